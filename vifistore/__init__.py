@@ -1,0 +1,1 @@
+"""Videos in, a zarr store of frame embeddings out."""

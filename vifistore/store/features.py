@@ -1,0 +1,163 @@
+"""A feature set, read: the embeddings of one dataset by one recipe."""
+
+from functools import cached_property
+
+import numpy as np
+import zarr
+
+from vifistore.errors import DamagedError, IncompleteError, UsageError
+from vifistore.store.backend import Backend
+from vifistore.store.names import read_names, resolve
+from vifistore.store.schema import BLOCK_SIZE, DONE, QUARANTINED, TODO
+
+
+class Features:
+    """One feature set; arrays are opened when they are asked for."""
+
+    def __init__(self, backend: Backend, dataset: str, name_or_id: str) -> None:
+        name = resolve(backend, dataset, name_or_id)
+        self._backend = backend
+        self.dataset = dataset
+        self.id = name.id
+        self.name = name.name
+        self.checkpoint = name.checkpoint
+        self.path = f"features/{dataset}/{name.id}"
+        self._attributes = backend.attributes(self.path)
+
+    @property
+    def recipe(self) -> dict:
+        """All that decided the numbers, as plain JSON values."""
+        return self._attributes["recipe"]
+
+    @property
+    def sealed(self) -> dict | None:
+        """`{"rows", "manifest"}` once every planned video is done or quarantined, else None."""
+        return self._attributes["sealed"]
+
+    @property
+    def provenance(self) -> list[dict]:
+        """Who wrote which blocks: host, device, versions; empty until sealed."""
+        return self._attributes.get("provenance", [])
+
+    @property
+    def names(self) -> list[str]:
+        """Names that stand for this feature set."""
+        names = read_names(self._backend, self.dataset)
+        return [name.name for name in names if name.id == self.id]
+
+    @cached_property
+    def frames(self) -> zarr.Array | None:
+        """float16 [video view frame dim], un-normalised; None for a set without frames."""
+        if not self._backend.exists(f"{self.path}/frames"):
+            return None
+        return self._backend.open_array(f"{self.path}/frames")
+
+    @cached_property
+    def view_mean(self) -> zarr.Array:
+        """float32 [video view dim]: mean over frames."""
+        return self._backend.open_array(f"{self.path}/view_mean")
+
+    @cached_property
+    def view_consensus(self) -> zarr.Array:
+        """float32 [video view dim]: mean over frames of the L2-normalised embeddings."""
+        return self._backend.open_array(f"{self.path}/view_consensus")
+
+    @cached_property
+    def timestamps(self) -> zarr.Array:
+        """float32 [video view frame]: seconds of the sampled frames."""
+        return self._backend.open_array(f"{self.path}/timestamps")
+
+    @cached_property
+    def status(self) -> zarr.Array:
+        """uint8 [video]: 0 to do, 1 done, 2 quarantined."""
+        return self._backend.open_array(f"{self.path}/status")
+
+    @property
+    def num_videos(self) -> int:
+        """Videos that the set covers: sealed rows, or planned ones while it is not sealed."""
+        return self.sealed["rows"] if self.sealed else self.status.shape[0]
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Read rows [start, stop) of the array `name`, checksums verified.
+
+        Raises
+        ------
+        DamagedError
+            If a chunk does not match its checksum.
+        """
+        stop = self.num_videos if stop is None else min(stop, self.num_videos)
+        return self._backend.read(f"{self.path}/{name}", start, stop)
+
+    def read_status(self) -> np.ndarray:
+        """uint8 [video] of the videos covered.
+
+        A status that cannot be read means that the video is still to do, except in a sealed set.
+        Raises DamagedError there.
+        """
+        if self.sealed:
+            status = self.read("status")
+            if (status == TODO).any():
+                raise DamagedError(
+                    f"feature set {self.id} of {self.dataset} is sealed but lost part of its "
+                    f"status; run: vifi verify {self._backend.folder}"
+                )
+            return status
+        return read_status_leniently(self._backend, self.path, self.num_videos)
+
+    def counts(self) -> dict[str, int]:
+        """How many videos are planned, done, quarantined and to do."""
+        status = self.read_status()
+        return {
+            "videos": len(status),
+            "done": int((status == DONE).sum()),
+            "quarantined": int((status == QUARANTINED).sum()),
+            "todo": int((status == TODO).sum()),
+        }
+
+    def require_sealed(self) -> None:
+        """Raise IncompleteError if some planned video is neither done nor quarantined."""
+        if not self.sealed:
+            counts = self.counts()
+            raise IncompleteError(
+                f"feature set {self.name} of {self.dataset} is not sealed: {counts['todo']} of "
+                f"{counts['videos']} videos are to do; run vifi extract again, or give --partial"
+            )
+
+    def quarantine(self) -> list[dict]:
+        """One dict per quarantined video: row, reason, message, attempts."""
+        rows = np.flatnonzero(self.read_status() == QUARANTINED)
+        if not len(rows):
+            return []
+        columns = {name: self.read(name)[rows] for name in ("reason", "message", "attempts")}
+        return [
+            {
+                "row": int(row),
+                "reason": str(columns["reason"][i]),
+                "message": str(columns["message"][i]),
+                "attempts": int(columns["attempts"][i]),
+            }
+            for i, row in enumerate(rows)
+        ]
+
+    def require_array(self, name: str) -> None:
+        """Raise UsageError if the set lacks an array, as mean-only and derived sets do."""
+        if not self._backend.exists(f"{self.path}/{name}"):
+            raise UsageError(
+                f"feature set {self.name} of {self.dataset} has no {name}; use one that was "
+                "extracted from videos, or a fusion that does not need it"
+            )
+
+
+def read_status_leniently(backend: Backend, path: str, num_videos: int) -> np.ndarray:
+    """Read uint8 [video] block by block; what cannot be read is to do."""
+    try:
+        return backend.read(f"{path}/status", 0, num_videos)
+    except DamagedError:
+        status = np.full(num_videos, TODO, dtype=np.uint8)
+    for start in range(0, num_videos, BLOCK_SIZE):
+        stop = min(start + BLOCK_SIZE, num_videos)
+        try:
+            status[start:stop] = backend.read(f"{path}/status", start, stop)
+        except DamagedError:
+            continue
+    return status

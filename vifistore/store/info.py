@@ -1,0 +1,56 @@
+"""What a store holds, as one document."""
+
+from vifistore.store.features import Features
+from vifistore.store.schema import SCHEMA_VERSION
+from vifistore.store.store import Store
+
+
+def describe_store(store: Store) -> dict:
+    """Return the document that `vifi info --json` prints."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "datasets": {dataset: _describe_dataset(store, dataset) for dataset in store.datasets()},
+        "checkpoints": [
+            {key: checkpoint[key] for key in ("digest", "names", "parent", "step")}
+            for checkpoint in store.checkpoints()
+        ],
+        "texts": [
+            {
+                "id": texts["id"],
+                "text_digest": texts["text_digest"],
+                "classes": len(texts["class_names"]),
+                "templates": texts["templates"],
+            }
+            for texts in store.find_texts()
+        ],
+    }
+
+
+def _describe_dataset(store: Store, dataset: str) -> dict:
+    features = [store.features(dataset, name) for name in store.feature_ids(dataset)]
+    return {
+        "videos": len(store.videos(dataset)),
+        "classes": len(store.class_names(dataset)),
+        "splits": {name: _describe_split(store, dataset, name) for name in store.splits(dataset)},
+        "features": [_describe_features(feature_set) for feature_set in features],
+    }
+
+
+def _describe_split(store: Store, dataset: str, name: str) -> dict:
+    split = store.split(dataset, name)
+    return {
+        "videos": len(split.rows),
+        "classes": len(split.class_names),
+        "source": split.source,
+        "digest": split.digest,
+    }
+
+
+def _describe_features(features: Features) -> dict:
+    return {
+        "id": features.id,
+        "names": features.names,
+        "sealed": features.sealed is not None,
+        **features.counts(),
+        "recipe": features.recipe,
+    }

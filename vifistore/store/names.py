@@ -1,0 +1,75 @@
+"""Names of feature sets: one small group each, so that writers never share a file."""
+
+from dataclasses import dataclass
+
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.backend import Backend
+from vifistore.store.schema import check_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Name:
+    """What a name stands for: a feature set, and the checkpoint it was made under.
+
+    Two checkpoints whose image towers are equal share one feature set, but not their text tower:
+    the name says which of them is meant.
+    """
+
+    name: str
+    id: str
+    checkpoint: str
+
+
+def require_free(
+    backend: Backend, dataset: str, name: str, feature_id: str, checkpoint: str
+) -> None:
+    """Raise UsageError if `name` cannot be a name, or stands for another feature set already."""
+    check_name("feature set", name)
+    path = f"names/{dataset}/{name}"
+    if not backend.exists(path):
+        return
+    old = backend.attributes(path)
+    if old != {"id": feature_id, "checkpoint": checkpoint}:
+        raise UsageError(
+            f"the name {name!r} of {dataset} already stands for feature set {old['id']} of "
+            f"checkpoint {old['checkpoint']}; give another --name, or move it with: "
+            f"vifi name {backend.folder} {dataset} {feature_id} {name} --force"
+        )
+
+
+def set_name(
+    backend: Backend, dataset: str, name: str, feature_id: str, checkpoint: str, *, force: bool
+) -> None:
+    """Let `name` stand for a feature set. Without `force` it raises as `require_free` does."""
+    check_name("feature set", name)
+    if not force:
+        require_free(backend, dataset, name, feature_id, checkpoint)
+    backend.make_group(f"names/{dataset}/{name}", {"id": feature_id, "checkpoint": checkpoint})
+
+
+def read_names(backend: Backend, dataset: str) -> list[Name]:
+    """Every name of a dataset."""
+    names = []
+    for name in backend.children(f"names/{dataset}"):
+        attributes = backend.attributes(f"names/{dataset}/{name}")
+        names.append(Name(name=name, id=attributes["id"], checkpoint=attributes["checkpoint"]))
+    return names
+
+
+def resolve(backend: Backend, dataset: str, name_or_id: str) -> Name:
+    """Return what a name, or a bare id, stands for.
+
+    A bare id stands for the checkpoint of its first name. Raises UnknownNameError naming what
+    exists.
+    """
+    path = f"names/{dataset}/{name_or_id}"
+    if "/" not in name_or_id and backend.exists(path):
+        attributes = backend.attributes(path)
+        return Name(name=name_or_id, id=attributes["id"], checkpoint=attributes["checkpoint"])
+    names = read_names(backend, dataset)
+    ids = backend.children(f"features/{dataset}")
+    if name_or_id not in ids:
+        known = [name.name for name in names] or ids
+        raise UnknownNameError(f"feature set of {dataset}", name_or_id, known)
+    checkpoint = next((name.checkpoint for name in names if name.id == name_or_id), "")
+    return Name(name=name_or_id, id=name_or_id, checkpoint=checkpoint)

@@ -1,0 +1,90 @@
+"""A recipe: all that decides the numbers of a feature set. Its digest is the set's id."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+# Raised by hand when our own code changes the numbers of an unchanged recipe.
+NUMERICS = 1
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, ASCII.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite: JSON has no text for it.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_of(value: object) -> str:
+    """Return the SHA-256 hex digest of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """From a decoded frame to the tower's input."""
+
+    name: str
+    """`openclip` (the tower's own) or `paper` (short side 256, ImageNet statistics)."""
+    size: int
+    """Side of the square the tower sees, pixels."""
+    short_side: int
+    """The shorter side after resizing, pixels."""
+    interpolation: str
+    """`bicubic` or `bilinear`, antialiased."""
+    mean: tuple[float, float, float]
+    """Subtracted from RGB in [0, 1]."""
+    std: tuple[float, float, float]
+    """Divides what is left."""
+    backend: str
+    """Which code resizes: backends differ by up to one grey level."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that decides the numbers of a feature set."""
+
+    image_digest: str
+    """Digest of the image tower: architecture and weights."""
+    preprocessing: Preprocessing
+    """From a decoded frame to the tower's input."""
+    sampling_rule: str
+    """How frames are chosen in time."""
+    frames: int
+    """Frames per clip."""
+    clips: int
+    """Stretches of time per video."""
+    crops: int
+    """Squares cut per frame."""
+    precision: str
+    """Arithmetic of the image tower."""
+    decoder: str
+    """Library that decoded the videos."""
+    decoder_version: str
+    """Its version: decoders do not give equal pixels."""
+    numerics: int = NUMERICS
+    """Version of our own arithmetic."""
+
+    @property
+    def num_views(self) -> int:
+        """Views per video: clips x crops, crop-major (all clips of the first crop first)."""
+        return self.clips * self.crops
+
+    def as_dict(self) -> dict:
+        """Return the recipe as plain JSON values, as the store keeps it."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @property
+    def id(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON."""
+        return recipe_id(self.as_dict())
+
+
+def recipe_id(recipe: Mapping) -> str:
+    """Return the feature set id of a recipe given as plain JSON values."""
+    return digest_of(recipe)[:12]

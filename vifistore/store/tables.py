@@ -1,0 +1,176 @@
+"""Tables of the store: the videos of a dataset, its splits and captions.
+
+A table grows by rows beyond its committed length; the group's attributes, which hold that
+length, are written last. A kill before that leaves the old table as it was.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.backend import Backend
+from vifistore.store.schema import (
+    CAPTION_COLUMNS,
+    SPLIT_COLUMNS,
+    TABLE_CHUNK,
+    VIDEO_COLUMNS,
+    ArraySpec,
+    check_name,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Which videos of a dataset are scored, and as what."""
+
+    name: str
+    rows: np.ndarray
+    """int64 [row]: rows of the dataset's table of videos."""
+    labels: np.ndarray
+    """int32 [row]: indexes into `class_names`."""
+    class_names: list[str]
+    source: str
+    """The list it was read from."""
+    digest: str
+    """SHA-256 of that list."""
+
+
+def write_table(
+    backend: Backend,
+    path: str,
+    specs: dict[str, ArraySpec],
+    columns: dict[str, np.ndarray],
+    attributes: dict,
+    *,
+    start: int = 0,
+) -> None:
+    """Write `columns` at rows [start, start + n) of the table at `path`, its length last."""
+    num_rows = start + len(next(iter(columns.values())))
+    for name, spec in specs.items():
+        array = backend.make_array(
+            f"{path}/{name}", spec, shape=(max(num_rows, 1),), chunks=(TABLE_CHUNK,)
+        )
+        values = np.asarray(columns[name])
+        if len(values):
+            array[start:num_rows] = values.astype(array.dtype)
+    backend.sync(f"{path}/{name}/zarr.json" for name in specs)
+    backend.make_group(path, {**attributes, "rows": num_rows})
+
+
+def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
+    """Read the committed rows of the table at `path`, a column each."""
+    num_rows = backend.attributes(path)["rows"]
+    columns = {name: backend.read(f"{path}/{name}", 0, num_rows) for name in specs}
+    return {
+        name: values.astype(object) if specs[name].dtype == "str" else values
+        for name, values in columns.items()
+    }
+
+
+def write_videos(
+    backend: Backend, dataset: str, videos: pd.DataFrame, class_names: list[str], root: str
+) -> None:
+    """Write or extend the table of videos; rows already there must come first and unchanged."""
+    check_name("dataset", dataset)
+    path = f"videos/{dataset}"
+    start = backend.attributes(path)["rows"] if backend.exists(path) else 0
+    # The chunk that holds the old end is rewritten whole, by rename, so old rows are given too.
+    columns = {name: videos[name].to_numpy()[start:] for name in VIDEO_COLUMNS}
+    attributes = {"class_names": class_names, "root": root}
+    write_table(backend, path, VIDEO_COLUMNS, columns, attributes, start=start)
+
+
+def read_videos(backend: Backend, dataset: str) -> pd.DataFrame:
+    """Read the table of videos, a column each of VIDEO_COLUMNS."""
+    check_dataset(backend, dataset)
+    return pd.DataFrame(read_table(backend, f"videos/{dataset}", VIDEO_COLUMNS))
+
+
+def check_dataset(backend: Backend, dataset: str) -> None:
+    """Raise UnknownNameError if the store has no such dataset."""
+    if dataset not in (known := backend.children("videos")):
+        remedy = f"Add one with: vifi scan {backend.folder} SOURCE --dataset NAME"
+        raise UnknownNameError("dataset", dataset, known, remedy)
+
+
+def write_split(backend: Backend, dataset: str, split: Split) -> None:
+    """Write a split. Raises UsageError if one of that name holds other rows or labels."""
+    path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
+    if backend.exists(path):
+        if _same_split(read_split(backend, dataset, split.name), split):
+            return
+        raise UsageError(
+            f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME"
+        )
+    columns = {"rows": split.rows, "labels": split.labels}
+    attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}
+    write_table(backend, path, SPLIT_COLUMNS, columns, attributes)
+
+
+def _same_split(first: Split, second: Split) -> bool:
+    return (
+        first.class_names == second.class_names
+        and np.array_equal(first.rows, second.rows)
+        and np.array_equal(first.labels, second.labels)
+    )
+
+
+def read_split(backend: Backend, dataset: str, name: str) -> Split:
+    """Read a split. Raises UnknownNameError naming those there are."""
+    check_dataset(backend, dataset)
+    path = f"splits/{dataset}/{name}"
+    if name not in (known := backend.children(f"splits/{dataset}")):
+        raise UnknownNameError(f"split of {dataset}", name, known)
+    attributes = backend.attributes(path)
+    columns = read_table(backend, path, SPLIT_COLUMNS)
+    return Split(
+        name=name,
+        rows=columns["rows"],
+        labels=columns["labels"],
+        class_names=list(attributes["class_names"]),
+        source=attributes["source"],
+        digest=attributes["digest"],
+    )
+
+
+def labelled_split(videos: pd.DataFrame, class_names: list[str]) -> Split:
+    """Every labelled video of the table, scored against the dataset's own classes.
+
+    Raises UsageError if no video has a label.
+    """
+    rows = np.flatnonzero(videos["label"].to_numpy() != "")
+    if not len(rows):
+        raise UsageError(
+            "none of these videos has a label; scan them with labels (a folder per class, or a "
+            "CSV with a label column) to evaluate"
+        )
+    index = {name: number for number, name in enumerate(class_names)}
+    labels = np.array([index[name] for name in videos["label"].iloc[rows]], dtype=np.int32)
+    digest = hashlib.sha256("\n".join(videos["id"] + " " + videos["label"]).encode()).hexdigest()
+    return Split(
+        name="all",
+        rows=rows.astype(np.int64),
+        labels=labels,
+        class_names=class_names,
+        source="labels of the videos",
+        digest=digest,
+    )
+
+
+def write_captions(backend: Backend, dataset: str, captions: list[tuple[int, str]]) -> None:
+    """Replace the captions of a dataset: (row, text), many per video."""
+    rows = np.array([row for row, _ in captions], dtype=np.int64)
+    texts = np.array([text for _, text in captions], dtype=object)
+    path = f"captions/{check_name('dataset', dataset)}"
+    write_table(backend, path, CAPTION_COLUMNS, {"row": rows, "text": texts}, {})
+
+
+def read_captions(backend: Backend, dataset: str) -> pd.DataFrame:
+    """Read the captions of a dataset: columns `row` and `text`; empty if it has none."""
+    path = f"captions/{dataset}"
+    if not backend.exists(path):
+        return pd.DataFrame({"row": np.empty(0, np.int64), "text": np.empty(0, object)})
+    return pd.DataFrame(read_table(backend, path, CAPTION_COLUMNS))

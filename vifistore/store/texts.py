@@ -1,0 +1,68 @@
+"""Text embeddings of class names, kept under the digest of all that made them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vifistore.errors import UnknownNameError
+from vifistore.store.backend import Backend
+from vifistore.store.recipe import digest_of
+from vifistore.store.schema import TEXT_EMBEDDINGS
+
+TEXT_FIELDS = (
+    "text_digest",
+    "logit_scale",
+    "class_names",
+    "templates",
+    "context_length",
+    "precision",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Text embeddings of a list of classes by one text tower."""
+
+    id: str
+    embeddings: np.ndarray
+    """float32 [class prompt dim], un-normalised."""
+    attrs: dict
+    """The fields of TEXT_FIELDS; `logit_scale` multiplies the cosine in every softmax."""
+
+
+def texts_id(fields: Mapping) -> str:
+    """Return the id of a text set: the digest of its TEXT_FIELDS."""
+    return digest_of({key: fields[key] for key in TEXT_FIELDS})[:12]
+
+
+def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> str:
+    """Write text embeddings [class prompt dim] made as `fields` say; return their id."""
+    name = texts_id(fields)
+    path = f"texts/{name}"
+    if not backend.exists(path):
+        array = backend.make_array(
+            f"{path}/embeddings", TEXT_EMBEDDINGS, shape=embeddings.shape, chunks=embeddings.shape
+        )
+        array[:] = embeddings.astype(np.float32)
+        backend.sync(
+            [f"{path}/embeddings/zarr.json", backend.chunk_key(f"{path}/embeddings", array, 0)]
+        )
+        # The group comes last: a text set is there when its attributes are.
+        backend.make_group(path, {key: fields[key] for key in TEXT_FIELDS})
+    return name
+
+
+def read_texts(backend: Backend, name: str) -> Texts:
+    """Read a text set by its id. Raises UnknownNameError naming those there are."""
+    if name not in (known := backend.children("texts")):
+        raise UnknownNameError("text set", name, known)
+    path = f"texts/{name}"
+    embeddings = backend.read(f"{path}/embeddings")
+    return Texts(id=name, embeddings=embeddings, attrs=backend.attributes(path))
+
+
+def list_texts(backend: Backend) -> Iterator[dict]:
+    """Attributes of every text set, with its `id`; no embeddings are read."""
+    for name in backend.children("texts"):
+        yield {"id": name, **backend.attributes(f"texts/{name}")}
