@@ -1,0 +1,47 @@
+import pytest
+
+from vifistore.errors import UsageError
+from vifistore.videos.listing import read_source
+
+KICK = "x_kick_f_cm_np1_ri_med_5.avi"
+KICK_BALL = "y_kick_ball_f_cm_np1_ri_med_5.avi"
+
+
+@pytest.fixture
+def hmdb51(make_files, write):
+    """Two videos, and a published class file that has the names of their classes swapped."""
+    make_files(KICK, KICK_BALL)
+    write("data/labels.csv", "id,name\n0,kick ball\n1,kick\n")
+    return write("data/list.txt", f"{KICK} 0\n{KICK_BALL} 1\n")
+
+
+def test_one_class_file_is_taken_as_it_is(hmdb51):
+    assert read_source(hmdb51).labels == ["kick ball", "kick"]
+
+
+def test_of_several_the_file_names_decide_and_one_spelling_is_kept(hmdb51, write):
+    write("data/label_map.txt", "kick\nkick_ball\n")
+    listing = read_source(hmdb51)
+    assert listing.labels == listing.class_names == ["kick", "kick ball"]
+    told = "of labels.csv, label_map.txt, the file names contradict label_map.txt least"
+    assert any(told in note for note in listing.notes)
+
+
+def test_class_file_that_is_too_short_is_not_chosen(hmdb51, write):
+    write("data/label_map.txt", "kick\n")
+    assert read_source(hmdb51).labels == ["kick ball", "kick"]
+
+
+def test_names_that_say_nothing_decide_nothing(make_files, write):
+    make_files("a.avi")
+    write("data/labels.csv", "id,name\n0,hop\n")
+    write("data/label_map.txt", "run\n")
+    source = write("data/list.txt", "a.avi 0\n")
+    with pytest.raises(UsageError, match=r"labels\.csv, label_map\.txt name different classes"):
+        read_source(source)
+
+
+def test_two_writings_of_a_number_are_one_class(make_files, write):
+    root = make_files("a.avi", "b.avi")
+    listing = read_source(write("list.txt", "a.avi 01\nb.avi 1\n"), root=root)
+    assert listing.class_names == ["1"]

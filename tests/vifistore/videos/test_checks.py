@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from vifistore.errors import UsageError
+from vifistore.videos import checks
+from vifistore.videos.records import Listing, SplitListing
+
+
+def listing_of(paths, labels=None, **splits):
+    return Listing(
+        ids=paths,
+        paths=paths,
+        labels=labels or [""] * len(paths),
+        root=Path("/"),
+        class_names=[],
+        splits={name: split_of(*rows) for name, rows in splits.items()},
+        captions=[],
+        missing=[],
+        notes=[],
+    )
+
+
+def split_of(rows, labels=None, class_names=()):
+    labels = labels or [-1] * len(rows)
+    return SplitListing(
+        rows=rows, labels=labels, class_names=list(class_names), source="l", digest="d"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "training", "evaluation"),
+    [
+        ("train1", True, False),
+        ("base_train", True, False),
+        ("train1_few_shot_16", True, False),
+        ("fs_base_s1", True, False),
+        ("train_val", True, False),
+        ("val1", False, True),
+        ("novel_val", False, True),
+        ("Test", False, True),
+        ("ZS_split1_K600_eval", False, True),
+        ("all", False, False),
+        ("constraints", False, False),
+        ("latest", False, False),
+    ],
+)
+def test_what_a_split_is_for_is_known_by_its_name(name, training, evaluation):
+    assert checks.is_training(name) is training
+    assert checks.is_evaluation(name) is evaluation
+
+
+def test_overlap_within_a_fold_is_refused_and_between_folds_warned_of():
+    paths = ["a.mp4", "b.mp4", "c.mp4"]
+    listing = listing_of(paths, train1=([0, 1],), test1=([1, 2],), test2=([0],), extra=([2],))
+    same, other = checks.overlaps(listing)
+    assert same.level == "refuse"
+    assert str(same) == (
+        "train1 and test1 share 1 videos (b.mp4); take them out of one of the lists"
+    )
+    assert other.level == "warn"
+    assert str(other) == (
+        "train1 and test2 share 1 videos (a.mp4); score a model trained on train1 on fold 1 only"
+    )
+    with pytest.raises(UsageError, match="train1 and test1 share"):
+        checks.refuse([other, same])
+    checks.refuse([other])
+
+
+def test_overlap_of_splits_without_folds_is_refused():
+    listing = listing_of(["a.mp4"], train=([0],), val2=([0],))
+    assert [problem.level for problem in checks.overlaps(listing)] == ["refuse"]
+
+
+def test_validation_videos_inside_a_trainval_split_are_only_warned_of():
+    listing = listing_of(["a.mp4"], trainval=([0],), val=([0],), all=([0],))
+    assert [problem.level for problem in checks.overlaps(listing)] == ["warn"]
+
+
+def test_classes_without_a_video_are_warned_of():
+    (problem,) = checks.missing_classes("val", split_of([0, 1], [0, 2], "abcd"))
+    assert problem.level == "warn"
+    assert "split val: 2 of 4 classes have no video (b, d)" in problem.what
+    assert checks.missing_classes("val", split_of([0], [0], "a")) == []
+    assert checks.missing_classes("val", split_of([0])) == []
+
+
+def test_labels_that_contradict_the_file_names():
+    paths = [f"v_Typing_g01_c0{number}.avi" for number in range(3)]
+    one = listing_of(paths, val=([0, 1, 2], [0, 0, 1], ["Typing", "YoYo"]))
+    (problem,) = checks.check_listing(one)
+    assert problem.level == "warn"
+    assert (
+        "1 of 3 labels contradict the file names (v_Typing_g01_c02.avi as 'YoYo')" in problem.what
+    )
+    most = listing_of(paths, val=([0, 1, 2], [1, 1, 0], ["Typing", "YoYo"]))
+    assert [problem.level for problem in checks.check_listing(most)] == ["refuse"]
+
+
+def test_sound_listing_has_no_problem():
+    listing = listing_of(["a.mp4", "b.mp4"], train=([0], [0], "x"), val=([1], [0], "x"))
+    assert checks.check_listing(listing) == []
+
+
+def test_duplicates_by_content():
+    paths = ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+    listing = listing_of(paths, ["x", "x", "y", "y"], train=([0],), val=([1, 3],))
+    assert checks.duplicates(listing, ["1", "2", "3", ""]) == []
+    copies, leak = checks.duplicates(listing, ["1", "1", "", ""])
+    assert copies.level == "warn"
+    assert "1 videos are stored more than once (first: a.mp4, b.mp4)" in copies.what
+    assert leak.level == "refuse"
+    assert "train and val share 1 videos (b.mp4)" in leak.what
+    copies, relabelled = checks.duplicates(listing, ["1", "2", "1", ""])
+    assert relabelled.level == "warn"
+    assert "1 videos are stored under several labels (first: a.mp4, c.mp4)" in relabelled.what

@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+from vifistore.errors import UsageError
+from vifistore.videos.detect import FOLDER_OF_LISTS, detect
+from vifistore.videos.listing import READERS
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "format"),
+    [
+        ("x.txt", "a.mp4 1\n", "list"),
+        ("x.csv", "a.mp4 1\nb.mp4 2\n", "list"),
+        ("x.csv", "a.mp4,1\n", "list"),
+        ("x.csv", 'Label,"Path"\n', "table"),
+        ("x.tsv", "path\tlabel\n", "table"),
+        ("x.csv", "label,youtube_id,time_start,time_end,split\n", "kinetics"),
+        ("x.csv", "key,vid_key,video_id,sentence\n", "captions_table"),
+        ("x.json", json.dumps([{"video": "a", "caption": "b"}]), "captions_json"),
+        ("x.txt", "[1] a.mp4 1\n", "list"),
+        ("something-something-v2-train.json", "[]", "ssv2"),
+        ("wave_test_split1.txt", "a.avi 1\n", "hmdb51"),
+        ("trainlist01.txt", "a.avi 1\n", "list"),
+        ("empty.txt", "", "list"),
+    ],
+)
+def test_format_of_a_file(write, name, text, format):
+    seen = detect(write(name, text))
+    assert seen.format == format
+    assert seen.format in READERS
+    assert seen.why
+
+
+def test_format_of_a_folder(make_files, write):
+    assert detect(make_files("a.mp4")).format == "folder"
+    write("ucf/classInd.txt", "1 a\n")
+    assert detect(write("ucf/trainlist01.txt", "a.avi 1\n")).format == "ucf101"
+    assert detect(write("ucf/trainlist01.txt", "").parent).format == "ucf101"
+    assert detect(write("lists/a.txt", "a.mp4").parent).format == FOLDER_OF_LISTS
+    assert detect(make_files(folder="empty")).format == "folder"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.mp4", b"\0\xff", "is a video; name the folder that holds it"),
+        ("labels.csv", b"id,name\n0,a\n", "names classes and no videos"),
+        ("label_map.txt", b"run\nhop\n", "names classes and no videos"),
+        ("x.txt", b"a\n\xff", "x.txt line 2 is not UTF-8"),
+    ],
+)
+def test_file_that_is_no_source_is_refused(write, name, text, told):
+    with pytest.raises(UsageError, match=told):
+        detect(write(name, text))
+
+
+def test_absent_source_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"none does not exist; name a folder of videos"):
+        detect(tmp_path / "none")

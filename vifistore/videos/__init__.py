@@ -1,0 +1,1 @@
+"""Which videos: readers of dataset formats, splits, probing."""

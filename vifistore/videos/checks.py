@@ -1,0 +1,167 @@
+"""What may be wrong with a dataset before anything is extracted or scored.
+
+A problem is refused where a number made from it would be wrong, and warned of where it may be
+meant.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+from vifistore.errors import UsageError
+from vifistore.videos.file_names import disagrees
+from vifistore.videos.records import UNLABELLED, Listing, SplitListing
+from vifistore.videos.text import some
+
+_TRAINING = re.compile(r"(?:^|[^a-z])(?:train|few_?shot|fs(?![a-z]))")
+_EVALUATION = re.compile(r"(?:^|[^a-z])(?:val|test|eval|dev)")
+_TRAINING_AND_VALIDATION = re.compile(r"train_?(?:and_?)?val")
+_FOLD = re.compile(r"(?:train|test|val|list|split)_?0*(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, or may be."""
+
+    level: Literal["refuse", "warn"]
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}"
+
+
+def check_listing(listing: Listing) -> list[Problem]:
+    """Every problem that can be seen without opening a video."""
+    problems = overlaps(listing)
+    for name, split in listing.splits.items():
+        problems += missing_classes(name, split) + label_disagreements(listing, name, split)
+    return problems
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raises UsageError with the first problem that is refused, and the count of others."""
+    refused = [problem for problem in problems if problem.level == "refuse"]
+    if refused:
+        others = f" (and {len(refused) - 1:,} more problems)" if len(refused) > 1 else ""
+        raise UsageError(f"{refused[0].what}{others}; {refused[0].remedy}")
+
+
+def is_training(name: str) -> bool:
+    """True where the name of a split says that it is trained on."""
+    return bool(_TRAINING.search(name.lower()))
+
+
+def is_evaluation(name: str) -> bool:
+    """True where the name of a split says that it is scored and not trained on."""
+    return bool(_EVALUATION.search(name.lower())) and not is_training(name)
+
+
+def overlaps(listing: Listing) -> list[Problem]:
+    """Videos that a training split shares with an evaluation split.
+
+    Splits of different folds (train1, test2) overlap by design and must not be used together; the
+    paper's few-shot lists, drawn from fold 1, so overlap its val2 and val3.
+    """
+    training = [name for name in listing.splits if is_training(name)]
+    evaluation = [name for name in listing.splits if is_evaluation(name)]
+    problems = []
+    for train, other in product(training, evaluation):
+        shared = set(listing.splits[train].rows).intersection(listing.splits[other].rows)
+        if shared:
+            problems.append(_overlap(listing, train, other, sorted(shared)))
+    return problems
+
+
+def _overlap(listing: Listing, train: str, other: str, shared: list[int]) -> Problem:
+    videos = some(listing.ids[row] for row in shared)
+    what = f"{train} and {other} share {len(shared):,} videos ({videos})"
+    folds = _fold(train), _fold(other)
+    if None not in folds and folds[0] != folds[1]:
+        remedy = f"score a model trained on {train} on fold {folds[0]} only"
+        return Problem(level="warn", what=what, remedy=remedy)
+    if _TRAINING_AND_VALIDATION.search(train.lower()) and other.lower().startswith("val"):
+        return Problem(
+            level="warn", what=what, remedy=f"score a model trained on {train} elsewhere"
+        )
+    return Problem(level="refuse", what=what, remedy="take them out of one of the lists")
+
+
+def _fold(name: str) -> int | None:
+    match = _FOLD.search(name)
+    return int(match.group(1)) if match else None
+
+
+def missing_classes(name: str, split: SplitListing) -> list[Problem]:
+    """Classes that are scored without one video."""
+    absent = set(range(len(split.class_names))).difference(split.labels)
+    if not absent:
+        return []
+    classes = some(split.class_names[id] for id in absent)
+    what = f"split {name}: {len(absent):,} of {len(split.class_names):,} classes have no video"
+    remedy = "complete the videos, or the class file where these classes are not meant"
+    return [Problem(level="warn", what=f"{what} ({classes})", remedy=remedy)]
+
+
+def label_disagreements(listing: Listing, name: str, split: SplitListing) -> list[Problem]:
+    """Labels that contradict the class in a UCF101 or HMDB51 file name.
+
+    A list read with the class file of another one disagrees nearly everywhere, and is refused.
+    Less is warned of: published class files hold such errors (that of the paper's HMDB51 lists has
+    kick and kick ball, and sword and sword exercise, in each other's place), and numbers that were
+    made with them can only be compared as they are.
+    """
+    wrong = [
+        f"{listing.paths[row]} as {split.class_names[label]!r}"
+        for row, label in zip(split.rows, split.labels, strict=True)
+        if label != UNLABELLED and disagrees(listing.paths[row], split.class_names[label])
+    ]
+    if not wrong:
+        return []
+    count = f"{len(wrong):,} of {len(split.rows):,}"
+    what = f"split {name}: {count} labels contradict the file names ({some(wrong, 2)})"
+    if 2 * len(wrong) > len(split.rows):
+        remedy = "read the list with its own class file (--labels)"
+        return [Problem(level="refuse", what=what, remedy=remedy)]
+    remedy = "give a corrected class file (--labels), unless you repeat published numbers"
+    return [Problem(level="warn", what=what, remedy=remedy)]
+
+
+def duplicates(listing: Listing, digests: Sequence[str]) -> list[Problem]:
+    """Videos of equal content under several ids, by content digest ("" where none was taken).
+
+    Warned of, and refused where a copy is trained on and another one scored in the same fold.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, digest in enumerate(digests):
+        if digest:
+            groups.setdefault(digest, []).append(row)
+    copies = [rows for rows in groups.values() if len(rows) > 1]
+    if not copies:
+        return []
+    remedy = "keep one of each; they are encoded once"
+    first = some(listing.ids[row] for row in copies[0])
+    what = f"{len(copies):,} videos are stored more than once (first: {first})"
+    problems = [Problem(level="warn", what=what, remedy=remedy)]
+    labels = [rows for rows in copies if len({listing.labels[row] for row in rows}) > 1]
+    if labels:
+        videos = some(listing.ids[row] for row in labels[0])
+        what = f"{len(labels):,} videos are stored under several labels (first: {videos})"
+        problems.append(Problem(level="warn", what=what, remedy="correct the labels"))
+    return problems + _leaks(listing, copies)
+
+
+def _leaks(listing: Listing, copies: list[list[int]]) -> list[Problem]:
+    """Overlaps between splits that only the content shows."""
+    first_copy = {row: rows[0] for rows in copies for row in rows}
+    problems = []
+    for train, other in product(listing.splits, listing.splits):
+        if is_training(train) and is_evaluation(other):
+            trained, scored = set(listing.splits[train].rows), set(listing.splits[other].rows)
+            contents = {first_copy[row] for row in trained if row in first_copy}
+            leaked = [row for row in scored - trained if first_copy.get(row) in contents]
+            if leaked:
+                problems.append(_overlap(listing, train, other, sorted(leaked)))
+    return problems

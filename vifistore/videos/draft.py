@@ -1,0 +1,117 @@
+"""What a reader collects from a source, before the disk is asked which of it exists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from vifistore.errors import UsageError
+from vifistore.videos.records import UNLABELLED, SplitListing
+from vifistore.videos.text import relative_path, some
+from vifistore.videos.tree import Tree
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """Videos as they are listed, each once, and the splits and captions that point at them."""
+
+    tree: Tree
+    """The folder that the paths start from."""
+    match: str = "path"
+    """How the paths that are added next find their files; a name in `vifistore.videos.match`."""
+    class_names: list[str] = field(default_factory=list)
+    """Names in the order of a class file, where the source has one."""
+    paths: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    matches: list[str] = field(default_factory=list)
+    """How each path finds its file."""
+    relabelled: set[int] = field(default_factory=set)
+    """Rows that another list gives another label."""
+    ids: dict[int, str] = field(default_factory=dict)
+    """Ids that the source gives, by row; any other video goes by its path."""
+    splits: dict[str, SplitListing] = field(default_factory=dict)
+    names_splits: bool = True
+    """False where the split's name is only a default that the caller may replace."""
+    captions: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _rows: dict[str, int] = field(default_factory=dict)
+
+    def video(self, listed: str, *, where: str, label: str = "") -> int:
+        """The row of a listed video, which keeps the first label it is given.
+
+        `where` (file and line) opens the message where the path cannot be used.
+        """
+        path = relative_path(listed, self.tree.root, where)
+        row = self._rows.setdefault(path, len(self.paths))
+        if row == len(self.paths):
+            self.paths.append(path)
+            self.labels.append(label)
+            self.matches.append(self.match)
+        elif not self.labels[row]:
+            self.labels[row] = label
+        elif label and label != self.labels[row]:
+            self.relabelled.add(row)
+        return row
+
+    def add_split(
+        self,
+        name: str,
+        rows: Sequence[int],
+        labels: Sequence[str],
+        *,
+        source: str,
+        digest: str,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        """One split from a class name (or "") per row; `class_names` gives their order.
+
+        A row that comes twice is kept once, which is noted. Raises UsageError where one video has
+        two labels, and where two lists make one split.
+        """
+        if name in self.splits:
+            told = f"{self.splits[name].source} and {source} both make the split {name}"
+            raise UsageError(f"{told}; read them one at a time, or rename one")
+        label_of = self._label_of(name, rows, labels)
+        written = set(label_of.values()) - {""}
+        ordered = (list(class_names) or sorted(written)) if written else []
+        id_of = {class_name: id for id, class_name in enumerate(ordered)} | {"": UNLABELLED}
+        self.splits[name] = SplitListing(
+            rows=list(label_of),
+            labels=[id_of[label] for label in label_of.values()],
+            class_names=ordered,
+            source=source,
+            digest=digest,
+        )
+
+    def _label_of(self, name: str, rows: Sequence[int], labels: Sequence[str]) -> dict[int, str]:
+        label_of: dict[int, str] = {}
+        repeated = []
+        for row, label in zip(rows, labels, strict=True):
+            known = label_of.setdefault(row, label)
+            if not known:
+                label_of[row] = label
+            elif label and known != label:
+                raise UsageError(
+                    f"split {name}: {self.paths[row]} is labelled {known!r} and {label!r}; "
+                    "keep one label per video and split"
+                )
+            repeated.append(row)
+        if len(repeated) > len(label_of):
+            seen: set[int] = set()
+            again = [self.paths[row] for row in repeated if row in seen or seen.add(row)]
+            self.notes.append(f"split {name}: listed more than once, kept once: {some(again)}")
+        return label_of
+
+    def only(self, name: str) -> "Draft":
+        """One split, and the videos and captions that belong to it."""
+        split = self.splits[name]
+        new_row = {row: new for new, row in enumerate(split.rows)}
+        kept = Draft(tree=self.tree, class_names=split.class_names)
+        kept.paths = [self.paths[row] for row in split.rows]
+        kept.matches = [self.matches[row] for row in split.rows]
+        kept.labels = [
+            split.class_names[label] if label != UNLABELLED else "" for label in split.labels
+        ]
+        kept.ids = {new_row[row]: id for row, id in self.ids.items() if row in new_row}
+        kept.splits = {name: replace(split, rows=list(new_row.values()))}
+        kept.captions = [(new_row[row], text) for row, text in self.captions if row in new_row]
+        kept.notes = self.notes
+        return kept

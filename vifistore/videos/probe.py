@@ -1,0 +1,146 @@
+"""What a video's header says of it, without decoding a frame.
+
+The numbers describe a dataset and plan the work; extraction counts the frames it reads itself. Any
+file may be broken or hostile, so a failure gives zeros and a value that cannot be true is zero.
+"""
+
+import math
+import os
+import stat
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import av
+
+from vifistore.videos.extensions import is_frame
+
+# FFmpeg tells a format by content, so a playlist named .mp4 would open the files or addresses it
+# lists: only formats that hold their own video, read from a local file.
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": (
+        "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,image2,jpeg_pipe,m4v,matroska,mjpeg,mov,mp4,mpeg,"
+        "mpegts,mpegvideo,mxf,ogg,png_pipe,rm,webm,yuv4mpegpipe"
+    ),
+}
+# Reading a broken file may fall into long searches for a next frame.
+_TIMEOUT_SECONDS = 20.0
+_LARGEST_SIDE = 1 << 16
+_LARGEST_COUNT = 1 << 40
+
+# What PyAV raises on broken files; the last two where it could not make an object of a header.
+_FAILURES = (
+    av.FFmpegError,
+    OSError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    AttributeError,
+    TypeError,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A video's header; every field is 0 where the file does not tell."""
+
+    num_frames: int = 0
+    """Frames declared, or duration times frame rate; the images of a folder of frames."""
+    fps: float = 0.0
+    """Average frames per second."""
+    duration_seconds: float = 0.0
+    """Length of the video stream, or of the file where the stream does not say."""
+    width: int = 0
+    """Pixels as stored, before any rotation that the header asks for."""
+    height: int = 0
+    """Pixels as stored, before any rotation that the header asks for."""
+    size_bytes: int = 0
+    """Size of the file, or of all images of a folder."""
+    mtime_ns: int = 0
+    """Last change in nanoseconds since 1970, the latest one of a folder's images."""
+
+
+def probe(path: str | os.PathLike[str]) -> Probe:
+    """The header of a video file or of a folder of frames. Never raises."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            return _probe_frames(path)
+        # Opening a pipe or a device could wait for ever.
+        if not stat.S_ISREG(status.st_mode):
+            return Probe()
+    except (OSError, ValueError):
+        return Probe()
+    return Probe(size_bytes=status.st_size, mtime_ns=max(0, status.st_mtime_ns), **_header(path))
+
+
+def probe_all(paths: Iterable[str | os.PathLike[str]], num_workers: int = 4) -> Iterator[Probe]:
+    """Probes in the order of the paths, made by `num_workers` threads a little ahead of use."""
+    remaining = iter(paths)
+    with ThreadPoolExecutor(num_workers) as pool:
+        waiting = deque(pool.submit(probe, path) for path in islice(remaining, 8 * num_workers))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(probe, path) for path in islice(remaining, 1))
+            yield result
+
+
+def _header(path: str | os.PathLike[str]) -> dict[str, int | float]:
+    try:
+        # Titles and comments come in any encoding, or in none.
+        with av.open(
+            # A relative name may look like an address: `concat:a.mp4`.
+            os.path.abspath(path),
+            options=_OPTIONS,
+            metadata_errors="replace",
+            timeout=_TIMEOUT_SECONDS,
+        ) as container:
+            return _numbers(container)
+    except _FAILURES:
+        return {}
+
+
+def _numbers(container: av.container.InputContainer) -> dict[str, int | float]:
+    if not container.streams.video:
+        return {}
+    stream = container.streams.video[0]
+    fps = _sane(float(stream.average_rate or stream.guessed_rate or 0), 100_000)
+    seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0
+    seconds = _sane(seconds or (container.duration or 0) / av.time_base, _LARGEST_COUNT)
+    frames = _sane(stream.frames or round(seconds * fps), _LARGEST_COUNT)
+    return {
+        "num_frames": int(frames),
+        "fps": fps,
+        "duration_seconds": seconds,
+        "width": int(_sane(stream.codec_context.width, _LARGEST_SIDE)),
+        "height": int(_sane(stream.codec_context.height, _LARGEST_SIDE)),
+    }
+
+
+def _sane(value: float, largest: float) -> float:
+    return value if math.isfinite(value) and 0 < value <= largest else 0
+
+
+def _probe_frames(folder: str | os.PathLike[str]) -> Probe:
+    with os.scandir(folder) as entries:
+        images = {
+            entry.name: entry.stat()
+            for entry in entries
+            if is_frame(entry.name) and not entry.name.startswith(".") and entry.is_file()
+        }
+    if not images:
+        return Probe()
+    size = _header(Path(folder, min(images)))
+    return Probe(
+        num_frames=len(images),
+        width=int(size.get("width", 0)),
+        height=int(size.get("height", 0)),
+        size_bytes=sum(status.st_size for status in images.values()),
+        mtime_ns=max(0, *(status.st_mtime_ns for status in images.values())),
+    )

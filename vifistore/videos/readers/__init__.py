@@ -1,0 +1,1 @@
+"""One small file per source format; each fills a Draft."""

@@ -1,0 +1,64 @@
+"""A folder of videos: the label is the name of the folder that holds the file.
+
+A folder that holds images and nothing else is one video; its label is the name of its parent.
+A video right in SOURCE has no label.
+"""
+
+import hashlib
+from pathlib import Path
+
+from vifistore.errors import UsageError
+from vifistore.videos.class_search import class_files_of
+from vifistore.videos.draft import Draft
+from vifistore.videos.readers.labels import Line, add_videos, class_labels
+from vifistore.videos.tree import Tree
+
+
+def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
+    """Every video below `source`, which is the root or lies below it; one split, `all`."""
+    tree = draft.tree
+    below = _below(source, tree.root)
+    paths = tree.videos(below)
+    if not paths:
+        _refuse_empty(source, tree, below)
+    lines = [Line(path, _label(path, below), str(source)) for path in paths]
+    labels = [line.label for line in lines]
+    if class_file is not None:
+        files = class_files_of(source, class_file)
+        labels, draft.class_names = class_labels(lines, files, draft, source)
+    rows = add_videos(lines, labels, draft)
+    draft.names_splits = False
+    listed = "".join(f"{path}\t{label}\n" for path, label in zip(paths, labels, strict=True))
+    draft.add_split(
+        "all",
+        rows,
+        labels,
+        class_names=draft.class_names,
+        source=source.absolute().name,
+        digest=hashlib.sha256(listed.encode()).hexdigest(),
+    )
+
+
+def _below(source: Path, root: Path) -> str:
+    path = source.resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise UsageError(
+            f"{source} is not below the root {root}; leave --root out or name a parent"
+        )
+    relative = path.relative_to(root.resolve()).as_posix()
+    return "" if relative == "." else relative
+
+
+def _label(path: str, below: str) -> str:
+    parent = path.rpartition("/")[0]
+    return "" if parent == below else parent.rpartition("/")[2]
+
+
+def _refuse_empty(source: Path, tree: Tree, below: str) -> None:
+    if tree.folder(below).holds_frames:
+        raise UsageError(f"{source} holds the frames of one video; name the folder above it")
+    told = "".join(f" ({note})" for note in tree.notes())
+    raise UsageError(
+        f"no video below {source}{told}; name a folder of video files such as .mp4 or .avi, "
+        "or of folders of .jpg or .png frames"
+    )

@@ -1,0 +1,28 @@
+"""JSON that others wrote: parsed whole, each field checked where it is taken."""
+
+import json
+from pathlib import Path
+
+from vifistore.errors import UsageError
+from vifistore.videos.text import read_text
+
+
+def load_json(path: Path) -> tuple[object, str]:
+    """The content of a JSON file and the SHA-256 of its bytes. Raises UsageError."""
+    text, digest = read_text(path)
+    try:
+        return json.loads(text), digest
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{path.name} line {error.lineno}: {error.msg}; mend the JSON") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path.name} cannot be parsed ({error}); mend the JSON") from error
+
+
+def text_of(entry: object, key: str, where: str, *, default: str | None = None) -> str:
+    """A field as text. Raises UsageError where it is neither text nor a number, or is missing."""
+    value = entry.get(key, default) if isinstance(entry, dict) else None
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise UsageError(f"{where}: expected a text {key!r}; mend the entry")

@@ -1,0 +1,47 @@
+"""What a source says, ready to be stored: a listing and its splits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+UNLABELLED = -1
+"""Label of a split's video that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitListing:
+    """Some videos of a dataset under the labels that one list gives them."""
+
+    rows: list[int]
+    """Which videos, as positions in the listing."""
+    labels: list[int]
+    """Class of each row as a position in `class_names`, or UNLABELLED."""
+    class_names: list[str]
+    """The classes that are scored, in the order of their ids; empty where no video has a label."""
+    source: str
+    """File name of the list, or how the split was made."""
+    digest: str
+    """SHA-256 of the source list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What a source says, before any video is opened."""
+
+    ids: list[str]
+    """Unique id of each video: its path, unless the source gives one."""
+    paths: list[str]
+    """POSIX path of each video relative to `root`: a file, or a folder of frames."""
+    labels: list[str]
+    """Class name of each video, or "" where it has none."""
+    root: Path
+    """Absolute folder that the paths start from."""
+    class_names: list[str]
+    """Every class, in the order of ids where the source gives one, else sorted."""
+    splits: dict[str, SplitListing]
+    """Splits by name; a split may label a video otherwise than `labels`."""
+    captions: list[tuple[int, str]]
+    """(row, text): any number per video."""
+    missing: list[str]
+    """Paths that are listed but not found below the root."""
+    notes: list[str]
+    """One line for each choice that was made and each thing that was left out."""

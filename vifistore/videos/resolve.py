@@ -1,0 +1,105 @@
+"""From a draft to a listing: what is listed against what is on the disk."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from vifistore.errors import UsageError
+from vifistore.videos.draft import Draft
+from vifistore.videos.match import match_paths
+from vifistore.videos.records import Listing, SplitListing
+from vifistore.videos.text import some
+
+
+def resolve(draft: Draft) -> Listing:
+    """The videos that exist, renumbered; a file that is listed under two paths is one video.
+
+    Raises UsageError where nothing is found, and where two videos share an id.
+    """
+    files, notes = match_paths(draft.paths, draft.matches, draft.tree)
+    missing = [path for path, file in zip(draft.paths, files, strict=True) if not file]
+    if len(missing) == len(files):
+        raise UsageError(
+            f"none of the {len(files):,} listed videos is below {draft.tree.root} "
+            f"(first: {missing[0]}); give the folder of the videos with --root"
+        )
+    row_of_file: dict[str, int] = {}
+    new_rows = [row_of_file.setdefault(file, len(row_of_file)) if file else -1 for file in files]
+    notes += _notes(draft, missing)
+    splits, told = _renumbered(draft, new_rows)
+    notes += told
+    labels = _first_of(draft.labels, new_rows, len(row_of_file))
+    return Listing(
+        ids=_ids(draft, new_rows, list(row_of_file)),
+        paths=list(row_of_file),
+        labels=labels,
+        root=draft.tree.root,
+        class_names=_all_classes(draft, splits.values(), labels),
+        splits=splits,
+        captions=[(new_rows[row], text) for row, text in draft.captions if new_rows[row] >= 0],
+        missing=missing,
+        notes=list(dict.fromkeys([*draft.notes, *notes, *draft.tree.notes()])),
+    )
+
+
+def _notes(draft: Draft, missing: list[str]) -> list[str]:
+    notes = []
+    if missing:
+        count = f"{len(missing):,} of {len(draft.paths):,}"
+        notes.append(f"{count} listed videos are missing: {some(missing)}")
+    if draft.relabelled:
+        videos = some(draft.paths[row] for row in draft.relabelled)
+        told = "have other labels in other splits and keep their first as their own"
+        notes.append(f"{len(draft.relabelled):,} videos {told}: {videos}")
+    return notes
+
+
+def _renumbered(draft: Draft, new_rows: Sequence[int]) -> tuple[dict[str, SplitListing], list[str]]:
+    """The splits of what exists; one of which nothing does is left out."""
+    splits, notes = {}, []
+    for name, split in draft.splits.items():
+        label_of: dict[int, int] = {}
+        for row, label in zip(split.rows, split.labels, strict=True):
+            new = new_rows[row]
+            if new >= 0 and label_of.setdefault(new, label) != label:
+                told = "is the file of another listed video and has another label"
+                raise UsageError(f"split {name}: {draft.paths[row]} {told}; keep one of them")
+        lost = sum(new_rows[row] < 0 for row in split.rows)
+        twice = len(split.rows) - lost - len(label_of)
+        if twice:
+            notes.append(f"split {name}: {twice:,} videos share their file with another")
+        if lost:
+            left_out = "" if label_of else ", so it is left out"
+            count = f"{lost:,} of {len(split.rows):,}"
+            notes.append(f"split {name}: {count} videos are missing{left_out}")
+        if label_of:
+            rows, labels = list(label_of), list(label_of.values())
+            splits[name] = replace(split, rows=rows, labels=labels)
+    return splits, notes
+
+
+def _first_of(values: Sequence[str], new_rows: Sequence[int], count: int) -> list[str]:
+    first = [""] * count
+    for value, row in zip(values, new_rows, strict=True):
+        if row >= 0 and not first[row]:
+            first[row] = value
+    return first
+
+
+def _ids(draft: Draft, new_rows: Sequence[int], files: list[str]) -> list[str]:
+    given = [draft.ids.get(row, "") for row in range(len(new_rows))]
+    ids = [
+        id or file for id, file in zip(_first_of(given, new_rows, len(files)), files, strict=True)
+    ]
+    if len(set(ids)) < len(ids):
+        seen: set[str] = set()
+        repeated = [id for id in ids if id in seen or seen.add(id)]
+        raise UsageError(f"several videos have the id {some(repeated)}; give each its own")
+    return ids
+
+
+def _all_classes(draft: Draft, splits: Iterable[SplitListing], labels: Sequence[str]) -> list[str]:
+    """The class file's order, else that of the splits (the one with most classes first)."""
+    ordered = list(draft.class_names)
+    for split in sorted(splits, key=lambda split: -len(split.class_names)):
+        ordered += split.class_names
+    return list(dict.fromkeys([*ordered, *sorted(set(labels) - {""})]))
