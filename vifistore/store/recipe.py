@@ -36,7 +36,9 @@ class Preprocessing:
     short_side: int
     """The shorter side after resizing, pixels."""
     interpolation: str
-    """`bicubic` or `bilinear`, antialiased."""
+    """`bicubic` or `bilinear`."""
+    antialias: bool
+    """Whether the filter widens when an image shrinks, as in Pillow but not in OpenCV."""
     mean: tuple[float, float, float]
     """Subtracted from RGB in [0, 1]."""
     std: tuple[float, float, float]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
-from tests.conftest import block_data, plain_recipe, video_table, write_features
+from tests.support import block_data, plain_recipe, video_table, write_features
 from vifistore.errors import (
     DamagedError,
     IncompleteError,
