@@ -1,0 +1,98 @@
+"""Which path is taken, and why."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from vifistore.kernels import dispatch
+from vifistore.kernels.dispatch import Path, chosen_path
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine that says it has a GPU; returns what can be set about it."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from triton.runtime import driver
+
+    dispatch._device_path.cache_clear()
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "GPU 9")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+
+    class Driver:
+        def get_current_target(self):
+            return "cuda"
+
+    monkeypatch.setattr(driver, "_active", Driver())
+    yield Driver
+    dispatch._device_path.cache_clear()
+
+
+def test_a_gpu_runs_the_kernel(gpu):
+    assert dispatch._device_path(0) == Path("kernel", "GPU 9, compute capability 9.0")
+
+
+def test_an_old_gpu_runs_the_reference(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    path = dispatch._device_path(0)
+    assert path == Path("reference", "GPU 9 is older than compute capability 8.0")
+
+
+def test_a_gpu_where_triton_cannot_start_runs_the_reference(gpu, monkeypatch):
+    def fail(self):
+        raise RuntimeError("Failed to find C compiler.\nMore lines")
+
+    monkeypatch.setattr(gpu, "get_current_target", fail)
+    path = dispatch._device_path(0)
+    assert path == Path("reference", "Triton cannot start on GPU 9: Failed to find C compiler.")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "reason"),
+    [
+        (torch.empty(0, 3), "the input is empty"),
+        (torch.empty(2, dtype=torch.int64), "no kernel is written for torch.int64"),
+    ],
+)
+def test_inputs_without_a_kernel(tensor, reason, monkeypatch):
+    monkeypatch.setattr(dispatch, "INSTALLED", True)
+    assert chosen_path(tensor) == Path("reference", reason)
+
+
+def test_the_cpu_runs_the_reference(monkeypatch):
+    monkeypatch.setattr(dispatch, "INSTALLED", True)
+    monkeypatch.setattr(dispatch, "INTERPRETED", False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert chosen_path(torch.ones(1)) == Path("reference", "no CUDA device")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert chosen_path(torch.ones(1)) == Path("reference", "the input is on the CPU")
+
+
+WITHOUT_TRITON = """
+import sys
+sys.modules["triton"] = None
+import importlib, pkgutil, torch
+import vifistore.kernels
+for module in pkgutil.iter_modules(vifistore.kernels.__path__):
+    importlib.import_module(f"vifistore.kernels.{module.name}")
+from vifistore.kernels.dispatch import chosen_path
+from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
+from vifistore.kernels.preprocess_frames import preprocess_frames
+from vifistore.kernels.temporal_pool import pool_and_round
+pool_and_round(torch.ones(1, 2, 3))
+fusion_cross_entropy(torch.ones(1, 2, 3), torch.ones(2, 3), 1.0, torch.ones(1, 2), "image")
+preprocess_frames(torch.zeros(1, 4, 4, 3, dtype=torch.uint8), size=2, mean=(0,) * 3, std=(1,) * 3)
+print(chosen_path(torch.ones(1)))
+"""
+
+
+def test_everything_runs_without_triton_and_without_a_warning():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_TRITON],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == "Path(name='reference', reason='Triton is not installed')\n"

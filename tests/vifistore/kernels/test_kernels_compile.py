@@ -1,0 +1,63 @@
+"""Every kernel compiles for sm_90 as it is launched, on a machine without a GPU."""
+
+import pytest
+import torch
+
+from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
+from vifistore.kernels.fusion_scores import image_scores_forward
+from vifistore.kernels.preprocess_frames import preprocess_frames_forward
+from vifistore.kernels.resampling import crop_taps
+from vifistore.kernels.temporal_pool import (
+    temporal_pool_backward,
+    temporal_pool_forward,
+)
+
+HALF, BRAIN, SINGLE = torch.float16, torch.bfloat16, torch.float32
+IMAGE_KERNELS = [
+    "_frame_softmax_forward_kernel",
+    "_frame_softmax_backward_kernel",
+    "_frames_backward_kernel",
+    "_text_backward_kernel",
+]
+
+
+@pytest.mark.parametrize("dtype", [HALF, BRAIN, SINGLE], ids=str)
+def test_temporal_pool(hopper, dtype):
+    frames = torch.empty(2, 32, 2048, dtype=dtype)
+    pooled = temporal_pool_forward(frames)
+    temporal_pool_backward(frames, None, *pooled)
+    assert hopper == ["_temporal_pool_forward_kernel", "_temporal_pool_backward_kernel"]
+
+
+def test_temporal_pool_with_a_mask_or_with_rounding(hopper):
+    frames = torch.empty(2, 32, 512)
+    mask = torch.ones(2, 32, dtype=torch.bool)
+    pooled = temporal_pool_forward(frames, mask)
+    temporal_pool_backward(frames, mask, *pooled)
+    temporal_pool_forward(frames, stored=torch.empty(frames.shape, dtype=HALF))
+    assert len(hopper) == 3
+
+
+@pytest.mark.parametrize("dtype", [HALF, BRAIN, SINGLE], ids=str)
+def test_image_scores(hopper, dtype):
+    frames, text = torch.empty(64, 32, 512, dtype=dtype), torch.empty(400, 512, dtype=dtype)
+    logits, _ = frame_softmax_forward(frames, text, torch.tensor(100.0))
+    scores = image_scores_forward(logits)
+    frame_softmax_backward(logits, scores, (True, True, True), scores)
+    assert hopper == [IMAGE_KERNELS[0], "_image_scores_forward_kernel", *IMAGE_KERNELS[1:]]
+
+
+def test_image_cross_entropy(hopper):
+    frames, text = torch.empty(7, 5, 129, dtype=HALF), torch.empty(19, 129, dtype=HALF)
+    targets = torch.empty(7, 19)
+    logits, _ = frame_softmax_forward(frames, text, torch.tensor(100.0), targets)
+    frame_softmax_backward(logits, targets, (True, True, True))
+    assert hopper == IMAGE_KERNELS
+
+
+@pytest.mark.parametrize("dtype", [HALF, BRAIN, SINGLE], ids=str)
+def test_preprocess_frames(hopper, dtype):
+    frames = torch.empty(2, 256, 340, 3, dtype=torch.uint8)
+    crops = crop_taps(256, 340, 224, 224, "bicubic", True, 1, frames.device)
+    preprocess_frames_forward(frames, crops, (0.5,) * 3, (0.5,) * 3, dtype)
+    assert hopper == ["_preprocess_frames_forward_kernel"] * 2

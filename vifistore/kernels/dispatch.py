@@ -1,0 +1,86 @@
+"""Which way a computation runs, the Triton kernel or the plain PyTorch reference, and why.
+
+`triton` and `tl` are imported from here, so that every kernel file can be imported where Triton
+is not installed.
+"""
+
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ModuleNotFoundError:
+    triton = SimpleNamespace(jit=lambda function: function)
+    tl = SimpleNamespace(constexpr=None)
+    INSTALLED = INTERPRETED = False
+else:
+    INSTALLED = True
+    # Triton reads TRITON_INTERPRET when a kernel is defined, so a later change has no effect.
+    INTERPRETED = triton.knobs.runtime.interpret
+
+# Tensor-core tiles and bfloat16 need Ampere or later.
+LOWEST_CAPABILITY = (8, 0)
+KERNEL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8)
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way a computation takes."""
+
+    name: str
+    """`kernel` or `reference`."""
+    reason: str
+    """Why, in a few words."""
+
+    @property
+    def is_kernel(self) -> bool:
+        return self.name == "kernel"
+
+
+def chosen_path(tensor: Tensor) -> Path:
+    """The path that the functions of vifistore.kernels take for this input."""
+    if not INSTALLED:
+        return Path("reference", "Triton is not installed")
+    if tensor.dtype not in KERNEL_DTYPES:
+        return Path("reference", f"no kernel is written for {tensor.dtype}")
+    if tensor.numel() == 0:
+        return Path("reference", "the input is empty")
+    if INTERPRETED:
+        return Path("kernel", "interpreted, because TRITON_INTERPRET is set")
+    if tensor.device.type != "cuda":
+        found = "the input is on the CPU" if torch.cuda.is_available() else "no CUDA device"
+        return Path("reference", found)
+    return _device_path(tensor.device.index)
+
+
+@lru_cache
+def _device_path(device: int) -> Path:
+    name = torch.cuda.get_device_name(device)
+    capability = torch.cuda.get_device_capability(device)
+    if capability < LOWEST_CAPABILITY:
+        return Path("reference", f"{name} is older than compute capability 8.0")
+    try:
+        # Builds Triton's launch helper, which fails where there is no C compiler.
+        triton.runtime.driver.active.get_current_target()
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        return Path("reference", f"Triton cannot start on {name}: {error}".splitlines()[0])
+    return Path("kernel", f"{name}, compute capability {capability[0]}.{capability[1]}")
+
+
+def launch(kernel: Any, grid: tuple[int, ...], tensor: Tensor, *args: Any, **options: Any) -> None:
+    """Run a kernel on the device of its first argument, `tensor`."""
+    with torch.cuda.device_of(tensor):
+        # Pinned, because the default differs between versions of Triton.
+        kernel[grid](tensor, *args, enable_fp_fusion=True, **options)
+
+
+def compute_dtype(tensor: Tensor) -> torch.dtype:
+    """What sums are held in: float32, or float64 for float64 input."""
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32

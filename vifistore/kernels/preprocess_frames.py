@@ -1,0 +1,226 @@
+"""Decoded frames to what an encoder reads: resize, crop and normalise in one go.
+
+    level = resize(frames)[crop]           integers 0..255, see vifistore.kernels.resampling
+    pixel = (level / 255 - mean) / std     as torchvision's ToTensor and Normalize
+
+Only the rows and columns that a crop shows are made, and the image between the two passes is 8
+bits deep, as in Pillow; so kernel, reference and Pillow agree level for level.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from vifistore.errors import UsageError
+from vifistore.kernels.dispatch import chosen_path, launch, tl, triton
+from vifistore.kernels.resampling import WEIGHT_BITS, CropTaps, Taps, crop_taps
+
+Colour = Sequence[float]
+
+# Tile of one program; with four channel lanes 16 sums a thread.
+BLOCK_OTHERS, BLOCK_OUT = 16, 32
+
+
+def preprocess_frames(
+    frames: Tensor,
+    *,
+    size: int,
+    mean: Colour,
+    std: Colour,
+    short_side: int | None = None,
+    interpolation: str = "bicubic",
+    antialias: bool = True,
+    num_crops: int = 1,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Resize the shorter side to `short_side` pixels, crop squares of `size`, normalise.
+
+    frames: uint8 `[frame height width 3]`, RGB. Returns `[crop frame 3 size size]` of `dtype`.
+    `mean` and `std` are per channel, on pixels in 0..1. `short_side` is `size` where it is None.
+    `num_crops` 1 is the centre; 3 are left, centre, right (top, centre, bottom of a portrait).
+    OpenCLIP's transform is bicubic with antialias. ViFi-CLIP's is OpenCV's bilinear, which is not
+    antialiased, to short side 256 for a crop of 224, or 224 with three crops. UsageError for
+    frames of another kind, an unknown interpolation, or a crop that does not fit.
+    """
+    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+        raise UsageError(
+            f"frames are {frames.dtype} {list(frames.shape)}; give uint8 [frame height width 3]"
+        )
+    height, width = frames.shape[1:3]
+    crops = crop_taps(
+        height, width, size, short_side or size, interpolation, antialias, num_crops, frames.device
+    )
+    path = preprocess_frames_reference
+    if chosen_path(frames).is_kernel:
+        path = preprocess_frames_forward
+    return path(frames, crops, mean, std, dtype)
+
+
+def preprocess_frames_reference(
+    frames: Tensor, crops: Sequence[CropTaps], mean: Colour, std: Colour, dtype: torch.dtype
+) -> Tensor:
+    """Plain PyTorch form of `preprocess_frames`, for crops from `crop_taps`."""
+    pixels = [
+        torch.stack([_normalise(_resize(frame, crop), mean, std).to(dtype) for frame in frames])
+        for crop in crops
+    ]
+    return torch.stack(pixels)
+
+
+def _resize(frame: Tensor, crop: CropTaps) -> Tensor:
+    """uint8 `[height width channel]` -> uint8 `[channel row column]`."""
+    planes = _read(frame[None], crop)[0]
+    if crop.height_first:
+        return _weigh(_weigh(planes, crop.rows, 1), crop.columns, 2)
+    return _weigh(_weigh(planes, crop.columns, 2), crop.rows, 1)
+
+
+def _read(frames: Tensor, crop: CropTaps) -> Tensor:
+    """The part of `[frame height width channel]` that a crop reads, as `[frame channel ...]`."""
+    rows, columns = crop.rows, crop.columns
+    return frames[:, rows.first : rows.end, columns.first : columns.end].permute(0, 3, 1, 2)
+
+
+def _weigh(levels: Tensor, taps: Taps, axis: int) -> Tensor:
+    """uint8 `[channel height width]` resized along one axis."""
+    # Gathering whole lines is several times faster than gathering bytes.
+    lines = levels.movedim(axis, 0).contiguous()
+    half = 1 << (WEIGHT_BITS - 1)
+    sums = lines.new_full((len(taps.starts), *lines.shape[1:]), half, dtype=torch.int32)
+    for tap in range(taps.weights.shape[1]):
+        positions = (taps.starts + tap).clamp(max=len(lines) - 1)
+        sums.addcmul_(lines[positions].int(), taps.weights[:, tap].view(-1, 1, 1))
+    return (sums >> WEIGHT_BITS).clamp(0, 255).to(torch.uint8).movedim(0, axis)
+
+
+def _normalise(levels: Tensor, mean: Colour, std: Colour) -> Tensor:
+    mean, std = (
+        colour.view(3, 1, 1) for colour in _colours(tuple(mean), tuple(std), levels.device)
+    )
+    return (levels.float() / 255 - mean) / std
+
+
+@lru_cache(maxsize=32)
+def _colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Tensor]:
+    mean, std = (torch.tensor(colour, dtype=torch.float32) for colour in (mean, std))
+    return mean.to(device), std.to(device)
+
+
+def preprocess_frames_forward(
+    frames: Tensor, crops: Sequence[CropTaps], mean: Colour, std: Colour, dtype: torch.dtype
+) -> Tensor:
+    """Two launches a crop: one axis, then the other one and normalising."""
+    size = len(crops[0].columns.starts)
+    shape = (len(crops), len(frames), 3, size, size)
+    pixels = torch.empty(shape, dtype=dtype, device=frames.device)
+    colours = _colours(tuple(mean), tuple(std), frames.device)
+    for crop, out in zip(crops, pixels, strict=True):
+        read = _read(frames, crop)
+        passes = [(crop.columns, 3), (crop.rows, 2)]
+        (first, first_axis), (last, last_axis) = reversed(passes) if crop.height_first else passes
+        shape = list(read.shape)
+        shape[first_axis] = size
+        levels = torch.empty(shape, dtype=torch.uint8, device=frames.device)
+        _resize_axis(read, first, first_axis, levels, None)
+        _resize_axis(levels, last, last_axis, out, colours)
+    return pixels
+
+
+def _resize_axis(
+    levels: Tensor,
+    taps: Taps,
+    axis: int,
+    out: Tensor,
+    colours: tuple[Tensor, Tensor] | None,
+) -> None:
+    """Resize axis 2 or 3 of `[frame channel height width]` into `out`; normalise with colours."""
+    if axis == 2:
+        levels, out = levels.transpose(2, 3), out.transpose(2, 3)
+    num_frames, _, num_others, num_inputs = levels.shape
+    num_outputs, num_taps = taps.weights.shape
+    launch(
+        _preprocess_frames_forward_kernel,
+        (num_frames, triton.cdiv(num_others, BLOCK_OTHERS), triton.cdiv(num_outputs, BLOCK_OUT)),
+        levels,
+        *levels.stride(),
+        taps.starts,
+        taps.weights,
+        *(colours or (None, None)),
+        out,
+        *out.stride(),
+        num_others,
+        num_inputs,
+        num_outputs,
+        num_taps,
+        WEIGHT_BITS=WEIGHT_BITS,
+        BLOCK_OTHERS=BLOCK_OTHERS,
+        BLOCK_OUT=BLOCK_OUT,
+    )
+
+
+@triton.jit
+def _preprocess_frames_forward_kernel(
+    levels_ptr,
+    levels_frame_stride,
+    levels_channel_stride,
+    levels_other_stride,
+    levels_stride,
+    starts_ptr,
+    weights_ptr,
+    mean_ptr,
+    std_ptr,
+    out_ptr,
+    out_frame_stride,
+    out_channel_stride,
+    out_other_stride,
+    out_stride,
+    num_others,
+    num_inputs,
+    num_outputs,
+    num_taps,
+    WEIGHT_BITS: tl.constexpr,
+    BLOCK_OTHERS: tl.constexpr,
+    BLOCK_OUT: tl.constexpr,
+):
+    """One axis resized in fixed point, all channels of a tile; with a mean, normalised as well."""
+    frame = tl.program_id(0).to(tl.int64)
+    others = tl.program_id(1) * BLOCK_OTHERS + tl.arange(0, BLOCK_OTHERS)
+    outputs = tl.program_id(2) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+    channels = tl.arange(0, 4)
+    inside = (
+        (others < num_others)[:, None, None]
+        & (outputs < num_outputs)[None, :, None]
+        & (channels < 3)[None, None, :]
+    )
+    starts = tl.load(starts_ptr + outputs, mask=outputs < num_outputs, other=0)
+    lines = (
+        levels_ptr
+        + frame * levels_frame_stride
+        + others[:, None, None] * levels_other_stride
+        + channels[None, None, :] * levels_channel_stride
+    )
+    sums = tl.full([BLOCK_OTHERS, BLOCK_OUT, 4], 1 << (WEIGHT_BITS - 1), tl.int32)
+    for tap in range(num_taps):
+        weights = tl.load(
+            weights_ptr + outputs * num_taps + tap, mask=outputs < num_outputs, other=0
+        )
+        positions = tl.minimum(starts + tap, num_inputs - 1)
+        levels = tl.load(lines + positions[None, :, None] * levels_stride, mask=inside, other=0)
+        sums += levels.to(tl.int32) * weights[None, :, None]
+    result = tl.minimum(tl.maximum(sums >> WEIGHT_BITS, 0), 255)
+    if mean_ptr is not None:
+        mean = tl.load(mean_ptr + channels, mask=channels < 3, other=0.0)
+        std = tl.load(std_ptr + channels, mask=channels < 3, other=1.0)
+        # Rounded divisions, so that float32 results are equal to PyTorch's to the last bit.
+        shifted = tl.div_rn(result.to(tl.float32), 255.0) - mean[None, None, :]
+        result = tl.div_rn(shifted, tl.broadcast_to(std[None, None, :], shifted.shape))
+    out = (
+        out_ptr
+        + frame * out_frame_stride
+        + others[:, None, None] * out_other_stride
+        + channels[None, None, :] * out_channel_stride
+        + outputs[None, :, None] * out_stride
+    )
+    tl.store(out, result.to(out_ptr.dtype.element_ty), mask=inside)
