@@ -1,0 +1,1 @@
+"""Pixels of one video: sampling, decoding, the worker pool, preprocessing."""

@@ -1,0 +1,168 @@
+"""One video -> the pixels of its sampled frames, whatever the file is."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from vifistore.errors import DecodeError, UnknownNameError, UsageError
+from vifistore.frames.decord_decoder import decode_decord
+from vifistore.frames.encryption import is_encrypted
+from vifistore.frames.image_folder import decode_image_folder, list_images
+from vifistore.frames.pyav_decoder import decode_pyav
+from vifistore.frames.raw_frames import Plan, RawFrames
+from vifistore.frames.sampling import sample_indices
+from vifistore.frames.torchcodec_decoder import decode_torchcodec
+
+DECODERS: dict[str, Callable[[Path, Plan], RawFrames]] = {
+    "decord": decode_decord,
+    "pyav": decode_pyav,
+    "torchcodec": decode_torchcodec,
+}
+
+# What to import to load the native libraries of each.
+_MODULES = {"decord": "decord", "pyav": "av", "torchcodec": "torchcodec.decoders"}
+_DISTRIBUTIONS = {
+    "decord": ("decord2", "decord", "eva-decord"),
+    "pyav": ("av",),
+    "torchcodec": ("torchcodec",),
+}
+_REMEDIES = {
+    "decord": "pip install decord2",
+    "pyav": "pip install av",
+    "torchcodec": "pip install 'torchcodec>=0.13', and install FFmpeg's shared libraries",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedVideo:
+    """The sampled frames of one video."""
+
+    frames: np.ndarray
+    """uint8 [distinct height width 3], RGB, upright: each sampled frame once."""
+    index: np.ndarray
+    """int64 [clip frame] into `frames`."""
+    timestamps: np.ndarray
+    """float32 [clip frame], seconds after the first frame of the video."""
+    num_frames: int
+    """Frames that can be decoded; the sampling runs over these."""
+    declared_frames: int
+    """Frames that the file promises; more than `num_frames` in a file that is cut off."""
+    content_digest: str
+    """SHA-256 of the bytes of the file, or of the names and bytes of a folder of frames."""
+    width: int
+    """Pixels, of the upright frame."""
+    height: int
+    """Pixels, of the upright frame."""
+    decoder: str
+    """What read the frames: the decoder asked for; "pyav" for a file that it can only read in
+    order; "pillow" for a folder."""
+
+
+def decode_video(path: str | Path, *, frames: int, clips: int, decoder: str) -> DecodedVideo:
+    """Sample and decode a video file, or a folder of JPEG or PNG frames.
+
+    Raises DecodeError, whose reason is one of: missing, empty, not a video, no video stream,
+    encrypted, short (no frame is there), decode error.
+    """
+    check_decoder(decoder)
+    # Absolute, so that FFmpeg takes no name for an address or an option.
+    path = Path(path).absolute()
+    try:
+        raw, digest = _read(path, DECODERS[decoder], frames, clips)
+    except DecodeError as error:
+        raise DecodeError(error.reason, f"{path}: {error}") from None
+    except OSError as error:
+        raise DecodeError("missing", f"{path}: cannot be read: {error.strerror}") from None
+    return DecodedVideo(
+        frames=raw.frames,
+        index=raw.index,
+        timestamps=raw.seconds[raw.index].astype(np.float32),
+        num_frames=raw.num_frames,
+        declared_frames=raw.declared_frames,
+        content_digest=digest,
+        width=raw.frames.shape[2],
+        height=raw.frames.shape[1],
+        decoder=raw.decoder,
+    )
+
+
+def load_decoder(decoder: str) -> None:
+    """Import a decoder now; raises UsageError if it is not there or cannot be loaded."""
+    check_decoder(decoder)
+    try:
+        import_module(_MODULES[decoder])
+    except (ImportError, OSError, RuntimeError) as error:
+        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"decoder {decoder!r} cannot be loaded ({cause}): {_REMEDIES[decoder]}"
+        ) from error
+
+
+def check_decoder(decoder: str) -> None:
+    """Raise UsageError if there is no such decoder or its package is not installed."""
+    if decoder not in DECODERS:
+        raise UnknownNameError("decoder", decoder, DECODERS)
+    if find_spec(_MODULES[decoder].split(".")[0]) is None:
+        raise UsageError(f"decoder {decoder!r} is not installed: {_REMEDIES[decoder]}")
+
+
+def decoder_version(decoder: str) -> str:
+    """Version of a decoder, as recipes record it, with PyAV's, which reads what it cannot."""
+    check_decoder(decoder)
+    own = _package_version(decoder)
+    return own if decoder == "pyav" else f"{own}+av{_package_version('pyav')}"
+
+
+def _package_version(decoder: str) -> str:
+    for distribution in _DISTRIBUTIONS[decoder]:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    raise UsageError(f"the version of {decoder!r} is not known: {_REMEDIES[decoder]}")
+
+
+def _read(
+    path: Path, decode: Callable[[Path, Plan], RawFrames], frames: int, clips: int
+) -> tuple[RawFrames, str]:
+    """Raw frames and content digest."""
+
+    def plan(num_frames: int) -> np.ndarray:
+        return sample_indices(num_frames, frames, clips)
+
+    if path.is_dir():
+        digest = _digest_folder(path)
+        return decode_image_folder(path, plan), digest
+    if path.exists() and not path.is_file():
+        # Pipes and devices may never end.
+        raise DecodeError("not a video", "it is neither a file nor a folder")
+    digest = _digest_file(path)
+    if is_encrypted(path):
+        raise DecodeError("encrypted", "its video is encrypted; use a decrypted copy")
+    return decode(path, plan), digest
+
+
+def _digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        if file.tell() == 0:
+            raise DecodeError("empty", "the file is empty; download it again")
+    return digest.hexdigest()
+
+
+def _digest_folder(folder: Path) -> str:
+    images = list_images(folder)
+    if not images:
+        raise DecodeError("empty", "the folder holds no JPEG or PNG frames")
+    digest = hashlib.sha256()
+    for image in images:
+        content = image.read_bytes()
+        digest.update(f"{image.name}\0{len(content)}\0".encode(errors="surrogateescape"))
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""A folder of JPEG or PNG frames, read as one video.
+
+The frames are in natural order of their names (frame2 before frame10). Such a folder has no
+times: `FALLBACK_FPS` (25) frames per second are assumed.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from vifistore.errors import DecodeError
+from vifistore.frames.raw_frames import FALLBACK_FPS, Plan, RawFrames, split_plan
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The frames of a folder in natural order of their names."""
+    images = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    return sorted(images, key=lambda path: (_natural_key(path.name), path.name))
+
+
+def decode_image_folder(folder: Path, plan: Plan) -> RawFrames:
+    """Frames of the plan; unreadable images are left out and the plan is made anew, once."""
+    images = list_images(folder)
+    declared = len(images)
+    try:
+        return _read_plan(images, plan, declared)
+    except DecodeError:
+        images = [image for image in images if _is_readable(image)]
+    if not images:
+        raise DecodeError("decode error", f"none of its {declared} images can be read")
+    return _read_plan(images, plan, declared)
+
+
+def _read_plan(images: list[Path], plan: Plan, declared: int) -> RawFrames:
+    wanted, index = split_plan(plan(len(images)))
+    frames = [_read_image(images[number]) for number in wanted]
+    if len({frame.shape for frame in frames}) > 1:
+        raise DecodeError("decode error", "its images have different sizes")
+    return RawFrames(
+        frames=np.stack(frames),
+        index=index,
+        seconds=wanted / FALLBACK_FPS,
+        num_frames=len(images),
+        declared_frames=declared,
+        decoder="pillow",
+    )
+
+
+def _read_image(path: Path) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DecodeError("decode error", f"image {path.name}: {error}") from None
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        _read_image(path)
+    except DecodeError:
+        return False
+    return True
+
+
+def _natural_key(name: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", name)
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]

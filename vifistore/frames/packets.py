@@ -1,0 +1,102 @@
+"""The packets of a video file, read through PyAV without decoding: a few milliseconds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vifistore.errors import DecodeError
+
+# The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
+# times of decoding or none, and some give no frame; MPEG streams have no index.
+_INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PacketTable:
+    """What the packets of a file tell about its frames."""
+
+    num_frames: int
+    """Frames that come out if every packet decodes."""
+    declared_frames: int
+    """Frames that the header or the packets promise, whichever says more."""
+    fps: float | None
+    """Average frame rate, where it is known."""
+    seconds: np.ndarray | None
+    """float64 [frame], seconds after the first frame, if frames can be found by their number:
+    then every packet has a time of its own and no key frame is out of order. None otherwise."""
+
+
+def open_video(path: Path) -> tuple[Any, Any]:
+    """PyAV container and video stream; raises DecodeError."""
+    import av
+
+    try:
+        # Tags may hold bytes that are not UTF-8.
+        container = av.open(str(path), metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        raise DecodeError("not a video", f"FFmpeg: {error.strerror}") from None
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+        container.close()
+        raise DecodeError("no video stream", "it holds no video stream")
+    if stream.codec_context is None:
+        container.close()
+        raise DecodeError("decode error", "FFmpeg has no decoder for its codec")
+    return container, stream
+
+
+def demux(container: Any, stream: Any) -> Iterator[Any]:
+    """Packets up to the end, or to where the container is damaged; then an empty one."""
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            yield next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            yield av.Packet()
+            return
+
+
+def scan_packets(path: Path) -> PacketTable:
+    """Table of the packets of a file; raises DecodeError if it is no video."""
+    container, stream = open_video(path)
+    with container:
+        packets = [
+            (packet.pts, packet.is_keyframe, packet.is_discard)
+            for packet in demux(container, stream)
+            if packet.size
+        ]
+        # An edit list cuts packets off: they are decoded but not shown.
+        shown = [packet for packet in packets if not packet[2]]
+        is_whole = len(shown) == len(packets) >= stream.frames
+        indexed = container.format.name in _INDEXED_FORMATS and is_whole
+        times = _times_by_number(packets) if indexed else None
+        return PacketTable(
+            num_frames=len(shown),
+            declared_frames=max(stream.frames, len(packets)),
+            fps=float(stream.average_rate) if stream.average_rate else None,
+            seconds=None if times is None else (times - times[0]) * float(stream.time_base),
+        )
+
+
+def _times_by_number(packets: list[tuple[int | None, bool, bool]]) -> np.ndarray | None:
+    """Sorted times of all packets, or None where a frame's number does not tell its packet.
+
+    Decoders go to the key frame before the one wanted and count from there. A key frame that is
+    shown after a packet which follows it in the file (open groups of pictures, the habit of HEVC
+    encoders) has another number in the file than in time, by which decord miscounts.
+    """
+    if not packets or any(pts is None for pts, _, _ in packets):
+        return None
+    times = np.array([pts for pts, _, _ in packets])
+    ordered = np.sort(times)
+    is_key = np.array([key for _, key, _ in packets])
+    if (np.diff(ordered) == 0).any() or (times != ordered)[is_key].any():
+        return None
+    return ordered

@@ -1,0 +1,156 @@
+"""Decode workers: one process each, replaced when it dies, results in the order of the jobs."""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Self, TypeVar
+
+from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.decoding import DecodedVideo, check_decoder
+from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle, WorkerSettings
+
+Key = TypeVar("Key", bound=Hashable)
+
+DEFAULT_TIMEOUT_SECONDS = 120.0
+# A worker may be killed while it starts; if it never starts, the installation is broken.
+_START_ATTEMPTS = 10
+
+
+class DecodePool:
+    """Decodes many videos at once; a video that hangs or crashes its decoder costs only itself.
+
+    Each worker process has a thread here that waits for it, so time limits hold and workers stay
+    busy while the caller computes. Use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        num_workers: int,
+        *,
+        frames: int,
+        clips: int,
+        decoder: str = "decord",
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        """`timeout_seconds` is per video. Raises UsageError if the decoder is not installed."""
+        if num_workers < 1:
+            raise UsageError(f"num_workers is {num_workers}; it must be at least 1")
+        check_decoder(decoder)
+        self._settings = WorkerSettings(frames=frames, clips=clips, decoder=decoder)
+        self._timeout_seconds = timeout_seconds
+        self._num_workers = num_workers
+        self._threads = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
+        self._lock = threading.Lock()
+        self._running: set[WorkerHandle] = set()
+        self._closed = False
+        # As many places as threads, so that a thread always finds one; None is to be started.
+        self._places: queue.SimpleQueue[WorkerHandle | None] = queue.SimpleQueue()
+        for _ in range(num_workers):
+            self._places.put(None)
+
+    def __enter__(self) -> Self:
+        for _ in range(self._num_workers):
+            self._threads.submit(self._warm_up)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that are running or starting."""
+        with self._lock:
+            return [worker.process.pid for worker in self._running if worker.is_alive]
+
+    def close(self) -> None:
+        """End all workers. Frames that were handed out stay valid."""
+        with self._lock:
+            self._closed = True
+            for worker in self._running:
+                worker.process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._running:
+            worker.stop()
+        self._running.clear()
+
+    def decode(
+        self, jobs: Iterable[tuple[Key, str | Path]]
+    ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
+        """Yield (key, video or the error that stopped it) in the order of (key, path) jobs.
+
+        At most 2 x num_workers videos are decoded ahead of the caller, and no more jobs are drawn
+        from the iterable, which may be endless and is used in the calling thread only. `frames` is
+        shared memory and an open file, both given back with its last view: copy what is to be kept
+        of many videos. Raises UsageError if no worker can be started.
+        """
+        self._check_open()
+        jobs = iter(jobs)
+        ahead: deque[tuple[Key, Future]] = deque()
+        try:
+            while True:
+                for key, path in islice(jobs, 2 * self._num_workers - len(ahead)):
+                    ahead.append((key, self._threads.submit(self._decode, str(path))))
+                if not ahead:
+                    return
+                # No name for the result here: it would keep the memory of a video that the caller
+                # has done with.
+                yield _first_result(ahead)
+        finally:
+            for _, future in ahead:
+                future.cancel()
+
+    def _decode(self, path: str) -> DecodedVideo | DecodeError:
+        worker = self._places.get()
+        try:
+            while True:
+                worker = worker if worker and worker.is_alive else self._start_worker(worker)
+                try:
+                    return worker.decode(path, self._timeout_seconds)
+                except WorkerGoneError:
+                    continue
+        except DecodeError as error:
+            return error
+        finally:
+            self._places.put(worker)
+
+    def _warm_up(self) -> None:
+        worker = self._places.get()
+        try:
+            worker = worker or self._start_worker(None)
+        finally:
+            self._places.put(worker)
+
+    def _start_worker(self, dead: WorkerHandle | None) -> WorkerHandle:
+        for _ in range(_START_ATTEMPTS):
+            worker = self._replace(dead)
+            try:
+                worker.wait_until_ready()
+                return worker
+            except WorkerGoneError as error:
+                dead, words = worker, error
+        raise UsageError(f"no decode worker can be started: {words}")
+
+    def _replace(self, dead: WorkerHandle | None) -> WorkerHandle:
+        with self._lock:
+            self._check_open()
+            if dead is not None:
+                dead.stop()
+                self._running.discard(dead)
+            worker = WorkerHandle(self._settings)
+            self._running.add(worker)
+            return worker
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("the decode pool is closed; open another one")
+
+
+def _first_result(
+    ahead: deque[tuple[Key, Future]],
+) -> tuple[Key, DecodedVideo | DecodeError]:
+    key, future = ahead.popleft()
+    return key, future.result()

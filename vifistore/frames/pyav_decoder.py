@@ -1,0 +1,61 @@
+"""Frames through PyAV: reads the whole video in order, so it is exact for every file.
+
+Packets that FFmpeg refuses are skipped, as the ffmpeg program does.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vifistore.errors import DecodeError
+from vifistore.frames.packets import PacketTable, demux, open_video, scan_packets
+from vifistore.frames.raw_frames import Plan, RawFrames, ReadRGB, read_sequentially
+
+
+def decode_pyav(path: Path, plan: Plan) -> RawFrames:
+    """Frames of the plan; raises DecodeError."""
+    return read_in_order(path, plan, scan_packets(path))
+
+
+def read_in_order(path: Path, plan: Plan, table: PacketTable) -> RawFrames:
+    """Frames of the plan of a file whose packets are known; raises DecodeError."""
+    return read_sequentially(
+        lambda: _stream(path),
+        plan,
+        expected_frames=table.num_frames,
+        declared_frames=table.declared_frames,
+        fps=table.fps,
+        decoder="pyav",
+    )
+
+
+def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
+    import av
+
+    failure, size = "", None
+    container, stream = open_video(path)
+    with container:
+        # One thread: the pool already keeps every core busy.
+        stream.codec_context.thread_count = 1
+        for packet in demux(container, stream):
+            try:
+                frames = stream.codec_context.decode(packet)
+            except av.error.FFmpegError as error:
+                failure = f"FFmpeg: {error.strerror}"
+                continue
+            for frame in frames:
+                size = size or (frame.width, frame.height)
+                yield partial(_to_rgb, frame, *size), frame.time
+    if failure and size is None:
+        raise DecodeError("decode error", failure)
+
+
+def _to_rgb(frame: Any, width: int, height: int) -> np.ndarray:
+    """uint8 [height width 3], upright; a frame of another size is scaled to that of the first."""
+    image = frame.to_ndarray(format="rgb24", width=width, height=height)
+    # Damaged files hold angles that are none.
+    turns = round(frame.rotation / 90) if abs(frame.rotation) <= 360 else 0
+    return np.rot90(image, turns)

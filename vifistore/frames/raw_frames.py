@@ -1,0 +1,100 @@
+"""What a decoder hands over, and the sequential read that all decoders share."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vifistore.errors import DecodeError
+
+Plan = Callable[[int], np.ndarray]
+"""Number of frames of a video -> frame numbers int64 [clip frame]."""
+
+ReadRGB = Callable[[], np.ndarray]
+"""Converts one decoded frame, only when it is wanted, to upright uint8 [height width 3]."""
+
+FALLBACK_FPS = 25.0
+"""Frame rate where a container gives neither times nor a rate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFrames:
+    """The distinct frames that a plan asked for."""
+
+    frames: np.ndarray
+    """uint8 [distinct height width 3], RGB, upright."""
+    index: np.ndarray
+    """int64 [clip frame] into `frames`."""
+    seconds: np.ndarray
+    """float64 [distinct], seconds after the first frame of the video."""
+    num_frames: int
+    """Frames that can be decoded."""
+    declared_frames: int
+    """Frames that the file promises, as far as the decoder knows."""
+    decoder: str
+    """Name of the library that read them."""
+
+
+def split_plan(planned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct frame numbers, and [clip frame] positions in them."""
+    wanted, index = np.unique(planned, return_inverse=True)
+    return wanted, index.reshape(planned.shape).astype(np.int64)
+
+
+def clean_seconds(seconds: Iterable[float | None], fps: float | None) -> np.ndarray:
+    """Seconds after the first frame, float64 [frame], from times as the container gives them.
+
+    AVI and MPEG files often have no times, or times in decoding order: where one is missing or
+    they run backwards or stand still, frame number / fps is used for all.
+    """
+    times = np.array([np.nan if second is None else second for second in seconds], np.float64)
+    steps = np.diff(times)
+    if np.isfinite(times).all() and (steps >= 0).all() and (steps.any() or len(times) == 1):
+        return times - times[0]
+    known_rate = fps is not None and np.isfinite(fps) and fps > 0
+    return np.arange(len(times)) / (fps if known_rate else FALLBACK_FPS)
+
+
+def read_sequentially(
+    open_stream: Callable[[], Iterable[tuple[ReadRGB, float | None]]],
+    plan: Plan,
+    *,
+    expected_frames: int,
+    declared_frames: int,
+    fps: float | None,
+    decoder: str,
+) -> RawFrames:
+    """Read every frame in order and keep those of the plan; seeks nowhere, so it cannot miss.
+
+    The stream yields (function that gives the pixels, seconds or None) per frame. Should it hold
+    another number of frames than expected, the plan is made anew over that number, once.
+    """
+    num_frames = expected_frames
+    for _ in range(2):
+        wanted, index = split_plan(plan(max(num_frames, 1)))
+        kept, seconds = _collect(open_stream(), set(wanted.tolist()))
+        if not seconds:
+            raise DecodeError("short", f"none of its {declared_frames} frames can be decoded")
+        if len(seconds) == num_frames:
+            return RawFrames(
+                frames=np.stack(kept),
+                index=index,
+                seconds=clean_seconds(seconds, fps)[wanted],
+                num_frames=num_frames,
+                declared_frames=max(declared_frames, num_frames),
+                decoder=decoder,
+            )
+        num_frames = len(seconds)
+    raise DecodeError("decode error", "the decoder gives another number of frames at every read")
+
+
+def _collect(
+    stream: Iterable[tuple[ReadRGB, float | None]], wanted: set[int]
+) -> tuple[list[np.ndarray], list[float | None]]:
+    kept: list[np.ndarray] = []
+    seconds: list[float | None] = []
+    for number, (read_rgb, second) in enumerate(stream):
+        seconds.append(second)
+        if number in wanted:
+            kept.append(read_rgb())
+    return kept, seconds

@@ -1,0 +1,91 @@
+"""The program of one decode worker: takes a path, answers with frames or with the reason why not.
+
+The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT FRAMES CLIPS DECODER`. It
+imports no torch unless the decoder is torchcodec, so that it starts quickly. Errors that are not
+about the video end the process: the pool counts that as a crash and shows the last line.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.decoding import DecodedVideo, decode_video, load_decoder
+from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve the pool until it closes the channel."""
+    channel_number, parent, frames, clips = (int(argument) for argument in sys.argv[1:5])
+    decoder = sys.argv[5]
+    # Ctrl-C reaches the whole terminal group; the pool ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent(parent)
+    channel = socket.socket(fileno=channel_number)
+    try:
+        _announce(channel, decoder)
+        while True:
+            job, _ = receive_message(channel)
+            _forget_log()
+            _answer(channel, job["path"], frames=frames, clips=clips, decoder=decoder)
+    except (EOFError, ConnectionError):
+        return
+
+
+def _die_with_parent(parent: int) -> None:
+    """Have Linux kill this process when the pool's goes, even inside a native call that hangs."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit()
+
+
+def _announce(channel: socket.socket, decoder: str) -> None:
+    """Load the decoder now, so that its loading never counts as a video's time."""
+    try:
+        load_decoder(decoder)
+    except UsageError as error:
+        send_message(channel, {"failed": str(error)})
+        sys.exit()
+    send_message(channel, {"ready": True})
+
+
+def _forget_log() -> None:
+    """Empty the file that standard error goes to: it need hold only this video's messages."""
+    log = sys.stderr.fileno()
+    os.ftruncate(log, 0)
+    os.lseek(log, 0, os.SEEK_SET)
+
+
+def _answer(channel: socket.socket, path: str, *, frames: int, clips: int, decoder: str) -> None:
+    try:
+        video = decode_video(path, frames=frames, clips=clips, decoder=decoder)
+    except DecodeError as error:
+        send_message(channel, {"reason": error.reason, "message": str(error)})
+        return
+    file = write_anonymous_file(video.frames)
+    try:
+        send_message(channel, _describe(video), file)
+    finally:
+        os.close(file)
+
+
+def _describe(video: DecodedVideo) -> dict[str, Any]:
+    return {
+        "shape": video.frames.shape,
+        "index": video.index.tolist(),
+        "timestamps": video.timestamps.tolist(),
+        "num_frames": video.num_frames,
+        "declared_frames": video.declared_frames,
+        "content_digest": video.content_digest,
+        "decoder": video.decoder,
+    }
+
+
+if __name__ == "__main__":
+    main()

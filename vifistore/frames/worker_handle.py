@@ -1,0 +1,146 @@
+"""The pool's side of one worker process."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.wire import map_anonymous_file, receive_message, send_message
+
+_START_SECONDS = 120.0
+_EXIT_SECONDS = 1.0
+_LOG_TAIL_BYTES = 4096
+# The pool has one worker per core, so none needs threads of its own.
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """What a worker does with every video."""
+
+    frames: int
+    """Frames per clip."""
+    clips: int
+    """Clips per video."""
+    decoder: str
+    """Name of the decoder."""
+
+
+class WorkerGoneError(Exception):
+    """The worker ended before it took a video; its last words are the message."""
+
+
+class WorkerHandle:
+    """One running worker. The thread that starts it must live longer: Linux ends it with that."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        # A file, not a pipe: native code that prints much can neither block nor fill memory.
+        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed in `stop`
+        self._channel, other_end = socket.socketpair()
+        with other_end:
+            self.process = _start(settings, other_end.fileno(), self._log.fileno())
+        self._words = ""
+
+    def wait_until_ready(self) -> None:
+        """Raise UsageError if the decoder cannot be loaded, WorkerGoneError if the start fails."""
+        try:
+            answer, _ = receive_message(self._channel, _START_SECONDS)
+        except (EOFError, OSError):
+            raise WorkerGoneError(self.stop()) from None
+        if "failed" in answer:
+            self.stop()
+            raise UsageError(answer["failed"])
+
+    def decode(self, path: str, timeout_seconds: float) -> DecodedVideo:
+        """Raises DecodeError for the video and WorkerGoneError if it was never given out.
+
+        With the reasons "timeout" and "worker crashed" the worker has ended, too.
+        """
+        try:
+            send_message(self._channel, {"path": path})
+        except OSError:
+            raise WorkerGoneError(self.stop()) from None
+        try:
+            answer, file = receive_message(self._channel, timeout_seconds)
+        except TimeoutError:
+            self.process.kill()
+            self.stop()
+            message = f"{path}: not decoded within {timeout_seconds:g} seconds"
+            raise DecodeError("timeout", message) from None
+        except (EOFError, OSError):
+            raise DecodeError("worker crashed", f"{path}: {self.stop()}") from None
+        if file is None:
+            raise DecodeError(answer["reason"], answer["message"])
+        return _decoded_video(answer, file)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process.poll() is None
+
+    def stop(self) -> str:
+        """End the process, if it runs, and say how it ended and what it printed last."""
+        if self._words:
+            return self._words
+        self._channel.close()
+        try:
+            # A worker that crashed is on its way out and should leave its own status.
+            self.process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                # A process stuck inside the kernel cannot be waited for; it is left behind.
+                self.process.wait(_EXIT_SECONDS)
+        self._words = _last_words(self.process.returncode, self._log.fileno())
+        self._log.close()
+        return self._words
+
+
+def _start(settings: WorkerSettings, channel: int, log: int) -> subprocess.Popen:
+    module = "vifistore.frames.worker"
+    arguments = [channel, os.getpid(), settings.frames, settings.clips, settings.decoder]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *map(str, arguments)],
+        # A new interpreter, not a fork or a spawned copy: the caller's main module, which may
+        # import torch, is not imported again. It must find the same packages.
+        env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        pass_fds=(channel,),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+    )
+
+
+def _decoded_video(answer: dict[str, Any], file: int) -> DecodedVideo:
+    frames = map_anonymous_file(file, tuple(answer["shape"]))
+    return DecodedVideo(
+        frames=frames,
+        index=np.array(answer["index"], np.int64),
+        timestamps=np.array(answer["timestamps"], np.float32),
+        num_frames=answer["num_frames"],
+        declared_frames=answer["declared_frames"],
+        content_digest=answer["content_digest"],
+        width=frames.shape[2],
+        height=frames.shape[1],
+        decoder=answer["decoder"],
+    )
+
+
+def _last_words(status: int | None, log: int) -> str:
+    size = os.fstat(log).st_size
+    tail = os.pread(log, _LOG_TAIL_BYTES, max(size - _LOG_TAIL_BYTES, 0))
+    lines = tail.decode(errors="replace").strip().splitlines()
+    how = f"exit code {status}"
+    if status is not None and status < 0:
+        how = f"killed by {signal.Signals(-status).name}"
+        how += ", as when memory runs out" if -status == signal.SIGKILL else ""
+    return f"the decode worker ended ({how})" + (f": {lines[-1].strip()}" if lines else "")
