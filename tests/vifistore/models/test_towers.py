@@ -1,0 +1,144 @@
+"""Towers: found, loaded, digested, and refused where weights and model do not belong together."""
+
+import logging
+from fractions import Fraction
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vifistore.errors import ModelError, UnknownNameError, UsageError
+from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
+from vifistore.models.digests import tower_digests
+from vifistore.models.text import encode_classes, text_fields
+from vifistore.models.towers import load_model, model_config, new_model
+
+TINY = "vifi-tiny"
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load_model(TINY, "none")
+
+
+def header(name: str = "start", **config: object) -> CheckpointHeader:
+    return CheckpointHeader(
+        model=TINY, config=model_config(TINY) | config, name=name, step=3, parent="p", settings={}
+    )
+
+
+def test_random_weights_are_loud_and_the_same_every_time(tiny, caplog):
+    logging.getLogger("vifi").propagate = True
+    again = load_model(TINY, "none")
+    assert "RANDOM" in caplog.text
+    assert (again.image_digest, again.text_digest) == (tiny.image_digest, tiny.text_digest)
+
+
+def test_file_gives_the_same_digests_as_memory(tiny, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_checkpoint(path, tiny.clip.state_dict(), header())
+    found = load_model(TINY, str(path))
+    assert found.digest == tiny.digest
+    assert (found.name, found.step, found.parent) == ("start", 3, "p")
+    assert read_header(path) == header()
+
+
+def test_plain_state_dicts_load(tiny, tmp_path):
+    torch.save({"state_dict": tiny.clip.state_dict()}, tmp_path / "a.pt")
+    save_file(
+        {f"module.{k}": v.clone() for k, v in tiny.clip.state_dict().items()},
+        tmp_path / "b.safetensors",
+    )
+    assert load_model(TINY, str(tmp_path / "a.pt")).digest == tiny.digest
+    assert load_model(TINY, str(tmp_path / "b.safetensors")).digest == tiny.digest
+
+
+def test_each_tower_has_its_own_digest(tiny):
+    config, state = tiny.config, tiny.clip.state_dict()
+    image, text = tower_digests(config, state)
+
+    def changed(key: str) -> tuple[str, str]:
+        return tower_digests(config, {**state, key: state[key] + 1})
+
+    assert changed("visual.proj")[0] != image
+    assert changed("visual.proj")[1] == text
+    assert changed("text_projection")[0] == image
+    assert changed("text_projection")[1] != text
+    assert changed("logit_scale") == (image, text)
+    assert tower_digests({**config, "quick_gelu": True}, state)[0] != image
+    shuffled = dict(reversed(state.items()))
+    assert tower_digests(config, shuffled) == (image, text)
+    half = {k: v.half().float().half() for k, v in state.items()}
+    assert tower_digests(config, half) == tower_digests(
+        config, {k: v.half().float() for k, v in state.items()}
+    )
+
+
+def test_wrong_activation_names_the_right_model(tiny, tmp_path):
+    with pytest.raises(ModelError, match="use --model ViT-B-16-quickgelu"):
+        load_model("ViT-B-16", "openai")
+    path = tmp_path / "weights.safetensors"
+    save_checkpoint(path, tiny.clip.state_dict(), header(quick_gelu=True))
+    with pytest.raises(ModelError, match="were trained with QuickGELU"):
+        load_model(TINY, str(path))
+
+
+def test_unknown_names_say_what_exists():
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'ViT-B-32'\?"):
+        load_model("ViT-B-33", "none")
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'openai'\?"):
+        load_model("ViT-B-32", "opnai")
+
+
+def test_weights_that_do_not_fit_are_refused(tiny, tmp_path):
+    state = {k: v.clone() for k, v in tiny.clip.state_dict().items()}
+    save_file({k: v for k, v in state.items() if k != "visual.proj"}, tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match=r"lacks 1 tensors, for instance visual\.proj"):
+        load_model(TINY, str(tmp_path / "a.safetensors"))
+    save_file({**state, "extra": torch.zeros(1)}, tmp_path / "b.safetensors")
+    with pytest.raises(ModelError, match="also has 1 tensors, for instance extra"):
+        load_model(TINY, str(tmp_path / "b.safetensors"))
+    save_file({**state, "visual.proj": torch.zeros(2)}, tmp_path / "c.safetensors")
+    with pytest.raises(ModelError, match="misshapes 1"):
+        load_model(TINY, str(tmp_path / "c.safetensors"))
+
+
+def test_unreadable_and_missing_weights(tmp_path):
+    with pytest.raises(ModelError, match="there are no weights at"):
+        load_model(TINY, str(tmp_path / "none.pt"))
+    (tmp_path / "junk.safetensors").write_bytes(b"junk")
+    with pytest.raises(ModelError, match=r"junk\.safetensors"):
+        load_model(TINY, str(tmp_path / "junk.safetensors"))
+    torch.save({"a": Fraction(1, 2)}, tmp_path / "pickle.pt")
+    with pytest.raises(ModelError, match="convert it to safetensors"):
+        load_model(TINY, str(tmp_path / "pickle.pt"))
+
+
+def test_unreachable_hub_is_one_quick_line(monkeypatch):
+    monkeypatch.setattr("vifistore.models.towers._reachable", lambda url: False)
+    with pytest.raises(ModelError, match="are not in the cache and cannot be fetched"):
+        load_model("ViT-B-32-quickgelu", "openai")
+
+
+def test_text_embeddings_are_those_of_the_model(tiny):
+    import open_clip
+
+    embeddings = encode_classes(tiny, ["a cat", "a dog"], ["{}", "see {}!"])
+    tokens = open_clip.get_tokenizer(TINY)(["a cat", "see a cat!", "a dog", "see a dog!"])
+    with torch.inference_mode():
+        expected = tiny.clip.encode_text(tokens).numpy().reshape(2, 2, -1)
+    assert abs(embeddings - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("template", ["no place", "{} and {}", "{name}", "{0}"])
+def test_bad_templates_are_refused(tiny, template):
+    with pytest.raises(UsageError, match="exactly one"):
+        text_fields(tiny, ["a"], [template])
+
+
+def test_new_model_leaves_the_random_state_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    new_model(TINY, 3)
+    assert torch.equal(torch.rand(1), expected)

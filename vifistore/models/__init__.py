@@ -1,0 +1,1 @@
+"""Towers: loading, digests, checkpoint formats, text."""

@@ -1,0 +1,233 @@
+"""OpenCLIP models: found by name, loaded from a tag, a file or random weights, and digested."""
+
+import contextlib
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+
+from vifistore.errors import ModelError, UnknownNameError
+from vifistore.models import torchvision_operators
+from vifistore.models.checkpoints import CheckpointHeader, read_header, read_weights
+from vifistore.models.digests import tower_digests
+from vifistore.store.checkpoints import checkpoint_digest
+
+torchvision_operators.prepare()
+
+import open_clip  # noqa: E402 - its torchvision import needs the operators above
+
+# OpenCLIP's registry of configs; ours are added to it.
+open_clip.add_model_config(Path(__file__).parent / "configs")
+
+logger = logging.getLogger("vifi")
+
+RANDOM = "none"
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_RANDOM_SEED = 0
+
+
+@dataclass(kw_only=True)
+class LoadedModel:
+    """A model in memory, and what it is."""
+
+    clip: torch.nn.Module
+    model: str
+    config: dict
+    name: str
+    image_digest: str
+    text_digest: str
+    logit_scale: float
+    weights_path: str
+    parent: str
+    step: int
+    settings: dict
+
+    @property
+    def digest(self) -> str:
+        """Digest of the checkpoint."""
+        return checkpoint_digest(self.image_digest, self.text_digest, self.logit_scale)
+
+    def record(self) -> dict:
+        """Fields of the checkpoint as the store keeps them."""
+        return {key: value for key, value in vars(self).items() if key != "clip"}
+
+    @property
+    def preprocess_config(self) -> dict:
+        """`size`, `mean`, `std`, `interpolation`, `resize_mode` as OpenCLIP gives them."""
+        return open_clip.get_model_preprocess_cfg(self.clip)
+
+
+def model_config(model: str) -> dict:
+    """Return the OpenCLIP config of a model. Raises UnknownNameError for an unknown name."""
+    config = open_clip.get_model_config(model)
+    if config is None:
+        raise UnknownNameError("model", model, open_clip.list_models())
+    return config
+
+
+def load_model(model: str, pretrained: str, *, device: str = "cpu") -> LoadedModel:
+    """Load a model in float32, ready to encode.
+
+    Parameters
+    ----------
+    model
+        OpenCLIP model name, for instance `ViT-B-16-quickgelu`.
+    pretrained
+        A weights tag of that model (`openai`), a `.safetensors` or `.pt` file, or `none` for
+        random weights, which are the same every time.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model or the tag does not exist.
+    ModelError
+        If weights cannot be had, or belong to another architecture or activation.
+    """
+    config = model_config(model)
+    if pretrained == RANDOM:
+        loaded = _random_model(model, config)
+    elif pretrained in (tags := open_clip.list_pretrained_tags_by_model(model)):
+        loaded = _tagged_model(model, config, pretrained)
+    elif Path(pretrained).suffix in WEIGHTS_SUFFIXES:
+        loaded = _model_from_file(model, config, Path(pretrained))
+    else:
+        remedy = f"A file must end in {', '.join(WEIGHTS_SUFFIXES)}."
+        raise UnknownNameError(f"weights of {model}", pretrained, [*tags, RANDOM], remedy)
+    loaded.clip.eval().requires_grad_(False).to(device)
+    return loaded
+
+
+def describe(
+    clip: torch.nn.Module, header: CheckpointHeader, *, weights_path: str = ""
+) -> LoadedModel:
+    """Digest a model in memory; `header` says what it is and where it comes from."""
+    image_digest, text_digest = tower_digests(header.config, clip.state_dict())
+    return LoadedModel(
+        clip=clip,
+        model=header.model,
+        config=header.config,
+        name=header.name,
+        image_digest=image_digest,
+        text_digest=text_digest,
+        logit_scale=float(clip.logit_scale.detach().double().exp()),
+        weights_path=weights_path,
+        parent=header.parent,
+        step=header.step,
+        settings=header.settings,
+    )
+
+
+def new_model(model: str, seed: int) -> torch.nn.Module:
+    """Return a model with random weights, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]), _quiet():
+        torch.manual_seed(seed)
+        return open_clip.create_model(model, load_weights=False)
+
+
+def _header(model: str, config: dict, name: str) -> CheckpointHeader:
+    return CheckpointHeader(model=model, config=config, name=name, step=0, parent="", settings={})
+
+
+def _random_model(model: str, config: dict) -> LoadedModel:
+    logger.warning(
+        "--pretrained none: %s gets RANDOM weights; its numbers mean nothing, use it to try things",
+        model,
+    )
+    return describe(new_model(model, _RANDOM_SEED), _header(model, config, "random"))
+
+
+def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
+    quick_gelu = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
+    _require_activation(model, config, quick_gelu, f"weights {tag!r}")
+    try:
+        with _quiet(), _offline_if_unreachable():
+            clip = open_clip.create_model(model, pretrained=tag)
+    except (RuntimeError, OSError) as error:
+        raise ModelError(
+            f"weights {tag!r} of {model} are not in the cache and cannot be fetched "
+            f"({str(error).splitlines()[0][:160]}); download them on a machine with a network "
+            "and give the file: --pretrained FILE"
+        ) from error
+    return describe(clip, _header(model, config, tag))
+
+
+def _model_from_file(model: str, config: dict, path: Path) -> LoadedModel:
+    state = read_weights(path)
+    header = read_header(path) or _header(model, config, path.stem)
+    _require_activation(model, config, header.config.get("quick_gelu", False), str(path))
+    clip = new_model(model, _RANDOM_SEED)
+    _require_matching_keys(model, path, clip.state_dict(), state)
+    clip.load_state_dict(state)
+    return describe(clip, header, weights_path=str(path.resolve()))
+
+
+def _require_activation(model: str, config: dict, quick_gelu: bool, weights: str) -> None:
+    """Raise ModelError where weights and config differ in the activation.
+
+    Nothing in the weights shows it, and the wrong one costs several points of accuracy.
+    """
+    if config.get("quick_gelu", False) == quick_gelu:
+        return
+    base = model.removesuffix("-quickgelu")
+    right = f"{base}-quickgelu" if quick_gelu else base
+    trained = "QuickGELU" if quick_gelu else "GELU"
+    hint = f"; use --model {right}" if open_clip.get_model_config(right) else ""
+    raise ModelError(f"{weights} were trained with {trained}, which {model} does not use{hint}")
+
+
+def _require_matching_keys(model: str, path: Path, expected: dict, found: dict) -> None:
+    missing = sorted(expected.keys() - found.keys())
+    unexpected = sorted(found.keys() - expected.keys())
+    shapes = [k for k in expected.keys() & found.keys() if expected[k].shape != found[k].shape]
+    for what, keys in (("lacks", missing), ("also has", unexpected), ("misshapes", shapes)):
+        if keys:
+            raise ModelError(
+                f"{path} does not fit {model}: it {what} {len(keys)} tensors, for instance "
+                f"{keys[0]}; name the model that it was made with"
+            )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence OpenCLIP's and the hub's logging: what matters is raised or said by us."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+@contextlib.contextmanager
+def _offline_if_unreachable() -> Iterator[None]:
+    """Let the hub client use its cache alone if its host does not answer.
+
+    Left alone it retries for three quarters of a minute before it says so.
+    """
+    from huggingface_hub import constants
+
+    previous = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = previous or not _reachable(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = previous
+
+
+def _reachable(url: str) -> bool:
+    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+        return True
+    address = urlparse(url)
+    try:
+        with socket.create_connection((address.hostname, address.port or 443), timeout=5):
+            return True
+    except OSError:
+        return False
