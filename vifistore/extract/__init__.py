@@ -1,0 +1,1 @@
+"""The one pipeline from videos to the store, and text embeddings."""

@@ -1,0 +1,84 @@
+"""Collects what came out of videos until the rows of a block are all there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vifistore.errors import DecodeError
+from vifistore.frames.decoding import DecodedVideo
+from vifistore.kernels.temporal_pool import pool_and_round
+from vifistore.store.schema import DONE, FEATURE_ARRAYS, QUARANTINED
+from vifistore.store.writer import Shape
+
+# A message is for people; a decoder's whole log would bloat the store.
+_MESSAGE_LENGTH = 300
+
+
+@dataclass(kw_only=True)
+class VideoResult:
+    """What one video gave: arrays of one row each, named as in the store."""
+
+    row: int
+    values: dict[str, object]
+
+
+def done(
+    row: int, decoded: DecodedVideo, embeddings: torch.Tensor, shape: Shape, crops: int
+) -> VideoResult:
+    """The result of a video that was encoded.
+
+    `embeddings` is float32 [crop frame dim] of the distinct frames, flattened to [row dim]; they
+    are spread over [view frame], crop-major.
+    """
+    index = torch.from_numpy(decoded.index)
+    distinct = embeddings.reshape(crops, -1, shape.dim)
+    frames = distinct[:, index].reshape(shape.view, shape.frame, shape.dim)
+    stored, mean, consensus = pool_and_round(frames)
+    return VideoResult(
+        row=row,
+        values={
+            "frames": stored.cpu().numpy(),
+            "view_mean": mean.cpu().numpy(),
+            "view_consensus": consensus.cpu().numpy(),
+            "timestamps": np.tile(decoded.timestamps.reshape(-1, shape.frame), (crops, 1)),
+            "content_digest": decoded.content_digest,
+            "message": _short_message(decoded),
+            "attempts": 1,
+            "status": DONE,
+        },
+    )
+
+
+def quarantined(row: int, path: Path, error: DecodeError) -> VideoResult:
+    """The result of a video at `path` that cannot be decoded."""
+    values = {
+        "reason": error.reason,
+        # The row says which video it is; its path may be another one tomorrow.
+        "message": str(error).removeprefix(f"{path}: ")[:_MESSAGE_LENGTH],
+        "attempts": 1,
+        "status": QUARANTINED,
+    }
+    return VideoResult(row=row, values=values)
+
+
+def stack(results: list[VideoResult], shape: Shape) -> dict[str, np.ndarray]:
+    """One array per name of FEATURE_ARRAYS, an entry per result; what a result lacks is filled."""
+    lengths = vars(shape)
+    data = {}
+    for name, spec in FEATURE_ARRAYS.items():
+        dtype = object if spec.dtype == "str" else spec.dtype
+        entry = tuple(lengths[axis] for axis in spec.axes[1:])
+        values = np.full((len(results), *entry), spec.fill, dtype=dtype)
+        for i, result in enumerate(results):
+            if name in result.values:
+                values[i] = result.values[name]
+        data[name] = values
+    return data
+
+
+def _short_message(decoded: DecodedVideo) -> str:
+    if decoded.num_frames < decoded.declared_frames:
+        return f"{decoded.num_frames} of {decoded.declared_frames} declared frames decode"
+    return ""

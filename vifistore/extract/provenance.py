@@ -1,0 +1,40 @@
+"""Where and with what a number was made."""
+
+import os
+import platform
+import socket
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+_PACKAGES = ("vifistore", "torch", "open_clip_torch", "zarr", "decord2", "av", "torchcodec")
+
+
+def machine_provenance(device: torch.device) -> dict:
+    """Return host, device, versions, command line and time."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "device": _device_name(device),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "command": " ".join(["vifi", *sys.argv[1:]]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()})"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

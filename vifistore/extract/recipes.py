@@ -1,0 +1,63 @@
+"""From settings and a loaded model to the recipe of a feature set."""
+
+import torch
+
+from vifistore.errors import UsageError
+from vifistore.extract.settings import ExtractSettings
+from vifistore.frames.decoding import decoder_version
+from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.models.towers import LoadedModel
+from vifistore.store.recipe import Recipe
+
+
+def choose_device(device: str) -> torch.device:
+    """Return the device to encode on. Raises UsageError if it is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"--device is {device!r}; give cpu, cuda or cuda:N") from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device is {device!r} but this machine has {torch.cuda.device_count()} NVIDIA "
+            "GPUs; give --device cpu or one that exists"
+        )
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Resolve `auto`: bf16 on a GPU and on CPUs with bf16 instructions, fp32 elsewhere."""
+    if precision != "auto":
+        return precision
+    return "bf16" if device.type == "cuda" or _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    # Without the instructions bf16 is emulated, and slower than fp32.
+    return torch.cpu._is_avx512_bf16_supported()
+
+
+def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
+    """Return all that decides the numbers of a feature set, with nothing left to `auto`."""
+    precision = choose_precision(settings.precision, choose_device(settings.device))
+    return Recipe(
+        image_digest=loaded.image_digest,
+        preprocessing=preprocessing_of(
+            settings.preprocess, loaded.preprocess_config, settings.crops
+        ),
+        sampling_rule=SAMPLING_RULE,
+        frames=settings.frames,
+        clips=settings.clips,
+        crops=settings.crops,
+        precision=precision,
+        decoder=settings.decoder,
+        decoder_version=decoder_version(settings.decoder),
+    )
+
+
+def default_name(settings: ExtractSettings, loaded: LoadedModel) -> str:
+    """Return a name that carries model, checkpoint, frames and views."""
+    views = "" if settings.num_views == 1 else f".{settings.clips}x{settings.crops}v"
+    return f"{loaded.model}@{loaded.name}.{settings.frames}f{views}"

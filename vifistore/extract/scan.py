@@ -1,0 +1,93 @@
+"""From a listing to the store: the table of videos, splits and captions of a dataset."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from vifistore.errors import UsageError
+from vifistore.store.schema import check_name
+from vifistore.store.store import Store
+from vifistore.store.tables import Split, write_captions, write_split, write_videos
+from vifistore.videos.probe import Probe
+from vifistore.videos.records import Listing, SplitListing
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanReport:
+    """What a scan added."""
+
+    added: int
+    """Videos that were not in the dataset."""
+    videos: int
+    """Videos of the dataset now."""
+    splits: tuple[str, ...]
+    """Splits written."""
+
+
+def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: bool) -> list[int]:
+    """Return the rows of the listing that the dataset does not have yet.
+
+    Raises UsageError if the listing is empty, or the dataset exists and `append` is False.
+    """
+    check_name("dataset", dataset)
+    for name in listing.splits:
+        check_name("split", name)
+    if not listing.ids:
+        raise UsageError(
+            f"no video was found below {listing.root}; give a folder that holds videos, or the "
+            "right --root"
+        )
+    known: set[str] = set()
+    if store is not None and dataset in store.datasets():
+        if not append:
+            raise UsageError(
+                f"dataset {dataset} is in {store.path} already; add videos and splits to it with "
+                "--append, or choose another --dataset"
+            )
+        known = set(store.videos(dataset)["id"])
+    return [row for row, name in enumerate(listing.ids) if name not in known]
+
+
+def add_listing(
+    store: Store, dataset: str, listing: Listing, rows: list[int], probes: Iterable[Probe]
+) -> ScanReport:
+    """Write the rows of a listing, with a probe each, and its splits and captions."""
+    added = _table(listing, rows, list(probes))
+    exists = dataset in store.datasets()
+    videos = pd.concat([store.videos(dataset), added]) if exists else added
+    class_names = store.class_names(dataset) if exists else []
+    class_names += [name for name in listing.class_names if name not in class_names]
+    # A moved dataset keeps its rows; its paths start from the new root.
+    write_videos(store.backend, dataset, videos, class_names, str(listing.root))
+    number = {name: row for row, name in enumerate(videos["id"])}
+    for name, split in listing.splits.items():
+        write_split(store.backend, dataset, _split(name, split, listing, number))
+    if listing.captions:
+        captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
+        write_captions(store.backend, dataset, captions)
+    return ScanReport(added=len(rows), videos=len(videos), splits=tuple(listing.splits))
+
+
+def _table(listing: Listing, rows: list[int], probes: list[Probe]) -> pd.DataFrame:
+    listed = {
+        "id": [listing.ids[row] for row in rows],
+        "path": [listing.paths[row] for row in rows],
+        "label": [listing.labels[row] for row in rows],
+    }
+    probed = {
+        name: [getattr(probe, name) for probe in probes] for name in Probe.__dataclass_fields__
+    }
+    return pd.DataFrame({**listed, **probed})
+
+
+def _split(name: str, split: SplitListing, listing: Listing, number: dict[str, int]) -> Split:
+    return Split(
+        name=name,
+        rows=np.array([number[listing.ids[row]] for row in split.rows], dtype=np.int64),
+        labels=np.array(split.labels, dtype=np.int32),
+        class_names=list(split.class_names),
+        source=split.source,
+        digest=split.digest,
+    )

@@ -1,0 +1,63 @@
+"""What `vifi extract` can be told. Imports no torch, so that --help is quick."""
+
+from dataclasses import dataclass
+
+from vifistore.errors import UsageError
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractSettings:
+    """How videos become embeddings."""
+
+    model: str
+    """OpenCLIP model name, for instance ViT-B-16-quickgelu."""
+    pretrained: str
+    """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
+    frames: int = 32
+    """Frames sampled per clip."""
+    clips: int = 1
+    """Stretches of time per video."""
+    crops: int = 1
+    """Squares cut per frame: 1 (centre) or 3 (left, centre, right)."""
+    preprocess: str = "openclip"
+    """openclip: the tower's own; paper: ViFi-CLIP's (short side 256, ImageNet statistics)."""
+    precision: str = "auto"
+    """Arithmetic of the image tower: fp32, bf16, or auto (bf16 where the hardware has it)."""
+    decoder: str = "decord"
+    """Library that decodes: decord, pyav or torchcodec."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto."""
+    workers: int = 0
+    """Decoding processes; 0 chooses from the number of cores."""
+    batch: int = 32
+    """Frames per forward pass; does not change the embeddings' id."""
+    timeout: float = 120.0
+    """Seconds after which a video that does not decode is quarantined."""
+    template: tuple[str, ...] = ("a photo of a {}.",)
+    """Prompt of a class name; repeat for several."""
+    name: str = ""
+    """Name of the feature set; empty chooses one from model, checkpoint, frames and views."""
+
+    def __post_init__(self) -> None:
+        for field in ("frames", "clips", "batch"):
+            if getattr(self, field) < 1:
+                raise UsageError(f"--{field} is {getattr(self, field)}; give 1 or more")
+        if self.crops not in (1, 3):
+            raise UsageError(f"--crops is {self.crops}; give 1 or 3")
+        if self.timeout <= 0:
+            raise UsageError(f"--timeout is {self.timeout}; give a positive number of seconds")
+        _check_choice("preprocess", self.preprocess, ("openclip", "paper"))
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("decoder", self.decoder, ("decord", "pyav", "torchcodec"))
+
+    @property
+    def num_views(self) -> int:
+        """Views per video: clips x crops."""
+        return self.clips * self.crops
+
+
+def _check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"--{flag} is {value!r}; give one of {', '.join(choices)}")

@@ -1,0 +1,44 @@
+"""Text embeddings of a dataset's classes, made once and kept in the store."""
+
+from collections.abc import Sequence
+
+from vifistore.errors import ModelError
+from vifistore.models.text import encode_classes, text_fields
+from vifistore.models.towers import RANDOM, LoadedModel, load_model
+from vifistore.store.store import Store
+from vifistore.store.texts import texts_id, write_texts
+
+
+def ensure_texts(
+    store: Store, loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]
+) -> str:
+    """Return the id of the text set of these classes; encode it if the store lacks it.
+
+    Raises UsageError for a template without exactly one `{}`.
+    """
+    fields = text_fields(loaded, class_names, templates)
+    if (name := texts_id(fields)) in store.backend.children("texts"):
+        return name
+    return write_texts(store.backend, fields, encode_classes(loaded, class_names, templates))
+
+
+def dataset_class_lists(store: Store, dataset: str) -> list[list[str]]:
+    """Every list of classes that the dataset's videos are scored against, each once."""
+    lists = [store.class_names(dataset)]
+    lists += [store.split(dataset, name).class_names for name in store.splits(dataset)]
+    return [names for i, names in enumerate(lists) if names and names not in lists[:i]]
+
+
+def reload_checkpoint(checkpoint: dict) -> LoadedModel:
+    """Load the model of a checkpoint that the store knows, from where its weights last were.
+
+    Raises ModelError if they are gone, or are not the same any more.
+    """
+    pretrained = checkpoint["weights_path"] or checkpoint["names"][0]
+    loaded = load_model(checkpoint["model"], RANDOM if pretrained == "random" else pretrained)
+    if loaded.text_digest != checkpoint["text_digest"]:
+        raise ModelError(
+            f"the weights at {pretrained} are not those of checkpoint {checkpoint['digest']} any "
+            "more; give the right ones to vifi texts: --pretrained FILE"
+        )
+    return loaded
