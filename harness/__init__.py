@@ -1,0 +1,1 @@
+"""From the store to numbers: protocols, fusion, metrics, statistics. Imports no torch."""

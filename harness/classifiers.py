@@ -1,0 +1,91 @@
+"""Classifiers trained on frozen cached embeddings: linear probe, prototypes, Tip-Adapter.
+
+Each takes training vectors [sample dim] of unit length, their labels [sample] and the setting of
+the task, and returns a function from vectors [... dim] to probabilities [... class].
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.fusion import softmax, unit
+from vifistore.errors import UsageError
+
+# The CLIP repository's probe uses C = 0.316 on embeddings of length about 10; shrinking vectors
+# to length 1 multiplies the equivalent C by 100.
+PROBE_C = 31.6
+PROBE_STEPS = 1000
+
+# Zhang et al. 2022 (Tip-Adapter), training-free setting.
+CACHE_ALPHA = 1.0
+CACHE_BETA = 5.5
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a classifier knows besides its training vectors."""
+
+    num_classes: int
+    logit_scale: float
+    """Multiplies cosines in a softmax."""
+    class_vectors: np.ndarray | None = None
+    """Unit text vectors [class dim], for classifiers that use text."""
+
+
+def linear_probe(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
+    """Multinomial logistic regression with an L2 penalty, by L-BFGS (CLIP, section 3.2)."""
+    # scikit-learn takes over a second to import, and only this needs it.
+    from sklearn.linear_model import LogisticRegression
+
+    _check_every_class(labels, task)
+    model = LogisticRegression(C=PROBE_C, max_iter=PROBE_STEPS).fit(vectors, labels)
+
+    def predict(queries: np.ndarray) -> np.ndarray:
+        flat = model.predict_proba(queries.reshape(-1, queries.shape[-1]))
+        return flat.reshape(*queries.shape[:-1], -1).astype(np.float32)
+
+    return predict
+
+
+def prototypes(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
+    """Softmax of scaled cosines with each class's mean vector (Snell et al. 2017, by cosine)."""
+    _check_every_class(labels, task)
+    centres = unit(_one_hot(labels, task).T @ vectors)
+    return lambda queries: softmax(np.float32(task.logit_scale) * (queries @ centres.T))
+
+
+def tip_adapter(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
+    """Text logits plus alpha x exp(-beta (1 - cosine)) of every training vector for its class."""
+    _check_every_class(labels, task)
+    answers = _one_hot(labels, task)
+
+    def predict(queries: np.ndarray) -> np.ndarray:
+        affinity = np.exp(-CACHE_BETA * (1 - queries @ vectors.T))
+        text = np.float32(task.logit_scale) * (queries @ task.class_vectors.T)
+        return softmax(text + CACHE_ALPHA * (affinity @ answers))
+
+    return predict
+
+
+CLASSIFIERS: dict[str, Callable[[np.ndarray, np.ndarray, Task], Predict]] = {
+    "linear-probe": linear_probe,
+    "prototype": prototypes,
+    "tip-adapter": tip_adapter,
+}
+USES_TEXT = ("tip-adapter",)
+
+
+def _one_hot(labels: np.ndarray, task: Task) -> np.ndarray:
+    return np.eye(task.num_classes, dtype=np.float32)[labels]
+
+
+def _check_every_class(labels: np.ndarray, task: Task) -> None:
+    missing = np.setdiff1d(np.arange(task.num_classes), labels)
+    if len(missing):
+        raise UsageError(
+            f"{len(missing)} of {task.num_classes} classes have no training video (first: class "
+            f"{int(missing[0])}); choose a training split that holds every class"
+        )

@@ -1,0 +1,89 @@
+"""Result rows in the format of CLIP_benchmark, so that its `build` command reads them.
+
+    export_clip_benchmark(read_rows("results"), "exported")   # one JSON file per evaluation
+
+Text classifiers become the task `zeroshot_classification`, linear probes `linear_probe`. What
+CLIP_benchmark has no field for (split, fusion, shots, seed, ...) goes into the file name and into
+further keys, which it ignores. Values are fractions, as they are here.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from harness.results import KEY_FIELDS, ResultRow
+from vifistore.errors import UsageError
+
+_TASKS = {"text": "zeroshot_classification", "linear-probe": "linear_probe"}
+_METRICS = {"top1": "acc1", "top5": "acc5", "mean_per_class": "mean_per_class_recall"}
+_GROUP_FIELDS = tuple(name for name in KEY_FIELDS if name != "metric")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.@=+-]+")
+
+
+def export_clip_benchmark(rows: Iterable[ResultRow], folder: str | Path) -> list[Path]:
+    """Write one JSON file per evaluation into `folder`, made if missing; returns the files.
+
+    Rows of other classifiers and rows without a top-1 are left out. Raises UsageError when nothing
+    is left.
+    """
+    groups = _groups(rows)
+    if not groups:
+        raise UsageError(
+            "no top-1 of a text classifier or a linear probe to export; run `vifi evaluate` first"
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for group in groups:
+        path = folder / file_name(group[0])
+        path.write_text(json.dumps(to_clip_benchmark(group), allow_nan=False, indent=1) + "\n")
+        paths.append(path)
+    return paths
+
+
+def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
+    """The rows of one evaluation, which differ in their metric only, as one document."""
+    row = group[0]
+    prefix = "lp_" if row.classifier == "linear-probe" else ""
+    metrics = {
+        prefix + _METRICS[other.metric]: other.value
+        for other in group
+        if other.metric in _METRICS and math.isfinite(other.value)
+    }
+    if row.classifier == "linear-probe":
+        metrics |= {"fewshot_k": -1 if row.shots is None else row.shots, "seed": row.seed}
+    shared = {name: getattr(row, name) for name in _GROUP_FIELDS}
+    return {
+        **shared,
+        "dataset": row.dataset,
+        "model": row.provenance.get("model") or "unknown",
+        "pretrained": row.scored_checkpoint,
+        "task": _TASKS[row.classifier],
+        "metrics": metrics,
+        "language": "en",
+        "num_videos": row.num_videos,
+        "num_quarantined": row.num_quarantined,
+    }
+
+
+def file_name(row: ResultRow) -> str:
+    """`DATASET_PRETRAINED_MODEL_en_TASK_DIGEST.json`; the digest tells other settings apart."""
+    model = row.provenance.get("model") or "unknown"
+    parts = (row.dataset, row.scored_checkpoint, model, "en", _TASKS[row.classifier])
+    key = json.dumps([getattr(row, name) for name in _GROUP_FIELDS])
+    digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+    # A leading dot or a slash would put the file out of sight or out of the folder.
+    safe = "_".join(_UNSAFE.sub("-", part) for part in parts).lstrip(".")
+    return f"{safe[:150]}_{digest}.json"
+
+
+def _groups(rows: Iterable[ResultRow]) -> list[list[ResultRow]]:
+    groups: dict[tuple, list[ResultRow]] = {}
+    for row in rows:
+        if row.classifier in _TASKS:
+            key = tuple(getattr(row, name) for name in _GROUP_FIELDS)
+            groups.setdefault(key, []).append(row)
+    return [group for group in groups.values() if any(row.metric == "top1" for row in group)]

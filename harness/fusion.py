@@ -1,0 +1,192 @@
+"""Where the frames of a view are merged, computed from cached arrays.
+
+Symbols: x_f is the embedding of frame f, u_f = x_f / |x_f|, t_c the unit vector of class c, s the
+logit scale. Every fusion gives one value per view and class, a cosine or a probability:
+
+    embedding   cos(mean_f x_f, t_c)             ViFi-CLIP, section 3 (the default there)
+    decision    mean_f u_f.t_c                   averaged frame logits (paper, Table 5)
+    image       mean_f softmax_c(s u_f.t_c)      averaged frame probabilities (paper, Table 5)
+    max         max_f u_f.t_c
+    top-4       mean of the 4 largest u_f.t_c
+    attention   sum_f w_fc u_f.t_c,  w = softmax_f(u_f.t_c / 0.1)
+
+A cosine z becomes a probability by softmax_c(s z); probabilities are summed over the views of a
+video (the paper's multi-view rule). With one frame per view all of them agree.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from vifistore.errors import UnknownNameError, UsageError
+
+TOP_FRAMES = 4
+ATTENTION_TEMPERATURE = 0.1
+
+# 2,048 embeddings x 400 classes in float32 are 3.3 MB: little enough to stay near the cores.
+SLAB_VECTORS = 2048
+
+ARRAY_OF_FUSION = {
+    "embedding": "view_mean",
+    "decision": "view_consensus",
+    "image": "frames",
+    "max": "frames",
+    f"top-{TOP_FRAMES}": "frames",
+    "attention": "frames",
+}
+FUSIONS = tuple(ARRAY_OF_FUSION)
+
+
+def check_fusions(names: Sequence[str]) -> tuple[str, ...]:
+    """Return `names` as a tuple; raises UnknownNameError for one that is no fusion."""
+    for name in names:
+        if name not in ARRAY_OF_FUSION:
+            raise UnknownNameError("fusion", name, FUSIONS)
+    return tuple(names)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """`vectors` [... dim] over their Euclidean length, float32; a zero vector stays zero."""
+    vectors = np.asarray(vectors, np.float32)
+    return vectors * _inverse_norms(vectors)[..., None]
+
+
+def class_vectors(embeddings: np.ndarray) -> np.ndarray:
+    """Text embeddings [class prompt dim] -> one unit vector per class, float32 [class dim].
+
+    Every prompt is normalised, then averaged, then normalised again (as CLIP ensembles prompts).
+    Raises UsageError for a wrong shape and for a prompt that is zero or not finite.
+    """
+    if np.ndim(embeddings) != 3 or 0 in np.shape(embeddings):
+        raise UsageError(
+            f"text embeddings have shape {np.shape(embeddings)}, not [class prompt dim]; "
+            "make them again with `vifi texts`"
+        )
+    bad = ~is_usable(embeddings).all(axis=1)
+    if bad.any():
+        raise UsageError(
+            f"the text embeddings of {int(bad.sum())} classes (first: class {int(bad.argmax())}) "
+            "are zero or not finite; make them again with `vifi texts`"
+        )
+    return unit(unit(embeddings).mean(axis=1))
+
+
+def is_usable(vectors: np.ndarray) -> np.ndarray:
+    """Whether each vector of [... dim] is finite and not zero, bool [...]."""
+    vectors = np.asarray(vectors, np.float32)
+    # The sum of squares is NaN or infinite as soon as one component is.
+    squares = np.einsum("...d,...d->...", vectors, vectors)
+    return np.isfinite(squares) & (squares > 0)
+
+
+def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
+    """exp(logits) over its sum along `axis`, shifted by the maximum so that it cannot overflow."""
+    powers = np.subtract(logits, logits.max(axis=axis, keepdims=True))
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=axis, keepdims=True)
+    return powers
+
+
+def sum_over_views(cosines: np.ndarray, logit_scale: float) -> np.ndarray:
+    """Cosines [video view class] -> sum over views of softmax(scale x cosine) [video class]."""
+    return softmax(cosines * np.float32(logit_scale)).sum(axis=1)
+
+
+def fuse_views(
+    fusion: str, vectors: np.ndarray, classes: np.ndarray, logit_scale: float
+) -> np.ndarray:
+    """Scores of `embedding` from view_mean or of `decision` from view_consensus.
+
+    `vectors` is [video view dim], `classes` [class dim] of unit vectors; returns float32
+    [video class], the probabilities summed over views.
+    """
+    vectors = np.asarray(vectors, np.float32)
+    scores = np.empty((len(vectors), len(classes)), np.float32)
+    step = max(1, SLAB_VECTORS // vectors.shape[1])
+    for start in range(0, len(vectors), step):
+        slab = slice(start, start + step)
+        # A consensus is shorter than 1 where frames disagree; that length is part of the fusion.
+        products = class_cosines if fusion == "embedding" else class_products
+        scores[slab] = sum_over_views(products(vectors[slab], classes), logit_scale)
+    return scores
+
+
+def fuse_frames(
+    fusions: Sequence[str], frames: np.ndarray, classes: np.ndarray, logit_scale: float
+) -> dict[str, np.ndarray]:
+    """Scores of any fusions from frame embeddings [video view frame dim].
+
+    The frame cosines are computed once for all of them. Returns {fusion: float32 [video class]},
+    the probabilities summed over views. Works through slabs, so memory beyond the input stays at
+    a few times SLAB_VECTORS x classes floats.
+    """
+    num_videos, num_views, num_frames, _ = frames.shape
+    step = max(1, SLAB_VECTORS // (num_views * num_frames))
+    scores = {name: np.empty((num_videos, len(classes)), np.float32) for name in fusions}
+    pooled = [name for name in fusions if name not in _FRAME_RULES]
+    merged = [name for name in fusions if name in _FRAME_RULES]
+    for start in range(0, num_videos, step):
+        slab = slice(start, start + step)
+        cosines = class_cosines(frames[slab], classes) if merged else None
+        for name in merged:
+            probabilities = _FRAME_RULES[name](cosines, np.float32(logit_scale))
+            scores[name][slab] = probabilities.sum(axis=1)
+        for name in pooled:
+            vectors = pool(name, frames[slab])
+            scores[name][slab] = fuse_views(name, vectors, classes, logit_scale)
+    return scores
+
+
+def pool(fusion: str, frames: np.ndarray) -> np.ndarray:
+    """What a store keeps for `embedding` or `decision`, from frames [video view frame dim]."""
+    frames = np.asarray(frames, np.float32)
+    return (frames if fusion == "embedding" else unit(frames)).mean(axis=2)
+
+
+def class_cosines(vectors: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Cosines of embeddings [... dim] with unit class vectors [class dim], [... class]."""
+    vectors = np.asarray(vectors, np.float32)
+    products = class_products(vectors, classes)
+    # Dividing the products instead of the embeddings saves a copy of these.
+    products *= _inverse_norms(vectors)[..., None]
+    return products
+
+
+def class_products(vectors: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Inner products of embeddings [... dim] with unit class vectors [class dim], [... class]."""
+    # One product of two matrices: NumPy works through more axes as many small ones.
+    flat = vectors.reshape(-1, vectors.shape[-1]) @ classes.T
+    return flat.reshape(*vectors.shape[:-1], len(classes))
+
+
+def _image(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    return softmax(cosines * scale).mean(axis=2)
+
+
+def _max(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    return softmax(cosines.max(axis=2) * scale)
+
+
+def _top(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    count = min(TOP_FRAMES, cosines.shape[2])
+    largest = np.partition(cosines, -count, axis=2)[:, :, -count:]
+    return softmax(largest.mean(axis=2) * scale)
+
+
+def _attention(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    weights = softmax(cosines / np.float32(ATTENTION_TEMPERATURE), axis=2)
+    return softmax((weights * cosines).sum(axis=2) * scale)
+
+
+# [video view frame class] cosines and the logit scale -> probabilities [video view class]
+_FRAME_RULES: dict[str, Callable[[np.ndarray, np.float32], np.ndarray]] = {
+    "image": _image,
+    "max": _max,
+    f"top-{TOP_FRAMES}": _top,
+    "attention": _attention,
+}
+
+
+def _inverse_norms(vectors: np.ndarray) -> np.ndarray:
+    norms = np.sqrt(np.einsum("...d,...d->...", vectors, vectors))
+    return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)

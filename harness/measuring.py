@@ -1,0 +1,196 @@
+"""From scores to result rows: the metrics of a protocol with their intervals.
+
+`measure` turns scores into values, `Setup` holds what the rows of one evaluation share, and
+`summary_rows` makes the mean and the deviation over splits or seeds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.metrics import calibration_error, label_ranks
+from harness.provenance import provenance
+from harness.results import ResultRow
+from harness.scoring import Classes, Videos, checkpoint_of, load_classes
+from harness.statistics import (
+    FOLDS,
+    Interval,
+    bootstrap_mean,
+    bootstrap_mean_per_class,
+    spread,
+)
+from vifistore.store.features import Features
+from vifistore.store.names import read_names
+from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """What every protocol lets its caller choose."""
+
+    fusions: tuple[str, ...] = ("embedding",)
+    """Where frames are merged: embedding, decision, image, max, top-4, attention."""
+    texts: str = ""
+    """Id of the text set to compare with; empty finds the one of the features' checkpoint."""
+    templates: tuple[str, ...] = ()
+    """Prompt templates of the text set to find, where the store holds several."""
+    partial: bool = False
+    """Score what a feature set that is not sealed holds; the rows say how many videos that is."""
+    folds: int = FOLDS
+    """Bootstrap resamples behind each 95% interval."""
+    bootstrap_seed: int = 0
+    """Seed of the bootstrap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Fields that all rows of one evaluation share."""
+
+    protocol: str
+    subset: str = "all"
+    text_set: str = ""
+    template: str = ""
+    classifier: str = "text"
+    shots: int | None = None
+    seed: int | None = None
+    num_frames: int | None = None
+    """Frames per view that were used, if not all."""
+    num_views: int | None = None
+    """Views that were used, if not all."""
+    extra: dict = field(default_factory=dict)
+    """Further entries of the provenance."""
+
+
+def text_setup(protocol: str, classes: Classes, **fields: object) -> Setup:
+    """A Setup for scores against text."""
+    template = " | ".join(classes.templates)
+    return Setup(protocol=protocol, text_set=classes.text_set, template=template, **fields)
+
+
+def chosen_classes(store: Store, videos: Videos, settings: Scoring) -> Classes:
+    """The classes of the videos' split, from the text set that the settings choose."""
+    names = videos.class_names
+    return load_classes(store, videos.features, names, settings.texts, settings.templates)
+
+
+def measure(scores: np.ndarray, labels: np.ndarray, settings: Scoring) -> dict[str, Interval]:
+    """top1, top5 (with 5 classes or more), mean_per_class and calibration_error of
+    [video class] scores. The last has no interval: a resample's calibration error is biased."""
+    ranks = label_ranks(scores, labels)
+    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    values = {"top1": bootstrap_mean(ranks < 1, **options)}
+    if scores.shape[1] >= 5:
+        values["top5"] = bootstrap_mean(ranks < 5, **options)
+    values["mean_per_class"] = bootstrap_mean_per_class(ranks < 1, labels, **options)
+    values["calibration_error"] = Interval(value=calibration_error(scores, labels))
+    return values
+
+
+def result_rows(
+    store: Store,
+    videos: Videos,
+    fusion: str,
+    values: Mapping[str, Interval],
+    setup: Setup,
+) -> list[ResultRow]:
+    """One row per metric of `values`."""
+    features = videos.features
+    checkpoint = checkpoint_of(store, features)
+    shared = {
+        "protocol": setup.protocol,
+        "dataset": videos.dataset,
+        "split": videos.split,
+        "subset": setup.subset,
+        "feature_set": features.id,
+        "feature_names": names_of(store, features),
+        "scored_checkpoint": checkpoint_name(checkpoint),
+        "text_set": setup.text_set,
+        "template": setup.template,
+        "classifier": setup.classifier,
+        "trained_fusion": trained_fusion(checkpoint),
+        "fusion": fusion,
+        "num_frames": setup.num_frames or num_frames(store, features),
+        "num_views": setup.num_views or features.view_mean.shape[1],
+        "shots": setup.shots,
+        "seed": setup.seed,
+        "classes": len(videos.class_names),
+        "num_videos": len(videos.rows),
+        "num_quarantined": videos.num_quarantined,
+    }
+    more = {"num_todo": videos.num_todo, "model": checkpoint["model"], **setup.extra}
+    origin = provenance(features, len(videos.rows), **more)
+    return [
+        ResultRow(
+            metric=metric,
+            value=value.value,
+            ci_low=value.low,
+            ci_high=value.high,
+            provenance=origin,
+            **shared,
+        )
+        for metric, value in values.items()
+    ]
+
+
+def summary_rows(rows: Sequence[Sequence[ResultRow]], over: str, ddof: int = 0) -> list[ResultRow]:
+    """Mean and `<metric>_std` of the same metrics over runs; `over` is `splits` or `seeds`.
+
+    `rows[run]` are the rows of one run, the same metrics in the same order. Counts of videos are
+    summed. Fields that differ between the runs are joined by `+`, a seed becomes None.
+    """
+    return [row for same in zip(*rows, strict=True) for row in _summary(same, over, ddof)]
+
+
+def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]:
+    values = [row.value for row in rows]
+    found = spread(values, ddof)
+    first = rows[0]
+    shared = {name: getattr(first, name) for name in ResultRow.__dataclass_fields__}
+    shared |= {
+        name: "+".join(dict.fromkeys(getattr(row, name) for row in rows))
+        for name in ("split", "feature_set", "scored_checkpoint", "text_set")
+    }
+    shared |= {
+        "feature_names": tuple(dict.fromkeys(n for row in rows for n in row.feature_names)),
+        "seed": first.seed if len({row.seed for row in rows}) == 1 else None,
+        "num_videos": sum(row.num_videos for row in rows),
+        "num_quarantined": sum(row.num_quarantined for row in rows),
+        "ci_low": None,
+        "ci_high": None,
+        "provenance": first.provenance
+        | {"over": over, "count": found.count, "ddof": ddof, "values": values},
+    }
+    named = {first.metric: found.mean, f"{first.metric}_std": found.deviation}
+    return [
+        ResultRow(**(shared | {"metric": metric, "value": value}))
+        for metric, value in named.items()
+    ]
+
+
+def num_frames(store: Store, features: Features) -> int:
+    """Frames per view; a derived feature set has those of its parent."""
+    recipe = features.recipe
+    while "frames" not in recipe:
+        recipe = store.features(features.dataset, recipe["parent"]).recipe
+    return int(recipe["frames"])
+
+
+def names_of(store: Store, features: Features) -> tuple[str, ...]:
+    """Names that stand for this feature set and this checkpoint.
+
+    Checkpoints with equal image towers share a feature set; each has names of its own for it.
+    """
+    names = read_names(store.backend, features.dataset)
+    wanted = (features.id, features.checkpoint)
+    return tuple(name.name for name in names if (name.id, name.checkpoint) == wanted)
+
+
+def checkpoint_name(checkpoint: Mapping) -> str:
+    """The first name of a checkpoint, or its digest."""
+    return checkpoint["names"][0] if checkpoint["names"] else checkpoint["digest"]
+
+
+def trained_fusion(checkpoint: Mapping) -> str:
+    """The fusion a checkpoint was fine-tuned with; empty where its settings do not say."""
+    return str((checkpoint["settings"] or {}).get("fusion", ""))

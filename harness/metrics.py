@@ -1,0 +1,143 @@
+"""Metrics as pure functions on arrays: no store, no files, no randomness.
+
+Everywhere `scores` is [video class] (higher is better), `labels` an integer [video] of class
+indexes, and a result a fraction in [0, 1]. Equal scores are ranked by class index, lowest first,
+as `argmax` does.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+
+def label_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How many classes beat the right one, int64 [video]; 0 is a right answer."""
+    right = np.take_along_axis(scores, labels[:, None].astype(np.int64), axis=1)
+    earlier = np.arange(scores.shape[1])[None, :] < labels[:, None]
+    return ((scores > right) | ((scores == right) & earlier)).sum(axis=1)
+
+
+def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
+    """Share of videos whose class is among the k best; NaN with fewer than k classes."""
+    if scores.shape[1] < k:
+        return math.nan
+    return float((label_ranks(scores, labels) < k).mean())
+
+
+def mean_per_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the classes that have videos of their top-1 accuracy (mean recall)."""
+    counts, hits = _class_counts(label_ranks(scores, labels) == 0, labels, scores.shape[1])
+    return float((hits[counts > 0] / counts[counts > 0]).mean())
+
+
+def harmonic_mean(base: float, novel: float) -> float:
+    """2bn / (b + n), the paper's summary of base-to-novel (section 4.1); 0 when both are 0."""
+    return 2 * base * novel / (base + novel) if base + novel else 0.0
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error of the winning class over `bins` equal bins of (0, 1].
+
+    sum_b n_b/n |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3). `probabilities` may be a sum
+    over views: each row is divided by its sum first.
+    """
+    confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
+    is_right = label_ranks(probabilities, labels) == 0
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(index, weights=is_right - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / len(labels))
+
+
+def per_class_table(scores: np.ndarray, labels: np.ndarray, class_names: list[str]) -> pd.DataFrame:
+    """One row per class: class_name, num_videos, recall, precision, most_confused_with.
+
+    Recall is NaN without videos of the class, precision NaN if it was never answered.
+    """
+    matrix = confusion_matrix(scores, labels)
+    hits, counts, answers = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    wrong = matrix - np.diag(hits)
+    names = np.asarray(class_names, dtype=object)
+    return pd.DataFrame(
+        {
+            "class_name": names,
+            "num_videos": counts,
+            "recall": np.divide(hits, counts, out=np.full(len(hits), np.nan), where=counts > 0),
+            "precision": np.divide(
+                hits, answers, out=np.full(len(hits), np.nan), where=answers > 0
+            ),
+            "most_confused_with": np.where(wrong.any(axis=1), names[wrong.argmax(axis=1)], ""),
+        }
+    )
+
+
+def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Counts, int64 [class answer]: rows are the right class, columns what was answered."""
+    num_classes = scores.shape[1]
+    cells = labels.astype(np.int64) * num_classes + scores.argmax(axis=1)
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def confusion_pairs(
+    scores: np.ndarray, labels: np.ndarray, class_names: list[str], limit: int = 20
+) -> pd.DataFrame:
+    """The most frequent mistakes: class_name, answered, count, share (of the class's videos)."""
+    matrix = confusion_matrix(scores, labels)
+    wrong = matrix - np.diag(matrix.diagonal())
+    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    rows, columns = np.unravel_index(order[wrong.ravel()[order] > 0], wrong.shape)
+    names = np.asarray(class_names, dtype=object)
+    count = wrong[rows, columns]
+    return pd.DataFrame(
+        {
+            "class_name": names[rows],
+            "answered": names[columns],
+            "count": count,
+            "share": count / matrix.sum(axis=1)[rows],
+        }
+    )
+
+
+def average_precision(scores: np.ndarray, is_relevant: np.ndarray) -> float:
+    """Mean over the relevant items of the precision at their rank; NaN without a relevant item.
+
+    `scores` [item] of one query, `is_relevant` bool [item]; equal scores keep the items' order.
+    """
+    hits = is_relevant[np.argsort(-scores, kind="stable")].astype(bool)
+    if not hits.any():
+        return math.nan
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    return float(precision[hits].mean())
+
+
+def precision_at_k(scores: np.ndarray, is_relevant: np.ndarray, k: int) -> float:
+    """Share of relevant items among the k best of one query."""
+    best = np.argsort(-scores, kind="stable")[:k]
+    return float(is_relevant[best].sum() / k)
+
+
+def best_ranks(similarity: np.ndarray, is_match: np.ndarray) -> np.ndarray:
+    """Rank of the best right item per query, from 1, int64 [query].
+
+    `similarity` and the bool `is_match` are [query item]; every query needs a match. Equal
+    similarities count against the right item, so that a constant model does not look perfect.
+    """
+    best = np.where(is_match, similarity, -np.inf).max(axis=1, keepdims=True)
+    return 1 + ((similarity >= best) & ~is_match).sum(axis=1)
+
+
+def recall_at_k(ranks: np.ndarray, k: int) -> float:
+    """Share of queries whose best right item is among the first k."""
+    return float((ranks <= k).mean())
+
+
+def median_rank(ranks: np.ndarray) -> float:
+    """Median of ranks that count from 1."""
+    return float(np.median(ranks))
+
+
+def _class_counts(
+    is_right: np.ndarray, labels: np.ndarray, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.bincount(labels, minlength=num_classes)
+    return counts, np.bincount(labels, weights=is_right, minlength=num_classes)

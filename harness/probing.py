@@ -1,0 +1,80 @@
+"""Train a classifier on the cached embeddings of one split and score another with it."""
+
+import numpy as np
+
+from harness.classifiers import CLASSIFIERS, USES_TEXT, Task
+from harness.fusion import ARRAY_OF_FUSION, unit
+from harness.reading import read_all
+from harness.scoring import Classes, Videos
+from vifistore.errors import UsageError
+
+PROBE_FUSIONS = ("embedding", "decision")
+_SLAB_VIDEOS = 1024
+
+
+def probe(
+    train: Videos,
+    test: Videos,
+    fusion: str,
+    classifier: str,
+    logit_scale: float,
+    classes: Classes | None = None,
+) -> np.ndarray:
+    """Scores of `test` [video class]: the classifier's probabilities summed over views.
+
+    The classifier sees the L2-normalised view embeddings of `fusion`; every view of a training
+    video is a sample. `classes` is needed by classifiers that use text. Raises UsageError for a
+    fusion without view embeddings, and for training videos that are also test videos or have
+    other classes.
+    """
+    if fusion not in PROBE_FUSIONS:
+        raise UsageError(
+            f"{classifier} is trained on view embeddings, which fusion {fusion!r} has not; use "
+            f"{' or '.join(PROBE_FUSIONS)}"
+        )
+    check_apart(train, test)
+    task = Task(
+        num_classes=len(test.class_names),
+        logit_scale=logit_scale,
+        class_vectors=classes.vectors if classifier in USES_TEXT else None,
+    )
+    vectors = unit(read_all(train.features, ARRAY_OF_FUSION[fusion], train.rows))
+    labels = np.repeat(train.labels, vectors.shape[1])
+    predict = CLASSIFIERS[classifier](vectors.reshape(len(labels), -1), labels, task)
+    queries = unit(read_all(test.features, ARRAY_OF_FUSION[fusion], test.rows))
+    slabs = range(0, len(queries), _SLAB_VIDEOS)
+    return np.concatenate([predict(queries[s : s + _SLAB_VIDEOS]).sum(axis=1) for s in slabs])
+
+
+def check_apart(train: Videos, test: Videos) -> None:
+    """Raise UsageError if a training video is also a test video, or the classes differ."""
+    if train.class_names != test.class_names:
+        raise UsageError(
+            f"splits {train.split} ({len(train.class_names)} classes) and {test.split} "
+            f"({len(test.class_names)} classes) name different classes; use splits of one list"
+        )
+    if common := len(np.intersect1d(train.rows, test.rows)):
+        raise UsageError(
+            f"{common} of {len(train.rows)} training videos of {train.split} are also in "
+            f"{test.split}; score a split that shares none"
+        )
+
+
+def draw_shots(train: Videos, shots: int, seed: int) -> np.ndarray:
+    """Positions of `shots` videos of each class of `train`, drawn by `seed`, sorted int64.
+
+    A draw of more shots by the same seed contains a draw of fewer. Raises UsageError for a class
+    that has not enough videos.
+    """
+    generator = np.random.default_rng(seed)
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    if counts.min() < shots:
+        raise UsageError(
+            f"class {train.class_names[counts.argmin()]!r} has {counts.min()} videos in "
+            f"{train.split}, fewer than {shots} shots; ask for fewer shots"
+        )
+    # A random order, stably sorted by class: the first videos of each class are the draw.
+    shuffled = generator.permutation(len(train.labels))
+    by_class = shuffled[np.argsort(train.labels[shuffled], kind="stable")]
+    starts = np.cumsum(counts) - counts
+    return np.sort(by_class[(starts[:, None] + np.arange(shots)).ravel()])

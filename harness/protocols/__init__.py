@@ -1,0 +1,1 @@
+"""How the numbers of the paper are computed, one protocol a file."""

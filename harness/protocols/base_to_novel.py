@@ -1,0 +1,201 @@
+"""Base-to-novel: tuned on 16 videos of each base class, scored on base and on novel classes.
+
+    rows = base_to_novel(store, "ucf101", ["run-s1", "run-s2", "run-s3"], seeds=(1, 2, 3))
+
+Paper, section 4.1 and Table 2. Base and novel videos each compete among their own classes only
+(`subset` base and novel). The harmonic mean is that of the means over seeds. Beyond the paper,
+`joint` lets all classes compete for all videos, as a user of the model meets them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.measuring import (
+    Scoring,
+    chosen_classes,
+    measure,
+    result_rows,
+    summary_rows,
+    text_setup,
+)
+from harness.metrics import harmonic_mean, label_ranks
+from harness.results import ResultRow
+from harness.scoring import Classes, Videos, load_videos, score
+from harness.statistics import Interval, interval, resampled_means
+from vifistore.errors import UsageError
+from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseToNovel(Scoring):
+    """Settings of the base-to-novel protocol."""
+
+    base_split: str = "base_val"
+    """Split of the base classes' test videos."""
+    novel_split: str = "novel_val"
+    """Split of the novel classes' test videos."""
+    joint: bool = True
+    """Also score all videos among the base and novel classes together."""
+
+
+def base_to_novel(
+    store: Store,
+    dataset: str,
+    features: Sequence[str],
+    seeds: Sequence[int | None] = (),
+    settings: BaseToNovel | None = None,
+) -> list[ResultRow]:
+    """Rows of every run, and over several runs their means, deviations and harmonic mean.
+
+    `features` names one feature set per training run, `seeds` the seed of each (counted from 1 if
+    left out and there are several). Raises UsageError when the counts differ or a class is both
+    base and novel, and what scoring raises.
+    """
+    settings = settings or BaseToNovel()
+    if not seeds:
+        seeds = range(1, len(features) + 1) if len(features) > 1 else (None,)
+    if len(seeds) != len(features):
+        raise UsageError(
+            f"{len(features)} feature sets and {len(seeds)} seeds; give one seed per feature set"
+        )
+    runs = [
+        _one_run(store, dataset, name, seed, settings)
+        for name, seed in zip(features, seeds, strict=True)
+    ]
+    rows = [row for run in runs for row in run]
+    return rows + (_summary(runs) if len(runs) > 1 else [])
+
+
+def _one_run(
+    store: Store, dataset: str, name: str, seed: int | None, settings: BaseToNovel
+) -> list[ResultRow]:
+    base, novel = (
+        load_videos(store, dataset, name, split, partial=settings.partial)
+        for split in (settings.base_split, settings.novel_split)
+    )
+    if common := set(base.class_names) & set(novel.class_names):
+        raise UsageError(
+            f"{len(common)} classes are both base and novel (first: {min(common)!r}); choose "
+            "splits whose classes differ"
+        )
+    base_classes, novel_classes = (
+        chosen_classes(store, videos, settings) for videos in (base, novel)
+    )
+    rows = _separate_rows(store, (base, base_classes), (novel, novel_classes), seed, settings)
+    if settings.joint:
+        rows += _joint_rows(store, (base, base_classes), (novel, novel_classes), seed, settings)
+    return rows
+
+
+def _separate_rows(
+    store: Store,
+    base: tuple[Videos, Classes],
+    novel: tuple[Videos, Classes],
+    seed: int | None,
+    settings: BaseToNovel,
+) -> list[ResultRow]:
+    rows = []
+    right: dict[str, list[np.ndarray]] = {fusion: [] for fusion in settings.fusions}
+    for subset, (videos, classes) in {"base": base, "novel": novel}.items():
+        setup = text_setup("base-to-novel", classes, subset=subset, seed=seed)
+        for fusion, scores in score(videos, classes, settings.fusions).items():
+            values = measure(scores, videos.labels, settings)
+            rows += result_rows(store, videos, fusion, values, setup)
+            right[fusion].append(label_ranks(scores, videos.labels) < 1)
+    joined, classes = _join(base, novel)
+    setup = text_setup("base-to-novel", classes, subset="all", seed=seed)
+    for fusion, (base_right, novel_right) in right.items():
+        values = {"harmonic_mean": _harmonic_interval(base_right, novel_right, settings)}
+        rows += result_rows(store, joined, fusion, values, setup)
+    return rows
+
+
+def _joint_rows(
+    store: Store,
+    base: tuple[Videos, Classes],
+    novel: tuple[Videos, Classes],
+    seed: int | None,
+    settings: BaseToNovel,
+) -> list[ResultRow]:
+    videos, classes = _join(base, novel)
+    is_base = videos.labels < len(base[0].class_names)
+    setup = text_setup("base-to-novel", classes, subset="joint", seed=seed)
+    rows = []
+    for fusion, scores in score(videos, classes, settings.fusions).items():
+        right = label_ranks(scores, videos.labels) < 1
+        values = measure(scores, videos.labels, settings)
+        values["base_top1"] = _mean_interval(right[is_base], settings)
+        values["novel_top1"] = _mean_interval(right[~is_base], settings)
+        values["harmonic_mean"] = _harmonic_interval(right[is_base], right[~is_base], settings)
+        rows += result_rows(store, videos, fusion, values, setup)
+    return rows
+
+
+def _join(base: tuple[Videos, Classes], novel: tuple[Videos, Classes]) -> tuple[Videos, Classes]:
+    """Base and novel videos with the classes of both, base classes first."""
+    (videos, classes), (novel_videos, novel_classes) = base, novel
+    num_base = len(videos.class_names)
+    joined = replace(
+        videos,
+        split=f"{videos.split}+{novel_videos.split}",
+        rows=np.concatenate([videos.rows, novel_videos.rows]),
+        labels=np.concatenate([videos.labels, novel_videos.labels + num_base]),
+        class_names=[*videos.class_names, *novel_videos.class_names],
+        num_quarantined=videos.num_quarantined + novel_videos.num_quarantined,
+        num_todo=videos.num_todo + novel_videos.num_todo,
+    )
+    sets = dict.fromkeys((classes.text_set, novel_classes.text_set))
+    templates = dict.fromkeys((*classes.templates, *novel_classes.templates))
+    joined_classes = replace(
+        classes,
+        vectors=np.concatenate([classes.vectors, novel_classes.vectors]),
+        text_set="+".join(sets),
+        templates=tuple(templates),
+    )
+    return joined, joined_classes
+
+
+def _mean_interval(right: np.ndarray, settings: BaseToNovel) -> Interval:
+    samples = resampled_means(right, settings.folds, settings.bootstrap_seed)
+    return interval(float(right.mean()), samples)
+
+
+def _harmonic_interval(
+    base_right: np.ndarray, novel_right: np.ndarray, settings: BaseToNovel
+) -> Interval:
+    """Harmonic mean of two accuracies; base and novel videos are resampled independently."""
+    value = harmonic_mean(float(base_right.mean()), float(novel_right.mean()))
+    base = resampled_means(base_right, settings.folds, settings.bootstrap_seed)
+    novel = resampled_means(novel_right, settings.folds, settings.bootstrap_seed + 1)
+    samples = [harmonic_mean(b, n) for b, n in zip(base, novel, strict=True)]
+    return interval(value, np.array(samples))
+
+
+def _summary(runs: list[list[ResultRow]]) -> list[ResultRow]:
+    """Means and deviations over seeds; harmonic means are those of the mean accuracies."""
+    rows = summary_rows([_without_harmonic(run) for run in runs], "seeds")
+    harmonic = summary_rows([_only_harmonic(run) for run in runs], "seeds")
+    means = {(row.fusion, row.subset, row.metric): row.value for row in rows}
+    for row in harmonic:
+        if row.metric == "harmonic_mean":
+            base, novel = _paths(row.subset)
+            value = harmonic_mean(means[(row.fusion, *base)], means[(row.fusion, *novel)])
+            rows.append(replace(row, value=value))
+    return rows
+
+
+def _only_harmonic(run: list[ResultRow]) -> list[ResultRow]:
+    return [row for row in run if row.metric == "harmonic_mean"]
+
+
+def _without_harmonic(run: list[ResultRow]) -> list[ResultRow]:
+    return [row for row in run if row.metric != "harmonic_mean"]
+
+
+def _paths(subset: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """(subset, metric) of the base and of the novel accuracy behind a harmonic mean."""
+    if subset == "joint":
+        return ("joint", "base_top1"), ("joint", "novel_top1")
+    return ("base", "top1"), ("novel", "top1")

@@ -1,0 +1,86 @@
+"""Few-shot: K training videos per class.
+
+    few_shot(store, "hmdb51", "run-16shot", "val1", FewShot(train_split="train1_few_shot_16"))
+    few_shot(store, "hmdb51", "vanilla", "val1",
+             FewShot(train_split="train1", shots=(2, 4, 8, 16), draws=3, classifier="tip-adapter"))
+
+With the classifier `text`, a checkpoint that was fine-tuned on K videos per class is scored
+against class names (paper, section 4.1 and Table 3). The other classifiers are trained here, on
+the frozen cached embeddings. Training videos that are also test videos are refused: the published
+few-shot lists of split 1 share videos with the test lists of splits 2 and 3.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.measuring import summary_rows
+from harness.probing import check_apart, draw_shots
+from harness.protocols.trained import Trained, load_pair, scored_rows
+from harness.results import ResultRow
+from harness.scoring import Videos
+from vifistore.errors import UsageError
+from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewShot(Trained):
+    """Settings of the few-shot protocol."""
+
+    shots: tuple[int, ...] = ()
+    """Videos per class to draw from the training split; empty takes the split as it is. With the
+    classifier text, the number the checkpoint was tuned on."""
+    draws: int = 1
+    """Draws per number of shots, with seeds 0, 1, ...; several give mean and deviation."""
+
+
+def few_shot(
+    store: Store, dataset: str, features: str, split: str, settings: FewShot
+) -> list[ResultRow]:
+    """Rows per number of shots, draw, fusion and metric; over several draws mean and deviation.
+
+    Raises UsageError without a way to know the shots, for overlapping training and test videos,
+    and for a class with too few videos; and what scoring raises.
+    """
+    test, train = load_pair(store, dataset, features, split, settings)
+    if train is not None:
+        check_apart(train, test)
+    if settings.classifier == "text" or not settings.shots:
+        shots = _shots_given(train, settings)
+        return scored_rows(store, train, test, settings, protocol="few-shot", shots=shots)
+    rows = []
+    for shots in settings.shots:
+        runs = [
+            _one_draw(store, train, test, shots, seed, settings) for seed in range(settings.draws)
+        ]
+        rows += [row for run in runs for row in run]
+        rows += summary_rows(runs, "seeds") if len(runs) > 1 else []
+    return rows
+
+
+def _one_draw(
+    store: Store, train: Videos, test: Videos, shots: int, seed: int, settings: FewShot
+) -> list[ResultRow]:
+    drawn = draw_shots(train, shots, seed)
+    few = replace(train, rows=train.rows[drawn], labels=train.labels[drawn])
+    setup = {"protocol": "few-shot", "shots": shots, "seed": seed}
+    return scored_rows(store, few, test, settings, **setup)
+
+
+def _shots_given(train: Videos | None, settings: FewShot) -> int:
+    """Shots of the settings, or the videos per class of the training split."""
+    if len(settings.shots) == 1:
+        return settings.shots[0]
+    if settings.shots or train is None:
+        raise UsageError(
+            "say how many videos per class the checkpoint was tuned on: give one --shots K, or "
+            "--train-split NAME"
+        )
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    # A quarantined training video leaves its class with fewer; the list still has K of each.
+    if not train.num_quarantined and counts.min() < counts.max():
+        raise UsageError(
+            f"{train.split} has {counts.min()} to {counts.max()} videos per class; give --shots K "
+            "to draw K of each"
+        )
+    return int(counts.max())

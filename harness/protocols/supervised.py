@@ -1,0 +1,27 @@
+"""Fully supervised: tuned on all training videos, scored over several views.
+
+    supervised(store, "k400", "vifi-clip-16x4x3", "val")
+
+Paper, section 4.1 and Table 4: 16 frames, 4 clips x 3 crops, probabilities summed over the views.
+With a classifier other than `text`, it is trained here on the embeddings of a training split.
+"""
+
+from harness.probing import check_apart
+from harness.protocols.trained import Trained, load_pair, scored_rows
+from harness.results import ResultRow
+from vifistore.store.store import Store
+
+
+def supervised(
+    store: Store, dataset: str, features: str, split: str = "", settings: Trained | None = None
+) -> list[ResultRow]:
+    """Rows per fusion and metric of one split, over all views of the feature set.
+
+    Raises UsageError for a training split that shares videos with the test split, and what
+    scoring raises.
+    """
+    settings = settings or Trained()
+    test, train = load_pair(store, dataset, features, split, settings)
+    if train is not None:
+        check_apart(train, test)
+    return scored_rows(store, train, test, settings, protocol="supervised")

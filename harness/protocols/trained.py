@@ -1,0 +1,73 @@
+"""What few-shot and supervised share: scores by text, or by a classifier trained on the cache."""
+
+from dataclasses import dataclass
+
+from harness.classifiers import CLASSIFIERS, USES_TEXT
+from harness.measuring import Scoring, Setup, chosen_classes, measure, result_rows, text_setup
+from harness.probing import probe
+from harness.results import ResultRow
+from harness.scoring import Classes, Videos, checkpoint_of, load_videos, score
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Scoring):
+    """Settings of a protocol that scores with text or with a classifier trained on the cache."""
+
+    classifier: str = "text"
+    """text, linear-probe, prototype or tip-adapter."""
+    train_split: str = ""
+    """Split of the training videos; needed by every classifier but text."""
+
+    def __post_init__(self) -> None:
+        if self.classifier != "text" and self.classifier not in CLASSIFIERS:
+            raise UnknownNameError("classifier", self.classifier, ("text", *CLASSIFIERS))
+        if self.classifier != "text" and not self.train_split:
+            raise UsageError(f"{self.classifier} needs training videos; give --train-split NAME")
+
+
+def load_pair(
+    store: Store, dataset: str, features: str, split: str, settings: Trained
+) -> tuple[Videos, Videos | None]:
+    """The test videos, and the training videos if the settings name their split."""
+    test = load_videos(store, dataset, features, split, partial=settings.partial)
+    if not settings.train_split:
+        return test, None
+    train = load_videos(store, dataset, features, settings.train_split, partial=settings.partial)
+    return test, train
+
+
+def scored_rows(
+    store: Store,
+    train: Videos | None,
+    test: Videos,
+    settings: Trained,
+    *,
+    protocol: str,
+    **setup: int | None,
+) -> list[ResultRow]:
+    """Rows of `test`, scored with text or with the classifier trained on `train`.
+
+    `setup` may give `shots` and `seed`.
+    """
+    scale = float(checkpoint_of(store, test.features)["logit_scale"])
+    needs_text = settings.classifier in ("text", *USES_TEXT)
+    classes = chosen_classes(store, test, settings) if needs_text else None
+    if train is None or settings.classifier == "text":
+        scored = score(test, classes, settings.fusions)
+    else:
+        options = (settings.classifier, scale, classes)
+        scored = {fusion: probe(train, test, fusion, *options) for fusion in settings.fusions}
+    shared = _setup(classes, train, protocol=protocol, classifier=settings.classifier, **setup)
+    rows = []
+    for fusion, scores in scored.items():
+        values = measure(scores, test.labels, settings)
+        rows += result_rows(store, test, fusion, values, shared)
+    return rows
+
+
+def _setup(classes: Classes | None, train: Videos | None, **fields: object) -> Setup:
+    if train is not None:
+        fields["extra"] = {"train_split": train.split, "num_train_videos": len(train.rows)}
+    return text_setup(classes=classes, **fields) if classes else Setup(**fields)

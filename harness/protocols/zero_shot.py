@@ -1,0 +1,52 @@
+"""Zero-shot: a checkpoint tuned elsewhere, scored against the class names of a dataset.
+
+    rows = zero_shot(store, "hmdb51", "vifi-clip@step-2000", splits=("val1", "val2", "val3"))
+
+Paper, section 4.1 and Table 1: top-1 on HMDB-51 and UCF-101, top-1 and top-5 on Kinetics-600,
+each as mean and deviation over three splits.
+"""
+
+from collections.abc import Sequence
+
+from harness.measuring import (
+    Scoring,
+    chosen_classes,
+    measure,
+    result_rows,
+    summary_rows,
+    text_setup,
+)
+from harness.results import ResultRow
+from harness.scoring import load_videos, score
+from vifistore.store.store import Store
+
+
+def zero_shot(
+    store: Store,
+    dataset: str,
+    features: str,
+    splits: Sequence[str] = ("",),
+    settings: Scoring | None = None,
+) -> list[ResultRow]:
+    """Rows per split, fusion and metric, and over several splits their mean and deviation.
+
+    An empty split name means every labelled video. Raises what `load_videos`, `load_classes` and
+    `score` raise.
+    """
+    settings = settings or Scoring()
+    runs = [_one_split(store, dataset, features, split, settings) for split in splits]
+    rows = [row for run in runs for row in run]
+    return rows + (summary_rows(runs, "splits") if len(runs) > 1 else [])
+
+
+def _one_split(
+    store: Store, dataset: str, features: str, split: str, settings: Scoring
+) -> list[ResultRow]:
+    videos = load_videos(store, dataset, features, split, partial=settings.partial)
+    classes = chosen_classes(store, videos, settings)
+    setup = text_setup("zero-shot", classes)
+    rows = []
+    for fusion, scores in score(videos, classes, settings.fusions).items():
+        values = measure(scores, videos.labels, settings)
+        rows += result_rows(store, videos, fusion, values, setup)
+    return rows

@@ -1,0 +1,38 @@
+"""What a result row keeps so that its number can be remade."""
+
+import os
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from vifistore.store.features import Features
+
+_PACKAGES = ("vifistore", "numpy", "scikit-learn", "zarr", "zarrs")
+
+
+def provenance(features: Features, rows_covered: int, **further: object) -> dict:
+    """Recipe id, checkpoint digest, manifest digest, rows covered, command, versions, machine,
+    time (UTC), and whatever else a protocol adds."""
+    return {
+        "recipe": features.id,
+        "checkpoint": features.checkpoint,
+        "manifest": features.sealed["manifest"] if features.sealed else None,
+        "rows_covered": rows_covered,
+        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "versions": _versions(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        **further,
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions

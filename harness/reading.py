@@ -1,0 +1,69 @@
+"""Read chosen rows of a feature set, whole chunks at a time and within bounded memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.fusion import is_usable
+from vifistore.errors import DamagedError
+from vifistore.store.features import Features
+from vifistore.store.schema import BLOCK_SIZE
+
+# As much as one read asks for: large enough that the cost of a call does not count.
+READ_BYTES = 32 * 2**20
+
+
+def read_vectors(
+    features: Features, name: str, rows: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (positions, vectors): `vectors` float32 [video ... dim] belong to `rows[positions]`.
+
+    Every position comes once, in the order of the store rather than of `rows`. Whole chunks are
+    read, since only then are their checksums verified. Raises DamagedError for a chunk that does
+    not match its checksum and for an embedding that is zero or not finite.
+    """
+    order = np.argsort(rows, kind="stable")
+    sorted_rows = rows[order]
+    for start, stop in _spans(sorted_rows, _blocks_per_read(features, name)):
+        first, last = np.searchsorted(sorted_rows, [start, stop])
+        block = features.read(name, start, stop)
+        vectors = block[sorted_rows[first:last] - start].astype(np.float32, copy=False)
+        _check_usable(vectors, sorted_rows[first:last], features, name)
+        yield order[first:last], vectors
+
+
+def read_all(features: Features, name: str, rows: np.ndarray) -> np.ndarray:
+    """Vectors of `rows` in their order, float32 [video ... dim]; meant for the view arrays."""
+    shape = getattr(features, name).shape[1:]
+    vectors = np.empty((len(rows), *shape), np.float32)
+    for positions, part in read_vectors(features, name, rows):
+        vectors[positions] = part
+    return vectors
+
+
+def _blocks_per_read(features: Features, name: str) -> int:
+    array = getattr(features, name)
+    block_bytes = BLOCK_SIZE * array.dtype.itemsize * int(np.prod(array.shape[1:]))
+    return max(1, READ_BYTES // block_bytes)
+
+
+def _spans(sorted_rows: np.ndarray, max_blocks: int) -> Iterator[tuple[int, int]]:
+    """Row ranges [start, stop) of neighbouring blocks that hold the rows."""
+    blocks = np.unique(sorted_rows // BLOCK_SIZE)
+    index = 0
+    while index < len(blocks):
+        end = index + 1
+        while end < len(blocks) and blocks[end] == blocks[end - 1] + 1 and end - index < max_blocks:
+            end += 1
+        yield int(blocks[index]) * BLOCK_SIZE, int(blocks[end - 1] + 1) * BLOCK_SIZE
+        index = end
+
+
+def _check_usable(vectors: np.ndarray, rows: np.ndarray, features: Features, name: str) -> None:
+    bad = ~is_usable(vectors).reshape(len(rows), -1).all(axis=1)
+    if bad.any():
+        raise DamagedError(
+            f"feature set {features.name} of {features.dataset}: {name} of {int(bad.sum())} videos "
+            f"(first: row {int(rows[bad.argmax()])}) are zero or not finite; find out more with "
+            "`vifi verify`, make them again with `vifi extract --repair`"
+        )

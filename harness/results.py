@@ -1,0 +1,264 @@
+"""The results folder: one number a row, appended to `results.jsonl`, the last of a key wins.
+
+    append_rows("results", [row])       # safe against a kill, and between processes
+    rows = read_rows("results")         # list[ResultRow]
+    frame = read_frame("results")       # the same as a pandas.DataFrame, one column a field
+
+Units: accuracies, rates and their intervals are fractions in [0, 1]; ranks count from 1.
+A deviation over splits or seeds is a row of its own, whose metric ends in `_std`.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vifistore.errors import DamagedError, UsageError
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "results.jsonl"
+SUBSETS = ("all", "base", "novel", "joint")
+VALUE_FIELDS = ("num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance")
+_REMEDY = "remove or mend that line, or point to another results folder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One number and all that remakes it. Not-a-number is kept as `null` and read back as NaN."""
+
+    protocol: str
+    """zero-shot, base-to-novel, few-shot, supervised, or the name of an ablation."""
+    dataset: str
+    """Dataset the videos belong to."""
+    split: str
+    """Split scored; `a+b+c` for a mean over splits."""
+    subset: str = "all"
+    """Which classes compete and whose videos are scored: all, base, novel or joint."""
+    feature_set: str
+    """Id of the feature set; `a+b+c` for a mean over seeds with one feature set each."""
+    feature_names: tuple[str, ...] = ()
+    """Names of the feature set when it was scored."""
+    scored_checkpoint: str
+    """Checkpoint whose text tower and logit scale scored (a name, or a digest without one)."""
+    text_set: str
+    """Id of the text embeddings; empty for a classifier that uses no text."""
+    template: str = ""
+    """Prompt templates joined by ` | `."""
+    classifier: str = "text"
+    """text, linear-probe, prototype or tip-adapter."""
+    trained_fusion: str = ""
+    """Fusion the checkpoint was fine-tuned with; empty where it is not known."""
+    fusion: str
+    """Fusion scored with."""
+    num_frames: int
+    """Frames per view."""
+    num_views: int
+    """Views per video."""
+    shots: int | None = None
+    """Training videos per class, or None."""
+    seed: int | None = None
+    """Seed of the training run or of the few-shot draw, or None."""
+    classes: int
+    """Number of classes that compete."""
+    num_videos: int
+    """Videos scored."""
+    num_quarantined: int = 0
+    """Videos of the split which could not be decoded; they are not part of the value."""
+    metric: str
+    """top1, top5, mean_per_class, harmonic_mean, calibration_error, ..."""
+    value: float
+    """The number."""
+    ci_low: float | None = None
+    """Lower end of the 95% bootstrap interval over videos, or None."""
+    ci_high: float | None = None
+    """Upper end of the 95% bootstrap interval over videos, or None."""
+    provenance: dict = field(default_factory=dict)
+    """Recipe id, checkpoint digest, manifest digest, rows covered, command, versions, machine,
+    time."""
+
+    def __post_init__(self) -> None:
+        if self.subset not in SUBSETS:
+            raise UsageError(f"subset {self.subset!r} is none of {', '.join(SUBSETS)}")
+        object.__setattr__(self, "feature_names", tuple(self.feature_names))
+
+    @property
+    def key(self) -> tuple:
+        """What makes two rows the same measurement."""
+        return tuple(getattr(self, name) for name in KEY_FIELDS)
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))
+KEY_FIELDS = tuple(name for name in FIELDS if name not in VALUE_FIELDS)
+_REQUIRED = frozenset(
+    f.name
+    for f in dataclasses.fields(ResultRow)
+    if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+)
+_WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos")
+
+
+def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
+    """Append rows to `folder/results.jsonl`, made if missing, and wait until they are on disk.
+
+    A last line torn by a killed writer is cut off first, with a line in the log. Several
+    processes may append at once. Raises UsageError when `folder` is not a folder.
+    """
+    lines = b"".join(_encode(row) for row in rows)
+    if not lines:
+        return
+    path = _made_folder(folder) / FILE_NAME
+    is_new = not path.exists()
+    with open(path, "a+b", buffering=0) as file, _locked(file.fileno()):
+        _mend_tail(file, path)
+        _write_all(file.fileno(), lines)
+        os.fsync(file.fileno())
+    if is_new:
+        _sync_folder(path.parent)
+
+
+def read_rows(folder: str | Path) -> list[ResultRow]:
+    """Rows in the order they were first written; of several with one key, the last.
+
+    A torn last line is left out with a line in the log. A folder without results gives an empty
+    list. Raises UsageError when there is no such folder, DamagedError for any other bad line.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"no results folder {folder}: name one that `vifi evaluate` wrote")
+    path = folder / FILE_NAME
+    if not path.exists():
+        return []
+    rows: dict[tuple, ResultRow] = {}
+    for row in _parse_lines(path):
+        rows[row.key] = row
+    return list(rows.values())
+
+
+def read_frame(folder: str | Path) -> pd.DataFrame:
+    """`read_rows` as a table with one column per field, missing whole numbers as <NA>."""
+    rows = read_rows(folder)
+    columns = {name: [getattr(row, name) for row in rows] for name in FIELDS}
+    frame = pd.DataFrame(columns, columns=list(FIELDS))
+    for name in (*_WHOLE_FIELDS, "num_quarantined"):
+        frame[name] = frame[name].astype("Int64")
+    for name in ("value", "ci_low", "ci_high"):
+        frame[name] = frame[name].astype("float64")
+    return frame
+
+
+def to_record(row: ResultRow) -> dict:
+    """A row as plain JSON values: not-a-number and infinity become None."""
+    return {name: _plain(getattr(row, name)) for name in FIELDS}
+
+
+def from_record(record: Mapping) -> ResultRow:
+    """A row from plain JSON values; raises UsageError that names what does not fit."""
+    unknown, missing = set(record) - set(FIELDS), _REQUIRED - set(record)
+    if unknown or missing:
+        raise UsageError(f"not a result row: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    values = dict(record)
+    if values["value"] is None:
+        values["value"] = math.nan
+    if not isinstance(values["value"], int | float):
+        raise UsageError(f"not a result row: value {values['value']!r} is not a number")
+    return ResultRow(**values)
+
+
+def _encode(row: ResultRow) -> bytes:
+    text = json.dumps(to_record(row), allow_nan=False, ensure_ascii=False)
+    return (text + "\n").encode("utf-8")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _parse_lines(path: Path) -> Iterator[ResultRow]:
+    lines = path.read_bytes().split(b"\n")
+    tail = lines.pop()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield _parse_line(line, path, number)
+    if tail and not _is_row(tail):
+        logger.warning("%s: the last line was torn by a killed writer and is left out", path)
+    elif tail:
+        yield _parse_line(tail, path, len(lines) + 1)
+
+
+def _parse_line(line: bytes, path: Path, number: int) -> ResultRow:
+    try:
+        return from_record(json.loads(line))
+    except (ValueError, TypeError) as error:
+        message = f"{path}, line {number}: not a result row ({error}); {_REMEDY}"
+        raise DamagedError(message) from error
+
+
+def _is_row(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _mend_tail(file, path: Path) -> None:
+    """End the file with a newline: complete a whole last row, cut off a torn one."""
+    file.seek(0)
+    content = file.read()
+    tail = content.rpartition(b"\n")[2]
+    if not tail:
+        return
+    if _is_row(tail):
+        _write_all(file.fileno(), b"\n")
+        return
+    logger.warning("%s: the last line was torn by a killed writer and is removed", path)
+    file.truncate(len(content) - len(tail))
+
+
+def _made_folder(folder: str | Path) -> Path:
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{folder} is not a folder; give another results folder") from error
+    return folder
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+@contextlib.contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,251 @@
+"""From a store to scores: which videos, against which classes, fused how.
+
+    videos = load_videos(store, "ucf101", "vifi-clip@step-2000", "val1")
+    classes = load_classes(store, videos.features, videos.class_names)
+    scores = score(videos, classes, ["embedding", "decision"])      # {fusion: [video class]}
+
+Quarantined videos have no embedding: they are left out of the scores and counted, and every
+result row carries that count, so that a reader can take them as wrong answers instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.fusion import (
+    ARRAY_OF_FUSION,
+    check_fusions,
+    class_vectors,
+    fuse_frames,
+    fuse_views,
+)
+from harness.reading import read_vectors
+from vifistore.errors import IncompleteError, UsageError
+from vifistore.store.features import Features
+from vifistore.store.schema import DONE, QUARANTINED, TODO
+from vifistore.store.store import Store
+from vifistore.store.tables import Split
+from vifistore.store.texts import Texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Videos:
+    """The videos of a split that a feature set holds, with their labels."""
+
+    dataset: str
+    split: str
+    features: Features
+    rows: np.ndarray
+    """int64 [video]: rows of the dataset, only those that are done."""
+    labels: np.ndarray
+    """int64 [video]: indexes into `class_names`."""
+    class_names: list[str]
+    num_quarantined: int
+    num_todo: int
+    """Videos of the split that the feature set does not hold yet (only with `partial`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classes:
+    """What the videos are compared with."""
+
+    vectors: np.ndarray
+    """float32 [class dim], unit length."""
+    logit_scale: float
+    """Multiplies the cosine in every softmax."""
+    text_set: str
+    templates: tuple[str, ...]
+
+
+def load_videos(
+    store: Store, dataset: str, features_name: str, split_name: str = "", *, partial: bool = False
+) -> Videos:
+    """The videos of a split, ready to be scored; without a name, every labelled video.
+
+    Raises UsageError for an empty split, unlabelled videos or labels outside the classes;
+    IncompleteError when videos are still to do and `partial` is False, or none is done.
+    """
+    features = store.features(dataset, features_name)
+    split = store.split(dataset, split_name)
+    _check_labels(split, dataset)
+    if not partial:
+        features.require_sealed()
+    status = _status_of(features, split.rows)
+    num_todo = int((status == TODO).sum())
+    _check_covered(features, split, status, partial=partial)
+    done = status == DONE
+    return Videos(
+        dataset=dataset,
+        split=split.name,
+        features=features,
+        rows=split.rows[done],
+        labels=split.labels[done].astype(np.int64),
+        class_names=split.class_names,
+        num_quarantined=int((status == QUARANTINED).sum()),
+        num_todo=num_todo,
+    )
+
+
+def load_classes(
+    store: Store,
+    features: Features,
+    class_names: Sequence[str],
+    texts: str = "",
+    templates: Sequence[str] = (),
+) -> Classes:
+    """Unit text vectors of `class_names`, in that order, from a text set of the store.
+
+    `texts` is a text set's id; empty finds the one set that the feature set's checkpoint made of
+    these names (it may hold more of them), and of `templates` where they are given. Raises
+    UsageError when none or several fit, when a class is missing from it, or when its dimension is
+    not that of the features.
+    """
+    chosen = store.texts(texts or find_texts(store, features, class_names, templates))
+    index = _positions(chosen, class_names)
+    dim, text_dim = features.view_mean.shape[-1], chosen.embeddings.shape[-1]
+    if dim != text_dim:
+        raise UsageError(
+            f"feature set {features.name} has {dim} dimensions, text set {chosen.id} has "
+            f"{text_dim}; use texts of the same model (`vifi texts`)"
+        )
+    return Classes(
+        vectors=class_vectors(chosen.embeddings[index]),
+        logit_scale=float(chosen.attrs["logit_scale"]),
+        text_set=chosen.id,
+        templates=tuple(chosen.attrs["templates"]),
+    )
+
+
+def find_texts(
+    store: Store, features: Features, class_names: Sequence[str], templates: Sequence[str] = ()
+) -> str:
+    """Id of the one text set by the features' checkpoint that holds all of `class_names`.
+
+    A set of exactly these names wins over one that holds more; `templates`, where given, must be
+    those of the set. Raises UsageError when none or several fit.
+    """
+    checkpoint = checkpoint_of(store, features)
+    wanted = {"text_digest": checkpoint["text_digest"], "logit_scale": checkpoint["logit_scale"]}
+    if templates:
+        wanted["templates"] = list(templates)
+    fitting = [t for t in store.find_texts(**wanted) if set(class_names) <= set(t["class_names"])]
+    exact = [t for t in fitting if len(t["class_names"]) == len(class_names)]
+    found = exact or fitting
+    if len(found) == 1:
+        return found[0]["id"]
+    if not found:
+        raise UsageError(
+            f"no text embeddings of these {len(class_names)} classes by the checkpoint of "
+            f"{features.name}; make them with `vifi texts`"
+        )
+    listed = "; ".join(f"{t['id']} ({' | '.join(t['templates'])})" for t in found)
+    raise UsageError(f"several text sets fit: {listed}; choose one with --template")
+
+
+def checkpoint_of(store: Store, features: Features) -> dict:
+    """The checkpoint that a feature set was named under.
+
+    Raises UsageError for an id that no name stands for: its checkpoint is not known.
+    """
+    if not features.checkpoint:
+        raise UsageError(
+            f"feature set {features.id} of {features.dataset} has no name, so that its checkpoint "
+            "is not known; extract it again with --name, which encodes nothing twice"
+        )
+    return store.checkpoint(features.checkpoint)
+
+
+def score(
+    videos: Videos,
+    classes: Classes,
+    fusions: Sequence[str] = ("embedding",),
+    *,
+    frames: np.ndarray | None = None,
+    views: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Scores {fusion: float32 [video class]}: softmax(scale x cosine) summed over views.
+
+    `frames` and `views` are indexes of those to use, all if None. Cached frames are read once for
+    all fusions that need them, and for every fusion where `frames` leaves some out. Raises
+    UnknownNameError for a fusion that does not exist, UsageError for one whose array the feature
+    set lacks, DamagedError for embeddings that are zero or not finite.
+    """
+    by_array: dict[str, list[str]] = {}
+    for name in check_fusions(fusions):
+        array = ARRAY_OF_FUSION[name] if frames is None else "frames"
+        by_array.setdefault(array, []).append(name)
+    shape = (len(videos.rows), len(classes.vectors))
+    scores = {name: np.empty(shape, np.float32) for name in fusions}
+    for array, names in by_array.items():
+        videos.features.require_array(array)
+        for positions, vectors in read_vectors(videos.features, array, videos.rows):
+            for name, part in _fuse(names, _chosen(vectors, frames, views), classes).items():
+                scores[name][positions] = part
+    return scores
+
+
+def _chosen(vectors: np.ndarray, frames: np.ndarray | None, views: np.ndarray | None) -> np.ndarray:
+    vectors = vectors if views is None else vectors[:, views]
+    return vectors if frames is None else vectors[:, :, frames]
+
+
+def _fuse(names: list[str], vectors: np.ndarray, classes: Classes) -> dict[str, np.ndarray]:
+    if vectors.ndim == 4:
+        return fuse_frames(names, vectors, classes.vectors, classes.logit_scale)
+    return {name: fuse_views(name, vectors, classes.vectors, classes.logit_scale) for name in names}
+
+
+def _status_of(features: Features, rows: np.ndarray) -> np.ndarray:
+    """Status of each row, uint8 [video]; rows added after the set was planned are to do."""
+    known = features.read_status()
+    status = np.full(len(rows), TODO, np.uint8)
+    is_known = rows < len(known)
+    status[is_known] = known[rows[is_known]]
+    return status
+
+
+def _check_labels(split: Split, dataset: str) -> None:
+    if not len(split.rows):
+        raise UsageError(f"split {split.name} of {dataset} is empty; choose another --split")
+    if unlabelled := int((split.labels < 0).sum()):
+        raise UsageError(
+            f"{unlabelled} of {len(split.labels)} videos of split {split.name} of {dataset} have "
+            "no label; scan them with a list that gives one, or choose another --split"
+        )
+    if int(split.labels.max()) >= len(split.class_names):
+        raise UsageError(
+            f"split {split.name} of {dataset} uses label {int(split.labels.max())}, but names "
+            f"only {len(split.class_names)} classes; scan it again with the right class names"
+        )
+
+
+def _check_covered(features: Features, split: Split, status: np.ndarray, *, partial: bool) -> None:
+    where = f"of split {split.name} of {features.dataset}"
+    num_todo = int((status == TODO).sum())
+    if num_todo and not partial:
+        raise IncompleteError(
+            f"feature set {features.name} lacks {num_todo} of {len(status)} videos {where}; run "
+            "`vifi extract` again, or give --partial"
+        )
+    if not (status == DONE).any():
+        raise IncompleteError(
+            f"feature set {features.name} holds none of the {len(status)} videos {where} "
+            f"({int((status == QUARANTINED).sum())} quarantined); run `vifi extract --retry`"
+        )
+
+
+def _positions(texts: Texts, class_names: Sequence[str]) -> list[int]:
+    known = {name: index for index, name in enumerate(texts.attrs["class_names"])}
+    if len(known) != len(texts.embeddings):
+        raise UsageError(
+            f"text set {texts.id} has {len(texts.embeddings)} embeddings for {len(known)} "
+            "different class names; make it again with `vifi texts`"
+        )
+    missing = [name for name in class_names if name not in known]
+    if missing:
+        raise UsageError(
+            f"text set {texts.id} lacks {len(missing)} of {len(class_names)} classes (first: "
+            f"{missing[0]!r}); make one of these classes with `vifi texts`"
+        )
+    return [known[name] for name in class_names]

@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.fusion import unit
+from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
+from vifistore.errors import UsageError
+
+
+@pytest.fixture
+def maker(make_store):
+    """Six classes; 0-3 are base, 4 and 5 novel and relabelled 0 and 1."""
+    maker = make_store(num_videos=120)
+    maker.texts()
+    rows = np.arange(120)
+    base, novel = rows[maker.labels < 4], rows[maker.labels >= 4]
+    maker.split("base_val", base, class_names=maker.class_names[:4])
+    maker.split("novel_val", novel, maker.labels[novel] - 4, maker.class_names[4:])
+    return maker
+
+
+def cosines(maker, name):
+    features = maker.store.features("toy", name)
+    texts = maker.store.texts(maker.texts())
+    return unit(features.view_mean[:][:, 0]) @ unit(texts.embeddings[:, 0]).T
+
+
+def test_base_and_novel_compete_among_themselves(maker, value_of):
+    maker.features(maker.frames(noise=2.5))
+    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    z, labels = cosines(maker, "tiny"), maker.labels
+    base, novel = labels < 4, labels >= 4
+    base_top1 = (z[base, :4].argmax(axis=1) == labels[base]).mean()
+    novel_top1 = (z[novel, 4:].argmax(axis=1) == labels[novel] - 4).mean()
+    assert value_of(rows, subset="base", metric="top1").value == pytest.approx(base_top1)
+    found = value_of(rows, subset="novel", metric="top1")
+    assert found.value == pytest.approx(novel_top1)
+    assert (found.classes, found.num_videos, found.split) == (2, novel.sum(), "novel_val")
+    harmonic = value_of(rows, subset="all", metric="harmonic_mean")
+    assert harmonic.value == pytest.approx(2 / (1 / base_top1 + 1 / novel_top1))
+    assert harmonic.ci_low < harmonic.value < harmonic.ci_high
+    assert harmonic.seed is None
+
+
+def test_joint_lets_all_classes_compete(maker, value_of):
+    maker.features(maker.frames(noise=2.5))
+    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    right = cosines(maker, "tiny").argmax(axis=1) == maker.labels
+    novel = maker.labels >= 4
+    joint = value_of(rows, subset="joint", metric="top1")
+    assert joint.value == pytest.approx(right.mean())
+    assert (joint.classes, joint.num_videos, joint.split) == (6, 120, "base_val+novel_val")
+    part = value_of(rows, subset="joint", metric="novel_top1").value
+    assert part == pytest.approx(right[novel].mean())
+    # More classes to mistake it for: a novel video is never easier in the joint task.
+    assert part <= value_of(rows, subset="novel", metric="top1").value
+    alone = base_to_novel(maker.store, "toy", ["tiny"], settings=BaseToNovel(joint=False))
+    assert {row.subset for row in alone} == {"base", "novel", "all"}
+
+
+def test_harmonic_mean_is_that_of_the_means_over_seeds(maker, value_of):
+    names = ["s1", "s2", "s3"]
+    for seed, name in enumerate(names):
+        maker.features(maker.frames(noise=2 + seed, seed=seed), name=name)
+    rows = base_to_novel(maker.store, "toy", names)
+
+    def runs(subset):
+        return [value_of(rows, subset=subset, metric="top1", seed=seed).value for seed in (1, 2, 3)]
+
+    base, novel = np.mean(runs("base")), np.mean(runs("novel"))
+    mean = value_of(rows, subset="base", metric="top1", seed=None)
+    assert mean.value == pytest.approx(base)
+    assert mean.feature_names == tuple(names)
+    assert mean.feature_set.count("+") == 2
+    assert mean.provenance["count"] == 3
+    spread = value_of(rows, subset="base", metric="top1_std", seed=None).value
+    assert spread == pytest.approx(np.std(runs("base")))
+    harmonic = value_of(rows, subset="all", metric="harmonic_mean", seed=None).value
+    assert harmonic == pytest.approx(2 * base * novel / (base + novel))
+    means = np.mean([2 * b * n / (b + n) for b, n in zip(runs("base"), runs("novel"), strict=True)])
+    assert harmonic != pytest.approx(means, abs=1e-6)
+
+
+def test_own_text_sets_for_base_and_novel(maker, value_of):
+    maker.features(maker.frames(noise=2.5))
+    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    joint = value_of(rows, subset="joint", metric="top1")
+    base_set = maker.texts(class_names=maker.class_names[:4])
+    novel_set = maker.texts(class_names=maker.class_names[4:])
+    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    assert value_of(rows, subset="base", metric="top1").text_set == base_set
+    assert value_of(rows, subset="joint", metric="top1").text_set == f"{base_set}+{novel_set}"
+    assert value_of(rows, subset="joint", metric="top1").classes == joint.classes
+
+
+def test_refusals(maker):
+    maker.features(maker.frames())
+    with pytest.raises(UsageError, match="1 feature sets and 2 seeds"):
+        base_to_novel(maker.store, "toy", ["tiny"], seeds=(1, 2))
+    maker.split("overlap", [0, 1], [0, 1], maker.class_names[3:5])
+    settings = replace(BaseToNovel(), novel_split="overlap")
+    with pytest.raises(UsageError, match=r"1 classes are both base and novel \(first: 'class 3'\)"):
+        base_to_novel(maker.store, "toy", ["tiny"], settings=settings)

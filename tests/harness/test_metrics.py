@@ -1,0 +1,147 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    top_k_accuracy_score,
+)
+from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+
+from harness.metrics import (
+    average_precision,
+    best_ranks,
+    calibration_error,
+    confusion_matrix,
+    confusion_pairs,
+    harmonic_mean,
+    label_ranks,
+    mean_per_class_accuracy,
+    median_rank,
+    per_class_table,
+    precision_at_k,
+    recall_at_k,
+    top_k_accuracy,
+)
+
+# Answers: video 0 -> 0 (right), 1 -> 1 (right), 2 -> 0 (wrong), 3 -> 2 (wrong).
+SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6]])
+LABELS = np.array([0, 1, 1, 0])
+
+
+def random_case(seed, num_videos=60, num_classes=7):
+    generator = np.random.default_rng(seed)
+    labels = generator.permutation(np.arange(num_videos) % num_classes)
+    scores = generator.random((num_videos, num_classes))
+    scores[np.arange(num_videos), labels] += 0.3
+    return scores / scores.sum(axis=1, keepdims=True), labels
+
+
+def test_ranks_and_accuracies_by_hand():
+    # Video 3: its class 0 ties with class 1 behind class 2; the lower index counts first: rank 1.
+    assert label_ranks(SCORES, LABELS).tolist() == [0, 0, 1, 1]
+    assert top_k_accuracy(SCORES, LABELS) == 0.5
+    assert top_k_accuracy(SCORES, LABELS, 2) == 1.0
+    assert math.isnan(top_k_accuracy(SCORES, LABELS, 5))
+    # Class 0: 1 of 2 right; class 1: 1 of 2; class 2 has no video.
+    assert mean_per_class_accuracy(SCORES, LABELS) == 0.5
+    # Class 0: 1 of 1, class 1: 1 of 3 -> mean 2/3, although 2 of 4 are right.
+    assert mean_per_class_accuracy(SCORES, np.array([0, 1, 1, 1])) == pytest.approx(2 / 3)
+
+
+def test_ties_go_to_the_lowest_class_as_argmax_does():
+    scores = np.zeros((3, 4))
+    labels = np.array([0, 1, 3])
+    assert label_ranks(scores, labels).tolist() == [0, 1, 3]
+    assert top_k_accuracy(scores, labels) == (scores.argmax(axis=1) == labels).mean()
+
+
+@pytest.mark.parametrize(
+    ("base", "novel", "expected"),
+    [(0.764, 0.611, 0.679), (0.738, 0.533, 0.619), (0.929, 0.677, 0.783), (0, 0, 0), (1, 0, 0)],
+)
+def test_harmonic_mean_gives_the_papers_table(base, novel, expected):
+    assert harmonic_mean(base, novel) == pytest.approx(expected, abs=6e-4)
+
+
+def test_calibration_error_by_hand():
+    # Two bins (0, .5] and (.5, 1]. Confidences .7 right, .6 right, .5 wrong, .6 wrong.
+    # Bin 1: .5 wrong -> |0 - .5| x 1/4. Bin 2: accuracy 2/3, confidence 1.9/3 -> |.1/3| x 3/4.
+    expected = 0.25 * 0.5 + 0.75 * (2 / 3 - 1.9 / 3)
+    assert calibration_error(SCORES, LABELS, bins=2) == pytest.approx(expected)
+    # Sums over two views mean the same as their average.
+    assert calibration_error(2 * SCORES, LABELS, bins=2) == pytest.approx(expected)
+
+
+def test_sure_and_right_is_calibrated_sure_and_wrong_is_not():
+    certain = np.eye(4)
+    assert calibration_error(certain, np.arange(4)) == 0
+    assert calibration_error(certain, np.array([1, 2, 3, 0])) == 1
+
+
+def test_per_class_table_and_pairs_by_hand():
+    table = per_class_table(SCORES, LABELS, ["run", "sit", "jump"])
+    assert table["num_videos"].tolist() == [2, 2, 0]
+    assert table["recall"].tolist()[:2] == [0.5, 0.5]
+    # "run" was answered twice, once rightly; "jump" once, wrongly.
+    assert table["precision"].tolist() == [0.5, 1.0, 0.0]
+    assert math.isnan(table["recall"][2])
+    assert table["most_confused_with"].tolist() == ["jump", "run", ""]
+    pairs = confusion_pairs(SCORES, LABELS, ["run", "sit", "jump"])
+    found = [tuple(row) for row in pairs.itertuples(index=False)]
+    assert found == [("run", "jump", 1, 0.5), ("sit", "run", 1, 0.5)]
+    assert len(confusion_pairs(SCORES, LABELS, ["run", "sit", "jump"], limit=1)) == 1
+    assert confusion_pairs(np.eye(3), np.arange(3), ["run", "sit", "jump"]).empty
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equal_to_scikit_learn(seed):
+    scores, labels = random_case(seed)
+    answers = scores.argmax(axis=1)
+    for k in (1, 2, 5):
+        expected = top_k_accuracy_score(labels, scores, k=k)
+        assert top_k_accuracy(scores, labels, k) == pytest.approx(expected)
+    expected = balanced_accuracy_score(labels, answers)
+    assert mean_per_class_accuracy(scores, labels) == pytest.approx(expected)
+    expected = sklearn_confusion_matrix(labels, answers, labels=range(7))
+    np.testing.assert_array_equal(confusion_matrix(scores, labels), expected)
+    expected = average_precision_score(labels == 2, scores[:, 2])
+    assert average_precision(scores[:, 2], labels == 2) == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_order_of_videos_and_of_classes_does_not_matter(seed):
+    scores, labels = random_case(seed)
+    generator = np.random.default_rng(seed)
+    videos, classes = generator.permutation(60), generator.permutation(7)
+    renamed = np.argsort(classes)[labels]
+    for metric in (top_k_accuracy, mean_per_class_accuracy, calibration_error):
+        value = metric(scores, labels)
+        assert metric(scores[videos], labels[videos]) == pytest.approx(value)
+        assert metric(scores[:, classes], renamed) == pytest.approx(value)
+    assert top_k_accuracy(scores, labels) <= top_k_accuracy(scores, labels, 5)
+
+
+def test_average_precision_and_precision_at_k_by_hand():
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    is_relevant = np.array([True, False, True, False])
+    # Relevant items at ranks 1 and 3: (1/1 + 2/3) / 2.
+    assert average_precision(scores, is_relevant) == pytest.approx(5 / 6)
+    assert precision_at_k(scores, is_relevant, 2) == 0.5
+    assert precision_at_k(scores, is_relevant, 3) == pytest.approx(2 / 3)
+    assert math.isnan(average_precision(scores, np.zeros(4, bool)))
+
+
+def test_retrieval_ranks_by_hand():
+    similarity = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.9], [0.4, 0.4, 0.4]])
+    is_match = np.array([[True, False, False], [True, True, False], [False, True, False]])
+    # Query 1: its best match scores .3, one item is better. Query 2: two wrong ones tie.
+    ranks = best_ranks(similarity, is_match)
+    assert ranks.tolist() == [1, 2, 3]
+    assert recall_at_k(ranks, 1) == pytest.approx(1 / 3)
+    assert recall_at_k(ranks, 2) == pytest.approx(2 / 3)
+    assert median_rank(ranks) == 2

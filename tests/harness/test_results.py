@@ -1,0 +1,177 @@
+import json
+import logging
+import math
+import multiprocessing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.results import (
+    FIELDS,
+    KEY_FIELDS,
+    ResultRow,
+    append_rows,
+    from_record,
+    read_frame,
+    read_rows,
+    to_record,
+)
+from vifistore.errors import DamagedError, UsageError
+
+FIXED = (
+    "protocol dataset split subset feature_set feature_names scored_checkpoint text_set "
+    "template classifier trained_fusion fusion num_frames num_views shots seed classes "
+    "num_videos num_quarantined metric value ci_low ci_high provenance"
+)
+
+
+def make_row(**changes) -> ResultRow:
+    row = ResultRow(
+        protocol="zero-shot",
+        dataset="ucf101",
+        split="val1",
+        feature_set="0123456789ab",
+        feature_names=("vifi-clip@step-2000",),
+        scored_checkpoint="vifi-clip@step-2000",
+        text_set="ba9876543210",
+        template="a photo of a {}.",
+        fusion="embedding",
+        num_frames=32,
+        num_views=1,
+        classes=101,
+        num_videos=3783,
+        num_quarantined=2,
+        metric="top1",
+        value=0.768,
+        ci_low=0.75,
+        ci_high=0.78,
+        provenance={"recipe": "0123456789ab", "rows_covered": 3783},
+    )
+    return replace(row, **changes)
+
+
+def test_fields_are_the_fixed_ones():
+    assert " ".join(FIELDS) == FIXED
+    values = {"num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance"}
+    assert set(FIELDS) - set(KEY_FIELDS) == values
+
+
+def test_last_of_a_key_wins_and_order_stays(tmp_path):
+    first, second = make_row(), make_row(metric="top5", value=0.9)
+    append_rows(tmp_path, [first, second])
+    newer = make_row(value=0.5, ci_low=None, ci_high=None, num_videos=10, num_quarantined=0)
+    append_rows(tmp_path, [newer])
+    assert read_rows(tmp_path) == [newer, second]
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 3
+
+
+def test_every_key_field_makes_another_row(tmp_path):
+    changed = dict.fromkeys(KEY_FIELDS, "other") | {
+        "subset": "novel",
+        "feature_names": ("other",),
+        **dict.fromkeys(("num_frames", "num_views", "shots", "seed", "classes"), 7),
+    }
+    rows = [make_row()] + [make_row(**{name: value}) for name, value in changed.items()]
+    append_rows(tmp_path, rows)
+    assert read_rows(tmp_path) == rows
+
+
+def test_nothing_is_written_that_is_not_json(tmp_path):
+    provenance = {"spread": math.inf, "values": np.array([1.0, np.nan]), "n": np.int64(3)}
+    append_rows(tmp_path, [make_row(value=np.float32("nan"), provenance=provenance)])
+    text = (tmp_path / "results.jsonl").read_text()
+    record = json.loads(text, parse_constant=pytest.fail)
+    assert record["value"] is None
+    assert record["provenance"] == {"spread": None, "values": [1.0, None], "n": 3}
+    assert math.isnan(read_rows(tmp_path)[0].value)
+
+
+def test_torn_last_line_is_left_out_then_repaired(tmp_path, caplog):
+    append_rows(tmp_path, [make_row()])
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"protocol": "zero-sh')
+    with caplog.at_level(logging.WARNING):
+        assert read_rows(tmp_path) == [make_row()]
+        append_rows(tmp_path, [make_row(metric="top5")])
+    assert [("torn" in record.message) for record in caplog.records] == [True, True]
+    assert read_rows(tmp_path) == [make_row(), make_row(metric="top5")]
+    assert b"zero-sh{" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40])
+def test_any_cut_of_the_last_line_keeps_the_rows_before(tmp_path, cut):
+    append_rows(tmp_path, [make_row(), make_row(metric="top5")])
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(path.read_bytes()[:-cut])
+    append_rows(tmp_path, [make_row(metric="mean_per_class")])
+    kept = ["top1", "top5"] if cut == 1 else ["top1"]
+    assert [row.metric for row in read_rows(tmp_path)] == [*kept, "mean_per_class"]
+
+
+def test_damage_before_the_last_line_is_an_error(tmp_path):
+    append_rows(tmp_path, [make_row()])
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b'{"protocol": \n' + path.read_bytes())
+    with pytest.raises(DamagedError, match=r"line 1: not a result row .*remove or mend"):
+        read_rows(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"colour": 1}, "unknown .'colour'."), ({"value": "high"}, "'high' is not a number")],
+)
+def test_record_that_is_no_row(change, message):
+    with pytest.raises(UsageError, match=message):
+        from_record(to_record(make_row()) | change)
+
+
+def test_missing_folder_empty_folder_and_wrong_subset(tmp_path):
+    with pytest.raises(UsageError, match="no results folder"):
+        read_rows(tmp_path / "none")
+    assert read_rows(tmp_path) == []
+    assert " ".join(read_frame(tmp_path).columns) == FIXED
+    with pytest.raises(UsageError, match="all, base, novel, joint"):
+        make_row(subset="everything")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="not a folder"):
+        append_rows(tmp_path / "file", [make_row()])
+
+
+def test_frame_has_one_row_per_key(tmp_path):
+    append_rows(tmp_path, [make_row(shots=4), make_row(value=math.nan, ci_low=None)])
+    frame = read_frame(tmp_path)
+    assert frame["value"].tolist()[0] == 0.768
+    assert math.isnan(frame["value"].tolist()[1])
+    assert frame["shots"].isna().tolist() == [False, True]
+    assert frame["num_videos"].sum() == 2 * 3783
+
+
+def _append_many(folder, first):
+    for seed in range(first, first + 20):
+        append_rows(folder, [make_row(seed=seed)])
+
+
+def test_two_processes_append_at_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    others = [context.Process(target=_append_many, args=(tmp_path, first)) for first in (0, 100)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert sorted(row.seed for row in read_rows(tmp_path)) == [*range(20), *range(100, 120)]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    value=st.floats(allow_nan=False, allow_infinity=False),
+    text=st.text(max_size=20),
+    seed=st.none() | st.integers(0, 2**40),
+)
+def test_round_trip(tmp_path_factory, value, text, seed):
+    folder = tmp_path_factory.mktemp("results")
+    row = make_row(value=value, template=text, split=text, seed=seed, provenance={text: [value]})
+    append_rows(folder, [row])
+    assert read_rows(folder) == [row]

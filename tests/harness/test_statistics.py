@@ -1,0 +1,141 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from harness import statistics
+from harness.statistics import (
+    Comparison,
+    bootstrap_mean,
+    bootstrap_mean_per_class,
+    paired_bootstrap,
+    resampled_counts,
+    resampled_means,
+    spread,
+)
+from vifistore.errors import UsageError
+
+
+def test_interval_of_an_accuracy_is_the_normal_one():
+    right = np.arange(2000) < 1400
+    found = bootstrap_mean(right, folds=4000)
+    # 1.96 sqrt(.7 x .3 / 2000) = .0201
+    assert found.value == 0.7
+    assert found.low == pytest.approx(0.7 - 0.0201, abs=0.002)
+    assert found.high == pytest.approx(0.7 + 0.0201, abs=0.002)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    samples = generator.random((200, 150)) < 0.6
+    found = [bootstrap_mean(sample, seed=seed) for seed, sample in enumerate(samples)]
+    share = np.mean([interval.low <= 0.6 <= interval.high for interval in found])
+    assert 0.88 <= share <= 0.99
+
+
+def test_counts_of_kinds_and_drawn_videos_agree(monkeypatch):
+    values = np.random.default_rng(1).integers(0, 5, 400).astype(float)
+    by_kind = resampled_means(values, 4000, seed=0)
+    monkeypatch.setattr(statistics, "_MAX_KINDS", 0)
+    monkeypatch.setattr(statistics, "_CHUNK_ELEMENTS", 30_000)
+    by_video = resampled_means(values, 4000, seed=0)
+    assert by_kind.mean() == pytest.approx(by_video.mean(), abs=0.01)
+    assert by_kind.std() == pytest.approx(by_video.std(), rel=0.06)
+    # The standard error is the deviation over the root of the number of videos.
+    assert by_video.std() == pytest.approx(values.std() / 20, rel=0.06)
+
+
+def test_seeded_and_seed_matters():
+    values = np.random.default_rng(2).random(5000)
+    first = bootstrap_mean(values, seed=3)
+    assert bootstrap_mean(values, seed=3) == first
+    assert bootstrap_mean(values, seed=4) != first
+    assert first.low < first.value < first.high
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_resampled_counts_keep_the_number_of_videos(seed):
+    kinds = np.random.default_rng(seed).integers(0, 6, 50)
+    counts = resampled_counts(kinds, 7, 20, seed)
+    assert counts.shape == (20, 7)
+    assert (counts.sum(axis=1) == 50).all()
+    assert (counts[:, 6] == 0).all()
+
+
+def test_mean_per_class_by_hand():
+    # Class 0: 1 of 2, class 1: 2 of 2, class 2 absent, class 3: 0 of 1 -> 1.5 / 3.
+    labels = np.array([0, 0, 1, 1, 3])
+    right = np.array([1, 0, 1, 1, 0], bool)
+    found = bootstrap_mean_per_class(right, labels)
+    assert found.value == pytest.approx(0.5)
+    assert 0 <= found.low <= 0.5 <= found.high <= 1
+
+
+def test_balanced_classes_give_the_interval_of_the_mean():
+    generator = np.random.default_rng(0)
+    labels = np.arange(3000) % 3
+    right = generator.random(3000) < 0.5
+    plain, by_class = bootstrap_mean(right), bootstrap_mean_per_class(right, labels)
+    assert by_class.value == pytest.approx(plain.value)
+    assert by_class.high - by_class.low == pytest.approx(plain.high - plain.low, rel=0.15)
+
+
+def test_paired_p_value_is_that_of_the_sign_test():
+    # 100 videos only A has right, 70 only B, 830 the same.
+    first = np.array([1] * 100 + [0] * 70 + [1] * 830)
+    second = np.array([0] * 100 + [1] * 70 + [1] * 830)
+    found = paired_bootstrap(first, second)
+    assert found.difference == pytest.approx(0.03)
+    assert found.p_value == pytest.approx(binomtest(100, 170).pvalue, abs=0.01)
+    reverse = paired_bootstrap(second, first)
+    assert reverse.difference == -found.difference
+    assert reverse.p_value == pytest.approx(found.p_value, abs=0.005)
+
+
+def test_pairing_is_sharper_than_two_intervals():
+    generator = np.random.default_rng(0)
+    second = generator.random(2000) < 0.6
+    first = second | (generator.random(2000) < 0.04)
+    paired = paired_bootstrap(first, second)
+    alone = bootstrap_mean(first)
+    assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
+    assert paired.p_value < 0.001
+
+
+def test_no_difference_has_p_one():
+    same = np.arange(50) % 2
+    assert paired_bootstrap(same, same).p_value == 1
+    with pytest.raises(UsageError, match="50 and 49 videos cannot be paired"):
+        paired_bootstrap(same, same[1:])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((0.021, 0.017, 0.025, 0.0002), "A beats B by 2.1 ± 0.4 points, p < 0.001"),
+        ((-0.021, -0.025, -0.017, 0.012), "B beats A by 2.1 ± 0.4 points, p = 0.012"),
+        ((0.001, -0.003, 0.005, 0.62), "A and B do not differ clearly: 0.1 ± 0.4 points, p = 0.62"),
+    ],
+)
+def test_sentence(values, expected):
+    names = ("difference", "low", "high", "p_value")
+    found = Comparison(**dict(zip(names, values, strict=True)))
+    assert found.sentence("A", "B") == expected
+
+
+def test_spread_by_hand():
+    # 1, 2, 3, 6: mean 3, squares 4 + 1 + 0 + 9 = 14; 14/4 and 14/3.
+    population = spread([1, 2, 3, 6])
+    assert (population.mean, population.count, population.ddof) == (3, 4, 0)
+    assert population.deviation == pytest.approx(math.sqrt(3.5))
+    assert spread([1, 2, 3, 6], ddof=1).deviation == pytest.approx(math.sqrt(14 / 3))
+    assert spread([5]).deviation == 0
+    assert math.isnan(spread([5], ddof=1).deviation)
+    with pytest.raises(UsageError, match="no values"):
+        spread([])
+    with pytest.raises(UsageError, match="at least 1"):
+        bootstrap_mean(np.ones(3), folds=0)
