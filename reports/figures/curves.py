@@ -1,0 +1,146 @@
+"""Accuracy against shots per class, and against frames per view; a panel per data set."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from reports.figures.style import (
+    COLOURS,
+    COLUMN_INCHES,
+    FAINT,
+    MARKERS,
+    PAGE_INCHES,
+    draw,
+    legend_label,
+)
+from reports.layouts.cells import dataset_heading
+from reports.measurements import Measurement
+from reports.paper.numbers import paper_numbers
+
+MAX_COLUMNS = 3
+FRAMES_PROTOCOL = "ablation-frames"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One line of one panel."""
+
+    panel: str
+    """Data set."""
+    label: str
+    """Model."""
+    points: tuple[tuple[int, float, float | None, float | None], ...]
+    """(x, value, low, high) in the order of x."""
+    is_paper: bool = False
+    """Drawn dashed and grey, without interval."""
+
+
+def few_shot_curves(found: Sequence[Measurement]) -> list[Curve]:
+    """Top-1 against K, where a model has two or more K; beside the paper's ViFi-CLIP."""
+    shown = [
+        m
+        for m in found
+        if (m.row.protocol, m.row.metric) == ("few-shot", "top1") and m.row.shots is not None
+    ]
+    curves = _curves(shown, "shots")
+    datasets = {curve.panel for curve in curves}
+    return curves + [curve for curve in _paper_curves() if curve.panel in datasets]
+
+
+def frames_curves(found: Sequence[Measurement]) -> list[Curve]:
+    """Top-1 against frames per view, where a model has two or more counts."""
+    rows = [m for m in found if (m.row.protocol, m.row.metric) == (FRAMES_PROTOCOL, "top1")]
+    return _curves(rows, "num_frames")
+
+
+def draw_curves(curves: Sequence[Curve], path: str | Path, xlabel: str) -> list[Path]:
+    """Lines with 95% intervals over a logarithmic axis; returns the files."""
+    panels = list(dict.fromkeys(curve.panel for curve in curves))
+    labels = list(dict.fromkeys(curve.label for curve in curves if not curve.is_paper))
+
+    def plot(figure: Figure) -> None:
+        columns = min(len(panels), MAX_COLUMNS)
+        rows = -(-len(panels) // columns)
+        width = COLUMN_INCHES if columns == 1 else PAGE_INCHES
+        figure.set_size_inches(width, 2.3 * rows + 0.15 * len(labels))
+        grid = figure.subplots(rows, columns, squeeze=False).flatten()
+        for axes, panel in zip(grid, panels, strict=False):
+            for curve in (curve for curve in curves if curve.panel == panel):
+                _line(axes, curve, labels)
+            _axis(axes, [curve for curve in curves if curve.panel == panel], xlabel)
+            axes.set_title(dataset_heading(panel))
+        for axes in grid[len(panels) :]:
+            axes.set_visible(False)
+        grid[0].set_ylabel("top-1 (%)")
+        _legend(figure, grid)
+
+    return draw(Path(path), plot)
+
+
+def _curves(found: Sequence[Measurement], field: str) -> list[Curve]:
+    lines = defaultdict(dict)
+    for m in filter(lambda m: m.is_defined, found):
+        lines[m.dataset, _label(m)][getattr(m.row, field)] = (m.value, m.low, m.high)
+    return [
+        Curve(panel=panel, label=label, points=tuple((x, *line[x]) for x in sorted(line)))
+        for (panel, label), line in lines.items()
+        if len(line) > 1
+    ]
+
+
+def _label(measurement: Measurement) -> str:
+    row = measurement.row
+    # A model tuned on K videos per class has another name for each K, but the same method.
+    is_tuned = row.protocol == "few-shot" and row.classifier == "text"
+    name = (measurement.method if is_tuned else "") or measurement.name
+    extra = [row.classifier] if row.classifier != "text" else []
+    extra += [row.fusion] if row.fusion != "embedding" else []
+    return ", ".join([name, *extra])
+
+
+def _paper_curves() -> list[Curve]:
+    lines = defaultdict(list)
+    for number in paper_numbers(3):
+        if number.method == "ViFi-CLIP":
+            lines[number.dataset].append((number.shots, number.value, None, None))
+    return [
+        Curve(panel=panel, label="ViFi-CLIP (paper)", points=tuple(points), is_paper=True)
+        for panel, points in lines.items()
+    ]
+
+
+def _line(axes: Axes, curve: Curve, labels: Sequence[str]) -> None:
+    x, y, low, high = zip(*curve.points, strict=True)
+    label = legend_label(curve.label, 40)
+    if curve.is_paper:
+        axes.plot(x, y, "--", color=FAINT, linewidth=1.2, label=label)
+        return
+    index = labels.index(curve.label)
+    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    axes.plot(x, y, linewidth=1.4, marker=marker, markersize=4, color=colour, label=label)
+    if None not in (*low, *high):
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _axis(axes: Axes, curves: Sequence[Curve], xlabel: str) -> None:
+    ticks = sorted({point[0] for curve in curves for point in curve.points})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(xlabel)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _legend(figure: Figure, grid: Sequence[Axes]) -> None:
+    found = {}
+    for axes in grid:
+        handles, labels = axes.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    columns = max(1, int(figure.get_size_inches()[0] / (0.5 + 0.062 * max(map(len, found)))))
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)

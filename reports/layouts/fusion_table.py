@@ -1,0 +1,120 @@
+"""Where frames are merged, in training and in scoring: every model under every fusion.
+
+The paper's Table 5 is the diagonal of this table, and its first row.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from reports.layouts.cells import INTERVAL_CAPTION, dataset_heading, measured_cell, paper_cell
+from reports.layouts.commands import ablate_command
+from reports.layouts.grouping import group_rows
+from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL
+from reports.measurements import Measurement, paper_dataset
+from reports.paper.numbers import PaperNumber, paper_notes, paper_numbers
+from reports.table_model import Cell, Column, Row, Table
+
+_ORDER = ("", "embedding", "decision", "image", "max", "top-4", "attention")
+_METHOD_OF = {"": "Vanilla CLIP"} | {name: method for method, name in FUSION_METHODS.items()}
+
+# Data set, and the fusion scored with.
+Slot = tuple[str, str]
+
+
+def fusion_table(found: Sequence[Measurement]) -> Table | None:
+    """Rows: how a model was trained; columns: how it was scored. None without such rows."""
+    shown = fusion_rows(found)
+    if not shown:
+        return None
+    columns = _columns(shown)
+    paper = _paper_diagonal(columns)
+    return Table(
+        name="fusion",
+        title="Where frames are merged",
+        caption="Rows: the fusion a model was trained with. Columns: the fusion it was scored "
+        f"with. Top-1. {INTERVAL_CAPTION}",
+        corner="Trained with",
+        columns=tuple(
+            Column(heading=fusion, group=f"{dataset_heading(paper_dataset(dataset))}, scored with")
+            for dataset, fusion in columns
+        ),
+        rows=tuple(_rows(shown, columns, paper)),
+        notes=paper_notes(),
+    )
+
+
+def fusion_rows(found: Sequence[Measurement]) -> list[Measurement]:
+    """Top-1 under every fusion, in the order of the fusions trained with."""
+    shown = [m for m in found if (m.row.protocol, m.row.metric) == (FUSION_PROTOCOL, "top1")]
+    return sorted(shown, key=lambda m: fusion_position(m.trained_fusion))
+
+
+def fusion_position(fusion: str) -> int:
+    """Place of a fusion among rows or columns; untrained is first, unknown ones last."""
+    return _ORDER.index(fusion) if fusion in _ORDER else len(_ORDER)
+
+
+def _columns(shown: Sequence[Measurement]) -> list[Slot]:
+    datasets = list(dict.fromkeys(m.row.dataset for m in shown))
+    slots = {(m.row.dataset, m.row.fusion) for m in shown}
+    return sorted(slots, key=lambda slot: (datasets.index(slot[0]), fusion_position(slot[1])))
+
+
+def _paper_diagonal(columns: Sequence[Slot]) -> dict[tuple[str, Slot], PaperNumber]:
+    """(trained fusion, column) -> the paper's number, where it has one."""
+    printed = {(number.method, number.dataset): number for number in paper_numbers(5)}
+    return {
+        (trained, (dataset, scored)): printed[_METHOD_OF[trained], paper_dataset(dataset)]
+        for trained in _METHOD_OF
+        for dataset, scored in columns
+        if scored == (trained or "embedding")
+        and (_METHOD_OF[trained], paper_dataset(dataset)) in printed
+    }
+
+
+def _rows(
+    shown: Sequence[Measurement],
+    columns: Sequence[Slot],
+    paper: Mapping[tuple[str, Slot], PaperNumber],
+) -> list[Row]:
+    groups = group_rows(shown, lambda m: (m.row.dataset, m.row.fusion), ("fusion",))
+    trained_of = {key: members[0].trained_fusion for key, members in groups.items()}
+    rows, printed = [], set()
+    for key in sorted(groups, key=lambda key: fusion_position(trained_of[key])):
+        name, detail = key
+        trained = trained_of[key]
+        numbers = {slot: number for (fusion, slot), number in paper.items() if fusion == trained}
+        if numbers and trained not in printed:
+            printed.add(trained)
+            cells = tuple(paper_cell(numbers.get(slot)) for slot in columns)
+            rows.append(Row(label=trained or _METHOD_OF[""], origin="paper", cells=cells))
+        rows.append(
+            Row(
+                label=trained or name,
+                detail=", ".join(part for part in (name if trained else "", detail) if part),
+                origin="here" if paper else "",
+                cells=_cells(columns, groups[key], numbers),
+            )
+        )
+    return rows
+
+
+def _cells(
+    columns: Sequence[Slot],
+    members: Sequence[Measurement],
+    numbers: Mapping[Slot, PaperNumber],
+) -> tuple[Cell, ...]:
+    by_slot = {(m.row.dataset, m.row.fusion): m for m in members}
+    # Models are tuned for one data set: in another there is nothing to be measured.
+    datasets = {dataset for dataset, _ in by_slot}
+    cells = []
+    for slot in columns:
+        if slot in by_slot:
+            cell = measured_cell(by_slot[slot])
+            number = numbers.get(slot)
+            cells.append(replace(cell, difference=cell.value - number.value) if number else cell)
+        elif slot[0] in datasets:
+            cells.append(Cell(command=ablate_command(slot[0], members[0].name)))
+        else:
+            cells.append(Cell())
+    return tuple(cells)

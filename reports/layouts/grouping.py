@@ -1,0 +1,93 @@
+"""Which measurements share a row of a table, and what tells two rows of one model apart."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from reports.measurements import METHODS, Measurement
+
+# A difference in one of these always makes another row ...
+_ALWAYS = {
+    "classifier": "{}",
+    "trained_fusion": "trained with {} fusion",
+    "fusion": "{} fusion",
+    "num_frames": "{} frames",
+    "num_views": "{} views",
+    "template": "template “{}”",
+    "shots": "{} shots",
+    "seed": "seed {}",
+}
+# ... in these only where two numbers would fall into one cell: base and novel classes, for
+# example, have text sets of their own and still belong into one row.
+_IF_NEEDED = {
+    "split": "{}",
+    "scored_checkpoint": "scored by {}",
+    "text_set": "texts {}",
+    "feature_set": "features {}",
+    "classes": "{} classes",
+}
+_WORDS = _ALWAYS | _IF_NEEDED
+
+Groups = dict[tuple[str, str], list[Measurement]]
+
+
+def group_rows(
+    found: Sequence[Measurement],
+    slot_of: Callable[[Measurement], object],
+    columns_by: Sequence[str] = (),
+) -> Groups:
+    """(name, detail) -> its measurements, one per column; the paper's methods come first.
+
+    `slot_of` gives the column of a measurement, `columns_by` the fields that make columns.
+    """
+    fields = _distinguishing_fields(found, slot_of, columns_by)
+    varying = _varying_fields(found, fields)
+    groups: Groups = {}
+    for measurement in sorted(found, key=_method_position):
+        key = measurement.name, _detail(measurement, varying[measurement.name])
+        groups.setdefault(key, []).append(measurement)
+    return groups
+
+
+def _distinguishing_fields(
+    found: Sequence[Measurement],
+    slot_of: Callable[[Measurement], object],
+    columns_by: Sequence[str],
+) -> list[str]:
+    fields = [name for name in _ALWAYS if name not in columns_by]
+    for name in _IF_NEEDED:
+        cells = {(m.name, slot_of(m), *_values(m, fields)) for m in found}
+        if len(cells) == len(found):
+            break
+        fields.append(name)
+    return fields
+
+
+def _values(measurement: Measurement, fields: Sequence[str]) -> list:
+    return [getattr(measurement.row, name) for name in fields]
+
+
+def _varying_fields(found: Sequence[Measurement], fields: Sequence[str]) -> dict[str, list[str]]:
+    """Per name the fields that take more than one value."""
+    seen = defaultdict(set)
+    for measurement in found:
+        for name in fields:
+            seen[measurement.name, name].add(getattr(measurement.row, name))
+    return {
+        model: [name for name in fields if len(seen[model, name]) > 1]
+        for model in {measurement.name for measurement in found}
+    }
+
+
+def _detail(measurement: Measurement, fields: Sequence[str]) -> str:
+    values = zip(fields, _values(measurement, fields), strict=True)
+    shown = ((name, value) for name, value in values if value not in ("", None))
+    return ", ".join(_in_words(name, value) for name, value in shown)
+
+
+def _in_words(name: str, value: object) -> str:
+    words = _WORDS[name].format(value)
+    return words.removesuffix("s") if value == 1 else words
+
+
+def _method_position(measurement: Measurement) -> int:
+    return METHODS.index(measurement.method) if measurement.method else len(METHODS)

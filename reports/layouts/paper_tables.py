@@ -1,0 +1,182 @@
+"""The paper's nine tables: its numbers, ours under them, and how to get what is missing.
+
+The columns are those of the paper's own numbers. A row of ours stands under the paper's when the
+name of the checkpoint or feature set says which method it is (reports.measurements.METHOD_WORDS).
+Of several numbers for one cell a mean over splits or seeds wins, then the one written last.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from reports.layouts.cells import (
+    INTERVAL_CAPTION,
+    dataset_heading,
+    measured_cell,
+    metric_heading,
+    paper_cell,
+)
+from reports.layouts.commands import paper_command
+from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, SPECS, Spec
+from reports.measurements import Measurement, is_mean, method_of
+from reports.paper.numbers import CITATION, PaperNumber, Place, paper_notes, paper_numbers
+from reports.table_model import Cell, Column, Row, Table
+
+SECTIONS = {
+    "uni-modal": "Trained on video alone",
+    "adapted": "CLIP as it is, and adapted by added parts",
+    "tuned": "CLIP tuned on video",
+    "gain": "Gain over the best adapted model",
+    "": "",
+}
+OTHERS = "Other models, measured here"
+COST_METRICS = ("gflops", "throughput", "params_millions")
+_SETTINGS = ("num_frames", "views")
+_FUSION_METHOD = {fusion: method for method, fusion in FUSION_METHODS.items()}
+
+# Who (a method, or the name of another model) and where -> our number.
+Index = dict[tuple[str, Place], Cell]
+
+
+def paper_tables(found: Sequence[Measurement], costs: Sequence[dict] = ()) -> list[Table]:
+    """Tables 1 to 9; `Table.num_measured` says how many cells hold a number of ours."""
+    return [_table(spec, found, costs) for spec in SPECS]
+
+
+def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> Table:
+    numbers = paper_numbers(spec.number)
+    places = tuple(dict.fromkeys(number.place for number in numbers))
+    index = _index_of_costs(places, costs) | _index_of_rows(spec, places, found)
+    interval = "" if spec.protocol == "cost" else f"{INTERVAL_CAPTION} "
+    return Table(
+        name=f"table{spec.number}",
+        title=spec.title,
+        caption=f"{spec.caption} {interval}Paper: {CITATION}.",
+        columns=_columns(spec, places),
+        rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index)),
+        notes=paper_notes(),
+    )
+
+
+def _columns(spec: Spec, places: Sequence[Place]) -> tuple[Column, ...]:
+    datasets = {place.dataset for place in places}
+    if len(datasets) == len(places):
+        return tuple(Column(heading=dataset_heading(place.dataset)) for place in places)
+    return tuple(
+        Column(
+            heading=_heading(spec, place),
+            group=dataset_heading(place.dataset) if len(datasets) > 1 else "",
+            decimals=0 if place.metric in ("gflops", *_SETTINGS) else 1,
+        )
+        for place in places
+    )
+
+
+def _heading(spec: Spec, place: Place) -> str:
+    if place.subset:
+        return place.subset.capitalize()
+    return f"K = {place.shots}" if spec.protocol == "few-shot" else metric_heading(place.metric)
+
+
+def _paper_rows(
+    spec: Spec, numbers: Sequence[PaperNumber], places: Sequence[Place], index: Index
+) -> list[Row]:
+    rows = []
+    for section, method in _methods(numbers, places):
+        cells = {n.place: n for n in numbers if (n.section, n.method) == (section, method)}
+        shared = {"label": method, "section": SECTIONS[section]}
+        printed = tuple(paper_cell(cells.get(place)) for place in places)
+        rows.append(Row(**shared, origin="paper", cells=printed))
+        if method in spec.methods:
+            ours = tuple(_our_cell(spec, method, place, cells, index) for place in places)
+            rows.append(Row(**shared, origin="here", cells=ours))
+    return rows
+
+
+def _methods(numbers: Sequence[PaperNumber], places: Sequence[Place]) -> Iterable[tuple[str, str]]:
+    """(section, method) as in the paper; methods of its left half first (Table 1)."""
+    sections = tuple(dict.fromkeys(number.section for number in numbers))
+    ordered = sorted(numbers, key=lambda n: (sections.index(n.section), places.index(n.place)))
+    return dict.fromkeys((number.section, number.method) for number in ordered)
+
+
+def _other_rows(spec: Spec, places: Sequence[Place], index: Index) -> list[Row]:
+    names = dict.fromkeys(who for who, _ in index if spec.with_others and who not in spec.methods)
+    return [
+        Row(
+            label=name,
+            section=OTHERS,
+            origin="here",
+            cells=tuple(_our_cell(spec, name, place, {}, index) for place in places),
+        )
+        for name in names
+    ]
+
+
+def _our_cell(
+    spec: Spec, who: str, place: Place, printed: dict[Place, PaperNumber], index: Index
+) -> Cell:
+    cell = index.get((who, place))
+    if cell is None:
+        protocol = "cost" if place.metric in COST_METRICS else spec.protocol
+        return Cell(command=paper_command(protocol, who, place.dataset, place.shots))
+    number = printed.get(place)
+    if number is None or number.value is None or place.metric in _SETTINGS:
+        return cell
+    return replace(cell, difference=cell.value - number.value)
+
+
+def _index_of_costs(places: Sequence[Place], costs: Sequence[dict]) -> Index:
+    return {
+        (method, place): Cell(value=float(record[place.metric]), source=str(record["features"]))
+        for record in costs
+        for place in places
+        if place.metric in COST_METRICS
+        and (method := method_of([str(record["features"])]))
+        and record.get(place.metric) is not None
+    }
+
+
+def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurement]) -> Index:
+    # A stable sort: means last, so that they and later rows replace earlier ones.
+    ordered = sorted(found, key=lambda measurement: is_mean(measurement.row))
+    return {
+        (who, place): _index_cell(measurement, place)
+        for measurement in ordered
+        if (who := _who(spec, measurement))
+        for place in places
+        if _fits(measurement, place)
+    }
+
+
+def _who(spec: Spec, found: Measurement) -> str:
+    """The row of the table a measurement belongs to; empty when it belongs to none."""
+    row, trained = found.row, found.trained_fusion
+    if (row.protocol, row.classifier) != (spec.protocol, "text"):
+        return ""
+    if spec.protocol == FUSION_PROTOCOL and found.method in ("", "ViFi-CLIP"):
+        return _FUSION_METHOD.get(row.fusion, "") if trained == row.fusion else ""
+    if row.fusion != "embedding" or trained not in ("", "embedding"):
+        return ""
+    if found.method in spec.methods:
+        return found.method
+    return found.name if spec.with_others and not found.method else ""
+
+
+def _fits(found: Measurement, place: Place) -> bool:
+    """Whether a measurement answers a column of the paper."""
+    row = found.row
+    metric = "top1" if place.metric in _SETTINGS else place.metric
+    if (found.dataset, row.metric) != (place.dataset, metric):
+        return False
+    if row.subset != (place.subset or "all"):
+        return False
+    # Untrained, a number is the same for every K; Table 5 takes it as given with the model.
+    any_shots = found.method == "Vanilla CLIP" or row.protocol == FUSION_PROTOCOL
+    return row.shots == place.shots or (row.shots is None and any_shots)
+
+
+def _index_cell(found: Measurement, place: Place) -> Cell:
+    if place.metric in _SETTINGS:
+        number = found.row.num_frames if place.metric == "num_frames" else found.row.num_views
+        return Cell(value=float(number), source=found.name)
+    return measured_cell(found)

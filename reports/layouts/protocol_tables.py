@@ -1,0 +1,149 @@
+"""One table per protocol for any data set: feature sets in rows, what was asked in columns."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from reports.layouts.cells import INTERVAL_CAPTION, dataset_heading, measured_cell, metric_heading
+from reports.layouts.commands import evaluate_command
+from reports.layouts.grouping import group_rows
+from reports.layouts.specs import FUSION_PROTOCOL
+from reports.measurements import Measurement, paper_dataset
+from reports.table_model import Cell, Column, Row, Table
+
+# One command fills every cell of a data set; few-shot would need another model for each K.
+_REPEATABLE = ("zero-shot", "base-to-novel", "supervised")
+_SUBSETS = ("base", "novel", "all", "joint")
+_METRICS = ("top1", "top5", "mean_per_class", "harmonic_mean", "calibration_error")
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a protocol's table shows."""
+
+    title: str
+    """A few words."""
+    caption: str = ""
+    """What is particular about the numbers."""
+    columns_by: tuple[str, ...] = ("subset",)
+    """Fields of a result row that make columns within a data set."""
+    metrics: tuple[str, ...] = ()
+    """Metrics shown; empty for all."""
+
+
+VIEWS = {
+    "zero-shot": View(
+        title="Zero-shot",
+        caption="A model is told nothing of the data set but the names of its classes.",
+    ),
+    "base-to-novel": View(
+        title="Base to novel",
+        caption="Base and novel classes compete among themselves; HM is their harmonic mean.",
+        metrics=("top1", "harmonic_mean"),
+    ),
+    "few-shot": View(
+        title="Few-shot",
+        caption="K training videos of each class.",
+        columns_by=("shots",),
+        metrics=("top1",),
+    ),
+    "supervised": View(title="Fully supervised", caption="Trained on the whole training split."),
+    "ablation-frames": View(title="Fewer frames", caption="Frames per view.", metrics=("top1",)),
+    "ablation-views": View(title="Fewer views", caption="Views per video.", metrics=("top1",)),
+    "ablation-templates": View(title="Prompt templates", metrics=("top1",)),
+}
+
+
+class Slot(NamedTuple):
+    """What makes a column; None where the protocol has no such columns."""
+
+    dataset: str
+    subset: str | None
+    shots: int | None
+    metric: str
+
+
+def protocol_tables(found: Sequence[Measurement]) -> list[Table]:
+    """One table per protocol that has rows, the paper's protocols first; all but fusion."""
+    present = dict.fromkeys(measurement.row.protocol for measurement in found)
+    names = [name for name in VIEWS if name in present]
+    names += [name for name in present if name not in VIEWS and name != FUSION_PROTOCOL]
+    return [_table(name, [m for m in found if m.row.protocol == name]) for name in names]
+
+
+def _table(protocol: str, found: Sequence[Measurement]) -> Table:
+    view = VIEWS.get(protocol, View(title=protocol.capitalize()))
+    shown = [m for m in found if not view.metrics or m.row.metric in view.metrics]
+    columns = _ordered({_slot(m, view) for m in shown}, [m.row.dataset for m in shown])
+    groups = group_rows(shown, lambda measurement: _slot(measurement, view), view.columns_by)
+    return Table(
+        name=_file_name(protocol),
+        title=view.title,
+        caption=f"{view.caption} {INTERVAL_CAPTION}".strip(),
+        columns=tuple(
+            Column(heading=_heading(slot), group=dataset_heading(paper_dataset(slot.dataset)))
+            for slot in columns
+        ),
+        rows=tuple(
+            Row(
+                label=name,
+                detail=detail,
+                cells=_cells(protocol, columns, {_slot(m, view): m for m in members}),
+            )
+            for (name, detail), members in groups.items()
+        ),
+    )
+
+
+def _file_name(protocol: str) -> str:
+    """A known protocol is its own file name; any other word is read from a file, so not trusted."""
+    if protocol in VIEWS:
+        return protocol
+    return "other-" + re.sub(r"[^A-Za-z0-9-]+", "-", protocol)
+
+
+def _slot(measurement: Measurement, view: View) -> Slot:
+    row = measurement.row
+    return Slot(
+        dataset=row.dataset,
+        subset=row.subset if "subset" in view.columns_by else None,
+        shots=(row.shots or 0) if "shots" in view.columns_by else None,
+        metric=row.metric,
+    )
+
+
+def _ordered(slots: set[Slot], datasets: Sequence[str]) -> list[Slot]:
+    def order(slot: Slot) -> tuple:
+        metric = _METRICS.index(slot.metric) if slot.metric in _METRICS else len(_METRICS)
+        subset = _SUBSETS.index(slot.subset) if slot.subset else 0
+        return datasets.index(slot.dataset), subset, slot.shots or 0, metric, slot.metric
+
+    return sorted(slots, key=order)
+
+
+def _heading(slot: Slot) -> str:
+    words = []
+    if slot.subset in ("base", "novel", "joint"):
+        words.append(slot.subset.capitalize())
+    if slot.shots is not None:
+        words.append(f"K = {slot.shots}")
+    if not words or slot.metric != "top1":
+        words.append(metric_heading(slot.metric))
+    return " ".join(words)
+
+
+def _cells(
+    protocol: str, columns: Sequence[Slot], members: Mapping[Slot, Measurement]
+) -> tuple[Cell, ...]:
+    name = next(iter(members.values())).name
+    asked = {slot.dataset for slot in members}
+    cells = []
+    for slot in columns:
+        if slot in members:
+            cells.append(measured_cell(members[slot]))
+        elif slot.dataset in asked or protocol not in _REPEATABLE:
+            cells.append(Cell())
+        else:
+            cells.append(Cell(command=evaluate_command(protocol, slot.dataset, name)))
+    return tuple(cells)

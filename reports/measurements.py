@@ -1,0 +1,190 @@
+"""Result rows as the tables need them: in percent, with their deviation, and named.
+
+The harness writes fractions, and a deviation as a row of its own (`top1_std`). A mean over splits
+or seeds carries `over` in its provenance; the rows it was made of are left out of tables.
+"""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.results import ResultRow
+
+# A method of the paper is recognised by these words in the name of a checkpoint or feature set.
+# The first that fits wins: "vifi-clip-image-ft" is image fine-tuning.
+METHOD_WORDS = {
+    "VL prompting": ("vl-prompting", "vl-prompt"),
+    "CLIP image-FT": ("image-ft",),
+    "CLIP text-FT": ("text-ft",),
+    "Vanilla CLIP": ("vanilla", "openai"),
+    "ViFi-CLIP": ("vifi-clip", "full-ft"),
+}
+METHODS = ("Vanilla CLIP", "CLIP image-FT", "CLIP text-FT", "ViFi-CLIP", "VL prompting")
+
+_DATASETS = {
+    "k400": ("kinetics400", "k400"),
+    "k400-tiny": ("kinetics400tiny", "k400tiny"),
+    "k600": ("kinetics600", "k600"),
+    "hmdb51": ("hmdb51", "hmdb"),
+    "ucf101": ("ucf101", "ucf"),
+    "ssv2": ("ssv2", "somethingsomethingv2", "something2something", "sthv2"),
+}
+_DATASET_OF = {alias: name for name, aliases in _DATASETS.items() for alias in aliases}
+_DIGEST = re.compile(r"[0-9a-f]{12,64}")
+# Joined by "+" in a mean where the rows it was made of differ.
+_JOINED_FIELDS = ("split", "feature_set", "scored_checkpoint", "text_set")
+# Equal in a mean and in the rows it was made of.
+_SHARED_FIELDS = (
+    "protocol",
+    "dataset",
+    "subset",
+    "template",
+    "classifier",
+    "trained_fusion",
+    "fusion",
+    "num_frames",
+    "num_views",
+    "shots",
+    "metric",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One result row in the unit of the tables."""
+
+    row: ResultRow
+    """The row itself, its value a fraction."""
+    value: float
+    """Percent for shares, otherwise as the row has it."""
+    low: float | None = None
+    """Lower end of the 95% interval."""
+    high: float | None = None
+    """Upper end of the 95% interval."""
+    std: float | None = None
+    """Standard deviation over splits or seeds, for a mean."""
+    name: str
+    """What to call it: a feature set's name, without one its id."""
+    method: str
+    """Method of the paper, or empty."""
+    dataset: str
+    """The paper's name of the data set, or the row's own."""
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether the value is a number; the harness writes NaN for one that does not exist."""
+        return math.isfinite(self.value)
+
+    @property
+    def trained_fusion(self) -> str:
+        """Fusion the model was tuned on video with; empty for vanilla CLIP, never tuned on any."""
+        return "" if self.method == "Vanilla CLIP" else self.row.trained_fusion
+
+
+def measurements(rows: Iterable[ResultRow]) -> list[Measurement]:
+    """Every row but deviations, which join their mean, and parts of a mean, in their order."""
+    rows = list(rows)
+    deviations = {row.key: row.value for row in rows if row.metric.endswith("_std")}
+    numbers = [row for row in rows if not row.metric.endswith("_std")]
+    means = defaultdict(list)
+    for row in filter(is_mean, numbers):
+        means[_shared_fields(row)].append(row)
+    return [
+        _measurement(row, deviations)
+        for row in numbers
+        if is_mean(row) or not any(_is_part(row, mean) for mean in means[_shared_fields(row)])
+    ]
+
+
+def is_mean(row: ResultRow) -> bool:
+    """Whether a row is a mean over splits or seeds."""
+    return "over" in row.provenance
+
+
+def paper_dataset(name: str) -> str:
+    """The paper's short name of a data set ("HMDB-51" -> "hmdb51"); others stay as they are."""
+    return _DATASET_OF.get(re.sub(r"[^a-z0-9]", "", name.casefold()), name)
+
+
+def method_of(names: Iterable[str]) -> str:
+    """The paper's method which these names speak of; empty for none, and for more than one."""
+    found = {method for name in names if (method := _method_of_name(name))}
+    return found.pop() if len(found) == 1 else ""
+
+
+def row_name(row: ResultRow) -> str:
+    """The shortest name of a feature set; for several (seeds), what their names share."""
+    names = sorted(row.feature_names, key=lambda name: (len(name), name))
+    if not names:
+        return row.feature_set
+    if "+" not in row.feature_set:
+        return names[0]
+    shared = _common_start(names).rstrip("-_.@+=s")
+    return shared or " + ".join(names)
+
+
+def percent_factor(metric: str) -> float:
+    """100 for shares; 1 for ranks, which count from 1."""
+    return 1.0 if metric.endswith("rank") else 100.0
+
+
+def _measurement(row: ResultRow, deviations: dict[tuple, float]) -> Measurement:
+    factor = percent_factor(row.metric)
+    std = deviations.get(replace(row, metric=f"{row.metric}_std").key)
+    scaled = [
+        None if number is None else number * factor for number in (row.ci_low, row.ci_high, std)
+    ]
+    return Measurement(
+        row=row,
+        value=row.value * factor,
+        low=scaled[0],
+        high=scaled[1],
+        std=scaled[2],
+        name=row_name(row),
+        method=_method_of_row(row),
+        dataset=paper_dataset(row.dataset),
+    )
+
+
+def _method_of_row(row: ResultRow) -> str:
+    """By the names of the features; a checkpoint that says another method contradicts them."""
+    by_features = method_of(row.feature_names)
+    by_checkpoint = method_of(_checkpoint_names(row.scored_checkpoint))
+    if by_features and by_checkpoint and by_features != by_checkpoint:
+        return ""
+    return by_features or by_checkpoint
+
+
+def _checkpoint_names(joined: str) -> list[str]:
+    return [name for name in joined.split("+") if not _DIGEST.fullmatch(name)]
+
+
+def _method_of_name(name: str) -> str:
+    words = f"-{re.sub(r'[^a-z0-9]+', '-', name.casefold())}-"
+    for method, aliases in METHOD_WORDS.items():
+        if any(f"-{alias}-" in words for alias in aliases):
+            return method
+    return ""
+
+
+def _shared_fields(row: ResultRow) -> tuple:
+    return tuple(getattr(row, name) for name in _SHARED_FIELDS)
+
+
+def _is_part(row: ResultRow, mean: ResultRow) -> bool:
+    """Whether `row`, equal in the shared fields, is one of the splits or seeds of `mean`."""
+    return all(
+        getattr(row, name) in (getattr(mean, name), *getattr(mean, name).split("+"))
+        for name in _JOINED_FIELDS
+    )
+
+
+def _common_start(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)
+    length = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+        min(len(first), len(last)),
+    )
+    return first[:length]

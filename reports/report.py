@@ -1,0 +1,76 @@
+"""From a results folder to all that a reader wants of it.
+
+    make_report("results")     # the files written, index.html last
+
+Tables (Markdown, CSV, LaTeX) are written where at least one cell holds a number of ours; figures
+where there is something to draw. Every file appears whole or not at all.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.results import read_rows
+from reports.artefacts import Artefacts, read_artefacts
+from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
+from reports.figures.frequencies import class_frequencies
+from reports.figures.heatmap import fusion_heatmap
+from reports.figures.scatter import scatter_panels
+from reports.files import write_text
+from reports.layouts.fusion_table import fusion_table
+from reports.layouts.paper_tables import paper_tables
+from reports.layouts.protocol_tables import protocol_tables
+from reports.measurements import Measurement, measurements
+from reports.page import write_page
+from reports.table_model import Table
+from reports.writers.csv_text import to_csv
+from reports.writers.latex import to_latex
+from reports.writers.markdown import to_markdown
+from vifistore.errors import UsageError
+
+WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+
+
+def make_report(results_folder: str | Path) -> list[Path]:
+    """Write tables, figures and the page into `results_folder`; returns the files.
+
+    Raises UsageError for a folder without results, DamagedError for one that cannot be read.
+    """
+    folder = Path(results_folder)
+    rows = read_rows(folder)
+    if not rows:
+        raise UsageError(
+            f"{folder} holds no results; write some with `vifi evaluate S PROTOCOL --dataset D "
+            f"--features NAME --results {folder}`"
+        )
+    artefacts = read_artefacts(folder)
+    found = measurements(rows)
+    tables = all_tables(found, artefacts.costs)
+    files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
+    files += _write_figures(folder, found, artefacts)
+    return [*files, write_page(folder, rows, tables, artefacts)]
+
+
+def all_tables(found: Sequence[Measurement], costs: Sequence[dict] = ()) -> list[Table]:
+    """Every table with at least one number of ours: the paper's, fusion, then by protocol."""
+    fusion = fusion_table(found)
+    tables = [*paper_tables(found, costs), *([fusion] if fusion else []), *protocol_tables(found)]
+    return [table for table in tables if table.num_measured]
+
+
+def _write_table(folder: Path, table: Table, kind: str) -> Path:
+    return write_text(folder / f"{table.name}.{kind}", WRITERS[kind](table))
+
+
+def _write_figures(folder: Path, found: Sequence[Measurement], artefacts: Artefacts) -> list[Path]:
+    files = []
+    for drawn in artefacts.maps:
+        separation = drawn.separation if len(drawn.separation) else None
+        files += scatter_panels(drawn.points, folder / drawn.name, separation)
+    files += fusion_heatmap(found, folder / "fusion-heatmap")
+    if curves := few_shot_curves(found):
+        files += draw_curves(curves, folder / "few-shot-curve", "training videos per class")
+    if curves := frames_curves(found):
+        files += draw_curves(curves, folder / "frames-curve", "frames per view")
+    if len(artefacts.frequencies):
+        files += class_frequencies(artefacts.frequencies, folder / "class-frequencies")
+    return files

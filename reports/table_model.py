@@ -1,0 +1,208 @@
+"""The one table model that every layout makes and every writer reads.
+
+A row is either the paper's (`origin="paper"`) or measured (`origin="here"`). A number is in the
+unit its column says; accuracies are percent with one decimal, as the paper prints them.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+MINUS, EN_DASH = "\u2212", "\u2013"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A footnote, and where it can be checked."""
+
+    text: str
+    """What is to be known about the cells that carry it."""
+    source: str = ""
+    """Where that can be checked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number with its interval, or the command that would measure it."""
+
+    value: float | None = None
+    """The number, None where there is none."""
+    low: float | None = None
+    """Lower end of the 95% interval."""
+    high: float | None = None
+    """Upper end of the 95% interval."""
+    std: float | None = None
+    """Standard deviation over splits or seeds."""
+    difference: float | None = None
+    """This number minus the paper's."""
+    text: str = ""
+    """Shown instead of `value`: the paper's own spelling of a number, or a word."""
+    command: str = ""
+    """The `vifi` command that fills this cell; empty for a filled one."""
+    notes: tuple[str, ...] = ()
+    """Keys of `Table.notes`."""
+    source: str = ""
+    """Feature set that gave the number."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the cell holds a number (also one that is not defined)."""
+        return self.value is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of numbers."""
+
+    heading: str
+    """Its own heading."""
+    group: str = ""
+    """Heading it shares with its neighbours, such as a dataset."""
+    decimals: int = 1
+    """Digits after the point."""
+
+    @property
+    def title(self) -> str:
+        """Both headings in one line."""
+        return f"{self.group} {self.heading}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method, as the paper has it or as it was measured."""
+
+    label: str
+    """Method or feature set."""
+    detail: str = ""
+    """What tells it from rows with the same label."""
+    section: str = ""
+    """Heading of the rows it stands among."""
+    origin: str = ""
+    """`paper`, `here`, or empty where the table has only one kind of row."""
+    cells: tuple[Cell, ...]
+    """One per column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A whole table; `name` is the stem of its files."""
+
+    name: str
+    """Stem of the files written from it."""
+    title: str
+    """A few words."""
+    caption: str
+    """What the numbers are: metric, unit, interval."""
+    corner: str = "Method"
+    """Heading of the first column."""
+    columns: tuple[Column, ...]
+    """Columns of numbers, left to right."""
+    rows: tuple[Row, ...]
+    """Rows, top to bottom."""
+    notes: Mapping[str, Note] = field(default_factory=dict)
+    """Footnotes by key."""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            assert len(row.cells) == len(self.columns), (self.name, row.label)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells, row by row."""
+        return tuple(cell for row in self.rows for cell in row.cells)
+
+    @property
+    def num_measured(self) -> int:
+        """Cells which hold a number of ours."""
+        rows = (row for row in self.rows if row.origin != "paper")
+        return sum(cell.is_measured for row in rows for cell in row.cells)
+
+    @property
+    def has_paper(self) -> bool:
+        """Whether rows of the paper stand among ours."""
+        return any(row.origin == "paper" for row in self.rows)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Commands that fill the empty cells; a cell shows its place in this list, from 1."""
+        return _distinct(cell.command for cell in self.cells if cell.command)
+
+    @property
+    def used_notes(self) -> tuple[str, ...]:
+        """Keys of the footnotes in the order they are met; the first is shown as `a`."""
+        return _distinct(key for cell in self.cells for key in cell.notes)
+
+    def mark(self, key: str) -> str:
+        """The letter of a footnote."""
+        return chr(ord("a") + self.used_notes.index(key))
+
+    @property
+    def groups(self) -> tuple[tuple[str, int], ...]:
+        """Shared headings with the number of columns under each, left to right."""
+        spans: list[tuple[str, int]] = []
+        for column in self.columns:
+            if spans and spans[-1][0] == column.group:
+                spans[-1] = (column.group, spans[-1][1] + 1)
+            else:
+                spans.append((column.group, 1))
+        return tuple(spans)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether any column has a shared heading."""
+        return any(column.group for column in self.columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellText:
+    """A cell in words, not yet escaped for any format."""
+
+    main: str = ""
+    """The number, with its deviation."""
+    interval: str = ""
+    """The 95% interval in brackets."""
+    difference: str = ""
+    """Signed distance from the paper's number."""
+    run: str = ""
+    """Which command of the list below fills the cell."""
+    marks: str = ""
+    """Letters of its footnotes."""
+
+
+def cell_text(table: Table, column: Column, cell: Cell) -> CellText:
+    """Put one cell into words; every writer escapes and joins them in its own way."""
+    marks = ",".join(table.mark(key) for key in cell.notes)
+    if cell.command:
+        return CellText(run=f"run {table.commands.index(cell.command) + 1}", marks=marks)
+    if cell.text or cell.value is None:
+        return CellText(main=cell.text, marks=marks)
+    if not math.isfinite(cell.value):
+        return CellText(main="undefined", marks=marks)
+    main = format_number(cell.value, column.decimals)
+    if cell.std is not None:
+        main += f" ± {format_number(cell.std, column.decimals)}"
+    interval = difference = ""
+    if cell.low is not None and cell.high is not None:
+        ends = (format_number(end, column.decimals) for end in (cell.low, cell.high))
+        interval = f"[{', '.join(ends)}]"
+    if cell.difference is not None:
+        difference = format_number(cell.difference, column.decimals, signed=True)
+    return CellText(main=main, interval=interval, difference=difference, marks=marks)
+
+
+def row_label(row: Row) -> str:
+    """Label of a row with what tells it from its neighbours."""
+    extra = ", ".join(part for part in (row.detail, row.origin) if part)
+    return f"{row.label} ({extra})" if extra else row.label
+
+
+def format_number(value: float, decimals: int = 1, *, signed: bool = False) -> str:
+    """A number with a true minus sign; zero has no sign."""
+    text = f"{abs(value):.{decimals}f}"
+    if float(text) == 0:
+        return text
+    return (MINUS if value < 0 else "+" if signed else "") + text
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

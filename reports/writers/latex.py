@@ -1,0 +1,122 @@
+r"""A table as LaTeX for `\usepackage{booktabs}`."""
+
+import re
+
+from reports.table_model import CellText, Row, Table, cell_text, row_label
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "\u2212": "$-$",
+    "\u2013": "--",
+    "\u00b1": r"$\pm$",
+    "\u00d7": r"$\times$",
+}
+# Two hyphens in a row would be set as one dash.
+_SPECIAL = re.compile("|".join(map(re.escape, _ESCAPES)) + "|-(?=-)")
+
+
+def to_latex(table: Table) -> str:
+    """A `table*` environment with footnotes and open commands beneath."""
+    body = [
+        "% needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}",
+        r"\begin{table*}[t]",
+        r"\centering",
+        rf"\caption{{\textbf{{{escape(table.title)}.}} {escape(table.caption)}}}",
+        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', table.name)}}}",
+        # As wide as the page at most: twelve columns with intervals do not fit otherwise.
+        r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        *_head(table),
+        *_rows(table),
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\par\smallskip\footnotesize\raggedright",
+        *_notes(table),
+        *_commands(table),
+        r"\end{table*}",
+    ]
+    return "\n".join(body) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is, on one line."""
+    return _SPECIAL.sub(lambda match: _ESCAPES.get(match.group(), "-{}"), " ".join(text.split()))
+
+
+def _head(table: Table) -> list[str]:
+    lines = [r"\toprule"]
+    if table.has_groups:
+        cells, rules, start = [""], [], 2
+        for group, span in table.groups:
+            cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(group)}}}")
+            if group:
+                rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
+            start += span
+        lines += [_line(cells), "".join(rules)]
+    headings = [table.corner, *(column.heading for column in table.columns)]
+    return [*lines, _line(map(escape, headings)), r"\midrule"]
+
+
+def _rows(table: Table) -> list[str]:
+    lines, section = [], ""
+    for row in table.rows:
+        if row.section != section:
+            rule = [r"\midrule"] if lines else []
+            width, section = len(table.columns) + 1, row.section
+            lines += [*rule, rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape(section)}}}}} \\"]
+        lines += _row(table, row)
+    return lines
+
+
+def _row(table: Table, row: Row) -> list[str]:
+    """The numbers; under them a line of intervals and one of differences, where there are any."""
+    texts = [cell_text(table, *pair) for pair in zip(table.columns, row.cells, strict=True)]
+    lines = [[escape(row_label(row)), *map(_number, texts)]]
+    for parts in ([text.interval for text in texts], [text.difference for text in texts]):
+        if any(parts):
+            lines.append(["", *map(_small, parts)])
+    ends = [r" \\[-2pt]"] * (len(lines) - 1) + [r" \\"]
+    return [" & ".join(cells) + end for cells, end in zip(lines, ends, strict=True)]
+
+
+def _line(cells) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _number(text: CellText) -> str:
+    marks = rf"\textsuperscript{{{text.marks}}}" if text.marks else ""
+    return (rf"\textit{{{text.run}}}" if text.run else escape(text.main)) + marks
+
+
+def _small(text: str) -> str:
+    return rf"\scriptsize {escape(text)}" if text else ""
+
+
+def _notes(table: Table) -> list[str]:
+    lines = []
+    for key in table.used_notes:
+        note = table.notes[key]
+        source = f" Source: {escape(note.source)}." if note.source else ""
+        mark = rf"\textsuperscript{{{table.mark(key)}}}"
+        lines.append(rf"\par {mark} {escape(note.text)}{source}")
+    return lines
+
+
+def _commands(table: Table) -> list[str]:
+    return [
+        rf"\par run {number}: \texttt{{{escape(command)}}}"
+        for number, command in enumerate(table.commands, start=1)
+    ]

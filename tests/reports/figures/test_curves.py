@@ -1,0 +1,31 @@
+import pytest
+
+from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
+from reports.measurements import measurements
+
+
+def test_few_shot_curves_one_per_classifier(demo):
+    curves = few_shot_curves(demo)
+    assert [curve.label for curve in curves] == ["full-ft, prototype", "full-ft, tip-adapter"]
+    assert [point[0] for point in curves[0].points] == [2, 4, 8, 16]
+    assert curves[0].points[0][1:] == pytest.approx((28, 25, 31))
+
+
+def test_the_paper_is_drawn_where_it_has_the_data_set(row):
+    shared = {"protocol": "few-shot", "dataset": "HMDB-51"}
+    rows = [row(f"vifi-clip-k{k}", **shared, shots=k, value=0.6) for k in (2, 4)]
+    curves = few_shot_curves(measurements(rows))
+    assert [(curve.label, curve.is_paper) for curve in curves] == [
+        ("ViFi-CLIP", False),
+        ("ViFi-CLIP (paper)", True),
+    ]
+    assert [point[1] for point in curves[1].points] == [57.2, 62.7, 64.5, 66.8]
+
+
+def test_one_point_is_no_curve(row):
+    assert frames_curves(measurements([row(protocol="ablation-frames")])) == []
+
+
+def test_curves_are_drawn(demo, tmp_path, svg_texts):
+    (path,) = draw_curves(frames_curves(demo), tmp_path / "frames", "frames per view")
+    assert {"frames per view", "full-ft", "shapes", "8"} <= set(svg_texts(path))

@@ -1,0 +1,31 @@
+import shlex
+
+import pytest
+
+from reports.layouts.commands import FEATURES_OF, evaluate_command, paper_command
+from reports.measurements import method_of
+
+
+def test_names_are_quoted():
+    words = shlex.split(evaluate_command("zero-shot", "d", "a b;c"))
+    assert words[words.index("--features") + 1] == "a b;c"
+
+
+@pytest.mark.parametrize("method", [m for m in FEATURES_OF if not m.endswith("fusion")])
+def test_suggested_names_land_in_the_right_row(method):
+    assert method_of([FEATURES_OF[method]]) == method
+
+
+@pytest.mark.parametrize(
+    ("protocol", "dataset", "shots", "words"),
+    [
+        ("few-shot", "hmdb51", 4, "--split val1 --shots 4"),
+        ("few-shot", "ssv2", 4, "--split validation --shots 4"),
+        ("supervised", "k400", None, "--split val"),
+        ("base-to-novel", "k400", None, "--features vifi-clip --results"),
+        ("ablation-fusion", "ssv2", 16, "vifi ablate S --dataset ssv2"),
+        ("cost", "", None, "vifi bench"),
+    ],
+)
+def test_each_protocol_has_its_command(protocol, dataset, shots, words):
+    assert words in paper_command(protocol, "ViFi-CLIP", dataset, shots)

@@ -1,0 +1,49 @@
+import pytest
+
+from reports.layouts.fusion_table import fusion_table
+from reports.measurements import measurements
+
+
+def test_trained_in_rows_and_scored_in_columns(demo):
+    table = fusion_table(demo)
+    assert table.name == "fusion"
+    assert [c.heading for c in table.columns] == ["embedding", "decision", "image"]
+    assert [row.label for row in table.rows] == ["vanilla", "embedding", "decision", "image"]
+    assert table.rows[1].detail == "full-ft-embedding"
+    shown = [[round(cell.value) for cell in row.cells] for row in table.rows]
+    assert shown == [[12, 12, 12], [54, 50, 30], [50, 54, 30], [50, 50, 34]]
+    assert not table.has_paper
+
+
+def test_the_papers_cells_stand_where_it_has_them(paper_like):
+    table = fusion_table(paper_like)
+    paper = {
+        row.label: [cell.text for cell in row.cells] for row in table.rows if row.origin == "paper"
+    }
+    assert paper == {
+        "embedding": ["76.9", "", ""],
+        "decision": ["", "74.6", ""],
+        "image": ["", "", "74.0"],
+    }
+    ours = [row for row in table.rows if row.origin == "here"]
+    differences = [[cell.difference for cell in row.cells] for row in ours]
+    assert differences == [
+        [pytest.approx(0.1), None, None],
+        [None, pytest.approx(2.4), None],
+        [None, None, pytest.approx(3.0)],
+    ]
+
+
+def test_a_fusion_not_scored_yet_shows_the_command(row):
+    shared = {"protocol": "ablation-fusion"}
+    rows = [
+        row("a", trained_fusion="embedding", **shared),
+        row("a", trained_fusion="embedding", **shared, fusion="image"),
+        row("b", trained_fusion="image", **shared),
+    ]
+    table = fusion_table(measurements(rows))
+    assert table.commands == ("vifi ablate S --dataset shapes --features b --results DIR",)
+
+
+def test_no_rows_no_table(row):
+    assert fusion_table(measurements([row()])) is None

@@ -1,0 +1,135 @@
+import pytest
+
+from reports.layouts.paper_tables import paper_tables
+from reports.measurements import measurements
+from reports.paper.numbers import TABLES, paper_numbers
+from reports.table_model import Table
+
+
+def cell_of(table: Table, label: str, column: str, origin: str = "here"):
+    titles = [c.title for c in table.columns]
+    (row,) = [r for r in table.rows if (r.label, r.origin) == (label, origin)]
+    return row.cells[titles.index(column)]
+
+
+@pytest.fixture
+def tables(paper_like):
+    costs = [{"features": "vifi-clip", "gflops": 281, "throughput": 60.5, "params_millions": 124.3}]
+    return {table.name: table for table in paper_tables(paper_like, costs)}
+
+
+def test_all_nine_hold_every_number_of_the_paper(tables):
+    assert list(tables) == [f"table{number}" for number in TABLES]
+    for number in TABLES:
+        rows = [row for row in tables[f"table{number}"].rows if row.origin == "paper"]
+        shown = [cell.text for row in rows for cell in row.cells if cell.text]
+        assert len(shown) == len(paper_numbers(number))
+
+
+def test_ours_stand_under_the_papers_with_the_difference(tables):
+    table = tables["table1"]
+    cell = cell_of(table, "ViFi-CLIP", "HMDB-51 Top-1")
+    assert (cell.value, cell.difference) == pytest.approx((51.0, -0.3))
+    assert cell.std == pytest.approx(0.816, abs=1e-3)
+    assert cell.source == "vifi-clip@step-2000"
+    assert cell_of(table, "ViFi-CLIP", "HMDB-51 Top-1", "paper").text == "51.3 ± 0.6"
+    labels = [(row.label, row.origin) for row in table.rows]
+    place = labels.index(("ViFi-CLIP", "paper"))
+    assert labels[place + 1] == ("ViFi-CLIP", "here")
+
+
+def test_vanilla_clip_is_known_by_its_weights(tables):
+    assert cell_of(tables["table1"], "Vanilla CLIP", "HMDB-51 Top-1").source == "openai"
+
+
+def test_a_missing_cell_shows_its_command(tables):
+    cell = cell_of(tables["table1"], "CLIP text-FT", "UCF-101 Top-1")
+    assert cell.command == (
+        "vifi evaluate S zero-shot --dataset ucf101 --features text-ft --split val1 val2 val3 "
+        "--results DIR"
+    )
+    for table in tables.values():
+        for row in table.rows:
+            for cell in row.cells:
+                assert bool(cell.command) == (row.origin == "here" and not cell.is_measured)
+
+
+def test_methods_of_others_are_not_ours_to_measure(tables):
+    ours = {row.label for table in tables.values() for row in table.rows if row.origin == "here"}
+    assert not ours & {"ActionCLIP", "X-CLIP", "A5", "A6", "Gain"}
+
+
+def test_a_model_of_ones_own_has_its_row(tables):
+    cell = cell_of(tables["table1"], "my-own-model", "HMDB-51 Top-1")
+    assert cell.value == pytest.approx(60)
+    assert cell.difference is None
+
+
+def test_table_5_is_the_diagonal(tables):
+    table = tables["table5"]
+    cell = cell_of(table, "Embedding fusion", "K400-tiny")
+    assert (cell.value, cell.difference) == pytest.approx((77.0, 0.1))
+    assert cell_of(table, "Decision-level fusion", "K400-tiny").source == "vifi-clip-decision"
+    assert "vifi ablate S --dataset ssv2" in cell_of(table, "Embedding fusion", "SSv2").command
+
+
+def test_costs_come_from_their_file(tables):
+    assert cell_of(tables["table6"], "ViFi-CLIP", "Views/s").difference == pytest.approx(-10.6)
+    assert cell_of(tables["table9"], "VL prompting", "GFLOPs").command.startswith("vifi bench")
+    assert cell_of(tables["table4"], "ViFi-CLIP", "GFLOPs").value == 281
+
+
+def test_base_to_novel(row):
+    shared = {"protocol": "base-to-novel", "dataset": "ucf101"}
+    rows = [
+        row("vifi-clip", 0.93, **shared, subset="base", split="base_val"),
+        row("vifi-clip", 0.68, **shared, subset="novel", split="novel_val"),
+        row("vifi-clip", 0.66, **shared, subset="joint", split="base_val+novel_val"),
+        row("vifi-clip", 0.78, **shared, metric="harmonic_mean", split="base_val+novel_val"),
+        row("vifi-clip", 0.1, **shared, metric="harmonic_mean", subset="joint", split="x"),
+    ]
+    table = paper_tables(measurements(rows))[1]
+    shown = [
+        cell_of(table, "ViFi-CLIP", f"UCF-101 {part}").value for part in ("Base", "Novel", "HM")
+    ]
+    assert shown == pytest.approx([93, 68, 78])
+
+
+def test_few_shot_takes_the_right_k(row):
+    shared = {"protocol": "few-shot", "dataset": "ssv2"}
+    rows = [
+        row("vifi-clip-k4", 0.075, **shared, shots=4),
+        row("vifi-clip-k16", 0.3, **shared, shots=None),
+        row("vifi-clip-k2", 0.2, **shared, shots=2, classifier="tip-adapter"),
+        row("vanilla", 0.027, **shared, shots=None),
+    ]
+    table = paper_tables(measurements(rows))[2]
+    assert cell_of(table, "ViFi-CLIP", "SSv2 K = 4").value == pytest.approx(7.5)
+    # Without its number of shots, and with a trained classifier, a row answers no cell.
+    assert cell_of(table, "ViFi-CLIP", "SSv2 K = 16").value is None
+    assert "--shots 2" in cell_of(table, "ViFi-CLIP", "SSv2 K = 2").command
+    assert cell_of(table, "Vanilla CLIP", "SSv2 K = 8").value == pytest.approx(2.7)
+
+
+def test_supervised_shows_its_frames_and_views(row):
+    shared = {"protocol": "supervised", "dataset": "k400", "num_frames": 16, "num_views": 12}
+    table = paper_tables(measurements([row("vifi-clip", 0.84, **shared)]))[3]
+    cells = [cell_of(table, "ViFi-CLIP", column) for column in ("Frames", "Top-1", "Views")]
+    assert [cell.value for cell in cells] == pytest.approx([16, 84, 12])
+    assert [cell.difference for cell in cells] == [None, pytest.approx(0.1), None]
+
+
+def test_the_last_row_of_a_cell_counts_but_a_mean_first(row):
+    shared = {"dataset": "ucf101"}
+    rows = [row("vifi-clip@1", 0.7, **shared), row("vifi-clip@2", 0.8, **shared)]
+    assert cell_of(paper_tables(measurements(rows))[0], "ViFi-CLIP", "UCF-101 Top-1").value == 80
+    mean = row("vifi-clip@0", 0.6, **shared, split="a+b", provenance={"over": "splits"})
+    table = paper_tables(measurements([mean, *rows]))[0]
+    assert cell_of(table, "ViFi-CLIP", "UCF-101 Top-1").value == 60
+
+
+def test_doubts_are_footnotes(tables):
+    table = tables["table3"]
+    cell = cell_of(table, "X-CLIP", "UCF-101 K = 2", "paper")
+    assert cell.notes == ("xclip-ucf-few-shot",)
+    assert "76.4" in table.notes[cell.notes[0]].text

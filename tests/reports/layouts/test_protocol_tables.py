@@ -1,0 +1,71 @@
+import pytest
+
+from reports.layouts.protocol_tables import protocol_tables
+from reports.measurements import measurements
+
+
+@pytest.fixture
+def tables(demo):
+    return {table.name: table for table in protocol_tables(demo)}
+
+
+def test_every_protocol_but_fusion_has_a_table(tables):
+    assert list(tables) == ["zero-shot", "base-to-novel", "few-shot", "ablation-frames"]
+    assert not any(table.has_paper or table.commands for table in tables.values())
+
+
+def test_feature_sets_are_rows_and_metrics_columns(tables):
+    table = tables["zero-shot"]
+    assert [row.label for row in table.rows] == ["vanilla", "image-ft", "text-ft", "full-ft"]
+    assert [c.heading for c in table.columns] == [
+        "Top-1",
+        "Top-5",
+        "Mean per class",
+        "Calibration error",
+    ]
+    cell = table.rows[3].cells[0]
+    assert (cell.value, cell.low, cell.high) == pytest.approx((53.5, 50.5, 56.5))
+
+
+def test_base_to_novel_keeps_one_row_though_texts_differ(tables):
+    table = tables["base-to-novel"]
+    assert [c.heading for c in table.columns] == ["Base", "Novel", "HM"]
+    assert len(table.rows) == 4
+    assert all(cell.is_measured for cell in table.cells)
+
+
+def test_few_shot_columns_are_in_the_order_of_k(tables):
+    table = tables["few-shot"]
+    assert [c.heading for c in table.columns] == ["K = 2", "K = 4", "K = 8", "K = 16"]
+    assert [(row.label, row.detail) for row in table.rows] == [
+        ("full-ft", "prototype"),
+        ("full-ft", "tip-adapter"),
+    ]
+
+
+def test_rows_of_one_model_are_told_apart(tables):
+    details = [row.detail for row in tables["ablation-frames"].rows]
+    assert details == ["1 frame", "2 frames", "4 frames", "8 frames"]
+
+
+def test_splits_make_rows_only_where_they_collide(row):
+    rows = [row(value=v, split=s) for v, s in ((0.5, "val1"), (0.6, "val2"))]
+    (table,) = protocol_tables(measurements(rows))
+    assert [(r.detail, r.cells[0].value) for r in table.rows] == [("val1", 50), ("val2", 60)]
+
+
+def test_a_data_set_not_scored_yet_shows_the_command(row):
+    rows = [row("a", dataset="d1"), row("a", dataset="d2"), row("b", dataset="d1")]
+    (table,) = protocol_tables(measurements(rows))
+    assert table.commands == ("vifi evaluate S zero-shot --dataset d2 --features b --results DIR",)
+
+
+def test_a_metric_that_does_not_exist_there_has_no_command(row):
+    rows = [row("a", dataset="d1"), row("a", dataset="d2"), row("a", dataset="d1", metric="top5")]
+    (table,) = protocol_tables(measurements(rows))
+    assert not table.commands
+
+
+def test_a_protocol_is_not_trusted_as_a_file_name(row):
+    (table,) = protocol_tables(measurements([row(protocol="../../steps")]))
+    assert table.name == "other--steps"

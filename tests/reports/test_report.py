@@ -1,0 +1,78 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reports
+from harness.results import append_rows
+from reports.report import make_report
+from vifistore.errors import DamagedError, UsageError
+
+TABLES = ("table1", "table4", "table5", "table6", "fusion", "zero-shot", "base-to-novel")
+TABLES += ("few-shot", "ablation-frames")
+FIGURES = ("tsne", "fusion-heatmap", "few-shot-curve", "frames-curve", "class-frequencies")
+
+
+def test_everything_is_written(results_folder, monkeypatch):
+    # That all formats are written is seen with one small figure in test_style.
+    monkeypatch.setattr("reports.figures.style.FORMATS", ("svg",))
+    files = make_report(results_folder)
+    expected = {f"{name}.{kind}" for name in TABLES for kind in ("md", "csv", "tex")}
+    expected |= {f"{name}.svg" for name in FIGURES}
+    assert {path.name for path in files} == expected | {"index.html"}
+    assert all(path.stat().st_size > 0 for path in files)
+    assert files[-1].name == "index.html"
+    assert not list(results_folder.glob(".*"))
+
+
+def test_a_second_report_is_the_same(row, tmp_path):
+    append_rows(tmp_path, [row()])
+    first = {path.name: path.read_bytes() for path in make_report(tmp_path)}
+    assert {path.name: path.read_bytes() for path in make_report(tmp_path)} == first
+    assert set(first) == {"zero-shot.md", "zero-shot.csv", "zero-shot.tex", "index.html"}
+
+
+def test_undefined_numbers_are_shown_as_such(row, tmp_path):
+    append_rows(tmp_path, [row(value=float("nan"), ci_low=None, ci_high=None)])
+    make_report(tmp_path)
+    assert "undefined" in (tmp_path / "zero-shot.md").read_text()
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_without_results_the_remedy_is_told(tmp_path, text):
+    if text is not None:
+        (tmp_path / "results.jsonl").write_text(text)
+    with pytest.raises(UsageError, match="holds no results; write some with `vifi evaluate"):
+        make_report(tmp_path)
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_missing_folder_is_wrong_use(tmp_path):
+    with pytest.raises(UsageError, match="no results folder"):
+        make_report(tmp_path / "none")
+
+
+def test_a_damaged_artefact_writes_nothing(row, tmp_path):
+    append_rows(tmp_path, [row()])
+    (tmp_path / "steps.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DamagedError, match=r"steps\.csv has no column step, seconds"):
+        make_report(tmp_path)
+    assert not (tmp_path / "zero-shot.md").exists()
+
+
+def test_reports_import_result_rows_and_errors_only():
+    allowed = {"harness.results", "vifistore.errors"}
+    for path in Path(reports.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                is_ours = node.module.split(".")[0] in ("harness", "vifistore", "vifi")
+                assert not is_ours or node.module in allowed, path
+            elif isinstance(node, ast.Import):
+                assert not {a.name.split(".")[0] for a in node.names} & {"torch", "vifistore"}, path
+
+
+def test_no_torch_is_loaded():
+    code = "import sys, reports.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

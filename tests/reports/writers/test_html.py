@@ -1,0 +1,62 @@
+from html.parser import HTMLParser
+
+from reports.writers.html import escape, records_table, to_html
+
+VOID = {"img", "meta", "br", "link"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags are nested and gathers text and attributes."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open, self.text, self.attributes, self.tags = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def outline(text: str) -> Outline:
+    parsed = Outline()
+    parsed.feed(text)
+    parsed.close()
+    assert parsed.open == []
+    return parsed
+
+
+def test_nested_and_escaped(small_table, nasty):
+    parsed = outline(to_html(small_table))
+    assert "b" not in parsed.tags
+    assert nasty in parsed.text
+    assert ("title", nasty) in parsed.attributes
+    assert "[48.2, 54.0]" in parsed.text
+    assert parsed.tags.count("td") == 6
+
+
+def test_header_cells_say_what_they_head(small_table):
+    scopes = [value for name, value in outline(to_html(small_table)).attributes if name == "scope"]
+    assert scopes.count("row") == 2
+    assert scopes.count("colgroup") == 2
+    assert scopes.count("col") == 4
+
+
+def test_records(nasty):
+    parsed = outline(
+        records_table([{"step": nasty, "seconds": 1.234}, {"step": "b", "seconds": 2}])
+    )
+    assert nasty in parsed.text
+    assert "1.23" in parsed.text
+    assert parsed.attributes.count(("class", "number")) == 3
+
+
+def test_escape_covers_attributes():
+    assert escape("\"'<>&") == "&quot;&#x27;&lt;&gt;&amp;"
