@@ -1,0 +1,216 @@
+"""The house stands as it is drawn: imports point one way, README and environment are true."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Room -> the rooms it may import. A room is the longest prefix that fits a module's name.
+ALLOWED = {
+    "vifistore.errors": set(),
+    "vifistore.store": {"vifistore.errors"},
+    "vifistore.videos": {"vifistore.errors"},
+    "vifistore.kernels": {"vifistore.errors"},
+    "vifistore.frames": {"vifistore.errors", "vifistore.kernels", "vifistore.store"},
+    "vifistore.models": {"vifistore.errors", "vifistore.kernels", "vifistore.store"},
+    "vifistore.extract": {
+        *("vifistore.errors", "vifistore.kernels", "vifistore.store", "vifistore.videos"),
+        *("vifistore.frames", "vifistore.models"),
+    },
+    "vifistore.training": {
+        *("vifistore.errors", "vifistore.kernels", "vifistore.store", "vifistore.videos"),
+        *("vifistore.frames", "vifistore.models", "vifistore.extract"),
+    },
+    "harness": {"vifistore.errors", "vifistore.store"},
+    "reports": {"vifistore.errors", "harness.results"},
+    "vifi": {"*"},
+    "benchmarks": {"*"},
+}
+# What is known of a module by a fixed name outside its room.
+SHARED_MODULES = {"harness.results"}
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Module name -> file, of every package of the project."""
+    found = {}
+    for package in ("vifistore", "harness", "reports", "vifi"):
+        for path in (root / package).rglob("*.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = path
+    return found
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def room_of(module: str) -> str:
+    """The room a module is in, or "" for one that is not ours."""
+    fits = [room for room in ALLOWED if module == room or module.startswith(room + ".")]
+    return max(fits, key=len, default="")
+
+
+def wrong_imports(files: dict[str, Path]) -> list[str]:
+    """Imports from a room into one it may not know."""
+    wrong = []
+    for module, path in files.items():
+        room = room_of(module)
+        for name in imports_of(path):
+            other = room_of(name)
+            if not other or other == room or "*" in ALLOWED[room]:
+                continue
+            shared = any(name == s or name.startswith(s + ".") for s in SHARED_MODULES)
+            if other not in ALLOWED[room] and not (shared and ALLOWED[room] & SHARED_MODULES):
+                wrong.append(f"{module} imports {name}")
+    return wrong
+
+
+def cycles(files: dict[str, Path]) -> list[str]:
+    """Modules that import themselves, by whatever way round."""
+    graph = {module: imports_of(path) & files.keys() for module, path in files.items()}
+
+    def reach(start: str) -> set[str]:
+        seen: set[str] = set()
+        stack = [*graph[start]]
+        while stack:
+            if (module := stack.pop()) not in seen:
+                seen.add(module)
+                stack += graph[module]
+        return seen
+
+    return [module for module in graph if module in reach(module)]
+
+
+def test_imports_point_one_way():
+    assert wrong_imports(modules(ROOT)) == []
+
+
+def test_no_circles_between_files():
+    assert cycles(modules(ROOT)) == []
+
+
+def test_init_files_import_nothing():
+    fixed = {"vifistore.store"}
+    with_imports = [
+        module
+        for module, path in modules(ROOT).items()
+        if path.name == "__init__.py" and module not in fixed and imports_of(path)
+    ]
+    assert with_imports == []
+
+
+def test_a_wrong_import_and_a_circle_are_noticed(tmp_path):
+    for name, text in {
+        "harness/a.py": "from vifistore.extract import pipeline",
+        "reports/b.py": "import harness.fusion",
+        "vifistore/store/c.py": "def f():\n    from vifistore.store import d",
+        "vifistore/store/d.py": "import vifistore.store.c",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    wrong = wrong_imports(modules(tmp_path))
+    assert "harness.a imports vifistore.extract.pipeline" in wrong
+    assert "reports.b imports harness.fusion" in wrong
+    assert sorted(cycles(modules(tmp_path))) == ["vifistore.store.c", "vifistore.store.d"]
+
+
+LIGHT = [m for m in modules(ROOT) if m.startswith(("harness", "reports", "vifistore.store"))]
+_IMPORT_ALL = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(sorted({"torch", "triton"} & sys.modules.keys()))
+"""
+
+
+def heavy_after_importing(names: list[str]) -> str:
+    """Which of torch and triton a fresh process has loaded after importing `names`."""
+    command = [sys.executable, "-c", _IMPORT_ALL, *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.strip()
+
+
+def test_light_half_loads_neither_torch_nor_triton():
+    assert len(LIGHT) > 30
+    assert heavy_after_importing(LIGHT) == "[]"
+
+
+def test_a_heavy_module_is_noticed():
+    assert "torch" in heavy_after_importing(["vifistore.kernels.temporal_pool"])
+
+
+def readme_tree() -> set[str]:
+    """Paths named in the README's tree."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```tree\n(.*?)```", text, flags=re.S)
+    paths, stack = set(), []
+    for line in block.splitlines():
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        stack = [*stack[:depth], name]
+        paths.add("".join(stack))
+    return paths
+
+
+def test_readme_tree_is_the_disk():
+    tree = readme_tree()
+    assert [path for path in tree if not (ROOT / path).exists()] == []
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout.splitlines()
+    top = {name.split("/")[0] + ("/" if "/" in name else "") for name in listed}
+    hidden = {name for name in top if name.startswith(".")}
+    folders = {f"{Path(n).parent}/" for n in listed if Path(n).name == "__init__.py"}
+    assert (top - hidden) | folders <= tree | {"tests/"}
+
+
+def test_readme_commands_exist():
+    from vifi.__main__ import VERBS
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = set(re.findall(r"^\s*(?:\$ )?vifi ([a-z-]+)", text, flags=re.M))
+    assert commands
+    assert commands <= VERBS.keys()
+    assert VERBS.keys() <= set(re.findall(r"vifi ([a-z-]+)", text))
+    targets = set(re.findall(r"make ([a-z]+)", text))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert {"demo", "test"} <= targets
+    assert all(f"\n{target}:" in makefile for target in targets)
+
+
+@pytest.mark.parametrize("verb", ["scan", "extract", "evaluate", "ablate", "report", "info"])
+def test_every_verb_is_a_file(verb):
+    assert (ROOT / "vifi" / f"{verb}.py").is_file()
+
+
+def test_environment_is_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    environment = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    lines = [line.split("#")[0].strip(" -") for line in environment.splitlines()]
+    assert f"python{project['requires-python']}" in lines
+    assert f"name: {project['name']}" in environment
+    (extras,) = re.findall(r"-e \.\[(.*?)\]", environment)
+    assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    assert "c constraints.txt" in lines
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    for package in re.findall(r"^([a-z]+)==", pinned, flags=re.M):
+        assert any(d.startswith(package) for d in project["dependencies"])

@@ -1,0 +1,209 @@
+"""The command line: documents, exit codes, and one clear line for whatever is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import zarr
+
+from tests.vifistore.extract.conftest import write_clip
+from vifi.__main__ import VERBS, run, usage
+
+MODEL = ("--model", "vifi-tiny", "--pretrained", "none")
+EXTRACT = (*MODEL, "--frames", "2", "--precision", "fp32", "--device", "cpu")
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Four clips in two class folders."""
+    for number in range(4):
+        write_clip(tmp_path / "v" / "ab"[number % 2] / f"{number}.mp4", seed=number, num_frames=5)
+    return tmp_path / "v"
+
+
+@pytest.fixture
+def said(capsys):
+    """Run a command line; return its exit code, standard output and the last line of its errors."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, (captured.err.strip().splitlines() or [""])[-1]
+
+    return call
+
+
+def test_the_whole_line(said, clips, tmp_path):
+    store, results = tmp_path / "s.zarr", tmp_path / "results"
+    assert said("scan", store, clips, "--dataset", "d")[0] == 0
+    assert said("extract", store, "--dataset", "d", *EXTRACT)[0] == 0
+    code, out, _ = said("info", store, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["datasets"]["d"]["videos"] == 4
+    (features,) = document["datasets"]["d"]["features"]
+    assert (features["sealed"], features["names"]) == (True, ["vifi-tiny@random.2f"])
+    scored = ("--dataset", "d", "--features", features["names"][0], "--results", results)
+    code, out, _ = said("evaluate", store, "zero-shot", *scored, "--json")
+    assert code == 0
+    rows = json.loads(out)["rows"]
+    assert {"top1"} <= {row["metric"] for row in rows}
+    assert said("ablate", store, *scored)[0] == 0
+    template = ("--template", "a video of {}")
+    assert said("texts", store, "--dataset", "d", *MODEL, *template)[0] == 0
+    assert said("evaluate", store, "zero-shot", *scored, *template)[0] == 0
+    code, _, error = said("evaluate", store, "zero-shot", *scored)
+    assert code == 2
+    assert "several text sets fit" in error
+    assert said("report", results)[0] == 0
+    assert (results / "index.html").is_file()
+    assert said("name", store, "d", features["id"], "mine")[0] == 0
+
+
+def test_texts_are_made_when_evaluation_lacks_them(said, clips, tmp_path):
+    store = tmp_path / "s.zarr"
+    said("scan", store, clips, "--dataset", "d")
+    said("extract", store, "--dataset", "d", *EXTRACT)
+    scored = ("--dataset", "d", "--features", "vifi-tiny@random.2f")
+    code, out, _ = said("evaluate", store, "zero-shot", *scored, "--template", "{}", "--json")
+    assert code == 0
+    assert {row["template"] for row in json.loads(out)["rows"]} == {"{}"}
+
+
+def test_quarantined_videos_end_in_3(said, clips, tmp_path):
+    (clips / "a" / "bad.mp4").write_text("no video")
+    said("scan", tmp_path / "s.zarr", clips, "--dataset", "d")
+    code, _, error = said("extract", tmp_path / "s.zarr", "--dataset", "d", *EXTRACT)
+    assert code == 3
+    assert "1 videos are quarantined" in error
+    _, out, _ = said("info", tmp_path / "s.zarr", "--quarantine")
+    assert "a/bad.mp4: not a video" in out
+
+
+def test_dry_run_writes_nothing(said, clips, tmp_path):
+    store = tmp_path / "s.zarr"
+    said("scan", store, clips, "--dataset", "d")
+    before = sorted(store.rglob("*"))
+    code, out, _ = said("extract", store, "--dataset", "d", *EXTRACT, "--dry-run")
+    assert code == 0
+    assert out.startswith("4 of 4 videos to do")
+    assert sorted(store.rglob("*")) == before
+
+
+@pytest.fixture
+def broken(tmp_path, clips, said):
+    """Stores and sources to go wrong with."""
+    (tmp_path / "empty").mkdir()
+    write_clip(tmp_path / "flat" / "x.mp4", seed=0, num_frames=5)
+    zarr.create_group(tmp_path / "other.zarr")
+    assert said("scan", tmp_path / "s.zarr", clips, "--dataset", "d")[0] == 0
+    assert said("scan", tmp_path / "flat.zarr", tmp_path / "flat", "--dataset", "d")[0] == 0
+    assert said("extract", tmp_path / "flat.zarr", "--dataset", "d", *EXTRACT)[0] == 0
+    return tmp_path
+
+
+FLAT = ("--features", "vifi-tiny@random.2f")
+WRONG = [
+    (("nope",), 2, "unknown verb 'nope'"),
+    (("exract",), 2, "Did you mean 'extract'?"),
+    (("scan", "new.zarr", "nowhere", "--dataset", "d"), 2, "nowhere"),
+    (("scan", "new.zarr", "empty", "--dataset", "d"), 2, "no video below empty"),
+    (("scan", "new.zarr", "v", "--dataset", "../d"), 2, "cannot name a dataset"),
+    (("scan", "s.zarr", "v", "--dataset", "d"), 2, "--append"),
+    (("scan", "other.zarr", "v", "--dataset", "d"), 1, "something else made"),
+    (("info", "new.zarr"), 1, "there is no store"),
+    (("info", "other.zarr"), 1, "something else made"),
+    (("info",), 2, "see vifi info --help"),
+    (("info", "s.zarr", "--jsn"), 2, "--jsn"),
+    (("extract", "s.zarr", "--dataset", "e", *EXTRACT), 2, "There are: d"),
+    (
+        ("extract", "s.zarr", "--dataset", "d", "--model", "ViT-B-33", "--pretrained", "none"),
+        2,
+        "Did you mean 'ViT-B-32'?",
+    ),
+    (
+        ("extract", "s.zarr", "--dataset", "d", "--model", "vifi-tiny", "--pretrained", "x.pt"),
+        1,
+        "there are no weights at x.pt",
+    ),
+    (
+        ("extract", "s.zarr", "--dataset", "d", "--model", "vifi-tiny", "--pretrained", "x"),
+        2,
+        "unknown weights of vifi-tiny 'x'",
+    ),
+    (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--frames", "0"), 2, "--frames is 0"),
+    (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--limit", "0"), 2, "--limit is 0"),
+    (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--blocks", "3"), 2, "--blocks is"),
+    (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--device", "tpu9"), 2, "--device is"),
+    (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--name", "a/b"), 2, "cannot name"),
+    (("evaluate", "s.zarr", "zero-shot", "--dataset", "d"), 2, "--features is missing"),
+    (("evaluate", "s.zarr", "zero-shot", "--dataset", "d", "--features", "x"), 2, "unknown"),
+    (("evaluate", "s.zarr", "zeroshot", "--dataset", "d"), 2, "zeroshot"),
+    (
+        ("evaluate", "flat.zarr", "zero-shot", "--dataset", "d", *FLAT),
+        2,
+        "none of these videos has a label",
+    ),
+    (("ablate", "s.zarr", "--dataset", "d"), 2, "--features is missing"),
+    (("texts", "flat.zarr", "--dataset", "d", *MODEL), 2, "no class names"),
+    (("report", "empty"), 2, "holds no results"),
+    (("report", "nowhere"), 2, "there is no results folder"),
+    (("tsne", "s.zarr", "--dataset", "d", "--out", "x.png"), 2, "--features is missing"),
+    (("name", "s.zarr", "d", "x", "y"), 2, "unknown feature set"),
+]
+
+
+def test_wrong_calls_are_one_line_and_leave_nothing(broken, said, monkeypatch):
+    monkeypatch.chdir(broken)
+    before = sorted(broken.rglob("*"))
+    for arguments, code, words in WRONG:
+        found, out, error = said(*arguments)
+        assert (found, out) == (code, ""), arguments
+        assert words in error, (arguments, error)
+        assert error.startswith("vifi: ")
+    left = [path for path in sorted(broken.rglob("*")) if path not in before]
+    assert left == []
+
+
+def test_help_of_every_verb(capsys):
+    assert run(["--help"]) == 0
+    assert capsys.readouterr().out.strip() == usage()
+    for verb in VERBS:
+        with pytest.raises(SystemExit) as stop:
+            run([verb, "--help"])
+        assert stop.value.code in (0, None)
+        assert f"vifi {verb}" in capsys.readouterr().out
+
+
+def test_help_loads_neither_torch_nor_the_plotting_library():
+    program = (
+        "import sys, vifi.__main__ as m\n"
+        "for verb in m.VERBS:\n"
+        "    try: m.run([verb, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "heavy = {'torch', 'triton', 'matplotlib', 'sklearn', 'openTSNE'} & sys.modules.keys()\n"
+        "sys.exit(' '.join(sorted(heavy)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_closed_pipe_is_no_failure(broken):
+    command = f"{sys.executable} -m vifi info s.zarr --json | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=broken)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
+
+
+def test_interrupted_call_ends_in_one_line(broken):
+    command = [sys.executable, "-m", "vifi", "extract", "s.zarr", "--dataset", "d", *EXTRACT]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=broken, env={**os.environ}
+    )
+    time.sleep(1.0)
+    process.send_signal(2)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode in (130, 0)
+    assert "Traceback" not in error

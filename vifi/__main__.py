@@ -1,0 +1,74 @@
+"""`vifi VERB ...`: finds the verb, runs it, and ends every user error in one line.
+
+Exit codes: 0 all done; 1 failed; 2 wrong use; 3 done, but some videos are quarantined.
+"""
+
+import importlib
+import os
+import signal
+import sys
+
+from vifi.console import print_error, start_logging
+from vifistore.errors import UnknownNameError, VifiError
+
+# Verb -> what it does. Each lives in vifi/<verb>.py, imported only when it is called, so that
+# --help and the verbs that need no model start fast.
+VERBS = {
+    "demo": "the whole line on a small generated data set",
+    "scan": "add the videos of a folder, a list or a dataset's own files to a store",
+    "extract": "encode a dataset's videos with a checkpoint",
+    "texts": "encode class names with a checkpoint's text tower",
+    "info": "what a store holds",
+    "evaluate": "score cached features by one of the paper's protocols",
+    "ablate": "score cached features under every fusion",
+    "tsne": "draw feature sets side by side in two dimensions",
+    "report": "tables, figures and a page from a results folder",
+    "name": "give a feature set a name",
+}
+
+
+def usage() -> str:
+    """Return the text of `vifi --help`."""
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {text}" for verb, text in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: vifi VERB ...     (vifi VERB --help explains its arguments)",
+            "",
+            "Encode every video once per checkpoint; answer every question from the cache.",
+            "",
+            *lines,
+        ]
+    )
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 2
+    verb, *rest = arguments
+    start_logging()
+    try:
+        if verb not in VERBS:
+            raise UnknownNameError("verb", verb, VERBS, "See vifi --help.")
+        return importlib.import_module(f"vifi.{verb}").main(rest)
+    except VifiError as error:
+        print_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of a pipe (`vifi info S | head`) went away; that is no failure of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print_error("stopped; run the same command again to go on from here")
+        return 128 + signal.SIGINT
+
+
+def main() -> None:
+    """Entry point of the `vifi` program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""`vifi name S D ID NAME`: give a feature set a name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vifi.console import parse, say
+from vifistore.store import open_store
+from vifistore.store.names import set_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameArguments:
+    """Give a feature set a name."""
+
+    store: tyro.conf.Positional[Path]
+    """Path of the store."""
+    dataset: tyro.conf.Positional[str]
+    """Dataset of the feature set."""
+    id: tyro.conf.Positional[str]
+    """Id, or another name, of the feature set."""
+    name: tyro.conf.Positional[str]
+    """The new name."""
+    force: bool = False
+    """Move the name if it stands for another feature set."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("name", NameArguments, arguments)
+    store = open_store(wanted.store, mode="a")
+    features = store.features(wanted.dataset, wanted.id)
+    set_name(
+        store.backend,
+        wanted.dataset,
+        wanted.name,
+        features.id,
+        features.checkpoint,
+        force=wanted.force,
+    )
+    say(f"{wanted.name} stands for feature set {features.id} of {wanted.dataset}")
+    return 0

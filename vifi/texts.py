@@ -1,0 +1,58 @@
+"""`vifi texts S`: encode class names with a checkpoint's text tower."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vifi.console import parse, print_json, say
+from vifistore.errors import UsageError
+from vifistore.store import open_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextsArguments:
+    """Encode the class names of a dataset, and of its splits, with a checkpoint's text tower."""
+
+    store: tyro.conf.Positional[Path]
+    """Path of the store."""
+    dataset: str
+    """Dataset whose class names are encoded."""
+    model: str
+    """OpenCLIP model name."""
+    pretrained: str
+    """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
+    template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Prompt of a class name, {} standing for it; repeat for several. Default: a photo of a {}."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("texts", TextsArguments, arguments)
+    store = open_store(wanted.store, mode="a")
+    if not store.class_names(wanted.dataset) and not store.splits(wanted.dataset):
+        raise UsageError(
+            f"no video of {wanted.dataset} has a label, so there are no class names to encode; "
+            "scan it with labels"
+        )
+
+    from vifistore.extract.texts import dataset_class_lists, ensure_texts
+    from vifistore.models.text import PAPER_TEMPLATE
+    from vifistore.models.towers import load_model
+    from vifistore.store.checkpoints import register_checkpoint
+
+    loaded = load_model(wanted.model, wanted.pretrained)
+    register_checkpoint(store.backend, loaded.record())
+    templates = wanted.template or (PAPER_TEMPLATE,)
+    made = [
+        {"id": ensure_texts(store, loaded, names, templates), "classes": len(names)}
+        for names in dataset_class_lists(store, wanted.dataset)
+    ]
+    if wanted.json:
+        print_json({"texts": made})
+    else:
+        for texts in made:
+            say(f"texts {texts['id']}: {texts['classes']} classes, {', '.join(templates)}")
+    return 0
