@@ -1,21 +1,23 @@
-"""Where a store lives, and how its groups and arrays are opened, made and made durable.
+"""The groups and arrays of a store: opened, made and made durable, wherever their files lie.
 
-Arrays are written by zarr-python (a temporary name, then a rename) and read through `zarrs`:
-the latter is 2-4 times faster, but writes chunks in place, so that a kill tears them.
+Groups are small JSON files and chunks are coded here (`coding.py`); zarr-python lays out the
+arrays, and opens them for those who want a zarr array, then reading through `zarrs`, which is 2-4
+times faster. It never writes: it does so in place, and a kill would tear the chunk.
 """
 
-import os
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import zarr
-from zarr.abc.store import Store as ZarrStore
 from zarr.codecs import Crc32cCodec
-from zarr.errors import ContainsArrayError, ContainsGroupError
-from zarr.storage import LocalStore
+from zarr.errors import ContainsArrayError
 
-from vifistore.errors import DamagedError, StoreError
+from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.store.coding import Layout, encode_chunk, parse_layout, read_chosen, read_rows
+from vifistore.store.objects import ObjectPlace, object_url
+from vifistore.store.places import LocalPlace, Place, parallel
 from vifistore.store.schema import ArraySpec
 
 _WRITE = {"codec_pipeline.path": "zarr.core.codec_pipeline.BatchedCodecPipeline"}
@@ -25,70 +27,102 @@ _READ = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 _ARRAY_CONFIG = {"write_empty_chunks": True}
 
 # What zarr and zarrs raise for a chunk or a zarr.json whose bytes are not what they should be.
-DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, FileNotFoundError)
+DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, FileNotFoundError, NotADirectoryError)
 
 
 class Backend:
-    """One zarr hierarchy in a folder."""
+    """One zarr hierarchy in a folder or an object store."""
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
-        self.folder = folder
+    def __init__(self, location: str | Path, *, writable: bool) -> None:
+        url = object_url(location)
         self.writable = writable
-        self._store: ZarrStore = LocalStore(folder, read_only=not writable)
+        self.place: Place = (
+            ObjectPlace(url, writable=writable)
+            if url
+            else LocalPlace(Path(location), writable=writable)
+        )
+
+    @property
+    def folder(self) -> Path | str:
+        """Folder of the store; its URL, as a string, in an object store."""
+        return self.place.folder if isinstance(self.place, LocalPlace) else self.place.location
 
     @property
     def cache_folder(self) -> Path:
-        """Folder beside the store for what is safe to delete: locks, indexes, thumbnails."""
-        return self.folder.with_name(self.folder.name + ".cache")
+        """Local folder for what is safe to delete: locks, indexes, thumbnails. It lies beside a
+        store that is a folder."""
+        return self.place.cache_folder
 
     def exists(self, path: str) -> bool:
         """Whether a group or an array lies at `path`."""
-        return (self.folder / path / "zarr.json").is_file()
+        return self.place.exists(_metadata_key(path))
 
     def children(self, path: str) -> list[str]:
         """Names of the groups and arrays directly below `path`, sorted."""
-        folder = self.folder / path
-        if not folder.is_dir():
-            return []
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
-        return sorted(name for name in names if self.exists(f"{path}/{name}"))
+        names = sorted(self.place.folders(path))
+        paths = [f"{path}/{name}" for name in names]
+        found = parallel(self.exists, paths, self.place.threads(0))
+        return [name for name, is_there in zip(names, found, strict=True) if is_there]
 
     def attributes(self, path: str) -> dict:
         """Attributes of the group at `path`. Raises DamagedError if its zarr.json is unreadable."""
         try:
-            return dict(zarr.open_group(self._store, path=path, mode="r").attrs)
+            return dict(self._metadata(path, "group").get("attributes", {}))
         except DAMAGE as error:
             raise DamagedError(
-                f"{self.folder / path}/zarr.json cannot be read ({error}); "
+                f"{self.folder}/{_metadata_key(path)} cannot be read ({error}); "
                 "restore it from a copy, or remove that folder and run the command again"
             ) from error
 
     def make_root(self, attributes: Mapping) -> None:
-        """Make the store's root group; the folder must not exist yet."""
-        zarr.create_group(self._store, attributes=dict(attributes))
-        self.sync(["zarr.json"])
+        """Make the store's root group; there must be none yet."""
+        self._put_groups({"": attributes})
 
     def make_group(self, path: str, attributes: Mapping) -> None:
-        """Make the group at `path`, or replace its attributes; arrays below it stay."""
-        with zarr.config.set(_WRITE):
-            try:
-                zarr.open_group(self._store, mode="r+").create_group(
-                    path, attributes=dict(attributes)
-                )
-            except ContainsGroupError:
-                group = zarr.open_group(self._store, path=path, mode="r+")
-                group.attrs.put(dict(attributes))
-        self.sync([f"{path}/zarr.json"])
+        """Make the group at `path`, or replace its attributes; arrays below it stay.
+
+        Raises UsageError if the store is read-only.
+        """
+        self._put_groups({**self._missing_parents(path), path: attributes})
+
+    def _missing_parents(self, path: str) -> dict[str, dict]:
+        parts = path.split("/")
+        parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        return {parent: {} for parent in parents if not self.exists(parent)}
+
+    def _put_groups(self, groups: Mapping[str, Mapping]) -> None:
+        self._require_writable()
+        documents = {
+            _metadata_key(path): {
+                "attributes": dict(attributes),
+                "zarr_format": 3,
+                "node_type": "group",
+            }
+            for path, attributes in groups.items()
+        }
+        self.place.put(
+            {key: [json.dumps(value, indent=2).encode()] for key, value in documents.items()}
+        )
+
+    def _require_writable(self) -> None:
+        if not self.writable:
+            raise UsageError(f"{self.folder} was opened read-only; open it with mode='a'")
+
+    def _metadata(self, path: str, node_type: str) -> dict:
+        metadata = json.loads(self.place.get(_metadata_key(path)))
+        if metadata["node_type"] != node_type or metadata["zarr_format"] != 3:
+            raise ValueError(f"it is not the zarr.json of a zarr v3 {node_type}")
+        return metadata
 
     def make_array(
         self, path: str, spec: ArraySpec, *, shape: tuple[int, ...], chunks: tuple[int, ...]
     ) -> zarr.Array:
         """Return the array at `path` for writing; make it, or lengthen its first axis."""
+        self._require_writable()
         with zarr.config.set(_WRITE):
             try:
                 return zarr.create_array(
-                    self._store,
+                    self.place.zarr_store,
                     name=path,
                     shape=shape,
                     chunks=chunks,
@@ -102,67 +136,125 @@ class Backend:
                     config=_ARRAY_CONFIG,
                 )
             except ContainsArrayError:
-                array = zarr.open_array(self._store, path=path, mode="r+")
+                array = zarr.open_array(self.place.zarr_store, path=path, mode="r+")
         array = array.with_config(_ARRAY_CONFIG)
         if array.shape != shape:
             array.resize(shape)
         return array
 
-    def open_array(self, path: str, config: Mapping = _READ) -> zarr.Array:
-        """Open the array at `path` for reading. Raises DamagedError if it is not there."""
+    def open_array(self, path: str) -> zarr.Array:
+        """Open the array at `path` for reading. Raises DamagedError if it is not there.
+
+        Reading part of a chunk through it leaves that chunk's checksum unverified: see `read`.
+        """
+        is_local = isinstance(self.place, LocalPlace)
+        return self._open_array(path, _READ if is_local else _WRITE)
+
+    def _open_array(self, path: str, config: Mapping) -> zarr.Array:
         with zarr.config.set(config):
             try:
-                return zarr.open_array(self._store, path=path, mode="r")
+                return zarr.open_array(self.place.zarr_store, path=path, mode="r")
             except DAMAGE as error:
-                raise DamagedError(
-                    f"{self.folder / path} cannot be opened ({error}); run: "
-                    f"vifi verify {self.folder}"
-                ) from error
+                raise self._cannot_open(path, error) from error
+
+    def _cannot_open(self, path: str, error: Exception) -> DamagedError:
+        return DamagedError(
+            f"{self.folder}/{path} cannot be opened ({error}); run: vifi verify {self.folder}"
+        )
+
+    def layout(self, path: str) -> Layout | None:
+        """How the array at `path` is laid out; None if another program did so in its own way.
+
+        Raises DamagedError if it is not there.
+        """
+        try:
+            return parse_layout(self._metadata(path, "array"))
+        except DAMAGE as error:
+            raise self._cannot_open(path, error) from error
 
     def read(self, path: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Read rows [start, stop) of the array at `path`, every checksum verified.
 
-        `zarrs` checks a chunk only when all of it is asked for, so rows of a chunk that is cut, or
-        that the array's end cuts, are read by zarr-python, which decodes whole chunks.
-
-        Raises DamagedError if a chunk does not match its checksum.
+        Strings come as an array of objects. Raises DamagedError if a chunk does not match its
+        checksum.
         """
-        array = self.open_array(path)
-        stop = array.shape[0] if stop is None else min(stop, array.shape[0])
-        size = array.chunks[0]
-        first, last = -(-start // size) * size, stop // size * size
+        if layout := self.layout(path):
+            stop = layout.shape[0] if stop is None else min(stop, layout.shape[0])
+            return read_rows(self.place, path, layout, start, stop)
+        return self._read_through_zarr(path, slice(start, stop))
+
+    def read_chosen(self, path: str, rows: np.ndarray, *, verify: bool = True) -> np.ndarray:
+        """Read rows of the array at `path`, in the given order.
+
+        Without `verify` only those rows are read, not their whole chunks, and damage to them goes
+        unnoticed. Raises DamagedError if a chunk does not match its checksum.
+        """
+        if layout := self.layout(path):
+            return read_chosen(self.place, path, layout, rows, verify=verify)
+        return self._read_through_zarr(path, rows)
+
+    def _read_through_zarr(self, path: str, rows: slice | np.ndarray) -> np.ndarray:
+        # Not `zarrs`: asked for a part of a chunk, it does not verify the checksum.
+        array = self._open_array(path, _WRITE)
         try:
-            if first >= last:
-                return self.open_array(path, _WRITE)[start:stop]
-            if (first, last) == (start, stop):
-                return array[start:stop]
-            whole = self.open_array(path, _WRITE)
-            parts = [whole[start:first], array[first:last], whole[last:stop]]
-            return np.concatenate([part for part in parts if len(part)])
+            values = array.oindex[rows]
         except DAMAGE as error:
             raise DamagedError(
-                f"{self.folder / path} is damaged ({error}); run: vifi verify {self.folder}"
+                f"{self.folder}/{path} is damaged ({error}); run: vifi verify {self.folder}"
             ) from error
+        return values.astype(object) if values.dtype.kind in "OTU" else values
+
+    def write_rows(self, start: int, columns: Mapping[str, np.ndarray]) -> None:
+        """Write rows from `start` on into each of these arrays; they last when it returns.
+
+        `columns` maps the paths of arrays, which must be long enough, to their new rows. Rows of
+        the same chunks that are not given stay as they are. A chunk is replaced whole or not at
+        all. Raises UsageError if the store is read-only, StoreError if another program laid out
+        an array, and DamagedError if a chunk that is kept in part is damaged.
+        """
+        self._require_writable()
+        files = {}
+        for path, values in columns.items():
+            layout = self.layout(path)
+            if layout is None:
+                raise StoreError(
+                    f"{self.folder}/{path} was laid out by another program; export that dataset "
+                    "and import it into a new store"
+                )
+            stop = start + len(values)
+            for block in range(start // layout.size, -(-stop // layout.size)):
+                chunk = self._changed_chunk(path, layout, block, start, values)
+                files[layout.key(path, block)] = encode_chunk(chunk, layout)
+        self.place.put(files)
+
+    def _changed_chunk(
+        self, path: str, layout: Layout, block: int, start: int, values: np.ndarray
+    ) -> np.ndarray:
+        """A whole chunk with those of `values` in it that belong there."""
+        first, stop = block * layout.size, start + len(values)
+        last = min(first + layout.size, layout.shape[0])
+        chunk = np.full(layout.chunk_shape, layout.fill, layout.dtype)
+        if start > first or stop < last:
+            chunk[: last - first] = self.read(path, first, last)
+        here = slice(max(start, first), min(stop, last))
+        chunk[here.start - first : here.stop - first] = values[
+            here.start - start : here.stop - start
+        ]
+        return chunk
 
     def sync(self, keys: Iterable[str]) -> None:
         """Force the files of `keys`, and the folders that name them, to the disk."""
-        folders = set()
-        for key in keys:
-            file = self.folder / key
-            _fsync(file)
-            folders.add(file.parent)
-        for folder in folders:
-            _fsync(folder)
+        self.place.sync(keys)
 
     def tail(self, key: str, num_bytes: int) -> bytes:
         """Last bytes of the file at `key`. Raises DamagedError if it is gone or too short."""
         try:
-            with open(self.folder / key, "rb") as file:
-                file.seek(-num_bytes, os.SEEK_END)
-                return file.read()
+            return self.place.tail(key, num_bytes)
+        except StoreError:
+            raise
         except OSError as error:
             raise DamagedError(
-                f"{self.folder / key} cannot be read ({error}); run: vifi verify {self.folder}"
+                f"{self.folder}/{key} cannot be read ({error}); run: vifi verify {self.folder}"
             ) from error
 
     def chunk_key(self, path: str, array: zarr.Array, block: int) -> str:
@@ -171,12 +263,5 @@ class Backend:
         return f"{path}/{array.metadata.encode_chunk_key(coordinates)}"
 
 
-def _fsync(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise StoreError(f"{path} vanished while it was written: {error}") from error
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _metadata_key(path: str) -> str:
+    return f"{path}/zarr.json" if path else "zarr.json"

@@ -26,6 +26,32 @@ def describe_store(store: Store) -> dict:
     }
 
 
+def lineage(store: Store) -> list[dict]:
+    """The checkpoints as a tree, parents before their children: digest, names, parent, step, depth.
+
+    A parent is a digest or a name; one that the store does not have leaves its children at depth 0.
+    """
+    checkpoints = store.checkpoints()
+    digest_of = {name: c["digest"] for c in checkpoints for name in (*c["names"], c["digest"])}
+    children: dict[str, list[dict]] = {}
+    for checkpoint in sorted(checkpoints, key=lambda c: (c["step"], c["names"])):
+        parent = digest_of.get(checkpoint["parent"], "")
+        children.setdefault("" if parent == checkpoint["digest"] else parent, []).append(checkpoint)
+    found: list[dict] = []
+
+    def descend(parent: str, depth: int) -> None:
+        for checkpoint in children.pop(parent, ()):
+            facts = {key: checkpoint[key] for key in ("digest", "names", "parent", "step")}
+            found.append({**facts, "depth": depth})
+            descend(checkpoint["digest"], depth + 1)
+
+    descend("", 0)
+    # What is left names one another as parents in a circle.
+    while children:
+        descend(next(iter(children)), 0)
+    return found
+
+
 def _describe_dataset(store: Store, dataset: str) -> dict:
     features = [store.features(dataset, name) for name in store.feature_ids(dataset)]
     return {

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-import zarr
 
-from vifistore.errors import StoreError, UsageError
-from vifistore.store.backend import DAMAGE, Backend
+from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import list_checkpoints, read_checkpoint
 from vifistore.store.features import Features
 from vifistore.store.schema import SCHEMA_VERSION
@@ -28,8 +27,8 @@ class Store:
         self.backend = backend
 
     @property
-    def path(self) -> Path:
-        """Folder of the store."""
+    def path(self) -> Path | str:
+        """Folder of the store, or its URL in an object store; `open_store` takes either."""
         return self.backend.folder
 
     def datasets(self) -> list[str]:
@@ -110,23 +109,24 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
     Parameters
     ----------
     location
-        Path of the store's folder.
+        Path of the store's folder, or a URL: `s3://bucket/S.zarr`, `gs://...`, `az://...`.
     mode
         `r` reads; `a` also writes.
 
     Raises
     ------
     StoreError
-        If nothing is there, or something that is not a store of this schema.
+        If nothing is there, something that is not a store of this schema, or a URL that does not
+        answer.
     """
     if mode not in ("r", "a"):
         raise UsageError(f"mode {mode!r} is unknown; use 'r' to read or 'a' to write")
-    folder = Path(location)
-    if not folder.exists():
+    backend = Backend(location, writable=mode == "a")
+    if not _anything_at(backend):
         raise StoreError(
-            f"there is no store at {folder}; make one with: vifi scan {folder} SOURCE --dataset D"
+            f"there is no store at {backend.folder}; make one with: "
+            f"vifi scan {backend.folder} SOURCE --dataset D"
         )
-    backend = Backend(folder, writable=mode == "a")
     _check_schema(backend)
     return Store(backend)
 
@@ -134,21 +134,26 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
 def create_store(location: str | Path) -> Store:
     """Open the store at `location` for writing; make an empty one if nothing is there.
 
-    Raises StoreError if something else is there.
+    Raises StoreError if something else is there, or a URL does not answer.
     """
-    folder = Path(location)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        Backend(folder, writable=True).make_root({"vifistore": {"schema": SCHEMA_VERSION}})
-    return open_store(folder, mode="a")
+    backend = Backend(location, writable=True)
+    if not _anything_at(backend):
+        backend.make_root({"vifistore": {"schema": SCHEMA_VERSION}})
+    return open_store(location, mode="a")
+
+
+def _anything_at(backend: Backend) -> bool:
+    """Whether there is something at the store's location, be it a store or not."""
+    folder = backend.folder
+    if isinstance(folder, str):
+        return backend.exists("")
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
 
 
 def _check_schema(backend: Backend) -> None:
     try:
-        attributes = dict(zarr.open_group(backend.folder, mode="r").attrs)
-    except DAMAGE as error:
+        attributes = backend.attributes("")
+    except DamagedError as error:
         raise StoreError(
             f"{backend.folder} is not a zarr store; give the path of one made by vifi scan"
         ) from error

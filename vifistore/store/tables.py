@@ -50,24 +50,16 @@ def write_table(
     """Write `columns` at rows [start, start + n) of the table at `path`, its length last."""
     num_rows = start + len(next(iter(columns.values())))
     for name, spec in specs.items():
-        array = backend.make_array(
-            f"{path}/{name}", spec, shape=(max(num_rows, 1),), chunks=(TABLE_CHUNK,)
-        )
-        values = np.asarray(columns[name])
-        if len(values):
-            array[start:num_rows] = values.astype(array.dtype)
+        backend.make_array(f"{path}/{name}", spec, shape=(max(num_rows, 1),), chunks=(TABLE_CHUNK,))
     backend.sync(f"{path}/{name}/zarr.json" for name in specs)
+    backend.write_rows(start, {f"{path}/{name}": np.asarray(columns[name]) for name in specs})
     backend.make_group(path, {**attributes, "rows": num_rows})
 
 
 def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
     """Read the committed rows of the table at `path`, a column each."""
     num_rows = backend.attributes(path)["rows"]
-    columns = {name: backend.read(f"{path}/{name}", 0, num_rows) for name in specs}
-    return {
-        name: values.astype(object) if specs[name].dtype == "str" else values
-        for name, values in columns.items()
-    }
+    return {name: backend.read(f"{path}/{name}", 0, num_rows) for name in specs}
 
 
 def write_videos(
@@ -87,6 +79,13 @@ def read_videos(backend: Backend, dataset: str) -> pd.DataFrame:
     """Read the table of videos, a column each of VIDEO_COLUMNS."""
     check_dataset(backend, dataset)
     return pd.DataFrame(read_table(backend, f"videos/{dataset}", VIDEO_COLUMNS))
+
+
+def read_column(backend: Backend, dataset: str, name: str) -> np.ndarray:
+    """Read one column of the table of videos, [video]; strings as objects."""
+    check_dataset(backend, dataset)
+    path = f"videos/{dataset}"
+    return backend.read(f"{path}/{name}", 0, backend.attributes(path)["rows"])
 
 
 def check_dataset(backend: Backend, dataset: str) -> None:

@@ -1,0 +1,250 @@
+"""Claim: reading the store costs little beside plain NumPy files of the same bytes.
+
+    OMP_NUM_THREADS=1 python benchmarks/store.py     # two minutes and 1 GB of disk
+
+Each measure is a pair, the store and the plainest way to do the same, in turns in one process and
+on a warm page cache; the row gives the median of the pairs' ratios (above 1: the store is faster).
+Expected: a full verified read at least 0.6 of np.load, 1,024 random videos at least 0.25 of
+np.memmap, and a store of 1,000 feature sets opened and one of them read by name in under 50 ms.
+A write takes some 13 times as long as np.save and one fsync (0.5 is the aim): every block of 64
+videos is nine files, and waits for the disk three times before the next one begins.
+
+Floor: a read moves each byte once, from the page cache to memory, and the checksum looks at it
+once more; a write moves it once to the page cache and once to the disk. At the default size the
+frames are 268 MB (8,192 videos x 32 frames x 512 x 2 bytes), 302 MB with the view arrays and
+timestamps that are written beside them; 1,024 random videos are 34 MB.
+"""
+
+import csv
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tyro
+
+from vifistore.store.features import Features
+from vifistore.store.names import set_name
+from vifistore.store.schema import DONE, VIDEO_COLUMNS
+from vifistore.store.store import Store, create_store, open_store
+from vifistore.store.tables import write_videos
+from vifistore.store.writer import FeatureWriter, Shape
+
+RESULTS = Path(__file__).parent / "results" / "store.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreBenchmark:
+    """Size of the benchmark."""
+
+    num_videos: int = 8192
+    """Videos of the feature set, one view each."""
+    num_frames: int = 32
+    """Frames per video."""
+    dim: int = 512
+    """Dimensions of an embedding."""
+    num_random: int = 1024
+    """Videos that are read at random."""
+    num_sets: int = 1000
+    """Feature sets of the store that is opened."""
+    pairs: int = 7
+    """Times that each measure is taken, in turns with what it is compared with."""
+    results: Path = RESULTS
+    """CSV file that the rows are added to."""
+
+
+def main(settings: StoreBenchmark) -> None:
+    """Measure, print the rows and add them to the results."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = list(rows(Path(folder), settings))
+    for row in found:
+        print(*(f"{key}={value}" for key, value in row.items()))
+    append_rows(settings.results, found)
+
+
+def append_rows(path: Path, found: list[dict]) -> None:
+    """Add rows to a CSV file, with machine, versions and time behind each."""
+    here = {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": " ".join(f"{name} {version(name)}" for name in ("numpy", "zarr", "zarrs")),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*found[0], *here])
+        if is_new:
+            writer.writeheader()
+        writer.writerows({**row, **here} for row in found)
+
+
+def rows(folder: Path, settings: StoreBenchmark) -> Iterator[dict]:
+    """A row per measure."""
+    yield write_row(folder, settings)
+    features, plain = made(folder, settings)
+    yield read_row(features, plain, settings)
+    yield from random_rows(features, plain, settings)
+    yield open_row(folder, settings)
+
+
+def write_row(folder: Path, settings: StoreBenchmark) -> dict:
+    """A lasting write of all arrays against np.save and fsync of as many bytes."""
+    data = block_data(settings, 64)
+    num_bytes = sum(data[name].nbytes for name in data if data[name].dtype != object)
+    num_bytes *= settings.num_videos // 64
+    plain = np.ones(num_bytes, np.uint8)
+    stores = iter(range(settings.pairs))
+
+    def write_store() -> None:
+        write_features(folder / f"{next(stores)}.zarr", settings, data)
+
+    return row("write", settings, num_bytes, write_store, lambda: save(folder / "plain.npy", plain))
+
+
+def made(folder: Path, settings: StoreBenchmark) -> tuple[Features, Path]:
+    """The feature set that was written last, and its frames as a plain file."""
+    store = open_store(folder / f"{settings.pairs - 1}.zarr")
+    features = store.features("d", store.feature_ids("d")[0])
+    save(folder / "frames.npy", features.read("frames"))
+    return features, folder / "frames.npy"
+
+
+def read_row(features: Features, plain: Path, settings: StoreBenchmark) -> dict:
+    """A full verified read of the frames against np.load."""
+    num_bytes = np.load(plain, mmap_mode="r").nbytes
+    return row("read", settings, num_bytes, lambda: features.read("frames"), lambda: np.load(plain))
+
+
+def random_rows(features: Features, plain: Path, settings: StoreBenchmark) -> Iterator[dict]:
+    """Random videos, unverified and verified, against np.memmap."""
+    mapped = np.load(plain, mmap_mode="r")
+    chosen = np.random.default_rng(1).choice(len(mapped), settings.num_random, replace=False)
+    num_bytes = mapped[:1].nbytes * len(chosen)
+    for name, verify in (("random unverified", False), ("random verified", True)):
+        yield row(
+            name,
+            settings,
+            num_bytes,
+            lambda verify=verify: features.select(rows=chosen, arrays=("frames",), verify=verify),
+            lambda: mapped[chosen],
+        )
+
+
+def open_row(folder: Path, settings: StoreBenchmark) -> dict:
+    """Open a store of many feature sets and read the view means of one by name.
+
+    It is compared with np.load of those view means.
+    """
+    path = folder / "sets.zarr"
+    small = StoreBenchmark(num_videos=64, num_frames=1, dim=settings.dim)
+    data = block_data(small, 64)
+    store = write_features(path, small, data)
+    # Groups alone: what an open must not depend on is how many there are.
+    for number in range(settings.num_sets):
+        store.backend.make_group(f"features/d/{number:012x}", {"recipe": {}, "sealed": None})
+        set_name(store.backend, "d", f"set{number}", f"{number:012x}", "c", force=True)
+    feature_id = next(name for name in store.feature_ids("d") if not name.startswith("00000000"))
+    set_name(store.backend, "d", "wanted", feature_id, "c", force=True)
+    save(folder / "means.npy", data["view_mean"])
+
+    def open_and_read() -> np.ndarray:
+        return open_store(path).features("d", "wanted").read("view_mean")
+
+    num_bytes = data["view_mean"].nbytes
+    return row("open", settings, num_bytes, open_and_read, lambda: np.load(folder / "means.npy"))
+
+
+def row(
+    name: str,
+    settings: StoreBenchmark,
+    num_bytes: int,
+    ours: Callable[[], object],
+    plain: Callable[[], object],
+) -> dict:
+    """Medians of pairs of calls, and of their ratios."""
+    pairs = [(seconds(ours), seconds(plain)) for _ in range(settings.pairs)]
+    return {
+        "measure": name,
+        "videos": settings.num_videos,
+        "frames": settings.num_frames,
+        "dim": settings.dim,
+        "megabytes": round(num_bytes / 1e6, 1),
+        "store_ms": round(1e3 * statistics.median(pair[0] for pair in pairs), 2),
+        "plain_ms": round(1e3 * statistics.median(pair[1] for pair in pairs), 2),
+        "speed_over_plain": round(statistics.median(pair[1] / pair[0] for pair in pairs), 3),
+    }
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Seconds that one call took; what it returned is freed afterwards."""
+    start = time.perf_counter()
+    result = call()
+    taken = time.perf_counter() - start
+    del result
+    return taken
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    """Write an array as a plain file that lasts, anew: overwriting would save the disk work."""
+    path.unlink(missing_ok=True)
+    with open(path, "wb") as file:
+        np.save(file, array)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def block_data(settings: StoreBenchmark, num_videos: int) -> dict[str, np.ndarray]:
+    """Random data of a block, every video done."""
+    shape = (num_videos, 1, settings.num_frames, settings.dim)
+    frames = np.random.default_rng(0).standard_normal(shape, np.float32).astype(np.float16)
+    mean = frames.mean(axis=2, dtype=np.float32)
+    empty = np.full(num_videos, "", object)
+    return {
+        "frames": frames,
+        "view_mean": mean,
+        "view_consensus": mean,
+        "timestamps": np.zeros(shape[:3], np.float32),
+        "content_digest": np.full(num_videos, "0" * 64, object),
+        "reason": empty,
+        "message": empty,
+        "attempts": np.ones(num_videos, np.uint8),
+        "status": np.full(num_videos, DONE, np.uint8),
+    }
+
+
+def video_table(num_videos: int) -> pd.DataFrame:
+    """A table of as many videos of one class."""
+    numbers = np.arange(num_videos)
+    names = [f"video{number:08d}.mp4" for number in range(num_videos)]
+    columns = {name: numbers.astype(s.dtype) for name, s in VIDEO_COLUMNS.items() if s.fill != ""}
+    return pd.DataFrame({**columns, "id": names, "path": names, "label": ["run"] * num_videos})
+
+
+def write_features(path: Path, settings: StoreBenchmark, data: dict[str, np.ndarray]) -> Store:
+    """Make a store whose one sealed feature set repeats a block."""
+    store = create_store(path)
+    if not store.datasets():
+        write_videos(store.backend, "d", video_table(settings.num_videos), ["run"], "/")
+    shape = Shape(video=settings.num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
+    recipe = {"image_digest": "random", "frames": settings.num_frames, "numerics": 1}
+    writer = FeatureWriter(store.backend, "d", recipe, shape, {"host": "benchmark"})
+    # All at once, as an extraction does: each claim reads the whole status.
+    writer.claim(blocks := writer.todo_blocks())
+    for block in blocks:
+        rows = list(writer.block_rows(block))
+        part = {name: values[: len(rows)] for name, values in data.items()}
+        writer.write_block(block, rows, part)
+    writer.seal()
+    return store
+
+
+if __name__ == "__main__":
+    main(tyro.cli(StoreBenchmark))

@@ -1,0 +1,131 @@
+"""What can go is listed and goes; what has a name, or is being written, stays."""
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+
+from tests.support import plain_recipe
+from tests.vifistore.store.conftest import SHAPE, block_of, write_all
+from tests.vifistore.store.test_locks import end, held
+from tests.vifistore.store.test_verify import evaluate, folder_of
+from vifi.__main__ import run
+from vifistore.errors import DamagedError, StoreError
+from vifistore.store import open_store, places
+from vifistore.store.disk import clear_disk_errors
+from vifistore.store.garbage import delete_garbage, find_garbage
+from vifistore.store.verify import verify_store
+from vifistore.store.writer import FeatureWriter
+
+
+def other_set(path, *, sealed: bool) -> str:
+    """Write a feature set without a name; return its path in the store."""
+    store = open_store(path, mode="a")
+    recipe = plain_recipe("1" * 64).as_dict()
+    writer = FeatureWriter(store.backend, "d", recipe, SHAPE, {})
+    for block in (0, 1) if sealed else (0,):
+        rows = writer.todo_rows(block)
+        writer.write_block(block, rows, block_of(rows))
+    if sealed:
+        writer.seal()
+    writer.release()
+    return writer.path
+
+
+def old(path) -> None:
+    """Make a file look as if nobody had touched it for days."""
+    os.utime(path, (1e9, 1e9))
+
+
+def test_nothing_of_a_whole_store_can_go(whole, capsys):
+    assert find_garbage(open_store(whole)) == []
+    assert run(["gc", str(whole)]) == 0
+    assert capsys.readouterr().out == "nothing can go\n"
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_unnamed_sets_and_leftovers_go_and_named_ones_stay(whole, capsys, sealed):
+    unnamed = other_set(whole, sealed=sealed)
+    named = folder_of(whole, "features/d/4*")
+    partials = [named / "frames" / "c.0.abc.partial", whole / "videos" / "d" / "zarr.abc.partial"]
+    for path in partials:
+        path.write_bytes(b"half")
+        old(path)
+    shutil.copytree(named / "frames", whole / "texts" / "half" / "embeddings")
+    old(whole / "texts" / "half")
+    assert run(["gc", str(whole), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    wanted = {unnamed, "texts/half", *(path.relative_to(whole).as_posix() for path in partials)}
+    assert {garbage["where"] for garbage in document["garbage"]} == wanted
+    assert not any(garbage["deleted"] for garbage in document["garbage"])
+    assert (whole / unnamed).is_dir()
+    assert run(["gc", str(whole), "--delete"]) == 0
+    assert not (whole / unnamed).exists()
+    assert list(verify_store(open_store(whole))) == []
+    evaluate(whole)
+
+
+def test_a_set_that_is_not_sealed_stays_while_it_has_a_name(whole):
+    path = folder_of(whole, "features/d/*") / "zarr.json"
+    document = json.loads(path.read_text())
+    document["attributes"]["sealed"] = None
+    path.write_text(json.dumps(document))
+    assert find_garbage(open_store(whole)) == []
+
+
+def test_what_is_being_written_stays(whole):
+    shutil.rmtree(whole / "names")
+    (garbage,) = find_garbage(open_store(whole))
+    pid, _ = held(whole, range(1, 2))
+    try:
+        assert not delete_garbage(open_store(whole, mode="a"), garbage)
+    finally:
+        end(pid)
+    assert delete_garbage(open_store(whole, mode="a"), garbage)
+
+
+def test_a_fresh_partial_file_of_a_table_stays(whole):
+    path = whole / "videos" / "d" / "zarr.abc.partial"
+    path.write_bytes(b"half")
+    (garbage,) = find_garbage(open_store(whole))
+    assert not delete_garbage(open_store(whole, mode="a"), garbage)
+    assert path.exists()
+
+
+def test_a_name_that_cannot_be_read_stops_everything(whole):
+    (whole / "names" / "d" / "start" / "zarr.json").write_text("{")
+    with pytest.raises(DamagedError):
+        find_garbage(open_store(whole))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+@pytest.mark.parametrize("file", ["c.1.0.0.0", "c.1", "zarr.json"])
+def test_a_full_or_read_only_disk_is_one_line_and_the_sealed_set_stays(
+    whole, monkeypatch, code, file
+):
+    store = open_store(whole, mode="a")
+    put_file = places._put_file
+
+    def full(item):
+        if item[0].name == file:
+            raise OSError(code, os.strerror(code), str(item[0]))
+        put_file(item)
+
+    monkeypatch.setattr(places, "_put_file", full)
+    with pytest.raises(StoreError, match=f"{os.strerror(code)}. What was finished is kept; ") as e:
+        write_all(store, 75).seal()
+    assert "\n" not in str(e.value)
+    monkeypatch.undo()
+    evaluate(whole)
+    assert list(verify_store(open_store(whole))) == []
+    write_all(store, 75).seal()
+    assert list(verify_store(open_store(whole))) == []
+
+
+def test_other_errors_of_the_system_pass_through(tmp_path):
+    with pytest.raises(IsADirectoryError), clear_disk_errors(tmp_path):
+        tmp_path.read_bytes()
+    with pytest.raises(StoreError, match="mine"), clear_disk_errors(tmp_path):
+        raise StoreError("mine")

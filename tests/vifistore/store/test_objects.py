@@ -1,0 +1,185 @@
+"""A store in an object store: everything that a folder does, against a server on this machine."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from harness.protocols.zero_shot import zero_shot
+from tests.support import plain_recipe, video_table, write_features
+from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.store import open_store
+from vifistore.store.backend import Backend
+from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.info import describe_store
+from vifistore.store.names import set_name
+from vifistore.store.objects import object_url
+from vifistore.store.store import create_store
+from vifistore.store.tables import write_videos
+from vifistore.store.texts import write_texts
+
+CHECKPOINT = {
+    "name": "a",
+    "model": "m",
+    "config": {},
+    "weights_path": "",
+    "image_digest": "0" * 64,
+    "text_digest": "t",
+    "logit_scale": 10.0,
+    "parent": "",
+    "step": 0,
+    "settings": {},
+}
+FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """URL of an empty bucket of an S3 server on this machine."""
+    pytest.importorskip("obstore", reason="obstore is not installed")
+    server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    import boto3
+
+    with pytest.MonkeyPatch.context() as patch:
+        running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        running.start()
+        host, port = running.get_host_and_port()
+        for key, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        }.items():
+            patch.setenv(key, value)
+        client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+        client.create_bucket(Bucket="bucket")
+        yield "s3://bucket"
+        running.stop()
+
+
+def fill(location: str) -> str:
+    """Make a store with a sealed feature set, its checkpoint and texts; return its location."""
+    store = create_store(location)
+    write_videos(store.backend, "d", video_table(70, ["run", "jump"]), ["run", "jump"], "/")
+    writer = write_features(store, "d", plain_recipe(), FRAMES)
+    writer.seal()
+    digest = register_checkpoint(store.backend, CHECKPOINT)
+    set_name(store.backend, "d", "a@b", writer.id, digest, force=False)
+    fields = {
+        "text_digest": "t",
+        "logit_scale": 10.0,
+        "class_names": ["run", "jump"],
+        "templates": ["{}"],
+        "context_length": 77,
+        "precision": "fp32",
+    }
+    write_texts(store.backend, fields, FRAMES[:2, 0, :1].astype(np.float32))
+    return location
+
+
+@pytest.fixture(scope="module")
+def url(bucket):
+    """URL of a filled store."""
+    return fill(f"{bucket}/folder/S.zarr")
+
+
+def test_what_is_written_is_read(url):
+    store = open_store(url)
+    assert store.videos("d").to_dict("list") == video_table(70, ["run", "jump"]).to_dict("list")
+    features = store.features("d", "a@b")
+    features.require_sealed()
+    assert features.counts() == {"videos": 70, "done": 70, "quarantined": 0, "todo": 0}
+    np.testing.assert_array_equal(features.read("frames"), FRAMES)
+    np.testing.assert_array_equal(features.frames[3:66], FRAMES[3:66])
+    assert set(features.read("reason")) == {""}
+    (texts,) = store.find_texts(text_digest="t")
+    assert store.texts(texts["id"]).embeddings.shape == (2, 1, 8)
+
+
+def test_chosen_rows_are_read_alone(url):
+    features = open_store(url).features("d", "a@b")
+    for verify in (True, False):
+        got = features.select(rows=[69, 2, 64], arrays=("frames",), verify=verify)
+        np.testing.assert_array_equal(got.arrays["frames"], FRAMES[[69, 2, 64]])
+
+
+def test_the_table_grows(bucket):
+    store = create_store(f"{bucket}/grows.zarr")
+    for num_videos in (3, 5):
+        write_videos(store.backend, "d", video_table(num_videos, ["a"]), ["a"], "/")
+    assert create_store(f"{bucket}/grows.zarr").videos("d")["id"].tolist()[-1] == "v4.mp4"
+
+
+def test_info_describes_it(url):
+    document = json.loads(json.dumps(describe_store(open_store(url))))
+    assert document["datasets"]["d"]["videos"] == 70
+    (features,) = document["datasets"]["d"]["features"]
+    assert (features["names"], features["done"], features["sealed"]) == (["a@b"], 70, True)
+
+
+def test_a_changed_object_is_noticed(bucket):
+    store = create_store(f"{bucket}/damaged.zarr")
+    write_videos(store.backend, "d", video_table(3, ["a"]), ["a"], "/")
+    store.backend.place.put({"videos/d/fps/c.0": [b"torn"]})
+    with pytest.raises(DamagedError, match=r"vifi verify s3://bucket/damaged.zarr"):
+        store.videos("d")
+    with pytest.raises(DamagedError, match="cannot be read"):
+        store.backend.tail("videos/d/fps/c.7", 4)
+
+
+def test_reading_cannot_write(url):
+    with pytest.raises(UsageError, match="read-only"):
+        set_name(open_store(url).backend, "d", "x", "y", "z", force=True)
+
+
+def test_what_is_not_there_is_said_in_one_line(bucket):
+    with pytest.raises(StoreError, match=r"there is no store at s3://bucket/none\.zarr"):
+        open_store(f"{bucket}/none.zarr")
+    with pytest.raises(StoreError, match="make the bucket first"):
+        create_store("s3://no-such-bucket/S.zarr")
+
+
+def test_what_obstore_says_becomes_one_line(bucket):
+    from obstore.exceptions import PermissionDeniedError
+
+    def refuse():
+        raise PermissionDeniedError("not yours\n\nDebug source: many lines")
+
+    place = Backend(f"{bucket}/S.zarr", writable=False).place
+    with pytest.raises(StoreError, match=r"does not answer \(not yours\); check") as error:
+        place._ask(refuse)
+    assert "\n" not in str(error.value)
+
+
+def test_zero_shot_evaluation_gives_what_a_folder_gives(url, tmp_path):
+    here, there = (
+        {row.metric: row.value for row in zero_shot(open_store(location), "d", "a@b")}
+        for location in (fill(str(tmp_path / "S.zarr")), url)
+    )
+    assert here == there
+    assert 0 < here["top1"] < 1
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("s3://bucket/S.zarr", "s3://bucket/S.zarr"),
+        ("s3:/bucket/a/S.zarr/", "s3://bucket/a/S.zarr"),
+        ("gs://b/x", "gs://b/x"),
+        ("s3", None),
+        ("folder/s3:/x", None),
+        ("/data/S.zarr", None),
+    ],
+)
+def test_what_counts_as_a_url(location, url):
+    assert object_url(location) == url
+
+
+def test_the_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(StoreError, match=r"pip install 'vifistore\[s3\]'"):
+        Backend("s3://bucket/S.zarr", writable=False)

@@ -1,0 +1,48 @@
+"""`vifi gc S`: list, or remove, what nothing names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vifi.console import parse, print_json, say
+from vifistore.store import open_store
+from vifistore.store.garbage import delete_garbage, find_garbage
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcArguments:
+    """List feature sets without a name and what stopped runs left behind."""
+
+    store: tyro.conf.Positional[Path]
+    """Path of the store."""
+    delete: bool = False
+    """Remove what is listed; what is being written stays."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("gc", GcArguments, arguments)
+    store = open_store(wanted.store, mode="a" if wanted.delete else "r")
+    found = find_garbage(store)
+    deleted = [wanted.delete and delete_garbage(store, garbage) for garbage in found]
+    if wanted.json:
+        documents = [
+            {**vars(garbage), "deleted": gone} for garbage, gone in zip(found, deleted, strict=True)
+        ]
+        print_json({"garbage": documents})
+        return 0
+    for garbage, gone in zip(found, deleted, strict=True):
+        left = "left: it is being written, or was until just now" if wanted.delete else "can go"
+        say(f"{garbage.where}: {garbage.what}, {garbage.size_bytes} bytes; {_state(gone, left)}")
+    if found and not wanted.delete:
+        say(f"{len(found)} can go; remove them with: vifi gc {wanted.store} --delete")
+    elif not found:
+        say("nothing can go")
+    return 0
+
+
+def _state(gone: bool, otherwise: str) -> str:
+    return "removed" if gone else otherwise

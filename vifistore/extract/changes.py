@@ -1,0 +1,82 @@
+"""Videos that are not the files that were scanned any more."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+import pandas as pd
+
+from vifistore.errors import DamagedError
+from vifistore.store.store import Store
+
+logger = logging.getLogger("vifi")
+
+_SHOWN = 10
+
+
+class ChangeLog:
+    """Collects the videos that changed on disk since the scan, and names them once.
+
+    Size and date are compared first, which costs no reading. A digest that an earlier extraction
+    took of the same row then tells a new date from new content.
+    """
+
+    def __init__(self, store: Store, dataset: str, videos: pd.DataFrame) -> None:
+        self._store = store
+        self._dataset = dataset
+        self._paths = videos["path"].to_numpy()
+        self._sizes = videos["size_bytes"].to_numpy()
+        self._dates = videos["mtime_ns"].to_numpy()
+        self._suspects: dict[int, str] = {}
+        self._known: list | None = None
+
+    def look(self, row: int, path: Path) -> None:
+        """Compare the file of a row with what the scan saw; a folder of frames is not looked at."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return
+        if not stat.S_ISREG(status.st_mode) or not self._sizes[row]:
+            return
+        if status.st_size != self._sizes[row]:
+            self._suspects[row] = f"{self._sizes[row]} bytes then, {status.st_size} now"
+        elif status.st_mtime_ns != self._dates[row]:
+            self._suspects[row] = "its date is another"
+
+    def read(self, row: int, digest: str) -> None:
+        """Compare the content of a suspect with what an earlier extraction read."""
+        if row not in self._suspects:
+            return
+        known = self._digests_of(row)
+        if digest in known:
+            del self._suspects[row]
+        elif known:
+            self._suspects[row] = "its content is another"
+
+    def _digests_of(self, row: int) -> set[str]:
+        if self._known is None:
+            ids = self._store.feature_ids(self._dataset)
+            sets = [self._store.features(self._dataset, name) for name in ids]
+            self._known = [features for features in sets if features.sealed]
+        found = set()
+        for features in self._known:
+            if row < features.num_videos:
+                try:
+                    found.add(features.read("content_digest", row, row + 1)[0])
+                except DamagedError:
+                    continue
+        return found - {""}
+
+    def say(self) -> None:
+        """Log the videos that changed, in one line."""
+        if not self._suspects:
+            return
+        shown = [f"{self._paths[row]} ({why})" for row, why in self._suspects.items()][:_SHOWN]
+        more = len(self._suspects) - len(shown)
+        logger.warning(
+            "%d videos changed on disk since the scan, and were read as they are now: %s%s",
+            len(self._suspects),
+            ", ".join(shown),
+            f" and {more} more" if more else "",
+        )

@@ -1,0 +1,125 @@
+"""Videos whose file has embeddings under the same recipe already are copied, not encoded.
+
+A video's digest is taken when its bytes are first read. Reading a file twice only to learn that
+it is new would cost more than it saves, so a digest is taken ahead only where another video has
+just as many bytes.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from vifistore.errors import DamagedError
+from vifistore.extract.blocks import VideoResult
+from vifistore.store.features import Features
+from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS
+from vifistore.store.store import Store
+from vifistore.store.writer import FeatureWriter
+
+
+class Reuse:
+    """Finds, for the rows of one run, the embeddings that exist already."""
+
+    def __init__(
+        self,
+        store: Store,
+        dataset: str,
+        writer: FeatureWriter,
+        videos: pd.DataFrame,
+        rows: list[int],
+    ) -> None:
+        self._sizes = videos["size_bytes"].to_numpy()
+        self._digests: dict[str, tuple[Features, int]] = {}
+        known_sizes = self._learn(store, dataset, writer.id, videos) if rows else set()
+        counts = pd.Series(self._sizes[rows]).value_counts()
+        self._sizes_to_read = known_sizes | set(counts.index[counts > 1])
+        self._copies: dict[int, tuple[Features, int]] = {}
+        self._first: dict[str, int] = {}
+        self._twins: dict[int, list[int]] = defaultdict(list)
+        self._block: tuple[tuple[str, str, int], dict[str, np.ndarray]] | None = None
+        self.num_copied = 0
+
+    def _learn(self, store: Store, dataset: str, feature_id: str, videos: pd.DataFrame) -> set[int]:
+        """Remember every video done under this recipe; return their sizes in bytes."""
+        sizes: set[int] = set()
+        for name in store.datasets():
+            if feature_id not in store.feature_ids(name):
+                continue
+            features = store.features(name, feature_id)
+            if not features.sealed:
+                continue
+            try:
+                done = np.flatnonzero(features.read_status() == DONE)
+                digests = features.read("content_digest")
+            except DamagedError:
+                # Verify tells of it; here it only means that nothing can be copied.
+                continue
+            table = videos if name == dataset else store.videos(name)
+            sizes |= set(table["size_bytes"].to_numpy()[done].tolist())
+            self._digests |= {digests[row]: (features, int(row)) for row in done}
+        self._digests.pop("", None)
+        return sizes
+
+    def find(self, row: int, path: Path) -> Literal["encode", "copy", "wait"]:
+        """What to do with a row: encode it, copy it from the store, or wait for its twin."""
+        if not self._sizes[row] or self._sizes[row] not in self._sizes_to_read:
+            return "encode"
+        digest = _digest(path)
+        if not digest:
+            return "encode"
+        if digest in self._digests and self._is_readable(row, self._digests[digest]):
+            return "copy"
+        first = self._first.setdefault(digest, row)
+        if first == row:
+            return "encode"
+        self._twins[first].append(row)
+        return "wait"
+
+    def _is_readable(self, row: int, source: tuple[Features, int]) -> bool:
+        try:
+            self._rows_of(*source)
+        except DamagedError:
+            return False
+        self._copies[row] = source
+        return True
+
+    def copy(self, row: int) -> VideoResult:
+        """The result of a row that `find` said to copy."""
+        features, source = self._copies.pop(row)
+        block = self._rows_of(features, source)
+        values = {name: array[source % BLOCK_SIZE] for name, array in block.items()}
+        self.num_copied += 1
+        return VideoResult(row=row, values=values)
+
+    def _rows_of(self, features: Features, row: int) -> dict[str, np.ndarray]:
+        """Arrays of the block that holds a row; neighbours are often copied together."""
+        block = row // BLOCK_SIZE
+        key = (features.dataset, features.id, block)
+        if self._block is None or self._block[0] != key:
+            start, stop = block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE
+            names = [name for name in FEATURE_ARRAYS if name not in ("attempts", "reason")]
+            self._block = key, {name: features.read(name, start, stop) for name in names}
+        return self._block[1]
+
+    def with_twins(self, result: VideoResult) -> Iterator[VideoResult]:
+        """Yield a result, and its copies for the videos of the same content."""
+        yield result
+        for row in self._twins.pop(result.row, ()):
+            self.num_copied += "reason" not in result.values
+            yield VideoResult(row=row, values=dict(result.values))
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, as decoding takes it; empty for what cannot be read or is no file."""
+    if not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

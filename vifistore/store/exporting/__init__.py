@@ -1,0 +1,1 @@
+"""Feature sets as files of other tools: a small file per format."""

@@ -1,0 +1,65 @@
+"""The part of a feature set that is exported, read piece by piece."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vifistore.errors import IncompleteError
+from vifistore.store.importing.covered import read_covered
+from vifistore.store.importing.store_copy import array_names
+from vifistore.store.schema import BLOCK_SIZE, DONE, TODO
+from vifistore.store.store import Store
+
+# Bytes of one array held at a time.
+_SPAN_BYTES = 64 * 2**20
+
+
+class FeatureStream:
+    """One feature set to export: its videos, what of it is done, and its arrays."""
+
+    def __init__(self, store: Store, dataset: str, name: str, *, partial: bool) -> None:
+        self.store = store
+        self.features = store.features(dataset, name)
+        if not partial:
+            self.features.require_sealed()
+        self.table = store.videos(dataset)
+        self.videos = self.table.iloc[: self.features.num_videos]
+        self.status = self.features.read_status()
+        self.done = np.flatnonzero(self.status == DONE)
+        self.arrays = array_names(store, self.features)
+
+    def require_done(self) -> None:
+        """Raise IncompleteError if no video at all is done."""
+        if not len(self.done):
+            raise IncompleteError(
+                f"feature set {self.features.name} has no video that is done; see why with: "
+                f"vifi info {self.store.path} --quarantine"
+            )
+
+    def spans(self, name: str) -> Iterator[tuple[int, int]]:
+        """Rows [start, stop) of whole blocks, some MB of the array `name` each, all in order.
+
+        Stretches that are to do altogether are left out.
+        """
+        array = getattr(self.features, name)
+        block_bytes = BLOCK_SIZE * array.dtype.itemsize * int(np.prod(array.shape[1:]))
+        step = BLOCK_SIZE * max(1, _SPAN_BYTES // block_bytes)
+        for start in range(0, len(self.status), step):
+            stop = min(start + step, len(self.status))
+            if (self.status[start:stop] != TODO).any():
+                yield start, stop
+
+    def read(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Read rows of an array. Raises DamagedError if a chunk does not match its checksum."""
+        return read_covered(self.features, name, self.status, start, stop)
+
+    def done_rows(self, start: int, stop: int) -> np.ndarray:
+        """Rows of [start, stop) that are done."""
+        return start + np.flatnonzero(self.status[start:stop] == DONE)
+
+    def video_vectors(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows that are done, and float32 [video dim]: the mean over their views and frames."""
+        for start, stop in self.spans("view_mean"):
+            rows = self.done_rows(start, stop)
+            if len(rows):
+                yield rows, self.read("view_mean", start, stop)[rows - start].mean(axis=1)

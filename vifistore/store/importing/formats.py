@@ -1,0 +1,115 @@
+"""`vifi import`: opens what is given by its format, and writes it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.importing.clip_retrieval import open_clip_retrieval
+from vifistore.store.importing.hdf5 import open_hdf5
+from vifistore.store.importing.npy_array import open_npy_array
+from vifistore.store.importing.npy_folder import open_npy_folder
+from vifistore.store.importing.parquet import open_parquet
+from vifistore.store.importing.source import Source
+from vifistore.store.importing.store_copy import (
+    choose_features,
+    copy_checkpoint,
+    copy_lists,
+    open_features,
+)
+from vifistore.store.importing.writing import ImportReport, Target, check_source, write_source
+from vifistore.store.schema import check_name
+from vifistore.store.store import Store, create_store, open_store
+
+Format = Literal["hdf5", "npy", "clip-retrieval", "parquet", "zarr"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """What to import, and as what."""
+
+    format: Format
+    """hdf5, zarr: a feature set of vifi export, with its recipe. npy: an array [video frame dim]
+    or [video dim] with --ids, or a folder as video_features writes it. clip-retrieval: its output
+    folder. parquet: columns id and embedding."""
+    dataset: str
+    """Dataset of the videos, made if it is new; rows are found by their ids."""
+    name: str = ""
+    """Name of the feature set. Default: the one it was exported under, else the file's."""
+    ids: Path | None = None
+    """npy array: text file with the id of each row, one per line."""
+    features: str = ""
+    """zarr: which feature set of that store. Default: the only one."""
+    checkpoint: str = ""
+    """Digest of a checkpoint of this store whose text tower scores embeddings made elsewhere."""
+    root: str = ""
+    """Folder of the videos, if the dataset is new."""
+
+
+def import_features(location: Path, path: Path, settings: ImportSettings) -> ImportReport:
+    """Import the file or folder `path` into the store at `location`, which is made if need be.
+
+    Everything is checked before anything is written. Raises UsageError or DamagedError with what
+    is wrong with the file, UnknownNameError for an unknown checkpoint or feature set.
+    """
+    check_name("dataset", settings.dataset)
+    if not path.exists():
+        raise UsageError(f"there is nothing at {path}; give the file or folder to import")
+    store = open_store(location) if location.exists() else None
+    if settings.format == "zarr":
+        return _import_copy(location, store, open_store(path), settings)
+    source = _open(store, path, settings)
+    target = _target(store, source, settings)
+    check_source(store, source, target)
+    return write_source(create_store(location), source, target)
+
+
+def _open(store: Store | None, path: Path, settings: ImportSettings) -> Source:
+    if settings.format == "npy" and path.is_dir():
+        is_known = store is not None and settings.dataset in store.datasets()
+        known = store.videos(settings.dataset)["id"].tolist() if is_known else []
+        return open_npy_folder(path, known)
+    if settings.format == "npy":
+        return open_npy_array(path, settings.ids)
+    return _OPEN[settings.format](path)
+
+
+_OPEN: dict[str, Callable[[Path], Source]] = {
+    "hdf5": open_hdf5,
+    "clip-retrieval": open_clip_retrieval,
+    "parquet": open_parquet,
+}
+
+
+def _import_copy(
+    location: Path, store: Store | None, other: Store, settings: ImportSettings
+) -> ImportReport:
+    features = choose_features(other, settings.dataset, settings.features)
+    source = open_features(other, features)
+    is_new = store is None or settings.dataset not in store.datasets()
+    target = replace(_target(store, source, settings), checkpoint=features.checkpoint)
+    check_source(store, source, target)
+    store = create_store(location)
+    if features.checkpoint:
+        copy_checkpoint(other, store, features.checkpoint)
+    report = write_source(store, source, target)
+    if is_new:
+        copy_lists(other, store, features.dataset, settings.dataset)
+    return report
+
+
+def _target(store: Store | None, source: Source, settings: ImportSettings) -> Target:
+    known = {record["digest"] for record in store.checkpoints()} if store else set()
+    if settings.checkpoint not in {"", *known}:
+        raise UnknownNameError("checkpoint", settings.checkpoint, known)
+    # What the file says of its checkpoint is of use only where that one is known.
+    checkpoint = settings.checkpoint or (source.checkpoint if source.checkpoint in known else "")
+    name = settings.name or (source.names[0] if source.names else default_name(source.path))
+    return Target(dataset=settings.dataset, name=name, checkpoint=checkpoint, root=settings.root)
+
+
+def default_name(path: Path) -> str:
+    """A name for what comes from `path`: its own, without what no name may hold."""
+    return re.sub(r"[^A-Za-z0-9_.@+=-]", "-", path.resolve().stem).lstrip(".@+=-") or "imported"

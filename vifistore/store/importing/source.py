@@ -1,0 +1,117 @@
+"""What a file to import holds: looked at, not yet read."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vifistore.errors import UsageError
+from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS
+from vifistore.store.writer import Shape
+
+Read = Callable[[int, int], dict[str, np.ndarray]]
+
+FRAME_ARRAYS = tuple(FEATURE_ARRAYS)
+MEAN_ARRAYS = tuple(
+    name
+    for name, spec in FEATURE_ARRAYS.items()
+    if "frame" not in spec.axes and name != "view_consensus"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Embeddings of some videos, an entry each, in a file or folder."""
+
+    path: Path
+    recipe: dict
+    """The original one, or where the numbers came from."""
+    is_original: bool
+    """Whether `recipe` is the one that the numbers were made by, kept with them."""
+    videos: pd.DataFrame
+    """Columns of VIDEO_COLUMNS, a row per entry; in an original, rows without one may follow."""
+    class_names: list[str]
+    shape: Shape
+    """`video` counts entries; `frame` is 0 without frames."""
+    arrays: tuple[str, ...]
+    """Names of the arrays that the feature set will have."""
+    read: Read
+    """Arrays of entries [start, stop) by name; what is left out is computed or filled."""
+    names: tuple[str, ...] = ()
+    """Names that it was exported under."""
+    checkpoint: str = ""
+    """Digest of the checkpoint that it was made under."""
+
+
+def imported_recipe(format: str, path: Path, digest: str, shape: Shape) -> dict:
+    """Recipe of embeddings made elsewhere: all that is known is which bytes they were."""
+    return {
+        "imported": {"format": format, "source": path.name, "digest": digest},
+        "frames": shape.frame,
+        "clips": shape.view,
+        "crops": 1,
+    }
+
+
+def digest_of_files(files: Sequence[Path], base: Path) -> str:
+    """SHA-256 over the names, relative to `base`, and the bytes of files."""
+    digest = hashlib.sha256()
+    for file in files:
+        with open(file, "rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest.update(f"{content} {file.relative_to(base).as_posix()}\n".encode())
+    return digest.hexdigest()
+
+
+def table_of_ids(ids: Sequence[str], labels: Sequence[str] | None = None) -> pd.DataFrame:
+    """A table of videos of which only ids, and perhaps labels, are known."""
+    columns = {
+        name: np.full(len(ids), spec.fill, object if spec.dtype == "str" else spec.dtype)
+        for name, spec in VIDEO_COLUMNS.items()
+    }
+    columns["id"] = columns["path"] = np.array(list(ids), object)
+    if labels is not None:
+        columns["label"] = np.array(list(labels), object)
+    return pd.DataFrame(columns)
+
+
+def check_ids(ids: Sequence[str], path: Path) -> None:
+    """Raise UsageError unless there are ids, each of them text and given once."""
+    if not len(ids):
+        raise UsageError(f"{path} holds no videos; give a file that holds some")
+    seen: set[str] = set()
+    for name in ids:
+        if not isinstance(name, str) or not name.strip() or "\0" in name or "\n" in name:
+            raise UsageError(f"{path} has {name!r} for an id; give every video one line of text")
+        if name in seen:
+            raise UsageError(f"{path} has the id {name!r} twice; give every video one entry")
+        seen.add(name)
+
+
+def check_float(dtype: np.dtype, path: Path) -> None:
+    """Raise UsageError unless embeddings are float16, float32 or float64."""
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise UsageError(f"{path} holds {dtype}, not embeddings; save them as float16 or float32")
+
+
+def check_lengths(lengths: Sequence[int], path: Path) -> None:
+    """Raise UsageError if an axis of the embeddings is empty."""
+    if min(lengths) < 1:
+        raise UsageError(
+            f"{path} has shape {tuple(lengths)}, an axis of which is empty; "
+            "give a file that holds embeddings"
+        )
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """Map a .npy file without ever unpickling. Raises UsageError if it is no plain array."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise UsageError(
+            f"{path} is not a plain .npy array ({error}); save it with numpy.save as float16 or "
+            "float32"
+        ) from error

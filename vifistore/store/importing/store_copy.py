@@ -1,0 +1,98 @@
+"""A feature set of another store."""
+
+import pandas as pd
+
+from vifistore.errors import DamagedError, UnknownNameError
+from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.features import Features
+from vifistore.store.importing.covered import read_covered
+from vifistore.store.importing.source import Source
+from vifistore.store.recipe import recipe_id
+from vifistore.store.schema import FEATURE_ARRAYS
+from vifistore.store.store import Store
+from vifistore.store.tables import write_captions, write_split
+from vifistore.store.texts import write_texts
+from vifistore.store.writer import Shape
+
+
+def choose_features(store: Store, dataset: str, name: str) -> Features:
+    """The set `name` of `dataset`; where either says nothing, the only one there is.
+
+    Raises UnknownNameError naming what there is.
+    """
+    datasets = store.datasets()
+    if dataset not in datasets and len(datasets) == 1:
+        (dataset,) = datasets
+    if name:
+        return store.features(dataset, name)
+    ids = store.feature_ids(dataset)
+    if len(ids) != 1:
+        remedy = "Choose one with --features."
+        raise UnknownNameError(f"feature set of {dataset} in {store.path}", name, ids, remedy)
+    return store.features(dataset, ids[0])
+
+
+def array_names(store: Store, features: Features) -> list[str]:
+    """Which of FEATURE_ARRAYS the set has."""
+    return [name for name in FEATURE_ARRAYS if store.backend.exists(f"{features.path}/{name}")]
+
+
+def open_features(store: Store, features: Features) -> Source:
+    """Open a feature set to copy it. Raises DamagedError if its id is not that of its recipe."""
+    if recipe_id(features.recipe) != features.id:
+        raise DamagedError(
+            f"feature set {features.id} of {features.dataset} has another's recipe; extract again"
+        )
+    frames, mean = features.frames, features.view_mean
+    shape = Shape(
+        video=features.num_videos,
+        view=mean.shape[1],
+        frame=0 if frames is None else frames.shape[2],
+        dim=mean.shape[2],
+    )
+    names = array_names(store, features)
+    status = features.read_status()
+
+    def read(start: int, stop: int) -> dict:
+        found = {
+            name: read_covered(features, name, status, start, stop)
+            for name in names
+            if name != "status"
+        }
+        return {**found, "status": status[start:stop]}
+
+    return Source(
+        path=store.path,
+        recipe=features.recipe,
+        is_original=True,
+        videos=store.videos(features.dataset),
+        class_names=store.class_names(features.dataset),
+        shape=shape,
+        arrays=tuple(names),
+        read=read,
+        names=tuple(sorted(features.names, key=lambda name: name != features.name)),
+        checkpoint=features.checkpoint,
+    )
+
+
+def copy_checkpoint(source: Store, target: Store, digest: str) -> None:
+    """Copy the record of a checkpoint, and every text set of its text tower."""
+    checkpoint = source.checkpoint(digest)
+    first, *further = checkpoint.pop("names")
+    fields = {key: value for key, value in checkpoint.items() if key != "digest"}
+    for name in (first, *further):
+        register_checkpoint(target.backend, {**fields, "name": name})
+    scored_by = {key: checkpoint[key] for key in ("text_digest", "logit_scale")}
+    for texts in source.find_texts(**scored_by):
+        found = source.texts(texts["id"])
+        write_texts(target.backend, found.attrs, found.embeddings)
+
+
+def copy_lists(source: Store, target: Store, dataset: str, copied: str) -> None:
+    """Copy splits and captions of `dataset` to the dataset `copied`, whose rows are equal."""
+    for name in source.splits(dataset):
+        write_split(target.backend, copied, source.split(dataset, name))
+    captions: pd.DataFrame = source.captions(dataset)
+    if len(captions):
+        rows = list(zip(captions["row"].tolist(), captions["text"], strict=True))
+        write_captions(target.backend, copied, rows)

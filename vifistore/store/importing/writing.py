@@ -1,0 +1,184 @@
+"""Check a source against a store, then write it there as a sealed feature set."""
+
+import platform
+import socket
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from vifistore.errors import DamagedError, UsageError
+from vifistore.store.importing.entries import check_values, read_entries
+from vifistore.store.importing.source import Source
+from vifistore.store.names import require_free, set_name
+from vifistore.store.recipe import recipe_id
+from vifistore.store.schema import TODO, check_name
+from vifistore.store.store import Store
+from vifistore.store.tables import write_videos
+from vifistore.store.writer import FeatureWriter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a source goes."""
+
+    dataset: str
+    name: str
+    """Of the feature set."""
+    checkpoint: str = ""
+    """Digest of the one whose text tower scores it, or ""."""
+    root: str = ""
+    """Folder of the videos of a new dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What an import did."""
+
+    id: str
+    name: str
+    videos: int
+    """Videos that the set covers."""
+    done: int
+    quarantined: int
+    """Among them, those the file lacks or had quarantined."""
+    sealed: bool
+
+
+def check_source(store: Store | None, source: Source, target: Target) -> None:
+    """Check all that could be wrong with an import, and write nothing; None is a store to make.
+
+    Raises
+    ------
+    UsageError
+        If ids, names or shapes do not fit the store, or an embedding is not finite or zero.
+    DamagedError
+        If what the source says of itself is not so.
+    """
+    check_name("dataset", target.dataset)
+    check_name("feature set", target.name)
+    _check_recipe(source)
+    if store is None or target.dataset not in store.datasets():
+        _check_paths(source)
+        match_rows(source, source.videos)
+    else:
+        match_rows(source, store.videos(target.dataset))
+        feature_id = recipe_id(source.recipe)
+        _check_existing(store, target.dataset, feature_id, source)
+        require_free(store.backend, target.dataset, target.name, feature_id, target.checkpoint)
+    check_values(source)
+
+
+def write_source(store: Store, source: Source, target: Target) -> ImportReport:
+    """Write a source that `check_source` has passed; the dataset is made if it is new.
+
+    Rows of a known dataset are found by their ids; those that the source lacks are quarantined.
+    """
+    dataset = target.dataset
+    if dataset not in store.datasets():
+        write_videos(store.backend, dataset, source.videos, list(source.class_names), target.root)
+    entries = match_rows(source, store.videos(dataset))
+    feature_id = _write_features(store, dataset, source, entries)
+    set_name(store.backend, dataset, target.name, feature_id, target.checkpoint, force=False)
+    features = store.features(dataset, feature_id)
+    counts = features.counts()
+    return ImportReport(
+        id=feature_id,
+        name=target.name,
+        videos=counts["videos"],
+        done=counts["done"],
+        quarantined=counts["quarantined"],
+        sealed=features.sealed is not None,
+    )
+
+
+def match_rows(source: Source, known: pd.DataFrame) -> np.ndarray:
+    """Entry of `source` for each row of the table `known`, -1 where it has none.
+
+    Rows that follow the last entry of an original set are left out: they were appended since.
+    Raises UsageError if the source has an id that the table lacks.
+    """
+    own_ids = source.videos["id"].iloc[: source.shape.video]
+    entry_of = {name: entry for entry, name in enumerate(own_ids)}
+    entries = np.array([entry_of.get(name, -1) for name in known["id"]], np.int64)
+    if unknown := len(entry_of) - int((entries >= 0).sum()):
+        ids = set(known["id"])
+        first = next(name for name in entry_of if name not in ids)
+        raise UsageError(
+            f"{source.path} has {unknown} of {len(entry_of)} videos that the dataset lacks, the "
+            f"first is {first!r}; give another --dataset, or the ids as vifi scan wrote them"
+        )
+    count = len(entry_of)
+    in_order = np.array_equal(entries[:count], np.arange(count))
+    return entries[:count] if source.is_original and in_order else entries
+
+
+def _check_recipe(source: Source) -> None:
+    shape, recipe = source.shape, source.recipe
+    if "frames" not in recipe and isinstance(recipe.get("parent"), str):
+        return
+    lengths = [recipe.get(key) for key in ("frames", "clips", "crops")]
+    are_counts = all(type(length) is int for length in lengths)
+    if not are_counts or (lengths[0], lengths[1] * lengths[2]) != (shape.frame, shape.view):
+        raise DamagedError(
+            f"{source.path} has {shape.view} views of {shape.frame} frames, but its recipe says "
+            "otherwise; export it again"
+        )
+
+
+def _check_paths(source: Source) -> None:
+    for path in source.videos["path"]:
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\0" in path:
+            raise UsageError(
+                f"{source.path}: the path {path!r} leaves the folder of the videos; scan the "
+                "videos first, then import into that dataset"
+            )
+
+
+def _check_existing(store: Store, dataset: str, feature_id: str, source: Source) -> None:
+    """Raise UsageError if a set of that id is there, but with other axes."""
+    if feature_id not in store.feature_ids(dataset):
+        return
+    shape, there = source.shape, store.features(dataset, feature_id)
+    frames = (shape.view, shape.frame, shape.dim) if "frames" in source.arrays else None
+    found = None if there.frames is None else there.frames.shape[1:]
+    if (found, there.view_mean.shape[1:]) != (frames, (shape.view, shape.dim)):
+        raise UsageError(
+            f"{source.path}: feature set {feature_id} is in the store with other axes; import into "
+            "another --dataset"
+        )
+
+
+def _write_features(store: Store, dataset: str, source: Source, entries: np.ndarray) -> str:
+    # The set may be there and cover more videos already; it must not be cut.
+    feature_id, planned = recipe_id(source.recipe), 0
+    if feature_id in store.feature_ids(dataset):
+        planned = store.features(dataset, feature_id).status.shape[0]
+    shape = replace(source.shape, video=max(len(entries), planned))
+    writer = FeatureWriter(
+        store.backend, dataset, source.recipe, shape, _provenance(source), arrays=source.arrays
+    )
+    for block in writer.todo_blocks():
+        rows = [row for row in writer.todo_rows(block) if row < len(entries)]
+        data = read_entries(source, entries[rows])
+        kept = np.flatnonzero(data["status"] != TODO)
+        if len(kept):
+            values = {name: array[kept] for name, array in data.items()}
+            writer.write_block(block, [rows[i] for i in kept], values)
+    if not writer.todo_blocks() and writer.needs_seal:
+        writer.seal()
+    writer.release()
+    return feature_id
+
+
+def _provenance(source: Source) -> dict:
+    return {
+        "host": socket.gethostname(),
+        "device": f"cpu ({platform.machine()})",
+        "versions": {"python": platform.python_version()},
+        "command": f"imported from {source.path}",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

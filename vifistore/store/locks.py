@@ -1,0 +1,105 @@
+"""One writer per block: byte-range locks on a file beside the store.
+
+Byte b of a feature set's lock file stands for block b. Such a lock ends with its process, however
+that ends, so nothing is left to clean up after a kill. The file's content says who holds a block;
+locks are about ranges, whatever the content, so both fit one file.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import weakref
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from vifistore.errors import LockedError, StoreError
+from vifistore.store.disk import clear_disk_errors
+
+# What holds a block, padded: host and process id.
+_RECORD_BYTES = 128
+
+# Byte behind that of any block: planning and sealing, which take turns and are over at once.
+_TURN_BYTE = 1 << 40
+
+_HELD_ELSEWHERE = (errno.EACCES, errno.EAGAIN)
+
+
+class BlockLocks:
+    """Locks on blocks of one feature set, held by this process until `release`.
+
+    They are POSIX locks: two objects of one process do not exclude each other.
+    """
+
+    def __init__(self, cache_folder: Path, dataset: str, feature_id: str) -> None:
+        self._path = cache_folder / "locks" / f"{dataset}.{feature_id}"
+        self._what = f"feature set {feature_id} of {dataset}"
+        self._held: set[int] = set()
+        with clear_disk_errors(cache_folder):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._close = weakref.finalize(self, os.close, self._descriptor)
+
+    def acquire(self, blocks: Iterable[int]) -> list[int]:
+        """Lock blocks; return those that were not held before.
+
+        Raises LockedError, with nothing more locked, if another process holds one of them.
+        """
+        wanted = sorted(set(blocks) - self._held)
+        taken: list[int] = []
+        for block in wanted:
+            if not self._lock(block):
+                self._unlock(taken)
+                raise LockedError(
+                    f"block {block} of {self._what} is being written by {self._holder(block)}; "
+                    "wait for it, or give --blocks that do not overlap with its own"
+                )
+            taken.append(block)
+        self._held.update(wanted)
+        return wanted
+
+    def _lock(self, block: int) -> bool:
+        """Lock a block and say who holds it; return whether that was possible."""
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, block)
+        except OSError as error:
+            if error.errno in _HELD_ELSEWHERE:
+                return False
+            raise self._unusable(error) from error
+        record = f"{socket.gethostname()}\n{os.getpid()}\n".encode()[:_RECORD_BYTES]
+        with clear_disk_errors(self._path.parent):
+            os.pwrite(self._descriptor, record.ljust(_RECORD_BYTES, b"\0"), block * _RECORD_BYTES)
+        return True
+
+    def _unlock(self, blocks: Iterable[int]) -> None:
+        for block in blocks:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, block)
+
+    def _holder(self, block: int) -> str:
+        record = os.pread(self._descriptor, _RECORD_BYTES, block * _RECORD_BYTES)
+        host, _, pid = record.rstrip(b"\0\n").decode(errors="replace").partition("\n")
+        return f"process {pid} on {host}" if pid else "another process"
+
+    def _unusable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self._path} cannot be locked ({error.strerror}); put the store on a file system "
+            "with locks, so that two runs cannot write the same block"
+        )
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for this process's turn to plan or seal the feature set, and hold it."""
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, _TURN_BYTE)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _TURN_BYTE)
+
+    def release(self) -> None:
+        """Unlock every block; more can be locked afterwards."""
+        self._unlock(self._held)
+        self._held.clear()

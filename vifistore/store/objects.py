@@ -1,0 +1,137 @@
+"""A store in an object store: Amazon S3 and what speaks its protocol, Google Cloud, Azure.
+
+Credentials, endpoint and region come from the environment, as that provider's own tools take them
+(`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...). A write replaces an object whole, or not at all,
+and lasts when it returns.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from zarr.abc.store import Store as ZarrStore
+from zarr.storage import ObjectStore
+
+from vifistore.errors import StoreError
+from vifistore.store.places import parallel
+
+# A path of the command line arrives with its two slashes merged into one.
+_URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
+
+_THREADS = 16
+
+Result = TypeVar("Result")
+
+
+def object_url(location: str | Path) -> str | None:
+    """Return `location` as the URL of an object store, None if it is a path."""
+    match = _URL.fullmatch(str(location))
+    return f"{match[1]}://{match[2]}" if match else None
+
+
+class ObjectPlace:
+    """A prefix of a bucket; see `Place` for what each method does."""
+
+    def __init__(self, url: str, *, writable: bool) -> None:
+        try:
+            import obstore
+            from obstore.store import from_url
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"{url} needs the package obstore; install it with: pip install 'vifistore[s3]'"
+            ) from error
+        self.location = url
+        name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        self.cache_folder = Path(home) / "vifistore" / name
+        self._obstore = obstore
+        self._objects = self._ask(from_url, url)
+        self.zarr_store: ZarrStore = ObjectStore(self._objects, read_only=not writable)
+
+    def threads(self, num_bytes: int) -> int:
+        """See Place. Each waits for the network, whatever it reads."""
+        return _THREADS
+
+    def exists(self, key: str) -> bool:
+        """See Place."""
+        try:
+            self._ask(self._obstore.head, self._objects, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def folders(self, key: str) -> list[str]:
+        """See Place."""
+        listing = self._ask(self._obstore.list_with_delimiter, self._objects, prefix=f"{key}/")
+        return [prefix.rstrip("/").rsplit("/", 1)[-1] for prefix in listing["common_prefixes"]]
+
+    def get(self, key: str) -> bytes:
+        """See Place."""
+        return self._ask(lambda: self._obstore.get(self._objects, key).bytes().to_bytes())
+
+    def tail(self, key: str, num_bytes: int) -> bytes:
+        """See Place."""
+        options = {"range": {"suffix": num_bytes}}
+        found = self._ask(
+            lambda: self._obstore.get(self._objects, key, options=options).bytes().to_bytes()
+        )
+        if len(found) < num_bytes:
+            raise OSError(f"{self.location}/{key} is too short")
+        return found
+
+    def read_into(self, key: str, *buffers: np.ndarray) -> int:
+        """See Place."""
+        data = np.frombuffer(self.get(key), np.uint8)
+        position = 0
+        for buffer in buffers:
+            part = data[position : position + len(buffer)]
+            buffer[: len(part)] = part
+            position += len(buffer)
+        return len(data)
+
+    def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
+        """See Place."""
+        ends = [offset + len(buffers[0]) for offset in offsets]
+        ranges = self._ask(
+            self._obstore.get_ranges, self._objects, key, starts=list(offsets), ends=ends
+        )
+        for buffer, data in zip(buffers, ranges, strict=True):
+            part = np.frombuffer(data, np.uint8)
+            if len(part) < len(buffer):
+                raise OSError(f"{self.location}/{key} is too short")
+            buffer[:] = part
+
+    def put(self, files: Mapping[str, Sequence]) -> None:
+        """See Place."""
+
+        def put_one(item: tuple[str, Sequence]) -> None:
+            key, buffers = item
+            try:
+                self._ask(self._obstore.put, self._objects, key, b"".join(map(bytes, buffers)))
+            except FileNotFoundError as error:
+                raise StoreError(
+                    f"there is no bucket for {self.location}; make the bucket first"
+                ) from error
+
+        parallel(put_one, files.items(), _THREADS)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """See Place. An object lasts once it is written."""
+
+    def _ask(self, function: Callable[..., Result], *args: object, **options: object) -> Result:
+        """Call a function of obstore; what is missing raises FileNotFoundError, any other failure
+        StoreError, in one line."""
+        try:
+            return function(*args, **options)
+        except FileNotFoundError:
+            raise
+        except self._obstore.exceptions.BaseError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise StoreError(
+                f"{self.location} does not answer ({reason}); check the URL, the network and the "
+                "credentials in the environment"
+            ) from error

@@ -1,0 +1,101 @@
+"""Choose videos of a feature set by id, split, class or row, and read them at once."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.backend import Backend
+from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.tables import read_column, read_split
+
+# As much as one block of an iteration holds.
+_BLOCK_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Videos of a feature set, in the order asked for; every array has one entry per video."""
+
+    rows: np.ndarray
+    """int64 [video]: rows of the dataset's table of videos."""
+    ids: np.ndarray
+    """object [video]: ids of the videos."""
+    labels: np.ndarray
+    """object [video]: names of their classes, as the split has them if one was given; else empty
+    where a video is not labelled."""
+    status: np.ndarray
+    """uint8 [video]: 1 done, 0 to do, 2 quarantined; the arrays of the last two hold NaN."""
+    arrays: dict[str, np.ndarray]
+    """By name: frames [video view frame dim], view_mean [video view dim], ..."""
+
+
+def choose_rows(
+    backend: Backend,
+    dataset: str,
+    num_videos: int,
+    *,
+    ids: Sequence[str] | None,
+    split: str,
+    label: str,
+    rows: Iterable[int] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows int64 [video] and labels object [video] of what `Features.select` is asked for.
+
+    Raises UsageError for more than one of ids, split and rows, and for videos outside of the
+    first `num_videos`; UnknownNameError for an unknown id, split or label.
+    """
+    if sum([ids is not None, bool(split), rows is not None]) > 1:
+        raise UsageError("give one of ids, split and rows; label narrows any of them down")
+    if split:
+        found = read_split(backend, dataset, split)
+        chosen = found.rows
+        labels = np.array(found.class_names, object)[found.labels]
+    else:
+        chosen = _rows_of(backend, dataset, num_videos, ids, rows)
+        labels = None
+    _check_covered(chosen, num_videos, dataset)
+    if labels is None:
+        labels = read_column(backend, dataset, "label")[chosen]
+    if label:
+        chosen, labels = _with_label(chosen, labels, label)
+    return chosen, labels
+
+
+def _rows_of(
+    backend: Backend,
+    dataset: str,
+    num_videos: int,
+    ids: Sequence[str] | None,
+    rows: Iterable[int] | None,
+) -> np.ndarray:
+    if ids is None:
+        return np.array(range(num_videos) if rows is None else list(rows), np.int64)
+    index = {name: row for row, name in enumerate(read_column(backend, dataset, "id"))}
+    if missing := [name for name in ids if name not in index]:
+        raise UnknownNameError(f"video of {dataset}", missing[0], index)
+    return np.array([index[name] for name in ids], np.int64)
+
+
+def _check_covered(rows: np.ndarray, num_videos: int, dataset: str) -> None:
+    outside = rows[(rows < 0) | (rows >= num_videos)]
+    if len(outside):
+        raise UsageError(
+            f"row {outside[0]} of {dataset} is not among the {num_videos} videos of this feature "
+            "set; choose others, or run vifi extract again"
+        )
+
+
+def _with_label(rows: np.ndarray, labels: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
+    chosen = labels == label
+    if not chosen.any():
+        raise UnknownNameError("label among these videos", label, set(labels) - {""})
+    return rows[chosen], labels[chosen]
+
+
+def block_ranges(num_videos: int, bytes_per_video: int) -> Iterator[range]:
+    """Rows of neighbouring videos, whole chunks of them and about 32 MiB at a time."""
+    num_blocks = max(1, _BLOCK_BYTES // (BLOCK_SIZE * max(bytes_per_video, 1)))
+    for start in range(0, num_videos, num_blocks * BLOCK_SIZE):
+        yield range(start, min(start + num_blocks * BLOCK_SIZE, num_videos))

@@ -1,0 +1,109 @@
+"""Verify a store: every checksum of every array, digests, shapes, statuses, names, orphans.
+
+Memory stays bounded: feature sets are read block by block, tables and texts one at a time.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from vifistore.store.backend import Backend
+from vifistore.store.problems import Problem
+from vifistore.store.store import Store
+from vifistore.store.verify_features import FeatureVerifier
+from vifistore.store.verify_tables import TableVerifier
+
+# What lies directly below the root of a store.
+GROUPS = ("videos", "splits", "captions", "checkpoints", "texts", "features", "names")
+
+
+def verify_store(store: Store) -> Iterator[Problem]:
+    """Yield every problem of a store; none if all is well."""
+    backend = store.backend
+    yield from verify_files(backend)
+    yield from TableVerifier(backend).problems()
+    datasets = set(store.datasets())
+    for dataset in backend.children("features"):
+        if dataset not in datasets:
+            yield Problem(
+                where=f"features/{dataset}",
+                what=f"orphan: there is no dataset {dataset}",
+                remedy=f"scan it with --dataset {dataset}, or remove the folder",
+            )
+        for feature_id in backend.children(f"features/{dataset}"):
+            yield from FeatureVerifier(backend, dataset, feature_id).problems()
+
+
+def verify_files(backend: Backend) -> Iterator[Problem]:
+    """Yield files and folders that belong to nothing, and zarr.json files that cannot be read.
+
+    An object store is not listed: half-written files do not occur there.
+    """
+    if not isinstance(backend.folder, Path):
+        return
+    for folder, folders, files in os.walk(backend.folder):
+        folders.sort()
+        path = os.path.relpath(folder, backend.folder)
+        path = "" if path == "." else path.replace(os.sep, "/")
+        if "zarr.json" not in files:
+            # A run that was stopped before it said what it wrote leaves an empty folder.
+            if files or folders or "/runs/" not in path:
+                yield _orphan(backend, path, "folder without a zarr.json")
+            folders.clear()
+            continue
+        metadata = _metadata(backend, path)
+        if metadata is None:
+            yield Problem(
+                where=_join(path, "zarr.json"),
+                what="damaged: it is not the JSON text of a zarr group or array",
+                remedy=_metadata_remedy(backend, path),
+            )
+            continue
+        known = _chunk_names(metadata) if metadata["node_type"] == "array" else set()
+        for name in sorted(set(files) - known - {"zarr.json"}):
+            yield _orphan(backend, _join(path, name), "file that no array names")
+        if metadata["node_type"] == "array" or not path:
+            expected = GROUPS if not path else ()
+            for name in [name for name in folders if name not in expected]:
+                yield _orphan(backend, _join(path, name), "folder that nothing names")
+                folders.remove(name)
+
+
+def _orphan(backend: Backend, where: str, what: str) -> Problem:
+    if where.endswith(".partial"):
+        remedy = f"vifi gc {backend.folder} --delete"
+    else:
+        remedy = f"remove {backend.folder}/{where}, or restore what belongs to it from a copy"
+    return Problem(where=where, what=f"orphan: {what}", remedy=remedy)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _metadata(backend: Backend, path: str) -> dict | None:
+    """What a zarr.json says, or None if it is damaged."""
+    try:
+        found = json.loads((backend.folder / path / "zarr.json").read_bytes())
+        if found["node_type"] == "group":
+            return found if isinstance(found["attributes"], dict) else None
+        backend.layout(path)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return found
+
+
+def _metadata_remedy(backend: Backend, path: str) -> str:
+    parts = path.split("/")
+    if parts[0] == "features" and len(parts) == 4:
+        return f"vifi extract {backend.folder} --dataset {parts[1]} ... --repair"
+    return f"restore {backend.folder}/{path}/zarr.json from a copy"
+
+
+def _chunk_names(metadata: dict) -> set[str]:
+    """Names of every chunk file an array may have; ours are cut along their first axis only."""
+    shape = metadata["shape"]
+    size = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
+    rest = ".0" * (len(shape) - 1)
+    return {f"c.{chunk}{rest}" for chunk in range(-(-shape[0] // size))}

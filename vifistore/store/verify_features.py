@@ -1,0 +1,209 @@
+"""Verify one feature set, a block at a time: checksums, shapes, statuses, pooled views, seal."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import zarr
+
+from vifistore.errors import DamagedError
+from vifistore.store.backend import Backend
+from vifistore.store.chunks import checksums, has_chunk, manifest_digest, open_checked
+from vifistore.store.pooling import pool_views
+from vifistore.store.problems import Problem, extract_command
+from vifistore.store.recipe import recipe_id
+from vifistore.store.schema import (
+    BLOCK_SIZE,
+    DONE,
+    FEATURE_ARRAYS,
+    QUARANTINE_REASONS,
+    QUARANTINED,
+    TODO,
+)
+
+# Sums over frames in another order differ by a few roundings of float32 (6e-8 each) per frame.
+_POOLING_TOLERANCE = 1e-5
+
+
+class FeatureVerifier:
+    """Checks of one feature set; memory is bounded by one block."""
+
+    def __init__(self, backend: Backend, dataset: str, feature_id: str) -> None:
+        self._backend = backend
+        self._dataset = dataset
+        self._id = feature_id
+        self._path = f"features/{dataset}/{feature_id}"
+        self._arrays: dict[str, zarr.Array] = {}
+        self._again = self._repair = f"vifi gc {backend.folder} --delete"
+        self._attributes: dict = {}
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with the set."""
+        try:
+            self._attributes = self._backend.attributes(self._path)
+        except DamagedError as error:
+            remedy = "restore zarr.json from a copy, or remove the folder and run vifi extract"
+            yield Problem(where=f"{self._path}/zarr.json", what=str(error), remedy=remedy)
+            return
+        recipe = self._attributes.get("recipe")
+        if not isinstance(recipe, dict):
+            yield self._problem("", "orphan: it has no recipe", self._again)
+            return
+        self._again = extract_command(self._backend, self._dataset, recipe)
+        self._repair = extract_command(self._backend, self._dataset, recipe, "--repair")
+        if (digest := recipe_id(recipe)) != self._id:
+            yield self._problem("", f"the digest of its recipe is {digest}", self._remake())
+        yield from self._open_arrays()
+        if "status" in self._arrays:
+            yield from self._check_shapes(recipe)
+            yield from self._check_blocks()
+            yield from self._check_seal()
+
+    def _problem(self, below: str, what: str, remedy: str, block: int | None = None) -> Problem:
+        where = f"{self._path}/{below}".rstrip("/")
+        return Problem(where=where, what=what, remedy=remedy, block=block)
+
+    def _remake(self) -> str:
+        return f"remove {self._backend.folder}/{self._path}, then: {self._again}"
+
+    @property
+    def _sealed_rows(self) -> int | None:
+        sealed = self._attributes.get("sealed")
+        return int(sealed["rows"]) if sealed else None
+
+    def _open_arrays(self) -> Iterator[Problem]:
+        is_plain = (
+            self._backend.exists(f"{self._path}/frames")
+            or "decoder" in (self._attributes["recipe"])
+        )
+        for name in FEATURE_ARRAYS:
+            path = f"{self._path}/{name}"
+            if not self._backend.exists(path):
+                # Imported and derived sets may have no frames; every set has the rest.
+                if is_plain or name not in ("frames", "timestamps"):
+                    yield self._problem(f"{name}/zarr.json", "the array is gone", self._repair)
+                continue
+            try:
+                self._arrays[name] = open_checked(self._backend, path)
+            except DamagedError as error:
+                yield self._problem(f"{name}/zarr.json", str(error), self._repair)
+
+    def _check_shapes(self, recipe: dict) -> Iterator[Problem]:
+        lengths: dict[str, int] = {}
+        if {"frames", "clips", "crops"} <= recipe.keys():
+            lengths = {"frame": recipe["frames"], "view": recipe["clips"] * recipe["crops"]}
+        rows = self._sealed_rows
+        for name, array in self._arrays.items():
+            spec = FEATURE_ARRAYS[name]
+            if array.metadata.dimension_names != spec.axes:
+                yield self._problem(name, f"its axes are not {spec.axes}", self._remake())
+                continue
+            if spec.dtype != "str" and array.dtype != np.dtype(spec.dtype):
+                yield self._problem(name, f"it holds {array.dtype}, not {spec.dtype}", self._repair)
+            if array.chunks != (BLOCK_SIZE, *array.shape[1:]):
+                yield self._problem(name, f"its chunks are {array.chunks}", self._remake())
+            if rows is not None and array.shape[0] < rows:
+                words = f"it has {array.shape[0]} videos, {rows} were sealed"
+                yield self._problem(name, words, self._repair)
+            # Arrays grow one after another: a killed run may leave some of them shorter.
+            for axis, length in zip(spec.axes[1:], array.shape[1:], strict=True):
+                if lengths.setdefault(axis, length) != length:
+                    words = f"its {axis} axis has {length} entries, not {lengths[axis]}"
+                    yield self._problem(name, words, self._remake())
+
+    def _check_blocks(self) -> Iterator[Problem]:
+        num_videos = self._sealed_rows
+        if num_videos is None:
+            num_videos = min(array.shape[0] for array in self._arrays.values())
+        for block in range(-(-num_videos // BLOCK_SIZE)):
+            start, stop = block * BLOCK_SIZE, min((block + 1) * BLOCK_SIZE, num_videos)
+            yield from self._check_block(block, start, stop)
+
+    def _check_block(self, block: int, start: int, stop: int) -> Iterator[Problem]:
+        status_path = f"{self._path}/status"
+        if self._sealed_rows is None and not has_chunk(
+            self._backend, status_path, self._arrays["status"], block
+        ):
+            return
+        data = {}
+        for name, array in self._arrays.items():
+            path = f"{self._path}/{name}"
+            chunk = f"{name}/{self._backend.chunk_key(path, array, block).rsplit('/', 1)[1]}"
+            if not has_chunk(self._backend, path, array, block):
+                yield self._problem(chunk, "the chunk is gone", self._repair, block)
+                continue
+            try:
+                data[name] = self._backend.read(path, start, stop)
+            except DamagedError as error:
+                yield self._problem(chunk, str(error).partition("; run")[0], self._repair, block)
+        for name, what in self._wrong_values(data, start):
+            yield self._problem(name, what, self._repair, block)
+
+    def _wrong_values(self, data: dict[str, np.ndarray], start: int) -> Iterator[tuple[str, str]]:
+        """Yield (array, what is wrong) for the values of a block that begins at row `start`."""
+        if "status" not in data:
+            return
+        status = data["status"]
+        done = status == DONE
+        wrong = {"status": ~np.isin(status, (TODO, DONE, QUARANTINED))}
+        if self._sealed_rows is not None:
+            wrong["status"] |= status == TODO
+        if "reason" in data:
+            known = np.isin(data["reason"].astype(object), QUARANTINE_REASONS)
+            wrong["reason"] = np.where(status == QUARANTINED, ~known, data["reason"] != "")
+            wrong["reason"] &= status != TODO
+        for name in ("frames", "view_mean", "view_consensus", "timestamps"):
+            if name in data:
+                finite = np.isfinite(data[name]).reshape(len(status), -1).all(axis=1)
+                wrong[name] = done & ~finite
+        words = {"status": "is not settled", "reason": "does not go with the status"}
+        for name, rows in wrong.items():
+            if rows.any():
+                first = start + int(rows.argmax())
+                what = words.get(name, "is not finite")
+                yield name, f"{int(rows.sum())} videos: {name} {what} (first: row {first})"
+        usable = done & ~wrong.get("frames", False)
+        yield from _wrong_views(data, usable, start)
+
+    def _check_seal(self) -> Iterator[Problem]:
+        sealed = self._attributes.get("sealed")
+        if not sealed:
+            return
+        try:
+            stored = checksums(self._backend, self._path, sealed["rows"])
+        except DamagedError:
+            # Whatever is lost has been named already.
+            return
+        if manifest_digest(stored) != sealed["manifest"]:
+            yield self._problem("", "its chunks are not those that were sealed", self._repair)
+
+
+def _wrong_views(
+    data: dict[str, np.ndarray], usable: np.ndarray, start: int
+) -> Iterator[tuple[str, str]]:
+    """Compare the view arrays with what the stored frames give; rows `usable` only."""
+    if "frames" not in data or not usable.any():
+        return
+    frames = data["frames"][usable]
+    rows = start + np.flatnonzero(usable)
+    largest = np.abs(frames).astype(np.float32).reshape(len(frames), -1).max(axis=1)
+    mean, consensus = pool_views(frames)
+    for name, expected, scale in (
+        ("view_mean", mean, np.maximum(largest, 1.0)),
+        ("view_consensus", consensus, np.ones_like(largest)),
+    ):
+        if name not in data:
+            continue
+        error = np.abs(data[name][usable] - expected).reshape(len(frames), -1).max(axis=1)
+        far = ~(error <= _POOLING_TOLERANCE * scale)
+        if far.any():
+            first = int(rows[far.argmax()])
+            yield (
+                name,
+                f"{int(far.sum())} videos: {name} is not what the frames give (first: row {first})",
+            )
+
+
+def damaged_blocks(backend: Backend, dataset: str, feature_id: str) -> tuple[list[int], list]:
+    """Blocks of a feature set that have to be encoded again, and every problem found."""
+    found = list(FeatureVerifier(backend, dataset, feature_id).problems())
+    return sorted({p.block for p in found if p.block is not None}), found

@@ -1,0 +1,162 @@
+"""Verify what is no feature set: videos, splits, captions, texts, checkpoints and names."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from vifistore.errors import DamagedError, VifiError
+from vifistore.store.backend import Backend
+from vifistore.store.checkpoints import checkpoint_digest
+from vifistore.store.chunks import has_chunk, open_checked
+from vifistore.store.problems import Problem
+from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
+from vifistore.store.tables import read_table
+from vifistore.store.texts import TEXT_FIELDS, texts_id
+
+# Reading what a zarr.json does not hold, or holds as another type.
+_MALFORMED = (VifiError, LookupError, TypeError, ValueError)
+
+
+class TableVerifier:
+    """Checks of everything that is read whole."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._num_videos: dict[str, int] = {}
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with the tables, texts, checkpoints and names of a store."""
+        checks: dict[str, Callable[[str], Iterator[Problem]]] = {
+            "videos": self._videos,
+            "captions": self._captions,
+            "checkpoints": self._checkpoint,
+            "texts": self._texts,
+        }
+        for folder, check in checks.items():
+            for name in self._backend.children(folder):
+                yield from self._guarded(check, f"{folder}/{name}")
+        for folder, check in {"splits": self._split, "names": self._name}.items():
+            for dataset in self._backend.children(folder):
+                for name in self._backend.children(f"{folder}/{dataset}"):
+                    yield from self._guarded(check, f"{folder}/{dataset}/{name}")
+
+    def _guarded(self, check: Callable[[str], Iterator[Problem]], path: str) -> Iterator[Problem]:
+        try:
+            yield from check(path)
+        except _MALFORMED as error:
+            yield self._problem(path, f"cannot be read: {error}")
+
+    def _problem(self, path: str, what: str, remedy: str = "") -> Problem:
+        folder = self._backend.folder
+        rescan = (
+            f"remove {folder}/{path}, then: vifi scan {folder} SOURCE --dataset "
+            f"{path.split('/')[1]} --append"
+        )
+        again = {
+            "videos": "scan the dataset again into a new store, or restore it from a copy",
+            "splits": rescan,
+            "captions": rescan,
+            "texts": f"remove {folder}/{path}, then: vifi texts {folder} --dataset D --model MODEL "
+            "--pretrained WEIGHTS",
+            "checkpoints": f"remove {folder}/{path}, then run vifi extract again",
+            "names": f"remove {folder}/{path}, then run vifi name",
+        }
+        return Problem(where=path, what=what, remedy=remedy or again[path.split("/")[0]])
+
+    def _read(self, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
+        """Columns of a table. Raises DamagedError if a chunk is gone or torn."""
+        num_rows = self._backend.attributes(path)["rows"]
+        for name in specs if num_rows else ():
+            self._require_chunks(f"{path}/{name}", num_rows)
+        return read_table(self._backend, path, specs)
+
+    def _require_chunks(self, path: str, num_rows: int | None = None) -> None:
+        array = open_checked(self._backend, path)
+        count = array.shape[0] if num_rows is None else num_rows
+        for chunk in range(-(-count // array.chunks[0])):
+            if not has_chunk(self._backend, path, array, chunk):
+                key = self._backend.chunk_key(path, array, chunk)
+                raise DamagedError(f"chunk {key.rsplit('/', 1)[1]} of {path} is gone")
+        if num_rows is not None and array.shape[0] < num_rows:
+            raise DamagedError(f"{path} has {array.shape[0]} rows, not {num_rows}")
+
+    def _videos(self, path: str) -> Iterator[Problem]:
+        columns = self._read(path, VIDEO_COLUMNS)
+        attributes = self._backend.attributes(path)
+        self._num_videos[path.split("/")[1]] = attributes["rows"]
+        for name in ("id", "path"):
+            if (columns[name] == "").any():
+                yield self._problem(f"{path}/{name}", f"a video has an empty {name}")
+        if len(set(columns["id"])) != len(columns["id"]):
+            yield self._problem(f"{path}/id", "two videos have the same id")
+        unknown = sorted(set(columns["label"]) - {"", *attributes["class_names"]})
+        if unknown:
+            yield self._problem(f"{path}/label", f"label {unknown[0]!r} is no class of the dataset")
+        if not isinstance(attributes["root"], str):
+            yield self._problem(path, "the root folder is not recorded")
+
+    def _split(self, path: str) -> Iterator[Problem]:
+        columns = self._read(path, SPLIT_COLUMNS)
+        attributes = self._backend.attributes(path)
+        num_videos = self._num_videos.get(path.split("/")[1], 0)
+        yield from self._in_range(f"{path}/rows", columns["rows"], num_videos, "videos")
+        classes = len(attributes["class_names"])
+        # -1 stands for "no label": such a split is searched, not scored.
+        labels = columns["labels"][columns["labels"] != -1]
+        yield from self._in_range(f"{path}/labels", labels, classes, "classes")
+
+    def _captions(self, path: str) -> Iterator[Problem]:
+        columns = self._read(path, CAPTION_COLUMNS)
+        num_videos = self._num_videos.get(path.split("/")[1], 0)
+        yield from self._in_range(f"{path}/row", columns["row"], num_videos, "videos")
+
+    def _in_range(self, path: str, values: np.ndarray, count: int, what: str) -> Iterator[Problem]:
+        outside = (values < 0) | (values >= count)
+        if outside.any():
+            bad = int(values[outside][0])
+            yield self._problem(path, f"{bad} is none of the {count} {what} of the dataset")
+
+    def _texts(self, path: str) -> Iterator[Problem]:
+        attributes = self._backend.attributes(path)
+        if missing := [field for field in TEXT_FIELDS if field not in attributes]:
+            remedy = f"vifi gc {self._backend.folder} --delete"
+            yield self._problem(path, f"orphan: it does not say its {missing[0]}", remedy)
+            return
+        if (digest := texts_id(attributes)) != path.split("/")[1]:
+            yield self._problem(path, f"the digest of its attributes is {digest}")
+        self._require_chunks(f"{path}/embeddings")
+        embeddings = self._backend.read(f"{path}/embeddings")
+        expected = (len(attributes["class_names"]), len(attributes["templates"]))
+        if embeddings.shape[:2] != expected or embeddings.ndim != 3:
+            words = f"its shape is {embeddings.shape}, not {expected} and a dimension"
+            yield self._problem(f"{path}/embeddings", words)
+        if not np.isfinite(embeddings).all():
+            yield self._problem(f"{path}/embeddings", "an embedding is not finite")
+
+    def _checkpoint(self, path: str) -> Iterator[Problem]:
+        found = self._backend.attributes(path)
+        digest = checkpoint_digest(
+            found["image_digest"], found["text_digest"], found["logit_scale"]
+        )
+        if digest != path.split("/")[1]:
+            yield self._problem(path, f"the digest of its towers is {digest}")
+
+    def _name(self, path: str) -> Iterator[Problem]:
+        _, dataset, name = path.split("/")
+        found = self._backend.attributes(path)
+        remedy = (
+            f"vifi name {self._backend.folder} {dataset} ID {name} --force, or remove "
+            f"{self._backend.folder}/{path}"
+        )
+        target = f"features/{dataset}/{found['id']}"
+        if not self._backend.exists(target):
+            yield self._problem(path, f"it stands for {target}, which is not there", remedy)
+            return
+        checkpoint = f"checkpoints/{found['checkpoint']}"
+        if not self._backend.exists(checkpoint):
+            yield self._problem(path, f"it names {checkpoint}, which is not there", remedy)
+            return
+        recipe = self._backend.attributes(target).get("recipe") or {}
+        image_digest = self._backend.attributes(checkpoint)["image_digest"]
+        if recipe.get("image_digest", image_digest) != image_digest:
+            yield self._problem(path, f"{checkpoint} has another image tower", remedy)
