@@ -1,12 +1,13 @@
 """Claim: three fusions of a large split are scored from the cache in seconds.
 
-    OMP_NUM_THREADS=2 python benchmarks/fusion.py          # 20,000 videos: about two minutes
+    OMP_NUM_THREADS=2 python benchmarks/fusion.py          # 20,000 videos: about a minute
     python benchmarks/fusion.py --num-videos 64 --num-frames 4 --num-classes 10 --dim 32
 
 Expected on two cores: embedding, decision and image fusion of 20,000 videos x 32 frames x 512
 against 400 classes in under 15 s and 2 GB; embedding and decision alone, from the view arrays, at
-least 20 times faster than a direct loop over videos that starts from their frames. Most of the two
-minutes goes into writing the store. The row is added to `benchmarks/results/fusion.jsonl`.
+least 20 times faster than a direct loop over videos that starts from their frames. On a machine
+that does other work at the same time, one thread gives the steadier numbers: two wait for each
+other in every product. The row is added to `benchmarks/results/fusion.jsonl`.
 """
 
 import json

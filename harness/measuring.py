@@ -137,7 +137,8 @@ def summary_rows(rows: Sequence[Sequence[ResultRow]], over: str, ddof: int = 0) 
     """Mean and `<metric>_std` of the same metrics over runs; `over` is `splits` or `seeds`.
 
     `rows[run]` are the rows of one run, the same metrics in the same order. Counts of videos are
-    summed. Fields that differ between the runs are joined by `+`, a seed becomes None.
+    summed over splits, and the largest over seeds, which score the same videos. Fields that differ
+    between the runs are joined by `+`, a seed becomes None.
     """
     return [row for same in zip(*rows, strict=True) for row in _summary(same, over, ddof)]
 
@@ -146,6 +147,7 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
     values = [row.value for row in rows]
     found = spread(values, ddof)
     first = rows[0]
+    count = sum if over == "splits" else max
     shared = {name: getattr(first, name) for name in ResultRow.__dataclass_fields__}
     shared |= {
         name: "+".join(dict.fromkeys(getattr(row, name) for row in rows))
@@ -154,8 +156,8 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
     shared |= {
         "feature_names": tuple(dict.fromkeys(n for row in rows for n in row.feature_names)),
         "seed": first.seed if len({row.seed for row in rows}) == 1 else None,
-        "num_videos": sum(row.num_videos for row in rows),
-        "num_quarantined": sum(row.num_quarantined for row in rows),
+        "num_videos": count(row.num_videos for row in rows),
+        "num_quarantined": count(row.num_quarantined for row in rows),
         "ci_low": None,
         "ci_high": None,
         "provenance": first.provenance

@@ -5,7 +5,8 @@
     scores = score(videos, classes, ["embedding", "decision"])      # {fusion: [video class]}
 
 Quarantined videos have no embedding: they are left out of the scores and counted, and every
-result row carries that count, so that a reader can take them as wrong answers instead.
+result row carries that count. Taken as wrong answers instead, they turn an accuracy a over n videos
+with q quarantined into a n / (n + q).
 """
 
 from collections.abc import Sequence

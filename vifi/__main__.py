@@ -8,6 +8,10 @@ import os
 import signal
 import sys
 
+# Before torch is imported: a thread of its that waits sleeps instead of spinning. Beside decode
+# workers, or anything else on a busy machine, spinning made training 3 to 7 times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from vifi.console import print_error, start_logging
 from vifistore.errors import UnknownNameError, VifiError
 
@@ -19,12 +23,19 @@ VERBS = {
     "extract": "encode a dataset's videos with a checkpoint",
     "texts": "encode class names with a checkpoint's text tower",
     "info": "what a store holds",
+    "verify": "check every byte of a store",
+    "gc": "list or remove what nothing names",
     "evaluate": "score cached features by one of the paper's protocols",
     "ablate": "score cached features under every fusion",
     "tsne": "draw feature sets side by side in two dimensions",
     "report": "tables, figures and a page from a results folder",
     "name": "give a feature set a name",
+    "export": "write a feature set as files of other tools",
+    "import": "bring in embeddings made elsewhere, or exported",
 }
+
+# Verbs whose module has another name.
+_MODULES = {"import": "vifi.import_", "demo": "vifi.demo.verb"}
 
 
 def usage() -> str:
@@ -52,7 +63,7 @@ def run(arguments: list[str]) -> int:
     try:
         if verb not in VERBS:
             raise UnknownNameError("verb", verb, VERBS, "See vifi --help.")
-        return importlib.import_module(f"vifi.{verb}").main(rest)
+        return importlib.import_module(_MODULES.get(verb, f"vifi.{verb}")).main(rest)
     except VifiError as error:
         print_error(error)
         return error.exit_code
@@ -60,6 +71,10 @@ def run(arguments: list[str]) -> int:
         # The reader of a pipe (`vifi info S | head`) went away; that is no failure of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A full, read-only or broken disk, or a file that may not be read.
+        print_error(f"{error}; mend that and run the same command again")
+        return 1
     except KeyboardInterrupt:
         print_error("stopped; run the same command again to go on from here")
         return 128 + signal.SIGINT

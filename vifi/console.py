@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import sys
 from typing import TypeVar
 
@@ -12,8 +13,6 @@ import tyro
 from vifistore.errors import UsageError
 
 Arguments = TypeVar("Arguments")
-
-_BOX = str.maketrans(dict.fromkeys("╭╮╰╯│─", " "))
 
 
 def parse(verb: str, arguments_class: type[Arguments], arguments: list[str]) -> Arguments:
@@ -36,10 +35,21 @@ def parse(verb: str, arguments_class: type[Arguments], arguments: list[str]) -> 
         raise UsageError(_one_line(said.getvalue(), verb)) from None
 
 
-def _one_line(text: str, verb: str) -> str:
-    lines = [line.translate(_BOX).strip() for line in text.splitlines()]
-    said = " ".join(line for line in lines if line and not line.startswith("For full help"))
-    return f"{said.removeprefix('Parsing error').strip()}; see vifi {verb} --help"
+def _one_line(box: str, verb: str) -> str:
+    """What a box of tyro's says: its sections joined, without the help texts it repeats."""
+    # A title and a last line frame it. Where the terminal cannot show box characters, tyro draws
+    # blanks and hyphens, and a rule under the title.
+    lines = [line[2:].rstrip("│ ") for line in box.splitlines()[1:-1]]
+    said: list[str] = []
+    for section in re.split(r"^[─-]{3,}$", "\n".join(lines), flags=re.MULTILINE):
+        kept = [line for line in section.splitlines() if line.strip()]
+        if not kept or kept[0].strip().startswith(("For full", "Argument help")):
+            continue
+        # Names stand at four spaces, their help texts deeper.
+        names = [line.strip() for line in kept if line.startswith("    ") and line[4] != " "]
+        words = [line.strip() for line in kept if not line.startswith(" ")]
+        said.append(" ".join([*words, ", ".join(names)]).strip().rstrip("."))
+    return f"{'; '.join(said)}; see vifi {verb} --help"
 
 
 def start_logging() -> None:

@@ -71,7 +71,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _common(wanted: EvaluateArguments) -> dict:
-    return {"fusions": wanted.fusion or ("embedding",), "partial": wanted.partial}
+    return {
+        "fusions": wanted.fusion or ("embedding",),
+        "partial": wanted.partial,
+        "templates": wanted.template,
+    }
 
 
 def _zero_shot(store: Store, wanted: EvaluateArguments) -> list[ResultRow]:

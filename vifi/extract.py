@@ -25,6 +25,10 @@ class ExtractArguments:
     """Only blocks A:B of 64 videos, so that several machines can share a dataset."""
     limit: int | None = None
     """At most so many videos."""
+    retry: bool = False
+    """Try the quarantined videos again, and nothing else; a sealed set is sealed again."""
+    repair: bool = False
+    """Encode the damaged blocks again, and prove that all others stayed as they were."""
     dry_run: bool = False
     """Say what would be done, and do nothing."""
     json: bool = False
@@ -38,6 +42,12 @@ def main(arguments: list[str]) -> int:
     num_videos = len(store.videos(wanted.dataset))
     if wanted.limit is not None and wanted.limit < 1:
         raise UsageError(f"--limit is {wanted.limit}; give 1 or more")
+    if wanted.retry and wanted.repair:
+        raise UsageError("--retry and --repair are two things; give one after the other")
+    if wanted.repair and (wanted.limit is not None or wanted.blocks):
+        raise UsageError(
+            "--repair redoes every damaged block; give it without --limit and --blocks"
+        )
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.extract.job import extract_dataset
@@ -47,15 +57,21 @@ def main(arguments: list[str]) -> int:
     if wanted.dry_run:
         return _print_plan(wanted, store, num_videos)
     report = extract_dataset(
-        store, wanted.dataset, wanted.settings, blocks=blocks, limit=wanted.limit
+        store,
+        wanted.dataset,
+        wanted.settings,
+        blocks=blocks,
+        limit=wanted.limit,
+        retry=wanted.retry,
+        repair=wanted.repair,
     )
     if wanted.json:
         print_json(vars(report))
     else:
         state = "sealed" if report.sealed else "not complete; run the same command to go on"
         say(
-            f"{report.name} ({report.id}): {report.encoded} encoded, {report.quarantined} "
-            f"quarantined now; {state}"
+            f"{report.name} ({report.id}): {report.encoded} encoded, {report.reused} reused, "
+            f"{report.quarantined} quarantined now; {state}"
         )
     if report.num_quarantined:
         logging.getLogger("vifi").warning(

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import tyro
 
+from vifi.artefacts import quarantined_videos
 from vifi.console import parse, print_json, say
 from vifistore.store import open_store
-from vifistore.store.info import describe_store
+from vifistore.store.info import describe_store, lineage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,18 @@ class InfoArguments:
     """Print one JSON document."""
     quarantine: bool = False
     """List the quarantined videos and why."""
+    lineage: bool = False
+    """Print the checkpoints as a tree: what each was trained from, and at which step."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("info", InfoArguments, arguments)
     store = open_store(wanted.store)
-    document = _quarantine(store) if wanted.quarantine else describe_store(store)
+    if wanted.lineage:
+        return _print_lineage(lineage(store), json=wanted.json)
+    listed = wanted.quarantine
+    document = quarantined_videos(store, store.datasets()) if listed else describe_store(store)
     if wanted.json:
         print_json(document)
     elif wanted.quarantine:
@@ -36,23 +42,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _quarantine(store) -> list[dict]:
-    found = []
-    for dataset in store.datasets():
-        videos = store.videos(dataset)
-        for feature_id in store.feature_ids(dataset):
-            features = store.features(dataset, feature_id)
-            found += [
-                {
-                    "dataset": dataset,
-                    "features": feature_id,
-                    "decoder": features.recipe.get("decoder", ""),
-                    "path": videos["path"].iloc[entry["row"]],
-                    **entry,
-                }
-                for entry in features.quarantine()
-            ]
-    return found
+def _print_lineage(checkpoints: list[dict], *, json: bool) -> int:
+    if json:
+        print_json({"checkpoints": checkpoints})
+        return 0
+    for checkpoint in checkpoints:
+        is_lost = checkpoint["parent"] and not checkpoint["depth"]
+        lost = f", from {checkpoint['parent']}, which is not here" if is_lost else ""
+        names = ", ".join(checkpoint["names"])
+        indent = "  " * checkpoint["depth"]
+        say(f"{indent}{checkpoint['digest']} ({names}): step {checkpoint['step']}{lost}")
+    return 0
 
 
 def _print_quarantine(found: list[dict]) -> None:

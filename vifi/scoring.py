@@ -67,9 +67,12 @@ def write_and_print(rows: list[ResultRow], results: Path | None, *, json: bool) 
 def _line(row: ResultRow) -> str:
     name = row.feature_names[0] if row.feature_names else row.feature_set
     subset = "" if row.subset == "all" else f" {row.subset}"
-    interval = f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]" if row.ci_low >= 0 else ""
+    interval = (
+        f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]" if row.ci_low is not None else ""
+    )
     quarantined = f", {row.num_quarantined} quarantined" if row.num_quarantined else ""
+    used = f" {row.num_frames} frames {row.num_views} views" if "ablation" in row.protocol else ""
     return (
-        f"{name} {row.dataset} {row.split}{subset} {row.fusion} {row.metric} "
+        f"{name} {row.dataset} {row.split}{subset}{used} {row.fusion} {row.metric} "
         f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined})"
     )

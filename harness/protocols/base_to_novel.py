@@ -27,6 +27,9 @@ from harness.statistics import Interval, interval, resampled_means
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
+# The base or the novel videos, with the classes they are compared with.
+Half = tuple[Videos, Classes]
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaseToNovel(Scoring):
@@ -71,28 +74,24 @@ def base_to_novel(
 def _one_run(
     store: Store, dataset: str, name: str, seed: int | None, settings: BaseToNovel
 ) -> list[ResultRow]:
-    base, novel = (
+    videos = [
         load_videos(store, dataset, name, split, partial=settings.partial)
         for split in (settings.base_split, settings.novel_split)
-    )
-    if common := set(base.class_names) & set(novel.class_names):
+    ]
+    if common := set(videos[0].class_names) & set(videos[1].class_names):
         raise UsageError(
             f"{len(common)} classes are both base and novel (first: {min(common)!r}); choose "
             "splits whose classes differ"
         )
-    base_classes, novel_classes = (
-        chosen_classes(store, videos, settings) for videos in (base, novel)
-    )
-    rows = _separate_rows(store, (base, base_classes), (novel, novel_classes), seed, settings)
-    if settings.joint:
-        rows += _joint_rows(store, (base, base_classes), (novel, novel_classes), seed, settings)
-    return rows
+    base, novel = ((part, chosen_classes(store, part, settings)) for part in videos)
+    rows = _separate_rows(store, base, novel, seed, settings)
+    return rows + (_joint_rows(store, base, novel, seed, settings) if settings.joint else [])
 
 
 def _separate_rows(
     store: Store,
-    base: tuple[Videos, Classes],
-    novel: tuple[Videos, Classes],
+    base: Half,
+    novel: Half,
     seed: int | None,
     settings: BaseToNovel,
 ) -> list[ResultRow]:
@@ -114,8 +113,8 @@ def _separate_rows(
 
 def _joint_rows(
     store: Store,
-    base: tuple[Videos, Classes],
-    novel: tuple[Videos, Classes],
+    base: Half,
+    novel: Half,
     seed: int | None,
     settings: BaseToNovel,
 ) -> list[ResultRow]:
@@ -133,7 +132,7 @@ def _joint_rows(
     return rows
 
 
-def _join(base: tuple[Videos, Classes], novel: tuple[Videos, Classes]) -> tuple[Videos, Classes]:
+def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
     """Base and novel videos with the classes of both, base classes first."""
     (videos, classes), (novel_videos, novel_classes) = base, novel
     num_base = len(videos.class_names)

@@ -1,9 +1,13 @@
 """From decoded frames to the tower's input, as a recipe says."""
 
+import numpy as np
 import torch
+from PIL import Image
 
 from vifistore.errors import UsageError
+from vifistore.kernels.dispatch import chosen_path
 from vifistore.kernels.preprocess_frames import preprocess_frames
+from vifistore.kernels.resampling import crop_corners, resized_shape
 from vifistore.store.recipe import Preprocessing
 
 # Resizes on integers exactly as Pillow does, whether the kernel or its reference runs.
@@ -14,7 +18,10 @@ BACKEND = "pillow-exact"
 _PAPER_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 _PAPER_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 
-PREPROCESSINGS = ("openclip", "paper")
+_PILLOW_METHODS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+}
 
 
 def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
@@ -61,7 +68,13 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
 
 
 def preprocess(frames: torch.Tensor, preprocessing: Preprocessing, crops: int) -> torch.Tensor:
-    """uint8 [frame height width 3] -> float32 [crop frame 3 size size], normalised."""
+    """uint8 [frame height width 3] -> float32 [crop frame 3 size size], normalised.
+
+    On the CPU Pillow itself resizes where it can: the numbers are the same, and it neither needs
+    nor disturbs the threads that the tower computes with.
+    """
+    if preprocessing.antialias and not chosen_path(frames).is_kernel:
+        return _by_pillow(frames.cpu().numpy(), preprocessing, crops).to(frames.device)
     return preprocess_frames(
         frames,
         size=preprocessing.size,
@@ -72,3 +85,20 @@ def preprocess(frames: torch.Tensor, preprocessing: Preprocessing, crops: int) -
         antialias=preprocessing.antialias,
         num_crops=crops,
     )
+
+
+def _by_pillow(frames: np.ndarray, preprocessing: Preprocessing, crops: int) -> torch.Tensor:
+    size = preprocessing.size
+    height, width = resized_shape(*frames.shape[1:3], preprocessing.short_side)
+    corners = crop_corners(height, width, size, crops)
+    levels = np.empty((len(corners), len(frames), size, size, 3), np.uint8)
+    method = _PILLOW_METHODS[preprocessing.interpolation]
+    for number, frame in enumerate(frames):
+        resized = np.asarray(Image.fromarray(frame).resize((width, height), method))
+        for crop, (top, left) in enumerate(corners):
+            levels[crop, number] = resized[top : top + size, left : left + size]
+    pixels = torch.from_numpy(levels).permute(0, 1, 4, 2, 3).float().div_(255)
+    mean, std = (
+        torch.tensor(colour).view(3, 1, 1) for colour in (preprocessing.mean, preprocessing.std)
+    )
+    return pixels.sub_(mean).div_(std).contiguous()

@@ -1,0 +1,62 @@
+"""Preprocessing by Pillow equals the kernels' reference, number for number."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vifistore.errors import UsageError
+from vifistore.frames.preprocess import preprocess, preprocessing_of
+from vifistore.kernels.preprocess_frames import preprocess_frames
+
+TOWER = {
+    "size": (32, 32),
+    "mean": (0.4, 0.5, 0.6),
+    "std": (0.2, 0.3, 0.25),
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    height=st.integers(8, 90),
+    width=st.integers(8, 90),
+    crops=st.sampled_from([1, 3]),
+    interpolation=st.sampled_from(["bicubic", "bilinear"]),
+    seed=st.integers(0, 99),
+)
+def test_pillow_equals_the_reference(height, width, crops, interpolation, seed):
+    levels = np.random.default_rng(seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    recipe = preprocessing_of("openclip", TOWER | {"interpolation": interpolation}, crops)
+    found = preprocess(torch.from_numpy(levels), recipe, crops)
+    expected = preprocess_frames(
+        torch.from_numpy(levels),
+        size=recipe.size,
+        short_side=recipe.short_side,
+        mean=recipe.mean,
+        std=recipe.std,
+        interpolation=interpolation,
+        num_crops=crops,
+    )
+    assert found.shape == (crops, 2, 3, 32, 32)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_the_papers_preprocessing():
+    recipe = preprocessing_of("paper", TOWER | {"size": (224, 224)}, crops=1)
+    assert (recipe.size, recipe.short_side, recipe.antialias) == (224, 256, False)
+    assert recipe.mean == pytest.approx((0.485, 0.456, 0.406), abs=1e-3)
+    assert preprocessing_of("paper", TOWER | {"size": 224}, crops=3).short_side == 224
+    frames = torch.randint(0, 256, (1, 300, 400, 3), dtype=torch.uint8)
+    assert preprocess(frames, recipe, 1).shape == (1, 1, 3, 224, 224)
+    sharp = dataclasses.replace(recipe, antialias=True)
+    assert not torch.equal(preprocess(frames, recipe, 1), preprocess(frames, sharp, 1))
+
+
+def test_towers_that_do_not_crop_are_refused():
+    with pytest.raises(UsageError, match="squash"):
+        preprocessing_of("openclip", TOWER | {"resize_mode": "squash"}, 1)
