@@ -41,6 +41,10 @@ class Projection:
     partial: bool = False
     """Show what a feature set that is not sealed holds."""
 
+    def __post_init__(self) -> None:
+        if not self.perplexity > 0:
+            raise UsageError(f"perplexity is {self.perplexity}; give a number above 0")
+
 
 def project(
     store: Store,

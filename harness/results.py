@@ -104,6 +104,16 @@ _REQUIRED = frozenset(
     for f in dataclasses.fields(ResultRow)
     if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 )
+_TYPES = {f.name: f.type for f in dataclasses.fields(ResultRow)}
+_TYPE_WORDS = {
+    str: "a text",
+    int: "a whole number",
+    int | None: "a whole number or null",
+    float: "a number",
+    float | None: "a number or null",
+    tuple[str, ...]: "a list of texts",
+    dict: "an object",
+}
 _WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos")
 
 
@@ -169,9 +179,21 @@ def from_record(record: Mapping) -> ResultRow:
     values = dict(record)
     if values["value"] is None:
         values["value"] = math.nan
-    if not isinstance(values["value"], int | float):
-        raise UsageError(f"not a result row: value {values['value']!r} is not a number")
+    for name, value in values.items():
+        _check_type(name, value, _TYPES[name])
+    _check_type("num_todo", values.get("provenance", {}).get("num_todo", 0), int)
     return ResultRow(**values)
+
+
+def _check_type(name: str, value: object, kind: object) -> None:
+    if kind == tuple[str, ...]:
+        fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    else:
+        accepted = kind | int if kind in (float, float | None) else kind
+        # To Python true and false are whole numbers.
+        fits = isinstance(value, accepted) and not isinstance(value, bool)
+    if not fits:
+        raise UsageError(f"not a result row: {name} {value!r} is not {_TYPE_WORDS[kind]}")
 
 
 def _encode(row: ResultRow) -> bytes:

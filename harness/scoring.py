@@ -147,8 +147,13 @@ def find_texts(
 def checkpoint_of(store: Store, features: Features) -> dict:
     """The checkpoint that a feature set was named under.
 
-    Raises UsageError for an id that no name stands for: its checkpoint is not known.
+    Raises UsageError for an id that no name stands for, or names of several checkpoints do.
     """
+    if not features.checkpoint and features.names:
+        raise UsageError(
+            f"feature set {features.id} of {features.dataset} is shared by several checkpoints; "
+            f"score it by one of its names: {', '.join(features.names)}"
+        )
     if not features.checkpoint:
         raise UsageError(
             f"feature set {features.id} of {features.dataset} has no name, so that its checkpoint "

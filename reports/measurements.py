@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.results import ResultRow
+from reports.paper.settings import is_paper_setting
 
 # A method of the paper is recognised by these words in the name of a checkpoint or feature set.
 # The first that fits wins: "vifi-clip-image-ft" is image fine-tuning.
@@ -68,7 +69,7 @@ class Measurement:
     name: str
     """What to call it: a feature set's name, without one its id."""
     method: str
-    """Method of the paper, or empty."""
+    """Method of the paper that its names speak of, or empty."""
     dataset: str
     """The paper's name of the data set, or the row's own."""
 
@@ -76,6 +77,18 @@ class Measurement:
     def is_defined(self) -> bool:
         """Whether the value is a number; the harness writes NaN for one that does not exist."""
         return math.isfinite(self.value)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether model and number of classes are the paper's, as far as is known."""
+        row = self.row
+        model = row.provenance.get("model")
+        return is_paper_setting(model, self.dataset, row.subset, row.classes)
+
+    @property
+    def num_todo(self) -> int:
+        """Videos of the split that were not extracted when it was scored."""
+        return self.row.provenance.get("num_todo", 0)
 
     @property
     def trained_fusion(self) -> str:

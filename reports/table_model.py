@@ -133,8 +133,9 @@ class Table:
         return _distinct(key for cell in self.cells for key in cell.notes)
 
     def mark(self, key: str) -> str:
-        """The letter of a footnote."""
-        return chr(ord("a") + self.used_notes.index(key))
+        """The letter of a footnote; after `z` comes `aa`, then `bb`."""
+        rounds, letter = divmod(self.used_notes.index(key), 26)
+        return chr(ord("a") + letter) * (rounds + 1)
 
     @property
     def groups(self) -> tuple[tuple[str, int], ...]:

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     wanted = parse("ablate", AblateArguments, arguments)
     require_features(wanted.features, "ablate", one=False)
     store = open_store(wanted.store)
-    rows = [row for name in wanted.features for row in _rows(store, wanted, name)]
+    rows = [row for name in dict.fromkeys(wanted.features) for row in _rows(store, wanted, name)]
     write_and_print(rows, wanted.results, json=wanted.json)
     return 0
 

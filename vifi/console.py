@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+from collections import Counter
 from typing import TypeVar
 
 import tyro
@@ -14,12 +15,19 @@ from vifistore.errors import UsageError
 
 Arguments = TypeVar("Arguments")
 
+# A template holds blanks, so several are given one by one.
+_REPEATABLE = ("--template",)
+
 
 def parse(verb: str, arguments_class: type[Arguments], arguments: list[str]) -> Arguments:
     """Parse a verb's arguments into its frozen dataclass.
 
     Raises UsageError with everything tyro has to say, as one line instead of a box.
     """
+    flags = Counter(word.split("=")[0] for word in arguments if word.startswith("--"))
+    twice = [flag for flag, count in flags.items() if count > 1 and flag not in _REPEATABLE]
+    if twice:
+        raise UsageError(f"{twice[0]} is given twice; give all its values after one {twice[0]}")
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

@@ -16,6 +16,7 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
 from vifi.console import parse
 from vifi.scoring import choose_texts, require_features, write_and_print
+from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
 
@@ -64,10 +65,36 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("evaluate", EvaluateArguments, arguments)
     require_features(wanted.features, "evaluate", one=wanted.protocol != "base-to-novel")
+    _refuse_unused(wanted)
     store = open_store(wanted.store)
     rows = _PROTOCOLS[wanted.protocol](store, wanted)
     write_and_print(rows, wanted.results, json=wanted.json)
     return 0
+
+
+def _refuse_unused(wanted: EvaluateArguments) -> None:
+    """Raise UsageError for a flag that the protocol would ignore, or a number it cannot take."""
+    for field in ("base_split", "novel_split", "train_split", "classifier", "shots", "draws"):
+        default = EvaluateArguments.__dataclass_fields__[field].default
+        if getattr(wanted, field) != default and field not in _USED.get(wanted.protocol, ()):
+            flag = field.replace("_", "-")
+            raise UsageError(f"--{flag} has no meaning for {wanted.protocol}; leave it out")
+    most = {"zero-shot": len(wanted.split), "base-to-novel": 0}.get(wanted.protocol, 1)
+    if len(wanted.split) > most:
+        raise UsageError(
+            f"{wanted.protocol} takes {'no --split' if most == 0 else 'one split'}, not "
+            f"{', '.join(wanted.split)}"
+        )
+    if wanted.draws < 1 or any(shots < 1 for shots in wanted.shots):
+        raise UsageError("--shots and --draws must be 1 or more")
+
+
+# Flags beyond those that every protocol takes.
+_USED = {
+    "base-to-novel": ("base_split", "novel_split"),
+    "few-shot": ("train_split", "classifier", "shots", "draws"),
+    "supervised": ("train_split", "classifier"),
+}
 
 
 def _common(wanted: EvaluateArguments) -> dict:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.results import ResultRow, append_rows, to_record
+from harness.scoring import checkpoint_of
 from vifi.console import print_json, say
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
@@ -20,7 +21,7 @@ def choose_texts(
     Encodes the classes where the store lacks them; that alone needs the model. Raises ModelError
     if its weights cannot be had.
     """
-    checkpoint = store.checkpoint(store.features(dataset, features).checkpoint)
+    checkpoint = checkpoint_of(store, store.features(dataset, features))
     class_names = store.split(dataset, split).class_names
     wanted = {
         "text_digest": checkpoint["text_digest"],

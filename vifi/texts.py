@@ -39,13 +39,14 @@ def main(arguments: list[str]) -> int:
         )
 
     from vifistore.extract.texts import dataset_class_lists, ensure_texts
-    from vifistore.models.text import PAPER_TEMPLATE
+    from vifistore.models.text import PAPER_TEMPLATE, check_templates
     from vifistore.models.towers import load_model
     from vifistore.store.checkpoints import register_checkpoint
 
+    templates = wanted.template or (PAPER_TEMPLATE,)
+    check_templates(templates)
     loaded = load_model(wanted.model, wanted.pretrained)
     register_checkpoint(store.backend, loaded.record())
-    templates = wanted.template or (PAPER_TEMPLATE,)
     made = [
         {"id": ensure_texts(store, loaded, names, templates), "classes": len(names)}
         for names in dataset_class_lists(store, wanted.dataset)

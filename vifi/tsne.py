@@ -58,11 +58,11 @@ def main(arguments: list[str]) -> int:
     place = (store, wanted.dataset, wanted.features, wanted.split)
     points = project(*place, settings)
     measured = separation(*place, partial=wanted.partial)
-    path = wanted.out.with_suffix("")
+    path = wanted.out.parent / wanted.out.stem
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     files = scatter_panels(points, path, measured)
     files += [
-        write_text(path.with_suffix(".csv"), points.to_csv(index=False)),
+        write_text(path.with_name(f"{path.name}.csv"), points.to_csv(index=False)),
         write_text(path.with_name(f"{path.name}_separation.csv"), measured.to_csv(index=False)),
     ]
     say("\n".join(str(file) for file in files))

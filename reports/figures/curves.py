@@ -48,7 +48,7 @@ def few_shot_curves(found: Sequence[Measurement]) -> list[Curve]:
         if (m.row.protocol, m.row.metric) == ("few-shot", "top1") and m.row.shots is not None
     ]
     curves = _curves(shown, "shots")
-    datasets = {curve.panel for curve in curves}
+    datasets = {m.dataset for m in shown if m.is_comparable} & {curve.panel for curve in curves}
     return curves + [curve for curve in _paper_curves() if curve.panel in datasets]
 
 

@@ -54,7 +54,7 @@ _METADATA = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"Creation
 
 
 def draw(path: Path, plot: Callable[[Figure], None]) -> list[Path]:
-    """Let `plot` fill a figure and write it as `path` with each of the three suffixes."""
+    """Let `plot` fill a figure and write it as `path` with each of the three suffixes added."""
     with rc_context(_STYLE):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
@@ -66,7 +66,8 @@ def draw(path: Path, plot: Callable[[Figure], None]) -> list[Path]:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         return [
-            write_bytes(path.with_suffix(f".{kind}"), _encode(figure, kind)) for kind in FORMATS
+            write_bytes(path.with_name(f"{path.name}.{kind}"), _encode(figure, kind))
+            for kind in FORMATS
         ]
 
 

@@ -1,8 +1,10 @@
 """Pieces that both kinds of layout share."""
 
+from collections.abc import Sequence
+
 from reports.measurements import Measurement
 from reports.paper.numbers import PaperNumber
-from reports.table_model import Cell
+from reports.table_model import Cell, Note
 
 METRIC_HEADINGS = {
     "top1": "Top-1",
@@ -32,7 +34,37 @@ INTERVAL_CAPTION = (
 
 def measured_cell(found: Measurement) -> Cell:
     """A number of ours."""
-    return Cell(value=found.value, low=found.low, high=found.high, std=found.std, source=found.name)
+    return Cell(
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        std=found.std,
+        source=found.name,
+        notes=(key,) if (key := _coverage_key(found)) else (),
+    )
+
+
+def coverage_notes(found: Sequence[Measurement]) -> dict[str, Note]:
+    """The footnotes of `measured_cell`: one for every way in which videos are not scored."""
+    return {key: _coverage_note(m) for m in found if (key := _coverage_key(m))}
+
+
+def _coverage_key(found: Measurement) -> str:
+    """Empty when every video of the split is scored; no spaces, as in the paper's own notes."""
+    quarantined, todo = found.row.num_quarantined, found.num_todo
+    if not quarantined + todo:
+        return ""
+    total = found.row.num_videos + quarantined + todo
+    return f"quarantined={quarantined},not-extracted={todo},of={total}"
+
+
+def _coverage_note(found: Measurement) -> Note:
+    counts = {"quarantined": found.row.num_quarantined, "not extracted": found.num_todo}
+    missing = sum(counts.values())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
+    verb = "is" if missing == 1 else "are"
+    total = found.row.num_videos + missing
+    return Note(text=f"{missing} of {total} videos {verb} not scored ({reasons})")
 
 
 def paper_cell(number: PaperNumber | None) -> Cell:

@@ -36,18 +36,11 @@ def ablate_command(dataset: str, *features: str) -> str:
     return _command("ablate", "S", *given, "--results", "DIR")
 
 
-def bench_command(features: str) -> str:
-    """Measure what a model costs."""
-    return _command("bench", "--model", "ViT-B-16-quickgelu", "--name", features)
-
-
 def paper_command(protocol: str, method: str, dataset: str, shots: int | None) -> str:
     """The command for one cell of the paper's tables; `method` may also be a feature set."""
     features = FEATURES_OF.get(method, method)
     split = ("--split", _TEST_SPLIT.get(dataset, "val1"))
     match protocol:
-        case "cost":
-            return bench_command(features)
         case specs.FUSION_PROTOCOL:
             return ablate_command(dataset, features)
         case "zero-shot":

@@ -6,7 +6,13 @@ The paper's Table 5 is the diagonal of this table, and its first row.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reports.layouts.cells import INTERVAL_CAPTION, dataset_heading, measured_cell, paper_cell
+from reports.layouts.cells import (
+    INTERVAL_CAPTION,
+    coverage_notes,
+    dataset_heading,
+    measured_cell,
+    paper_cell,
+)
 from reports.layouts.commands import ablate_command
 from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL
@@ -27,7 +33,8 @@ def fusion_table(found: Sequence[Measurement]) -> Table | None:
     if not shown:
         return None
     columns = _columns(shown)
-    paper = _paper_diagonal(columns)
+    comparable = {m.row.dataset for m in shown if m.is_comparable}
+    paper = _paper_diagonal([slot for slot in columns if slot[0] in comparable])
     return Table(
         name="fusion",
         title="Where frames are merged",
@@ -39,7 +46,7 @@ def fusion_table(found: Sequence[Measurement]) -> Table | None:
             for dataset, fusion in columns
         ),
         rows=tuple(_rows(shown, columns, paper)),
-        notes=paper_notes(),
+        notes=paper_notes() | coverage_notes(shown),
     )
 
 
@@ -99,6 +106,12 @@ def _rows(
     return rows
 
 
+def _is_papers(found: Measurement) -> bool:
+    """Without a fusion trained with, only what is known as vanilla CLIP was not tuned."""
+    is_known = bool(found.trained_fusion) or found.method == _METHOD_OF[""]
+    return found.is_comparable and is_known
+
+
 def _cells(
     columns: Sequence[Slot],
     members: Sequence[Measurement],
@@ -111,7 +124,7 @@ def _cells(
     for slot in columns:
         if slot in by_slot:
             cell = measured_cell(by_slot[slot])
-            number = numbers.get(slot)
+            number = numbers.get(slot) if _is_papers(by_slot[slot]) else None
             cells.append(replace(cell, difference=cell.value - number.value) if number else cell)
         elif slot[0] in datasets:
             cells.append(Cell(command=ablate_command(slot[0], members[0].name)))

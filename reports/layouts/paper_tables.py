@@ -1,15 +1,18 @@
 """The paper's nine tables: its numbers, ours under them, and how to get what is missing.
 
 The columns are those of the paper's own numbers. A row of ours stands under the paper's when the
-name of the checkpoint or feature set says which method it is (reports.measurements.METHOD_WORDS).
+name of the checkpoint or feature set says which method it is (reports.measurements.METHOD_WORDS)
+and its model and number of classes are the paper's; otherwise it is a row among other models.
 Of several numbers for one cell a mean over splits or seeds wins, then the one written last.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
+    coverage_notes,
     dataset_heading,
     measured_cell,
     metric_heading,
@@ -30,11 +33,22 @@ SECTIONS = {
 }
 OTHERS = "Other models, measured here"
 COST_METRICS = ("gflops", "throughput", "params_millions")
+NOT_MEASURED = "not measured"
 _SETTINGS = ("num_frames", "views")
 _FUSION_METHOD = {fusion: method for method, fusion in FUSION_METHODS.items()}
 
-# Who (a method, or the name of another model) and where -> our number.
-Index = dict[tuple[str, Place], Cell]
+
+class Who(NamedTuple):
+    """The row that a number of ours belongs to."""
+
+    name: str
+    """Method of the paper, or name of another model."""
+    is_method: bool
+    """A name alone could be that of a method and stand for another model."""
+
+
+# Who and where -> our number.
+Index = dict[tuple[Who, Place], Cell]
 
 
 def paper_tables(found: Sequence[Measurement], costs: Sequence[dict] = ()) -> list[Table]:
@@ -53,7 +67,7 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> T
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
         rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index)),
-        notes=paper_notes(),
+        notes=paper_notes() | coverage_notes(found),
     )
 
 
@@ -87,7 +101,7 @@ def _paper_rows(
         printed = tuple(paper_cell(cells.get(place)) for place in places)
         rows.append(Row(**shared, origin="paper", cells=printed))
         if method in spec.methods:
-            ours = tuple(_our_cell(spec, method, place, cells, index) for place in places)
+            ours = tuple(_our_cell(spec, Who(method, True), p, cells, index) for p in places)
             rows.append(Row(**shared, origin="here", cells=ours))
     return rows
 
@@ -100,25 +114,26 @@ def _methods(numbers: Sequence[PaperNumber], places: Sequence[Place]) -> Iterabl
 
 
 def _other_rows(spec: Spec, places: Sequence[Place], index: Index) -> list[Row]:
-    names = dict.fromkeys(who for who, _ in index if spec.with_others and who not in spec.methods)
+    others = dict.fromkeys(who for who, _ in index if not who.is_method)
     return [
         Row(
-            label=name,
+            label=who.name,
             section=OTHERS,
             origin="here",
-            cells=tuple(_our_cell(spec, name, place, {}, index) for place in places),
+            cells=tuple(_our_cell(spec, who, place, {}, index) for place in places),
         )
-        for name in names
+        for who in others
     ]
 
 
 def _our_cell(
-    spec: Spec, who: str, place: Place, printed: dict[Place, PaperNumber], index: Index
+    spec: Spec, who: Who, place: Place, printed: dict[Place, PaperNumber], index: Index
 ) -> Cell:
     cell = index.get((who, place))
     if cell is None:
-        protocol = "cost" if place.metric in COST_METRICS else spec.protocol
-        return Cell(command=paper_command(protocol, who, place.dataset, place.shots))
+        if place.metric in COST_METRICS:
+            return Cell(text=NOT_MEASURED)
+        return Cell(command=paper_command(spec.protocol, who.name, place.dataset, place.shots))
     number = printed.get(place)
     if number is None or number.value is None or place.metric in _SETTINGS:
         return cell
@@ -127,7 +142,9 @@ def _our_cell(
 
 def _index_of_costs(places: Sequence[Place], costs: Sequence[dict]) -> Index:
     return {
-        (method, place): Cell(value=float(record[place.metric]), source=str(record["features"]))
+        (Who(method, True), place): Cell(
+            value=float(record[place.metric]), source=str(record["features"])
+        )
         for record in costs
         for place in places
         if place.metric in COST_METRICS
@@ -148,18 +165,19 @@ def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurem
     }
 
 
-def _who(spec: Spec, found: Measurement) -> str:
-    """The row of the table a measurement belongs to; empty when it belongs to none."""
+def _who(spec: Spec, found: Measurement) -> Who | None:
+    """The row of the table a measurement belongs to; None when it belongs to none."""
     row, trained = found.row, found.trained_fusion
     if (row.protocol, row.classifier) != (spec.protocol, "text"):
-        return ""
+        return None
     if spec.protocol == FUSION_PROTOCOL and found.method in ("", "ViFi-CLIP"):
-        return _FUSION_METHOD.get(row.fusion, "") if trained == row.fusion else ""
+        method = _FUSION_METHOD.get(row.fusion) if trained == row.fusion else None
+        return Who(method, True) if method and found.is_comparable else None
     if row.fusion != "embedding" or trained not in ("", "embedding"):
-        return ""
-    if found.method in spec.methods:
-        return found.method
-    return found.name if spec.with_others and not found.method else ""
+        return None
+    if found.is_comparable and found.method:
+        return Who(found.method, True) if found.method in spec.methods else None
+    return Who(found.name, False) if spec.with_others else None
 
 
 def _fits(found: Measurement, place: Place) -> bool:

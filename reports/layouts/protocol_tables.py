@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reports.layouts.cells import INTERVAL_CAPTION, dataset_heading, measured_cell, metric_heading
+from reports.layouts.cells import (
+    INTERVAL_CAPTION,
+    coverage_notes,
+    dataset_heading,
+    measured_cell,
+    metric_heading,
+)
 from reports.layouts.commands import evaluate_command
 from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_PROTOCOL
@@ -35,7 +41,8 @@ class View:
 VIEWS = {
     "zero-shot": View(
         title="Zero-shot",
-        caption="A model is told nothing of the data set but the names of its classes.",
+        caption="Classes are scored by their names alone, "
+        "whatever the checkpoint was tuned on before.",
     ),
     "base-to-novel": View(
         title="Base to novel",
@@ -48,7 +55,10 @@ VIEWS = {
         columns_by=("shots",),
         metrics=("top1",),
     ),
-    "supervised": View(title="Fully supervised", caption="Trained on the whole training split."),
+    "supervised": View(
+        title="Fully supervised",
+        caption="Checkpoints or classifiers trained on training videos of the same classes.",
+    ),
     "ablation-frames": View(title="Fewer frames", caption="Frames per view.", metrics=("top1",)),
     "ablation-views": View(title="Fewer views", caption="Views per video.", metrics=("top1",)),
     "ablation-templates": View(title="Prompt templates", metrics=("top1",)),
@@ -93,6 +103,7 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
             )
             for (name, detail), members in groups.items()
         ),
+        notes=coverage_notes(shown),
     )
 
 

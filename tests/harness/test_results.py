@@ -128,6 +128,35 @@ def test_record_that_is_no_row(change, message):
         from_record(to_record(make_row()) | change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"provenance": None}, "provenance None is not an object"),
+        ({"provenance": {"num_todo": "3"}}, "num_todo '3' is not a whole number"),
+        ({"dataset": 5}, "dataset 5 is not a text"),
+        ({"num_frames": "8"}, "num_frames '8' is not a whole number"),
+        ({"num_frames": True}, "num_frames True is not a whole number"),
+        ({"shots": 2.5}, "shots 2.5 is not a whole number or null"),
+        ({"ci_low": "0.1"}, "ci_low '0.1' is not a number or null"),
+        ({"feature_names": "vifi"}, "feature_names 'vifi' is not a list of texts"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_damage_in_a_line(tmp_path, change, message):
+    append_rows(tmp_path, [make_row()])
+    path = tmp_path / "results.jsonl"
+    record = to_record(make_row()) | change
+    path.write_text(path.read_text() + json.dumps(record) + "\n")
+    with pytest.raises(DamagedError) as caught:
+        read_rows(tmp_path)
+    assert f"{path}, line 2: " in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_whole_numbers_are_numbers():
+    row = from_record(to_record(make_row()) | {"value": 1, "ci_low": 0})
+    assert (row.value, row.ci_low) == (1, 0)
+
+
 def test_missing_folder_empty_folder_and_wrong_subset(tmp_path):
     with pytest.raises(UsageError, match="no results folder"):
         read_rows(tmp_path / "none")

@@ -16,10 +16,19 @@ PROVENANCE = {
     "checkpoint": "c" * 64,
     "manifest": "d" * 64,
     "rows_covered": 240,
+    "model": "ViT-B-16",
     "command": "vifi evaluate S.zarr zero-shot --dataset shapes --features vanilla",
     "versions": {"python": "3.11", "numpy": "2.3"},
     "machine": "Linux x86_64, 2 cores",
     "time": "2026-01-01T00:00:00+00:00",
+}
+NUM_CLASSES = {
+    "HMDB-51": 51,
+    "hmdb51": 51,
+    "ucf101": 101,
+    "ssv2": 174,
+    "k400": 400,
+    "k400-tiny": 400,
 }
 NASTY = "<b>&\"'|_$x^\\"
 
@@ -37,7 +46,7 @@ def make_row(name: str = "vifi-clip", value: float = 0.5, **changes) -> ResultRo
         "fusion": "embedding",
         "num_frames": 8,
         "num_views": 1,
-        "classes": 24,
+        "classes": NUM_CLASSES.get(changes.get("dataset"), 24),
         "num_videos": 240,
         "metric": "top1",
         "value": value,

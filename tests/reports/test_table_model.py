@@ -45,6 +45,14 @@ def test_commands_are_numbered_once_each():
     assert table.num_measured == 0
 
 
+def test_marks_go_on_after_z():
+    cells = tuple(Cell(text="x", notes=(str(i),)) for i in range(28))
+    columns = tuple(Column(heading="x") for _ in cells)
+    rows = (Row(label="r", cells=cells),)
+    table = Table(name="t", title="", caption="", columns=columns, rows=rows)
+    assert [table.mark(str(i)) for i in (0, 25, 26, 27)] == ["a", "z", "aa", "bb"]
+
+
 def test_numbers_of_the_paper_are_not_ours(small_table):
     assert small_table.num_measured == 2
     assert small_table.has_paper

@@ -24,6 +24,8 @@ class Encoder:
         # times faster than autocast, which without gradients casts every weight at every batch.
         self._tower = copy.deepcopy(loaded.clip.visual).to(device, self._dtype).eval()
         self._device = device
+        # The recipe says fp32; TF32 convolutions, torch's default on a GPU, are not.
+        torch.backends.cudnn.allow_tf32 = False
         self._batch = batch
         self.dim = self._encode(torch.zeros(1, 3, *loaded.preprocess_config["size"])).shape[-1]
 

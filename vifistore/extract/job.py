@@ -10,6 +10,7 @@ from vifistore.extract.recipes import default_name, resolve_recipe
 from vifistore.extract.repair import earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import dataset_class_lists, ensure_texts
+from vifistore.models.text import PAPER_TEMPLATE, check_templates
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
@@ -61,6 +62,8 @@ def extract_dataset(
     StoreError
         If the disk is full or read-only. What was finished is kept.
     """
+    templates = settings.template or (PAPER_TEMPLATE,)
+    check_templates(templates)
     loaded = loaded or load_model(settings.model, settings.pretrained)
     settings = continue_precision(store, dataset, settings, loaded)
     name = settings.name or default_name(settings, loaded)
@@ -79,7 +82,7 @@ def extract_dataset(
         extraction = Extraction(store, dataset, settings, loaded, retry=retry, purpose=purpose)
         set_name(store.backend, dataset, name, feature_id, loaded.digest, force=False)
         for class_names in dataset_class_lists(store, dataset):
-            ensure_texts(store, loaded, class_names, settings.template)
+            ensure_texts(store, loaded, class_names, templates)
         attempts = repairing.attempts if repairing else None
         if retry:
             attempts = earlier_attempts(store, dataset, feature_id)

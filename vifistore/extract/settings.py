@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import tyro
+
 from vifistore.errors import UsageError
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -18,7 +20,7 @@ class ExtractSettings:
     frames: int = 32
     """Frames sampled per clip."""
     clips: int = 1
-    """Stretches of time per video."""
+    """Times a video is sampled, each at another phase of its whole length."""
     crops: int = 1
     """Squares cut per frame: 1 (centre) or 3 (left, centre, right)."""
     preprocess: str = "openclip"
@@ -35,8 +37,8 @@ class ExtractSettings:
     """Frames per forward pass; does not change the embeddings' id."""
     timeout: float = 120.0
     """Seconds after which a video that does not decode is quarantined."""
-    template: tuple[str, ...] = ("a photo of a {}.",)
-    """Prompt of a class name; repeat for several."""
+    template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Prompt of a class name, {} standing for it; repeat for several. Default: a photo of a {}."""
     name: str = ""
     """Name of the feature set; empty chooses one from model, checkpoint, frames and views."""
 

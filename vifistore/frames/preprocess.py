@@ -53,7 +53,7 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
     if tower["resize_mode"] != "shortest":
         raise UsageError(
             f"this tower resizes by {tower['resize_mode']!r}; only models that resize the shorter "
-            "side and crop are supported, use --preprocess paper"
+            "side and crop are supported, choose another one"
         )
     return Preprocessing(
         name=name,

@@ -45,7 +45,7 @@ def save_checkpoint(path: Path, state: dict[str, torch.Tensor], header: Checkpoi
 def read_header(path: Path) -> CheckpointHeader | None:
     """Return what a file says of itself, or None if it is not one of ours.
 
-    Raises ModelError if the file cannot be read.
+    Raises ModelError if the file or its header cannot be read.
     """
     if path.suffix != ".safetensors":
         return None
@@ -55,7 +55,15 @@ def read_header(path: Path) -> CheckpointHeader | None:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a readable safetensors file ({error})") from error
     text = metadata.get(_HEADER_KEY)
-    return CheckpointHeader(**json.loads(text)) if text else None
+    if not text:
+        return None
+    try:
+        return CheckpointHeader(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} has a header that cannot be read ({error}); convert the file again, or save "
+            "its tensors alone"
+        ) from error
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

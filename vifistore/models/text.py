@@ -1,5 +1,6 @@
 """Text embeddings of class names by a model's text tower."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,15 +16,22 @@ BARE_TEMPLATE = "{}"
 
 _BATCH = 256
 
+logger = logging.getLogger("vifi")
+
+
+def check_templates(templates: Sequence[str]) -> None:
+    """Raise UsageError for a template without exactly one `{}`, or with other braces."""
+    for template in templates:
+        if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "", 1)):
+            raise UsageError(f"template {template!r} must hold exactly one {{}} for the class name")
+
 
 def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]) -> dict:
     """Return all that decides the text embeddings, as the store keeps it.
 
     Raises UsageError for a template without exactly one `{}`.
     """
-    for template in templates:
-        if template.count("{}") != 1 or "{" in template.replace("{}", ""):
-            raise UsageError(f"template {template!r} must hold exactly one {{}} for the class name")
+    check_templates(templates)
     return {
         "text_digest": loaded.text_digest,
         "logit_scale": loaded.logit_scale,
@@ -39,7 +47,7 @@ def encode_classes(
     loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]
 ) -> np.ndarray:
     """Return un-normalised text embeddings, float32 [class prompt dim]."""
-    prompts = [template.format(name) for name in class_names for template in templates]
+    prompts = [fill(template, name) for name in class_names for template in templates]
     embeddings = encode_texts(loaded, prompts)
     return embeddings.reshape(len(class_names), len(templates), -1)
 
@@ -48,11 +56,40 @@ def encode_classes(
 def encode_texts(loaded: LoadedModel, texts: Sequence[str]) -> np.ndarray:
     """Return un-normalised text embeddings, float32 [text dim]."""
     tokens = tokenizer(loaded)(list(texts))
+    _check_lengths(loaded, texts, tokens)
     device = next(loaded.clip.parameters()).device
     parts = [
         loaded.clip.encode_text(batch.to(device)).float().cpu() for batch in tokens.split(_BATCH)
     ]
     return torch.cat(parts).numpy()
+
+
+def fill(template: str, class_name: str) -> str:
+    """Return the prompt of a class; the name may hold braces."""
+    return template.replace("{}", class_name)
+
+
+def _check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tensor) -> None:
+    """Warn of texts that the context cuts. Raises UsageError if that makes two of them equal."""
+    # Zero pads, so a last token that is not zero means that nothing was left over, or was cut.
+    full = tokens[:, -1] != 0
+    if not full.any():
+        return
+    first = texts[int(full.nonzero()[0])]
+    logger.warning(
+        "%d of %d texts fill the context of %d tokens of %s and may be cut, for instance %r",
+        int(full.sum()),
+        len(texts),
+        tokens.shape[1],
+        loaded.model,
+        first,
+    )
+    distinct = len(torch.unique(tokens, dim=0))
+    if distinct < len(set(texts)):
+        raise UsageError(
+            f"{len(set(texts)) - distinct} texts become equal when cut to {tokens.shape[1]} "
+            "tokens; use a shorter --template"
+        )
 
 
 def tokenizer(loaded: LoadedModel):

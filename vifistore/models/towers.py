@@ -159,8 +159,15 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
 
 def _model_from_file(model: str, config: dict, path: Path) -> LoadedModel:
     state = read_weights(path)
-    header = read_header(path) or _header(model, config, path.stem)
+    header = read_header(path)
+    if header is None:
+        header = _header(model, config, path.stem)
+        _warn_of_activation(model, config, path)
     _require_activation(model, config, header.config.get("quick_gelu", False), str(path))
+    if header.config != config:
+        raise ModelError(
+            f"{path} holds a {header.model}, not a {model}; use --model {header.model}"
+        )
     clip = new_model(model, _RANDOM_SEED)
     _require_matching_keys(model, path, clip.state_dict(), state)
     clip.load_state_dict(state)
@@ -179,6 +186,22 @@ def _require_activation(model: str, config: dict, quick_gelu: bool, weights: str
     trained = "QuickGELU" if quick_gelu else "GELU"
     hint = f"; use --model {right}" if open_clip.get_model_config(right) else ""
     raise ModelError(f"{weights} were trained with {trained}, which {model} does not use{hint}")
+
+
+def _warn_of_activation(model: str, config: dict, path: Path) -> None:
+    """Say which activation is assumed for a file that does not tell, where both are in use."""
+    sibling = model.removesuffix("-quickgelu") if model.endswith("-quickgelu") else None
+    sibling = sibling or f"{model}-quickgelu"
+    if open_clip.get_model_config(sibling):
+        used = "QuickGELU" if config.get("quick_gelu", False) else "GELU"
+        logger.warning(
+            "%s does not say which activation it was trained with; %s uses %s, use --model %s if "
+            "that is wrong (OpenAI's and ViFi-CLIP's weights want QuickGELU)",
+            path.name,
+            model,
+            used,
+            sibling,
+        )
 
 
 def _require_matching_keys(model: str, path: Path, expected: dict, found: dict) -> None:

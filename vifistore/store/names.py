@@ -59,8 +59,9 @@ def read_names(backend: Backend, dataset: str) -> list[Name]:
 def resolve(backend: Backend, dataset: str, name_or_id: str) -> Name:
     """Return what a name, or a bare id, stands for.
 
-    A bare id stands for the checkpoint of its first name. Raises UnknownNameError naming what
-    exists.
+    A bare id stands for a checkpoint only where all of its names agree on it: checkpoints whose
+    image towers are equal share the set, but score it with different texts. Raises
+    UnknownNameError naming what exists.
     """
     path = f"names/{dataset}/{name_or_id}"
     if "/" not in name_or_id and backend.exists(path):
@@ -71,5 +72,6 @@ def resolve(backend: Backend, dataset: str, name_or_id: str) -> Name:
     if name_or_id not in ids:
         known = [name.name for name in names] or ids
         raise UnknownNameError(f"feature set of {dataset}", name_or_id, known)
-    checkpoint = next((name.checkpoint for name in names if name.id == name_or_id), "")
+    checkpoints = {name.checkpoint for name in names if name.id == name_or_id}
+    checkpoint = checkpoints.pop() if len(checkpoints) == 1 else ""
     return Name(name=name_or_id, id=name_or_id, checkpoint=checkpoint)

@@ -22,6 +22,12 @@ def test_the_paper_is_drawn_where_it_has_the_data_set(row):
     assert [point[1] for point in curves[1].points] == [57.2, 62.7, 64.5, 66.8]
 
 
+def test_the_paper_is_not_drawn_beside_other_classes(row):
+    shared = {"protocol": "few-shot", "dataset": "HMDB-51", "classes": 24}
+    rows = [row(f"vifi-clip-k{k}", **shared, shots=k) for k in (2, 4)]
+    assert not any(curve.is_paper for curve in few_shot_curves(measurements(rows)))
+
+
 def test_one_point_is_no_curve(row):
     assert frames_curves(measurements([row(protocol="ablation-frames")])) == []
 

@@ -11,8 +11,8 @@ def plot(figure: Figure) -> None:
 
 
 def test_three_formats_the_same_bytes_each_time(tmp_path):
-    first = draw(tmp_path / "a.png", plot)
-    assert [path.name for path in first] == ["a.png", "a.svg", "a.pdf"]
+    first = draw(tmp_path / "a.32f", plot)
+    assert [path.name for path in first] == ["a.32f.png", "a.32f.svg", "a.32f.pdf"]
     second = draw(tmp_path / "b", plot)
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 

@@ -24,7 +24,6 @@ def test_suggested_names_land_in_the_right_row(method):
         ("supervised", "k400", None, "--split val"),
         ("base-to-novel", "k400", None, "--features vifi-clip --results"),
         ("ablation-fusion", "ssv2", 16, "vifi ablate S --dataset ssv2"),
-        ("cost", "", None, "vifi bench"),
     ],
 )
 def test_each_protocol_has_its_command(protocol, dataset, shots, words):

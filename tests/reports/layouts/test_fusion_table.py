@@ -47,3 +47,24 @@ def test_a_fusion_not_scored_yet_shows_the_command(row):
 
 def test_no_rows_no_table(row):
     assert fusion_table(measurements([row()])) is None
+
+
+@pytest.mark.parametrize("change", [{"classes": 24}, {"provenance": {}}])
+def test_another_setting_stands_without_the_paper(row, change):
+    shared = {"protocol": "ablation-fusion", "dataset": "k400-tiny"}
+    table = fusion_table(measurements([row("vanilla", **(shared | change))]))
+    assert not table.has_paper
+    assert table.rows[0].cells[0].difference is None
+
+
+def test_a_model_of_unknown_fusion_is_not_vanilla_clip(row):
+    shared = {"protocol": "ablation-fusion", "dataset": "k400-tiny"}
+    table = fusion_table(measurements([row("my-model", **shared), row("vanilla", **shared)]))
+    known = {r.label: r.cells[0].difference is not None for r in table.rows if r.origin == "here"}
+    assert known == {"my-model": False, "vanilla": True}
+
+
+def test_videos_that_are_not_scored_are_a_footnote(row):
+    table = fusion_table(measurements([row(protocol="ablation-fusion", num_quarantined=3)]))
+    (key,) = table.rows[0].cells[0].notes
+    assert table.notes[key].text == "3 of 243 videos are not scored (3 quarantined)"

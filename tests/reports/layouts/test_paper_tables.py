@@ -1,6 +1,6 @@
 import pytest
 
-from reports.layouts.paper_tables import paper_tables
+from reports.layouts.paper_tables import NOT_MEASURED, OTHERS, paper_tables
 from reports.measurements import measurements
 from reports.paper.numbers import TABLES, paper_numbers
 from reports.table_model import Table
@@ -51,7 +51,9 @@ def test_a_missing_cell_shows_its_command(tables):
     for table in tables.values():
         for row in table.rows:
             for cell in row.cells:
-                assert bool(cell.command) == (row.origin == "here" and not cell.is_measured)
+                assert bool(cell.command or cell.text == NOT_MEASURED) == (
+                    row.origin == "here" and not cell.is_measured
+                )
 
 
 def test_methods_of_others_are_not_ours_to_measure(tables):
@@ -75,15 +77,16 @@ def test_table_5_is_the_diagonal(tables):
 
 def test_costs_come_from_their_file(tables):
     assert cell_of(tables["table6"], "ViFi-CLIP", "Views/s").difference == pytest.approx(-10.6)
-    assert cell_of(tables["table9"], "VL prompting", "GFLOPs").command.startswith("vifi bench")
+    missing = cell_of(tables["table9"], "VL prompting", "GFLOPs")
+    assert (missing.text, missing.command) == ("not measured", "")
     assert cell_of(tables["table4"], "ViFi-CLIP", "GFLOPs").value == 281
 
 
 def test_base_to_novel(row):
     shared = {"protocol": "base-to-novel", "dataset": "ucf101"}
     rows = [
-        row("vifi-clip", 0.93, **shared, subset="base", split="base_val"),
-        row("vifi-clip", 0.68, **shared, subset="novel", split="novel_val"),
+        row("vifi-clip", 0.93, **shared, subset="base", split="base_val", classes=51),
+        row("vifi-clip", 0.68, **shared, subset="novel", split="novel_val", classes=50),
         row("vifi-clip", 0.66, **shared, subset="joint", split="base_val+novel_val"),
         row("vifi-clip", 0.78, **shared, metric="harmonic_mean", split="base_val+novel_val"),
         row("vifi-clip", 0.1, **shared, metric="harmonic_mean", subset="joint", split="x"),
@@ -123,7 +126,8 @@ def test_the_last_row_of_a_cell_counts_but_a_mean_first(row):
     shared = {"dataset": "ucf101"}
     rows = [row("vifi-clip@1", 0.7, **shared), row("vifi-clip@2", 0.8, **shared)]
     assert cell_of(paper_tables(measurements(rows))[0], "ViFi-CLIP", "UCF-101 Top-1").value == 80
-    mean = row("vifi-clip@0", 0.6, **shared, split="a+b", provenance={"over": "splits"})
+    over = {"over": "splits", "model": "ViT-B-16"}
+    mean = row("vifi-clip@0", 0.6, **shared, split="a+b", provenance=over)
     table = paper_tables(measurements([mean, *rows]))[0]
     assert cell_of(table, "ViFi-CLIP", "UCF-101 Top-1").value == 60
 
@@ -133,3 +137,35 @@ def test_doubts_are_footnotes(tables):
     cell = cell_of(table, "X-CLIP", "UCF-101 K = 2", "paper")
     assert cell.notes == ("xclip-ucf-few-shot",)
     assert "76.4" in table.notes[cell.notes[0]].text
+
+
+@pytest.mark.parametrize(
+    "change", [{"classes": 24}, {"provenance": {"model": "ViT-L-14"}}, {"provenance": {}}]
+)
+@pytest.mark.parametrize("name", ["vanilla", "Vanilla CLIP"])
+def test_another_setting_is_another_model(row, name, change):
+    own = row(name, 0.9, **({"dataset": "hmdb51", "scored_checkpoint": "openai"} | change))
+    assert measurements([own])[0].method == "Vanilla CLIP"
+    table = paper_tables(measurements([own]))[0]
+    (other,) = [r for r in table.rows if r.section == OTHERS]
+    assert other.label == name
+    assert [(c.value, c.difference) for c in other.cells if c.is_measured] == [(90, None)]
+    (ours,) = [
+        r
+        for r in table.rows
+        if (r.label, r.origin) == ("Vanilla CLIP", "here") and r.section != OTHERS
+    ]
+    assert not any(cell.is_measured for cell in ours.cells)
+
+
+def test_openclips_name_of_the_activation_is_the_same_model(row):
+    own = row("openai", 0.408, dataset="hmdb51", provenance={"model": "ViT-B-16-quickgelu"})
+    cell = cell_of(paper_tables(measurements([own]))[0], "Vanilla CLIP", "HMDB-51 Top-1")
+    assert cell.difference == pytest.approx(0.0)
+
+
+def test_videos_that_are_not_scored_are_a_footnote(row):
+    own = row("vifi-clip", dataset="hmdb51", num_videos=98, num_quarantined=2)
+    table = paper_tables(measurements([own]))[0]
+    (key,) = cell_of(table, "ViFi-CLIP", "HMDB-51 Top-1").notes
+    assert table.notes[key].text == "2 of 100 videos are not scored (2 quarantined)"

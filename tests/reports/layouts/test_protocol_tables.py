@@ -2,6 +2,7 @@ import pytest
 
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
+from reports.writers.markdown import to_markdown
 
 
 @pytest.fixture
@@ -69,3 +70,23 @@ def test_a_metric_that_does_not_exist_there_has_no_command(row):
 def test_a_protocol_is_not_trusted_as_a_file_name(row):
     (table,) = protocol_tables(measurements([row(protocol="../../steps")]))
     assert table.name == "other--steps"
+
+
+def test_captions_claim_nothing_of_what_a_checkpoint_was_tuned_on(row):
+    rows = [row(), row(protocol="supervised")]
+    zero_shot, supervised = protocol_tables(measurements(rows))
+    assert "by their names alone, whatever the checkpoint was tuned on before." in zero_shot.caption
+    assert "trained on training videos of the same classes." in supervised.caption
+
+
+def test_videos_that_are_not_scored_are_a_footnote(row):
+    partial = row("a", num_videos=88, num_quarantined=2, provenance={"num_todo": 10})
+    lacks_one = row("b", num_videos=99, provenance={"num_todo": 1})
+    (table,) = protocol_tables(measurements([partial, lacks_one, row("whole")]))
+    texts = [[table.notes[key].text for key in r.cells[0].notes] for r in table.rows]
+    assert texts == [
+        ["12 of 100 videos are not scored (2 quarantined, 10 not extracted)"],
+        ["1 of 100 videos is not scored (1 not extracted)"],
+        [],
+    ]
+    assert "12 of 100 videos are not scored" in to_markdown(table)

@@ -142,3 +142,29 @@ def test_new_model_leaves_the_random_state_alone():
     torch.manual_seed(7)
     new_model(TINY, 3)
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_header_of_another_config_is_refused(tiny, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    other = {**tiny.config, "embed_dim": 7}
+    save_checkpoint(
+        path,
+        tiny.clip.state_dict(),
+        CheckpointHeader(model="other", config=other, name="x", step=0, parent="", settings={}),
+    )
+    with pytest.raises(ModelError, match="use --model other"):
+        load_model(TINY, str(path))
+
+
+def test_malformed_header_is_refused(tiny, tmp_path):
+    weights = {k: v.clone() for k, v in tiny.clip.state_dict().items()}
+    save_file(weights, tmp_path / "a.safetensors", metadata={"vifistore": "{}"})
+    with pytest.raises(ModelError, match="header that cannot be read"):
+        load_model(TINY, str(tmp_path / "a.safetensors"))
+
+
+def test_texts_that_become_equal_when_cut_are_refused(tiny):
+    same = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    with pytest.raises(UsageError, match="become equal"):
+        encode_classes(tiny, [f"{same} a", f"{same} b"], ["{}"])
+    assert encode_classes(tiny, ["{curly}", "plain"], ["a {}"]).shape[0] == 2
