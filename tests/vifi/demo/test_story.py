@@ -1,0 +1,108 @@
+"""The demo leaves what it promises, and the same again for the same seed."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.results import read_rows
+from vifi.__main__ import run
+from vifi.demo.settings import QUICK
+from vifi.demo.story import run_story
+from vifi.demo.tuning import VANILLA, VARIANTS
+from vifistore.errors import UsageError
+from vifistore.models.checkpoints import read_weights
+from vifistore.store import open_store
+
+ROOT = Path(__file__).parents[3]
+
+# Everything happens, but hardly anything is learnt.
+TINY = dataclasses.replace(
+    QUICK,
+    classes=4,
+    train_clips=2,
+    test_clips=3,
+    num_frames=2,
+    num_stills=32,
+    pretraining=dataclasses.replace(QUICK.pretraining, epochs=1),
+    tuning=dataclasses.replace(QUICK.tuning, epochs=3, num_frames=2),
+)
+
+LEFT = (
+    *("index.html", "fusion.md", "fusion.csv", "fusion.tex", "zero-shot.md", "tsne.png"),
+    *("results.jsonl", "store.zarr/zarr.json"),
+)
+
+
+@pytest.fixture(scope="module")
+def outs(tmp_path_factory):
+    """Two runs with one seed, each in a process of its own, as two calls of the verb are."""
+    folder = tmp_path_factory.mktemp("demo")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from tests.vifi.demo.test_story import TINY; from vifi.demo.story import run_story\n"
+        "run_story(TINY, Path(sys.argv[1]))"
+    )
+    for name in ("first", "second"):
+        command = [sys.executable, "-c", program, str(folder / name)]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return folder / "first", folder / "second"
+
+
+def test_leaves_what_it_promises(outs, capsys):
+    for name in LEFT:
+        assert (outs[0] / name).is_file(), name
+    assert run(["info", str(outs[0] / "store.zarr"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (dataset,) = document["datasets"].values()
+    assert {name for f in dataset["features"] for name in f["names"]} == {VANILLA, *VARIANTS}
+    # Text tuning leaves the image tower as it was, so its clips were not encoded again.
+    assert len(dataset["features"]) == len(VARIANTS)
+    assert all(features["sealed"] for features in dataset["features"])
+    assert len(document["checkpoints"]) == 1 + len(VARIANTS)
+
+
+def test_same_seed_same_table_and_weights(outs):
+    first, second = ([(row.key, row.value) for row in read_rows(out)] for out in outs)
+    assert first == second
+    assert (outs[0] / "fusion.csv").read_bytes() == (outs[1] / "fusion.csv").read_bytes()
+    for name in (VANILLA, *VARIANTS):
+        weights = [read_weights(out / "checkpoints" / f"{name}.safetensors") for out in outs]
+        assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
+
+
+def test_only_what_was_to_be_trained_changed(outs):
+    start = read_weights(outs[0] / "checkpoints" / f"{VANILLA}.safetensors")
+
+    def changed(name: str) -> set[str]:
+        weights = read_weights(outs[0] / "checkpoints" / f"{name}.safetensors")
+        return {key for key in start if not (weights[key] == start[key]).all()}
+
+    assert changed("image-ft") == {key for key in start if key.startswith("visual.")}
+    assert not any(key.startswith("visual.") for key in changed("text-ft"))
+    assert "text_projection" in changed("text-ft")
+    assert "logit_scale" not in changed("text-ft")
+    assert {"visual.proj", "text_projection", "logit_scale"} <= changed("vifi-clip")
+    assert all("token_embedding.weight" not in changed(name) for name in VARIANTS)
+
+
+def test_cached_embeddings_are_those_of_the_checkpoint(outs):
+    store = open_store(outs[0] / "store.zarr")
+    means = [store.features("shapes", name).read("view_mean") for name in (VANILLA, "vifi-clip")]
+    assert not np.allclose(*means)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("do not lose me")
+    with pytest.raises(UsageError, match="not a demo"):
+        run_story(TINY, tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "do not lose me"
+
+
+def test_quick_and_full_exclude_each_other(capsys):
+    assert run(["demo", "--quick", "--full"]) == 2
+    assert "exclude each other" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""A small generated world and the whole line of work run on it."""

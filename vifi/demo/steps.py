@@ -1,0 +1,29 @@
+"""Steps of a run: said when they begin, timed when they end."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from vifi.console import say
+
+
+class Steps:
+    """Says what is done and remembers how long each step took."""
+
+    def __init__(self) -> None:
+        self.timings: list[dict] = []
+
+    @contextlib.contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Say `what`, run the body, say its seconds."""
+        say(f"{len(self.timings) + 1}. {what} ...")
+        start = time.perf_counter()
+        yield
+        seconds = round(time.perf_counter() - start, 1)
+        self.timings.append({"step": what, "seconds": seconds})
+        say(f"   {seconds:.1f} s")
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds of all steps."""
+        return sum(timing["seconds"] for timing in self.timings)
