@@ -49,9 +49,7 @@ def draw_clip(name: str, *, split: str, number: int, seed: int) -> NDArray[np.ui
     rng = np.random.default_rng(key)
     seconds = np.arange(NUM_FRAMES, dtype=np.float32) / FRAMES_PER_SECOND
     turn = 2 * np.pi * (seconds * rng.uniform(0.5, 0.9) + rng.uniform())
-    scene = still_scene(rng, shape, NUM_FRAMES)
-    scene = replace(scene, radius=scene.radius * np.float32(0.8))
-    scene = MOTIONS[motion](scene, turn.astype(np.float32), rng)
+    scene = MOTIONS[motion](still_scene(rng, shape, NUM_FRAMES), turn.astype(np.float32), rng)
     return draw(scene, SIDE_PIXELS, rng)
 
 
@@ -59,7 +57,7 @@ def write_mp4(path: Path, frames: NDArray[np.uint8]) -> None:
     """Encode `[frame height width 3]` frames; the same frames give the same bytes."""
     # x264's result depends on its number of threads and, seen with 64-pixel frames, on what its
     # vector code finds behind them in memory; bitexact leaves versions out of the header.
-    options = {"threads": "1", "preset": "veryfast", "crf": "20", "x264-params": "asm=0"}
+    options = {"threads": "1", "preset": "ultrafast", "crf": "23", "x264-params": "asm=0"}
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
         stream.height, stream.width = frames.shape[1:3]

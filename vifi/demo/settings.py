@@ -66,7 +66,7 @@ PLAIN = DemoScale(
     train_clips=40,
     test_clips=24,
     num_stills=8_000,
-    pretraining=_pretraining(batch_size=64, epochs=8),
+    pretraining=_pretraining(batch_size=64, epochs=7),
     tuning=_tuning(batch_size=16, epochs=8),
 )
 QUICK = DemoScale(
@@ -74,8 +74,8 @@ QUICK = DemoScale(
     train_clips=20,
     test_clips=16,
     num_stills=4_000,
-    pretraining=_pretraining(batch_size=32, epochs=5),
-    tuning=_tuning(batch_size=8, epochs=6),
+    pretraining=_pretraining(batch_size=32, epochs=4),
+    tuning=_tuning(batch_size=8, epochs=5),
 )
 FULL = DemoScale(
     train_clips=80,
