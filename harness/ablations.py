@@ -74,11 +74,7 @@ def frames_ablation(
     videos = load_videos(store, dataset, features, split, partial=settings.partial)
     videos.features.require_array("frames")
     total = videos.features.frames.shape[2]
-    rows = []
-    for count in counts:
-        chosen = {"frames": evenly_spaced(total, count, "frames")}
-        rows += _rows(store, videos, "ablation-frames", settings, **chosen)
-    return rows
+    return _subset_rows(store, videos, "frames", total, counts, settings)
 
 
 def views_ablation(
@@ -93,11 +89,7 @@ def views_ablation(
     settings = settings or Ablation()
     videos = load_videos(store, dataset, features, split, partial=settings.partial)
     total = videos.features.view_mean.shape[1]
-    rows = []
-    for count in counts:
-        chosen = {"views": evenly_spaced(total, count, "views")}
-        rows += _rows(store, videos, "ablation-views", settings, **chosen)
-    return rows
+    return _subset_rows(store, videos, "views", total, counts, settings)
 
 
 def templates_ablation(
@@ -119,13 +111,26 @@ def templates_ablation(
 
 
 def evenly_spaced(total: int, count: int, what: str) -> np.ndarray:
-    """Indexes floor((i + 0.5) total / count), int64 [count]: the paper's rule for test frames.
+    """Indexes floor((i + 0.5) total / count), int64 [count]: the middles of `count` stretches.
+
+    Of cached frames this is a subset, not what sampling so few from the video would have taken.
 
     Raises UsageError unless 1 <= count <= total.
     """
     if not 1 <= count <= total:
         raise UsageError(f"{count} {what} cannot be chosen from the {total} cached; give 1-{total}")
     return (2 * np.arange(count) + 1) * total // (2 * count)
+
+
+def _subset_rows(
+    store: Store, videos: Videos, axis: str, total: int, counts: Sequence[int], settings: Ablation
+) -> list[ResultRow]:
+    """Rows for `counts` of the `total` cached entries of an axis, frames or views."""
+    rows = []
+    for count in counts:
+        chosen = {axis: evenly_spaced(total, count, axis)}
+        rows += _rows(store, videos, f"ablation-{axis}", settings, **chosen)
+    return rows
 
 
 def _rows(
