@@ -1,17 +1,19 @@
 """Claim: a million videos cost ten times what a hundred thousand do, in bounded memory.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.scale --sizes 20000 100000    # three minutes
-    OMP_NUM_THREADS=1 python -m benchmarks.scale --sizes 1000000         # 3 GB of disk
+    OMP_NUM_THREADS=1 python -m benchmarks.scale                 # 20,000 to 1,000,000: ten minutes
+    OMP_NUM_THREADS=1 python -m benchmarks.scale --sizes 100000  # one minute
 
-Writes a table of videos and a feature set of 4 x 64 frame embeddings from one random block, seals,
-describes and reads it, each step in this process, and adds one row per size with the seconds of
-each step and the peak memory so far. Expected: under 1.5 GB, and seconds that grow no faster than
-the number of videos.
+A million videos need 3 GB of disk and 150,000 files. Each size runs in a process of its own: scan
+a folder of that many (empty) files, write a feature set of 4 x 64 frame embeddings from one random
+block as an extraction would, seal it, then describe, select, read and verify it. One row per size:
+seconds of each step and the peak memory. Expected: under 1.5 GB, and seconds that grow no faster
+than the number of videos.
 
 Floor: a video's frames, views and timestamps are 1,040 bytes, so that a million are 1.0 GB, in
-nine files a block: 140,000 files, each made lasting on its own.
+nine files a block: 140,000 files, whose names are what takes most of the time.
 """
 
+import multiprocessing
 import resource
 import tempfile
 import time
@@ -23,12 +25,18 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from benchmarks.store import StoreBenchmark, append_rows, block_data, video_table
+from benchmarks.store import StoreBenchmark, append_rows, block_data, write_blocks
+from vifistore.extract.scan import add_listing, new_rows
 from vifistore.store.info import describe_store
 from vifistore.store.schema import BLOCK_SIZE
-from vifistore.store.store import create_store, open_store
-from vifistore.store.tables import write_videos
+from vifistore.store.store import Store, create_store, open_store
+from vifistore.store.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.videos.listing import read_source
+from vifistore.videos.probe import probe_all
+
+# A file has at most 65,000 names on ext4.
+_NAMES_PER_FILE = 50_000
 
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
 
@@ -37,26 +45,30 @@ RESULTS = Path(__file__).parent / "results" / "scale.csv"
 class Scale:
     """What is written and read."""
 
-    sizes: tuple[int, ...] = (20_000, 100_000)
-    """Numbers of videos, ascending: peak memory is that of the largest so far."""
+    sizes: tuple[int, ...] = (20_000, 100_000, 1_000_000)
+    """Numbers of videos."""
     num_frames: int = 4
     """Frames per video."""
     dim: int = 64
     """Dimensions of an embedding."""
     results: Path = RESULTS
     """CSV file that the rows are added to."""
+    folder: Path | None = None
+    """Where stores are written and removed; the system's folder for temporary files by default."""
 
 
 def main(settings: Scale) -> None:
     """Measure each size, print its row and add it to the results."""
     for num_videos in settings.sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            row = measure(Path(folder) / "S.zarr", num_videos, settings)
-        print(*(f"{key}={value}" for key, value in row.items()))
-        append_rows(settings.results, [row])
+        with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
+            # Its own process, so that peak memory is that of this size.
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                row = pool.apply(measure, (Path(folder), num_videos, settings))
+            print(*(f"{key}={value}" for key, value in row.items()), flush=True)
+            append_rows(settings.results, [row])
 
 
-def measure(path: Path, num_videos: int, settings: Scale) -> dict:
+def measure(folder: Path, num_videos: int, settings: Scale) -> dict:
     """One row: seconds of each step, and peak memory."""
     taken: dict[str, float] = {}
 
@@ -66,13 +78,14 @@ def measure(path: Path, num_videos: int, settings: Scale) -> dict:
         yield
         taken[f"{name}_seconds"] = round(time.perf_counter() - start, 2)
 
-    with step("table"):
-        store = create_store(path)
-        write_videos(store.backend, "d", video_table(num_videos), ["run"], "/")
+    source, path = make_videos(folder / "videos", num_videos), folder / "S.zarr"
+    with step("scan"):
+        scan(source, path)
     with step("write"):
-        writer = write_blocks(store.backend, num_videos, settings)
+        writer = write_features(open_store(path, mode="a"), num_videos, settings)
     with step("seal"):
         writer.seal()
+        writer.release()
     store = open_store(path)
     with step("info"):
         (described,) = describe_store(store)["datasets"]["d"]["features"]
@@ -82,22 +95,46 @@ def measure(path: Path, num_videos: int, settings: Scale) -> dict:
         chosen = features.select(rows=rows, arrays=("frames",))
     with step("read"):
         num_read = sum(len(arrays["frames"]) for _, arrays in features.blocks(("frames",)))
-    if not described["done"] == num_read == num_videos or not (chosen.status == 1).all():
-        raise AssertionError(f"{described['done']} done and {num_read} read of {num_videos}")
+    with step("verify"):
+        problems = list(verify_store(store))
+    counts = {described["done"], described["videos"], num_read}
+    if counts != {num_videos} or not (chosen.status == 1).all() or problems:
+        raise AssertionError(f"{counts} of {num_videos} are there; {problems[:3]}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"videos": num_videos, **taken, "peak_mebibytes": round(peak / 1024)}
 
 
-def write_blocks(backend, num_videos: int, settings: Scale) -> FeatureWriter:
+def make_videos(folder: Path, num_videos: int) -> Path:
+    """A folder of a hundred classes whose files are empty: what is measured is their number."""
+    classes = [folder / f"class{number:02}" for number in range(100)]
+    for path in classes:
+        path.mkdir(parents=True)
+    for number in range(num_videos):
+        path = classes[number % 100] / f"video{number:07}.mp4"
+        if number % _NAMES_PER_FILE == 0:
+            path.touch()
+            file = path
+        else:
+            path.hardlink_to(file)
+    return folder
+
+
+def scan(source: Path, path: Path) -> None:
+    """Add the videos of a folder to a new store, as `vifi scan` does."""
+    listing = read_source(source)
+    rows = new_rows(None, "d", listing, append=False)
+    probes = probe_all(listing.root / listing.paths[row] for row in rows)
+    add_listing(create_store(path), "d", listing, rows, probes)
+
+
+def write_features(store: Store, num_videos: int, settings: Scale) -> FeatureWriter:
     """Write a feature set that repeats one block."""
     block_settings = StoreBenchmark(num_frames=settings.num_frames, dim=settings.dim)
     data = block_data(block_settings, BLOCK_SIZE)
     shape = Shape(video=num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
-    writer = FeatureWriter(backend, "d", {"numerics": 1}, shape, {"host": "benchmark"})
-    writer.claim(blocks := writer.todo_blocks())
-    for block in blocks:
-        rows = list(writer.block_rows(block))
-        writer.write_block(block, rows, {name: v[: len(rows)] for name, v in data.items()})
+    recipe = {"frames": settings.num_frames, "clips": 1, "crops": 1, "numerics": 1}
+    writer = FeatureWriter(store.backend, "d", recipe, shape, {"host": "benchmark"})
+    write_blocks(writer, data)
     return writer
 
 

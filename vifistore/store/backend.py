@@ -6,7 +6,7 @@ times faster. It never writes: it does so in place, and a kill would tear the ch
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from zarr.errors import ContainsArrayError
 
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store.coding import Layout, encode_chunk, parse_layout, read_chosen, read_rows
+from vifistore.store.durable import parallel
 from vifistore.store.objects import ObjectPlace, object_url
-from vifistore.store.places import LocalPlace, Place, parallel
+from vifistore.store.places import LocalPlace, Place
 from vifistore.store.schema import ArraySpec
 
 _WRITE = {"codec_pipeline.path": "zarr.core.codec_pipeline.BatchedCodecPipeline"}
@@ -83,26 +84,27 @@ class Backend:
 
         Raises UsageError if the store is read-only.
         """
-        self._put_groups({**self._missing_parents(path), path: attributes})
+        self.put(self.group_files(path, attributes))
 
     def _missing_parents(self, path: str) -> dict[str, dict]:
         parts = path.split("/")
         parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
         return {parent: {} for parent in parents if not self.exists(parent)}
 
+    def group_files(self, path: str, attributes: Mapping) -> dict[str, list[bytes]]:
+        """Files, by their keys, that make the group at `path` or replace its attributes."""
+        return _group_files({**self._missing_parents(path), path: attributes})
+
     def _put_groups(self, groups: Mapping[str, Mapping]) -> None:
+        self.put(_group_files(groups))
+
+    def put(self, *stages: Mapping[str, Sequence]) -> None:
+        """Write files by their keys; those of a stage last before one of the next has its name.
+
+        Raises UsageError if the store is read-only.
+        """
         self._require_writable()
-        documents = {
-            _metadata_key(path): {
-                "attributes": dict(attributes),
-                "zarr_format": 3,
-                "node_type": "group",
-            }
-            for path, attributes in groups.items()
-        }
-        self.place.put(
-            {key: [json.dumps(value, indent=2).encode()] for key, value in documents.items()}
-        )
+        self.place.put(*stages)
 
     def _require_writable(self) -> None:
         if not self.writable:
@@ -136,7 +138,7 @@ class Backend:
                     config=_ARRAY_CONFIG,
                 )
             except ContainsArrayError:
-                array = zarr.open_array(self.place.zarr_store, path=path, mode="r+")
+                array = zarr.open_array(self.place.zarr_store, path=path, mode="r+", zarr_format=3)
         array = array.with_config(_ARRAY_CONFIG)
         if array.shape != shape:
             array.resize(shape)
@@ -153,7 +155,7 @@ class Backend:
     def _open_array(self, path: str, config: Mapping) -> zarr.Array:
         with zarr.config.set(config):
             try:
-                return zarr.open_array(self.place.zarr_store, path=path, mode="r")
+                return zarr.open_array(self.place.zarr_store, path=path, mode="r", zarr_format=3)
             except DAMAGE as error:
                 raise self._cannot_open(path, error) from error
 
@@ -171,6 +173,19 @@ class Backend:
             return parse_layout(self._metadata(path, "array"))
         except DAMAGE as error:
             raise self._cannot_open(path, error) from error
+
+    def own_layout(self, path: str) -> Layout:
+        """How the array at `path` is laid out, for writing chunks of it.
+
+        Raises StoreError if another program did so, DamagedError if it is not there.
+        """
+        layout = self.layout(path)
+        if layout is None:
+            raise StoreError(
+                f"{self.folder}/{path} was laid out by another program; export that dataset "
+                "and import it into a new store"
+            )
+        return layout
 
     def read(self, path: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Read rows [start, stop) of the array at `path`, every checksum verified.
@@ -215,17 +230,12 @@ class Backend:
         self._require_writable()
         files = {}
         for path, values in columns.items():
-            layout = self.layout(path)
-            if layout is None:
-                raise StoreError(
-                    f"{self.folder}/{path} was laid out by another program; export that dataset "
-                    "and import it into a new store"
-                )
+            layout = self.own_layout(path)
             stop = start + len(values)
             for block in range(start // layout.size, -(-stop // layout.size)):
                 chunk = self._changed_chunk(path, layout, block, start, values)
                 files[layout.key(path, block)] = encode_chunk(chunk, layout)
-        self.place.put(files)
+        self.put(files)
 
     def _changed_chunk(
         self, path: str, layout: Layout, block: int, start: int, values: np.ndarray
@@ -261,6 +271,17 @@ class Backend:
         """Key of the file that holds chunk `block` along the first axis of `array`."""
         coordinates = (block,) + (0,) * (array.ndim - 1)
         return f"{path}/{array.metadata.encode_chunk_key(coordinates)}"
+
+
+def _group_files(groups: Mapping[str, Mapping]) -> dict[str, list[bytes]]:
+    documents = {
+        path: {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"}
+        for path, attributes in groups.items()
+    }
+    return {
+        _metadata_key(path): [json.dumps(value, indent=2).encode()]
+        for path, value in documents.items()
+    }
 
 
 def _metadata_key(path: str) -> str:

@@ -17,8 +17,9 @@ def checkpoint_digest(image_digest: str, text_digest: str, logit_scale: float) -
 def register_checkpoint(backend: Backend, checkpoint: Mapping) -> str:
     """Record a checkpoint (see `read_checkpoint` for its fields) and return its digest.
 
-    A digest that is there already keeps its record; a further name becomes a small group of its
-    own below it, so that two processes naming one checkpoint never write the same file.
+    A digest that is there already keeps its record. Each name is also a small group of its own
+    below it: where two processes record one checkpoint at once, the last record stays, and both
+    names do.
     """
     digest = checkpoint_digest(
         checkpoint["image_digest"], checkpoint["text_digest"], checkpoint["logit_scale"]
@@ -28,6 +29,7 @@ def register_checkpoint(backend: Backend, checkpoint: Mapping) -> str:
     if not backend.exists(path):
         fields = {key: value for key, value in checkpoint.items() if key != "name"}
         backend.make_group(path, {**fields, "names": [name]})
+        backend.make_group(f"{path}/names/{name}", {})
     elif name not in read_checkpoint(backend, digest)["names"]:
         backend.make_group(f"{path}/names/{name}", {})
     return digest
@@ -43,7 +45,8 @@ def read_checkpoint(backend: Backend, digest: str) -> dict:
         raise UnknownNameError("checkpoint", digest, known)
     attributes = backend.attributes(f"checkpoints/{digest}")
     further = backend.children(f"checkpoints/{digest}/names")
-    return {**attributes, "digest": digest, "names": [*attributes["names"], *further]}
+    names = list(dict.fromkeys([*attributes["names"], *further]))
+    return {**attributes, "digest": digest, "names": names}
 
 
 def list_checkpoints(backend: Backend) -> list[dict]:

@@ -16,7 +16,8 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 
 from vifistore.errors import DamagedError
-from vifistore.store.places import Place, parallel
+from vifistore.store.durable import parallel
+from vifistore.store.places import Place
 
 _PAGE = 4096
 _CHECKSUM = np.dtype("<u4")

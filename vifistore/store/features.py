@@ -10,7 +10,7 @@ import zarr
 from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.names import read_names, resolve
-from vifistore.store.schema import BLOCK_SIZE, DONE, QUARANTINED, TODO
+from vifistore.store.schema import BLOCK_SIZE, DERIVED_FIELDS, DONE, QUARANTINED, TODO
 from vifistore.store.selection import Selection, block_ranges, choose_rows
 from vifistore.store.tables import read_column
 
@@ -32,6 +32,26 @@ class Features:
     def recipe(self) -> dict:
         """All that decided the numbers, as plain JSON values."""
         return self._attributes["recipe"]
+
+    @property
+    def parent(self) -> str:
+        """Id of the set whose frames a derived set was made from; empty for any other."""
+        return self.recipe.get("parent", "")
+
+    @property
+    def head(self) -> dict | None:
+        """What a derived set was made by: `digest`, `kind` and more; None for any other."""
+        return self._attributes.get("head")
+
+    @property
+    def source_recipe(self) -> dict:
+        """Recipe by which videos became embeddings: a derived set's is its parent's."""
+        return self._attributes.get("parent_recipe", self.recipe)
+
+    @property
+    def about(self) -> dict:
+        """What a derived set says of its head and parent, to be kept with it; else nothing."""
+        return {key: self._attributes[key] for key in DERIVED_FIELDS if key in self._attributes}
 
     @property
     def sealed(self) -> dict | None:
@@ -179,7 +199,7 @@ class Features:
                     f"status; run: vifi verify {self._backend.folder}"
                 )
             return status
-        return read_status_leniently(self._backend, self.path, self.num_videos)
+        return read_status_leniently(self._backend, self.path, 0, self.num_videos)
 
     def counts(self) -> dict[str, int]:
         """How many videos are planned, done, quarantined and to do."""
@@ -195,9 +215,10 @@ class Features:
         """Raise IncompleteError if some planned video is neither done nor quarantined."""
         if not self.sealed:
             counts = self.counts()
+            again = "make it of its parent" if self.parent else "run vifi extract"
             raise IncompleteError(
                 f"feature set {self.name} of {self.dataset} is not sealed: {counts['todo']} of "
-                f"{counts['videos']} videos are to do; run vifi extract again, or give --partial"
+                f"{counts['videos']} videos are to do; {again} again, or give --partial"
             )
 
     def quarantine(self) -> list[dict]:
@@ -225,16 +246,17 @@ class Features:
             )
 
 
-def read_status_leniently(backend: Backend, path: str, num_videos: int) -> np.ndarray:
-    """Read uint8 [video] block by block; what cannot be read is to do."""
+def read_status_leniently(backend: Backend, path: str, start: int, stop: int) -> np.ndarray:
+    """Read the status of rows [start, stop), uint8 [video], block by block where part of it cannot
+    be read; that part is to do."""
     try:
-        return backend.read(f"{path}/status", 0, num_videos)
+        return backend.read(f"{path}/status", start, stop)
     except DamagedError:
-        status = np.full(num_videos, TODO, dtype=np.uint8)
-    for start in range(0, num_videos, BLOCK_SIZE):
-        stop = min(start + BLOCK_SIZE, num_videos)
+        status = np.full(stop - start, TODO, dtype=np.uint8)
+    for first in range(start - start % BLOCK_SIZE, stop, BLOCK_SIZE):
+        low, high = max(first, start), min(first + BLOCK_SIZE, stop)
         try:
-            status[start:stop] = backend.read(f"{path}/status", start, stop)
+            status[low - start : high - start] = backend.read(f"{path}/status", low, high)
         except DamagedError:
             continue
     return status

@@ -1,13 +1,11 @@
 """What can go: feature sets without a name, text sets cut short, files a kill left behind."""
 
-import os
-import shutil
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from vifistore.errors import DamagedError, LockedError, UsageError
+from vifistore.errors import DamagedError, LockedError
 from vifistore.store.backend import Backend
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.locks import BlockLocks
@@ -19,7 +17,7 @@ from vifistore.store.texts import TEXT_FIELDS
 # A chunk or zarr.json on its way: zarr writes it under this suffix, then renames it.
 _PARTIAL = ".partial"
 
-# Outside feature sets nothing is locked: what is older than this no one is writing any more.
+# What is locked by nobody and older than this no one is writing any more.
 _SETTLED_SECONDS = 3600.0
 
 
@@ -36,15 +34,9 @@ class Garbage:
 def find_garbage(store: Store) -> list[Garbage]:
     """Everything that can go. Never a feature set with a name, nor the parent of one.
 
-    Raises DamagedError where a name cannot be read: what it stands for must not be lost, and
-    UsageError for an object store.
+    Raises DamagedError where a name cannot be read: what it stands for must not be lost.
     """
     backend = store.backend
-    if not isinstance(backend.folder, Path):
-        raise UsageError(
-            f"{backend.folder} is no folder of this machine; remove what vifi verify names with "
-            "the object store's own tools"
-        )
     found = [*_unnamed_sets(backend), *_half_texts(backend)]
     gone = tuple(f"{garbage.where}/" for garbage in found)
     found += [g for g in _partial_files(backend) if not g.where.startswith(gone)]
@@ -54,19 +46,15 @@ def find_garbage(store: Store) -> list[Garbage]:
 def delete_garbage(store: Store, garbage: Garbage) -> bool:
     """Remove one piece of garbage; False, and nothing is done, while someone is writing it."""
     backend = store.backend
-    path = backend.folder / garbage.where
     try:
         locks = _locked(backend, garbage.where)
     except LockedError:
         return False
     try:
         with clear_disk_errors(backend.folder):
-            if locks is None and _age_seconds(path) < _SETTLED_SECONDS:
+            if locks is None and _age_seconds(backend, garbage.where) < _SETTLED_SECONDS:
                 return False
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            backend.place.remove(garbage.where)
     finally:
         if locks is not None:
             locks.release()
@@ -74,9 +62,12 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
 
 
 def _locked(backend: Backend, where: str) -> BlockLocks | None:
-    """Locks on all of the feature set that `where` belongs to; None if it belongs to none."""
+    """Locks on all of the feature set that `where` belongs to.
+
+    None if it belongs to none, or locks say nothing: those of an object store are of one machine.
+    """
     parts = where.split("/")
-    if parts[0] != "features" or len(parts) < 3:
+    if parts[0] != "features" or len(parts) < 3 or isinstance(backend.folder, str):
         return None
     path = "/".join(parts[:3])
     locks = BlockLocks(backend.cache_folder, parts[1], parts[2])
@@ -101,7 +92,7 @@ def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
             yield Garbage(
                 where=path,
                 what=f"feature set without a name, {state}",
-                size_bytes=_size(backend.folder / path),
+                size_bytes=_size(backend, path),
             )
 
 
@@ -120,34 +111,27 @@ def _is_sealed(backend: Backend, path: str) -> bool:
 
 def _half_texts(backend: Backend) -> Iterator[Garbage]:
     """Text sets whose writing was cut short: their attributes are written last."""
-    folder = backend.folder / "texts"
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.is_dir():
-            continue
-        name = f"texts/{path.name}"
+    for folder in sorted(backend.place.folders("texts")):
+        name = f"texts/{folder}"
         if not backend.exists(name) or not set(TEXT_FIELDS) <= backend.attributes(name).keys():
-            yield Garbage(where=name, what="text set cut short", size_bytes=_size(path))
+            yield Garbage(where=name, what="text set cut short", size_bytes=_size(backend, name))
 
 
 def _partial_files(backend: Backend) -> Iterator[Garbage]:
-    for folder, folders, files in os.walk(backend.folder):
-        folders.sort()
-        for name in sorted(files):
-            path = Path(folder, name)
-            if name.endswith(_PARTIAL) and not path.is_symlink():
-                yield Garbage(
-                    where=path.relative_to(backend.folder).as_posix(),
-                    what="file that a stopped run left half written",
-                    size_bytes=path.stat().st_size,
-                )
+    found = [file for file in backend.place.files("") if file.key.endswith(_PARTIAL)]
+    for file in sorted(found, key=lambda file: file.key):
+        yield Garbage(
+            where=file.key,
+            what="file that a stopped run left half written",
+            size_bytes=file.size_bytes,
+        )
 
 
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*"))
+def _size(backend: Backend, path: str) -> int:
+    return sum(file.size_bytes for file in backend.place.files(path))
 
 
-def _age_seconds(path: Path) -> float:
-    try:
-        return time.time() - path.lstat().st_mtime
-    except FileNotFoundError:
-        return _SETTLED_SECONDS
+def _age_seconds(backend: Backend, path: str) -> float:
+    """How long ago the last file was written; endless for none."""
+    changes = [file.changed_at for file in backend.place.files(path)]
+    return time.time() - max(changes, default=-math.inf)

@@ -4,6 +4,8 @@ from vifistore.store.features import Features
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.store import Store
 
+_FACTS = ("digest", "names", "parent", "step")
+
 
 def describe_store(store: Store) -> dict:
     """Return the document that `vifi info --json` prints."""
@@ -11,8 +13,7 @@ def describe_store(store: Store) -> dict:
         "schema": SCHEMA_VERSION,
         "datasets": {dataset: _describe_dataset(store, dataset) for dataset in store.datasets()},
         "checkpoints": [
-            {key: checkpoint[key] for key in ("digest", "names", "parent", "step")}
-            for checkpoint in store.checkpoints()
+            {key: checkpoint[key] for key in _FACTS} for checkpoint in store.checkpoints()
         ],
         "texts": [
             {
@@ -27,7 +28,8 @@ def describe_store(store: Store) -> dict:
 
 
 def lineage(store: Store) -> list[dict]:
-    """The checkpoints as a tree, parents before their children: digest, names, parent, step, depth.
+    """The checkpoints as a tree, parents before their children: digest, names, parent, step,
+    settings, depth.
 
     A parent is a digest or a name; one that the store does not have leaves its children at depth 0.
     """
@@ -41,7 +43,7 @@ def lineage(store: Store) -> list[dict]:
 
     def descend(parent: str, depth: int) -> None:
         for checkpoint in children.pop(parent, ()):
-            facts = {key: checkpoint[key] for key in ("digest", "names", "parent", "step")}
+            facts = {key: checkpoint[key] for key in (*_FACTS, "settings")}
             found.append({**facts, "depth": depth})
             descend(checkpoint["digest"], depth + 1)
 
@@ -52,10 +54,34 @@ def lineage(store: Store) -> list[dict]:
     return found
 
 
+def derived_lineage(store: Store) -> list[dict]:
+    """The derived feature sets: dataset, id, names, parent, its names, whether it is here, head."""
+    found = []
+    for dataset in store.datasets():
+        ids = store.feature_ids(dataset)
+        for features in (store.features(dataset, name) for name in ids):
+            if features.parent:
+                is_here = features.parent in ids
+                parent = store.features(dataset, features.parent) if is_here else None
+                found.append(
+                    {
+                        "dataset": dataset,
+                        "id": features.id,
+                        "names": features.names,
+                        "parent": features.parent,
+                        "parent_names": parent.names if parent else [],
+                        "parent_is_here": is_here,
+                        "head": features.head,
+                    }
+                )
+    return found
+
+
 def _describe_dataset(store: Store, dataset: str) -> dict:
     features = [store.features(dataset, name) for name in store.feature_ids(dataset)]
     return {
-        "videos": len(store.videos(dataset)),
+        # Not the table itself, which takes a second to read where there are a million.
+        "videos": store.backend.attributes(f"videos/{dataset}")["rows"],
         "classes": len(store.class_names(dataset)),
         "splits": {name: _describe_split(store, dataset, name) for name in store.splits(dataset)},
         "features": [_describe_features(feature_set) for feature_set in features],

@@ -1,10 +1,13 @@
 """Names of feature sets: one small group each, so that writers never share a file."""
 
+import re
 from dataclasses import dataclass
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.schema import check_name
+
+_ID = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +23,21 @@ class Name:
     checkpoint: str
 
 
+def check_set_name(name: str) -> str:
+    """Return `name` if a feature set can be called so, else raise UsageError."""
+    if _ID.fullmatch(name):
+        raise UsageError(
+            f"{name!r} looks like the id of a feature set, and would hide the one that has it; "
+            "give a name that is not 12 digits or letters a to f"
+        )
+    return check_name("feature set", name)
+
+
 def require_free(
     backend: Backend, dataset: str, name: str, feature_id: str, checkpoint: str
 ) -> None:
     """Raise UsageError if `name` cannot be a name, or stands for another feature set already."""
-    check_name("feature set", name)
+    check_set_name(name)
     path = f"names/{dataset}/{name}"
     if not backend.exists(path):
         return
@@ -41,7 +54,7 @@ def set_name(
     backend: Backend, dataset: str, name: str, feature_id: str, checkpoint: str, *, force: bool
 ) -> None:
     """Let `name` stand for a feature set. Without `force` it raises as `require_free` does."""
-    check_name("feature set", name)
+    check_set_name(name)
     if not force:
         require_free(backend, dataset, name, feature_id, checkpoint)
     backend.make_group(f"names/{dataset}/{name}", {"id": feature_id, "checkpoint": checkpoint})

@@ -8,7 +8,7 @@ and lasts when it returns.
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,8 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.storage import ObjectStore
 
 from vifistore.errors import StoreError
-from vifistore.store.places import parallel
+from vifistore.store.durable import parallel
+from vifistore.store.places import StoredFile
 
 # A path of the command line arrives with its two slashes merged into one.
 _URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
@@ -105,7 +106,7 @@ class ObjectPlace:
                 raise OSError(f"{self.location}/{key} is too short")
             buffer[:] = part
 
-    def put(self, files: Mapping[str, Sequence]) -> None:
+    def put(self, *stages: Mapping[str, Sequence]) -> None:
         """See Place."""
 
         def put_one(item: tuple[str, Sequence]) -> None:
@@ -117,7 +118,38 @@ class ObjectPlace:
                     f"there is no bucket for {self.location}; make the bucket first"
                 ) from error
 
-        parallel(put_one, files.items(), _THREADS)
+        for files in stages:
+            parallel(put_one, files.items(), _THREADS)
+
+    def files(self, key: str) -> Iterator[StoredFile]:
+        """See Place."""
+        # Without its slash, `a/b` would also be the prefix of `a/bc`.
+        listing = self._ask(self._obstore.list, self._objects, prefix=f"{key}/" if key else "")
+        while batch := self._ask(next, listing, None):
+            yield from map(_stored_file, batch)
+        if key and self.exists(key):
+            yield _stored_file(self._ask(self._obstore.head, self._objects, key))
+
+    def walk(self) -> Iterator[tuple[str, list[str]]]:
+        """See Place. A folder is there as long as something is in it."""
+        folders: dict[str, list[str]] = {"": []}
+        for file in self.files(""):
+            *parents, name = file.key.split("/")
+            folders.setdefault("/".join(parents), []).append(name)
+            # Those above a folder that is known are known.
+            while parents and (above := "/".join(parents[:-1])) not in folders:
+                folders[above] = []
+                parents.pop()
+        yield from folders.items()
+
+    def remove(self, key: str) -> None:
+        """See Place."""
+        if keys := [file.key for file in self.files(key)]:
+            self._ask(self._obstore.delete, self._objects, keys)
+
+    def free_bytes(self) -> int | None:
+        """See Place."""
+        return None
 
     def sync(self, keys: Iterable[str]) -> None:
         """See Place. An object lasts once it is written."""
@@ -135,3 +167,11 @@ class ObjectPlace:
                 f"{self.location} does not answer ({reason}); check the URL, the network and the "
                 "credentials in the environment"
             ) from error
+
+
+def _stored_file(found: Mapping) -> StoredFile:
+    return StoredFile(
+        key=found["path"],
+        size_bytes=found["size"],
+        changed_at=found["last_modified"].timestamp(),
+    )

@@ -4,25 +4,29 @@ A place knows keys and bytes, nothing of zarr. `put` is atomic for each file, an
 survives a power cut once it returns.
 """
 
+import contextlib
 import os
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
-from vifistore.errors import StoreError
+from vifistore.store.durable import fsync_all, put_stages
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
-# A disk commits the waiting fsyncs of many threads together; one after the other they took 5-8
-# times as long.
-_SYNC_THREADS = 16
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file of a store."""
+
+    key: str
+    size_bytes: int
+    changed_at: float
+    """Seconds since 1970."""
 
 
 class Place(Protocol):
@@ -60,8 +64,22 @@ class Place(Protocol):
 
         Raises OSError if the file ends before."""
 
-    def put(self, files: Mapping[str, Sequence]) -> None:
-        """Write files, each given as buffers that follow one another."""
+    def put(self, *stages: Mapping[str, Sequence]) -> None:
+        """Write files, each given as buffers that follow one another.
+
+        Those of a stage last before one of the next takes its name."""
+
+    def files(self, key: str) -> Iterator[StoredFile]:
+        """Every file at or below `key`, in any order; none if nothing is there."""
+
+    def walk(self) -> Iterator[tuple[str, list[str]]]:
+        """Every folder, in any order, and the names of the files in it."""
+
+    def remove(self, key: str) -> None:
+        """Remove the file at `key`, or the folder with all that is in it, if it is there."""
+
+    def free_bytes(self) -> int | None:
+        """Bytes that can still be written; None where there is no limit that is known."""
 
     def sync(self, keys: Iterable[str]) -> None:
         """Make files that were written through `zarr_store` as lasting as those of `put`."""
@@ -119,33 +137,47 @@ class LocalPlace:
                 if _fill(file, buffer) < len(buffer):
                     raise OSError(f"{self.folder / key} is too short")
 
-    def put(self, files: Mapping[str, Sequence]) -> None:
-        """See Place. Each file is on the disk before it takes its name, so that the name never
-        stands for less than all of it."""
-        paths = {self.folder / key: buffers for key, buffers in files.items()}
-        for folder in {path.parent for path in paths}:
-            folder.mkdir(parents=True, exist_ok=True)
-        parallel(_put_file, paths.items(), _SYNC_THREADS)
-        parallel(_fsync, {path.parent for path in paths}, _SYNC_THREADS)
+    def put(self, *stages: Mapping[str, Sequence]) -> None:
+        """See Place."""
+        put_stages([{self.folder / key: files[key] for key in files} for files in stages])
+
+    def files(self, key: str) -> Iterator[StoredFile]:
+        """See Place. Symbolic links are not followed."""
+        path = self.folder / key
+        names = [path] if path.is_file() else []
+        for folder, _, found in os.walk(path):
+            names += [Path(folder, name) for name in found]
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                status = name.lstat()
+                yield StoredFile(
+                    key=name.relative_to(self.folder).as_posix(),
+                    size_bytes=status.st_size,
+                    changed_at=status.st_mtime,
+                )
+
+    def walk(self) -> Iterator[tuple[str, list[str]]]:
+        """See Place. Symbolic links are not followed."""
+        for folder, _, names in os.walk(self.folder):
+            path = Path(folder).relative_to(self.folder).as_posix()
+            yield "" if path == "." else path, names
+
+    def remove(self, key: str) -> None:
+        """See Place."""
+        path = self.folder / key
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int | None:
+        """See Place."""
+        return shutil.disk_usage(self.folder).free
 
     def sync(self, keys: Iterable[str]) -> None:
         """See Place."""
         files = [self.folder / key for key in keys]
-        parallel(_fsync, {*files, *(file.parent for file in files)}, _SYNC_THREADS)
-
-
-def parallel(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int
-) -> list[Result]:
-    """Results of `function` for each item, in order, by up to so many threads.
-
-    The threads end with the call: a pool that outlives it would be dead after a fork.
-    """
-    items = list(items)
-    if len(items) < 2 or threads < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(min(threads, len(items))) as pool:
-        return list(pool.map(function, items))
+        fsync_all({*files, *(file.parent for file in files)})
 
 
 def _fill(file, buffer: np.ndarray) -> int:
@@ -157,29 +189,3 @@ def _fill(file, buffer: np.ndarray) -> int:
             break
         num_bytes += got
     return num_bytes
-
-
-def _put_file(item: tuple[Path, Sequence]) -> None:
-    path, buffers = item
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with open(temporary, "xb") as file:
-            for buffer in buffers:
-                file.write(buffer)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _fsync(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise StoreError(f"{path} vanished while it was written: {error}") from error
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,3 +15,10 @@ def pool_views(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore"):
         units = np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0)
     return exact.mean(axis=2), units.mean(axis=2)
+
+
+def unit_views(views: np.ndarray) -> np.ndarray:
+    """Views [video view dim] at unit length, float32; a zero one stays zero."""
+    norms = np.linalg.norm(views, axis=-1, keepdims=True)
+    # What is not finite stays so.
+    return np.divide(views, norms, out=np.array(views, np.float32), where=norms > 0)

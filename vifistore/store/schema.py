@@ -58,6 +58,9 @@ FEATURE_ARRAYS = {
     "status": ArraySpec(dtype="uint8", axes=("video",), fill=TODO),
 }
 
+# Attributes that only a derived set has: what it was made by, and of which parent.
+DERIVED_FIELDS = ("head", "parent_recipe", "parent_sealed")
+
 VIDEO_COLUMNS = {
     "id": ArraySpec(dtype="str", axes=("video",), fill=""),
     "path": ArraySpec(dtype="str", axes=("video",), fill=""),

@@ -1,8 +1,7 @@
 """The store: one object that finds everything in it."""
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store.backend import Backend
@@ -18,6 +17,9 @@ from vifistore.store.tables import (
     read_videos,
 )
 from vifistore.store.texts import Texts, list_texts, read_texts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Store:
@@ -35,7 +37,7 @@ class Store:
         """Names of the datasets."""
         return self.backend.children("videos")
 
-    def videos(self, dataset: str) -> pd.DataFrame:
+    def videos(self, dataset: str) -> "pd.DataFrame":
         """The videos of a dataset, a row each: id, path, label, num_frames, fps,
         duration_seconds, width, height (pixels), size_bytes, mtime_ns.
 
@@ -67,7 +69,7 @@ class Store:
             return read_split(self.backend, dataset, name)
         return labelled_split(self.videos(dataset), self.class_names(dataset))
 
-    def captions(self, dataset: str) -> pd.DataFrame:
+    def captions(self, dataset: str) -> "pd.DataFrame":
         """The captions of a dataset: columns `row` and `text`, many per video."""
         check_dataset(self.backend, dataset)
         return read_captions(self.backend, dataset)
@@ -129,6 +131,12 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
         )
     _check_schema(backend)
     return Store(backend)
+
+
+def find_store(location: str | Path, mode: str = "r") -> Store | None:
+    """Open the store at `location`, as `open_store` does; None if there is nothing."""
+    is_there = _anything_at(Backend(location, writable=False))
+    return open_store(location, mode) if is_there else None
 
 
 def create_store(location: str | Path) -> Store:

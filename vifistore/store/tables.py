@@ -6,9 +6,9 @@ length, are written last. A kill before that leaves the old table as it was.
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.backend import Backend
@@ -20,6 +20,10 @@ from vifistore.store.schema import (
     ArraySpec,
     check_name,
 )
+
+# pandas takes half a second to import, and half of what reads a store needs no table.
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,7 @@ def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict
 
 
 def write_videos(
-    backend: Backend, dataset: str, videos: pd.DataFrame, class_names: list[str], root: str
+    backend: Backend, dataset: str, videos: "pd.DataFrame", class_names: list[str], root: str
 ) -> None:
     """Write or extend the table of videos; rows already there must come first and unchanged."""
     check_name("dataset", dataset)
@@ -75,8 +79,10 @@ def write_videos(
     write_table(backend, path, VIDEO_COLUMNS, columns, attributes, start=start)
 
 
-def read_videos(backend: Backend, dataset: str) -> pd.DataFrame:
+def read_videos(backend: Backend, dataset: str) -> "pd.DataFrame":
     """Read the table of videos, a column each of VIDEO_COLUMNS."""
+    import pandas as pd
+
     check_dataset(backend, dataset)
     return pd.DataFrame(read_table(backend, f"videos/{dataset}", VIDEO_COLUMNS))
 
@@ -135,7 +141,7 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
     )
 
 
-def labelled_split(videos: pd.DataFrame, class_names: list[str]) -> Split:
+def labelled_split(videos: "pd.DataFrame", class_names: list[str]) -> Split:
     """Every labelled video of the table, scored against the dataset's own classes.
 
     Raises UsageError if no video has a label.
@@ -167,8 +173,10 @@ def write_captions(backend: Backend, dataset: str, captions: list[tuple[int, str
     write_table(backend, path, CAPTION_COLUMNS, {"row": rows, "text": texts}, {})
 
 
-def read_captions(backend: Backend, dataset: str) -> pd.DataFrame:
+def read_captions(backend: Backend, dataset: str) -> "pd.DataFrame":
     """Read the captions of a dataset: columns `row` and `text`; empty if it has none."""
+    import pandas as pd
+
     path = f"captions/{dataset}"
     if not backend.exists(path):
         return pd.DataFrame({"row": np.empty(0, np.int64), "text": np.empty(0, object)})

@@ -4,9 +4,7 @@ Memory stays bounded: feature sets are read block by block, tables and texts one
 """
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from vifistore.store.backend import Backend
 from vifistore.store.problems import Problem
@@ -36,38 +34,48 @@ def verify_store(store: Store) -> Iterator[Problem]:
 
 
 def verify_files(backend: Backend) -> Iterator[Problem]:
-    """Yield files and folders that belong to nothing, and zarr.json files that cannot be read.
+    """Yield files and folders that belong to nothing, and zarr.json files that cannot be read."""
+    left_out = None
+    for path, names in sorted(backend.place.walk()):
+        if left_out is not None and path.startswith(f"{left_out}/"):
+            continue
+        problems, goes_on = _verify_folder(backend, path, set(names))
+        yield from problems
+        left_out = left_out if goes_on else path
 
-    An object store is not listed: half-written files do not occur there.
-    """
-    if not isinstance(backend.folder, Path):
-        return
-    for folder, folders, files in os.walk(backend.folder):
-        folders.sort()
-        path = os.path.relpath(folder, backend.folder)
-        path = "" if path == "." else path.replace(os.sep, "/")
-        if "zarr.json" not in files:
-            # A run that was stopped before it said what it wrote leaves an empty folder.
-            if files or folders or "/runs/" not in path:
-                yield _orphan(backend, path, "folder without a zarr.json")
-            folders.clear()
-            continue
-        metadata = _metadata(backend, path)
-        if metadata is None:
-            yield Problem(
-                where=_join(path, "zarr.json"),
-                what="damaged: it is not the JSON text of a zarr group or array",
-                remedy=_metadata_remedy(backend, path),
-            )
-            continue
-        known = _chunk_names(metadata) if metadata["node_type"] == "array" else set()
-        for name in sorted(set(files) - known - {"zarr.json"}):
-            yield _orphan(backend, _join(path, name), "file that no array names")
-        if metadata["node_type"] == "array" or not path:
-            expected = GROUPS if not path else ()
-            for name in [name for name in folders if name not in expected]:
-                yield _orphan(backend, _join(path, name), "folder that nothing names")
-                folders.remove(name)
+
+def _verify_folder(backend: Backend, path: str, names: set[str]) -> tuple[list[Problem], bool]:
+    """What is wrong with one folder, and whether those in it are worth looking at."""
+    if what := _why_unknown(backend, path):
+        return [_orphan(backend, path, what)], False
+    if "zarr.json" not in names:
+        # A run that was stopped before it said what it wrote leaves files under temporary names.
+        if "/runs/" in path and all(name.endswith(".partial") for name in names):
+            return [_orphan(backend, _join(path, name), "half a group") for name in names], False
+        return [_orphan(backend, path, "folder without a zarr.json")], False
+    metadata = _metadata(backend, path)
+    if metadata is None:
+        problem = Problem(
+            where=_join(path, "zarr.json"),
+            what="damaged: it is not the JSON text of a zarr group or array",
+            remedy=_metadata_remedy(backend, path),
+        )
+        return [problem], True
+    known = _chunk_names(metadata) if metadata["node_type"] == "array" else set()
+    unknown = sorted(names - known - {"zarr.json"})
+    return [
+        _orphan(backend, _join(path, name), "file that no array names") for name in unknown
+    ], True
+
+
+def _why_unknown(backend: Backend, path: str) -> str:
+    """Why a folder has no place where it lies; empty if it has one."""
+    above, _, name = path.rpartition("/")
+    if path and not above:
+        return "" if name in GROUPS else "folder that nothing names"
+    metadata = _metadata(backend, above) if above else None
+    is_in_array = metadata is not None and metadata["node_type"] == "array"
+    return "folder that nothing names" if is_in_array else ""
 
 
 def _orphan(backend: Backend, where: str, what: str) -> Problem:
@@ -85,7 +93,7 @@ def _join(path: str, name: str) -> str:
 def _metadata(backend: Backend, path: str) -> dict | None:
     """What a zarr.json says, or None if it is damaged."""
     try:
-        found = json.loads((backend.folder / path / "zarr.json").read_bytes())
+        found = json.loads(backend.place.get(_join(path, "zarr.json")))
         if found["node_type"] == "group":
             return found if isinstance(found["attributes"], dict) else None
         backend.layout(path)

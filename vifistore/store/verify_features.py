@@ -8,7 +8,7 @@ import zarr
 from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, has_chunk, manifest_digest, open_checked
-from vifistore.store.pooling import pool_views
+from vifistore.store.pooling import pool_views, unit_views
 from vifistore.store.problems import Problem, extract_command
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import (
@@ -19,6 +19,7 @@ from vifistore.store.schema import (
     QUARANTINED,
     TODO,
 )
+from vifistore.store.verify_derived import derived_problems, remake_command
 
 # Sums over frames in another order differ by a few roundings of float32 (6e-8 each) per frame.
 _POOLING_TOLERANCE = 1e-5
@@ -48,22 +49,37 @@ class FeatureVerifier:
         if not isinstance(recipe, dict):
             yield self._problem("", "orphan: it has no recipe", self._again)
             return
-        self._again = extract_command(self._backend, self._dataset, recipe)
-        self._repair = extract_command(self._backend, self._dataset, recipe, "--repair")
+        self._again, self._repair = self._commands(recipe)
         if (digest := recipe_id(recipe)) != self._id:
             yield self._problem("", f"the digest of its recipe is {digest}", self._remake())
+        if "parent" in recipe:
+            for what in derived_problems(self._backend, self._dataset, self._attributes):
+                yield self._problem("", what, self._again)
         yield from self._open_arrays()
         if "status" in self._arrays:
             yield from self._check_shapes(recipe)
             yield from self._check_blocks()
             yield from self._check_seal()
 
+    def _commands(self, recipe: dict) -> tuple[str, str]:
+        """What makes the set, and what makes its damaged blocks."""
+        if "parent" in recipe:
+            again = remake_command(self._backend, self._path, self._attributes)
+            return again, again
+        if imported := recipe.get("imported"):
+            removal = f"remove {self._backend.folder}/{self._path}, then: "
+            again = f"{removal}vifi import {self._backend.folder} {imported['source']}"
+            return again, again
+        again = extract_command(self._backend, self._dataset, recipe)
+        return again, extract_command(self._backend, self._dataset, recipe, "--repair")
+
     def _problem(self, below: str, what: str, remedy: str, block: int | None = None) -> Problem:
         where = f"{self._path}/{below}".rstrip("/")
         return Problem(where=where, what=what, remedy=remedy, block=block)
 
     def _remake(self) -> str:
-        return f"remove {self._backend.folder}/{self._path}, then: {self._again}"
+        removal = f"remove {self._backend.folder}/{self._path}, then: "
+        return removal + self._again.removeprefix(removal)
 
     @property
     def _sealed_rows(self) -> int | None:
@@ -71,15 +87,16 @@ class FeatureVerifier:
         return int(sealed["rows"]) if sealed else None
 
     def _open_arrays(self) -> Iterator[Problem]:
-        is_plain = (
-            self._backend.exists(f"{self._path}/frames")
-            or "decoder" in (self._attributes["recipe"])
-        )
+        recipe = self._attributes["recipe"]
+        optional: tuple[str, ...] = ()
+        if not recipe.get("frames"):
+            # A derived set has no frames, and means that were made elsewhere no consensus either.
+            optional = ("frames", "timestamps")
+            optional += () if "parent" in recipe else ("view_consensus",)
         for name in FEATURE_ARRAYS:
             path = f"{self._path}/{name}"
             if not self._backend.exists(path):
-                # Imported and derived sets may have no frames; every set has the rest.
-                if is_plain or name not in ("frames", "timestamps"):
+                if name not in optional:
                     yield self._problem(f"{name}/zarr.json", "the array is gone", self._repair)
                 continue
             try:
@@ -151,7 +168,9 @@ class FeatureVerifier:
             known = np.isin(data["reason"].astype(object), QUARANTINE_REASONS)
             wrong["reason"] = np.where(status == QUARANTINED, ~known, data["reason"] != "")
             wrong["reason"] &= status != TODO
-        for name in ("frames", "view_mean", "view_consensus", "timestamps"):
+        numbers = ("frames", "view_mean", "view_consensus", "timestamps")
+        # Embeddings that were made elsewhere may come without times.
+        for name in numbers[: 3 if "imported" in self._attributes["recipe"] else 4]:
             if name in data:
                 finite = np.isfinite(data[name]).reshape(len(status), -1).all(axis=1)
                 wrong[name] = done & ~finite
@@ -161,8 +180,10 @@ class FeatureVerifier:
                 first = start + int(rows.argmax())
                 what = words.get(name, "is not finite")
                 yield name, f"{int(rows.sum())} videos: {name} {what} (first: row {first})"
-        usable = done & ~wrong.get("frames", False)
-        yield from _wrong_views(data, usable, start)
+        origin = "frames" if "frames" in self._arrays else "view_mean"
+        # Where it is damaged, the rest has nothing to be compared with.
+        if origin in data:
+            yield from _wrong_views(data, done & ~wrong[origin], start)
 
     def _check_seal(self) -> Iterator[Problem]:
         sealed = self._attributes.get("sealed")
@@ -180,27 +201,35 @@ class FeatureVerifier:
 def _wrong_views(
     data: dict[str, np.ndarray], usable: np.ndarray, start: int
 ) -> Iterator[tuple[str, str]]:
-    """Compare the view arrays with what the stored frames give; rows `usable` only."""
-    if "frames" not in data or not usable.any():
+    """Compare the view arrays with what the stored frames give, or one with the other where there
+    are none; rows `usable` only."""
+    if not usable.any():
         return
-    frames = data["frames"][usable]
     rows = start + np.flatnonzero(usable)
-    largest = np.abs(frames).astype(np.float32).reshape(len(frames), -1).max(axis=1)
-    mean, consensus = pool_views(frames)
-    for name, expected, scale in (
-        ("view_mean", mean, np.maximum(largest, 1.0)),
-        ("view_consensus", consensus, np.ones_like(largest)),
-    ):
-        if name not in data:
-            continue
-        error = np.abs(data[name][usable] - expected).reshape(len(frames), -1).max(axis=1)
+    for name, origin, expected, scale in _expected_views(data, usable):
+        error = np.abs(data[name][usable] - expected).reshape(len(rows), -1).max(axis=1)
         far = ~(error <= _POOLING_TOLERANCE * scale)
         if far.any():
             first = int(rows[far.argmax()])
-            yield (
-                name,
-                f"{int(far.sum())} videos: {name} is not what the frames give (first: row {first})",
-            )
+            what = f"{name} is not what the {origin} give (first: row {first})"
+            yield name, f"{int(far.sum())} videos: {what}"
+
+
+def _expected_views(
+    data: dict[str, np.ndarray], usable: np.ndarray
+) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """Yield (array, from what, its values float32 [video view dim], their size [video])."""
+    expected = {}
+    ones = np.ones(int(usable.sum()), np.float32)
+    if "frames" in data:
+        frames = data["frames"][usable]
+        largest = np.abs(frames).astype(np.float32).reshape(len(frames), -1).max(axis=1)
+        mean, consensus = pool_views(frames)
+        expected["view_mean"] = "frames", mean, np.maximum(largest, 1.0)
+        expected["view_consensus"] = "frames", consensus, ones
+    else:
+        expected["view_consensus"] = "means", unit_views(data["view_mean"][usable]), ones
+    yield from ((name, *values) for name, values in expected.items() if name in data)
 
 
 def damaged_blocks(backend: Backend, dataset: str, feature_id: str) -> tuple[list[int], list]:

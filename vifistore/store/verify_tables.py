@@ -152,11 +152,15 @@ class TableVerifier:
         if not self._backend.exists(target):
             yield self._problem(path, f"it stands for {target}, which is not there", remedy)
             return
+        if not found["checkpoint"]:
+            # Embeddings that were made elsewhere: no checkpoint of this store scores them.
+            return
         checkpoint = f"checkpoints/{found['checkpoint']}"
         if not self._backend.exists(checkpoint):
             yield self._problem(path, f"it names {checkpoint}, which is not there", remedy)
             return
-        recipe = self._backend.attributes(target).get("recipe") or {}
+        attributes = self._backend.attributes(target)
+        recipe = attributes.get("parent_recipe") or attributes.get("recipe") or {}
         image_digest = self._backend.attributes(checkpoint)["image_digest"]
         if recipe.get("image_digest", image_digest) != image_digest:
             yield self._problem(path, f"{checkpoint} has another image tower", remedy)

@@ -1,23 +1,23 @@
-"""Write a feature set block by block, and seal it.
+"""Write a feature set, a group of blocks at a time, and seal it.
 
 A block is 64 consecutive videos and one chunk of each array. Its data is on the disk before its
 status says so; a block is rewritten whole, by rename, with the rows that were done left equal.
 """
 
-import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import zarr
 
 from vifistore.errors import DamagedError, IncompleteError, StoreError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.coding import Layout, encode_chunk
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import read_status_leniently
 from vifistore.store.locks import BlockLocks
 from vifistore.store.recipe import recipe_id
+from vifistore.store.run_record import RunRecord, neighbours
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, check_name
 
 
@@ -31,23 +31,15 @@ class Shape:
     dim: int
 
 
-@dataclass(kw_only=True)
-class Run:
-    """One writer's part: where and with what it ran, and the blocks it wrote."""
+@dataclass(frozen=True, kw_only=True)
+class BlockData:
+    """Videos of one block, to be written."""
 
-    provenance: dict
-    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    blocks: list[int] = field(default_factory=list)
-
-    def spans(self) -> list[list[int]]:
-        """Blocks written, as [first, last + 1] pairs."""
-        spans: list[list[int]] = []
-        for block in sorted(set(self.blocks)):
-            if spans and spans[-1][1] == block:
-                spans[-1][1] = block + 1
-            else:
-                spans.append([block, block + 1])
-        return spans
+    block: int
+    rows: list[int]
+    """Which of its rows, ascending; others stay as they are."""
+    data: Mapping[str, np.ndarray]
+    """Every array of the set by name, with one entry per row of `rows`."""
 
 
 class FeatureWriter:
@@ -67,32 +59,39 @@ class FeatureWriter:
         provenance: dict,
         *,
         arrays: Iterable[str] = tuple(FEATURE_ARRAYS),
+        about: Mapping | None = None,
     ) -> None:
-        """`arrays` names those of FEATURE_ARRAYS that the set has: some come without frames."""
+        """`arrays` names those of FEATURE_ARRAYS that the set has: some come without frames.
+
+        `about` holds further attributes of a set that is new.
+        """
         self._backend = backend
         self.id = recipe_id(recipe)
         self.path = f"features/{check_name('dataset', dataset)}/{self.id}"
         self._shape = shape
-        self._run = Run(provenance=provenance)
+        self._about = dict(about or {})
+        self._run = RunRecord(self.path, provenance)
         self._locks = BlockLocks(backend.cache_folder, dataset, self.id)
         with self._locks.turn(), clear_disk_errors(backend.folder):
-            self._arrays = self._plan(recipe, arrays)
-        self.status = self._read_status()
+            self._layouts = self._plan(recipe, arrays)
+        self.status = np.full(shape.video, TODO, np.uint8)
+        self.refresh()
 
-    def _plan(self, recipe: Mapping, names: Iterable[str]) -> dict[str, zarr.Array]:
+    def _plan(self, recipe: Mapping, names: Iterable[str]) -> dict[str, Layout]:
         lengths = vars(self._shape)
         if not self._backend.exists(self.path):
-            self._backend.make_group(self.path, {"recipe": dict(recipe), "sealed": None})
+            attributes = {"recipe": dict(recipe), "sealed": None, **self._about}
+            self._backend.make_group(self.path, attributes)
         self._require_no_more_rows()
-        arrays = {}
+        layouts = {}
         for name in names:
             spec = FEATURE_ARRAYS[name]
             shape = tuple(lengths[axis] for axis in spec.axes)
-            arrays[name] = self._backend.make_array(
-                f"{self.path}/{name}", spec, shape=shape, chunks=(BLOCK_SIZE, *shape[1:])
-            )
-        self._backend.sync(f"{self.path}/{name}/zarr.json" for name in arrays)
-        return arrays
+            path = f"{self.path}/{name}"
+            self._backend.make_array(path, spec, shape=shape, chunks=(BLOCK_SIZE, *shape[1:]))
+            layouts[name] = self._backend.own_layout(path)
+        self._backend.sync(f"{self.path}/{name}/zarr.json" for name in layouts)
+        return layouts
 
     def _require_no_more_rows(self) -> None:
         """Raise StoreError if the set is longer than planned: cutting it would lose videos."""
@@ -106,27 +105,27 @@ class FeatureWriter:
                 "another process has just added some: run the same command again"
             )
 
-    def _read_status(self) -> np.ndarray:
-        status = read_status_leniently(self._backend, self.path, self._shape.video)
-        sealed = self.sealed
-        if sealed and (status[: sealed["rows"]] == TODO).any():
-            raise DamagedError(
-                f"feature set {self.id} is sealed but lost part of its status; find out more with "
-                f"vifi verify {self._backend.folder}, then run vifi extract again with --repair"
-            )
-        return status
-
     def claim(self, blocks: Iterable[int]) -> None:
         """Lock blocks, and learn what others have written in them since the set was opened.
 
         Raises LockedError, with nothing more locked, if another process holds one of them.
         """
-        if self._locks.acquire(blocks):
-            self.refresh()
+        for first, last in neighbours(self._locks.acquire(blocks)):
+            self._learn(first * BLOCK_SIZE, min((last + 1) * BLOCK_SIZE, self._shape.video))
 
     def refresh(self) -> None:
         """Learn what other processes have written since."""
-        self.status = self._read_status()
+        self._learn(0, self._shape.video)
+
+    def _learn(self, start: int, stop: int) -> None:
+        status = read_status_leniently(self._backend, self.path, start, stop)
+        sealed = self.sealed
+        if sealed and (status[: max(0, sealed["rows"] - start)] == TODO).any():
+            raise DamagedError(
+                f"feature set {self.id} is sealed but lost part of its status; find out more with "
+                f"vifi verify {self._backend.folder}, then run vifi extract again with --repair"
+            )
+        self.status[start:stop] = status
 
     def release(self) -> None:
         """Let other processes write the blocks that were claimed or written."""
@@ -146,49 +145,65 @@ class FeatureWriter:
         """Rows of a block that are neither done nor quarantined."""
         return [row for row in self.block_rows(block) if self.status[row] == TODO]
 
+    def require_settled(self, rows: list[int]) -> None:
+        """Raise IncompleteError if one of these rows is neither done nor quarantined."""
+        if todo := [row for row in rows if self.status[row] == TODO]:
+            raise IncompleteError(
+                f"{len(todo)} of the {len(rows)} videos of this run are neither done nor "
+                f"quarantined, the first is row {todo[0]}; run vifi extract again"
+            )
+
     def todo_blocks(self) -> list[int]:
         """Blocks with anything to do, in order."""
         return sorted({int(row) // BLOCK_SIZE for row in np.flatnonzero(self.status == TODO)})
 
     def write_block(self, block: int, rows: list[int], data: Mapping[str, np.ndarray]) -> None:
-        """Write `data`, whose arrays have one entry per row of `rows`; other rows stay as they are.
+        """Write some rows of one block; see `write_blocks`."""
+        self.write_blocks([BlockData(block=block, rows=rows, data=data)])
 
-        Every array but `status` reaches the disk before `status` is written.
+    def write_blocks(self, group: Sequence[BlockData]) -> None:
+        """Write a group of blocks; they last when it returns.
+
+        Every other file of the group is on the disk, and has its name, before a status has. The
+        disk is waited for once a group, not once a block.
         """
-        self.claim([block])
+        assert len({part.block for part in group}) == len(group), "a block comes twice"
+        self.claim(part.block for part in group)
         with clear_disk_errors(self._backend.folder):
-            self._write_block(block, rows, data)
-        self.status[rows] = data["status"]
+            self._write(group)
+        for part in group:
+            self.status[part.rows] = part.data["status"]
 
-    def _write_block(self, block: int, rows: list[int], data: Mapping[str, np.ndarray]) -> None:
-        start = self.block_rows(block).start
-        names = [name for name in self._arrays if name != "status"]
-        self._backend.write_rows(
-            start, {f"{self.path}/{name}": self._chunk(name, block, rows, data) for name in names}
-        )
-        self._run.blocks.append(block)
-        self._write_run()
-        status = self._chunk("status", block, rows, data)
-        self._backend.write_rows(start, {f"{self.path}/status": status})
+    def _write(self, group: Sequence[BlockData]) -> None:
+        names = [name for name in self._layouts if name != "status"]
+        files = dict(self._file(name, part) for part in group for name in names)
+        self._run.add(part.block for part in group)
+        record = self._backend.group_files(self._run.path, self._run.attributes())
+        status = dict(self._file("status", part) for part in group)
+        self._backend.put({**files, **record}, status)
+
+    def _file(self, name: str, part: BlockData) -> tuple[str, Sequence]:
+        """Key and content of one chunk of a block."""
+        layout = self._layouts[name]
+        chunk = self._chunk(name, part.block, part.rows, part.data)
+        return layout.key(f"{self.path}/{name}", part.block), encode_chunk(chunk, layout)
 
     def _chunk(
         self, name: str, block: int, rows: list[int], data: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """A block of the array `name`: `data` in `rows`, what is settled elsewhere as it is."""
-        span = self.block_rows(block)
-        array = self._arrays[name]
-        kept = [row for row in span if row not in set(rows) and self.status[row] != TODO]
-        dtype = object if FEATURE_ARRAYS[name].dtype == "str" else array.dtype
-        chunk = np.full((len(span), *array.shape[1:]), FEATURE_ARRAYS[name].fill, dtype)
-        if kept:
+        layout, span = self._layouts[name], self.block_rows(block)
+        if len(rows) == layout.size:
+            return data[name]
+        chunk = np.full(layout.chunk_shape, layout.fill, layout.dtype)
+        here = np.array(rows) - span.start
+        kept = self.status[span.start : span.stop] != TODO
+        kept[here] = False
+        if kept.any():
             old = self._backend.read(f"{self.path}/{name}", span.start, span.stop)
-            chunk[[row - span.start for row in kept]] = old[[row - span.start for row in kept]]
-        chunk[[row - span.start for row in rows]] = data[name]
+            chunk[: len(span)][kept] = old[kept]
+        chunk[here] = data[name]
         return chunk
-
-    def _write_run(self) -> None:
-        attributes = {**self._run.provenance, "blocks": self._run.spans()}
-        self._backend.make_group(f"{self.path}/runs/{self._run.id}", attributes)
 
     @property
     def needs_seal(self) -> bool:
@@ -202,17 +217,18 @@ class FeatureWriter:
             attributes = self._backend.attributes(self.path)
             self._backend.make_group(self.path, {**attributes, "sealed": None})
 
-    def seal(self) -> dict:
+    def seal(self, about: Mapping | None = None) -> dict:
         """Mark the set complete and return `{"rows", "manifest"}`.
 
-        Raises IncompleteError if a planned video is neither done nor quarantined.
+        `about` holds further attributes, kept at the same moment. Raises IncompleteError if a
+        planned video is neither done nor quarantined.
         """
         with self._locks.turn(), clear_disk_errors(self._backend.folder):
-            return self._seal()
+            return self._seal(about or {})
 
-    def _seal(self) -> dict:
+    def _seal(self, about: Mapping) -> dict:
         # Read again: other processes may have written the other blocks.
-        self.status = read_status_leniently(self._backend, self.path, self._shape.video)
+        self.status = read_status_leniently(self._backend, self.path, 0, self._shape.video)
         if todo := int((self.status == TODO).sum()):
             raise IncompleteError(
                 f"feature set {self.id} cannot be sealed: {todo} of {len(self.status)} videos are "
@@ -224,7 +240,6 @@ class FeatureWriter:
         runs = self._backend.children(f"{self.path}/runs")
         provenance = [self._backend.attributes(f"{self.path}/runs/{run}") for run in runs]
         attributes = self._backend.attributes(self.path)
-        self._backend.make_group(
-            self.path, {**attributes, "sealed": sealed, "provenance": provenance}
-        )
+        changed = {**about, "sealed": sealed, "provenance": provenance}
+        self._backend.make_group(self.path, {**attributes, **changed})
         return sealed

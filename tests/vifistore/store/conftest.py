@@ -37,11 +37,11 @@ def frames_of(num_videos: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(num_videos, 1, 4, 8))
 
 
-def block_of(rows: list[int]) -> dict[str, np.ndarray]:
-    """Data of the rows of one block; row 3 is quarantined."""
+def block_of(rows: list[int], *, mended: bool = False) -> dict[str, np.ndarray]:
+    """Data of the rows of one block; row 3 is quarantined, unless it is mended."""
     data = block_data(frames_of(max(rows) + 1)[rows])
     data["content_digest"] = np.array([f"digest {row}" for row in rows], object)
-    for i in [i for i, row in enumerate(rows) if row == 3]:
+    for i in [i for i, row in enumerate(rows) if row == 3 and not mended]:
         data["status"][i] = QUARANTINED
         data["reason"][i] = "empty"
         data["message"][i] = "the file is empty; download it again"

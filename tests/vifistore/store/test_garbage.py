@@ -9,11 +9,11 @@ import pytest
 
 from tests.support import plain_recipe
 from tests.vifistore.store.conftest import SHAPE, block_of, write_all
-from tests.vifistore.store.test_locks import end, held
+from tests.vifistore.store.processes import end, held
 from tests.vifistore.store.test_verify import evaluate, folder_of
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError
-from vifistore.store import open_store, places
+from vifistore.store import durable, open_store
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.garbage import delete_garbage, find_garbage
 from vifistore.store.verify import verify_store
@@ -54,7 +54,8 @@ def test_unnamed_sets_and_leftovers_go_and_named_ones_stay(whole, capsys, sealed
         path.write_bytes(b"half")
         old(path)
     shutil.copytree(named / "frames", whole / "texts" / "half" / "embeddings")
-    old(whole / "texts" / "half")
+    for path in (whole / "texts" / "half").rglob("*"):
+        old(path)
     assert run(["gc", str(whole), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     wanted = {unnamed, "texts/half", *(path.relative_to(whole).as_posix() for path in partials)}
@@ -106,14 +107,14 @@ def test_a_full_or_read_only_disk_is_one_line_and_the_sealed_set_stays(
     whole, monkeypatch, code, file
 ):
     store = open_store(whole, mode="a")
-    put_file = places._put_file
+    write = durable._write
 
     def full(item):
-        if item[0].name == file:
+        if item[0].name.startswith(f"{file}."):
             raise OSError(code, os.strerror(code), str(item[0]))
-        put_file(item)
+        write(item)
 
-    monkeypatch.setattr(places, "_put_file", full)
+    monkeypatch.setattr(durable, "_write", full)
     with pytest.raises(StoreError, match=f"{os.strerror(code)}. What was finished is kept; ") as e:
         write_all(store, 75).seal()
     assert "\n" not in str(e.value)

@@ -9,6 +9,8 @@ import pytest
 
 from harness.protocols.zero_shot import zero_shot
 from tests.support import plain_recipe, video_table, write_features
+from tests.vifistore.extract.conftest import write_clip
+from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store import open_store
 from vifistore.store.backend import Backend
@@ -19,6 +21,7 @@ from vifistore.store.objects import object_url
 from vifistore.store.store import create_store
 from vifistore.store.tables import write_videos
 from vifistore.store.texts import write_texts
+from vifistore.store.verify import verify_store
 
 CHECKPOINT = {
     "name": "a",
@@ -183,3 +186,62 @@ def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(StoreError, match=r"pip install 'vifistore\[s3\]'"):
         Backend("s3://bucket/S.zarr", writable=False)
+
+
+def test_what_nothing_names_is_found_and_removed_once_it_is_settled(bucket, capsys, monkeypatch):
+    location = fill(f"{bucket}/garbage.zarr")
+    store = open_store(location, mode="a")
+    unnamed = write_features(store, "d", plain_recipe("1" * 64), FRAMES)
+    unnamed.seal()
+    assert store.backend.place.free_bytes() is None
+    store.backend.place.put({"texts/half/embeddings/zarr.json": [b"{}"], "left.txt": [b"?"]})
+    path = store.features("d", "a@b").path
+    assert {problem.where for problem in verify_store(store)} == {"texts/half", "left.txt"}
+    assert run(["gc", location, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["garbage"]
+    assert {garbage["where"] for garbage in listed} == {unnamed.path, "texts/half"}
+    assert all(garbage["size_bytes"] > 0 for garbage in listed)
+    # It may be being written by another machine, whose locks are not seen here.
+    assert run(["gc", location, "--delete"]) == 0
+    assert unnamed.id in store.feature_ids("d")
+    monkeypatch.setattr("vifistore.store.garbage._SETTLED_SECONDS", -1.0)
+    assert run(["gc", location, "--delete"]) == 0
+    assert unnamed.id not in store.feature_ids("d")
+    store.backend.place.remove("left.txt")
+    store.backend.place.remove(f"{path}/timestamps/zarr.json")
+    found = {problem.where for problem in verify_store(open_store(location))}
+    assert found == {path, f"{path}/timestamps", f"{path}/timestamps/zarr.json"}
+
+
+def test_verbs_take_a_url(bucket, url, tmp_path, capsys):
+    assert run(["info", url, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["datasets"]["d"]["videos"] == 70
+    assert run(["name", url, "d", "a@b", "mine"]) == 0
+    selected = ("--dataset", "d", "--features", "mine")
+    refused = ["export", url, *selected, "--format", "npy", "--out", f"{bucket}/npy"]
+    assert run(refused) == 2
+    assert "give a local --out" in capsys.readouterr().err
+    target = f"{bucket}/imported.zarr"
+    assert run(["import", target, url, "--dataset", "e", "--format", "zarr"]) == 0
+    assert open_store(target).datasets() == ["e"]
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "a.mp4").touch()
+    # A store that is there is not taken for a new one.
+    assert run(["scan", target, str(tmp_path / "v"), "--dataset", "e"]) == 2
+    assert "--append" in capsys.readouterr().err
+    assert open_store(target).videos("e").shape[0] == 70
+
+
+def test_scan_and_extract_take_a_url(bucket, tmp_path, capsys):
+    for number in range(2):
+        write_clip(tmp_path / "v" / f"{number}.mp4", seed=number)
+    url = f"{bucket}/verbs.zarr"
+    scan = ["scan", url, str(tmp_path / "v"), "--dataset", "d"]
+    assert run(scan) == 0
+    assert run(scan) == 2
+    assert "is in " + url in capsys.readouterr().err
+    flags = ["--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "1"]
+    assert run(["extract", url, *flags, "--workers", "1", "--dry-run"]) == 0
+    assert "2 of 2 videos to do" in capsys.readouterr().out
+    assert run(["extract", url, *flags, "--workers", "1"]) == 0
+    assert "; sealed" in capsys.readouterr().out

@@ -156,6 +156,15 @@ RECORD = {
 }
 
 
+@pytest.mark.parametrize("name", ["0123456789ab", "deadbeefcafe"])
+def test_a_name_is_no_id(make_store, name):
+    store = make_store(3)
+    with pytest.raises(UsageError, match="looks like the id of a feature set"):
+        set_name(store.backend, "d", name, "x", "", force=True)
+    for other in (name[:-1], name + "0", name.upper()):
+        set_name(store.backend, "d", other, "x", "", force=False)
+
+
 def test_names_move_only_by_force(make_store):
     store = make_store(3)
     writer = write_features(store, "d", plain_recipe(), RNG.normal(size=(3, 1, 4, 8)))

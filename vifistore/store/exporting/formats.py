@@ -13,6 +13,7 @@ from vifistore.store.exporting.npy import write_npy
 from vifistore.store.exporting.parquet import write_parquet
 from vifistore.store.exporting.store_copy import write_store
 from vifistore.store.exporting.stream import FeatureStream
+from vifistore.store.objects import object_url
 from vifistore.store.store import Store
 
 Format = Literal["hdf5", "npy", "clip-retrieval", "parquet", "zarr"]
@@ -71,6 +72,10 @@ def export_features(store: Store, settings: ExportSettings) -> ExportReport:
     UsageError
         If `out` is taken, lies in the store, or the set lacks what the format holds.
     """
+    if object_url(settings.out):
+        raise UsageError(
+            f"{settings.out} is in an object store; give a local --out, then copy it there"
+        )
     stream = FeatureStream(store, settings.dataset, settings.features, partial=settings.partial)
     inside = Path(store.path).resolve()
     if inside in (out := settings.out.resolve()).parents or out == inside:

@@ -44,6 +44,7 @@ def _attributes(stream: FeatureStream) -> dict:
         "names": canonical_json(sorted(features.names, key=lambda name: name != features.name)),
         "checkpoint": features.checkpoint,
         "manifest": features.sealed["manifest"] if features.sealed else "",
+        "about": canonical_json(features.about),
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.features import Features
 from vifistore.store.importing.clip_retrieval import open_clip_retrieval
 from vifistore.store.importing.hdf5 import open_hdf5
 from vifistore.store.importing.npy_array import open_npy_array
@@ -18,10 +19,11 @@ from vifistore.store.importing.store_copy import (
     copy_checkpoint,
     copy_lists,
     open_features,
+    parents_first,
 )
 from vifistore.store.importing.writing import ImportReport, Target, check_source, write_source
 from vifistore.store.schema import check_name
-from vifistore.store.store import Store, create_store, open_store
+from vifistore.store.store import Store, create_store, find_store
 
 Format = Literal["hdf5", "npy", "clip-retrieval", "parquet", "zarr"]
 
@@ -48,18 +50,23 @@ class ImportSettings:
     """Folder of the videos, if the dataset is new."""
 
 
-def import_features(location: Path, path: Path, settings: ImportSettings) -> ImportReport:
+def import_features(
+    location: str | Path, path: str | Path, settings: ImportSettings
+) -> ImportReport:
     """Import the file or folder `path` into the store at `location`, which is made if need be.
+    Stores may be in an object store.
 
     Everything is checked before anything is written. Raises UsageError or DamagedError with what
     is wrong with the file, UnknownNameError for an unknown checkpoint or feature set.
     """
     check_name("dataset", settings.dataset)
-    if not path.exists():
+    store = find_store(location)
+    other = find_store(path) if settings.format == "zarr" else None
+    if other:
+        return _import_copy(location, store, other, settings)
+    path = Path(path)
+    if settings.format == "zarr" or not path.exists():
         raise UsageError(f"there is nothing at {path}; give the file or folder to import")
-    store = open_store(location) if location.exists() else None
-    if settings.format == "zarr":
-        return _import_copy(location, store, open_store(path), settings)
     source = _open(store, path, settings)
     target = _target(store, source, settings)
     check_source(store, source, target)
@@ -84,20 +91,32 @@ _OPEN: dict[str, Callable[[Path], Source]] = {
 
 
 def _import_copy(
-    location: Path, store: Store | None, other: Store, settings: ImportSettings
+    location: str | Path, store: Store | None, other: Store, settings: ImportSettings
 ) -> ImportReport:
-    features = choose_features(other, settings.dataset, settings.features)
-    source = open_features(other, features)
+    wanted = choose_features(other, settings.dataset, settings.features)
     is_new = store is None or settings.dataset not in store.datasets()
-    target = replace(_target(store, source, settings), checkpoint=features.checkpoint)
-    check_source(store, source, target)
+    copies = []
+    for features in parents_first(other, wanted):
+        source = open_features(other, features)
+        target = replace(_target(store, source, settings), checkpoint=features.checkpoint)
+        if features.id != wanted.id:
+            target = replace(target, name=_free_name(store, settings.dataset, features))
+        check_source(store, source, target)
+        copies.append((source, target))
     store = create_store(location)
-    if features.checkpoint:
-        copy_checkpoint(other, store, features.checkpoint)
-    report = write_source(store, source, target)
+    for source, target in copies:
+        if target.checkpoint:
+            copy_checkpoint(other, store, target.checkpoint)
+        report = write_source(store, source, target)
     if is_new:
-        copy_lists(other, store, features.dataset, settings.dataset)
+        copy_lists(other, store, wanted.dataset, settings.dataset)
     return report
+
+
+def _free_name(store: Store | None, dataset: str, parent: Features) -> str:
+    """A name that a parent which comes along can have; empty where they all are taken."""
+    taken = store.backend.children(f"names/{dataset}") if store else []
+    return next((name for name in parent.names if name not in taken), "")
 
 
 def _target(store: Store | None, source: Source, settings: ImportSettings) -> Target:

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.importing.source import Source, check_float, check_ids, check_lengths
 from vifistore.store.recipe import recipe_id
-from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS, check_name
+from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, VIDEO_COLUMNS, check_name
 from vifistore.store.writer import Shape
 
 VIDEOS = "videos"
@@ -39,6 +38,8 @@ def open_hdf5(path: Path) -> Source:
 
 
 def _source(file, path: Path) -> Source:
+    import pandas as pd
+
     recipe = _recipe(file, path)
     columns = {name: _read(_dataset(file, f"{VIDEOS}/{name}", path)) for name in VIDEO_COLUMNS}
     check_ids(columns["id"], path)
@@ -63,6 +64,7 @@ def _source(file, path: Path) -> Source:
         read=read,
         names=tuple(check_name("feature set", name) for name in json.loads(file.attrs["names"])),
         checkpoint=str(file.attrs["checkpoint"]),
+        about=_about(file, path),
     )
 
 
@@ -73,6 +75,13 @@ def _recipe(file, path: Path) -> dict:
             f"{path} says it is feature set {name}, but its recipe is another's; export it again"
         )
     return recipe
+
+
+def _about(file, path: Path) -> dict:
+    about = json.loads(file.attrs.get("about", "{}"))
+    if not isinstance(about, dict) or not about.keys() <= set(DERIVED_FIELDS):
+        raise DamagedError(f"{path} says {about} of itself, which is unknown; export it again")
+    return about
 
 
 def _dataset(file, name: str, path: Path):

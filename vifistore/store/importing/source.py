@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from vifistore.errors import UsageError
 from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS
 from vifistore.store.writer import Shape
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Read = Callable[[int, int], dict[str, np.ndarray]]
 
@@ -31,7 +34,7 @@ class Source:
     """The original one, or where the numbers came from."""
     is_original: bool
     """Whether `recipe` is the one that the numbers were made by, kept with them."""
-    videos: pd.DataFrame
+    videos: "pd.DataFrame"
     """Columns of VIDEO_COLUMNS, a row per entry; in an original, rows without one may follow."""
     class_names: list[str]
     shape: Shape
@@ -44,6 +47,8 @@ class Source:
     """Names that it was exported under."""
     checkpoint: str = ""
     """Digest of the checkpoint that it was made under."""
+    about: dict = field(default_factory=dict)
+    """What a derived set says of its head and parent."""
 
 
 def imported_recipe(format: str, path: Path, digest: str, shape: Shape) -> dict:
@@ -66,8 +71,10 @@ def digest_of_files(files: Sequence[Path], base: Path) -> str:
     return digest.hexdigest()
 
 
-def table_of_ids(ids: Sequence[str], labels: Sequence[str] | None = None) -> pd.DataFrame:
+def table_of_ids(ids: Sequence[str], labels: Sequence[str] | None = None) -> "pd.DataFrame":
     """A table of videos of which only ids, and perhaps labels, are known."""
+    import pandas as pd
+
     columns = {
         name: np.full(len(ids), spec.fill, object if spec.dtype == "str" else spec.dtype)
         for name, spec in VIDEO_COLUMNS.items()

@@ -1,6 +1,6 @@
 """A feature set of another store."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, UnknownNameError
 from vifistore.store.checkpoints import register_checkpoint
@@ -14,9 +14,13 @@ from vifistore.store.tables import write_captions, write_split
 from vifistore.store.texts import write_texts
 from vifistore.store.writer import Shape
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def choose_features(store: Store, dataset: str, name: str) -> Features:
-    """The set `name` of `dataset`; where either says nothing, the only one there is.
+    """The set `name` of `dataset`; where either says nothing, the only one there is, but for the
+    parents of others.
 
     Raises UnknownNameError naming what there is.
     """
@@ -25,7 +29,9 @@ def choose_features(store: Store, dataset: str, name: str) -> Features:
         (dataset,) = datasets
     if name:
         return store.features(dataset, name)
-    ids = store.feature_ids(dataset)
+    found = [store.features(dataset, feature_id) for feature_id in store.feature_ids(dataset)]
+    parents = {features.parent for features in found}
+    ids = [features.id for features in found if features.id not in parents]
     if len(ids) != 1:
         remedy = "Choose one with --features."
         raise UnknownNameError(f"feature set of {dataset} in {store.path}", name, ids, remedy)
@@ -72,7 +78,15 @@ def open_features(store: Store, features: Features) -> Source:
         read=read,
         names=tuple(sorted(features.names, key=lambda name: name != features.name)),
         checkpoint=features.checkpoint,
+        about=features.about,
     )
+
+
+def parents_first(store: Store, features: Features) -> list[Features]:
+    """A feature set behind the one that it was derived from, where that is in the store."""
+    if features.parent not in store.feature_ids(features.dataset):
+        return [features]
+    return [store.features(features.dataset, features.parent), features]
 
 
 def copy_checkpoint(source: Store, target: Store, digest: str) -> None:

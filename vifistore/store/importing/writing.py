@@ -5,19 +5,23 @@ import socket
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.store.committer import BlockCommitter
 from vifistore.store.importing.entries import check_values, read_entries
 from vifistore.store.importing.source import Source
-from vifistore.store.names import require_free, set_name
+from vifistore.store.names import check_set_name, require_free, set_name
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import TODO, check_name
 from vifistore.store.store import Store
 from vifistore.store.tables import write_videos
 from vifistore.store.writer import FeatureWriter
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,7 @@ class Target:
 
     dataset: str
     name: str
-    """Of the feature set."""
+    """Of the feature set; empty for none."""
     checkpoint: str = ""
     """Digest of the one whose text tower scores it, or ""."""
     root: str = ""
@@ -58,7 +62,8 @@ def check_source(store: Store | None, source: Source, target: Target) -> None:
         If what the source says of itself is not so.
     """
     check_name("dataset", target.dataset)
-    check_name("feature set", target.name)
+    if target.name:
+        check_set_name(target.name)
     _check_recipe(source)
     if store is None or target.dataset not in store.datasets():
         _check_paths(source)
@@ -67,7 +72,8 @@ def check_source(store: Store | None, source: Source, target: Target) -> None:
         match_rows(source, store.videos(target.dataset))
         feature_id = recipe_id(source.recipe)
         _check_existing(store, target.dataset, feature_id, source)
-        require_free(store.backend, target.dataset, target.name, feature_id, target.checkpoint)
+        if target.name:
+            require_free(store.backend, target.dataset, target.name, feature_id, target.checkpoint)
     check_values(source)
 
 
@@ -81,7 +87,8 @@ def write_source(store: Store, source: Source, target: Target) -> ImportReport:
         write_videos(store.backend, dataset, source.videos, list(source.class_names), target.root)
     entries = match_rows(source, store.videos(dataset))
     feature_id = _write_features(store, dataset, source, entries)
-    set_name(store.backend, dataset, target.name, feature_id, target.checkpoint, force=False)
+    if target.name:
+        set_name(store.backend, dataset, target.name, feature_id, target.checkpoint, force=False)
     features = store.features(dataset, feature_id)
     counts = features.counts()
     return ImportReport(
@@ -94,7 +101,7 @@ def write_source(store: Store, source: Source, target: Target) -> ImportReport:
     )
 
 
-def match_rows(source: Source, known: pd.DataFrame) -> np.ndarray:
+def match_rows(source: Source, known: "pd.DataFrame") -> np.ndarray:
     """Entry of `source` for each row of the table `known`, -1 where it has none.
 
     Rows that follow the last entry of an original set are left out: they were appended since.
@@ -118,6 +125,10 @@ def match_rows(source: Source, known: pd.DataFrame) -> np.ndarray:
 def _check_recipe(source: Source) -> None:
     shape, recipe = source.shape, source.recipe
     if "frames" not in recipe and isinstance(recipe.get("parent"), str):
+        if recipe_id(source.about.get("parent_recipe", {})) != recipe["parent"]:
+            raise DamagedError(
+                f"{source.path} does not say what its parent {recipe['parent']} is; export it again"
+            )
         return
     lengths = [recipe.get(key) for key in ("frames", "clips", "crops")]
     are_counts = all(type(length) is int for length in lengths)
@@ -159,19 +170,35 @@ def _write_features(store: Store, dataset: str, source: Source, entries: np.ndar
         planned = store.features(dataset, feature_id).status.shape[0]
     shape = replace(source.shape, video=max(len(entries), planned))
     writer = FeatureWriter(
-        store.backend, dataset, source.recipe, shape, _provenance(source), arrays=source.arrays
+        store.backend,
+        dataset,
+        source.recipe,
+        shape,
+        _provenance(source),
+        arrays=source.arrays,
+        about=(about := _about(source, entries)),
     )
-    for block in writer.todo_blocks():
-        rows = [row for row in writer.todo_rows(block) if row < len(entries)]
-        data = read_entries(source, entries[rows])
-        kept = np.flatnonzero(data["status"] != TODO)
-        if len(kept):
-            values = {name: array[kept] for name, array in data.items()}
-            writer.write_block(block, [rows[i] for i in kept], values)
+    writer.claim(blocks := writer.todo_blocks())
+    with BlockCommitter(writer) as committer:
+        for block in blocks:
+            rows = [row for row in writer.todo_rows(block) if row < len(entries)]
+            data = read_entries(source, entries[rows])
+            kept = np.flatnonzero(data["status"] != TODO)
+            if len(kept):
+                values = {name: array[kept] for name, array in data.items()}
+                committer.add(block, [rows[i] for i in kept], values)
     if not writer.todo_blocks() and writer.needs_seal:
-        writer.seal()
+        writer.seal(about)
     writer.release()
     return feature_id
+
+
+def _about(source: Source, entries: np.ndarray) -> dict:
+    """What a derived set keeps of what it says of itself."""
+    if np.array_equal(entries, np.arange(len(entries))):
+        return source.about
+    # In another order the chunks of its parent are others too.
+    return {key: value for key, value in source.about.items() if key != "parent_sealed"}
 
 
 def _provenance(source: Source) -> dict:

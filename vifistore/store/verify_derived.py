@@ -1,0 +1,44 @@
+"""Verify what a derived feature set says of its parent and of its head."""
+
+from collections.abc import Iterator, Mapping
+
+from vifistore.errors import DamagedError
+from vifistore.store.backend import Backend
+from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.recipe import recipe_id
+
+
+def derived_problems(backend: Backend, dataset: str, attributes: Mapping) -> Iterator[str]:
+    """Yield what is wrong; `attributes` are those of the derived set's group."""
+    recipe = attributes["recipe"]
+    parent_recipe, head = attributes.get("parent_recipe"), attributes.get("head")
+    if not isinstance(parent_recipe, dict) or recipe_id(parent_recipe) != recipe["parent"]:
+        yield "the recipe it gives for its parent is another's"
+    if not isinstance(head, dict) or head.get("digest") != recipe.get("head"):
+        yield "the head it names is not that of its recipe"
+    if _has_changed(backend, f"features/{dataset}/{recipe['parent']}", attributes):
+        yield f"its parent {recipe['parent']} has changed since it was made"
+
+
+def remake_command(backend: Backend, path: str, attributes: Mapping) -> str:
+    """How to make a derived set at `path` again."""
+    runs = attributes.get("provenance") or [{}]
+    command = runs[-1].get("command") or f"vifi train-head {backend.folder} as it was made"
+    return f"remove {backend.folder}/{path}, then: {command}"
+
+
+def _has_changed(backend: Backend, parent: str, attributes: Mapping) -> bool:
+    """Whether rows of the parent that the set was made from are others now.
+
+    A parent that is not here, or is being written or damaged itself, tells nothing.
+    """
+    made_from = attributes.get("parent_sealed")
+    if not made_from or not attributes.get("sealed") or not backend.exists(parent):
+        return False
+    try:
+        if not backend.attributes(parent).get("sealed"):
+            return False
+        stored = checksums(backend, parent, made_from["rows"])
+    except DamagedError:
+        return False
+    return manifest_digest(stored) != made_from["manifest"]
