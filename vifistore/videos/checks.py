@@ -5,7 +5,7 @@ meant.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -33,9 +33,12 @@ class Problem:
         return f"{self.what}; {self.remedy}"
 
 
-def check_listing(listing: Listing) -> list[Problem]:
-    """Every problem that can be seen without opening a video."""
-    problems = overlaps(listing)
+def check_listing(listing: Listing, stored: Mapping[str, set[str]] | None = None) -> list[Problem]:
+    """Every problem that can be seen without opening a video.
+
+    `stored` holds the ids of the videos of each split that the dataset has already.
+    """
+    problems = overlaps(members(listing), stored or {})
     for name, split in listing.splits.items():
         problems += missing_classes(name, split) + label_disagreements(listing, name, split)
     return problems
@@ -59,25 +62,31 @@ def is_evaluation(name: str) -> bool:
     return bool(_EVALUATION.search(name.lower())) and not is_training(name)
 
 
-def overlaps(listing: Listing) -> list[Problem]:
-    """Videos that a training split shares with an evaluation split.
+def overlaps(listed: Mapping[str, set[str]], stored: Mapping[str, set[str]]) -> list[Problem]:
+    """Videos that a training split shares with an evaluation split, given their ids.
 
-    Splits of different folds (train1, test2) overlap by design and must not be used together; the
-    paper's few-shot lists, drawn from fold 1, so overlap its val2 and val3.
+    `listed` are the splits of a source, `stored` those that the dataset has already. Splits of
+    different folds (train1, test2) overlap by design and must not be used together; the paper's
+    few-shot lists, drawn from fold 1, so overlap its val2 and val3.
     """
-    training = [name for name in listing.splits if is_training(name)]
-    evaluation = [name for name in listing.splits if is_evaluation(name)]
-    problems = []
-    for train, other in product(training, evaluation):
-        shared = set(listing.splits[train].rows).intersection(listing.splits[other].rows)
-        if shared:
-            problems.append(_overlap(listing, train, other, sorted(shared)))
-    return problems
+    known = stored | listed
+    pairs = product(filter(is_training, known), filter(is_evaluation, known))
+    return [
+        _overlap(train, other, shared)
+        for train, other in pairs
+        if listed.keys() & {train, other} and (shared := known[train] & known[other])
+    ]
 
 
-def _overlap(listing: Listing, train: str, other: str, shared: list[int]) -> Problem:
-    videos = some(listing.ids[row] for row in shared)
-    what = f"{train} and {other} share {len(shared):,} videos ({videos})"
+def members(listing: Listing) -> dict[str, set[str]]:
+    """Ids of the videos of every split."""
+    return {
+        name: {listing.ids[row] for row in split.rows} for name, split in listing.splits.items()
+    }
+
+
+def _overlap(train: str, other: str, shared: set[str]) -> Problem:
+    what = f"{train} and {other} share {len(shared):,} videos ({some(shared)})"
     folds = _fold(train), _fold(other)
     if None not in folds and folds[0] != folds[1]:
         remedy = f"score a model trained on {train} on fold {folds[0]} only"
@@ -127,41 +136,3 @@ def label_disagreements(listing: Listing, name: str, split: SplitListing) -> lis
         return [Problem(level="refuse", what=what, remedy=remedy)]
     remedy = "give a corrected class file (--labels), unless you repeat published numbers"
     return [Problem(level="warn", what=what, remedy=remedy)]
-
-
-def duplicates(listing: Listing, digests: Sequence[str]) -> list[Problem]:
-    """Videos of equal content under several ids, by content digest ("" where none was taken).
-
-    Warned of, and refused where a copy is trained on and another one scored in the same fold.
-    """
-    groups: dict[str, list[int]] = {}
-    for row, digest in enumerate(digests):
-        if digest:
-            groups.setdefault(digest, []).append(row)
-    copies = [rows for rows in groups.values() if len(rows) > 1]
-    if not copies:
-        return []
-    remedy = "keep one of each; they are encoded once"
-    first = some(listing.ids[row] for row in copies[0])
-    what = f"{len(copies):,} videos are stored more than once (first: {first})"
-    problems = [Problem(level="warn", what=what, remedy=remedy)]
-    labels = [rows for rows in copies if len({listing.labels[row] for row in rows}) > 1]
-    if labels:
-        videos = some(listing.ids[row] for row in labels[0])
-        what = f"{len(labels):,} videos are stored under several labels (first: {videos})"
-        problems.append(Problem(level="warn", what=what, remedy="correct the labels"))
-    return problems + _leaks(listing, copies)
-
-
-def _leaks(listing: Listing, copies: list[list[int]]) -> list[Problem]:
-    """Overlaps between splits that only the content shows."""
-    first_copy = {row: rows[0] for rows in copies for row in rows}
-    problems = []
-    for train, other in product(listing.splits, listing.splits):
-        if is_training(train) and is_evaluation(other):
-            trained, scored = set(listing.splits[train].rows), set(listing.splits[other].rows)
-            contents = {first_copy[row] for row in trained if row in first_copy}
-            leaked = [row for row in scored - trained if first_copy.get(row) in contents]
-            if leaked:
-                problems.append(_overlap(listing, train, other, sorted(leaked)))
-    return problems

@@ -1,6 +1,7 @@
 """Which format a source has, and what showed it."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from vifistore.videos.readers.hmdb51 import is_hmdb51
 from vifistore.videos.readers.lists import lists_in
 from vifistore.videos.readers.ssv2 import is_ssv2
 from vifistore.videos.readers.ucf101 import is_ucf101
-from vifistore.videos.text import read_text
+from vifistore.videos.text import numbered_lines, read_text
 from vifistore.videos.tree import Tree
 
 FOLDER_OF_LISTS = "lists"
+_TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,24 @@ def _detect_file(source: Path) -> Seen:
     ):
         if column in columns:
             return Seen(format=format, why=f"{told} ({', '.join(columns)})")
+    if source.suffix.lower() in _TABLES and _has_header(text):
+        raise UsageError(
+            f"{source.name} has a header without a path column ({header[:60]}); name the column of "
+            "the videos `path` and that of their classes `label`, or drop the header"
+        )
     return Seen(format="list", why="a list of `path label` lines")
+
+
+def _has_header(text: str) -> bool:
+    """Whether the first line of a table names columns: words, above lines with other things."""
+    first, *others = [line for _, line in numbered_lines(text)] or [""]
+    return bool(others) and _is_words(first) and not all(map(_is_words, others))
+
+
+def _is_words(line: str) -> bool:
+    """Whether the fields of a line are words: neither paths nor numbers."""
+    fields = [field.strip().strip('"') for field in line.replace("\t", ",").split(",")]
+    return len(fields) > 1 and all(re.fullmatch(r"[A-Za-z_][\w -]*", field) for field in fields)
 
 
 def _is_json(text: str) -> bool:

@@ -6,10 +6,11 @@ version decides who is drawn.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
-from vifistore.errors import UsageError
+from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.text import some
 
@@ -136,3 +137,56 @@ def _made(
         source=source,
         digest=hashlib.sha256(lines.encode()).hexdigest(),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Splits to make beside those that a source lists."""
+
+    halves: tuple[str, ...] = ()
+    """A training and an evaluation split to part into base and novel classes."""
+    few_shot: str = ""
+    """Training split to draw few videos of each class from; may be `base_train`, made here."""
+    shots: tuple[int, ...] = (2, 4, 8, 16)
+    """Videos per class; one split each."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the draws; one split each."""
+    nested: bool = False
+    """Whether the draws of a seed contain each other."""
+
+
+def with_made_splits(listing: Listing, wanted: Wanted) -> Listing:
+    """The listing with `base_train`, `base_val`, `novel_val` and `TRAIN_few_shot_K` added.
+
+    Draws of several seeds end in `_sSEED`. Raises UsageError where a name is taken already, and
+    what the functions of this module raise; UnknownNameError for a split that is not there.
+    """
+    made: dict[str, SplitListing] = {}
+    notes: list[str] = []
+    if wanted.halves:
+        if len(wanted.halves) != 2:
+            raise UsageError(f"{len(wanted.halves)} splits to halve; give two, TRAIN TEST")
+        for name in wanted.halves:
+            _require(name, listing.splits)
+        made, notes = base_novel_splits(listing, *wanted.halves)
+    if wanted.few_shot:
+        known = listing.splits | made
+        _require(wanted.few_shot, known)
+        made |= _draws(listing, known[wanted.few_shot], wanted)
+    if taken := sorted(made.keys() & listing.splits.keys()):
+        raise UsageError(f"the source lists {some(taken)} itself; use its own instead of making it")
+    return replace(listing, splits=listing.splits | made, notes=[*listing.notes, *notes])
+
+
+def _draws(listing: Listing, train: SplitListing, wanted: Wanted) -> dict[str, SplitListing]:
+    draws = {}
+    for shots, seed in product(wanted.shots, wanted.seeds):
+        suffix = f"_s{seed}" if len(wanted.seeds) > 1 else ""
+        name = f"{wanted.few_shot}_few_shot_{shots}{suffix}"
+        draws[name] = few_shot(listing, train, shots, seed=seed, nested=wanted.nested)
+    return draws
+
+
+def _require(name: str, splits: Mapping[str, SplitListing]) -> None:
+    if name not in splits:
+        raise UnknownNameError("split", name, splits)

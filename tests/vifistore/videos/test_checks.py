@@ -53,7 +53,7 @@ def test_what_a_split_is_for_is_known_by_its_name(name, training, evaluation):
 def test_overlap_within_a_fold_is_refused_and_between_folds_warned_of():
     paths = ["a.mp4", "b.mp4", "c.mp4"]
     listing = listing_of(paths, train1=([0, 1],), test1=([1, 2],), test2=([0],), extra=([2],))
-    same, other = checks.overlaps(listing)
+    same, other = checks.overlaps(checks.members(listing), {})
     assert same.level == "refuse"
     assert str(same) == (
         "train1 and test1 share 1 videos (b.mp4); take them out of one of the lists"
@@ -69,12 +69,12 @@ def test_overlap_within_a_fold_is_refused_and_between_folds_warned_of():
 
 def test_overlap_of_splits_without_folds_is_refused():
     listing = listing_of(["a.mp4"], train=([0],), val2=([0],))
-    assert [problem.level for problem in checks.overlaps(listing)] == ["refuse"]
+    assert [problem.level for problem in checks.overlaps(checks.members(listing), {})] == ["refuse"]
 
 
 def test_validation_videos_inside_a_trainval_split_are_only_warned_of():
     listing = listing_of(["a.mp4"], trainval=([0],), val=([0],), all=([0],))
-    assert [problem.level for problem in checks.overlaps(listing)] == ["warn"]
+    assert [problem.level for problem in checks.overlaps(checks.members(listing), {})] == ["warn"]
 
 
 def test_classes_without_a_video_are_warned_of():
@@ -102,15 +102,11 @@ def test_sound_listing_has_no_problem():
     assert checks.check_listing(listing) == []
 
 
-def test_duplicates_by_content():
-    paths = ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
-    listing = listing_of(paths, ["x", "x", "y", "y"], train=([0],), val=([1, 3],))
-    assert checks.duplicates(listing, ["1", "2", "3", ""]) == []
-    copies, leak = checks.duplicates(listing, ["1", "1", "", ""])
-    assert copies.level == "warn"
-    assert "1 videos are stored more than once (first: a.mp4, b.mp4)" in copies.what
-    assert leak.level == "refuse"
-    assert "train and val share 1 videos (b.mp4)" in leak.what
-    copies, relabelled = checks.duplicates(listing, ["1", "2", "1", ""])
-    assert relabelled.level == "warn"
-    assert "1 videos are stored under several labels (first: a.mp4, c.mp4)" in relabelled.what
+def test_overlap_with_splits_that_the_dataset_has_already():
+    new, stored = {"test": {"a.mp4", "b.mp4"}}, {"train": {"a.mp4"}, "val": {"a.mp4"}}
+    (problem,) = checks.overlaps(new, stored)
+    assert problem.level == "refuse"
+    assert "train and test share 1 videos (a.mp4)" in problem.what
+    listing = listing_of(["a.mp4", "b.mp4"], test=([0, 1],))
+    assert checks.check_listing(listing, stored)[0] == problem
+    assert checks.overlaps({}, stored) == [], "known when they came"

@@ -13,6 +13,8 @@ from vifistore.videos.listing import READERS
         ("x.txt", "a.mp4 1\n", "list"),
         ("x.csv", "a.mp4 1\nb.mp4 2\n", "list"),
         ("x.csv", "a.mp4,1\n", "list"),
+        ("x.csv", "frames_of_a,run\nframes_of_b,hop\n", "list"),
+        ("x.csv", "frames_of_a,1\nframes_of_b,0\n", "list"),
         ("x.csv", 'Label,"Path"\n', "table"),
         ("x.tsv", "path\tlabel\n", "table"),
         ("x.csv", "label,youtube_id,time_start,time_end,split\n", "kinetics"),
@@ -48,6 +50,9 @@ def test_format_of_a_folder(make_files, write):
         ("labels.csv", b"id,name\n0,a\n", "names classes and no videos"),
         ("label_map.txt", b"run\nhop\n", "names classes and no videos"),
         ("x.txt", b"a\n\xff", "x.txt line 2 is not UTF-8"),
+        ("x.csv", b"file,class\na.mp4,run\n", r"x.csv has a header without a path column \(file,"),
+        ("x.csv", b"video name,class id\nb/c,1\n", "name the column of the videos `path`"),
+        ("x.tsv", b"name\tlabel\na.mp4\t0\n", "has a header without a path column"),
     ],
 )
 def test_file_that_is_no_source_is_refused(write, name, text, told):

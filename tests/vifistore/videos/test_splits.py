@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,7 +8,14 @@ from hypothesis import strategies as st
 
 from vifistore.errors import UsageError
 from vifistore.videos.records import Listing, SplitListing
-from vifistore.videos.splits import base_and_novel, base_novel_splits, few_shot, of_classes
+from vifistore.videos.splits import (
+    Wanted,
+    base_and_novel,
+    base_novel_splits,
+    few_shot,
+    of_classes,
+    with_made_splits,
+)
 
 
 def split_of(labels, class_names, rows=None):
@@ -127,3 +135,43 @@ def test_draw_never_changes():
 def test_shots_that_cannot_be_drawn_are_refused(shots, told):
     with pytest.raises(UsageError, match=told):
         draw(shots)
+
+
+def listed():
+    """Videos 0 to 5 for training, 6 and 7 for the test, of two classes."""
+    train = split_of([0, 0, 0, 1, 1, 1], ["a", "b"])
+    return listing_of(8, train=train, test=split_of([0, 1], ["a", "b"], rows=[6, 7]))
+
+
+def test_made_splits_stand_beside_the_listed_ones():
+    listing = listed()
+    wanted = Wanted(halves=("train", "test"), few_shot="base_train", shots=(1, 2), seeds=(1, 2))
+    made = with_made_splits(listing, wanted)
+    draws = [f"base_train_few_shot_{k}_s{seed}" for k in (1, 2) for seed in (1, 2)]
+    assert set(made.splits) == {
+        *("train", "test", "base_train", "base_val", "novel_val"),
+        *draws,
+    }
+    assert made.splits[draws[-1]].class_names == made.splits["base_train"].class_names
+    assert "part 2 classes of 3 training videos each" in made.notes[-1]
+    nested = with_made_splits(listing, Wanted(few_shot="train", shots=(1, 2), nested=True)).splits
+    assert set(nested["train_few_shot_1"].rows) < set(nested["train_few_shot_2"].rows)
+    assert with_made_splits(listing, Wanted()) == listing
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (Wanted(halves=("train",)), "1 splits to halve; give two, TRAIN TEST"),
+        (Wanted(halves=("train", "tset")), "'tset'.*Did you mean 'test'"),
+        (Wanted(few_shot="nain"), "'nain'"),
+        (Wanted(few_shot="train", shots=(4,)), "fewer than 4 videos"),
+    ],
+)
+def test_splits_that_cannot_be_made(wanted, told):
+    listing = listed()
+    with pytest.raises(UsageError, match=told):
+        with_made_splits(listing, wanted)
+    taken = replace(listing, splits=listing.splits | {"base_val": listing.splits["test"]})
+    with pytest.raises(UsageError, match="the source lists base_val itself"):
+        with_made_splits(taken, Wanted(halves=("train", "test")))
