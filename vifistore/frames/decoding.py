@@ -1,7 +1,7 @@
 """One video -> the pixels of its sampled frames, whatever the file is."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder, list_images
 from vifistore.frames.pyav_decoder import decode_pyav
 from vifistore.frames.raw_frames import Plan, RawFrames
-from vifistore.frames.sampling import sample_indices
+from vifistore.frames.sampling import sample_indices, sample_training_indices
 from vifistore.frames.torchcodec_decoder import decode_torchcodec
 
 DECODERS: dict[str, Callable[[Path, Plan], RawFrames]] = {
@@ -44,7 +44,8 @@ class DecodedVideo:
     """The sampled frames of one video."""
 
     frames: np.ndarray
-    """uint8 [distinct height width 3], RGB, upright: each sampled frame once."""
+    """uint8 [distinct height width 3], RGB, upright: each sampled frame once. From a pool that
+    cuts squares, uint8 [crop*distinct size size 3], crop-major."""
     index: np.ndarray
     """int64 [clip frame] into `frames`."""
     timestamps: np.ndarray
@@ -62,10 +63,23 @@ class DecodedVideo:
     decoder: str
     """What read the frames: the decoder asked for; "pyav" for a file that it can only read in
     order; "pillow" for a folder."""
+    decode_seconds: float = 0.0
+    """Processor time of reading it, from a pool."""
+    cut_seconds: float = 0.0
+    """Processor time of cutting squares and handing over, from a pool."""
 
 
-def decode_video(path: str | Path, *, frames: int, clips: int, decoder: str) -> DecodedVideo:
+def decode_video(
+    path: str | Path,
+    *,
+    frames: int,
+    clips: int,
+    decoder: str,
+    draw: Sequence[int] | None = None,
+) -> DecodedVideo:
     """Sample and decode a video file, or a folder of JPEG or PNG frames.
+
+    `draw` seeds a random clip of the training rule; without it frames are those of the test rule.
 
     Raises DecodeError, whose reason is one of: missing, empty, not a video, no video stream,
     encrypted, short (no frame is there), decode error.
@@ -74,7 +88,7 @@ def decode_video(path: str | Path, *, frames: int, clips: int, decoder: str) -> 
     # Absolute, so that FFmpeg takes no name for an address or an option.
     path = Path(path).absolute()
     try:
-        raw, digest = _read(path, DECODERS[decoder], frames, clips)
+        raw, digest = _read(path, DECODERS[decoder], _sampling(frames, clips, draw))
     except DecodeError as error:
         raise DecodeError(error.reason, f"{path}: {error}") from None
     except OSError as error:
@@ -128,24 +142,38 @@ def _package_version(decoder: str) -> str:
     raise UsageError(f"the version of {decoder!r} is not known: {_REMEDIES[decoder]}")
 
 
+def _sampling(frames: int, clips: int, draw: Sequence[int] | None) -> Plan:
+    def plan(num_frames: int) -> np.ndarray:
+        if draw is None:
+            return sample_indices(num_frames, frames, clips)
+        # A new generator, since a plan is made again where a file holds fewer frames than it says.
+        return sample_training_indices(num_frames, frames, np.random.default_rng(draw))[None]
+
+    return plan
+
+
 def _read(
-    path: Path, decode: Callable[[Path, Plan], RawFrames], frames: int, clips: int
+    path: Path, decode: Callable[[Path, Plan], RawFrames], plan: Plan
 ) -> tuple[RawFrames, str]:
     """Raw frames and content digest."""
-
-    def plan(num_frames: int) -> np.ndarray:
-        return sample_indices(num_frames, frames, clips)
-
     if path.is_dir():
-        digest = _digest_folder(path)
+        digest = content_digest(path)
         return decode_image_folder(path, plan), digest
     if path.exists() and not path.is_file():
         # Pipes and devices may never end.
         raise DecodeError("not a video", "it is neither a file nor a folder")
-    digest = _digest_file(path)
+    digest = content_digest(path)
     if is_encrypted(path):
         raise DecodeError("encrypted", "its video is encrypted; use a decrypted copy")
     return decode(path, plan), digest
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of the bytes of a file, or of the names and bytes of a folder of frames.
+
+    Raises DecodeError if there is nothing in it, OSError if it cannot be read.
+    """
+    return _digest_folder(path) if path.is_dir() else _digest_file(path)
 
 
 def _digest_file(path: Path) -> str:

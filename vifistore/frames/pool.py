@@ -1,9 +1,10 @@
 """Decode workers: one process each, replaced when it dies, results in the order of the jobs."""
 
+import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -11,13 +12,18 @@ from typing import Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, check_decoder
-from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle, WorkerSettings
+from vifistore.frames.squares import Squares
+from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
+from vifistore.frames.worker_settings import WorkerSettings
 
 Key = TypeVar("Key", bound=Hashable)
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 # A worker may be killed while it starts; if it never starts, the installation is broken.
 _START_ATTEMPTS = 10
+# A core reads 5 to 20 MB of H.264 a second: two hours of a film are minutes, where its container
+# has no index to be trusted.
+_BYTES_PER_TIMEOUT = 100e6
 
 
 class DecodePool:
@@ -35,12 +41,21 @@ class DecodePool:
         clips: int,
         decoder: str = "decord",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        squares: Squares | None = None,
+        niceness: int = 0,
     ) -> None:
-        """`timeout_seconds` is per video. Raises UsageError if the decoder is not installed."""
+        """Raises UsageError if the decoder is not installed.
+
+        `timeout_seconds` is per video, and as often for every further 100 MB of its file, since
+        some files can only be read in order. `squares` are cut by the workers, `niceness` (0 to
+        19) is by how much they give way to other processes.
+        """
         if num_workers < 1:
             raise UsageError(f"num_workers is {num_workers}; it must be at least 1")
         check_decoder(decoder)
-        self._settings = WorkerSettings(frames=frames, clips=clips, decoder=decoder)
+        self._settings = WorkerSettings(
+            frames=frames, clips=clips, decoder=decoder, squares=squares, niceness=niceness
+        )
         self._timeout_seconds = timeout_seconds
         self._num_workers = num_workers
         self._threads = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
@@ -78,9 +93,12 @@ class DecodePool:
         self._running.clear()
 
     def decode(
-        self, jobs: Iterable[tuple[Key, str | Path]]
+        self,
+        jobs: Iterable[tuple[Key, str | Path]] | Iterable[tuple[Key, str | Path, Sequence[int]]],
     ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
         """Yield (key, video or the error that stopped it) in the order of (key, path) jobs.
+
+        A third entry of a job seeds a random clip of the training rule (see `decode_video`).
 
         At most 2 x num_workers videos are decoded ahead of the caller, and no more jobs are drawn
         from the iterable, which may be endless and is used in the calling thread only. `frames` is
@@ -92,8 +110,8 @@ class DecodePool:
         ahead: deque[tuple[Key, Future]] = deque()
         try:
             while True:
-                for key, path in islice(jobs, 2 * self._num_workers - len(ahead)):
-                    ahead.append((key, self._threads.submit(self._decode, str(path))))
+                for key, path, *draw in islice(jobs, 2 * self._num_workers - len(ahead)):
+                    ahead.append((key, self.submit(path, *draw)))
                 if not ahead:
                     return
                 # No name for the result here: it would keep the memory of a video that the caller
@@ -103,13 +121,21 @@ class DecodePool:
             for _, future in ahead:
                 future.cancel()
 
-    def _decode(self, path: str) -> DecodedVideo | DecodeError:
+    def submit(
+        self, path: str | Path, draw: Sequence[int] | None = None
+    ) -> Future[DecodedVideo | DecodeError]:
+        """Decode one video, which may have to wait for a worker; see `decode`."""
+        self._check_open()
+        return self._threads.submit(self._decode, str(path), draw)
+
+    def _decode(self, path: str, draw: Sequence[int] | None = None) -> DecodedVideo | DecodeError:
+        limit_seconds = self._timeout_seconds * max(1.0, _size_bytes(path) / _BYTES_PER_TIMEOUT)
         worker = self._places.get()
         try:
             while True:
                 worker = worker if worker and worker.is_alive else self._start_worker(worker)
                 try:
-                    return worker.decode(path, self._timeout_seconds)
+                    return worker.decode(path, limit_seconds, draw)
                 except WorkerGoneError:
                     continue
         except DecodeError as error:
@@ -147,6 +173,13 @@ class DecodePool:
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("the decode pool is closed; open another one")
+
+
+def _size_bytes(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _first_result(

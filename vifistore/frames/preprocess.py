@@ -1,27 +1,23 @@
 """From decoded frames to the tower's input, as a recipe says."""
 
-import numpy as np
 import torch
-from PIL import Image
 
 from vifistore.errors import UsageError
+from vifistore.frames.squares import Squares
 from vifistore.kernels.dispatch import chosen_path
 from vifistore.kernels.preprocess_frames import preprocess_frames
-from vifistore.kernels.resampling import crop_corners, resized_shape
 from vifistore.store.recipe import Preprocessing
 
 # Resizes on integers exactly as Pillow does, whether the kernel or its reference runs.
 BACKEND = "pillow-exact"
 
+# Many views of a video in float32 would be many times what the video itself is.
+_FRAMES_AT_ONCE = 64
+
 # The paper's statistics are ImageNet's, its short side 256 for a crop of 224, and its resizing
 # OpenCV's bilinear (ViFi-CLIP, datasets/pipeline.py): https://github.com/muzairkhattak/ViFi-CLIP
 _PAPER_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 _PAPER_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
-
-_PILLOW_METHODS = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-}
 
 
 def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
@@ -67,14 +63,33 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
     )
 
 
-def preprocess(frames: torch.Tensor, preprocessing: Preprocessing, crops: int) -> torch.Tensor:
-    """uint8 [frame height width 3] -> float32 [crop frame 3 size size], normalised.
+def squares_of(preprocessing: Preprocessing, crops: int) -> Squares | None:
+    """How Pillow cuts the squares of a preprocessing; None if it cannot (without antialias)."""
+    if not preprocessing.antialias:
+        return None
+    return Squares(
+        size=preprocessing.size,
+        short_side=preprocessing.short_side,
+        interpolation=preprocessing.interpolation,
+        crops=crops,
+    )
+
+
+def preprocess(
+    frames: torch.Tensor,
+    preprocessing: Preprocessing,
+    crops: int,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """uint8 [frame height width 3] -> [crop frame 3 size size] of `dtype`, normalised.
 
     On the CPU Pillow itself resizes where it can: the numbers are the same, and it neither needs
     nor disturbs the threads that the tower computes with.
     """
-    if preprocessing.antialias and not chosen_path(frames).is_kernel:
-        return _by_pillow(frames.cpu().numpy(), preprocessing, crops).to(frames.device)
+    squares = squares_of(preprocessing, crops)
+    if squares and not chosen_path(frames).is_kernel:
+        levels = torch.from_numpy(squares.cut(frames.cpu().numpy()))
+        return normalise(levels, preprocessing, dtype).to(frames.device)
     return preprocess_frames(
         frames,
         size=preprocessing.size,
@@ -84,21 +99,24 @@ def preprocess(frames: torch.Tensor, preprocessing: Preprocessing, crops: int) -
         interpolation=preprocessing.interpolation,
         antialias=preprocessing.antialias,
         num_crops=crops,
+        dtype=dtype,
     )
 
 
-def _by_pillow(frames: np.ndarray, preprocessing: Preprocessing, crops: int) -> torch.Tensor:
-    size = preprocessing.size
-    height, width = resized_shape(*frames.shape[1:3], preprocessing.short_side)
-    corners = crop_corners(height, width, size, crops)
-    levels = np.empty((len(corners), len(frames), size, size, 3), np.uint8)
-    method = _PILLOW_METHODS[preprocessing.interpolation]
-    for number, frame in enumerate(frames):
-        resized = np.asarray(Image.fromarray(frame).resize((width, height), method))
-        for crop, (top, left) in enumerate(corners):
-            levels[crop, number] = resized[top : top + size, left : left + size]
-    pixels = torch.from_numpy(levels).permute(0, 1, 4, 2, 3).float().div_(255)
+def normalise(
+    levels: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """uint8 [... size size 3] -> [... 3 size size] of `dtype`: (level / 255 - mean) / std."""
     mean, std = (
-        torch.tensor(colour).view(3, 1, 1) for colour in (preprocessing.mean, preprocessing.std)
+        torch.tensor(colour, device=levels.device).view(3, 1, 1)
+        for colour in (preprocessing.mean, preprocessing.std)
     )
-    return pixels.sub_(mean).div_(std).contiguous()
+    # By a plain number a GPU multiplies with its reciprocal: other bits than the kernel's.
+    whole = torch.tensor(255.0, device=levels.device)
+    planes = levels.movedim(-1, -3)
+    pixels = torch.empty(planes.shape, dtype=dtype, device=levels.device)
+    flat = planes.reshape(-1, *planes.shape[-3:]), pixels.view(-1, *planes.shape[-3:])
+    for part, out in zip(*(each.split(_FRAMES_AT_ONCE) for each in flat), strict=True):
+        exact = part.to(torch.float32, memory_format=torch.contiguous_format)
+        out.copy_(exact.div_(whole).sub_(mean).div_(std))
+    return pixels

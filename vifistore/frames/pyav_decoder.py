@@ -34,8 +34,12 @@ def read_in_order(path: Path, plan: Plan, table: PacketTable) -> RawFrames:
 
 def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
     import av
+    from av.video.reformatter import VideoReformatter
 
     failure, size = "", None
+    # One for all frames: a frame's own would set up the conversion anew, which costs several times
+    # what converting a small frame does.
+    reformatter = VideoReformatter()
     container, stream = open_video(path)
     with container:
         # One thread: the pool already keeps every core busy.
@@ -48,14 +52,20 @@ def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
                 continue
             for frame in frames:
                 size = size or (frame.width, frame.height)
-                yield partial(_to_rgb, frame, *size), frame.time
+                yield partial(to_rgb, frame, *size, reformatter), frame.time
     if failure and size is None:
         raise DecodeError("decode error", failure)
 
 
-def _to_rgb(frame: Any, width: int, height: int) -> np.ndarray:
-    """uint8 [height width 3], upright; a frame of another size is scaled to that of the first."""
-    image = frame.to_ndarray(format="rgb24", width=width, height=height)
+def to_rgb(frame: Any, width: int, height: int, reformatter: Any = None) -> np.ndarray:
+    """uint8 [height width 3], upright; a frame of another size is scaled to that of the first.
+
+    `reformatter` is PyAV's, to be used for many frames.
+    """
+    if reformatter is None:
+        image = frame.to_ndarray(format="rgb24", width=width, height=height)
+    else:
+        image = reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
     # Damaged files hold angles that are none.
     turns = round(frame.rotation / 90) if abs(frame.rotation) <= 360 else 0
     return np.rot90(image, turns)

@@ -9,6 +9,7 @@ or memory is short, it is an unlinked file in the temporary folder.
 import json
 import mmap
 import os
+import select
 import socket
 import struct
 import tempfile
@@ -49,6 +50,13 @@ def receive_message(
             os.close(file)
         raise
     return json.loads(body), file
+
+
+def wait_for_message(channel: socket.socket, timeout_seconds: float) -> bool:
+    """Whether the other side has sent something, or is gone, within `timeout_seconds`."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(timeout_seconds * 1000))
 
 
 def _receive(

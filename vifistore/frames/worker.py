@@ -1,8 +1,9 @@
 """The program of one decode worker: takes a path, answers with frames or with the reason why not.
 
-The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT FRAMES CLIPS DECODER`. It
-imports no torch unless the decoder is torchcodec, so that it starts quickly. Errors that are not
-about the video end the process: the pool counts that as a crash and shows the last line.
+The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT SETTINGS`, where SETTINGS is
+the JSON of `WorkerSettings`. It imports no torch unless the decoder is torchcodec, so that it
+starts quickly. Errors that are not about the video end the process: the pool counts that as a crash
+and shows the last line.
 """
 
 import ctypes
@@ -10,29 +11,32 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, decode_video, load_decoder
 from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
+from vifistore.frames.worker_settings import WorkerSettings
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Serve the pool until it closes the channel."""
-    channel_number, parent, frames, clips = (int(argument) for argument in sys.argv[1:5])
-    decoder = sys.argv[5]
+    channel_number, parent = (int(argument) for argument in sys.argv[1:3])
+    settings = WorkerSettings.from_json(sys.argv[3])
     # Ctrl-C reaches the whole terminal group; the pool ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(parent)
+    os.nice(settings.niceness)
     channel = socket.socket(fileno=channel_number)
     try:
-        _announce(channel, decoder)
+        _announce(channel, settings.decoder)
         while True:
             job, _ = receive_message(channel)
             _forget_log()
-            _answer(channel, job["path"], frames=frames, clips=clips, decoder=decoder)
+            _answer(channel, job, settings)
     except (EOFError, ConnectionError):
         return
 
@@ -62,27 +66,42 @@ def _forget_log() -> None:
     os.lseek(log, 0, os.SEEK_SET)
 
 
-def _answer(channel: socket.socket, path: str, *, frames: int, clips: int, decoder: str) -> None:
+def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSettings) -> None:
+    # Of the processor, not of the clock: what the video costs, not what others made it wait.
+    start = time.process_time()
     try:
-        video = decode_video(path, frames=frames, clips=clips, decoder=decoder)
+        video = decode_video(
+            job["path"],
+            frames=settings.frames,
+            clips=settings.clips,
+            decoder=settings.decoder,
+            draw=job["draw"],
+        )
     except DecodeError as error:
         send_message(channel, {"reason": error.reason, "message": str(error)})
         return
-    file = write_anonymous_file(video.frames)
+    decoded = time.process_time()
+    frames = video.frames
+    if settings.squares:
+        squares = settings.squares.cut(frames)
+        frames = squares.reshape(-1, *squares.shape[2:])
+    file = write_anonymous_file(frames)
+    seconds = [decoded - start, time.process_time() - decoded]
     try:
-        send_message(channel, _describe(video), file)
+        send_message(channel, _describe(video) | {"shape": frames.shape, "seconds": seconds}, file)
     finally:
         os.close(file)
 
 
 def _describe(video: DecodedVideo) -> dict[str, Any]:
     return {
-        "shape": video.frames.shape,
         "index": video.index.tolist(),
         "timestamps": video.timestamps.tolist(),
         "num_frames": video.num_frames,
         "declared_frames": video.declared_frames,
         "content_digest": video.content_digest,
+        "width": video.width,
+        "height": video.height,
         "decoder": video.decoder,
     }
 

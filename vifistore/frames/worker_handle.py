@@ -7,32 +7,27 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo
-from vifistore.frames.wire import map_anonymous_file, receive_message, send_message
+from vifistore.frames.processes import is_starved, processor_seconds
+from vifistore.frames.wire import (
+    map_anonymous_file,
+    receive_message,
+    send_message,
+    wait_for_message,
+)
+from vifistore.frames.worker_settings import WorkerSettings
 
 _START_SECONDS = 120.0
 _EXIT_SECONDS = 1.0
 _LOG_TAIL_BYTES = 4096
 # The pool has one worker per core, so none needs threads of its own.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerSettings:
-    """What a worker does with every video."""
-
-    frames: int
-    """Frames per clip."""
-    clips: int
-    """Clips per video."""
-    decoder: str
-    """Name of the decoder."""
 
 
 class WorkerGoneError(Exception):
@@ -60,16 +55,19 @@ class WorkerHandle:
             self.stop()
             raise UsageError(answer["failed"])
 
-    def decode(self, path: str, timeout_seconds: float) -> DecodedVideo:
+    def decode(
+        self, path: str, timeout_seconds: float, draw: Sequence[int] | None = None
+    ) -> DecodedVideo:
         """Raises DecodeError for the video and WorkerGoneError if it was never given out.
 
         With the reasons "timeout" and "worker crashed" the worker has ended, too.
         """
         try:
-            send_message(self._channel, {"path": path})
+            send_message(self._channel, {"path": path, "draw": draw})
         except OSError:
             raise WorkerGoneError(self.stop()) from None
         try:
+            self._wait_for_answer(timeout_seconds)
             answer, file = receive_message(self._channel, timeout_seconds)
         except TimeoutError:
             self.process.kill()
@@ -81,6 +79,14 @@ class WorkerHandle:
         if file is None:
             raise DecodeError(answer["reason"], answer["message"])
         return _decoded_video(answer, file)
+
+    def _wait_for_answer(self, timeout_seconds: float) -> None:
+        """Raise TimeoutError once the worker had its time, on the clock and of the processor."""
+        start = processor_seconds(self.process.pid)
+        while not wait_for_message(self._channel, timeout_seconds):
+            # Other processes may have kept it from working; that is no fault of the video.
+            if not is_starved(self.process.pid, start + timeout_seconds):
+                raise TimeoutError
 
     @property
     def is_alive(self) -> bool:
@@ -107,7 +113,7 @@ class WorkerHandle:
 
 def _start(settings: WorkerSettings, channel: int, log: int) -> subprocess.Popen:
     module = "vifistore.frames.worker"
-    arguments = [channel, os.getpid(), settings.frames, settings.clips, settings.decoder]
+    arguments = [channel, os.getpid(), settings.to_json()]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *map(str, arguments)],
         # A new interpreter, not a fork or a spawned copy: the caller's main module, which may
@@ -129,9 +135,11 @@ def _decoded_video(answer: dict[str, Any], file: int) -> DecodedVideo:
         num_frames=answer["num_frames"],
         declared_frames=answer["declared_frames"],
         content_digest=answer["content_digest"],
-        width=frames.shape[2],
-        height=frames.shape[1],
+        width=answer["width"],
+        height=answer["height"],
         decoder=answer["decoder"],
+        decode_seconds=answer["seconds"][0],
+        cut_seconds=answer["seconds"][1],
     )
 
 

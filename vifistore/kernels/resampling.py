@@ -1,4 +1,4 @@
-"""Geometry and weights of image resizing: sizes, crops and the taps of one axis.
+"""Weights of image resizing: the taps of one axis, for the sizes and crops of `geometry`.
 
 The rules are those of OpenCLIP's evaluation transform, which is torchvision's `Resize` and
 `CenterCrop` on Pillow images. Pillow (`libImaging/Resample.c`) resizes uint8 images one axis after
@@ -12,38 +12,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError
+from vifistore.kernels.geometry import crop_corners, is_height_first, resized_shape
 
 # 32-bit sums of 8-bit pixels leave two bits for the overshoot of negative lobes.
 WEIGHT_BITS = 32 - 8 - 2
-
-
-def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Height and width after the shorter side became `short_side`; the longer one rounds down."""
-    if height <= width:
-        return short_side, int(short_side * width / height)
-    return int(short_side * height / width), short_side
-
-
-def crop_corners(height: int, width: int, size: int, num_crops: int) -> list[tuple[int, int]]:
-    """Top and left of each crop in a resized frame: the centre, or three along the longer side.
-
-    Three crops are left, centre and right; top, centre and bottom where height exceeds width.
-    """
-    top, left = _centre(height, size), _centre(width, size)
-    if num_crops == 1:
-        return [(top, left)]
-    if num_crops != 3:
-        raise UsageError(f"{num_crops} crops are not defined; use 1 (centre) or 3")
-    if height > width:
-        return [(0, left), (top, left), (height - size, left)]
-    return [(top, 0), (top, left), (top, width - size)]
-
-
-def _centre(length: int, size: int) -> int:
-    if size > length:
-        raise UsageError(f"a crop of {size} does not fit in {length}; use a larger short side")
-    return round((length - size) / 2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,10 +109,7 @@ def crop_taps(
     out_height, out_width = resized_shape(height, width, short_side)
     rows = axis_taps(height, out_height, interpolation, antialias)
     columns = axis_taps(width, out_width, interpolation, antialias)
-    # Pillow 13's rule; earlier versions take the width first always, which differs by a few
-    # levels in frames more than twice as high as wide.
-    lost_rows, lost_columns = height - out_height, width - out_width
-    height_first = lost_rows > 0 and lost_rows > 2 * lost_columns
+    height_first = is_height_first((height, width), (out_height, out_width))
     return tuple(
         CropTaps(
             rows=rows.cut(top, size, device),

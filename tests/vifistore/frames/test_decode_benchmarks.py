@@ -35,13 +35,3 @@ def test_verdicts_are_written_by_file_and_decoder(folder: Path, tmp_path: Path) 
     assert found["h264.mp4", "decord"] == ("ok", "decord")
     assert found["xvid.avi", "decord"] == ("ok", "pyav")
     assert found["bad.mp4", "pyav"] == ("not a video", "")
-
-
-def test_rates_are_measured_with_and_without_the_pool(folder: Path, tmp_path: Path) -> None:
-    settings = SimpleNamespace(
-        folder=folder, frames=2, workers=1, limit=3, results=tmp_path / "rates.csv"
-    )
-    rows = run("decode.py", settings)
-    measured = {(row["decoder"], row["workers"], row["videos"], row["failed"]) for row in rows}
-    assert {("decord", "0", "2", "1"), ("decord", "1", "2", "1")} <= measured
-    assert all(float(row["videos_per_second"]) > 0 for row in rows)

@@ -63,6 +63,8 @@ def test_results_are_those_of_the_plain_call(videos: dict[str, Path], decoder: s
         expected = decode_video(path, **settings)
         assert isinstance(results[name], DecodedVideo)
         for field, value in vars(expected).items():
+            if field.endswith("_seconds"):
+                continue
             found = getattr(results[name], field)
             assert np.array_equal(found, value), field
             assert getattr(found, "dtype", None) == getattr(value, "dtype", None)

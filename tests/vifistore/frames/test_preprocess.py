@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vifistore.errors import UsageError
-from vifistore.frames.preprocess import preprocess, preprocessing_of
+from vifistore.frames.preprocess import normalise, preprocess, preprocessing_of
 from vifistore.kernels.preprocess_frames import preprocess_frames
 
 TOWER = {
@@ -44,6 +44,16 @@ def test_pillow_equals_the_reference(height, width, crops, interpolation, seed):
     )
     assert found.shape == (crops, 2, 3, 32, 32)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("lead", [(), (1,), (130,), (3, 50), (2, 0)])
+def test_normalising_is_the_formula(lead, dtype):
+    recipe = preprocessing_of("openclip", TOWER, 1)
+    levels = torch.randint(0, 256, (*lead, 4, 5, 3), dtype=torch.uint8)
+    mean, std = (torch.tensor(colour) for colour in (recipe.mean, recipe.std))
+    expected = ((levels.float() / 255 - mean) / std).movedim(-1, -3).to(dtype)
+    assert torch.equal(normalise(levels, recipe, dtype), expected)
 
 
 def test_the_papers_preprocessing():

@@ -1,4 +1,5 @@
-"""A decoder that obeys: `count 20`, `slow 0.5`, `hang`, `crash`, `bug`, `noise`, `refuse`."""
+"""A decoder that obeys: `count 20`, `slow 0.5`, `spin 2`, `hang`, `crash`, `bug`, `noise`,
+`refuse`."""
 
 import ctypes
 import os
@@ -30,6 +31,11 @@ class VideoDecoder:
 
     def _slow(self, seconds):
         time.sleep(float(seconds))
+
+    def _spin(self, seconds):
+        end = time.process_time() + float(seconds)
+        while time.process_time() < end:
+            pass
 
     def _hang(self):
         time.sleep(1000)

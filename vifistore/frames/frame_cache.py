@@ -1,0 +1,234 @@
+"""Decoded frames on disk, so that a video is decoded once for all epochs and all checkpoints.
+
+An entry is one file: a header, then the frames as raw uint8, each with a checksum of its own. Raw
+was chosen by measuring (`benchmarks/frame_formats.py`, rows in its CSV): real frames of 224 x 224
+packed by Zstandard take two thirds of the space, by PNG less than half, but are read less than half
+and less than a tenth as fast, and written slower still. JPEG takes a tenth of the space and gives
+other pixels, so that embeddings with and without the cache would differ.
+
+An extraction keeps the levels that normalising takes: resized and cropped, 8 bits deep, under a key
+that names the resizing. That is exact, smaller than frames as they come out of the decoder, and
+leaves nothing to do but to normalise: see `vifistore.frames.cached_pool`. Towers of one input size
+share it; another size is another entry.
+
+The folder is safe to delete at any time, in whole or in part. Processes may share it: an entry
+appears by rename, and a damaged one is removed and decoded again. Nothing is synced to the disk,
+since the checksums notice what a power failure tears.
+"""
+
+import json
+import logging
+import os
+import struct
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from threading import Lock, get_ident
+
+import numpy as np
+
+from vifistore.errors import DamagedError, UsageError
+from vifistore.frames.decoding import DecodedVideo
+from vifistore.store.recipe import digest_of
+
+_MAGIC = b"vififrm1"
+# Magic, length and checksum of the header, which is JSON.
+_PREFIX = struct.Struct("<8sII")
+_SUFFIX = ".frames"
+# What a killed process left is removed when nobody can be writing it any more.
+_PARTIAL_SECONDS = 3600.0
+# What decoding cost this time, which reading an entry does not.
+_NOT_KEPT = ("decode_seconds", "cut_seconds")
+# Other processes fill the folder, too: it is measured again when this one added so much of it.
+_MEASURE_SHARE = 0.05
+# Made free at once, so that not every new entry measures the folder.
+_ROOM_SHARE = 0.1
+
+logger = logging.getLogger("vifi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameKey:
+    """All that decides the bytes of an entry."""
+
+    content_digest: str
+    """Of the file or folder of frames, as `vifistore.frames.decoding.content_digest` takes it."""
+    decoder: str
+    """Decoder asked for."""
+    decoder_version: str
+    """Its version, as recipes record it."""
+    sampling: dict
+    """Which frames: rule, frames and clips."""
+    geometry: dict
+    """What was done to them: sizes, filter, crops."""
+
+    @property
+    def digest(self) -> str:
+        """Name of the entry."""
+        return digest_of(asdict(self))
+
+
+class FrameCache:
+    """Entries in a folder, the least recently used of which go when it grows over its limit."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        """Raises UsageError if `max_bytes` is not positive or `folder` is a file."""
+        if max_bytes < 1:
+            raise UsageError(f"the frame cache's limit is {max_bytes} bytes; give a positive size")
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file; give a folder for --frame-cache")
+        self.folder = folder
+        self._max_bytes = max_bytes
+        self._lock = Lock()
+        self._room: int | None = None
+        self._warned = False
+
+    def get(
+        self, key: FrameKey, choose: Callable[[int], Sequence[int]] | None = None
+    ) -> DecodedVideo | None:
+        """Return the video of a key, or None if it is not here or damaged.
+
+        `choose` is given the number of frames of the entry, and says which of them to read, all by
+        default. `index` and `timestamps` of the video are those of the whole entry.
+        """
+        path = self._path(key)
+        try:
+            with path.open("rb", buffering=0) as file:
+                video = _read_entry(file.fileno(), key, choose)
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except DamagedError as error:
+            logger.warning("%s: %s; the video is decoded again", path, error)
+            path.unlink(missing_ok=True)
+            return None
+        except OSError as error:
+            self._warn(error)
+            return None
+        return video
+
+    def put(self, key: FrameKey, video: DecodedVideo) -> None:
+        """Keep a video; `frames` is uint8 [frame height width 3].
+
+        A disk that is full or cannot be written costs a warning, and no more: a cache is no store.
+        """
+        header = _header(key, video)
+        frames = memoryview(np.ascontiguousarray(video.frames)).cast("B")
+        num_bytes = _PREFIX.size + len(header) + len(frames)
+        if num_bytes > self._max_bytes:
+            return
+        path = self._path(key)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("wb", buffering=0) as file:
+                    _write_all(file.fileno(), header)
+                    _write_all(file.fileno(), frames)
+                os.replace(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
+            self._make_room(num_bytes)
+        except OSError as error:
+            self._warn(error)
+
+    def _path(self, key: FrameKey) -> Path:
+        name = key.digest
+        return self.folder / name[:2] / f"{name[2:]}{_SUFFIX}"
+
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            logger.warning("the frame cache cannot be used: %s; videos are decoded", error)
+        self._warned = True
+
+    def _make_room(self, num_bytes: int) -> None:
+        """Count what was added; remove the entries used longest ago when there is no room left."""
+        with self._lock:
+            if self._room is not None and num_bytes <= self._room:
+                self._room -= num_bytes
+                return
+            entries = _entries(self.folder)
+            total = sum(size for _, size, _ in entries)
+            if total > self._max_bytes:
+                wanted = self._max_bytes * (1 - _ROOM_SHARE)
+                for _, size, path in sorted(entries):
+                    if total <= wanted:
+                        break
+                    path.unlink(missing_ok=True)
+                    total -= size
+            share = int(self._max_bytes * _MEASURE_SHARE)
+            self._room = min(share, max(0, self._max_bytes - total))
+
+
+def _entries(folder: Path) -> list[tuple[float, int, Path]]:
+    """(seconds of the last use, bytes, path) of every entry; what killed processes left goes."""
+    found = []
+    for path in folder.glob("*/*"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.suffix == _SUFFIX:
+            found.append((status.st_mtime, status.st_size, path))
+        elif path.suffix == ".partial" and time.time() - status.st_mtime > _PARTIAL_SECONDS:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _header(key: FrameKey, video: DecodedVideo) -> bytes:
+    names = [field.name for field in fields(video) if field.name not in _NOT_KEPT]
+    facts = {name: getattr(video, name) for name in names}
+    facts |= {name: facts[name].tolist() for name in ("index", "timestamps")}
+    facts["frames"] = list(video.frames.shape)
+    facts["checksums"] = [zlib.crc32(np.ascontiguousarray(frame)) for frame in video.frames]
+    text = json.dumps({"key": asdict(key), "video": facts}).encode("ascii")
+    return _PREFIX.pack(_MAGIC, len(text), zlib.crc32(text)) + text
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    written = 0
+    while written < len(data):
+        written += os.write(descriptor, data[written:])
+
+
+def _read_entry(
+    descriptor: int, key: FrameKey, choose: Callable[[int], Sequence[int]] | None
+) -> DecodedVideo:
+    """Raises DamagedError if what is read is not what was written."""
+    prefix = os.pread(descriptor, _PREFIX.size, 0)
+    if len(prefix) < _PREFIX.size:
+        raise DamagedError("it is cut off")
+    magic, length, checksum = _PREFIX.unpack(prefix)
+    text = os.pread(descriptor, length, _PREFIX.size) if magic == _MAGIC else b""
+    if magic != _MAGIC or zlib.crc32(text) != checksum:
+        raise DamagedError("its header is damaged")
+    header = json.loads(text)
+    if header["key"] != json.loads(json.dumps(asdict(key))):
+        raise DamagedError("it is of another video")
+    facts = header["video"]
+    checksums = facts.pop("checksums")
+    count, *shape = facts["frames"]
+    rows = np.arange(count) if choose is None else np.asarray(choose(count))
+    frames = np.empty((len(rows), *shape), np.uint8)
+    _read_frames(descriptor, _PREFIX.size + length, frames, rows, checksums)
+    return DecodedVideo(
+        **facts
+        | {
+            "frames": frames,
+            "index": np.array(facts["index"], np.int64),
+            "timestamps": np.array(facts["timestamps"], np.float32),
+        }
+    )
+
+
+def _read_frames(
+    descriptor: int, start: int, frames: np.ndarray, rows: np.ndarray, checksums: list[int]
+) -> None:
+    """Fill `frames` with those of `rows`."""
+    for frame, row in zip(frames, rows.tolist(), strict=True):
+        data = memoryview(frame).cast("B")
+        num_read = os.preadv(descriptor, [data], start + row * len(data))
+        if num_read < len(data) or zlib.crc32(data) != checksums[row]:
+            raise DamagedError(f"frame {row} is damaged")

@@ -1,0 +1,128 @@
+"""Small JPEG pictures of videos, for pages: the middle of a video or what it shows at a moment."""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vifistore.errors import DecodeError
+from vifistore.frames.image_folder import decode_image_folder, list_images
+from vifistore.frames.packets import demux, open_video
+from vifistore.frames.pyav_decoder import to_rgb
+from vifistore.frames.raw_frames import FALLBACK_FPS
+
+_QUALITY = 80
+# A very long picture (a panorama) stays a picture of the page.
+_MAX_RATIO = 4
+
+
+def thumbnail(path: str | Path, seconds: float | None = None, *, height: int = 96) -> bytes:
+    """JPEG of the frame shown `seconds` after the first one; without, of the middle of the video.
+
+    Upright, `height` pixels high, never enlarged. A moment after the end gives the last frame that
+    can be read. `path` is a video file or a folder of frames. Raises DecodeError.
+    """
+    from PIL import Image
+
+    # Absolute, so that FFmpeg takes no name for an address or an option.
+    path = Path(path).absolute()
+    try:
+        pixels = _folder_frame(path, seconds) if path.is_dir() else _file_frame(path, seconds)
+    except OSError as error:
+        raise DecodeError("missing", f"{path}: cannot be read: {error.strerror}") from None
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((height * _MAX_RATIO, height))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def write_thumbnail(
+    path: str | Path, target: str | Path, seconds: float | None = None, *, height: int = 96
+) -> Path:
+    """Write `thumbnail` to `target`, whole or not at all, and return it; one that is there stays.
+
+    Raises DecodeError.
+    """
+    target = Path(target)
+    if target.is_file():
+        return target
+    data = thumbnail(path, seconds, height=height)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            # mkstemp makes files that only their owner reads.
+            os.fchmod(file.fileno(), 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return target
+
+
+def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
+    if not list_images(folder):
+        raise DecodeError("empty", f"{folder} holds no JPEG or PNG frames")
+
+    def plan(num_frames: int) -> np.ndarray:
+        wanted = num_frames // 2 if seconds is None else int(seconds * FALLBACK_FPS)
+        return np.array([[min(max(wanted, 0), num_frames - 1)]])
+
+    return decode_image_folder(folder, plan).frames[0]
+
+
+def _file_frame(path: Path, seconds: float | None) -> np.ndarray:
+    """One frame: from the key frame before it, or from the start of a file that cannot seek."""
+    for may_seek in (True, False):
+        container, stream = open_video(path)
+        with container:
+            wanted = _duration(container, stream) / 2 if seconds is None else seconds
+            begin = float((stream.start_time or 0) * stream.time_base)
+            if may_seek and not _seek(container, stream, wanted + begin):
+                continue
+            frame = _last_before(container, stream, wanted + begin)
+            if frame is not None:
+                return to_rgb(frame, frame.width, frame.height)
+    raise DecodeError("decode error", f"{path}: no frame of it can be decoded")
+
+
+def _duration(container: Any, stream: Any) -> float:
+    """Seconds; 0 where the file does not tell."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1e6
+
+
+def _seek(container: Any, stream: Any, seconds: float) -> bool:
+    import av
+
+    try:
+        container.seek(max(0, int(seconds / stream.time_base)), stream=stream)
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
+def _last_before(container: Any, stream: Any, seconds: float) -> Any:
+    """The frame on the screen at `seconds`, the first there is before it begins, or None."""
+    import av
+
+    found = None
+    stream.codec_context.thread_count = 1
+    for packet in demux(container, stream):
+        try:
+            frames = stream.codec_context.decode(packet)
+        except av.error.FFmpegError:
+            # As the ffmpeg program does: what it refuses is skipped.
+            continue
+        for frame in frames:
+            # A frame's time is a rounded fraction; half a millisecond is no other frame.
+            if found is not None and (frame.time is None or frame.time > seconds + 5e-4):
+                return found
+            found = frame
+    return found
