@@ -1,16 +1,23 @@
-"""Tower digests: what a tower is, whatever its file or its name."""
+"""Tower digests: what a tower is, whatever its file or its name. Needs no torch itself."""
 
 import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from vifistore.store.recipe import canonical_json
+
+if TYPE_CHECKING:
+    import torch
+
+    Weights = Mapping[str, torch.Tensor | np.ndarray]
 
 # Parts of an OpenCLIP model that belong to neither tower's weights.
 _SCALES = ("logit_scale", "logit_bias")
 
 
-def tower_digests(config: dict, state: dict[str, torch.Tensor]) -> tuple[str, str]:
+def tower_digests(config: dict, state: "Weights") -> tuple[str, str]:
     """Return the digests of the image and of the text tower.
 
     Parameters
@@ -20,19 +27,43 @@ def tower_digests(config: dict, state: dict[str, torch.Tensor]) -> tuple[str, st
     state
         State dict of the model; weights count as float32, in key order.
     """
-    shared = {"embed_dim": config["embed_dim"], "quick_gelu": config.get("quick_gelu", False)}
     image = {key: value for key, value in state.items() if key.startswith("visual.")}
-    text = {key: state[key] for key in state if key not in image and key not in _SCALES}
-    return (
-        _digest({**shared, "vision_cfg": config["vision_cfg"]}, image),
-        _digest({**shared, "text_cfg": config["text_cfg"]}, text),
-    )
+    text = {key: value for key, value in state.items() if is_text_key(key)}
+    return _digest(config, "vision_cfg", image), text_digest(config, text)
 
 
-def _digest(architecture: dict, weights: dict[str, torch.Tensor]) -> str:
+def text_digest(config: dict, weights: "Weights") -> str:
+    """Return the digest of a text tower from its weights alone (those of `is_text_key`)."""
+    return _digest(config, "text_cfg", weights)
+
+
+def is_text_key(key: str) -> bool:
+    """Whether a key of a model's state dict belongs to its text tower."""
+    return not key.startswith("visual.") and key not in _SCALES
+
+
+def _digest(config: dict, tower: str, weights: "Weights") -> str:
+    architecture = {
+        "embed_dim": config["embed_dim"],
+        "quick_gelu": config.get("quick_gelu", False),
+        tower: config[tower],
+    }
+    return weights_digest(architecture, weights)
+
+
+def weights_digest(architecture: dict, weights: "Weights") -> str:
+    """Return the digest of weights, as float32 in key order, and of what they are part of."""
     digest = hashlib.sha256(canonical_json(architecture).encode("ascii"))
     for key in sorted(weights):
-        tensor = weights[key].detach().to(device="cpu", dtype=torch.float32).contiguous()
-        digest.update(f"{key} {list(tensor.shape)} ".encode())
-        digest.update(tensor.numpy())
+        values = _float32(weights[key])
+        digest.update(f"{key} {list(values.shape)} ".encode())
+        digest.update(values)
     return digest.hexdigest()
+
+
+def _float32(weight: "torch.Tensor | np.ndarray") -> np.ndarray:
+    """The values of a weight, contiguous."""
+    if not isinstance(weight, np.ndarray):
+        weight = weight.detach().cpu().float().numpy()
+    # Not ascontiguousarray, which makes a vector of a scalar.
+    return np.require(weight, np.float32, "C")

@@ -1,18 +1,25 @@
 """Text embeddings of class names by a model's text tower."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 
-from vifistore.errors import UsageError
+from vifistore.errors import ModelError, UsageError
+from vifistore.models.prompts import num_text_prompts
 from vifistore.models.towers import LoadedModel, open_clip
 
 # The paper's template for fine-tuned models (section 3; its code, datasets/labels).
 PAPER_TEMPLATE = "a photo of a {}."
 # Vanilla CLIP is scored with the bare class name there.
 BARE_TEMPLATE = "{}"
+# Learned text prompts stand for the words around the name; the paper's code ends them with a stop.
+PROMPT_TEMPLATE = "{}."
+
+# One token of OpenCLIP's vocabulary, for the words that text prompts take the place of.
+_PLACEHOLDER = "X"
 
 _BATCH = 256
 
@@ -92,6 +99,35 @@ def _check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tens
         )
 
 
-def tokenizer(loaded: LoadedModel):
-    """Return the model's own tokenizer, cutting at its context length."""
-    return open_clip.get_tokenizer(loaded.model, context_length=int(loaded.clip.context_length))
+def default_templates(loaded: LoadedModel) -> tuple[str, ...]:
+    """Return the templates that a checkpoint is scored with where none are asked for."""
+    return (PROMPT_TEMPLATE if num_text_prompts(loaded.clip) else PAPER_TEMPLATE,)
+
+
+def tokenizer(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:
+    """Return the model's own tokenizer: texts -> int64 [text token], cut at its context length.
+
+    Where the model has text prompts, it puts the words in front that they take the place of.
+    """
+    own = _own_tokenizer(loaded.model, int(loaded.clip.context_length))
+    num_prompts = num_text_prompts(loaded.clip)
+    return partial(_with_placeholders, own, num_prompts) if num_prompts else own
+
+
+@lru_cache(maxsize=4)
+def _own_tokenizer(model: str, context_length: int) -> Callable[[Sequence[str]], torch.Tensor]:
+    # Reading its vocabulary takes a good part of a second.
+    return open_clip.get_tokenizer(model, context_length=context_length)
+
+
+def _with_placeholders(
+    own: Callable[[Sequence[str]], torch.Tensor], num_prompts: int, texts: Sequence[str]
+) -> torch.Tensor:
+    words = " ".join([_PLACEHOLDER] * num_prompts)
+    tokens = own([f"{words} {text}" for text in texts])
+    if len(tokens[:, 1 : 1 + num_prompts].unique()) > 1:
+        raise ModelError(
+            f"the tokenizer does not read {_PLACEHOLDER!r} as one token, so text prompts have no "
+            "place; use a model with OpenCLIP's own tokenizer, such as ViT-B-16-quickgelu"
+        )
+    return tokens

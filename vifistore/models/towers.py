@@ -1,21 +1,23 @@
 """OpenCLIP models: found by name, loaded from a tag, a file or random weights, and digested."""
 
-import contextlib
 import logging
-import os
-import socket
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
 
 import torch
 
 from vifistore.errors import ModelError, UnknownNameError
 from vifistore.models import torchvision_operators
-from vifistore.models.checkpoints import CheckpointHeader, read_header, read_weights
+from vifistore.models.checkpoints import (
+    WEIGHTS_SUFFIXES,
+    CheckpointHeader,
+    read_header,
+    read_weights,
+)
 from vifistore.models.digests import tower_digests
+from vifistore.models.foreign import TOKEN_EMBEDDING, with_openclip_names
+from vifistore.models.hub import offline_if_unreachable, quiet
+from vifistore.models.prompts import attach_prompts
 from vifistore.store.checkpoints import checkpoint_digest
 
 torchvision_operators.prepare()
@@ -28,7 +30,7 @@ open_clip.add_model_config(Path(__file__).parent / "configs")
 logger = logging.getLogger("vifi")
 
 RANDOM = "none"
-WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+OPENAI = "openai"
 _RANDOM_SEED = 0
 
 
@@ -58,6 +60,12 @@ class LoadedModel:
         return {key: value for key, value in vars(self).items() if key != "clip"}
 
     @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of what the image tower sees, pixels."""
+        size = self.preprocess_config["size"]
+        return (size, size) if isinstance(size, int) else tuple(size)
+
+    @property
     def preprocess_config(self) -> dict:
         """`size`, `mean`, `std`, `interpolation`, `resize_mode` as OpenCLIP gives them."""
         return open_clip.get_model_preprocess_cfg(self.clip)
@@ -71,7 +79,9 @@ def model_config(model: str) -> dict:
     return config
 
 
-def load_model(model: str, pretrained: str, *, device: str = "cpu") -> LoadedModel:
+def load_model(
+    model: str, pretrained: str, *, device: str = "cpu", token_embedding: str = OPENAI
+) -> LoadedModel:
     """Load a model in float32, ready to encode.
 
     Parameters
@@ -79,8 +89,11 @@ def load_model(model: str, pretrained: str, *, device: str = "cpu") -> LoadedMod
     model
         OpenCLIP model name, for instance `ViT-B-16-quickgelu`.
     pretrained
-        A weights tag of that model (`openai`), a `.safetensors` or `.pt` file, or `none` for
-        random weights, which are the same every time.
+        A weights tag of that model (`openai`), a file that vifi, OpenCLIP, OpenAI or ViFi-CLIP
+        wrote, or `none` for random weights, which are the same every time.
+    token_embedding
+        Tag or file of the weights that give the token embedding to files of ViFi-CLIP, which have
+        none.
 
     Raises
     ------
@@ -95,7 +108,7 @@ def load_model(model: str, pretrained: str, *, device: str = "cpu") -> LoadedMod
     elif pretrained in (tags := open_clip.list_pretrained_tags_by_model(model)):
         loaded = _tagged_model(model, config, pretrained)
     elif Path(pretrained).suffix in WEIGHTS_SUFFIXES:
-        loaded = _model_from_file(model, config, Path(pretrained))
+        loaded = _model_from_file(model, config, Path(pretrained), token_embedding)
     else:
         remedy = f"A file must end in {', '.join(WEIGHTS_SUFFIXES)}."
         raise UnknownNameError(f"weights of {model}", pretrained, [*tags, RANDOM], remedy)
@@ -125,7 +138,7 @@ def describe(
 
 def new_model(model: str, seed: int) -> torch.nn.Module:
     """Return a model with random weights, the same for the same seed."""
-    with torch.random.fork_rng(devices=[]), _quiet():
+    with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
         return open_clip.create_model(model, load_weights=False)
 
@@ -146,7 +159,7 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
     quick_gelu = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
     _require_activation(model, config, quick_gelu, f"weights {tag!r}")
     try:
-        with _quiet(), _offline_if_unreachable():
+        with quiet(), offline_if_unreachable():
             clip = open_clip.create_model(model, pretrained=tag)
     except (RuntimeError, OSError) as error:
         raise ModelError(
@@ -157,21 +170,47 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
     return describe(clip, _header(model, config, tag))
 
 
-def _model_from_file(model: str, config: dict, path: Path) -> LoadedModel:
-    state = read_weights(path)
+def _model_from_file(model: str, config: dict, path: Path, token_embedding: str) -> LoadedModel:
+    foreign = with_openclip_names(read_weights(path))
+    state = foreign.state
     header = read_header(path)
     if header is None:
         header = _header(model, config, path.stem)
-        _warn_of_activation(model, config, path)
+        if foreign.has_quick_gelu:
+            _require_activation(model, config, True, f"{foreign.maker}'s weights in {path}")
+        else:
+            _warn_of_activation(model, config, path)
     _require_activation(model, config, header.config.get("quick_gelu", False), str(path))
     if header.config != config:
         raise ModelError(
             f"{path} holds a {header.model}, not a {model}; use --model {header.model}"
         )
+    if foreign.maker == "ViFi-CLIP" and TOKEN_EMBEDDING not in state:
+        state[TOKEN_EMBEDDING] = _token_embedding(model, path, token_embedding)
     clip = new_model(model, _RANDOM_SEED)
+    attach_prompts(clip, state)
+    if "logit_scale" in state and state["logit_scale"].numel() == 1:
+        # OpenCLIP's models have one or the other shape; the number is the same.
+        state["logit_scale"] = state["logit_scale"].reshape(clip.logit_scale.shape)
     _require_matching_keys(model, path, clip.state_dict(), state)
     clip.load_state_dict(state)
     return describe(clip, header, weights_path=str(path.resolve()))
+
+
+def _token_embedding(model: str, path: Path, source: str) -> torch.Tensor:
+    """The token embedding that ViFi-CLIP started from and left as it was."""
+    try:
+        if Path(source).suffix in WEIGHTS_SUFFIXES:
+            state = with_openclip_names(read_weights(Path(source))).state
+        else:
+            state = load_model(model, source).clip.state_dict()
+        return state[TOKEN_EMBEDDING].float()
+    except (ModelError, UnknownNameError, KeyError) as error:
+        raise ModelError(
+            f"{path} is ViFi-CLIP's and holds no token embedding, which is OpenAI's, and that of "
+            f"{source!r} cannot be had ({error}); where you have OpenAI's file, make a whole one "
+            f"with: vifi convert {path} OUT --model {model} --token-embedding FILE"
+        ) from error
 
 
 def _require_activation(model: str, config: dict, quick_gelu: bool, weights: str) -> None:
@@ -205,52 +244,24 @@ def _warn_of_activation(model: str, config: dict, path: Path) -> None:
 
 
 def _require_matching_keys(model: str, path: Path, expected: dict, found: dict) -> None:
-    missing = sorted(expected.keys() - found.keys())
-    unexpected = sorted(found.keys() - expected.keys())
-    shapes = [k for k in expected.keys() & found.keys() if expected[k].shape != found[k].shape]
-    for what, keys in (("lacks", missing), ("also has", unexpected), ("misshapes", shapes)):
-        if keys:
-            raise ModelError(
-                f"{path} does not fit {model}: it {what} {len(keys)} tensors, for instance "
-                f"{keys[0]}; name the model that it was made with"
-            )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence OpenCLIP's and the hub's logging: what matters is raised or said by us."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
-
-
-@contextlib.contextmanager
-def _offline_if_unreachable() -> Iterator[None]:
-    """Let the hub client use its cache alone if its host does not answer.
-
-    Left alone it retries for three quarters of a minute before it says so.
-    """
-    from huggingface_hub import constants
-
-    previous = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = previous or not _reachable(constants.ENDPOINT)
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = previous
-
-
-def _reachable(url: str) -> bool:
-    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
-        return True
-    address = urlparse(url)
-    try:
-        with socket.create_connection((address.hostname, address.port or 443), timeout=5):
-            return True
-    except OSError:
-        return False
+    """Raise ModelError that names every tensor that is missing, surplus or of another shape."""
+    shared = expected.keys() & found.keys()
+    shapes = [
+        f"{key} {list(found[key].shape)} for {list(expected[key].shape)}"
+        for key in shared
+        if expected[key].shape != found[key].shape
+    ]
+    faults = [
+        f"it {what} {len(keys)} tensors: {', '.join(sorted(keys))}"
+        for what, keys in (
+            ("lacks", expected.keys() - found.keys()),
+            ("also has", found.keys() - expected.keys()),
+            ("misshapes", shapes),
+        )
+        if keys
+    ]
+    if faults:
+        raise ModelError(
+            f"{path} does not fit {model}: {'; '.join(faults)}; name the model that it was made "
+            "with: --model"
+        )

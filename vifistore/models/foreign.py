@@ -1,0 +1,86 @@
+"""Weights that others made, under OpenCLIP's names: OpenAI's and ViFi-CLIP's own.
+
+OpenAI's archives use OpenCLIP's names and carry three numbers beside the weights. ViFi-CLIP's files
+(github.com/muzairkhattak/ViFi-CLIP, trainers/vificlip.py) call the towers `image_encoder` and
+`text_encoder`, hold no token embedding, since that stays OpenAI's, and hold prompts layer by layer.
+Both were trained with QuickGELU, which nothing in them shows.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY
+
+Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP"]
+
+TOKEN_EMBEDDING = "token_embedding.weight"
+
+_OPENAI_NUMBERS = {"input_resolution", "context_length", "vocab_size"}
+# A constant of the text tower that traced archives and old files keep.
+_MASK = re.compile(r"(^|\.)attn_mask$")
+
+# Made from the class names of the training set, or from the token embedding.
+_VIFI_BUFFERS = {
+    "prompt_learner.complete_text_embeddings",
+    "prompt_learner.token_prefix",
+    "prompt_learner.token_suffix",
+}
+_VIFI_FIRST_PROMPTS = {"image_encoder.VPT": IMAGE_KEY, "prompt_learner.ctx": TEXT_KEY}
+_VIFI_LATER_PROMPTS = re.compile(
+    r"(image|text)_encoder\.transformer\.resblocks\.(\d+)\.VPT_shallow"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignWeights:
+    """Weights under OpenCLIP's names, and whose they are."""
+
+    maker: Maker
+    state: dict[str, Tensor]
+
+    @property
+    def has_quick_gelu(self) -> bool:
+        """Whether they are known to be trained with QuickGELU."""
+        return self.maker != "OpenCLIP"
+
+
+def with_openclip_names(state: dict[str, Tensor]) -> ForeignWeights:
+    """Return weights under OpenCLIP's names; what is not known keeps its own name."""
+    state = {key: value for key, value in state.items() if not _MASK.search(key)}
+    if any(key.startswith(("image_encoder.", "text_encoder.")) for key in state):
+        return ForeignWeights(maker="ViFi-CLIP", state=_from_vifi(state))
+    if state.keys() >= _OPENAI_NUMBERS:
+        plain = {key: value for key, value in state.items() if key not in _OPENAI_NUMBERS}
+        return ForeignWeights(maker="OpenAI", state=plain)
+    return ForeignWeights(maker="OpenCLIP", state=state)
+
+
+def _from_vifi(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    renamed: dict[str, Tensor] = {}
+    layers: dict[str, dict[int, Tensor]] = {IMAGE_KEY: {}, TEXT_KEY: {}}
+    for key, value in state.items():
+        if key in _VIFI_BUFFERS:
+            continue
+        if key in _VIFI_FIRST_PROMPTS:
+            layers[_VIFI_FIRST_PROMPTS[key]][0] = value
+        elif match := _VIFI_LATER_PROMPTS.fullmatch(key):
+            layers[IMAGE_KEY if match[1] == "image" else TEXT_KEY][int(match[2])] = value
+        else:
+            renamed[_openclip_name(key)] = value
+    for key, of_layer in layers.items():
+        # Prompts begin at the first block and leave none out; else they stay a surplus.
+        if of_layer and set(of_layer) == set(range(len(of_layer))):
+            renamed[key] = torch.stack([of_layer[layer].float() for layer in sorted(of_layer)])
+        else:
+            renamed |= {f"{key}.{layer}": value for layer, value in of_layer.items()}
+    return renamed
+
+
+def _openclip_name(key: str) -> str:
+    if key.startswith("image_encoder."):
+        return f"visual.{key.removeprefix('image_encoder.')}"
+    return key.removeprefix("text_encoder.")

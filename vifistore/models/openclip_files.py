@@ -1,0 +1,42 @@
+"""Checkpoint files as OpenCLIP reads them: `open_clip.create_model(model, pretrained=FILE)`."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from vifistore.errors import UsageError
+from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.prompts import prompt_state
+from vifistore.models.towers import LoadedModel
+
+
+def write_openclip(path: Path, loaded: LoadedModel) -> None:
+    """Write a model to a new .safetensors or .pt file, under a temporary name first.
+
+    Raises UsageError for a model with prompts, for which OpenCLIP has no place.
+    """
+    if prompt_state(loaded.clip):
+        raise UsageError(
+            f"{loaded.name} has learned prompts, which OpenCLIP cannot use; use the file with "
+            "--pretrained, or convert the checkpoint that the prompts were learned on"
+        )
+    state = loaded.clip.state_dict()
+    if path.suffix == ".safetensors":
+        header = CheckpointHeader(
+            model=loaded.model,
+            config=loaded.config,
+            name=loaded.name,
+            step=loaded.step,
+            parent=loaded.parent,
+            settings=loaded.settings,
+        )
+        save_checkpoint(path, state, header)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        torch.save({"state_dict": state}, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
