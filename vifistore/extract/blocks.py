@@ -30,18 +30,18 @@ def done(
     """The result of a video that was encoded.
 
     `embeddings` is float32 [crop frame dim] of the distinct frames, flattened to [row dim]; they
-    are spread over [view frame], crop-major.
+    are spread over [view frame], crop-major. What is made of them stays on their device.
     """
-    index = torch.from_numpy(decoded.index)
+    index = torch.from_numpy(decoded.index).to(embeddings.device, non_blocking=True)
     distinct = embeddings.reshape(crops, -1, shape.dim)
     frames = distinct[:, index].reshape(shape.view, shape.frame, shape.dim)
     stored, mean, consensus = pool_and_round(frames)
     return VideoResult(
         row=row,
         values={
-            "frames": stored.cpu().numpy(),
-            "view_mean": mean.cpu().numpy(),
-            "view_consensus": consensus.cpu().numpy(),
+            "frames": stored,
+            "view_mean": mean,
+            "view_consensus": consensus,
             "timestamps": np.tile(decoded.timestamps.reshape(-1, shape.frame), (crops, 1)),
             "content_digest": decoded.content_digest,
             "message": _short_message(decoded),

@@ -2,13 +2,15 @@
 
 import logging
 import os
-import stat
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError
 from vifistore.store.store import Store
+from vifistore.videos.extensions import is_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger("vifi")
 
@@ -22,7 +24,7 @@ class ChangeLog:
     took of the same row then tells a new date from new content.
     """
 
-    def __init__(self, store: Store, dataset: str, videos: pd.DataFrame) -> None:
+    def __init__(self, store: Store, dataset: str, videos: "pd.DataFrame") -> None:
         self._store = store
         self._dataset = dataset
         self._paths = videos["path"].to_numpy()
@@ -32,16 +34,16 @@ class ChangeLog:
         self._known: list | None = None
 
     def look(self, row: int, path: Path) -> None:
-        """Compare the file of a row with what the scan saw; a folder of frames is not looked at."""
+        """Compare the file, or folder of frames, of a row with what the scan saw."""
+        if not self._sizes[row]:
+            return
         try:
-            status = os.stat(path)
+            size, date = _size_and_date(path)
         except OSError:
             return
-        if not stat.S_ISREG(status.st_mode) or not self._sizes[row]:
-            return
-        if status.st_size != self._sizes[row]:
-            self._suspects[row] = f"{self._sizes[row]} bytes then, {status.st_size} now"
-        elif status.st_mtime_ns != self._dates[row]:
+        if size != self._sizes[row]:
+            self._suspects[row] = f"{self._sizes[row]} bytes then, {size} now"
+        elif date != self._dates[row]:
             self._suspects[row] = "its date is another"
 
     def read(self, row: int, digest: str) -> None:
@@ -80,3 +82,19 @@ class ChangeLog:
             ", ".join(shown),
             f" and {more} more" if more else "",
         )
+
+
+def _size_and_date(path: Path) -> tuple[int, int]:
+    """Bytes, and nanoseconds since 1970 of the last change, as a scan takes them: of a file, or
+    of all images of a folder."""
+    if not path.is_dir():
+        status = os.stat(path)
+        return status.st_size, status.st_mtime_ns
+    with os.scandir(path) as entries:
+        found = [
+            entry.stat()
+            for entry in entries
+            if is_frame(entry.name) and not entry.name.startswith(".") and entry.is_file()
+        ]
+    dates = [status.st_mtime_ns for status in found]
+    return sum(status.st_size for status in found), max(dates, default=0)

@@ -1,60 +1,155 @@
 """The image tower over a stream of videos, in batches of one fixed size."""
 
+import contextlib
 import copy
+import logging
+import subprocess
 from collections import deque
 from collections.abc import Iterable, Iterator
 
 import torch
 
+from vifistore.extract.clock import Clock
 from vifistore.models.towers import LoadedModel
+
+logger = logging.getLogger("vifi")
+
+# A core's caches hold the activations of some tens of frames; a GPU needs many to be filled.
+_CPU_BATCH, _GPU_BATCH = 32, 256
+# Compiling, recording the graph, and a first replay.
+_WARM_UPS = 3
 
 
 class Encoder:
     """Encodes frames in batches of exactly `batch` rows, the last one padded.
 
     One size keeps the arithmetic of a frame the same whatever it is batched with, so that a
-    resumed run gives the same bytes.
+    resumed run gives the same bytes; and a compiled tower is compiled once.
     """
 
     def __init__(
-        self, loaded: LoadedModel, *, precision: str, device: torch.device, batch: int
+        self,
+        loaded: LoadedModel,
+        *,
+        precision: str,
+        device: torch.device,
+        batch: int = 0,
+        compiled: bool = False,
+        clock: Clock | None = None,
     ) -> None:
-        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        # A copy: the model may go on to encode text, or be trained. Casting it once is several
-        # times faster than autocast, which without gradients casts every weight at every batch.
-        self._tower = copy.deepcopy(loaded.clip.visual).to(device, self._dtype).eval()
-        self._device = device
+        """A `batch` of 0 suits the device; `compiled` has an effect on a GPU only."""
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.device = device
+        self.batch = batch or (_GPU_BATCH if device.type == "cuda" else _CPU_BATCH)
+        self._clock = clock or Clock()
         # The recipe says fp32; TF32 convolutions, torch's default on a GPU, are not.
         torch.backends.cudnn.allow_tf32 = False
-        self._batch = batch
-        self.dim = self._encode(torch.zeros(1, 3, *loaded.preprocess_config["size"])).shape[-1]
+        # A copy: the model may go on to encode text, or be trained. Casting it once is several
+        # times faster than autocast, which without gradients casts every weight at every batch.
+        self._tower = copy.deepcopy(loaded.clip.visual).to(device, self.dtype).eval()
+        self._layout = torch.contiguous_format
+        if device.type == "cuda" and _is_convolutional(self._tower):
+            self._layout = torch.channels_last
+            self._tower.to(memory_format=self._layout)
+        self._frame_shape = (3, *loaded.image_size)
+        plain = self._tower
+        if compiled and device.type == "cuda":
+            self._tower = self._compiled(plain)
+        self.is_compiled = self._tower is not plain
+        """Whether the tower runs compiled: asked for, on a GPU, and no failure."""
+        self.num_frames = 0
+        """Frames encoded, without padding."""
+        # One frame, not a padded batch: on a CPU that would take a second of real work.
+        self.dim = self._forward(plain, self._blank(1)).shape[-1]
+
+    def _compiled(self, tower: torch.nn.Module) -> torch.nn.Module:
+        """The tower as CUDA graphs, or as it is where it cannot be compiled."""
+        faster = torch.compile(tower, mode="reduce-overhead", dynamic=False)
+        example = self._blank(self.batch)
+        try:
+            for _ in range(_WARM_UPS):
+                self._forward(faster, example)
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            # Most often there is no C compiler.
+            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            logger.warning("the image tower runs uncompiled: %s", cause)
+            return tower
+        return faster
+
+    def _blank(self, count: int) -> torch.Tensor:
+        """Zeros [count 3 size size] on the device."""
+        return torch.zeros(count, *self._frame_shape, dtype=self.dtype, device=self.device)
+
+    def _forward(self, tower: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        """[batch 3 size size] -> a new float32 [batch dim]."""
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            # The next replay of a graph overwrites what this one gives, hence the copy below.
+            torch.compiler.cudagraph_mark_step_begin()
+        # On a CPU torch's own path through an attention layer is twice as fast; on a GPU
+        # `scaled_dot_product_attention` is, and it is what can be compiled.
+        with torch.inference_mode(), _attention_path(whole_layer=not on_gpu):
+            return tower(pixels.contiguous(memory_format=self._layout)).to(torch.float32, copy=True)
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """float32 [frame 3 size size], at most `batch` frames -> float32 [frame dim]."""
-        padded = torch.zeros(self._batch, *pixels.shape[1:], dtype=self._dtype)
-        padded[: len(pixels)] = pixels
-        with torch.inference_mode():
-            embeddings = self._tower(padded.to(self._device))
-        return embeddings[: len(pixels)].float()
+        """[frame 3 size size], at most `batch` frames -> float32 [frame dim] on the device."""
+        count = len(pixels)
+        if count < self.batch:
+            padded = pixels.new_zeros(self.batch, *pixels.shape[1:])
+            padded[:count] = pixels
+            pixels = padded
+        with self._clock.stage("encode"):
+            return self._forward(self._tower, pixels.to(self.device, self.dtype))[:count]
 
     def encode(
         self, videos: Iterable[tuple[object, torch.Tensor]]
     ) -> Iterator[tuple[object, torch.Tensor]]:
-        """Yield (key, float32 [frame dim]) for each (key, float32 [frame 3 size size])."""
+        """Yield (key, float32 [frame dim]) for each (key, [frame 3 size size]), in order.
+
+        Embeddings are on the device, where they may still be in the making.
+        """
         waiting: deque[tuple[object, int]] = deque()
         pixels: list[torch.Tensor] = []
         encoded: list[torch.Tensor] = []
         for key, video in videos:
             waiting.append((key, len(video)))
             pixels.append(video)
-            while sum(map(len, pixels)) >= self._batch:
-                rows = torch.cat(pixels)
-                encoded.append(self._encode(rows[: self._batch]))
-                pixels = [rows[self._batch :]]
+            self.num_frames += len(video)
+            while sum(map(len, pixels)) >= self.batch:
+                rows, pixels = _take(pixels, self.batch)
+                encoded.append(self._encode(rows))
             encoded = yield from _complete(waiting, encoded)
-        if pixels and sum(map(len, pixels)):
+        if sum(map(len, pixels)):
             encoded.append(self._encode(torch.cat(pixels)))
         yield from _complete(waiting, encoded)
+
+
+@contextlib.contextmanager
+def _attention_path(*, whole_layer: bool) -> Iterator[None]:
+    """Whether torch may compute an attention layer in one go of its own."""
+    previous = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(whole_layer)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(previous)
+
+
+def _is_convolutional(tower: torch.nn.Module) -> bool:
+    """Whether a tower has more convolutions than the one that cuts a ViT's patches."""
+    return sum(isinstance(module, torch.nn.Conv2d) for module in tower.modules()) > 1
+
+
+def _take(parts: list[torch.Tensor], count: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """The first `count` rows of several tensors as one, and what is left of them."""
+    taken: list[torch.Tensor] = []
+    for number, part in enumerate(parts):
+        taken.append(part[:count])
+        count -= len(taken[-1])
+        if not count:
+            left = [part[len(taken[-1]) :], *parts[number + 1 :]]
+            return torch.cat(taken), [rows for rows in left if len(rows)]
+    raise AssertionError("there are fewer rows")
 
 
 def _complete(

@@ -1,21 +1,22 @@
 """One job of extraction: load a checkpoint, record it, encode a dataset, name the result."""
 
 import logging
-import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from vifistore.errors import UsageError
 from vifistore.extract.pipeline import Extraction, ExtractReport
+from vifistore.extract.plan import plan
 from vifistore.extract.recipes import default_name, resolve_recipe
 from vifistore.extract.repair import earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import dataset_class_lists, ensure_texts
-from vifistore.models.text import PAPER_TEMPLATE, check_templates
+from vifistore.models.text import check_templates, default_templates
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
 from vifistore.store.names import require_free, set_name
+from vifistore.store.recipe import Recipe
 from vifistore.store.store import Store
 
 logger = logging.getLogger("vifi")
@@ -62,71 +63,108 @@ def extract_dataset(
     StoreError
         If the disk is full or read-only. What was finished is kept.
     """
-    templates = settings.template or (PAPER_TEMPLATE,)
-    check_templates(templates)
+    job = prepare(store, dataset, settings, loaded)
+    if retry or repair:
+        _require_set(store, job)
+    with clear_disk_errors(store.path):
+        return _run(job, store, blocks=blocks, limit=limit, retry=retry, repair=repair)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """An extraction that nothing speaks against, before anything is written."""
+
+    dataset: str
+    settings: ExtractSettings
+    """With the precision settled."""
+    loaded: LoadedModel
+    recipe: Recipe
+    name: str
+    """What the feature set will be called."""
+    templates: tuple[str, ...]
+    """Prompts of its classes."""
+
+
+def prepare(
+    store: Store, dataset: str, settings: ExtractSettings, loaded: LoadedModel | None = None
+) -> Job:
+    """Load the model and settle what is left open; raises as `extract_dataset` does."""
+    store.videos(dataset)
+    check_templates(settings.template)
     loaded = loaded or load_model(settings.model, settings.pretrained)
     settings = continue_precision(store, dataset, settings, loaded)
+    recipe = resolve_recipe(settings, loaded)
     name = settings.name or default_name(settings, loaded)
-    feature_id = resolve_recipe(settings, loaded).id
-    if (retry or repair) and feature_id not in store.feature_ids(dataset):
-        raise UsageError(
-            f"{dataset} has no feature set of this recipe ({feature_id}) to go over again; run "
-            "vifi extract without --retry and --repair"
-        )
     # Refused before anything is written, so that a wrong --name leaves no trace.
-    require_free(store.backend, dataset, name, feature_id, loaded.digest)
-    with clear_disk_errors(store.path):
-        register_checkpoint(store.backend, loaded.record())
-        repairing = start_repair(store, dataset, feature_id) if repair else None
-        purpose = "repair" if repair else "retry" if retry else "extract"
-        extraction = Extraction(store, dataset, settings, loaded, retry=retry, purpose=purpose)
-        set_name(store.backend, dataset, name, feature_id, loaded.digest, force=False)
-        for class_names in dataset_class_lists(store, dataset):
-            ensure_texts(store, loaded, class_names, templates)
-        attempts = repairing.attempts if repairing else None
-        if retry:
-            attempts = earlier_attempts(store, dataset, feature_id)
-        report = extraction.run(blocks=blocks, limit=limit, attempts=attempts)
-        if repairing:
-            repairing.finish()
-    counts = Features(store.backend, dataset, name).counts()
-    return JobReport(**asdict(report), name=name, num_quarantined=counts["quarantined"])
+    require_free(store.backend, dataset, name, recipe.id, loaded.digest)
+    return Job(
+        dataset=dataset,
+        settings=settings,
+        loaded=loaded,
+        recipe=recipe,
+        name=name,
+        templates=settings.template or default_templates(loaded),
+    )
+
+
+def _require_set(store: Store, job: Job) -> None:
+    if job.recipe.id not in store.feature_ids(job.dataset):
+        raise UsageError(
+            f"{job.dataset} has no feature set of this recipe ({job.recipe.id}) to go over again; "
+            "run vifi extract without --retry and --repair"
+        )
+
+
+def _run(
+    job: Job, store: Store, *, blocks: range | None, limit: int | None, retry: bool, repair: bool
+) -> JobReport:
+    dataset, feature_id = job.dataset, job.recipe.id
+    register_checkpoint(store.backend, job.loaded.record())
+    repairing = start_repair(store, dataset, feature_id) if repair else None
+    purpose = "repair" if repair else "retry" if retry else "extract"
+    extraction = Extraction(store, dataset, job.settings, job.loaded, retry=retry, purpose=purpose)
+    set_name(store.backend, dataset, job.name, feature_id, job.loaded.digest, force=False)
+    for class_names in dataset_class_lists(store, dataset):
+        ensure_texts(store, job.loaded, class_names, job.templates)
+    attempts = repairing.attempts if repairing else None
+    if retry:
+        attempts = earlier_attempts(store, dataset, feature_id)
+    report = extraction.run(blocks=blocks, limit=limit, attempts=attempts)
+    if repairing:
+        repairing.finish()
+    counts = Features(store.backend, dataset, job.name).counts()
+    return JobReport(**vars(report), name=job.name, num_quarantined=counts["quarantined"])
 
 
 def continue_precision(
     store: Store, dataset: str, settings: ExtractSettings, loaded: LoadedModel
 ) -> ExtractSettings:
-    """Settle precision `auto` on that of the one feature set that differs in nothing else.
+    """Settle precision `auto` on that of the one feature set that differs in nothing else, else on
+    this machine's own.
 
     Another machine would choose another precision, and begin a second set instead of going on.
     """
     if settings.precision != "auto":
         return settings
-    wanted = {**resolve_recipe(settings, loaded).as_dict(), "precision": ""}
+    own = resolve_recipe(settings, loaded)
+    wanted = {**own.as_dict(), "precision": ""}
     recipes = [store.features(dataset, name).recipe for name in store.feature_ids(dataset)]
     found = [r["precision"] for r in recipes if {**r, "precision": ""} == wanted]
     if len(found) != 1:
-        return settings
+        logger.info("precision %s, chosen for this machine", own.precision)
+        return replace(settings, precision=own.precision)
     logger.info("precision %s, that of the feature set this goes on with", found[0])
     return replace(settings, precision=found[0])
 
 
-def plan_dataset(store: Store, dataset: str, settings: ExtractSettings) -> dict:
-    """Say what an extraction would do: videos, frames and bytes to write, free disk."""
-    loaded = load_model(settings.model, settings.pretrained)
-    recipe = resolve_recipe(continue_precision(store, dataset, settings, loaded), loaded)
-    num_videos = len(store.videos(dataset))
-    todo = num_videos
-    if recipe.id in store.feature_ids(dataset):
-        todo = store.features(dataset, recipe.id).counts()["todo"]
-    frames = todo * settings.frames * settings.num_views
-    dim = loaded.config["embed_dim"]
-    per_view = settings.frames * dim * 2 + dim * 8 + settings.frames * 4
-    return {
-        "id": recipe.id,
-        "videos": num_videos,
-        "todo": todo,
-        "frames": frames,
-        "bytes": todo * settings.num_views * per_view,
-        "free_bytes": shutil.disk_usage(store.path).free,
-    }
+def plan_dataset(
+    store: Store,
+    dataset: str,
+    settings: ExtractSettings,
+    *,
+    blocks: range | None = None,
+    limit: int | None = None,
+) -> dict:
+    """Say what `extract_dataset` would do, without doing it; see `plan.plan`."""
+    job = prepare(store, dataset, settings)
+    return plan(store, dataset, job.settings, job.loaded, job.recipe, blocks=blocks, limit=limit)

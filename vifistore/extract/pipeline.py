@@ -1,27 +1,40 @@
-"""The one pipeline: videos -> decode pool -> preprocess -> tower -> pooling -> store."""
+"""The one pipeline: videos -> decode pool -> preprocess -> tower -> pooling -> store.
 
-import os
+Each stage runs beside the others: workers decode ahead, a GPU computes while its next input and
+its last output are copied, and a thread writes blocks. What is in flight is bounded, so memory
+does not grow with the number of videos.
+"""
+
+import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
-from vifistore.errors import DecodeError, UsageError
-from vifistore.extract.blocks import VideoResult, done, quarantined, stack
+from vifistore.extract.blocks import VideoResult, done, stack
 from vifistore.extract.changes import ChangeLog
+from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder
-from vifistore.extract.provenance import machine_provenance
+from vifistore.extract.figures import figures, keep
+from vifistore.extract.matmul_rate import matmul_rate
+from vifistore.extract.provenance import machine_provenance, run_facts
 from vifistore.extract.recipes import choose_device, resolve_recipe
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.settings import ExtractSettings
+from vifistore.extract.source import Source, default_workers, open_pools
+from vifistore.extract.transfer import Pixels, to_host
+from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.pool import DecodePool
-from vifistore.frames.preprocess import preprocess
+from vifistore.models.flops import image_flops
 from vifistore.models.towers import LoadedModel
+from vifistore.store.committer import BlockCommitter
 from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
 from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter, Shape
+
+# Batches of a GPU that may be queued: one computes while the next one is prepared.
+_BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,8 @@ class ExtractReport:
     """Videos quarantined by this run."""
     sealed: bool
     """Whether the set is complete."""
+    figures: dict = field(default_factory=dict)
+    """What it took; see vifistore.extract.figures. Empty if there was nothing to do."""
 
 
 class Extraction:
@@ -56,13 +71,19 @@ class Extraction:
         self._store = store
         self._dataset = dataset
         self._videos = store.videos(dataset)
-        self._root = store.root(dataset)
         self._settings = settings
+        self._loaded = loaded
         self._wanted = QUARANTINED if retry else TODO
-        device = choose_device(settings.device)
+        self._device = choose_device(settings.device)
         self.recipe = resolve_recipe(settings, loaded)
+        self._clock = Clock()
         self._encoder = Encoder(
-            loaded, precision=self.recipe.precision, device=device, batch=settings.batch
+            loaded,
+            precision=self.recipe.precision,
+            device=self._device,
+            batch=settings.batch,
+            compiled=settings.compile,
+            clock=self._clock,
         )
         self._shape = Shape(
             video=len(self._videos),
@@ -70,9 +91,10 @@ class Extraction:
             frame=settings.frames,
             dim=self._encoder.dim,
         )
-        provenance = {**machine_provenance(device), "purpose": purpose}
+        self._num_workers = settings.workers or default_workers(self._device)
+        self._provenance = {**machine_provenance(self._device), "purpose": purpose}
         self.writer = FeatureWriter(
-            store.backend, dataset, self.recipe.as_dict(), self._shape, provenance
+            store.backend, dataset, self.recipe.as_dict(), self._shape, self._provenance
         )
 
     def run(
@@ -118,123 +140,147 @@ class Extraction:
         return rows
 
     def _run(self, rows: list[int], attempts: np.ndarray) -> ExtractReport:
-        self._changes = ChangeLog(self._store, self._dataset, self._videos)
+        changes = ChangeLog(self._store, self._dataset, self._videos)
         self._reuse = Reuse(self._store, self._dataset, self.writer, self._videos, rows)
-        failed = 0
+        self._clock.restart()
+        self._source = Source(
+            self._store.root(self._dataset),
+            self._videos["path"].to_numpy(),
+            reuse=self._reuse,
+            changes=changes,
+            clock=self._clock,
+        )
+        self._num_failed = 0
         with tqdm(total=len(rows), unit="video", desc="extract", disable=None) as bar:
-            for results in self._finished_blocks(rows):
-                self._write(results, attempts)
-                failed += sum("reason" in result.values for result in results)
-                bar.update(len(results))
-                bar.set_postfix(quarantined=failed)
-        self._changes.say()
+            self._write_all(rows, attempts, bar)
+        changes.say()
+        with self._clock.stage("write"):
+            is_complete = self._finish(rows)
         return ExtractReport(
             id=self.writer.id,
-            encoded=len(rows) - failed - self._reuse.num_copied,
+            encoded=len(rows) - self._num_failed - self._reuse.num_copied,
             reused=self._reuse.num_copied,
-            quarantined=failed,
-            sealed=self._finish(),
+            quarantined=self._num_failed,
+            sealed=is_complete,
+            figures=self._figures(len(rows)) if rows else {},
         )
 
-    def _finish(self) -> bool:
-        """Seal the set if nothing is left to do, by whatever process; return whether that is so."""
+    def _finish(self, rows: list[int]) -> bool:
+        """Seal the set if nothing is left to do, by whatever process; return whether that is so.
+
+        Raises IncompleteError if one of this run's rows is still to do.
+        """
         self.writer.refresh()
+        self.writer.require_settled(rows)
         complete = not self.writer.todo_blocks()
         if complete and self.writer.needs_seal:
             self.writer.seal()
         return complete
 
-    def _write(self, results: list[VideoResult], attempts: np.ndarray) -> None:
+    def _write_all(self, rows: list[int], attempts: np.ndarray, bar: tqdm) -> None:
+        """Hand the finished blocks to the thread that writes them; return when all are written."""
+        if not rows:
+            return
+        with contextlib.ExitStack() as opened:
+            committer = opened.enter_context(BlockCommitter(self.writer))
+            pool, are_squares = opened.enter_context(
+                open_pools(self._settings, self.recipe.preprocessing, self._device)
+            )
+            results = self._counted(
+                rows, self._results(self._encoded(rows, pool, are_squares)), bar
+            )
+            for block_results in self._finished_blocks(results):
+                with self._clock.stage("write"):
+                    self._write(committer, block_results, attempts)
+            with self._clock.stage("write"):
+                opened.close()
+
+    def _write(
+        self, committer: BlockCommitter, results: list[VideoResult], attempts: np.ndarray
+    ) -> None:
         rows = [result.row for result in results]
         data = stack(results, self._shape)
         data["attempts"] = np.minimum(attempts[rows].astype(int) + 1, 255).astype(np.uint8)
-        self.writer.write_block(rows[0] // BLOCK_SIZE, rows, data)
+        committer.add(rows[0] // BLOCK_SIZE, rows, data)
 
-    def _finished_blocks(self, rows: list[int]) -> Iterator[list[VideoResult]]:
+    def _counted(
+        self, rows: list[int], results: Iterator[VideoResult], bar: tqdm
+    ) -> Iterator[tuple[VideoResult, int]]:
+        """Yield each result with the number of rows of its block, and move the bar."""
+        in_block = np.bincount(np.array(rows) // BLOCK_SIZE)
+        for result in results:
+            self._num_failed += "reason" in result.values
+            bar.set_postfix_str(
+                f"{self._encoder.num_frames / self._clock.seconds:.1f} frames/s, "
+                f"{self._num_failed} quarantined",
+                refresh=False,
+            )
+            bar.update()
+            yield result, int(in_block[result.row // BLOCK_SIZE])
+
+    def _finished_blocks(
+        self, results: Iterator[tuple[VideoResult, int]]
+    ) -> Iterator[list[VideoResult]]:
         """Yield the results of the rows of one block after another."""
-        waiting: dict[int, int] = {}
-        for row in rows:
-            waiting[row // BLOCK_SIZE] = waiting.get(row // BLOCK_SIZE, 0) + 1
         ready: dict[int, list[VideoResult]] = {}
-        for result in self._results(rows):
+        for result, num_wanted in results:
             block = result.row // BLOCK_SIZE
             ready.setdefault(block, []).append(result)
-            if len(ready[block]) == waiting[block]:
+            if len(ready[block]) == num_wanted:
                 yield sorted(ready.pop(block), key=lambda result: result.row)
 
-    def _results(self, rows: list[int]) -> Iterator[VideoResult]:
+    def _results(self, encoded: Iterator[VideoResult]) -> Iterator[VideoResult]:
         """Yield a result per row; those that need no encoding may overtake those that do."""
-        ready: list[int | VideoResult] = []
-        for (row, decoded), embeddings in self._encoder.encode(self._pixels(rows, ready)):
-            yield from self._ready(ready)
-            result = done(row, decoded, embeddings, self._shape, self._settings.crops)
+        frames_per_video = self._settings.frames * self._settings.num_views
+        most = max(2, _BATCHES_AHEAD * self._encoder.batch // frames_per_video)
+        for result in to_host(encoded, self._device, most, self._clock):
+            yield from self._source.take_ready()
             yield from self._reuse.with_twins(result)
-        yield from self._ready(ready)
+        yield from self._source.take_ready()
 
-    def _ready(self, ready: list[int | VideoResult]) -> Iterator[VideoResult]:
-        """Empty the list of rows to copy and of results that failed, a result each."""
-        while ready:
-            entry = ready.pop(0)
-            if isinstance(entry, VideoResult):
-                yield from self._reuse.with_twins(entry)
-            else:
-                result = self._reuse.copy(entry)
-                self._changes.read(entry, result.values["content_digest"])
-                yield result
-
-    def _jobs(self, rows: list[int], ready: list[int | VideoResult]) -> Iterator[tuple]:
-        """Yield (row, path) of what has to be decoded; rows to copy go to `ready`."""
-        paths = self._videos["path"].to_numpy()
-        for row in rows:
-            path = self._root / paths[row]
-            source = self._reuse.find(row, path)
-            self._changes.look(row, path)
-            if source == "encode":
-                yield row, path
-            elif source == "copy":
-                ready.append(row)
-
-    def _pixels(self, rows: list[int], ready: list[int | VideoResult]) -> Iterator[tuple]:
-        """Yield ((row, decoded video), float32 [crop*frame 3 size size]) of what decodes."""
-        settings = self._settings
-        paths = self._videos["path"].to_numpy()
-        workers = settings.workers or default_workers()
-        with DecodePool(
-            workers,
-            frames=settings.frames,
-            clips=settings.clips,
-            decoder=settings.decoder,
-            timeout_seconds=settings.timeout,
-        ) as pool:
-            for row, decoded in pool.decode(self._jobs(rows, ready)):
-                if isinstance(decoded, DecodeError):
-                    ready.append(quarantined(row, self._root / paths[row], decoded))
-                    continue
-                self._changes.read(row, decoded.content_digest)
-                pixels = preprocess(
-                    torch.from_numpy(decoded.frames), self.recipe.preprocessing, settings.crops
-                )
-                # The raw frames are done with: only their shared memory would be held.
-                light = replace(decoded, frames=decoded.frames[:0].copy())
-                yield (row, light), pixels.flatten(0, 1)
-
-
-def default_workers() -> int:
-    """Decoding processes: half the cores, since the tower or its feeding needs the others."""
-    return max(1, (os.cpu_count() or 2) // 2)
-
-
-def parse_blocks(text: str, num_videos: int) -> range:
-    """Read `A:B` as the blocks A to B-1. Raises UsageError if it is no range of the dataset's."""
-    num_blocks = -(-num_videos // BLOCK_SIZE)
-    start, colon, stop = text.partition(":")
-    try:
-        chosen = range(int(start or 0), int(stop or num_blocks))
-    except ValueError:
-        chosen = range(0)
-    if not colon or not chosen or chosen.start < 0 or chosen.stop > num_blocks:
-        raise UsageError(
-            f"--blocks is {text!r}; give A:B with 0 <= A < B <= {num_blocks}, the number of "
-            f"blocks of {BLOCK_SIZE} videos"
+    def _encoded(
+        self, rows: list[int], pool: DecodePool | CachedPool, are_squares: bool
+    ) -> Iterator[VideoResult]:
+        """Yield a result per video that decodes, its arrays still on the device."""
+        pixels = Pixels(
+            self.recipe.preprocessing,
+            crops=self._settings.crops,
+            are_squares=are_squares,
+            device=self._device,
+            dtype=self._encoder.dtype,
+            clock=self._clock,
         )
-    return chosen
+        videos = self._source.pixels(rows, pool, pixels)
+        for (row, decoded), embeddings in self._encoder.encode(videos):
+            yield done(row, decoded, embeddings, self._shape, self._settings.crops)
+
+    def _figures(self, num_rows: int) -> dict:
+        counts = {
+            "encoded": num_rows - self._num_failed - self._reuse.num_copied,
+            "reused": self._reuse.num_copied,
+            "quarantined": self._num_failed,
+            "frames_encoded": self._encoder.num_frames,
+        }
+        seconds, shares = self._clock.seconds, self._clock.shares()
+        row = {
+            "dataset": self._dataset,
+            "id": self.writer.id,
+            **run_facts(self._settings, self.recipe.precision, self._device),
+            "batch": self._encoder.batch,
+            "workers": self._num_workers,
+            "host": self._provenance["host"],
+            "versions": self._provenance["versions"],
+        }
+        frame_flops = image_flops(self._loaded)
+        reached = self._encoder.num_frames * frame_flops / seconds
+        row |= figures(
+            counts,
+            shares,
+            seconds=seconds,
+            frame_flops=frame_flops,
+            matmul_flops=matmul_rate(self._device, self._encoder.dtype, reached),
+        )
+        row["worker_decode_seconds"] = round(self._source.decode_seconds, 3)
+        row["worker_resize_seconds"] = round(self._source.cut_seconds, 3)
+        keep(row, self._store.backend.cache_folder)
+        return row

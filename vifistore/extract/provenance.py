@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from vifistore.extract.settings import ExtractSettings
+
 _PACKAGES = ("vifistore", "torch", "open_clip_torch", "zarr", "decord2", "av", "torchcodec")
 
 
@@ -17,17 +19,25 @@ def machine_provenance(device: torch.device) -> dict:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "device": _device_name(device),
+        "device": device_name(device),
         "versions": {"python": platform.python_version(), **_versions()},
         "command": " ".join(["vifi", *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What a device is called, for instance "NVIDIA H200" or "cpu (x86_64)"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({platform.machine()})"
+
+
+def run_facts(settings: ExtractSettings, precision: str, device: torch.device) -> dict:
+    """What decides the speed of an extraction."""
+    names = ("model", "preprocess", "decoder", "frames", "clips", "crops")
+    named = {name: getattr(settings, name) for name in names}
+    return {**named, "precision": precision, "device": device_name(device)}
 
 
 def _versions() -> dict[str, str]:

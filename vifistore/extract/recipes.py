@@ -3,6 +3,7 @@
 import torch
 
 from vifistore.errors import UsageError
+from vifistore.extract.ranks import local_number
 from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
@@ -14,7 +15,10 @@ from vifistore.store.recipe import Recipe
 def choose_device(device: str) -> torch.device:
     """Return the device to encode on. Raises UsageError if it is not there."""
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        # Processes that a launcher started side by side take a GPU each.
+        return torch.device("cuda", local_number() % torch.cuda.device_count())
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
@@ -28,10 +32,27 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device) -> str:
-    """Resolve `auto`: bf16 on a GPU and on CPUs with bf16 instructions, fp32 elsewhere."""
+    """Resolve `auto`: bf16 on a GPU and on CPUs with bf16 instructions, fp32 elsewhere.
+
+    Raises UsageError for a precision that the device cannot run.
+    """
     if precision != "auto":
+        _require_runnable(precision, device)
         return precision
     return "bf16" if device.type == "cuda" or _cpu_has_bf16() else "fp32"
+
+
+def _require_runnable(precision: str, device: torch.device) -> None:
+    """Raise UsageError if a GPU would have to emulate the precision: its numbers are others."""
+    if precision != "bf16" or device.type != "cuda":
+        return
+    with torch.cuda.device(device):
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    if not has_bf16:
+        raise UsageError(
+            f"{torch.cuda.get_device_name(device)} cannot compute in bf16; use another GPU, or "
+            "begin a feature set of its own with --precision fp32"
+        )
 
 
 def _cpu_has_bf16() -> bool:

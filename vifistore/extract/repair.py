@@ -9,6 +9,7 @@ import numpy as np
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.features import read_status_leniently
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO
 from vifistore.store.store import Store
 from vifistore.store.verify_features import damaged_blocks
@@ -67,7 +68,8 @@ def start_repair(store: Store, dataset: str, feature_id: str) -> Repair:
     blocks, problems = damaged_blocks(backend, dataset, feature_id)
     if not problems:
         raise UsageError(
-            f"nothing of feature set {feature_id} of {dataset} is damaged; --repair is not needed"
+            f"nothing of feature set {feature_id} of {dataset} is damaged; --repair is not needed, "
+            "run vifi extract without it"
         )
     attributes = backend.attributes(path)
     sealed = attributes["sealed"]
@@ -85,7 +87,10 @@ def start_repair(store: Store, dataset: str, feature_id: str) -> Repair:
     num_lasting = (
         -(-num_videos // BLOCK_SIZE) if planned == num_videos else num_videos // BLOCK_SIZE
     )
-    well = set(range(num_lasting)) - set(blocks)
+    # A repair that was stopped has left blocks to do.
+    status = read_status_leniently(backend, path, 0, num_videos)
+    unfinished = {int(row) // BLOCK_SIZE for row in np.flatnonzero(status == TODO)}
+    well = set(range(num_lasting)) - set(blocks) - unfinished
     stored = _stored(backend, path, well)
     for name in FEATURE_ARRAYS:
         if any(problem.where == f"{path}/{name}/zarr.json" for problem in metadata):

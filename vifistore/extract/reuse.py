@@ -1,11 +1,10 @@
-"""Videos whose file has embeddings under the same recipe already are copied, not encoded.
+"""Videos whose file or folder of frames has embeddings under this recipe are copied, not encoded.
 
 A video's digest is taken when its bytes are first read. Reading a file twice only to learn that
 it is new would cost more than it saves, so a digest is taken ahead only where another video has
 just as many bytes.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from vifistore.errors import DamagedError
+from vifistore.errors import DamagedError, DecodeError
 from vifistore.extract.blocks import VideoResult
+from vifistore.frames.decoding import content_digest
 from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS
 from vifistore.store.store import Store
@@ -33,6 +33,7 @@ class Reuse:
         videos: pd.DataFrame,
         rows: list[int],
     ) -> None:
+        self._store, self._dataset, self._writer = store, dataset, writer
         self._sizes = videos["size_bytes"].to_numpy()
         self._digests: dict[str, tuple[Features, int]] = {}
         known_sizes = self._learn(store, dataset, writer.id, videos) if rows else set()
@@ -40,6 +41,7 @@ class Reuse:
         self._sizes_to_read = known_sizes | set(counts.index[counts > 1])
         self._copies: dict[int, tuple[Features, int]] = {}
         self._first: dict[str, int] = {}
+        self._on_the_way: set[int] = set()
         self._twins: dict[int, list[int]] = defaultdict(list)
         self._block: tuple[tuple[str, str, int], dict[str, np.ndarray]] | None = None
         self.num_copied = 0
@@ -75,10 +77,19 @@ class Reuse:
         if digest in self._digests and self._is_readable(row, self._digests[digest]):
             return "copy"
         first = self._first.setdefault(digest, row)
-        if first == row:
-            return "encode"
-        self._twins[first].append(row)
-        return "wait"
+        if first in self._on_the_way:
+            self._twins[first].append(row)
+            return "wait"
+        if first != row and self._writer.status[first] == DONE:
+            features = Features(self._store.backend, self._dataset, self._writer.id)
+            # What is remembered of its block may be older than the row.
+            self._block = None
+            if self._is_readable(row, (features, first)):
+                return "copy"
+        # The first one is over, but not in the store: it cannot be read, or waits to be written.
+        self._first[digest] = row
+        self._on_the_way.add(row)
+        return "encode"
 
     def _is_readable(self, row: int, source: tuple[Features, int]) -> bool:
         try:
@@ -108,6 +119,7 @@ class Reuse:
 
     def with_twins(self, result: VideoResult) -> Iterator[VideoResult]:
         """Yield a result, and its copies for the videos of the same content."""
+        self._on_the_way.discard(result.row)
         yield result
         for row in self._twins.pop(result.row, ()):
             self.num_copied += "reason" not in result.values
@@ -115,11 +127,12 @@ class Reuse:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file, as decoding takes it; empty for what cannot be read or is no file."""
-    if not path.is_file():
+    """Digest of a file or a folder of frames, as decoding takes it; empty for what cannot be read
+    or is neither."""
+    # A pipe or a device could be read for ever.
+    if not path.is_file() and not path.is_dir():
         return ""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+        return content_digest(path)
+    except (OSError, DecodeError):
         return ""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from vifistore.errors import UsageError
 from vifistore.store.schema import check_name
@@ -12,6 +12,9 @@ from vifistore.store.store import Store
 from vifistore.store.tables import Split, write_captions, write_split, write_videos
 from vifistore.videos.probe import Probe
 from vifistore.videos.records import Listing, SplitListing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,8 @@ def add_listing(
     store: Store, dataset: str, listing: Listing, rows: list[int], probes: Iterable[Probe]
 ) -> ScanReport:
     """Write the rows of a listing, with a probe each, and its splits and captions."""
+    import pandas as pd
+
     added = _table(listing, rows, list(probes))
     exists = dataset in store.datasets()
     videos = pd.concat([store.videos(dataset), added]) if exists else added
@@ -70,7 +75,9 @@ def add_listing(
     return ScanReport(added=len(rows), videos=len(videos), splits=tuple(listing.splits))
 
 
-def _table(listing: Listing, rows: list[int], probes: list[Probe]) -> pd.DataFrame:
+def _table(listing: Listing, rows: list[int], probes: list[Probe]) -> "pd.DataFrame":
+    import pandas as pd
+
     listed = {
         "id": [listing.ids[row] for row in rows],
         "path": [listing.paths[row] for row in rows],

@@ -32,8 +32,14 @@ def dataset_class_lists(store: Store, dataset: str) -> list[list[str]]:
 def reload_checkpoint(checkpoint: dict) -> LoadedModel:
     """Load the model of a checkpoint that the store knows, from where its weights last were.
 
-    Raises ModelError if they are gone, or are not the same any more.
+    Raises ModelError if they are gone, or are not the same any more, or if the checkpoint is a
+    head on another one.
     """
+    if "head" in (checkpoint["settings"] or {}):
+        raise ModelError(
+            f"checkpoint {checkpoint['names'][0]} is a head trained on the frames of "
+            f"{checkpoint['parent']} and has no towers of its own; use features of that checkpoint"
+        )
     pretrained = checkpoint["weights_path"] or checkpoint["names"][0]
     loaded = load_model(checkpoint["model"], RANDOM if pretrained == "random" else pretrained)
     if loaded.text_digest != checkpoint["text_digest"]:

@@ -1,5 +1,6 @@
 """A store over a few small real videos, and the tiny model."""
 
+import logging
 from pathlib import Path
 
 import av
@@ -59,3 +60,18 @@ def tiny() -> LoadedModel:
 def store(tmp_path: Path, clips: Path) -> Store:
     """A store of the clips, with nothing extracted."""
     return scan(tmp_path / "s.zarr", clips)
+
+
+@pytest.fixture
+def log():
+    """Lines of the log."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger("vifi")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(handler)
+    logger.setLevel(level)

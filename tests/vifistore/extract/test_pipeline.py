@@ -11,7 +11,7 @@ from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset, plan_dataset
-from vifistore.extract.pipeline import parse_blocks
+from vifistore.extract.ranks import parse_blocks
 from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of

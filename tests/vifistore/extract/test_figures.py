@@ -1,0 +1,133 @@
+"""What a run took is measured, kept beside the store, and used to estimate the next one."""
+
+import json
+import time
+
+import pytest
+import torch
+
+from tests.vifistore.extract.conftest import scan, write_clip
+from tests.vifistore.extract.test_pipeline import SETTINGS
+from vifi.__main__ import run
+from vifi.extract import _duration
+from vifistore.extract import matmul_rate as matmul
+from vifistore.extract.clock import Clock
+from vifistore.extract.figures import RUNS_FILE, SAME, figures, last_run, summary
+from vifistore.extract.job import extract_dataset, plan_dataset
+
+COUNTS = {"encoded": 9, "reused": 1, "quarantined": 2, "frames_encoded": 300}
+FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")
+
+
+def test_shares_of_the_clock_add_up_to_one():
+    clock = Clock()
+    for name in ("decode", "encode", "encode"):
+        with clock.stage(name):
+            time.sleep(0.02)
+    shares = clock.shares()
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["encode"] > shares["decode"] > shares["write"] == 0
+    clock.restart()
+    assert clock.shares()["encode"] == 0
+
+
+def test_numbers_of_a_run():
+    shares = {"decode": 0.1, "preprocess": 0.0, "encode": 0.8, "write": 0.05, "idle": 0.05}
+    row = figures(COUNTS, shares, seconds=6, frame_flops=10**9, matmul_flops=1e11)
+    assert (row["videos_per_second"], row["frames_per_second"]) == (2, 50)
+    assert (row["tflops"], row["matmul_share"]) == (0.05, 0.5)
+    line = summary(row)
+    assert line.startswith("6.0 s: 2.0 videos/s, 50.0 frames/s, 0.05 TFLOP/s (50% of")
+    assert line.endswith("decode 10%, preprocess 0%, encode 80%, write 5%, idle 5%")
+    row = figures(COUNTS, shares, seconds=6, frame_flops=0, matmul_flops=1e11)
+    assert (row["tflops"], row["matmul_share"]) == (None, None)
+    assert "50.0 frames/s; decode" in summary(row)
+
+
+def test_the_last_run_made_the_same_way(tmp_path):
+    wanted = dict.fromkeys(SAME, "x")
+    assert last_run(tmp_path, wanted) is None
+    rows = [
+        {**wanted, "frames_encoded": 5, "n": 1},
+        {**wanted, "frames_encoded": 0, "n": 2},
+        {**wanted, "model": "y", "frames_encoded": 5, "n": 3},
+    ]
+    lines = [*map(json.dumps, rows), '{"half a row']
+    (tmp_path / RUNS_FILE).write_text("\n".join(lines))
+    assert last_run(tmp_path, wanted)["n"] == 1
+
+
+def test_a_run_leaves_its_row_and_the_next_plan_uses_it(store, tiny, monkeypatch):
+    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_: tiny)
+    plan = plan_dataset(store, "d", SETTINGS)
+    assert plan["estimated_from"] == "decoding 4 videos and encoding one batch just now"
+    assert 0 <= plan["estimated_seconds"] < 60
+    report = extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=4)
+    row = report.figures
+    assert (row["encoded"], row["frames_encoded"], row["workers"]) == (4, 16, 1)
+    assert row["worker_decode_seconds"] > 0
+    assert sum(row[f"{name}_share"] for name in ("decode", "encode", "idle")) <= 1.001
+    (line,) = (store.backend.cache_folder / RUNS_FILE).read_text().splitlines()
+    assert json.loads(line) == row
+    plan = plan_dataset(store, "d", SETTINGS)
+    assert plan["estimated_from"] == f"the run of {row['time']} on this machine"
+    assert plan["estimated_seconds"] == pytest.approx(8 / row["frames_per_second"], abs=0.06)
+    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert plan_dataset(store, "d", SETTINGS)["estimated_from"] == "nothing to do"
+    assert extract_dataset(store, "d", SETTINGS, loaded=tiny).figures == {}
+
+
+def test_a_plan_of_videos_that_cannot_be_read_has_no_time(tmp_path, tiny, monkeypatch):
+    write_clip(tmp_path / "v" / "a.mp4", seed=1)
+    store = scan(tmp_path / "s.zarr", tmp_path / "v")
+    (tmp_path / "v" / "a.mp4").write_text("no video")
+    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_: tiny)
+    plan = plan_dataset(store, "d", SETTINGS, blocks=range(1), limit=5)
+    assert (plan["todo"], plan["estimated_seconds"]) == (1, None)
+    assert plan["estimated_from"] == "none of 1 videos tried can be decoded"
+
+
+def test_a_plan_where_the_place_has_no_limit(store, tiny, monkeypatch, capsys):
+    monkeypatch.setattr("vifistore.store.places.LocalPlace.free_bytes", lambda self: None)
+    assert run(["extract", str(store.path), *FLAGS, "--device", "cpu", "--dry-run"]) == 0
+    assert "no limit of space is known; about " in capsys.readouterr().out
+
+
+def test_one_line_and_one_row_at_the_end(store, monkeypatch, capsys):
+    assert run(["extract", str(store.path), *FLAGS, "--device", "cpu", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["figures"]["frames_encoded"] == 12
+    assert "frames/s" in shown.err
+    assert "idle" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (99, "99 s"), (300, "5 min"), (36_000, "10.0 h")]
+)
+def test_durations(seconds, words):
+    assert _duration(seconds) == words
+
+
+def test_the_matrix_product_is_measured_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(matmul, "_SIDES", {"cpu": 64})
+    monkeypatch.setattr(matmul, "_SECONDS", 0)
+    cpu = torch.device("cpu")
+    rate = matmul.matmul_rate(cpu, torch.float32)
+    assert rate > 1e6
+    monkeypatch.setattr(matmul, "measure_matmul", lambda *_: 7.0)
+    assert matmul.matmul_rate(cpu, torch.float32) == rate
+    assert matmul.matmul_rate(cpu, torch.bfloat16) == 7.0
+    # A tower that is faster shows that the machine was busy when it was measured.
+    monkeypatch.setattr(matmul, "measure_matmul", lambda *_: 9.0)
+    assert matmul.matmul_rate(cpu, torch.bfloat16, reached=8.0) == 9.0
+    assert matmul.matmul_rate(cpu, torch.bfloat16, reached=5.0) == 9.0
+    (tmp_path / "vifistore" / "matmul_rates.json").write_text("{broken")
+    assert matmul.matmul_rate(cpu, torch.float32) == 9.0
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(matmul, "measure_matmul", lambda *_: 7.0)
+    assert matmul.matmul_rate(torch.device("cpu"), torch.float32) == 7.0

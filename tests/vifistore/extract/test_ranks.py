@@ -1,0 +1,151 @@
+"""Several processes share a dataset: each takes its blocks, the last one seals."""
+
+import os
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.vifistore.extract.conftest import scan
+from vifi.extract import _blocks
+from vifistore.errors import UsageError
+from vifistore.extract.ranks import (
+    Rank,
+    current_rank,
+    local_count,
+    local_number,
+    parse_blocks,
+    rank_blocks,
+)
+from vifistore.extract.recipes import choose_device
+from vifistore.extract.source import default_workers
+from vifistore.store import open_store
+from vifistore.store.verify import verify_store
+
+NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "1")
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    for name in [*NAMES, *(name for name in os.environ if name.startswith("SLURM_"))]:
+        monkeypatch.delenv(name, raising=False)
+
+
+def set_all(monkeypatch, values: dict) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("values", "rank", "local"),
+    [
+        ({}, None, (0, 1)),
+        ({"RANK": "1"}, None, (0, 1)),
+        (
+            dict(zip(NAMES, ("5", "8", "1", "4"), strict=True)),
+            Rank(number=5, count=8),
+            (1, 4),
+        ),
+        (
+            {
+                "SLURM_PROCID": "2",
+                "SLURM_NTASKS": "6",
+                "SLURM_LOCALID": "0",
+                "SLURM_STEP_TASKS_PER_NODE": "2(x3)",
+            },
+            Rank(number=2, count=6),
+            (0, 2),
+        ),
+        # The script of a job that asks for tasks is one process, not the first of many.
+        (
+            {"SLURM_PROCID": "0", "SLURM_NTASKS": "6", "SLURM_STEP_NUM_TASKS": "1"},
+            Rank(number=0, count=1),
+            (0, 1),
+        ),
+    ],
+)
+def test_what_launchers_say(monkeypatch, values, rank, local):
+    set_all(monkeypatch, values)
+    assert current_rank() == rank
+    assert (local_number(), local_count()) == local
+
+
+def test_numbers_that_do_not_fit(monkeypatch):
+    set_all(monkeypatch, {"RANK": "2", "WORLD_SIZE": "2"})
+    with pytest.raises(UsageError, match="RANK is 2 and WORLD_SIZE 2"):
+        current_rank()
+
+
+@pytest.mark.parametrize("num_videos", [1, 64, 65, 1000])
+def test_ranks_share_all_blocks(num_videos):
+    blocks = [list(rank_blocks(Rank(number=n, count=3), num_videos)) for n in range(3)]
+    assert sorted(block for taken in blocks for block in taken) == list(
+        parse_blocks(":", num_videos)
+    )
+    assert max(map(len, blocks)) - min(map(len, blocks)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("own", "together", "device", "workers"),
+    [(16, "", "cpu", 16), (16, "", "cuda", 15), (16, "4", "cuda", 3), (4, "4", "cuda", 3)],
+)
+def test_workers_share_the_cores(monkeypatch, own, together, device, workers):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", together)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(own)), raising=False)
+    assert default_workers(torch.device(device)) == workers
+
+
+@pytest.mark.parametrize(("number", "device"), [("", "cuda:0"), ("1", "cuda:1"), ("2", "cuda:0")])
+def test_each_process_takes_a_gpu(monkeypatch, number, device):
+    monkeypatch.setenv("LOCAL_RANK", number)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("auto") == torch.device(device)
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+def test_a_rank_of_the_verb_is_said_and_refused_for_repair(monkeypatch):
+    set_all(monkeypatch, {"RANK": "1", "WORLD_SIZE": "3"})
+    wanted = SimpleNamespace(blocks="", repair=False)
+    assert _blocks(wanted, 400) == range(1, 7, 3)
+    assert _blocks(SimpleNamespace(blocks="2:4", repair=False), 400) == range(2, 4)
+    with pytest.raises(UsageError, match="--repair is the work of one process"):
+        _blocks(SimpleNamespace(blocks="", repair=True), 400)
+
+
+def test_two_processes_make_one_sealed_set(tmp_path, clips):
+    (tmp_path / "v").mkdir()
+    sources = sorted(clips.rglob("*.mp4"))
+    for number in range(130):
+        shutil.copy(sources[number % len(sources)], tmp_path / "v" / f"{number:03}.mp4")
+    scan(tmp_path / "s.zarr", tmp_path / "v")
+    command = [sys.executable, "-m", "vifi", "extract", "s.zarr", *FLAGS, "--workers", "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    processes = [
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment | {"RANK": str(number)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    ended = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ended
+    assert all("takes one block of 64 videos in 2" in error for _, error in ended)
+    assert any("; sealed" in out for out, _ in ended)
+    store = open_store(tmp_path / "s.zarr")
+    (features,) = (store.features("d", name) for name in store.feature_ids("d"))
+    assert features.counts()["done"] == 130
+    assert len(features.provenance) == 2
+    frames = features.read("frames")
+    np.testing.assert_array_equal(frames[0], frames[len(sources) * 20])
+    assert list(verify_store(store)) == []

@@ -1,0 +1,76 @@
+"""What is there already is copied, and a video that changed is named."""
+
+import dataclasses
+import os
+import shutil
+
+import numpy as np
+
+from tests.vifistore.extract.conftest import scan, write_clip
+from tests.vifistore.extract.sets import SETTINGS, arrays, frames_encoded
+from vifistore.extract.job import extract_dataset
+from vifistore.store import open_store
+from vifistore.store.verify import verify_store
+
+
+def test_files_known_under_this_recipe_are_copied(store, clips, tiny, tmp_path, monkeypatch):
+    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    known = arrays(store)
+    folder = tmp_path / "v"
+    folder.mkdir()
+    for number, clip in enumerate(sorted(clips.rglob("*.mp4"))):
+        shutil.copy(clip, folder / f"{number}.mp4")
+    write_clip(folder / "9.mp4", seed=77)
+    scan(store.path, folder, "e")
+    counts = frames_encoded(monkeypatch)
+    report = extract_dataset(store, "e", SETTINGS, loaded=tiny)
+    assert (report.encoded, report.reused, sum(counts)) == (1, 6, 2)
+    found = arrays(store, "e")
+    by_digest = {digest: row for row, digest in enumerate(known["content_digest"])}
+    for row in range(6):
+        source = by_digest[found["content_digest"][row]]
+        for name in ("frames", "view_mean", "view_consensus", "timestamps"):
+            np.testing.assert_array_equal(found[name][row], known[name][source])
+    assert list(verify_store(open_store(store.path))) == []
+    other = dataclasses.replace(SETTINGS, frames=1)
+    assert extract_dataset(store, "e", other, loaded=tiny).reused == 0
+
+
+def test_equal_files_of_one_run_are_encoded_once(tmp_path, tiny, monkeypatch):
+    folder = tmp_path / "v"
+    write_clip(folder / "a.mp4", seed=1)
+    for name in "bc":
+        shutil.copy(folder / "a.mp4", folder / f"{name}.mp4")
+    (folder / "x.mp4").write_text("no video")
+    (folder / "y.mp4").write_text("no video")
+    same_size = bytearray((folder / "a.mp4").read_bytes())
+    same_size[-1] ^= 1
+    (folder / "d.mp4").write_bytes(bytes(same_size))
+    store = scan(tmp_path / "s.zarr", folder)
+    counts = frames_encoded(monkeypatch)
+    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert (report.encoded, report.reused, report.quarantined) == (2, 2, 2)
+    assert sum(counts) == 2 * 2
+    frames = arrays(store)["frames"]
+    np.testing.assert_array_equal(frames[0], frames[2])
+    assert list(verify_store(open_store(store.path))) == []
+
+
+def test_a_changed_video_is_named(tmp_path, tiny, log):
+    folder = tmp_path / "v"
+    for number in range(4):
+        write_clip(folder / f"{number}.mp4", seed=number)
+    store = scan(tmp_path / "s.zarr", folder)
+    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert not [line for line in log if "changed on disk" in line]
+    write_clip(folder / "1.mp4", seed=50, num_frames=30)
+    os.utime(folder / "2.mp4", (1, 1))
+    same_size = bytearray((folder / "3.mp4").read_bytes())
+    same_size[-1] ^= 1
+    (folder / "3.mp4").write_bytes(bytes(same_size))
+    extract_dataset(store, "d", dataclasses.replace(SETTINGS, frames=1), loaded=tiny)
+    (line,) = [line for line in log if "changed on disk" in line]
+    assert line.startswith("2 videos")
+    assert "1.mp4 (" in line
+    assert "3.mp4 (its content is another)" in line
+    assert "2.mp4" not in line

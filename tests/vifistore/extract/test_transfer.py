@@ -1,0 +1,113 @@
+"""Copies to and from a device: what is copied is right, and no more is under way than allowed.
+
+Streams and events are stood in for, so the order of things is what is tested here.
+"""
+
+import contextlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from vifistore.extract import transfer
+from vifistore.extract.blocks import VideoResult
+from vifistore.extract.clock import Clock
+from vifistore.extract.transfer import Pixels, to_host
+from vifistore.frames.preprocess import preprocess, preprocessing_of, squares_of
+
+GPU = SimpleNamespace(type="cuda")
+
+
+@pytest.fixture
+def log(monkeypatch) -> list:
+    """What is asked of the streams and events that stand in, in order."""
+    log: list = []
+
+    class Event:
+        def record(self, stream):
+            log.append("record")
+
+        def synchronize(self):
+            log.append("wait")
+
+    class Stream:
+        def __init__(self, device=None):
+            pass
+
+        def wait_stream(self, other):
+            log.append("wait for the tower")
+
+        def wait_event(self, event):
+            log.append("the tower waits")
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream())
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, stream: None)
+    monkeypatch.setattr(transfer, "_pinned", lambda size: torch.empty(size, dtype=torch.uint8))
+    return log
+
+
+def results(count: int, drawn: list):
+    for row in range(count):
+        drawn.append(row)
+        yield VideoResult(row=row, values={"view_mean": torch.full((1, 3), row), "status": 1})
+
+
+def test_results_come_in_order_with_few_under_way(log):
+    drawn: list[int] = []
+    for taken, result in enumerate(to_host(results(7, drawn), GPU, 2, Clock())):
+        assert result.row == taken
+        assert isinstance(result.values["view_mean"], np.ndarray)
+        assert (result.values["view_mean"] == taken).all()
+        assert len(drawn) - taken <= 3
+    assert log.count("wait") == log.count("record") == log.count("wait for the tower") == 7
+
+
+def test_nothing_moves_on_a_cpu():
+    drawn: list[int] = []
+    for taken, result in enumerate(to_host(results(4, drawn), torch.device("cpu"), 2, Clock())):
+        assert (result.values["view_mean"] == taken).all()
+        assert len(drawn) == taken + 1
+
+
+def test_a_buffer_is_filled_only_when_its_copy_is_over(log):
+    upload = transfer._Uploader(torch.device("cpu"))
+    generator = np.random.default_rng(0)
+    for size in (5, 9, 3, 9, 2):
+        array = generator.integers(0, 256, (size, 2), dtype=np.uint8)
+        kept = upload(array).clone()
+        np.testing.assert_array_equal(kept.numpy(), array)
+    assert log == ["wait", "record", "the tower waits"] * 5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("crops", [1, 3])
+def test_squares_and_whole_frames_give_the_same_pixels(crops, dtype):
+    tower = {
+        "size": 16,
+        "mean": (0.4, 0.5, 0.6),
+        "std": (0.2, 0.3, 0.25),
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    recipe = preprocessing_of("openclip", tower, crops)
+    frames = np.random.default_rng(1).integers(0, 256, (4, 30, 40, 3), dtype=np.uint8)
+    squares = np.concatenate(squares_of(recipe, crops).cut(frames))
+
+    def pixels(array: np.ndarray, are_squares: bool) -> torch.Tensor:
+        made = Pixels(
+            recipe,
+            crops=crops,
+            are_squares=are_squares,
+            device=torch.device("cpu"),
+            dtype=dtype,
+            clock=Clock(),
+        )
+        return made.of(SimpleNamespace(frames=array))
+
+    expected = preprocess(torch.from_numpy(frames), recipe, crops).to(dtype).flatten(0, 1)
+    assert torch.equal(pixels(squares, True), expected)
+    assert torch.equal(pixels(frames, False), expected)

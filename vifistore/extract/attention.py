@@ -1,0 +1,108 @@
+"""What checkpoints look at in a video: its sampled frames through their image towers, and maps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vifistore.errors import ModelError, UnknownNameError, UsageError
+from vifistore.extract.texts import reload_checkpoint
+from vifistore.frames.decoding import decode_video
+from vifistore.frames.preprocess import preprocess, preprocessing_of
+from vifistore.models.attention import METHODS, attention_maps, check_tower
+from vifistore.models.towers import LoadedModel
+from vifistore.store.recipe import Preprocessing
+from vifistore.store.store import Store
+
+# As large as a frame is drawn on paper; towers see no more.
+_SHOWN_PIXELS = 224
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoAttention:
+    """The sampled frames of one video and where each model looked in them."""
+
+    frames: np.ndarray
+    """uint8 [frame side side 3]: the square that the towers see."""
+    seconds: np.ndarray
+    """float32 [frame], after the first frame of the video."""
+    maps: dict[str, dict[str, np.ndarray]]
+    """Model -> method (last, rollout) -> float32 [frame row column], each frame sums to 1."""
+
+
+def load_checkpoints(store: Store, dataset: str, names: tuple[str, ...]) -> dict[str, LoadedModel]:
+    """Models of the store by name: of the checkpoint, its digest, or of a feature set of `dataset`.
+
+    Raises UnknownNameError for a name that is none of these, ModelError for weights that are gone
+    or changed, or a tower without a class token.
+    """
+    loaded = {}
+    for name in names:
+        checkpoint = _find_checkpoint(store, dataset, name)
+        loaded[name] = reload_checkpoint(checkpoint)
+        if loaded[name].image_digest != checkpoint["image_digest"]:
+            raise ModelError(
+                f"the weights at {loaded[name].weights_path} are not those of checkpoint "
+                f"{checkpoint['digest']} any more; put the right ones there"
+            )
+        check_tower(loaded[name].clip.visual)
+    return loaded
+
+
+def video_attention(
+    path: str | Path,
+    models: Mapping[str, LoadedModel],
+    *,
+    frames: int,
+    preprocessing: str = "openclip",
+    decoder: str = "decord",
+) -> VideoAttention:
+    """Maps of `frames` frames of a video, one of each equal stretch, under every model.
+
+    Raises DecodeError for a video that cannot be read.
+    """
+    decoded = decode_video(path, frames=frames, clips=1, decoder=decoder)
+    pixels = np.ascontiguousarray(decoded.frames[decoded.index[0]])
+    maps, shown = {}, None
+    for name, loaded in models.items():
+        recipe = preprocessing_of(preprocessing, loaded.preprocess_config, 1)
+        tensor = preprocess(torch.from_numpy(pixels), recipe, 1)[0]
+        found = attention_maps(loaded.clip, tensor)
+        maps[name] = {method: getattr(found, method).numpy() for method in METHODS}
+        shown = shown if shown is not None else _seen_square(pixels, recipe)
+    return VideoAttention(frames=shown, seconds=decoded.timestamps[0], maps=maps)
+
+
+def _seen_square(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
+    """uint8 [frame height width 3] -> the middle square that the recipe cuts, but not so coarse."""
+    height, width = pixels.shape[1:3]
+    side = round(min(height, width) * recipe.size / recipe.short_side)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[:, top : top + side, left : left + side]
+    if side <= _SHOWN_PIXELS:
+        return square
+    size = (_SHOWN_PIXELS, _SHOWN_PIXELS)
+    return np.stack([np.asarray(Image.fromarray(frame).resize(size)) for frame in square])
+
+
+def _find_checkpoint(store: Store, dataset: str, name: str) -> dict:
+    checkpoints = store.checkpoints()
+    found = [c for c in checkpoints if name in (c["digest"], *c["names"])]
+    if len(found) > 1:
+        digests = ", ".join(checkpoint["digest"] for checkpoint in found)
+        raise UsageError(f"several checkpoints are called {name!r}; give a digest: {digests}")
+    if found:
+        return found[0]
+    sets = [store.features(dataset, feature_id) for feature_id in store.feature_ids(dataset)]
+    by_features = {
+        feature_name: store.features(dataset, feature_name).checkpoint
+        for features in sets
+        for feature_name in features.names
+    }
+    if by_features.get(name):
+        return store.checkpoint(by_features[name])
+    known = [each for checkpoint in checkpoints for each in checkpoint["names"]]
+    raise UnknownNameError("checkpoint", name, {*known, *by_features})

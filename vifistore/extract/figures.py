@@ -1,0 +1,92 @@
+"""What a run of extraction took: one row, kept beside the store, and one line."""
+
+import contextlib
+import json
+import resource
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vifistore.extract.clock import STAGES
+
+RUNS_FILE = "extractions.jsonl"
+"""Rows of the runs on this machine, in the folder of the store's cache."""
+
+# What must be equal for the speed of one run to tell about another.
+SAME = ("model", "precision", "device", "preprocess", "decoder", "frames", "clips", "crops")
+
+
+def figures(
+    counts: Mapping[str, int],
+    shares: Mapping[str, float],
+    *,
+    seconds: float,
+    frame_flops: int,
+    matmul_flops: float,
+) -> dict:
+    """The numbers of a run.
+
+    `counts` are the numbers of videos by outcome, and of `frames_encoded`; `frame_flops` is what
+    the tower computes for one of these (0: not known), `matmul_flops` what the device can do in a
+    second. Shares are of the run's time: what its main thread did, or waited for.
+    """
+    frames_per_second = counts["frames_encoded"] / seconds
+    flops = frames_per_second * frame_flops
+    videos = counts["encoded"] + counts["reused"] + counts["quarantined"]
+    return {
+        **counts,
+        "seconds": round(seconds, 3),
+        "videos_per_second": round(videos / seconds, 3),
+        "frames_per_second": round(frames_per_second, 3),
+        **{f"{name}_share": round(share, 4) for name, share in shares.items()},
+        "tflops": round(flops / 1e12, 4) if frame_flops else None,
+        "matmul_tflops": round(matmul_flops / 1e12, 4),
+        "matmul_share": round(flops / matmul_flops, 4) if frame_flops else None,
+        "peak_mebibytes": round(_peak_mebibytes()),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _peak_mebibytes() -> float:
+    # Linux counts KiB, macOS bytes.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def summary(row: Mapping) -> str:
+    """The row in one line."""
+    shares = ", ".join(f"{name} {row[f'{name}_share']:.0%}" for name in (*STAGES, "idle"))
+    parts = [
+        f"{row['seconds']:.1f} s: {row['videos_per_second']:.1f} videos/s",
+        f"{row['frames_per_second']:.1f} frames/s",
+    ]
+    if row["tflops"] is not None:
+        share = f"{row['matmul_share']:.0%} of the measured matrix product"
+        parts.append(f"{row['tflops']:.2f} TFLOP/s ({share})")
+    return f"{', '.join(parts)}; {shares}"
+
+
+def keep(row: Mapping, cache_folder: Path) -> None:
+    """Add a row to the runs of this store; a folder that cannot be written is no obstacle."""
+    with contextlib.suppress(OSError):
+        cache_folder.mkdir(parents=True, exist_ok=True)
+        with (cache_folder / RUNS_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def last_run(cache_folder: Path, wanted: Mapping) -> dict | None:
+    """The newest kept row that was made the same way, and encoded something."""
+    try:
+        lines = (cache_folder / RUNS_FILE).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            # The last line of a run that was killed.
+            continue
+        if row.get("frames_encoded") and all(row.get(name) == wanted[name] for name in SAME):
+            return row
+    return None

@@ -1,0 +1,31 @@
+"""What a follower of checkpoints can be told. Imports no torch, so that --help is quick."""
+
+from dataclasses import dataclass
+
+from vifistore.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowSettings:
+    """How long a folder of checkpoints is followed, and what its files are."""
+
+    model: str = ""
+    """OpenCLIP model name of files that do not say what they are; ours do."""
+    once: bool = False
+    """Extract the checkpoints that are there now, and end."""
+    until_done: bool = False
+    """End when training has: when FOLDER/finished.json is there, or --trainer runs no more."""
+    trainer: int = 0
+    """Process id of the training run on this machine, for --until-done; 0 for none."""
+    poll: float = 5.0
+    """Seconds between two looks at the folder."""
+
+    def __post_init__(self) -> None:
+        if self.poll <= 0:
+            raise UsageError(f"--poll is {self.poll}; give a positive number of seconds")
+        if self.trainer < 0 or (self.trainer and not self.until_done):
+            raise UsageError(
+                f"--trainer is {self.trainer}; give a process id, and --until-done beside it"
+            )
+        if self.once and self.until_done:
+            raise UsageError("--once and --until-done are two things; give one of them")

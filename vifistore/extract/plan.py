@@ -1,0 +1,121 @@
+"""What an extraction would do, and how long that might take."""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from vifistore.errors import DecodeError
+from vifistore.extract.encoder import Encoder
+from vifistore.extract.figures import last_run
+from vifistore.extract.provenance import run_facts
+from vifistore.extract.recipes import choose_device
+from vifistore.extract.settings import ExtractSettings
+from vifistore.extract.source import default_workers
+from vifistore.frames.decoding import decode_video
+from vifistore.frames.preprocess import preprocess
+from vifistore.models.towers import LoadedModel
+from vifistore.store.recipe import Recipe
+from vifistore.store.schema import BLOCK_SIZE, TODO
+from vifistore.store.store import Store
+
+_VIDEOS_TRIED = 4
+
+
+def plan(
+    store: Store,
+    dataset: str,
+    settings: ExtractSettings,
+    loaded: LoadedModel,
+    recipe: Recipe,
+    *,
+    blocks: range | None = None,
+    limit: int | None = None,
+) -> dict:
+    """Videos, frames and bytes to write, free disk, and an estimate of the time.
+
+    `free_bytes` is None where the place of the store has no limit that is known.
+    `estimated_seconds` is None where nothing is to do, or no video could be tried;
+    `estimated_from` says what it comes from.
+    """
+    videos = store.videos(dataset)
+    rows = rows_to_do(store, dataset, recipe.id, len(videos))
+    rows = [row for row in rows if blocks is None or row // BLOCK_SIZE in blocks][:limit]
+    paths = [store.root(dataset) / path for path in videos["path"].to_numpy()[rows]]
+    dim = loaded.config["embed_dim"]
+    per_view = settings.frames * dim * 2 + dim * 8 + settings.frames * 4
+    seconds, source = _estimate(store, paths, settings, loaded, recipe)
+    return {
+        "id": recipe.id,
+        "videos": len(videos),
+        "todo": len(rows),
+        "frames": len(rows) * settings.frames * settings.num_views,
+        "bytes": len(rows) * settings.num_views * per_view,
+        "free_bytes": store.backend.place.free_bytes(),
+        "estimated_seconds": None if seconds is None else round(seconds, 1),
+        "estimated_from": source,
+    }
+
+
+def rows_to_do(store: Store, dataset: str, feature_id: str, num_videos: int) -> list[int]:
+    """Rows of a dataset that a feature set lacks, those that were added since included."""
+    if feature_id not in store.feature_ids(dataset):
+        return list(range(num_videos))
+    status = store.features(dataset, feature_id).read_status()
+    return [*np.flatnonzero(status == TODO).tolist(), *range(len(status), num_videos)]
+
+
+def _estimate(
+    store: Store, paths: list, settings: ExtractSettings, loaded: LoadedModel, recipe: Recipe
+) -> tuple[float | None, str]:
+    """Seconds, and what they are estimated from."""
+    if not paths:
+        return None, "nothing to do"
+    device = choose_device(settings.device)
+    frames = len(paths) * settings.frames * settings.num_views
+    row = last_run(store.backend.cache_folder, run_facts(settings, recipe.precision, device))
+    if row is not None:
+        return frames / row["frames_per_second"], f"the run of {row['time']} on this machine"
+    tried = paths[:: max(1, len(paths) // _VIDEOS_TRIED)][:_VIDEOS_TRIED]
+    rates = _try(tried, settings, loaded, recipe, device)
+    if rates is None:
+        return None, f"none of {len(tried)} videos tried can be decoded"
+    num_workers = settings.workers or default_workers(device)
+    decoding = len(paths) * rates["decode_seconds_per_video"] / num_workers
+    encoding = frames * rates["encode_seconds_per_frame"]
+    # On a CPU both share the cores; a GPU encodes while others decode.
+    seconds = decoding + encoding if device.type == "cpu" else max(decoding, encoding)
+    return seconds, f"decoding {len(tried)} videos and encoding one batch just now"
+
+
+def _try(
+    paths: list,
+    settings: ExtractSettings,
+    loaded: LoadedModel,
+    recipe: Recipe,
+    device: torch.device,
+) -> Mapping[str, float] | None:
+    """Seconds a video of decoding and resizing, and a frame of encoding; None if none decodes."""
+    spent, num_videos = 0.0, 0
+    for path in paths:
+        start = time.perf_counter()
+        try:
+            video = decode_video(
+                path, frames=settings.frames, clips=settings.clips, decoder=settings.decoder
+            )
+        except DecodeError:
+            continue
+        preprocess(torch.from_numpy(video.frames), recipe.preprocessing, settings.crops)
+        spent, num_videos = spent + time.perf_counter() - start, num_videos + 1
+    if not num_videos:
+        return None
+    encoder = Encoder(loaded, precision=recipe.precision, device=device, batch=settings.batch)
+    batch = torch.zeros(encoder.batch, 3, *loaded.image_size)
+    start = time.perf_counter()
+    ((_, embeddings),) = encoder.encode([(0, batch)])
+    embeddings.cpu()
+    return {
+        "decode_seconds_per_video": spent / num_videos,
+        "encode_seconds_per_frame": (time.perf_counter() - start) / encoder.batch,
+    }

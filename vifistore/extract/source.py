@@ -1,0 +1,149 @@
+"""From rows of a dataset to decoded videos, and to those that need no encoding."""
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vifistore.errors import DecodeError
+from vifistore.extract.blocks import VideoResult, quarantined
+from vifistore.extract.changes import ChangeLog
+from vifistore.extract.clock import Clock
+from vifistore.extract.ranks import local_count
+from vifistore.extract.reuse import Reuse
+from vifistore.extract.settings import EncodeSettings
+from vifistore.extract.transfer import Pixels
+from vifistore.frames.cached_pool import CachedPool
+from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.frame_cache import FrameCache
+from vifistore.frames.pool import DecodePool
+from vifistore.frames.preprocess import squares_of
+from vifistore.store.recipe import Preprocessing
+
+# The tower on the same cores goes first: its threads wait for the slowest of them, while frames
+# are wanted only once it has none left.
+_NICENESS = 19
+
+
+class Source:
+    """The videos of some rows, decoded ahead of the encoder, in order."""
+
+    def __init__(
+        self,
+        folder: Path,
+        paths: np.ndarray,
+        *,
+        reuse: Reuse,
+        changes: ChangeLog,
+        clock: Clock,
+    ) -> None:
+        self._folder = folder
+        self._paths = paths
+        self._reuse = reuse
+        self._changes = changes
+        self._clock = clock
+        # Rows to copy, and results of videos that cannot be read: they need no encoding.
+        self._ready: deque[int | VideoResult] = deque()
+        self.decode_seconds = 0.0
+        """Processor time that workers took to decode."""
+        self.cut_seconds = 0.0
+        """Processor time that workers took to resize."""
+
+    def pixels(
+        self, rows: list[int], pool: DecodePool | CachedPool, pixels: Pixels
+    ) -> Iterator[tuple[tuple[int, DecodedVideo], torch.Tensor]]:
+        """Yield ((row, video without frames), [crop*frame 3 size size]) of what decodes."""
+        results = pool.decode(self._jobs(rows))
+        while True:
+            with self._clock.stage("decode"):
+                row, decoded = next(results, (None, None))
+            if row is None:
+                return
+            if isinstance(decoded, DecodeError):
+                self._ready.append(quarantined(row, self._path(row), decoded))
+                continue
+            self._changes.read(row, decoded.content_digest)
+            self.decode_seconds += decoded.decode_seconds
+            self.cut_seconds += decoded.cut_seconds
+            # The frames are done with after this: only their shared memory would be held.
+            light = replace(decoded, frames=decoded.frames[:0].copy())
+            yield (row, light), pixels.of(decoded)
+
+    def take_ready(self) -> Iterator[VideoResult]:
+        """Yield the results so far of videos that are copied or cannot be read."""
+        while self._ready:
+            entry = self._ready.popleft()
+            if isinstance(entry, VideoResult):
+                yield from self._reuse.with_twins(entry)
+            else:
+                result = self._reuse.copy(entry)
+                self._changes.read(entry, result.values["content_digest"])
+                yield result
+
+    def _jobs(self, rows: list[int]) -> Iterator[tuple[int, Path]]:
+        """Yield (row, path) of what has to be decoded; rows to copy are set aside."""
+        for row in rows:
+            path = self._path(row)
+            source = self._reuse.find(row, path)
+            self._changes.look(row, path)
+            if source == "encode":
+                yield row, path
+            elif source == "copy":
+                self._ready.append(row)
+
+    def _path(self, row: int) -> Path:
+        return self._folder / self._paths[row]
+
+
+@contextlib.contextmanager
+def open_pools(
+    settings: EncodeSettings, preprocessing: Preprocessing, device: torch.device
+) -> Iterator[tuple[DecodePool | CachedPool, bool]]:
+    """The running pool of an extraction, and whether it hands over squares.
+
+    On a CPU the workers resize as well; a GPU resizes faster than they do, but a cache of frames
+    keeps squares.
+    """
+    on_cpu = device.type == "cpu"
+    squares = None
+    if on_cpu or settings.frame_cache:
+        squares = squares_of(preprocessing, settings.crops)
+    num_workers = settings.workers or default_workers(device)
+    sampling = {name: getattr(settings, name) for name in ("frames", "clips", "decoder")}
+    with DecodePool(
+        num_workers,
+        **sampling,
+        timeout_seconds=settings.timeout,
+        squares=squares,
+        niceness=_NICENESS if on_cpu else 0,
+    ) as pool:
+        if settings.frame_cache is None:
+            yield pool, squares is not None
+            return
+        with CachedPool(
+            pool,
+            FrameCache(settings.frame_cache, int(settings.frame_cache_gb * 1e9)),
+            preprocessing,
+            settings.crops,
+            **sampling,
+            are_cut=squares is not None,
+            num_threads=2 * num_workers,
+        ) as cached:
+            yield cached, True
+
+
+def default_workers(device: torch.device) -> int:
+    """Decoding processes: one a core, but one core feeds the GPU where there is one.
+
+    Processes that were started side by side share the cores of a machine, unless the launcher has
+    given each its own.
+    """
+    machine = os.cpu_count() or 1
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
+    cores = own if own < machine else machine // local_count()
+    return max(1, cores - (device.type == "cuda"))

@@ -1,0 +1,142 @@
+"""To the device and back without waiting: pinned memory, streams of their own, events.
+
+On a CPU nothing is moved.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+
+from vifistore.extract.blocks import VideoResult
+from vifistore.extract.clock import Clock
+from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.preprocess import normalise, preprocess
+from vifistore.store.recipe import Preprocessing
+
+# One upload is on its way while the next one is being filled.
+_NUM_BUFFERS = 2
+
+
+class Pixels:
+    """Makes the encoder's input of decoded videos, on its device."""
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        *,
+        crops: int,
+        are_squares: bool,
+        device: torch.device,
+        dtype: torch.dtype,
+        clock: Clock,
+    ) -> None:
+        """`are_squares` says that the frames of videos are squares already, uint8
+        [crop*frame size size 3], and not [frame height width 3]."""
+        self._preprocessing = preprocessing
+        self._crops = crops
+        self._are_squares = are_squares
+        self._dtype = dtype
+        self._clock = clock
+        self._upload = _Uploader(device) if device.type == "cuda" else torch.from_numpy
+
+    def of(self, video: DecodedVideo) -> torch.Tensor:
+        """[crop*frame 3 size size] of the encoder's dtype."""
+        with self._clock.stage("preprocess"):
+            frames = self._upload(video.frames)
+            if self._are_squares:
+                return normalise(frames, self._preprocessing, self._dtype)
+            pixels = preprocess(frames, self._preprocessing, self._crops, self._dtype)
+            return pixels.flatten(0, 1)
+
+
+class _Uploader:
+    """Copies arrays to a GPU through pinned memory, on a stream of its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+        # An event that was never recorded is over.
+        self._buffers = deque(
+            (torch.empty(0, dtype=torch.uint8), torch.cuda.Event()) for _ in range(_NUM_BUFFERS)
+        )
+
+    def __call__(self, array: np.ndarray) -> torch.Tensor:
+        buffer, is_free = self._buffers.popleft()
+        is_free.synchronize()
+        if len(buffer) < array.size:
+            buffer = _pinned(array.size)
+        pinned = buffer[: array.size].view(array.shape)
+        pinned.copy_(torch.from_numpy(array))
+        computing = torch.cuda.current_stream(self._device)
+        with torch.cuda.stream(self._stream):
+            copied = pinned.to(self._device, non_blocking=True)
+            is_free.record(self._stream)
+        computing.wait_event(is_free)
+        # Its memory was allocated on one stream and is used on another.
+        copied.record_stream(computing)
+        self._buffers.append((buffer, is_free))
+        return copied
+
+
+def _pinned(num_bytes: int) -> torch.Tensor:
+    return torch.empty(num_bytes, dtype=torch.uint8, pin_memory=True)
+
+
+def to_host(
+    results: Iterable[VideoResult], device: torch.device, max_waiting: int, clock: Clock
+) -> Iterator[VideoResult]:
+    """Yield results with their tensors as arrays, in order.
+
+    On a GPU copies run beside the computing, and at most `max_waiting` results are on their way;
+    so no more work than that is ever queued on it.
+    """
+    if device.type == "cuda":
+        yield from _from_gpu(results, device, max_waiting, clock)
+        return
+    for result in results:
+        _set_arrays(result, result.values)
+        yield result
+
+
+def _from_gpu(
+    results: Iterable[VideoResult], device: torch.device, max_waiting: int, clock: Clock
+) -> Iterator[VideoResult]:
+    stream = torch.cuda.Stream(device)
+    waiting: deque[tuple[VideoResult, dict, torch.cuda.Event]] = deque()
+
+    def first() -> VideoResult:
+        result, copies, is_there = waiting.popleft()
+        # What is waited for is nearly always the tower.
+        with clock.stage("encode"):
+            is_there.synchronize()
+        _set_arrays(result, copies)
+        return result
+
+    for result in results:
+        stream.wait_stream(torch.cuda.current_stream(device))
+        is_there = torch.cuda.Event()
+        with torch.cuda.stream(stream):
+            copies = {name: _copy(value, stream) for name, value in result.values.items()}
+            is_there.record(stream)
+        waiting.append((result, copies, is_there))
+        while len(waiting) > max_waiting:
+            yield first()
+    while waiting:
+        yield first()
+
+
+def _copy(value: object, stream: torch.cuda.Stream) -> object:
+    if not isinstance(value, torch.Tensor):
+        return value
+    value.record_stream(stream)
+    # Without blocking torch takes pinned memory.
+    return value.to("cpu", non_blocking=True)
+
+
+def _set_arrays(result: VideoResult, values: dict[str, object]) -> None:
+    result.values = {
+        name: value.numpy() if isinstance(value, torch.Tensor) else value
+        for name, value in values.items()
+    }
