@@ -1,22 +1,48 @@
-"""What training reads: the frames of videos, as pixels or as embeddings of a frozen image tower."""
+"""What training reads: the views of each forward pass, from memory or from videos."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vifistore.errors import UsageError
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.preprocess import preprocess
 from vifistore.frames.sampling import sample_training_indices
-from vifistore.store.recipe import Preprocessing
+from vifistore.training.mixing import mix
+from vifistore.training.order import Draws, MicroBatch, stream
 from vifistore.training.settings import TrainSettings
-from vifistore.training.targets import one_hot
 
 _EMBEDDING_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """What one forward pass reads; a video that could not be read is not in it."""
+
+    frames: Tensor
+    """float32 [view frame 3 size size] pixels, or [view frame dim] embeddings."""
+    targets: Tensor
+    """float32 [view class], on the same device."""
+
+
+class Source(Protocol):
+    """The videos of a training set."""
+
+    targets: Tensor
+    """float32 [video class] share of each class; every row sums to one."""
+    has_pixels: bool
+    """Whether frames are still to be encoded."""
+    skipped: dict[int, str]
+    """Videos that cannot be read, as far as is known: number -> why."""
+
+    def views(
+        self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
+    ) -> Iterator[Views | None]:
+        """Yield what each micro-batch reads, None where none of its videos can be read.
+
+        It depends on the settings and the micro-batch alone.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +50,11 @@ class FrameData:
     """Evenly spaced frames of every video of a training set, kept in memory."""
 
     frames: Tensor
-    """float32 [video frame 3 size size] preprocessed pixels, or [video frame dim] embeddings."""
+    """[video frame 3 size size] preprocessed pixels, or [video frame dim] embeddings."""
     targets: Tensor
     """float32 [video class] share of each class; every row sums to one."""
+    skipped: dict[int, str] = field(default_factory=dict)
+    """Videos whose frames are not there: number -> why."""
 
     def __post_init__(self) -> None:
         if self.frames.ndim not in (3, 5) or len(self.frames) != len(self.targets):
@@ -43,59 +71,64 @@ class FrameData:
         """Whether frames are still to be encoded."""
         return self.frames.ndim == 5
 
+    def views(
+        self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
+    ) -> Iterator[Views | None]:
+        """Yield what each micro-batch reads; pixels may be mirrored and mixed.
 
-def read_videos(
-    paths: Sequence[Path],
-    labels: Sequence[int],
-    *,
-    num_classes: int,
-    num_frames: int,
-    preprocessing: Preprocessing,
-    decoder: str = "pyav",
-) -> FrameData:
-    """Decode `num_frames` frames of every video and preprocess them as an extraction does.
+        Raises UsageError for settings that want the decoded frames.
+        """
+        if settings.crop_scales or settings.jitter or settings.grayscale:
+            raise UsageError(
+                "crops and colours are changed on decoded frames, not on what is kept in memory; "
+                "leave out --in-memory, or --crop-scales, --jitter and --grayscale"
+            )
+        for batch in batches:
+            rows = [row for row in batch.rows if row not in self.skipped]
+            views = [self._view(row, batch.epoch, settings) for row in rows]
+            yield assemble(views, self.targets[rows], batch, settings, device)
 
-    Raises DecodeError for the first video that cannot be decoded.
-    """
-    videos = []
-    for path in paths:
-        decoded = decode_video(path, frames=num_frames, clips=1, decoder=decoder)
-        pixels = torch.from_numpy(decoded.frames[decoded.index[0]])
-        videos.append(preprocess(pixels, preprocessing, 1)[0])
-    return FrameData(frames=torch.stack(videos), targets=one_hot(torch.tensor(labels), num_classes))
+    def _view(self, row: int, epoch: int, settings: TrainSettings) -> Tensor:
+        key = (settings.seed, epoch, row)
+        frames = self.frames[row]
+        columns = sample_training_indices(
+            len(frames), settings.num_frames, stream(Draws.FRAMES, *key)
+        )
+        frames = frames[torch.from_numpy(columns)].float()
+        if self.has_pixels and settings.flip:
+            mirrored = stream(Draws.PIXELS, *key).random() < settings.flip
+            frames = frames.flip(-1) if mirrored else frames
+        return frames
+
+
+def assemble(
+    views: list[Tensor],
+    targets: Tensor,
+    batch: MicroBatch,
+    settings: TrainSettings,
+    device: torch.device,
+) -> Views | None:
+    """Views `[frame ...]` of a micro-batch in one tensor on the device, pixels mixed if wanted."""
+    if not views:
+        return None
+    frames = torch.stack(views)
+    if device.type == "cuda" and frames.device.type == "cpu":
+        frames, targets = frames.pin_memory(), targets.pin_memory()
+    frames, targets = (t.to(device, non_blocking=True) for t in (frames, targets))
+    if settings.mixing and frames.ndim == 5:
+        rng = stream(Draws.MIXING, settings.seed, batch.step, batch.number)
+        frames, targets = mix(frames, targets, rng)
+    return Views(frames=frames, targets=targets)
 
 
 @torch.no_grad()
 def embedded(data: FrameData, clip: torch.nn.Module) -> FrameData:
-    """The same videos as frame embeddings: what a frozen image tower makes of their pixels."""
+    """The same videos as frame embeddings: what a frozen image tower makes of their pixels.
+
+    They are float16, as the store keeps them, so that both ways to train give one loss curve.
+    """
     pixels = data.frames.flatten(0, 1).split(_EMBEDDING_BATCH)
     device = clip.logit_scale.device
-    embeddings = torch.cat([clip.encode_image(batch.to(device)).cpu() for batch in pixels])
+    embeddings = torch.cat([clip.encode_image(batch.to(device)).half().cpu() for batch in pixels])
     frames = embeddings.unflatten(0, data.frames.shape[:2])
-    return FrameData(frames=frames, targets=data.targets)
-
-
-def epoch_batches(
-    data: FrameData, settings: TrainSettings, rng: np.random.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield all videos once, in random order: frames `[view frame ...]`, targets `[view class]`.
-
-    Each view has frames of its video drawn by the training rule; pixels may be mirrored.
-    """
-    order, size = rng.permutation(len(data)), settings.batch_size
-    for start in range(0, len(data), size):
-        rows = order[start : start + size]
-        frames = data.frames[rows[:, None], _draw_columns(data, settings, len(rows), rng)]
-        if data.has_pixels:
-            mirrored = torch.from_numpy(rng.random(len(rows)) < settings.flip)
-            frames[mirrored] = frames[mirrored].flip(-1)
-        yield frames, data.targets[rows]
-
-
-def _draw_columns(
-    data: FrameData, settings: TrainSettings, num_views: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Which frames of each view's video to take, int64 [view frame]."""
-    available = data.frames.shape[1]
-    drawn = [sample_training_indices(available, settings.num_frames, rng) for _ in range(num_views)]
-    return np.stack(drawn)
+    return FrameData(frames=frames, targets=data.targets, skipped=data.skipped)

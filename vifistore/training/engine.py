@@ -1,147 +1,142 @@
-"""The training loop: AdamW over frames and the texts of the classes."""
+"""One optimiser step after another: forward passes, gradients of the whole batch, AdamW."""
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vifistore.errors import ModelError
-from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
-from vifistore.training.data import FrameData, embedded, epoch_batches
+from vifistore.training.data import Views
+from vifistore.training.objective import Objective
+from vifistore.training.order import Order
+from vifistore.training.processes import Processes
 from vifistore.training.schedule import learning_rate_at
-from vifistore.training.settings import Trains, TrainSettings
-from vifistore.training.targets import smoothed
+from vifistore.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a run stands at the end of an epoch."""
+class StepResult:
+    """What a step did."""
 
-    epoch: int
-    """Epochs done."""
-    step: int
-    """Steps done."""
-    num_steps: int
-    """Steps of the whole run."""
     loss: float
-    """Mean loss over the steps of this epoch."""
+    """Mean loss of the views, before the step; NaN without a view."""
+    accuracy: float
+    """Share of views whose first class is right."""
+    learning_rate: float
+    gradient_norm: float
+    num_views: int
+    data_seconds: float
+    """Time in which the model waited for videos."""
 
 
-def ignore(progress: Progress) -> None:
-    """Do nothing after an epoch."""
+class Engine:
+    """Trains the parameters of a model; every process of a run has one, and all stay equal."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        parameters: dict[str, nn.Parameter],
+        settings: TrainSettings,
+        order: Order,
+        processes: Processes,
+    ) -> None:
+        self.parameters = parameters
+        self._objective, self._settings, self._order = objective, settings, order
+        self._processes = processes
+        self.optimiser = torch.optim.AdamW(
+            parameters.values(),
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+
+    def step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepResult:
+        """Make a step of so many forward passes in this process.
+
+        Raises ModelError, and leaves the weights as they are, if the loss or its gradient is not
+        finite.
+        """
+        totals, data_seconds = self._accumulate(passes, num_passes)
+        gradients = self._gradients()
+        self._processes.add_up([totals])
+        self._processes.add_up(gradients)
+        loss, correct, num_views = totals.tolist()
+        rate = self._learning_rate(number)
+        if not num_views:
+            return _empty_step(rate, data_seconds)
+        # Sums over views were added up, so that every pass counts by what it could read.
+        torch._foreach_div_(gradients, num_views)
+        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        self._require_finite(number, loss / num_views, norm)
+        self._update(rate)
+        return StepResult(
+            loss=loss / num_views,
+            accuracy=correct / num_views,
+            learning_rate=rate,
+            gradient_norm=norm,
+            num_views=int(num_views),
+            data_seconds=data_seconds,
+        )
+
+    def _accumulate(self, passes: Iterator[Views | None], num_passes: int) -> tuple[Tensor, float]:
+        """Sums of loss, correct views and views of this process, and seconds of waiting."""
+        self.optimiser.zero_grad(set_to_none=True)
+        texts = self._objective.texts()
+        leaf = texts.detach().requires_grad_(texts.requires_grad)
+        totals = torch.zeros(3, dtype=torch.float64, device=texts.device)
+        data_seconds = 0.0
+        for _ in range(num_passes):
+            start = time.perf_counter()
+            views = next(passes)
+            data_seconds += time.perf_counter() - start
+            if views is None:
+                continue
+            sums = self._objective.sums(views, leaf)
+            sums.loss.backward()
+            totals[0] += sums.loss.detach()
+            totals[1] += sums.correct
+            totals[2] += sums.num_views
+        if leaf.grad is not None:
+            texts.backward(leaf.grad)
+        return totals, data_seconds
+
+    def _gradients(self) -> list[Tensor]:
+        """The gradient of every parameter; zeros where no view reached it."""
+        for parameter in self.parameters.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self.parameters.values()]
+
+    def _require_finite(self, step: int, loss: float, norm: float) -> None:
+        for what, value in (("loss", loss), ("gradient", norm)):
+            if not math.isfinite(value):
+                raise ModelError(f"the {what} is {value} at step {step}; use a lower learning rate")
+
+    def _learning_rate(self, step: int) -> float:
+        return learning_rate_at(
+            step,
+            num_steps=self._order.num_steps,
+            num_warmup_steps=round(self._settings.warmup_epochs * self._order.steps_per_epoch),
+            highest=self._settings.learning_rate,
+            final_ratio=self._settings.final_ratio,
+        )
+
+    def _update(self, learning_rate: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        self.optimiser.step()
 
 
-def fit(
-    clip: nn.Module,
-    data: FrameData,
-    class_tokens: Tensor,
-    settings: TrainSettings,
-    *,
-    after_epoch: Callable[[Progress], None] = ignore,
-) -> int:
-    """Train an OpenCLIP model in place and return the number of steps.
-
-    Parameters
-    ----------
-    clip
-        The model, on the device to train on.
-    data
-        Videos; where only the text tower is trained, their pixels are encoded once, at the start.
-    class_tokens
-        Tokenised texts of the classes `[class token]`, in the order of the targets.
-    settings
-        Equal settings, data and weights give equal weights on one machine with one thread count.
-    after_epoch
-        Called after every epoch.
-
-    Raises ModelError as soon as the loss is not a finite number.
-    """
-    parameters = choose_trained(clip, settings.trains)
-    if settings.trains == "text" and data.has_pixels:
-        data = embedded(data, clip)
-    optimiser = torch.optim.AdamW(
-        parameters, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+def _empty_step(learning_rate: float, data_seconds: float) -> StepResult:
+    """A step none of whose videos could be read: nothing changes."""
+    return StepResult(
+        loss=math.nan,
+        accuracy=math.nan,
+        learning_rate=learning_rate,
+        gradient_norm=0.0,
+        num_views=0,
+        data_seconds=data_seconds,
     )
-    loss_of = _LossOfBatch(clip, class_tokens.to(clip.logit_scale.device), settings)
-    rng = np.random.default_rng(settings.seed)
-    steps_per_epoch = math.ceil(len(data) / settings.batch_size)
-    num_steps = steps_per_epoch * settings.epochs
-    step = 0
-    for epoch in range(settings.epochs):
-        total = 0.0
-        for frames, targets in epoch_batches(data, settings, rng):
-            rate = _learning_rate(settings, step, num_steps, steps_per_epoch)
-            total += _update(optimiser, rate, loss_of(frames, targets), step)
-            step += 1
-        loss = total / steps_per_epoch
-        after_epoch(Progress(epoch=epoch + 1, step=step, num_steps=num_steps, loss=loss))
-    clip.requires_grad_(False)
-    return step
-
-
-def choose_trained(clip: nn.Module, trains: Trains) -> list[nn.Parameter]:
-    """Let exactly the parameters that `trains` names take gradients, and return them.
-
-    The token embedding never does; the logit scale only in a full run (ViFi-CLIP, section 3.1).
-    """
-    for name, parameter in clip.named_parameters():
-        part = "image" if name.startswith("visual.") else _TEXT_PARTS.get(name, "text")
-        parameter.requires_grad_(part == trains or (trains == "full" and part != "never"))
-    return [parameter for parameter in clip.parameters() if parameter.requires_grad]
-
-
-_TEXT_PARTS = {"token_embedding.weight": "never", "logit_scale": "both towers"}
-
-
-class _LossOfBatch:
-    """Loss of a batch; the text tower runs once per step, or once in all if it is frozen."""
-
-    def __init__(self, clip: nn.Module, class_tokens: Tensor, settings: TrainSettings) -> None:
-        self._clip, self._class_tokens, self._settings = clip, class_tokens, settings
-        self._frozen_text = None
-        if settings.trains == "image":
-            with torch.no_grad():
-                self._frozen_text = clip.encode_text(class_tokens)
-
-    def __call__(self, frames: Tensor, targets: Tensor) -> Tensor:
-        """frames `[view frame 3 size size]` or `[view frame dim]`, targets `[view class]`."""
-        device = self._clip.logit_scale.device
-        frames = frames.to(device)
-        if frames.ndim == 5:
-            frames = self._clip.encode_image(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        text = self._frozen_text
-        if text is None:
-            text = self._clip.encode_text(self._class_tokens)
-        targets = smoothed(targets.to(device), self._settings.label_smoothing)
-        scale = self._clip.logit_scale.exp()
-        return fusion_cross_entropy(frames, text, scale, targets, self._settings.fusion)
-
-
-def _learning_rate(
-    settings: TrainSettings, step: int, num_steps: int, steps_per_epoch: int
-) -> float:
-    return learning_rate_at(
-        step,
-        num_steps=num_steps,
-        num_warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-        highest=settings.learning_rate,
-        final_ratio=settings.final_ratio,
-    )
-
-
-def _update(
-    optimiser: torch.optim.Optimizer, learning_rate: float, loss: Tensor, step: int
-) -> float:
-    """Make one step and return the loss it started from."""
-    value = loss.item()
-    if not math.isfinite(value):
-        raise ModelError(f"the loss is {value} at step {step}; use a lower learning rate")
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
-    return value

@@ -1,52 +1,282 @@
-"""From a loaded model to the checkpoint that training makes of it."""
+"""A whole run: from a loaded model and videos to a folder of checkpoints, stopped and gone on."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.text import tokenizer
+import torch
+
+from vifistore.errors import ModelError, UsageError
+from vifistore.extract.recipes import choose_device
+from vifistore.models.prompts import PromptSettings, add_prompts, prompt_parameters
+from vifistore.models.text import fill, tokenizer
 from vifistore.models.towers import LoadedModel
-from vifistore.training.data import FrameData
-from vifistore.training.engine import Progress, fit, ignore
+from vifistore.training.data import FrameData, Source, Views, embedded
+from vifistore.training.engine import Engine, StepResult
+from vifistore.training.folder import RunFolder
+from vifistore.training.log import Log, StepRecord
+from vifistore.training.objective import Objective
+from vifistore.training.options import RunOptions
+from vifistore.training.order import Order
+from vifistore.training.parts import choose_trained
+from vifistore.training.prefetch import ahead, beside
+from vifistore.training.processes import Processes, joined
+from vifistore.training.saving import Saver
 from vifistore.training.settings import TrainSettings
+from vifistore.videos.class_names import cleaned
+
+logger = logging.getLogger("vifi")
+
+# Micro-batches that are ready before the model wants them.
+_PREFETCHED = 2
 
 
-def train_checkpoint(
-    start: LoadedModel,
-    data: FrameData,
-    class_names: Sequence[str],
-    settings: TrainSettings,
-    *,
-    name: str,
-    parent: str,
-    path: Path,
-    after_epoch: Callable[[Progress], None] = ignore,
-) -> CheckpointHeader:
-    """Train a model in place, save it at `path` (.safetensors) and return what the file says.
+@dataclass(frozen=True, kw_only=True)
+class TrainReport:
+    """What a run left."""
 
-    Parameters
-    ----------
-    start
-        The model; its weights change.
-    data
-        Videos; targets are in the order of `class_names`.
-    name
-        Name of the new checkpoint.
-    parent
-        Digest of the checkpoint that `start` is; empty for random weights.
-    after_epoch
-        Called after every epoch.
+    path: Path
+    """The last checkpoint of the trained weights."""
+    step: int
+    """Steps done in all."""
+    metrics: dict
+    """Loss and accuracy since the checkpoint before; empty if this call had nothing to do."""
+    data_share: float
+    """Share of the time in which the model waited for videos, in this call."""
+    skipped: list[str]
+    """Why videos could not be read, as far as this process met them."""
+
+
+@dataclass(kw_only=True)
+class _Metrics:
+    """Sums over the steps since the last checkpoint."""
+
+    loss: float = 0.0
+    correct: float = 0.0
+    num_views: int = 0
+
+    def add(self, result: StepResult) -> None:
+        if result.num_views:
+            self.loss += result.loss * result.num_views
+            self.correct += result.accuracy * result.num_views
+            self.num_views += result.num_views
+
+    def means(self) -> dict:
+        count = max(self.num_views, 1)
+        return {"loss": self.loss / count, "accuracy": self.correct / count}
+
+
+def nothing(step: int) -> None:
+    """Do nothing after a step."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One fine-tuning run."""
+
+    start: LoadedModel
+    """The model; its weights change."""
+    source: Source
+    """Videos; targets are in the order of `class_names`."""
+    class_names: Sequence[str]
+    """Classes, as their dataset spells them."""
+    settings: TrainSettings
+    """What decides the numbers."""
+    out: Path
+    """Folder of the run."""
+    name: str = ""
+    """Name of its checkpoints, before @step-N; empty takes that of the folder."""
+    data: dict = field(default_factory=dict)
+    """What the videos are, as plain JSON values; a stopped run goes on only with the same."""
+    options: RunOptions = field(default_factory=RunOptions)
+    """How and where it computes."""
+    after_step: Callable[[int], None] = nothing
+    """Called with the number of steps done, after their checkpoint."""
+
+
+def train(run: Run) -> TrainReport:
+    """Train, or go on where the same run was stopped, and leave the folder finished.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds another run, or the settings do not fit the data.
+    ModelError
+        If the loss stops being a finite number; the last good checkpoint is kept.
     """
-    tokens = tokenizer(start)([settings.template.format(label) for label in class_names])
-    num_steps = fit(start.clip, data, tokens, settings, after_epoch=after_epoch)
-    header = CheckpointHeader(
-        model=start.model,
-        config=start.config,
-        name=name,
-        step=start.step + num_steps,
-        parent=parent,
-        settings=asdict(settings),
-    )
-    save_checkpoint(path, start.clip.state_dict(), header)
-    return header
+    with joined(choose_device(run.options.device)) as (processes, device):
+        return _Training(run, processes, device).finish()
+
+
+class _Training:
+    """The state of a run in one process."""
+
+    def __init__(self, run: Run, processes: Processes, device: torch.device) -> None:
+        self._run, self._processes, self._device = run, processes, device
+        self._settings, self._folder = run.settings, RunFolder(run.out)
+        self._bf16 = _precision(run.options, device) == "bf16"
+        if processes.is_first:
+            self._folder.begin(_identity(run, "bf16" if self._bf16 else "fp32"))
+        processes.wait()
+        self._order = Order(
+            num_videos=len(run.source.targets), settings=run.settings, world=processes.world
+        )
+
+    def finish(self) -> TrainReport:
+        if self._folder.is_finished():
+            logger.info("%s is finished; nothing to do", self._run.out)
+            return self._report({}, 0.0)
+        self._prepare()
+        first = self._saver.resume()
+        if first:
+            logger.info("going on from step %d of %d", first, self._order.num_steps)
+        metrics, data_share = self._steps(first)
+        if self._processes.is_first:
+            self._folder.finish(self._order.num_steps, list(self._source.skipped.values()))
+        self._processes.wait()
+        return self._report(metrics, data_share)
+
+    def _prepare(self) -> None:
+        """Model, objective, engine and averages, as they are before the first step."""
+        run, settings = self._run, self._settings
+        clip = run.start.clip.to(self._device)
+        if settings.trains == "prompts" and not prompt_parameters(clip):
+            add_prompts(clip, _prompt_settings(settings), seed=settings.seed)
+        parameters = choose_trained(clip, settings.trains)
+        clip.set_grad_checkpointing(run.options.gradient_checkpointing)
+        self._clip = clip
+        objective = Objective(
+            clip,
+            self._class_tokens(),
+            settings,
+            bf16=self._bf16,
+            compiled=run.options.compile,
+        )
+        self._engine = Engine(objective, parameters, settings, self._order, self._processes)
+        name = run.name or run.out.name
+        self._saver = Saver(self._folder, run.start, self._engine, settings, self._order, name)
+        self._source = run.source
+        if settings.freezes_images and isinstance(run.source, FrameData) and run.source.has_pixels:
+            if settings.flip or settings.mixing:
+                raise UsageError(
+                    "the image tower is frozen, so frames in memory are encoded once and cannot "
+                    "change; give --flip 0 and --no-mixing"
+                )
+            self._source = embedded(run.source, clip)
+
+    def _class_tokens(self) -> torch.Tensor:
+        names = cleaned(self._run.class_names, self._settings.class_names)
+        texts = [fill(self._settings.template, names[name]) for name in self._run.class_names]
+        return tokenizer(self._run.start)(texts).to(self._device)
+
+    def _steps(self, first: int) -> tuple[dict, float]:
+        """Make all steps from `first` on; return the last metrics and the share of waiting."""
+        batches = self._order.from_step(first, self._processes.rank)
+        views = self._source.views(batches, self._settings, self._device)
+        passes = ahead(beside(views, self._device), _PREFETCHED)
+        log = self._log(first)
+        try:
+            return self._loop(first, passes, log)
+        finally:
+            passes.close()
+            if log:
+                log.close()
+            self._clip.requires_grad_(False)
+
+    def _log(self, first: int) -> Log | None:
+        if not self._processes.is_first:
+            return None
+        return Log(
+            self._folder.log_path,
+            num_steps=self._order.num_steps,
+            first_step=first,
+            tensorboard=self._run.options.tensorboard,
+        )
+
+    def _loop(
+        self, first: int, passes: Iterator[Views | None], log: Log | None
+    ) -> tuple[dict, float]:
+        metrics, means = _Metrics(), {}
+        every = self._run.options.checkpoint_every or self._order.steps_per_epoch
+        said: set[int] = set()
+        for step in range(first, self._order.num_steps):
+            start = time.perf_counter()
+            result = self._step(step, passes)
+            self._saver.after_step()
+            metrics.add(result)
+            self._say_skipped(said)
+            if log:
+                seconds = time.perf_counter() - start
+                log.write(self._record(step + 1, result, seconds), num_skipped=len(said))
+            if (step + 1) % every == 0 or step + 1 == self._order.num_steps:
+                means, metrics = metrics.means(), _Metrics()
+                if self._processes.is_first:
+                    self._saver.save(step + 1, means)
+            self._run.after_step(step + 1)
+        return means, log.data_share if log else 0.0
+
+    def _step(self, step: int, passes: Iterator[Views | None]) -> StepResult:
+        num_passes = len(self._order.step(step)[self._processes.rank :: self._processes.world])
+        try:
+            return self._engine.step(step, passes, num_passes)
+        except ModelError as error:
+            last = self._folder.last_step()
+            kept = f"the last good checkpoint is {self._folder.weights_path(last)}" if last else ""
+            what, _, remedy = str(error).partition("; ")
+            raise ModelError("; ".join(filter(None, (what, kept, remedy)))) from error
+
+    def _record(self, step: int, result: StepResult, seconds: float) -> StepRecord:
+        return StepRecord(
+            step=step,
+            epoch=step / self._order.steps_per_epoch,
+            seconds=seconds,
+            **asdict(result),
+        )
+
+    def _say_skipped(self, said: set[int]) -> None:
+        """Name the videos that could not be read since the last step."""
+        skipped = self._source.skipped
+        for row in [row for row in list(skipped) if row not in said]:
+            said.add(row)
+            logger.warning("skipped: %s", skipped[row])
+        if len(said) == len(self._source.targets):
+            raise UsageError(
+                f"none of the {len(said)} videos can be read; see the reasons above, and where "
+                "vifi info says that the dataset lies"
+            )
+
+    def _report(self, metrics: dict, data_share: float) -> TrainReport:
+        step = self._order.num_steps
+        return TrainReport(
+            path=self._folder.weights_path(step),
+            step=step,
+            metrics=metrics,
+            data_share=data_share,
+            skipped=list(self._run.source.skipped.values()),
+        )
+
+
+def _identity(run: Run, precision: str) -> dict:
+    """What must be the same for a stopped run to go on."""
+    return {
+        "settings": asdict(run.settings),
+        "start": run.start.digest,
+        "model": run.start.model,
+        "precision": precision,
+        "data": run.data,
+        "num_videos": len(run.source.targets),
+        "class_names": list(run.class_names),
+    }
+
+
+def _precision(options: RunOptions, device: torch.device) -> str:
+    if options.precision != "auto":
+        return options.precision
+    return "bf16" if device.type == "cuda" else "fp32"
+
+
+def _prompt_settings(settings: TrainSettings) -> PromptSettings:
+    fields = ("image_prompts", "image_depth", "text_prompts", "text_depth")
+    return PromptSettings(**{field: getattr(settings, field) for field in fields})

@@ -1,33 +1,54 @@
-"""What decides a training run."""
+"""What decides the numbers of a training run. Imports no torch, so that --help is quick."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from vifistore.errors import UnknownNameError, UsageError
 
-Trains = Literal["full", "image", "text"]
+Trains = Literal["full", "image", "text", "prompts"]
 Fusion = Literal["embedding", "decision", "image"]
+Preprocess = Literal["openclip", "paper"]
+ClassNames = Literal["as-is", "spaces", "words"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """One fine-tuning run; the defaults are the paper's zero-shot setting on Kinetics-400."""
+    """One fine-tuning run; equal settings, data and weights give equal weights on one machine."""
 
     trains: Trains = "full"
-    """What is trained: both towers and the logit scale (full), or one tower alone."""
+    """What is trained: both towers and the logit scale (full), one tower alone (image, text), or
+    vision-language prompts in front of frozen towers (prompts)."""
     fusion: Fusion = "embedding"
     """Where frames are merged: embedding averages frame embeddings, decision averages frame logits,
     image scores every frame by itself."""
     template: str = "a photo of a {}."
     """Text of a class; {} stands for its name."""
+    class_names: ClassNames = "as-is"
+    """How class names are cleaned for the template: as-is; spaces turns underscores into spaces;
+    words splits CamelCase as well."""
+    cut_context: bool = True
+    """Give the text tower only as many tokens as the longest text has; padding behind the end of a
+    text changes nothing but the time."""
+    shots: int = 0
+    """Refuse a training split with more videos of a class than this; 0 takes any."""
     num_frames: int = 32
     """Frames sampled from a video at each step, one at random out of each of as many segments."""
+    candidate_frames: int = 0
+    """Draw them out of this many evenly spaced frames of a video, which can be cached; 0 draws
+    from all of its frames."""
+    preprocess: Preprocess = "openclip"
+    """From frames to pixels: the tower's own statistics (openclip), or ViFi-CLIP's (paper)."""
     learning_rate: float = 8e-6
     """Highest learning rate, reached when warm-up ends."""
     batch_size: int = 256
-    """Videos per step; what is left over at the end of an epoch is a smaller step."""
+    """Videos per step."""
+    micro_batch: int = 0
+    """Videos per forward pass, also those that are mixed with each other; gradients add up to
+    those of the whole batch. 0 is the batch, shared evenly by the processes."""
     epochs: int = 10
     """Times every video is seen."""
+    drop_last: bool = False
+    """Leave out what does not fill a step at the end of an epoch, instead of a smaller step."""
     warmup_epochs: float = 5.0
     """Epochs over which the learning rate rises from 0; after them it follows a half cosine."""
     final_ratio: float = 0.01
@@ -37,26 +58,89 @@ class TrainSettings:
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay rates of AdamW's two averages."""
     flip: float = 0.5
-    """Probability that a view is mirrored left to right; for pixels only."""
+    """Probability that a video is mirrored left to right; for pixels only."""
+    crop_scales: tuple[float, ...] = ()
+    """Crops of these shares of the shorter side, at a corner or in the centre, one for all frames
+    of a video; empty for the centre crop of an extraction."""
+    jitter: float = 0.0
+    """Probability of a change of brightness and contrast (up to 0.4), saturation (0.2) and hue
+    (0.1)."""
+    jitter_each_frame: bool = False
+    """Draw that change anew for every frame, instead of once per video."""
+    grayscale: float = 0.0
+    """Probability that a video loses its colours."""
+    mixing: bool = False
+    """Mix the videos of a forward pass in pairs, with their targets: at even odds one CutMix box
+    or one MixUp ratio for all of them and all of their frames."""
     label_smoothing: float = 0.1
     """Share of every target spread evenly over all classes."""
+    image_prompts: int = 16
+    """Learned vectors beside the patches of the image tower (prompts); 0 leaves it as it is."""
+    image_depth: int = 9
+    """Blocks of the image tower that have vectors of their own (prompts)."""
+    text_prompts: int = 16
+    """Learned vectors in front of the words of the text tower (prompts); 0 leaves it as it is."""
+    text_depth: int = 9
+    """Blocks of the text tower that have vectors of their own (prompts)."""
+    ema: float = 0.0
+    """Decay per step of an average of the weights, written beside every checkpoint; 0 for none."""
+    blend: tuple[float, ...] = ()
+    """Also write, at the end, the weights this far from the starting model (0) to the trained one
+    (1); 0.5 is half-way."""
     seed: int = 1024
-    """Seeds the order of videos and the choice of frames."""
+    """Seeds the order of videos, the choice of frames and every random change of them."""
 
     def __post_init__(self) -> None:
         _check_name("what to train", self.trains, Trains)
         _check_name("fusion", self.fusion, Fusion)
+        _check_name("preprocessing", self.preprocess, Preprocess)
+        _check_name("cleaning of class names", self.class_names, ClassNames)
         for field in ("num_frames", "batch_size", "epochs", "learning_rate"):
             _check(getattr(self, field) > 0, field, "above 0", getattr(self, field))
-        for field in ("flip", "label_smoothing", "final_ratio"):
+        for field in ("flip", "jitter", "grayscale", "label_smoothing", "final_ratio"):
             _check(0 <= getattr(self, field) <= 1, field, "from 0 to 1", getattr(self, field))
+        _check(self.shots >= 0, "shots", "0 or more", self.shots)
+        _check(0 <= self.ema < 1, "ema", "from 0 to below 1", self.ema)
+        for field in ("crop_scales", "blend"):
+            inside = all(0 < share <= 1 for share in getattr(self, field))
+            _check(inside, field, "numbers above 0, up to 1", getattr(self, field))
+        _check(
+            0 <= self.micro_batch <= self.batch_size,
+            "micro_batch",
+            f"from 0 to batch_size={self.batch_size}",
+            self.micro_batch,
+        )
+        _check(
+            self.candidate_frames == 0 or self.candidate_frames >= self.num_frames,
+            "candidate_frames",
+            f"0, or num_frames={self.num_frames} and more",
+            self.candidate_frames,
+        )
         in_range = 0 <= self.warmup_epochs < self.epochs
         _check(
             in_range, "warmup_epochs", f"from 0 to below epochs={self.epochs}", self.warmup_epochs
         )
+        if self.trains == "prompts":
+            _check(self.image_prompts + self.text_prompts > 0, "text_prompts", "above 0", 0)
+            _check(not self.blend, "blend", "none: untrained prompts mean nothing", self.blend)
         _check(
             self.template.count("{}") == 1, "template", "a text with one {} in it", self.template
         )
+
+    @property
+    def freezes_images(self) -> bool:
+        """Whether the image tower stays as it is, so that its embeddings can be cached."""
+        return self.trains == "text" or (self.trains == "prompts" and not self.image_prompts)
+
+    @property
+    def freezes_texts(self) -> bool:
+        """Whether the text tower stays as it is."""
+        return self.trains == "image" or (self.trains == "prompts" and not self.text_prompts)
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether a video's pixels are not those of an extraction."""
+        return bool(self.flip or self.crop_scales or self.jitter or self.grayscale or self.mixing)
 
 
 def _check(holds: bool, field: str, wanted: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""Training: it learns, does so twice alike, and touches nothing else."""
+"""Training: it learns, does so twice alike, adds gradients up right and touches nothing else."""
 
 import math
 from dataclasses import replace
@@ -6,40 +6,34 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.vifistore.training.conftest import (
+    CLASSES,
+    SETTINGS,
+    bright_halves,
+    losses_of,
+    same_weights,
+    tiny_model,
+)
 from vifistore.errors import ModelError, UnknownNameError, UsageError
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
-from vifistore.models.towers import new_model, open_clip
-from vifistore.training.data import FrameData, embedded
-from vifistore.training.engine import choose_trained, fit
+from vifistore.models.cut_context import encode_cut_texts
+from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.text import tokenizer
+from vifistore.training.engine import Engine
+from vifistore.training.objective import Objective
+from vifistore.training.options import RunOptions
+from vifistore.training.order import Order
+from vifistore.training.parts import choose_trained
+from vifistore.training.processes import Processes
 from vifistore.training.schedule import learning_rate_at
-from vifistore.training.settings import TrainSettings
 from vifistore.training.targets import one_hot, smoothed
 
-SETTINGS = TrainSettings(
-    num_frames=2, learning_rate=1e-3, batch_size=6, epochs=8, warmup_epochs=1.0, seed=3
-)
+PROMPTS = {"image_prompts": 3, "image_depth": 2, "text_prompts": 2, "text_depth": 2}
 
 
-@pytest.fixture(scope="module")
-def data() -> FrameData:
-    """Twelve videos of four frames, whose class is the half that is bright."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(12) % 2
-    frames = torch.rand(12, 4, 3, 32, 32, generator=generator) - 0.5
-    frames[labels == 1, :, :, :16] += 2
-    frames[labels == 0, :, :, 16:] += 2
-    return FrameData(frames=frames, targets=one_hot(labels, 2))
-
-
-@pytest.fixture(scope="module")
-def tokens() -> torch.Tensor:
-    """Texts of the two classes."""
-    return open_clip.get_tokenizer("vifi-tiny", context_length=16)(
-        ["dark", "a photo of the bright sun"]
-    )
-
-
-def accuracy(clip: torch.nn.Module, data: FrameData, tokens: torch.Tensor) -> float:
+def accuracy(clip: torch.nn.Module) -> float:
+    data = bright_halves()
+    tokens = tokenizer(tiny_model())([f"a photo of a {name}." for name in CLASSES])
     with torch.inference_mode():
         videos = clip.encode_image(data.frames.flatten(0, 1)).unflatten(0, (12, 4)).mean(1)
         texts = torch.nn.functional.normalize(clip.encode_text(tokens), dim=-1)
@@ -47,58 +41,158 @@ def accuracy(clip: torch.nn.Module, data: FrameData, tokens: torch.Tensor) -> fl
     return float(right.float().mean())
 
 
-def trained(data, tokens, **changes) -> tuple[torch.nn.Module, list[float]]:
-    clip = new_model("vifi-tiny", 0)
-    losses: list[float] = []
-    settings = replace(SETTINGS, **changes)
-    fit(clip, data, tokens, settings, after_epoch=lambda progress: losses.append(progress.loss))
-    return clip, losses
+def test_bad_before_good_after_and_the_same_twice(trained, tmp_path):
+    long = {"epochs": 20, "label_smoothing": 0.0, "options": RunOptions(checkpoint_every=1000)}
+    assert accuracy(tiny_model().clip) < 0.8
+    first, _ = trained(out="first", **long)
+    losses = losses_of(tmp_path / "first")
+    assert sum(losses[-4:]) < 0.75 * sum(losses[:4])
+    assert accuracy(first.clip) == 1.0
+    correct = losses_of(tmp_path / "first", "accuracy")
+    assert sum(correct[:4]) < 3
+    assert correct[-4:] == [1.0] * 4
+    second, _ = trained(out="second", **long)
+    assert losses == losses_of(tmp_path / "second")
+    assert same_weights(first.clip.state_dict(), second.clip.state_dict())
 
 
-def test_bad_before_good_after_and_the_same_twice(data, tokens):
-    long = {"epochs": 20, "label_smoothing": 0.0}
-    assert accuracy(new_model("vifi-tiny", 0), data, tokens) < 0.8
-    first, losses = trained(data, tokens, **long)
-    assert losses[-1] < 0.75 * losses[0]
-    assert accuracy(first, data, tokens) == 1.0
-    second, again = trained(data, tokens, **long)
-    assert losses == again
-    weights = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
-    assert all(torch.equal(*pair) for pair in weights)
-
-
-@pytest.mark.parametrize("trains", ["full", "image", "text"])
-def test_frozen_parts_are_bit_equal(data, tokens, trains):
-    clip, _ = trained(data, tokens, trains=trains, epochs=2)
-    before = new_model("vifi-tiny", 0).state_dict()
-    changed = {k for k, v in clip.state_dict().items() if not torch.equal(v, before[k])}
-    image = {k for k in before if k.startswith("visual.")}
+@pytest.mark.parametrize("trains", ["full", "image", "text", "prompts"])
+def test_frozen_parts_are_bit_equal(trained, trains):
+    changes = PROMPTS if trains == "prompts" else {}
+    start, _ = trained(trains=trains, **changes)
+    before, after = tiny_model().clip.state_dict(), start.clip.state_dict()
+    changed = {
+        key for key in after if key not in before or not torch.equal(after[key], before[key])
+    }
+    image = {key for key in before if key.startswith("visual.")}
+    if trains == "prompts":
+        assert changed == {"visual.prompts.vectors", "prompts.vectors"}
+        fresh = tiny_model().clip
+        add_prompts(fresh, PromptSettings(**PROMPTS), seed=SETTINGS.seed)
+        assert not any(torch.equal(fresh.state_dict()[key], after[key]) for key in changed)
+        return
     assert bool(changed & image) == (trains != "text")
     assert bool(changed - image) == (trains != "image")
     assert "token_embedding.weight" not in changed
     assert ("logit_scale" in changed) == (trains == "full")
 
 
-def test_text_tuning_on_cached_embeddings_is_that_on_pixels(data, tokens):
-    changes = {"trains": "text", "flip": 0.0, "epochs": 3}
-    _, from_pixels = trained(data, tokens, **changes)
-    cached = embedded(data, new_model("vifi-tiny", 0))
-    assert not cached.has_pixels
-    _, from_cache = trained(cached, tokens, **changes)
-    assert from_cache == pytest.approx(from_pixels, abs=1e-5)
-
-
 def test_parameters_that_take_gradients():
-    clip = new_model("vifi-tiny", 0)
+    clip = tiny_model().clip
     counts = {trains: len(choose_trained(clip, trains)) for trains in ("full", "image", "text")}
     # Both towers and the logit scale.
     assert counts["full"] == counts["image"] + counts["text"] + 1
+    assert choose_trained(clip, "prompts") == {}
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(data, tokens):
-    broken = FrameData(frames=data.frames * math.nan, targets=data.targets)
-    with pytest.raises(ModelError, match="use a lower learning rate"):
-        trained(broken, tokens)
+def gradients(micro_batch: int, **changes: object) -> dict[str, torch.Tensor]:
+    """Gradients of one step over twelve videos, in passes of `micro_batch`, in float64."""
+    settings = replace(SETTINGS, batch_size=12, micro_batch=micro_batch, **changes)
+    start = tiny_model()
+    start.clip.double()
+    data = bright_halves()
+    data = replace(data, frames=data.frames.double(), targets=data.targets.double())
+    parameters = choose_trained(start.clip, settings.trains)
+    objective = Objective(start.clip, tokenizer(start)(CLASSES), settings)
+    order = Order(num_videos=12, settings=settings)
+    engine = Engine(objective, parameters, settings, order, Processes())
+    batches = order.step(0)
+    views = data.views(batches, settings, torch.device("cpu"))
+    double = (replace(v, frames=v.frames.double()) for v in views)
+    engine.step(0, double, len(batches))
+    return {name: parameter.grad for name, parameter in parameters.items()}
+
+
+@pytest.mark.parametrize("fusion", ["embedding", "decision", "image"])
+@pytest.mark.parametrize("micro_batch", [1, 5])
+def test_accumulated_gradients_are_those_of_the_large_batch(fusion, micro_batch):
+    whole, parts = gradients(12, fusion=fusion), gradients(micro_batch, fusion=fusion)
+    for name, gradient in whole.items():
+        assert torch.allclose(parts[name], gradient, rtol=1e-6, atol=1e-9), name
+    assert all(gradient.abs().sum() > 0 for gradient in whole.values())
+
+
+def count_calls(monkeypatch, clip, owner: str) -> list[int]:
+    module = getattr(clip, owner)
+    calls: list[int] = []
+    module.register_forward_hook(lambda _, inputs, output: calls.append(len(output)))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("trains", "texts", "images"),
+    [("image", 1, 8), ("text", 4, 1), ("full", 4, 8), ("prompts", 4, 8)],
+)
+def test_a_frozen_tower_runs_once_and_texts_once_a_step(
+    trained, monkeypatch, trains, texts, images
+):
+    """Whatever the number of videos and of passes, a step encodes each distinct class once."""
+    start = tiny_model()
+    text_calls = count_calls(monkeypatch, start.clip, "transformer")
+    image_calls = count_calls(monkeypatch, start.clip, "visual")
+    trained(start=start, trains=trains, micro_batch=3, **PROMPTS)
+    assert text_calls == [2] * texts
+    assert len(image_calls) == images
+
+
+def test_a_cut_context_changes_nothing():
+    start = tiny_model()
+    tokens = tokenizer(start)(["run", "a photo of a very bright sun!"])
+    whole = start.clip.encode_text(tokens)
+    assert torch.allclose(encode_cut_texts(start.clip, tokens), whole, atol=1e-5)
+    add_prompts(start.clip, PromptSettings(**PROMPTS), seed=0)
+    tokens = tokenizer(start)(["run", "jump"])
+    whole = start.clip.encode_text(tokens)
+    assert torch.allclose(encode_cut_texts(start.clip, tokens), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["checkpointing", "uncut"])
+def test_what_only_saves_memory_or_time_changes_no_loss(trained, tmp_path, how):
+    trained(out="plain")
+    options = RunOptions(gradient_checkpointing=how == "checkpointing")
+    trained(out="other", options=options, cut_context=how != "uncut")
+    assert losses_of(tmp_path / "other") == pytest.approx(losses_of(tmp_path / "plain"), abs=1e-5)
+
+
+def test_bfloat16_stays_near_float32_and_keeps_the_weights_in_it(trained, tmp_path):
+    trained(out="fp32")
+    start, _ = trained(out="bf16", options=RunOptions(precision="bf16"))
+    assert {w.dtype for w in start.clip.state_dict().values()} == {torch.float32}
+    losses = [losses_of(tmp_path / name) for name in ("fp32", "bf16")]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], abs=0.05)
+
+
+def test_the_image_tower_is_what_is_compiled(trained, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
+    trained(out="plain")
+    start, _ = trained(out="compiled", options=RunOptions(compile=True))
+    assert compiled == [start.clip.visual]
+    assert losses_of(tmp_path / "compiled") == losses_of(tmp_path / "plain")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
+    trained, tmp_path, data
+):
+    poisoned = replace(data, frames=data.frames.clone())
+
+    class Late:
+        """Pixels that stop being numbers in the second epoch."""
+
+        targets, has_pixels, skipped = data.targets, True, {}
+
+        def views(self, batches, settings, device):
+            for batch in batches:
+                poisoned.frames.fill_(math.nan) if batch.epoch else None
+                yield from poisoned.views([batch], settings, device)
+
+    with pytest.raises(ModelError, match=r"step-00000002\.safetensors; use a lower learning rate"):
+        trained(out="bad", source=Late())
+    assert sorted(path.name for path in (tmp_path / "bad").glob("*.safetensors")) == [
+        "step-00000002.safetensors"
+    ]
+    assert not (tmp_path / "bad" / "finished.json").exists()
 
 
 def test_learning_rate_rises_then_falls():
@@ -131,7 +225,17 @@ def test_one_frame_makes_the_fusions_equal():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": 0}, {"flip": 2.0}, {"warmup_epochs": 8.0}, {"template": "no place"}],
+    [
+        {"epochs": 0},
+        {"flip": 2.0},
+        {"warmup_epochs": 8.0},
+        {"template": "no place"},
+        {"micro_batch": 7},
+        {"candidate_frames": 1},
+        {"crop_scales": (0.0,)},
+        {"ema": 1.0},
+        {"blend": (0.5,), "trains": "prompts"},
+    ],
 )
 def test_wrong_settings(wrong):
     with pytest.raises(UsageError, match=next(iter(wrong))):

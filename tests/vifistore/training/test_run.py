@@ -1,93 +1,168 @@
-"""A checkpoint file says how it was made, and loads as the model that was trained."""
+"""A run leaves checkpoints that load, and goes on where it was stopped."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from vifistore.models.checkpoints import CheckpointHeader, read_header
-from vifistore.models.towers import describe, load_model, model_config, new_model
-from vifistore.training.data import FrameData
-from vifistore.training.run import train_checkpoint
-from vifistore.training.settings import TrainSettings
-from vifistore.training.targets import one_hot
-
-MODEL = "vifi-tiny"
-# Four videos in batches of two: six steps.
-SETTINGS = TrainSettings(num_frames=1, batch_size=2, epochs=3, warmup_epochs=0, learning_rate=1e-3)
+from tests.vifistore.training.conftest import SETTINGS, losses_of, same_weights, tiny_model
+from vifistore.errors import ModelError, UsageError
+from vifistore.models.checkpoints import read_header, read_weights
+from vifistore.models.towers import load_model
+from vifistore.training.options import RunOptions
 
 
-@pytest.fixture
-def start():
-    """A model that has done ten steps already."""
-    header = CheckpointHeader(
-        model=MODEL, config=model_config(MODEL), name="start", step=10, parent="", settings={}
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def stopping(data, step: int):
+    """The data of a process that ends before a step."""
+
+    class Source:
+        targets, has_pixels, skipped = data.targets, data.has_pixels, data.skipped
+
+        def views(self, batches, settings, device):
+            for batch in batches:
+                if batch.step == step:
+                    raise Stopped
+                yield from data.views([batch], settings, device)
+
+    return Source()
+
+
+def test_a_file_says_how_it_was_made_and_loads_as_what_was_trained(trained, tmp_path):
+    start, report = trained(trains="text")
+    out = tmp_path / "out"
+    assert report.path == out / "step-00000004.safetensors"
+    header = read_header(report.path)
+    parent = tiny_model()
+    assert (header.name, header.step, header.parent) == ("out@step-4", 14, parent.digest)
+    assert header.settings["trains"] == "text"
+    loaded = load_model("vifi-tiny", str(report.path))
+    assert loaded.image_digest == parent.image_digest
+    assert loaded.text_digest != parent.text_digest
+    assert same_weights(start.clip.state_dict(), loaded.clip.state_dict())
+    said = json.loads((out / "step-00000004.json").read_text())
+    assert said["digest"] == loaded.digest
+    assert (said["image_digest"], said["text_digest"]) == (loaded.image_digest, loaded.text_digest)
+    assert said["logit_scale"] == loaded.logit_scale
+    assert said["seed"] == SETTINGS.seed
+    assert said["metrics"] == report.metrics
+    assert said["config"] == loaded.config
+    assert said["settings"] == json.loads(
+        json.dumps({**asdict(replace(SETTINGS, trains="text")), "kind": "trained"})
     )
-    return describe(new_model(MODEL, 0), header)
 
 
-@pytest.fixture
-def data() -> FrameData:
-    return FrameData(
-        frames=torch.randn(4, 2, 64, generator=torch.Generator().manual_seed(0)),
-        targets=one_hot(torch.tensor([0, 1, 0, 1]), 2),
-    )
+def test_the_folder_of_a_run(trained, tmp_path):
+    trained(ema=0.5, blend=(0.25,))
+    out = tmp_path / "out"
+    weights = [
+        *("blend-0.25-step-00000004", "ema-step-00000002", "ema-step-00000004"),
+        *("step-00000002", "step-00000004"),
+    ]
+    assert sorted(p.stem for p in out.glob("*.safetensors")) == weights
+    assert sorted(p.stem for p in out.glob("*.json")) == sorted([*weights, "finished", "run"])
+    assert len(list((out / "optimiser").iterdir())) == 2
+    finished = json.loads((out / "finished.json").read_text())
+    assert finished["checkpoints"] == [f"{name}.safetensors" for name in weights]
+    assert len(losses_of(out)) == 4
+    assert not list(out.rglob("*.partial"))
 
 
-def count_calls(monkeypatch, clip, tower: str) -> list:
-    calls, encode = [], getattr(clip, tower)
-    monkeypatch.setattr(clip, tower, lambda inputs: (calls.append(len(inputs)), encode(inputs))[1])
-    return calls
+def test_blend_and_average_are_what_they_say(trained, tmp_path):
+    after_each = RunOptions(checkpoint_every=1)
+    trained(ema=0.75, blend=(0.25, 1.0), options=after_each)
+    out, start = tmp_path / "out", tiny_model().clip.state_dict()
+    end = read_weights(out / "step-00000004.safetensors")
+    blend = read_weights(out / "blend-0.25-step-00000004.safetensors")
+    key = "visual.proj"
+    assert torch.allclose(blend[key], 0.75 * start[key] + 0.25 * end[key], atol=1e-7)
+    assert same_weights(read_weights(out / "blend-1-step-00000004.safetensors"), end)
+    # What training leaves alone is the same in all of them, bit for bit.
+    assert torch.equal(blend["token_embedding.weight"], start["token_embedding.weight"])
+    average = start[key]
+    for step in range(1, 5):
+        average = 0.75 * average + 0.25 * read_weights(out / f"step-{step:08d}.safetensors")[key]
+    found = read_weights(out / "ema-step-00000004.safetensors")
+    assert torch.allclose(found[key], average, atol=1e-6)
+    assert read_header(out / "ema-step-00000004.safetensors").name == "out@ema-step-4"
 
 
-def test_the_file_says_how_it_was_made_and_loads_as_what_was_trained(start, data, tmp_path):
-    settings = TrainSettings(**{**asdict(SETTINGS), "trains": "text"})
-    parent, path = start.digest, tmp_path / "new" / "tuned.safetensors"
-    epochs = []
-    said = train_checkpoint(
-        start,
-        data,
-        ["run", "jump"],
-        settings,
-        name="tuned",
-        parent=parent,
-        path=path,
-        after_epoch=epochs.append,
-    )
-    header = read_header(path)
-    assert (header.model, header.name, header.step, header.parent) == (MODEL, "tuned", 16, parent)
-    assert header.settings == {**asdict(settings), "betas": list(settings.betas)}
-    assert (said.name, said.step) == (header.name, header.step)
-    assert [(p.epoch, p.step, p.num_steps) for p in epochs] == [(1, 2, 6), (2, 4, 6), (3, 6, 6)]
-    loaded = load_model(MODEL, str(path))
-    assert loaded.image_digest == start.image_digest
-    assert loaded.text_digest != start.text_digest
-    trained = start.clip.state_dict()
-    assert all(torch.equal(trained[key], value) for key, value in loaded.clip.state_dict().items())
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_stopped_run_goes_on_bit_for_bit(trained, data, tmp_path, step):
+    changes = {"ema": 0.9, "mixing": True, "flip": 0.5, "micro_batch": 2}
+    whole, _ = trained(out="whole", **changes)
+    with pytest.raises(Stopped):
+        trained(out="parts", source=stopping(data, step), **changes)
+    again, report = trained(out="parts", **changes)
+    assert report.step == 4
+    assert same_weights(whole.clip.state_dict(), again.clip.state_dict())
+    for name in ("step-00000004", "ema-step-00000004", "optimiser/step-00000004"):
+        paths = (tmp_path / run / f"{name}.safetensors" for run in ("whole", "parts"))
+        assert same_weights(*map(load_file, paths)), name
+    assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "parts")
 
 
-@pytest.mark.parametrize(
-    ("trains", "texts", "images"), [("image", 1, 6), ("text", 6, 1), ("full", 6, 6)]
-)
-def test_a_frozen_tower_runs_once_and_texts_once_a_step(
-    start, tmp_path, monkeypatch, trains, texts, images
-):
-    """Whatever the number of videos, a step encodes each distinct class once."""
-    pixels = FrameData(
-        frames=torch.randn(4, 2, 3, 32, 32), targets=one_hot(torch.tensor([0, 1, 0, 1]), 2)
-    )
-    text_calls = count_calls(monkeypatch, start.clip, "encode_text")
-    image_calls = count_calls(monkeypatch, start.clip, "encode_image")
-    settings = TrainSettings(**{**asdict(SETTINGS), "trains": trains})
-    train_checkpoint(
-        start,
-        pixels,
-        ["run", "jump"],
-        settings,
-        name="t",
-        parent="",
-        path=tmp_path / "t.safetensors",
-    )
-    assert text_calls == [2] * texts
-    assert len(image_calls) == images
+def test_a_finished_run_is_left_alone(trained, tmp_path):
+    trained()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    _, report = trained()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+    assert report.path.exists()
+    assert report.metrics == {}
+
+
+def test_another_run_does_not_go_on_here(trained, tmp_path):
+    trained()
+    with pytest.raises(
+        UsageError, match=r"settings is learning_rate=0\.001 and not 0\.5; give another"
+    ):
+        trained(learning_rate=0.5)
+    with pytest.raises(UsageError, match="start is"):
+        trained(start=tiny_model(1))
+    (tmp_path / "out" / "run.json").unlink()
+    with pytest.raises(UsageError, match="no known run"):
+        trained()
+
+
+def test_an_optimiser_state_that_is_damaged_is_named(trained, data, tmp_path):
+    with pytest.raises(Stopped):
+        trained(source=stopping(data, 2))
+    state = tmp_path / "out" / "optimiser" / "step-00000002.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(ModelError, match="step-00000002"):
+        trained()
+
+
+def test_a_torn_log_is_mended(trained, data, tmp_path):
+    trained(out="whole")
+    with pytest.raises(Stopped):
+        trained(out="parts", source=stopping(data, 3))
+    log = tmp_path / "parts" / "log.csv"
+    assert len(log.read_text().splitlines()) == 4
+    log.write_text(log.read_text() + "4,2.0,0.1")
+    trained(out="parts")
+    assert losses_of(tmp_path / "parts") == losses_of(tmp_path / "whole")
+
+
+def test_steps_and_epochs_of_checkpoints(trained, tmp_path):
+    trained(options=RunOptions(checkpoint_every=3))
+    steps = sorted(path.stem for path in (tmp_path / "out").glob("step-*.json"))
+    assert steps == ["step-00000003", "step-00000004"]
+    assert json.loads((tmp_path / "out" / "step-00000003.json").read_text())["epoch"] == 1.5
+
+
+def test_tensorboard_files(trained, tmp_path):
+    pytest.importorskip("tensorboard")
+    trained(options=RunOptions(tensorboard=True))
+    (events,) = (tmp_path / "out" / "tensorboard").iterdir()
+    assert events.stat().st_size > 100
+
+
+def test_frames_in_memory_of_a_frozen_tower_cannot_change(trained):
+    with pytest.raises(UsageError, match="--flip 0"):
+        trained(trains="text", flip=0.5)

@@ -1,0 +1,72 @@
+"""A tiny model, and twelve videos whose class is the half that is bright."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.towers import LoadedModel, describe, model_config, new_model
+from vifistore.training.data import FrameData
+from vifistore.training.run import Run, TrainReport, train
+from vifistore.training.settings import TrainSettings
+from vifistore.training.targets import one_hot
+
+MODEL = "vifi-tiny"
+CLASSES = ["bright sun", "dark"]
+SETTINGS = TrainSettings(
+    num_frames=2, learning_rate=1e-3, batch_size=6, epochs=2, warmup_epochs=0.5, flip=0.0, seed=3
+)
+
+
+def tiny_model(seed: int = 0) -> LoadedModel:
+    """A model with random weights that has done ten steps already."""
+    header = CheckpointHeader(
+        model=MODEL, config=model_config(MODEL), name="start", step=10, parent="", settings={}
+    )
+    return describe(new_model(MODEL, seed), header)
+
+
+def bright_halves() -> FrameData:
+    """Twelve videos of four frames."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(12) % 2
+    frames = torch.rand(12, 4, 3, 32, 32, generator=generator) - 0.5
+    frames[labels == 1, :, :, :16] += 2
+    frames[labels == 0, :, :, 16:] += 2
+    return FrameData(frames=frames, targets=one_hot(labels, 2))
+
+
+@pytest.fixture(scope="session")
+def data() -> FrameData:
+    """Twelve videos of four frames, whose class is the half that is bright."""
+    return bright_halves()
+
+
+@pytest.fixture
+def trained(data: FrameData, tmp_path: Path) -> Callable[..., tuple[LoadedModel, TrainReport]]:
+    """Train the tiny model with SETTINGS but for the changes; what is left is in `out`."""
+
+    def run(out: str = "out", **changes: object) -> tuple[LoadedModel, TrainReport]:
+        parts = {"source": data, "start": tiny_model()} | {
+            key: changes.pop(key) for key in ("source", "start", "options") if key in changes
+        }
+        settings = replace(SETTINGS, **changes)
+        run = Run(class_names=CLASSES, settings=settings, out=tmp_path / out, **parts)
+        return run.start, train(run)
+
+    return run
+
+
+def losses_of(folder: Path, column: str = "loss") -> list[float]:
+    """The loss, or another column, of every step in a run's log."""
+    lines = (folder / "log.csv").read_text().splitlines()
+    column = lines[0].split(",").index(column)
+    return [float(line.split(",")[column]) for line in lines[1:]]
+
+
+def same_weights(first: dict, second: dict) -> bool:
+    """Whether two state dicts are bit-equal."""
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)

@@ -1,0 +1,143 @@
+"""A head is trained on the cache, pools a dataset, and its feature set is scored as any other."""
+
+import numpy as np
+import pytest
+import torch
+
+from harness.protocols.zero_shot import zero_shot
+from harness.scoring import checkpoint_of
+from tests.support import block_data, plain_recipe
+from tests.vifistore.training.heads.conftest import (
+    CLASSES,
+    DIM,
+    LEARN,
+    NUM_VIDEOS,
+    add_features,
+    cached_frames,
+)
+from vifistore.errors import ModelError, UsageError
+from vifistore.store.names import set_name
+from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.training.heads import texts
+from vifistore.training.heads.files import load_head
+from vifistore.training.heads.job import apply_head, train_head
+from vifistore.training.heads.settings import HeadSettings
+
+
+def train(store, kind, **changes):
+    """Train on split `train` of `d`; returns the report and the epochs."""
+    learn = {} if kind == "actionclip-mean" else {**LEARN, "warmup_epochs": 1.0, "layers": 1}
+    features = store.features("d", "base")
+    epochs = []
+    report = train_head(
+        store,
+        features,
+        checkpoint_of(store, features),
+        "train",
+        kind,
+        HeadSettings(**learn | changes),
+        device="cpu",
+        after_epoch=epochs.append,
+    )
+    return report, epochs
+
+
+def top1(store, name):
+    rows = zero_shot(store, "d", name, ["train"])
+    (row,) = [row for row in rows if row.metric == "top1"]
+    return row
+
+
+def classes_apart(loaded, class_names, templates):
+    """Texts as trained towers make them: random ones tell templates apart better than classes."""
+    rng = np.random.default_rng(0)
+    of_class = rng.normal(size=(len(class_names), 1, DIM))
+    of_template = 0.2 * rng.normal(size=(1, len(templates), DIM))
+    return (of_class + of_template).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["a5", "actionclip-transf"])
+def test_it_learns_what_the_mean_cannot_tell_and_is_scored_by_name(store, kind, monkeypatch):
+    """The classes differ in the order of frames alone, which no mean over frames can tell."""
+    monkeypatch.setattr(texts, "encode_classes", classes_apart)
+    report, epochs = train(store, kind)
+    assert report.name == f"base+{kind}"
+    assert report.steps == LEARN["epochs"] * 3
+    assert [p.epoch for p in epochs] == list(range(1, LEARN["epochs"] + 1))
+    assert epochs[-1].loss < 0.5 * epochs[0].loss
+    assert (report.loss, report.accuracy) == (epochs[-1].loss, epochs[-1].accuracy)
+    row = top1(store, report.name)
+    assert row.value > 0.7
+    assert (row.num_frames, row.num_views, row.num_videos) == (4, 2, NUM_VIDEOS)
+    assert row.text_set in report.texts
+    assert row.scored_checkpoint == f"random+{kind}"
+    assert store.features("d", report.name).sealed
+
+
+def test_what_the_store_holds_is_what_the_file_gives(store):
+    report, _ = train(store, "a5")
+    features, head = store.features("d", report.name), load_head(store.path.parent / report.head)
+    assert features.frames is None
+    assert features.recipe == {"parent": store.features("d", "base").id, "head": head.digest}
+    stored = store.features("d", "base").read("frames").astype(np.float32)
+    pooled = head.pooling.eval()(torch.from_numpy(stored)).numpy()
+    np.testing.assert_allclose(features.read("view_mean"), pooled, atol=1e-5, rtol=1e-5)
+    checkpoint = store.checkpoint(report.checkpoint)
+    assert checkpoint["parent"] == checkpoint_of(store, store.features("d", "base"))["digest"]
+    assert checkpoint["settings"]["trained_on"]["videos"] == NUM_VIDEOS
+    assert (checkpoint["step"], checkpoint["logit_scale"]) == (report.steps, 1 / 0.07)
+
+
+def test_the_mean_head_is_the_parents_mean(store):
+    report, epochs = train(store, "actionclip-mean")
+    assert (report.steps, report.loss, epochs) == (0, None, [])
+    pooled = store.features("d", report.name).read("view_mean")
+    np.testing.assert_allclose(pooled, store.features("d", "base").read("view_mean"), atol=1e-5)
+    (text_set,) = report.texts
+    assert store.texts(text_set).embeddings.shape == (len(CLASSES), 16, 64)
+
+
+def test_the_same_twice_and_another_seed_another_head(store):
+    first, _ = train(store, "a5", epochs=2)
+    again, _ = train(store, "a5", epochs=2)
+    assert again == first
+    with pytest.raises(UsageError, match="already stands for"):
+        train(store, "a5", epochs=2, seed=1)
+
+
+def test_a_head_pools_another_dataset_of_the_same_checkpoint(store, tiny):
+    report, _ = train(store, "actionclip-transf")
+    add_features(store, "other", tiny, "base", seed=7)
+    features = store.features("other", "base")
+    path = store.path.parent / report.head
+    applied = apply_head(store, features, checkpoint_of(store, features), path, device="cpu")
+    assert (applied.steps, applied.checkpoint) == (0, report.checkpoint)
+    assert store.features("other", applied.name).sealed
+
+
+def test_a_head_for_other_towers_or_frames_is_refused(store, tiny):
+    report, _ = train(store, "actionclip-transf", epochs=2)
+    path, base = store.path.parent / report.head, store.features("d", "base")
+    checkpoint = checkpoint_of(store, base)
+    for tower in ("image_digest", "text_digest"):
+        with pytest.raises(UsageError, match="was trained on"):
+            apply_head(store, base, {**checkpoint, tower: "0" * 64}, path)
+    recipe = plain_recipe(tiny.image_digest, frames=1, clips=1).as_dict()
+    writer = FeatureWriter(store.backend, "d", recipe, Shape(video=72, view=1, frame=1, dim=64), {})
+    _finish(writer, cached_frames()[:, :1, :1])
+    set_name(store.backend, "d", "short", writer.id, checkpoint["digest"], force=False)
+    with pytest.raises(UsageError, match="--frames 4"):
+        apply_head(store, store.features("d", "short"), checkpoint, path)
+
+
+def _finish(writer, frames):
+    for block in writer.todo_blocks():
+        rows = writer.todo_rows(block)
+        writer.write_block(block, rows, block_data(frames[rows]))
+    writer.seal()
+    writer.release()
+
+
+def test_a_loss_that_is_no_number_ends_it(store):
+    with pytest.raises(ModelError, match="--learning-rate"):
+        train(store, "a5", learning_rate=1e30)

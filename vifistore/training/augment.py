@@ -1,0 +1,136 @@
+"""Random changes of a training video, made on the device that its frames lie on.
+
+As in ViFi-CLIP's code (datasets/pipeline.py): a crop of several scales, mirroring, colours.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vifistore.frames.preprocess import normalise, preprocess
+from vifistore.store.recipe import Preprocessing
+from vifistore.training.settings import TrainSettings
+
+_BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.2, 0.1
+# Luma of ITU-R BT.601, and the two chroma axes of YIQ that hue turns.
+_GRAY = (0.299, 0.587, 0.114)
+_YIQ = (_GRAY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+def augment(
+    frames: Tensor,
+    preprocessing: Preprocessing,
+    settings: TrainSettings,
+    rng: np.random.Generator,
+    *,
+    are_squares: bool = False,
+) -> Tensor:
+    """uint8 `[frame height width 3]` -> normalised float32 `[frame 3 size size]`.
+
+    With all changes off these are the pixels of an extraction, and nothing is drawn. Frames that
+    `are_squares` are resized and cropped already.
+    """
+    if not settings.crop_scales:
+        if are_squares:
+            pixels = normalise(frames, preprocessing)
+        else:
+            pixels = preprocess(frames, preprocessing, 1)[0]
+        mean, std = _colours(preprocessing, pixels.device)
+        if settings.jitter or settings.grayscale:
+            levels = change_colours(pixels * std + mean, settings, rng)
+            pixels = (levels - mean) / std
+    else:
+        levels = change_colours(_crop(frames, preprocessing, settings, rng), settings, rng)
+        mean, std = _colours(preprocessing, levels.device)
+        pixels = (levels - mean) / std
+    if settings.flip and rng.random() < settings.flip:
+        pixels = pixels.flip(-1)
+    return pixels
+
+
+def draw_box(
+    height: int, width: int, scales: tuple[float, ...], rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a crop, pixels.
+
+    Its sides are scales of the shorter side that are neighbours in `scales` or equal; it lies in
+    one of the four corners or in the centre.
+    """
+    short, levels = min(height, width), len(scales)
+    row = int(rng.integers(levels))
+    near = [column for column in range(levels) if abs(column - row) <= 1]
+    column = near[int(rng.integers(len(near)))]
+    box_height, box_width = (max(1, round(short * scales[level])) for level in (row, column))
+    down, right = ((0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5))[int(rng.integers(5))]
+    top, left = int((height - box_height) * down), int((width - box_width) * right)
+    return top, left, box_height, box_width
+
+
+def _crop(
+    frames: Tensor, preprocessing: Preprocessing, settings: TrainSettings, rng: np.random.Generator
+) -> Tensor:
+    """A random crop as float32 `[frame 3 size size]`, 0 to 1."""
+    top, left, height, width = draw_box(*frames.shape[1:3], settings.crop_scales, rng)
+    box = frames[:, top : top + height, left : left + width].permute(0, 3, 1, 2).float()
+    resized = torch.nn.functional.interpolate(
+        box,
+        size=(preprocessing.size, preprocessing.size),
+        mode=preprocessing.interpolation,
+        antialias=preprocessing.antialias,
+    )
+    # A cubic filter overshoots at edges.
+    return resized.clamp_(0, 255).div_(255)
+
+
+def change_colours(pixels: Tensor, settings: TrainSettings, rng: np.random.Generator) -> Tensor:
+    """Change brightness, contrast, saturation and hue of `[frame 3 height width]`, 0 to 1.
+
+    Saturation and hue are one linear map, scaling and turning the chroma plane of YIQ.
+    """
+    if settings.jitter and rng.random() < settings.jitter:
+        num = len(pixels) if settings.jitter_each_frame else 1
+        brightness, contrast, saturation = (
+            _factors(rng, spread, num, pixels.device)
+            for spread in (_BRIGHTNESS, _CONTRAST, _SATURATION)
+        )
+        pixels = (pixels * brightness).clamp(0, 1)
+        mean = _gray(pixels).mean((2, 3), keepdim=True)
+        pixels = (mean + (pixels - mean) * contrast).clamp(0, 1)
+        angle = torch.from_numpy(rng.uniform(-_HUE, _HUE, num) * 2 * math.pi)
+        turn = _chroma_map(saturation.flatten().double().cpu(), angle).to(pixels)
+        turn = turn.expand(len(pixels), 3, 3)
+        pixels = torch.einsum("foc,fchw->fohw", turn, pixels).clamp(0, 1)
+    if settings.grayscale and rng.random() < settings.grayscale:
+        pixels = _gray(pixels).expand_as(pixels)
+    return pixels
+
+
+def _factors(rng: np.random.Generator, spread: float, num: int, device: torch.device) -> Tensor:
+    drawn = rng.uniform(1 - spread, 1 + spread, num).astype(np.float32)
+    return torch.from_numpy(drawn).view(-1, 1, 1, 1).to(device)
+
+
+def _gray(pixels: Tensor) -> Tensor:
+    weights = torch.tensor(_GRAY, device=pixels.device).view(1, 3, 1, 1)
+    return (pixels * weights).sum(1, keepdim=True)
+
+
+def _chroma_map(saturation: Tensor, angle: Tensor) -> Tensor:
+    """RGB to RGB, float64 `[frame 3 3]`."""
+    yiq = torch.tensor(_YIQ, dtype=torch.float64)
+    turn = torch.zeros(len(angle), 3, 3, dtype=torch.float64)
+    cos, sin = saturation * angle.cos(), saturation * angle.sin()
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1], turn[:, 1, 2] = cos, -sin
+    turn[:, 2, 1], turn[:, 2, 2] = sin, cos
+    return yiq.inverse() @ turn @ yiq
+
+
+def _colours(preprocessing: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
+    mean, std = (
+        torch.tensor(colour, device=device).view(3, 1, 1)
+        for colour in (preprocessing.mean, preprocessing.std)
+    )
+    return mean, std

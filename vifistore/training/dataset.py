@@ -1,0 +1,179 @@
+"""The training split of a store's dataset, as videos, as frames in memory or as embeddings."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vifistore.errors import UsageError
+from vifistore.frames.preprocess import preprocessing_of
+from vifistore.models.towers import LoadedModel
+from vifistore.store.features import Features
+from vifistore.store.schema import DONE
+from vifistore.store.store import Store
+from vifistore.store.tables import Split
+from vifistore.training.data import FrameData, Source
+from vifistore.training.memory import in_memory
+from vifistore.training.options import RunOptions
+from vifistore.training.settings import TrainSettings
+from vifistore.training.targets import one_hot
+from vifistore.training.videos import VideoSource
+
+logger = logging.getLogger("vifi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """A source of videos and what they are."""
+
+    source: Source
+    class_names: list[str]
+    """In the order of the targets."""
+    data: dict = field(default_factory=dict)
+    """Dataset, split and what was read, as plain JSON values."""
+
+
+def open_training_set(
+    store: Store,
+    dataset: str,
+    split_name: str,
+    start: LoadedModel,
+    settings: TrainSettings,
+    options: RunOptions,
+    *,
+    features: str = "",
+) -> TrainingSet:
+    """Open the videos of a split, or with `features` their cached embeddings.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown dataset, split or feature set.
+    UsageError
+        If the settings do not fit what is to be read.
+    """
+    split = store.split(dataset, split_name)
+    _check_shots(split, settings.shots)
+    _warn_of_sides(split.class_names, settings.flip)
+    data = {"dataset": dataset, "split": split_name, "digest": split.digest}
+    if features:
+        found = store.features(dataset, features)
+        source: Source = _embeddings(store, found, split, start, settings)
+        data["features"] = found.id
+    else:
+        source = _videos(store, dataset, split, start, settings, options)
+    return TrainingSet(source=source, class_names=list(split.class_names), data=data)
+
+
+def _check_shots(split: Split, shots: int) -> None:
+    counts = np.bincount(split.labels, minlength=len(split.class_names))
+    if shots and counts.max() > shots:
+        raise UsageError(
+            f"split {split.name} has {counts.max()} videos of {split.class_names[counts.argmax()]} "
+            f"where this run takes {shots} per class; give --split one with that many (vifi scan "
+            "--few-shot draws it), or --shots 0"
+        )
+    if counts.min() < shots:
+        logger.warning(
+            "split %s has %d videos of %s, fewer than %d",
+            *(split.name, counts.min(), split.class_names[counts.argmin()], shots),
+        )
+
+
+def _warn_of_sides(class_names: list[str], flip: float) -> None:
+    sided = [name for name in class_names if {"left", "right"} & set(name.lower().split())]
+    if flip and sided:
+        logger.warning(
+            "%d classes tell left from right, for instance %r, and videos are mirrored; give "
+            "--flip 0 to keep them apart",
+            *(len(sided), sided[0]),
+        )
+
+
+def _videos(
+    store: Store,
+    dataset: str,
+    split: Split,
+    start: LoadedModel,
+    settings: TrainSettings,
+    options: RunOptions,
+) -> Source:
+    needs = {"--frame-cache": options.frame_cache, "--in-memory": options.in_memory}
+    for flag in (flag for flag, given in needs.items() if given):
+        if not settings.candidate_frames:
+            raise UsageError(
+                f"{flag} keeps the frames that steps draw from; say how many per video with "
+                f"--candidate-frames {2 * settings.num_frames}, or leave out {flag}"
+            )
+    paths = store.videos(dataset)["path"].to_numpy()[split.rows]
+    root = store.root(dataset)
+    videos = VideoSource(
+        paths=[Path(root / path) for path in paths],
+        targets=_targets(split),
+        preprocessing=preprocessing_of(settings.preprocess, start.preprocess_config, 1),
+        options=options,
+    )
+    return in_memory(videos, settings) if options.in_memory else videos
+
+
+def _embeddings(
+    store: Store,
+    features: Features,
+    split: Split,
+    start: LoadedModel,
+    settings: TrainSettings,
+) -> FrameData:
+    """Cached frame embeddings, which a frozen image tower would make again."""
+    _require_same_tower(features, start, settings)
+    if settings.changes_pixels:
+        logger.info(
+            "training on cached embeddings: there are no pixels to crop, mirror, colour or mix"
+        )
+    selection = features.select(rows=split.rows, arrays=("frames",))
+    lost = np.flatnonzero(selection.status != DONE)
+    reasons = {found["row"]: found["reason"] for found in features.quarantine()}
+    skipped = {
+        int(i): f"{selection.ids[i]}: {reasons.get(int(split.rows[i]), 'not extracted')}"
+        for i in lost
+    }
+    return FrameData(
+        frames=torch.from_numpy(selection.arrays["frames"][:, 0]),
+        targets=_targets(split),
+        skipped=skipped,
+    )
+
+
+def _require_same_tower(features: Features, start: LoadedModel, settings: TrainSettings) -> None:
+    """Raise UsageError where the embeddings are not those that training would compute."""
+    if not settings.freezes_images:
+        raise UsageError(
+            f"--from-store needs a frozen image tower, and --trains {settings.trains} changes it; "
+            "give --trains text, or prompts with --image-prompts 0"
+        )
+    features.require_array("frames")
+    if not features.sealed:
+        raise UsageError(
+            f"feature set {features.name} is not complete; run vifi extract again first"
+        )
+    recipe = features.recipe
+    if recipe.get("image_digest") != start.image_digest:
+        raise UsageError(
+            f"feature set {features.name} was made by another image tower than that of "
+            f"{start.name}; extract with the model that training starts from"
+        )
+    if recipe["clips"] * recipe["crops"] != 1:
+        raise UsageError(
+            f"feature set {features.name} has {recipe['clips']} clips and {recipe['crops']} crops "
+            "per video; extract one with --clips 1 --crops 1"
+        )
+    if recipe["frames"] < settings.num_frames:
+        raise UsageError(
+            f"feature set {features.name} has {recipe['frames']} frames per video; give "
+            f"--num-frames {recipe['frames']} or fewer"
+        )
+
+
+def _targets(split: Split) -> torch.Tensor:
+    return one_hot(torch.from_numpy(split.labels), len(split.class_names))

@@ -1,0 +1,187 @@
+"""The folder of a run: its checkpoints, the optimiser's state, and what the run is.
+
+    run.json                      what the run is; a rerun goes on only with the same
+    step-00000200.safetensors     weights and header, as any checkpoint of ours
+    step-00000200.json            all that is known of it; written after the weights
+    ema-step-00000200.safetensors, blend-0.5-step-00000200.safetensors     checkpoints of their own
+    optimiser/step-00000200.safetensors     what going on from there needs beside the weights
+    log.csv                       a row per step
+    finished.json                 the run is done; written last
+
+Every file is written under a temporary name, forced to the disk and renamed. The optimiser's state
+comes first and the JSON last, so a step with a JSON file has all that resuming needs.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from vifistore.errors import ModelError, UsageError
+from vifistore.models.checkpoints import CheckpointHeader, read_weights, save_checkpoint
+from vifistore.models.digests import tower_digests
+from vifistore.store.checkpoints import checkpoint_digest
+from vifistore.store.durable import put_stages
+
+# A run that is killed while it writes the newest goes on from the one before.
+_OPTIMISER_STATES_KEPT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint to write."""
+
+    kind: str
+    """trained, ema, or blend-0.5 and the like."""
+    state: dict[str, Tensor]
+    """State dict of the whole model."""
+    header: CheckpointHeader
+    epoch: float
+    """Epochs done, with the fraction of the one that runs."""
+    metrics: dict
+    """Loss and accuracy over the last steps."""
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log_path = path / "log.csv"
+
+    def begin(self, identity: dict) -> None:
+        """Say what the run is, or see that the folder's run is the same.
+
+        Raises UsageError naming the first difference.
+        """
+        identity = json.loads(json.dumps(identity))
+        # What a process that was killed had half-written.
+        for partial in [*self.path.glob("*.partial"), *self.path.glob("optimiser/*.partial")]:
+            partial.unlink(missing_ok=True)
+        known = self._read("run.json")
+        if known is None:
+            if self.path.exists() and any(self.path.glob("step-*.safetensors")):
+                raise UsageError(f"{self.path} holds checkpoints of no known run; give another one")
+            self._write("run.json", identity)
+            return
+        for key in [*identity, *known]:
+            if known.get(key) != identity.get(key):
+                raise UsageError(
+                    f"{self.path} holds another run, whose {key} is "
+                    f"{_differing(known.get(key), identity.get(key))}; give another --out"
+                )
+
+    def is_finished(self) -> bool:
+        """Whether the run is done."""
+        return (self.path / "finished.json").exists()
+
+    def finish(self, step: int, skipped: list[str]) -> None:
+        """Mark the run as done; `skipped` says why videos could not be read."""
+        names = sorted(path.name for path in self.path.glob("*.safetensors"))
+        self._write("finished.json", {"step": step, "checkpoints": names, "skipped": skipped})
+
+    def weights_path(self, step: int, kind: str = "trained") -> Path:
+        """Where the checkpoint of a step is."""
+        prefix = "" if kind == "trained" else f"{kind}-"
+        return self.path / f"{prefix}step-{step:08d}.safetensors"
+
+    def last_step(self) -> int:
+        """The last step that can be gone on from; 0 if there is none."""
+        steps = [int(path.stem.removeprefix("step-")) for path in self.path.glob("step-*.json")]
+        return max((step for step in steps if self._optimiser_path(step).exists()), default=0)
+
+    def save(self, step: int, checkpoints: list[Checkpoint], optimiser: dict[str, Tensor]) -> None:
+        """Write all checkpoints of a step; once the last one's JSON is there, the step is."""
+        path = self._optimiser_path(step)
+        put_stages([{path: [save({key: t.cpu().contiguous() for key, t in optimiser.items()})]}])
+        for checkpoint in sorted(checkpoints, key=lambda c: c.kind == "trained"):
+            weights = self.weights_path(step, checkpoint.kind)
+            save_checkpoint(weights, checkpoint.state, checkpoint.header)
+            self._write(f"{weights.stem}.json", _describe(checkpoint))
+        states = sorted(path.parent.glob("step-*.safetensors"))
+        for old in states[:-_OPTIMISER_STATES_KEPT]:
+            old.unlink()
+
+    def load(self, step: int, kind: str = "trained") -> dict[str, Tensor]:
+        """The weights of a step. Raises ModelError if they cannot be read."""
+        return read_weights(self.weights_path(step, kind))
+
+    def load_optimiser(self, step: int) -> dict[str, Tensor]:
+        """The optimiser's state at a step. Raises ModelError if it cannot be read."""
+        path = self._optimiser_path(step)
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(
+                f"{path} cannot be read ({error}); remove step {step}'s JSON file to go on from "
+                "the step before"
+            ) from error
+
+    def _optimiser_path(self, step: int) -> Path:
+        return self.path / "optimiser" / f"step-{step:08d}.safetensors"
+
+    def _read(self, name: str) -> dict | None:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise UsageError(f"{path} is not readable JSON; give another --out") from error
+
+    def _write(self, name: str, document: dict) -> None:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        put_stages([{self.path / name: [text.encode("utf-8")]}])
+
+
+def _describe(checkpoint: Checkpoint) -> dict:
+    header = checkpoint.header
+    image_digest, text_digest = tower_digests(header.config, checkpoint.state)
+    logit_scale = float(checkpoint.state["logit_scale"].double().exp())
+    return {
+        **vars(header),
+        "kind": checkpoint.kind,
+        "epoch": checkpoint.epoch,
+        "seed": header.settings.get("seed"),
+        "digest": checkpoint_digest(image_digest, text_digest, logit_scale),
+        "image_digest": image_digest,
+        "text_digest": text_digest,
+        "logit_scale": logit_scale,
+        "metrics": checkpoint.metrics,
+    }
+
+
+def _differing(known: object, wanted: object) -> str:
+    """The part of two values that differs, as words."""
+    if isinstance(known, dict) and isinstance(wanted, dict):
+        for key in [*known, *wanted]:
+            if known.get(key) != wanted.get(key):
+                return f"{key}={known.get(key)!r} and not {wanted.get(key)!r}"
+    return f"{known!r} and not {wanted!r}"
+
+
+def optimiser_tensors(
+    optimiser: torch.optim.Optimizer, names: dict[str, torch.nn.Parameter]
+) -> dict[str, Tensor]:
+    """AdamW's state as named tensors: `<parameter>/<exp_avg, exp_avg_sq or step>`."""
+    return {
+        f"{name}/{key}": value.detach()
+        for name, parameter in names.items()
+        for key, value in optimiser.state[parameter].items()
+    }
+
+
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer,
+    names: dict[str, torch.nn.Parameter],
+    tensors: dict[str, Tensor],
+) -> None:
+    """Put back what `optimiser_tensors` gave."""
+    for key, value in tensors.items():
+        name, _, field = key.rpartition("/")
+        parameter = names[name]
+        optimiser.state[parameter][field] = value.to(parameter.device)

@@ -1,0 +1,99 @@
+"""The follower of a run: another process that extracts each checkpoint while training goes on."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vifistore.errors import IncompleteError, UsageError
+
+logger = logging.getLogger("vifi")
+
+_PR_SET_PDEATHSIG = 1
+# By how much the follower gives way on the processor.
+_NICENESS = 5
+# Of `vifi watch`: all is extracted, and some videos are quarantined.
+_GOOD_ENDS = (0, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowOptions:
+    """Extraction of checkpoints while training goes on."""
+
+    extract_every: str = ""
+    """Extract checkpoints as they are written: `checkpoint` takes each, a number N writes one
+    every N steps. A process of its own does it; stopping either one loses nothing."""
+    extract_dataset: str = ""
+    """Dataset to extract; empty takes the one trained on."""
+    extract_with: str = ""
+    """Further arguments of `vifi watch`: --extract-with="--frames 16 --device cuda:1"."""
+
+    def __post_init__(self) -> None:
+        if self.extract_every not in ("", "checkpoint") and not self.num_steps:
+            raise UsageError(
+                f"--extract-every is {self.extract_every!r}; give checkpoint or a number of steps"
+            )
+        if (self.extract_dataset or self.extract_with) and not self.extract_every:
+            raise UsageError("--extract-dataset and --extract-with need --extract-every checkpoint")
+
+    @property
+    def num_steps(self) -> int:
+        """Steps between checkpoints, 0 if that is not said here."""
+        return int(self.extract_every) if self.extract_every.isdecimal() else 0
+
+
+@contextlib.contextmanager
+def follower(options: FollowOptions, folder: Path, store: str, dataset: str) -> Iterator[None]:
+    """Run `vifi watch` beside the body, if it is wanted, and wait for its end.
+
+    It ends with this process, however that ends: what it had finished is in the store, and the
+    next one goes on from there. Raises IncompleteError if it fails.
+    """
+    if not options.extract_every:
+        yield
+        return
+    process = _start(options, folder, store, dataset)
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    logger.info("waiting for the last checkpoints to be extracted")
+    status = process.wait()
+    if status not in _GOOD_ENDS:
+        raise IncompleteError(
+            f"the follower ended with {status}; training is done, extract what is missing with: "
+            f"vifi watch {folder} {store} --dataset {options.extract_dataset or dataset} --once"
+        )
+
+
+def _start(options: FollowOptions, folder: Path, store: str, dataset: str) -> subprocess.Popen:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        *(sys.executable, "-m", "vifi", "watch", str(folder), store),
+        *("--dataset", options.extract_dataset or dataset),
+        *("--until-done", "--trainer", str(os.getpid())),
+        *shlex.split(options.extract_with),
+    ]
+    logger.info("following: vifi %s", shlex.join(command[3:]))
+    alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+    environment = {key: value for key, value in os.environ.items() if key not in alone}
+    return subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Give way to the trainer, and end with it.
+
+    Linux ends the follower when the trainer is killed; elsewhere it notices by itself.
+    """
+    os.nice(_NICENESS)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Learned poolings: heads trained on cached frames, one small file each."""

@@ -1,0 +1,279 @@
+"""One job: train a head on cached frames, or take a trained one, and pool a dataset with it."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from vifistore.errors import UsageError
+from vifistore.extract.provenance import machine_provenance
+from vifistore.extract.recipes import choose_device
+from vifistore.extract.texts import dataset_class_lists, reload_checkpoint
+from vifistore.models.towers import LoadedModel
+from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.derived import write_derived
+from vifistore.store.features import Features
+from vifistore.store.store import Store
+from vifistore.training.heads.data import HeadData, read_head_data
+from vifistore.training.heads.files import (
+    Head,
+    HeadHeader,
+    PromptsShape,
+    load_head,
+    new_head,
+    save_head,
+)
+from vifistore.training.heads.fitting import HeadProgress, fit_head
+from vifistore.training.heads.poolings import PoolingShape
+from vifistore.training.heads.prompts import check_text_tower, largest_num_prompts, tokenise_names
+from vifistore.training.heads.settings import HeadKind, HeadSettings
+from vifistore.training.heads.texts import ensure_head_texts, logit_scale
+
+logger = logging.getLogger("vifi")
+
+# Videos are pooled a few at a time: a block of 64 with 12 views is a gigabyte of activations.
+_VIEWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadReport:
+    """What a job made."""
+
+    features: str
+    """Id of the derived feature set."""
+    name: str
+    """Its name."""
+    head: str
+    """File of the head."""
+    checkpoint: str
+    """Digest of tower and head together, as a checkpoint of the store."""
+    texts: tuple[str, ...]
+    """Ids of the text sets, one for each list of classes of the dataset."""
+    steps: int
+    """Updates made now; 0 for a head that was trained before, or has nothing to train."""
+    loss: float | None = None
+    """Mean loss of the last epoch."""
+    accuracy: float | None = None
+    """Share of its training videos whose own class was the nearest."""
+
+
+def train_head(
+    store: Store,
+    features: Features,
+    checkpoint: dict,
+    split: str,
+    kind: HeadKind,
+    settings: HeadSettings,
+    *,
+    name: str = "",
+    out: Path | None = None,
+    device: str = "auto",
+    after_epoch: Callable[[HeadProgress], None],
+) -> HeadReport:
+    """Train a head on the frames of a split, save it, and pool every video of the dataset with it.
+
+    Parameters
+    ----------
+    features
+        A sealed feature set with frames.
+    checkpoint
+        The checkpoint whose texts its views are to be near.
+    split
+        Split of the training videos.
+    name
+        Name of the derived feature set; that of `features` and the head's kind by default.
+    out
+        File of the head; `heads/<name>-<digest>.safetensors` by default.
+
+    Raises what `read_head_data` and `fit_head` raise; ModelError if the model cannot be loaded.
+    """
+    settings = settings.of(kind)
+    used = {field: value for field, value in vars(settings).items() if value is not None}
+    logger.info("%s with %s", kind, ", ".join(f"{key} {value}" for key, value in used.items()))
+    data = read_head_data(features, store.split(features.dataset, split))
+    loaded = _load(checkpoint, device)
+    trained_on = {"dataset": features.dataset, "split": split, "features": features.id}
+    head = _first_head(kind, settings, checkpoint, trained_on, data, loaded)
+    last = None
+    if settings.epochs is None:
+        logger.warning("%s has nothing to learn: it is the mean over frames", kind)
+    else:
+        last = fit_head(head, loaded, data, settings, after_epoch=after_epoch)
+        head = replace(head, header=replace(head.header, step=last.step))
+    name = name or f"{features.name}+{kind}"
+    path = out or Path("heads") / f"{name}-{head.digest[:8]}.safetensors"
+    save_head(path, head)
+    # What follows can fail, for a name that is taken: --apply then needs no second training.
+    logger.info("the head is in %s", path)
+    report = _write(store, features, checkpoint, head, path, loaded, name)
+    if last is None:
+        return report
+    return replace(report, steps=last.step, loss=last.loss, accuracy=last.accuracy)
+
+
+def apply_head(
+    store: Store,
+    features: Features,
+    checkpoint: dict,
+    path: Path,
+    *,
+    name: str = "",
+    device: str = "auto",
+) -> HeadReport:
+    """Pool every video of a feature set with a head from a file.
+
+    Raises ModelError if the file is no head, UsageError if it was trained on another checkpoint or
+    on another number of frames.
+    """
+    head = load_head(path)
+    _check_fits(head, features, checkpoint, path)
+    name = name or f"{features.name}+{head.header.kind}"
+    return _write(store, features, checkpoint, head, path, _load(checkpoint, device), name)
+
+
+def _load(checkpoint: dict, device: str) -> LoadedModel:
+    chosen = choose_device(device)
+    loaded = reload_checkpoint(checkpoint)
+    loaded.clip.to(chosen)
+    return loaded
+
+
+def _first_head(
+    kind: HeadKind,
+    settings: HeadSettings,
+    checkpoint: dict,
+    trained_on: dict,
+    data: HeadData,
+    loaded: LoadedModel,
+) -> Head:
+    """A head with its first weights, which depend on the seed alone."""
+    _, _, num_frames, dim = data.frames.shape
+    prompts = None
+    if settings.prompts is not None:
+        prompts = _prompts_shape(loaded, data.class_names, settings.prompts)
+    counts = {"videos": len(data), "classes": len(data.class_names)}
+    header = HeadHeader(
+        kind=kind,
+        pooling=PoolingShape(dim=dim, num_frames=num_frames, layers=settings.layers or 0),
+        prompts=prompts,
+        image_digest=checkpoint["image_digest"],
+        text_digest=checkpoint["text_digest"],
+        parent=checkpoint["digest"],
+        settings=asdict(settings),
+        trained_on={**trained_on, **counts},
+        step=0,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return new_head(header)
+
+
+def _prompts_shape(loaded: LoadedModel, class_names: list[str], wanted: int) -> PromptsShape:
+    """As many prompts as asked for, fewer where the names leave less room."""
+    check_text_tower(loaded)
+    largest = largest_num_prompts(tokenise_names(loaded, class_names))
+    if wanted > largest:
+        logger.warning(
+            "the context of %s has room for %d vectors on each side of a name, not %d",
+            loaded.model,
+            largest,
+            wanted,
+        )
+    return PromptsShape(
+        num_each_side=min(wanted, largest),
+        context_length=int(loaded.clip.context_length),
+        width=loaded.clip.token_embedding.embedding_dim,
+    )
+
+
+def _check_fits(head: Head, features: Features, checkpoint: dict, path: Path) -> None:
+    """Raise UsageError if a head was not made for these frames and texts."""
+    for tower in ("image", "text"):
+        made_for = getattr(head.header, f"{tower}_digest")
+        found = checkpoint[f"{tower}_digest"]
+        if made_for != found:
+            raise UsageError(
+                f"{path} was trained on {tower} tower {made_for[:12]}, {features.name} is of a "
+                f"checkpoint with {found[:12]}; apply it to features of the checkpoint it was "
+                "trained on, or train another head"
+            )
+    features.require_sealed()
+    features.require_array("frames")
+    shape = head.header.pooling
+    if head.header.kind != "actionclip-mean" and features.frames.shape[2] != shape.num_frames:
+        raise UsageError(
+            f"{path} pools views of {shape.num_frames} frames, {features.name} has "
+            f"{features.frames.shape[2]}; extract with --frames {shape.num_frames}, or train "
+            "another head"
+        )
+
+
+def _write(
+    store: Store,
+    features: Features,
+    checkpoint: dict,
+    head: Head,
+    path: Path,
+    loaded: LoadedModel,
+    name: str,
+) -> HeadReport:
+    """Put a head's checkpoint, texts and derived feature set into the store."""
+    device = next(loaded.clip.parameters()).device
+    digest = register_checkpoint(store.backend, _record(head, checkpoint, path))
+    derived = write_derived(
+        store,
+        features.dataset,
+        features.name,
+        head={"digest": head.digest, "kind": head.header.kind, **_about(head, path)},
+        apply=lambda frames: _pool(head.pooling, frames, device),
+        name=name,
+        checkpoint=digest,
+        provenance=machine_provenance(device),
+    )
+    texts = [
+        ensure_head_texts(store, head, loaded, names)
+        for names in dataset_class_lists(store, features.dataset)
+    ]
+    return HeadReport(
+        features=derived.id,
+        name=name,
+        head=str(path),
+        checkpoint=digest,
+        texts=tuple(texts),
+        steps=0,
+    )
+
+
+def _record(head: Head, checkpoint: dict, path: Path) -> dict:
+    """Tower and head together, as the store keeps a checkpoint."""
+    return {
+        "name": f"{checkpoint['names'][0]}+{head.header.kind}",
+        "model": checkpoint["model"],
+        "config": checkpoint["config"],
+        "image_digest": head.image_digest,
+        "text_digest": head.text_digest,
+        "logit_scale": logit_scale(head),
+        "weights_path": str(path.resolve()),
+        "parent": checkpoint["digest"],
+        "step": head.header.step,
+        "settings": {"head": head.header.kind, **_about(head, path)},
+    }
+
+
+def _about(head: Head, path: Path) -> dict:
+    header = head.header
+    given = {key: value for key, value in header.settings.items() if value is not None}
+    return {"file": path.name, **given, "trained_on": header.trained_on, "step": header.step}
+
+
+@torch.inference_mode()
+def _pool(pooling: nn.Module, frames: np.ndarray, device: torch.device) -> np.ndarray:
+    """float32 [video view frame dim] -> [video view dim]."""
+    pooling = pooling.to(device).eval()
+    views = torch.from_numpy(frames).flatten(0, 1).split(_VIEWS_AT_ONCE)
+    pooled = torch.cat([pooling(part.to(device)).cpu() for part in views])
+    return pooled.unflatten(0, frames.shape[:2]).numpy()

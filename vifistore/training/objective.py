@@ -1,0 +1,90 @@
+"""From frames and class texts to a loss: the towers, run as seldom as they can be."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
+from vifistore.kernels.fusion_scores import fusion_scores
+from vifistore.models.cut_context import encode_cut_texts
+from vifistore.training.data import Views
+from vifistore.training.settings import TrainSettings
+from vifistore.training.targets import smoothed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """Sums over views, on the device."""
+
+    loss: Tensor
+    """Loss."""
+    correct: Tensor
+    """Views whose first class is that of the highest target."""
+    num_views: int
+
+
+class Objective:
+    """The loss of views against the texts of all classes.
+
+    The text tower runs once per step, whatever the number of forward passes: they add their
+    gradients up at its output, and one backward pass takes the sum through the tower.
+    """
+
+    def __init__(
+        self,
+        clip: nn.Module,
+        class_tokens: Tensor,
+        settings: TrainSettings,
+        *,
+        bf16: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        """class_tokens: `[class token]`, in the order of the targets, on the model's device."""
+        self._clip, self._tokens, self._settings = clip, class_tokens, settings
+        self._device = clip.logit_scale.device
+        self._bf16 = bf16
+        self._encode_image = torch.compile(clip.visual) if compiled else clip.encode_image
+        self._frozen_texts = None
+        if settings.freezes_texts:
+            with torch.no_grad():
+                self._frozen_texts = self._encode_texts()
+
+    def texts(self) -> Tensor:
+        """Text embeddings `[class dim]` of this step, with a graph unless they are frozen."""
+        return self._encode_texts() if self._frozen_texts is None else self._frozen_texts
+
+    def sums(self, views: Views, texts: Tensor) -> Sums:
+        """Loss and accuracy, summed over the views."""
+        frames = self._embeddings(views.frames)
+        targets = smoothed(views.targets, self._settings.label_smoothing)
+        scale, fusion = self._clip.logit_scale.exp(), self._settings.fusion
+        loss = fusion_cross_entropy(frames, texts, scale, targets, fusion) * len(frames)
+        with torch.no_grad():
+            scores = fusion_scores(frames.detach(), texts.detach(), scale.detach(), fusion)
+            correct = (scores.argmax(1) == targets.argmax(1)).sum()
+        return Sums(loss=loss, correct=correct, num_views=len(frames))
+
+    def _embeddings(self, frames: Tensor) -> Tensor:
+        """Frame embeddings `[view frame dim]` of pixels `[view frame 3 size size]`, or as given."""
+        if frames.ndim == 3:
+            return frames
+        frozen = self._settings.freezes_images
+        with torch.set_grad_enabled(not frozen), self._autocast():
+            embeddings = self._encode_image(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        # As the store keeps them: training from there is the same.
+        return embeddings.half().float() if frozen else embeddings
+
+    def _encode_texts(self) -> Tensor:
+        encode = encode_cut_texts if self._settings.cut_context else _encode_texts
+        with self._autocast():
+            texts = encode(self._clip, self._tokens)
+        # Gradients of many passes add up here: too many for bfloat16.
+        return texts.float() if texts.dtype == torch.bfloat16 else texts
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
+
+
+def _encode_texts(clip: nn.Module, tokens: Tensor) -> Tensor:
+    return clip.encode_text(tokens)

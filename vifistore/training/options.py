@@ -1,0 +1,51 @@
+"""How and where a run computes; nothing here decides what it learns. Imports no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from vifistore.errors import UnknownNameError, UsageError
+
+Precision = Literal["auto", "fp32", "bf16"]
+Decoder = Literal["decord", "pyav", "torchcodec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How and where a run computes."""
+
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto; under torchrun every process takes the GPU of its rank."""
+    precision: Precision = "auto"
+    """fp32, bf16 (weights stay fp32), or auto: bf16 on a GPU, fp32 on a CPU, where a stopped run
+    then goes on bit for bit."""
+    compile: bool = False
+    """Compile the image tower: minutes at the start, faster steps on a GPU."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, about a third more time."""
+    workers: int = 0
+    """Decoding processes; 0 chooses from the number of cores."""
+    decoder: Decoder = "decord"
+    """Library that decodes: decord, pyav or torchcodec."""
+    timeout: float = 120.0
+    """Seconds after which a video that does not decode is skipped."""
+    frame_cache: Path | None = None
+    """Folder to keep decoded frames in; needs candidate_frames."""
+    frame_cache_gb: float = 50.0
+    """Size limit of that folder, in 10^9 bytes; what was used longest ago goes first."""
+    in_memory: bool = False
+    """Keep the prepared frames of all videos in memory; needs candidate_frames."""
+    checkpoint_every: int = 0
+    """Steps between checkpoints; 0 writes one at the end of every epoch."""
+    tensorboard: bool = False
+    """Also write the log for TensorBoard (pip install 'vifistore[tensorboard]')."""
+
+    def __post_init__(self) -> None:
+        for field, names in (("precision", Precision), ("decoder", Decoder)):
+            if getattr(self, field) not in get_args(names):
+                raise UnknownNameError(field, getattr(self, field), get_args(names))
+        for field in ("workers", "checkpoint_every"):
+            if getattr(self, field) < 0:
+                raise UsageError(f"{field} is {getattr(self, field)}; give 0 or more")
+        if self.timeout <= 0:
+            raise UsageError(f"timeout is {self.timeout}; give a positive number of seconds")

@@ -1,0 +1,92 @@
+"""What a run writes at a checkpoint, and how it goes on from one."""
+
+from dataclasses import asdict
+
+from torch import Tensor, nn
+
+from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.towers import LoadedModel
+from vifistore.training.averages import RunningAverage, blended
+from vifistore.training.engine import Engine
+from vifistore.training.folder import (
+    Checkpoint,
+    RunFolder,
+    optimiser_tensors,
+    restore_optimiser,
+)
+from vifistore.training.order import Order
+from vifistore.training.settings import TrainSettings
+
+
+class Saver:
+    """Writes the checkpoints of a run, and reads the last one."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        start: LoadedModel,
+        engine: Engine,
+        settings: TrainSettings,
+        order: Order,
+        name: str,
+    ) -> None:
+        """`start` still has the weights that the run starts from; `name` is that of the run."""
+        self._folder, self._start, self._engine = folder, start, engine
+        self._settings, self._order, self._name = settings, order, name
+        self._clip: nn.Module = start.clip
+        self._start_state = _copied(self._clip.state_dict()) if settings.blend else {}
+        self._average = None
+        if settings.ema:
+            self._average = RunningAverage(engine.parameters, settings.ema)
+
+    def after_step(self) -> None:
+        """Take the weights of a step into the average."""
+        if self._average:
+            self._average.update(self._engine.parameters)
+
+    def save(self, step: int, metrics: dict) -> None:
+        """Write the checkpoints of a step."""
+        state = self._clip.state_dict()
+        states = {"trained": state}
+        if self._average:
+            states["ema"] = {**state, **self._average.tensors}
+        if step == self._order.num_steps:
+            end = _copied(state) if self._settings.blend else {}
+            for share in self._settings.blend:
+                states[f"blend-{share:g}"] = blended(self._start_state, end, share)
+        self._folder.save(
+            step,
+            [self._checkpoint(kind, state, step, metrics) for kind, state in states.items()],
+            optimiser_tensors(self._engine.optimiser, self._engine.parameters),
+        )
+
+    def resume(self) -> int:
+        """Load the last step that was saved, and return it; 0 if there is none."""
+        step = self._folder.last_step()
+        if step:
+            self._clip.load_state_dict(self._folder.load(step))
+            restore_optimiser(
+                self._engine.optimiser, self._engine.parameters, self._folder.load_optimiser(step)
+            )
+            if self._average:
+                self._average.load(self._folder.load(step, "ema"))
+        return step
+
+    def _checkpoint(
+        self, kind: str, state: dict[str, Tensor], step: int, metrics: dict
+    ) -> Checkpoint:
+        prefix = "" if kind == "trained" else f"{kind}-"
+        header = CheckpointHeader(
+            model=self._start.model,
+            config=self._start.config,
+            name=f"{self._name}@{prefix}step-{step}",
+            step=self._start.step + step,
+            parent=self._start.digest,
+            settings={**asdict(self._settings), "kind": kind},
+        )
+        epoch = step / self._order.steps_per_epoch
+        return Checkpoint(kind=kind, state=state, header=header, epoch=epoch, metrics=metrics)
+
+
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().clone() for key, value in state.items()}

@@ -1,0 +1,87 @@
+"""Videos read while training goes on: decoded ahead, changed at random on the device."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vifistore.errors import DecodeError
+from vifistore.store.recipe import Preprocessing
+from vifistore.training.augment import augment
+from vifistore.training.data import Views, assemble
+from vifistore.training.options import RunOptions
+from vifistore.training.order import Draws, MicroBatch, stream
+from vifistore.training.reading import FrameReader, Job
+from vifistore.training.settings import TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSource:
+    """Videos on disk."""
+
+    paths: list[Path]
+    """One per video."""
+    targets: Tensor
+    """float32 [video class] share of each class; every row sums to one."""
+    preprocessing: Preprocessing
+    """From a decoded frame to the tower's input."""
+    options: RunOptions
+    """How to decode."""
+    skipped: dict[int, str] = field(default_factory=dict)
+    """Videos that cannot be decoded, as they are found: number -> why. They are tried once."""
+    has_pixels: bool = True
+    """Frames are to be encoded."""
+
+    def views(
+        self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
+    ) -> Iterator[Views | None]:
+        """Yield what each micro-batch reads, None where none of its videos can be decoded."""
+        begun: list[MicroBatch] = []
+        rows: list[int] = []
+        views: list[Tensor] = []
+        with FrameReader(self.preprocessing, settings, self.options) as reader:
+            for job, frames in reader.read(self._jobs(batches, begun)):
+                while begun[0] != job.batch:
+                    yield self._assembled(views, rows, begun.pop(0), settings, device)
+                    views, rows = [], []
+                if isinstance(frames, DecodeError):
+                    self.skipped[job.row] = str(frames)
+                    continue
+                views.append(self._changed(frames, job, settings, device, reader.are_squares))
+                rows.append(job.row)
+        for batch in begun:
+            yield self._assembled(views, rows, batch, settings, device)
+            views, rows = [], []
+
+    def _jobs(self, batches: Iterable[MicroBatch], begun: list[MicroBatch]) -> Iterator[Job]:
+        """Yield a job per view; micro-batches go to `begun` in their order."""
+        for batch in batches:
+            begun.append(batch)
+            for row in batch.rows:
+                if row not in self.skipped:
+                    yield Job(batch=batch, row=row, path=self.paths[row])
+
+    def _changed(
+        self,
+        frames: np.ndarray,
+        job: Job,
+        settings: TrainSettings,
+        device: torch.device,
+        are_squares: bool,
+    ) -> Tensor:
+        rng = stream(Draws.PIXELS, settings.seed, job.batch.epoch, job.row)
+        levels = torch.from_numpy(frames).to(device)
+        return augment(levels, self.preprocessing, settings, rng, are_squares=are_squares)
+
+    def _assembled(
+        self,
+        views: list[Tensor],
+        rows: list[int],
+        batch: MicroBatch,
+        settings: TrainSettings,
+        device: torch.device,
+    ) -> Views | None:
+        return assemble(views, self.targets[rows].to(device), batch, settings, device)
