@@ -1,17 +1,18 @@
-"""What a choice is worth: fusion, frames, views and templates, all from one cache.
+"""What a choice is worth: fusion, frames, views, templates, blended weights, all from the cache.
 
 Every function returns result rows, whose `protocol` names the ablation. Nothing is encoded again:
 fewer frames or views are subsets of the cached ones.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.measuring import Scoring, chosen_classes, measure, result_rows, text_setup
+from harness.measuring import Scoring, chosen_classes, scored_rows, text_setup
 from harness.results import ResultRow
-from harness.scoring import Videos, load_videos, score
+from harness.scoring import Videos, checkpoint_of, load_videos, score
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
@@ -46,19 +47,13 @@ def fusion_matrix(
     return rows
 
 
-def table5_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """The rows of the paper's Table 5: checkpoints scored with the fusion they were tuned with.
+def missing_of_table5(rows: Sequence[ResultRow]) -> list[str]:
+    """Fusions of the paper's Table 5 that no checkpoint was both tuned and scored with.
 
-    `rows` come from `fusion_matrix`. Raises UsageError for a paper fusion no checkpoint has.
+    The table is the diagonal of the matrix, so `rows` come from `fusion_matrix`.
     """
-    found = [row for row in rows if row.metric == "top1" and row.trained_fusion == row.fusion]
-    missing = [name for name in PAPER_FUSIONS if name not in {row.fusion for row in found}]
-    if missing:
-        raise UsageError(
-            f"no checkpoint was both tuned and scored with {', '.join(missing)}; train one with "
-            f"`vifi train ... --fusion {missing[0]}` and give its features"
-        )
-    return sorted(found, key=lambda row: row.fusion)
+    found = {row.fusion for row in rows if row.trained_fusion == row.fusion}
+    return [name for name in PAPER_FUSIONS if name not in found]
 
 
 def frames_ablation(
@@ -110,6 +105,55 @@ def templates_ablation(
     ]
 
 
+def blend_ablation(
+    store: Store,
+    dataset: str,
+    features: Sequence[str],
+    split: str = "",
+    settings: Ablation | None = None,
+) -> list[ResultRow]:
+    """Checkpoints between a start (0) and what was tuned from it (1), by the share of the tuned.
+
+    Of the given feature sets those of blended checkpoints, of their start and of what they were
+    blended from are scored; the share is in the provenance (`blend`). No rows where none is of a
+    blend. Weights are averaged as WiSE-FT (Wortsman et al. 2022) and Open-VCLIP do.
+    """
+    settings = settings or Ablation()
+    rows = []
+    for name, share in blend_shares(store, dataset, features).items():
+        videos = load_videos(store, dataset, name, split, partial=settings.partial)
+        rows += _rows(store, videos, "ablation-blend", settings, extra={"blend": share})
+    return rows
+
+
+def blend_shares(store: Store, dataset: str, features: Sequence[str]) -> dict[str, float]:
+    """Share of the tuned weights per feature set, for those that belong to a blend, rising.
+
+    `vifi train --blend 0.5` gives a checkpoint the kind `blend-0.5` and its start as its parent;
+    the tuned end has the same parent and step.
+    """
+    of = {name: checkpoint_of(store, store.features(dataset, name)) for name in features}
+    blends = {name: share for name, c in of.items() if (share := _blend_share(c)) is not None}
+    starts = {of[name]["parent"] for name in blends}
+    ends = {(of[name]["parent"], of[name]["step"]) for name in blends}
+    shares = dict(blends)
+    for name, checkpoint in of.items():
+        if checkpoint["digest"] in starts:
+            shares.setdefault(name, 0.0)
+        elif _kind(checkpoint) == "trained" and (checkpoint["parent"], checkpoint["step"]) in ends:
+            shares.setdefault(name, 1.0)
+    return dict(sorted(shares.items(), key=lambda item: item[1]))
+
+
+def _kind(checkpoint: Mapping) -> str:
+    return str((checkpoint["settings"] or {}).get("kind", ""))
+
+
+def _blend_share(checkpoint: Mapping) -> float | None:
+    found = re.fullmatch(r"blend-(\d+(?:\.\d+)?)", _kind(checkpoint))
+    return float(found.group(1)) if found else None
+
+
 def evenly_spaced(total: int, count: int, what: str) -> np.ndarray:
     """Indexes floor((i + 0.5) total / count), int64 [count]: the middles of `count` stretches.
 
@@ -138,13 +182,11 @@ def _rows(
     videos: Videos,
     protocol: str,
     settings: Ablation,
+    extra: Mapping[str, object] | None = None,
     **chosen: np.ndarray,
 ) -> list[ResultRow]:
     classes = chosen_classes(store, videos, settings)
     used = {f"num_{axis}": len(index) for axis, index in chosen.items()}
-    setup = text_setup(protocol, classes, **used)
-    rows = []
-    for fusion, scores in score(videos, classes, settings.fusions, **chosen).items():
-        values = measure(scores, videos.labels, settings)
-        rows += result_rows(store, videos, fusion, values, setup)
-    return rows
+    setup = text_setup(protocol, classes, extra=dict(extra or {}), **used)
+    scores = score(videos, classes, settings.fusions, **chosen)
+    return scored_rows(store, videos, scores, settings, setup)

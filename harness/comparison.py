@@ -1,15 +1,49 @@
-"""Is one feature set better than another on the same videos? A paired bootstrap says."""
+"""Is one feature set better than another on the same videos? A paired bootstrap says.
 
-from dataclasses import dataclass
+    (found,) = compare(store, "ucf101", "vifi-clip", "vanilla-clip", "val1")
+    found.sentence          # "vifi-clip beats vanilla-clip by 2.1 ± 0.4 points, p < 0.001"
+
+Any protocol can be compared: `compare_answers` takes those of two runs of it, made of what
+`Scoring.keep` was called with.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.measuring import Scoring, chosen_classes
+from harness.measuring import Scored, Scoring
 from harness.metrics import label_ranks
-from harness.scoring import Videos, load_videos, score
+from harness.protocols.zero_shot import zero_shot
+from harness.results import ResultRow
 from harness.statistics import Comparison, paired_bootstrap
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
+
+# Rows that are compared agree in these.
+_SHARED = ("protocol", "dataset", "split", "subset", "classifier", "fusion", "shots", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Which videos one score got right."""
+
+    row: ResultRow
+    """Its top-1 row."""
+    videos: np.ndarray
+    """int64 [video]: rows of the dataset."""
+    class_names: list[str]
+    is_right: np.ndarray
+    """bool [video]."""
+
+
+def answers_of(scored: Scored) -> Answers:
+    """The answers of a score; the score itself is many times larger."""
+    return Answers(
+        row=scored.rows[0],
+        videos=scored.videos.rows,
+        class_names=scored.videos.class_names,
+        is_right=label_ranks(scored.scores, scored.videos.labels) < 1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +52,44 @@ class Compared:
 
     first: str
     second: str
-    fusion: str
-    split: str
     num_videos: int
     """Videos that both feature sets hold; only these are compared."""
     comparison: Comparison
+    row: ResultRow
+    """The first one's top-1 row."""
+    other: ResultRow
+    """The second one's top-1 row."""
+
+    @property
+    def fusion(self) -> str:
+        """Fusion that both were scored with."""
+        return self.row.fusion
 
     @property
     def sentence(self) -> str:
         """One sentence, as `A beats B by 2.1 ± 0.4 points, p < 0.001`."""
         return self.comparison.sentence(self.first, self.second)
+
+    @property
+    def result(self) -> ResultRow:
+        """The difference as a row of the first, whose metric is `top1_minus_<second>`."""
+        found = self.comparison
+        told = {
+            "against": self.second,
+            "against_feature_set": self.other.feature_set,
+            "against_checkpoint": self.other.scored_checkpoint,
+            "p_value": found.p_value,
+            "rows_covered": self.num_videos,
+        }
+        return replace(
+            self.row,
+            metric=f"top1_minus_{self.second}",
+            value=found.difference,
+            ci_low=found.low,
+            ci_high=found.high,
+            num_videos=self.num_videos,
+            provenance=self.row.provenance | told,
+        )
 
 
 def compare(
@@ -38,39 +100,43 @@ def compare(
     split: str = "",
     settings: Scoring | None = None,
 ) -> list[Compared]:
-    """Compare the top-1 of two feature sets by name, once per fusion, each with its own texts.
+    """Compare the zero-shot top-1 of two feature sets by name, once per fusion, each with its own
+    texts.
 
     Raises UsageError when no video is in both, and what scoring raises.
     """
     settings = settings or Scoring()
-    pair = [
-        load_videos(store, dataset, name, split, partial=settings.partial)
-        for name in (first, second)
-    ]
-    common, *positions = np.intersect1d(pair[0].rows, pair[1].rows, return_indices=True)
+    kept: tuple[list[Answers], list[Answers]] = [], []
+    for name, found in zip((first, second), kept, strict=True):
+
+        def keep(scored: Scored, found: list[Answers] = found) -> None:
+            found.append(answers_of(scored))
+
+        zero_shot(store, dataset, name, (split,), replace(settings, keep=keep))
+    pairs = zip(*kept, strict=True)
+    return [compare_answers(first, second, *pair, settings.bootstrap_seed) for pair in pairs]
+
+
+def compare_answers(
+    first_name: str, second_name: str, first: Answers, second: Answers, seed: int = 0
+) -> Compared:
+    """Compare two scores of one setting on the videos that both hold.
+
+    Raises UsageError when no video is in both, or they chose among different classes.
+    """
+    assert all(getattr(first.row, n) == getattr(second.row, n) for n in _SHARED), first.row
+    names = f"{first_name} and {second_name}"
+    if first.class_names != second.class_names:
+        raise UsageError(f"{names} were scored among different classes; give both the same split")
+    common, *positions = np.intersect1d(first.videos, second.videos, return_indices=True)
     if not len(common):
-        raise UsageError(
-            f"{first} and {second} hold no video of {pair[0].split} in common; extract both"
-        )
-    right = [_right(store, videos, settings) for videos in pair]
-    return [
-        Compared(
-            first=first,
-            second=second,
-            fusion=fusion,
-            split=pair[0].split,
-            num_videos=len(common),
-            comparison=paired_bootstrap(
-                right[0][fusion][positions[0]],
-                right[1][fusion][positions[1]],
-                seed=settings.bootstrap_seed,
-            ),
-        )
-        for fusion in settings.fusions
-    ]
-
-
-def _right(store: Store, videos: Videos, settings: Scoring) -> dict[str, np.ndarray]:
-    classes = chosen_classes(store, videos, settings)
-    scored = score(videos, classes, settings.fusions)
-    return {fusion: label_ranks(scores, videos.labels) < 1 for fusion, scores in scored.items()}
+        raise UsageError(f"{names} hold no video of {first.row.split} in common; extract both")
+    right = [part.is_right[at] for part, at in zip((first, second), positions, strict=True)]
+    return Compared(
+        first=first_name,
+        second=second_name,
+        num_videos=len(common),
+        comparison=paired_bootstrap(*right, seed=seed),
+        row=first.row,
+        other=second.row,
+    )

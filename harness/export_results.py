@@ -2,9 +2,11 @@
 
     export_clip_benchmark(read_rows("results"), "exported")   # one JSON file per evaluation
 
-Text classifiers become the task `zeroshot_classification`, linear probes `linear_probe`. What
-CLIP_benchmark has no field for (split, fusion, shots, seed, ...) goes into the file name and into
-further keys, which it ignores. Values are fractions, as they are here.
+Text classifiers become the task `zeroshot_classification`, linear probes `linear_probe`, retrieval
+`zeroshot_retrieval` (a video is its image). The format is that of LAION-AI/CLIP_benchmark 1.6.2
+(`cli.py`: `run` writes it, `main_build` reads it). What it has no field for (split, fusion, shots,
+seed, ...) goes into the file name and into further keys, which become columns of its table. Values
+are fractions, as they are here.
 """
 
 import hashlib
@@ -18,7 +20,14 @@ from harness.results import KEY_FIELDS, ResultRow
 from vifistore.errors import UsageError
 
 _TASKS = {"text": "zeroshot_classification", "linear-probe": "linear_probe"}
-_METRICS = {"top1": "acc1", "top5": "acc5", "mean_per_class": "mean_per_class_recall"}
+_RETRIEVAL = "retrieval"
+_METRICS = {
+    "top1": "acc1",
+    "top5": "acc5",
+    "mean_per_class": "mean_per_class_recall",
+    **{f"t2v_recall_at_{k}": f"image_retrieval_recall@{k}" for k in (1, 5, 10)},
+    **{f"v2t_recall_at_{k}": f"text_retrieval_recall@{k}" for k in (1, 5, 10)},
+}
 _GROUP_FIELDS = tuple(name for name in KEY_FIELDS if name != "metric")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@=+-]+")
 
@@ -26,13 +35,14 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.@=+-]+")
 def export_clip_benchmark(rows: Iterable[ResultRow], folder: str | Path) -> list[Path]:
     """Write one JSON file per evaluation into `folder`, made if missing; returns the files.
 
-    Rows of other classifiers and rows without a top-1 are left out. Raises UsageError when nothing
-    is left.
+    Rows of other classifiers, and what has no metric of CLIP_benchmark's, are left out. Raises
+    UsageError when nothing is left.
     """
     groups = _groups(rows)
     if not groups:
         raise UsageError(
-            "no top-1 of a text classifier or a linear probe to export; run `vifi evaluate` first"
+            "no accuracy of a text classifier or a linear probe, and no recall, to export; run "
+            "`vifi evaluate` first"
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,12 +66,13 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
     if row.classifier == "linear-probe":
         metrics |= {"fewshot_k": -1 if row.shots is None else row.shots, "seed": row.seed}
     shared = {name: getattr(row, name) for name in _GROUP_FIELDS}
+    shared["train_split"] = row.train_split
     return {
         **shared,
         "dataset": row.dataset,
         "model": row.provenance.get("model") or "unknown",
         "pretrained": row.scored_checkpoint,
-        "task": _TASKS[row.classifier],
+        "task": _task(row),
         "metrics": metrics,
         "language": "en",
         "num_videos": row.num_videos,
@@ -72,18 +83,25 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
 def file_name(row: ResultRow) -> str:
     """`DATASET_PRETRAINED_MODEL_en_TASK_DIGEST.json`; the digest tells other settings apart."""
     model = row.provenance.get("model") or "unknown"
-    parts = (row.dataset, row.scored_checkpoint, model, "en", _TASKS[row.classifier])
-    key = json.dumps([getattr(row, name) for name in _GROUP_FIELDS])
+    parts = (row.dataset, row.scored_checkpoint, model, "en", _task(row))
+    key = json.dumps(_group(row))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     # A leading dot or a slash would put the file out of sight or out of the folder.
     safe = "_".join(_UNSAFE.sub("-", part) for part in parts).lstrip(".")
     return f"{safe[:150]}_{digest}.json"
 
 
+def _task(row: ResultRow) -> str:
+    return "zeroshot_retrieval" if row.protocol == _RETRIEVAL else _TASKS[row.classifier]
+
+
+def _group(row: ResultRow) -> tuple:
+    return (*(getattr(row, name) for name in _GROUP_FIELDS), row.train_split)
+
+
 def _groups(rows: Iterable[ResultRow]) -> list[list[ResultRow]]:
     groups: dict[tuple, list[ResultRow]] = {}
     for row in rows:
         if row.classifier in _TASKS:
-            key = tuple(getattr(row, name) for name in _GROUP_FIELDS)
-            groups.setdefault(key, []).append(row)
-    return [group for group in groups.values() if any(row.metric == "top1" for row in group)]
+            groups.setdefault(_group(row), []).append(row)
+    return [group for group in groups.values() if any(row.metric in _METRICS for row in group)]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from harness.slabs import run_slabs
 from vifistore.errors import UnknownNameError, UsageError
 
 TOP_FRAMES = 4
@@ -102,12 +103,13 @@ def fuse_views(
     """
     vectors = np.asarray(vectors, np.float32)
     scores = np.empty((len(vectors), len(classes)), np.float32)
-    step = max(1, SLAB_VECTORS // vectors.shape[1])
-    for start in range(0, len(vectors), step):
-        slab = slice(start, start + step)
-        # A consensus is shorter than 1 where frames disagree; that length is part of the fusion.
-        products = class_cosines if fusion == "embedding" else class_products
+    # A consensus is shorter than 1 where frames disagree; that length is part of the fusion.
+    products = class_cosines if fusion == "embedding" else class_products
+
+    def work(slab: slice) -> None:
         scores[slab] = sum_over_views(products(vectors[slab], classes), logit_scale)
+
+    run_slabs(work, len(vectors), max(1, SLAB_VECTORS // vectors.shape[1]))
     return scores
 
 
@@ -122,18 +124,20 @@ def fuse_frames(
     """
     num_videos, num_views, num_frames, _ = frames.shape
     step = max(1, SLAB_VECTORS // (num_views * num_frames))
-    scores = {name: np.empty((num_videos, len(classes)), np.float32) for name in fusions}
     pooled = [name for name in fusions if name not in _FRAME_RULES]
     merged = [name for name in fusions if name in _FRAME_RULES]
-    for start in range(0, num_videos, step):
-        slab = slice(start, start + step)
-        cosines = class_cosines(frames[slab], classes) if merged else None
+    scores = {name: np.empty((num_videos, len(classes)), np.float32) for name in merged}
+
+    def work(slab: slice) -> None:
+        cosines = class_cosines(frames[slab], classes)
         for name in merged:
             probabilities = _FRAME_RULES[name](cosines, np.float32(logit_scale))
             scores[name][slab] = probabilities.sum(axis=1)
-        for name in pooled:
-            vectors = pool(name, frames[slab])
-            scores[name][slab] = fuse_views(name, vectors, classes, logit_scale)
+
+    if merged:
+        run_slabs(work, num_videos, step)
+    for name in pooled:
+        scores[name] = fuse_views(name, pool(name, frames), classes, logit_scale)
     return scores
 
 

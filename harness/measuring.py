@@ -1,16 +1,17 @@
 """From scores to result rows: the metrics of a protocol with their intervals.
 
-`measure` turns scores into values, `Setup` holds what the rows of one evaluation share, and
+`scored_rows` turns scores into rows, `Setup` holds what the rows of one evaluation share, and
 `summary_rows` makes the mean and the deviation over splits or seeds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.metrics import calibration_error, label_ranks
 from harness.provenance import provenance
+from harness.released_code import differences
 from harness.results import ResultRow
 from harness.scoring import Classes, Videos, checkpoint_of, load_classes
 from harness.statistics import (
@@ -23,6 +24,20 @@ from harness.statistics import (
 from vifistore.store.features import Features
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
+
+# With this many classes or fewer every answer is among the five best: there is nothing to measure.
+TOP5_CLASSES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Scores of one fusion, and the rows that were made of them."""
+
+    rows: list[ResultRow]
+    """One per metric."""
+    videos: Videos
+    scores: np.ndarray
+    """float32 [video class]: probabilities summed over views."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +56,8 @@ class Scoring:
     """Bootstrap resamples behind each 95% interval."""
     bootstrap_seed: int = 0
     """Seed of the bootstrap."""
+    keep: Callable[[Scored], None] | None = None
+    """Called with every set of scores: per-class tables and comparisons are made of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +91,32 @@ def chosen_classes(store: Store, videos: Videos, settings: Scoring) -> Classes:
     return load_classes(store, videos.features, names, settings.texts, settings.templates)
 
 
+def scored_rows(
+    store: Store,
+    videos: Videos,
+    scores: Mapping[str, np.ndarray],
+    settings: Scoring,
+    setup: Setup,
+    further: Mapping[str, Mapping[str, Interval]] | None = None,
+) -> list[ResultRow]:
+    """Rows of {fusion: scores [video class]}; `further` gives {fusion: {metric: value}} to add."""
+    rows = []
+    for fusion, found in scores.items():
+        values = measure(found, videos.labels, settings) | dict((further or {}).get(fusion, {}))
+        made = result_rows(store, videos, fusion, values, setup)
+        if settings.keep:
+            settings.keep(Scored(rows=made, videos=videos, scores=found))
+        rows += made
+    return rows
+
+
 def measure(scores: np.ndarray, labels: np.ndarray, settings: Scoring) -> dict[str, Interval]:
-    """top1, top5 (with 5 classes or more), mean_per_class and calibration_error of
+    """top1, top5 (with more than 5 classes), mean_per_class and calibration_error of
     [video class] scores. The last has no interval: a resample's calibration error is biased."""
     ranks = label_ranks(scores, labels)
     options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
     values = {"top1": bootstrap_mean(ranks < 1, **options)}
-    if scores.shape[1] >= 5:
+    if scores.shape[1] > TOP5_CLASSES:
         values["top5"] = bootstrap_mean(ranks < 5, **options)
     values["mean_per_class"] = bootstrap_mean_per_class(ranks < 1, labels, **options)
     values["calibration_error"] = Interval(value=calibration_error(scores, labels))
@@ -110,7 +146,7 @@ def result_rows(
         "classifier": setup.classifier,
         "trained_fusion": trained_fusion(checkpoint),
         "fusion": fusion,
-        "num_frames": setup.num_frames or num_frames(store, features),
+        "num_frames": setup.num_frames or int(features.source_recipe["frames"]),
         "num_views": setup.num_views or features.view_mean.shape[1],
         "shots": setup.shots,
         "seed": setup.seed,
@@ -118,7 +154,12 @@ def result_rows(
         "num_videos": len(videos.rows),
         "num_quarantined": videos.num_quarantined,
     }
-    more = {"num_todo": videos.num_todo, "model": checkpoint["model"], **setup.extra}
+    more = {
+        "num_todo": videos.num_todo,
+        "model": checkpoint["model"],
+        "differs_from_released_code": differences(features.source_recipe),
+        **setup.extra,
+    }
     origin = provenance(features, len(videos.rows), **more)
     return [
         ResultRow(
@@ -148,9 +189,10 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
     found = spread(values, ddof)
     first = rows[0]
     count = sum if over == "splits" else max
+    origins = [row.provenance for row in rows]
     shared = {name: getattr(first, name) for name in ResultRow.__dataclass_fields__}
     shared |= {
-        name: "+".join(dict.fromkeys(getattr(row, name) for row in rows))
+        name: joined(getattr(row, name) for row in rows) or ""
         for name in ("split", "feature_set", "scored_checkpoint", "text_set")
     }
     shared |= {
@@ -161,6 +203,8 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         "ci_low": None,
         "ci_high": None,
         "provenance": first.provenance
+        | {name: joined(o[name] for o in origins) for name in ("recipe", "checkpoint", "manifest")}
+        | {name: count(o[name] for o in origins) for name in ("rows_covered", "num_todo")}
         | {"over": over, "count": found.count, "ddof": ddof, "values": values},
     }
     named = {first.metric: found.mean, f"{first.metric}_std": found.deviation}
@@ -170,12 +214,9 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
     ]
 
 
-def num_frames(store: Store, features: Features) -> int:
-    """Frames per view; a derived feature set has those of its parent."""
-    recipe = features.recipe
-    while "frames" not in recipe:
-        recipe = store.features(features.dataset, recipe["parent"]).recipe
-    return int(recipe["frames"])
+def joined(values: Iterable[str | None]) -> str | None:
+    """Different texts joined by `+`; None where all are."""
+    return "+".join(dict.fromkeys(value for value in values if value is not None)) or None
 
 
 def names_of(store: Store, features: Features) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ as `argmax` does.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def label_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -49,11 +52,15 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     return float(np.abs(gap).sum() / len(labels))
 
 
-def per_class_table(scores: np.ndarray, labels: np.ndarray, class_names: list[str]) -> pd.DataFrame:
+def per_class_table(
+    scores: np.ndarray, labels: np.ndarray, class_names: list[str]
+) -> "pd.DataFrame":
     """One row per class: class_name, num_videos, recall, precision, most_confused_with.
 
     Recall is NaN without videos of the class, precision NaN if it was never answered.
     """
+    import pandas as pd
+
     matrix = confusion_matrix(scores, labels)
     hits, counts, answers = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     wrong = matrix - np.diag(hits)
@@ -80,8 +87,10 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def confusion_pairs(
     scores: np.ndarray, labels: np.ndarray, class_names: list[str], limit: int = 20
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """The most frequent mistakes: class_name, answered, count, share (of the class's videos)."""
+    import pandas as pd
+
     matrix = confusion_matrix(scores, labels)
     wrong = matrix - np.diag(matrix.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]

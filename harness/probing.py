@@ -4,8 +4,10 @@ import numpy as np
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT, Task
 from harness.fusion import ARRAY_OF_FUSION, unit
+from harness.leaks import check_apart
 from harness.reading import read_all
 from harness.scoring import Classes, Videos
+from harness.slabs import run_slabs
 from vifistore.errors import UsageError
 
 PROBE_FUSIONS = ("embedding", "decision")
@@ -42,22 +44,13 @@ def probe(
     labels = np.repeat(train.labels, vectors.shape[1])
     predict = CLASSIFIERS[classifier](vectors.reshape(len(labels), -1), labels, task)
     queries = unit(read_all(test.features, ARRAY_OF_FUSION[fusion], test.rows))
-    slabs = range(0, len(queries), _SLAB_VIDEOS)
-    return np.concatenate([predict(queries[s : s + _SLAB_VIDEOS]).sum(axis=1) for s in slabs])
+    scores = np.empty((len(queries), task.num_classes), np.float32)
 
+    def work(slab: slice) -> None:
+        scores[slab] = predict(queries[slab]).sum(axis=1)
 
-def check_apart(train: Videos, test: Videos) -> None:
-    """Raise UsageError if a training video is also a test video, or the classes differ."""
-    if train.class_names != test.class_names:
-        raise UsageError(
-            f"splits {train.split} ({len(train.class_names)} classes) and {test.split} "
-            f"({len(test.class_names)} classes) name different classes; use splits of one list"
-        )
-    if common := len(np.intersect1d(train.rows, test.rows)):
-        raise UsageError(
-            f"{common} of {len(train.rows)} training videos of {train.split} are also in "
-            f"{test.split}; score a split that shares none"
-        )
+    run_slabs(work, len(queries), _SLAB_VIDEOS)
+    return scores
 
 
 def draw_shots(train: Videos, shots: int, seed: int) -> np.ndarray:

@@ -20,19 +20,25 @@ def provenance(features: Features, rows_covered: int, **further: object) -> dict
         "checkpoint": features.checkpoint,
         "manifest": features.sealed["manifest"] if features.sealed else None,
         "rows_covered": rows_covered,
-        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-        "versions": _versions(),
+        "command": command_line(),
+        "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         **further,
     }
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def command_line() -> str:
+    """The command that this process runs, as one would type it again."""
+    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+            found[package] = "not installed"
+    return found

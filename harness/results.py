@@ -18,11 +18,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from vifistore.errors import DamagedError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +95,17 @@ class ResultRow:
         object.__setattr__(self, "feature_names", tuple(self.feature_names))
 
     @property
+    def train_split(self) -> str:
+        """Split that a classifier was trained on, from the provenance; empty for text."""
+        return "" if self.classifier == "text" else str(self.provenance.get("train_split", ""))
+
+    @property
     def key(self) -> tuple:
-        """What makes two rows the same measurement."""
-        return tuple(getattr(self, name) for name in KEY_FIELDS)
+        """What makes two rows the same measurement.
+
+        A classifier trained on another split is another measurement, though no field says so.
+        """
+        return (*(getattr(self, name) for name in KEY_FIELDS), self.train_split)
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))
@@ -154,8 +165,10 @@ def read_rows(folder: str | Path) -> list[ResultRow]:
     return list(rows.values())
 
 
-def read_frame(folder: str | Path) -> pd.DataFrame:
+def read_frame(folder: str | Path) -> "pd.DataFrame":
     """`read_rows` as a table with one column per field, missing whole numbers as <NA>."""
+    import pandas as pd
+
     rows = read_rows(folder)
     columns = {name: [getattr(row, name) for row in rows] for name in FIELDS}
     frame = pd.DataFrame(columns, columns=list(FIELDS))

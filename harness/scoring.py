@@ -132,7 +132,11 @@ def find_texts(
         wanted["templates"] = list(templates)
     fitting = [t for t in store.find_texts(**wanted) if set(class_names) <= set(t["class_names"])]
     exact = [t for t in fitting if len(t["class_names"]) == len(class_names)]
-    found = exact or fitting
+    # Larger sets made in one way hold the same vectors of these classes: any of them will do.
+    ways = {
+        (tuple(t["templates"]), t["context_length"], t["precision"]): t for t in exact or fitting
+    }
+    found = list(ways.values())
     if len(found) == 1:
         return found[0]["id"]
     if not found:

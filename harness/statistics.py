@@ -119,6 +119,26 @@ def bootstrap_mean_per_class(
     return interval(value, _mean_per_class(drawn, num_classes))
 
 
+def bootstrap_shares(
+    shares: np.ndarray, counts: np.ndarray, folds: int = FOLDS, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95% interval of many shares, each over its own `counts` videos, two [share].
+
+    Resampling n videos of which a share p is right draws from a binomial of n and p. NaN where
+    there are no videos.
+    """
+    _check_folds(folds)
+    shares, counts = np.asarray(shares, np.float64), np.asarray(counts, np.int64)
+    there = counts > 0
+    drawn = np.random.default_rng(seed).binomial(
+        counts[there], shares[there], (folds, int(there.sum()))
+    )
+    tail = (1 - LEVEL) / 2
+    ends = np.full((2, len(shares)), np.nan)
+    ends[:, there] = np.quantile(drawn / counts[there], [tail, 1 - tail], axis=0)
+    return ends[0], ends[1]
+
+
 def interval(value: float, samples: np.ndarray) -> Interval:
     """The 95% percentile interval of resampled values [fold] around `value`."""
     tail = (1 - LEVEL) / 2

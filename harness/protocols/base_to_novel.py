@@ -15,15 +15,15 @@ import numpy as np
 from harness.measuring import (
     Scoring,
     chosen_classes,
-    measure,
     result_rows,
+    scored_rows,
     summary_rows,
     text_setup,
 )
 from harness.metrics import harmonic_mean, label_ranks
 from harness.results import ResultRow
 from harness.scoring import Classes, Videos, load_videos, score
-from harness.statistics import Interval, interval, resampled_means
+from harness.statistics import Interval, bootstrap_mean, interval, resampled_means
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
@@ -99,10 +99,10 @@ def _separate_rows(
     right: dict[str, list[np.ndarray]] = {fusion: [] for fusion in settings.fusions}
     for subset, (videos, classes) in {"base": base, "novel": novel}.items():
         setup = text_setup("base-to-novel", classes, subset=subset, seed=seed)
-        for fusion, scores in score(videos, classes, settings.fusions).items():
-            values = measure(scores, videos.labels, settings)
-            rows += result_rows(store, videos, fusion, values, setup)
-            right[fusion].append(label_ranks(scores, videos.labels) < 1)
+        scores = score(videos, classes, settings.fusions)
+        rows += scored_rows(store, videos, scores, settings, setup)
+        for fusion, found in scores.items():
+            right[fusion].append(label_ranks(found, videos.labels) < 1)
     joined, classes = _join(base, novel)
     setup = text_setup("base-to-novel", classes, subset="all", seed=seed)
     for fusion, (base_right, novel_right) in right.items():
@@ -121,15 +121,16 @@ def _joint_rows(
     videos, classes = _join(base, novel)
     is_base = videos.labels < len(base[0].class_names)
     setup = text_setup("base-to-novel", classes, subset="joint", seed=seed)
-    rows = []
-    for fusion, scores in score(videos, classes, settings.fusions).items():
-        right = label_ranks(scores, videos.labels) < 1
-        values = measure(scores, videos.labels, settings)
-        values["base_top1"] = _mean_interval(right[is_base], settings)
-        values["novel_top1"] = _mean_interval(right[~is_base], settings)
-        values["harmonic_mean"] = _harmonic_interval(right[is_base], right[~is_base], settings)
-        rows += result_rows(store, videos, fusion, values, setup)
-    return rows
+    scores = score(videos, classes, settings.fusions)
+    further = {}
+    for fusion, found in scores.items():
+        right = label_ranks(found, videos.labels) < 1
+        further[fusion] = {
+            "base_top1": bootstrap_mean(right[is_base], settings.folds, settings.bootstrap_seed),
+            "novel_top1": bootstrap_mean(right[~is_base], settings.folds, settings.bootstrap_seed),
+            "harmonic_mean": _harmonic_interval(right[is_base], right[~is_base], settings),
+        }
+    return scored_rows(store, videos, scores, settings, setup, further)
 
 
 def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
@@ -156,11 +157,6 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
     return joined, joined_classes
 
 
-def _mean_interval(right: np.ndarray, settings: BaseToNovel) -> Interval:
-    samples = resampled_means(right, settings.folds, settings.bootstrap_seed)
-    return interval(float(right.mean()), samples)
-
-
 def _harmonic_interval(
     base_right: np.ndarray, novel_right: np.ndarray, settings: BaseToNovel
 ) -> Interval:
@@ -168,8 +164,9 @@ def _harmonic_interval(
     value = harmonic_mean(float(base_right.mean()), float(novel_right.mean()))
     base = resampled_means(base_right, settings.folds, settings.bootstrap_seed)
     novel = resampled_means(novel_right, settings.folds, settings.bootstrap_seed + 1)
-    samples = [harmonic_mean(b, n) for b, n in zip(base, novel, strict=True)]
-    return interval(value, np.array(samples))
+    total = base + novel
+    samples = np.divide(2 * base * novel, total, out=np.zeros_like(total), where=total > 0)
+    return interval(value, samples)
 
 
 def _summary(runs: list[list[ResultRow]]) -> list[ResultRow]:

@@ -6,8 +6,7 @@ Paper, section 4.1 and Table 4: 16 frames, 4 clips x 3 crops, probabilities summ
 With a classifier other than `text`, it is trained here on the embeddings of a training split.
 """
 
-from harness.probing import check_apart
-from harness.protocols.trained import Trained, load_pair, scored_rows
+from harness.protocols.trained import Trained, load_pair, trained_rows
 from harness.results import ResultRow
 from vifistore.store.store import Store
 
@@ -22,6 +21,4 @@ def supervised(
     """
     settings = settings or Trained()
     test, train = load_pair(store, dataset, features, split, settings)
-    if train is not None:
-        check_apart(train, test)
-    return scored_rows(store, train, test, settings, protocol="supervised")
+    return trained_rows(store, train, test, settings, protocol="supervised")

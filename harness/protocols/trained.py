@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT
-from harness.measuring import Scoring, Setup, chosen_classes, measure, result_rows, text_setup
+from harness.leaks import check_apart, copies_between
+from harness.measuring import Scoring, Setup, chosen_classes, scored_rows, text_setup
 from harness.probing import probe
 from harness.results import ResultRow
-from harness.scoring import Classes, Videos, checkpoint_of, load_videos, score
+from harness.scoring import Videos, checkpoint_of, load_videos, score
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.store import Store
 
@@ -27,18 +28,32 @@ class Trained(Scoring):
             raise UsageError(f"{self.classifier} needs training videos; give --train-split NAME")
 
 
+def require_split(store: Store, dataset: str, split: str) -> None:
+    """Raise UsageError without a split where the dataset has some: all labelled videos together
+    hold those that were trained on."""
+    if not split and (known := store.splits(dataset)):
+        raise UsageError(
+            f"{dataset} has the splits {', '.join(known)}; name the one to score with --split"
+        )
+
+
 def load_pair(
     store: Store, dataset: str, features: str, split: str, settings: Trained
 ) -> tuple[Videos, Videos | None]:
-    """The test videos, and the training videos if the settings name their split."""
+    """The test videos, and the training videos if the settings name their split.
+
+    Raises UsageError for training videos that are also test videos, and what `require_split` does.
+    """
+    require_split(store, dataset, split)
     test = load_videos(store, dataset, features, split, partial=settings.partial)
     if not settings.train_split:
         return test, None
     train = load_videos(store, dataset, features, settings.train_split, partial=settings.partial)
+    check_apart(train, test)
     return test, train
 
 
-def scored_rows(
+def trained_rows(
     store: Store,
     train: Videos | None,
     test: Videos,
@@ -59,15 +74,12 @@ def scored_rows(
     else:
         options = (settings.classifier, scale, classes)
         scored = {fusion: probe(train, test, fusion, *options) for fusion in settings.fusions}
-    shared = _setup(classes, train, protocol=protocol, classifier=settings.classifier, **setup)
-    rows = []
-    for fusion, scores in scored.items():
-        values = measure(scores, test.labels, settings)
-        rows += result_rows(store, test, fusion, values, shared)
-    return rows
-
-
-def _setup(classes: Classes | None, train: Videos | None, **fields: object) -> Setup:
+    fields = {"protocol": protocol, "classifier": settings.classifier, **setup}
     if train is not None:
-        fields["extra"] = {"train_split": train.split, "num_train_videos": len(train.rows)}
-    return text_setup(classes=classes, **fields) if classes else Setup(**fields)
+        fields["extra"] = {
+            "train_split": train.split,
+            "num_train_videos": len(train.rows),
+            "num_test_copies_in_train": len(copies_between(train, test)),
+        }
+    shared = text_setup(classes=classes, **fields) if classes else Setup(**fields)
+    return scored_rows(store, test, scored, settings, shared)

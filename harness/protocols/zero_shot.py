@@ -8,14 +8,7 @@ each as mean and deviation over three splits.
 
 from collections.abc import Sequence
 
-from harness.measuring import (
-    Scoring,
-    chosen_classes,
-    measure,
-    result_rows,
-    summary_rows,
-    text_setup,
-)
+from harness.measuring import Scoring, chosen_classes, scored_rows, summary_rows, text_setup
 from harness.results import ResultRow
 from harness.scoring import load_videos, score
 from vifistore.store.store import Store
@@ -44,9 +37,5 @@ def _one_split(
 ) -> list[ResultRow]:
     videos = load_videos(store, dataset, features, split, partial=settings.partial)
     classes = chosen_classes(store, videos, settings)
-    setup = text_setup("zero-shot", classes)
-    rows = []
-    for fusion, scores in score(videos, classes, settings.fusions).items():
-        values = measure(scores, videos.labels, settings)
-        rows += result_rows(store, videos, fusion, values, setup)
-    return rows
+    scores = score(videos, classes, settings.fusions)
+    return scored_rows(store, videos, scores, settings, text_setup("zero-shot", classes))

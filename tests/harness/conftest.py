@@ -1,6 +1,7 @@
 """Small stores with planted classes, made by the store's own writers."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,9 @@ class Maker:
         noisy = clean + noise * generator.normal(size=shape)
         return (noisy * generator.uniform(1, 10, (*shape[:3], 1))).astype(np.float16)
 
-    def checkpoint(self, name="tiny", logit_scale=20.0, fusion="embedding") -> str:
+    def checkpoint(
+        self, name="tiny", logit_scale=20.0, fusion="embedding", parent="", step=0, kind="trained"
+    ) -> str:
         return register_checkpoint(
             self.backend,
             {
@@ -52,9 +55,9 @@ class Maker:
                 "image_digest": f"image of {name}",
                 "text_digest": f"text of {name}",
                 "logit_scale": logit_scale,
-                "parent": "",
-                "step": 0,
-                "settings": {"fusion": fusion},
+                "parent": parent,
+                "step": step,
+                "settings": {"fusion": fusion, "kind": kind},
             },
         )
 
@@ -74,7 +77,16 @@ class Maker:
         }
         return write_texts(self.backend, fields, embeddings)
 
-    def features(self, frames, name="tiny", checkpoint="tiny", status=None, seal=True, **names):
+    def features(
+        self,
+        frames,
+        name="tiny",
+        checkpoint="tiny",
+        status=None,
+        seal=True,
+        digests=None,
+        **names,
+    ):
         """Write a feature set and its name; returns its id."""
         digest = self.checkpoint(checkpoint, **names)
         views, count = frames.shape[1:3]
@@ -84,6 +96,8 @@ class Maker:
         )
         status = np.full(len(frames), DONE, np.uint8) if status is None else status
         arrays = _arrays(frames, status)
+        if digests is not None:
+            arrays["content_digest"] = np.array(digests, object)
         for block in range(-(-len(frames) // BLOCK_SIZE)):
             rows = [row for row in writer.block_rows(block) if status[row]]
             if rows:
@@ -125,20 +139,21 @@ def make_store(tmp_path, monkeypatch):
 
     # These tests are about numbers: waiting for the disk is a third of their time.
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    return partial(planted_store, tmp_path)
 
-    def make(num_videos=70, num_classes=6, dim=16, unlabelled=()) -> Maker:
-        generator = np.random.default_rng(7)
-        directions = generator.normal(size=(num_classes, dim)).astype(np.float32)
-        labels = np.arange(num_videos) % num_classes
-        class_names = [f"class {number}" for number in range(num_classes)]
-        store = create_store(Path(tmp_path) / "S.zarr")
-        maker = Maker(store, labels, class_names, directions)
-        names = ["" if row in unlabelled else class_names[labels[row]] for row in range(num_videos)]
-        write_videos(store.backend, DATASET, _videos(names), class_names, root="/videos")
-        maker.checkpoint()
-        return maker
 
-    return make
+def planted_store(folder: Path, num_videos=70, num_classes=6, dim=16, unlabelled=()) -> Maker:
+    """A store `S.zarr` in `folder` with one dataset, and a checkpoint without features."""
+    generator = np.random.default_rng(7)
+    directions = generator.normal(size=(num_classes, dim)).astype(np.float32)
+    labels = np.arange(num_videos) % num_classes
+    class_names = [f"class {number}" for number in range(num_classes)]
+    store = create_store(Path(folder) / "S.zarr")
+    maker = Maker(store, labels, class_names, directions)
+    names = ["" if row in unlabelled else class_names[labels[row]] for row in range(num_videos)]
+    write_videos(store.backend, DATASET, _videos(names), class_names, root="/videos")
+    maker.checkpoint()
+    return maker
 
 
 def _videos(labels: list[str]) -> pd.DataFrame:
@@ -164,7 +179,7 @@ def _arrays(frames: np.ndarray, status: np.ndarray) -> dict[str, np.ndarray]:
         "view_mean": exact.mean(axis=2),
         "view_consensus": (exact / norms).mean(axis=2),
         "timestamps": np.zeros(frames.shape[:3], np.float32),
-        "content_digest": np.array(["d"] * num_videos, object),
+        "content_digest": np.array([f"d{row}" for row in range(num_videos)], object),
         "reason": np.where(status == QUARANTINED, "decode error", "").astype(object),
         "message": np.array([""] * num_videos, object),
         "attempts": np.ones(num_videos, np.uint8),

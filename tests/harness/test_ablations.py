@@ -3,10 +3,12 @@ import pytest
 
 from harness.ablations import (
     Ablation,
+    blend_ablation,
+    blend_shares,
     evenly_spaced,
     frames_ablation,
     fusion_matrix,
-    table5_rows,
+    missing_of_table5,
     templates_ablation,
     views_ablation,
 )
@@ -69,14 +71,10 @@ def test_fusion_matrix_and_the_papers_table(maker, value_of):
     rows = fusion_matrix(maker.store, "toy", names)
     matrix = {(r.trained_fusion, r.fusion) for r in rows if r.metric == "top1"}
     assert len(matrix) == 6
-    with pytest.raises(UsageError, match="no checkpoint was both tuned and scored with image"):
-        table5_rows(rows)
-    table = table5_rows(fusion_matrix(maker.store, "toy", (*names, "image")))
-    assert [(row.trained_fusion, row.fusion) for row in table] == [
-        ("decision", "decision"),
-        ("embedding", "embedding"),
-        ("image", "image"),
-    ]
+    assert missing_of_table5(rows) == ["image"]
+    rows = fusion_matrix(maker.store, "toy", (*names, "image"))
+    assert missing_of_table5(rows) == []
+    assert len({row.key for row in rows}) == len(rows), "no row overwrites another"
 
 
 def test_mean_only_set_has_no_frames(maker):
@@ -95,3 +93,24 @@ def test_seeds_of_random_choices_do_not_leak(maker):
     second = views_ablation(maker.store, "toy", "tiny", (2,))
     assert [r.value for r in first] == [r.value for r in second]
     assert [r.ci_low for r in first] == [r.ci_low for r in second]
+
+
+def test_blends_are_scored_with_both_their_ends(maker):
+    start = maker.checkpoint("start")
+    for number, (kind, step) in enumerate((("trained", 9), ("blend-0.5", 9), ("trained", 4))):
+        name = f"{kind}-{step}"
+        frames = maker.frames(num_frames=5 + number, noise=3.0, seed=number)
+        maker.features(frames, name=name, checkpoint=name, parent=start, step=step, kind=kind)
+        maker.texts(name)
+    maker.features(maker.frames(num_frames=9), name="start", checkpoint="start")
+    maker.texts("start")
+    names = ("trained-9", "blend-0.5-9", "start", "tiny", "trained-4")
+    shares = {"start": 0.0, "blend-0.5-9": 0.5, "trained-9": 1.0}
+    assert blend_shares(maker.store, "toy", names) == shares
+    rows = blend_ablation(maker.store, "toy", names, settings=Ablation(fusions=("decision",)))
+    found = [
+        (row.feature_names[0], row.provenance["blend"]) for row in rows if row.metric == "top1"
+    ]
+    assert found == list(shares.items())
+    assert {row.protocol for row in rows} == {"ablation-blend"}
+    assert blend_ablation(maker.store, "toy", ("start", "trained-9")) == []

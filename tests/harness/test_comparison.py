@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from harness.comparison import compare
+from harness.comparison import answers_of, compare, compare_answers
 from harness.measuring import Scoring
+from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from vifistore.errors import UsageError
 
 
@@ -20,6 +21,12 @@ def test_better_features_beat_worse_ones(make_store):
     assert found[0].num_videos == 140
     assert found[0].sentence.startswith("good beats bad by")
     assert found[0].sentence.endswith("points, p < 0.001")
+    row = found[0].result
+    assert (row.metric, row.num_videos) == ("top1_minus_good", 140)
+    assert row.ci_low < row.value < row.ci_high < 0
+    assert row.provenance["against"] == "good"
+    assert row.provenance["p_value"] < 0.001
+    assert row.key != found[0].row.key
     same = compare(maker.store, "toy", "good", "good")[0]
     assert same.comparison.difference == 0
     assert "do not differ clearly" in same.sentence
@@ -34,3 +41,25 @@ def test_nothing_in_common(make_store):
     maker.features(maker.frames(seed=1, num_frames=3), name="late", status=late)
     with pytest.raises(UsageError, match="early and late hold no video of all in common"):
         compare(maker.store, "toy", "early", "late")
+
+
+def test_any_protocol_can_be_compared(make_store):
+    maker = make_store(num_videos=120)
+    maker.texts()
+    rows = np.arange(120)
+    base, novel = rows[maker.labels < 4], rows[maker.labels >= 4]
+    maker.split("base_val", base, class_names=maker.class_names[:4])
+    maker.split("novel_val", novel, maker.labels[novel] - 4, maker.class_names[4:])
+    answers = {}
+    for name, noise in (("good", 1.0), ("bad", 6.0)):
+        maker.features(maker.frames(noise=noise), name=name)
+        found = answers[name] = []
+        settings = BaseToNovel(keep=lambda scored, found=found: found.append(answers_of(scored)))
+        base_to_novel(maker.store, "toy", [name], settings=settings)
+    pairs = zip(answers["good"], answers["bad"], strict=True)
+    results = [compare_answers("good", "bad", *pair).result for pair in pairs]
+    assert [row.subset for row in results] == ["base", "novel", "joint"]
+    assert all(row.value > 0 for row in results)
+    base_part, novel_part, _ = answers["good"]
+    with pytest.raises(AssertionError):
+        compare_answers("good", "bad", base_part, novel_part)

@@ -211,3 +211,15 @@ def test_class_vectors_follow_the_asked_order(make_store):
     assert part.logit_scale == 20.0
     with pytest.raises(UsageError, match=r"lacks 1 of 2 classes \(first: 'fly'\)"):
         load_classes(maker.store, features, ["class 1", "fly"], text_set)
+
+
+def test_several_larger_text_sets_of_one_way_are_one(make_store):
+    maker = make_store()
+    maker.features(maker.frames())
+    larger = [maker.texts(class_names=maker.class_names[:count]) for count in (4, 5)]
+    features = maker.store.features("toy", "tiny")
+    classes = load_classes(maker.store, features, maker.class_names[:2])
+    assert classes.text_set in larger
+    maker.texts(class_names=maker.class_names[:3], templates=("a {}",))
+    with pytest.raises(UsageError, match="several text sets fit"):
+        load_classes(maker.store, features, maker.class_names[:2])

@@ -75,6 +75,8 @@ def test_harmonic_mean_is_that_of_the_means_over_seeds(maker, value_of):
     assert mean.feature_set.count("+") == 2
     assert mean.provenance["count"] == 3
     assert mean.num_videos == (maker.labels < 4).sum()
+    assert mean.provenance["recipe"] == mean.feature_set
+    assert mean.provenance["rows_covered"] == mean.num_videos
     spread = value_of(rows, subset="base", metric="top1_std", seed=None).value
     assert spread == pytest.approx(np.std(runs("base")))
     harmonic = value_of(rows, subset="all", metric="harmonic_mean", seed=None).value

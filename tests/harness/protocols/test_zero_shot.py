@@ -55,6 +55,8 @@ def test_splits_give_mean_and_population_deviation(make_store, value_of):
     assert mean.value == pytest.approx((first + second) / 2)
     assert mean.num_videos == 90
     assert mean.provenance["count"] == 2
+    assert (mean.provenance["rows_covered"], mean.provenance["num_todo"]) == (90, 0)
+    assert mean.provenance["recipe"] == mean.feature_set
     # The population deviation of two numbers is half their distance.
     deviation = value_of(rows, metric="top1_std", split="val1+val2")
     assert deviation.value == pytest.approx(abs(first - second) / 2)
@@ -62,13 +64,29 @@ def test_splits_give_mean_and_population_deviation(make_store, value_of):
 
 
 def test_several_fusions_and_few_classes(make_store):
-    maker = make_store(num_classes=4)
+    maker = make_store(num_classes=5)
     maker.features(maker.frames())
     maker.texts()
+    # Among five classes the right one is always among the five best.
     fusions = ("embedding", "decision", "image")
     rows = zero_shot(maker.store, "toy", "tiny", settings=Scoring(fusions=fusions))
     assert {row.fusion for row in rows} == set(fusions)
     assert "top5" not in {row.metric for row in rows}
+
+
+def test_a_mean_over_splits_covers_all_their_rows(make_store, value_of):
+    maker = make_store(num_videos=70)
+    status = np.ones(70, np.uint8)
+    status[5:15], status[3] = 0, 2
+    maker.features(maker.frames(), status=status, seal=False)
+    maker.texts()
+    maker.split("val1", np.arange(0, 40))
+    maker.split("val2", np.arange(10, 70))
+    rows = zero_shot(maker.store, "toy", "tiny", ("val1", "val2"), Scoring(partial=True))
+    mean = value_of(rows, metric="top1", split="val1+val2")
+    # val1: 40 - 10 to do - 1 quarantined; val2: 60 - 5 to do.
+    assert (mean.num_videos, mean.num_quarantined) == (29 + 55, 1)
+    assert (mean.provenance["rows_covered"], mean.provenance["num_todo"]) == (84, 15)
 
 
 def test_partial_set_says_what_it_covers(make_store, value_of):

@@ -1,0 +1,81 @@
+"""Which classes are right and which are taken for which, behind one top-1.
+
+    tables = class_tables(scored)       # what Scoring.keep is called with
+    tables.per_class, tables.confusion  # pandas.DataFrame, a row per class, a row per mistake
+
+Both begin with the setting of the score, so that tables of many scores can lie in one.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.measuring import Scored
+from harness.metrics import confusion_pairs, per_class_table
+from harness.results import KEY_FIELDS, ResultRow
+from harness.statistics import FOLDS, bootstrap_shares
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SETTING = (
+    "protocol",
+    "dataset",
+    "split",
+    "subset",
+    "feature_set",
+    "classifier",
+    "fusion",
+    "num_frames",
+    "num_views",
+    "shots",
+    "seed",
+)
+MAX_PAIRS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTables:
+    """Tables of one score."""
+
+    name: str
+    """Made of the setting: equal settings give equal names, others others."""
+    per_class: "pd.DataFrame"
+    """SETTING, features, class, num_videos, value (recall), ci_low, ci_high, precision,
+    most_confused_with."""
+    confusion: "pd.DataFrame"
+    """SETTING, features, true, predicted, count, num_videos (of the true class), share; the most
+    frequent first."""
+
+
+def class_tables(scored: Scored, folds: int = FOLDS, seed: int = 0) -> ClassTables:
+    """Both tables; the interval of a class is the bootstrap over its own videos."""
+    row, names = scored.rows[0], scored.videos.class_names
+    per_class = per_class_table(scored.scores, scored.videos.labels, names)
+    per_class = per_class.rename(columns={"class_name": "class", "recall": "value"})
+    ends = bootstrap_shares(per_class["value"], per_class["num_videos"], folds, seed)
+    per_class["ci_low"], per_class["ci_high"] = ends
+    pairs = confusion_pairs(scored.scores, scored.videos.labels, names, MAX_PAIRS)
+    pairs = pairs.rename(columns={"class_name": "true", "answered": "predicted"})
+    counts = dict(zip(per_class["class"], per_class["num_videos"], strict=True))
+    pairs["num_videos"] = pairs["true"].map(counts)
+    return ClassTables(
+        name=f"{row.dataset}-{_digest(row)}",
+        per_class=_with_setting(row, per_class),
+        confusion=_with_setting(row, pairs),
+    )
+
+
+def _digest(row: ResultRow) -> str:
+    key = [getattr(row, name) for name in KEY_FIELDS if name != "metric"]
+    return hashlib.sha256(json.dumps([*key, row.train_split]).encode()).hexdigest()[:12]
+
+
+def _with_setting(row: ResultRow, table: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    setting = {name: getattr(row, name) for name in SETTING}
+    setting["features"] = row.feature_names[0] if row.feature_names else row.feature_set
+    shared = pd.DataFrame({name: [value] * len(table) for name, value in setting.items()})
+    return pd.concat([shared, table.reset_index(drop=True)], axis=1)

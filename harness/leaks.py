@@ -1,0 +1,121 @@
+"""What makes a score look better than it is: videos that were trained on, and copies of videos.
+
+    for line in warnings_of(store, videos, training=("train1_few_shot_16",)): print(line)
+
+The same video in a training and a test split is refused where the training split is known
+(`check_apart`). Everything else is told: published lists hold copies of one video under several
+ids, and overlap between folds by design.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from harness.scoring import Videos, checkpoint_of
+from vifistore.errors import UsageError
+from vifistore.store.store import Store
+
+_SHOWN = 3
+
+
+def check_apart(train: Videos, test: Videos) -> None:
+    """Raise UsageError if a training video is also a test video, or the classes differ."""
+    if train.class_names != test.class_names:
+        raise UsageError(
+            f"splits {train.split} ({len(train.class_names)} classes) and {test.split} "
+            f"({len(test.class_names)} classes) name different classes; use splits of one list"
+        )
+    if common := len(np.intersect1d(train.rows, test.rows)):
+        raise UsageError(
+            f"{common} of {len(train.rows)} training videos of {train.split} are also in "
+            f"{test.split}; score a split that shares none"
+        )
+
+
+def copies_between(train: Videos, test: Videos) -> np.ndarray:
+    """Rows of test videos whose content is that of another, a training video, int64."""
+    known = set(_digests(train)) - {""}
+    is_copy = np.array([digest in known for digest in _digests(test)], bool)
+    return test.rows[is_copy & ~np.isin(test.rows, train.rows)]
+
+
+def copies_within(videos: Videos) -> list[list[int]]:
+    """Positions of videos of equal content, each group of two or more."""
+    groups: dict[str, list[int]] = {}
+    for position, digest in enumerate(_digests(videos)):
+        if digest:
+            groups.setdefault(digest, []).append(position)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def warnings_of(
+    store: Store, videos: Videos, training: Sequence[str] = (), train: Videos | None = None
+) -> list[str]:
+    """One line for each thing that is wrong with the videos of a split, or may be.
+
+    `training` names splits of the dataset that a checkpoint may have been tuned on, `train` holds
+    the videos of the one that a classifier is trained on.
+    """
+    ids = store.videos(videos.dataset)["id"].to_numpy()
+    lines = [*_copies(videos, ids), *_shared(store, videos, training), *_seen(store, videos)]
+    if train is not None and len(rows := copies_between(train, videos)):
+        lines.append(
+            f"{len(rows):,} of {len(videos.rows):,} videos of {videos.split} are copies of videos "
+            f"of {train.split} ({_some(ids[rows])}): take them out of one of the splits"
+        )
+    return lines
+
+
+def _copies(videos: Videos, ids: np.ndarray) -> Iterator[str]:
+    groups = copies_within(videos)
+    if groups:
+        first = ids[videos.rows[groups[0]]]
+        yield (
+            f"{len(groups):,} videos of {videos.split} are in it more than once, under several ids "
+            f"(first: {_some(first)}): keep one of each"
+        )
+    torn = [group for group in groups if len(set(videos.labels[group])) > 1]
+    if torn:
+        classes = [videos.class_names[label] for label in videos.labels[torn[0]]]
+        yield (
+            f"{len(torn):,} videos of {videos.split} have several labels (first: "
+            f"{_some(ids[videos.rows[torn[0]]])} as {_some(classes)}): correct the labels"
+        )
+
+
+def _shared(store: Store, videos: Videos, training: Sequence[str]) -> Iterator[str]:
+    counts = {
+        name: len(np.intersect1d(store.split(videos.dataset, name).rows, videos.rows))
+        for name in training
+        if name != videos.split
+    }
+    told = ", ".join(f"{count:,} with {name}" for name, count in counts.items() if count)
+    if told:
+        yield (
+            f"{videos.split} shares videos with training splits ({told}): a checkpoint that was "
+            "tuned on one of these is to be scored on another split"
+        )
+
+
+def _seen(store: Store, videos: Videos) -> Iterator[str]:
+    """Videos that a head was trained on, as its checkpoint says."""
+    settings = checkpoint_of(store, videos.features)["settings"] or {}
+    split = settings.get("trained_on", {}).get("split")
+    is_known = split in store.splits(videos.dataset)
+    if not is_known or settings["trained_on"]["dataset"] != videos.dataset:
+        return
+    if common := len(np.intersect1d(store.split(videos.dataset, split).rows, videos.rows)):
+        yield (
+            f"{common:,} of {len(videos.rows):,} videos of {videos.split} are of {split}, on which "
+            f"the head of {videos.features.name} was trained: score another split"
+        )
+
+
+def _digests(videos: Videos) -> np.ndarray:
+    return videos.features.read("content_digest")[videos.rows]
+
+
+def _some(names: Sequence[str]) -> str:
+    names = list(dict.fromkeys(map(str, names)))
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

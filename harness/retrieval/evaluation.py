@@ -1,0 +1,216 @@
+"""Retrieval as a protocol: how well texts find videos, and videos texts.
+
+    rows = retrieval(store, "msrvtt", "vifi-clip@step-2000", "test")
+
+With captions: text to video (t2v) and video to text (v2t), Recall@1/5/10 and median rank, one
+caption a query and its video the one right answer; a video's right answers are all its captions.
+With class names, where many videos share a text: mean average precision and precision@1/5/10, one
+class a query. A dataset that has both gives both. Scores are cosines between text and the mean of
+a video's views; intervals are bootstraps over videos, for class names over classes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.measuring import Scoring, result_rows, text_setup
+from harness.results import ResultRow
+from harness.retrieval.bootstrap import clustered_mean, clustered_median
+from harness.retrieval.metrics import average_precisions, first_ranks, precisions_at
+from harness.retrieval.vectors import video_vectors
+from harness.scoring import Classes, Videos, load_classes, load_videos
+from harness.statistics import Interval, bootstrap_mean
+from vifistore.errors import IncompleteError, UsageError
+from vifistore.store.schema import DONE, QUARANTINED, TODO
+from vifistore.store.store import Store
+
+PROTOCOL = "retrieval"
+CUTOFFS = (1, 5, 10)
+# A caption is the whole prompt.
+CAPTION_TEMPLATE = "{}"
+_CHUNK_ELEMENTS = 16_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captioned:
+    """Videos with captions, and every pair of the two."""
+
+    videos: Videos
+    """`class_names` are the different captions."""
+    pair_videos: np.ndarray
+    """int64 [pair]: positions in `videos.rows`."""
+    pair_texts: np.ndarray
+    """int64 [pair]: indexes of the captions."""
+
+
+def retrieval(
+    store: Store,
+    dataset: str,
+    features: str,
+    split: str = "",
+    settings: Scoring | None = None,
+) -> list[ResultRow]:
+    """Rows of every metric that the dataset has texts for.
+
+    Raises UsageError for a fusion other than embedding, and for a dataset without captions and
+    labels; what `load_videos` and `load_classes` raise.
+    """
+    settings = settings or Scoring()
+    if settings.fusions != ("embedding",):
+        raise UsageError("retrieval compares mean embeddings; leave out --fusion")
+    rows = []
+    if len(store.captions(dataset)):
+        rows += _caption_rows(store, dataset, features, split, settings)
+    if is_labelled(store, dataset, split):
+        rows += _class_rows(store, dataset, features, split, settings)
+    if not rows:
+        raise UsageError(
+            f"{dataset} has neither captions nor labels, so no query has a right answer; scan it "
+            "with a caption file or with labels"
+        )
+    return rows
+
+
+def is_labelled(store: Store, dataset: str, split: str) -> bool:
+    """Whether every video of the split has a label; without a split, whether any video has."""
+    if not split:
+        return bool(store.class_names(dataset))
+    found = store.split(dataset, split)
+    return bool(found.class_names) and bool((found.labels >= 0).all())
+
+
+def caption_texts(store: Store, dataset: str) -> list[str]:
+    """The different captions of a dataset, in the order they were first given."""
+    return list(dict.fromkeys(store.captions(dataset)["text"]))
+
+
+def _caption_rows(
+    store: Store, dataset: str, features: str, split: str, settings: Scoring
+) -> list[ResultRow]:
+    captioned = load_captioned(store, dataset, features, split, partial=settings.partial)
+    videos = captioned.videos
+    texts = load_classes(store, videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,))
+    vectors = video_vectors(videos.features, videos.rows)
+    values = caption_metrics(captioned, texts.vectors, vectors, settings)
+    return _rows(store, videos, texts, values, "videos")
+
+
+def caption_metrics(
+    captioned: Captioned, texts: np.ndarray, videos: np.ndarray, settings: Scoring
+) -> dict[str, Interval]:
+    """Recall and median rank both ways; texts and videos are unit vectors [text or video dim]."""
+    pair_videos, pair_texts = captioned.pair_videos, captioned.pair_texts
+    by_text = np.empty(len(pair_videos), np.int64)
+    for part in _chunks(len(pair_videos), len(videos)):
+        relevant = pair_videos[part, None] == np.arange(len(videos))
+        by_text[part] = first_ranks(texts[pair_texts[part]] @ videos.T, relevant)
+    asked = np.unique(pair_videos)
+    by_video = np.empty(len(asked), np.int64)
+    for part in _chunks(len(asked), len(texts)):
+        relevant = np.zeros((len(asked[part]), len(texts)), bool)
+        inside = np.isin(pair_videos, asked[part])
+        places = np.searchsorted(asked[part], pair_videos[inside])
+        relevant[places, pair_texts[inside]] = True
+        by_video[part] = first_ranks(videos[asked[part]] @ texts.T, relevant)
+    return {
+        **_rank_metrics("t2v", by_text, pair_videos, settings),
+        **_rank_metrics("v2t", by_video, asked, settings),
+    }
+
+
+def _rank_metrics(
+    way: str, ranks: np.ndarray, videos: np.ndarray, settings: Scoring
+) -> dict[str, Interval]:
+    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    found = {f"{way}_recall_at_{k}": clustered_mean(ranks <= k, videos, **options) for k in CUTOFFS}
+    return {**found, f"{way}_median_rank": clustered_median(ranks, videos, **options)}
+
+
+def _class_rows(
+    store: Store, dataset: str, features: str, split: str, settings: Scoring
+) -> list[ResultRow]:
+    videos = load_videos(store, dataset, features, split, partial=settings.partial)
+    classes = load_classes(
+        store, videos.features, videos.class_names, settings.texts, settings.templates
+    )
+    vectors = video_vectors(videos.features, videos.rows)
+    values = class_metrics(classes.vectors, vectors, videos.labels, settings)
+    return _rows(store, videos, classes, values, "classes")
+
+
+def class_metrics(
+    classes: np.ndarray, videos: np.ndarray, labels: np.ndarray, settings: Scoring
+) -> dict[str, Interval]:
+    """mAP and precision@k over the classes that have videos; unit vectors [... dim]."""
+    asked = np.unique(labels)
+    per_query: dict[str, list[np.ndarray]] = {}
+    for part in _chunks(len(asked), len(videos)):
+        scores = classes[asked[part]] @ videos.T
+        relevant = labels[None, :] == asked[part, None]
+        found = {"mean_average_precision": average_precisions(scores, relevant)}
+        # Of fewer videos than k, k cannot be right.
+        cutoffs = [k for k in CUTOFFS if k <= len(videos)]
+        found |= {f"precision_at_{k}": precisions_at(scores, relevant, k) for k in cutoffs}
+        for name, values in found.items():
+            per_query.setdefault(name, []).append(values)
+    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    return {
+        name: bootstrap_mean(np.concatenate(values), **options)
+        for name, values in per_query.items()
+    }
+
+
+def load_captioned(
+    store: Store, dataset: str, features_name: str, split: str, *, partial: bool
+) -> Captioned:
+    """The videos of a split (default: of the dataset) that have captions and embeddings.
+
+    Raises IncompleteError when videos are still to do and `partial` is False, or none is done.
+    """
+    features = store.features(dataset, features_name)
+    if not partial:
+        features.require_sealed()
+    captions = store.captions(dataset)
+    rows = np.unique(captions["row"].to_numpy())
+    if split:
+        rows = np.intersect1d(rows, store.split(dataset, split).rows)
+    known = features.read_status()
+    status = np.where(rows < len(known), known[np.minimum(rows, len(known) - 1)], TODO)
+    num_todo, done = int((status == TODO).sum()), rows[status == DONE]
+    if (num_todo and not partial) or not len(done):
+        raise IncompleteError(
+            f"feature set {features.name} holds {len(done)} of {len(rows)} captioned videos of "
+            f"{dataset}; run `vifi extract` again, or give --partial"
+        )
+    pairs = captions[np.isin(captions["row"], done)]
+    names = list(dict.fromkeys(pairs["text"]))
+    index = {name: number for number, name in enumerate(names)}
+    videos = Videos(
+        dataset=dataset,
+        split=split or "all",
+        features=features,
+        rows=done,
+        labels=np.full(len(done), -1),
+        class_names=names,
+        num_quarantined=int((status == QUARANTINED).sum()),
+        num_todo=num_todo,
+    )
+    return Captioned(
+        videos=videos,
+        pair_videos=np.searchsorted(done, pairs["row"].to_numpy()),
+        pair_texts=np.array([index[text] for text in pairs["text"]], np.int64),
+    )
+
+
+def _rows(
+    store: Store, videos: Videos, texts: Classes, values: dict[str, Interval], resampled: str
+) -> list[ResultRow]:
+    setup = replace(text_setup(PROTOCOL, texts), extra={"resampled": resampled})
+    return result_rows(store, videos, "embedding", values, setup)
+
+
+def _chunks(num_queries: int, num_items: int) -> Iterator[slice]:
+    """Queries whose scores of all items fit in some tens of mebibytes."""
+    step = max(1, _CHUNK_ELEMENTS // max(num_items, 1))
+    return (slice(start, start + step) for start in range(0, num_queries, step))

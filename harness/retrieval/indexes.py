@@ -1,0 +1,239 @@
+"""FAISS indexes of a feature set: built, kept beside the store, and opened by memory mapping.
+
+    index = open_index(store.backend.cache_folder, features)     # exact; made if there is none
+    cosines, rows = index.search(queries, 10)                    # float32, int64 [query hit]
+
+An index lies at `indexes/<dataset>/<feature id>/<manifest>-<kind>/` in the cache. The manifest
+digest changes with every sealed byte, so an index of an earlier state is never opened.
+"""
+
+import json
+import logging
+import math
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from harness.retrieval.vectors import searchable_rows, vector_blocks, video_vectors
+from vifistore.errors import StoreError, UsageError
+from vifistore.store.features import Features
+
+if TYPE_CHECKING:
+    import faiss
+
+logger = logging.getLogger("vifi")
+
+Kind = Literal["flat", "ivf", "hnsw"]
+
+# HNSW: links per vector and candidates while building.
+_LINKS = 32
+_BUILD_CANDIDATES = 100
+# IVF: training vectors per list; with fewer than FAISS's minimum there are fewer lists.
+_TRAINING_PER_LIST = 64
+_FEWEST_PER_LIST = 39
+_FOLDER = "indexes"
+
+# FAISS takes the matrix product of BLAS from so many numbers of queries x dim on. At its default of
+# 128,000 it takes 2-3 times as long as NumPy for 16 queries of 512; one query is faster without.
+_BLAS_NUMBERS = 2048
+
+
+@cache
+def load_faiss() -> ModuleType:
+    """FAISS, set up; a fifth of a second to import."""
+    import faiss
+
+    faiss.cvar.distance_compute_blas_threshold = _BLAS_NUMBERS
+    return faiss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """A FAISS index, and the videos that its vectors belong to."""
+
+    faiss: "faiss.Index"
+    rows: np.ndarray
+    """int64 [vector]: rows of the dataset, ascending."""
+    kind: Kind
+    effort: int = 0
+    """HNSW: candidates looked at (efSearch); IVF: lists looked into (nprobe); Flat: nothing."""
+
+    def search(
+        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines float32 and rows int64 [query hit], best first, of the k nearest videos.
+
+        queries: float32 [query dim] of unit length. allowed: bool [vector], those that may be
+        found. Where there are fewer than k, cosines are -inf and rows -1.
+        """
+        index = self.faiss if allowed is not None else self.fastest
+        cosines, places = index.search(queries, k, params=self._parameters(allowed))
+        rows = np.where(places >= 0, self.rows[np.maximum(places, 0)], -1)
+        return np.where(places >= 0, cosines, -np.inf), rows
+
+    def vector(self, row: int) -> np.ndarray:
+        """The vector of a video, float32 [dim]. Raises UsageError if the video has none."""
+        place = int(np.searchsorted(self.rows, row))
+        if place == len(self.rows) or self.rows[place] != row:
+            raise UsageError(
+                f"video {row} has no embedding (it is quarantined or still to do); see "
+                "vifi info S --quarantine"
+            )
+        return self.faiss.reconstruct(place)
+
+    @cached_property
+    def fastest(self) -> "faiss.Index":
+        """The index on a GPU, where FAISS has one and it takes this kind; else itself."""
+        if self.kind == "hnsw" or not has_gpu():
+            return self.faiss
+        faiss = load_faiss()
+        return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, self.faiss)
+
+    def _parameters(self, allowed: np.ndarray | None) -> "faiss.SearchParameters | None":
+        faiss = load_faiss()
+        # A selector must outlive the search; the parameters keep it.
+        chosen = {}
+        if allowed is not None:
+            chosen["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        if self.kind == "hnsw":
+            return faiss.SearchParametersHNSW(efSearch=self.effort, **chosen)
+        if self.kind == "ivf":
+            return faiss.SearchParametersIVF(nprobe=self.effort, **chosen)
+        return faiss.SearchParameters(**chosen) if chosen else None
+
+
+def has_gpu() -> bool:
+    """Whether this is FAISS's GPU build and there is a GPU."""
+    faiss = load_faiss()
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+
+
+def open_index(cache_folder: Path, features: Features, kind: Kind = "flat") -> Index:
+    """The index of a feature set: the one of the cache, or a Flat one that is made now.
+
+    While a feature set is not sealed it is searched without an index on disk. Raises UsageError
+    for another kind than Flat that `vifi index` has not made.
+    """
+    if features.sealed is None:
+        counts = features.counts()
+        logger.warning(
+            "feature set %s of %s is not complete: %d of %d videos are searched",
+            features.name,
+            features.dataset,
+            counts["done"],
+            counts["videos"],
+        )
+        return build_index(features, "flat")
+    folder = index_folder(cache_folder, features, kind)
+    if folder.is_dir():
+        return _read_index(folder, kind)
+    if kind != "flat":
+        raise UsageError(
+            f"there is no {kind} index of feature set {features.name} of {features.dataset} as it "
+            f"is now; make it with: vifi index S --dataset {features.dataset} --features "
+            f"{features.name} --kind {kind}"
+        )
+    index = build_index(features, kind)
+    try:
+        save_index(cache_folder, features, index)
+    except OSError as error:
+        logger.warning("the index is not kept: %s", error)
+    return index
+
+
+def build_index(features: Features, kind: Kind) -> Index:
+    """An index in memory over all videos that have embeddings.
+
+    Raises UsageError if there are none.
+    """
+    rows = searchable_rows(features)
+    if not len(rows):
+        raise UsageError(
+            f"no video of feature set {features.name} of {features.dataset} has an embedding; "
+            "run vifi extract"
+        )
+    index = empty_index(kind, features.view_mean.shape[-1], len(rows))
+    if not index.is_trained:
+        count = min(len(rows), index.nlist * _TRAINING_PER_LIST)
+        drawn = np.sort(np.random.default_rng(0).choice(len(rows), count, replace=False))
+        index.train(video_vectors(features, rows[drawn]))
+    for _, vectors in vector_blocks(features, rows):
+        index.add(vectors)
+    return Index(faiss=index, rows=rows, kind=kind, effort=1)
+
+
+def empty_index(kind: Kind, dim: int, num_vectors: int) -> "faiss.Index":
+    """A FAISS index with nothing in it, cut for that many vectors; IVF has to be trained."""
+    faiss = load_faiss()
+    metric = faiss.METRIC_INNER_PRODUCT
+    if kind == "flat":
+        return faiss.IndexFlatIP(dim)
+    if kind == "hnsw":
+        index = faiss.IndexHNSWFlat(dim, _LINKS, metric)
+        index.hnsw.efConstruction = _BUILD_CANDIDATES
+        return index
+    # As many lists as balance finding the lists and searching through them.
+    num_lists = min(round(2 * math.sqrt(num_vectors)), num_vectors // _FEWEST_PER_LIST)
+    return faiss.index_factory(dim, f"IVF{max(num_lists, 1)},Flat", metric)
+
+
+def save_index(cache_folder: Path, features: Features, index: Index) -> Path:
+    """Keep an index of a sealed feature set, whole or not at all; earlier ones of its kind go.
+
+    Raises OSError if the cache cannot be written.
+    """
+    folder = index_folder(cache_folder, features, index.kind)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    try:
+        load_faiss().write_index(index.faiss, str(temporary / "index.faiss"))
+        np.save(temporary / "rows.npy", index.rows)
+        settings = json.dumps({"kind": index.kind, "effort": index.effort})
+        (temporary / "settings.json").write_text(settings, encoding="utf-8")
+        for old in folder.parent.glob(f"*-{index.kind}"):
+            shutil.rmtree(old, ignore_errors=True)
+        _move(temporary, folder)
+    except RuntimeError as error:
+        # What FAISS raises for a full disk.
+        raise StoreError(f"{folder} cannot be written ({error}); make room there") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _move(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError:
+        # Another process may have been faster, with an index of the same videos.
+        if not folder.is_dir():
+            raise
+
+
+def index_folder(cache_folder: Path, features: Features, kind: Kind) -> Path:
+    """Where the index of a feature set as it is sealed now is kept."""
+    name = f"{features.sealed['manifest'][:12]}-{kind}"
+    return cache_folder / _FOLDER / features.dataset / features.id / name
+
+
+def _read_index(folder: Path, kind: Kind) -> Index:
+    faiss = load_faiss()
+    flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
+    try:
+        index = faiss.read_index(str(folder / "index.faiss"), flags)
+        rows = np.load(folder / "rows.npy", allow_pickle=False)
+        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        if len(rows) != index.ntotal:
+            raise ValueError(f"{len(rows)} rows for {index.ntotal} vectors")
+    except (RuntimeError, ValueError, OSError) as error:
+        raise StoreError(
+            f"the index in {folder} cannot be read ({str(error).splitlines()[0]}); remove that "
+            "folder, it is made again"
+        ) from error
+    return Index(faiss=index, rows=rows, kind=kind, effort=int(settings["effort"]))

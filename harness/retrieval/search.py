@@ -1,0 +1,209 @@
+"""Search: the videos, or the moments in them, that are nearest to the embedding of a query.
+
+    searcher = Searcher(store, "vifi-clip@step-2000", dataset="ucf101", split="test1")
+    (hits,) = searcher.search(embeddings, k=10)          # embeddings float32 [query dim]
+
+Filters are exact: what they leave out is not looked at, and what they leave is searched in full.
+"""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.fusion import is_usable, unit
+from harness.retrieval.hits import Hit, VideoTable
+from harness.retrieval.indexes import Index, Kind, open_index
+from harness.retrieval.moments import find_moments
+from harness.retrieval.sources import choose_sources
+from harness.scoring import checkpoint_of
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.store import Store
+
+
+class Found(NamedTuple):
+    """What is found, before it is ranked; it sorts best first."""
+
+    negative: float
+    """Minus the score."""
+    number: int
+    """Number of the source."""
+    row: int
+    start_seconds: float = -1.0
+    end_seconds: float = -1.0
+
+    @property
+    def moment(self) -> tuple[float, float] | None:
+        """Start and end in seconds, of a part of a video."""
+        return (self.start_seconds, self.end_seconds) if self.end_seconds >= 0 else None
+
+
+class Searcher:
+    """Searches one feature set, in one dataset or in all that have it."""
+
+    def __init__(
+        self,
+        store: Store,
+        features: str = "",
+        *,
+        dataset: str = "",
+        split: str = "",
+        label: str = "",
+        kind: Kind = "flat",
+    ) -> None:
+        """Raises what `choose_sources` does, UnknownNameError for an unknown split or label, and
+        UsageError for a split without a dataset where there are several."""
+        self._store = store
+        self.sources = choose_sources(store, features, dataset)
+        self._kind = kind
+        if split and len(self.sources) > 1:
+            raise UsageError("--split belongs to one dataset; choose it with --dataset")
+        self.tables = [VideoTable(store, source.dataset) for source in self.sources]
+        self._allowed = self._filter(split, label) if split or label else {}
+
+    @property
+    def name(self) -> str:
+        """Name, or id, of the feature set that is searched."""
+        return self.sources[0].features.name
+
+    @cached_property
+    def checkpoint(self) -> dict:
+        """The checkpoint whose text tower encodes queries.
+
+        Raises UsageError if the feature set has no name, or several checkpoints share it.
+        """
+        return checkpoint_of(self._store, self.sources[0].features)
+
+    @cached_property
+    def indexes(self) -> list[Index]:
+        """The index of each source."""
+        folder = self._store.backend.cache_folder
+        return [open_index(folder, source.features, self._kind) for source in self.sources]
+
+    @cached_property
+    def masks(self) -> list[np.ndarray | None]:
+        """Of each index, which vectors may be found, bool [vector]; None for all."""
+        return [
+            np.isin(index.rows, self._allowed[number]) if self._allowed else None
+            for number, index in enumerate(self.indexes)
+        ]
+
+    @cached_property
+    def num_videos(self) -> int:
+        """Videos that can be found."""
+        pairs = zip(self.indexes, self.masks, strict=True)
+        return sum(len(i.rows) if mask is None else int(mask.sum()) for i, mask in pairs)
+
+    def search(
+        self, queries: np.ndarray, k: int = 10, *, without: tuple[str, int] | None = None
+    ) -> list[list[Hit]]:
+        """The k nearest videos of each query, best first; fewer if there are no more.
+
+        queries: float32 [query dim], of any length. without: dataset and row of a video that is
+        no answer. Raises UsageError for k below 1 and queries of another dimension.
+        """
+        queries = self._checked(queries, k)
+        # One more, for the video that is left out; no more than there are.
+        count = min(k + 1, max(self.num_videos, 1))
+        found: list[list[Found]] = [[] for _ in queries]
+        for number, source in enumerate(self.sources):
+            mask = self.masks[number]
+            index = self.indexes[number] if mask is None else self._flat(number)
+            cosines, rows = index.search(queries, count, mask)
+            for query, pairs in enumerate(zip(cosines, rows, strict=True)):
+                found[query] += [
+                    Found(-float(cosine), number, int(row))
+                    for cosine, row in zip(*pairs, strict=True)
+                    if row >= 0 and (source.dataset, int(row)) != without
+                ]
+        return [self._hits(part, k) for part in found]
+
+    def moments(
+        self, queries: np.ndarray, k: int = 10, *, without: tuple[str, int] | None = None
+    ) -> list[list[Hit]]:
+        """The k best stretches of videos for each query (see `harness.retrieval.moments`).
+
+        Raises UsageError for a feature set without frames, and what `search` raises.
+        """
+        queries = self._checked(queries, k)
+        found: list[list[Found]] = [[] for _ in queries]
+        for number, source in enumerate(self.sources):
+            rows, mask = self.indexes[number].rows, self.masks[number]
+            rows = rows if mask is None else rows[mask]
+            if without and without[0] == source.dataset:
+                rows = rows[rows != without[1]]
+            for query, moments in enumerate(find_moments(source.features, rows, queries, k)):
+                found[query] += [
+                    Found(-m.score, number, m.row, m.start_seconds, m.end_seconds) for m in moments
+                ]
+        return [self._hits(part, k) for part in found]
+
+    def find_video(self, video: str) -> tuple[str, int]:
+        """Dataset and row of a video by its id, its path, or DATASET/ID.
+
+        Raises UnknownNameError if none or UsageError if several datasets have it.
+        """
+        rows = {table.dataset: table.row_of(video) for table in self.tables}
+        found = [(dataset, row) for dataset, row in rows.items() if row is not None]
+        if not found:
+            known = [str(name) for table in self.tables for name in table.ids]
+            raise UnknownNameError("video", video, known)
+        if len(found) > 1:
+            where = ", ".join(dataset for dataset, _ in found)
+            raise UsageError(f"{video} is in {where}; choose one with --dataset")
+        return found[0]
+
+    def vector_of(self, dataset: str, row: int) -> np.ndarray:
+        """The vector of a video, float32 [dim]. Raises UsageError if it has none."""
+        return self.indexes[self._number(dataset)].vector(row)
+
+    def label_of(self, dataset: str, row: int) -> str:
+        """The label of a video; empty if it has none."""
+        return str(self.tables[self._number(dataset)].labels[row])
+
+    def _number(self, dataset: str) -> int:
+        """Number of the source of a dataset. Raises UnknownNameError if it is not searched."""
+        known = [source.dataset for source in self.sources]
+        if dataset not in known:
+            raise UnknownNameError("dataset", dataset, known)
+        return known.index(dataset)
+
+    def _filter(self, split: str, label: str) -> dict[int, np.ndarray]:
+        """Rows that may be found, by number of the source. Raises UnknownNameError for a label
+        that no video has."""
+        allowed, labels = {}, set()
+        for number, table in enumerate(self.tables):
+            rows, names = table.labelled_rows(split)
+            labels |= set(names)
+            allowed[number] = rows[names == label] if label else rows
+        if label and label not in labels:
+            raise UnknownNameError("label", label, labels - {""})
+        return allowed
+
+    def _flat(self, number: int) -> Index:
+        """The exact index of a source: an approximate one may miss what a narrow filter leaves."""
+        index = self.indexes[number]
+        if index.kind == "flat":
+            return index
+        return open_index(self._store.backend.cache_folder, self.sources[number].features)
+
+    def _checked(self, queries: np.ndarray, k: int) -> np.ndarray:
+        if k < 1:
+            raise UsageError(f"-k is {k}; give 1 or more")
+        queries = np.atleast_2d(np.asarray(queries, np.float32))
+        dim = self.indexes[0].faiss.d
+        if queries.shape[1] != dim:
+            raise UsageError(
+                f"the query has {queries.shape[1]} dimensions, feature set {self.name} has {dim}; "
+                "it was made by another model, so choose another one with --features"
+            )
+        if not is_usable(queries).all():
+            raise UsageError("the query's embedding is zero or not finite; give another query")
+        return unit(queries)
+
+    def _hits(self, found: list[Found], k: int) -> list[Hit]:
+        """The k best, ranked; of equal scores the earlier dataset and row come first."""
+        return [
+            self.tables[entry.number].hit(place + 1, -entry.negative, entry.row, entry.moment)
+            for place, entry in enumerate(sorted(found)[:k])
+        ]

@@ -1,0 +1,72 @@
+"""Which feature sets a search goes through: one per dataset, all by one recipe and checkpoint."""
+
+from dataclasses import dataclass
+
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.features import Features
+from vifistore.store.names import Name, read_names
+from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is searched of one dataset."""
+
+    dataset: str
+    features: Features
+
+
+def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[Source]:
+    """The feature set called `features` (a name or an id) in every dataset that has it.
+
+    Without a dataset all are searched. Without a name there must be but one feature set and
+    checkpoint. Raises UnknownNameError for an unknown dataset or feature set, UsageError where
+    the choice is not clear.
+    """
+    if dataset and dataset not in (known := store.datasets()):
+        raise UnknownNameError("dataset", dataset, known)
+    names = {name: _names(store, name) for name in ([dataset] if dataset else store.datasets())}
+    if not features:
+        features = _only_one(names)
+    chosen = {
+        where: features
+        for where, found in names.items()
+        if any(features in (name.name, name.id) for name in found)
+    }
+    if not chosen:
+        known = {name.name for found in names.values() for name in found}
+        raise UnknownNameError("feature set", features, known)
+    sources = [
+        Source(dataset=where, features=store.features(where, name))
+        for where, name in chosen.items()
+    ]
+    _check_alike(sources, features)
+    return sources
+
+
+def _names(store: Store, dataset: str) -> list[Name]:
+    """Every name of a dataset's feature sets; one without a name stands for itself."""
+    names = read_names(store.backend, dataset)
+    named = {name.id for name in names}
+    bare = [n for n in store.feature_ids(dataset) if n not in named]
+    return [*names, *(Name(name=n, id=n, checkpoint="") for n in bare)]
+
+
+def _only_one(names: dict[str, list[Name]]) -> str:
+    found = [name for of_dataset in names.values() for name in of_dataset]
+    if not found:
+        raise UsageError("this store has no feature set yet; make one with vifi extract")
+    kinds = {(name.id, name.checkpoint) for name in found}
+    if len(kinds) == 1:
+        return found[0].name if len({name.name for name in found}) == 1 else found[0].id
+    listed = ", ".join(sorted({name.name for name in found}))
+    raise UsageError(f"this store has several feature sets: {listed}; choose one with --features")
+
+
+def _check_alike(sources: list[Source], features: str) -> None:
+    kinds = {(source.features.id, source.features.checkpoint) for source in sources}
+    if len(kinds) > 1:
+        where = ", ".join(source.dataset for source in sources)
+        raise UsageError(
+            f"{features} stands for other embeddings in each of {where}; choose one with --dataset"
+        )

@@ -1,0 +1,131 @@
+"""The retrieval protocol: planted captions and classes, by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from harness.fusion import unit
+from harness.measuring import Scoring
+from harness.retrieval.evaluation import (
+    Captioned,
+    caption_metrics,
+    class_metrics,
+    is_labelled,
+    retrieval,
+)
+from vifistore.errors import IncompleteError, UsageError
+from vifistore.store.schema import QUARANTINED
+from vifistore.store.tables import write_captions
+from vifistore.store.texts import write_texts
+
+QUICK = Scoring(folds=50)
+
+
+def value(rows, metric):
+    (found,) = [row for row in rows if row.metric == metric]
+    return found
+
+
+def test_captions_by_hand():
+    videos = np.eye(3, dtype=np.float32)
+    # Two captions of video 0, the second of which is nearer to video 1; one of video 2.
+    texts = unit(np.array([[1, 0, 0], [0.5, 0.9, 0], [0, 0.6, 0.5]]))
+    captioned = Captioned(
+        videos=SimpleNamespace(), pair_videos=np.array([0, 0, 2]), pair_texts=np.array([0, 1, 2])
+    )
+    found = caption_metrics(captioned, texts, videos, QUICK)
+    # t2v ranks 1, 2, 2. v2t: video 0 is found at once; text 2 is the only one near video 2.
+    assert found["t2v_recall_at_1"].value == pytest.approx(1 / 3)
+    assert found["t2v_recall_at_5"].value == 1.0
+    assert found["t2v_median_rank"].value == 2.0
+    assert found["v2t_recall_at_1"].value == 1.0
+    assert found["v2t_median_rank"].value == 1.0
+
+
+def test_classes_by_hand():
+    classes = np.eye(2, dtype=np.float32)
+    videos = unit(np.array([[1, 0.1], [1, 0.3], [0.2, 1], [1, 0.2]]))
+    found = class_metrics(classes, videos, np.array([0, 1, 1, 0]), QUICK)
+    # Class 0 finds its two videos first. Class 1 finds row 2, then row 1: both first as well.
+    assert found["mean_average_precision"].value == 1.0
+    assert found["precision_at_1"].value == 1.0
+    assert "precision_at_5" not in found
+    swapped = class_metrics(classes, videos, np.array([1, 0, 1, 0]), QUICK)
+    # Class 0: right at ranks 2 and 3; class 1: at 1 and 4.
+    expected = ((1 / 2 + 2 / 3) / 2 + (1 + 2 / 4) / 2) / 2
+    assert swapped["mean_average_precision"].value == pytest.approx(expected)
+    assert swapped["precision_at_1"].value == 0.5
+
+
+@pytest.fixture
+def maker(make_store):
+    maker = make_store(num_videos=40, num_classes=4)
+    status = np.ones(40, np.uint8)
+    status[9] = QUARANTINED
+    maker.features(maker.frames(noise=0.2), status=status)
+    return maker
+
+
+def caption_all(maker, rows):
+    """A caption per video, whose text embedding is the video's own."""
+    write_captions(maker.backend, "toy", [(row, f"caption {row}") for row in rows])
+    vectors = maker.frames(noise=0.2).astype(np.float32).mean(axis=2)[rows]
+    fields = {
+        "text_digest": "text of tiny",
+        "logit_scale": 20.0,
+        "class_names": [f"caption {row}" for row in rows],
+        "templates": ["{}"],
+        "context_length": 12,
+        "precision": "fp32",
+    }
+    write_texts(maker.backend, fields, vectors)
+
+
+def test_rows_of_a_captioned_dataset(maker):
+    maker.texts(templates=("a {}",))
+    caption_all(maker, list(range(5, 15)))
+    settings = Scoring(folds=50, templates=("a {}",))
+    rows = retrieval(maker.store, "toy", "tiny", settings=settings)
+    first = value(rows, "t2v_recall_at_1")
+    assert (first.value, first.num_videos, first.num_quarantined) == (1.0, 9, 1)
+    assert (first.classes, first.template, first.protocol) == (9, "{}", "retrieval")
+    assert (first.ci_low, first.ci_high) == (1.0, 1.0)
+    assert first.provenance["resampled"] == "videos"
+    assert value(rows, "v2t_median_rank").value == 1.0
+    mean = value(rows, "mean_average_precision")
+    assert (mean.num_videos, mean.classes, mean.template) == (39, 4, "a {}")
+    assert 0.5 < mean.value <= 1
+    assert mean.provenance["resampled"] == "classes"
+
+
+def test_a_split_narrows_both_down(maker):
+    maker.split("half", np.arange(0, 40, 2))
+    maker.texts(templates=("a {}",))
+    caption_all(maker, list(range(5, 15)))
+    settings = Scoring(folds=50, templates=("a {}",))
+    rows = retrieval(maker.store, "toy", "tiny", "half", settings)
+    assert value(rows, "t2v_recall_at_1").num_videos == 5
+    assert value(rows, "precision_at_10").num_videos == 20
+
+
+def test_unlabelled_videos_are_scored_by_their_captions_alone(make_store):
+    maker = make_store(num_videos=12, num_classes=1, unlabelled=range(12))
+    maker.features(maker.frames(noise=0.2))
+    maker.backend.make_group(
+        "videos/toy", {**maker.backend.attributes("videos/toy"), "class_names": []}
+    )
+    assert not is_labelled(maker.store, "toy", "")
+    with pytest.raises(UsageError, match="neither captions nor labels"):
+        retrieval(maker.store, "toy", "tiny")
+    caption_all(maker, list(range(12)))
+    rows = retrieval(maker.store, "toy", "tiny", settings=QUICK)
+    assert {row.metric[:3] for row in rows} == {"t2v", "v2t"}
+
+
+def test_what_cannot_be_scored_is_refused(maker):
+    with pytest.raises(UsageError, match="leave out --fusion"):
+        retrieval(maker.store, "toy", "tiny", settings=Scoring(fusions=("image",)))
+    write_captions(maker.backend, "toy", [(9, "the quarantined one")])
+    with pytest.raises(IncompleteError, match="0 of 1 captioned"):
+        retrieval(maker.store, "toy", "tiny")

@@ -1,0 +1,200 @@
+"""Indexes: exact or nearly so, kept whole, and never older than the feature set."""
+
+import json
+
+import faiss
+import numpy as np
+import pytest
+
+from harness.fusion import unit
+from harness.retrieval.indexes import (
+    Index,
+    build_index,
+    index_folder,
+    open_index,
+    save_index,
+)
+from harness.retrieval.quality import measure, recall, sample_queries, tune
+from harness.retrieval.vectors import searchable_rows, video_vectors
+from vifistore.errors import StoreError, UsageError
+from vifistore.store.schema import QUARANTINED
+
+
+def clustered(num_vectors=2000, dim=32) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(40, dim))
+    return unit(centres[np.arange(num_vectors) % 40] + generator.normal(size=(num_vectors, dim)))
+
+
+def flat_of(vectors) -> Index:
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return Index(faiss=index, rows=3 * np.arange(len(vectors)), kind="flat")
+
+
+@pytest.fixture
+def features(make_store):
+    maker = make_store(num_videos=70)
+    status = np.ones(70, np.uint8)
+    status[[3, 65]] = QUARANTINED
+    maker.features(maker.frames(num_views=2), status=status)
+    return maker.store.features("toy", "tiny")
+
+
+def test_flat_is_the_matrix_product():
+    vectors = clustered()
+    allowed = np.arange(len(vectors)) % 2 == 0
+    for count in (1, 7, 100):
+        queries = unit(np.random.default_rng(count).normal(size=(count, 32)))
+        for mask in (None, allowed):
+            cosines, rows = flat_of(vectors).search(queries, 5, mask)
+            scores = queries @ vectors.T
+            scores[:, [] if mask is None else ~mask] = -np.inf
+            expected = np.argsort(-scores, axis=1)[:, :5]
+            np.testing.assert_array_equal(rows, 3 * expected)
+            np.testing.assert_allclose(cosines, np.take_along_axis(scores, expected, 1), atol=1e-5)
+
+
+def test_fewer_videos_than_asked_for():
+    cosines, rows = flat_of(clustered(3)).search(clustered(1), 5)
+    assert sorted(rows[0]) == [-1, -1, 0, 3, 6]
+    assert np.isneginf(cosines[0][rows[0] < 0]).all()
+
+
+def test_vectors_are_of_unit_length_and_of_done_videos_alone(features):
+    rows = searchable_rows(features)
+    assert set(range(70)) - set(rows) == {3, 65}
+    expected = features.read("view_mean")[rows].mean(axis=1)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(video_vectors(features, rows), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
+def test_what_is_opened_is_what_was_saved(features, tmp_path, kind):
+    index = build_index(features, kind)
+    folder = save_index(tmp_path, features, index)
+    opened = open_index(tmp_path, features, kind)
+    query = video_vectors(features, np.array([5]))
+    assert opened.search(query, 3)[1].tolist() == index.search(query, 3)[1].tolist()
+    assert opened.search(query, 1)[1].tolist() == [[5]]
+    np.testing.assert_array_equal(opened.rows, index.rows)
+    assert {path.name for path in folder.iterdir()} == {
+        "index.faiss",
+        "rows.npy",
+        "settings.json",
+    }
+    # Nothing half done is left.
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    allowed = opened.rows % 3 == 0
+    _, rows = open_index(tmp_path, features, kind).search(query, 5, allowed)
+    assert set(rows[0]) - {-1} <= set(range(0, 70, 3))
+    # A second one of the same state takes its place.
+    assert save_index(tmp_path, features, index) == folder
+
+
+def test_flat_is_made_when_it_is_needed_and_the_others_are_not(features, tmp_path):
+    assert not (tmp_path / "indexes").exists()
+    open_index(tmp_path, features)
+    assert index_folder(tmp_path, features, "flat").is_dir()
+    with pytest.raises(UsageError, match="vifi index S --dataset toy --features tiny --kind hnsw"):
+        open_index(tmp_path, features, "hnsw")
+
+
+def test_a_video_without_an_embedding_has_no_vector(features, tmp_path):
+    index = open_index(tmp_path, features)
+    np.testing.assert_allclose(index.vector(4), video_vectors(features, np.array([4]))[0])
+    for row in (3, 65, 70):
+        with pytest.raises(UsageError, match="has no embedding"):
+            index.vector(row)
+
+
+def test_an_index_of_an_earlier_state_is_never_opened(features, tmp_path):
+    old = save_index(tmp_path, features, build_index(features, "flat"))
+    features._attributes["sealed"] = {"rows": 70, "manifest": "f" * 64}
+    assert index_folder(tmp_path, features, "flat") != old
+    open_index(tmp_path, features)
+    assert not old.exists()
+
+
+def test_a_damaged_index_says_what_to_do(features, tmp_path):
+    folder = save_index(tmp_path, features, build_index(features, "flat"))
+    np.save(folder / "rows.npy", np.arange(5))
+    with pytest.raises(StoreError, match="remove that folder"):
+        open_index(tmp_path, features)
+    (folder / "index.faiss").write_bytes(b"no index")
+    with pytest.raises(StoreError, match="remove that folder"):
+        open_index(tmp_path, features)
+
+
+def test_an_unsealed_set_is_searched_without_a_file(make_store, tmp_path):
+    maker = make_store(num_videos=70)
+    status = np.ones(70, np.uint8)
+    status[64:] = 0
+    maker.features(maker.frames(), status=status, seal=False)
+    index = open_index(tmp_path / "cache", maker.store.features("toy", "tiny"))
+    assert len(index.rows) == 64
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(features, tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    assert len(open_index(tmp_path / "cache", features).rows) == 68
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_effort_is_tuned_to_the_wanted_recall(kind):
+    vectors = clustered()
+    flat = flat_of(vectors)
+    queries = vectors[:100]
+    found = faiss.IndexHNSWFlat(32, 8, faiss.METRIC_INNER_PRODUCT)
+    if kind == "ivf":
+        found = faiss.index_factory(32, "IVF32,Flat", faiss.METRIC_INNER_PRODUCT)
+        found.train(vectors)
+    found.add(vectors)
+    index = Index(faiss=found, rows=flat.rows, kind=kind, effort=1)
+    low, high = tune(index, flat, queries, 0.5), tune(index, flat, queries, 0.95)
+    assert low.effort <= high.effort
+    quality = measure(high, flat, queries)
+    assert 0.95 <= quality.recall <= 1
+    assert quality.milliseconds > 0
+    assert recall(flat, flat, queries) == 1.0
+
+
+def test_queries_to_try_an_index_with_are_videos_and_texts(make_store, tmp_path):
+    maker = make_store(num_videos=70, num_classes=6)
+    maker.features(maker.frames())
+    maker.texts()
+    features = maker.store.features("toy", "tiny")
+    queries = sample_queries(maker.store, features, open_index(tmp_path, features))
+    assert queries.shape == (76, 16)
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, atol=1e-5)
+
+
+def test_settings_are_kept_with_the_index(features, tmp_path):
+    index = Index(**{**vars(build_index(features, "hnsw")), "effort": 64})
+    folder = save_index(tmp_path, features, index)
+    assert json.loads((folder / "settings.json").read_text()) == {"kind": "hnsw", "effort": 64}
+    assert open_index(tmp_path, features, "hnsw").effort == 64
+
+
+def test_a_gpu_takes_what_it_can(monkeypatch):
+    """FAISS's GPU build is not here: what would go there, and what would not."""
+    taken = []
+
+    def to_gpu(resources, device, index):
+        taken.append((resources, device))
+        return index
+
+    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: "resources", raising=False)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", to_gpu, raising=False)
+    index, queries = flat_of(clustered(50)), clustered(2)
+    index.search(queries, 3, np.ones(50, bool))
+    assert taken == []
+    index.search(queries, 3)
+    index.search(queries, 3)
+    assert taken == [("resources", 0)]
+    graph = faiss.IndexHNSWFlat(32, 8, faiss.METRIC_INNER_PRODUCT)
+    graph.add(clustered(50))
+    Index(faiss=graph, rows=index.rows, kind="hnsw", effort=16).search(queries, 3)
+    assert len(taken) == 1
