@@ -6,29 +6,47 @@
     artefacts/costs.json              [{"features", "gflops", "throughput", "params_millions"}, ...]
     artefacts/NAME.csv                panel,id,label,x,y of the map NAME (tsne or pca)
     artefacts/NAME_separation.csv     panel,metric,value,ci_low,ci_high of the same panels
-    artefacts/class_frequencies.csv   dataset,class,count,subset (base or novel)
+    artefacts/class_frequencies/D.csv dataset,class,count,subset (base or novel)
+    artefacts/per_class/NAME.csv      dataset,features,fusion,class,num_videos,value,ci_low,...
+    artefacts/confusion/NAME.csv      dataset,features,fusion,true,predicted,count,num_videos,...
+    artefacts/quarantine/NAME.json    as quarantine.json, of one feature set
 
-Further keys and columns are kept. GFLOPs are 10^9 multiply-accumulates a view, as the paper counts
-them; throughput is views a second.
+A folder holds one file per evaluation, so that no two writers share one. Further keys and columns
+are kept. GFLOPs are 10^9 multiply-accumulates a view, as the paper counts them; throughput is views
+a second.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FOLDER = "artefacts"
 MAPS = ("tsne", "pca")
+CLASS_FREQUENCIES, PER_CLASS, CONFUSION = "class_frequencies", "per_class", "confusion"
+QUARANTINE = "quarantine"
 _COSTS = ("gflops", "throughput", "params_millions")
 TIMING_FILES = (f"{FOLDER}/timings.json", "steps.csv", "steps.json")
-_NAME_COLUMNS = ("panel", "id", "label", "dataset", "class", "subset", "metric", "step")
+_NAME_COLUMNS = (
+    *("panel", "id", "label", "dataset", "class", "subset", "metric", "step", "features"),
+    *("true", "predicted", "most_confused_with", "protocol", "split", "fusion", "classifier"),
+    "feature_set",
+)
+_PER_CLASS_COLUMNS = (
+    *("dataset", "features", "fusion", "class"),
+    *("value", "ci_low", "ci_high", "num_videos"),
+)
+_CONFUSION_COLUMNS = ("dataset", "features", "fusion", "true", "predicted", "count", "num_videos")
 _MAP_COLUMNS = ("panel", "id", "label", "x", "y")
 _SEPARATION_COLUMNS = ("panel", "metric", "value", "ci_low", "ci_high")
 _FREQUENCY_COLUMNS = ("dataset", "class", "count", "subset")
+_QUARANTINE_KEY = ("dataset", "features", "id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +65,9 @@ class Map:
 
     name: str
     """tsne or pca."""
-    points: pd.DataFrame
+    points: "pd.DataFrame"
     """panel (a feature set), id, label, x, y."""
-    separation: pd.DataFrame
+    separation: "pd.DataFrame"
     """panel, metric, value, ci_low, ci_high; may have no rows."""
 
 
@@ -67,8 +85,14 @@ class Artefacts:
     """GFLOPs, views a second and parameters of feature sets."""
     maps: tuple[Map, ...] = ()
     """t-SNE and PCA coordinates."""
-    frequencies: pd.DataFrame = field(default_factory=lambda: _empty(_FREQUENCY_COLUMNS))
+    frequencies: "pd.DataFrame" = field(default_factory=lambda: _empty(_FREQUENCY_COLUMNS))
     """dataset, class, count, subset."""
+    per_class: tuple[dict, ...] = ()
+    """Recall of every class: dataset, features, fusion, class, value, ci_low, ci_high, num_videos,
+    and the setting of the score."""
+    confusion: tuple[dict, ...] = ()
+    """What was taken for what, worst first: dataset, features, fusion, true, predicted, count,
+    num_videos, and the setting of the score."""
 
 
 def read_artefacts(folder: str | Path) -> Artefacts:
@@ -77,12 +101,40 @@ def read_artefacts(folder: str | Path) -> Artefacts:
     inner = folder / FOLDER
     return Artefacts(
         summary=_read_summary(inner / "summary.json"),
-        quarantine=_read_records(inner / "quarantine.json", ("id", "reason")),
+        quarantine=_read_quarantine(inner),
         timings=_read_timings(folder),
         costs=_read_records(inner / "costs.json", ("features",), _COSTS),
         maps=tuple(_read_maps(inner)),
-        frequencies=_read_frame(inner / "class_frequencies.csv", _FREQUENCY_COLUMNS, ("count",)),
+        frequencies=_read_frames(inner / CLASS_FREQUENCIES, _FREQUENCY_COLUMNS, ("count",)),
+        per_class=_records(_read_frames(inner / PER_CLASS, _PER_CLASS_COLUMNS, ("num_videos",))),
+        confusion=_worst_first(_read_frames(inner / CONFUSION, _CONFUSION_COLUMNS, ("count",))),
     )
+
+
+def _read_quarantine(folder: Path) -> tuple[dict, ...]:
+    """Every record once: what an evaluation wrote of a feature set may be in both places."""
+    paths = [folder / f"{QUARANTINE}.json", *sorted((folder / QUARANTINE).glob("*.json"))]
+    found = [record for path in paths for record in _read_records(path, ("id", "reason"))]
+    keys = [json.dumps([record.get(name) for name in _QUARANTINE_KEY]) for record in found]
+    return tuple(dict(zip(keys, found, strict=True)).values())
+
+
+def _read_frames(folder: Path, needed: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+    """All tables of a folder as one, and one of the folder's name beside it."""
+    import pandas as pd
+
+    paths = [folder.with_suffix(".csv"), *sorted(folder.glob("*.csv"))]
+    frames = [_read_frame(path, needed, numbers) for path in paths if path.is_file()]
+    return pd.concat(frames, ignore_index=True) if frames else _empty(needed)
+
+
+def _worst_first(confusion: "pd.DataFrame") -> tuple[dict, ...]:
+    return _records(confusion.sort_values("count", ascending=False, kind="stable"))
+
+
+def _records(frame: "pd.DataFrame") -> tuple[dict, ...]:
+    """One record a row; what is missing is None."""
+    return tuple(frame.astype(object).where(frame.notna(), None).to_dict("records"))
 
 
 def _read_summary(path: Path) -> Summary:
@@ -130,7 +182,9 @@ def _read_maps(folder: Path) -> list[Map]:
     ]
 
 
-def _read_frame(path: Path, needed: Sequence[str], numbers: Sequence[str] = ()) -> pd.DataFrame:
+def _read_frame(path: Path, needed: Sequence[str], numbers: Sequence[str] = ()) -> "pd.DataFrame":
+    import pandas as pd
+
     if not path.is_file():
         return _empty(needed)
     try:
@@ -143,7 +197,8 @@ def _read_frame(path: Path, needed: Sequence[str], numbers: Sequence[str] = ()) 
     if missing:
         raise _damaged(path, f"has no column {', '.join(missing)}")
     for name in numbers:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
+        # A table without rows has no types.
+        if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
             raise _damaged(path, f"has values in column {name} that are no numbers")
     return frame
 
@@ -161,7 +216,9 @@ def _is_dict(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _empty(columns: Sequence[str]) -> pd.DataFrame:
+def _empty(columns: Sequence[str]) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame({name: [] for name in columns})
 
 

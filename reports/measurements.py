@@ -16,13 +16,18 @@ from reports.paper.settings import is_paper_setting
 # A method of the paper is recognised by these words in the name of a checkpoint or feature set.
 # The first that fits wins: "vifi-clip-image-ft" is image fine-tuning.
 METHOD_WORDS = {
+    "A5": ("a5",),
+    "ActionCLIP": ("actionclip-transf",),
     "VL prompting": ("vl-prompting", "vl-prompt"),
     "CLIP image-FT": ("image-ft",),
     "CLIP text-FT": ("text-ft",),
     "Vanilla CLIP": ("vanilla", "openai"),
     "ViFi-CLIP": ("vifi-clip", "full-ft"),
 }
-METHODS = ("Vanilla CLIP", "CLIP image-FT", "CLIP text-FT", "ViFi-CLIP", "VL prompting")
+METHODS = (
+    *("Vanilla CLIP", "ActionCLIP", "A5"),
+    *("CLIP image-FT", "CLIP text-FT", "ViFi-CLIP", "VL prompting"),
+)
 
 _DATASETS = {
     "k400": ("kinetics400", "k400"),
@@ -49,6 +54,7 @@ _SHARED_FIELDS = (
     "num_views",
     "shots",
     "metric",
+    "train_split",
 )
 
 

@@ -2,8 +2,8 @@
 
     make_report("results")     # the files written, index.html last
 
-Tables (Markdown, CSV, LaTeX) are written where at least one cell holds a number of ours; figures
-where there is something to draw. Every file appears whole or not at all.
+Tables (Markdown, CSV, LaTeX, HTML) are written where at least one cell holds a number of ours;
+figures where there is something to draw. Every file appears whole or not at all.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,23 @@ from harness.results import read_rows
 from reports.artefacts import Artefacts, read_artefacts
 from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
 from reports.figures.frequencies import class_frequencies
-from reports.figures.heatmap import fusion_heatmap
+from reports.figures.heatmap import fusion_heatmap, fusion_matrices
 from reports.figures.scatter import scatter_panels
 from reports.files import write_text
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import Measurement, measurements
-from reports.page import write_page
+from reports.page.document import write_page
+from reports.page.extras import read_extras
 from reports.table_model import Table
 from reports.writers.csv_text import to_csv
+from reports.writers.html import to_document
 from reports.writers.latex import to_latex
 from reports.writers.markdown import to_markdown
 from vifistore.errors import UsageError
 
-WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_document}
 
 
 def make_report(results_folder: str | Path) -> list[Path]:
@@ -42,12 +44,12 @@ def make_report(results_folder: str | Path) -> list[Path]:
             f"{folder} holds no results; write some with `vifi evaluate S PROTOCOL --dataset D "
             f"--features NAME --results {folder}`"
         )
-    artefacts = read_artefacts(folder)
+    artefacts, extras = read_artefacts(folder), read_extras(folder)
     found = measurements(rows)
     tables = all_tables(found, artefacts.costs)
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
     files += _write_figures(folder, found, artefacts)
-    return [*files, write_page(folder, rows, tables, artefacts)]
+    return [*files, *write_page(folder, rows, found, tables, artefacts, extras)]
 
 
 def all_tables(found: Sequence[Measurement], costs: Sequence[dict] = ()) -> list[Table]:
@@ -66,7 +68,7 @@ def _write_figures(folder: Path, found: Sequence[Measurement], artefacts: Artefa
     for drawn in artefacts.maps:
         separation = drawn.separation if len(drawn.separation) else None
         files += scatter_panels(drawn.points, folder / drawn.name, separation)
-    files += fusion_heatmap(found, folder / "fusion-heatmap")
+    files += fusion_heatmap(fusion_matrices(found), folder / "fusion-heatmap")
     if curves := few_shot_curves(found):
         files += draw_curves(curves, folder / "few-shot-curve", "training videos per class")
     if curves := frames_curves(found):

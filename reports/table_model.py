@@ -5,9 +5,15 @@ unit its column says; accuracies are percent with one decimal, as the paper prin
 """
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+# Said above the commands that make feature sets.
+SOURCES_TOLD = (
+    "The feature sets that they name come from these (S is the store, D a data set, K a number of "
+    "videos, N the last step):"
+)
 MINUS, EN_DASH = "\u2212", "\u2013"
 
 
@@ -101,6 +107,8 @@ class Table:
     """Rows, top to bottom."""
     notes: Mapping[str, Note] = field(default_factory=dict)
     """Footnotes by key."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Feature set that a command may name -> the command that makes it."""
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -126,6 +134,12 @@ class Table:
     def commands(self) -> tuple[str, ...]:
         """Commands that fill the empty cells; a cell shows its place in this list, from 1."""
         return _distinct(cell.command for cell in self.cells if cell.command)
+
+    @property
+    def used_sources(self) -> dict[str, str]:
+        """The feature sets that commands of empty cells name, with what makes them."""
+        named = {word for command in self.commands for word in shlex.split(command)}
+        return {name: command for name, command in self.sources.items() if name in named}
 
     @property
     def used_notes(self) -> tuple[str, ...]:

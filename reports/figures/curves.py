@@ -85,12 +85,19 @@ def draw_curves(curves: Sequence[Curve], path: str | Path, xlabel: str) -> list[
 def _curves(found: Sequence[Measurement], field: str) -> list[Curve]:
     lines = defaultdict(dict)
     for m in filter(lambda m: m.is_defined, found):
-        lines[m.dataset, _label(m)][getattr(m.row, field)] = (m.value, m.low, m.high)
+        lines[m.dataset, _label(m)][getattr(m.row, field)] = (m.value, *_ends(m))
     return [
         Curve(panel=panel, label=label, points=tuple((x, *line[x]) for x in sorted(line)))
         for (panel, label), line in lines.items()
         if len(line) > 1
     ]
+
+
+def _ends(measurement: Measurement) -> tuple[float | None, float | None]:
+    """The 95% interval; of a mean over draws, which has none, one standard deviation."""
+    if measurement.low is None and measurement.std is not None:
+        return measurement.value - measurement.std, measurement.value + measurement.std
+    return measurement.low, measurement.high
 
 
 def _label(measurement: Measurement) -> str:

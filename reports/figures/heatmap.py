@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,40 +20,57 @@ MAX_COLUMNS = 2
 COLOUR_MAP = "cividis"
 
 
-def fusion_heatmap(found: Sequence[Measurement], path: str | Path) -> list[Path]:
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """The numbers of one data set."""
+
+    dataset: str
+    """Name of the data set."""
+    rows: list[str]
+    """What each model was trained with."""
+    columns: list[str]
+    """Fusions scored with."""
+    values: np.ndarray
+    """Top-1 in percent [row column]; NaN where there is no number."""
+
+
+def fusion_matrices(found: Sequence[Measurement]) -> list[Matrix]:
+    """Top-1, trained with x scored with, one per data set that has a number."""
+    shown = [m for m in fusion_rows(found) if m.is_defined]
+    datasets = dict.fromkeys(m.row.dataset for m in shown)
+    return [_matrix(name, [m for m in shown if m.row.dataset == name]) for name in datasets]
+
+
+def fusion_heatmap(matrices: Sequence[Matrix], path: str | Path) -> list[Path]:
     """Top-1 in percent, trained with (rows) x scored with (columns); returns the files.
 
     Without a number to show there are none.
     """
-    shown = [m for m in fusion_rows(found) if m.is_defined]
-    if not shown:
+    if not matrices:
         return []
-    datasets = list(dict.fromkeys(m.row.dataset for m in shown))
-    matrices = [_matrix([m for m in shown if m.row.dataset == name]) for name in datasets]
 
     def plot(figure: Figure) -> None:
-        columns = min(len(datasets), MAX_COLUMNS)
-        rows = math.ceil(len(datasets) / columns)
-        height = 0.75 + 0.36 * max(len(labels) for labels, _, _ in matrices)
+        columns = min(len(matrices), MAX_COLUMNS)
+        rows = math.ceil(len(matrices) / columns)
+        height = 0.75 + 0.36 * max(len(matrix.rows) for matrix in matrices)
         figure.set_size_inches(COLUMN_INCHES * columns + 0.3, height * rows)
         grid = figure.subplots(rows, columns, squeeze=False).flatten()
-        for axes, dataset, matrix in zip(grid, datasets, matrices, strict=False):
-            _panel(axes, *matrix)
-            axes.set_title(dataset_heading(dataset))
-        for axes in grid[len(datasets) :]:
+        for axes, matrix in zip(grid, matrices, strict=False):
+            _panel(axes, matrix)
+            axes.set_title(dataset_heading(matrix.dataset))
+        for axes in grid[len(matrices) :]:
             axes.set_visible(False)
 
     return draw(Path(path), plot)
 
 
-def _matrix(found: Sequence[Measurement]) -> tuple[list[str], list[str], np.ndarray]:
-    """Row labels, column labels and values [row column]; NaN where there is no number."""
+def _matrix(dataset: str, found: Sequence[Measurement]) -> Matrix:
     models = list(dict.fromkeys((m.trained_fusion, m.name) for m in found))
     columns = sorted({m.row.fusion for m in found}, key=fusion_position)
     values = np.full((len(models), len(columns)), np.nan)
     for m in found:
         values[models.index((m.trained_fusion, m.name)), columns.index(m.row.fusion)] = m.value
-    return _row_labels(models), columns, values
+    return Matrix(dataset=dataset, rows=_row_labels(models), columns=columns, values=values)
 
 
 def _row_labels(models: Sequence[tuple[str, str]]) -> list[str]:
@@ -66,10 +84,11 @@ def _row_labels(models: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
-def _panel(axes: Axes, rows: list[str], columns: list[str], values: np.ndarray) -> None:
+def _panel(axes: Axes, matrix: Matrix) -> None:
+    values = matrix.values
     axes.imshow(values, cmap=COLOUR_MAP, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(matrix.columns)), matrix.columns)
+    axes.set_yticks(range(len(matrix.rows)), matrix.rows)
     axes.set_xlabel("scored with")
     axes.set_ylabel("trained with")
     axes.tick_params(length=0)

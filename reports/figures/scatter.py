@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,54 +12,85 @@ from matplotlib.lines import Line2D
 
 from reports.figures.style import (
     COLOURS,
+    COLUMN_INCHES,
     MARKERS,
     PAGE_INCHES,
+    UNLABELLED_COLOUR,
     draw,
     legend_label,
     quiet_axes,
     series_style,
 )
+from reports.table_model import format_number
 
 MAX_COLUMNS = 4
+# Panels in one column of a page: the lines under them need as much.
+_NARROW_COLUMNS = 2
 MAX_LEGEND = len(COLOURS) * len(MARKERS)
-_METRIC_WORDS = {"silhouette": "silhouette", "knn_agreement": "kNN"}
+UNLABELLED = "no label"
+METRIC_WORDS = {
+    "silhouette": "silhouette",
+    "knn_agreement": "kNN",
+    "class_separability": "separability",
+}
+_UNLABELLED_STYLE = {"color": UNLABELLED_COLOUR, "marker": "o"}
 
 
 def scatter_panels(
-    points: pd.DataFrame, path: str | Path, separation: pd.DataFrame | None = None
+    points: pd.DataFrame,
+    path: str | Path,
+    separation: pd.DataFrame | None = None,
+    *,
+    width: Literal["auto", "column", "page"] = "auto",
 ) -> list[Path]:
     """One panel per feature set, a colour and marker per class, one legend; returns the files.
 
     `points` has the columns panel, label, x, y; `separation` panel, metric, value, ci_low,
-    ci_high and goes under the panels. Beyond 49 classes there is no legend: colours repeat.
+    ci_high and goes under the panels. Points without a label are grey. Beyond 49 classes there is
+    no legend: colours repeat. `width` auto is one column for up to two panels.
     """
     panels = list(dict.fromkeys(points["panel"]))
-    labels = sorted(set(points["label"]))
+    labels = class_labels(points)
+    has_unlabelled = bool((points["label"].fillna("") == "").any())
+    columns, inches = _place(len(panels), width)
+    rows = math.ceil(len(panels) / columns)
 
     def plot(figure: Figure) -> None:
-        rows = math.ceil(len(panels) / MAX_COLUMNS)
-        columns = math.ceil(len(panels) / rows)
-        width = PAGE_INCHES if columns > 2 else PAGE_INCHES * columns / 3
-        side = width / columns
         lines = 0.16 * _num_lines(separation)
-        figure.set_size_inches(width, rows * (side + 0.25 + lines) + _legend_inches(labels, width))
+        legend = _legend_inches(labels, inches, has_unlabelled)
+        figure.set_size_inches(inches, rows * (inches / columns + 0.25 + lines) + legend)
         grid = figure.subplots(rows, columns, squeeze=False).flatten()
         for axes, panel in zip(grid, panels, strict=False):
             _panel(axes, points[points["panel"] == panel], labels)
-            axes.set_title(legend_label(panel, 32))
+            axes.set_title(legend_label(panel, int(13 * inches / columns)))
             axes.set_xlabel("\n".join(_separation_lines(separation, panel)))
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
-        _legend(figure, labels, width)
+        _legend(figure, labels, inches, has_unlabelled)
 
     return draw(Path(path), plot)
 
 
+def class_labels(points: pd.DataFrame) -> list[str]:
+    """The classes of a map in the order of their colours; no label is none."""
+    return sorted(set(points["label"].dropna()) - {""})
+
+
+def _place(num_panels: int, width: str) -> tuple[int, float]:
+    """Panels in a row, and inches of the whole figure."""
+    if width == "column" or (width == "auto" and num_panels <= _NARROW_COLUMNS):
+        return min(num_panels, _NARROW_COLUMNS), COLUMN_INCHES
+    rows = math.ceil(num_panels / MAX_COLUMNS)
+    return math.ceil(num_panels / rows), PAGE_INCHES
+
+
 def _panel(axes: Axes, points: pd.DataFrame, labels: Sequence[str]) -> None:
     size = min(14.0, max(2.0, 3000 / max(len(points), 1)))
-    for index, label in enumerate(labels):
-        chosen = points[points["label"] == label]
-        style = series_style(index)
+    given = points["label"].fillna("")
+    # Grey first, so that it lies below.
+    styles = {"": _UNLABELLED_STYLE} | {name: series_style(i) for i, name in enumerate(labels)}
+    for label, style in styles.items():
+        chosen = points[given == label]
         axes.scatter(chosen["x"], chosen["y"], s=size, alpha=0.8, linewidths=0, **style)
     axes.set_box_aspect(1)
     quiet_axes(axes)
@@ -69,39 +101,55 @@ def _separation_lines(separation: pd.DataFrame | None, panel: str) -> list[str]:
         return []
     lines = []
     for row in separation[separation["panel"] == panel].itertuples():
-        interval = "" if pd.isna(row.ci_low) else f" [{row.ci_low:.2f}, {row.ci_high:.2f}]"
-        lines.append(f"{_METRIC_WORDS.get(row.metric, row.metric)} {row.value:.2f}{interval}")
-    return lines
+        lines.append(f"{METRIC_WORDS.get(row.metric, row.metric)} {separation_words(row)}")
+    # A reader who knows the figure misses them.
+    return lines or ["too few labels to measure"]
+
+
+def separation_words(row: object) -> str:
+    """`0.31 [0.27, 0.34]` of a row with value, ci_low and ci_high."""
+    value = format_number(row.value, 2)
+    if pd.isna(row.ci_low):
+        return value
+    return f"{value} [{format_number(row.ci_low, 2)}, {format_number(row.ci_high, 2)}]"
 
 
 def _num_lines(separation: pd.DataFrame | None) -> int:
-    return 0 if separation is None else separation["metric"].nunique()
+    return 0 if separation is None else max(1, separation["metric"].nunique())
 
 
-def _legend_columns(labels: Sequence[str], width: float) -> int:
-    longest = max((len(legend_label(label)) for label in labels), default=1)
-    return max(1, min(len(labels), int(width / (0.3 + 0.062 * longest))))
+def _legend_names(labels: Sequence[str], width: float, has_unlabelled: bool) -> list[str]:
+    limit = 36 if width > COLUMN_INCHES else 27
+    return [legend_label(label, limit) for label in labels] + [UNLABELLED] * has_unlabelled
 
 
-def _legend_inches(labels: Sequence[str], width: float) -> float:
+def _legend_columns(names: Sequence[str], width: float) -> int:
+    longest = max(map(len, names), default=1)
+    return max(1, min(len(names), int(width / (0.27 + 0.05 * longest))))
+
+
+def _legend_inches(labels: Sequence[str], width: float, has_unlabelled: bool) -> float:
     if len(labels) > MAX_LEGEND:
         return 0.2
-    return 0.15 * math.ceil(len(labels) / _legend_columns(labels, width)) + 0.1
+    names = _legend_names(labels, width, has_unlabelled)
+    return 0.14 * math.ceil(len(names) / _legend_columns(names, width)) + 0.1
 
 
-def _legend(figure: Figure, labels: Sequence[str], width: float) -> None:
+def _legend(figure: Figure, labels: Sequence[str], width: float, has_unlabelled: bool) -> None:
     if len(labels) > MAX_LEGEND:
         figure.supxlabel(f"{len(labels)} classes; colours repeat", fontsize=7)
         return
+    styles = [series_style(index) for index in range(len(labels))]
+    styles += [_UNLABELLED_STYLE] * has_unlabelled
+    names = _legend_names(labels, width, has_unlabelled)
     handles = [
-        Line2D([], [], linestyle="", markersize=4.5, markeredgewidth=0, **series_style(index))
-        for index in range(len(labels))
+        Line2D([], [], linestyle="", markersize=4.5, markeredgewidth=0, **style) for style in styles
     ]
     figure.legend(
         handles,
-        [legend_label(label) for label in labels],
+        names,
         loc="outside lower center",
-        ncols=_legend_columns(labels, width),
+        ncols=_legend_columns(names, width),
         handletextpad=0.1,
         columnspacing=0.9,
         labelspacing=0.3,

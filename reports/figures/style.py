@@ -5,7 +5,7 @@ Sizes are inches of a two-column page: 3.3 for one column, 6.9 for both. No text
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -18,11 +18,14 @@ from reports.files import write_bytes
 
 COLUMN_INCHES, PAGE_INCHES = 3.3, 6.9
 FORMATS = ("png", "svg", "pdf")
+DOTS_PER_INCH = 250
 # Okabe and Ito (2008): told apart with any form of colour blindness. Black is left for text and
 # the pale yellow out, which cannot be seen on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5E3C99")
 MARKERS = ("o", "^", "s", "X", "v", "D", "P")
 INK, FAINT = "#222222", "#8a8a8a"
+# Points of which no class is known.
+UNLABELLED_COLOUR = "#b8b8b8"
 _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -44,7 +47,6 @@ _STYLE = {
     "axes.labelcolor": INK,
     "savefig.bbox": "tight",
     "savefig.pad_inches": 0.04,
-    "savefig.dpi": 250,
     # Ids in an SVG are random without it.
     "svg.hashsalt": "vifistore",
     "pdf.fonttype": 42,
@@ -53,9 +55,18 @@ _STYLE = {
 _METADATA = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
-def draw(path: Path, plot: Callable[[Figure], None]) -> list[Path]:
-    """Let `plot` fill a figure and write it as `path` with each of the three suffixes added."""
-    with rc_context(_STYLE):
+def draw(
+    path: Path,
+    plot: Callable[[Figure], None],
+    *,
+    formats: Sequence[str] | None = None,
+    dots_per_inch: int = DOTS_PER_INCH,
+) -> list[Path]:
+    """Let `plot` fill a figure and write it as `path` with each of the suffixes added.
+
+    `formats` are all three unless given: photographs gain nothing from SVG.
+    """
+    with rc_context(_STYLE | {"savefig.dpi": dots_per_inch}):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
         plot(figure)
@@ -67,7 +78,7 @@ def draw(path: Path, plot: Callable[[Figure], None]) -> list[Path]:
         figure.set_layout_engine("none")
         return [
             write_bytes(path.with_name(f"{path.name}.{kind}"), _encode(figure, kind))
-            for kind in FORMATS
+            for kind in formats or FORMATS
         ]
 
 

@@ -6,11 +6,15 @@ from reports.measurements import Measurement
 from reports.paper.numbers import PaperNumber
 from reports.table_model import Cell, Note
 
+# What a difference from another feature set is called, before that one's name.
+DIFFERENCE = "top1_minus_"
 METRIC_HEADINGS = {
     "top1": "Top-1",
     "top5": "Top-5",
     "mean_per_class": "Mean per class",
     "harmonic_mean": "HM",
+    "base_top1": "Base top-1",
+    "novel_top1": "Novel top-1",
     "calibration_error": "Calibration error",
     "num_frames": "Frames",
     "views": "Views",
@@ -28,7 +32,7 @@ DATASET_HEADINGS = {
 }
 INTERVAL_CAPTION = (
     "Percent, with 95% bootstrap intervals over videos; "
-    "± is the standard deviation over splits or seeds."
+    "± is the (population) standard deviation over splits or seeds."
 )
 
 
@@ -81,6 +85,8 @@ def paper_cell(number: PaperNumber | None) -> Cell:
 
 def metric_heading(metric: str) -> str:
     """Heading of a metric; an unknown one is its own name in words."""
+    if metric.startswith(DIFFERENCE):
+        return f"Top-1 minus {metric.removeprefix(DIFFERENCE)}"
     return METRIC_HEADINGS.get(metric, metric.replace("_", " "))
 
 

@@ -14,6 +14,7 @@ _ALWAYS = {
     "num_views": "{} views",
     "template": "template “{}”",
     "shots": "{} shots",
+    "train_split": "trained on {}",
     "seed": "seed {}",
 }
 # ... in these only where two numbers would fall into one cell: base and novel classes, for
@@ -26,6 +27,8 @@ _IF_NEEDED = {
     "classes": "{} classes",
 }
 _WORDS = _ALWAYS | _IF_NEEDED
+
+_MANY_TEMPLATES = 4
 
 Groups = dict[tuple[str, str], list[Measurement]]
 
@@ -85,8 +88,18 @@ def _detail(measurement: Measurement, fields: Sequence[str]) -> str:
 
 
 def _in_words(name: str, value: object) -> str:
+    if name == "template":
+        value = short_template(str(value))
     words = _WORDS[name].format(value)
     return words.removesuffix("s") if value == 1 else words
+
+
+def short_template(joined: str) -> str:
+    """The templates of a result row, of many the first, the last and their count."""
+    every = joined.split(" | ")
+    if len(every) < _MANY_TEMPLATES:
+        return joined
+    return f"{every[0]} … {every[-1]} ({len(every)} templates)"
 
 
 def _method_position(measurement: Measurement) -> int:

@@ -18,11 +18,13 @@ from reports.layouts.cells import (
     metric_heading,
     paper_cell,
 )
-from reports.layouts.commands import paper_command
+from reports.layouts.commands import cost_command, paper_command, source_commands
+from reports.layouts.doubts import doubts
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, SPECS, Spec
 from reports.measurements import Measurement, is_mean, method_of
 from reports.paper.numbers import CITATION, PaperNumber, Place, paper_notes, paper_numbers
-from reports.table_model import Cell, Column, Row, Table
+from reports.paper.settings import is_paper_cost
+from reports.table_model import Cell, Column, Note, Row, Table
 
 SECTIONS = {
     "uni-modal": "Trained on video alone",
@@ -33,7 +35,8 @@ SECTIONS = {
 }
 OTHERS = "Other models, measured here"
 COST_METRICS = ("gflops", "throughput", "params_millions")
-NOT_MEASURED = "not measured"
+# Of these a difference from the paper says nothing: a setting, or the speed of another machine.
+_NO_DIFFERENCE = ("num_frames", "views", "throughput")
 _SETTINGS = ("num_frames", "views")
 _FUSION_METHOD = {fusion: method for method, fusion in FUSION_METHODS.items()}
 
@@ -67,8 +70,19 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> T
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
         rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index)),
-        notes=paper_notes() | coverage_notes(found),
+        notes=paper_notes() | coverage_notes(found) | _doubts_of_all(found),
+        sources=_sources(spec),
     )
+
+
+def _doubts_of_all(found: Sequence[Measurement]) -> dict[str, Note]:
+    return {key: note for measurement in found for key, note in doubts(measurement).items()}
+
+
+def _sources(spec: Spec) -> dict[str, str]:
+    """How the feature sets are made that the commands of empty cells name."""
+    every = [source_commands(spec.protocol, method) for method in spec.methods]
+    return {name: command for commands in every for name, command in commands.items()}
 
 
 def _columns(spec: Spec, places: Sequence[Place]) -> tuple[Column, ...]:
@@ -132,25 +146,31 @@ def _our_cell(
     cell = index.get((who, place))
     if cell is None:
         if place.metric in COST_METRICS:
-            return Cell(text=NOT_MEASURED)
+            return Cell(command=cost_command(who.name))
         return Cell(command=paper_command(spec.protocol, who.name, place.dataset, place.shots))
     number = printed.get(place)
-    if number is None or number.value is None or place.metric in _SETTINGS:
+    if number is None or number.value is None or place.metric in _NO_DIFFERENCE:
         return cell
     return replace(cell, difference=cell.value - number.value)
 
 
 def _index_of_costs(places: Sequence[Place], costs: Sequence[dict]) -> Index:
     return {
-        (Who(method, True), place): Cell(
-            value=float(record[place.metric]), source=str(record["features"])
-        )
+        (Who(method, True), place): _cost_cell(float(record[place.metric]), record)
         for record in costs
+        if is_paper_cost(record)
         for place in places
         if place.metric in COST_METRICS
         and (method := method_of([str(record["features"])]))
         and record.get(place.metric) is not None
     }
+
+
+def _cost_cell(value: float, record: dict) -> Cell:
+    device = record.get("device")
+    source = f"{record['features']} on {device}" if device else str(record["features"])
+    # A CPU does a fraction of a view a second.
+    return Cell(value=value, text=f"{value:.3g}" if value < 1 else "", source=source)
 
 
 def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurement]) -> Index:
@@ -197,4 +217,5 @@ def _index_cell(found: Measurement, place: Place) -> Cell:
     if place.metric in _SETTINGS:
         number = found.row.num_frames if place.metric == "num_frames" else found.row.num_views
         return Cell(value=float(number), source=found.name)
-    return measured_cell(found)
+    cell = measured_cell(found)
+    return replace(cell, notes=(*cell.notes, *doubts(found)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reports.layouts.cells import (
+    DIFFERENCE,
     INTERVAL_CAPTION,
     coverage_notes,
     dataset_heading,
@@ -13,6 +14,7 @@ from reports.layouts.cells import (
     metric_heading,
 )
 from reports.layouts.commands import evaluate_command
+from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
@@ -38,6 +40,11 @@ class View:
     """Metrics shown; empty for all."""
 
 
+def _ablation(title: str, caption: str) -> View:
+    caption = f"{caption} Top-1; columns: the fusion scored with."
+    return View(title=title, caption=caption, columns_by=("fusion",), metrics=("top1",))
+
+
 VIEWS = {
     "zero-shot": View(
         title="Zero-shot",
@@ -59,9 +66,10 @@ VIEWS = {
         title="Fully supervised",
         caption="Checkpoints or classifiers trained on training videos of the same classes.",
     ),
-    "ablation-frames": View(title="Fewer frames", caption="Frames per view.", metrics=("top1",)),
-    "ablation-views": View(title="Fewer views", caption="Views per video.", metrics=("top1",)),
-    "ablation-templates": View(title="Prompt templates", metrics=("top1",)),
+    "ablation-frames": _ablation("Fewer frames", "Frames per view, evenly among the cached ones."),
+    "ablation-views": _ablation("Fewer views", "Views per video, evenly among the cached ones."),
+    "ablation-templates": _ablation("Prompt templates", "One by one, and averaged."),
+    "ablation-blend": _ablation("Blended weights", "Weights between the start and what was tuned."),
 }
 
 
@@ -71,6 +79,7 @@ class Slot(NamedTuple):
     dataset: str
     subset: str | None
     shots: int | None
+    fusion: str | None
     metric: str
 
 
@@ -84,7 +93,7 @@ def protocol_tables(found: Sequence[Measurement]) -> list[Table]:
 
 def _table(protocol: str, found: Sequence[Measurement]) -> Table:
     view = VIEWS.get(protocol, View(title=protocol.capitalize()))
-    shown = [m for m in found if not view.metrics or m.row.metric in view.metrics]
+    shown = [m for m in found if _is_shown(m.row.metric, view)]
     columns = _ordered({_slot(m, view) for m in shown}, [m.row.dataset for m in shown])
     groups = group_rows(shown, lambda measurement: _slot(measurement, view), view.columns_by)
     return Table(
@@ -98,13 +107,23 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
         rows=tuple(
             Row(
                 label=name,
-                detail=detail,
+                detail=", ".join(filter(None, (_blend(members), detail))),
                 cells=_cells(protocol, columns, {_slot(m, view): m for m in members}),
             )
             for (name, detail), members in groups.items()
         ),
         notes=coverage_notes(shown),
     )
+
+
+def _is_shown(metric: str, view: View) -> bool:
+    return not view.metrics or metric in view.metrics or metric.startswith(DIFFERENCE)
+
+
+def _blend(members: Sequence[Measurement]) -> str:
+    """The share of tuned weights that a row of blended weights was scored with."""
+    share = members[0].row.provenance.get("blend")
+    return "" if share is None else f"{share:g} of the tuned weights"
 
 
 def _file_name(protocol: str) -> str:
@@ -120,6 +139,7 @@ def _slot(measurement: Measurement, view: View) -> Slot:
         dataset=row.dataset,
         subset=row.subset if "subset" in view.columns_by else None,
         shots=(row.shots or 0) if "shots" in view.columns_by else None,
+        fusion=row.fusion if "fusion" in view.columns_by else None,
         metric=row.metric,
     )
 
@@ -128,7 +148,10 @@ def _ordered(slots: set[Slot], datasets: Sequence[str]) -> list[Slot]:
     def order(slot: Slot) -> tuple:
         metric = _METRICS.index(slot.metric) if slot.metric in _METRICS else len(_METRICS)
         subset = _SUBSETS.index(slot.subset) if slot.subset else 0
-        return datasets.index(slot.dataset), subset, slot.shots or 0, metric, slot.metric
+        fusion = fusion_position(slot.fusion) if slot.fusion else 0
+        # precision_at_5 before precision_at_10.
+        name = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", slot.metric)]
+        return datasets.index(slot.dataset), subset, slot.shots or 0, fusion, metric, name
 
     return sorted(slots, key=order)
 
@@ -139,6 +162,8 @@ def _heading(slot: Slot) -> str:
         words.append(slot.subset.capitalize())
     if slot.shots is not None:
         words.append(f"K = {slot.shots}")
+    if slot.fusion is not None:
+        words.append(slot.fusion)
     if not words or slot.metric != "top1":
         words.append(metric_heading(slot.metric))
     return " ".join(words)

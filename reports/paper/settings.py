@@ -4,8 +4,20 @@ Sections 4.1 and 4.2 of the paper, and its published lists of classes. Kinetics-
 160 classes a split.
 """
 
+from collections.abc import Mapping
+
 # One architecture; the second name is OpenCLIP's for the activation that OpenAI's weights need.
 MODELS = ("ViT-B-16", "ViT-B-16-quickgelu")
+# Facts of its code: vanilla CLIP is given bare names, whatever was tuned one template.
+PAPER_TEMPLATES = {
+    "Vanilla CLIP": "{}",
+    "CLIP image-FT": "a photo of a {}.",
+    "CLIP text-FT": "a photo of a {}.",
+    "ViFi-CLIP": "a photo of a {}.",
+    "VL prompting": "{}.",
+}
+# The paper counts what a view of 16 frames costs (sections 4.4 and 5.2).
+COST_FRAMES = 16
 _CLASSES = {
     "k400": {"all": 400, "base": 200, "novel": 200},
     "k400-tiny": {"all": 400},
@@ -14,6 +26,16 @@ _CLASSES = {
     "ucf101": {"all": 101, "base": 51, "novel": 50},
     "ssv2": {"all": 174, "base": 87, "novel": 87},
 }
+
+
+def paper_frames(protocol: str) -> int:
+    """Frames per view that a protocol of the paper takes."""
+    return 16 if protocol == "supervised" else 32
+
+
+def is_paper_cost(record: Mapping) -> bool:
+    """Whether a measured cost is that of the paper's model and number of frames."""
+    return record.get("model") in MODELS and record.get("frames") == COST_FRAMES
 
 
 def is_paper_setting(model: object, dataset: str, subset: str, num_classes: int) -> bool:

@@ -1,9 +1,17 @@
-"""A table as an HTML fragment; the page around it brings the style (reports.page)."""
+"""A table as an HTML fragment, for the page that brings the style, or as a file of its own."""
 
 from collections.abc import Mapping, Sequence
 from html import escape as escape_text
 
-from reports.table_model import Cell, Column, Row, Table, cell_text
+from reports.table_model import SOURCES_TOLD, Cell, Column, Row, Table, cell_text
+
+_STYLE = (
+    "body{font:14px/1.45 system-ui,sans-serif;margin:2em}figure{margin:0}"
+    "table{border-collapse:collapse}th,td{padding:.2em .7em;text-align:right}"
+    "th[scope=row],th.corner,.section th{text-align:left;font-weight:normal}"
+    "th[scope=colgroup]{text-align:center}thead,tbody{border-bottom:1px solid}"
+    "tr.here{background:#8881}small{display:block;opacity:.7}"
+)
 
 
 def to_html(table: Table) -> str:
@@ -17,6 +25,15 @@ def to_html(table: Table) -> str:
     )
 
 
+def to_document(table: Table) -> str:
+    """The fragment as a whole file that opens alone, with just enough style to be read."""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(table.title)}</title><style>{_STYLE}</style></head>\n"
+        f"<body>{to_html(table)}</body></html>\n"
+    )
+
+
 def escape(text: object) -> str:
     """Text that HTML shows as it is, also inside a quoted attribute."""
     return escape_text(str(text), quote=True)
@@ -25,7 +42,8 @@ def escape(text: object) -> str:
 def records_table(records: Sequence[Mapping]) -> str:
     """Plain records as a table, one column per key; numbers to the right."""
     names = list(dict.fromkeys(name for record in records for name in record))
-    numeric = {name for name in names if all(_is_number(record.get(name)) for record in records)}
+    given = {name: [r[name] for r in records if r.get(name) is not None] for name in names}
+    numeric = {name for name, values in given.items() if values and all(map(_is_number, values))}
     head = "".join(
         f'<th scope="col"{_number_class(name in numeric)}>{escape(_words(name))}</th>'
         for name in names
@@ -112,7 +130,20 @@ def _commands(table: Table) -> str:
         return ""
     items = "".join(f"<li><code>{escape(command)}</code></li>" for command in table.commands)
     summary = f"{len(table.commands)} commands fill the cells marked <i>run</i>"
-    return f'<details class="commands"><summary>{summary}</summary><ol>{items}</ol></details>'
+    return (
+        f'<details class="commands"><summary>{summary}</summary><ol>{items}</ol>'
+        f"{_sources(table)}</details>"
+    )
+
+
+def _sources(table: Table) -> str:
+    if not table.used_sources:
+        return ""
+    items = "".join(
+        f"<li><code>{escape(name)}</code>: <code>{escape(command)}</code></li>"
+        for name, command in table.used_sources.items()
+    )
+    return f"<p>{SOURCES_TOLD}</p><ul>{items}</ul>"
 
 
 def _is_number(value: object) -> bool:

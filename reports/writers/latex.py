@@ -2,7 +2,7 @@ r"""A table as LaTeX for `\usepackage{booktabs}`."""
 
 import re
 
-from reports.table_model import CellText, Row, Table, cell_text, row_label
+from reports.table_model import SOURCES_TOLD, CellText, Row, Table, cell_text, row_label
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -116,7 +116,12 @@ def _notes(table: Table) -> list[str]:
 
 
 def _commands(table: Table) -> list[str]:
-    return [
+    runs = [
         rf"\par run {number}: \texttt{{{escape(command)}}}"
         for number, command in enumerate(table.commands, start=1)
     ]
+    sources = [
+        rf"\par \texttt{{{escape(name)}}}: \texttt{{{escape(command)}}}"
+        for name, command in table.used_sources.items()
+    ]
+    return [*runs, rf"\par {escape(SOURCES_TOLD)}", *sources] if sources else runs

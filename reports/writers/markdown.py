@@ -2,7 +2,7 @@
 
 import re
 
-from reports.table_model import Cell, Column, Table, cell_text, row_label
+from reports.table_model import SOURCES_TOLD, Cell, Column, Table, cell_text, row_label
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&])")
 
@@ -64,4 +64,8 @@ def _commands(table: Table) -> str:
     if not table.commands:
         return ""
     lines = [f"{i}. {code_span(command)}" for i, command in enumerate(table.commands, start=1)]
-    return "Not measured yet; these commands fill the cells marked `run`:\n\n" + "\n".join(lines)
+    text = "Not measured yet; these commands fill the cells marked `run`:\n\n" + "\n".join(lines)
+    if not table.used_sources:
+        return text
+    made = [f"- {code_span(n)}: {code_span(command)}" for n, command in table.used_sources.items()]
+    return f"{text}\n\n{SOURCES_TOLD}\n\n" + "\n".join(made)

@@ -1,6 +1,7 @@
 """Made-up results: the numbers mean nothing, their shape is that of the harness."""
 
 import json
+import shlex
 from itertools import product
 
 import numpy as np
@@ -187,7 +188,11 @@ def small_table(nasty):
                 detail=nasty,
                 section="Ours",
                 origin="here",
-                cells=(ours, Cell(command=f"vifi evaluate S '{nasty}'"), Cell(value=32.0)),
+                cells=(
+                    ours,
+                    Cell(command=shlex.join(["vifi", "evaluate", "S", nasty])),
+                    Cell(value=32.0),
+                ),
             ),
         ),
         notes={"doubt": Note(text=f"Not sure {nasty}", source=nasty)},
@@ -208,6 +213,7 @@ def write_artefacts(folder) -> None:
     folder.mkdir(parents=True)
     quarantine = {"dataset": "shapes", "id": "v1", "path": f"bad/{NASTY}.mp4", "reason": "empty"}
     costs = {"features": "vifi-clip", "gflops": 281, "throughput": 60.5, "params_millions": 124.3}
+    costs |= {"model": "ViT-B-16-quickgelu", "frames": 16}
     files = {
         "summary.json": {"title": "Demo", "lines": ["A small generated data set.", NASTY]},
         "quarantine.json": [quarantine | {"message": "no frame could be decoded"}],

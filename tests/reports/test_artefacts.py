@@ -51,3 +51,30 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, name, text):
     (folder / name).write_text(text)
     with pytest.raises(DamagedError, match=rf"{name}.*mend the file or remove it$"):
         read_artefacts(tmp_path)
+
+
+def test_one_file_per_evaluation_is_read_as_one_table(tmp_path):
+    folder = tmp_path / "artefacts"
+    head = "dataset,features,fusion,class,num_videos,value,ci_low,ci_high\n"
+    confused = "dataset,features,fusion,true,predicted,count,num_videos\n"
+    files = {
+        "per_class/a.csv": f"{head}d,x,embedding,NA,3,0.5,0.1,0.9\n",
+        "per_class/b.csv": f"{head}d,x,decision,run,0,,,\n",
+        "confusion/a.csv": f"{confused}d,x,embedding,run,hop,2,3\n",
+        "confusion/b.csv": f"{confused}d,x,decision,hop,001,7,9\n",
+        "class_frequencies/d.csv": "dataset,class,count,subset\nd,run,4,base\n",
+        "class_frequencies.csv": "dataset,class,count,subset\ne,hop,2,novel\n",
+        "quarantine.json": '[{"dataset": "d", "features": "f", "id": "v", "reason": "short"}]',
+        "quarantine/d-f.json": '[{"dataset": "d", "features": "f", "id": "v", "reason": "short"}]',
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    found = read_artefacts(tmp_path)
+    assert [(r["class"], r["value"]) for r in found.per_class] == [("NA", 0.5), ("run", None)]
+    assert [(r["predicted"], r["count"]) for r in found.confusion] == [("001", 7), ("hop", 2)]
+    assert found.frequencies["class"].tolist() == ["hop", "run"]
+    assert len(found.quarantine) == 1
+    (folder / "confusion" / "c.csv").write_text("dataset,count\nd,2\n")
+    with pytest.raises(DamagedError, match=r"c\.csv has no column features, fusion, true"):
+        read_artefacts(tmp_path)

@@ -19,9 +19,9 @@ def test_everything_is_written(results_folder, monkeypatch):
     # That all formats are written is seen with one small figure in test_style.
     monkeypatch.setattr("reports.figures.style.FORMATS", ("svg",))
     files = make_report(results_folder)
-    expected = {f"{name}.{kind}" for name in TABLES for kind in ("md", "csv", "tex")}
+    expected = {f"{name}.{kind}" for name in TABLES for kind in ("md", "csv", "tex", "html")}
     expected |= {f"{name}.svg" for name in FIGURES}
-    assert {path.name for path in files} == expected | {"index.html"}
+    assert {path.name for path in files} == expected | {"index.html", "page.js", "plotly.min.js"}
     assert all(path.stat().st_size > 0 for path in files)
     assert files[-1].name == "index.html"
     assert not list(results_folder.glob(".*"))
@@ -31,7 +31,8 @@ def test_a_second_report_is_the_same(row, tmp_path):
     append_rows(tmp_path, [row()])
     first = {path.name: path.read_bytes() for path in make_report(tmp_path)}
     assert {path.name: path.read_bytes() for path in make_report(tmp_path)} == first
-    assert set(first) == {"zero-shot.md", "zero-shot.csv", "zero-shot.tex", "index.html"}
+    tables = {f"zero-shot.{kind}" for kind in ("md", "csv", "tex", "html")}
+    assert set(first) == tables | {"index.html"}
 
 
 def test_undefined_numbers_are_shown_as_such(row, tmp_path):

@@ -35,3 +35,12 @@ def test_one_point_is_no_curve(row):
 def test_curves_are_drawn(demo, tmp_path, svg_texts):
     (path,) = draw_curves(frames_curves(demo), tmp_path / "frames", "frames per view")
     assert {"frames per view", "full-ft", "shapes", "8"} <= set(svg_texts(path))
+
+
+def test_a_mean_over_draws_has_its_deviation_for_an_interval(row):
+    no_interval = {"ci_low": None, "ci_high": None, "provenance": {"over": "seeds"}}
+    shared = {"protocol": "few-shot", "classifier": "prototype", "split": "test", **no_interval}
+    rows = [row(value=v, shots=k, **shared) for k, v in ((2, 0.4), (4, 0.5))]
+    rows += [row(value=0.02, shots=k, metric="top1_std", **shared) for k in (2, 4)]
+    (curve,) = few_shot_curves(measurements(rows))
+    assert curve.points[0][1:] == pytest.approx((40, 38, 42))

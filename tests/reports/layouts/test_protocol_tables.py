@@ -90,3 +90,52 @@ def test_videos_that_are_not_scored_are_a_footnote(row):
         [],
     ]
     assert "12 of 100 videos are not scored" in to_markdown(table)
+
+
+def test_ablations_have_a_column_per_fusion(row):
+    shared = {"protocol": "ablation-frames", "metric": "top1"}
+    rows = [
+        row("a", 0.1 * count, **shared, fusion=fusion, num_frames=count)
+        for count in (1, 2)
+        for fusion in ("image", "embedding")
+    ]
+    (table,) = protocol_tables(measurements(rows))
+    assert [column.heading for column in table.columns] == ["embedding", "image"]
+    assert [r.detail for r in table.rows] == ["1 frame", "2 frames"]
+
+
+def test_many_templates_are_told_by_their_ends(row):
+    many = " | ".join(f"{number} {{}}" for number in range(28))
+    shared = {"protocol": "ablation-templates"}
+    (table,) = protocol_tables(measurements([row(**shared), row(**shared, template=many)]))
+    assert table.rows[1].detail == "template “0 {} … 27 {} (28 templates)”"
+
+
+def test_blends_say_their_share(row):
+    rows = [
+        row(name, 0.5, protocol="ablation-blend", provenance={"blend": share})
+        for name, share in (("start", 0.0), ("half", 0.5))
+    ]
+    (table,) = protocol_tables(measurements(rows))
+    assert [r.detail for r in table.rows] == ["0 of the tuned weights", "0.5 of the tuned weights"]
+
+
+def test_differences_from_another_set_stand_beside_the_number(row):
+    rows = [row("a", 0.5), row("a", 0.1, metric="top1_minus_b", ci_low=0.05, ci_high=0.15)]
+    (table,) = protocol_tables(measurements(rows))
+    assert [column.heading for column in table.columns] == ["Top-1", "Top-1 minus b"]
+    assert table.rows[0].cells[1].value == pytest.approx(10)
+
+
+def test_classifiers_trained_on_other_splits_have_rows_of_their_own(row):
+    shared = {"protocol": "few-shot", "classifier": "prototype", "shots": 2}
+    rows = [row("a", 0.5, **shared, provenance={"train_split": s}) for s in ("train1", "train2")]
+    (table,) = protocol_tables(measurements(rows))
+    assert [r.detail for r in table.rows] == ["trained on train1", "trained on train2"]
+
+
+def test_metrics_with_a_number_are_in_its_order(row):
+    names = [f"precision_at_{k}" for k in (10, 1, 5)]
+    rows = [row(protocol="retrieval", metric=name) for name in names]
+    (table,) = protocol_tables(measurements(rows))
+    assert [column.heading for column in table.columns] == [f"precision at {k}" for k in (1, 5, 10)]

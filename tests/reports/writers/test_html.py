@@ -1,6 +1,7 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
-from reports.writers.html import escape, records_table, to_html
+from reports.writers.html import escape, records_table, to_document, to_html
 
 VOID = {"img", "meta", "br", "link"}
 
@@ -40,6 +41,16 @@ def test_nested_and_escaped(small_table, nasty):
     assert ("title", nasty) in parsed.attributes
     assert "[48.2, 54.0]" in parsed.text
     assert parsed.tags.count("td") == 6
+
+
+def test_a_file_of_its_own_with_the_sources_of_what_commands_name(small_table, nasty):
+    table = replace(small_table, sources={nasty: f"vifi extract S --name '{nasty}'"})
+    text = to_document(table)
+    assert text.startswith("<!doctype html>")
+    parsed = outline(text.removeprefix("<!doctype html>"))
+    assert f"vifi extract S --name '{nasty}'" in parsed.text
+    assert "b" not in parsed.tags
+    assert to_html(small_table) in to_document(small_table)
 
 
 def test_header_cells_say_what_they_head(small_table):

@@ -1,9 +1,11 @@
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from reports.writers.latex import escape, to_latex
+from tests.reports.conftest import NASTY
 
 DOCUMENT = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
@@ -32,7 +34,14 @@ def test_booktabs_with_groups_and_small_lines_under_a_row(small_table):
     assert r" & \scriptsize $-$0.3 &  &  \\" in text
 
 
+def test_sources_of_what_commands_name(small_table):
+    assert "come from" not in to_latex(small_table)
+    text = to_latex(replace(small_table, sources={NASTY: "vifi extract S"}))
+    assert text.index("come from") < text.index(r"\texttt{vifi extract S}")
+
+
 def test_it_compiles(small_table, tmp_path):
+    small_table = replace(small_table, sources={NASTY: "vifi extract S"})
     if not shutil.which("pdflatex"):
         pytest.skip("pdflatex is not installed")
     (tmp_path / "table.tex").write_text(to_latex(small_table))

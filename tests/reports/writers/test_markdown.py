@@ -1,6 +1,9 @@
 import re
+from dataclasses import replace
 
+from reports.table_model import SOURCES_TOLD
 from reports.writers.markdown import code_span, escape, to_markdown
+from tests.reports.conftest import NASTY
 
 
 def test_every_line_has_as_many_cells(small_table):
@@ -15,6 +18,15 @@ def test_numbers_intervals_differences_and_commands(small_table):
     assert r"51.0 ± 0.6 \[48.2, 54.0\] (−0.3) | run 1 | 32 |" in text
     assert "\n1. `vifi evaluate S" in text
     assert "- <sup>a</sup> Not sure" in text
+
+
+def test_sources_of_what_commands_name(small_table):
+    assert SOURCES_TOLD not in to_markdown(small_table)
+    sources = {NASTY: "vifi extract S --name x", "not-asked-for": "vifi extract S"}
+    text = to_markdown(replace(small_table, sources=sources))
+    assert SOURCES_TOLD in text
+    assert "`: `vifi extract S --name x`" in text
+    assert "not-asked-for" not in text
 
 
 def test_names_are_escaped(nasty):

@@ -1,32 +1,18 @@
-"""The sections of the page, each a fragment of HTML; an empty one is left out."""
+"""Sections of the page that are numbers and words, each a fragment of HTML; an empty one is left
+out."""
 
-import struct
+import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from pathlib import Path
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
 
 from harness.results import ResultRow
-from reports.artefacts import Summary
+from reports.artefacts import Artefacts, Summary
 from reports.measurements import row_name
+from reports.page.extras import Extras
 from reports.table_model import Table
 from reports.writers.html import escape, records_table, to_html
 
 MAX_QUARANTINED = 500
-FIGURE_FOLDERS = (".", "figures", "attention")
-CAPTIONS = {
-    "tsne": "t-SNE of video embeddings, one panel per feature set. Distances between clusters mean "
-    "nothing; the numbers under a panel are taken in the full space.",
-    "pca": "The two directions of largest variance of the video embeddings.",
-    "fusion-heatmap": "Top-1 by the fusion a model was trained with and scored with.",
-    "few-shot-curve": "Top-1 against training videos per class, with 95% intervals.",
-    "frames-curve": "Top-1 against frames per view, with 95% intervals.",
-    "class-frequencies": "Videos per class, and the cut between base and novel classes.",
-}
-# Figures are drawn at 250 dots an inch; on a screen 7-point letters want 12 pixels.
-_SCREEN_SCALE = 0.52
-_NARROW_SCALE = 0.72
-_PNG_HEAD = 24
 _ORIGINS = ("recipe", "checkpoint", "manifest")
 
 
@@ -47,17 +33,9 @@ def summary_section(rows: Sequence[ResultRow], summary: Summary) -> str:
 
 
 def tables_section(tables: Sequence[Table]) -> str:
-    """Tables one after the other."""
-    return "".join(to_html(table) for table in tables)
-
-
-def figures_section(folder: Path) -> str:
-    """Every PNG of the folder, with links to the same figure in other formats."""
-    paths = [path for name in FIGURE_FOLDERS for path in sorted((folder / name).glob("*.png"))]
-    known = list(CAPTIONS)
-    paths.sort(key=lambda path: known.index(path.stem) if path.stem in known else len(known))
-    figures = "".join(_figure(folder, path) for path in paths if path.is_file())
-    return f'<div class="plots">{figures}</div>' if figures else ""
+    """Tables one after the other, beside each other where they fit."""
+    body = "".join(to_html(table) for table in tables)
+    return f'<div class="tables">{body}</div>' if body else ""
 
 
 def quarantine_section(rows: Sequence[ResultRow], records: Sequence[dict]) -> str:
@@ -73,16 +51,23 @@ def quarantine_section(rows: Sequence[ResultRow], records: Sequence[dict]) -> st
     return f"<p>By reason: {words}.</p>{records_table(records[:MAX_QUARANTINED])}{rest}"
 
 
-def timings_section(records: Sequence[dict]) -> str:
-    """Seconds per step and together; a step that counts its videos also says how fast it was."""
-    if not records:
-        return ""
-    total = sum(record["seconds"] for record in records)
-    return f"<p>{total:,.1f} seconds in all.</p>{records_table([*map(_with_speed, records)])}"
+def throughput_section(artefacts: Artefacts, throughput: Sequence[dict]) -> str:
+    """Seconds per step and together, how fast steps with a count of videos were, and what a view
+    costs."""
+    parts = []
+    if artefacts.timings:
+        total = sum(record["seconds"] for record in artefacts.timings)
+        table = records_table([*map(_with_speed, artefacts.timings)])
+        parts.append(f"<p>{total:,.1f} seconds in all.</p>{table}")
+    if artefacts.costs:
+        parts.append("<h3>Cost of a view</h3>" + records_table(artefacts.costs))
+    if throughput:
+        parts.append("<h3>Throughput</h3>" + records_table(throughput))
+    return "".join(parts)
 
 
-def provenance_section(rows: Sequence[ResultRow]) -> str:
-    """What the numbers were made from: one line per feature set and checkpoint, then the tools."""
+def provenance_section(rows: Sequence[ResultRow], extras: Extras) -> str:
+    """What the numbers were made from: feature sets, checkpoints, recipes, then the tools."""
     groups = defaultdict(list)
     for row in rows:
         groups[row.dataset, row.feature_set, row.scored_checkpoint].append(row)
@@ -90,6 +75,7 @@ def provenance_section(rows: Sequence[ResultRow]) -> str:
     facts = {
         "Machines": [str(row.provenance.get("machine", "")) for row in rows],
         "Versions": [_versions(row.provenance.get("versions")) for row in rows],
+        "Store read with": [_versions(extras.versions)],
         "Measured": [str(row.provenance.get("time", ""))[:10] for row in rows],
     }
     lines = "".join(
@@ -97,12 +83,13 @@ def provenance_section(rows: Sequence[ResultRow]) -> str:
         for heading, values in facts.items()
         if any(values)
     )
-    return records_table(records) + lines
+    return records_table(records) + _tree(extras.checkpoints) + _recipes(extras.recipes) + lines
 
 
-def commands_section(rows: Sequence[ResultRow]) -> str:
-    """The commands that made the rows, each once, in their order."""
-    commands = dict.fromkeys(str(row.provenance.get("command", "")) for row in rows)
+def commands_section(rows: Sequence[ResultRow], further: Sequence[str]) -> str:
+    """The commands that made the rows and the rest, each once, in their order."""
+    made = [str(row.provenance.get("command", "")) for row in rows]
+    commands = dict.fromkeys([*made, *further])
     items = "".join(f"<li><code>{escape(line)}</code></li>" for line in commands if line)
     return f'<ol class="commands">{items}</ol>' if items else ""
 
@@ -116,33 +103,26 @@ def _largest_split(rows: Sequence[ResultRow], field: str) -> Counter:
     return counts
 
 
-def _figure(folder: Path, path: Path) -> str:
-    others = [path.with_suffix(suffix) for suffix in (".svg", ".pdf")]
-    others = [other for other in others if other.is_file()]
-    caption = escape(CAPTIONS.get(path.stem, path.stem.replace("-", " ").replace("_", " ")))
-    links = " · ".join(
-        f'<a href="{_link(folder, file)}">{file.suffix[1:].upper()}</a>' for file in (path, *others)
+def _tree(checkpoints: Sequence[Mapping]) -> str:
+    """Every checkpoint under the one it was trained from."""
+    items = "".join(
+        f'<li style="--depth: {int(c["depth"])}"><b>{escape(", ".join(map(str, c["names"])))}</b> '
+        f"<code>{escape(c['digest'])}</code>"
+        + (f" <small>step {int(c['step']):,}</small>" if c.get("step") else "")
+        + "</li>"
+        for c in checkpoints
     )
-    is_drawn = any(other.suffix == ".svg" for other in others)
-    source = others[0] if is_drawn else path
-    style = _width_style(path) if is_drawn else "max-width: 100%"
-    return (
-        f'<figure class="plot"><figcaption><p>{caption}</p></figcaption>'
-        f'<div class="sheet"><div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
-        f'<img src="{_link(folder, source)}" alt="{caption}" style="{style}"></div></div>'
-        f'<p class="links">{links}</p></figure>\n'
+    return f'<h3>Checkpoints</h3><ul class="tree">{items}</ul>' if items else ""
+
+
+def _recipes(recipes: Sequence[Mapping]) -> str:
+    items = "".join(
+        f"<details><summary>{escape(', '.join(map(str, r.get('names') or [r['id']])))} "
+        f"<code>{escape(r['id'])}</code></summary><pre>"
+        f"{escape(json.dumps(r['recipe'], indent=1, ensure_ascii=False))}</pre></details>"
+        for r in recipes
     )
-
-
-def _width_style(path: Path) -> str:
-    """A figure fills its place, but on a narrow screen scrolls rather than shrinks too far."""
-    head = path.read_bytes()[:_PNG_HEAD]
-    width = struct.unpack(">I", head[16:20])[0] * _SCREEN_SCALE if len(head) == _PNG_HEAD else 600
-    return f"width: {width:.0f}px; max-width: 100%; min-width: {width * _NARROW_SCALE:.0f}px"
-
-
-def _link(folder: Path, path: Path) -> str:
-    return escape(quote(path.relative_to(folder).as_posix()))
+    return f"<h3>Recipes</h3>{items}" if items else ""
 
 
 def _with_speed(record: dict) -> dict:

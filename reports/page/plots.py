@@ -1,0 +1,117 @@
+"""The data of the page's plots, as JSON that page.js draws with the plotting library."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from reports.artefacts import FOLDER, Map
+from reports.figures.curves import Curve
+from reports.figures.heatmap import Matrix
+from reports.figures.scatter import class_labels
+from reports.figures.style import COLOURS, MARKERS
+from reports.layouts.cells import dataset_heading
+from reports.page.extras import picture_path
+
+NO_CLASS = -1
+
+
+def curves_plot(curves: Sequence[Curve], xlabel: str) -> dict:
+    """A panel per data set, its lines as lists of numbers."""
+    panels = dict.fromkeys(curve.panel for curve in curves)
+    labels = list(dict.fromkeys(curve.label for curve in curves if not curve.is_paper))
+    return {
+        "kind": "curves",
+        "xlabel": xlabel,
+        "panels": [
+            {
+                "title": dataset_heading(panel),
+                "lines": [_line(curve, labels) for curve in curves if curve.panel == panel],
+            }
+            for panel in panels
+        ],
+    }
+
+
+def heatmap_plot(matrices: Sequence[Matrix]) -> dict:
+    """A panel per data set with the names of rows and columns and the values between."""
+    return {
+        "kind": "heatmap",
+        "panels": [
+            {
+                "title": dataset_heading(matrix.dataset),
+                "rows": matrix.rows,
+                "columns": matrix.columns,
+                "values": [[_number(value) for value in row] for row in matrix.values.tolist()],
+            }
+            for matrix in matrices
+        ],
+    }
+
+
+def map_plot(drawn: Map, folder: Path) -> dict:
+    """A panel per feature set; every video once, with its class, id and picture."""
+    points = drawn.points.assign(label=drawn.points["label"].fillna(""))
+    classes = class_labels(points)
+    number_of = {name: index for index, name in enumerate(classes)}
+    keys = pd.Series(list(zip(points.get("dataset", points["id"]), points["id"], strict=True)))
+    points = points.assign(video=pd.factorize(keys)[0])
+    videos = points.drop_duplicates("video").sort_values("video")
+    return {
+        "kind": "map",
+        "classes": classes,
+        "labels": [number_of.get(label, NO_CLASS) for label in videos["label"]],
+        "ids": videos["id"].astype(str).tolist(),
+        "pictures": [_picture(folder, video) for video in videos.to_dict("records")],
+        "panels": [
+            {
+                "title": panel,
+                "video": part["video"].tolist(),
+                "x": [_coordinate(value) for value in part["x"]],
+                "y": [_coordinate(value) for value in part["y"]],
+            }
+            for panel, part in points.groupby("panel", sort=False)
+        ],
+    }
+
+
+def series_number(index: int) -> tuple[int, int]:
+    """Which colour and which marker the n-th class has, as in reports.figures.style."""
+    return index % len(COLOURS), index // len(COLOURS) % len(MARKERS)
+
+
+def embed_json(value: Mapping) -> str:
+    """JSON that neither ends a script element nor starts a comment in it, whatever it holds."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _line(curve: Curve, labels: Sequence[str]) -> dict:
+    x, y, low, high = (list(part) for part in zip(*curve.points, strict=True))
+    return {
+        "label": curve.label,
+        "x": x,
+        "y": y,
+        "low": low,
+        "high": high,
+        "series": None if curve.is_paper else labels.index(curve.label),
+    }
+
+
+def _picture(folder: Path, video: Mapping) -> str:
+    if pd.isna(video.get("row")) or pd.isna(video.get("dataset")):
+        return ""
+    return picture_path(folder, f"{FOLDER}/thumbnails/{video['dataset']}/{int(video['row'])}.jpg")
+
+
+def _number(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None
+
+
+def _coordinate(value: float) -> float | None:
+    """Finer than a screen shows; maps of 10,000 videos are megabytes otherwise."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None

@@ -1,0 +1,91 @@
+"""A results folder with everything that a page can show, and the page of it."""
+
+import json
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from harness.results import read_rows
+from reports.artefacts import read_artefacts
+from reports.measurements import measurements
+from reports.page.document import write_page
+from reports.page.extras import read_extras
+from reports.report import all_tables
+
+
+def picture(path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 30), (200, 40, 40)).save(path)
+
+
+def _make_first_video_nasty(path, name) -> None:
+    """In every panel, and far from the others so that a pointer meets it alone."""
+    points = pd.read_csv(path).assign(dataset="shapes")
+    points.loc[points["id"] == "v0", ["x", "y"]] = points[["x", "y"]].max().max() + 5
+    points = points.replace({"id": {"v0": name}, "label": {"a circle sliding sideways": name}})
+    points.to_csv(path, index=False)
+
+
+@pytest.fixture
+def full_folder(results_folder, nasty):
+    """`results_folder` with pictures, queries, attention, classes and provenance; nasty names."""
+    folder, inner = results_folder, results_folder / "artefacts"
+    _make_first_video_nasty(inner / "tsne.csv", nasty)
+    picture(inner / "thumbnails" / "shapes" / "0.jpg")
+    picture(folder / "attention" / "a <b> #1.png")
+    hit = {"rank": 1, "score": 0.31, "id": nasty, "path": nasty, "label": nasty}
+    moment = {"start_seconds": 0.5, "end_seconds": 2.0, "is_right": True}
+    hits = [
+        {**hit, **moment, "thumbnail": "artefacts/thumbnails/shapes/0.jpg"},
+        {**hit, "rank": 2, "is_right": False, "thumbnail": "../../etc/passwd.png"},
+        {**hit, "rank": 3, "is_right": None, "thumbnail": None},
+    ]
+    checkpoint = {"digest": "0123456789ab", "names": [nasty], "step": 1200, "depth": 1}
+    documents = {
+        "gallery": [{"query": nasty, "kind": "text", "features": nasty, "hits": hits}],
+        "attention": [{"id": nasty, "label": nasty, "image": "attention/a <b> #1.png"}],
+        "provenance": {
+            "checkpoints": [{**checkpoint, "names": ["vanilla"], "depth": 0}, checkpoint],
+            "recipes": [{"id": "ba9876543210", "names": [nasty], "recipe": {"frames": nasty}}],
+            "versions": {"zarr": "3.1"},
+        },
+        "throughput": [{"what": nasty, "videos_per_second": 63.5}],
+        "commands": [f"vifi tsne {nasty}"],
+    }
+    for name, document in documents.items():
+        (inner / f"{name}.json").write_text(json.dumps(document))
+    quoted = '"' + nasty.replace('"', '""') + '"'
+    setting = f"shapes,vifi-clip,embedding,{quoted}"
+    (inner / "confusion").mkdir()
+    (inner / "confusion" / "shapes-1.csv").write_text(
+        "dataset,features,fusion,true,predicted,count,num_videos\n"
+        f"{setting},a square,7,10\nshapes,vifi-clip,embedding,x,y,2,10\n"
+    )
+    (inner / "per_class").mkdir()
+    (inner / "per_class" / "shapes-1.csv").write_text(
+        "dataset,features,fusion,class,value,ci_low,ci_high,num_videos\n"
+        f"{setting},0.3,0.1,0.5,10\nshapes,vifi-clip,embedding,easy,,,,0\n"
+    )
+    return folder
+
+
+@pytest.fixture
+def write_full_page(full_folder):
+    """Write the page of `full_folder` and return its path."""
+
+    def write():
+        rows = read_rows(full_folder)
+        artefacts = read_artefacts(full_folder)
+        found = measurements(rows)
+        tables = all_tables(found, artefacts.costs)
+        extras = read_extras(full_folder)
+        return write_page(full_folder, rows, found, tables, artefacts, extras)[-1]
+
+    return write
+
+
+@pytest.fixture
+def page(write_full_page):
+    """The text of the page."""
+    return write_full_page().read_text(encoding="utf-8")

@@ -1,0 +1,14 @@
+from reports.page.gallery import attention_section, gallery_section
+
+
+def test_hits_show_verdict_moment_and_score(page):
+    assert page.count('<li class="right">') == page.count('<li class="wrong">') == 1
+    assert "1 of 2 right" in page
+    assert "0.5–2.0 s · 0.310" in page
+    assert page.count('<span class="no-picture">') == 2
+
+
+def test_nothing_to_show(tmp_path):
+    assert gallery_section(tmp_path, ()) == ""
+    gone = [{"id": "a", "label": "", "image": "attention/gone.png"}]
+    assert attention_section(tmp_path, gone) == ""

@@ -1,0 +1,49 @@
+"""The page in a real browser: nothing fails, it fits, and its plots answer the pointer."""
+
+import pytest
+
+from tests.browser import Browser, needs_browser
+
+pytestmark = needs_browser
+# Where a point of a map is on the screen, and the same for a name of its legend.
+FIRST_POINT = """(() => {
+  const area = document.querySelector('.map .area');
+  area.scrollIntoView({block: 'center', behavior: 'instant'});
+  const box = area.querySelector('.points path').getBoundingClientRect();
+  return [box.x + box.width / 2, box.y + box.height / 2];
+})()"""
+RINGS = """[...document.querySelectorAll('.map .area')].map(
+  (area) => area.querySelectorAll('.trace.scatter:nth-of-type(2) .points path').length)"""
+FADED = """[...document.querySelector('.map .area').data[0].marker.opacity].filter(
+  (opacity) => opacity < 0.1).length"""
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (420, True)])
+def test_nothing_fails_and_nothing_is_cut_off(write_full_page, width, dark):
+    with Browser(width=width, height=900, dark=dark) as browser:
+        browser.open(write_full_page().as_uri())
+        assert browser.wait_for("document.querySelectorAll('.js-plotly-plot .main-svg').length > 8")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        # Plots stand in for the pictures.
+        assert browser.evaluate("document.querySelector('.map > .sheet') === null")
+        assert browser.problems == []
+
+
+def test_the_map_shows_class_video_and_picture_under_the_pointer(write_full_page, nasty):
+    with Browser(width=1280, height=900) as browser:
+        browser.open(write_full_page().as_uri())
+        browser.wait_for("document.querySelector('.map .area .points path') !== null")
+        browser.move(*browser.evaluate(FIRST_POINT))
+        assert browser.wait_for("!tip.hidden")
+        assert browser.evaluate("tip.querySelector('b').textContent") == nasty
+        assert browser.evaluate("tip.querySelector('span').textContent") == nasty
+        picture = "tip.querySelector('img')"
+        assert browser.wait_for(f"{picture} && {picture}.naturalWidth") == 40
+        # The same video is ringed in all panels.
+        assert browser.wait_for(f"{RINGS}.every((count) => count === 1)")
+        browser.move(3, 3)
+        assert browser.wait_for("tip.hidden")
+        browser.click(".legend button:nth-of-type(1)")
+        browser.move(3, 3)
+        assert browser.wait_for(f"{FADED} === 230")
+        assert browser.problems == []

@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.artefacts import Map
+from reports.figures.curves import frames_curves
+from reports.figures.heatmap import fusion_matrices
+from reports.figures.style import COLOURS, MARKERS
+from reports.page.figures import _SIGNS
+from reports.page.plots import curves_plot, embed_json, heatmap_plot, map_plot, series_number
+from reports.page.style import DARK_COLOURS
+
+texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["</script>", "<!--<script>", "\u2028", "]]>", "&lt;"]
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.dictionaries(texts, st.lists(texts)))
+def test_embedded_json_reads_back_and_ends_no_script(value):
+    text = embed_json(value)
+    assert json.loads(text) == value
+    assert not set("<>&\u2028\u2029") & set(text)
+
+
+def test_a_map_has_every_video_once_with_or_without_a_label(tmp_path):
+    points = pd.DataFrame(
+        {
+            "panel": ["a", "a", "a", "b", "b"],
+            "dataset": "d",
+            "row": [4, 5, 6, 6, 4],
+            "id": ["v4", "v5", "v6", "v6", "v4"],
+            "label": ["run", np.nan, "jump", "jump", "run"],
+            "x": [1.23456, 2, 3, 4, 5],
+            "y": [0, 0, 0, 0, 1e-9],
+        }
+    )
+    picture = tmp_path / "artefacts" / "thumbnails" / "d" / "5.jpg"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"x")
+    plot = map_plot(Map(name="tsne", points=points, separation=points[:0]), tmp_path)
+    assert plot["classes"] == ["jump", "run"]
+    assert plot["ids"] == ["v4", "v5", "v6"]
+    assert plot["labels"] == [1, -1, 0]
+    assert plot["pictures"] == ["", "artefacts/thumbnails/d/5.jpg", ""]
+    assert [panel["video"] for panel in plot["panels"]] == [[0, 1, 2], [2, 0]]
+    assert plot["panels"][0]["x"] == [1.235, 2, 3]
+
+
+def test_a_map_without_rows_has_no_pictures(tmp_path, make_map):
+    points, separation = make_map(("a",), 2, per_class=2)
+    drawn = Map(name="tsne", points=points.drop(columns="row"), separation=separation)
+    assert map_plot(drawn, tmp_path)["pictures"] == [""] * 4
+
+
+def test_curves_and_heatmap_are_plain_numbers(demo):
+    curves = curves_plot(frames_curves(demo), "frames per view")
+    (line,) = curves["panels"][0]["lines"]
+    assert (line["x"], line["series"]) == ([1, 2, 4, 8], 0)
+    heatmap = heatmap_plot(fusion_matrices(demo))
+    (panel,) = heatmap["panels"]
+    assert panel["columns"] == ["embedding", "decision", "image"]
+    assert panel["values"][0] == [12.0, 12.0, 12.0]
+    embed_json({"a": curves, "b": heatmap})
+
+
+def test_as_many_signs_and_dark_colours_as_printed_ones():
+    assert len(_SIGNS) == len(MARKERS)
+    assert len(DARK_COLOURS) == len(COLOURS)
+    assert series_number(8) == (1, 1)
