@@ -21,21 +21,37 @@ VERBS = {
     "demo": "the whole line on a small generated data set",
     "scan": "add the videos of a folder, a list or a dataset's own files to a store",
     "extract": "encode a dataset's videos with a checkpoint",
+    "watch": "extract every checkpoint of a folder as it appears",
+    "convert": "rewrite a checkpoint file for OpenCLIP, or for vifi",
     "texts": "encode class names with a checkpoint's text tower",
+    "train": "fine-tune a model on a dataset's videos",
+    "train-head": "train a pooling on cached frames, or apply a trained one",
     "info": "what a store holds",
     "verify": "check every byte of a store",
     "gc": "list or remove what nothing names",
     "evaluate": "score cached features by one of the paper's protocols",
     "ablate": "score cached features under every fusion",
+    "search": "find videos, or moments in them, by words, by a video or by a picture",
+    "index": "build a search index, and say what it loses and gains",
+    "serve": "a local page to search and watch a store's videos",
     "tsne": "draw feature sets side by side in two dimensions",
+    "attention": "draw what checkpoints look at in videos",
     "report": "tables, figures and a page from a results folder",
+    "export-results": "write result rows as CLIP_benchmark's files",
     "name": "give a feature set a name",
     "export": "write a feature set as files of other tools",
     "import": "bring in embeddings made elsewhere, or exported",
+    "bench": "measure kernels, decoding, encoding and the pipeline on this machine",
 }
 
 # Verbs whose module has another name.
-_MODULES = {"import": "vifi.import_", "demo": "vifi.demo.verb"}
+_MODULES = {
+    "import": "vifi.import_",
+    "export-results": "vifi.export_results",
+    "train-head": "vifi.train_head",
+    "bench": "vifi.bench.verb",
+    "demo": "vifi.demo.verb",
+}
 
 
 def usage() -> str:

@@ -1,6 +1,12 @@
-"""`vifi ablate S`: score cached features under every fusion."""
+"""`vifi ablate S`: what fusion, frames, views, templates and blended weights are worth.
 
-from dataclasses import dataclass
+Prints a table per ablation, first the matrix trained-with x scored-with; where the checkpoints
+given were tuned with embedding, decision and image fusion, its diagonal is the paper's Table 5.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -8,15 +14,27 @@ import tyro
 from harness.ablations import (
     PAPER_FUSIONS,
     Ablation,
+    blend_ablation,
     frames_ablation,
     fusion_matrix,
+    missing_of_table5,
+    templates_ablation,
     views_ablation,
 )
 from harness.results import ResultRow
-from vifi.console import parse
+from reports.layouts.fusion_table import fusion_table
+from reports.layouts.protocol_tables import protocol_tables
+from reports.measurements import measurements
+from reports.writers.markdown import to_markdown
+from vifi.artefacts import record_command
+from vifi.console import parse, say
 from vifi.scoring import choose_texts, require_features, write_and_print
+from vifi.templates import expand
+from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
+
+logger = logging.getLogger("vifi")
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
@@ -25,18 +43,20 @@ Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 class AblateArguments:
     """Score cached features under every fusion: the matrix trained-with x scored-with."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
-    dataset: str
-    """Dataset to score."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    dataset: tuple[str, ...]
+    """Dataset to score; several make the columns of one table."""
     features: tuple[str, ...] = ()
-    """Names or ids of feature sets."""
-    split: str = ""
-    """Split to score. Default: every labelled video."""
+    """Names or ids of feature sets, the same in every dataset."""
+    split: tuple[str, ...] = ()
+    """Split to score: one for all datasets, or one for each. Default: every labelled video."""
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding, decision, image (default), max, top-4, attention."""
     template: Repeated = ()
-    """Prompt of a class name, {} standing for it; encoded if the store lacks it."""
+    """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
+    actionclip). Several are averaged, and also scored one by one. Encoded if the store lacks
+    them."""
     num_frames: tuple[int, ...] = ()
     """Also score with so many of the cached frames."""
     num_views: tuple[int, ...] = ()
@@ -53,19 +73,74 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("ablate", AblateArguments, arguments)
     require_features(wanted.features, "ablate", one=False)
+    splits = _splits(wanted)
     store = open_store(wanted.store)
-    rows = [row for name in dict.fromkeys(wanted.features) for row in _rows(store, wanted, name)]
-    write_and_print(rows, wanted.results, json=wanted.json)
+    features = tuple(dict.fromkeys(wanted.features))
+    rows: list[ResultRow] = []
+    for dataset, split in zip(wanted.dataset, splits, strict=True):
+        for name in features:
+            rows += _rows(store, wanted, dataset, name, split)
+        rows += blend_ablation(store, dataset, features, split, _settings(wanted))
+    write_and_print(rows, wanted.results, json=wanted.json, shown=())
+    if wanted.results is not None:
+        record_command(wanted.results)
+    if not wanted.json:
+        _print_tables(rows)
     return 0
 
 
-def _rows(store: Store, wanted: AblateArguments, name: str) -> list[ResultRow]:
-    texts = choose_texts(store, wanted.dataset, name, wanted.split, wanted.template)
-    settings = Ablation(fusions=wanted.fusion or PAPER_FUSIONS, texts=texts, partial=wanted.partial)
-    place = (wanted.split, settings)
-    rows = fusion_matrix(store, wanted.dataset, [name], *place)
+def _splits(wanted: AblateArguments) -> Sequence[str]:
+    """One split per dataset. Raises UsageError where the counts do not fit."""
+    splits = wanted.split or ("",)
+    if len(splits) == 1:
+        splits *= len(wanted.dataset)
+    if len(splits) != len(wanted.dataset):
+        raise UsageError(
+            f"{len(wanted.dataset)} datasets and {len(splits)} splits; give one --split for all, "
+            "or one for each"
+        )
+    return splits
+
+
+def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:
+    return Ablation(
+        fusions=wanted.fusion or PAPER_FUSIONS,
+        texts=texts,
+        templates=expand(wanted.template),
+        partial=wanted.partial,
+    )
+
+
+def _rows(
+    store: Store, wanted: AblateArguments, dataset: str, name: str, split: str
+) -> list[ResultRow]:
+    texts = choose_texts(store, dataset, name, split, expand(wanted.template))
+    settings = _settings(wanted, texts)
+    features = store.features(dataset, name)
+    if not wanted.fusion and features.frames is None:
+        why = "a head has pooled them" if features.parent else "its means alone are stored"
+        logger.info("%s has no frames, %s: image fusion is left out", name, why)
+        settings = replace(settings, fusions=("embedding", "decision"))
+    place = (split, settings)
+    rows = fusion_matrix(store, dataset, [name], *place)
     if wanted.num_frames:
-        rows += frames_ablation(store, wanted.dataset, name, wanted.num_frames, *place)
+        rows += frames_ablation(store, dataset, name, wanted.num_frames, *place)
     if wanted.num_views:
-        rows += views_ablation(store, wanted.dataset, name, wanted.num_views, *place)
+        rows += views_ablation(store, dataset, name, wanted.num_views, *place)
+    if len(wanted.template) > 1:
+        each = [choose_texts(store, dataset, name, split, expand((t,))) for t in wanted.template]
+        rows += templates_ablation(store, dataset, name, (*each, texts), *place)
     return rows
+
+
+def _print_tables(rows: Sequence[ResultRow]) -> None:
+    found = measurements(rows)
+    matrix = fusion_table(found)
+    for table in [*([matrix] if matrix else []), *protocol_tables(found)]:
+        say(to_markdown(table))
+    if len(missing := missing_of_table5(rows)) < len(PAPER_FUSIONS):
+        for fusion in missing:
+            say(
+                f"Table 5 lacks {fusion} fusion: tune a checkpoint with `vifi train ... --fusion "
+                f"{fusion}` and give its features too"
+            )

@@ -19,8 +19,13 @@ Arguments = TypeVar("Arguments")
 _REPEATABLE = ("--template",)
 
 
-def parse(verb: str, arguments_class: type[Arguments], arguments: list[str]) -> Arguments:
-    """Parse a verb's arguments into its frozen dataclass.
+def parse(
+    verb: str,
+    arguments_class: type[Arguments],
+    arguments: list[str],
+    default: Arguments | None = None,
+) -> Arguments:
+    """Parse a verb's arguments into its frozen dataclass, or over an instance of it.
 
     Raises UsageError with everything tyro has to say, as one line instead of a box.
     """
@@ -35,6 +40,7 @@ def parse(verb: str, arguments_class: type[Arguments], arguments: list[str]) -> 
                 arguments_class,
                 prog=f"vifi {verb}",
                 args=arguments,
+                **({} if default is None else {"default": default}),
                 config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:

@@ -1,7 +1,6 @@
 """`vifi export S`: write a feature set as files of other tools."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import tyro
 
@@ -14,8 +13,8 @@ from vifistore.store.exporting.formats import ExportSettings, export_features
 class ExportArguments:
     """Write a feature set as files of other tools; each array is verified as it is read."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     settings: ExportSettings
     json: bool = False
     """Print one JSON document."""

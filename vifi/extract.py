@@ -2,27 +2,37 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from vifi.console import parse, print_json, say
 from vifistore.errors import UsageError
+from vifistore.extract.figures import summary
+from vifistore.extract.ranks import current_rank, parse_blocks, rank_blocks
 from vifistore.extract.settings import ExtractSettings
 from vifistore.store import open_store
+from vifistore.store.schema import BLOCK_SIZE
+
+if TYPE_CHECKING:
+    from vifistore.extract.job import JobReport
+
+logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractArguments:
     """Encode a dataset's videos with a checkpoint; run again to go on after a stop."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str
     """Dataset to encode."""
     settings: ExtractSettings
     blocks: str = ""
-    """Only blocks A:B of 64 videos, so that several machines can share a dataset."""
+    """Only blocks A:B of 64 videos, so that several machines can share a dataset. Processes that
+    torchrun or srun started (RANK and WORLD_SIZE, or SLURM_PROCID and SLURM_NTASKS) take every
+    n-th block each where this is not given."""
     limit: int | None = None
     """At most so many videos."""
     retry: bool = False
@@ -30,7 +40,7 @@ class ExtractArguments:
     repair: bool = False
     """Encode the damaged blocks again, and prove that all others stayed as they were."""
     dry_run: bool = False
-    """Say what would be done, and do nothing."""
+    """Say what would be done and about how long it would take, and do nothing."""
     json: bool = False
     """Print one JSON document."""
 
@@ -40,6 +50,24 @@ def main(arguments: list[str]) -> int:
     wanted = parse("extract", ExtractArguments, arguments)
     store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
     num_videos = len(store.videos(wanted.dataset))
+    _refuse(wanted)
+    blocks = _blocks(wanted, num_videos)
+
+    # torch and OpenCLIP take seconds to import: only once the call is known to be right.
+    from vifistore.extract.job import extract_dataset, plan_dataset
+
+    work = {"blocks": blocks, "limit": wanted.limit}
+    if wanted.dry_run:
+        plan = plan_dataset(store, wanted.dataset, wanted.settings, **work)
+        return _print_plan(plan, as_json=wanted.json)
+    report = extract_dataset(
+        store, wanted.dataset, wanted.settings, **work, retry=wanted.retry, repair=wanted.repair
+    )
+    return _print_report(report, wanted)
+
+
+def _refuse(wanted: ExtractArguments) -> None:
+    """Raise UsageError for flags that are wrong or do not go together."""
     if wanted.limit is not None and wanted.limit < 1:
         raise UsageError(f"--limit is {wanted.limit}; give 1 or more")
     if wanted.retry and wanted.repair:
@@ -49,22 +77,29 @@ def main(arguments: list[str]) -> int:
             "--repair redoes every damaged block; give it without --limit and --blocks"
         )
 
-    # torch and OpenCLIP take seconds to import: only once the call is known to be right.
-    from vifistore.extract.job import extract_dataset
-    from vifistore.extract.pipeline import parse_blocks
 
-    blocks = parse_blocks(wanted.blocks, num_videos) if wanted.blocks else None
-    if wanted.dry_run:
-        return _print_plan(wanted, store, num_videos)
-    report = extract_dataset(
-        store,
-        wanted.dataset,
-        wanted.settings,
-        blocks=blocks,
-        limit=wanted.limit,
-        retry=wanted.retry,
-        repair=wanted.repair,
+def _blocks(wanted: ExtractArguments, num_videos: int) -> range | None:
+    """The blocks to work on; None for all."""
+    if wanted.blocks:
+        return parse_blocks(wanted.blocks, num_videos)
+    rank = current_rank()
+    if rank is None or rank.count == 1:
+        return None
+    if wanted.repair:
+        raise UsageError(
+            f"--repair is the work of one process, and this is one of {rank.count}; unset RANK and "
+            "WORLD_SIZE, or run it outside srun"
+        )
+    logger.info(
+        "process %d of %d takes one block of %d videos in %d; --blocks chooses others",
+        *(rank.number, rank.count, BLOCK_SIZE, rank.count),
     )
+    return rank_blocks(rank, num_videos)
+
+
+def _print_report(report: "JobReport", wanted: ExtractArguments) -> int:
+    if report.figures:
+        logger.info("%s", summary(report.figures))
     if wanted.json:
         print_json(vars(report))
     else:
@@ -74,7 +109,7 @@ def main(arguments: list[str]) -> int:
             f"{report.quarantined} quarantined now; {state}"
         )
     if report.num_quarantined:
-        logging.getLogger("vifi").warning(
+        logger.warning(
             "%d videos are quarantined; see why with: vifi info %s --quarantine",
             report.num_quarantined,
             wanted.store,
@@ -82,15 +117,25 @@ def main(arguments: list[str]) -> int:
     return 3 if report.num_quarantined else 0
 
 
-def _print_plan(wanted: ExtractArguments, store, num_videos: int) -> int:
-    from vifistore.extract.job import plan_dataset
-
-    plan = plan_dataset(store, wanted.dataset, wanted.settings)
-    if wanted.json:
+def _print_plan(plan: dict, *, as_json: bool) -> int:
+    if as_json:
         print_json(plan)
-    else:
-        say(
-            f"{plan['todo']} of {num_videos} videos to do, {plan['frames']} frames, "
-            f"{plan['bytes'] / 1e6:.1f} MB of embeddings; {plan['free_bytes'] / 1e9:.1f} GB free"
-        )
+        return 0
+    free = plan["free_bytes"]
+    seconds = plan["estimated_seconds"]
+    say(
+        f"{plan['todo']} of {plan['videos']} videos to do, {plan['frames']} frames, "
+        f"{plan['bytes'] / 1e6:.1f} MB of embeddings; "
+        + ("no limit of space is known" if free is None else f"{free / 1e9:.1f} GB free")
+        + ("; " if seconds is None else f"; about {_duration(seconds)}, from ")
+        + plan["estimated_from"]
+    )
     return 0
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in words that suit their number."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"

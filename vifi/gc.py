@@ -1,7 +1,6 @@
 """`vifi gc S`: list, or remove, what nothing names."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 
@@ -14,8 +13,8 @@ from vifistore.store.garbage import delete_garbage, find_garbage
 class GcArguments:
     """List feature sets without a name and what stopped runs left behind."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     delete: bool = False
     """Remove what is listed; what is being written stays."""
     json: bool = False

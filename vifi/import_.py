@@ -1,7 +1,6 @@
 """`vifi import S PATH`: feature sets from files of other tools and of vifi export."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import tyro
 
@@ -13,10 +12,10 @@ from vifistore.store.importing.formats import ImportSettings, import_features
 class ImportArguments:
     """Bring embeddings made elsewhere, or exported, into a store; they are checked first."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store, made if it is new."""
-    path: tyro.conf.Positional[Path]
-    """File or folder to import."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL; made if it is new."""
+    path: tyro.conf.Positional[str]
+    """File or folder to import; zarr: also the URL of a store."""
     settings: ImportSettings
     json: bool = False
     """Print one JSON document."""

@@ -1,28 +1,28 @@
 """`vifi info S`: what a store holds."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 
-from vifi.artefacts import quarantined_videos
 from vifi.console import parse, print_json, say
 from vifistore.store import open_store
-from vifistore.store.info import describe_store, lineage
+from vifistore.store.info import derived_lineage, describe_store, lineage
+from vifistore.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoArguments:
     """Print what a store holds."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     json: bool = False
     """Print one JSON document."""
     quarantine: bool = False
     """List the quarantined videos and why."""
     lineage: bool = False
-    """Print the checkpoints as a tree: what each was trained from, and at which step."""
+    """Print the checkpoints as a tree: what each was trained from, at which step and how; and of
+    which feature set each derived one was made."""
 
 
 def main(arguments: list[str]) -> int:
@@ -30,9 +30,8 @@ def main(arguments: list[str]) -> int:
     wanted = parse("info", InfoArguments, arguments)
     store = open_store(wanted.store)
     if wanted.lineage:
-        return _print_lineage(lineage(store), json=wanted.json)
-    listed = wanted.quarantine
-    document = quarantined_videos(store, store.datasets()) if listed else describe_store(store)
+        return _print_lineage(lineage(store), derived_lineage(store), json=wanted.json)
+    document = _quarantined(store) if wanted.quarantine else describe_store(store)
     if wanted.json:
         print_json(document)
     elif wanted.quarantine:
@@ -42,17 +41,35 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _print_lineage(checkpoints: list[dict], *, json: bool) -> int:
+def _quarantined(store: Store) -> list[dict]:
+    # It brings in pandas, which takes half a second to import.
+    from vifi.artefacts import quarantined_videos
+
+    return quarantined_videos(store, store.datasets())
+
+
+def _print_lineage(checkpoints: list[dict], derived: list[dict], *, json: bool) -> int:
     if json:
-        print_json({"checkpoints": checkpoints})
+        print_json({"checkpoints": checkpoints, "features": derived})
         return 0
     for checkpoint in checkpoints:
         is_lost = checkpoint["parent"] and not checkpoint["depth"]
         lost = f", from {checkpoint['parent']}, which is not here" if is_lost else ""
-        names = ", ".join(checkpoint["names"])
         indent = "  " * checkpoint["depth"]
-        say(f"{indent}{checkpoint['digest']} ({names}): step {checkpoint['step']}{lost}")
+        said = f"{checkpoint['digest']} ({', '.join(checkpoint['names'])})"
+        how = f"; {_settings(checkpoint['settings'])}" if checkpoint["settings"] else ""
+        say(f"{indent}{said}: step {checkpoint['step']}{lost}{how}")
+    for features in derived:
+        parent = ", ".join(features["parent_names"]) or features["parent"]
+        lost = "" if features["parent_is_here"] else ", which is not here"
+        names = ", ".join(features["names"]) or "no name"
+        said = f"features {features['dataset']} {features['id']} ({names})"
+        say(f"{said}: from {parent}{lost}; {_settings(features['head'] or {})}")
     return 0
+
+
+def _settings(settings: dict) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
 def _print_quarantine(found: list[dict]) -> None:

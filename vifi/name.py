@@ -1,7 +1,6 @@
 """`vifi name S D ID NAME`: give a feature set a name."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 
@@ -14,8 +13,8 @@ from vifistore.store.names import set_name
 class NameArguments:
     """Give a feature set a name."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: tyro.conf.Positional[str]
     """Dataset of the feature set."""
     id: tyro.conf.Positional[str]

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from vifi.console import parse, say
 from vifistore.errors import UsageError
+
+if TYPE_CHECKING:
+    from vifistore.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +18,9 @@ class ReportArguments:
     """Draw tables, figures and a page that opens from disk."""
 
     results: tyro.conf.Positional[Path]
-    """Results folder, as written by --results of evaluate and ablate."""
+    """Results folder, as written by --results of evaluate, ablate, tsne, attention and search."""
+    store: Path | None = None
+    """Store to take checkpoints, recipes, quarantined videos and pictures of the map from."""
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +34,29 @@ def main(arguments: list[str]) -> int:
 
     from reports.report import make_report
 
+    if wanted.store is not None:
+        from vifistore.store import open_store
+
+        _add_from_store(open_store(wanted.store), wanted.results)
+
     files = make_report(wanted.results)
     say(f"{len(files)} files written; open {files[-1]}")
     return 0
+
+
+def _add_from_store(store: "Store", results: Path) -> None:
+    """Write what only the store knows where the page finds it."""
+    from reports.artefacts import read_artefacts
+    from vifi.artefacts import (
+        quarantined_videos,
+        write_artefact,
+        write_provenance,
+        write_thumbnails,
+    )
+
+    write_provenance(store, results)
+    write_artefact(results, "quarantine", quarantined_videos(store, store.datasets()))
+    for drawn in read_artefacts(results).maps:
+        if {"dataset", "row"} <= set(drawn.points.columns):
+            for dataset, points in drawn.points.groupby("dataset"):
+                write_thumbnails(store, results, dataset, points["row"].unique())

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,12 @@ from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
 from vifistore.extract.scan import add_listing, new_rows
-from vifistore.store import open_store
-from vifistore.store.store import create_store
-from vifistore.videos.checks import check_listing, refuse
+from vifistore.store.store import Store, create_store, find_store
+from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all
 from vifistore.videos.records import Listing
+from vifistore.videos.splits import Wanted, with_made_splits
 
 _SHOWN = 10
 
@@ -24,8 +25,8 @@ _SHOWN = 10
 class ScanArguments:
     """Add the videos of a folder, a CSV, a list of "path label" lines or a dataset's own files."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store; made if there is none."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL; made if there is none."""
     source: tyro.conf.Positional[Path]
     """A folder (the label is the name of the folder that holds a file), a CSV with a path column,
     a list of "path label" lines, or a dataset's own files."""
@@ -39,6 +40,17 @@ class ScanArguments:
     """Class file for a list whose labels are numbers."""
     names: str = "as-is"
     """Class names: as-is, spaces (no underscores) or words (CamelCase split as well)."""
+    halves: tuple[str, ...] = ()
+    """Make base_train, base_val and novel_val of a training and a test split: base classes are the
+    half with most training videos."""
+    few_shot: str = ""
+    """Training split to draw --shots videos of each class from, as splits NAME_few_shot_K."""
+    shots: tuple[int, ...] = (2, 4, 8, 16)
+    """Videos per class of the draws."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the draws; of several, names end in _sSEED."""
+    nested: bool = False
+    """Let the draws of a seed contain each other."""
     append: bool = False
     """Add to a dataset that exists."""
     json: bool = False
@@ -55,9 +67,11 @@ def main(arguments: list[str]) -> int:
         labels=wanted.labels,
         names=wanted.names,
     )
-    store = open_store(wanted.store, mode="a") if wanted.store.exists() else None
+    made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
+    listing = with_made_splits(listing, Wanted(**made))
+    store = find_store(wanted.store, mode="a")
     rows = new_rows(store, wanted.dataset, listing, append=wanted.append)
-    _warn(listing)
+    _warn(check_listing(listing, _stored_members(store, wanted.dataset)), listing)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
@@ -74,10 +88,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _warn(listing: Listing) -> None:
+def _stored_members(store: Store | None, dataset: str) -> dict[str, set[str]]:
+    """Ids of the videos of each split that the dataset has."""
+    if store is None or dataset not in store.datasets():
+        return {}
+    ids = store.videos(dataset)["id"].to_numpy()
+    return {name: set(ids[store.split(dataset, name).rows]) for name in store.splits(dataset)}
+
+
+def _warn(problems: Sequence[Problem], listing: Listing) -> None:
     """Say what was chosen and what may be wrong. Raises UsageError for what must be refused."""
     logger = logging.getLogger("vifi")
-    problems = check_listing(listing)
     refuse(problems)
     for line in [*listing.notes, *problems]:
         logger.info("%s", line)

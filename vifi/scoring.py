@@ -1,16 +1,25 @@
 """What the scoring verbs share: text embeddings made on demand, rows written and printed."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.leaks import warnings_of
 from harness.results import ResultRow, append_rows, to_record
-from harness.scoring import checkpoint_of
+from harness.scoring import checkpoint_of, load_videos
+from reports.layouts.grouping import short_template
 from vifi.console import print_json, say
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
+from vifistore.videos.checks import is_training
+
+logger = logging.getLogger("vifi")
 
 # The metrics a reader wants on the screen; the results folder holds all of them.
-_SHOWN = ("top1", "top5", "harmonic_mean")
+SHOWN = (
+    *("top1", "top5", "harmonic_mean"),
+    *("mean_average_precision", "precision_at_1", "t2v_recall_at_1", "v2t_recall_at_1"),
+)
 
 
 def choose_texts(
@@ -26,21 +35,26 @@ def choose_texts(
     wanted = {
         "text_digest": checkpoint["text_digest"],
         "logit_scale": checkpoint["logit_scale"],
-        "class_names": class_names,
     }
     if templates:
         wanted["templates"] = list(templates)
-    found = store.find_texts(**wanted)
+    # A set of more classes will do: that of a whole dataset serves its base and novel halves.
+    found = [t for t in store.find_texts(**wanted) if set(class_names) <= set(t["class_names"])]
     if found:
-        return found[0]["id"] if templates else ""
+        smallest = min(found, key=lambda texts: len(texts["class_names"]))
+        return smallest["id"] if templates else ""
 
     from vifistore.extract.texts import ensure_texts, reload_checkpoint
-    from vifistore.models.text import PAPER_TEMPLATE
+    from vifistore.models.text import default_templates
     from vifistore.store import open_store
 
-    loaded = reload_checkpoint(checkpoint)
     writable = open_store(store.path, mode="a")
-    return ensure_texts(writable, loaded, class_names, templates or (PAPER_TEMPLATE,))
+    if "head" in (checkpoint["settings"] or {}):
+        from vifistore.training.heads.texts import texts_of_checkpoint
+
+        return texts_of_checkpoint(writable, checkpoint, class_names, templates)
+    loaded = reload_checkpoint(checkpoint)
+    return ensure_texts(writable, loaded, class_names, templates or default_templates(loaded))
 
 
 def require_features(features: Sequence[str], verb: str, *, one: bool) -> None:
@@ -51,15 +65,43 @@ def require_features(features: Sequence[str], verb: str, *, one: bool) -> None:
         raise UsageError(f"this protocol scores one feature set, not {len(features)}")
 
 
-def write_and_print(rows: list[ResultRow], results: Path | None, *, json: bool) -> None:
-    """Append rows to the results folder, if there is one, and print them."""
+def warn_of_leaks(
+    store: Store,
+    dataset: str,
+    features: str,
+    split: str,
+    *,
+    is_tuned_here: bool,
+    train_split: str = "",
+    partial: bool = False,
+) -> None:
+    """Log copies of videos in a split, and videos that it shares with training splits.
+
+    `is_tuned_here` says that the checkpoint was tuned on videos of this dataset; on which is known
+    where `train_split` is given.
+    """
+    videos = load_videos(store, dataset, features, split, partial=partial)
+    train, training = None, []
+    if train_split:
+        train = load_videos(store, dataset, features, train_split, partial=partial)
+    elif is_tuned_here:
+        training = [name for name in store.splits(dataset) if is_training(name)]
+    for line in warnings_of(store, videos, training, train):
+        logger.warning("%s", line)
+
+
+def write_and_print(
+    rows: list[ResultRow], results: Path | None, *, json: bool, shown: Sequence[str] = SHOWN
+) -> None:
+    """Append rows to the results folder, if there is one, and print those of the metrics `shown`,
+    or all as JSON."""
     if results is not None:
         append_rows(results, rows)
     if json:
         print_json({"rows": [to_record(row) for row in rows]})
         return
     for row in rows:
-        if row.metric in _SHOWN:
+        if row.metric in shown:
             say(_line(row))
     if results is not None:
         say(f"{len(rows)} rows in {results}/results.jsonl; draw them with: vifi report {results}")
@@ -67,13 +109,29 @@ def write_and_print(rows: list[ResultRow], results: Path | None, *, json: bool) 
 
 def _line(row: ResultRow) -> str:
     name = row.feature_names[0] if row.feature_names else row.feature_set
-    subset = "" if row.subset == "all" else f" {row.subset}"
     interval = (
         f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]" if row.ci_low is not None else ""
     )
     quarantined = f", {row.num_quarantined} quarantined" if row.num_quarantined else ""
-    used = f" {row.num_frames} frames {row.num_views} views" if "ablation" in row.protocol else ""
     return (
-        f"{name} {row.dataset} {row.split}{subset}{used} {row.fusion} {row.metric} "
+        f"{name} {place_of(row)} {row.metric} "
         f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined})"
     )
+
+
+def place_of(row: ResultRow) -> str:
+    """What was scored, without the feature set and the metric, in a few words."""
+    words = [row.dataset, row.split] + ([] if row.subset == "all" else [row.subset])
+    if row.protocol in ("ablation-frames", "ablation-views"):
+        words.append(f"{row.num_frames} frames {row.num_views} views")
+    if row.protocol == "ablation-templates":
+        words.append(f"“{short_template(row.template)}”")
+    if row.shots is not None:
+        words.append(f"{row.shots} shots")
+    if row.seed is not None:
+        words.append(f"seed {row.seed}")
+    if row.classifier != "text":
+        words.append(row.classifier)
+    if "blend" in row.provenance:
+        words.append(f"{row.provenance['blend']:g} of the tuned weights")
+    return " ".join([*words, row.fusion])

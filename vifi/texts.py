@@ -1,11 +1,11 @@
 """`vifi texts S`: encode class names with a checkpoint's text tower."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 
 from vifi.console import parse, print_json, say
+from vifi.templates import expand
 from vifistore.errors import UsageError
 from vifistore.store import open_store
 
@@ -14,8 +14,8 @@ from vifistore.store import open_store
 class TextsArguments:
     """Encode the class names of a dataset, and of its splits, with a checkpoint's text tower."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str
     """Dataset whose class names are encoded."""
     model: str
@@ -23,7 +23,8 @@ class TextsArguments:
     pretrained: str
     """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
     template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Prompt of a class name, {} standing for it; repeat for several. Default: a photo of a {}."""
+    """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
+    actionclip); repeat for several. Default: a photo of a {}."""
     json: bool = False
     """Print one JSON document."""
 
@@ -39,13 +40,14 @@ def main(arguments: list[str]) -> int:
         )
 
     from vifistore.extract.texts import dataset_class_lists, ensure_texts
-    from vifistore.models.text import PAPER_TEMPLATE, check_templates
+    from vifistore.models.text import check_templates, default_templates
     from vifistore.models.towers import load_model
     from vifistore.store.checkpoints import register_checkpoint
 
-    templates = wanted.template or (PAPER_TEMPLATE,)
-    check_templates(templates)
+    given = expand(wanted.template)
+    check_templates(given)
     loaded = load_model(wanted.model, wanted.pretrained)
+    templates = given or default_templates(loaded)
     register_checkpoint(store.backend, loaded.record())
     made = [
         {"id": ensure_texts(store, loaded, names, templates), "classes": len(names)}

@@ -2,68 +2,115 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from vifi.choices import choose_dataset
 from vifi.console import parse, say
-from vifi.scoring import require_features
 from vifistore.errors import UsageError
-from vifistore.store import open_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vifistore.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
 class TsneArguments:
     """Draw feature sets side by side in two dimensions, one panel each."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
-    dataset: str
-    """Dataset to draw."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     out: Path
-    """Figure to write; PNG, SVG and PDF of that name are all written."""
+    """Figure to write; PNG, SVG and PDF of that name are all written, with the coordinates and
+    measures as NAME.csv and NAME_separation.csv."""
+    dataset: str = ""
+    """Dataset to draw. Default: the store's only one."""
     features: tuple[str, ...] = ()
     """Names or ids of feature sets, a panel each."""
     split: str = ""
-    """Split to draw. Default: every labelled video."""
+    """Split to draw. Default: every video; those without a label are drawn grey."""
+    classes: int = 0
+    """Draw so many classes, chosen by the seed. Default: all."""
+    class_names: tuple[str, ...] = ()
+    """Draw these classes."""
     method: Literal["tsne", "pca"] = "tsne"
     """How the map is made."""
     perplexity: float = 30.0
     """t-SNE: effective number of neighbours."""
     seed: int = 0
-    """t-SNE: seed of its random choices."""
+    """Seed of the choice of classes and of t-SNE's random choices."""
+    width: Literal["auto", "column", "page"] = "auto"
+    """Width of the figure: one column (3.3 inches), both (6.9 inches), or by its panels."""
     partial: bool = False
     """Draw what feature sets that are not complete hold."""
+    results: Path | None = None
+    """Results folder whose page shall show the map, with a picture of each video."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("tsne", TsneArguments, arguments)
-    require_features(wanted.features, "tsne", one=False)
+    if not wanted.features:
+        raise UsageError("--features is missing; name a feature set, see vifi tsne --help")
     if wanted.out.suffix not in (".png", ".svg", ".pdf"):
         raise UsageError(f"--out is {wanted.out}; it must end in .png, .svg or .pdf")
-    store = open_store(wanted.store)
 
-    # matplotlib and openTSNE take seconds to import: only once the call is known to be right.
-    from harness.projection import Projection, project, separation
+    # The store takes a while to import: only once the call is known to be right.
+    from vifistore.store import open_store
+
+    store = open_store(wanted.store)
+    points, measured = _project(store, wanted)
+
+    # matplotlib takes a second to import: only once the call is known to be right.
     from reports.figures.scatter import scatter_panels
     from reports.files import write_text
 
-    settings = Projection(
-        method=wanted.method,
-        perplexity=wanted.perplexity,
-        seed=wanted.seed,
-        partial=wanted.partial,
-    )
-    place = (store, wanted.dataset, wanted.features, wanted.split)
-    points = project(*place, settings)
-    measured = separation(*place, partial=wanted.partial)
     path = wanted.out.parent / wanted.out.stem
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
-    files = scatter_panels(points, path, measured)
+    files = scatter_panels(points, path, measured, width=wanted.width)
     files += [
         write_text(path.with_name(f"{path.name}.csv"), points.to_csv(index=False)),
         write_text(path.with_name(f"{path.name}_separation.csv"), measured.to_csv(index=False)),
     ]
     say("\n".join(str(file) for file in files))
+    if wanted.results is not None:
+        _show_on_page(store, wanted, points, measured)
     return 0
+
+
+def _project(store: "Store", wanted: TsneArguments) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Coordinates, and how well classes separate; says so where that cannot be measured."""
+    from harness.projection.maps import Projection, project
+    from harness.projection.panels import Choice, load_panels
+    from harness.projection.separation import separation
+
+    choice = Choice(
+        split=wanted.split,
+        num_classes=wanted.classes,
+        classes=wanted.class_names,
+        seed=wanted.seed,
+        partial=wanted.partial,
+    )
+    settings = Projection(method=wanted.method, perplexity=wanted.perplexity, seed=wanted.seed)
+    dataset = choose_dataset(store, wanted.dataset)
+    panels = load_panels(store, dataset, wanted.features, choice)
+    measured = separation(panels)
+    num_unlabelled = int((~panels.is_labelled).sum())
+    if not len(measured):
+        say("fewer than two classes have labels here: how well they separate is left out")
+    elif num_unlabelled:
+        say(f"{num_unlabelled} videos have no label: drawn grey, left out of the measures")
+    return project(store, panels, settings), measured
+
+
+def _show_on_page(
+    store: "Store", wanted: TsneArguments, points: "pd.DataFrame", measured: "pd.DataFrame"
+) -> None:
+    from vifi.artefacts import record_command, write_map, write_thumbnails
+
+    write_map(wanted.results, wanted.method, points, measured)
+    write_thumbnails(store, wanted.results, points["dataset"].iloc[0], points["row"].unique())
+    record_command(wanted.results)
+    say(f"the map is in {wanted.results}; draw its page with: vifi report {wanted.results}")

@@ -1,7 +1,6 @@
 """`vifi verify S`: check every byte of a store."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 
@@ -14,8 +13,8 @@ from vifistore.store.verify import verify_store
 class VerifyArguments:
     """Check a store: checksums of every chunk, digests, shapes, statuses, names, orphans."""
 
-    store: tyro.conf.Positional[Path]
-    """Path of the store."""
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
     json: bool = False
     """Print one JSON document."""
 

@@ -27,6 +27,13 @@ class DemoScale:
     """How it is trained on them."""
     tuning: TrainSettings
     """How it is fine-tuned on the clips; what trains and the fusion vary."""
+    extras: bool = False
+    """Also learn prompts, and blend the tuned model with its start."""
+
+    @property
+    def num_test_clips(self) -> int:
+        """Clips that are encoded and scored."""
+        return self.classes * self.test_clips
 
     @property
     def num_clips(self) -> int:
@@ -78,6 +85,7 @@ QUICK = DemoScale(
     tuning=_tuning(batch_size=8, epochs=5),
 )
 FULL = DemoScale(
+    extras=True,
     train_clips=80,
     test_clips=60,
     num_stills=20_000,

@@ -14,13 +14,14 @@ class Steps:
         self.timings: list[dict] = []
 
     @contextlib.contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Say `what`, run the body, say its seconds."""
+    def step(self, what: str, *, videos: int = 0) -> Iterator[None]:
+        """Say `what`, run the body, say its seconds; `videos` are how many it went through."""
         say(f"{len(self.timings) + 1}. {what} ...")
         start = time.perf_counter()
         yield
         seconds = round(time.perf_counter() - start, 1)
-        self.timings.append({"step": what, "seconds": seconds})
+        count = {"videos": videos} if videos else {}
+        self.timings.append({"step": what, "seconds": seconds, **count})
         say(f"   {seconds:.1f} s")
 
     @property

@@ -5,21 +5,23 @@ here. Expect 24 classes of which motion makes six of every shape: a model of sti
 shapes apart, and what it gains by tuning is motion.
 """
 
+import shlex
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from harness.ablations import Ablation, frames_ablation, fusion_matrix
 from harness.comparison import compare
 from harness.measuring import Scoring
-from harness.projection import Projection, project, separation
-from harness.protocols.zero_shot import zero_shot
-from harness.results import append_rows
 from reports.report import make_report
-from vifi.artefacts import quarantined_videos, write_artefact, write_map
+from vifi.artefacts import write_artefact
 from vifi.console import say
+from vifi.demo.numbers import score, score_with_less
 from vifi.demo.settings import DemoScale
+from vifi.demo.showing import answer_queries, draw_attention_maps, draw_map, tell_origin
 from vifi.demo.steps import Steps
 from vifi.demo.tuning import (
+    PROMPTED,
+    TUNED,
     VANILLA,
     VARIANTS,
     make_videos,
@@ -32,12 +34,14 @@ from vifistore.extract.job import extract_dataset
 from vifistore.extract.scan import add_listing, new_rows
 from vifistore.extract.settings import ExtractSettings
 from vifistore.store.store import Store, create_store
+from vifistore.training.follower import FollowOptions, follower
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all
 
 DATASET = "shapes"
 SPLIT = "test"
-TUNED = "vifi-clip"
+# Text tuning leaves the image tower, and so the embeddings, as they were.
+SHOWN = (VANILLA, "image-ft", TUNED)
 
 # Marks a folder as ours, so that a second run may clear it and a wrong --out is left alone.
 _MARK = ".vifi-demo"
@@ -49,30 +53,54 @@ def run_story(scale: DemoScale, out: Path) -> None:
     steps = Steps()
     with steps.step(f"write {scale.num_clips} H.264 clips of moving shapes"):
         videos = make_videos(scale, out / "videos")
-    checkpoints = _checkpoints(scale, videos, out, steps)
     store = _store(videos, out)
+    checkpoints = _checkpoints(scale, videos, store, out, steps)
     for name, path in checkpoints.items():
-        with steps.step(f"encode the test clips under {name}"):
-            extract_dataset(store, DATASET, _settings(scale, name, path))
-    with steps.step("score the cache: zero-shot, fusions, number of frames"):
-        _score(store, list(checkpoints), out)
+        with steps.step(f"encode the test clips under {name}", videos=scale.num_test_clips):
+            extract_dataset(store, DATASET, _settings(scale, name, path, out))
+    place = (store, DATASET, SPLIT)
+    with steps.step("score the cache: zero-shot, retrieval, fusions"):
+        score(*place, list(checkpoints), out)
+    with steps.step("score the cache: fewer frames, few shots"):
+        score_with_less(*place, (VANILLA, TUNED), out)
     with steps.step("draw t-SNE of the cached embeddings"):
-        _draw_map(store, out)
+        draw_map(*place, SHOWN, out)
+    with steps.step("answer queries from the cache"):
+        answer_queries(*place, (VANILLA, TUNED), out)
+    with steps.step("draw what the models look at"):
+        looking = [name for name in (*SHOWN, PROMPTED) if name in checkpoints]
+        draw_attention_maps(*place, looking, scale.num_frames, out)
     _finish(store, steps, out)
 
 
-def _checkpoints(scale: DemoScale, videos: Path, out: Path, steps: Steps) -> dict[str, Path]:
+def _checkpoints(
+    scale: DemoScale, videos: Path, store: Store, out: Path, steps: Steps
+) -> dict[str, Path]:
     folder = out / "checkpoints"
-    paths = {VANILLA: folder / f"{VANILLA}.safetensors"}
+    paths = {}
     with steps.step(f"train a tiny CLIP on {scale.num_stills} captioned stills"):
-        pretrain(scale, paths[VANILLA])
+        paths[VANILLA] = pretrain(scale, folder)
     with steps.step("decode the training clips"):
         clips = read_training_clips(scale, videos)
-    for name in VARIANTS:
-        with steps.step(f"fine-tune {name} on the clips"):
-            paths[name] = folder / f"{name}.safetensors"
-            tune(scale, name, paths[VANILLA], clips, paths[name])
+    for name in [*VARIANTS, PROMPTED] if scale.extras else VARIANTS:
+        if name != TUNED:
+            with steps.step(f"fine-tune {name} on the clips"):
+                paths |= tune(scale, name, paths, clips, folder)
+            continue
+        what = f"fine-tune {name}, and encode its checkpoints meanwhile"
+        with steps.step(what), _following(scale, store, folder / name, out):
+            paths |= tune(scale, name, paths, clips, folder)
     return paths
+
+
+def _following(scale: DemoScale, store: Store, folder: Path, out: Path) -> AbstractContextManager:
+    """Encode the test clips under every checkpoint of a folder, in a process of its own."""
+    encode = _settings(scale, "", folder, out)
+    words = ["--poll", "0.5", "--frame-cache", str(encode.frame_cache)]
+    for flag in ("frames", "precision", "batch"):
+        words += [f"--{flag}", str(getattr(encode, flag))]
+    options = FollowOptions(extract_every="checkpoint", extract_with=shlex.join(words))
+    return follower(options, folder, str(store.path), DATASET)
 
 
 def _store(videos: Path, out: Path) -> Store:
@@ -84,7 +112,7 @@ def _store(videos: Path, out: Path) -> Store:
     return store
 
 
-def _settings(scale: DemoScale, name: str, path: Path) -> ExtractSettings:
+def _settings(scale: DemoScale, name: str, path: Path, out: Path) -> ExtractSettings:
     return ExtractSettings(
         model=scale.model,
         pretrained=str(path),
@@ -92,34 +120,16 @@ def _settings(scale: DemoScale, name: str, path: Path) -> ExtractSettings:
         # The tables of two machines differ less in fp32 than in bf16.
         precision="fp32",
         batch=256,
+        # Every clip is decoded once, for all checkpoints.
+        frame_cache=out / "store.zarr.cache" / "frames",
         name=name,
     )
-
-
-def _score(store: Store, names: list[str], out: Path) -> None:
-    rows = []
-    for name in names:
-        rows += zero_shot(store, DATASET, name, (SPLIT,))
-    rows += fusion_matrix(store, DATASET, names, SPLIT)
-    counts = [n for n in (1, 2, 4, 8, 16) if n <= store.features(DATASET, TUNED).frames.shape[2]]
-    settings = Ablation(fusions=("embedding",))
-    for name in (VANILLA, TUNED):
-        rows += frames_ablation(store, DATASET, name, counts, SPLIT, settings)
-    append_rows(out, rows)
-
-
-def _draw_map(store: Store, out: Path) -> None:
-    panels = (VANILLA, "image-ft", "text-ft", TUNED)
-    # Text tuning leaves the image tower, and so the embeddings, as they were.
-    shown = [name for name in panels if name != "text-ft"]
-    points = project(store, DATASET, shown, SPLIT, Projection())
-    write_map(out, "tsne", points, separation(store, DATASET, shown, SPLIT))
 
 
 def _finish(store: Store, steps: Steps, out: Path) -> None:
     settings = Scoring(fusions=("embedding",))
     (found,) = compare(store, DATASET, TUNED, VANILLA, SPLIT, settings)
-    write_artefact(out, "quarantine", quarantined_videos(store, [DATASET]))
+    tell_origin(store, DATASET, out)
     write_artefact(
         out,
         "summary",

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,9 +15,14 @@ from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.checkpoints import CheckpointHeader
 from vifistore.models.towers import LoadedModel, describe, load_model, model_config, new_model
 from vifistore.store.recipe import Preprocessing
-from vifistore.training.data import FrameData, read_videos
-from vifistore.training.engine import Progress
-from vifistore.training.run import train_checkpoint
+from vifistore.training.data import FrameData
+from vifistore.training.dataset import TrainingSet
+from vifistore.training.memory import in_memory
+from vifistore.training.options import RunOptions
+from vifistore.training.order import Order
+from vifistore.training.run import Run, train
+from vifistore.training.targets import one_hot
+from vifistore.training.videos import VideoSource
 from vifistore.videos.listing import read_source
 
 VANILLA = "vanilla-clip"
@@ -25,20 +30,26 @@ VANILLA = "vanilla-clip"
 # by which reports finds the paper's rows.
 VARIANTS = {
     "image-ft": {"trains": "image", "fusion": "embedding"},
-    "text-ft": {"trains": "text", "fusion": "embedding"},
+    # Frames of a frozen image tower are encoded once, and so not mirrored.
+    "text-ft": {"trains": "text", "fusion": "embedding", "flip": 0.0},
     "vifi-clip": {"trains": "full", "fusion": "embedding"},
     "vifi-clip-decision": {"trains": "full", "fusion": "decision"},
     "vifi-clip-image": {"trains": "full", "fusion": "image"},
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingClips:
-    """The training clips in memory, on which every variant is tuned."""
-
-    data: FrameData
-    class_names: list[str]
-    """In the order of the targets."""
+# The one whose checkpoints are extracted while it trains, and the number of them.
+TUNED, NUM_FOLLOWED = "vifi-clip", 3
+# With --full: prompts in front of the tuned model, and that model blended with its start.
+PROMPTED, BLENDED = "vl-prompting", "vifi-clip-blend"
+_PROMPTS = {
+    "trains": "prompts",
+    "template": "{}.",
+    "learning_rate": 1e-2,
+    "image_prompts": 4,
+    "image_depth": 4,
+    "text_prompts": 2,
+    "text_depth": 2,
+}
+_BLEND = 0.5
 
 
 def make_videos(scale: DemoScale, folder: Path) -> Path:
@@ -48,8 +59,8 @@ def make_videos(scale: DemoScale, folder: Path) -> Path:
     return folder
 
 
-def pretrain(scale: DemoScale, path: Path) -> None:
-    """Train the tiny model on captioned stills and save it at `path`."""
+def pretrain(scale: DemoScale, folder: Path) -> Path:
+    """Train the tiny model on captioned stills; return its checkpoint."""
     start = _random_model(scale)
     side_pixels = start.preprocess_config["size"][0]
     stills = make_stills(scale.num_stills, side_pixels=side_pixels, seed=scale.seed)
@@ -57,47 +68,68 @@ def pretrain(scale: DemoScale, path: Path) -> None:
     truth = torch.from_numpy(stills.truth).float()
     # A still is a video of one frame. Several captions are true of it: each gets an equal share.
     data = FrameData(frames=pixels[:, None], targets=truth / truth.sum(1, keepdim=True))
-    with _one_thread():
-        train_checkpoint(
-            start,
-            data,
-            stills.captions,
-            scale.pretraining,
-            name=VANILLA,
-            parent="",
-            path=path,
-            after_epoch=_say,
-        )
+    return _train(
+        Run(
+            start=start,
+            source=data,
+            class_names=stills.captions,
+            settings=scale.pretraining,
+            out=folder / VANILLA,
+        ),
+        num_checkpoints=1,
+    )
 
 
-def read_training_clips(scale: DemoScale, videos: Path) -> TrainingClips:
+def read_training_clips(scale: DemoScale, videos: Path) -> TrainingSet:
     """Decode the training clips of `make_videos`, twice as many frames as a step draws."""
     listing = read_source(videos / "train")
     names = listing.class_names
-    data = read_videos(
-        [listing.root / path for path in listing.paths],
-        [names.index(label) for label in listing.labels],
-        num_classes=len(names),
-        num_frames=2 * scale.tuning.num_frames,
+    clips = VideoSource(
+        paths=[listing.root / path for path in listing.paths],
+        targets=one_hot(torch.tensor([names.index(label) for label in listing.labels]), len(names)),
         preprocessing=_preprocessing(_random_model(scale)),
+        options=RunOptions(decoder="pyav"),
     )
-    return TrainingClips(data=data, class_names=names)
+    settings = replace(scale.tuning, candidate_frames=2 * scale.tuning.num_frames)
+    return TrainingSet(source=in_memory(clips, settings), class_names=names)
 
 
-def tune(scale: DemoScale, name: str, start: Path, clips: TrainingClips, path: Path) -> None:
-    """Fine-tune the model at `start` as VARIANTS says of `name`, and save it at `path`."""
-    loaded = load_model(scale.model, str(start))
+def tune(
+    scale: DemoScale, name: str, paths: dict[str, Path], clips: TrainingSet, folder: Path
+) -> dict[str, Path]:
+    """Fine-tune as VARIANTS or _PROMPTS say of `name`, in `folder/name`; return its checkpoints.
+
+    `paths` are those of the checkpoints so far.
+    """
+    settings = replace(scale.tuning, **VARIANTS.get(name, _PROMPTS))
+    if name == TUNED and scale.extras:
+        settings = replace(settings, blend=(_BLEND,))
+    start = paths[TUNED if name == PROMPTED else VANILLA]
+    path = _train(
+        Run(
+            start=load_model(scale.model, str(start)),
+            source=clips.source,
+            class_names=clips.class_names,
+            settings=settings,
+            out=folder / name,
+        ),
+        num_checkpoints=NUM_FOLLOWED if name == TUNED else 1,
+    )
+    blend = {BLENDED: path.with_name(f"blend-{_BLEND:g}-{path.name}")} if settings.blend else {}
+    return {name: path, **blend}
+
+
+def _train(run: Run, *, num_checkpoints: int) -> Path:
+    """Train and return the last checkpoint."""
+    num_steps = Order(num_videos=len(run.source.targets), settings=run.settings).num_steps
+    run.options = RunOptions(device="cpu", checkpoint_every=-(-num_steps // num_checkpoints))
     with _one_thread():
-        train_checkpoint(
-            loaded,
-            clips.data,
-            clips.class_names,
-            replace(scale.tuning, **VARIANTS[name]),
-            name=name,
-            parent=loaded.digest,
-            path=path,
-            after_epoch=_say,
-        )
+        report = train(run)
+    say(
+        f"   {report.step} steps, loss {report.metrics['loss']:.2f}, accuracy "
+        f"{report.metrics['accuracy']:.1%}, {report.data_share:.0%} of the time waiting for data"
+    )
+    return report.path
 
 
 def _random_model(scale: DemoScale) -> LoadedModel:
@@ -133,8 +165,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(num_threads)
-
-
-def _say(progress: Progress) -> None:
-    if progress.step == progress.num_steps:
-        say(f"   {progress.step} steps, loss {progress.loss:.2f}")

@@ -14,7 +14,7 @@ class DemoArguments:
     quick: bool = False
     """Fewer clips and epochs: under 90 seconds on two cores."""
     full: bool = False
-    """More clips and epochs."""
+    """More clips and epochs; also prompt learning, and the tuned model blended with its start."""
     out: Path = Path("reports/out/demo")
     """Folder for the store, the checkpoints, the tables and the page."""
 

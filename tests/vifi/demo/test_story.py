@@ -13,7 +13,7 @@ from harness.results import read_rows
 from vifi.__main__ import run
 from vifi.demo.settings import QUICK
 from vifi.demo.story import run_story
-from vifi.demo.tuning import VANILLA, VARIANTS
+from vifi.demo.tuning import TUNED, VANILLA, VARIANTS
 from vifistore.errors import UsageError
 from vifistore.models.checkpoints import read_weights
 from vifistore.store import open_store
@@ -34,7 +34,9 @@ TINY = dataclasses.replace(
 
 LEFT = (
     *("index.html", "fusion.md", "fusion.csv", "fusion.tex", "zero-shot.md", "tsne.png"),
-    *("results.jsonl", "store.zarr/zarr.json"),
+    *("results.jsonl", "store.zarr/zarr.json", "few-shot.md", "frames-curve.pdf"),
+    *("artefacts/gallery.json", "artefacts/attention.json", "artefacts/provenance.json"),
+    *("page/plotly.min.js", "artefacts/thumbnails/shapes/0.jpg"),
 )
 
 
@@ -53,17 +55,36 @@ def outs(tmp_path_factory):
     return folder / "first", folder / "second"
 
 
+def weights_of(out: Path, name: str) -> dict:
+    """What training left of a variant."""
+    return read_weights(max((out / "checkpoints" / name).glob("step-*.safetensors")))
+
+
 def test_leaves_what_it_promises(outs, capsys):
     for name in LEFT:
         assert (outs[0] / name).is_file(), name
     assert run(["info", str(outs[0] / "store.zarr"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     (dataset,) = document["datasets"].values()
-    assert {name for f in dataset["features"] for name in f["names"]} == {VANILLA, *VARIANTS}
-    # Text tuning leaves the image tower as it was, so its clips were not encoded again.
-    assert len(dataset["features"]) == len(VARIANTS)
+    # Those of three steps were encoded while training went on; the last is the tuned model.
+    followed = {f"{TINY.model}@{TUNED}@step-{step}.{TINY.num_frames}f" for step in (1, 2, 3)}
+    names = {name for features in dataset["features"] for name in features["names"]}
+    assert names == {VANILLA, *VARIANTS, *followed}
+    # Text tuning leaves the image tower as it was, so its clips were not encoded again; a first
+    # step at learning rate 0 leaves all of it.
+    assert len(dataset["features"]) == len(VARIANTS) + 1
     assert all(features["sealed"] for features in dataset["features"])
-    assert len(document["checkpoints"]) == 1 + len(VARIANTS)
+    assert len(document["checkpoints"]) == 1 + len(VARIANTS) + 1
+
+
+def test_the_page_and_all_it_shows_are_small(outs):
+    made = ("store.zarr", "store.zarr.cache", "checkpoints", "videos")
+    shown = [
+        path
+        for path in outs[0].rglob("*")
+        if path.is_file() and path.relative_to(outs[0]).parts[0] not in made
+    ]
+    assert sum(path.stat().st_size for path in shown) < 15e6
 
 
 def test_same_seed_same_table_and_weights(outs):
@@ -71,15 +92,15 @@ def test_same_seed_same_table_and_weights(outs):
     assert first == second
     assert (outs[0] / "fusion.csv").read_bytes() == (outs[1] / "fusion.csv").read_bytes()
     for name in (VANILLA, *VARIANTS):
-        weights = [read_weights(out / "checkpoints" / f"{name}.safetensors") for out in outs]
+        weights = [weights_of(out, name) for out in outs]
         assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
 
 
 def test_only_what_was_to_be_trained_changed(outs):
-    start = read_weights(outs[0] / "checkpoints" / f"{VANILLA}.safetensors")
+    start = weights_of(outs[0], VANILLA)
 
     def changed(name: str) -> set[str]:
-        weights = read_weights(outs[0] / "checkpoints" / f"{name}.safetensors")
+        weights = weights_of(outs[0], name)
         return {key for key in start if not (weights[key] == start[key]).all()}
 
     assert changed("image-ft") == {key for key in start if key.startswith("visual.")}

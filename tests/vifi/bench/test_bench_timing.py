@@ -1,0 +1,85 @@
+"""Times become quantiles, and rows say which machine and driver made them."""
+
+import logging
+import os
+
+import pytest
+import torch
+
+from vifi.bench import kernels, timing
+from vifi.bench.kernel_cases import cases
+from vifi.bench.settings import Kernels
+
+SMALL = Kernels(
+    device="cpu",
+    repeats=1,
+    num_views=2,
+    num_frames=2,
+    dim=8,
+    num_classes=3,
+    size=32,
+    pool_frames=(2,),
+    pool_dims=(8,),
+    pool_values=16,
+)
+
+
+def test_quantiles_of_known_times():
+    times = [float(number) for number in range(11)]
+    assert timing.quantiles(times) == (2.0, 5.0, 8.0)
+    assert timing.quantiles([0.5]) == (0.5, 0.5, 0.5)
+    assert timing.quantiles([0.5]).row() == {"p20_ms": 500.0, "p50_ms": 500.0, "p80_ms": 500.0}
+
+
+def test_a_call_is_timed_as_often_as_asked_after_one_that_is_not():
+    calls = []
+    taken = timing.seconds(lambda: calls.append(1), 5, torch.device("cpu"))
+    assert len(calls) == 6
+    assert 0 <= taken.p20 <= taken.p80
+
+
+def test_a_slow_call_is_timed_a_few_times_only(monkeypatch):
+    calls = []
+    monkeypatch.setattr(timing, "_CPU_SECONDS", 0.0)
+    timing.seconds(lambda: calls.append(1), 50, torch.device("cpu"))
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("script", "version"), [("echo 570.86.15\necho 570.86.15", "570.86.15"), ("exit 9", "")]
+)
+def test_the_driver_is_what_nvidia_smi_says(tmp_path, monkeypatch, script, version):
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    os.chmod(tmp_path / "nvidia-smi", 0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert timing._driver() == version
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert timing._driver() == ""
+
+
+def test_a_gpu_times_the_compiler_too_where_it_can(monkeypatch):
+    # The real one imports for seconds, and warns of its own deprecations.
+    monkeypatch.setattr(torch, "compile", lambda function, dynamic: function)
+    monkeypatch.setattr(torch.compiler, "reset", lambda: None)
+    ways = {
+        case.name: list(kernels._ways(case, torch.device("cuda")))
+        for case in cases(SMALL, torch.device("cpu"))
+    }
+    assert ways["temporal_pool forward"] == ["chosen", "reference", "compiled"]
+    assert ways["preprocess_frames"] == ["chosen", "reference"]
+
+
+def test_a_compiler_that_fails_costs_its_own_rows_alone(monkeypatch, caplog):
+    def fail(*inputs):
+        raise RuntimeError("no C compiler\nat all")
+
+    plain = kernels._ways
+    monkeypatch.setattr(kernels, "_ways", lambda c, d: plain(c, d) | {"compiled": fail})
+    monkeypatch.setattr(logging.getLogger("vifi"), "propagate", True)
+    rows = list(kernels.run(SMALL))
+    assert {row["way"] for row in rows} == {"chosen", "reference"}
+    assert len(rows) == 12
+    assert "temporal_pool forward cannot be compiled here: no C compiler" in caplog.text
+    monkeypatch.setattr(kernels, "_ways", lambda c, d: {"chosen": fail})
+    with pytest.raises(RuntimeError, match="no C compiler"):
+        list(kernels.run(SMALL))

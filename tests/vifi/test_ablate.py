@@ -1,0 +1,117 @@
+"""`vifi ablate`: one command, a table per ablation, among them the paper's Table 5."""
+
+import json
+
+import pytest
+
+from harness.results import read_rows
+from tests.harness.conftest import planted_store
+from vifi.__main__ import run
+from vifistore.store.names import set_name
+
+
+@pytest.fixture
+def maker(tmp_path, monkeypatch):
+    """Checkpoints tuned with each fusion of the paper, and one that never was."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    maker = planted_store(tmp_path)
+    for seed, fusion in enumerate(("", "embedding", "decision", "image")):
+        name = f"tuned-{fusion}" if fusion else "vanilla"
+        frames = maker.frames(num_views=2, num_frames=4 + seed, noise=3.0)
+        maker.features(frames, name=name, checkpoint=name, fusion=fusion)
+        maker.texts(name)
+    return maker
+
+
+@pytest.fixture
+def ablate(maker, tmp_path, capsys):
+    """Call with flags; returns exit code, standard output and the last line of the errors."""
+
+    def call(*flags):
+        code = run([str(word) for word in ["ablate", tmp_path / "S.zarr", "--dataset", *flags]])
+        said = capsys.readouterr()
+        return code, said.out, (said.err.strip().splitlines() or [""])[-1]
+
+    return call
+
+
+NAMES = ("vanilla", "tuned-embedding", "tuned-decision", "tuned-image")
+
+
+def test_one_command_gives_the_matrix_whose_diagonal_is_table_5(ablate, tmp_path):
+    code, said, _ = ablate("toy", "--features", *NAMES, "--results", tmp_path / "out")
+    assert code == 0
+    table = [line for line in said.splitlines() if line.startswith("|")]
+    assert [line.split(" | ")[0] for line in table[2:]] == [
+        "| vanilla",
+        "| embedding (tuned-embedding)",
+        "| decision (tuned-decision)",
+        "| image (tuned-image)",
+    ]
+    assert "Table 5 lacks" not in said
+    rows = read_rows(tmp_path / "out")
+    assert len([row for row in rows if row.metric == "top1"]) == 12
+    code, said, _ = ablate("toy", "--features", *NAMES[:3])
+    assert "Table 5 lacks image fusion: tune a checkpoint with `vifi train" in said
+
+
+def test_every_ablation_has_its_rows_and_none_overwrites_another(ablate, maker, tmp_path):
+    maker.texts("vanilla", templates=("a {}", "the {}"))
+    maker.texts("vanilla", templates=("a {}",))
+    maker.texts("vanilla", templates=("the {}",))
+    subsets = ("--num-frames", "1", "2", "4", "--num-views", "1", "2")
+    fusions = ("--fusion", "embedding", "max", "top-4", "attention")
+    templates = ("--template", "a {}", "--template", "the {}")
+    results = ("--results", tmp_path / "out")
+    code, said, _ = ablate(
+        *("toy", "--features", "vanilla"), *subsets, *fusions, *templates, *results, "--json"
+    )
+    assert code == 0
+    rows = json.loads(said)["rows"]
+    counts = {}
+    for row in rows:
+        if row["metric"] == "top1":
+            counts[row["protocol"]] = counts.get(row["protocol"], 0) + 1
+    assert counts == {
+        "ablation-fusion": 4,
+        "ablation-frames": 12,
+        "ablation-views": 8,
+        "ablation-templates": 12,
+    }
+    assert len(read_rows(tmp_path / "out")) == len(rows)
+
+
+def test_a_set_without_frames_is_scored_as_far_as_it_goes(ablate, maker):
+    features = maker.store.features("toy", "vanilla")
+    (maker.backend.folder / features.path / "frames" / "zarr.json").unlink()
+    code, said, error = ablate("toy", "--features", "vanilla")
+    assert code == 0
+    assert "scored with decision" in said
+    assert "scored with image" not in said
+    assert error == "vanilla has no frames, its means alone are stored: image fusion is left out"
+    for flags in (("--fusion", "image"), ("--num-frames", "1")):
+        code, _, error = ablate("toy", "--features", "vanilla", *flags)
+        assert code == 2
+        assert "vanilla of toy has no frames; use one that was extracted from videos" in error
+
+
+def test_several_datasets_take_one_split_or_one_each(ablate, maker):
+    maker.split("a", range(30))
+    maker.split("b", range(30, 60))
+    code, said, _ = ablate("toy", "toy", "--features", "vanilla", "--split", "a", "b", "--json")
+    assert code == 0
+    assert {row["split"] for row in json.loads(said)["rows"]} == {"a", "b"}
+    code, _, error = ablate("toy", "--features", "vanilla", "--split", "a", "b")
+    assert (code, error) == (
+        2,
+        "vifi: 1 datasets and 2 splits; give one --split for all, or one for each",
+    )
+
+
+def test_an_id_that_several_checkpoints_share_asks_for_a_name(ablate, maker):
+    features = maker.store.features("toy", "vanilla")
+    other = maker.checkpoint("other")
+    set_name(maker.backend, "toy", "other", features.id, other, force=False)
+    code, _, error = ablate("toy", "--features", features.id)
+    assert code == 2
+    assert "score it by one of its names: other, vanilla" in error

@@ -1,0 +1,140 @@
+"""`vifi evaluate`: what it prints, writes, warns of and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from harness.results import read_rows
+from reports.artefacts import read_artefacts
+from tests.harness.conftest import planted_store
+from vifi.__main__ import run
+
+
+@pytest.fixture
+def maker(tmp_path, monkeypatch):
+    """Two feature sets of 120 videos in six classes; halves, a training and a test split."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    maker = planted_store(tmp_path, num_videos=120)
+    rows = np.arange(120)
+    base, novel = rows[maker.labels < 4], rows[maker.labels >= 4]
+    maker.split("base_val", base, class_names=maker.class_names[:4])
+    maker.split("novel_val", novel, maker.labels[novel] - 4, maker.class_names[4:])
+    maker.split("train1", rows[:60])
+    maker.split("val1", rows[60:])
+    maker.split("val2", rows[30:90])
+    status = np.ones(120, np.uint8)
+    status[100] = 2
+    maker.features(maker.frames(noise=1.0), name="good", status=status)
+    maker.features(maker.frames(noise=6.0, num_frames=3), name="bad")
+    maker.texts()
+    return maker
+
+
+@pytest.fixture
+def evaluate(maker, tmp_path, capsys):
+    """Call with a protocol and flags; returns exit code, standard output and error lines."""
+
+    def call(protocol, *flags):
+        words = ["evaluate", tmp_path / "S.zarr", protocol, "--dataset", "toy", *flags]
+        code = run([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err.strip().splitlines()
+
+    return call
+
+
+def test_rows_tables_of_classes_and_quarantine_go_to_the_results(evaluate, tmp_path):
+    out = tmp_path / "out"
+    flags = ("--features", "good", "--split", "val1", "--results", out, "--against", "bad")
+    code, said, errors = evaluate("zero-shot", *flags)
+    # Quarantined videos are told, and are no failure of the evaluation.
+    assert (code, errors) == (0, [])
+    assert "(59 videos, 1 quarantined)" in said
+    assert "toy val1 embedding: good beats bad by" in said
+    (difference,) = [row for row in read_rows(out) if row.metric == "top1_minus_bad"]
+    assert difference.value > 0
+    found = read_artefacts(out)
+    assert [entry["reason"] for entry in found.quarantine] == ["decode error"]
+    assert {entry["class"] for entry in found.per_class} == {f"class {n}" for n in range(6)}
+    assert {entry["features"] for entry in found.per_class} == {"good"}
+    counts = [entry["count"] for entry in found.confusion]
+    assert counts == sorted(counts, reverse=True)
+    evaluate("zero-shot", *flags)
+    assert read_artefacts(out).per_class == found.per_class, "the same setting replaces its tables"
+
+
+def test_base_to_novel_writes_the_classes_by_frequency(evaluate, tmp_path):
+    out = tmp_path / "out"
+    flags = ("--features", "good", "bad", "--against", "bad", "good", "--results", out)
+    code, said, _ = evaluate("base-to-novel", *flags, "--train-split", "train1", "--json")
+    assert code == 0
+    differences = [r for r in json.loads(said)["rows"] if r["metric"].startswith("top1_minus")]
+    assert [(row["seed"], row["subset"]) for row in differences] == [
+        (seed, subset) for seed in (1, 2) for subset in ("base", "novel", "joint")
+    ]
+    frequencies = read_artefacts(out).frequencies
+    assert frequencies["subset"].tolist() == ["base"] * 4 + ["novel"] * 2
+    assert set(frequencies["count"]) == {10}
+
+
+def test_splits_that_share_videos_are_warned_of(evaluate):
+    flags = ("--features", "good", "--shots", "10", "--split")
+    _, _, errors = evaluate("few-shot", *flags, "val2")
+    assert errors == [
+        "val2 shares videos with training splits (30 with train1): a checkpoint that was tuned on "
+        "one of these is to be scored on another split"
+    ]
+    assert evaluate("few-shot", *flags, "val1")[2] == []
+    code, _, errors = evaluate("few-shot", *flags, "val2", "--train-split", "train1")
+    assert code == 2
+    assert "30 of 60 training videos of train1 are also in val2" in errors[-1]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "flags", "told"),
+    [
+        ("supervised", [], "name the one to score with --split"),
+        ("few-shot", ["--shots", "2"], "name the one to score with --split"),
+        ("zero-shot", ["--against", "bad", "bad"], "--against names 2 feature sets"),
+        ("zero-shot", ["--shots", "2"], "--shots has no meaning for zero-shot"),
+        ("zero-shot", ["--split", "val9"], "Did you mean 'val"),
+        ("zero-shot", ["--fusion", "embeding"], "Did you mean 'embedding'"),
+    ],
+)
+def test_wrong_use_is_one_line(evaluate, protocol, flags, told):
+    code, said, errors = evaluate(protocol, "--features", "good", *flags)
+    assert (code, said, len(errors)) == (2, "", 1)
+    assert told in errors[0]
+
+
+def test_splits_sets_and_texts_that_cannot_be_scored(maker, evaluate):
+    maker.split("empty", [])
+    maker.split("beyond", [0], [9])
+    status = np.ones(120, np.uint8)
+    status[5] = 0
+    maker.features(maker.frames(num_frames=2), name="unsealed", status=status, seal=False)
+    broken = maker.frames(num_frames=5)
+    broken[7], broken[9] = np.nan, 0
+    with np.errstate(invalid="ignore"):
+        maker.features(broken, name="broken")
+    for features, split, code, told in (
+        ("good", "empty", 2, "split empty of toy is empty; choose another --split"),
+        ("good", "beyond", 2, "uses label 9, but names only 6 classes; scan it again"),
+        ("unsealed", "val1", 1, "is not sealed: 1 of 120 videos are to do"),
+        ("broken", "train1", 1, "of 2 videos (first: row 7) are zero or not finite"),
+    ):
+        found = evaluate("zero-shot", "--features", features, "--split", split)
+        assert (found[0], len(found[2])) == (code, 1), found
+        assert told in found[2][0]
+
+
+def test_texts_of_another_model_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    maker = planted_store(tmp_path, num_videos=70)
+    maker.features(maker.frames())
+    maker.directions = maker.directions[:, :8]
+    maker.texts()
+    words = ["zero-shot", "--dataset", "toy", "--features", "tiny"]
+    assert run(["evaluate", str(tmp_path / "S.zarr"), *words]) == 2
+    assert "tiny has 16 dimensions, text set" in capsys.readouterr().err

@@ -1,0 +1,173 @@
+"""`vifi tsne`, `vifi attention` and `vifi report --store` from a store to figures and a page."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.vifistore.extract.conftest import scan, write_clip
+from vifi.__main__ import run
+from vifi.demo.clips import class_names, draw_clip, write_mp4
+from vifistore.extract.job import extract_dataset
+from vifistore.extract.settings import ExtractSettings
+from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.towers import model_config, new_model
+
+NUM_CLIPS = 8
+
+
+@pytest.fixture(scope="module")
+def store_path(tmp_path_factory):
+    """Eight clips of two classes, under a random tiny model and the same with prompts."""
+    folder = tmp_path_factory.mktemp("figures")
+    for number in range(NUM_CLIPS):
+        name = class_names()[number % 2]
+        (folder / "v" / name).mkdir(parents=True, exist_ok=True)
+        clip = draw_clip(name, split="test", number=number, seed=0)
+        write_mp4(folder / "v" / name / f"{number}.mp4", clip)
+    # A clip of no class.
+    write_clip(folder / "v" / "lost.mp4", seed=1, num_frames=9)
+    store = scan(folder / "s.zarr", folder / "v")
+    prompted = new_model("vifi-tiny", 1)
+    add_prompts(prompted, PromptSettings(image_prompts=3, image_depth=2, text_prompts=0), seed=0)
+    models = {"plain": new_model("vifi-tiny", 0), "prompted": prompted}
+    for name, clip in models.items():
+        header = CheckpointHeader(
+            model="vifi-tiny",
+            config=model_config("vifi-tiny"),
+            name=name,
+            step=0,
+            parent="",
+            settings={},
+        )
+        path = folder / f"{name}.safetensors"
+        save_checkpoint(path, clip.state_dict(), header)
+        settings = ExtractSettings(
+            model="vifi-tiny", pretrained=str(path), frames=2, precision="fp32", name=f"{name}.2f"
+        )
+        extract_dataset(store, "d", settings)
+    return folder / "s.zarr"
+
+
+@pytest.fixture
+def one_format(monkeypatch):
+    """Draw PNG alone: that all formats are written is seen once."""
+    for module in ("style", "attention"):
+        monkeypatch.setattr(f"reports.figures.{module}.FORMATS", ("png",))
+
+
+@pytest.fixture
+def said(capsys):
+    """Run a command line; return its exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_tsne_writes_three_formats_rows_and_the_pages_map(store_path, said, tmp_path):
+    features = ("--features", "plain.2f", "prompted.2f")
+    out = ("--out", tmp_path / "fig.pdf", "--results", tmp_path / "results")
+    code, said_out, _ = said("tsne", store_path, *features, *out, "--method", "pca")
+    assert code == 0
+    assert "1 videos have no label" in said_out
+    for suffix in (".pdf", ".svg", ".png"):
+        assert (tmp_path / f"fig{suffix}").stat().st_size > 1000
+    rows = pd.read_csv(tmp_path / "fig.csv")
+    assert len(rows) == 2 * (NUM_CLIPS + 1)
+    assert rows["label"].isna().sum() == 2
+    measured = pd.read_csv(tmp_path / "fig_separation.csv")
+    assert set(measured["num_videos"]) == {NUM_CLIPS}
+    assert len(measured) == 2 * 3
+    artefacts = tmp_path / "results" / "artefacts"
+    assert (artefacts / "pca.csv").is_file()
+    assert len(list((artefacts / "thumbnails" / "d").glob("*.jpg"))) == NUM_CLIPS + 1
+
+
+@pytest.mark.usefixtures("one_format")
+def test_tsne_of_chosen_classes(store_path, said, tmp_path):
+    shared = ("tsne", store_path, "--features", "plain.2f", "--out", tmp_path / "a.png")
+    assert said(*shared, "--classes", "2", "--method", "pca")[0] == 0
+    assert len(pd.read_csv(tmp_path / "a.csv")) == NUM_CLIPS
+    for wrong, words in {
+        ("--classes", "9"): "more than the 2",
+        ("--class-names", "nope"): "unknown class 'nope'",
+        ("--out", tmp_path / "a.jpg"): "twice",
+        ("--dataset", "e"): "unknown dataset 'e'",
+    }.items():
+        code, _, error = said(*shared, *wrong)
+        assert (code, words in error) == (2, True), error
+
+
+@pytest.mark.usefixtures("one_format")
+def test_attention_of_plain_and_prompted_models_side_by_side(store_path, said, tmp_path):
+    names = [f"{class_names()[0]}/0.mp4", "lost.mp4"]
+    models = ("--checkpoints", "plain", "prompted.2f")
+    results = tmp_path / "results"
+    shared = ("attention", store_path, *models, "--frames", "3")
+    code, out, _ = said(*shared, "--videos", *names, "--results", results)
+    assert code == 0
+    assert len(out.splitlines()) == 4
+    entries = json.loads((results / "artefacts" / "attention.json").read_text())
+    assert [entry["id"] for entry in entries] == names
+    assert all((results / entry[key]).is_file() for entry in entries for key in ("image", "strip"))
+    # The same video again takes its own place.
+    assert said(*shared, "--videos", names[0], "--results", results)[0] == 0
+    again = json.loads((results / "artefacts" / "attention.json").read_text())
+    assert [entry["image"] for entry in again] == [entry["image"] for entry in entries]
+
+
+def test_wrong_calls_of_attention(store_path, said, tmp_path):
+    shared = ("attention", store_path, "--out", tmp_path / "a")
+    video = ("--videos", "lost.mp4")
+    for wrong, words in {
+        ("--checkpoints", "plain"): "--videos is missing",
+        video: "--checkpoints is missing",
+        (*video, "--checkpoints", "plan"): "Did you mean 'plain'?",
+        ("--checkpoints", "plain", "--videos", "los.mp4"): "Did you mean 'lost.mp4'?",
+        (*video, "--checkpoints", "plain", "--frames", "0"): "--frames is 0",
+    }.items():
+        code, _, error = said(*shared, *wrong)
+        assert (code, words in error) == (2, True), error
+    code, _, error = said("attention", store_path, *video, "--checkpoints", "plain")
+    assert (code, "--out FOLDER" in error) == (2, True)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.usefixtures("one_format")
+def test_report_takes_origin_and_pictures_from_the_store(store_path, said, tmp_path):
+    results = tmp_path / "results"
+    said(
+        *("tsne", store_path, "--features", "plain.2f", "--method", "pca"),
+        *("--out", tmp_path / "a.png", "--results", results),
+    )
+    (results / "artefacts" / "thumbnails" / "d" / "0.jpg").unlink()
+    scored = ("--dataset", "d", "--features", "plain.2f", "--results", results)
+    assert said("evaluate", store_path, "zero-shot", *scored)[0] == 0
+    assert said("report", results, "--store", store_path)[0] == 0
+    page = (results / "index.html").read_text()
+    assert "<h3>Checkpoints</h3>" in page
+    assert "prompted.2f" in page
+    assert "artefacts/thumbnails/d/0.jpg" in page
+    code, _, error = said("report", results, "--store", tmp_path / "none.zarr")
+    assert (code, "there is no store" in error) == (1, True)
+
+
+def test_pictures_of_videos_that_are_gone_are_left_out(store_path, tmp_path, caplog):
+    from vifi.artefacts import write_thumbnails
+    from vifistore.store import open_store
+
+    store = open_store(store_path)
+    gone = store.root("d") / store.videos("d")["path"][0]
+    content = gone.read_bytes()
+    gone.write_bytes(b"no video")
+    try:
+        written = write_thumbnails(store, tmp_path, "d", np.arange(3))
+    finally:
+        gone.write_bytes(content)
+    assert list(written) == [1, 2]

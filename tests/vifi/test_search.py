@@ -1,0 +1,254 @@
+"""`vifi search` and `vifi index`: the fixed document, every kind of query, one line for errors."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from harness.fusion import unit
+from tests.vifi.conftest import save_tiny
+from vifi.__main__ import run
+from vifistore.extract.queries import encode_picture, text_encoder
+from vifistore.extract.texts import reload_checkpoint
+from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.text import encode_texts
+from vifistore.models.towers import load_model, new_model
+from vifistore.store import open_store
+from vifistore.store.tables import write_captions
+
+
+@pytest.fixture
+def said(capsys, searchable):
+    """Run `vifi VERB` on the store; return its exit code, what it printed, and its errors."""
+
+    def call(verb: str, *arguments: object) -> tuple[int, str, str]:
+        code = run([verb, str(searchable), *map(str, arguments)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def found(said):
+    """Run `vifi search ... --json` and return its document."""
+
+    def call(*arguments: object) -> dict:
+        code, out, error = said("search", *arguments, "--json")
+        assert code == 0, error
+        return json.loads(out)
+
+    return call
+
+
+def test_the_document_is_the_fixed_one(found, searchable):
+    document = found("a red run", "-k", 3)
+    assert list(document) == ["query", "features", "hits"]
+    assert (document["query"], document["features"]) == ("a red run", "tiny")
+    assert [hit["rank"] for hit in document["hits"]] == [1, 2, 3]
+    for hit in document["hits"]:
+        assert list(hit) == [
+            *("rank", "score", "dataset", "id", "path", "label", "start_seconds", "end_seconds")
+        ]
+        assert (hit["dataset"], hit["start_seconds"]) == ("d", 0.0)
+        assert hit["end_seconds"] == pytest.approx(12 / 25)
+
+
+def test_scores_are_the_models_own(found, searchable):
+    store = open_store(searchable)
+    features = store.features("d", "tiny")
+    loaded = reload_checkpoint(store.checkpoint(features.checkpoint))
+    text = unit(encode_texts(loaded, ["a red run"]))[0]
+    videos = unit(features.read("view_mean")[:, 0])
+    expected = dict(zip(store.videos("d")["id"], videos @ text, strict=True))
+    hits = found("a red run", "-k", 100)["hits"]
+    # Every video but the quarantined one, the unlabelled one too.
+    assert len(hits) == 10
+    assert "red run/broken.mp4" not in {hit["id"] for hit in hits}
+    assert "" in {hit["label"] for hit in hits}
+    for hit in hits:
+        assert hit["score"] == pytest.approx(expected[hit["id"]], abs=1e-5)
+
+
+def test_videos_like_one_of_the_store(found):
+    hits = found("--like", "red run/1.mp4", "-k", 20)["hits"]
+    assert len(hits) == 9
+    assert "red run/1.mp4" not in {hit["id"] for hit in hits}
+
+
+def test_videos_like_a_picture(found, tmp_path):
+    from PIL import Image
+
+    picture = tmp_path / "noise.png"
+    Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save(picture)
+    document = found("--image", picture, "-k", 4)
+    assert document["query"] == str(picture)
+    assert len(document["hits"]) == 4
+
+
+def test_filters_and_moments(found, said):
+    hits = found("anything", "--label", "blue jump", "-k", 50)["hits"]
+    assert {hit["label"] for hit in hits} == {"blue jump"}
+    assert len(hits) == 5
+    moments = found("anything", "--frames", "-k", 4)["hits"]
+    assert all(hit["end_seconds"] <= 12 / 25 + 1e-6 for hit in moments)
+    assert any(hit["end_seconds"] - hit["start_seconds"] < 12 / 25 for hit in moments)
+    _, out, _ = said("search", "anything", "--frames", "-k", 1)
+    assert " s" in out
+
+
+def test_queries_from_a_file(said, tmp_path):
+    file = tmp_path / "queries.txt"
+    file.write_text("a red run\n\n  a jump \n", encoding="utf-8")
+    code, out, _ = said("search", "--queries", file, "-k", 1, "--json")
+    assert code == 0
+    assert [answer["query"] for answer in json.loads(out)["queries"]] == ["a red run", "a jump"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "give one query"),
+        (("words", "--like", "x"), "give one query"),
+        (("words", "-k", "0"), "-k is 0"),
+        (("words", "--features", "tini"), "Did you mean 'tiny'"),
+        (("words", "--dataset", "e"), "unknown dataset 'e'"),
+        (("words", "--label", "green"), "unknown label 'green'"),
+        (("words", "--index", "hnsw"), "vifi index"),
+        (("--like", "red run/broken.mp4"), "has no embedding"),
+        (("--like", "red run/9.mp4"), "unknown video"),
+        (("--image", "/etc/hostname"), "not a picture"),
+    ],
+)
+def test_wrong_calls_end_in_one_line(said, arguments, words):
+    code, out, error = said("search", *arguments)
+    assert code in (1, 2)
+    assert out == ""
+    assert words in error.strip().splitlines()[-1]
+
+
+def test_the_gallery_of_a_results_folder(said, tmp_path):
+    for _ in range(2):
+        assert said("search", "a red run", "-k", 3, "--results", tmp_path)[0] == 0
+    said("search", "--like", "red run/1.mp4", "-k", 2, "--frames", "--results", tmp_path)
+    gallery = json.loads((tmp_path / "artefacts/gallery.json").read_text())
+    # The second call took the place of the first.
+    assert [entry["kind"] for entry in gallery] == ["text", "video"]
+    first, second = gallery
+    assert first["features"] == "tiny"
+    for hit in first["hits"]:
+        assert hit["is_right"] is ({"": None}.get(hit["label"], hit["label"] == "red run"))
+        assert (tmp_path / hit["thumbnail"]).read_bytes()[:2] == b"\xff\xd8"
+    assert (tmp_path / second["thumbnail"]).is_file()
+
+
+def test_a_search_in_words_imports_no_torch(searchable):
+    program = (
+        "import sys; from vifi.__main__ import run; "
+        "code = run(sys.argv[1:]); "
+        "sys.exit(code or ' '.join({'torch', 'pandas', 'sklearn'} & sys.modules.keys()) or 0)"
+    )
+    command = [sys.executable, "-c", program, "search", searchable, "a red run", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["hits"]
+
+
+def test_weights_that_changed_are_refused(searchable, said):
+    weights = searchable.parent / "tiny.safetensors"
+    kept = weights.read_bytes()
+    try:
+        save_tiny(weights, seed=1)
+        code, _, error = said("search", "a red run")
+    finally:
+        weights.write_bytes(kept)
+    assert code == 1
+    assert "not those that the store knows any more" in error
+
+
+def test_the_text_half_of_other_weights_is_kept(searchable, tmp_path, caplog):
+    """A checkpoint whose file NumPy cannot read is loaded once, and then from the cache."""
+    record = open_store(searchable).checkpoints()[0]
+    random = {**record, "weights_path": "", "names": ["random"]}
+    first = text_encoder(tmp_path, random)(["a red run"])
+    (kept,) = (tmp_path / "text-towers").iterdir()
+    second = text_encoder(tmp_path, {**random, "names": ["gone"]})(["a red run"])
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    assert kept.stat().st_size < os.path.getsize(record["weights_path"])
+
+
+def test_a_tower_with_learned_prompts_is_openclips(searchable, tmp_path):
+    """Its words are encoded with the prompts, and nothing is kept that could not be read."""
+    record = open_store(searchable).checkpoints()[0]
+    prompted = tmp_path / "prompted.safetensors"
+    clip = new_model("vifi-tiny", 0)
+    learned = PromptSettings(image_prompts=0, image_depth=0, text_prompts=2, text_depth=1)
+    add_prompts(clip, learned, seed=0)
+    config = record["config"]
+    header = CheckpointHeader(
+        model="vifi-tiny", config=config, name="p", step=0, parent="", settings={}
+    )
+    save_checkpoint(prompted, clip.state_dict(), header)
+    loaded = load_model("vifi-tiny", str(prompted))
+    changed = {**record, "weights_path": str(prompted), "text_digest": loaded.text_digest}
+    found = text_encoder(tmp_path, changed)(["a red run"])
+    np.testing.assert_array_equal(found, encode_texts(loaded, ["a red run"]))
+    assert not (tmp_path / "text-towers").exists()
+
+
+def test_a_picture_becomes_what_the_frames_became(searchable, tmp_path):
+    import torch
+    from open_clip import transform
+    from PIL import Image
+
+    store = open_store(searchable)
+    features = store.features("d", "tiny")
+    picture = tmp_path / "noise.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(picture)
+    checkpoint = store.checkpoint(features.checkpoint)
+    found = encode_picture(features, checkpoint, picture)
+    clip = reload_checkpoint(checkpoint).clip
+    settings = transform.PreprocessCfg(**clip.visual.preprocess_cfg)
+    prepare = transform.image_transform_v2(settings, is_train=False)
+    with torch.inference_mode():
+        expected = clip.encode_image(prepare(Image.open(picture))[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_index_prints_recall_and_latency(said, found):
+    code, out, _ = said("index", "--kind", "hnsw", "--json")
+    assert code == 0
+    (document,) = json.loads(out)["indexes"]
+    assert document["recall_at_10"] >= 0.95
+    assert document["milliseconds"] > 0
+    assert document["videos"] == 10
+    assert found("a red run", "--index", "hnsw")["hits"] == found("a red run")["hits"]
+    code, out, _ = said("index", "--kind", "flat")
+    assert "recall@10 1.000" in out
+    assert said("index", "--recall", "2")[0] == 2
+
+
+def test_retrieval_is_a_protocol_of_evaluate(searchable, tmp_path, capsys):
+    store = tmp_path / "copy.zarr"
+    shutil.copytree(searchable, store)
+    weights = tmp_path / "tiny.safetensors"
+    save_tiny(weights)
+    captions = [(row, f"clip {row} of {row % 2}") for row in range(6)]
+    write_captions(open_store(store, mode="a").backend, "d", captions)
+    command = ["evaluate", str(store), "retrieval", "--dataset", "d", "--features", "tiny"]
+    assert run([*command, "--json", "--results", str(tmp_path / "out")]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["protocol"] for row in rows} == {"retrieval"}
+    metrics = {row["metric"]: row for row in rows}
+    assert {"mean_average_precision", "t2v_recall_at_1", "v2t_median_rank"} <= metrics.keys()
+    assert metrics["t2v_recall_at_1"]["template"] == "{}"
+    # Its captions were encoded for it, and are there the next time.
+    assert open_store(store).find_texts(class_names=[text for _, text in captions])
+    assert run([*command, "--fusion", "image"]) == 2
+    assert "leave out --fusion" in capsys.readouterr().err

@@ -1,0 +1,215 @@
+"""`vifi train` from the command line: presets, overrides, going on, and the follower."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vifi.__main__ import run
+from vifi.demo.clips import write_clips
+from vifi.train import TrainArguments, _parse
+from vifistore.errors import IncompleteError, UsageError
+from vifistore.store import open_store
+from vifistore.training import follower as following
+from vifistore.training.follower import FollowOptions, follower
+from vifistore.training.presets import PRESETS
+
+TINY = (
+    *("--shots", "0", "--num-frames", "2", "--candidate-frames", "4", "--batch-size", "4"),
+    *("--micro-batch", "2", "--epochs", "2", "--warmup-epochs", "0", "--learning-rate", "1e-3"),
+    *("--decoder", "pyav", "--workers", "1"),
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    classes = ["cross sliding sideways", "circle growing and shrinking"]
+    write_clips(folder / "videos", classes, {"train": 3}, seed=0)
+    assert run(["scan", str(folder / "s.zarr"), str(folder / "videos"), "--dataset", "d"]) == 0
+    return folder / "s.zarr"
+
+
+def call(store: Path, out: Path, *further: str, preset: str = "few_shot") -> list[str]:
+    return [
+        *("train", preset, str(store), "--dataset", "d", "--model", "vifi-tiny"),
+        *("--pretrained", "none", "--out", str(out), *TINY, *further),
+    ]
+
+
+def test_trains_says_so_and_has_nothing_left_to_do(store, tmp_path, capsys):
+    assert run(call(store, tmp_path / "o", "--json", "--blend", "0.5")) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["step"] == 4
+    assert Path(document["checkpoint"]) == tmp_path / "o" / "step-00000004.safetensors"
+    assert set(document["metrics"]) == {"loss", "accuracy"}
+    assert (tmp_path / "o" / "blend-0.5-step-00000004.safetensors").exists()
+    assert run(call(store, tmp_path / "o", "--blend", "0.5")) == 0
+    assert "4 steps" in capsys.readouterr().out
+    assert run(call(store, tmp_path / "o")) == 2
+    assert "another run, whose settings is blend=[0.5]" in capsys.readouterr().err
+
+
+def test_videos_that_cannot_be_read_are_named_and_counted(tmp_path, capsys):
+    write_clips(tmp_path / "v", ["cross sliding sideways"], {"train": 3}, seed=0)
+    broken = tmp_path / "v" / "train" / "cross sliding sideways" / "001.mp4"
+    store = tmp_path / "s.zarr"
+    assert run(["scan", str(store), str(tmp_path / "v"), "--dataset", "d"]) == 0
+    broken.write_bytes(b"not a video")
+    assert run(call(store, tmp_path / "o", "--json")) == 3
+    captured = capsys.readouterr()
+    (skipped,) = json.loads(captured.out[captured.out.index("{") :])["skipped"]
+    assert "001.mp4" in skipped
+    assert f"skipped: {skipped}" in captured.err
+    finished = json.loads((tmp_path / "o" / "finished.json").read_text())
+    assert finished["skipped"] == [skipped]
+    # Three videos in one step of an epoch: two of them are read.
+    assert [row.split(",")[6] for row in (tmp_path / "o" / "log.csv").read_text().split()] == [
+        *("num_views", "2", "2")
+    ]
+
+
+def test_a_checkpoint_trains_on_and_keeps_its_line(store, tmp_path, capsys):
+    assert run(call(store, tmp_path / "first", "--trains", "image")) == 0
+    weights = str(tmp_path / "first" / "step-00000004.safetensors")
+    further = ("--image-prompts", "2", "--image-depth", "2", "--text-prompts", "2")
+    arguments = call(store, tmp_path / "second", *further, "--text-depth", "2")
+    arguments[1] = "prompt_few_shot"
+    arguments[arguments.index("none")] = weights
+    assert run(arguments) == 0
+    first, second = (
+        json.loads((tmp_path / name / "step-00000004.json").read_text())
+        for name in ("first", "second")
+    )
+    assert second["parent"] == first["digest"]
+    assert second["step"] == first["step"] + 4
+    capsys.readouterr()
+
+
+def arguments_of(preset: str, *further: str) -> TrainArguments:
+    required = ["s", "--dataset", "d", "--model", "m", "--pretrained", "p", "--out", "o"]
+    return _parse(preset, [*required, *further])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_settings_are_those_of_the_preset(preset):
+    assert arguments_of(preset).settings == PRESETS[preset](dataset="d")
+    exact = arguments_of(preset, "--paper-exact").settings
+    assert exact == PRESETS[preset](dataset="d", paper_exact=True)
+
+
+def test_any_field_can_be_given_another_value():
+    wanted = arguments_of("few_shot", "--shots", "4", "--fusion", "image", "--no-mixing")
+    expected = replace(PRESETS["few_shot"](shots=4), fusion="image", mixing=False)
+    assert wanted.settings == expected
+    assert arguments_of("few_shot", "--compile").options.compile
+
+
+def test_help_tells_what_to_expect(capsys):
+    with pytest.raises(SystemExit):
+        run(["train", "--help"])
+    said = capsys.readouterr().out
+    assert all(preset in said for preset in PRESETS)
+    with pytest.raises(SystemExit):
+        run(["train", "base_to_novel", "--help"])
+    said = capsys.readouterr().out
+    assert "Expected (base/novel): K400" in said
+    assert "--learning-rate" in said
+
+
+@pytest.mark.parametrize(
+    ("further", "words"),
+    [
+        (("--extract-every", "often"), "give checkpoint or a number of steps"),
+        (("--extract-dataset", "d"), "need --extract-every"),
+        (("--extract-every", "2", "--checkpoint-every", "3"), "exclude each other"),
+        (("--frame-cache", "cache", "--candidate-frames", "0"), "--candidate-frames 4"),
+        (("--from-store", "x"), "unknown feature set"),
+        (("--split", "x"), "unknown split"),
+    ],
+)
+def test_wrong_calls_end_in_one_line(store, tmp_path, capsys, further, words):
+    arguments = call(store, tmp_path / "o", *further)
+    if "--candidate-frames" in further:
+        at = arguments.index("--candidate-frames")
+        del arguments[at : at + 2]
+    assert run(arguments) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert words in said
+
+
+def test_an_unknown_preset(capsys):
+    assert run(["train", "few_shots", "s"]) == 2
+    assert "Did you mean 'few_shot'?" in capsys.readouterr().err
+
+
+def test_every_checkpoint_is_extracted_while_training_goes_on(store, tmp_path, capfd):
+    with_ = "--frames 2 --decoder pyav --precision fp32 --workers 1 --poll 0.2"
+    further = ("--extract-every", "2", f"--extract-with={with_}")
+    assert run(call(store, tmp_path / "followed", *further)) == 0
+    opened = open_store(store)
+    names = {name for c in opened.checkpoints() for name in c["names"]}
+    assert {"followed@step-2", "followed@step-4"} <= names
+    (last,) = (c for c in opened.checkpoints() if "followed@step-4" in c["names"])
+    features = [opened.features("d", name) for name in opened.feature_ids("d")]
+    assert last["image_digest"] in [f.recipe["image_digest"] for f in features if f.sealed]
+    capfd.readouterr()
+
+
+def fake(monkeypatch, program: str) -> None:
+    """Let the follower be a small program instead."""
+
+    def start(*_: object) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-c", program], preexec_fn=following._end_with_parent
+        )
+
+    monkeypatch.setattr(following, "_start", start)
+
+
+def test_a_follower_that_fails_is_told_of(monkeypatch, tmp_path):
+    fake(monkeypatch, "raise SystemExit(1)")
+    options = FollowOptions(extract_every="checkpoint")
+    with (
+        pytest.raises(IncompleteError, match=r"vifi watch .*o .*s --dataset d --once"),
+        follower(options, tmp_path / "o", str(tmp_path / "s"), "d"),
+    ):
+        pass
+
+
+def test_a_training_that_fails_takes_its_follower_along(monkeypatch, tmp_path):
+    fake(monkeypatch, "import time; time.sleep(60)")
+    options = FollowOptions(extract_every="checkpoint")
+    start = time.monotonic()
+    with (
+        pytest.raises(UsageError, match="wrong"),
+        follower(options, tmp_path / "o", str(tmp_path / "s"), "d"),
+    ):
+        raise UsageError("wrong")
+    assert time.monotonic() - start < 30
+
+
+KILLED = """
+import os, subprocess, sys
+from vifistore.training.follower import _end_with_parent
+
+child = subprocess.Popen(["sleep", "60"], preexec_fn=_end_with_parent, stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the follower looks for its trainer")
+def test_a_trainer_that_is_killed_takes_its_follower_along():
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True)
+    assert done.returncode == -9
+    state = Path(f"/proc/{int(done.stdout)}/stat")
+    for _ in range(100):
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError("the follower lives on")

@@ -1,0 +1,153 @@
+"""`vifi attention S`: draw what checkpoints look at in videos, side by side."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from vifi.choices import choose_dataset
+from vifi.console import parse, say
+from vifistore.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vifistore.extract.attention import VideoAttention
+    from vifistore.store.store import Store
+
+# Where the figures stand in a results folder.
+FOLDER = "attention"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionArguments:
+    """Draw the class token's attention over the sampled frames of videos, models side by side."""
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    dataset: str = ""
+    """Dataset of the videos. Default: the store's only one."""
+    checkpoints: tuple[str, ...] = ()
+    """Names or digests of checkpoints, or names of feature sets, in the order of the figure."""
+    videos: tuple[str, ...] = ()
+    """Ids of videos, a figure each."""
+    frames: int = 16
+    """Frames sampled from each video; up to 8 of them are drawn, the strips show all."""
+    preprocess: Literal["openclip", "paper"] = "openclip"
+    """How frames become the tower's input."""
+    decoder: Literal["decord", "pyav", "torchcodec"] = "decord"
+    """Library that decodes the videos."""
+    out: Path | None = None
+    """Folder for the figures (PNG and PDF)."""
+    results: Path | None = None
+    """Results folder whose page shall show them; --out is then DIR/attention unless given."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("attention", AttentionArguments, arguments)
+    _check(wanted)
+
+    # The store takes a while to import: only once the call is known to be right.
+    from vifistore.store import open_store
+
+    store = open_store(wanted.store)
+    dataset = choose_dataset(store, wanted.dataset)
+    table = store.videos(dataset)
+    rows = [_row_of(table, name, dataset) for name in wanted.videos]
+    for file in draw_attention(store, dataset, rows, wanted):
+        say(str(file))
+    return 0
+
+
+def draw_attention(
+    store: "Store", dataset: str, rows: Sequence[int], wanted: AttentionArguments
+) -> list[Path]:
+    """Draw the videos of these rows, for the page too where there is a results folder.
+
+    Returns the files. Raises UnknownNameError, ModelError and DecodeError.
+    """
+    # torch and matplotlib: only once the call is known to be right.
+    from vifistore.extract.attention import load_checkpoints, video_attention
+
+    table, root = store.videos(dataset), store.root(dataset)
+    models = load_checkpoints(store, dataset, wanted.checkpoints)
+    folder = wanted.out or wanted.results / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    files, entries = [], []
+    for row in rows:
+        video = table.iloc[row]
+        seen = video_attention(
+            root / video["path"],
+            models,
+            frames=wanted.frames,
+            preprocessing=wanted.preprocess,
+            decoder=wanted.decoder,
+        )
+        overlays, strips = _draw(folder / f"{dataset}-{row}", video, seen)
+        files += [*overlays, *strips]
+        entries.append(
+            {
+                "dataset": dataset,
+                "id": video["id"],
+                "label": video["label"],
+                "models": list(models),
+                "image": overlays[0],
+                "strip": strips[0],
+            }
+        )
+    if wanted.results is not None:
+        _show_on_page(wanted.results, entries)
+    return files
+
+
+def _check(wanted: AttentionArguments) -> None:
+    for field in ("checkpoints", "videos"):
+        if not getattr(wanted, field):
+            raise UsageError(f"--{field} is missing; see vifi attention --help")
+    if wanted.out is None and wanted.results is None:
+        raise UsageError("say where the figures go: --out FOLDER or --results DIR")
+    if wanted.frames < 1:
+        raise UsageError(f"--frames is {wanted.frames}; give 1 or more")
+
+
+def _row_of(table: "pd.DataFrame", name: str, dataset: str) -> int:
+    ids = table["id"].tolist()
+    if name not in ids:
+        raise UnknownNameError(f"video of {dataset}", name, ids)
+    return ids.index(name)
+
+
+def _draw(path: Path, video: "pd.Series", seen: "VideoAttention") -> tuple[list[Path], list[Path]]:
+    """The files of the two figures of a video: over its frames, and over time."""
+    from reports.figures.attention import attention_overlays, attention_strips
+
+    # In a folder of classes the id begins with the label.
+    is_told = video["label"] in video["id"]
+    title = video["id"] if is_told else f"{video['label']}: {video['id']}"
+    over_time = path.with_name(f"{path.name}-over-time")
+    return (
+        attention_overlays(seen.frames, seen.seconds, seen.maps, path, title),
+        attention_strips(seen.seconds, seen.maps, over_time, title),
+    )
+
+
+def _show_on_page(results: Path, entries: list[dict]) -> None:
+    """Add the figures to those of the page; those of the same video are replaced."""
+    from reports.artefacts import FOLDER as ARTEFACTS
+    from vifi.artefacts import record_command, write_artefact
+
+    for entry in entries:
+        for key in ("image", "strip"):
+            path = entry[key].resolve()
+            if not path.is_relative_to(results.resolve()):
+                raise UsageError(f"--out must be inside {results} for the page to show the figures")
+            entry[key] = path.relative_to(results.resolve()).as_posix()
+    known = results / ARTEFACTS / "attention.json"
+    earlier = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else []
+    merged = {entry["image"]: entry for entry in (*earlier, *entries)}
+    write_artefact(results, "attention", list(merged.values()))
+    record_command(results)

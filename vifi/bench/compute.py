@@ -1,0 +1,197 @@
+"""Parameters, multiply-accumulates and throughput of a model, image tower and text tower apart.
+
+    vifi bench compute --model ViT-B-16-quickgelu --frames 16 --features vifi-clip --results DIR
+
+The paper's Tables 6 and 9 count multiply-accumulates of the image tower alone and call them GFLOPs:
+281 for 16 frames of ViT-B-16 are 16 x 17.56. The text tower, which its code runs for all classes at
+every forward pass, costs 2.98 for each class with the full context; the rows say both. Parameters:
+ViFi-CLIP's count of 124.7 million leaves out the table of tokens, which is never trained.
+Throughput is of pixels that lie on the device, preprocessed already, in views a second.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from reports.artefacts import read_artefacts
+from vifi.artefacts import write_artefact
+from vifi.bench.settings import Compute
+from vifi.bench.timing import machine, peak_bytes, seconds
+from vifistore.errors import UsageError
+from vifistore.extract.encoder import Encoder
+from vifistore.extract.recipes import choose_device, choose_precision
+from vifistore.models.flops import forward_flops, image_flops
+from vifistore.models.towers import LoadedModel, load_model
+from vifistore.training.heads.files import Head, load_head
+
+
+def run(settings: Compute) -> Iterator[dict]:
+    """A row for each tower, and one for a head; fills the cells of the tables if asked to."""
+    device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device)
+    loaded = load_model(settings.model, settings.pretrained)
+    head = _load_head(settings) if settings.head else None
+    common = {"model": settings.model, "pretrained": loaded.name, "precision": precision}
+    common |= machine(device)
+    image = _image_row(settings, loaded, head, device, precision)
+    text = _text_row(settings, loaded, device, precision)
+    yield image | common
+    yield text | common
+    if head is not None:
+        yield _head_row(settings, head) | common
+    if settings.results is not None:
+        record = _cost_record(settings, image, text, head)
+        _write_cost(settings, record | {"device": common["device"], "precision": precision})
+
+
+def line(row: dict) -> str:
+    """A row for the reader."""
+    what = {"image": "a view", "text": "a class", "head": "a view"}[row["tower"]]
+    said = f"{row['tower']}: {row['params_millions']:.2f} M parameters, {row['gmacs']:.4g} GMACs "
+    said += what + (f" of {row['frames']} frames" if "frames" in row else "")
+    if row["tower"] == "image":
+        said += f" ({row['gmacs_per_frame']:.4g} a frame), {row['views_per_second']:.4g} views/s"
+    if row["tower"] == "text":
+        said += f", {row['classes_per_second']:.4g} classes/s"
+    return said
+
+
+def _image_row(
+    settings: Compute, loaded: LoadedModel, head: Head | None, device: torch.device, precision: str
+) -> dict[str, object]:
+    num_frames = settings.views * settings.frames
+    encoder = Encoder(
+        loaded,
+        precision=precision,
+        device=device,
+        batch=num_frames,
+        compiled=device.type == "cuda",
+    )
+    pixels = torch.randn(num_frames, 3, *loaded.image_size, device=device).to(encoder.dtype)
+    pooling = head.pooling.to(device).eval() if head else _Mean()
+
+    @torch.inference_mode()
+    def call() -> None:
+        ((_, embeddings),) = encoder.encode([(None, pixels)])
+        pooling(embeddings.unflatten(0, (settings.views, settings.frames)))
+
+    taken = seconds(call, settings.repeats, device)
+    gmacs = image_flops(loaded) / 2e9
+    return {
+        "tower": "image",
+        "way": "compiled" if encoder.is_compiled else "eager",
+        "frames": settings.frames,
+        "views": settings.views,
+        "params_millions": _millions(loaded.clip.visual),
+        "gmacs_per_frame": gmacs,
+        "gmacs": gmacs * settings.frames,
+        **taken.row(),
+        "views_per_second": settings.views / taken.p50,
+        "frames_per_second": num_frames / taken.p50,
+        "peak_bytes": peak_bytes(call, device),
+    }
+
+
+def _text_row(
+    settings: Compute, loaded: LoadedModel, device: torch.device, precision: str
+) -> dict[str, object]:
+    text = _Text(loaded.clip).to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    context = int(loaded.clip.context_length)
+    tokens = torch.ones(settings.classes, context, dtype=torch.long, device=device)
+
+    @torch.inference_mode()
+    def call() -> None:
+        text(tokens)
+
+    taken = seconds(call, settings.repeats, device)
+    table = sum(p.numel() for name, p in text.named_parameters() if "token_embedding" in name) / 1e6
+    return {
+        "tower": "text",
+        "way": "eager",
+        "context": context,
+        "classes": settings.classes,
+        "params_millions": _millions(loaded.clip) - _millions(loaded.clip.visual),
+        "token_table_millions": table,
+        "gmacs": forward_flops(text, (1, context)) / 2e9,
+        **taken.row(),
+        "classes_per_second": settings.classes / taken.p50,
+        "peak_bytes": peak_bytes(call, device),
+    }
+
+
+def _head_row(settings: Compute, head: Head) -> dict[str, object]:
+    shape = head.header.pooling
+    gmacs = 0.0
+    if _is_learned(head):
+        gmacs = forward_flops(head.pooling, (1, shape.num_frames, shape.dim)) / 2e9
+    return {
+        "tower": "head",
+        "kind": head.header.kind,
+        "frames": settings.frames,
+        "params_millions": _millions(head.modules),
+        "gmacs": gmacs,
+    }
+
+
+def _load_head(settings: Compute) -> Head:
+    head = load_head(settings.head)
+    num_frames = head.header.pooling.num_frames
+    if _is_learned(head) and num_frames != settings.frames:
+        raise UsageError(
+            f"{settings.head} pools views of {num_frames} frames; give --frames {num_frames}"
+        )
+    return head
+
+
+def _is_learned(head: Head) -> bool:
+    return any(True for _ in head.pooling.parameters())
+
+
+class _Mean(nn.Module):
+    """Embedding fusion."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return frames.mean(-2)
+
+
+class _Text(nn.Module):
+    """A text tower as a module of its own, which takes tokens of any dtype."""
+
+    def __init__(self, clip: nn.Module) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.clip.encode_text(tokens.long())
+
+
+def _millions(module: nn.Module) -> float:
+    return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+
+
+def _cost_record(settings: Compute, image: dict, text: dict, head: Head | None) -> dict:
+    """What the cells of Tables 6 and 9 show, and what they leave out."""
+    own = _head_row(settings, head) if head else {"params_millions": 0.0, "gmacs": 0.0}
+    everything = image["params_millions"] + text["params_millions"] + own["params_millions"]
+    return {
+        "features": settings.features,
+        "model": settings.model,
+        "frames": settings.frames,
+        "gflops": image["gmacs"] + own["gmacs"],
+        "throughput": image["views_per_second"],
+        "params_millions": everything - text["token_table_millions"],
+        "params_millions_with_token_table": everything,
+        "text_gflops_per_class": text["gmacs"],
+        "text_classes_per_second": text["classes_per_second"],
+    }
+
+
+def _write_cost(settings: Compute, record: dict) -> None:
+    """Put a record among the costs of a results folder, in place of one of the same row."""
+    kept = [
+        cost
+        for cost in read_artefacts(settings.results).costs
+        if cost["features"] != record["features"]
+    ]
+    write_artefact(settings.results, "costs", [*kept, record])

@@ -1,0 +1,109 @@
+"""Claim: decoding keeps all cores busy, and handing frames over costs little beside it.
+
+    vifi bench decode --folder FOLDER            # a minute for 100 short clips on two cores
+
+Decodes the videos of a folder with every installed decoder, in this process (`workers` 0) and
+through the pool, which starts before the clock. Expected on two idle cores: a pool of two gives 1.7
+to 2 times the videos per second of the plain call. `p20_ms` and so on are milliseconds from one
+video to the next.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from vifi.bench.settings import Decode
+from vifi.bench.timing import machine, quantiles
+from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.decoding import DECODERS, DecodedVideo, decode_video, decoder_version
+from vifistore.frames.pool import DecodePool
+from vifistore.videos.extensions import is_video
+
+Results = Iterable[DecodedVideo | DecodeError]
+
+logger = logging.getLogger("vifi")
+
+
+def run(settings: Decode) -> Iterator[dict]:
+    """Two rows per decoder: the plain call, and the pool."""
+    paths = find_videos(settings.folder, settings.limit)
+    for path in paths:
+        path.read_bytes()  # so that no decoder pays for the first reading
+    common = machine(torch.device("cpu"))
+    for decoder in DECODERS:
+        try:
+            release = decoder_version(decoder)
+        except UsageError as error:
+            logger.warning("%s", error)
+            continue
+        chosen = {"decoder": decoder, "release": release, "clip_frames": settings.frames}
+        for workers in (0, settings.workers or os.cpu_count() or 1):
+            measured = _measured(paths, settings, workers, decoder)
+            yield {**chosen, "workers": workers, **measured, **common}
+
+
+def line(row: dict) -> str:
+    """A row for the reader."""
+    return (
+        f"{row['decoder']} {row['release']}, {row['workers']} workers: "
+        f"{row['videos_per_second']:.1f} videos/s, {row['frames_per_second']:.0f} frames/s, "
+        f"{row['failed']} of {row['videos'] + row['failed']} failed"
+    )
+
+
+def find_videos(folder: Path, limit: int) -> list[Path]:
+    """Videos of a folder, at most `limit`, evenly drawn. Raises UsageError if there are none."""
+    paths = sorted(p for p in folder.rglob("*") if is_video(p.name))
+    if not paths:
+        raise UsageError(f"there are no videos in {folder}; give another --folder")
+    return paths[:: -(-len(paths) // limit)]
+
+
+def _measured(paths: list[Path], settings: Decode, workers: int, decoder: str) -> dict:
+    if not workers:
+        # Before the clock, as in the pool: the decoder is imported.
+        list(_plain(paths[:1], decoder, settings.frames))
+        return _counted(_plain(paths, decoder, settings.frames))
+    with DecodePool(workers, frames=settings.frames, clips=1, decoder=decoder) as pool:
+        # A video for each worker: all have started, and loaded their decoder.
+        list(pool.decode((path, path) for path in paths[:workers]))
+        return _counted(result for _, result in pool.decode((path, path) for path in paths))
+
+
+def _plain(paths: list[Path], decoder: str, frames: int) -> Results:
+    """The videos, decoded one after the other in this process."""
+    for path in paths:
+        try:
+            yield decode_video(path, frames=frames, clips=1, decoder=decoder)
+        except DecodeError as error:
+            yield error
+
+
+def _counted(results: Results) -> dict[str, float]:
+    """What one run over all videos gave."""
+    videos = failed = frames = size = 0
+    ends = [time.perf_counter()]
+    for result in results:
+        ends.append(time.perf_counter())
+        if isinstance(result, DecodeError):
+            failed += 1
+        else:
+            videos += 1
+            frames += result.index.size
+            size += result.frames.nbytes
+    total = ends[-1] - ends[0]
+    taken = quantiles([end - start for start, end in pairwise(ends)])
+    return {
+        "videos": videos,
+        "failed": failed,
+        "megabytes": size / 1e6,
+        "seconds": total,
+        **taken.row(),
+        "videos_per_second": videos / total,
+        "frames_per_second": frames / total,
+    }

@@ -1,0 +1,292 @@
+"""Claim: extraction is bound by the encoder or by decoding, never by waiting, in constant memory.
+
+    vifi bench pipeline --folder VIDEOS           # ViT-B-32 and ViT-B-16 on two cores: 12 minutes
+    vifi bench pipeline --folder VIDEOS --models ViT-B-32 --num-videos 12
+    vifi bench pipeline --tiny                    # a few seconds, on clips made for it
+
+For each model, with random weights and on the same videos: the loop a user would write (decord,
+OpenCLIP's own transform on PIL images, fp32, one process), the whole pipeline, decoding alone,
+encoding alone, and the cosine of stored embeddings with fp32 ones. Then the peak memory of
+extractions of few and of many videos, each in a process of its own. `p50_ms` is the time of the
+whole pipeline, the median of --repeats, as are the seconds of its parts.
+
+Expected: on a CPU with bf16 instructions at least 2.3 times the loop's frames per second, and at
+most 1.1 times decoding plus encoding alone; without them at least the loop's. With a GPU at most
+1.15 times the larger of the two. Peak memory equal within 10%. At least 0.999 cosine.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vifi.bench.settings import Pipeline
+from vifi.bench.timing import Seconds, machine, quantiles
+from vifistore.errors import DecodeError
+from vifistore.extract.encoder import Encoder
+from vifistore.extract.job import JobReport, extract_dataset
+from vifistore.extract.recipes import choose_device, resolve_recipe
+from vifistore.extract.scan import add_listing, new_rows
+from vifistore.extract.settings import ExtractSettings
+from vifistore.extract.source import open_pools
+from vifistore.frames.decoding import decode_video
+from vifistore.frames.sampling import sample_indices
+from vifistore.models.towers import LoadedModel, load_model, open_clip
+from vifistore.store.store import Store, create_store
+from vifistore.videos.listing import read_source
+from vifistore.videos.probe import probe_all
+
+_NUM_COMPARED = 4
+
+
+def run(settings: Pipeline) -> Iterator[dict]:
+    """A row of speed for each model, then one of memory for each number of videos."""
+    if settings.tiny:
+        sizes = {"models": ("vifi-tiny",), "frames": 2, "num_videos": 3, "memory_videos": (2, 4)}
+        settings = replace(settings, **sizes)
+    common = machine(choose_device(settings.device))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        videos = _chosen_videos(settings, folder / "videos")
+        for model in settings.models:
+            yield speed(model, videos, settings, folder / "stores") | common
+    for count in settings.memory_videos:
+        # A process of its own: a peak cannot be taken back.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            yield {"case": "memory"} | process.submit(memory, count).result() | common
+
+
+def line(row: dict) -> str:
+    """A row for the reader."""
+    if row["case"] == "memory":
+        return f"{row['videos']} small videos: {row['peak_mebibytes']} MiB at most"
+    return (
+        f"{row['model']} {row['precision']}: {row['pipeline_frames_per_second']:.4g} frames/s, "
+        f"{row['times_the_loop']:.3g} times the loop; {row['times_their_sum']:.3g} times decoding "
+        f"plus encoding, {row['times_the_larger']:.3g} times the larger; cosine with fp32 "
+        f"{row['lowest_cosine_with_fp32']:.5f}"
+    )
+
+
+def speed(model: str, videos: Path, settings: Pipeline, stores: Path) -> dict:
+    """Every way of encoding the videos of a folder with one model."""
+    loaded = load_model(model, "none")
+    wanted = ExtractSettings(
+        model=model,
+        pretrained="none",
+        frames=settings.frames,
+        precision=settings.precision,
+        device=settings.device,
+    )
+    recipe, device = resolve_recipe(wanted, loaded), choose_device(wanted.device)
+    paths = sorted(videos.iterdir())
+    num_frames = len(paths) * settings.frames
+    loop_seconds = _timed(lambda: plain_loop(paths, loaded, settings.frames, device))
+    runs = [
+        _extracted(stores / f"{model}-{number}.zarr", videos, wanted, loaded)
+        for number in range(settings.repeats)
+    ]
+    store, report = runs[-1]
+    decode_seconds = _median(settings, lambda: decode_only(paths, wanted, loaded))
+    encode_seconds = _encode_only(settings, num_frames, loaded, recipe.precision, device)
+    taken = quantiles([report.figures["seconds"] for _, report in runs])
+    return {
+        "case": "speed",
+        "model": model,
+        "precision": recipe.precision,
+        "videos": len(paths),
+        "frames": num_frames,
+        "distinct_frames": report.figures["frames_encoded"],
+        **_ratios(num_frames, loop_seconds, taken, decode_seconds, encode_seconds),
+        "lowest_cosine_with_fp32": _lowest_cosine(store, report.name, loaded, settings.frames),
+        **{key: value for key, value in report.figures.items() if key.endswith("_share")},
+        "tflops": report.figures["tflops"],
+    }
+
+
+def _ratios(
+    num_frames: int,
+    loop_seconds: float,
+    taken: Seconds,
+    decode_seconds: float,
+    encode_seconds: float,
+) -> dict[str, float]:
+    """The pipeline's time beside the loop's and that of its own parts."""
+    alone = (decode_seconds, encode_seconds)
+    return {
+        "loop_frames_per_second": round(num_frames / loop_seconds, 2),
+        "pipeline_frames_per_second": round(num_frames / taken.p50, 2),
+        "times_the_loop": round(loop_seconds / taken.p50, 3),
+        **taken.row(),
+        "decode_only_seconds": round(decode_seconds, 3),
+        "encode_only_seconds": round(encode_seconds, 3),
+        "times_their_sum": round(taken.p50 / sum(alone), 3),
+        "times_the_larger": round(taken.p50 / max(alone), 3),
+    }
+
+
+def plain_loop(
+    paths: list[Path], loaded: LoadedModel, num_frames: int, device: torch.device
+) -> list[torch.Tensor]:
+    """What a user would write: float32 [frame dim] a video."""
+    import decord
+
+    transform = _openclip_transform(loaded)
+    clip = loaded.clip.to(device)
+    found = []
+    for path in paths:
+        reader = decord.VideoReader(str(path))
+        wanted = sample_indices(len(reader), num_frames, 1)[0]
+        frames = reader.get_batch(wanted).asnumpy()
+        pixels = torch.stack([transform(Image.fromarray(frame)) for frame in frames])
+        with torch.inference_mode():
+            found.append(clip.encode_image(pixels.to(device)).cpu())
+    clip.cpu()
+    return found
+
+
+def decode_only(paths: list[Path], wanted: ExtractSettings, loaded: LoadedModel) -> None:
+    """Decode and, on a CPU, resize, as the pipeline does, its workers' start included."""
+    preprocessing = resolve_recipe(wanted, loaded).preprocessing
+    with open_pools(wanted, preprocessing, choose_device(wanted.device)) as (pool, _):
+        for _ in pool.decode(enumerate(paths)):
+            pass
+
+
+def _extracted(
+    path: Path, videos: Path, wanted: ExtractSettings, loaded: LoadedModel
+) -> tuple[Store, JobReport]:
+    store = _scanned(path, videos)
+    return store, extract_dataset(store, "videos", wanted, loaded=loaded)
+
+
+def _encode_only(
+    settings: Pipeline,
+    num_frames: int,
+    loaded: LoadedModel,
+    precision: str,
+    device: torch.device,
+) -> float:
+    encoder = Encoder(loaded, precision=precision, device=device, compiled=True)
+    batch = torch.rand(encoder.batch, 3, *loaded.image_size).to(device, encoder.dtype)
+    num_batches = -(-num_frames // encoder.batch)
+
+    def encode() -> None:
+        for _, embeddings in encoder.encode((number, batch) for number in range(num_batches)):
+            last = embeddings
+        last.cpu()
+
+    return _median(settings, encode) * num_frames / (num_batches * encoder.batch)
+
+
+def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int) -> float:
+    """Of stored frame embeddings with those of OpenCLIP's transform and fp32, over few videos."""
+    videos, transform = store.videos("videos"), _openclip_transform(loaded)
+    stored = store.features("videos", name).read("frames")
+    lowest = 1.0
+    for row in range(0, len(videos), max(1, len(videos) // _NUM_COMPARED)):
+        path = store.root("videos") / videos["path"].iloc[row]
+        video = decode_video(path, frames=num_frames, clips=1, decoder="decord")
+        images = [Image.fromarray(video.frames[number]) for number in video.index[0]]
+        with torch.inference_mode():
+            exact = loaded.clip.encode_image(torch.stack([transform(image) for image in images]))
+        found = torch.from_numpy(stored[row, 0].astype(np.float32))
+        lowest = min(lowest, float(torch.cosine_similarity(found, exact).min()))
+    return round(lowest, 6)
+
+
+def _openclip_transform(loaded: LoadedModel):
+    return open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**loaded.preprocess_config), is_train=False
+    )
+
+
+def memory(num_videos: int) -> dict:
+    """Peak memory of this process after an extraction of small clips, each with other bytes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "videos"
+        folder.mkdir()
+        clip = _clip_bytes(folder / "0.mp4", seed=0)
+        for number in range(num_videos):
+            (folder / f"{number}.mp4").write_bytes(clip + _free_box(number))
+        store = _scanned(Path(scratch) / "S.zarr", folder)
+        wanted = ExtractSettings(model="vifi-tiny", pretrained="none", frames=8, device="cpu")
+        report = extract_dataset(store, "videos", wanted)
+        return {
+            "videos": num_videos,
+            "encoded": report.encoded,
+            "seconds": report.figures["seconds"],
+            "peak_mebibytes": round(_peak_mebibytes()),
+        }
+
+
+def _peak_mebibytes() -> float:
+    """Of this program alone: `getrusage` also counts what the process was before it became it."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def _chosen_videos(settings: Pipeline, folder: Path) -> Path:
+    """A folder of copies of the videos to read, all of which decord can read."""
+    folder.mkdir()
+    if settings.tiny or settings.folder is None:
+        for number in range(settings.num_videos):
+            _clip_bytes(folder / f"{number}.mp4", seed=number)
+        return folder
+    paths = sorted(path for path in settings.folder.rglob("*") if path.is_file())
+    step = max(1, len(paths) // settings.num_videos)
+    for number, path in enumerate(paths[::step][: settings.num_videos]):
+        try:
+            decode_video(path, frames=2, clips=1, decoder="decord")
+        except DecodeError:
+            continue
+        shutil.copy(path, folder / f"{number:04}{path.suffix}")
+    return folder
+
+
+def _clip_bytes(path: Path, *, seed: int) -> bytes:
+    """Write a small H.264 clip of noise that moves, and return its bytes."""
+    import av
+
+    picture = np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    picture = picture.repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(12):
+            image = av.VideoFrame.from_ndarray(np.roll(picture, 3 * number, axis=1))
+            output.mux(stream.encode(image))
+        output.mux(stream.encode())
+    return path.read_bytes()
+
+
+def _free_box(number: int) -> bytes:
+    """A box of an MP4 file that every reader passes over; as long for every number."""
+    return (16).to_bytes(4, "big") + b"free" + number.to_bytes(8, "big")
+
+
+def _scanned(path: Path, folder: Path) -> Store:
+    path.parent.mkdir(exist_ok=True)
+    listing, store = read_source(folder), create_store(path)
+    rows = new_rows(store, "videos", listing, append=True)
+    probes = probe_all(folder / listing.paths[row] for row in rows)
+    add_listing(store, "videos", listing, rows, probes)
+    return store
+
+
+def _median(settings: Pipeline, function: Callable[[], object]) -> float:
+    return quantiles([_timed(function) for _ in range(settings.repeats)]).p50
+
+
+def _timed(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start

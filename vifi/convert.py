@@ -1,0 +1,62 @@
+"""`vifi convert FILE OUT`: rewrite a checkpoint file for OpenCLIP."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vifi.console import parse, print_json, say
+from vifistore.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertArguments:
+    """Rewrite a checkpoint of vifi, OpenCLIP, OpenAI or ViFi-CLIP as a file of OpenCLIP.
+
+    OUT is loaded by open_clip.create_model(MODEL, pretrained="OUT") and by --pretrained OUT.
+    """
+
+    file: tyro.conf.Positional[Path]
+    """The checkpoint; nothing in it is run."""
+    out: tyro.conf.Positional[Path]
+    """New file, .safetensors or .pt. The former also says what it is: name, step, settings."""
+    model: str = ""
+    """OpenCLIP model name, for a file that does not say it; vifi's own do."""
+    token_embedding: str = "openai"
+    """Tag or file of OpenAI's weights, whose token embedding files of ViFi-CLIP lack."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("convert", ConvertArguments, arguments)
+    if wanted.out.suffix not in (".safetensors", ".pt"):
+        raise UsageError(f"{wanted.out} must end in .safetensors or .pt; name it so")
+    if wanted.out.exists():
+        raise UsageError(f"{wanted.out} exists; remove it, or give another OUT")
+
+    # torch and OpenCLIP take seconds to import: only once the call is known to be right.
+    from vifistore.models.checkpoints import read_header
+    from vifistore.models.openclip_files import write_openclip
+    from vifistore.models.towers import load_model
+
+    header = read_header(wanted.file) if wanted.file.is_file() else None
+    model = header.model if header and not wanted.model else wanted.model
+    if not model:
+        raise UsageError(f"{wanted.file} does not say which model it is; name it with --model")
+    loaded = load_model(model, str(wanted.file), token_embedding=wanted.token_embedding)
+    write_openclip(wanted.out, loaded)
+    facts = {
+        "file": str(wanted.out),
+        "model": loaded.model,
+        "name": loaded.name,
+        "digest": loaded.digest,
+        "image_digest": loaded.image_digest,
+        "text_digest": loaded.text_digest,
+    }
+    if wanted.json:
+        print_json(facts)
+    else:
+        say(f"{wanted.out}: {loaded.name} ({loaded.digest}), a {loaded.model}")
+    return 0

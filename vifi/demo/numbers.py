@@ -1,0 +1,74 @@
+"""The demo's result rows: every question that its small world lets one ask of the cache."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.ablations import Ablation, frames_ablation, fusion_matrix
+from harness.class_tables import class_tables
+from harness.measuring import Scored, Scoring
+from harness.protocols.few_shot import FewShot, few_shot
+from harness.protocols.zero_shot import zero_shot
+from harness.results import ResultRow, append_rows
+from harness.retrieval.evaluation import retrieval
+from vifi.score_artefacts import write_class_tables
+from vifistore.store.store import Store
+from vifistore.store.tables import Split, write_split
+
+# The test clips again, in two halves: a classifier is trained on one and scored on the other.
+SUPPORT, QUERY = "support", "query"
+_FRAME_COUNTS = (1, 2, 4, 8, 16)
+_SHOTS = (1, 2, 4, 8)
+_DRAWS = 2
+
+
+def score(store: Store, dataset: str, split: str, names: Sequence[str], out: Path) -> None:
+    """Score every feature set; `names` begins with the untuned model and ends with any.
+
+    Tables of classes and of mistakes go to the artefacts.
+    """
+
+    def keep(scored: Scored) -> None:
+        write_class_tables(out, class_tables(scored))
+
+    rows: list[ResultRow] = []
+    for name in names:
+        rows += zero_shot(store, dataset, name, (split,), Scoring(keep=keep))
+        rows += retrieval(store, dataset, name, split, Scoring())
+    rows += fusion_matrix(store, dataset, names, split)
+    append_rows(out, rows)
+
+
+def score_with_less(
+    store: Store, dataset: str, split: str, names: Sequence[str], out: Path
+) -> None:
+    """Score `names` with fewer frames, and by prototypes of few clips."""
+    shots = _halve(store, dataset, split)
+    rows: list[ResultRow] = []
+    for name in names:
+        num_frames = store.features(dataset, name).frames.shape[2]
+        counts = [count for count in _FRAME_COUNTS if count <= num_frames]
+        settings = Ablation(fusions=("embedding",))
+        rows += frames_ablation(store, dataset, name, counts, split, settings)
+        few = FewShot(classifier="prototype", train_split=SUPPORT, shots=shots, draws=_DRAWS)
+        rows += few_shot(store, dataset, name, QUERY, few)
+    append_rows(out, rows)
+
+
+def _halve(store: Store, dataset: str, split: str) -> tuple[int, ...]:
+    """Write the halves of a split; returns the numbers of shots that every class has clips for."""
+    whole = store.split(dataset, split)
+    # Clips of a class follow each other, so every second one is half of each class.
+    for name, start in ((SUPPORT, 0), (QUERY, 1)):
+        half = Split(
+            name=name,
+            rows=whole.rows[start::2],
+            labels=whole.labels[start::2],
+            class_names=whole.class_names,
+            source=f"every second clip of {split}",
+            digest=whole.digest,
+        )
+        write_split(store.backend, dataset, half)
+    fewest = int(np.bincount(whole.labels[::2], minlength=len(whole.class_names)).min())
+    return tuple(count for count in _SHOTS if count <= fewest)

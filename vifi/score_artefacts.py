@@ -1,0 +1,46 @@
+"""What `vifi evaluate` leaves in a results folder beside its rows (read by reports.artefacts)."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.class_tables import ClassTables
+from reports.artefacts import CLASS_FREQUENCIES, CONFUSION, FOLDER, PER_CLASS, QUARANTINE
+from reports.files import write_text
+from vifi.artefacts import quarantined_videos
+from vifistore.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_class_tables(results: Path, tables: ClassTables) -> None:
+    """One file of classes and one of mistakes, named by the setting of the score."""
+    _write_csv(results, PER_CLASS, tables.name, tables.per_class)
+    _write_csv(results, CONFUSION, tables.name, tables.confusion)
+
+
+def write_frequencies(results: Path, dataset: str, table: "pd.DataFrame") -> None:
+    """The classes of a dataset by their training videos (the paper's Figure 2)."""
+    _write_csv(results, CLASS_FREQUENCIES, dataset, table)
+
+
+def write_quarantine(results: Path, store: Store, dataset: str, names: Iterable[str]) -> None:
+    """The quarantined videos of feature sets, one file each."""
+    found = quarantined_videos(store, [dataset])
+    for feature_id in dict.fromkeys(store.features(dataset, name).id for name in names):
+        entries = [entry for entry in found if entry["features"] == feature_id]
+        if entries:
+            text = json.dumps(entries, indent=1, allow_nan=False)
+            write_text(_folder(results, QUARANTINE) / f"{dataset}-{feature_id}.json", text)
+
+
+def _write_csv(results: Path, folder: str, name: str, table: "pd.DataFrame") -> None:
+    write_text(_folder(results, folder) / f"{name}.csv", table.to_csv(index=False))
+
+
+def _folder(results: Path, name: str) -> Path:
+    folder = results / FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

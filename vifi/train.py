@@ -1,0 +1,151 @@
+"""`vifi train PRESET S`: fine-tune a model on a split of a dataset."""
+
+import inspect
+import logging
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import tyro
+
+from vifi.console import parse, print_json, say
+from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store import open_store
+from vifistore.training.follower import FollowOptions, follower
+from vifistore.training.options import RunOptions
+from vifistore.training.presets import PRESETS, WITH_SHOTS
+from vifistore.training.settings import TrainSettings
+
+_REQUIRED = ("store", "dataset", "model", "pretrained", "out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainArguments:
+    """Fine-tune a model; run the same command again to go on after a stop.
+
+    Every setting of the preset can be given another value.
+    """
+
+    store: tyro.conf.Positional[str]
+    """Path of the store that lists the videos."""
+    dataset: str
+    """Dataset to train on."""
+    model: str
+    """OpenCLIP model name, for instance ViT-B-16-quickgelu."""
+    pretrained: str
+    """Weights to start from: a tag such as openai, a file, or none for random ones."""
+    out: Path
+    """Folder for checkpoints and logs."""
+    split: str = ""
+    """Split of it to train on; empty takes every labelled video."""
+    name: str = ""
+    """Name of the checkpoints, before @step-N; empty takes the folder's."""
+    paper_exact: bool = False
+    """Do as the released code does, also where it is known to be wrong."""
+    from_store: str = ""
+    """Train on the cached embeddings of this feature set; needs a frozen image tower."""
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    options: RunOptions = field(default_factory=RunOptions)
+    follow: FollowOptions = field(default_factory=FollowOptions)
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    preset, rest = _preset(arguments)
+    wanted = _parse(preset, rest)
+    store = open_store(wanted.store, mode="r")
+    store.split(wanted.dataset, wanted.split)
+    options = wanted.options
+    if wanted.follow.num_steps:
+        if options.checkpoint_every:
+            raise UsageError("--extract-every N and --checkpoint-every exclude each other")
+        options = replace(options, checkpoint_every=wanted.follow.num_steps)
+
+    # torch and OpenCLIP take seconds to import: only once the call is known to be right.
+    from vifistore.models.towers import load_model
+    from vifistore.training.dataset import open_training_set
+    from vifistore.training.run import Run, train
+
+    start = load_model(wanted.model, wanted.pretrained)
+    videos = open_training_set(
+        store,
+        wanted.dataset,
+        wanted.split,
+        start,
+        wanted.settings,
+        options,
+        features=wanted.from_store,
+    )
+    run = Run(
+        start=start,
+        source=videos.source,
+        class_names=videos.class_names,
+        settings=wanted.settings,
+        out=wanted.out,
+        name=wanted.name,
+        data={"preset": preset, **videos.data},
+        options=options,
+    )
+    # Under torchrun one process starts the follower of all.
+    followed = wanted.follow if os.environ.get("RANK", "0") == "0" else FollowOptions()
+    with follower(followed, wanted.out, wanted.store, wanted.dataset):
+        report = train(run)
+    _tell(wanted, report)
+    return 3 if report.skipped else 0
+
+
+def _preset(arguments: list[str]) -> tuple[str, list[str]]:
+    """The preset's name and the arguments behind it; --help alone lists the presets."""
+    name, *rest = arguments or [""]
+    if name in ("-h", "--help"):
+        say("usage: vifi train PRESET S --dataset D --split TRAIN --model M --pretrained P --out O")
+        say("       (vifi train PRESET --help explains its arguments)\n")
+        for preset, make in PRESETS.items():
+            say(f"  {preset:<22} {make.__doc__.splitlines()[0]}")
+        raise SystemExit(0)
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS, "Give it first: vifi train PRESET S ...")
+    return name, rest
+
+
+def _parse(preset: str, arguments: list[str]) -> TrainArguments:
+    """Read the arguments, with the settings of the preset as defaults.
+
+    They are read twice: what the preset's settings are depends on some of them.
+    """
+    if {"-h", "--help"} & set(arguments):
+        say(inspect.cleandoc(PRESETS[preset].__doc__) + "\n")
+    missing = dict.fromkeys(_REQUIRED, tyro.MISSING)
+    verb = f"train {preset}"
+    defaults = TrainArguments(**missing, settings=PRESETS[preset]())
+    first = parse(verb, TrainArguments, arguments, default=defaults)
+    choice = {"paper_exact": first.paper_exact, "dataset": first.dataset}
+    if preset in WITH_SHOTS:
+        choice["shots"] = first.settings.shots
+    return parse(
+        verb,
+        TrainArguments,
+        arguments,
+        default=replace(defaults, settings=PRESETS[preset](**choice)),
+    )
+
+
+def _tell(wanted: TrainArguments, report) -> None:
+    document = {
+        "checkpoint": str(report.path),
+        "step": report.step,
+        "metrics": report.metrics,
+        "data_share": report.data_share,
+        "skipped": report.skipped,
+    }
+    if wanted.json:
+        print_json(document)
+    else:
+        words = ", ".join(f"{key} {value:.3f}" for key, value in report.metrics.items())
+        say(f"{report.path}: {report.step} steps{', ' if words else ''}{words}")
+    if report.skipped:
+        logging.getLogger("vifi").warning(
+            "%d videos could not be read; finished.json says why", len(report.skipped)
+        )

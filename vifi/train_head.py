@@ -1,0 +1,122 @@
+"""`vifi train-head S`: train a pooling on cached frames, or apply a trained one."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+
+from harness.scoring import checkpoint_of
+from vifi.console import parse, print_json, say
+from vifistore.errors import UsageError
+from vifistore.store import open_store
+from vifistore.store.features import Features
+from vifistore.store.store import Store
+from vifistore.training.heads.settings import HeadKind, HeadSettings
+
+logger = logging.getLogger("vifi")
+
+_NUM_SAID = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainHeadArguments:
+    """Train a pooling on cached frames and pool every video of a dataset with it.
+
+    It needs no videos. The result is a feature set that evaluate, ablate and search take by name.
+    """
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    dataset: str
+    """Dataset whose frames are pooled."""
+    features: str
+    """Name or id of a feature set with frames."""
+    split: str = ""
+    """Split of the training videos."""
+    head: HeadKind | None = None
+    """a5: transformer over time and text prompts; actionclip-transf: transformer over time;
+    actionclip-mean: the mean, nothing to train."""
+    apply: Path | None = None
+    """File of a trained head: train nothing, pool with that."""
+    settings: HeadSettings = field(default_factory=HeadSettings)
+    name: str = ""
+    """Name of the new feature set. Default: the old one's with the head's."""
+    out: Path | None = None
+    """File of the trained head. Default: in heads/, under the new feature set's name."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("train-head", TrainHeadArguments, arguments)
+    _check(wanted)
+    store = open_store(wanted.store, mode="a")
+    features = store.features(wanted.dataset, wanted.features)
+    checkpoint = checkpoint_of(store, features)
+    # What can be refused is refused before torch and OpenCLIP are imported, which takes seconds.
+    features.require_sealed()
+    features.require_array("frames")
+    report = _run(wanted, store, features, checkpoint)
+    if wanted.json:
+        print_json(vars(report))
+        return 0
+    if report.accuracy is not None:
+        say(
+            f"{report.steps} steps, loss {report.loss:.3f}, top-1 on the training videos "
+            f"{100 * report.accuracy:.1f}"
+        )
+    say(f"{report.name} ({report.features}): sealed; head in {report.head}")
+    return 0
+
+
+def _check(wanted: TrainHeadArguments) -> None:
+    """Raise UsageError unless it is either training or applying, with all that takes."""
+    if wanted.apply is None:
+        missing = [flag for flag in ("head", "split") if not getattr(wanted, flag)]
+        if missing:
+            raise UsageError(f"--{missing[0]} is missing; give it, or a trained head with --apply")
+        wanted.settings.of(wanted.head)
+        return
+    given = [flag for flag in ("head", "split", "out") if getattr(wanted, flag)]
+    if wanted.settings != HeadSettings():
+        given.append("settings of training")
+    if given:
+        raise UsageError(f"--apply trains nothing; leave out {', '.join(given)}")
+
+
+def _run(wanted: TrainHeadArguments, store: Store, features: Features, checkpoint: dict):
+    from vifistore.training.heads.job import apply_head, train_head
+
+    if wanted.apply is not None:
+        return apply_head(
+            store, features, checkpoint, wanted.apply, name=wanted.name, device=wanted.device
+        )
+    return train_head(
+        store,
+        features,
+        checkpoint,
+        wanted.split,
+        wanted.head,
+        wanted.settings,
+        name=wanted.name,
+        out=wanted.out,
+        device=wanted.device,
+        after_epoch=_say_now_and_then,
+    )
+
+
+def _say_now_and_then(progress) -> None:
+    """Log about ten epochs of a run."""
+    every = max(1, progress.epochs // _NUM_SAID)
+    if progress.epoch % every == 0 or progress.epoch == progress.epochs:
+        logger.info(
+            "epoch %d of %d: loss %.3f, top-1 on the training videos %.1f",
+            progress.epoch,
+            progress.epochs,
+            progress.loss,
+            100 * progress.accuracy,
+        )
