@@ -7,7 +7,7 @@ from vifistore.errors import UsageError
 from vifistore.extract.pipeline import Extraction, ExtractReport
 from vifistore.extract.plan import plan
 from vifistore.extract.recipes import default_name, resolve_recipe
-from vifistore.extract.repair import earlier_attempts, start_repair
+from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import dataset_class_lists, ensure_texts
 from vifistore.models.text import check_templates, default_templates
@@ -15,6 +15,7 @@ from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
+from vifistore.store.locks import BlockLocks
 from vifistore.store.names import require_free, set_name
 from vifistore.store.recipe import Recipe
 from vifistore.store.store import Store
@@ -67,7 +68,14 @@ def extract_dataset(
     if retry or repair:
         _require_set(store, job)
     with clear_disk_errors(store.path):
-        return _run(job, store, blocks=blocks, limit=limit, retry=retry, repair=repair)
+        if not repair:
+            return _run(job, store, blocks=blocks, limit=limit, retry=retry)
+        # Before all else that is written, so that a run that is refused leaves no trace.
+        repairing = start_repair(store, dataset, job.recipe.id)
+        try:
+            return _run(job, store, blocks=blocks, limit=limit, repairing=repairing)
+        finally:
+            repairing.locks.release()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +124,17 @@ def _require_set(store: Store, job: Job) -> None:
 
 
 def _run(
-    job: Job, store: Store, *, blocks: range | None, limit: int | None, retry: bool, repair: bool
+    job: Job,
+    store: Store,
+    *,
+    blocks: range | None,
+    limit: int | None,
+    retry: bool = False,
+    repairing: Repair | None = None,
 ) -> JobReport:
     dataset, feature_id = job.dataset, job.recipe.id
     register_checkpoint(store.backend, job.loaded.record())
-    repairing = start_repair(store, dataset, feature_id) if repair else None
-    purpose = "repair" if repair else "retry" if retry else "extract"
+    purpose = "repair" if repairing else "retry" if retry else "extract"
     extraction = Extraction(store, dataset, job.settings, job.loaded, retry=retry, purpose=purpose)
     set_name(store.backend, dataset, job.name, feature_id, job.loaded.digest, force=False)
     for class_names in dataset_class_lists(store, dataset):
@@ -132,6 +145,10 @@ def _run(
     report = extraction.run(blocks=blocks, limit=limit, attempts=attempts)
     if repairing:
         repairing.finish()
+    else:
+        # This run may have finished a repair that was stopped.
+        locks = BlockLocks(store.backend.cache_folder, dataset, feature_id)
+        compare_with_seal(store.backend, extraction.writer.path, locks)
     counts = Features(store.backend, dataset, job.name).counts()
     return JobReport(**vars(report), name=job.name, num_quarantined=counts["quarantined"])
 

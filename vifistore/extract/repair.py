@@ -10,6 +10,7 @@ from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.features import read_status_leniently
+from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO
 from vifistore.store.store import Store
 from vifistore.store.verify_features import damaged_blocks
@@ -17,6 +18,9 @@ from vifistore.store.verify_features import damaged_blocks
 logger = logging.getLogger("vifi")
 
 _CHECKSUM_BYTES = 4
+
+# Attribute that keeps the seal of a set while it is repaired, also beyond a kill.
+_SEAL_BEFORE = "seal_before_repair"
 
 Stored = dict[tuple[str, int], bytes]
 
@@ -27,14 +31,15 @@ class Repair:
 
     backend: Backend
     path: str
-    sealed: dict | None
     stored: Stored
     """Checksum of every chunk of the blocks that are well, by array and block."""
     attempts: np.ndarray
     """uint8 [video]: how often each was tried before the block was written."""
+    locks: BlockLocks
+    """On all blocks of the set, to be released by the caller at the end."""
 
     def finish(self) -> None:
-        """Prove that all that was well stayed as it was, and say whether the rest is equal too.
+        """Prove that all that was well stayed as it was; see also `compare_with_seal`.
 
         Raises DamagedError if a chunk that was well has other bytes now.
         """
@@ -45,24 +50,49 @@ class Repair:
                 f"block {block} of {self.path}/{name} was well and changed during the repair; "
                 f"run: vifi verify {self.backend.folder}"
             )
-        if not self.sealed:
+        compare_with_seal(self.backend, self.path, self.locks)
+
+
+def compare_with_seal(backend: Backend, path: str, locks: BlockLocks) -> None:
+    """Say whether a set that was repaired is as it was sealed before; nothing for all others.
+
+    The repair may have been stopped, and finished by another run: the set keeps its seal until it
+    is sealed again.
+    """
+    with locks.turn():
+        attributes = backend.attributes(path)
+        before = attributes.pop(_SEAL_BEFORE, None)
+        if not before or not attributes["sealed"]:
             return
-        manifest = manifest_digest(checksums(self.backend, self.path, self.sealed["rows"]))
-        if manifest == self.sealed["manifest"]:
-            logger.info("every byte of %s is again as it was sealed", self.path)
-        else:
-            logger.warning(
-                "the blocks of %s that were encoded again differ in some bytes from those that "
-                "were sealed, as another machine may round otherwise; all others are equal",
-                self.path,
-            )
+        manifest = manifest_digest(checksums(backend, path, before["rows"]))
+        backend.make_group(path, attributes)
+    if manifest == before["manifest"]:
+        logger.info("every byte of %s is again as it was sealed", path)
+    else:
+        logger.warning(
+            "%s differs in some bytes from what was sealed before its repair, as another machine "
+            "may round otherwise",
+            path,
+        )
 
 
 def start_repair(store: Store, dataset: str, feature_id: str) -> Repair:
-    """Find the damaged blocks of a feature set and mark them as to do.
+    """Lock a feature set, find its damaged blocks and mark them as to do.
 
-    Raises UsageError if nothing is damaged.
+    Raises UsageError if nothing is damaged, LockedError if another process writes in the set; then
+    nothing is changed, and nothing locked.
     """
+    locks = BlockLocks(store.backend.cache_folder, dataset, feature_id)
+    # Which blocks are damaged is known only once nobody changes any.
+    locks.acquire(range(-(-len(store.videos(dataset)) // BLOCK_SIZE)))
+    try:
+        return _start(store, dataset, feature_id, locks)
+    except BaseException:
+        locks.release()
+        raise
+
+
+def _start(store: Store, dataset: str, feature_id: str, locks: BlockLocks) -> Repair:
     backend = store.backend
     path = f"features/{dataset}/{feature_id}"
     blocks, problems = damaged_blocks(backend, dataset, feature_id)
@@ -96,13 +126,14 @@ def start_repair(store: Store, dataset: str, feature_id: str) -> Repair:
         if any(problem.where == f"{path}/{name}/zarr.json" for problem in metadata):
             _drop_metadata(backend, f"{path}/{name}")
     _mark_as_to_do(backend, path, blocks, num_videos)
-    backend.make_group(path, {**attributes, "sealed": None})
+    kept = {_SEAL_BEFORE: sealed} if sealed else {}
+    backend.make_group(path, {**attributes, "sealed": None, **kept})
     return Repair(
         backend=backend,
         path=path,
-        sealed=sealed,
         stored=stored,
         attempts=np.maximum(attempts, 1) - 1,
+        locks=locks,
     )
 
 

@@ -23,8 +23,9 @@ class BlockCommitter:
         with BlockCommitter(writer) as committer:
             committer.add(block, rows, data)
 
-    At the end of the `with`, all blocks are on the disk, also where it ends by an error. What went
-    wrong in the thread is raised by the next `add`, or at the end.
+    At the end of the `with`, all blocks are on the disk, also where it ends by an error of its own.
+    What goes wrong in the thread is raised by the next `add`, or at the end; the blocks of that
+    group and those that waited then are not written, and stay to do.
     """
 
     def __init__(self, writer: FeatureWriter) -> None:

@@ -81,8 +81,7 @@ def write_derived(
     checkpoint = checkpoint or source.checkpoint
     require_free(store.backend, dataset, name, recipe_id(recipe), checkpoint)
     work = _Derivation(store, source, head, apply, recipe, dict(provenance or {}))
-    work.run()
-    set_name(store.backend, dataset, name, work.writer.id, checkpoint, force=False)
+    work.run(name, checkpoint)
     return store.features(dataset, name)
 
 
@@ -127,8 +126,11 @@ class _Derivation:
             about={"head": dict(head), "parent_recipe": source.recipe},
         )
 
-    def run(self) -> None:
-        """Write what the set lacks, or has from an earlier content of a video; seal it."""
+    def run(self, name: str, checkpoint: str) -> None:
+        """Write what the set lacks, or has from an earlier content of a video; seal and name it.
+
+        It is named while it is locked: what has neither a name nor a lock may be removed.
+        """
         try:
             blocks = range(-(-len(self._status) // BLOCK_SIZE))
             self.writer.claim(blocks)
@@ -141,6 +143,8 @@ class _Derivation:
                     committer.add(block, rows, self._data(block, rows))
             if stale or self.writer.needs_seal:
                 self.writer.seal(about={"parent_sealed": self._source.sealed})
+            backend, dataset = self._store.backend, self._source.dataset
+            set_name(backend, dataset, name, self.writer.id, checkpoint, force=False)
         finally:
             self.writer.release()
 

@@ -44,7 +44,10 @@ def find_garbage(store: Store) -> list[Garbage]:
 
 
 def delete_garbage(store: Store, garbage: Garbage) -> bool:
-    """Remove one piece of garbage; False, and nothing is done, while someone is writing it."""
+    """Remove one piece of garbage; False, and nothing is done, if it is being or has been finished.
+
+    Raises DamagedError where a name cannot be read.
+    """
     backend = store.backend
     try:
         locks = _locked(backend, garbage.where)
@@ -53,6 +56,9 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
     try:
         with clear_disk_errors(backend.folder):
             if locks is None and _age_seconds(backend, garbage.where) < _SETTLED_SECONDS:
+                return False
+            # Asked again under the locks: it may have got a name since it was found.
+            if _is_needed(backend, garbage.where):
                 return False
             backend.place.remove(garbage.where)
     finally:
@@ -81,10 +87,8 @@ def _locked(backend: Backend, where: str) -> BlockLocks | None:
 
 def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
     for dataset in backend.children("features"):
-        named = {name.id for name in read_names(backend, dataset)}
-        ids = backend.children(f"features/{dataset}")
-        needed = named | {_parent(backend, dataset, name) for name in ids if name in named}
-        for feature_id in ids:
+        needed = _needed_sets(backend, dataset)
+        for feature_id in backend.children(f"features/{dataset}"):
             if feature_id in needed:
                 continue
             path = f"features/{dataset}/{feature_id}"
@@ -94,6 +98,21 @@ def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
                 what=f"feature set without a name, {state}",
                 size_bytes=_size(backend, path),
             )
+
+
+def _needed_sets(backend: Backend, dataset: str) -> set[str]:
+    """Ids of the feature sets of a dataset that have a name, and of their parents."""
+    named = {name.id for name in read_names(backend, dataset)}
+    ids = backend.children(f"features/{dataset}")
+    return named | {_parent(backend, dataset, name) for name in ids if name in named}
+
+
+def _is_needed(backend: Backend, where: str) -> bool:
+    """Whether a feature set or a text set that could go when it was found must stay by now."""
+    kind, *parts = where.split("/")
+    if kind == "features" and len(parts) == 2:
+        return parts[1] in _needed_sets(backend, parts[0])
+    return kind == "texts" and len(parts) == 1 and not _is_half_text(backend, where)
 
 
 def _parent(backend: Backend, dataset: str, feature_id: str) -> str:
@@ -113,8 +132,12 @@ def _half_texts(backend: Backend) -> Iterator[Garbage]:
     """Text sets whose writing was cut short: their attributes are written last."""
     for folder in sorted(backend.place.folders("texts")):
         name = f"texts/{folder}"
-        if not backend.exists(name) or not set(TEXT_FIELDS) <= backend.attributes(name).keys():
+        if _is_half_text(backend, name):
             yield Garbage(where=name, what="text set cut short", size_bytes=_size(backend, name))
+
+
+def _is_half_text(backend: Backend, path: str) -> bool:
+    return not backend.exists(path) or not set(TEXT_FIELDS) <= backend.attributes(path).keys()
 
 
 def _partial_files(backend: Backend) -> Iterator[Garbage]:

@@ -44,20 +44,27 @@ class BlockLocks:
     def acquire(self, blocks: Iterable[int]) -> list[int]:
         """Lock blocks; return those that were not held before.
 
-        Raises LockedError, with nothing more locked, if another process holds one of them.
+        Raises LockedError if another process holds one of them, StoreError where the disk is full
+        or has no locks; then nothing more is locked.
         """
         wanted = sorted(set(blocks) - self._held)
         taken: list[int] = []
-        for block in wanted:
-            if not self._lock(block):
-                self._unlock(taken)
-                raise LockedError(
-                    f"block {block} of {self._what} is being written by {self._holder(block)}; "
-                    "wait for it, or give --blocks that do not overlap with its own"
-                )
-            taken.append(block)
+        try:
+            for block in wanted:
+                self._take(block)
+                taken.append(block)
+        except BaseException:
+            self._unlock(taken)
+            raise
         self._held.update(wanted)
         return wanted
+
+    def _take(self, block: int) -> None:
+        if not self._lock(block):
+            raise LockedError(
+                f"block {block} of {self._what} is being written by {self._holder(block)}; "
+                "wait for it, or give --blocks that do not overlap with its own"
+            )
 
     def _lock(self, block: int) -> bool:
         """Lock a block and say who holds it; return whether that was possible."""
@@ -68,8 +75,13 @@ class BlockLocks:
                 return False
             raise self._unusable(error) from error
         record = f"{socket.gethostname()}\n{os.getpid()}\n".encode()[:_RECORD_BYTES]
-        with clear_disk_errors(self._path.parent):
-            os.pwrite(self._descriptor, record.ljust(_RECORD_BYTES, b"\0"), block * _RECORD_BYTES)
+        try:
+            with clear_disk_errors(self._path.parent):
+                place = block * _RECORD_BYTES
+                os.pwrite(self._descriptor, record.ljust(_RECORD_BYTES, b"\0"), place)
+        except BaseException:
+            self._unlock([block])
+            raise
         return True
 
     def _unlock(self, blocks: Iterable[int]) -> None:

@@ -4,17 +4,21 @@ import errno
 import itertools
 import os
 import shutil
+import signal
 
 import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.sets import NAME, SETTINGS, arrays, assert_equal, flip, frames_encoded
+from tests.vifistore.store.processes import end, start
 from vifi.__main__ import run
 from vifistore.errors import IncompleteError, LockedError, UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.pipeline import Extraction
+from vifistore.extract.repair import start_repair
 from vifistore.store import open_store
+from vifistore.store.locks import BlockLocks
 from vifistore.store.verify import verify_store
 
 
@@ -122,6 +126,47 @@ def test_repair_gives_every_byte_back(two_blocks, tmp_path, tiny, log, wound):
     assert list(verify_store(open_store(path))) == []
 
 
+def test_a_repair_that_is_refused_leaves_no_trace(two_blocks, tmp_path, tiny):
+    path = shutil.copytree(two_blocks, tmp_path / "s.zarr")
+    store = open_store(path, mode="a")
+    features = store.features("d", NAME)
+    flip(path / features.path / "frames/c.1.0.0.0")
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    reader, writer = os.pipe()
+
+    def hold() -> None:
+        locks = BlockLocks(store.backend.cache_folder, "d", features.id)
+        locks.acquire([0])
+        os.write(writer, b"y")
+        signal.pause()
+
+    pid = start(hold)
+    os.read(reader, 1)
+    try:
+        with pytest.raises(LockedError, match=f"block 0 of .* process {pid} on"):
+            extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+    finally:
+        end(pid)
+        os.close(reader)
+        os.close(writer)
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+    assert extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True).sealed
+
+
+def test_a_repair_that_was_stopped_is_still_proved(two_blocks, tmp_path, tiny, log):
+    path = shutil.copytree(two_blocks, tmp_path / "s.zarr")
+    store = open_store(path, mode="a")
+    features = store.features("d", NAME)
+    before = store.backend.attributes(features.path)
+    flip(path / features.path / "frames/c.1.0.0.0")
+    start_repair(store, "d", features.id).locks.release()
+    assert store.features("d", NAME).sealed is None
+    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert "every byte of" in " ".join(log)
+    after = store.backend.attributes(features.path)
+    assert (after["sealed"], after.keys()) == (before["sealed"], before.keys())
+
+
 def test_a_repair_that_gives_other_bytes_says_so(two_blocks, tmp_path, tiny, log, monkeypatch):
     path = shutil.copytree(two_blocks, tmp_path / "s.zarr")
     store = open_store(path, mode="a")
@@ -129,7 +174,7 @@ def test_a_repair_that_gives_other_bytes_says_so(two_blocks, tmp_path, tiny, log
     encode = Encoder._encode
     monkeypatch.setattr(Encoder, "_encode", lambda self, pixels: 1.01 * encode(self, pixels))
     extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
-    assert "differ in some bytes" in " ".join(log)
+    assert "differs in some bytes" in " ".join(log)
     assert list(verify_store(open_store(path))) == []
 
 

@@ -175,6 +175,19 @@ def test_fusions_that_need_frames_say_so(whole):
         score(videos, classes, needs)
 
 
+def test_a_derived_set_has_its_name_before_its_locks_are_released(whole, monkeypatch):
+    named = []
+    release = FeatureWriter.release
+
+    def look(writer):
+        named.append("start+last" in open_store(whole).backend.children("names/d"))
+        release(writer)
+
+    monkeypatch.setattr(FeatureWriter, "release", look)
+    derive(whole)
+    assert named == [True]
+
+
 @pytest.mark.parametrize(
     ("apply", "words"),
     [

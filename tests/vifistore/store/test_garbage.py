@@ -15,7 +15,7 @@ from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError
 from vifistore.store import durable, open_store
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.garbage import delete_garbage, find_garbage
+from vifistore.store.garbage import Garbage, delete_garbage, find_garbage
 from vifistore.store.verify import verify_store
 from vifistore.store.writer import FeatureWriter
 
@@ -85,6 +85,22 @@ def test_what_is_being_written_stays(whole):
     finally:
         end(pid)
     assert delete_garbage(open_store(whole, mode="a"), garbage)
+
+
+def test_what_got_a_name_since_it_was_listed_stays(whole):
+    shutil.move(names := whole / "names", aside := whole.with_name("aside"))
+    (garbage,) = find_garbage(open_store(whole))
+    shutil.move(aside, names)
+    assert not delete_garbage(open_store(whole, mode="a"), garbage)
+    assert list(verify_store(open_store(whole))) == []
+
+
+def test_a_text_set_that_was_finished_since_it_was_listed_stays(whole):
+    text = folder_of(whole, "texts/*")
+    garbage = Garbage(where=f"texts/{text.name}", what="text set cut short", size_bytes=0)
+    for path in text.rglob("*"):
+        old(path)
+    assert not delete_garbage(open_store(whole, mode="a"), garbage)
 
 
 def test_a_fresh_partial_file_of_a_table_stays(whole):

@@ -1,5 +1,6 @@
 """One writer per block, and nothing lost where two write at once: with real processes."""
 
+import errno
 import os
 import re
 import time
@@ -63,6 +64,21 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("vifistore.store.locks.fcntl.lockf", no_locks)
     with pytest.raises(StoreError, match="put the store on a file system with locks"):
         BlockLocks(tmp_path, "d", "id").acquire([0])
+
+
+def test_a_claim_that_the_disk_refuses_holds_nothing(tmp_path, monkeypatch):
+    locks, write = BlockLocks(tmp_path, "d", "id"), os.pwrite
+
+    def full(descriptor: int, record: bytes, place: int) -> int:
+        if place:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, record, place)
+
+    monkeypatch.setattr("vifistore.store.locks.os.pwrite", full)
+    with pytest.raises(StoreError, match="No space left"):
+        locks.acquire([0, 1])
+    monkeypatch.undo()
+    assert in_child(lambda: BlockLocks(tmp_path, "d", "id").acquire([0, 1])) == 0
 
 
 def test_two_told_to_write_the_same_set(tmp_path):

@@ -86,9 +86,7 @@ def write_source(store: Store, source: Source, target: Target) -> ImportReport:
     if dataset not in store.datasets():
         write_videos(store.backend, dataset, source.videos, list(source.class_names), target.root)
     entries = match_rows(source, store.videos(dataset))
-    feature_id = _write_features(store, dataset, source, entries)
-    if target.name:
-        set_name(store.backend, dataset, target.name, feature_id, target.checkpoint, force=False)
+    feature_id = _write_features(store, target, source, entries)
     features = store.features(dataset, feature_id)
     counts = features.counts()
     return ImportReport(
@@ -163,7 +161,8 @@ def _check_existing(store: Store, dataset: str, feature_id: str, source: Source)
         )
 
 
-def _write_features(store: Store, dataset: str, source: Source, entries: np.ndarray) -> str:
+def _write_features(store: Store, target: Target, source: Source, entries: np.ndarray) -> str:
+    dataset = target.dataset
     # The set may be there and cover more videos already; it must not be cut.
     feature_id, planned = recipe_id(source.recipe), 0
     if feature_id in store.feature_ids(dataset):
@@ -178,6 +177,22 @@ def _write_features(store: Store, dataset: str, source: Source, entries: np.ndar
         arrays=source.arrays,
         about=(about := _about(source, entries)),
     )
+    try:
+        _write_blocks(writer, source, entries)
+        if not writer.todo_blocks() and writer.needs_seal:
+            writer.seal(about)
+        # Named while it is locked: what has neither a name nor a lock may be removed.
+        if target.name:
+            set_name(
+                store.backend, dataset, target.name, feature_id, target.checkpoint, force=False
+            )
+    finally:
+        writer.release()
+    return feature_id
+
+
+def _write_blocks(writer: FeatureWriter, source: Source, entries: np.ndarray) -> None:
+    """Write what is to do, as far as the source has it."""
     writer.claim(blocks := writer.todo_blocks())
     with BlockCommitter(writer) as committer:
         for block in blocks:
@@ -187,10 +202,6 @@ def _write_features(store: Store, dataset: str, source: Source, entries: np.ndar
             if len(kept):
                 values = {name: array[kept] for name, array in data.items()}
                 committer.add(block, [rows[i] for i in kept], values)
-    if not writer.todo_blocks() and writer.needs_seal:
-        writer.seal(about)
-    writer.release()
-    return feature_id
 
 
 def _about(source: Source, entries: np.ndarray) -> dict:

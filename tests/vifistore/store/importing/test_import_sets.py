@@ -15,6 +15,7 @@ from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.tables import Split, write_captions, write_split, write_videos
 from vifistore.store.texts import write_texts
+from vifistore.store.writer import FeatureWriter
 
 
 @settings(deadline=None, max_examples=6)
@@ -55,6 +56,20 @@ def test_an_older_export_does_not_cut_a_set_that_grew(tmp_path):
     np.testing.assert_array_equal(
         store.features("d", "mine").read("frames"), frames.astype(np.float16)
     )
+
+
+def test_a_set_has_its_name_before_its_locks_are_released(tmp_path, monkeypatch):
+    store = fill_store(tmp_path, RNG.normal(size=(5, 1, 4, 8)))
+    path, named = export(store, "hdf5", tmp_path / "x"), []
+    release = FeatureWriter.release
+
+    def look(writer):
+        named.append(open_store(tmp_path / "t.zarr").backend.children("names/d"))
+        release(writer)
+
+    monkeypatch.setattr(FeatureWriter, "release", look)
+    bring(tmp_path / "t.zarr", path, "hdf5")
+    assert named == [["mine"]]
 
 
 def test_zarr_brings_checkpoint_texts_and_lists(tmp_path):
