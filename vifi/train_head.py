@@ -11,6 +11,7 @@ from vifi.console import parse, print_json, say
 from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.features import Features
+from vifistore.store.names import check_set_name
 from vifistore.store.store import Store
 from vifistore.training.heads.settings import HeadKind, HeadSettings
 
@@ -75,6 +76,8 @@ def main(arguments: list[str]) -> int:
 
 def _check(wanted: TrainHeadArguments) -> None:
     """Raise UsageError unless it is either training or applying, with all that takes."""
+    if wanted.name:
+        check_set_name(wanted.name)
     if wanted.apply is None:
         missing = [flag for flag in ("head", "split") if not getattr(wanted, flag)]
         if missing:

@@ -104,6 +104,8 @@ def test_wrong_calls_are_one_line_with_the_remedy(said, store):
     for arguments, code, words in [
         ((*wanted, "--split", "train"), 2, "--head is missing"),
         ((*wanted, "--head", "a5"), 2, "--split is missing"),
+        ((*wanted, *a5, "--name", "a/b"), 2, "'a/b'"),
+        ((*wanted, *a5, "--layers", "65"), 2, "--layers is 65; give 64 or less"),
         ((*wanted, *a5, "--epochs", "0"), 2, "--epochs is 0; give above 0"),
         ((*wanted, *a5, "--epochs", "2", "--warmup-epochs", "2"), 2, "give less"),
         ((*wanted, *a5[:3], "actionclip-transf", "--prompts", "3"), 2, "--prompts has no meaning"),

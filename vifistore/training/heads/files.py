@@ -2,24 +2,28 @@
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from vifistore.errors import ModelError
 from vifistore.models.digests import weights_digest
+from vifistore.store.durable import put_stages
 from vifistore.store.recipe import digest_of
 from vifistore.training.heads.poolings import PoolingShape, new_pooling
 from vifistore.training.heads.prompts import NamePrompts
-from vifistore.training.heads.settings import HeadKind
+from vifistore.training.heads.settings import MOST_LAYERS, HeadKind
 
 _HEADER_KEY = "vifistore-head"
+
+# No size of a head is larger; the bytes of tensors of such sizes can still be counted.
+_LARGEST_SIZE = 2**20
+_MAY_BE_NONE = ("layers", "num_each_side", "step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +103,11 @@ def new_head(header: HeadHeader) -> Head:
 
 
 def save_head(path: Path, head: Head) -> None:
-    """Write a head to `path`, under a temporary name first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Write a head to `path`; the file is on the disk before it has its name."""
     state = head.modules.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
-    header = json.dumps(asdict(head.header))
-    save_file(weights, temporary, metadata={"format": "pt", _HEADER_KEY: header})
-    os.replace(temporary, path)
+    metadata = {"format": "pt", _HEADER_KEY: json.dumps(asdict(head.header))}
+    put_stages([{path: [save(weights, metadata)]}])
 
 
 def load_head(path: Path) -> Head:
@@ -143,13 +144,32 @@ def _parse(path: Path, text: str) -> HeadHeader:
         fields["pooling"] = PoolingShape(**fields["pooling"])
         fields["prompts"] = PromptsShape(**fields["prompts"]) if fields["prompts"] else None
         header = HeadHeader(**fields)
-        if header.kind not in get_args(HeadKind):
-            raise ValueError(f"head {header.kind!r} is unknown")
+        _check_header(header)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path} has a header that cannot be read ({error}); train the head again"
         ) from error
     return header
+
+
+def _check_header(header: HeadHeader) -> None:
+    """Raise ValueError for a value that no head has."""
+    if header.kind not in get_args(HeadKind):
+        raise ValueError(f"head {header.kind!r} is unknown")
+    if (header.prompts is not None) != (header.kind == "a5"):
+        raise ValueError("prompts of class names belong to a5, and to no other head")
+    sizes = asdict(header.pooling) | (asdict(header.prompts) if header.prompts else {})
+    for name, size in (sizes | {"step": header.step}).items():
+        least = 0 if name in _MAY_BE_NONE else 1
+        most = MOST_LAYERS if name == "layers" else _LARGEST_SIZE
+        if type(size) is not int or not least <= size <= most:
+            raise ValueError(f"{name} is {size!r}, not a whole number from {least} to {most}")
+    for name in ("image_digest", "text_digest", "parent"):
+        if not isinstance(getattr(header, name), str):
+            raise ValueError(f"{name} is no text")
+    for name in ("settings", "trained_on"):
+        if not isinstance(getattr(header, name), dict):
+            raise ValueError(f"{name} is no JSON object")
 
 
 def _check_weights(path: Path, head: Head, weights: dict[str, torch.Tensor]) -> None:
@@ -160,6 +180,11 @@ def _check_weights(path: Path, head: Head, weights: dict[str, torch.Tensor]) -> 
         raise ModelError(
             f"{path} does not hold the tensors its header speaks of, for instance {key}; train "
             "the head again"
+        )
+    if wrong := sorted(key for key in weights if weights[key].dtype != torch.float32):
+        raise ModelError(
+            f"{path} holds {wrong[0]} as {weights[wrong[0]].dtype}, not as float32; train the head "
+            "again"
         )
     if not all(math.isfinite(value.sum().item()) for value in weights.values()):
         raise ModelError(f"{path} holds numbers that are not finite; train the head again")

@@ -17,6 +17,7 @@ from vifistore.models.towers import LoadedModel
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.derived import write_derived
 from vifistore.store.features import Features
+from vifistore.store.names import check_set_name, read_names
 from vifistore.store.store import Store
 from vifistore.training.heads.data import HeadData, read_head_data
 from vifistore.training.heads.files import (
@@ -89,14 +90,18 @@ def train_head(
     out
         File of the head; `heads/<name>-<digest>.safetensors` by default.
 
-    Raises what `read_head_data` and `fit_head` raise; ModelError if the model cannot be loaded.
+    Raises what `read_head_data` and `fit_head` raise; ModelError if the model cannot be loaded,
+    UsageError if the name cannot be one, or stands for another feature set.
     """
     settings = settings.of(kind)
+    name = name or f"{features.name}+{kind}"
+    trained_on = {"dataset": features.dataset, "split": split, "features": features.id}
+    # Refused before training, not after it.
+    _require_free(store, features, name, {"kind": kind, **_given(asdict(settings))}, trained_on)
     used = {field: value for field, value in vars(settings).items() if value is not None}
     logger.info("%s with %s", kind, ", ".join(f"{key} {value}" for key, value in used.items()))
     data = read_head_data(features, store.split(features.dataset, split))
     loaded = _load(checkpoint, device)
-    trained_on = {"dataset": features.dataset, "split": split, "features": features.id}
     head = _first_head(kind, settings, checkpoint, trained_on, data, loaded)
     last = None
     if settings.epochs is None:
@@ -104,10 +109,9 @@ def train_head(
     else:
         last = fit_head(head, loaded, data, settings, after_epoch=after_epoch)
         head = replace(head, header=replace(head.header, step=last.step))
-    name = name or f"{features.name}+{kind}"
     path = out or Path("heads") / f"{name}-{head.digest[:8]}.safetensors"
     save_head(path, head)
-    # What follows can fail, for a name that is taken: --apply then needs no second training.
+    # What follows can fail, for a disk that is full: --apply then needs no second training.
     logger.info("the head is in %s", path)
     report = _write(store, features, checkpoint, head, path, loaded, name)
     if last is None:
@@ -133,6 +137,26 @@ def apply_head(
     _check_fits(head, features, checkpoint, path)
     name = name or f"{features.name}+{head.header.kind}"
     return _write(store, features, checkpoint, head, path, _load(checkpoint, device), name)
+
+
+def _require_free(
+    store: Store, features: Features, name: str, head: dict, trained_on: dict
+) -> None:
+    """Raise UsageError if a name cannot be one, or is taken.
+
+    It may stand for what the same training gave: that gives the same head again.
+    """
+    check_set_name(name)
+    taken = {known.name: known.id for known in read_names(store.backend, features.dataset)}
+    if name not in taken:
+        return
+    found = store.backend.attributes(f"features/{features.dataset}/{taken[name]}").get("head") or {}
+    known = {**found, **found.get("trained_on", {})}
+    if any(known.get(key) != value for key, value in {**head, **trained_on}.items()):
+        raise UsageError(
+            f"the name {name!r} of {features.dataset} already stands for feature set "
+            f"{taken[name]}; give another --name"
+        )
 
 
 def _load(checkpoint: dict, device: str) -> LoadedModel:
@@ -266,8 +290,12 @@ def _record(head: Head, checkpoint: dict, path: Path) -> dict:
 
 def _about(head: Head, path: Path) -> dict:
     header = head.header
-    given = {key: value for key, value in header.settings.items() if value is not None}
-    return {"file": path.name, **given, "trained_on": header.trained_on, "step": header.step}
+    own = {"trained_on": header.trained_on, "step": header.step}
+    return {"file": path.name, **_given(header.settings), **own}
+
+
+def _given(settings: dict) -> dict:
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 @torch.inference_mode()

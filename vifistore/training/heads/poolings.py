@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vifistore.errors import ModelError
 from vifistore.training.heads.settings import HeadKind
 
 _DIM_OF_ATTENTION_HEAD = 64
@@ -53,9 +54,17 @@ _KINDS: dict[HeadKind, _Kind] = {
 
 
 def new_pooling(kind: HeadKind, shape: PoolingShape) -> nn.Module:
-    """Return a pooling `[... frame dim]` -> `[... dim]` with its first weights."""
+    """Return a pooling `[... frame dim]` -> `[... dim]` with its first weights.
+
+    Raises ModelError if the dimensions cannot be divided among heads of attention.
+    """
     if kind == "actionclip-mean":
         return MeanPooling()
+    if shape.dim % _num_heads(shape.dim):
+        raise ModelError(
+            f"embeddings of {shape.dim} dimensions cannot be divided among {_num_heads(shape.dim)} "
+            f"heads of attention; use features of another model, or the head actionclip-mean"
+        )
     pooling = TemporalTransformer(shape, _KINDS[kind])
     if kind == "actionclip-transf":
         pooling.apply(_start_as_actionclip)
@@ -95,9 +104,8 @@ class Block(nn.Module):
 
     def __init__(self, dim: int, norm_epsilon: float) -> None:
         super().__init__()
-        num_heads = max(1, dim // _DIM_OF_ATTENTION_HEAD)
         self.attention_norm = nn.LayerNorm(dim, eps=norm_epsilon)
-        self.attention = nn.MultiheadAttention(dim, num_heads, batch_first=True)
+        self.attention = nn.MultiheadAttention(dim, _num_heads(dim), batch_first=True)
         self.mlp_norm = nn.LayerNorm(dim, eps=norm_epsilon)
         self.widen = nn.Linear(dim, 4 * dim)
         self.narrow = nn.Linear(4 * dim, dim)
@@ -108,6 +116,10 @@ class Block(nn.Module):
         frames = frames + self.attention(normed, normed, normed, need_weights=False)[0]
         hidden = self.widen(self.mlp_norm(frames))
         return frames + self.narrow(hidden * torch.sigmoid(1.702 * hidden))
+
+
+def _num_heads(dim: int) -> int:
+    return max(1, dim // _DIM_OF_ATTENTION_HEAD)
 
 
 def _start_as_actionclip(module: nn.Module) -> None:

@@ -6,6 +6,9 @@ from typing import Literal
 
 from vifistore.errors import UsageError
 
+# More is a mistake, or a file that wants memory: CLIP's own towers have 12 to 48.
+MOST_LAYERS = 64
+
 HeadKind = Literal["a5", "actionclip-mean", "actionclip-transf"]
 
 
@@ -45,6 +48,7 @@ class HeadSettings:
             _check(self, field, lambda value: value > 0, "above 0")
         for field in ("warmup_epochs", "weight_decay", "prompts", "seed"):
             _check(self, field, lambda value: value >= 0, "0 or more")
+        _check(self, "layers", lambda value: value <= MOST_LAYERS, f"{MOST_LAYERS} or less")
         _check(self, "final_ratio", lambda value: 0 <= value <= 1, "from 0 to 1")
         _check(self, "second_beta", lambda value: 0 <= value < 1, "from 0 to below 1")
 

@@ -1,5 +1,6 @@
 """The file of a head says what it is, and anything else is refused."""
 
+import errno
 import json
 from dataclasses import asdict, replace
 
@@ -40,6 +41,20 @@ def test_there_and_back(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["h.safetensors"]
 
 
+def test_a_disk_that_fails_leaves_the_old_head_and_no_other_file(tmp_path, monkeypatch):
+    path, head = tmp_path / "h.safetensors", new_head(HEADER)
+    save_head(path, head)
+
+    def fails(_: object) -> None:
+        raise OSError(errno.EIO, "the disk does not answer")
+
+    monkeypatch.setattr("vifistore.store.durable._fsync", fails)
+    with pytest.raises(OSError, match="does not answer"):
+        save_head(path, new_head(HEADER))
+    assert list(tmp_path.iterdir()) == [path]
+    assert load_head(path).digest == head.digest
+
+
 def test_digests_tell_what_changed():
     first, second = new_head(HEADER), new_head(HEADER)
     second.modules.load_state_dict(first.modules.state_dict())
@@ -72,12 +87,23 @@ def test_what_is_no_head_is_refused(tmp_path):
         (json.dumps({**said, "kind": "b6"}), None, "b6"),
         (json.dumps({**said, "more": 1}), None, "cannot be read"),
         (json.dumps(huge), None, "does not hold the tensors"),
+        (json.dumps({**said, "pooling": {**said["pooling"], "layers": 10**9}}), None, "layers is"),
+        (json.dumps({**said, "pooling": {**said["pooling"], "dim": "8"}}), None, "dim is '8'"),
+        (json.dumps({**said, "pooling": {**said["pooling"], "dim": 2**70}}), None, "dim is"),
+        (json.dumps({**said, "pooling": {**said["pooling"], "dim": 200}}), None, "200 dimensions"),
+        (json.dumps({**said, "step": 1.5}), None, "step is 1.5"),
+        (json.dumps({**said, "parent": None}), None, "parent is no text"),
+        (json.dumps({**said, "settings": []}), None, "settings is no JSON object"),
+        (json.dumps({**said, "prompts": None}), None, "belong to a5"),
+        (json.dumps({**said, "kind": []}), None, "is unknown"),
+        (json.dumps(said), {k: v.half() for k, v in state.items()}, "not as float32"),
         (json.dumps(said), {"pooling.positions": torch.zeros(1)}, "does not hold the tensors"),
         (json.dumps(said), damaged, "not finite"),
     ]:
         _write(path, header, weights)
-        with pytest.raises(ModelError, match=words):
+        with pytest.raises(ModelError, match=words) as refused:
             load_head(path)
+        assert "\n" not in str(refused.value)
     path.write_bytes(b"torn")
     with pytest.raises(ModelError, match="no readable safetensors"):
         load_head(path)

@@ -97,12 +97,33 @@ def test_the_mean_head_is_the_parents_mean(store):
     assert store.texts(text_set).embeddings.shape == (len(CLASSES), 16, 64)
 
 
-def test_the_same_twice_and_another_seed_another_head(store):
+def test_the_same_twice(store):
     first, _ = train(store, "a5", epochs=2)
     again, _ = train(store, "a5", epochs=2)
     assert again == first
-    with pytest.raises(UsageError, match="already stands for"):
-        train(store, "a5", epochs=2, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("base+a5", "give another --name"), ("base", "give another --name"), ("a/b", "'a/b'")],
+)
+def test_a_name_that_cannot_be_given_is_refused_before_training(store, name, words):
+    train(store, "a5", epochs=2)
+    features = store.features("d", "base")
+    files = sorted(store.path.parent.rglob("*"))
+    with pytest.raises(UsageError, match=words):
+        train_head(
+            store,
+            features,
+            checkpoint_of(store, features),
+            "train",
+            "a5",
+            HeadSettings(epochs=2, seed=1),
+            name=name,
+            device="cpu",
+            after_epoch=lambda _: pytest.fail("it was trained"),
+        )
+    assert sorted(store.path.parent.rglob("*")) == files
 
 
 def test_a_head_pools_another_dataset_of_the_same_checkpoint(store, tiny):

@@ -6,7 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vifistore.errors import ModelError
 from vifistore.training.heads.poolings import PoolingShape, new_pooling
+
+
+def test_dimensions_that_heads_of_attention_cannot_share_are_refused():
+    with pytest.raises(ModelError, match="200 dimensions cannot be divided among 3"):
+        new_pooling("a5", PoolingShape(dim=200, num_frames=2, layers=1))
+    new_pooling("actionclip-mean", PoolingShape(dim=200, num_frames=2, layers=0))
 
 
 def norm(x, weight, bias, epsilon):
