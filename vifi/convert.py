@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from vifi.console import parse, print_json, say
-from vifistore.errors import UsageError
+from vifistore.errors import ModelError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,9 @@ def main(arguments: list[str]) -> int:
     from vifistore.models.openclip_files import write_openclip
     from vifistore.models.towers import load_model
 
-    header = read_header(wanted.file) if wanted.file.is_file() else None
+    if not wanted.file.is_file():
+        raise ModelError(f"there is no file {wanted.file}; give an existing checkpoint")
+    header = read_header(wanted.file)
     model = header.model if header and not wanted.model else wanted.model
     if not model:
         raise UsageError(f"{wanted.file} does not say which model it is; name it with --model")

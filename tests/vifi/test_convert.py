@@ -70,7 +70,11 @@ def test_what_cannot_be_converted_is_one_line(ours, tmp_path, capsys):
     assert run(["convert", str(path), str(path)]) == 2
     assert "exists" in last_error(capsys)
     assert run(["convert", str(tmp_path / "no.pt"), str(out), "--model", TINY]) == 1
-    assert "there are no weights" in last_error(capsys)
+    assert "there is no file" in last_error(capsys)
+    assert run(["convert", str(tmp_path / "no.pt"), str(out)]) == 1
+    assert "there is no file" in last_error(capsys)
+    assert run(["convert", str(path), "/proc/out.pt"]) == 1
+    assert "/proc/" in last_error(capsys)
     prompted = new_model(TINY, 3)
     add_prompts(prompted, PromptSettings(image_depth=2, text_prompts=4, text_depth=1), seed=0)
     save_checkpoint(tmp_path / "prompted.safetensors", prompted.state_dict(), read_header(path))

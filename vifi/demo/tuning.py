@@ -15,6 +15,7 @@ from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.checkpoints import CheckpointHeader
 from vifistore.models.towers import LoadedModel, describe, load_model, model_config, new_model
 from vifistore.store.recipe import Preprocessing
+from vifistore.training.averages import blend_kind
 from vifistore.training.data import FrameData
 from vifistore.training.dataset import TrainingSet
 from vifistore.training.memory import in_memory
@@ -115,7 +116,7 @@ def tune(
         ),
         num_checkpoints=NUM_FOLLOWED if name == TUNED else 1,
     )
-    blend = {BLENDED: path.with_name(f"blend-{_BLEND:g}-{path.name}")} if settings.blend else {}
+    blend = {BLENDED: path.with_name(f"{blend_kind(_BLEND)}-{path.name}")} if settings.blend else {}
     return {name: path, **blend}
 
 

@@ -101,7 +101,17 @@ def _is_running(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _has_exited(process)
+
+
+def _has_exited(process: int) -> bool:
+    """Whether it has ended, and its parent has not taken note; known on Linux alone."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    # `PID (NAME) STATE ...`, where the name may hold anything.
+    return status.rpartition(")")[2].split()[0] in ("Z", "X")
 
 
 def _extract(

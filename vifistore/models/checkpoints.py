@@ -88,7 +88,9 @@ def read_header(path: Path) -> CheckpointHeader | None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is not a readable safetensors file ({error})") from error
+        raise ModelError(
+            f"{path} is not a readable safetensors file ({error}); copy it again"
+        ) from error
     text = metadata.get(_HEADER_KEY)
     if not text:
         return None

@@ -36,7 +36,9 @@ def write_openclip(path: Path, loaded: LoadedModel) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        torch.save({"state_dict": state}, temporary)
+        # Opened here: where that fails, the error says why, and torch's own does not.
+        with temporary.open("wb") as file:
+            torch.save({"state_dict": state}, file)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ zero-shot accuracy by them (Open-VCLIP: half of the original CLIP and an average
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +30,11 @@ class RunningAverage:
         """Go on from an average that was saved in a state dict."""
         for name, average in self.tensors.items():
             average.copy_(state[name])
+
+
+def blend_kind(share: float) -> str:
+    """What a blend with this share of the trained weights is called: blend-0.5, in decimals."""
+    return f"blend-{np.format_float_positional(share, trim='-')}"
 
 
 def blended(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict:

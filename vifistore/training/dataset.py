@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vifistore.errors import UsageError
+from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
@@ -64,6 +65,7 @@ def open_training_set(
         data["features"] = found.id
     else:
         source = _videos(store, dataset, split, start, settings, options)
+        data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
     return TrainingSet(source=source, class_names=list(split.class_names), data=data)
 
 

@@ -122,6 +122,7 @@ class Engine:
             num_warmup_steps=round(self._settings.warmup_epochs * self._order.steps_per_epoch),
             highest=self._settings.learning_rate,
             final_ratio=self._settings.final_ratio,
+            warmup_in_cosine=self._settings.warmup_in_cosine,
         )
 
     def _update(self, learning_rate: float) -> None:

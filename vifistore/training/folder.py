@@ -53,20 +53,16 @@ class RunFolder:
         self.path = path
         self.log_path = path / "log.csv"
 
-    def begin(self, identity: dict) -> None:
-        """Say what the run is, or see that the folder's run is the same.
+    def check(self, identity: dict) -> None:
+        """See that the folder's run, if it holds one, is the same.
 
         Raises UsageError naming the first difference.
         """
         identity = json.loads(json.dumps(identity))
-        # What a process that was killed had half-written.
-        for partial in [*self.path.glob("*.partial"), *self.path.glob("optimiser/*.partial")]:
-            partial.unlink(missing_ok=True)
         known = self._read("run.json")
         if known is None:
             if self.path.exists() and any(self.path.glob("step-*.safetensors")):
                 raise UsageError(f"{self.path} holds checkpoints of no known run; give another one")
-            self._write("run.json", identity)
             return
         for key in [*identity, *known]:
             if known.get(key) != identity.get(key):
@@ -74,6 +70,14 @@ class RunFolder:
                     f"{self.path} holds another run, whose {key} is "
                     f"{_differing(known.get(key), identity.get(key))}; give another --out"
                 )
+
+    def begin(self, identity: dict) -> None:
+        """Say what the run is; the folder holds no other, as `check` has seen."""
+        # What a process that was killed had half-written.
+        for partial in [*self.path.glob("*.partial"), *self.path.glob("optimiser/*.partial")]:
+            partial.unlink(missing_ok=True)
+        if self._read("run.json") is None:
+            self._write("run.json", identity)
 
     def is_finished(self) -> bool:
         """Whether the run is done."""
@@ -127,11 +131,14 @@ class RunFolder:
     def _read(self, name: str) -> dict | None:
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except ValueError as error:
             raise UsageError(f"{path} is not readable JSON; give another --out") from error
+        if not isinstance(document, dict):
+            raise UsageError(f"{path} describes no run; give another --out")
+        return document
 
     def _write(self, name: str, document: dict) -> None:
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)

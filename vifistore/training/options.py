@@ -1,4 +1,4 @@
-"""How and where a run computes; nothing here decides what it learns. Imports no torch."""
+"""How and where a run computes; at most the last bits of its numbers depend on it. No torch."""
 
 from dataclasses import dataclass
 from pathlib import Path

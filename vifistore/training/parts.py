@@ -1,9 +1,16 @@
-"""Which parameters of a model a run trains."""
+"""Which parameters of a model a run trains, and the prompts that it adds."""
 
 from torch import nn
 
-from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY
-from vifistore.training.settings import Trains
+from vifistore.errors import UsageError
+from vifistore.models.prompts import (
+    IMAGE_KEY,
+    TEXT_KEY,
+    PromptSettings,
+    add_prompts,
+    prompt_state,
+)
+from vifistore.training.settings import Trains, TrainSettings
 
 _OTHER_PARTS = {
     IMAGE_KEY: "prompts",
@@ -27,3 +34,27 @@ def choose_trained(clip: nn.Module, trains: Trains) -> dict[str, nn.Parameter]:
         part = _OTHER_PARTS.get(name, own)
         parameter.requires_grad_(part in full if trains == "full" else part == trains)
     return {name: p for name, p in clip.named_parameters() if p.requires_grad}
+
+
+def ready_prompts(clip: nn.Module, settings: TrainSettings) -> None:
+    """Give a model the prompts that the settings ask for, or keep its own where they are such.
+
+    Raises UsageError if it has others: the settings alone say which tower stays frozen.
+    """
+    towers = {
+        IMAGE_KEY: ("image", settings.image_prompts, settings.image_depth),
+        TEXT_KEY: ("text", settings.text_prompts, settings.text_depth),
+    }
+    wanted = {key: sizes for key, (_, *sizes) in towers.items() if all(sizes)}
+    own = {key: [*vectors.shape[1::-1]] for key, vectors in prompt_state(clip).items()}
+    if own and own != wanted:
+        sizes = [(tower, *own.get(key, (0, 0))) for key, (tower, *_) in towers.items()]
+        flags = " ".join(f"--{tower}-prompts {num} --{tower}-depth {d}" for tower, num, d in sizes)
+        raise UsageError(
+            f"the model to start from has prompts already, and not as many or as deep; give {flags}"
+            " to train these on, or a --pretrained without prompts"
+        )
+    if not own:
+        fields = ("image_prompts", "image_depth", "text_prompts", "text_depth")
+        settings_of = PromptSettings(**{field: getattr(settings, field) for field in fields})
+        add_prompts(clip, settings_of, seed=settings.seed)

@@ -8,6 +8,7 @@ put right:
     class names      CamelCase of UCF101 as one word             split into words
     mirroring        also SSv2, whose classes name left, right   off for SSv2
     warm-up          5 epochs, of 10 or 11 as of 50              a tenth of the run, up to 5
+    half cosine      counted from step 0, drops at its end   starts where warm-up ends
     colour jitter    another one for every frame                 one for a video
     last batch       what fills no batch is left out             a smaller step
     text tower       77 tokens per class at every step           as many as the longest text has
@@ -153,6 +154,7 @@ def _fine_tuning(
         micro_batch=_MICRO_BATCH,
         epochs=epochs,
         warmup_epochs=5.0,
+        warmup_in_cosine=True,
         preprocess="paper",
         class_names="as-is",
         cut_context=False,
@@ -174,6 +176,7 @@ def _put_right(settings: TrainSettings, dataset: str) -> TrainSettings:
     return replace(
         settings,
         warmup_epochs=min(5.0, settings.epochs / 10),
+        warmup_in_cosine=False,
         preprocess="openclip",
         class_names="words",
         cut_context=True,

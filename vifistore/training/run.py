@@ -10,7 +10,6 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.recipes import choose_device
-from vifistore.models.prompts import PromptSettings, add_prompts, prompt_parameters
 from vifistore.models.text import fill, tokenizer
 from vifistore.models.towers import LoadedModel
 from vifistore.training.data import FrameData, Source, Views, embedded
@@ -20,7 +19,7 @@ from vifistore.training.log import Log, StepRecord
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
-from vifistore.training.parts import choose_trained
+from vifistore.training.parts import choose_trained, ready_prompts
 from vifistore.training.prefetch import ahead, beside
 from vifistore.training.processes import Processes, joined
 from vifistore.training.saving import Saver
@@ -117,8 +116,9 @@ class _Training:
         self._run, self._processes, self._device = run, processes, device
         self._settings, self._folder = run.settings, RunFolder(run.out)
         self._bf16 = _precision(run.options, device) == "bf16"
+        self._identity = _identity(run, "bf16" if self._bf16 else "fp32", processes.world)
         if processes.is_first:
-            self._folder.begin(_identity(run, "bf16" if self._bf16 else "fp32"))
+            self._folder.check(self._identity)
         processes.wait()
         self._order = Order(
             num_videos=len(run.source.targets), settings=run.settings, world=processes.world
@@ -129,6 +129,10 @@ class _Training:
             logger.info("%s is finished; nothing to do", self._run.out)
             return self._report({}, 0.0)
         self._prepare()
+        # Only now: what cannot begin leaves no folder that a corrected run would be refused for.
+        if self._processes.is_first:
+            self._folder.begin(self._identity)
+        self._processes.wait()
         first = self._saver.resume()
         if first:
             logger.info("going on from step %d of %d", first, self._order.num_steps)
@@ -142,8 +146,8 @@ class _Training:
         """Model, objective, engine and averages, as they are before the first step."""
         run, settings = self._run, self._settings
         clip = run.start.clip.to(self._device)
-        if settings.trains == "prompts" and not prompt_parameters(clip):
-            add_prompts(clip, _prompt_settings(settings), seed=settings.seed)
+        if settings.trains == "prompts":
+            ready_prompts(clip, settings)
         parameters = choose_trained(clip, settings.trains)
         clip.set_grad_checkpointing(run.options.gradient_checkpointing)
         self._clip = clip
@@ -258,13 +262,16 @@ class _Training:
         )
 
 
-def _identity(run: Run, precision: str) -> dict:
+def _identity(run: Run, precision: str, num_processes: int) -> dict:
     """What must be the same for a stopped run to go on."""
     return {
         "settings": asdict(run.settings),
         "start": run.start.digest,
         "model": run.start.model,
         "precision": precision,
+        "compile": run.options.compile,
+        "gradient_checkpointing": run.options.gradient_checkpointing,
+        "processes": num_processes,
         "data": run.data,
         "num_videos": len(run.source.targets),
         "class_names": list(run.class_names),
@@ -275,8 +282,3 @@ def _precision(options: RunOptions, device: torch.device) -> str:
     if options.precision != "auto":
         return options.precision
     return "bf16" if device.type == "cuda" else "fp32"
-
-
-def _prompt_settings(settings: TrainSettings) -> PromptSettings:
-    fields = ("image_prompts", "image_depth", "text_prompts", "text_depth")
-    return PromptSettings(**{field: getattr(settings, field) for field in fields})

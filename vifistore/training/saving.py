@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from vifistore.models.checkpoints import CheckpointHeader
 from vifistore.models.towers import LoadedModel
-from vifistore.training.averages import RunningAverage, blended
+from vifistore.training.averages import RunningAverage, blend_kind, blended
 from vifistore.training.engine import Engine
 from vifistore.training.folder import (
     Checkpoint,
@@ -53,7 +53,7 @@ class Saver:
         if step == self._order.num_steps:
             end = _copied(state) if self._settings.blend else {}
             for share in self._settings.blend:
-                states[f"blend-{share:g}"] = blended(self._start_state, end, share)
+                states[blend_kind(share)] = blended(self._start_state, end, share)
         self._folder.save(
             step,
             [self._checkpoint(kind, state, step, metrics) for kind, state in states.items()],

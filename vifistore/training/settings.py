@@ -51,6 +51,9 @@ class TrainSettings:
     """Leave out what does not fill a step at the end of an epoch, instead of a smaller step."""
     warmup_epochs: float = 5.0
     """Epochs over which the learning rate rises from 0; after them it follows a half cosine."""
+    warmup_in_cosine: bool = False
+    """Count the half cosine from the first step of the run, so that the rate drops where warm-up
+    ends; without it, the cosine starts there, at the highest rate."""
     final_ratio: float = 0.01
     """Learning rate at the last step, as a fraction of the highest."""
     weight_decay: float = 1e-3
@@ -121,7 +124,8 @@ class TrainSettings:
             in_range, "warmup_epochs", f"from 0 to below epochs={self.epochs}", self.warmup_epochs
         )
         if self.trains == "prompts":
-            _check(self.image_prompts + self.text_prompts > 0, "text_prompts", "above 0", 0)
+            learned = self.image_prompts * self.image_depth + self.text_prompts * self.text_depth
+            _check(learned > 0, "text_prompts", "prompts and depth above 0", self.text_prompts)
             _check(not self.blend, "blend", "none: untrained prompts mean nothing", self.blend)
         _check(
             self.template.count("{}") == 1, "template", "a text with one {} in it", self.template
@@ -130,12 +134,16 @@ class TrainSettings:
     @property
     def freezes_images(self) -> bool:
         """Whether the image tower stays as it is, so that its embeddings can be cached."""
-        return self.trains == "text" or (self.trains == "prompts" and not self.image_prompts)
+        return self.trains == "text" or (
+            self.trains == "prompts" and not (self.image_prompts and self.image_depth)
+        )
 
     @property
     def freezes_texts(self) -> bool:
         """Whether the text tower stays as it is."""
-        return self.trains == "image" or (self.trains == "prompts" and not self.text_prompts)
+        return self.trains == "image" or (
+            self.trains == "prompts" and not (self.text_prompts and self.text_depth)
+        )
 
     @property
     def changes_pixels(self) -> bool:

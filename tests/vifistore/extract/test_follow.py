@@ -206,6 +206,15 @@ def test_a_trainer_that_is_killed_ends_the_follower_that_catches_up(store, tmp_p
     timer.join()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_a_trainer_that_nobody_waited_for_has_ended():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as trainer:
+        assert follow_module._is_running(trainer.pid)
+        trainer.kill()
+        os.waitid(os.P_PID, trainer.pid, os.WEXITED | os.WNOWAIT)
+        assert not follow_module._is_running(trainer.pid)
+
+
 def test_a_run_made_again_under_the_same_names_keeps_both(store, folder, tiny):
     write(folder, tiny, 1, change="image")
     (first,) = run(store, folder)

@@ -13,6 +13,7 @@ from vifistore.errors import UsageError
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.scan import add_listing, new_rows
 from vifistore.extract.settings import ExtractSettings
+from vifistore.frames.decoding import decoder_version
 from vifistore.models.towers import load_model
 from vifistore.store.store import Store, create_store
 from vifistore.training.dataset import _warn_of_sides, open_training_set
@@ -111,6 +112,8 @@ def test_what_identifies_a_run(store, tmp_path):
     features = store.features("d", "six")
     assert run.data["features"] == features.id
     assert run.data["dataset"] == "d"
+    assert "decoder" not in run.data
+    assert run_of(store, tmp_path).data["decoder"] == f"pyav {decoder_version('pyav')}"
     assert run.data["digest"] == store.split("d", "train").digest
     assert np.array_equal(run.source.targets.argmax(1), store.split("d", "train").labels)
 

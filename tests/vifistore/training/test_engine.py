@@ -25,7 +25,6 @@ from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.parts import choose_trained
 from vifistore.training.processes import Processes
-from vifistore.training.schedule import learning_rate_at
 from vifistore.training.targets import one_hot, smoothed
 
 PROMPTS = {"image_prompts": 3, "image_depth": 2, "text_prompts": 2, "text_depth": 2}
@@ -193,17 +192,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
         "step-00000002.safetensors"
     ]
     assert not (tmp_path / "bad" / "finished.json").exists()
-
-
-def test_learning_rate_rises_then_falls():
-    rates = [
-        learning_rate_at(s, num_steps=11, num_warmup_steps=5, highest=1.0, final_ratio=0.01)
-        for s in range(11)
-    ]
-    # Linear to 1 at step 5, then half a cosine to 0.01: the middle of it is (1 + 0.01) / 2.
-    assert rates[:6] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rates[-1] == pytest.approx(0.01)
-    assert rates == [*sorted(rates[:6]), *sorted(rates[6:], reverse=True)]
 
 
 def test_smoothing_keeps_the_sum():

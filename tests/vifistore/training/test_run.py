@@ -1,5 +1,6 @@
 """A run leaves checkpoints that load, and goes on where it was stopped."""
 
+import contextlib
 import json
 from dataclasses import asdict, replace
 
@@ -10,8 +11,11 @@ from safetensors.torch import load_file
 from tests.vifistore.training.conftest import SETTINGS, losses_of, same_weights, tiny_model
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.checkpoints import read_header, read_weights
-from vifistore.models.towers import load_model
+from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.towers import LoadedModel, load_model
+from vifistore.training import run as run_module
 from vifistore.training.options import RunOptions
+from vifistore.training.processes import Processes
 
 
 class Stopped(Exception):
@@ -75,13 +79,14 @@ def test_the_folder_of_a_run(trained, tmp_path):
 
 def test_blend_and_average_are_what_they_say(trained, tmp_path):
     after_each = RunOptions(checkpoint_every=1)
-    trained(ema=0.75, blend=(0.25, 1.0), options=after_each)
+    trained(ema=0.75, blend=(0.25, 1.0, 1e-5), options=after_each)
     out, start = tmp_path / "out", tiny_model().clip.state_dict()
     end = read_weights(out / "step-00000004.safetensors")
     blend = read_weights(out / "blend-0.25-step-00000004.safetensors")
     key = "visual.proj"
     assert torch.allclose(blend[key], 0.75 * start[key] + 0.25 * end[key], atol=1e-7)
     assert same_weights(read_weights(out / "blend-1-step-00000004.safetensors"), end)
+    assert (out / "blend-0.00001-step-00000004.safetensors").exists()
     # What training leaves alone is the same in all of them, bit for bit.
     assert torch.equal(blend["token_embedding.weight"], start["token_embedding.weight"])
     average = start[key]
@@ -124,9 +129,49 @@ def test_another_run_does_not_go_on_here(trained, tmp_path):
         trained(learning_rate=0.5)
     with pytest.raises(UsageError, match="start is"):
         trained(start=tiny_model(1))
+    for other in ("compile", "gradient_checkpointing"):
+        with pytest.raises(UsageError, match=f"{other} is False and not True; give another"):
+            trained(options=RunOptions(**{other: True}))
     (tmp_path / "out" / "run.json").unlink()
     with pytest.raises(UsageError, match="no known run"):
         trained()
+    for text in ("{", "[1]"):
+        (tmp_path / "out" / "run.json").write_text(text)
+        with pytest.raises(UsageError, match=r"run\.json .*; give another --out"):
+            trained()
+
+
+def test_as_many_processes_go_on_as_began(trained, monkeypatch):
+    trained()
+    two = contextlib.nullcontext((Processes(rank=0, world=2), torch.device("cpu")))
+    monkeypatch.setattr(run_module, "joined", lambda device: two)
+    with pytest.raises(UsageError, match="processes is 1 and not 2; give another"):
+        trained()
+
+
+def test_settings_that_cannot_begin_leave_the_folder_free(trained):
+    with pytest.raises(UsageError, match="--flip 0"):
+        trained(trains="text", flip=0.5)
+    assert trained(trains="text")[1].step == 4
+
+
+def prompted(**settings: int) -> LoadedModel:
+    start = tiny_model()
+    add_prompts(start.clip, PromptSettings(**settings), seed=0)
+    return start
+
+
+def test_prompts_of_the_start_are_trained_on_or_refused(trained):
+    own = {"image_prompts": 3, "image_depth": 2, "text_prompts": 2, "text_depth": 1}
+    flags = "give --image-prompts 3 --image-depth 2 --text-prompts 2 --text-depth 1 to train"
+    before = prompted(**own).clip.state_dict()
+    for change in ({"image_prompts": 0}, {"image_depth": 0}, {"text_prompts": 5}):
+        with pytest.raises(UsageError, match=flags):
+            trained(start=prompted(**own), trains="prompts", **{**own, **change})
+    start, _ = trained(start=prompted(**own), trains="prompts", **own)
+    after = start.clip.state_dict()
+    changed = {key for key in after if not torch.equal(before[key], after[key])}
+    assert changed == {"visual.prompts.vectors", "prompts.vectors"}
 
 
 def test_an_optimiser_state_that_is_damaged_is_named(trained, data, tmp_path):
