@@ -1,6 +1,7 @@
 """What the page asks for, kept warm: searchers, text encoders, maps, and the videos' files."""
 
 import logging
+import os
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness.retrieval.search import Searcher
 from vifi.queries import query_encoder
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.extract.queries import TextEncoder
+from vifistore.frames.image_folder import list_images
 from vifistore.frames.thumbnails import write_thumbnail
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
@@ -136,12 +138,12 @@ class Library:
         self._require_row(dataset, row)
         name = str(self._table(dataset).paths[row])
         try:
-            root = self.store.root(dataset).resolve(strict=True)
+            root = _resolved(self.store.root(dataset))
             # A link counts as what it points to: whoever wrote the table chose both.
-            path = (root / name).resolve(strict=True)
+            path = _resolved(root / name)
+            is_frames = path != root and path.is_dir() and _frames_are_inside(path, root)
         except (OSError, ValueError) as error:
             raise NotThereError(f"{name} is gone; scan {dataset} again") from error
-        is_frames = path.is_dir() and path != root
         if not path.is_relative_to(root) or not (is_frames or is_video(path.name)):
             raise ForbiddenError(f"{name} is no video in the folder of {dataset}")
         return path
@@ -178,3 +180,15 @@ class Library:
                 f"{dataset} has {len(self._table(dataset).paths)} videos, numbered from 0; there "
                 f"is no video {row}"
             )
+
+
+def _resolved(path: Path) -> Path:
+    # Path.resolve raises RuntimeError for links that go round in a circle, this an OSError.
+    return Path(os.path.realpath(path, strict=True))
+
+
+def _frames_are_inside(folder: Path, root: Path) -> bool:
+    """Whether no frame of a folder is a link that leaves `root`."""
+    return all(
+        _resolved(image).is_relative_to(root) for image in list_images(folder) if image.is_symlink()
+    )

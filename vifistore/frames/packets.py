@@ -12,6 +12,8 @@ from vifistore.errors import DecodeError
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
 _INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+# FFmpeg tells them by their content, whatever they are called.
+_PLAYLISTS = {"concat", "dash", "hls", "imf", "webm_dash_manifest"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,9 @@ def open_video(path: Path) -> tuple[Any, Any]:
         container = av.open(str(path), metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise DecodeError("not a video", f"FFmpeg: {error.strerror}") from None
+    if container.format.name in _PLAYLISTS:
+        container.close()
+        raise DecodeError("not a video", "it is a playlist, which shows other files")
     stream = container.streams.best("video")
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         container.close()

@@ -64,6 +64,25 @@ def test_videos_are_sent_in_parts(client, searchable):
     assert client.get(f"/video/d/{row}", headers={"Range": "bytes=99999999-"}).status_code == 416
 
 
+def test_ranges_never_send_more_than_the_video(client, searchable):
+    row = row_of(client, "red run/1.mp4")
+    size = (searchable.parent / "videos/red run/1.mp4").stat().st_size
+    for ranges in (
+        ",".join(["0-"] * 50),
+        ",".join(["0-"] * 100_000),
+        ",".join(f"{start}-" for start in range(500)),
+        f"0-{10**30}",
+        f"-{10**30}",
+        "5-1",
+        "x-",
+        "--",
+        "",
+    ):
+        answer = client.get(f"/video/d/{row}", headers={"Range": f"bytes={ranges}"})
+        assert answer.status_code in (200, 206, 400, 416)
+        assert len(answer.content) <= size
+
+
 def test_pictures_are_made_once(client, library):
     row = row_of(client, "red run/2.mp4")
     for address in (
@@ -130,6 +149,12 @@ def test_the_map_of_a_results_folder_is_taken(library, tmp_path):
         ("/thumbnail/d/0?at=nan", 422),
         ("/thumbnail/d/0?at=inf", 422),
         ("/thumbnail/d/0?at=-1", 422),
+        ("/video/d/" + "9" * 5000, 422),
+        ("/video/d%00/0", 404),
+        ("/thumbnail/d/0?at=1e400", 422),
+        ("/api/map?dataset=%3Cscript%3E", 404),
+        (f"/api/map?dataset={'a' * 501}", 422),
+        ("/api/search?q=%00&split=d%2F..%2Fd", 404),
         ("/page.html", 404),
         ("/..%2f..%2fpyproject.toml", 404),
         ("/docs", 404),

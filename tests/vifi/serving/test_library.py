@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.support import video_table
 from vifi.serving.library import ForbiddenError, Library, NotThereError
@@ -58,6 +59,20 @@ def test_links_count_as_what_they_point_to(library_of, tmp_path):
     for row in (0, 2):
         with pytest.raises(ForbiddenError):
             library.video_path("d", row)
+
+
+def test_frames_that_are_links(library_of, tmp_path):
+    library = library_of("out", "in", "round.mp4")
+    for number, name in enumerate(("secret.png", "videos/inside.png")):
+        (tmp_path / "videos" / ("out", "in")[number]).mkdir()
+        Image.new("RGB", (8, 6)).save(tmp_path / name)
+        os.symlink(tmp_path / name, tmp_path / "videos" / ("out", "in")[number] / "0.png")
+    os.symlink("round.mp4", tmp_path / "videos/round.mp4")
+    with pytest.raises(ForbiddenError):
+        library.thumbnail("d", 0, None)
+    assert library.thumbnail("d", 1, None).is_file()
+    with pytest.raises(NotThereError, match="is gone"):
+        library.video_path("d", 2)
 
 
 def test_a_folder_that_is_a_link_itself(library_of, tmp_path):

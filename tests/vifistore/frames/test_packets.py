@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from vifistore.errors import DecodeError
 from vifistore.frames.packets import demux, open_video, scan_packets
 
 
@@ -21,6 +22,14 @@ def test_frames_that_a_number_does_not_tell_are_not(videos: dict[str, Path], nam
     table = scan_packets(videos[name])
     assert table.seconds is None
     assert table.fps == 25.0
+
+
+def test_a_playlist_named_as_a_video_shows_nothing(videos: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "secret.mp4").symlink_to(videos["h264.mp4"])
+    playlist = tmp_path / "v.mp4"
+    playlist.write_text("ffconcat version 1.0\nfile secret.mp4\n")
+    with pytest.raises(DecodeError, match="playlist"):
+        open_video(playlist)
 
 
 def test_frames_cut_off_by_an_edit_list_do_not_count(edited_video: Path) -> None:
