@@ -107,44 +107,6 @@ def confusion_pairs(
     )
 
 
-def average_precision(scores: np.ndarray, is_relevant: np.ndarray) -> float:
-    """Mean over the relevant items of the precision at their rank; NaN without a relevant item.
-
-    `scores` [item] of one query, `is_relevant` bool [item]; equal scores keep the items' order.
-    """
-    hits = is_relevant[np.argsort(-scores, kind="stable")].astype(bool)
-    if not hits.any():
-        return math.nan
-    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-    return float(precision[hits].mean())
-
-
-def precision_at_k(scores: np.ndarray, is_relevant: np.ndarray, k: int) -> float:
-    """Share of relevant items among the k best of one query."""
-    best = np.argsort(-scores, kind="stable")[:k]
-    return float(is_relevant[best].sum() / k)
-
-
-def best_ranks(similarity: np.ndarray, is_match: np.ndarray) -> np.ndarray:
-    """Rank of the best right item per query, from 1, int64 [query].
-
-    `similarity` and the bool `is_match` are [query item]; every query needs a match. Equal
-    similarities count against the right item, so that a constant model does not look perfect.
-    """
-    best = np.where(is_match, similarity, -np.inf).max(axis=1, keepdims=True)
-    return 1 + ((similarity >= best) & ~is_match).sum(axis=1)
-
-
-def recall_at_k(ranks: np.ndarray, k: int) -> float:
-    """Share of queries whose best right item is among the first k."""
-    return float((ranks <= k).mean())
-
-
-def median_rank(ranks: np.ndarray) -> float:
-    """Median of ranks that count from 1."""
-    return float(np.median(ranks))
-
-
 def _class_counts(
     is_right: np.ndarray, labels: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:

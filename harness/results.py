@@ -137,7 +137,7 @@ def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
     lines = b"".join(_encode(row) for row in rows)
     if not lines:
         return
-    path = _made_folder(folder) / FILE_NAME
+    path = made_folder(folder) / FILE_NAME
     is_new = not path.exists()
     with open(path, "a+b", buffering=0) as file, _locked(file.fileno()):
         _mend_tail(file, path)
@@ -145,6 +145,16 @@ def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
         os.fsync(file.fileno())
     if is_new:
         _sync_folder(path.parent)
+
+
+def made_folder(folder: str | Path) -> Path:
+    """A results folder, made if missing. Raises UsageError when `folder` is no folder."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{folder} is not a folder; give another results folder") from error
+    return folder
 
 
 def read_rows(folder: str | Path) -> list[ResultRow]:
@@ -186,6 +196,8 @@ def to_record(row: ResultRow) -> dict:
 
 def from_record(record: Mapping) -> ResultRow:
     """A row from plain JSON values; raises UsageError that names what does not fit."""
+    if not isinstance(record, Mapping):
+        raise UsageError("not a result row: no object")
     unknown, missing = set(record) - set(FIELDS), _REQUIRED - set(record)
     if unknown or missing:
         raise UsageError(f"not a result row: unknown {sorted(unknown)}, missing {sorted(missing)}")
@@ -241,7 +253,9 @@ def _parse_lines(path: Path) -> Iterator[ResultRow]:
 def _parse_line(line: bytes, path: Path, number: int) -> ResultRow:
     try:
         return from_record(json.loads(line))
-    except (ValueError, TypeError) as error:
+    except UsageError as error:
+        raise DamagedError(f"{path}, line {number}: {error}; {_REMEDY}") from error
+    except ValueError as error:
         message = f"{path}, line {number}: not a result row ({error}); {_REMEDY}"
         raise DamagedError(message) from error
 
@@ -265,15 +279,6 @@ def _mend_tail(file, path: Path) -> None:
         return
     logger.warning("%s: the last line was torn by a killed writer and is removed", path)
     file.truncate(len(content) - len(tail))
-
-
-def _made_folder(folder: str | Path) -> Path:
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{folder} is not a folder; give another results folder") from error
-    return folder
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -21,7 +21,7 @@ from harness.ablations import (
     templates_ablation,
     views_ablation,
 )
-from harness.results import ResultRow
+from harness.results import ResultRow, made_folder
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
@@ -75,6 +75,9 @@ def main(arguments: list[str]) -> int:
     require_features(wanted.features, "ablate", one=False)
     splits = _splits(wanted)
     store = open_store(wanted.store)
+    if wanted.results is not None:
+        # Scoring may take long: what cannot be written is told before.
+        made_folder(wanted.results)
     features = tuple(dict.fromkeys(wanted.features))
     rows: list[ResultRow] = []
     for dataset, split in zip(wanted.dataset, splits, strict=True):

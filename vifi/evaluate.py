@@ -20,7 +20,7 @@ from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.supervised import supervised
 from harness.protocols.trained import Trained, require_split
 from harness.protocols.zero_shot import zero_shot
-from harness.results import ResultRow
+from harness.results import ResultRow, made_folder
 from vifi.artefacts import record_command
 from vifi.console import parse, say
 from vifi.retrieval import retrieval_rows
@@ -96,6 +96,9 @@ def main(arguments: list[str]) -> int:
     require_features(wanted.features, "evaluate", one=wanted.protocol != "base-to-novel")
     _refuse_unused(wanted)
     store = open_store(wanted.store)
+    if wanted.results is not None:
+        # Scoring may take long: what cannot be written is told before.
+        made_folder(wanted.results)
     _warn(store, wanted)
     rows, answers = _score(store, wanted)
     sentences = []

@@ -82,7 +82,8 @@ def main(arguments: list[str]) -> int:
 
 def _texts(wanted: SearchArguments) -> list[str]:
     """The queries in words; raises UsageError unless there is just one kind of query."""
-    given = [wanted.words, wanted.like, wanted.image, wanted.queries]
+    words = wanted.words.strip()
+    given = [words, wanted.like, wanted.image, wanted.queries]
     if sum(map(bool, given)) != 1:
         raise UsageError(
             'give one query: words, as in vifi search S "someone juggling", or --like VIDEO, '
@@ -91,7 +92,7 @@ def _texts(wanted: SearchArguments) -> list[str]:
     if wanted.k < 1:
         raise UsageError(f"-k is {wanted.k}; give 1 or more")
     if wanted.queries is None:
-        return [wanted.words] if wanted.words else []
+        return [words] if words else []
     try:
         lines = wanted.queries.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:

@@ -161,6 +161,8 @@ def build_index(features: Features, kind: Kind) -> Index:
     index = empty_index(kind, features.view_mean.shape[-1], len(rows))
     if not index.is_trained:
         count = min(len(rows), index.nlist * _TRAINING_PER_LIST)
+        # One list needs no training; FAISS would write on the screen that it had too little.
+        index.cp.min_points_per_centroid = 1
         drawn = np.sort(np.random.default_rng(0).choice(len(rows), count, replace=False))
         index.train(video_vectors(features, rows[drawn]))
     for _, vectors in vector_blocks(features, rows):

@@ -26,7 +26,8 @@ _ZERO_SHOT_SPLITS = {
     "ucf101": ("val1", "val2", "val3"),
     "k600": ("ZS_split1_K600_eval", "ZS_split2_K600_eval", "ZS_split3_K600_eval"),
 }
-_TEST_SPLIT = {"ssv2": "validation", "k400": "val", "k400-tiny": "val"}
+_TINY = "k400-tiny"
+_TEST_SPLIT = {"ssv2": "validation", "k400": "val", _TINY: "val"}
 _MODEL = ("--model", MODELS[-1])
 _FUSION = "ablation-fusion"
 # What is trained on, and the preset of `vifi train` that does it, per protocol.
@@ -44,6 +45,8 @@ _PRESETS = {
     "supervised": "supervised_k400",
     _FUSION: "fusion_ablation",
 }
+# The ablation's one dataset that is tuned on more than 16 videos of a class.
+_TINY_LIST = (_TINY, "train_tiny")
 _PROMPT_PRESETS = {"base-to-novel": "prompt_base_to_novel", "few-shot": "prompt_few_shot"}
 _TRAINED = {"CLIP image-FT": ("--trains", "image"), "CLIP text-FT": ("--trains", "text")}
 _HEADS = ("ActionCLIP", "A5")
@@ -62,9 +65,9 @@ def evaluate_command(
     return _command("evaluate", "S", protocol, *given, "--results", "DIR")
 
 
-def ablate_command(dataset: str, *features: str) -> str:
+def ablate_command(dataset: str, *features: str, options: Sequence[str] = ()) -> str:
     """Score feature sets with every fusion."""
-    given = ("--dataset", dataset, "--features", *features)
+    given = ("--dataset", dataset, "--features", *features, *options)
     return _command("ablate", "S", *given, "--results", "DIR")
 
 
@@ -78,13 +81,13 @@ def cost_command(method: str) -> str:
 
 def paper_command(protocol: str, method: str, dataset: str, shots: int | None) -> str:
     """The command for one cell of the paper's tables; `method` may also be a feature set."""
-    features = _features(protocol, method)
-    if protocol == specs.FUSION_PROTOCOL:
-        return ablate_command(dataset, *features)
+    features = _features(protocol, method, dataset)
     options = {
         "zero-shot": ("--split", *_ZERO_SHOT_SPLITS.get(dataset, ())),
         "base-to-novel": (),
     }.get(protocol, ("--split", _TEST_SPLIT.get(dataset, "val1")))
+    if protocol == specs.FUSION_PROTOCOL:
+        return ablate_command(dataset, *features, options=options)
     if protocol == "few-shot":
         options = (*options, "--shots", str(shots))
     if method == "Vanilla CLIP":
@@ -100,15 +103,19 @@ def source_commands(protocol: str, method: str) -> dict[str, str]:
         name: _source(protocol, method, name, _train_split(protocol, seed))
         for seed, name in enumerate(_features(protocol, method), start=1)
     }
+    for name in set(_features(protocol, method, _TINY)) - set(made):
+        made[name] = _source(protocol, method, name, _TINY_LIST)
     return {name: " && ".join(_command(*words) for words in steps) for name, steps in made.items()}
 
 
-def _features(protocol: str, method: str) -> tuple[str, ...]:
+def _features(protocol: str, method: str, dataset: str = "") -> tuple[str, ...]:
     """Names of the feature sets of one number: base-to-novel is the mean of three runs."""
     name = FEATURES_OF.get(method, method)
     is_trained = method in FEATURES_OF and method != "Vanilla CLIP"
     if protocol == "base-to-novel" and is_trained:
         return tuple(f"{name}-s{seed}" for seed in (1, 2, 3))
+    if protocol == _FUSION and is_trained and dataset == _TINY:
+        return (f"{name}-tiny",)
     return (name,)
 
 
@@ -133,7 +140,8 @@ def _source(protocol: str, method: str, name: str, place: tuple[str, str]) -> li
         options = (*options, "--shots", "K")
     preset = (_PROMPT_PRESETS if method == "VL prompting" else _PRESETS)[protocol]
     trained = (*_train(preset, name, start, place), *options)
-    return [*first, trained, _extract(f"{name}/N.safetensors", name, protocol)]
+    target = place[0] if protocol == _FUSION else "D"
+    return [*first, trained, _extract(f"{name}/N.safetensors", name, protocol, target)]
 
 
 def _train(preset: str, name: str, start: str, place: tuple[str, str]) -> Command:
@@ -142,10 +150,10 @@ def _train(preset: str, name: str, start: str, place: tuple[str, str]) -> Comman
     return "train", preset, "S", *given
 
 
-def _extract(weights: str, name: str, protocol: str) -> Command:
+def _extract(weights: str, name: str, protocol: str, dataset: str = "D") -> Command:
     supervised = ("--frames", "16", "--clips", "4", "--crops", "3")
     sampling = supervised if protocol == "supervised" else ("--frames", "32")
-    given = ("--dataset", "D", *_MODEL, "--pretrained", weights, *sampling, "--name", name)
+    given = ("--dataset", dataset, *_MODEL, "--pretrained", weights, *sampling, "--name", name)
     return "extract", "S", *given
 
 

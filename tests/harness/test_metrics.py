@@ -4,26 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import (
-    average_precision_score,
-    balanced_accuracy_score,
-    top_k_accuracy_score,
-)
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from harness.metrics import (
-    average_precision,
-    best_ranks,
     calibration_error,
     confusion_matrix,
     confusion_pairs,
     harmonic_mean,
     label_ranks,
     mean_per_class_accuracy,
-    median_rank,
     per_class_table,
-    precision_at_k,
-    recall_at_k,
     top_k_accuracy,
 )
 
@@ -108,8 +99,6 @@ def test_equal_to_scikit_learn(seed):
     assert mean_per_class_accuracy(scores, labels) == pytest.approx(expected)
     expected = sklearn_confusion_matrix(labels, answers, labels=range(7))
     np.testing.assert_array_equal(confusion_matrix(scores, labels), expected)
-    expected = average_precision_score(labels == 2, scores[:, 2])
-    assert average_precision(scores[:, 2], labels == 2) == pytest.approx(expected)
 
 
 @settings(deadline=None, max_examples=30)
@@ -124,24 +113,3 @@ def test_order_of_videos_and_of_classes_does_not_matter(seed):
         assert metric(scores[videos], labels[videos]) == pytest.approx(value)
         assert metric(scores[:, classes], renamed) == pytest.approx(value)
     assert top_k_accuracy(scores, labels) <= top_k_accuracy(scores, labels, 5)
-
-
-def test_average_precision_and_precision_at_k_by_hand():
-    scores = np.array([0.9, 0.8, 0.7, 0.6])
-    is_relevant = np.array([True, False, True, False])
-    # Relevant items at ranks 1 and 3: (1/1 + 2/3) / 2.
-    assert average_precision(scores, is_relevant) == pytest.approx(5 / 6)
-    assert precision_at_k(scores, is_relevant, 2) == 0.5
-    assert precision_at_k(scores, is_relevant, 3) == pytest.approx(2 / 3)
-    assert math.isnan(average_precision(scores, np.zeros(4, bool)))
-
-
-def test_retrieval_ranks_by_hand():
-    similarity = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.9], [0.4, 0.4, 0.4]])
-    is_match = np.array([[True, False, False], [True, True, False], [False, True, False]])
-    # Query 1: its best match scores .3, one item is better. Query 2: two wrong ones tie.
-    ranks = best_ranks(similarity, is_match)
-    assert ranks.tolist() == [1, 2, 3]
-    assert recall_at_k(ranks, 1) == pytest.approx(1 / 3)
-    assert recall_at_k(ranks, 2) == pytest.approx(2 / 3)
-    assert median_rank(ranks) == 2

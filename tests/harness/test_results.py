@@ -152,6 +152,12 @@ def test_a_value_of_the_wrong_type_is_damage_in_a_line(tmp_path, change, message
     assert message in str(caught.value)
 
 
+def test_a_line_that_is_no_object_is_damage(tmp_path):
+    (tmp_path / "results.jsonl").write_text("[1]\n{}\n")
+    with pytest.raises(DamagedError, match="line 1: not a result row: no object; remove or mend"):
+        read_rows(tmp_path)
+
+
 def test_whole_numbers_are_numbers():
     row = from_record(to_record(make_row()) | {"value": 1, "ci_low": 0})
     assert (row.value, row.ci_low) == (1, 0)

@@ -98,6 +98,7 @@ def test_splits_that_share_videos_are_warned_of(evaluate):
         ("few-shot", ["--shots", "2"], "name the one to score with --split"),
         ("zero-shot", ["--against", "bad", "bad"], "--against names 2 feature sets"),
         ("zero-shot", ["--shots", "2"], "--shots has no meaning for zero-shot"),
+        ("zero-shot", ["--results", __file__], "is not a folder; give another results folder"),
         ("zero-shot", ["--split", "val9"], "Did you mean 'val"),
         ("zero-shot", ["--fusion", "embeding"], "Did you mean 'embedding'"),
     ],

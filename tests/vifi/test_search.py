@@ -114,6 +114,7 @@ def test_queries_from_a_file(said, tmp_path):
     ("arguments", "words"),
     [
         ((), "give one query"),
+        (("  ",), "give one query"),
         (("words", "--like", "x"), "give one query"),
         (("words", "-k", "0"), "-k is 0"),
         (("words", "--features", "tini"), "Did you mean 'tiny'"),

@@ -33,7 +33,8 @@ def test_suggested_names_land_in_the_right_row(method):
             None,
             "vifi-clip-s1 vifi-clip-s2 vifi-clip-s3 --results",
         ),
-        ("ablation-fusion", "ssv2", 16, "vifi ablate S --dataset ssv2"),
+        ("ablation-fusion", "ssv2", 16, "--split validation --results"),
+        ("ablation-fusion", "k400-tiny", 16, "--split val --results"),
     ],
 )
 def test_each_protocol_has_its_command(protocol, dataset, shots, words):
@@ -53,3 +54,18 @@ def test_three_runs_of_base_to_novel_train_on_three_lists():
         assert f"--split fs_base_s{seed}_train" in prompted
         assert f"--pretrained vl-prompting-s{seed}/N.safetensors" in extracted
     assert source_commands("cost", "ViFi-CLIP") == {}
+
+
+def test_kinetics_tiny_trains_on_its_own_list():
+    sources = source_commands("ablation-fusion", "Image-level fusion")
+    few, tiny = sources["vifi-clip-image"], sources["vifi-clip-image-tiny"]
+    assert "--dataset D --split train1_few_shot_16" in few
+    trained, extracted = tiny.split(" && ")
+    assert "vifi train fusion_ablation S --dataset k400-tiny --split train_tiny " in trained
+    assert "--fusion image" in trained
+    assert "vifi extract S --dataset k400-tiny " in extracted
+    for dataset, name in (("ssv2", "vifi-clip-image"), ("k400-tiny", "vifi-clip-image-tiny")):
+        command = paper_command("ablation-fusion", "Image-level fusion", dataset, 16)
+        assert f"--features {name} --split" in command
+    assert list(source_commands("ablation-fusion", "Vanilla CLIP")) == ["vanilla-clip"]
+    assert list(source_commands("few-shot", "A5")) == ["a5"]
