@@ -109,7 +109,7 @@ def _picture(folder: Path, video: Mapping) -> str:
 
 
 def _number(value: float) -> float | None:
-    return round(value, 2) if math.isfinite(value) else None
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _coordinate(value: float) -> float | None:
