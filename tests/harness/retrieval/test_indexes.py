@@ -61,6 +61,14 @@ def test_fewer_videos_than_asked_for():
     assert np.isneginf(cosines[0][rows[0] < 0]).all()
 
 
+def test_one_query_finds_what_faiss_finds():
+    index, query = flat_of(clustered()), clustered()[5:6]
+    cosines, places = index.faiss.search(query, 7)
+    found, rows = index.search(query, 7)
+    np.testing.assert_allclose(found, cosines, atol=1e-6)
+    np.testing.assert_array_equal(rows, 3 * places)
+
+
 def test_vectors_are_of_unit_length_and_of_done_videos_alone(features):
     rows = searchable_rows(features)
     assert set(range(70)) - set(rows) == {3, 65}
