@@ -7,12 +7,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from vifistore.extract.provenance import package_versions
 from vifistore.kernels.dispatch import triton
 
 QUANTILES = (0.2, 0.5, 0.8)
@@ -82,7 +82,7 @@ def machine(device: torch.device) -> dict:
         "driver": _driver() if device.type == "cuda" else "",
         "machine": f"{platform.system()} {platform.machine()}, {cores} cores",
         "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -103,13 +103,3 @@ def _driver() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.split()[0] if done.stdout.split() else ""
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -9,7 +9,7 @@ import importlib.resources
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -110,32 +110,19 @@ def _add_search(app: FastAPI, library: Library) -> None:
     def describe() -> dict:
         return library.describe()
 
+    def chosen(
+        features: Name = "", dataset: Name = "", split: Name = "", label: Name = ""
+    ) -> Scope:
+        return library.scope(features, dataset, split, label)
+
+    Chosen = Annotated[Scope, Depends(chosen)]
+
     @app.get("/api/search")
-    def search(
-        q: Words,
-        features: Name = "",
-        dataset: Name = "",
-        split: Name = "",
-        label: Name = "",
-        k: Count = 12,
-        frames: bool = False,
-    ) -> dict:
-        scope = library.scope(features, dataset, split, label)
-        hits = library.by_words(scope, q, k, frames=frames)
-        return _document(library, q, scope, hits)
+    def search(scope: Chosen, q: Words, k: Count = 12, frames: bool = False) -> dict:
+        return _document(library, q, scope, library.by_words(scope, q, k, frames=frames))
 
     @app.get("/api/like")
-    def like(
-        of: Name,
-        row: Row,
-        features: Name = "",
-        dataset: Name = "",
-        split: Name = "",
-        label: Name = "",
-        k: Count = 12,
-        frames: bool = False,
-    ) -> dict:
-        scope = library.scope(features, dataset, split, label)
+    def like(scope: Chosen, of: Name, row: Row, k: Count = 12, frames: bool = False) -> dict:
         hits = library.like(scope, of, row, k, frames=frames)
         return _document(library, f"{of}/{row}", scope, hits)
 

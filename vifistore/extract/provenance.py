@@ -4,6 +4,7 @@ import os
 import platform
 import socket
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,7 +21,7 @@ def machine_provenance(device: torch.device) -> dict:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "device": device_name(device),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
         "command": " ".join(["vifi", *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -40,9 +41,10 @@ def run_facts(settings: ExtractSettings, precision: str, device: torch.device) -
     return {**named, "precision": precision, "device": device_name(device)}
 
 
-def _versions() -> dict[str, str]:
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of some packages that are installed."""
     found = {}
-    for package in _PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
