@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from vifistore.errors import DamagedError, LockedError
 from vifistore.store.backend import Backend
 from vifistore.store.disk import clear_disk_errors
+from vifistore.store.leftovers import partial_files
 from vifistore.store.locks import BlockLocks
 from vifistore.store.names import read_names
 from vifistore.store.schema import BLOCK_SIZE
 from vifistore.store.store import Store
 from vifistore.store.texts import TEXT_FIELDS
-
-# A chunk or zarr.json on its way: zarr writes it under this suffix, then renames it.
-_PARTIAL = ".partial"
 
 # What is locked by nobody and older than this no one is writing any more.
 _SETTLED_SECONDS = 3600.0
@@ -141,8 +139,7 @@ def _is_half_text(backend: Backend, path: str) -> bool:
 
 
 def _partial_files(backend: Backend) -> Iterator[Garbage]:
-    found = [file for file in backend.place.files("") if file.key.endswith(_PARTIAL)]
-    for file in sorted(found, key=lambda file: file.key):
+    for file in partial_files(backend, ""):
         yield Garbage(
             where=file.key,
             what="file that a stopped run left half written",

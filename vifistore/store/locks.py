@@ -111,7 +111,8 @@ class BlockLocks:
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _TURN_BYTE)
 
-    def release(self) -> None:
-        """Unlock every block; more can be locked afterwards."""
-        self._unlock(self._held)
-        self._held.clear()
+    def release(self, blocks: Iterable[int] | None = None) -> None:
+        """Unlock these blocks, or every one; they can be locked again afterwards."""
+        released = self._held if blocks is None else self._held.intersection(blocks)
+        self._unlock(released)
+        self._held = self._held - released

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 from vifistore.store.backend import Backend
+from vifistore.store.leftovers import PARTIAL
 from vifistore.store.problems import Problem
 from vifistore.store.store import Store
 from vifistore.store.verify_features import FeatureVerifier
@@ -50,7 +51,7 @@ def _verify_folder(backend: Backend, path: str, names: set[str]) -> tuple[list[P
         return [_orphan(backend, path, what)], False
     if "zarr.json" not in names:
         # A run that was stopped before it said what it wrote leaves files under temporary names.
-        if "/runs/" in path and all(name.endswith(".partial") for name in names):
+        if "/runs/" in path and all(name.endswith(PARTIAL) for name in names):
             return [_orphan(backend, _join(path, name), "half a group") for name in names], False
         return [_orphan(backend, path, "folder without a zarr.json")], False
     metadata = _metadata(backend, path)
@@ -79,7 +80,7 @@ def _why_unknown(backend: Backend, path: str) -> str:
 
 
 def _orphan(backend: Backend, where: str, what: str) -> Problem:
-    if where.endswith(".partial"):
+    if where.endswith(PARTIAL):
         remedy = f"vifi gc {backend.folder} --delete"
     else:
         remedy = f"remove {backend.folder}/{where}, or restore what belongs to it from a copy"

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vifistore.errors import DamagedError, IncompleteError, StoreError
+from vifistore.errors import DamagedError, IncompleteError, LockedError, StoreError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.coding import Layout, encode_chunk
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import read_status_leniently
+from vifistore.store.leftovers import partial_files
 from vifistore.store.locks import BlockLocks
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours
@@ -224,7 +225,22 @@ class FeatureWriter:
         planned video is neither done nor quarantined.
         """
         with self._locks.turn(), clear_disk_errors(self._backend.folder):
-            return self._seal(about or {})
+            sealed = self._seal(about or {})
+            self._remove_leftovers()
+        return sealed
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed runs left half written, unless others are writing the set."""
+        last_block = (self._shape.video - 1) // BLOCK_SIZE
+        try:
+            locked = self._locks.acquire(range(last_block + 1))
+        except LockedError:
+            return  # theirs may be among those files; vifi gc removes them later
+        try:
+            for file in partial_files(self._backend, self.path):
+                self._backend.place.remove(file.key)
+        finally:
+            self._locks.release(locked)
 
     def _seal(self, about: Mapping) -> dict:
         # Read again: other processes may have written the other blocks.

@@ -156,3 +156,30 @@ def test_trainer_and_extractor_register_checkpoints_at_once(tmp_path):
             assert found.pop(40.0 + step) == {f"extractor-alone-{step}"}
         assert found == {}
         assert list(verify_store(store)) == []
+
+
+@pytest.mark.parametrize("others_write", [False, True])
+def test_sealing_removes_what_a_kill_left_unless_it_may_be_on_its_way(tmp_path, others_write):
+    grow(tmp_path / "s.zarr", 130)
+    writer = open_writer(tmp_path / "s.zarr")
+    for block in range(3):
+        rows = list(writer.block_rows(block))
+        writer.write_block(block, rows, block_of(rows))
+    writer.release()
+    left = [
+        tmp_path / "s.zarr" / writer.path / "frames" / "c.1.0.0.0.abc.partial",
+        tmp_path / "s.zarr" / writer.path / "runs" / "123456789abc" / "zarr.json.abc.partial",
+    ]
+    left[1].parent.mkdir()
+    for path in left:
+        path.write_bytes(b"half")
+    pid = held(tmp_path / "s.zarr", range(1, 2))[0] if others_write else None
+    try:
+        writer.seal()
+    finally:
+        if pid:
+            end(pid)
+    assert [path.exists() for path in left] == [others_write, others_write]
+    # The writer keeps no lock that it took only to look.
+    assert in_child(lambda: open_writer(tmp_path / "s.zarr").claim(range(3))) == 0
+    assert bool(list(verify_store(open_store(tmp_path / "s.zarr")))) == others_write
