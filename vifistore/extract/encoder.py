@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from vifistore.extract.clock import Clock
+from vifistore.models.packed import can_pack, pack
 from vifistore.models.towers import LoadedModel
 
 logger = logging.getLogger("vifi")
 
-# A core's caches hold the activations of some tens of frames; a GPU needs many to be filled.
-_CPU_BATCH, _GPU_BATCH = 32, 256
+# A core's caches hold the activations of some thousand tokens: 32 frames of a ViT-B-32, 8 of a
+# ViT-B-16, which with 32 is a tenth slower. A GPU needs many frames to be filled.
+_CPU_BATCH, _CPU_TOKENS, _GPU_BATCH = 32, 1600, 256
 # Compiling, recording the graph, and a first replay.
 _WARM_UPS = 3
 
@@ -40,7 +42,7 @@ class Encoder:
         """A `batch` of 0 suits the device; `compiled` has an effect on a GPU only."""
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.device = device
-        self.batch = batch or (_GPU_BATCH if device.type == "cuda" else _CPU_BATCH)
+        self.batch = batch or _suitable_batch(loaded.clip.visual, device)
         self._clock = clock or Clock()
         # The recipe says fp32; TF32 convolutions, torch's default on a GPU, are not.
         torch.backends.cudnn.allow_tf32 = False
@@ -51,6 +53,8 @@ class Encoder:
         if device.type == "cuda" and _is_convolutional(self._tower):
             self._layout = torch.channels_last
             self._tower.to(memory_format=self._layout)
+        if device.type == "cpu" and self.dtype == torch.bfloat16 and can_pack():
+            pack(self._tower)
         self._frame_shape = (3, *loaded.image_size)
         plain = self._tower
         if compiled and device.type == "cuda":
@@ -133,6 +137,14 @@ def _attention_path(*, whole_layer: bool) -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(previous)
+
+
+def _suitable_batch(tower: torch.nn.Module, device: torch.device) -> int:
+    """Frames a batch that suit the device and the tower."""
+    if device.type == "cuda":
+        return _GPU_BATCH
+    positions = getattr(tower, "positional_embedding", None)
+    return _CPU_BATCH if positions is None else max(1, _CPU_TOKENS // len(positions))
 
 
 def _is_convolutional(tower: torch.nn.Module) -> bool:

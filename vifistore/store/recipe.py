@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 # Raised by hand when our own code changes the numbers of an unchanged recipe.
-NUMERICS = 1
+NUMERICS = 2
 
 
 def canonical_json(value: object) -> str:

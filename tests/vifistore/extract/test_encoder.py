@@ -40,10 +40,23 @@ def test_a_frame_does_not_depend_on_its_neighbours(tiny):
 
 
 def test_batch_and_layout_suit_the_device(tiny):
-    assert Encoder(tiny, precision="fp32", device=CPU).batch == 32
+    # 16 patches and the class token, some 1,600 tokens a batch.
+    assert Encoder(tiny, precision="fp32", device=CPU).batch == 1600 // 17
+    assert encoder_module._suitable_batch(tiny.clip.visual, torch.device("cuda")) == 256
+    assert encoder_module._suitable_batch(torch.nn.Conv2d(3, 3, 1), CPU) == 32
     assert not _is_convolutional(tiny.clip.visual)
     convolutions = [torch.nn.Conv2d(3, 3, 1) for _ in range(2)]
     assert _is_convolutional(torch.nn.Sequential(*convolutions))
+
+
+def test_a_tower_that_cannot_be_packed_runs_as_it_is(tiny, monkeypatch):
+    frames = torch.randn(3, 3, *tiny.image_size)
+    ((_, found),) = Encoder(tiny, precision="bf16", device=CPU, batch=3).encode([(0, frames)])
+    monkeypatch.setattr(encoder_module, "can_pack", lambda: False)
+    plain = Encoder(tiny, precision="bf16", device=CPU, batch=3)
+    assert isinstance(plain._tower.transformer.resblocks[0].attn, torch.nn.MultiheadAttention)
+    ((_, expected),) = plain.encode([(0, frames)])
+    assert torch.cosine_similarity(found, expected).min() > 0.999
 
 
 def test_the_attention_path_is_put_back(tiny):
