@@ -110,7 +110,7 @@ class Pipeline(Bench):
     memory_videos: tuple[int, ...] = (200, 2000)
     """Numbers of small clips whose extractions are compared in peak memory."""
     repeats: int = 1
-    """Times that pipeline and parts run; the loop runs once."""
+    """Times that loop, pipeline and parts run; their medians count."""
     precision: str = "auto"
     """Arithmetic of the pipeline: fp32, bf16, or auto as for extraction; the loop's is fp32."""
     device: str = "auto"
