@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
     report = extract_dataset(
         store, wanted.dataset, wanted.settings, **work, retry=wanted.retry, repair=wanted.repair
     )
-    return _print_report(report, wanted)
+    return _print_report(report, wanted, blocks)
 
 
 def _refuse(wanted: ExtractArguments) -> None:
@@ -97,16 +97,15 @@ def _blocks(wanted: ExtractArguments, num_videos: int) -> range | None:
     return rank_blocks(rank, num_videos)
 
 
-def _print_report(report: "JobReport", wanted: ExtractArguments) -> int:
+def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range | None) -> int:
     if report.figures:
         logger.info("%s", summary(report.figures))
     if wanted.json:
         print_json(vars(report))
     else:
-        state = "sealed" if report.sealed else "not complete; run the same command to go on"
         say(
             f"{report.name} ({report.id}): {report.encoded} encoded, {report.reused} reused, "
-            f"{report.quarantined} quarantined now; {state}"
+            f"{report.quarantined} quarantined now; {_state(report, blocks)}"
         )
     if report.num_quarantined:
         logger.warning(
@@ -115,6 +114,15 @@ def _print_report(report: "JobReport", wanted: ExtractArguments) -> int:
             wanted.store,
         )
     return 3 if report.num_quarantined else 0
+
+
+def _state(report: "JobReport", blocks: range | None) -> str:
+    """Whether the set is complete, and what completes it."""
+    if report.sealed:
+        return "sealed"
+    # This process has done its blocks: the same command would find nothing.
+    again = "run the same command to go on" if blocks is None else "run it for the other blocks"
+    return f"not complete, {report.num_todo} videos to do; {again}"
 
 
 def _print_plan(plan: dict, *, as_json: bool) -> int:

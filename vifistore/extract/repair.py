@@ -105,7 +105,9 @@ def _start(store: Store, dataset: str, feature_id: str, locks: BlockLocks) -> Re
     sealed = attributes["sealed"]
     planned = len(store.videos(dataset))
     num_videos = sealed["rows"] if sealed else planned
-    metadata = [p for p in problems if p.where.endswith("/zarr.json")]
+    metadata = {p.where for p in problems if p.where.endswith("/zarr.json")}
+    broken = [name for name in FEATURE_ARRAYS if f"{path}/{name}/zarr.json" in metadata]
+    blocks = sorted(_lost_blocks(backend, path, broken, num_videos).union(blocks))
     if not blocks and not metadata:
         # Every chunk is sound in itself, but some are not those that were sealed.
         blocks = list(range(-(-num_videos // BLOCK_SIZE)))
@@ -122,9 +124,8 @@ def _start(store: Store, dataset: str, feature_id: str, locks: BlockLocks) -> Re
     unfinished = {int(row) // BLOCK_SIZE for row in np.flatnonzero(status == TODO)}
     well = set(range(num_lasting)) - set(blocks) - unfinished
     stored = _stored(backend, path, well)
-    for name in FEATURE_ARRAYS:
-        if any(problem.where == f"{path}/{name}/zarr.json" for problem in metadata):
-            _drop_metadata(backend, f"{path}/{name}")
+    for name in broken:
+        _drop_metadata(backend, f"{path}/{name}")
     _mark_as_to_do(backend, path, blocks, num_videos)
     kept = {_SEAL_BEFORE: sealed} if sealed else {}
     backend.make_group(path, {**attributes, "sealed": None, **kept})
@@ -135,6 +136,17 @@ def _start(store: Store, dataset: str, feature_id: str, locks: BlockLocks) -> Re
         attempts=np.maximum(attempts, 1) - 1,
         locks=locks,
     )
+
+
+def _lost_blocks(backend: Backend, path: str, broken: list[str], num_videos: int) -> set[int]:
+    """Blocks of which an array that cannot be opened has no chunk either."""
+    lost = set()
+    for name in broken:
+        rest = ".0" * (len(FEATURE_ARRAYS[name].axes) - 1)
+        for block in range(-(-num_videos // BLOCK_SIZE)):
+            if not backend.place.exists(f"{path}/{name}/c.{block}{rest}"):
+                lost.add(block)
+    return lost
 
 
 def earlier_attempts(store: Store, dataset: str, feature_id: str) -> np.ndarray:

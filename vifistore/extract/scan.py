@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from vifistore.errors import UsageError
 from vifistore.store.schema import check_name
 from vifistore.store.store import Store
-from vifistore.store.tables import Split, write_captions, write_split, write_videos
+from vifistore.store.tables import Split, has_split, write_captions, write_split, write_videos
 from vifistore.videos.probe import Probe
 from vifistore.videos.records import Listing, SplitListing
 
@@ -32,7 +33,8 @@ class ScanReport:
 def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: bool) -> list[int]:
     """Return the rows of the listing that the dataset does not have yet.
 
-    Raises UsageError if the listing is empty, or the dataset exists and `append` is False.
+    Raises UsageError if the listing is empty, or the dataset exists and `append` is False, or its
+    videos are not below the root of the listing.
     """
     check_name("dataset", dataset)
     for name in listing.splits:
@@ -49,14 +51,38 @@ def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: boo
                 f"dataset {dataset} is in {store.path} already; add videos and splits to it with "
                 "--append, or choose another --dataset"
             )
-        known = set(store.videos(dataset)["id"])
+        videos = store.videos(dataset)
+        _check_root(dataset, videos["path"], store.root(dataset), listing.root)
+        known = set(videos["id"])
     return [row for row, name in enumerate(listing.ids) if name not in known]
+
+
+def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> None:
+    """Raise UsageError if a new root would lose videos that the dataset has.
+
+    All its paths start from the new one, which may lie elsewhere, with some videos left out.
+    """
+    # What was imported has no root until its videos are scanned.
+    if new == old or old == Path():
+        return
+    paths = list(paths)
+    lost = [path for path in paths if not (new / path).exists()]
+    still_there = next((path for path in lost if (old / path).exists()), "")
+    if still_there or (lost and len(lost) == len(paths)):
+        raise UsageError(
+            f"the videos of {dataset} lie below {old}, and {len(lost)} of {len(paths)} are not "
+            f"below {new} (first: {still_there or lost[0]}); give the folder that holds all of "
+            "them with --root, or choose another --dataset"
+        )
 
 
 def add_listing(
     store: Store, dataset: str, listing: Listing, rows: list[int], probes: Iterable[Probe]
 ) -> ScanReport:
-    """Write the rows of a listing, with a probe each, and its splits and captions."""
+    """Write the rows of a listing, with a probe each, and its splits and captions.
+
+    Raises UsageError, and writes nothing, if a split of a name that is taken has other rows.
+    """
     import pandas as pd
 
     added = _table(listing, rows, list(probes))
@@ -64,15 +90,27 @@ def add_listing(
     videos = pd.concat([store.videos(dataset), added]) if exists else added
     class_names = store.class_names(dataset) if exists else []
     class_names += [name for name in listing.class_names if name not in class_names]
+    number = {name: row for row, name in enumerate(videos["id"])}
+    splits = [_split(name, split, listing, number) for name, split in listing.splits.items()]
+    for split in splits:
+        has_split(store.backend, dataset, split)
     # A moved dataset keeps its rows; its paths start from the new root.
     write_videos(store.backend, dataset, videos, class_names, str(listing.root))
-    number = {name: row for row, name in enumerate(videos["id"])}
-    for name, split in listing.splits.items():
-        write_split(store.backend, dataset, _split(name, split, listing, number))
+    for split in splits:
+        write_split(store.backend, dataset, split)
     if listing.captions:
         captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
-        write_captions(store.backend, dataset, captions)
+        _add_captions(store, dataset, captions)
     return ScanReport(added=len(rows), videos=len(videos), splits=tuple(listing.splits))
+
+
+def _add_captions(store: Store, dataset: str, captions: list[tuple[int, str]]) -> None:
+    """Add captions behind those of earlier scans; a video's own may be equal, as some lists are."""
+    found = store.captions(dataset)
+    kept = list(zip(found["row"].tolist(), found["text"], strict=True))
+    known = set(kept)
+    added = [caption for caption in captions if caption not in known]
+    write_captions(store.backend, dataset, [*kept, *added])
 
 
 def _table(listing: Listing, rows: list[int], probes: list[Probe]) -> "pd.DataFrame":

@@ -28,7 +28,10 @@ _READ = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 _ARRAY_CONFIG = {"write_empty_chunks": True}
 
 # What zarr and zarrs raise for a chunk or a zarr.json whose bytes are not what they should be.
-DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, FileNotFoundError, NotADirectoryError)
+DAMAGE = (
+    *(RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError),
+    *(FileNotFoundError, NotADirectoryError),
+)
 
 
 class Backend:
@@ -187,25 +190,31 @@ class Backend:
             )
         return layout
 
-    def read(self, path: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def read(
+        self, path: str, start: int = 0, stop: int | None = None, *, may_lack: bool = True
+    ) -> np.ndarray:
         """Read rows [start, stop) of the array at `path`, every checksum verified.
 
-        Strings come as an array of objects. Raises DamagedError if a chunk does not match its
-        checksum.
+        Strings come as an array of objects. A chunk that is not there holds the fill value, unless
+        `may_lack` is False: each was written then. Raises DamagedError if a chunk does not match
+        its checksum, or is lost.
         """
         if layout := self.layout(path):
             stop = layout.shape[0] if stop is None else min(stop, layout.shape[0])
-            return read_rows(self.place, path, layout, start, stop)
+            return read_rows(self.place, path, layout, start, stop, may_lack=may_lack)
         return self._read_through_zarr(path, slice(start, stop))
 
-    def read_chosen(self, path: str, rows: np.ndarray, *, verify: bool = True) -> np.ndarray:
+    def read_chosen(
+        self, path: str, rows: np.ndarray, *, verify: bool = True, may_lack: bool = True
+    ) -> np.ndarray:
         """Read rows of the array at `path`, in the given order.
 
         Without `verify` only those rows are read, not their whole chunks, and damage to them goes
-        unnoticed. Raises DamagedError if a chunk does not match its checksum.
+        unnoticed. `may_lack` is that of `read`. Raises DamagedError if a chunk does not match its
+        checksum, or is lost.
         """
         if layout := self.layout(path):
-            return read_chosen(self.place, path, layout, rows, verify=verify)
+            return read_chosen(self.place, path, layout, rows, verify=verify, may_lack=may_lack)
         return self._read_through_zarr(path, rows)
 
     def _read_through_zarr(self, path: str, rows: slice | np.ndarray) -> np.ndarray:

@@ -4,8 +4,22 @@ from collections.abc import Mapping
 
 from vifistore.errors import UnknownNameError
 from vifistore.store.backend import Backend
+from vifistore.store.fields import NONE, read_fields
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import check_name
+
+_KINDS = {
+    "names": list,
+    "model": str,
+    "config": dict,
+    "weights_path": (str, NONE),
+    "image_digest": str,
+    "text_digest": str,
+    "logit_scale": (int, float),
+    "parent": str,
+    "step": int,
+    "settings": (dict, NONE),
+}
 
 
 def checkpoint_digest(image_digest: str, text_digest: str, logit_scale: float) -> str:
@@ -43,7 +57,7 @@ def read_checkpoint(backend: Backend, digest: str) -> dict:
     """
     if digest not in (known := backend.children("checkpoints")):
         raise UnknownNameError("checkpoint", digest, known)
-    attributes = backend.attributes(f"checkpoints/{digest}")
+    attributes = read_fields(backend, f"checkpoints/{digest}", _KINDS)
     further = backend.children(f"checkpoints/{digest}/names")
     names = list(dict.fromkeys([*attributes["names"], *further]))
     return {**attributes, "digest": digest, "names": names}

@@ -7,7 +7,7 @@ checksum: this reads 2-3 times as fast, straight into the array that is returned
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -57,12 +57,14 @@ def parse_layout(metadata: Mapping) -> Layout | None:
 
     Raises LookupError, TypeError or ValueError if it is not the zarr.json of an array.
     """
-    shape = tuple(metadata["shape"])
-    chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
+    shape = _lengths(metadata["shape"], least=0)
+    chunk_shape = _lengths(metadata["chunk_grid"]["configuration"]["chunk_shape"], least=1)
+    if len(shape) != len(chunk_shape):
+        raise ValueError("its chunks have other axes than itself")
     is_string = metadata["data_type"] == "string"
     # An endianness is not given where an item is one byte.
     codecs = [
-        (codec["name"], codec.get("configuration", {}).get("endian", "little"))
+        (codec["name"], dict(codec.get("configuration", {})).get("endian", "little"))
         for codec in metadata["codecs"]
     ]
     ours = (
@@ -81,6 +83,13 @@ def parse_layout(metadata: Mapping) -> Layout | None:
     return Layout(shape=shape, size=chunk_shape[0], dtype=dtype, fill=fill)
 
 
+def _lengths(values: Sequence, *, least: int) -> tuple[int, ...]:
+    """Lengths of the axes of an array that has some. Raises ValueError if they are none."""
+    if not values or any(type(length) is not int or length < least for length in values):
+        raise ValueError(f"{values!r} are no lengths of axes")
+    return tuple(values)
+
+
 def encode_chunk(values: np.ndarray, layout: Layout) -> tuple[np.ndarray, bytes]:
     """Return a whole chunk's bytes and its checksum; the file holds one behind the other."""
     if layout.dtype.hasobject:
@@ -90,10 +99,19 @@ def encode_chunk(values: np.ndarray, layout: Layout) -> tuple[np.ndarray, bytes]
     return data, np.array(google_crc32c.value(data), _CHECKSUM).tobytes()
 
 
-def read_rows(place: Place, path: str, layout: Layout, start: int, stop: int) -> np.ndarray:
+def read_rows(
+    place: Place,
+    path: str,
+    layout: Layout,
+    start: int,
+    stop: int,
+    *,
+    may_lack: bool = True,
+) -> np.ndarray:
     """Read rows [start, stop) of the array at `path`, every checksum verified.
 
-    Raises DamagedError if a chunk is not what was written.
+    A chunk that is not there reads as the fill value, unless `may_lack` is False: all were written
+    then. Raises DamagedError if a chunk is not what was written.
     """
     rows = _empty((max(stop - start, 0), *layout.shape[1:]), layout.dtype)
 
@@ -101,10 +119,10 @@ def read_rows(place: Place, path: str, layout: Layout, start: int, stop: int) ->
         first, last = block * layout.size, (block + 1) * layout.size
         here = rows[max(first, start) - start : min(last, stop) - start]
         if len(here) == layout.size:
-            read_chunk(place, path, layout, block, here)
+            read_chunk(place, path, layout, block, here, may_lack=may_lack)
             return
         chunk = _empty(layout.chunk_shape, layout.dtype)
-        read_chunk(place, path, layout, block, chunk)
+        read_chunk(place, path, layout, block, chunk, may_lack=may_lack)
         here[...] = chunk[max(first, start) - first : min(last, stop) - first]
 
     if len(rows):
@@ -114,40 +132,49 @@ def read_rows(place: Place, path: str, layout: Layout, start: int, stop: int) ->
 
 
 def read_chosen(
-    place: Place, path: str, layout: Layout, rows: np.ndarray, *, verify: bool
+    place: Place,
+    path: str,
+    layout: Layout,
+    rows: np.ndarray,
+    *,
+    verify: bool,
+    may_lack: bool = True,
 ) -> np.ndarray:
     """Read rows in the given order, any number of times each.
 
     With `verify` whole chunks are read, else nothing but the rows, and damage goes unnoticed;
-    strings are always verified. Raises DamagedError if a chunk is not what was written.
+    strings are always verified. A chunk that is not there is treated as by `read_rows`. Raises
+    DamagedError if a chunk is not what was written.
     """
     if not len(rows):
         return np.empty((0, *layout.shape[1:]), layout.dtype)
     whole = verify or layout.dtype.hasobject
     if whole and (np.diff(rows) == 1).all():
         # Neighbours in order: their chunks go straight into what is returned.
-        return read_rows(place, path, layout, int(rows[0]), int(rows[-1]) + 1)
+        first, last = int(rows[0]), int(rows[-1])
+        return read_rows(place, path, layout, first, last + 1, may_lack=may_lack)
     chosen = _empty((len(rows), *layout.shape[1:]), layout.dtype)
     order = np.argsort(rows, kind="stable")
     blocks, starts = np.unique(rows[order] // layout.size, return_index=True)
     parts = list(zip(blocks.tolist(), np.split(order, starts[1:]), strict=True))
-    work = partial(_read_whole if whole else _read_bare, place, path, layout, rows, chosen)
+    read = _read_whole if whole else _read_bare
+    work = partial(read, place, path, layout, rows, chosen, may_lack)
     # Each thread takes a share and one buffer, since fresh memory costs more than the checksum.
     threads = place.threads(layout.row_bytes * (layout.size if whole else 1))
     parallel(work, [parts[number::threads] for number in range(threads)], threads)
     return chosen
 
 
-def _read_whole(place, path, layout, rows, chosen, parts) -> None:
+def _read_whole(place, path, layout, rows, chosen, may_lack, parts) -> None:
     chunk = _empty(layout.chunk_shape, layout.dtype)
     for block, positions in parts:
-        read_chunk(place, path, layout, block, chunk)
+        read_chunk(place, path, layout, block, chunk, may_lack=may_lack)
         # One by one: `chunk[...]` with many would copy them twice.
         for position, row in zip(positions, rows[positions] - block * layout.size, strict=True):
             chosen[position] = chunk[row]
 
 
-def _read_bare(place, path, layout, rows, chosen, parts) -> None:
+def _read_bare(place, path, layout, rows, chosen, may_lack, parts) -> None:
     row_bytes = layout.row_bytes
     targets = _bytes_of(chosen).reshape(-1, row_bytes)
     for block, positions in parts:
@@ -155,14 +182,18 @@ def _read_bare(place, path, layout, rows, chosen, parts) -> None:
         offsets = (rows[positions] - block * layout.size) * row_bytes
         try:
             place.read_ranges(key, offsets.tolist(), [targets[number] for number in positions])
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not may_lack:
+                raise _damaged(place, key, "is gone") from error
             chosen[positions] = layout.fill
         except OSError as error:
             raise _damaged(place, key, "is too short") from error
 
 
-def read_chunk(place: Place, path: str, layout: Layout, block: int, chunk: np.ndarray) -> None:
-    """Read one chunk into `chunk`, verified; one that was never written is filled.
+def read_chunk(
+    place: Place, path: str, layout: Layout, block: int, chunk: np.ndarray, *, may_lack: bool = True
+) -> None:
+    """Read one chunk into `chunk`, verified; one that is not there is treated as by `read_rows`.
 
     Raises DamagedError if it is not what was written.
     """
@@ -172,7 +203,9 @@ def read_chunk(place: Place, path: str, layout: Layout, block: int, chunk: np.nd
             chunk[...] = _read_strings(place, key, len(chunk))
         else:
             _read_numbers(place, key, chunk)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if not may_lack:
+            raise _damaged(place, key, "is gone") from error
         chunk[...] = layout.fill
 
 

@@ -9,6 +9,7 @@ import zarr
 
 from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.backend import Backend
+from vifistore.store.fields import NONE, read_fields
 from vifistore.store.names import read_names, resolve
 from vifistore.store.schema import BLOCK_SIZE, DERIVED_FIELDS, DONE, QUARANTINED, TODO
 from vifistore.store.selection import Selection, block_ranges, choose_rows
@@ -26,7 +27,7 @@ class Features:
         self.name = name.name
         self.checkpoint = name.checkpoint
         self.path = f"features/{dataset}/{name.id}"
-        self._attributes = backend.attributes(self.path)
+        self._attributes = read_feature_fields(backend, self.path)
 
     @property
     def recipe(self) -> dict:
@@ -101,16 +102,22 @@ class Features:
         """Videos that the set covers: sealed rows, or planned ones while it is not sealed."""
         return self.sealed["rows"] if self.sealed else self.status.shape[0]
 
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def read(
+        self, name: str, start: int = 0, stop: int | None = None, *, may_lack: bool | None = None
+    ) -> np.ndarray:
         """Read rows [start, stop) of the array `name`, checksums verified.
+
+        `may_lack` says whether a chunk that is not there reads as the fill value; by default that
+        of a set that is not sealed does.
 
         Raises
         ------
         DamagedError
-            If a chunk does not match its checksum.
+            If a chunk does not match its checksum, or is lost.
         """
         stop = self.num_videos if stop is None else min(stop, self.num_videos)
-        return self._backend.read(f"{self.path}/{name}", start, stop)
+        may_lack = not self.sealed if may_lack is None else may_lack
+        return self._backend.read(f"{self.path}/{name}", start, stop, may_lack=may_lack)
 
     def select(
         self,
@@ -144,7 +151,7 @@ class Features:
         UnknownNameError
             For an unknown id, split or label.
         DamagedError
-            If a chunk does not match its checksum.
+            If a chunk does not match its checksum, or is lost.
         """
         for name in arrays:
             self.require_array(name)
@@ -163,7 +170,9 @@ class Features:
             labels=labels,
             status=self.read_status()[chosen],
             arrays={
-                name: self._backend.read_chosen(f"{self.path}/{name}", chosen, verify=verify)
+                name: self._backend.read_chosen(
+                    f"{self.path}/{name}", chosen, verify=verify, may_lack=not self.sealed
+                )
                 for name in arrays
             },
         )
@@ -192,7 +201,7 @@ class Features:
         Raises DamagedError there.
         """
         if self.sealed:
-            status = self.read("status")
+            status = self.read("status", may_lack=True)
             if (status == TODO).any():
                 raise DamagedError(
                     f"feature set {self.id} of {self.dataset} is sealed but lost part of its "
@@ -244,6 +253,25 @@ class Features:
                 f"feature set {self.name} of {self.dataset} has no {name}; use one that was "
                 "extracted from videos, or a fusion that does not need it"
             )
+
+
+def read_feature_fields(backend: Backend, path: str) -> dict:
+    """Attributes of the feature set at `path`.
+
+    Raises DamagedError if they lack its recipe or whether it is sealed.
+    """
+    found = read_fields(backend, path, {"recipe": dict, "sealed": (dict, NONE)})
+    sealed = found["sealed"]
+    if sealed and not (_is_count(sealed.get("rows")) and isinstance(sealed.get("manifest"), str)):
+        raise DamagedError(
+            f"{backend.folder}/{path}/zarr.json does not say what was sealed; run: "
+            f"vifi verify {backend.folder}"
+        )
+    return found
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def read_status_leniently(backend: Backend, path: str, start: int, stop: int) -> np.ndarray:

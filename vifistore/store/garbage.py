@@ -13,7 +13,7 @@ from vifistore.store.locks import BlockLocks
 from vifistore.store.names import read_names
 from vifistore.store.schema import BLOCK_SIZE
 from vifistore.store.store import Store
-from vifistore.store.texts import TEXT_FIELDS
+from vifistore.store.texts import has_texts
 
 # What is locked by nobody and older than this no one is writing any more.
 _SETTLED_SECONDS = 3600.0
@@ -109,8 +109,14 @@ def _is_needed(backend: Backend, where: str) -> bool:
     """Whether a feature set or a text set that could go when it was found must stay by now."""
     kind, *parts = where.split("/")
     if kind == "features" and len(parts) == 2:
-        return parts[1] in _needed_sets(backend, parts[0])
+        return parts[1] in _needed_sets(backend, parts[0]) or _is_starting(backend, where)
     return kind == "texts" and len(parts) == 1 and not _is_half_text(backend, where)
+
+
+def _is_starting(backend: Backend, path: str) -> bool:
+    """Whether a run has just planned a feature set: it names it next, and then locks blocks."""
+    has_begun = any("/status/c." in file.key for file in backend.place.files(path))
+    return not has_begun and _age_seconds(backend, path) < _SETTLED_SECONDS
 
 
 def _parent(backend: Backend, dataset: str, feature_id: str) -> str:
@@ -135,7 +141,7 @@ def _half_texts(backend: Backend) -> Iterator[Garbage]:
 
 
 def _is_half_text(backend: Backend, path: str) -> bool:
-    return not backend.exists(path) or not set(TEXT_FIELDS) <= backend.attributes(path).keys()
+    return not has_texts(backend, path.removeprefix("texts/"))
 
 
 def _partial_files(backend: Backend) -> Iterator[Garbage]:

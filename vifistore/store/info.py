@@ -1,6 +1,7 @@
 """What a store holds, as one document."""
 
 from vifistore.store.features import Features
+from vifistore.store.fields import read_fields
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.store import Store
 
@@ -81,7 +82,7 @@ def _describe_dataset(store: Store, dataset: str) -> dict:
     features = [store.features(dataset, name) for name in store.feature_ids(dataset)]
     return {
         # Not the table itself, which takes a second to read where there are a million.
-        "videos": store.backend.attributes(f"videos/{dataset}")["rows"],
+        "videos": read_fields(store.backend, f"videos/{dataset}", {"rows": int})["rows"],
         "classes": len(store.class_names(dataset)),
         "splits": {name: _describe_split(store, dataset, name) for name in store.splits(dataset)},
         "features": [_describe_features(feature_set) for feature_set in features],

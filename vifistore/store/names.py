@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.backend import Backend
+from vifistore.store.fields import read_fields
 from vifistore.store.schema import check_name
 
 _ID = re.compile(r"[0-9a-f]{12}")
+_KINDS = {"id": str, "checkpoint": str}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ def require_free(
     path = f"names/{dataset}/{name}"
     if not backend.exists(path):
         return
-    old = backend.attributes(path)
+    old = read_fields(backend, path, _KINDS)
     if old != {"id": feature_id, "checkpoint": checkpoint}:
         raise UsageError(
             f"the name {name!r} of {dataset} already stands for feature set {old['id']} of "
@@ -64,7 +66,7 @@ def read_names(backend: Backend, dataset: str) -> list[Name]:
     """Every name of a dataset."""
     names = []
     for name in backend.children(f"names/{dataset}"):
-        attributes = backend.attributes(f"names/{dataset}/{name}")
+        attributes = read_fields(backend, f"names/{dataset}/{name}", _KINDS)
         names.append(Name(name=name, id=attributes["id"], checkpoint=attributes["checkpoint"]))
     return names
 
@@ -78,7 +80,7 @@ def resolve(backend: Backend, dataset: str, name_or_id: str) -> Name:
     """
     path = f"names/{dataset}/{name_or_id}"
     if "/" not in name_or_id and backend.exists(path):
-        attributes = backend.attributes(path)
+        attributes = read_fields(backend, path, _KINDS)
         return Name(name=name_or_id, id=attributes["id"], checkpoint=attributes["checkpoint"])
     names = read_names(backend, dataset)
     ids = backend.children(f"features/{dataset}")

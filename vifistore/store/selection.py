@@ -43,15 +43,17 @@ def choose_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rows int64 [video] and labels object [video] of what `Features.select` is asked for.
 
-    Raises UsageError for more than one of ids, split and rows, and for videos outside of the
-    first `num_videos`; UnknownNameError for an unknown id, split or label.
+    Raises UsageError for more than one of ids, split and rows, for rows that are no whole numbers,
+    and for videos outside of the first `num_videos`; UnknownNameError for an unknown id, split or
+    label.
     """
     if sum([ids is not None, bool(split), rows is not None]) > 1:
         raise UsageError("give one of ids, split and rows; label narrows any of them down")
     if split:
         found = read_split(backend, dataset, split)
         chosen = found.rows
-        labels = np.array(found.class_names, object)[found.labels]
+        # One more, which -1 means: a video that the split does not label.
+        labels = np.array([*found.class_names, ""], object)[found.labels]
     else:
         chosen = _rows_of(backend, dataset, num_videos, ids, rows)
         labels = None
@@ -71,11 +73,19 @@ def _rows_of(
     rows: Iterable[int] | None,
 ) -> np.ndarray:
     if ids is None:
-        return np.array(range(num_videos) if rows is None else list(rows), np.int64)
+        return np.arange(num_videos) if rows is None else _row_numbers(rows)
     index = {name: row for row, name in enumerate(read_column(backend, dataset, "id"))}
     if missing := [name for name in ids if name not in index]:
         raise UnknownNameError(f"video of {dataset}", missing[0], index)
     return np.array([index[name] for name in ids], np.int64)
+
+
+def _row_numbers(rows: Iterable[int]) -> np.ndarray:
+    """int64 [video]. Raises UsageError for what is no row: a mask would read rows 0 and 1."""
+    found = np.array(list(rows))
+    if len(found) and found.dtype.kind not in "iu":
+        raise UsageError("rows are whole numbers; of a mask give numpy.flatnonzero(mask)")
+    return found.astype(np.int64)
 
 
 def _check_covered(rows: np.ndarray, num_videos: int, dataset: str) -> None:

@@ -7,6 +7,7 @@ from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import list_checkpoints, read_checkpoint
 from vifistore.store.features import Features
+from vifistore.store.fields import read_fields
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.tables import (
     Split,
@@ -48,12 +49,13 @@ class Store:
     def class_names(self, dataset: str) -> list[str]:
         """Names of the dataset's classes; empty if no video is labelled."""
         check_dataset(self.backend, dataset)
-        return list(self.backend.attributes(f"videos/{dataset}")["class_names"])
+        kinds = {"class_names": list}
+        return list(read_fields(self.backend, f"videos/{dataset}", kinds)["class_names"])
 
     def root(self, dataset: str) -> Path:
         """Folder that the paths of the dataset's videos are relative to."""
         check_dataset(self.backend, dataset)
-        return Path(self.backend.attributes(f"videos/{dataset}")["root"])
+        return Path(read_fields(self.backend, f"videos/{dataset}", {"root": str})["root"])
 
     def splits(self, dataset: str) -> list[str]:
         """Names of the dataset's splits."""

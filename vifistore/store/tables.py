@@ -12,6 +12,7 @@ import numpy as np
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.backend import Backend
+from vifistore.store.fields import read_fields
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     SPLIT_COLUMNS,
@@ -20,6 +21,9 @@ from vifistore.store.schema import (
     ArraySpec,
     check_name,
 )
+
+_TABLE = {"rows": int}
+_SPLIT = {**_TABLE, "class_names": list, "source": str, "digest": str}
 
 # pandas takes half a second to import, and half of what reads a store needs no table.
 if TYPE_CHECKING:
@@ -62,8 +66,8 @@ def write_table(
 
 def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
     """Read the committed rows of the table at `path`, a column each."""
-    num_rows = backend.attributes(path)["rows"]
-    return {name: backend.read(f"{path}/{name}", 0, num_rows) for name in specs}
+    num_rows = read_fields(backend, path, _TABLE)["rows"]
+    return {name: backend.read(f"{path}/{name}", 0, num_rows, may_lack=False) for name in specs}
 
 
 def write_videos(
@@ -72,7 +76,7 @@ def write_videos(
     """Write or extend the table of videos; rows already there must come first and unchanged."""
     check_name("dataset", dataset)
     path = f"videos/{dataset}"
-    start = backend.attributes(path)["rows"] if backend.exists(path) else 0
+    start = read_fields(backend, path, _TABLE)["rows"] if backend.exists(path) else 0
     # The chunk that holds the old end is rewritten whole, by rename, so old rows are given too.
     columns = {name: videos[name].to_numpy()[start:] for name in VIDEO_COLUMNS}
     attributes = {"class_names": class_names, "root": root}
@@ -91,7 +95,8 @@ def read_column(backend: Backend, dataset: str, name: str) -> np.ndarray:
     """Read one column of the table of videos, [video]; strings as objects."""
     check_dataset(backend, dataset)
     path = f"videos/{dataset}"
-    return backend.read(f"{path}/{name}", 0, backend.attributes(path)["rows"])
+    num_rows = read_fields(backend, path, _TABLE)["rows"]
+    return backend.read(f"{path}/{name}", 0, num_rows, may_lack=False)
 
 
 def check_dataset(backend: Backend, dataset: str) -> None:
@@ -104,15 +109,22 @@ def check_dataset(backend: Backend, dataset: str) -> None:
 def write_split(backend: Backend, dataset: str, split: Split) -> None:
     """Write a split. Raises UsageError if one of that name holds other rows or labels."""
     path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
-    if backend.exists(path):
-        if _same_split(read_split(backend, dataset, split.name), split):
-            return
-        raise UsageError(
-            f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME"
-        )
+    if has_split(backend, dataset, split):
+        return
     columns = {"rows": split.rows, "labels": split.labels}
     attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}
     write_table(backend, path, SPLIT_COLUMNS, columns, attributes)
+
+
+def has_split(backend: Backend, dataset: str, split: Split) -> bool:
+    """Whether a split is there already; raises as `write_split` does."""
+    if not backend.exists(f"splits/{dataset}/{split.name}"):
+        return False
+    if not _same_split(read_split(backend, dataset, split.name), split):
+        raise UsageError(
+            f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME"
+        )
+    return True
 
 
 def _same_split(first: Split, second: Split) -> bool:
@@ -129,7 +141,7 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
     path = f"splits/{dataset}/{name}"
     if name not in (known := backend.children(f"splits/{dataset}")):
         raise UnknownNameError(f"split of {dataset}", name, known)
-    attributes = backend.attributes(path)
+    attributes = read_fields(backend, path, _SPLIT)
     columns = read_table(backend, path, SPLIT_COLUMNS)
     return Split(
         name=name,

@@ -7,6 +7,7 @@ import numpy as np
 
 from vifistore.errors import UnknownNameError
 from vifistore.store.backend import Backend
+from vifistore.store.fields import read_fields, require_fields
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
 
@@ -18,6 +19,14 @@ TEXT_FIELDS = (
     "context_length",
     "precision",
 )
+
+
+_KINDS = {
+    "text_digest": str,
+    "logit_scale": (int, float),
+    "class_names": list,
+    "templates": list,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +49,7 @@ def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> st
     """Write text embeddings [class prompt dim] made as `fields` say; return their id."""
     name = texts_id(fields)
     path = f"texts/{name}"
-    if not backend.exists(path):
+    if not has_texts(backend, name):
         array = backend.make_array(
             f"{path}/embeddings", TEXT_EMBEDDINGS, shape=embeddings.shape, chunks=embeddings.shape
         )
@@ -53,16 +62,29 @@ def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> st
     return name
 
 
+def has_texts(backend: Backend, name: str) -> bool:
+    """Whether there is a text set of that id; one whose writing was cut short does not count."""
+    path = f"texts/{name}"
+    return backend.exists(path) and _is_whole(backend.attributes(path))
+
+
+def _is_whole(attributes: Mapping) -> bool:
+    return set(TEXT_FIELDS) <= attributes.keys()
+
+
 def read_texts(backend: Backend, name: str) -> Texts:
     """Read a text set by its id. Raises UnknownNameError naming those there are."""
-    if name not in (known := backend.children("texts")):
+    known = backend.children("texts")
+    if name not in known or not has_texts(backend, name):
         raise UnknownNameError("text set", name, known)
     path = f"texts/{name}"
-    embeddings = backend.read(f"{path}/embeddings")
-    return Texts(id=name, embeddings=embeddings, attrs=backend.attributes(path))
+    embeddings = backend.read(f"{path}/embeddings", may_lack=False)
+    return Texts(id=name, embeddings=embeddings, attrs=read_fields(backend, path, _KINDS))
 
 
 def list_texts(backend: Backend) -> Iterator[dict]:
     """Attributes of every text set, with its `id`; no embeddings are read."""
     for name in backend.children("texts"):
-        yield {"id": name, **backend.attributes(f"texts/{name}")}
+        path = f"texts/{name}"
+        if _is_whole(found := backend.attributes(path)):
+            yield {"id": name, **require_fields(backend, path, found, _KINDS)}

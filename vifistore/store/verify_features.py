@@ -8,6 +8,7 @@ import zarr
 from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, has_chunk, manifest_digest, open_checked
+from vifistore.store.features import read_feature_fields
 from vifistore.store.pooling import pool_views, unit_views
 from vifistore.store.problems import Problem, extract_command
 from vifistore.store.recipe import recipe_id
@@ -23,6 +24,9 @@ from vifistore.store.verify_derived import derived_problems, remake_command
 
 # Sums over frames in another order differ by a few roundings of float32 (6e-8 each) per frame.
 _POOLING_TOLERANCE = 1e-5
+
+# Reading what a zarr.json does not hold, or holds as another type.
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 
 
 class FeatureVerifier:
@@ -40,6 +44,12 @@ class FeatureVerifier:
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the set."""
         try:
+            yield from self._problems()
+        except _MALFORMED as error:
+            yield self._problem("zarr.json", f"cannot be read: {error!r}", self._remake())
+
+    def _problems(self) -> Iterator[Problem]:
+        try:
             self._attributes = self._backend.attributes(self._path)
         except DamagedError as error:
             remedy = "restore zarr.json from a copy, or remove the folder and run vifi extract"
@@ -48,6 +58,12 @@ class FeatureVerifier:
         recipe = self._attributes.get("recipe")
         if not isinstance(recipe, dict):
             yield self._problem("", "orphan: it has no recipe", self._again)
+            return
+        try:
+            read_feature_fields(self._backend, self._path)
+        except DamagedError as error:
+            remedy = f"restore {self._backend.folder}/{self._path}/zarr.json from a copy"
+            yield self._problem("zarr.json", str(error).partition("; run")[0], remedy)
             return
         self._again, self._repair = self._commands(recipe)
         if (digest := recipe_id(recipe)) != self._id:

@@ -6,7 +6,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, VifiError
 from vifistore.store.backend import Backend
-from vifistore.store.checkpoints import checkpoint_digest
+from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint
 from vifistore.store.chunks import has_chunk, open_checked
 from vifistore.store.problems import Problem
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
@@ -14,7 +14,7 @@ from vifistore.store.tables import read_table
 from vifistore.store.texts import TEXT_FIELDS, texts_id
 
 # Reading what a zarr.json does not hold, or holds as another type.
-_MALFORMED = (VifiError, LookupError, TypeError, ValueError)
+_MALFORMED = (VifiError, LookupError, TypeError, ValueError, AttributeError)
 
 
 class TableVerifier:
@@ -97,6 +97,10 @@ class TableVerifier:
 
     def _split(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, SPLIT_COLUMNS)
+        num_rows, written = len(columns["rows"]), self._backend.layout(f"{path}/rows").shape[0]
+        # A split is written once; the array of an empty one has a row, too.
+        if num_rows < written and (num_rows, written) != (0, 1):
+            yield self._problem(path, f"it says {num_rows} rows of {written}")
         attributes = self._backend.attributes(path)
         num_videos = self._num_videos.get(path.split("/")[1], 0)
         yield from self._in_range(f"{path}/rows", columns["rows"], num_videos, "videos")
@@ -134,7 +138,7 @@ class TableVerifier:
             yield self._problem(f"{path}/embeddings", "an embedding is not finite")
 
     def _checkpoint(self, path: str) -> Iterator[Problem]:
-        found = self._backend.attributes(path)
+        found = read_checkpoint(self._backend, path.split("/")[1])
         digest = checkpoint_digest(
             found["image_digest"], found["text_digest"], found["logit_scale"]
         )

@@ -14,7 +14,7 @@ from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.coding import Layout, encode_chunk
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.features import read_status_leniently
+from vifistore.store.features import read_feature_fields, read_status_leniently
 from vifistore.store.leftovers import partial_files
 from vifistore.store.locks import BlockLocks
 from vifistore.store.recipe import recipe_id
@@ -135,7 +135,7 @@ class FeatureWriter:
     @property
     def sealed(self) -> dict | None:
         """`{"rows", "manifest"}` of the last sealing, or None."""
-        return self._backend.attributes(self.path)["sealed"]
+        return read_feature_fields(self._backend, self.path)["sealed"]
 
     def block_rows(self, block: int) -> range:
         """Rows of the videos of a block."""
@@ -201,7 +201,8 @@ class FeatureWriter:
         kept = self.status[span.start : span.stop] != TODO
         kept[here] = False
         if kept.any():
-            old = self._backend.read(f"{self.path}/{name}", span.start, span.stop)
+            # Else a lost chunk would be written anew, and sealed, as if it had been empty.
+            old = self._backend.read(f"{self.path}/{name}", span.start, span.stop, may_lack=False)
             chunk[: len(span)][kept] = old[kept]
         chunk[here] = data[name]
         return chunk

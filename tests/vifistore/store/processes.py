@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -28,7 +29,11 @@ SET_ID = plain_recipe().id
 
 def start(work: Callable[[], None]) -> int:
     """Begin `work` in a forked process, all imports done; return its id."""
-    if pid := os.fork():
+    with warnings.catch_warnings():
+        # Since Python 3.12 a fork warns where a library has threads; these wait for work alone.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid:
         return pid
     code = 1
     try:

@@ -241,6 +241,7 @@ def test_scan_and_extract_take_a_url(bucket, tmp_path, capsys):
     assert run(scan) == 2
     assert "is in " + url in capsys.readouterr().err
     flags = ["--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "1"]
+    flags += ["--device", "cpu"]
     assert run(["extract", url, *flags, "--workers", "1", "--dry-run"]) == 0
     assert "2 of 2 videos to do" in capsys.readouterr().out
     assert run(["extract", url, *flags, "--workers", "1"]) == 0

@@ -245,6 +245,27 @@ def test_document_is_json_with_the_agreed_keys(make_store):
     assert document["checkpoints"][0].keys() == {"digest", "names", "parent", "step"}
 
 
+def test_texts_that_were_cut_short_are_none_and_are_written_anew(make_store, monkeypatch):
+    store = make_store(3)
+    fields = {"text_digest": "t", "logit_scale": 10.0, "class_names": ["run"], "templates": ["{}"]}
+    fields |= {"context_length": 77, "precision": "fp32"}
+    embeddings = RNG.normal(size=(1, 1, 8)).astype(np.float32)
+
+    def killed(self, path, attributes):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vifistore.store.backend.Backend.make_group", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_texts(store.backend, fields, embeddings)
+    (half,) = store.backend.children("texts")
+    assert describe_store(store)["texts"] == []
+    with pytest.raises(UnknownNameError):
+        store.texts(half)
+    assert write_texts(store.backend, fields, embeddings) == half
+    np.testing.assert_array_equal(store.texts(half).embeddings, embeddings)
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "a\\b", "x" * 300])
 def test_names_that_could_leave_the_store_are_refused(make_store, name):
     store = make_store(3)

@@ -11,7 +11,7 @@ from harness.fusion import ARRAY_OF_FUSION
 from harness.scoring import load_classes, load_videos, score
 from tests.vifistore.store.conftest import write_all
 from vifi.__main__ import run
-from vifistore.errors import VifiError
+from vifistore.errors import DamagedError, VifiError
 from vifistore.store import open_store
 from vifistore.store.problems import Problem
 from vifistore.store.schema import (
@@ -157,6 +157,64 @@ def test_attributes_that_do_not_fit_are_found(whole, path, change, words):
     assert any(words in problem.what for problem in problems(whole)), problems(whole)
 
 
+MALFORMED = [
+    ("features/d/*", lambda a: a.pop("sealed")),
+    ("features/d/*", lambda a: a["sealed"].pop("rows")),
+    ("features/d/*", lambda a: a["sealed"].update(rows=[])),
+    ("features/d/*", lambda a: a.update(recipe="x")),
+    ("names/d/start", lambda a: a.pop("checkpoint")),
+    ("names/d/start", lambda a: a.update(id=3)),
+    ("checkpoints/*", lambda a: a.pop("names")),
+    ("checkpoints/*", lambda a: a.pop("weights_path")),
+    ("checkpoints/*", lambda a: a.update(step="x")),
+    ("texts/*", lambda a: a.update(class_names=None)),
+    ("videos/d", lambda a: a.pop("class_names")),
+    ("videos/d", lambda a: a.update(rows=-1)),
+    ("splits/d/test", lambda a: a.pop("class_names")),
+    ("splits/d/test", lambda a: a.update(rows="x")),
+]
+
+
+@pytest.mark.parametrize(("path", "change"), MALFORMED)
+def test_attributes_that_are_lost_are_told_in_a_line(whole, path, change, capsys):
+    edit(folder_of(whole, path) / "zarr.json", change)
+    assert any(p.where.startswith(path.rstrip("/*")) for p in problems(whole))
+    assert run(["info", str(whole), "--json"]) == 1
+    error = capsys.readouterr().err
+    assert "zarr.json does not say" in error
+    assert "vifi verify" in error
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document.update(shape=[]),
+        lambda document: document.update(shape=["x"]),
+        lambda document: document["shape"].pop(),
+        lambda document: document["chunk_grid"]["configuration"].update(chunk_shape=[0]),
+        lambda document: document["codecs"][0].update(configuration=7),
+    ],
+)
+@pytest.mark.parametrize("array", ["features/d/*/status", "videos/d/height", "splits/d/test/rows"])
+def test_an_array_of_another_layout_is_found(whole, array, change):
+    metadata = folder_of(whole, array) / "zarr.json"
+    document = json.loads(metadata.read_text())
+    change(document)
+    metadata.write_text(json.dumps(document))
+    assert any(p.where.startswith(array.split("*")[0].rstrip("/")) for p in problems(whole))
+
+
+def test_a_fill_value_that_no_number_of_the_array_can_be_is_found(whole):
+    metadata = folder_of(whole, "features/d/*/status") / "zarr.json"
+    metadata.write_text(metadata.read_text().replace('"fill_value": 0', '"fill_value": -1'))
+    assert any(p.where.endswith("status/zarr.json") for p in problems(whole))
+
+
+def test_a_split_that_lost_rows_is_found(whole):
+    edit(whole / "splits" / "d" / "test" / "zarr.json", lambda a: a.update(rows=60))
+    assert any("60 rows of 70" in problem.what for problem in problems(whole))
+
+
 def test_orphans_are_found(whole):
     features = folder_of(whole, "features/d/*")
     (features / "frames" / "c.1.0.0.abc.partial").write_bytes(b"half")
@@ -199,6 +257,22 @@ def test_a_set_that_grows_stays_as_it_was_sealed(whole):
     assert problems(whole) == []
     flip(next((whole / writer.path / "frames").glob("c.1.*")), 9)
     assert problems(whole)
+
+
+def test_growth_does_not_write_a_lost_chunk_anew(whole):
+    (lost,) = whole.glob("features/d/*/frames/c.1.*")
+    lost.unlink()
+    with pytest.raises(DamagedError, match="is gone; run: vifi verify"):
+        write_all(open_store(whole, mode="a"), 75)
+    assert not lost.exists()
+
+
+@pytest.mark.parametrize("name", VIDEO_COLUMNS)
+def test_a_table_that_lost_a_column_is_not_read(whole, name):
+    for chunk in chunks(whole, f"videos/d/{name}"):
+        chunk.unlink()
+    with pytest.raises(DamagedError, match="is gone; run: vifi verify"):
+        open_store(whole).videos("d")
 
 
 def test_growth_that_changed_a_sealed_row_is_found(whole, monkeypatch):

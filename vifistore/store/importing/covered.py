@@ -12,7 +12,7 @@ def read_covered(
     """Read rows [start, stop) of an array, checksums verified, as far as they are written.
 
     Blocks that are to do altogether are filled, not read: a kill may have left them torn. Raises
-    DamagedError for damage in any other.
+    DamagedError for damage in any other, and for a chunk of it that is lost.
     """
     if features.sealed:
         return features.read(name, start, stop)
@@ -25,5 +25,6 @@ def read_covered(
             kind = object if spec.dtype == "str" else spec.dtype
             parts.append(np.full(shape or high - low, spec.fill, kind))
         else:
-            parts.append(features.read(name, low, high))
+            # Its status came last, so that everything else of the block was written.
+            parts.append(features.read(name, low, high, may_lack=False))
     return np.concatenate(parts)

@@ -154,8 +154,9 @@ def test_zarr_is_a_sealed_store_with_the_same_bytes(store, tmp_path):
 FORMATS = ("hdf5", "npy", "clip-retrieval", "parquet", "zarr")
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
 @pytest.mark.parametrize("format", FORMATS)
-def test_damage_leaves_no_output(store, tmp_path, format):
+def test_damage_leaves_no_output(store, tmp_path, format, is_lost):
     if format in ("clip-retrieval", "parquet"):
         pytest.importorskip("pyarrow")
     features = store.features("d", "mine")
@@ -163,7 +164,7 @@ def test_damage_leaves_no_output(store, tmp_path, format):
         chunk = sorted((store.path / features.path / name).glob("c.1*"))[0]
         data = bytearray(chunk.read_bytes())
         data[len(data) // 3] ^= 4
-        chunk.write_bytes(bytes(data))
+        chunk.unlink() if is_lost else chunk.write_bytes(bytes(data))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(DamagedError, match="vifi verify"):
         export(store, format, tmp_path / "x")

@@ -1,0 +1,95 @@
+"""A dataset that grows keeps the videos that it has, wherever it lies."""
+
+import shutil
+
+import pytest
+
+from tests.vifistore.extract.conftest import scan, write_clip
+from vifistore.errors import UsageError
+from vifistore.extract.scan import add_listing, new_rows
+from vifistore.store.store import create_store
+from vifistore.store.tables import write_videos
+from vifistore.videos.listing import read_source
+from vifistore.videos.probe import probe_all
+
+
+def folder_of(root, *names):
+    for number, name in enumerate(names):
+        write_clip(root / name, seed=number, num_frames=2)
+    return root
+
+
+def test_another_folder_does_not_take_the_place_of_the_first(tmp_path):
+    first = folder_of(tmp_path / "v", "run/1.mp4", "run/2.mp4")
+    store = scan(tmp_path / "s.zarr", first)
+    other = folder_of(tmp_path / "other", "run/3.mp4")
+    words = (
+        r"lie below .*/v, and 2 of 2 are not below .*/other \(first: run/1.mp4\); give .* --root"
+    )
+    with pytest.raises(UsageError, match=words):
+        scan(store.path, other)
+    assert store.root("d") == first
+    # A folder below the root is another root, too.
+    folder_of(first, "jump/4.mp4")
+    with pytest.raises(UsageError, match="--root"):
+        scan(store.path, first / "jump")
+    assert len(scan(store.path, first).videos("d")) == 3
+
+
+def test_a_dataset_may_move_and_lose_videos(tmp_path):
+    first = folder_of(tmp_path / "v", "run/1.mp4", "run/2.mp4")
+    store = scan(tmp_path / "s.zarr", first)
+    moved = tmp_path / "moved"
+    shutil.move(first, moved)
+    (moved / "run" / "2.mp4").unlink()
+    folder_of(moved, "run/3.mp4")
+    assert scan(store.path, moved).root("d") == moved
+    assert list(store.videos("d")["path"]) == ["run/1.mp4", "run/2.mp4", "run/3.mp4"]
+
+
+def test_a_move_to_where_no_video_is_is_refused(tmp_path):
+    store = scan(tmp_path / "s.zarr", folder_of(tmp_path / "v", "run/1.mp4"))
+    shutil.rmtree(tmp_path / "v")
+    with pytest.raises(UsageError, match="1 of 1 are not below"):
+        scan(store.path, folder_of(tmp_path / "other", "run/3.mp4"))
+
+
+def listed(root, text):
+    (root / "list.csv").write_text(text)
+    return read_source(root / "list.csv")
+
+
+def add(store, listing, dataset="d"):
+    rows = new_rows(store, dataset, listing, append=True)
+    probes = probe_all(listing.root / listing.paths[row] for row in rows)
+    return add_listing(store, dataset, listing, rows, probes)
+
+
+def test_captions_of_several_lists_are_kept(tmp_path):
+    root = folder_of(tmp_path / "v", "1.mp4", "2.mp4")
+    store = create_store(tmp_path / "s.zarr")
+    first = listed(root, "path,caption,split\n1.mp4,a run,train\n1.mp4,a run,train\n")
+    add(store, first)
+    add(store, listed(root, "path,caption,split\n2.mp4,a jump,test\n"))
+    add(store, first)
+    found = store.captions("d")
+    captions = list(zip(found["row"], found["text"], strict=True))
+    assert captions == [(0, "a run"), (0, "a run"), (1, "a jump")]
+
+
+def test_a_split_with_other_rows_leaves_the_dataset_as_it_was(tmp_path):
+    root = folder_of(tmp_path / "v", "1.mp4", "2.mp4")
+    store = create_store(tmp_path / "s.zarr")
+    add(store, listed(root, "path,split\n1.mp4,test\n"))
+    with pytest.raises(UsageError, match="split 'test' of d exists with other rows"):
+        add(store, listed(root, "path,split\n2.mp4,test\n"))
+    assert list(store.videos("d")["id"]) == ["1.mp4"]
+
+
+def test_what_was_imported_gets_a_root(tmp_path):
+    store = scan(tmp_path / "s.zarr", folder_of(tmp_path / "v", "run/1.mp4"))
+    table = store.videos("d")
+    write_videos(store.backend, "e", table.assign(path="one", id="one"), ["run"], "")
+    scan(store.path, tmp_path / "v", "e")
+    assert store.root("e") == tmp_path / "v"
+    assert list(store.videos("e")["id"]) == ["one", "run/1.mp4"]
