@@ -30,7 +30,7 @@ from PIL import Image
 
 from vifi.bench.settings import Pipeline
 from vifi.bench.timing import Seconds, machine, quantiles
-from vifistore.errors import DecodeError
+from vifistore.errors import DecodeError, UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import JobReport, extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
@@ -249,6 +249,8 @@ def _chosen_videos(settings: Pipeline, folder: Path) -> Path:
         except DecodeError:
             continue
         shutil.copy(path, folder / f"{number:04}{path.suffix}")
+    if not any(folder.iterdir()):
+        raise UsageError(f"decord reads no video of {settings.folder}; give another --folder")
     return folder
 
 

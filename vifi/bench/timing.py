@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-from vifistore.extract.provenance import package_versions
 from vifistore.kernels.dispatch import triton
+from vifistore.store.provenance import package_versions
 
 QUANTILES = (0.2, 0.5, 0.8)
 _GPU_MILLISECONDS = 500
@@ -37,7 +37,9 @@ class Seconds(NamedTuple):
 def seconds(function: Callable[[], object], repeats: int, device: torch.device) -> Seconds:
     """Time calls of a function; on a GPU by its own clock, with its caches cleared before each."""
     if device.type == "cuda":
-        times = triton.testing.do_bench(function, rep=_GPU_MILLISECONDS, quantiles=QUANTILES)
+        # It times the current GPU, which need not be the one that is asked for.
+        with torch.cuda.device(device):
+            times = triton.testing.do_bench(function, rep=_GPU_MILLISECONDS, quantiles=QUANTILES)
         return Seconds(*(milliseconds / 1e3 for milliseconds in times))
     function()
     times: list[float] = []

@@ -63,10 +63,11 @@ def run_one(name: str, settings: Bench) -> list[dict]:
     """Run a benchmark, add each row to its file as soon as it is there, and return all of them."""
     module = importlib.import_module(f"vifi.bench.{name}")
     folder = settings.out or (_COMMITTED if _COMMITTED.is_dir() else _ELSEWHERE)
-    folder.mkdir(parents=True, exist_ok=True)
     path, rows = folder / f"{name}.jsonl", []
     for row in module.run(settings):
         row = {"benchmark": name, **row}
+        # Only now, so that a wrong call leaves no folder behind.
+        folder.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         say(module.line(row))

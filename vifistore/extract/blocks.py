@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vifistore.errors import DecodeError
+from vifistore.errors import DecodeError, ModelError
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.kernels.temporal_pool import pool_and_round
 from vifistore.store.schema import DONE, FEATURE_ARRAYS, QUARANTINED
@@ -64,7 +64,10 @@ def quarantined(row: int, path: Path, error: DecodeError) -> VideoResult:
 
 
 def stack(results: list[VideoResult], shape: Shape) -> dict[str, np.ndarray]:
-    """One array per name of FEATURE_ARRAYS, an entry per result; what a result lacks is filled."""
+    """One array per name of FEATURE_ARRAYS, an entry per result; what a result lacks is filled.
+
+    Raises ModelError if an embedding is not finite: it would be sealed, and score nothing.
+    """
     lengths = vars(shape)
     data = {}
     for name, spec in FEATURE_ARRAYS.items():
@@ -75,6 +78,14 @@ def stack(results: list[VideoResult], shape: Shape) -> dict[str, np.ndarray]:
             if name in result.values:
                 values[i] = result.values[name]
         data[name] = values
+    is_finite = np.isfinite(data["view_mean"]).all(axis=(1, 2))
+    wrong = np.flatnonzero((data["status"] == DONE) & ~is_finite)
+    if len(wrong):
+        raise ModelError(
+            f"the image tower gives numbers that are not finite, or too large for float16, for "
+            f"{len(wrong)} videos (first: row {results[wrong[0]].row}); check the weights, or try "
+            "--precision fp32"
+        )
     return data
 
 

@@ -30,6 +30,8 @@ class JobReport(ExtractReport):
     name: str
     num_quarantined: int
     """Videos quarantined in the whole set."""
+    num_todo: int = 0
+    """Videos of the whole set that are neither encoded nor quarantined."""
 
 
 def extract_dataset(
@@ -150,7 +152,12 @@ def _run(
         locks = BlockLocks(store.backend.cache_folder, dataset, feature_id)
         compare_with_seal(store.backend, extraction.writer.path, locks)
     counts = Features(store.backend, dataset, job.name).counts()
-    return JobReport(**vars(report), name=job.name, num_quarantined=counts["quarantined"])
+    return JobReport(
+        **vars(report),
+        name=job.name,
+        num_quarantined=counts["quarantined"],
+        num_todo=counts["todo"],
+    )
 
 
 def continue_precision(

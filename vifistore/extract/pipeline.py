@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
+from vifistore.errors import UsageError
 from vifistore.extract.blocks import VideoResult, done, stack
 from vifistore.extract.changes import ChangeLog
 from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.figures import figures, keep
 from vifistore.extract.matmul_rate import matmul_rate
-from vifistore.extract.provenance import machine_provenance, run_facts
+from vifistore.extract.provenance import device_name, machine_provenance, run_facts
 from vifistore.extract.recipes import choose_device, resolve_recipe
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.settings import ExtractSettings
@@ -77,19 +79,11 @@ class Extraction:
         self._device = choose_device(settings.device)
         self.recipe = resolve_recipe(settings, loaded)
         self._clock = Clock()
-        self._encoder = Encoder(
-            loaded,
-            precision=self.recipe.precision,
-            device=self._device,
-            batch=settings.batch,
-            compiled=settings.compile,
-            clock=self._clock,
-        )
         self._shape = Shape(
             video=len(self._videos),
             view=settings.num_views,
             frame=settings.frames,
-            dim=self._encoder.dim,
+            dim=loaded.config["embed_dim"],
         )
         self._num_workers = settings.workers or default_workers(self._device)
         self._provenance = {**machine_provenance(self._device), "purpose": purpose}
@@ -121,10 +115,17 @@ class Extraction:
             If another process is writing one of the blocks.
         StoreError
             If the disk is full or read-only. Blocks that were finished are kept.
+        UsageError
+            If the memory of the GPU is too small. Blocks that were finished are kept.
         """
         before = np.zeros(self._shape.video, np.uint8) if attempts is None else attempts
         try:
             return self._run(self._claim(blocks, limit), before)
+        except torch.OutOfMemoryError as error:
+            raise UsageError(
+                f"the memory of {device_name(self._device)} is too small for batches of this size; "
+                "give a smaller --batch, 32 for instance, and what is done is kept"
+            ) from error
         finally:
             self.writer.release()
 
@@ -142,6 +143,8 @@ class Extraction:
     def _run(self, rows: list[int], attempts: np.ndarray) -> ExtractReport:
         changes = ChangeLog(self._store, self._dataset, self._videos)
         self._reuse = Reuse(self._store, self._dataset, self.writer, self._videos, rows)
+        if rows:
+            self._encoder = self._new_encoder()
         self._clock.restart()
         self._source = Source(
             self._store.root(self._dataset),
@@ -163,6 +166,17 @@ class Extraction:
             quarantined=self._num_failed,
             sealed=is_complete,
             figures=self._figures(len(rows)) if rows else {},
+        )
+
+    def _new_encoder(self) -> Encoder:
+        """The encoder; compiling it may take a minute, so it is made once there is work for it."""
+        return Encoder(
+            self._loaded,
+            precision=self.recipe.precision,
+            device=self._device,
+            batch=self._settings.batch,
+            compiled=self._settings.compile,
+            clock=self._clock,
         )
 
     def _finish(self, rows: list[int]) -> bool:

@@ -5,7 +5,7 @@ import torch
 from vifistore.errors import UsageError
 from vifistore.frames.squares import Squares
 from vifistore.kernels.dispatch import chosen_path
-from vifistore.kernels.preprocess_frames import preprocess_frames
+from vifistore.kernels.preprocess_frames import colours, preprocess_frames
 from vifistore.store.recipe import Preprocessing
 
 # Resizes on integers exactly as Pillow does, whether the kernel or its reference runs.
@@ -107,12 +107,8 @@ def normalise(
     levels: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
     """uint8 [... size size 3] -> [... 3 size size] of `dtype`: (level / 255 - mean) / std."""
-    mean, std = (
-        torch.tensor(colour, device=levels.device).view(3, 1, 1)
-        for colour in (preprocessing.mean, preprocessing.std)
-    )
-    # By a plain number a GPU multiplies with its reciprocal: other bits than the kernel's.
-    whole = torch.tensor(255.0, device=levels.device)
+    colour = tuple(preprocessing.mean), tuple(preprocessing.std)
+    mean, std, whole = colours(*colour, levels.device)
     planes = levels.movedim(-1, -3)
     pixels = torch.empty(planes.shape, dtype=dtype, device=levels.device)
     flat = planes.reshape(-1, *planes.shape[-3:]), pixels.view(-1, *planes.shape[-3:])

@@ -67,9 +67,10 @@ def _device_path(device: int) -> Path:
     if capability < LOWEST_CAPABILITY:
         return Path("reference", f"{name} is older than compute capability 8.0")
     try:
-        # Builds Triton's launch helper, which fails where there is no C compiler.
+        # Builds Triton's launch helper, which fails where there is no C compiler, or where it does
+        # not find libcuda (an AssertionError).
         triton.runtime.driver.active.get_current_target()
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (RuntimeError, OSError, AssertionError, subprocess.CalledProcessError) as error:
         return Path("reference", f"Triton cannot start on {name}: {error}".splitlines()[0])
     return Path("kernel", f"{name}, compute capability {capability[0]}.{capability[1]}")
 

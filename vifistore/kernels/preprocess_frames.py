@@ -96,16 +96,20 @@ def _weigh(levels: Tensor, taps: Taps, axis: int) -> Tensor:
 
 
 def _normalise(levels: Tensor, mean: Colour, std: Colour) -> Tensor:
-    mean, std = (
-        colour.view(3, 1, 1) for colour in _colours(tuple(mean), tuple(std), levels.device)
-    )
-    return (levels.float() / 255 - mean) / std
+    mean, std, whole = colours(tuple(mean), tuple(std), levels.device)
+    return (levels.float() / whole - mean) / std
 
 
 @lru_cache(maxsize=32)
-def _colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Tensor]:
-    mean, std = (torch.tensor(colour, dtype=torch.float32) for colour in (mean, std))
-    return mean.to(device), std.to(device)
+def colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, deviation and the highest level on a device, float32 `[3 1 1]`, `[3 1 1]` and `[]`.
+
+    Kept, since a GPU is waited for where a number is handed to it. The level is a tensor, too: by a
+    plain number a GPU multiplies with its reciprocal, which gives other bits than dividing.
+    """
+    numbers = (torch.tensor(colour, dtype=torch.float32) for colour in (mean, std, 255.0))
+    mean, std, whole = (number.to(device, non_blocking=True) for number in numbers)
+    return mean.view(3, 1, 1), std.view(3, 1, 1), whole
 
 
 def preprocess_frames_forward(
@@ -115,7 +119,7 @@ def preprocess_frames_forward(
     size = len(crops[0].columns.starts)
     shape = (len(crops), len(frames), 3, size, size)
     pixels = torch.empty(shape, dtype=dtype, device=frames.device)
-    colours = _colours(tuple(mean), tuple(std), frames.device)
+    colour = colours(tuple(mean), tuple(std), frames.device)[:2]
     for crop, out in zip(crops, pixels, strict=True):
         read = _read(frames, crop)
         passes = [(crop.columns, 3), (crop.rows, 2)]
@@ -124,7 +128,7 @@ def preprocess_frames_forward(
         shape[first_axis] = size
         levels = torch.empty(shape, dtype=torch.uint8, device=frames.device)
         _resize_axis(read, first, first_axis, levels, None)
-        _resize_axis(levels, last, last_axis, out, colours)
+        _resize_axis(levels, last, last_axis, out, colour)
     return pixels
 
 
@@ -133,9 +137,10 @@ def _resize_axis(
     taps: Taps,
     axis: int,
     out: Tensor,
-    colours: tuple[Tensor, Tensor] | None,
+    colour: tuple[Tensor, Tensor] | None,
 ) -> None:
-    """Resize axis 2 or 3 of `[frame channel height width]` into `out`; normalise with colours."""
+    """Resize axis 2 or 3 of `[frame channel height width]` into `out`; normalise with `colour`,
+    mean and deviation."""
     if axis == 2:
         levels, out = levels.transpose(2, 3), out.transpose(2, 3)
     num_frames, _, num_others, num_inputs = levels.shape
@@ -147,7 +152,7 @@ def _resize_axis(
         *levels.stride(),
         taps.starts,
         taps.weights,
-        *(colours or (None, None)),
+        *(colour or (None, None)),
         out,
         *out.stride(),
         num_others,

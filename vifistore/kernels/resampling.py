@@ -15,6 +15,9 @@ from torch import Tensor
 from vifistore.errors import UnknownNameError
 from vifistore.kernels.geometry import crop_corners, is_height_first, resized_shape
 
+# Videos of the web come in hundreds of sizes, each with its own taps of some tens of kilobytes.
+_KEPT_SIZES = 1024
+
 # 32-bit sums of 8-bit pixels leave two bits for the overshoot of negative lobes.
 WEIGHT_BITS = 32 - 8 - 2
 
@@ -39,8 +42,9 @@ class Taps:
         return Taps(
             first=self.first + first,
             end=min(self.first + int(starts.max()) + weights.shape[1], self.end),
-            starts=(starts - first).to(device),
-            weights=weights.contiguous().to(device),
+            # Else a GPU would finish all that it was given before.
+            starts=(starts - first).to(device, non_blocking=True),
+            weights=weights.contiguous().to(device, non_blocking=True),
         )
 
 
@@ -94,7 +98,7 @@ def axis_taps(in_size: int, out_size: int, interpolation: str, antialias: bool) 
     return Taps(first=0, end=in_size, starts=starts.int(), weights=rounded.int())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_KEPT_SIZES)
 def crop_taps(
     height: int,
     width: int,

@@ -39,8 +39,8 @@ def pool_and_round(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Round frame embeddings to what the store keeps, and pool the rounded values.
 
     frames: `[..., frame, dim]`. Returns `stored` (float16, like frames), `mean` and `consensus`
-    (float32 `[..., dim]`), so that pooling `stored` again gives the same two. A value beyond
-    float16 becomes infinite. Not differentiable.
+    (float32 `[..., dim]`), so that pooling `stored` again gives the same two, on a GPU but for the
+    order of sums. A value beyond float16 becomes infinite. Not differentiable.
     """
     frames = frames.detach()
     if not chosen_path(frames).is_kernel:

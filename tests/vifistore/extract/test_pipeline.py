@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.vifistore.extract.conftest import scan, write_clip
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import ModelError, UnknownNameError, UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.ranks import parse_blocks
@@ -162,6 +162,32 @@ def test_bad_videos_are_quarantined_and_the_rest_goes_on(tmp_path, clips, tiny):
         for entry in store.features("d", report.id).quarantine()
     }
     assert found == {"empty.mp4": "empty", "gone.mp4": "missing", "text.mp4": "not a video"}
+
+
+def test_a_gpu_that_is_too_small_is_told_in_a_line(store, tiny, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 8 GiB")
+
+    monkeypatch.setattr(Encoder, "_encode", full)
+    with pytest.raises(UsageError, match=r"is too small .* give a smaller --batch"):
+        extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    monkeypatch.undo()
+    assert extract_dataset(store, "d", SETTINGS, loaded=tiny).encoded == 6
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 1e6])
+def test_embeddings_that_are_not_finite_are_never_sealed(store, tiny, monkeypatch, wrong):
+    encode = Encoder._encode
+    monkeypatch.setattr(Encoder, "_encode", lambda self, pixels: encode(self, pixels) * 0 + wrong)
+    with pytest.raises(ModelError, match=r"for 6 videos \(first: row 0\); .* --precision fp32"):
+        extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    (name,) = store.feature_ids("d")
+    assert (store.features("d", name).sealed, store.features("d", name).counts()["todo"]) == (
+        None,
+        6,
+    )
+    monkeypatch.undo()
+    assert extract_dataset(store, "d", SETTINGS, loaded=tiny).sealed
 
 
 def test_name_that_is_taken_leaves_no_trace(store, tiny):

@@ -36,6 +36,17 @@ def test_files_known_under_this_recipe_are_copied(store, clips, tiny, tmp_path, 
     assert extract_dataset(store, "e", other, loaded=tiny).reused == 0
 
 
+def test_what_lost_its_frames_is_encoded_not_copied(store, clips, tiny, monkeypatch):
+    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    known = arrays(store)
+    (lost,) = store.path.glob(f"features/d/{report.id}/frames/c.0*")
+    lost.unlink()
+    scan(store.path, clips, "e")
+    again = extract_dataset(store, "e", SETTINGS, loaded=tiny)
+    assert (again.encoded, again.reused) == (6, 0)
+    np.testing.assert_array_equal(arrays(store, "e")["frames"], known["frames"])
+
+
 def test_equal_files_of_one_run_are_encoded_once(tmp_path, tiny, monkeypatch):
     folder = tmp_path / "v"
     write_clip(folder / "a.mp4", seed=1)

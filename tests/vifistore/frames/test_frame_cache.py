@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from vifistore.errors import UsageError
+from vifistore.frames import frame_cache
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache, FrameKey
 
@@ -112,6 +113,39 @@ def test_a_torn_entry_is_noticed(cache, length):
     (path,) = entries(cache)
     path.write_bytes(path.read_bytes()[:length])
     assert cache.get(key()) is None
+
+
+def test_a_length_that_cannot_be_is_not_read(cache, monkeypatch):
+    cache.put(key(), video())
+    (path,) = entries(cache)
+    data = bytearray(path.read_bytes())
+    data[8:12] = b"\xff" * 4
+    path.write_bytes(data)
+    asked: list[int] = []
+    plain = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, n, at: asked.append(n) or plain(fd, n, at))
+    assert cache.get(key()) is None
+    assert max(asked) <= len(data)
+
+
+def test_an_entry_of_another_version_is_replaced(cache, monkeypatch):
+    plain = frame_cache._NOT_KEPT
+    monkeypatch.setattr(frame_cache, "_NOT_KEPT", (*plain, "width"))
+    cache.put(key(), video())
+    assert cache.get(key()) is None
+    monkeypatch.setattr(frame_cache, "_NOT_KEPT", plain)
+    cache.put(key(), video())
+    assert same(cache.get(key()), video())
+
+
+def test_entries_of_others_are_read_though_they_cannot_be_touched(cache, monkeypatch):
+    cache.put(key(), video())
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "not yours")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert same(cache.get(key()), video())
 
 
 def test_an_entry_of_another_video_is_noticed(cache):

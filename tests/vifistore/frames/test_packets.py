@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,8 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames.packets import demux, open_video, scan_packets
+from vifistore.frames.packets import OPEN_OPTIONS, demux, open_video, scan_packets
+from vifistore.videos import probe
 
 
 def test_frames_with_times_of_their_own_are_numbered(videos: dict[str, Path]) -> None:
@@ -30,6 +34,23 @@ def test_a_playlist_named_as_a_video_shows_nothing(videos: dict[str, Path], tmp_
     playlist.write_text("ffconcat version 1.0\nfile secret.mp4\n")
     with pytest.raises(DecodeError, match="playlist"):
         open_video(playlist)
+
+
+def test_what_a_playlist_lists_is_not_even_opened(tmp_path: Path) -> None:
+    """Opening a pipe would wait for ever; a scan and a decoder open the same formats."""
+    os.mkfifo(tmp_path / "pipe.mp4")
+    playlist = tmp_path / "v.mp4"
+    playlist.write_text("ffconcat version 1.0\nfile pipe.mp4\n")
+    program = (
+        "import sys; from pathlib import Path; from vifistore.errors import DecodeError\n"
+        "from vifistore.frames.packets import open_video\n"
+        "try: open_video(Path(sys.argv[1]))\n"
+        "except DecodeError as error: print(error.reason)"
+    )
+    command = [sys.executable, "-c", program, str(playlist)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "not a video\n"
+    assert OPEN_OPTIONS == probe._OPTIONS
 
 
 def test_frames_cut_off_by_an_edit_list_do_not_count(edited_video: Path) -> None:

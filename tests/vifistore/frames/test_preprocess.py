@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vifistore.errors import UsageError
 from vifistore.frames.preprocess import normalise, preprocess, preprocessing_of
@@ -54,6 +55,26 @@ def test_normalising_is_the_formula(lead, dtype):
     mean, std = (torch.tensor(colour) for colour in (recipe.mean, recipe.std))
     expected = ((levels.float() / 255 - mean) / std).movedim(-1, -3).to(dtype)
     assert torch.equal(normalise(levels, recipe, dtype), expected)
+
+
+class Made(TorchDispatchMode):
+    """Counts the tensors that are made of plain numbers, each of which a GPU would wait for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten.lift_fresh.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_device_gets_the_colours_once():
+    recipe = preprocessing_of("openclip", TOWER | {"mean": (0.41, 0.5, 0.6)}, 1)
+    levels = torch.empty(2, 4, 4, 3, dtype=torch.uint8, device="meta")
+    with Made() as first:
+        normalise(levels, recipe)
+    with Made() as second:
+        normalise(levels, recipe)
+    assert (first.count, second.count) == (3, 0)
 
 
 def test_the_papers_preprocessing():

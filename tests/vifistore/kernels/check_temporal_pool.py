@@ -5,7 +5,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from vifistore.kernels import temporal_pool as module
-from vifistore.kernels.dispatch import chosen_path
+from vifistore.kernels.dispatch import INTERPRETED, chosen_path
 from vifistore.kernels.temporal_pool import (
     pool_and_round,
     pool_and_round_reference,
@@ -30,6 +30,12 @@ def mask_like(frames):
     mask = torch.rand(frames.shape[:-1], generator=generator) > 0.4
     mask.view(-1, mask.shape[-1])[0] = False
     return mask.to(frames.device)
+
+
+def assert_same(result, expected):
+    """The same sums: a GPU adds in another order where memory is laid out otherwise."""
+    close = 0 if INTERPRETED else 1e-6
+    torch.testing.assert_close(result, expected, rtol=close, atol=close)
 
 
 def results(pool, frames, mask):
@@ -76,7 +82,7 @@ def test_frames_need_not_be_contiguous(device):
     frames = torch.randn(5, 9, 4, device=device)
     for view in (frames.transpose(0, 1), frames.transpose(1, 2), frames[:, ::2, 1:]):
         for result, copied in zip(temporal_pool(view), temporal_pool(view.clone()), strict=True):
-            assert torch.equal(result, copied)
+            assert_same(result, copied)
 
 
 def test_nan_in_a_masked_frame_stays_out(device):
@@ -98,4 +104,4 @@ def test_pool_and_round(dtype, device, assert_close):
     for values in zip(pooled, pool_and_round_reference(frames)[1:], exact, strict=True):
         assert_close(*values)
     for result, again in zip(pooled, temporal_pool(stored), strict=True):
-        assert torch.equal(result, again)
+        assert_same(result, again)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.kernels.preprocess_frames import preprocess_frames
-from vifistore.kernels.resampling import axis_taps, crop_corners, resized_shape
+from vifistore.kernels.resampling import axis_taps, crop_corners, crop_taps, resized_shape
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -135,6 +135,13 @@ def test_weights_of_one_output_sum_to_one():
     taps = axis_taps(97, 31, "bicubic", True)
     sums = taps.weights.sum(1) / (1 << 22)
     torch.testing.assert_close(sums, torch.ones(31), atol=1e-5, rtol=0)
+
+
+def test_taps_of_hundreds_of_sizes_are_kept():
+    sizes = [(240, width) for width in range(200, 400)]
+    cpu = torch.device("cpu")
+    found = [[crop_taps(*size, 8, 8, "bicubic", True, 1, cpu) for size in sizes] for _ in range(2)]
+    assert all(first is second for first, second in zip(*found, strict=True))
 
 
 def test_wrong_use_is_named():
