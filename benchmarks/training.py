@@ -144,6 +144,8 @@ def measured(settings: Training, store: Store, way: str, scratch: Path) -> dict:
     )
     device = choose_device(settings.device)
     if device.type == "cuda":
+        # Its counters are not there before it is.
+        torch.cuda.init()
         torch.cuda.reset_peak_memory_stats(device)
     train(
         Run(
@@ -186,6 +188,8 @@ def figures(
     seconds = [float(step["seconds"]) for step in steps]
     waiting = [float(step["data_seconds"]) for step in steps]
     median = statistics.median(seconds)
+    # Before the matrix product, which takes memory, too.
+    peak = peak_gigabytes(device)
     return {
         "way": way,
         "trains": tuning.trains,
@@ -198,16 +202,15 @@ def figures(
         "videos_per_second": round(settings.batch_size / median, 1),
         "data_share": round(sum(waiting) / sum(seconds), 3),
         "matmul_share": matmul_share(settings, median, device) if tuning.trains == "full" else "",
-        "peak_gigabytes": peak_gigabytes(device),
+        "peak_gigabytes": peak,
     }
 
 
 def matmul_share(settings: Training, seconds: float, device: torch.device) -> float:
     """Arithmetic of the image tower, forward and backward, by what a matrix product reaches."""
     start = load_model(settings.model, "none")
-    side = start.preprocess_config["size"][0]
     num_frames = settings.batch_size * settings.num_frames
-    forward = forward_flops(start.clip.visual, (num_frames, 3, side, side))
+    forward = forward_flops(start.clip.visual, (num_frames, 3, *start.image_size))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return round(3 * forward / seconds / measure_matmul(device, dtype), 3)
 

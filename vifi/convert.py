@@ -13,7 +13,8 @@ from vifistore.errors import ModelError, UsageError
 class ConvertArguments:
     """Rewrite a checkpoint of vifi, OpenCLIP, OpenAI or ViFi-CLIP as a file of OpenCLIP.
 
-    OUT is loaded by open_clip.create_model(MODEL, pretrained="OUT") and by --pretrained OUT.
+    OUT is loaded by open_clip.create_model(MODEL, pretrained="OUT") and by --pretrained OUT; with
+    learned prompts, which OpenCLIP cannot use, by the latter alone.
     """
 
     file: tyro.conf.Positional[Path]

@@ -5,16 +5,23 @@ import logging
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from vifi.console import parse, print_json, say
+from vifi.watch import WatchArguments
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store import open_store
-from vifistore.training.follower import FollowOptions, follower
+from vifistore.store.store import Store
+from vifistore.training.follower import FollowOptions, follower, watch_arguments
+from vifistore.training.naming import checkpoint_name
 from vifistore.training.options import RunOptions
 from vifistore.training.presets import PRESETS, WITH_SHOTS
 from vifistore.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from vifistore.training.run import Run, TrainReport
 
 _REQUIRED = ("store", "dataset", "model", "pretrained", "out")
 
@@ -56,29 +63,48 @@ def main(arguments: list[str]) -> int:
     preset, rest = _preset(arguments)
     wanted = _parse(preset, rest)
     store = open_store(wanted.store, mode="r")
-    store.split(wanted.dataset, wanted.split)
-    options = wanted.options
-    if wanted.follow.num_steps:
-        if options.checkpoint_every:
-            raise UsageError("--extract-every N and --checkpoint-every exclude each other")
-        options = replace(options, checkpoint_every=wanted.follow.num_steps)
+    options = _checked(wanted, store)
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
+    from vifistore.training.run import train
+
+    run = _run(wanted, preset, store, options)
+    # Under torchrun one process starts the follower of all, and speaks for all.
+    is_first = os.environ.get("RANK", "0") == "0"
+    followed = wanted.follow if is_first else FollowOptions()
+    with follower(followed, wanted.out, wanted.store, wanted.dataset):
+        report = train(run)
+    if is_first:
+        _tell(wanted, report)
+    return _status(report)
+
+
+def _checked(wanted: TrainArguments, store: Store) -> RunOptions:
+    """How to compute; raises UsageError for what is wrong with the call, as far as can be seen."""
+    store.split(wanted.dataset, wanted.split)
+    checkpoint_name(wanted.name, wanted.out)
+    if wanted.follow.extract_every:
+        # What the follower would refuse: nobody might see it before training ends.
+        arguments = watch_arguments(wanted.follow, wanted.out, wanted.store, wanted.dataset)
+        store.videos(parse("watch", WatchArguments, arguments).dataset)
+    if not wanted.follow.num_steps:
+        return wanted.options
+    if wanted.options.checkpoint_every:
+        raise UsageError("--extract-every N and --checkpoint-every exclude each other")
+    return replace(wanted.options, checkpoint_every=wanted.follow.num_steps)
+
+
+def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions) -> "Run":
+    from vifistore.extract.recipes import choose_device
     from vifistore.models.towers import load_model
     from vifistore.training.dataset import open_training_set
-    from vifistore.training.run import Run, train
+    from vifistore.training.run import Run
 
+    choose_device(options.device)
     start = load_model(wanted.model, wanted.pretrained)
-    videos = open_training_set(
-        store,
-        wanted.dataset,
-        wanted.split,
-        start,
-        wanted.settings,
-        options,
-        features=wanted.from_store,
-    )
-    run = Run(
+    place = (store, wanted.dataset, wanted.split)
+    videos = open_training_set(*place, start, wanted.settings, options, features=wanted.from_store)
+    return Run(
         start=start,
         source=videos.source,
         class_names=videos.class_names,
@@ -88,12 +114,6 @@ def main(arguments: list[str]) -> int:
         data={"preset": preset, **videos.data},
         options=options,
     )
-    # Under torchrun one process starts the follower of all.
-    followed = wanted.follow if os.environ.get("RANK", "0") == "0" else FollowOptions()
-    with follower(followed, wanted.out, wanted.store, wanted.dataset):
-        report = train(run)
-    _tell(wanted, report)
-    return 3 if report.skipped else 0
 
 
 def _preset(arguments: list[str]) -> tuple[str, list[str]]:
@@ -132,7 +152,17 @@ def _parse(preset: str, arguments: list[str]) -> TrainArguments:
     )
 
 
-def _tell(wanted: TrainArguments, report) -> None:
+def _status(report: "TrainReport") -> int:
+    """Exit code of a run that is done.
+
+    Under torchrun always 0: any other ends the first process while it waits for its follower, and
+    is told as a failure.
+    """
+    is_alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    return 3 if report.skipped and is_alone else 0
+
+
+def _tell(wanted: TrainArguments, report: "TrainReport") -> None:
     document = {
         "checkpoint": str(report.path),
         "step": report.step,

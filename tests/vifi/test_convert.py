@@ -58,6 +58,17 @@ def test_openclip_training_files_become_ours(tmp_path, capsys):
     assert read_header(out).name == "epoch_2"
 
 
+def test_prompts_of_others_become_a_file_of_ours(tmp_path, capsys):
+    """Else nobody could use ViFi-CLIP's where OpenAI's token embedding is only in a file."""
+    prompted = new_model(TINY, 3)
+    add_prompts(prompted, PromptSettings(image_depth=2, text_prompts=4, text_depth=1), seed=0)
+    torch.save(prompted.state_dict(), tmp_path / "prompted.pt")
+    out = tmp_path / "out.safetensors"
+    assert run(["convert", str(tmp_path / "prompted.pt"), str(out), "--model", TINY]) == 0
+    assert "is for vifi alone" in capsys.readouterr().err
+    assert same(load_model(TINY, str(out)).clip.state_dict(), prompted.state_dict())
+
+
 def last_error(capsys) -> str:
     return capsys.readouterr().err.strip().splitlines()[-1]
 
@@ -78,8 +89,9 @@ def test_what_cannot_be_converted_is_one_line(ours, tmp_path, capsys):
     prompted = new_model(TINY, 3)
     add_prompts(prompted, PromptSettings(image_depth=2, text_prompts=4, text_depth=1), seed=0)
     save_checkpoint(tmp_path / "prompted.safetensors", prompted.state_dict(), read_header(path))
-    assert run(["convert", str(tmp_path / "prompted.safetensors"), str(out)]) == 2
-    assert "learned prompts" in last_error(capsys)
+    prompted_out = str(tmp_path / "prompted.pt")
+    assert run(["convert", str(tmp_path / "prompted.safetensors"), prompted_out]) == 2
+    assert "give an OUT that ends in .safetensors" in last_error(capsys)
 
     class Evil:
         def __reduce__(self):

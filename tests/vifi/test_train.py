@@ -1,5 +1,6 @@
 """`vifi train` from the command line: presets, overrides, going on, and the follower."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from vifi.__main__ import run
 from vifi.demo.clips import write_clips
@@ -15,8 +17,10 @@ from vifi.train import TrainArguments, _parse
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store import open_store
 from vifistore.training import follower as following
+from vifistore.training.folder import RunFolder
 from vifistore.training.follower import FollowOptions, follower
 from vifistore.training.presets import PRESETS
+from vifistore.training.processes import Processes
 
 TINY = (
     *("--shots", "0", "--num-frames", "2", "--candidate-frames", "4", "--batch-size", "4"),
@@ -71,6 +75,23 @@ def test_videos_that_cannot_be_read_are_named_and_counted(tmp_path, capsys):
     assert [row.split(",")[6] for row in (tmp_path / "o" / "log.csv").read_text().split()] == [
         *("num_views", "2", "2")
     ]
+
+
+def test_of_several_processes_the_first_alone_speaks(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(RunFolder, "skipped", lambda _: ["1.mp4: gone"])
+    assert run(call(store, tmp_path / "o")) == 0
+    capsys.readouterr()
+    alone = contextlib.nullcontext((Processes(), torch.device("cpu")))
+    monkeypatch.setattr("vifistore.training.run.joined", lambda _: alone)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert run(call(store, tmp_path / "o", "--json")) == 0
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("RANK", "0")
+    assert run(call(store, tmp_path / "o", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)["skipped"] == ["1.mp4: gone"]
+    monkeypatch.delenv("WORLD_SIZE")
+    assert run(call(store, tmp_path / "o")) == 3
 
 
 def test_a_checkpoint_trains_on_and_keeps_its_line(store, tmp_path, capsys):
@@ -130,6 +151,16 @@ def test_help_tells_what_to_expect(capsys):
         (("--frame-cache", "cache", "--candidate-frames", "0"), "--candidate-frames 4"),
         (("--from-store", "x"), "unknown feature set"),
         (("--split", "x"), "unknown split"),
+        (("--name", "my run"), "cannot name the checkpoints of a run; give a --name"),
+        (("--device", "cuda:99"), "--device is 'cuda:99'"),
+        (("--weight-decay", "-1"), "weight_decay is -1.0; give 0 or more"),
+        (("--seed", "-1"), "seed is -1; give 0 or more"),
+        (("--frame-cache-gb", "nan"), "frame_cache_gb is nan"),
+        (("--timeout", "nan"), "timeout is nan"),
+        (("--extract-every", "2", "--extract-with=--framse 2"), "see vifi watch --help"),
+        (("--extract-every", "2", "--extract-with=--once"), "give one of them"),
+        (("--extract-every", "2", "--extract-with='"), "close what is open in it"),
+        (("--extract-every", "2", "--extract-dataset", "x"), "unknown dataset 'x'"),
     ],
 )
 def test_wrong_calls_end_in_one_line(store, tmp_path, capsys, further, words):
@@ -140,6 +171,7 @@ def test_wrong_calls_end_in_one_line(store, tmp_path, capsys, further, words):
     assert run(arguments) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert words in said
+    assert not (tmp_path / "o").exists()
 
 
 def test_an_unknown_preset(capsys):
@@ -149,8 +181,12 @@ def test_an_unknown_preset(capsys):
 
 def test_every_checkpoint_is_extracted_while_training_goes_on(store, tmp_path, capfd):
     with_ = "--frames 2 --decoder pyav --precision fp32 --workers 1 --poll 0.2"
-    further = ("--extract-every", "2", f"--extract-with={with_}")
+    further = ("--extract-every", "2", f"--extract-with={with_}", "--json")
     assert run(call(store, tmp_path / "followed", *further)) == 0
+    captured = capfd.readouterr()
+    # What the follower says is no part of the document.
+    assert json.loads(captured.out)["step"] == 4
+    assert "step-00000004.safetensors" in captured.err
     opened = open_store(store)
     names = {name for c in opened.checkpoints() for name in c["names"]}
     assert {"followed@step-2", "followed@step-4"} <= names
@@ -173,9 +209,11 @@ def fake(monkeypatch, program: str) -> None:
 
 def test_a_follower_that_fails_is_told_of(monkeypatch, tmp_path):
     fake(monkeypatch, "raise SystemExit(1)")
-    options = FollowOptions(extract_every="checkpoint")
+    options = FollowOptions(extract_every="checkpoint", extract_with="--frames 2 --name 'a b'")
     with (
-        pytest.raises(IncompleteError, match=r"vifi watch .*o .*s --dataset d --once"),
+        pytest.raises(
+            IncompleteError, match=r"vifi watch .*o .*s --dataset d --frames 2 --name 'a b' --once"
+        ),
         follower(options, tmp_path / "o", str(tmp_path / "s"), "d"),
     ):
         pass

@@ -70,6 +70,9 @@ def test_one_look_by_the_verb(folder, store, capsys):
     assert "step 1" in capsys.readouterr().out
     assert run(["watch", str(folder), str(store), "--dataset", "other", "--once"]) == 2
     assert "unknown dataset" in capsys.readouterr().err
+    assert run(["watch", str(folder), str(store), *FLAGS, "--once", "--model", "vifi-tny"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "unknown model 'vifi-tny'. Did you mean 'vifi-tiny" in line
 
 
 def follower(folder: Path, store: Path, *flags: str) -> subprocess.Popen:

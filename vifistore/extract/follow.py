@@ -1,9 +1,11 @@
 """Follow a folder of checkpoints: extract each one that appears, while training goes on.
 
-Nothing is remembered outside the store. A follower that is killed and started again goes through
-the folder from the start: what a checkpoint has in the store already costs loading its weights.
+What is done is in the store, and nowhere else. A follower that is killed and started again goes
+through the folder from the start; a record beside the store spares it to load the checkpoints of
+which everything is there (`follow_record.py`).
 """
 
+import gc
 import logging
 import os
 import time
@@ -11,8 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from vifistore.errors import LockedError, ModelError, UsageError
-from vifistore.extract.follow_folder import CheckpointFolder
+from vifistore.extract.follow_folder import CheckpointFolder, Signature
+from vifistore.extract.follow_record import FollowRecord, Outcome, outcome_of
 from vifistore.extract.follow_settings import FollowSettings
 from vifistore.extract.job import JobReport, extract_dataset
 from vifistore.extract.recipes import choose_device, default_name
@@ -20,7 +25,7 @@ from vifistore.extract.settings import EncodeSettings, ExtractSettings
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoints import read_header
 from vifistore.models.text import check_templates
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import LoadedModel, load_model, model_config
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
 
@@ -38,6 +43,8 @@ class Followed:
     """What the extraction did; None for a file that is skipped."""
     error: str
     """Why it is skipped, in one line; else empty."""
+    outcome: Outcome | None = None
+    """What to remember of it; None where nothing is new, or something is missing yet."""
 
 
 def follow(
@@ -55,34 +62,74 @@ def follow(
     Raises
     ------
     UnknownNameError
-        If there is no such dataset or decoder.
+        If there is no such dataset, model or decoder.
     UsageError
         If the device is not there, or there is no such folder and nothing to wait for.
     StoreError
         If the store is damaged, or its disk is full. What was finished is kept.
     """
-    store.videos(dataset)
-    choose_device(encode.device)
-    check_decoder(encode.decoder)
-    check_templates(encode.template)
-    if settings.once and not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; give the folder of the checkpoints")
+    _check(store, dataset, folder, encode, settings)
     checkpoints = CheckpointFolder(folder)
+    record = FollowRecord(store, dataset, encode, settings.model)
     while True:
         # Asked before looking: what was written last is then among what is found.
         is_last_look = settings.once or _has_ended(folder, settings)
         for path in checkpoints.look():
+            signature = checkpoints.signature(path)
             try:
-                followed = _extract(store, dataset, path, encode, settings.model)
+                followed = _recalled(record, path, signature) or _extract(
+                    store, dataset, path, encode, settings.model
+                )
             except LockedError as error:
                 logger.info("%s waits: %s", path.name, error)
                 continue
+            is_unchanged = checkpoints.finish(path)
+            if is_unchanged and followed.outcome:
+                record.keep(path, signature, followed.outcome)
             # What changed or went meanwhile says nothing by failing.
-            if checkpoints.finish(path) or followed.report:
+            if is_unchanged or followed.report:
                 yield followed
         if is_last_look and not checkpoints.has_waiting:
             return
         time.sleep(settings.poll)
+
+
+def _check(
+    store: Store, dataset: str, folder: Path, encode: EncodeSettings, settings: FollowSettings
+) -> None:
+    """Refuse what would fail for every file alike; raises as `follow` does."""
+    store.videos(dataset)
+    choose_device(encode.device)
+    check_decoder(encode.decoder)
+    check_templates(encode.template)
+    if settings.model:
+        model_config(settings.model)
+    if folder.is_dir():
+        return
+    if settings.once or folder.exists():
+        raise UsageError(f"there is no folder {folder}; give the folder of the checkpoints")
+    logger.info("waiting for %s, which is not there yet", folder)
+
+
+def _recalled(record: FollowRecord, path: Path, signature: Signature) -> Followed | None:
+    """What an earlier follower made of a file, if nothing of it is missing."""
+    found = record.find(path, signature)
+    if found is None:
+        return None
+    outcome, report = found
+    return Followed(path=path, digest=outcome.digest, report=report, error="")
+
+
+def _release(device: str) -> None:
+    """Give the GPU's memory back: what trains beside needs it, and the next checkpoint may be long.
+
+    A compiled tower and its recorded graphs would stay, checkpoint after checkpoint, and from the
+    eighth on torch would give up compiling.
+    """
+    if choose_device(device).type == "cuda":
+        torch.compiler.reset()
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _has_ended(folder: Path, settings: FollowSettings) -> bool:
@@ -125,7 +172,10 @@ def _extract(
         report = extract_dataset(store, dataset, wanted, loaded=loaded)
     except (ModelError, UsageError) as error:
         return Followed(path=path, digest="", report=None, error=str(error))
-    return Followed(path=path, digest=loaded.digest, report=report, error="")
+    finally:
+        _release(encode.device)
+    outcome = outcome_of(loaded, encode, report) if report.sealed else None
+    return Followed(path=path, digest=loaded.digest, report=report, error="", outcome=outcome)
 
 
 def _model_of(path: Path, model: str) -> str:

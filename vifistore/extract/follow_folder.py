@@ -50,6 +50,10 @@ class CheckpointFolder:
         ready = [path for path in waiting if self._is_ready(path)]
         return sorted(ready, key=lambda path: (self._seen[path].signature[2], path.name))
 
+    def signature(self, path: Path) -> Signature:
+        """What a file of the last look was then."""
+        return self._seen[path].signature
+
     def finish(self, path: Path) -> bool:
         """Take a file off the list, unless it has changed since the look; return whether it is."""
         if dict(self._list()).get(path) != self._seen[path].signature:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from vifistore.errors import UsageError
 
+_LONGEST_POLL = 86400.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FollowSettings:
@@ -21,8 +23,11 @@ class FollowSettings:
     """Seconds between two looks at the folder."""
 
     def __post_init__(self) -> None:
-        if self.poll <= 0:
-            raise UsageError(f"--poll is {self.poll}; give a positive number of seconds")
+        # Not a number is refused, too: no comparison holds for it.
+        if not 0 < self.poll <= _LONGEST_POLL:
+            raise UsageError(
+                f"--poll is {self.poll}; give seconds above 0, up to {_LONGEST_POLL:.0f}"
+            )
         if self.trainer < 0 or (self.trainer and not self.until_done):
             raise UsageError(
                 f"--trainer is {self.trainer}; give a process id, and --until-done beside it"

@@ -16,6 +16,7 @@ appears by rename, and a damaged one is removed and decoded again. Nothing is sy
 since the checksums notice what a power failure tears.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -97,7 +98,6 @@ class FrameCache:
         try:
             with path.open("rb", buffering=0) as file:
                 video = _read_entry(file.fileno(), key, choose)
-            os.utime(path)
         except FileNotFoundError:
             return None
         except DamagedError as error:
@@ -107,6 +107,9 @@ class FrameCache:
         except OSError as error:
             self._warn(error)
             return None
+        # Entries of others may be read and not touched, or be gone by now.
+        with contextlib.suppress(OSError):
+            os.utime(path)
         return video
 
     def put(self, key: FrameKey, video: DecodedVideo) -> None:
@@ -201,8 +204,10 @@ def _read_entry(
     if len(prefix) < _PREFIX.size:
         raise DamagedError("it is cut off")
     magic, length, checksum = _PREFIX.unpack(prefix)
-    text = os.pread(descriptor, length, _PREFIX.size) if magic == _MAGIC else b""
-    if magic != _MAGIC or zlib.crc32(text) != checksum:
+    # Memory for as much as is asked for is taken before it is read.
+    is_possible = magic == _MAGIC and length <= os.fstat(descriptor).st_size
+    text = os.pread(descriptor, length, _PREFIX.size) if is_possible else b""
+    if not is_possible or zlib.crc32(text) != checksum:
         raise DamagedError("its header is damaged")
     header = json.loads(text)
     if header["key"] != json.loads(json.dumps(asdict(key))):
@@ -213,14 +218,13 @@ def _read_entry(
     rows = np.arange(count) if choose is None else np.asarray(choose(count))
     frames = np.empty((len(rows), *shape), np.uint8)
     _read_frames(descriptor, _PREFIX.size + length, frames, rows, checksums)
-    return DecodedVideo(
-        **facts
-        | {
-            "frames": frames,
-            "index": np.array(facts["index"], np.int64),
-            "timestamps": np.array(facts["timestamps"], np.float32),
-        }
-    )
+    facts["frames"] = frames
+    facts["index"] = np.array(facts["index"], np.int64)
+    facts["timestamps"] = np.array(facts["timestamps"], np.float32)
+    try:
+        return DecodedVideo(**facts)
+    except TypeError as error:
+        raise DamagedError("another version of this program wrote it") from error
 
 
 def _read_frames(

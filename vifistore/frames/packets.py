@@ -12,8 +12,15 @@ from vifistore.errors import DecodeError
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
 _INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
-# FFmpeg tells them by their content, whatever they are called.
-_PLAYLISTS = {"concat", "dash", "hls", "imf", "webm_dash_manifest"}
+# FFmpeg tells a format by content, so a playlist named .mp4 would open the files or addresses it
+# lists: only formats that hold their own video, read from a local file. What a scan can probe.
+OPEN_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": (
+        "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,image2,jpeg_pipe,m4v,matroska,mjpeg,mov,mp4,mpeg,"
+        "mpegts,mpegvideo,mxf,ogg,png_pipe,rm,webm,yuv4mpegpipe"
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +44,12 @@ def open_video(path: Path) -> tuple[Any, Any]:
 
     try:
         # Tags may hold bytes that are not UTF-8.
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(str(path), options=dict(OPEN_OPTIONS), metadata_errors="replace")
+    except av.error.ArgumentError:
+        message = "FFmpeg knows it as no video, or as a playlist that shows other files"
+        raise DecodeError("not a video", message) from None
     except av.error.FFmpegError as error:
         raise DecodeError("not a video", f"FFmpeg: {error.strerror}") from None
-    if container.format.name in _PLAYLISTS:
-        container.close()
-        raise DecodeError("not a video", "it is a playlist, which shows other files")
     stream = container.streams.best("video")
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         container.close()

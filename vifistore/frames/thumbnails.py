@@ -1,8 +1,6 @@
 """Small JPEG pictures of videos, for pages: the middle of a video or what it shows at a moment."""
 
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,13 @@ from vifistore.frames.image_folder import decode_image_folder, list_images
 from vifistore.frames.packets import demux, open_video
 from vifistore.frames.pyav_decoder import to_rgb
 from vifistore.frames.raw_frames import FALLBACK_FPS
+from vifistore.store.durable import put_stages
 
 _QUALITY = 80
 # A very long picture (a panorama) stays a picture of the page.
 _MAX_RATIO = 4
+# Times are rounded fractions, in float32 at that; half a millisecond is no other frame.
+_TOLERANCE_SECONDS = 5e-4
 
 
 def thumbnail(path: str | Path, seconds: float | None = None, *, height: int = 96) -> bytes:
@@ -45,23 +46,11 @@ def write_thumbnail(
 ) -> Path:
     """Write `thumbnail` to `target`, whole or not at all, and return it; one that is there stays.
 
-    Raises DecodeError.
+    Raises DecodeError, and OSError where nothing can be written.
     """
     target = Path(target)
-    if target.is_file():
-        return target
-    data = thumbnail(path, seconds, height=height)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            # mkstemp makes files that only their owner reads.
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    if not target.is_file():
+        put_stages([{target: [thumbnail(path, seconds, height=height)]}])
     return target
 
 
@@ -70,7 +59,9 @@ def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
         raise DecodeError("empty", f"{folder} holds no JPEG or PNG frames")
 
     def plan(num_frames: int) -> np.ndarray:
-        wanted = num_frames // 2 if seconds is None else int(seconds * FALLBACK_FPS)
+        wanted = num_frames // 2
+        if seconds is not None:
+            wanted = int((seconds + _TOLERANCE_SECONDS) * FALLBACK_FPS)
         return np.array([[min(max(wanted, 0), num_frames - 1)]])
 
     return decode_image_folder(folder, plan).frames[0]
@@ -121,8 +112,8 @@ def _last_before(container: Any, stream: Any, seconds: float) -> Any:
             # As the ffmpeg program does: what it refuses is skipped.
             continue
         for frame in frames:
-            # A frame's time is a rounded fraction; half a millisecond is no other frame.
-            if found is not None and (frame.time is None or frame.time > seconds + 5e-4):
+            is_later = frame.time is None or frame.time > seconds + _TOLERANCE_SECONDS
+            if found is not None and is_later:
                 return found
             found = frame
     return found

@@ -8,7 +8,7 @@ import struct
 import warnings
 import zipfile
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -95,12 +95,22 @@ def read_header(path: Path) -> CheckpointHeader | None:
     if not text:
         return None
     try:
-        return CheckpointHeader(**json.loads(text))
+        header = CheckpointHeader(**json.loads(text))
+        _check_types(header)
+        return header
     except (TypeError, ValueError) as error:
         raise ModelError(
             f"{path} has a header that cannot be read ({error}); convert the file again, or save "
             "its tensors alone"
         ) from error
+
+
+def _check_types(header: CheckpointHeader) -> None:
+    """Raise TypeError for a field that is not what it should be: files come from others, too."""
+    for field in fields(header):
+        value = getattr(header, field.name)
+        if type(value) is not field.type:
+            raise TypeError(f"{field.name} is {value!r:.60}, not {field.type.__name__}")
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -155,7 +165,8 @@ def _read_torch(path: Path) -> object:
             "refused; ask its maker for .safetensors"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        # Of a LookupError the text alone says nothing.
+        reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         raise ModelError(f"{path} cannot be read as weights ({reason}); copy it again") from error
 
 

@@ -1,5 +1,6 @@
 """Checkpoint files as OpenCLIP reads them: `open_clip.create_model(model, pretrained=FILE)`."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,18 +11,18 @@ from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.prompts import prompt_state
 from vifistore.models.towers import LoadedModel
 
+logger = logging.getLogger("vifi")
+
 
 def write_openclip(path: Path, loaded: LoadedModel) -> None:
     """Write a model to a new .safetensors or .pt file, under a temporary name first.
 
-    Raises UsageError for a model with prompts, for which OpenCLIP has no place.
+    OpenCLIP has no place for learned prompts: a file with them is one for vifi alone. Raises
+    UsageError where it would be a .pt, which could not say so.
     """
-    if prompt_state(loaded.clip):
-        raise UsageError(
-            f"{loaded.name} has learned prompts, which OpenCLIP cannot use; use the file with "
-            "--pretrained, or convert the checkpoint that the prompts were learned on"
-        )
     state = loaded.clip.state_dict()
+    if prompt_state(loaded.clip):
+        _tell_of_prompts(path, loaded)
     if path.suffix == ".safetensors":
         header = CheckpointHeader(
             model=loaded.model,
@@ -42,3 +43,15 @@ def write_openclip(path: Path, loaded: LoadedModel) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _tell_of_prompts(path: Path, loaded: LoadedModel) -> None:
+    if path.suffix != ".safetensors":
+        raise UsageError(
+            f"{loaded.name} has learned prompts, which OpenCLIP cannot use; give an OUT that ends "
+            "in .safetensors, for vifi, or convert the checkpoint that they were learned on"
+        )
+    logger.warning(
+        "%s has learned prompts, which OpenCLIP cannot use: %s is for vifi alone",
+        *(loaded.name, path.name),
+    )

@@ -63,7 +63,7 @@ def encode_classes(
 def encode_texts(loaded: LoadedModel, texts: Sequence[str]) -> np.ndarray:
     """Return un-normalised text embeddings, float32 [text dim]."""
     tokens = tokenizer(loaded)(list(texts))
-    _check_lengths(loaded, texts, tokens)
+    check_lengths(loaded, texts, tokens)
     device = next(loaded.clip.parameters()).device
     parts = [
         loaded.clip.encode_text(batch.to(device)).float().cpu() for batch in tokens.split(_BATCH)
@@ -76,7 +76,7 @@ def fill(template: str, class_name: str) -> str:
     return template.replace("{}", class_name)
 
 
-def _check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tensor) -> None:
+def check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tensor) -> None:
     """Warn of texts that the context cuts. Raises UsageError if that makes two of them equal."""
     # Zero pads, so a last token that is not zero means that nothing was left over, or was cut.
     full = tokens[:, -1] != 0

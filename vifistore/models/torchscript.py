@@ -7,7 +7,9 @@ by a machine that knows containers, numbers and tensors, and can neither import 
 """
 
 import pickletools
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,12 @@ _DTYPES = {
 }
 _MARK = object()
 
+# What following a description raises that is not one, or goes round in a circle.
+_DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError),
+    *(OSError, EOFError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile),
+)
+
 
 @dataclass
 class _Object:
@@ -38,10 +46,12 @@ class _Object:
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file is a TorchScript archive."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.split("/")[-1] == "constants.pkl" for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        # No zip file, or a damaged one, of which torch says what is wrong.
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.split("/")[-1] == "constants.pkl" for name in archive.namelist())
 
 
 def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
@@ -54,13 +64,12 @@ def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
             (description,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
             root = description.removesuffix("data.pkl")
             machine = _Machine(lambda key: archive.read(f"{root}data/{key}"))
-            module = machine.run(archive.read(description))
-    except (ValueError, LookupError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
+            return dict(_tensors(machine.run(archive.read(description)), ""))
+    except _DAMAGE as error:
         raise ModelError(
             f"{path} is a TorchScript archive that cannot be read as plain tensors ({error}); give "
             "the weights as .safetensors"
         ) from error
-    return dict(_tensors(module, ""))
 
 
 def _tensors(node: object, name: str) -> Iterator[tuple[str, torch.Tensor]]:

@@ -1,8 +1,11 @@
 """OpenCLIP models: found by name, loaded from a tag, a file or random weights, and digested."""
 
 import logging
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -175,16 +178,14 @@ def _model_from_file(model: str, config: dict, path: Path, token_embedding: str)
     state = foreign.state
     header = read_header(path)
     if header is None:
-        header = _header(model, config, path.stem)
+        header = _header(model, config, _name_of(path))
         if foreign.has_quick_gelu:
             _require_activation(model, config, True, f"{foreign.maker}'s weights in {path}")
         else:
             _warn_of_activation(model, config, path)
     _require_activation(model, config, header.config.get("quick_gelu", False), str(path))
     if header.config != config:
-        raise ModelError(
-            f"{path} holds a {header.model}, not a {model}; use --model {header.model}"
-        )
+        _refuse_config(model, header, path)
     if foreign.maker == "ViFi-CLIP" and TOKEN_EMBEDDING not in state:
         state[TOKEN_EMBEDDING] = _token_embedding(model, path, token_embedding)
     clip = new_model(model, _RANDOM_SEED)
@@ -195,6 +196,23 @@ def _model_from_file(model: str, config: dict, path: Path, token_embedding: str)
     _require_matching_keys(model, path, clip.state_dict(), state)
     clip.load_state_dict(state)
     return describe(clip, header, weights_path=str(path.resolve()))
+
+
+def _name_of(path: Path) -> str:
+    """What the checkpoint in a file of others is called: the file's name, as a store takes it."""
+    plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^\w.@+=-]+", "-", plain, flags=re.ASCII).strip(".-+@=")[:100] or "weights"
+
+
+def _refuse_config(model: str, header: CheckpointHeader, path: Path) -> NoReturn:
+    if header.model != model:
+        raise ModelError(
+            f"{path} holds a {header.model}, not a {model}; use --model {header.model}"
+        )
+    raise ModelError(
+        f"{path} holds a {model} of another architecture than this OpenCLIP gives that name; "
+        "install the one that it was trained with"
+    )
 
 
 def _token_embedding(model: str, path: Path, source: str) -> torch.Tensor:

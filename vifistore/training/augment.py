@@ -55,14 +55,14 @@ def draw_box(
 ) -> tuple[int, int, int, int]:
     """Top, left, height and width of a crop, pixels.
 
-    Its sides are scales of the shorter side that are neighbours in `scales` or equal; it lies in
-    one of the four corners or in the centre.
+    Its sides are scales of the shorter side, every pair of neighbours in `scales` or equals as
+    often; it lies in one of the four corners or in the centre.
     """
-    short, levels = min(height, width), len(scales)
-    row = int(rng.integers(levels))
-    near = [column for column in range(levels) if abs(column - row) <= 1]
-    column = near[int(rng.integers(len(near)))]
-    box_height, box_width = (max(1, round(short * scales[level])) for level in (row, column))
+    levels = range(len(scales))
+    pairs = [(row, column) for row in levels for column in levels if abs(row - column) <= 1]
+    pair = pairs[int(rng.integers(len(pairs)))]
+    short = min(height, width)
+    box_height, box_width = (max(1, int(short * scales[level])) for level in pair)
     down, right = ((0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5))[int(rng.integers(5))]
     top, left = int((height - box_height) * down), int((width - box_width) * right)
     return top, left, box_height, box_width

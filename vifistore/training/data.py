@@ -76,13 +76,10 @@ class FrameData:
     ) -> Iterator[Views | None]:
         """Yield what each micro-batch reads; pixels may be mirrored and mixed.
 
-        Raises UsageError for settings that want the decoded frames.
+        Raises UsageError for pixels and settings that want the decoded frames.
         """
-        if settings.crop_scales or settings.jitter or settings.grayscale:
-            raise UsageError(
-                "crops and colours are changed on decoded frames, not on what is kept in memory; "
-                "leave out --in-memory, or --crop-scales, --jitter and --grayscale"
-            )
+        if self.has_pixels:
+            require_plain_pixels(settings)
         for batch in batches:
             rows = [row for row in batch.rows if row not in self.skipped]
             views = [self._view(row, batch.epoch, settings) for row in rows]
@@ -99,6 +96,15 @@ class FrameData:
             mirrored = stream(Draws.PIXELS, *key).random() < settings.flip
             frames = frames.flip(-1) if mirrored else frames
         return frames
+
+
+def require_plain_pixels(settings: TrainSettings) -> None:
+    """Raise UsageError for settings that want the decoded frames."""
+    if settings.crop_scales or settings.jitter or settings.grayscale:
+        raise UsageError(
+            "crops and colours are changed on decoded frames, not on what is kept in memory; "
+            "leave out --in-memory, or give --crop-scales --jitter 0 --grayscale 0"
+        )
 
 
 def assemble(

@@ -15,7 +15,7 @@ from vifistore.store.features import Features
 from vifistore.store.schema import DONE
 from vifistore.store.store import Store
 from vifistore.store.tables import Split
-from vifistore.training.data import FrameData, Source
+from vifistore.training.data import FrameData, Source, require_plain_pixels
 from vifistore.training.memory import in_memory
 from vifistore.training.options import RunOptions
 from vifistore.training.settings import TrainSettings
@@ -60,6 +60,7 @@ def open_training_set(
     _warn_of_sides(split.class_names, settings.flip)
     data = {"dataset": dataset, "split": split_name, "digest": split.digest}
     if features:
+        _warn_of_idle_flags(options)
         found = store.features(dataset, features)
         source: Source = _embeddings(store, found, split, start, settings)
         data["features"] = found.id
@@ -67,6 +68,12 @@ def open_training_set(
         source = _videos(store, dataset, split, start, settings, options)
         data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
     return TrainingSet(source=source, class_names=list(split.class_names), data=data)
+
+
+def _warn_of_idle_flags(options: RunOptions) -> None:
+    idle = {"--frame-cache": options.frame_cache, "--in-memory": options.in_memory}
+    for flag in (flag for flag, given in idle.items() if given):
+        logger.warning("%s has nothing to do: --from-store reads no videos", flag)
 
 
 def _check_shots(split: Split, shots: int) -> None:
@@ -109,6 +116,9 @@ def _videos(
                 f"{flag} keeps the frames that steps draw from; say how many per video with "
                 f"--candidate-frames {2 * settings.num_frames}, or leave out {flag}"
             )
+    if options.in_memory:
+        # All of them are decoded before the first is asked for.
+        require_plain_pixels(settings)
     paths = store.videos(dataset)["path"].to_numpy()[split.rows]
     root = store.root(dataset)
     videos = VideoSource(

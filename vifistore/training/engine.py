@@ -1,6 +1,7 @@
 """One optimiser step after another: forward passes, gradients of the whole batch, AdamW."""
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vifistore.errors import ModelError
+from vifistore.errors import ModelError, UsageError
 from vifistore.training.data import Views
 from vifistore.training.objective import Objective
 from vifistore.training.order import Order
 from vifistore.training.processes import Processes
-from vifistore.training.schedule import learning_rate_at
+from vifistore.training.schedule import rate_of_step
 from vifistore.training.settings import TrainSettings
 
 
@@ -44,7 +45,7 @@ class Engine:
         processes: Processes,
     ) -> None:
         self.parameters = parameters
-        self._objective, self._settings, self._order = objective, settings, order
+        self._objective, self._order = objective, order
         self._processes = processes
         self.optimiser = torch.optim.AdamW(
             parameters.values(),
@@ -57,14 +58,31 @@ class Engine:
         """Make a step of so many forward passes in this process.
 
         Raises ModelError, and leaves the weights as they are, if the loss or its gradient is not
-        finite.
+        finite, or the memory of the GPU is too small; UsageError if nothing can be compiled here.
         """
+        try:
+            return self._step(number, passes, num_passes)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                "the memory of the GPU is too small for forward passes of this size; give a "
+                f"--micro-batch below {self._order.micro_batch}, or --gradient-checkpointing"
+            ) from error
+        except RuntimeError as error:
+            if not _is_of_compiling(error):
+                raise
+            reason = " ".join(str(error).partition("\n\n")[0].split())
+            raise UsageError(
+                f"the image tower cannot be compiled ({reason[:200]}); install what is missing, or "
+                "leave out --compile"
+            ) from error
+
+    def _step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepResult:
         totals, data_seconds = self._accumulate(passes, num_passes)
         gradients = self._gradients()
         self._processes.add_up([totals])
         self._processes.add_up(gradients)
         loss, correct, num_views = totals.tolist()
-        rate = self._learning_rate(number)
+        rate = rate_of_step(number, self._order)
         if not num_views:
             return _empty_step(rate, data_seconds)
         # Sums over views were added up, so that every pass counts by what it could read.
@@ -115,20 +133,16 @@ class Engine:
             if not math.isfinite(value):
                 raise ModelError(f"the {what} is {value} at step {step}; use a lower learning rate")
 
-    def _learning_rate(self, step: int) -> float:
-        return learning_rate_at(
-            step,
-            num_steps=self._order.num_steps,
-            num_warmup_steps=round(self._settings.warmup_epochs * self._order.steps_per_epoch),
-            highest=self._settings.learning_rate,
-            final_ratio=self._settings.final_ratio,
-            warmup_in_cosine=self._settings.warmup_in_cosine,
-        )
-
     def _update(self, learning_rate: float) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         self.optimiser.step()
+
+
+def _is_of_compiling(error: RuntimeError) -> bool:
+    # Loaded where something is compiled, and takes a second elsewhere.
+    known = sys.modules.get("torch._dynamo.exc")
+    return known is not None and isinstance(error, known.TorchDynamoException)
 
 
 def _empty_step(learning_rate: float, data_seconds: float) -> StepResult:

@@ -1,6 +1,7 @@
 """The folder of a run: its checkpoints, the optimiser's state, and what the run is.
 
-    run.json                      what the run is; a rerun goes on only with the same
+    run.json                      what the run is, and the name of its device; a rerun goes on only
+                                  with the same, on a device of the same type
     step-00000200.safetensors     weights and header, as any checkpoint of ours
     step-00000200.json            all that is known of it; written after the weights
     ema-step-00000200.safetensors, blend-0.5-step-00000200.safetensors     checkpoints of their own
@@ -13,6 +14,7 @@ comes first and the JSON last, so a step with a JSON file has all that resuming 
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,11 @@ from vifistore.store.durable import put_stages
 
 # A run that is killed while it writes the newest goes on from the one before.
 _OPTIMISER_STATES_KEPT = 2
+
+# Another GPU changes the last bits alone, so that it is told and not refused.
+_DEVICE_NAME = "device_name"
+
+logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,32 +63,48 @@ class RunFolder:
     def check(self, identity: dict) -> None:
         """See that the folder's run, if it holds one, is the same.
 
-        Raises UsageError naming the first difference.
+        A run that has saved nothing is none yet. Raises UsageError naming the first difference.
         """
         identity = json.loads(json.dumps(identity))
+        if not self._has_saved():
+            return
         known = self._read("run.json")
         if known is None:
-            if self.path.exists() and any(self.path.glob("step-*.safetensors")):
-                raise UsageError(f"{self.path} holds checkpoints of no known run; give another one")
-            return
-        for key in [*identity, *known]:
+            raise UsageError(f"{self.path} holds checkpoints of no known run; give another one")
+        for key in dict.fromkeys([*identity, *known]):
+            if key == _DEVICE_NAME:
+                continue
             if known.get(key) != identity.get(key):
                 raise UsageError(
                     f"{self.path} holds another run, whose {key} is "
                     f"{_differing(known.get(key), identity.get(key))}; give another --out"
                 )
 
-    def begin(self, identity: dict) -> None:
+    def begin(self, identity: dict, device_name: str) -> None:
         """Say what the run is; the folder holds no other, as `check` has seen."""
         # What a process that was killed had half-written.
         for partial in [*self.path.glob("*.partial"), *self.path.glob("optimiser/*.partial")]:
             partial.unlink(missing_ok=True)
-        if self._read("run.json") is None:
-            self._write("run.json", identity)
+        if not self._has_saved():
+            self._write("run.json", {**identity, _DEVICE_NAME: device_name})
+            return
+        began_on = self._read("run.json").get(_DEVICE_NAME)
+        if began_on != device_name:
+            logger.warning(
+                "this run began on %s and goes on on %s: the last bits of its numbers change",
+                *(began_on, device_name),
+            )
+
+    def _has_saved(self) -> bool:
+        return self.is_finished() or any(self.path.glob("*.safetensors"))
 
     def is_finished(self) -> bool:
         """Whether the run is done."""
         return (self.path / "finished.json").exists()
+
+    def skipped(self) -> list[str]:
+        """Why videos of a run that is done could not be read."""
+        return list((self._read("finished.json") or {}).get("skipped", []))
 
     def finish(self, step: int, skipped: list[str]) -> None:
         """Mark the run as done; `skipped` says why videos could not be read."""
@@ -95,7 +118,8 @@ class RunFolder:
 
     def last_step(self) -> int:
         """The last step that can be gone on from; 0 if there is none."""
-        steps = [int(path.stem.removeprefix("step-")) for path in self.path.glob("step-*.json")]
+        numbers = [path.stem.removeprefix("step-") for path in self.path.glob("step-*.json")]
+        steps = [int(number) for number in numbers if number.isdecimal()]
         return max((step for step in steps if self._optimiser_path(step).exists()), default=0)
 
     def save(self, step: int, checkpoints: list[Checkpoint], optimiser: dict[str, Tensor]) -> None:
@@ -148,7 +172,8 @@ class RunFolder:
 def _describe(checkpoint: Checkpoint) -> dict:
     header = checkpoint.header
     image_digest, text_digest = tower_digests(header.config, checkpoint.state)
-    logit_scale = float(checkpoint.state["logit_scale"].double().exp())
+    # On the CPU, as it is digested when the file is loaded: a GPU may differ in the last bit.
+    logit_scale = float(checkpoint.state["logit_scale"].cpu().double().exp())
     return {
         **vars(header),
         "kind": checkpoint.kind,

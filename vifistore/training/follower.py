@@ -16,6 +16,8 @@ from vifistore.errors import IncompleteError, UsageError
 
 logger = logging.getLogger("vifi")
 
+# Opened here: between fork and exec, with the threads of torch around, little is safe.
+_LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 # By how much the follower gives way on the processor.
 _NICENESS = 5
@@ -42,6 +44,12 @@ class FollowOptions:
             )
         if (self.extract_dataset or self.extract_with) and not self.extract_every:
             raise UsageError("--extract-dataset and --extract-with need --extract-every checkpoint")
+        try:
+            shlex.split(self.extract_with)
+        except ValueError as error:
+            raise UsageError(
+                f"--extract-with is {self.extract_with!r} ({error}); close what is open in it"
+            ) from error
 
     @property
     def num_steps(self) -> int:
@@ -69,24 +77,37 @@ def follower(options: FollowOptions, folder: Path, store: str, dataset: str) -> 
     logger.info("waiting for the last checkpoints to be extracted")
     status = process.wait()
     if status not in _GOOD_ENDS:
+        again = ["vifi", "watch", *_what(options, folder, store, dataset), "--once"]
         raise IncompleteError(
             f"the follower ended with {status}; training is done, extract what is missing with: "
-            f"vifi watch {folder} {store} --dataset {options.extract_dataset or dataset} --once"
+            f"{shlex.join(again)}"
         )
+
+
+def watch_arguments(options: FollowOptions, folder: Path, store: str, dataset: str) -> list[str]:
+    """What `vifi watch` is called with."""
+    until = ["--until-done", "--trainer", str(os.getpid())]
+    return [*_what(options, folder, store, dataset), *until]
+
+
+def _what(options: FollowOptions, folder: Path, store: str, dataset: str) -> list[str]:
+    return [
+        *(str(folder), store, "--dataset", options.extract_dataset or dataset),
+        *shlex.split(options.extract_with),
+    ]
 
 
 def _start(options: FollowOptions, folder: Path, store: str, dataset: str) -> subprocess.Popen:
     folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        *(sys.executable, "-m", "vifi", "watch", str(folder), store),
-        *("--dataset", options.extract_dataset or dataset),
-        *("--until-done", "--trainer", str(os.getpid())),
-        *shlex.split(options.extract_with),
-    ]
-    logger.info("following: vifi %s", shlex.join(command[3:]))
+    arguments = ["watch", *watch_arguments(options, folder, store, dataset)]
+    command = [sys.executable, "-m", "vifi", *arguments]
+    logger.info("following: vifi %s", shlex.join(arguments))
     alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
     environment = {key: value for key, value in os.environ.items() if key not in alone}
-    return subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent)
+    # Standard output is the trainer's, which may print a JSON document there.
+    return subprocess.Popen(
+        command, env=environment, stdout=sys.__stderr__, preexec_fn=_end_with_parent
+    )
 
 
 def _end_with_parent() -> None:
@@ -96,4 +117,4 @@ def _end_with_parent() -> None:
     """
     os.nice(_NICENESS)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

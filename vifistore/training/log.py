@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,6 +11,8 @@ from tqdm import tqdm
 
 from vifistore.errors import UsageError
 from vifistore.store.durable import put_stages
+
+logger = logging.getLogger("vifi")
 
 # The bar shows a mean over about so many steps.
 _SMOOTHING_STEPS = 20
@@ -66,6 +69,15 @@ class Log:
                 self._board.add_scalar(key, value, record.step)
         self._bar.set_postfix(self._words(record, num_skipped), refresh=False)
         self._bar.update()
+
+    def at_checkpoint(self, step: int, means: dict) -> None:
+        """Say how it goes where no bar does, as in the log of a batch system."""
+        if not self._bar.disable:
+            return
+        rate = self._shown.num_views / max(self._shown.seconds, 1e-9) if self._shown else 0.0
+        words = "step %d of %d: loss %.3f, accuracy %.1f%%, %.1f videos/s"
+        values = (means["loss"], 100 * means["accuracy"], rate)
+        logger.info(words, step, self._bar.total, *values)
 
     def _words(self, record: StepRecord, num_skipped: int) -> dict[str, str]:
         self._shown = record if self._shown is None else _moved(self._shown, record)

@@ -1,5 +1,6 @@
 """How and where a run computes; at most the last bits of its numbers depend on it. No torch."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,8 +18,8 @@ class RunOptions:
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto; under torchrun every process takes the GPU of its rank."""
     precision: Precision = "auto"
-    """fp32, bf16 (weights stay fp32), or auto: bf16 on a GPU, fp32 on a CPU, where a stopped run
-    then goes on bit for bit."""
+    """fp32, bf16 (weights stay fp32), or auto: bf16 on a GPU that has it, else fp32. On a CPU a
+    stopped run goes on bit for bit."""
     compile: bool = False
     """Compile the image tower: minutes at the start, faster steps on a GPU."""
     gradient_checkpointing: bool = False
@@ -47,5 +48,8 @@ class RunOptions:
         for field in ("workers", "checkpoint_every"):
             if getattr(self, field) < 0:
                 raise UsageError(f"{field} is {getattr(self, field)}; give 0 or more")
-        if self.timeout <= 0:
+        # Not a number is refused, too: no comparison holds for it.
+        if not 0 < self.timeout < math.inf:
             raise UsageError(f"timeout is {self.timeout}; give a positive number of seconds")
+        if not 0 < self.frame_cache_gb < math.inf:
+            raise UsageError(f"frame_cache_gb is {self.frame_cache_gb}; give a positive size")

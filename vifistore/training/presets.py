@@ -8,7 +8,8 @@ put right:
     class names      CamelCase of UCF101 as one word             split into words
     mirroring        also SSv2, whose classes name left, right   off for SSv2
     warm-up          5 epochs, of 10 or 11 as of 50              a tenth of the run, up to 5
-    half cosine      counted from step 0, drops at its end   starts where warm-up ends
+    half cosine      counted from step 0, so that it drops       starts where warm-up ends
+    rate of a step   that of the pass before it                  its own
     colour jitter    another one for every frame                 one for a video
     last batch       what fills no batch is left out             a smaller step
     text tower       77 tokens per class at every step           as many as the longest text has
@@ -26,7 +27,6 @@ from vifistore.training.settings import TrainSettings
 
 _SCALES = (1.0, 0.875, 0.75, 0.66)
 _MICRO_BATCH = 4
-_SHOTS = (2, 4, 8, 16)
 # Classes of these tell left from right.
 _SIDED = ("ssv2", "something")
 
@@ -154,7 +154,7 @@ def _fine_tuning(
         micro_batch=_MICRO_BATCH,
         epochs=epochs,
         warmup_epochs=5.0,
-        warmup_in_cosine=True,
+        released_schedule=True,
         preprocess="paper",
         class_names="as-is",
         cut_context=False,
@@ -176,7 +176,7 @@ def _put_right(settings: TrainSettings, dataset: str) -> TrainSettings:
     return replace(
         settings,
         warmup_epochs=min(5.0, settings.epochs / 10),
-        warmup_in_cosine=False,
+        released_schedule=False,
         preprocess="openclip",
         class_names="words",
         cut_context=True,

@@ -44,6 +44,14 @@ class Processes:
             for tensor, part in zip(bucket, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
 
+    def merged(self, found: dict) -> dict:
+        """What this process found, and all others too, which must call this as well."""
+        if self.world == 1:
+            return dict(found)
+        parts: list[dict] = [{}] * self.world
+        dist.all_gather_object(parts, dict(found))
+        return {key: part[key] for part in parts for key in sorted(part)}
+
     def wait(self) -> None:
         """Return once all processes are here."""
         if self.world > 1:

@@ -134,7 +134,8 @@ class FrameReader:
             video = self._pool.submit(job.path).result()
             if not isinstance(video, DecodeError):
                 video = replace(video, frames=self._shrunk(video.frames))
-                self._cache.put(self._key(digest), video)
+                # Of what was decoded: the file may have changed since it was looked for.
+                self._cache.put(self._key(video.content_digest), video)
         elif len(np.unique(video.index)) == num_candidates:
             return video.frames
         return self._chosen(video, columns)

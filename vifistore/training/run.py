@@ -9,13 +9,15 @@ from pathlib import Path
 import torch
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.extract.provenance import device_name
 from vifistore.extract.recipes import choose_device
-from vifistore.models.text import fill, tokenizer
+from vifistore.models.text import check_lengths, fill, tokenizer
 from vifistore.models.towers import LoadedModel
 from vifistore.training.data import FrameData, Source, Views, embedded
 from vifistore.training.engine import Engine, StepResult
 from vifistore.training.folder import RunFolder
 from vifistore.training.log import Log, StepRecord
+from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
@@ -45,7 +47,7 @@ class TrainReport:
     data_share: float
     """Share of the time in which the model waited for videos, in this call."""
     skipped: list[str]
-    """Why videos could not be read, as far as this process met them."""
+    """Why videos could not be read."""
 
 
 @dataclass(kw_only=True)
@@ -115,8 +117,10 @@ class _Training:
     def __init__(self, run: Run, processes: Processes, device: torch.device) -> None:
         self._run, self._processes, self._device = run, processes, device
         self._settings, self._folder = run.settings, RunFolder(run.out)
-        self._bf16 = _precision(run.options, device) == "bf16"
-        self._identity = _identity(run, "bf16" if self._bf16 else "fp32", processes.world)
+        self._name = checkpoint_name(run.name, run.out)
+        precision = _precision(run.options.precision, device)
+        self._bf16 = precision == "bf16"
+        self._identity = _identity(run, precision, processes.world, device)
         if processes.is_first:
             self._folder.check(self._identity)
         processes.wait()
@@ -127,20 +131,22 @@ class _Training:
     def finish(self) -> TrainReport:
         if self._folder.is_finished():
             logger.info("%s is finished; nothing to do", self._run.out)
-            return self._report({}, 0.0)
+            return self._report({}, 0.0, self._folder.skipped())
         self._prepare()
         # Only now: what cannot begin leaves no folder that a corrected run would be refused for.
         if self._processes.is_first:
-            self._folder.begin(self._identity)
+            self._folder.begin(self._identity, device_name(self._device))
         self._processes.wait()
         first = self._saver.resume()
         if first:
             logger.info("going on from step %d of %d", first, self._order.num_steps)
         metrics, data_share = self._steps(first)
+        skipped = self._processes.merged(self._source.skipped)
+        self._require_some(len(skipped))
         if self._processes.is_first:
-            self._folder.finish(self._order.num_steps, list(self._source.skipped.values()))
+            self._folder.finish(self._order.num_steps, list(skipped.values()))
         self._processes.wait()
-        return self._report(metrics, data_share)
+        return self._report(metrics, data_share, list(skipped.values()))
 
     def _prepare(self) -> None:
         """Model, objective, engine and averages, as they are before the first step."""
@@ -159,8 +165,9 @@ class _Training:
             compiled=run.options.compile,
         )
         self._engine = Engine(objective, parameters, settings, self._order, self._processes)
-        name = run.name or run.out.name
-        self._saver = Saver(self._folder, run.start, self._engine, settings, self._order, name)
+        self._saver = Saver(
+            self._folder, run.start, self._engine, settings, self._order, self._name
+        )
         self._source = run.source
         if settings.freezes_images and isinstance(run.source, FrameData) and run.source.has_pixels:
             if settings.flip or settings.mixing:
@@ -173,7 +180,9 @@ class _Training:
     def _class_tokens(self) -> torch.Tensor:
         names = cleaned(self._run.class_names, self._settings.class_names)
         texts = [fill(self._settings.template, names[name]) for name in self._run.class_names]
-        return tokenizer(self._run.start)(texts).to(self._device)
+        tokens = tokenizer(self._run.start)(texts)
+        check_lengths(self._run.start, texts, tokens)
+        return tokens.to(self._device)
 
     def _steps(self, first: int) -> tuple[dict, float]:
         """Make all steps from `first` on; return the last metrics and the share of waiting."""
@@ -218,6 +227,8 @@ class _Training:
                 means, metrics = metrics.means(), _Metrics()
                 if self._processes.is_first:
                     self._saver.save(step + 1, means)
+                if log:
+                    log.at_checkpoint(step + 1, means)
             self._run.after_step(step + 1)
         return means, log.data_share if log else 0.0
 
@@ -245,29 +256,34 @@ class _Training:
         for row in [row for row in list(skipped) if row not in said]:
             said.add(row)
             logger.warning("skipped: %s", skipped[row])
-        if len(said) == len(self._source.targets):
+        self._require_some(len(said))
+
+    def _require_some(self, num_skipped: int) -> None:
+        """Raise UsageError if no video can be read."""
+        if num_skipped == len(self._source.targets):
             raise UsageError(
-                f"none of the {len(said)} videos can be read; see the reasons above, and where "
+                f"none of the {num_skipped} videos can be read; see the reasons above, and where "
                 "vifi info says that the dataset lies"
             )
 
-    def _report(self, metrics: dict, data_share: float) -> TrainReport:
+    def _report(self, metrics: dict, data_share: float, skipped: list[str]) -> TrainReport:
         step = self._order.num_steps
         return TrainReport(
             path=self._folder.weights_path(step),
             step=step,
             metrics=metrics,
             data_share=data_share,
-            skipped=list(self._run.source.skipped.values()),
+            skipped=skipped,
         )
 
 
-def _identity(run: Run, precision: str, num_processes: int) -> dict:
+def _identity(run: Run, precision: str, num_processes: int, device: torch.device) -> dict:
     """What must be the same for a stopped run to go on."""
     return {
         "settings": asdict(run.settings),
         "start": run.start.digest,
         "model": run.start.model,
+        "device": device.type,
         "precision": precision,
         "compile": run.options.compile,
         "gradient_checkpointing": run.options.gradient_checkpointing,
@@ -278,7 +294,10 @@ def _identity(run: Run, precision: str, num_processes: int) -> dict:
     }
 
 
-def _precision(options: RunOptions, device: torch.device) -> str:
-    if options.precision != "auto":
-        return options.precision
-    return "bf16" if device.type == "cuda" else "fp32"
+def _precision(precision: str, device: torch.device) -> str:
+    """Resolve `auto`: bf16 on a GPU that has it, fp32 elsewhere."""
+    if precision != "auto" or device.type != "cuda":
+        return "fp32" if precision == "auto" else precision
+    with torch.cuda.device(device):
+        # Older ones would emulate it, many times slower.
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"

@@ -2,6 +2,49 @@
 
 import math
 
+from vifistore.training.order import Order
+
+# On so many GPUs the released code was run; it counts the forward passes of one of them.
+_RELEASED_GPUS = 8
+
+
+def rate_of_step(step: int, order: Order) -> float:
+    """The learning rate of a step of a run, as its settings want it."""
+    settings = order.settings
+    now, per_epoch = step, order.steps_per_epoch
+    if settings.released_schedule:
+        now, per_epoch = released_count(step, order)
+    num_warmup = settings.warmup_epochs * per_epoch
+    return learning_rate_at(
+        now,
+        num_steps=settings.epochs * per_epoch,
+        num_warmup_steps=int(num_warmup) if settings.released_schedule else round(num_warmup),
+        highest=settings.learning_rate,
+        final_ratio=settings.final_ratio,
+        warmup_in_cosine=settings.released_schedule,
+    )
+
+
+def released_count(step: int, order: Order) -> tuple[int, int]:
+    """Where ViFi-CLIP's schedule stands at a step, and what it takes for an epoch.
+
+    Both in forward passes of one of its GPUs, also those that fill no step at the end of an epoch.
+    It is moved behind each step to the last pass of that one: the first step has the rate of pass
+    0, every later one that of the last pass before it (main.py, train_one_epoch). Where the sizes
+    are none that its GPUs could share, a step is one pass.
+    """
+    settings, per_epoch, per_step = order.settings, order.steps_per_epoch, 1
+    together = _RELEASED_GPUS * settings.micro_batch
+    if together and settings.batch_size % together == 0:
+        # Its sampler hands the same number of videos to every GPU, some of them twice.
+        passes = -(-order.num_videos // _RELEASED_GPUS) // settings.micro_batch
+        if passes >= per_epoch * (settings.batch_size // together):
+            per_epoch, per_step = passes, settings.batch_size // together
+    if step == 0:
+        return 0, per_epoch
+    epoch, place = divmod(step - 1, order.steps_per_epoch)
+    return epoch * per_epoch + (place + 1) * per_step - 1, per_epoch
+
 
 def learning_rate_at(
     step: int,

@@ -1,5 +1,6 @@
 """What decides the numbers of a training run. Imports no torch, so that --help is quick."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -51,9 +52,10 @@ class TrainSettings:
     """Leave out what does not fill a step at the end of an epoch, instead of a smaller step."""
     warmup_epochs: float = 5.0
     """Epochs over which the learning rate rises from 0; after them it follows a half cosine."""
-    warmup_in_cosine: bool = False
-    """Count the half cosine from the first step of the run, so that the rate drops where warm-up
-    ends; without it, the cosine starts there, at the highest rate."""
+    released_schedule: bool = False
+    """Take the rate that the released code takes: a step late, and from a half cosine counted from
+    the start of the run, so that it drops where warm-up ends; without it, the cosine starts there,
+    at the highest rate."""
     final_ratio: float = 0.01
     """Learning rate at the last step, as a fraction of the highest."""
     weight_decay: float = 1e-3
@@ -99,10 +101,14 @@ class TrainSettings:
         _check_name("preprocessing", self.preprocess, Preprocess)
         _check_name("cleaning of class names", self.class_names, ClassNames)
         for field in ("num_frames", "batch_size", "epochs", "learning_rate"):
-            _check(getattr(self, field) > 0, field, "above 0", getattr(self, field))
+            inside = 0 < getattr(self, field) < math.inf
+            _check(inside, field, "a number above 0", getattr(self, field))
+        for field in ("shots", "weight_decay", "seed"):
+            inside = 0 <= getattr(self, field) < math.inf
+            _check(inside, field, "0 or more", getattr(self, field))
+        _check(all(0 <= beta < 1 for beta in self.betas), "betas", "0 to below 1", self.betas)
         for field in ("flip", "jitter", "grayscale", "label_smoothing", "final_ratio"):
             _check(0 <= getattr(self, field) <= 1, field, "from 0 to 1", getattr(self, field))
-        _check(self.shots >= 0, "shots", "0 or more", self.shots)
         _check(0 <= self.ema < 1, "ema", "from 0 to below 1", self.ema)
         for field in ("crop_scales", "blend"):
             inside = all(0 < share <= 1 for share in getattr(self, field))

@@ -304,5 +304,33 @@ def test_wrong_use_is_refused_before_anything_is_read(store, folder, tmp_path):
         FollowSettings(once=True, until_done=True)
     with pytest.raises(UsageError, match="--until-done"):
         FollowSettings(trainer=7)
-    with pytest.raises(UsageError, match="--poll"):
-        FollowSettings(poll=0)
+    for seconds in (0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="--poll"):
+            FollowSettings(poll=seconds)
+    for model in ("vifi-tny", ".."):
+        with pytest.raises(UnknownNameError, match="unknown model"):
+            run(store, folder, replace(ONCE, model=model))
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(UsageError, match="there is no folder"):
+        next(follow(store, "d", file, ENCODE, DONE))
+
+
+def test_a_folder_that_is_not_there_yet_is_told_of(store, tmp_path, log):
+    settings = FollowSettings(until_done=True, trainer=2**22 + 1, poll=0.05)
+    assert run(store, tmp_path / "later", settings) == []
+    assert any("waiting for" in line and "later" in line for line in log)
+
+
+def test_a_gpu_is_given_back_after_each_checkpoint(store, folder, tiny, monkeypatch):
+    calls: list[str] = []
+    monkeypatch.setattr(follow_module, "choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("empty"))
+    for step in (1, 2):
+        write(folder, tiny, step, change="text")
+    assert len(run(store, folder)) == 2
+    assert calls == ["reset", "empty"] * 2
+    # What is in the store already touches no GPU.
+    assert len(run(store, folder)) == 2
+    assert len(calls) == 4

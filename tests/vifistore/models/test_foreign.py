@@ -2,9 +2,11 @@
 
 import json
 import pickle
+import random
 import sys
 import types
 import warnings
+import zipfile
 
 import pytest
 import torch
@@ -214,8 +216,6 @@ def test_files_with_something_to_run_are_refused_unread(clip, tmp_path, where, c
 
 
 def test_an_archive_with_other_instructions_is_refused(tmp_path, capsys):
-    import zipfile
-
     path = tmp_path / "evil.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("evil/constants.pkl", b"")
@@ -223,6 +223,52 @@ def test_an_archive_with_other_instructions_is_refused(tmp_path, capsys):
     with pytest.raises(ModelError, match="TorchScript archive that cannot be read"):
         load_model(TINY, str(path))
     assert "this was run" not in capsys.readouterr().out
+
+
+def archive_of(path, description: bytes) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/constants.pkl", b"")
+        archive.writestr("a/data.pkl", description)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        # An object that is an attribute of its own: {} is in the memo when it is put into itself.
+        b"\x80\x02c__torch__\nM\n)\x81q\x00}X\x01\x00\x00\x00aq\x01h\x00sb.",
+        # Appends to a number; takes from an empty stack; recalls what was never kept.
+        b"\x80\x02K\x01K\x02a.",
+        b"\x80\x02a.",
+        b"\x80\x02h\x07.",
+        b"",
+    ],
+)
+def test_an_archive_that_describes_nothing_is_refused(tmp_path, description):
+    path = tmp_path / "odd.pt"
+    archive_of(path, description)
+    with pytest.raises(ModelError, match=r"odd\.pt"):
+        load_model(TINY, str(path))
+
+
+def test_damaged_files_are_one_line_wherever_the_damage_is(clip, tmp_path):
+    path, rng = tmp_path / "torn.pt", random.Random(0)
+    small = {"a": torch.zeros(3), "b": {"c": torch.ones(2, 2)}}
+    torch.save(small, path)
+    plain = path.read_bytes()
+    archive_of(path, pickle.dumps({"a": [1, 2.5, "text"]}, protocol=2))
+    archive = path.read_bytes()
+    for whole in (plain, archive):
+        for number in range(60):
+            data = bytearray(whole)
+            if number % 3:
+                for _ in range(3):
+                    data[rng.randrange(len(data))] = rng.randrange(256)
+            else:
+                del data[rng.randrange(len(data)) :]
+            path.write_bytes(data)
+            with pytest.raises(ModelError) as caught:
+                load_model(TINY, str(path))
+            assert "\n" not in str(caught.value)
 
 
 def test_what_is_no_state_dict_is_refused(tmp_path):

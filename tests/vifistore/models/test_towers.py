@@ -1,5 +1,6 @@
 """Towers: found, loaded, digested, and refused where weights and model do not belong together."""
 
+import json
 import logging
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ from vifistore.models.checkpoints import CheckpointHeader, read_header, save_che
 from vifistore.models.digests import tower_digests
 from vifistore.models.text import encode_classes, text_fields
 from vifistore.models.towers import load_model, model_config, new_model
+from vifistore.store.schema import check_name
 
 TINY = "vifi-tiny"
 
@@ -27,8 +29,8 @@ def header(name: str = "start", **config: object) -> CheckpointHeader:
     )
 
 
-def test_random_weights_are_loud_and_the_same_every_time(tiny, caplog):
-    logging.getLogger("vifi").propagate = True
+def test_random_weights_are_loud_and_the_same_every_time(tiny, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vifi"), "propagate", True)
     again = load_model(TINY, "none")
     assert "RANDOM" in caplog.text
     assert (again.image_digest, again.text_digest) == (tiny.image_digest, tiny.text_digest)
@@ -51,6 +53,20 @@ def test_plain_state_dicts_load(tiny, tmp_path):
     )
     assert load_model(TINY, str(tmp_path / "a.pt")).digest == tiny.digest
     assert load_model(TINY, str(tmp_path / "b.safetensors")).digest == tiny.digest
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        *(("run@step-2", "run@step-2"), ("model (1)", "model-1"), ("Übung +1", "Ubung-+1")),
+        *((".hidden", "hidden"), ("模型", "weights"), ("x" * 180, "x" * 100)),
+    ],
+)
+def test_a_file_of_others_is_called_as_a_store_takes_it(tiny, tmp_path, file, name):
+    path = tmp_path / f"{file}.pt"
+    torch.save(tiny.clip.state_dict(), path)
+    assert load_model(TINY, str(path)).name == name
+    assert check_name("checkpoint", name) == name
 
 
 def test_each_tower_has_its_own_digest(tiny):
@@ -158,11 +174,33 @@ def test_header_of_another_config_is_refused(tiny, tmp_path):
         load_model(TINY, str(path))
 
 
-def test_malformed_header_is_refused(tiny, tmp_path):
+def test_a_model_that_another_openclip_calls_the_same_is_refused(tiny, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    header = CheckpointHeader(
+        **{"model": TINY, "config": {**tiny.config, "embed_dim": 7}, "name": "x"},
+        **{"step": 0, "parent": "", "settings": {}},
+    )
+    save_checkpoint(path, tiny.clip.state_dict(), header)
+    with pytest.raises(ModelError, match="install the one that it was trained with"):
+        load_model(TINY, str(path))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"model": 5}, {"config": []}, {"name": None}, {"step": "1"}, {"parent": 0}),
+        *({"settings": "x"}, {"further": 1}, None),
+    ],
+)
+def test_malformed_header_is_refused(tiny, tmp_path, wrong):
     weights = {k: v.clone() for k, v in tiny.clip.state_dict().items()}
-    save_file(weights, tmp_path / "a.safetensors", metadata={"vifistore": "{}"})
+    header = {"model": TINY, "config": tiny.config, "name": "x", "step": 0, "parent": ""}
+    text = json.dumps({**header, "settings": {}, **wrong} if wrong else {})
+    save_file(weights, tmp_path / "a.safetensors", metadata={"vifistore": text})
     with pytest.raises(ModelError, match="header that cannot be read"):
         load_model(TINY, str(tmp_path / "a.safetensors"))
+    with pytest.raises(ModelError, match="header that cannot be read"):
+        read_header(tmp_path / "a.safetensors")
 
 
 def test_texts_that_become_equal_when_cut_are_refused(tiny):

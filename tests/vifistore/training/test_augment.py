@@ -1,5 +1,6 @@
 """Random changes: off they are an extraction's pixels, on they fit the frame and the video."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -70,9 +71,19 @@ def test_boxes_fit_the_frame(height, width, seed):
     top, left, box_height, box_width = draw_box(height, width, SCALES, np.random.default_rng(seed))
     assert 0 <= top <= top + box_height <= height
     assert 0 <= left <= left + box_width <= width
-    sides = [round(min(height, width) * scale) for scale in SCALES]
+    sides = [int(min(height, width) * scale) for scale in SCALES]
     assert box_height in sides
     assert box_width in sides
+
+
+def test_sizes_of_boxes_are_those_of_the_paper_and_each_pair_comes_as_often():
+    rng = np.random.default_rng(0)
+    drawn = Counter(draw_box(256, 340, SCALES, rng)[2:] for _ in range(10_000))
+    sides = (256, 224, 192, 168)
+    near = {(a, b) for i, a in enumerate(sides) for b in sides[max(0, i - 1) : i + 2]}
+    assert drawn.keys() == near
+    # Ten pairs: 1,000 each, within five standard deviations of 30.
+    assert all(850 < count < 1150 for count in drawn.values())
 
 
 def test_boxes_lie_in_corners_and_centre():

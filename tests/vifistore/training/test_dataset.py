@@ -18,6 +18,7 @@ from vifistore.models.towers import load_model
 from vifistore.store.store import Store, create_store
 from vifistore.training.dataset import _warn_of_sides, open_training_set
 from vifistore.training.options import RunOptions
+from vifistore.training.presets import few_shot
 from vifistore.training.run import Run, train
 from vifistore.training.settings import TrainSettings
 from vifistore.videos.listing import read_source
@@ -97,6 +98,18 @@ def test_training_from_the_store_gives_the_curve_of_training_from_pixels(
     assert "001.mp4" in skipped
 
 
+def test_presets_train_from_the_store_as_they_are(store, tmp_path):
+    """What they change in pixels has no meaning there."""
+    changes = {"trains": "text", "num_frames": 3, "batch_size": 4, "epochs": 2, "shots": 0}
+    settings = replace(few_shot(), **changes, warmup_epochs=0)
+    assert settings.crop_scales
+    assert settings.jitter
+    plain = replace(settings, crop_scales=(), jitter=0.0, grayscale=0.0, flip=0.0, mixing=False)
+    for name, chosen in (("preset", settings), ("plain", plain)):
+        train(run_of(store, tmp_path / name, chosen, features="six"))
+    assert losses_of(tmp_path / "preset") == losses_of(tmp_path / "plain")
+
+
 def test_prompts_of_the_text_tower_train_from_the_store_too(store, tmp_path):
     changes = {"trains": "prompts", "image_prompts": 0, "text_prompts": 2, "text_depth": 2}
     settings = replace(SETTINGS, **changes, template="{}.")
@@ -125,6 +138,11 @@ def test_what_identifies_a_run(store, tmp_path):
         ({}, {"features": "two"}, "--num-frames 2 or fewer"),
         ({"shots": 2}, {}, "--shots 0"),
         (
+            {"jitter": 0.5},
+            {"options": replace(OPTIONS, in_memory=True)},
+            "leave out --in-memory, or give --crop-scales --jitter 0",
+        ),
+        (
             {"candidate_frames": 0},
             {"options": replace(OPTIONS, in_memory=True)},
             "--candidate-frames 6, or leave out --in-memory",
@@ -143,6 +161,15 @@ def test_mirroring_classes_that_tell_left_from_right_is_warned_of(caplog, monkey
     caplog.clear()
     _warn_of_sides(["Turning left"], 0.0)
     assert not caplog.text
+
+
+def test_what_has_nothing_to_do_is_told(store, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vifi"), "propagate", True)
+    idle = replace(OPTIONS, in_memory=True, frame_cache=tmp_path / "frames")
+    run_of(store, tmp_path, options=idle, features="six")
+    for flag in ("--in-memory", "--frame-cache"):
+        assert f"{flag} has nothing to do" in caplog.text
+    assert not (tmp_path / "frames").exists()
 
 
 def test_embeddings_of_another_tower_are_refused(store):

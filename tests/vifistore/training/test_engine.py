@@ -171,6 +171,20 @@ def test_the_image_tower_is_what_is_compiled(trained, tmp_path, monkeypatch):
     assert losses_of(tmp_path / "compiled") == losses_of(tmp_path / "plain")
 
 
+def test_a_machine_that_cannot_compile_is_said_in_one_line(trained, monkeypatch):
+    from torch._dynamo.exc import TorchDynamoException
+
+    def fails(_: torch.nn.Module):
+        def run(_: torch.Tensor) -> None:
+            raise TorchDynamoException("InvalidCxxCompiler:\nno compiler\n\nSet TORCH_LOGS")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(UsageError, match=r"\(InvalidCxxCompiler: no compiler\); .*--compile$"):
+        trained(options=RunOptions(compile=True))
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     trained, tmp_path, data
 ):
@@ -223,6 +237,12 @@ def test_one_frame_makes_the_fusions_equal():
         {"crop_scales": (0.0,)},
         {"ema": 1.0},
         {"blend": (0.5,), "trains": "prompts"},
+        {"learning_rate": math.nan},
+        {"learning_rate": math.inf},
+        {"weight_decay": -1.0},
+        {"weight_decay": math.nan},
+        {"betas": (0.9, 1.0)},
+        {"seed": -1},
     ],
 )
 def test_wrong_settings(wrong):

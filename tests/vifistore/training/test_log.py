@@ -1,6 +1,7 @@
 """The log has a row per step; a run that goes on forgets what it will do again."""
 
 import csv
+import logging
 import sys
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def write(path: Path, steps: range, first: int) -> Log:
         log.write(record(step), num_skipped=0)
     log.close()
     return log
+
+
+def test_where_no_bar_is_shown_checkpoints_are_said(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vifi"), "propagate", True)
+    caplog.set_level(logging.INFO, "vifi")
+    log = write(tmp_path / "log.csv", range(1, 4), 0)
+    log.at_checkpoint(3, {"loss": 1.5, "accuracy": 0.25})
+    # Four videos in two seconds.
+    assert "step 3 of 9: loss 1.500, accuracy 25.0%, 2.0 videos/s" in caplog.text
+    caplog.clear()
+    log._bar.disable = False
+    log.at_checkpoint(3, {"loss": 1.5, "accuracy": 0.25})
+    log._bar.disable = True
+    assert caplog.text == ""
 
 
 def test_numbers_come_back_as_they_were(tmp_path):

@@ -1,5 +1,6 @@
 """Two processes give the loss curve, and but for rounding the weights, of one."""
 
+import json
 import os
 import socket
 import subprocess
@@ -29,12 +30,29 @@ from vifistore.training.run import Run, train
 
 torch.set_num_threads(1)
 settings = replace(SETTINGS, micro_batch=2, mixing=True, batch_size=5)
-train(
+
+
+class Found:
+    # Each process finds out by itself that a video cannot be read.
+    data = replace(bright_halves(), skipped={3: "gone"})
+    targets, has_pixels = data.targets, True
+
+    def __init__(self):
+        self.skipped = {}
+
+    def views(self, batches, settings, device):
+        for batch in batches:
+            self.skipped.update({3: "gone"} if 3 in batch.rows else {})
+            yield from self.data.views([batch], settings, device)
+
+
+report = train(
     Run(
-        start=tiny_model(), source=replace(bright_halves(), skipped={3: "gone"}),
-        class_names=CLASSES, settings=settings, out=Path(sys.argv[1]),
+        start=tiny_model(), source=Found(), class_names=CLASSES, settings=settings,
+        out=Path(sys.argv[1]),
     )
 )
+assert report.skipped == ["gone"], report
 """
 
 
@@ -71,6 +89,8 @@ def test_two_processes_give_the_curve_of_one(trained, data, tmp_path):
         assert process.returncode == 0, said[-2000:]
     one, two = losses_of(tmp_path / "one"), losses_of(tmp_path / "two")
     assert len(one) == 6
+    finished = json.loads((tmp_path / "two" / "finished.json").read_text())
+    assert finished["skipped"] == ["gone"]
     assert two == pytest.approx(one, abs=1e-5)
     weights = [read_weights(tmp_path / run / "step-00000006.safetensors") for run in ("one", "two")]
     for key in ("visual.proj", "text_projection", "visual.conv1.weight"):
@@ -81,6 +101,7 @@ def test_alone_nothing_is_added_up_or_waited_for():
     with joined(torch.device("cpu")) as (processes, device):
         assert processes == Processes(rank=0, world=1)
         assert device == torch.device("cpu")
+        assert processes.merged({3: "gone"}) == {3: "gone"}
         ones = torch.ones(3)
         processes.add_up([ones])
         processes.wait()

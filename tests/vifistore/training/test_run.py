@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import logging
+import platform
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +17,8 @@ from vifistore.models.checkpoints import read_header, read_weights
 from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.training import run as run_module
+from vifistore.training.naming import checkpoint_name
+from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.processes import Processes
 
@@ -139,6 +144,91 @@ def test_another_run_does_not_go_on_here(trained, tmp_path):
         (tmp_path / "out" / "run.json").write_text(text)
         with pytest.raises(UsageError, match=r"run\.json .*; give another --out"):
             trained()
+
+
+def test_the_device_is_recorded_and_a_run_stays_on_its_type(
+    trained, data, tmp_path, caplog, monkeypatch
+):
+    with pytest.raises(Stopped):
+        trained(source=stopping(data, 2))
+    path = tmp_path / "out" / "run.json"
+    known = json.loads(path.read_text())
+    assert known["device"] == "cpu"
+    assert known["device_name"] == f"cpu ({platform.machine()})"
+    path.write_text(json.dumps({**known, "device": "cuda"}))
+    with pytest.raises(UsageError, match="device is 'cuda' and not 'cpu'; give another --out"):
+        trained()
+    path.write_text(json.dumps({**known, "device_name": "another one"}))
+    monkeypatch.setattr(logging.getLogger("vifi"), "propagate", True)
+    assert trained()[1].step == 4
+    assert "began on another one and goes on on cpu" in caplog.text
+
+
+def test_a_run_that_has_saved_nothing_is_none_yet(trained, data, tmp_path):
+    with pytest.raises(Stopped):
+        trained(source=stopping(data, 1), learning_rate=0.5)
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["learning_rate"]
+    assert trained()[1].step == 4
+    known = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert known["settings"]["learning_rate"] == SETTINGS.learning_rate
+    trained(out="whole")
+    assert losses_of(tmp_path / "out") == losses_of(tmp_path / "whole")
+
+
+def test_a_gpu_that_is_too_small_is_said_in_one_line(trained, data, tmp_path, monkeypatch):
+    plain = Objective.sums
+    calls: list[int] = []
+
+    def sums(self, views, texts):
+        calls.append(1)
+        if len(calls) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+        return plain(self, views, texts)
+
+    monkeypatch.setattr(Objective, "sums", sums)
+    with pytest.raises(ModelError, match=r"too small .*step-00000002.*--micro-batch below 6"):
+        trained()
+
+
+@pytest.mark.parametrize("name", ["my run", "ünsinn", "-run", "x" * 180])
+def test_a_name_that_no_store_takes_is_refused_at_once(trained, tmp_path, name):
+    with pytest.raises(UsageError, match="give a --name"):
+        trained(out=name)
+    assert not (tmp_path / name).exists()
+    assert checkpoint_name("run-1", tmp_path / name) == "run-1"
+
+
+def test_the_folder_is_called_by_its_own_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert checkpoint_name("", Path()) == tmp_path.name
+
+
+def test_files_of_others_in_the_folder_are_no_steps(trained, data, tmp_path):
+    with pytest.raises(Stopped):
+        trained(source=stopping(data, 3))
+    (tmp_path / "out" / "step-best.json").write_text("{}")
+    assert trained()[1].step == 4
+
+
+def test_a_finished_run_still_tells_what_was_skipped(trained, data):
+    source = replace(data, skipped={3: "3.mp4 is gone"})
+    assert trained(source=source)[1].skipped == ["3.mp4 is gone"]
+    assert trained()[1].skipped == ["3.mp4 is gone"]
+
+
+@pytest.mark.parametrize(("has_bf16", "wanted"), [(True, "bf16"), (False, "fp32")])
+def test_a_gpu_without_bf16_computes_in_fp32(monkeypatch, has_bf16, wanted):
+    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    assert run_module._precision("auto", torch.device("cuda", 1)) == wanted
+    assert run_module._precision("auto", torch.device("cpu")) == "fp32"
+    assert run_module._precision("bf16", torch.device("cpu")) == "bf16"
+
+
+def test_classes_that_become_equal_when_cut_are_refused(trained, data):
+    long = "a very long sentence about nothing in particular, which nobody will ever read"
+    with pytest.raises(UsageError, match="shorter --template"):
+        trained(template=f"{long} {{}}")
 
 
 def test_as_many_processes_go_on_as_began(trained, monkeypatch):

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from vifi.demo.clips import draw_clip, write_mp4
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoding import content_digest, decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices
+from vifistore.training import reading
 from vifistore.training.augment import augment
 from vifistore.training.memory import in_memory
 from vifistore.training.options import RunOptions
@@ -121,6 +122,20 @@ def test_a_cache_that_is_hit_decodes_nothing(clips, tmp_path, monkeypatch):
     monkeypatch.setattr("vifistore.frames.pool.DecodePool.submit", refuse)
     again = views_of(source, SETTINGS)
     assert all(torch.equal(first[row], again[row]) for row in first)
+
+
+def test_an_entry_is_that_of_the_bytes_that_were_decoded(clips, tmp_path, monkeypatch):
+    """Not of those that were there when the digest was taken to look for it."""
+    options = replace(OPTIONS, frame_cache=tmp_path / "frames")
+    source = source_of([clips[0]] * 4, options)
+    true = content_digest(clips[0].absolute())
+    monkeypatch.setattr(reading, "content_digest", lambda _: "0" * len(true))
+    plain = views_of(source, SETTINGS)
+    monkeypatch.undo()
+    reader = reading.FrameReader(source.preprocessing, SETTINGS, options)
+    assert reader._cache.get(reader._key(true)) is not None
+    assert reader._cache.get(reader._key("0" * len(true))) is None
+    assert len(plain) == 4
 
 
 def test_a_short_video_repeats_frames_with_and_without_a_cache(tmp_path):

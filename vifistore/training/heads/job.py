@@ -2,20 +2,15 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import nn
 
-from vifistore.errors import UsageError
-from vifistore.extract.provenance import machine_provenance
+from vifistore.errors import ModelError, UsageError
 from vifistore.extract.recipes import choose_device
 from vifistore.extract.texts import dataset_class_lists, reload_checkpoint
 from vifistore.models.towers import LoadedModel
-from vifistore.store.checkpoints import register_checkpoint
-from vifistore.store.derived import write_derived
 from vifistore.store.features import Features
 from vifistore.store.names import check_set_name, read_names
 from vifistore.store.store import Store
@@ -32,34 +27,11 @@ from vifistore.training.heads.fitting import HeadProgress, fit_head
 from vifistore.training.heads.poolings import PoolingShape
 from vifistore.training.heads.prompts import check_text_tower, largest_num_prompts, tokenise_names
 from vifistore.training.heads.settings import HeadKind, HeadSettings
-from vifistore.training.heads.texts import ensure_head_texts, logit_scale
+from vifistore.training.heads.storing import HeadReport, given, store_head
 
 logger = logging.getLogger("vifi")
 
-# Videos are pooled a few at a time: a block of 64 with 12 views is a gigabyte of activations.
-_VIEWS_AT_ONCE = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadReport:
-    """What a job made."""
-
-    features: str
-    """Id of the derived feature set."""
-    name: str
-    """Its name."""
-    head: str
-    """File of the head."""
-    checkpoint: str
-    """Digest of tower and head together, as a checkpoint of the store."""
-    texts: tuple[str, ...]
-    """Ids of the text sets, one for each list of classes of the dataset."""
-    steps: int
-    """Updates made now; 0 for a head that was trained before, or has nothing to train."""
-    loss: float | None = None
-    """Mean loss of the last epoch."""
-    accuracy: float | None = None
-    """Share of its training videos whose own class was the nearest."""
+_FOLDER = Path("heads")
 
 
 def train_head(
@@ -91,29 +63,38 @@ def train_head(
         File of the head; `heads/<name>-<digest>.safetensors` by default.
 
     Raises what `read_head_data` and `fit_head` raise; ModelError if the model cannot be loaded,
-    UsageError if the name cannot be one, or stands for another feature set.
+    UsageError if the name cannot be one or stands for another feature set, and if the file holds
+    anything else.
     """
     settings = settings.of(kind)
     name = name or f"{features.name}+{kind}"
     trained_on = {"dataset": features.dataset, "split": split, "features": features.id}
     # Refused before training, not after it.
-    _require_free(store, features, name, {"kind": kind, **_given(asdict(settings))}, trained_on)
+    _require_free(store, features, name, {"kind": kind, **given(asdict(settings))}, trained_on)
+    if out is not None:
+        _require_own_file(out, kind, settings, checkpoint, trained_on)
     used = {field: value for field, value in vars(settings).items() if value is not None}
     logger.info("%s with %s", kind, ", ".join(f"{key} {value}" for key, value in used.items()))
     data = read_head_data(features, store.split(features.dataset, split))
     loaded = _load(checkpoint, device)
-    head = _first_head(kind, settings, checkpoint, trained_on, data, loaded)
+    # Names of other splits are scored with the same prompts.
+    lists = [data.class_names, *dataset_class_lists(store, features.dataset)]
+    prompts = _prompts_shape(loaded, lists, settings.prompts)
+    head = _first_head(kind, settings, prompts, checkpoint, trained_on, data)
     last = None
     if settings.epochs is None:
         logger.warning("%s has nothing to learn: it is the mean over frames", kind)
     else:
+        # A folder that cannot be made is told before a training is lost for it.
+        folder = out.parent if out else _FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
         last = fit_head(head, loaded, data, settings, after_epoch=after_epoch)
         head = replace(head, header=replace(head.header, step=last.step))
-    path = out or Path("heads") / f"{name}-{head.digest[:8]}.safetensors"
+    path = out or _FOLDER / f"{name}-{head.digest[:8]}.safetensors"
     save_head(path, head)
     # What follows can fail, for a disk that is full: --apply then needs no second training.
     logger.info("the head is in %s", path)
-    report = _write(store, features, checkpoint, head, path, loaded, name)
+    report = store_head(store, features, checkpoint, head, path, loaded, name)
     if last is None:
         return report
     return replace(report, steps=last.step, loss=last.loss, accuracy=last.accuracy)
@@ -136,7 +117,7 @@ def apply_head(
     head = load_head(path)
     _check_fits(head, features, checkpoint, path)
     name = name or f"{features.name}+{head.header.kind}"
-    return _write(store, features, checkpoint, head, path, _load(checkpoint, device), name)
+    return store_head(store, features, checkpoint, head, path, _load(checkpoint, device), name)
 
 
 def _require_free(
@@ -159,6 +140,23 @@ def _require_free(
         )
 
 
+def _require_own_file(
+    path: Path, kind: HeadKind, settings: HeadSettings, checkpoint: dict, trained_on: dict
+) -> None:
+    """Raise UsageError if a file is there and holds anything but what the same training gave."""
+    if not path.exists():
+        return
+    try:
+        header = load_head(path).header
+    except ModelError as error:
+        raise UsageError(f"{path} is there and is no head; give another --out") from error
+    wanted = (kind, asdict(settings), checkpoint["digest"])
+    if (header.kind, header.settings, header.parent) != wanted or any(
+        header.trained_on.get(key) != value for key, value in trained_on.items()
+    ):
+        raise UsageError(f"{path} holds another head; give another --out, or remove it")
+
+
 def _load(checkpoint: dict, device: str) -> LoadedModel:
     chosen = choose_device(device)
     loaded = reload_checkpoint(checkpoint)
@@ -169,16 +167,13 @@ def _load(checkpoint: dict, device: str) -> LoadedModel:
 def _first_head(
     kind: HeadKind,
     settings: HeadSettings,
+    prompts: PromptsShape | None,
     checkpoint: dict,
     trained_on: dict,
     data: HeadData,
-    loaded: LoadedModel,
 ) -> Head:
     """A head with its first weights, which depend on the seed alone."""
     _, _, num_frames, dim = data.frames.shape
-    prompts = None
-    if settings.prompts is not None:
-        prompts = _prompts_shape(loaded, data.class_names, settings.prompts)
     counts = {"videos": len(data), "classes": len(data.class_names)}
     header = HeadHeader(
         kind=kind,
@@ -196,10 +191,15 @@ def _first_head(
         return new_head(header)
 
 
-def _prompts_shape(loaded: LoadedModel, class_names: list[str], wanted: int) -> PromptsShape:
-    """As many prompts as asked for, fewer where the names leave less room."""
+def _prompts_shape(
+    loaded: LoadedModel, class_lists: list[list[str]], wanted: int | None
+) -> PromptsShape | None:
+    """As many prompts as asked for, fewer where the names leave less room; None for none."""
+    if wanted is None:
+        return None
     check_text_tower(loaded)
-    largest = largest_num_prompts(tokenise_names(loaded, class_names))
+    names = dict.fromkeys(name for class_names in class_lists for name in class_names)
+    largest = largest_num_prompts(tokenise_names(loaded, list(names)))
     if wanted > largest:
         logger.warning(
             "the context of %s has room for %d vectors on each side of a name, not %d",
@@ -234,74 +234,3 @@ def _check_fits(head: Head, features: Features, checkpoint: dict, path: Path) ->
             f"{features.frames.shape[2]}; extract with --frames {shape.num_frames}, or train "
             "another head"
         )
-
-
-def _write(
-    store: Store,
-    features: Features,
-    checkpoint: dict,
-    head: Head,
-    path: Path,
-    loaded: LoadedModel,
-    name: str,
-) -> HeadReport:
-    """Put a head's checkpoint, texts and derived feature set into the store."""
-    device = next(loaded.clip.parameters()).device
-    digest = register_checkpoint(store.backend, _record(head, checkpoint, path))
-    derived = write_derived(
-        store,
-        features.dataset,
-        features.name,
-        head={"digest": head.digest, "kind": head.header.kind, **_about(head, path)},
-        apply=lambda frames: _pool(head.pooling, frames, device),
-        name=name,
-        checkpoint=digest,
-        provenance=machine_provenance(device),
-    )
-    texts = [
-        ensure_head_texts(store, head, loaded, names)
-        for names in dataset_class_lists(store, features.dataset)
-    ]
-    return HeadReport(
-        features=derived.id,
-        name=name,
-        head=str(path),
-        checkpoint=digest,
-        texts=tuple(texts),
-        steps=0,
-    )
-
-
-def _record(head: Head, checkpoint: dict, path: Path) -> dict:
-    """Tower and head together, as the store keeps a checkpoint."""
-    return {
-        "name": f"{checkpoint['names'][0]}+{head.header.kind}",
-        "model": checkpoint["model"],
-        "config": checkpoint["config"],
-        "image_digest": head.image_digest,
-        "text_digest": head.text_digest,
-        "logit_scale": logit_scale(head),
-        "weights_path": str(path.resolve()),
-        "parent": checkpoint["digest"],
-        "step": head.header.step,
-        "settings": {"head": head.header.kind, **_about(head, path)},
-    }
-
-
-def _about(head: Head, path: Path) -> dict:
-    header = head.header
-    own = {"trained_on": header.trained_on, "step": header.step}
-    return {"file": path.name, **_given(header.settings), **own}
-
-
-def _given(settings: dict) -> dict:
-    return {key: value for key, value in settings.items() if value is not None}
-
-
-@torch.inference_mode()
-def _pool(pooling: nn.Module, frames: np.ndarray, device: torch.device) -> np.ndarray:
-    """float32 [video view frame dim] -> [video view dim]."""
-    pooling = pooling.to(device).eval()
-    views = torch.from_numpy(frames).flatten(0, 1).split(_VIEWS_AT_ONCE)
-    pooled = torch.cat([pooling(part.to(device)).cpu() for part in views])
-    return pooled.unflatten(0, frames.shape[:2]).numpy()

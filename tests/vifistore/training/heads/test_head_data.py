@@ -15,6 +15,12 @@ from vifistore.store.writer import FeatureWriter, Shape
 from vifistore.training.heads.data import epoch_batches, read_head_data
 
 
+@pytest.fixture(autouse=True)
+def heard(monkeypatch):
+    """The command line, where another test has called it, keeps the log to itself."""
+    monkeypatch.setattr(logging.getLogger("vifi"), "propagate", True)
+
+
 def write(store, frames, lost=()):
     """A sealed feature set of these frames, with quarantined rows `lost`."""
     shape = Shape(video=len(frames), view=2, frame=4, dim=64)
@@ -41,7 +47,6 @@ def test_frames_and_labels_of_a_split_in_its_order(store, caplog):
 
 def test_quarantined_videos_are_left_out_and_unseen_classes_are_said(store, caplog):
     lost = [row for row in range(NUM_VIDEOS) if row % 3 == 1]
-    logging.getLogger("vifi").propagate = True
     data = read_head_data(write(store, cached_frames(), lost), store.split("d", "train"))
     assert len(data) == NUM_VIDEOS - len(lost)
     assert set(data.labels.tolist()) == {0, 2}

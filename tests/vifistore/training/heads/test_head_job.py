@@ -17,6 +17,7 @@ from tests.vifistore.training.heads.conftest import (
 )
 from vifistore.errors import ModelError, UsageError
 from vifistore.store.names import set_name
+from vifistore.store.tables import Split, write_split
 from vifistore.store.writer import FeatureWriter, Shape
 from vifistore.training.heads import texts
 from vifistore.training.heads.files import load_head
@@ -162,3 +163,92 @@ def _finish(writer, frames):
 def test_a_loss_that_is_no_number_ends_it(store):
     with pytest.raises(ModelError, match="--learning-rate"):
         train(store, "a5", learning_rate=1e30)
+
+
+def one_class(name, class_name):
+    """A split of two videos."""
+    labels = np.zeros(2, np.int32)
+    return Split(
+        name=name, rows=np.arange(2), labels=labels, class_names=[class_name], source="", digest=""
+    )
+
+
+def test_prompts_leave_room_for_the_names_of_other_splits(store):
+    longest = "a b c d e f g h i j k"
+    write_split(store.backend, "d", one_class("novel", longest))
+    report, _ = train(store, "a5", epochs=2)
+    assert len(report.texts) == 2
+    head = load_head(store.path.parent / report.head)
+    # Sixteen places: start, eleven letters, end, and one vector on each side.
+    assert head.header.prompts.num_each_side == 1
+
+
+def test_a_name_too_long_for_the_prompts_leaves_no_feature_set(store, tiny):
+    report, _ = train(store, "a5", epochs=2)
+    add_features(store, "other", tiny, "base", seed=7)
+    write_split(store.backend, "other", one_class("long", "a b c d e f g h i"))
+    features = store.features("other", "base")
+    path = store.path.parent / report.head
+    with pytest.raises(UsageError, match="do not fit the context of 16 tokens"):
+        apply_head(store, features, checkpoint_of(store, features), path, device="cpu")
+    assert store.feature_ids("other") == [features.id]
+
+
+def test_a_file_of_another_head_is_kept(store, tmp_path):
+    features = store.features("d", "base")
+    path = tmp_path / "head.safetensors"
+
+    def run(seed, name):
+        return train_head(
+            store,
+            features,
+            checkpoint_of(store, features),
+            "train",
+            "a5",
+            HeadSettings(epochs=1, layers=1, seed=seed),
+            name=name,
+            out=path,
+            device="cpu",
+            after_epoch=lambda _: None,
+        )
+
+    first = run(0, "first")
+    assert run(0, "first") == first
+    whole = path.read_bytes()
+    with pytest.raises(UsageError, match="holds another head; give another --out, or remove it"):
+        run(1, "second")
+    assert path.read_bytes() == whole
+    path.write_text("notes")
+    with pytest.raises(UsageError, match="is there and is no head; give another --out"):
+        run(1, "second")
+    assert path.read_text() == "notes"
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_training(store, tmp_path):
+    (tmp_path / "file").write_text("")
+    features = store.features("d", "base")
+    with pytest.raises(OSError, match="file"):
+        train_head(
+            store,
+            features,
+            checkpoint_of(store, features),
+            "train",
+            "a5",
+            HeadSettings(epochs=1, layers=1),
+            out=tmp_path / "file" / "head.safetensors",
+            device="cpu",
+            after_epoch=lambda _: pytest.fail("it was trained"),
+        )
+
+
+def test_a_taken_name_for_a_head_that_is_applied_changes_nothing(store, tiny):
+    report, _ = train(store, "a5", epochs=2)
+    add_features(store, "other", tiny, "base", seed=7)
+    features = store.features("other", "base")
+    checkpoint = checkpoint_of(store, features)
+    write_split(store.backend, "other", one_class("novel", "skip"))
+    path = store.path.parent / report.head
+    files = sorted(store.path.rglob("*"))
+    with pytest.raises(UsageError, match="'base' of other already stands for"):
+        apply_head(store, features, checkpoint, path, name="base", device="cpu")
+    assert sorted(store.path.rglob("*")) == files

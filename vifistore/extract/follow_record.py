@@ -1,0 +1,143 @@
+"""What a follower remembers of a checkpoint file: the feature set that it became.
+
+One small file each in the store's cache folder, so that a follower that is started again need not
+load every checkpoint of its folder. They are hints and no more: each is held against the store
+before it is believed, and deleting them costs loading the checkpoints once.
+"""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vifistore.errors import DamagedError, UsageError
+from vifistore.extract.follow_folder import Signature
+from vifistore.extract.job import JobReport
+from vifistore.extract.settings import EncodeSettings
+from vifistore.extract.texts import dataset_class_lists
+from vifistore.frames.decoding import decoder_version
+from vifistore.frames.preprocess import BACKEND
+from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.models.text import default_templates, text_fields
+from vifistore.models.towers import LoadedModel
+from vifistore.store.durable import put_stages
+from vifistore.store.features import Features
+from vifistore.store.names import check_set_name, resolve
+from vifistore.store.recipe import NUMERICS, digest_of
+from vifistore.store.store import Store
+from vifistore.store.tables import read_column
+from vifistore.store.texts import texts_id
+
+logger = logging.getLogger("vifi")
+
+_FOLDER = "followed"
+
+# Of the settings, those that decide which feature set and which texts a checkpoint becomes.
+_DECISIVE = ("frames", "clips", "crops", "preprocess", "precision", "decoder", "template")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a checkpoint file became."""
+
+    digest: str
+    """Of the checkpoint."""
+    features: str
+    """Id of its feature set."""
+    name: str
+    """Name of that, which stands for the checkpoint, too."""
+    texts: dict
+    """All that decides its text embeddings but for the class names."""
+
+
+class FollowRecord:
+    """Outcomes by file, for one dataset and one way to encode it."""
+
+    def __init__(self, store: Store, dataset: str, encode: EncodeSettings, model: str) -> None:
+        """`model` is that of files which do not say what they are."""
+        self._store, self._dataset = store, dataset
+        self._folder = store.backend.cache_folder / _FOLDER
+        self._way = {
+            "dataset": dataset,
+            "model": model,
+            **{name: getattr(encode, name) for name in _DECISIVE},
+            # What a newer version of this program, or of a decoder, would do otherwise.
+            "decoder_version": decoder_version(encode.decoder),
+            "rules": [NUMERICS, SAMPLING_RULE, BACKEND],
+        }
+
+    def find(self, path: Path, signature: Signature) -> tuple[Outcome, JobReport] | None:
+        """What a file became, where all of it is in the store still; else None."""
+        outcome = self._read(path, signature)
+        if outcome is None:
+            return None
+        try:
+            report = self._report(outcome)
+        except (DamagedError, UsageError, LookupError):
+            return None
+        return (outcome, report) if report else None
+
+    def keep(self, path: Path, signature: Signature, outcome: Outcome) -> None:
+        """Remember a file; where that cannot be written it is loaded again next time."""
+        text = json.dumps({"file": str(path), **asdict(outcome)}, indent=1)
+        try:
+            put_stages([{self._place(path, signature): [text.encode("utf-8")]}])
+        except OSError as error:
+            logger.info("%s is loaded again next time: %s", path.name, error)
+
+    def _place(self, path: Path, signature: Signature) -> Path:
+        # Not where a link leads: a file of others is called by its own name.
+        key = {"path": str(path.absolute()), "signature": signature, **self._way}
+        return self._folder / f"{digest_of(key)[:32]}.json"
+
+    def _read(self, path: Path, signature: Signature) -> Outcome | None:
+        try:
+            found = json.loads(self._place(path, signature).read_text(encoding="utf-8"))
+            return Outcome(
+                digest=str(found["digest"]),
+                features=str(found["features"]),
+                name=str(found["name"]),
+                texts=dict(found["texts"]),
+            )
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    def _report(self, outcome: Outcome) -> JobReport | None:
+        """What extracting it again would report; None where there would be something to do."""
+        backend = self._store.backend
+        named = resolve(backend, self._dataset, check_set_name(outcome.name))
+        if (named.id, named.checkpoint) != (outcome.features, outcome.digest):
+            return None
+        features = Features(backend, self._dataset, outcome.name)
+        num_videos = len(read_column(backend, self._dataset, "size_bytes"))
+        if not features.sealed or features.sealed["rows"] != num_videos:
+            return None
+        self._store.checkpoint(outcome.digest)
+        if not self._has_texts(outcome.texts):
+            return None
+        return JobReport(
+            id=outcome.features,
+            encoded=0,
+            reused=0,
+            quarantined=0,
+            sealed=True,
+            name=outcome.name,
+            num_quarantined=features.counts()["quarantined"],
+        )
+
+    def _has_texts(self, fields: dict) -> bool:
+        """Whether the classes of the dataset are encoded, those of new splits, too."""
+        known = set(self._store.backend.children("texts"))
+        lists = dataset_class_lists(self._store, self._dataset)
+        return all(texts_id({**fields, "class_names": names}) in known for names in lists)
+
+
+def outcome_of(loaded: LoadedModel, encode: EncodeSettings, report: JobReport) -> Outcome:
+    """What a checkpoint became when it was extracted."""
+    templates = encode.template or default_templates(loaded)
+    return Outcome(
+        digest=loaded.digest,
+        features=report.id,
+        name=report.name,
+        texts=text_fields(loaded, (), templates),
+    )
