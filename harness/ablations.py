@@ -24,7 +24,7 @@ class Ablation(Scoring):
     """Settings of every ablation."""
 
     fusions: tuple[str, ...] = PAPER_FUSIONS
-    """Where frames are merged: embedding, decision, image, max, top-4, attention."""
+    """Where frames are merged: embedding, decision, image, max, top-K (as top-4), attention."""
 
 
 def fusion_matrix(

@@ -37,7 +37,12 @@ class Task:
 
 
 def linear_probe(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
-    """Multinomial logistic regression with an L2 penalty, by L-BFGS (CLIP, section 3.2)."""
+    """Multinomial logistic regression with an L2 penalty, by L-BFGS (CLIP, section 3.2).
+
+    Raises UsageError for fewer than two classes, and for one without training vectors.
+    """
+    if task.num_classes < 2:
+        raise UsageError("a linear probe tells two classes or more apart; use --classifier text")
     # scikit-learn takes over a second to import, and only this needs it.
     from sklearn.linear_model import LogisticRegression
 

@@ -16,8 +16,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.results import KEY_FIELDS, ResultRow
+from harness.results import KEY_FIELDS, ResultRow, made_folder
 from vifistore.errors import UsageError
+from vifistore.store.durable import put_stages
 
 _TASKS = {"text": "zeroshot_classification", "linear-probe": "linear_probe"}
 _RETRIEVAL = "retrieval"
@@ -36,7 +37,7 @@ def export_clip_benchmark(rows: Iterable[ResultRow], folder: str | Path) -> list
     """Write one JSON file per evaluation into `folder`, made if missing; returns the files.
 
     Rows of other classifiers, and what has no metric of CLIP_benchmark's, are left out. Raises
-    UsageError when nothing is left.
+    UsageError when nothing is left, and when `folder` is no folder.
     """
     groups = _groups(rows)
     if not groups:
@@ -44,14 +45,14 @@ def export_clip_benchmark(rows: Iterable[ResultRow], folder: str | Path) -> list
             "no accuracy of a text classifier or a linear probe, and no recall, to export; run "
             "`vifi evaluate` first"
         )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for group in groups:
-        path = folder / file_name(group[0])
-        path.write_text(json.dumps(to_clip_benchmark(group), allow_nan=False, indent=1) + "\n")
-        paths.append(path)
-    return paths
+    folder = made_folder(folder)
+    documents = {folder / file_name(group[0]): to_clip_benchmark(group) for group in groups}
+    texts = {
+        path: json.dumps(document, allow_nan=False, indent=1) + "\n"
+        for path, document in documents.items()
+    }
+    put_stages([{path: [text.encode()] for path, text in texts.items()}])
+    return list(texts)
 
 
 def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:

@@ -7,21 +7,23 @@ logit scale. Every fusion gives one value per view and class, a cosine or a prob
     decision    mean_f u_f.t_c                   averaged frame logits (paper, Table 5)
     image       mean_f softmax_c(s u_f.t_c)      averaged frame probabilities (paper, Table 5)
     max         max_f u_f.t_c
-    top-4       mean of the 4 largest u_f.t_c
+    top-4       mean of the 4 largest u_f.t_c; top-1, top-2, ... likewise
     attention   sum_f w_fc u_f.t_c,  w = softmax_f(u_f.t_c / 0.1)
 
 A cosine z becomes a probability by softmax_c(s z); probabilities are summed over the views of a
 video (the paper's multi-view rule). With one frame per view all of them agree.
 """
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from harness.slabs import run_slabs
 from vifistore.errors import UnknownNameError, UsageError
 
-TOP_FRAMES = 4
+_TOP = re.compile(r"top-([1-9]\d{0,5})")
 ATTENTION_TEMPERATURE = 0.1
 
 # 2,048 embeddings x 400 classes in float32 are 3.3 MB: little enough to stay near the cores.
@@ -32,7 +34,8 @@ ARRAY_OF_FUSION = {
     "decision": "view_consensus",
     "image": "frames",
     "max": "frames",
-    f"top-{TOP_FRAMES}": "frames",
+    # For any number of frames: `array_of` knows them all.
+    "top-4": "frames",
     "attention": "frames",
 }
 FUSIONS = tuple(ARRAY_OF_FUSION)
@@ -41,9 +44,17 @@ FUSIONS = tuple(ARRAY_OF_FUSION)
 def check_fusions(names: Sequence[str]) -> tuple[str, ...]:
     """Return `names` as a tuple; raises UnknownNameError for one that is no fusion."""
     for name in names:
-        if name not in ARRAY_OF_FUSION:
-            raise UnknownNameError("fusion", name, FUSIONS)
+        array_of(name)
     return tuple(names)
+
+
+def array_of(fusion: str) -> str:
+    """The cached array that a fusion reads; raises UnknownNameError for one that is no fusion."""
+    if _TOP.fullmatch(fusion):
+        return "frames"
+    if fusion not in ARRAY_OF_FUSION:
+        raise UnknownNameError("fusion", fusion, FUSIONS)
+    return ARRAY_OF_FUSION[fusion]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -124,17 +135,16 @@ def fuse_frames(
     """
     num_videos, num_views, num_frames, _ = frames.shape
     step = max(1, SLAB_VECTORS // (num_views * num_frames))
-    pooled = [name for name in fusions if name not in _FRAME_RULES]
-    merged = [name for name in fusions if name in _FRAME_RULES]
-    scores = {name: np.empty((num_videos, len(classes)), np.float32) for name in merged}
+    pooled = [name for name in fusions if array_of(name) != "frames"]
+    rules = {name: _frame_rule(name) for name in fusions if name not in pooled}
+    scores = {name: np.empty((num_videos, len(classes)), np.float32) for name in rules}
 
     def work(slab: slice) -> None:
         cosines = class_cosines(frames[slab], classes)
-        for name in merged:
-            probabilities = _FRAME_RULES[name](cosines, np.float32(logit_scale))
-            scores[name][slab] = probabilities.sum(axis=1)
+        for name, rule in rules.items():
+            scores[name][slab] = rule(cosines, np.float32(logit_scale)).sum(axis=1)
 
-    if merged:
+    if rules:
         run_slabs(work, num_videos, step)
     for name in pooled:
         scores[name] = fuse_views(name, pool(name, frames), classes, logit_scale)
@@ -171,8 +181,8 @@ def _max(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
     return softmax(cosines.max(axis=2) * scale)
 
 
-def _top(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
-    count = min(TOP_FRAMES, cosines.shape[2])
+def _top(count: int, cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    count = min(count, cosines.shape[2])
     largest = np.partition(cosines, -count, axis=2)[:, :, -count:]
     return softmax(largest.mean(axis=2) * scale)
 
@@ -183,12 +193,13 @@ def _attention(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
 
 
 # [video view frame class] cosines and the logit scale -> probabilities [video view class]
-_FRAME_RULES: dict[str, Callable[[np.ndarray, np.float32], np.ndarray]] = {
-    "image": _image,
-    "max": _max,
-    f"top-{TOP_FRAMES}": _top,
-    "attention": _attention,
-}
+FrameRule = Callable[[np.ndarray, np.float32], np.ndarray]
+_FRAME_RULES: dict[str, FrameRule] = {"image": _image, "max": _max, "attention": _attention}
+
+
+def _frame_rule(fusion: str) -> FrameRule:
+    found = _TOP.fullmatch(fusion)
+    return partial(_top, int(found[1])) if found else _FRAME_RULES[fusion]
 
 
 def _inverse_norms(vectors: np.ndarray) -> np.ndarray:

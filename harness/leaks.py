@@ -100,9 +100,9 @@ def _shared(store: Store, videos: Videos, training: Sequence[str]) -> Iterator[s
 def _seen(store: Store, videos: Videos) -> Iterator[str]:
     """Videos that a head was trained on, as its checkpoint says."""
     settings = checkpoint_of(store, videos.features)["settings"] or {}
-    split = settings.get("trained_on", {}).get("split")
-    is_known = split in store.splits(videos.dataset)
-    if not is_known or settings["trained_on"]["dataset"] != videos.dataset:
+    trained_on = settings.get("trained_on", {})
+    split = trained_on.get("split")
+    if trained_on.get("dataset") != videos.dataset or split not in store.splits(videos.dataset):
         return
     if common := len(np.intersect1d(store.split(videos.dataset, split).rows, videos.rows)):
         yield (

@@ -12,6 +12,8 @@ from vifistore.errors import UsageError
 
 PROBE_FUSIONS = ("embedding", "decision")
 _SLAB_VIDEOS = 1024
+# Tip-Adapter compares every view with every training view: 64 MiB of float32 at once.
+_SLAB_ELEMENTS = 2**24
 
 
 def probe(
@@ -49,7 +51,8 @@ def probe(
     def work(slab: slice) -> None:
         scores[slab] = predict(queries[slab]).sum(axis=1)
 
-    run_slabs(work, len(queries), _SLAB_VIDEOS)
+    per_video = queries.shape[1] * max(len(labels), task.num_classes)
+    run_slabs(work, len(queries), max(1, min(_SLAB_VIDEOS, _SLAB_ELEMENTS // per_video)))
     return scores
 
 

@@ -2,12 +2,10 @@
 
 import os
 import platform
-import shlex
-import sys
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from vifistore.store.features import Features
+from vifistore.store.provenance import command_line, package_versions
 
 _PACKAGES = ("vifistore", "numpy", "scikit-learn", "zarr", "zarrs")
 
@@ -28,17 +26,6 @@ def provenance(features: Features, rows_covered: int, **further: object) -> dict
     }
 
 
-def command_line() -> str:
-    """The command that this process runs, as one would type it again."""
-    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
-
-
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {"python": platform.python_version(), **package_versions(_PACKAGES)}

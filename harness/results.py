@@ -153,7 +153,7 @@ def made_folder(folder: str | Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{folder} is not a folder; give another results folder") from error
+        raise UsageError(f"{folder} is not a folder; give another folder") from error
     return folder
 
 
@@ -255,7 +255,7 @@ def _parse_line(line: bytes, path: Path, number: int) -> ResultRow:
         return from_record(json.loads(line))
     except UsageError as error:
         raise DamagedError(f"{path}, line {number}: {error}; {_REMEDY}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path}, line {number}: not a result row ({error}); {_REMEDY}"
         raise DamagedError(message) from error
 
@@ -263,7 +263,7 @@ def _parse_line(line: bytes, path: Path, number: int) -> ResultRow:
 def _is_row(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

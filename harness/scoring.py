@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.fusion import (
-    ARRAY_OF_FUSION,
+    array_of,
     check_fusions,
     class_vectors,
     fuse_frames,
@@ -28,6 +28,8 @@ from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.store import Store
 from vifistore.store.tables import Split
 from vifistore.store.texts import Texts
+
+_TEMPLATES_TOLD = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +146,15 @@ def find_texts(
             f"no text embeddings of these {len(class_names)} classes by the checkpoint of "
             f"{features.name}; make them with `vifi texts`"
         )
-    listed = "; ".join(f"{t['id']} ({' | '.join(t['templates'])})" for t in found)
+    listed = "; ".join(f"{t['id']} ({_told(t['templates'])})" for t in found)
     raise UsageError(f"several text sets fit: {listed}; choose one with --template")
+
+
+def _told(templates: Sequence[str]) -> str:
+    """Templates in a message: of many the first."""
+    more = len(templates) - _TEMPLATES_TOLD
+    told = " | ".join(templates[:_TEMPLATES_TOLD])
+    return f"{told} and {more} more" if more > 0 else told
 
 
 def checkpoint_of(store: Store, features: Features) -> dict:
@@ -183,7 +192,7 @@ def score(
     """
     by_array: dict[str, list[str]] = {}
     for name in check_fusions(fusions):
-        array = ARRAY_OF_FUSION[name] if frames is None else "frames"
+        array = array_of(name) if frames is None else "frames"
         by_array.setdefault(array, []).append(name)
     shape = (len(videos.rows), len(classes.vectors))
     scores = {name: np.empty(shape, np.float32) for name in fusions}

@@ -138,15 +138,30 @@ def row_name(row: ResultRow) -> str:
     names = sorted(row.feature_names, key=lambda name: (len(name), name))
     if not names:
         return row.feature_set
-    if "+" not in row.feature_set:
+    if not _is_of_several_runs(row):
         return names[0]
     shared = _common_start(names).rstrip("-_.@+=s")
     return shared or " + ".join(names)
 
 
+def features_of(row: ResultRow) -> tuple[str, ...]:
+    """What `--features` takes to measure a row again: one feature set for each training run."""
+    if not _is_of_several_runs(row):
+        return (row_name(row),)
+    if len(row.feature_names) == row.provenance.get("count"):
+        return row.feature_names
+    return tuple(row.feature_set.split("+"))
+
+
 def percent_factor(metric: str) -> float:
     """100 for shares; 1 for ranks, which count from 1."""
     return 1.0 if metric.endswith("rank") else 100.0
+
+
+def _is_of_several_runs(row: ResultRow) -> bool:
+    """Whether a row is a mean over training runs, by their features or by their checkpoints: runs
+    that tuned the text tower alone share features."""
+    return "+" in row.feature_set or "+" in str(row.provenance.get("checkpoint"))
 
 
 def _measurement(row: ResultRow, deviations: dict[tuple, float]) -> Measurement:
@@ -194,10 +209,8 @@ def _shared_fields(row: ResultRow) -> tuple:
 
 def _is_part(row: ResultRow, mean: ResultRow) -> bool:
     """Whether `row`, equal in the shared fields, is one of the splits or seeds of `mean`."""
-    return all(
-        getattr(row, name) in (getattr(mean, name), *getattr(mean, name).split("+"))
-        for name in _JOINED_FIELDS
-    )
+    # Joined are names that may themselves hold a "+", as those of heads do.
+    return all(f"+{getattr(row, name)}+" in f"+{getattr(mean, name)}+" for name in _JOINED_FIELDS)
 
 
 def _common_start(names: Sequence[str]) -> str:

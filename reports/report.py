@@ -35,16 +35,17 @@ WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_documen
 def make_report(results_folder: str | Path) -> list[Path]:
     """Write tables, figures and the page into `results_folder`; returns the files.
 
-    Raises UsageError for a folder without results, DamagedError for one that cannot be read.
+    Raises UsageError for a folder without anything to show, DamagedError for one that cannot be
+    read.
     """
     folder = Path(results_folder)
     rows = read_rows(folder)
-    if not rows:
+    artefacts, extras = read_artefacts(folder), read_extras(folder)
+    if not (rows or artefacts.maps or extras.gallery or extras.attention):
         raise UsageError(
             f"{folder} holds no results; write some with `vifi evaluate S PROTOCOL --dataset D "
             f"--features NAME --results {folder}`"
         )
-    artefacts, extras = read_artefacts(folder), read_extras(folder)
     found = measurements(rows)
     tables = all_tables(found, artefacts.costs)
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]

@@ -9,10 +9,10 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-# Said above the commands that make feature sets.
+# Said above the commands that make feature sets and files.
 SOURCES_TOLD = (
-    "The feature sets that they name come from these (S is the store, D a data set, K a number of "
-    "videos, N the last step):"
+    "The feature sets and files that they name come from these (S is the store, D a data set, N "
+    "the last step in eight digits):"
 )
 MINUS, EN_DASH = "\u2212", "\u2013"
 

@@ -15,13 +15,16 @@ from harness.ablations import (
     PAPER_FUSIONS,
     Ablation,
     blend_ablation,
+    blend_shares,
     frames_ablation,
     fusion_matrix,
     missing_of_table5,
     templates_ablation,
     views_ablation,
 )
+from harness.leaks import warnings_of
 from harness.results import ResultRow, made_folder
+from harness.scoring import load_videos
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
@@ -33,8 +36,11 @@ from vifi.templates import expand
 from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
+from vifistore.videos.checks import is_training
 
 logger = logging.getLogger("vifi")
+
+_WITHOUT_FRAMES = ("embedding", "decision")
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
@@ -52,7 +58,8 @@ class AblateArguments:
     split: tuple[str, ...] = ()
     """Split to score: one for all datasets, or one for each. Default: every labelled video."""
     fusion: tuple[str, ...] = ()
-    """Where frames are merged: embedding, decision, image (default), max, top-4, attention."""
+    """Where frames are merged: embedding, decision, image (default), max, top-K (as
+    top-4), attention."""
     template: Repeated = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
     actionclip). Several are averaged, and also scored one by one. Encoded if the store lacks
@@ -81,9 +88,10 @@ def main(arguments: list[str]) -> int:
     features = tuple(dict.fromkeys(wanted.features))
     rows: list[ResultRow] = []
     for dataset, split in zip(wanted.dataset, splits, strict=True):
+        _warn(store, wanted, dataset, features, split)
         for name in features:
             rows += _rows(store, wanted, dataset, name, split)
-        rows += blend_ablation(store, dataset, features, split, _settings(wanted))
+        rows += _blend_rows(store, wanted, dataset, features, split)
     write_and_print(rows, wanted.results, json=wanted.json, shown=())
     if wanted.results is not None:
         record_command(wanted.results)
@@ -105,6 +113,19 @@ def _splits(wanted: AblateArguments) -> Sequence[str]:
     return splits
 
 
+def _warn(
+    store: Store, wanted: AblateArguments, dataset: str, features: Sequence[str], split: str
+) -> None:
+    """Log what makes a split look better than it is, each thing once for all feature sets."""
+    training = [name for name in store.splits(dataset) if is_training(name)]
+    lines: dict[str, None] = {}
+    for name in features:
+        videos = load_videos(store, dataset, name, split, partial=wanted.partial)
+        lines |= dict.fromkeys(warnings_of(store, videos, training))
+    for line in lines:
+        logger.warning("%s", line)
+
+
 def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:
     return Ablation(
         fusions=wanted.fusion or PAPER_FUSIONS,
@@ -123,7 +144,7 @@ def _rows(
     if not wanted.fusion and features.frames is None:
         why = "a head has pooled them" if features.parent else "its means alone are stored"
         logger.info("%s has no frames, %s: image fusion is left out", name, why)
-        settings = replace(settings, fusions=("embedding", "decision"))
+        settings = replace(settings, fusions=_WITHOUT_FRAMES)
     place = (split, settings)
     rows = fusion_matrix(store, dataset, [name], *place)
     if wanted.num_frames:
@@ -134,6 +155,16 @@ def _rows(
         each = [choose_texts(store, dataset, name, split, expand((t,))) for t in wanted.template]
         rows += templates_ablation(store, dataset, name, (*each, texts), *place)
     return rows
+
+
+def _blend_rows(
+    store: Store, wanted: AblateArguments, dataset: str, features: Sequence[str], split: str
+) -> list[ResultRow]:
+    settings = _settings(wanted)
+    shares = blend_shares(store, dataset, features)
+    if not wanted.fusion and any(store.features(dataset, n).frames is None for n in shares):
+        settings = replace(settings, fusions=_WITHOUT_FRAMES)
+    return blend_ablation(store, dataset, tuple(shares), split, settings)
 
 
 def _print_tables(rows: Sequence[ResultRow]) -> None:

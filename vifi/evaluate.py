@@ -4,14 +4,12 @@ Ends with 0 also where videos of a split are quarantined: everything that was as
 every row and every printed line says how many videos it lacks. `vifi extract` ends with 3.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
-import tyro
-
-from harness.class_tables import class_tables
+from harness.class_tables import ClassTables, class_tables
 from harness.comparison import Answers, answers_of, compare_answers
 from harness.frequencies import class_frequencies
 from harness.measuring import Scored, Scoring
@@ -23,6 +21,7 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
 from vifi.artefacts import record_command
 from vifi.console import parse, say
+from vifi.evaluate_arguments import EvaluateArguments, refuse_unused
 from vifi.retrieval import retrieval_rows
 from vifi.score_artefacts import write_class_tables, write_frequencies, write_quarantine
 from vifi.scoring import (
@@ -37,56 +36,12 @@ from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger("vifi")
+
 Keep = Callable[[Scored], None]
-Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateArguments:
-    """Score cached features by one of the paper's protocols.
-
-    Quarantined videos are left out and counted in every row; the exit code is 0 with them too.
-    """
-
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
-    protocol: tyro.conf.Positional[
-        Literal["zero-shot", "base-to-novel", "few-shot", "supervised", "retrieval"]
-    ]
-    """How the number is computed; retrieval by captions and class names, whichever there are."""
-    dataset: str
-    """Dataset to score."""
-    features: tuple[str, ...] = ()
-    """Name or id of the feature set; base-to-novel takes one per seed."""
-    split: tuple[str, ...] = ()
-    """Split to score; several give their mean as well. Default: every labelled video."""
-    fusion: tuple[str, ...] = ()
-    """Where frames are merged: embedding (default), decision, image, max, top-4, attention."""
-    template: Repeated = ()
-    """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
-    actionclip); several are averaged. Encoded if the store lacks them."""
-    against: tuple[str, ...] = ()
-    """Feature set to compare with on the same videos, by a paired bootstrap; base-to-novel takes
-    one per seed."""
-    train_split: str = ""
-    """Split to train a classifier on (few-shot, supervised); split whose videos are counted per
-    class (base-to-novel, default: every labelled video)."""
-    classifier: Literal["text", "linear-probe", "prototype", "tip-adapter"] = "text"
-    """What scores (few-shot, supervised): text, or one trained on cached embeddings."""
-    shots: tuple[int, ...] = ()
-    """Videos per class to draw, or that the checkpoint was tuned on (few-shot)."""
-    draws: int = 1
-    """Random draws per number of shots (few-shot)."""
-    base_split: str = "base_val"
-    """Test videos of the base classes (base-to-novel)."""
-    novel_split: str = "novel_val"
-    """Test videos of the novel classes (base-to-novel)."""
-    partial: bool = False
-    """Score a feature set that is not complete; rows say how many videos they cover."""
-    results: Path | None = None
-    """Folder to append the rows to; also gets tables of classes and of mistakes."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:
@@ -94,39 +49,65 @@ def main(arguments: list[str]) -> int:
     wanted = parse("evaluate", EvaluateArguments, arguments)
     wanted = replace(wanted, template=expand(wanted.template))
     require_features(wanted.features, "evaluate", one=wanted.protocol != "base-to-novel")
-    _refuse_unused(wanted)
+    refuse_unused(wanted)
     store = open_store(wanted.store)
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
     _warn(store, wanted)
-    rows, answers = _score(store, wanted)
-    sentences = []
+    frequencies = _frequencies(store, wanted)
+    found, sentences = _score(store, wanted), []
+    rows = found.rows
     if wanted.against:
-        others = _score(store, replace(wanted, features=wanted.against, results=None))[1]
-        compared, sentences = _compare(wanted, answers, others)
+        others = _score(store, replace(wanted, features=wanted.against, results=None))
+        compared, sentences = _compare(wanted, found.answers, others.answers)
         rows += compared
+    # Nothing that can be refused comes after the first thing that is written.
     write_and_print(rows, wanted.results, json=wanted.json)
     if not wanted.json:
         for sentence in sentences:
             say(sentence)
     if wanted.results is not None:
-        write_quarantine(wanted.results, store, wanted.dataset, wanted.features)
-        _write_frequencies(store, wanted)
-        record_command(wanted.results)
+        _write_artefacts(store, wanted, found.tables, frequencies)
     return 0
 
 
-def _score(store: Store, wanted: EvaluateArguments) -> tuple[list[ResultRow], list[Answers]]:
-    """Rows of the protocol and what it got right; tables of classes go to the results folder."""
+def _write_artefacts(
+    store: Store,
+    wanted: EvaluateArguments,
+    tables: Sequence[ClassTables],
+    frequencies: "pd.DataFrame | None",
+) -> None:
+    for table in tables:
+        write_class_tables(wanted.results, table)
+    if frequencies is not None:
+        write_frequencies(wanted.results, wanted.dataset, frequencies)
+    write_quarantine(wanted.results, store, wanted.dataset, wanted.features)
+    record_command(wanted.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What a protocol found."""
+
+    rows: list[ResultRow]
+    answers: list[Answers]
+    """One per score: what it got right."""
+    tables: list[ClassTables]
+    """One per score, where there is a results folder for them."""
+
+
+def _score(store: Store, wanted: EvaluateArguments) -> _Found:
     answers: list[Answers] = []
+    tables: list[ClassTables] = []
 
     def keep(scored: Scored) -> None:
         answers.append(answers_of(scored))
         if wanted.results is not None:
-            write_class_tables(wanted.results, class_tables(scored))
+            tables.append(class_tables(scored))
 
-    return _PROTOCOLS[wanted.protocol](store, wanted, keep), answers
+    rows = _PROTOCOLS[wanted.protocol](store, wanted, keep)
+    return _Found(rows=rows, answers=answers, tables=tables)
 
 
 def _compare(
@@ -165,43 +146,19 @@ def _warn(store: Store, wanted: EvaluateArguments) -> None:
         )
 
 
-def _write_frequencies(store: Store, wanted: EvaluateArguments) -> None:
-    if wanted.protocol == "base-to-novel":
-        halves = (wanted.base_split, wanted.novel_split)
-        table = class_frequencies(store, wanted.dataset, *halves, wanted.train_split)
-        write_frequencies(wanted.results, wanted.dataset, table)
-
-
-def _refuse_unused(wanted: EvaluateArguments) -> None:
-    """Raise UsageError for a flag that the protocol would ignore, or a number it cannot take."""
-    for field in ("base_split", "novel_split", "train_split", "classifier", "shots", "draws"):
-        default = EvaluateArguments.__dataclass_fields__[field].default
-        if getattr(wanted, field) != default and field not in _USED.get(wanted.protocol, ()):
-            flag = field.replace("_", "-")
-            raise UsageError(f"--{flag} has no meaning for {wanted.protocol}; leave it out")
-    most = {"zero-shot": len(wanted.split), "base-to-novel": 0}.get(wanted.protocol, 1)
-    if len(wanted.split) > most:
-        raise UsageError(
-            f"{wanted.protocol} takes {'no --split' if most == 0 else 'one split'}, not "
-            f"{', '.join(wanted.split)}"
-        )
-    if wanted.against and wanted.protocol == "retrieval":
-        raise UsageError("--against has no meaning for retrieval; leave it out")
-    if wanted.against and len(wanted.against) != len(wanted.features):
-        raise UsageError(
-            f"--against names {len(wanted.against)} feature sets and --features "
-            f"{len(wanted.features)}; give one for each"
-        )
-    if wanted.draws < 1 or any(shots < 1 for shots in wanted.shots):
-        raise UsageError("--shots and --draws must be 1 or more")
-
-
-# Flags beyond those that every protocol takes.
-_USED = {
-    "base-to-novel": ("base_split", "novel_split", "train_split"),
-    "few-shot": ("train_split", "classifier", "shots", "draws"),
-    "supervised": ("train_split", "classifier"),
-}
+def _frequencies(store: Store, wanted: EvaluateArguments) -> "pd.DataFrame | None":
+    """How many videos the base and the novel classes have, where that is to be written."""
+    if wanted.protocol != "base-to-novel" or wanted.results is None:
+        return None
+    halves = (wanted.base_split, wanted.novel_split)
+    try:
+        return class_frequencies(store, wanted.dataset, *halves, wanted.train_split)
+    except UsageError as error:
+        if wanted.train_split:
+            raise
+        # Nobody asked for it: the scores do not need it.
+        logger.warning("no figure of class frequencies: %s", error)
+        return None
 
 
 def _common(wanted: EvaluateArguments, keep: Keep) -> dict:

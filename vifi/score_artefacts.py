@@ -27,13 +27,16 @@ def write_frequencies(results: Path, dataset: str, table: "pd.DataFrame") -> Non
 
 
 def write_quarantine(results: Path, store: Store, dataset: str, names: Iterable[str]) -> None:
-    """The quarantined videos of feature sets, one file each."""
+    """The quarantined videos of feature sets, one file each; none for a set that has none now."""
     found = quarantined_videos(store, [dataset])
     for feature_id in dict.fromkeys(store.features(dataset, name).id for name in names):
         entries = [entry for entry in found if entry["features"] == feature_id]
+        path = _folder(results, QUARANTINE) / f"{dataset}-{feature_id}.json"
         if entries:
-            text = json.dumps(entries, indent=1, allow_nan=False)
-            write_text(_folder(results, QUARANTINE) / f"{dataset}-{feature_id}.json", text)
+            write_text(path, json.dumps(entries, indent=1, allow_nan=False))
+        else:
+            # What was quarantined before may have been tried again since.
+            path.unlink(missing_ok=True)
 
 
 def _write_csv(results: Path, folder: str, name: str, table: "pd.DataFrame") -> None:

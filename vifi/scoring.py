@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.leaks import warnings_of
 from harness.results import ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
+from harness.statistics import spread
 from reports.layouts.grouping import short_template
 from vifi.console import print_json, say
 from vifistore.errors import UsageError
@@ -109,9 +110,13 @@ def write_and_print(
 
 def _line(row: ResultRow) -> str:
     name = row.feature_names[0] if row.feature_names else row.feature_set
-    interval = (
-        f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]" if row.ci_low is not None else ""
-    )
+    interval = ""
+    if row.ci_low is not None:
+        interval = f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]"
+    elif values := row.provenance.get("values"):
+        name = " + ".join(row.feature_names) or name
+        deviation = spread(values, row.provenance["ddof"]).deviation
+        interval = f" ± {100 * deviation:.1f} over {len(values)} {row.provenance['over']}"
     quarantined = f", {row.num_quarantined} quarantined" if row.num_quarantined else ""
     return (
         f"{name} {place_of(row)} {row.metric} "

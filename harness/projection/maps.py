@@ -34,6 +34,8 @@ class Projection:
     def __post_init__(self) -> None:
         if not self.perplexity > 0:
             raise UsageError(f"perplexity is {self.perplexity}; give a number above 0")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
 
 
 def project(store: Store, panels: Panels, settings: Projection | None = None) -> pd.DataFrame:
@@ -65,7 +67,15 @@ def project(store: Store, panels: Panels, settings: Projection | None = None) ->
 def embed(
     vectors: np.ndarray, settings: Projection, earlier: np.ndarray | None = None
 ) -> np.ndarray:
-    """A map of unit vectors [video dim], float64 [video 2], near to an `earlier` one if given."""
+    """A map of unit vectors [video dim], float64 [video 2], near to an `earlier` one if given.
+
+    Raises UsageError where all vectors are the same.
+    """
+    if (vectors == vectors[0]).all():
+        raise UsageError(
+            f"all {len(vectors)} videos have the same embedding, so there is no map of them; give "
+            "videos that differ"
+        )
     if settings.method == "pca":
         return _pca(vectors, earlier)
     return _tsne(vectors, settings, earlier)

@@ -35,6 +35,8 @@ class Choice:
     def __post_init__(self) -> None:
         if self.num_classes < 0:
             raise UsageError(f"{self.num_classes} classes cannot be shown; give 1 or more")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}; give 0 or more")
         if self.num_classes and self.classes:
             raise UsageError("a number of classes and their names exclude each other; give one")
 

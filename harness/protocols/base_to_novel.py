@@ -53,8 +53,9 @@ def base_to_novel(
     """Rows of every run, and over several runs their means, deviations and harmonic mean.
 
     `features` names one feature set per training run, `seeds` the seed of each (counted from 1 if
-    left out and there are several). Raises UsageError when the counts differ or a class is both
-    base and novel, and what scoring raises.
+    left out and there are several). Raises UsageError when the counts differ, a feature set is
+    named twice, runs have other frames or views, or a class is both base and novel; and what
+    scoring raises.
     """
     settings = settings or BaseToNovel()
     if not seeds:
@@ -63,12 +64,29 @@ def base_to_novel(
         raise UsageError(
             f"{len(features)} feature sets and {len(seeds)} seeds; give one seed per feature set"
         )
+    if len(set(features)) < len(features):
+        raise UsageError(
+            f"a feature set is named twice in {', '.join(features)}; name one per training run"
+        )
+    _check_alike(store, dataset, features)
     runs = [
         _one_run(store, dataset, name, seed, settings)
         for name, seed in zip(features, seeds, strict=True)
     ]
     rows = [row for run in runs for row in run]
     return rows + (_summary(runs) if len(runs) > 1 else [])
+
+
+def _check_alike(store: Store, dataset: str, names: Sequence[str]) -> None:
+    """Raise UsageError for runs whose mean would be one of other frames or views."""
+    sets = {name: store.features(dataset, name) for name in names}
+    sizes = {n: (int(f.source_recipe["frames"]), f.view_mean.shape[1]) for n, f in sets.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} {frames} x {views}" for name, (frames, views) in sizes.items())
+        raise UsageError(
+            f"runs with other numbers of frames x views ({told}) have no common mean; extract all "
+            "in one way"
+        )
 
 
 def _one_run(
@@ -170,7 +188,8 @@ def _harmonic_interval(
 
 
 def _summary(runs: list[list[ResultRow]]) -> list[ResultRow]:
-    """Means and deviations over seeds; harmonic means are those of the mean accuracies."""
+    """Means and deviations over seeds; harmonic means are those of the mean accuracies, their
+    deviations those of the seeds' own harmonic means."""
     rows = summary_rows([_without_harmonic(run) for run in runs], "seeds")
     harmonic = summary_rows([_only_harmonic(run) for run in runs], "seeds")
     means = {(row.fusion, row.subset, row.metric): row.value for row in rows}
@@ -178,7 +197,8 @@ def _summary(runs: list[list[ResultRow]]) -> list[ResultRow]:
         if row.metric == "harmonic_mean":
             base, novel = _paths(row.subset)
             value = harmonic_mean(means[(row.fusion, *base)], means[(row.fusion, *novel)])
-            rows.append(replace(row, value=value))
+            row = replace(row, value=value)
+        rows.append(row)
     return rows
 
 

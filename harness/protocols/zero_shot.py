@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from harness.measuring import Scoring, chosen_classes, scored_rows, summary_rows, text_setup
 from harness.results import ResultRow
 from harness.scoring import load_videos, score
+from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
 
@@ -23,13 +24,27 @@ def zero_shot(
 ) -> list[ResultRow]:
     """Rows per split, fusion and metric, and over several splits their mean and deviation.
 
-    An empty split name means every labelled video. Raises what `load_videos`, `load_classes` and
-    `score` raise.
+    An empty split name means every labelled video. Raises UsageError for splits without a common
+    mean, and what `load_videos`, `load_classes` and `score` raise.
     """
     settings = settings or Scoring()
+    _check_common_mean(store, dataset, splits)
     runs = [_one_split(store, dataset, features, split, settings) for split in splits]
     rows = [row for run in runs for row in run]
     return rows + (summary_rows(runs, "splits") if len(runs) > 1 else [])
+
+
+def _check_common_mean(store: Store, dataset: str, splits: Sequence[str]) -> None:
+    """Raise UsageError for a split given twice, and for splits of other numbers of classes."""
+    if len(set(splits)) < len(splits):
+        raise UsageError(f"a split is named twice in {', '.join(splits)}; name each once")
+    counts = {name: len(store.split(dataset, name).class_names) for name in splits}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UsageError(
+            f"splits with different numbers of classes ({told}) have no common mean; score them "
+            "one by one"
+        )
 
 
 def _one_split(

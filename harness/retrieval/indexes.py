@@ -7,14 +7,17 @@ An index lies at `indexes/<dataset>/<feature id>/<manifest>-<kind>/` in the cach
 digest changes with every sealed byte, so an index of an earlier state is never opened.
 """
 
+import contextlib
 import json
 import logging
 import math
 import shutil
-import tempfile
+import time
+import uuid
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +41,14 @@ _BUILD_CANDIDATES = 100
 _TRAINING_PER_LIST = 64
 _FEWEST_PER_LIST = 39
 _FOLDER = "indexes"
+_PARTIAL = ".partial-"
+# What is older than this nobody is writing any more: the vectors of a million videos take seconds.
+_SETTLED_SECONDS = 3600.0
+
+# FAISS's kernels for GPUs choose among so many at most: neighbours, and lists of an IVF index.
+_MOST_ON_GPU = 2048
+# FAISS lets one thread at a time use a GPU.
+_GPU = Lock()
 
 # FAISS takes the matrix product of BLAS from so many numbers of queries x dim on. At its default of
 # 128,000 it takes 2-3 times as long as NumPy for 16 queries of 512; one query is faster without.
@@ -72,11 +83,13 @@ class Index:
         queries: float32 [query dim] of unit length. allowed: bool [vector], those that may be
         found. Where there are fewer than k, cosines are -inf and rows -1.
         """
-        if self.kind == "flat" and allowed is None and len(queries) == 1 and not has_gpu():
+        if allowed is None and self._suits_gpu(k):
+            with _GPU:
+                cosines, places = self.on_gpu.search(queries, k, params=self._parameters(None))
+        elif self.kind == "flat" and allowed is None and len(queries) == 1:
             cosines, places = self._nearest(queries, k)
         else:
-            index = self.faiss if allowed is not None else self.fastest
-            cosines, places = index.search(queries, k, params=self._parameters(allowed))
+            cosines, places = self.faiss.search(queries, k, params=self._parameters(allowed))
         rows = np.where(places >= 0, self.rows[np.maximum(places, 0)], -1)
         return np.where(places >= 0, cosines, -np.inf), rows
 
@@ -102,11 +115,13 @@ class Index:
             )
         return self.faiss.reconstruct(place)
 
+    def _suits_gpu(self, k: int) -> bool:
+        """Whether there is a GPU that takes this kind of index and that many neighbours."""
+        return self.kind != "hnsw" and max(k, self.effort) <= _MOST_ON_GPU and has_gpu()
+
     @cached_property
-    def fastest(self) -> "faiss.Index":
-        """The index on a GPU, where FAISS has one and it takes this kind; else itself."""
-        if self.kind == "hnsw" or not has_gpu():
-            return self.faiss
+    def on_gpu(self) -> "faiss.Index":
+        """The index on a GPU."""
         faiss = load_faiss()
         return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, self.faiss)
 
@@ -206,8 +221,10 @@ def save_index(cache_folder: Path, features: Features, index: Index) -> Path:
     Raises OSError if the cache cannot be written.
     """
     folder = index_folder(cache_folder, features, index.kind)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    _clear_partial(folder.parent)
+    # Not one of `tempfile`, which nobody else could read.
+    temporary = folder.parent / f"{_PARTIAL}{uuid.uuid4().hex}"
+    temporary.mkdir(parents=True)
     try:
         load_faiss().write_index(index.faiss, str(temporary / "index.faiss"))
         np.save(temporary / "rows.npy", index.rows)
@@ -222,6 +239,15 @@ def save_index(cache_folder: Path, features: Features, index: Index) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _clear_partial(folder: Path) -> None:
+    """Remove what killed runs left: half an index may be gigabytes."""
+    for path in folder.glob(f"{_PARTIAL}*"):
+        # One that another process has finished meanwhile is gone.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _SETTLED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _move(temporary: Path, folder: Path) -> None:
@@ -246,11 +272,12 @@ def _read_index(folder: Path, kind: Kind) -> Index:
         index = faiss.read_index(str(folder / "index.faiss"), flags)
         rows = np.load(folder / "rows.npy", allow_pickle=False)
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        effort = int(settings["effort"])
         if len(rows) != index.ntotal:
             raise ValueError(f"{len(rows)} rows for {index.ntotal} vectors")
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, LookupError, TypeError, OSError) as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise StoreError(
-            f"the index in {folder} cannot be read ({str(error).splitlines()[0]}); remove that "
-            "folder, it is made again"
+            f"the index in {folder} cannot be read ({cause}); remove that folder, it is made again"
         ) from error
-    return Index(faiss=index, rows=rows, kind=kind, effort=int(settings["effort"]))
+    return Index(faiss=index, rows=rows, kind=kind, effort=effort)

@@ -68,12 +68,18 @@ def recall(index: Index, flat: Index, queries: np.ndarray, k: int = NEIGHBOURS) 
     cosines, right = flat.search(queries, k + 1)
     _, found = index.search(queries, k + 1)
     # A cosine of 1 is the query itself, up to rounding.
-    is_self = cosines[:, :1] > 1 - 1e-5
+    is_self = cosines[:, 0] > 1 - 1e-5
     shares = [
-        np.isin(row[first : first + k], other).mean()
-        for row, other, first in zip(right, found, is_self[:, 0].astype(int), strict=True)
+        _share_found(row[first : first + k], other)
+        for row, other, first in zip(right, found, is_self.astype(int), strict=True)
     ]
     return float(np.mean(shares))
+
+
+def _share_found(wanted: np.ndarray, found: np.ndarray) -> float:
+    """Share of the wanted rows that are found; where there are too few videos, rows are -1."""
+    wanted = wanted[wanted >= 0]
+    return float(np.isin(wanted, found).mean()) if len(wanted) else 1.0
 
 
 def tune(index: Index, flat: Index, queries: np.ndarray, wanted: float) -> Index:

@@ -6,6 +6,7 @@
 Filters are exact: what they leave out is not looked at, and what they leave is searched in full.
 """
 
+import copy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -56,10 +57,22 @@ class Searcher:
         self._store = store
         self.sources = choose_sources(store, features, dataset)
         self._kind = kind
-        if split and len(self.sources) > 1:
-            raise UsageError("--split belongs to one dataset; choose it with --dataset")
         self.tables = [VideoTable(store, source.dataset) for source in self.sources]
-        self._allowed = self._filter(split, label) if split or label else {}
+        self._allowed = self._filter(split, label)
+
+    def narrowed(self, *, split: str = "", label: str = "") -> "Searcher":
+        """The same sources, with the same tables and indexes in memory, behind another filter.
+
+        Raises what the constructor does for a split and a label.
+        """
+        allowed = self._filter(split, label)
+        # Read once, for the copy and for those made after it.
+        _ = self.indexes
+        other = copy.copy(self)
+        other._allowed = allowed
+        for name in ("masks", "num_videos"):
+            vars(other).pop(name, None)
+        return other
 
     @property
     def name(self) -> str:
@@ -169,8 +182,12 @@ class Searcher:
         return known.index(dataset)
 
     def _filter(self, split: str, label: str) -> dict[int, np.ndarray]:
-        """Rows that may be found, by number of the source. Raises UnknownNameError for a label
-        that no video has."""
+        """Rows that may be found, by number of the source; empty for all. Raises as the
+        constructor does."""
+        if not (split or label):
+            return {}
+        if split and len(self.sources) > 1:
+            raise UsageError("--split belongs to one dataset; choose it with --dataset")
         allowed, labels = {}, set()
         for number, table in enumerate(self.tables):
             rows, names = table.labelled_rows(split)

@@ -24,6 +24,8 @@ from reports.paper.numbers import paper_numbers
 
 MAX_COLUMNS = 3
 FRAMES_PROTOCOL = "ablation-frames"
+# What may tell numbers of one model apart, beside what every label says.
+_TELLING = ("split", "train_split", "template", "num_views")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +86,26 @@ def draw_curves(curves: Sequence[Curve], path: str | Path, xlabel: str) -> list[
 
 def _curves(found: Sequence[Measurement], field: str) -> list[Curve]:
     lines = defaultdict(dict)
-    for m in filter(lambda m: m.is_defined, found):
-        lines[m.dataset, _label(m)][getattr(m.row, field)] = (m.value, *_ends(m))
+    defined = [m for m in found if m.is_defined]
+    telling = _telling_fields(defined, field)
+    for m in defined:
+        label = ", ".join([_label(m), *(str(getattr(m.row, name)) for name in telling)])
+        lines[m.dataset, label][getattr(m.row, field)] = (m.value, *_ends(m))
     return [
         Curve(panel=panel, label=label, points=tuple((x, *line[x]) for x in sorted(line)))
         for (panel, label), line in lines.items()
         if len(line) > 1
     ]
+
+
+def _telling_fields(found: Sequence[Measurement], field: str) -> list[str]:
+    """Fields without which two numbers of one model would be one point."""
+    values = defaultdict(set)
+    for m in found:
+        for name in _TELLING:
+            point = (m.dataset, _label(m), getattr(m.row, field))
+            values[name, point].add(getattr(m.row, name))
+    return [n for n in _TELLING if any(n == name and len(v) > 1 for (name, _), v in values.items())]
 
 
 def _ends(measurement: Measurement) -> tuple[float | None, float | None]:

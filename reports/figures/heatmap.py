@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from reports.figures.style import COLUMN_INCHES, draw, legend_label
 from reports.layouts.cells import dataset_heading
 from reports.layouts.fusion_table import fusion_position, fusion_rows
+from reports.layouts.grouping import group_rows
 from reports.measurements import Measurement
 
 MAX_COLUMNS = 2
@@ -65,11 +66,15 @@ def fusion_heatmap(matrices: Sequence[Matrix], path: str | Path) -> list[Path]:
 
 
 def _matrix(dataset: str, found: Sequence[Measurement]) -> Matrix:
-    models = list(dict.fromkeys((m.trained_fusion, m.name) for m in found))
+    groups = group_rows(found, lambda m: m.row.fusion, ("fusion",))
+    trained_of = {key: members[0].trained_fusion for key, members in groups.items()}
+    keys = sorted(groups, key=lambda key: fusion_position(trained_of[key]))
     columns = sorted({m.row.fusion for m in found}, key=fusion_position)
-    values = np.full((len(models), len(columns)), np.nan)
-    for m in found:
-        values[models.index((m.trained_fusion, m.name)), columns.index(m.row.fusion)] = m.value
+    values = np.full((len(keys), len(columns)), np.nan)
+    for row, key in enumerate(keys):
+        for m in groups[key]:
+            values[row, columns.index(m.row.fusion)] = m.value
+    models = [(trained_of[key], ", ".join(filter(None, key))) for key in keys]
     return Matrix(dataset=dataset, rows=_row_labels(models), columns=columns, values=values)
 
 

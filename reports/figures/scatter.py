@@ -27,6 +27,8 @@ MAX_COLUMNS = 4
 # Panels in one column of a page: the lines under them need as much.
 _NARROW_COLUMNS = 2
 MAX_LEGEND = len(COLOURS) * len(MARKERS)
+_FEW_LABELS = 24
+_WIDE_PANEL_INCHES = 1.8
 UNLABELLED = "no label"
 METRIC_WORDS = {
     "silhouette": "silhouette",
@@ -63,7 +65,9 @@ def scatter_panels(
         for axes, panel in zip(grid, panels, strict=False):
             _panel(axes, points[points["panel"] == panel], labels)
             axes.set_title(legend_label(panel, int(13 * inches / columns)))
-            axes.set_xlabel("\n".join(_separation_lines(separation, panel)))
+            # Beside each other in one column, lines of the usual size would touch.
+            size = 7 if inches / columns < _WIDE_PANEL_INCHES else None
+            axes.set_xlabel("\n".join(_separation_lines(separation, panel)), fontsize=size)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         _legend(figure, labels, inches, has_unlabelled)
@@ -119,7 +123,8 @@ def _num_lines(separation: pd.DataFrame | None) -> int:
 
 
 def _legend_names(labels: Sequence[str], width: float, has_unlabelled: bool) -> list[str]:
-    limit = 36 if width > COLUMN_INCHES else 27
+    # Of many, two columns of names cut short are better than a legend longer than the page.
+    limit = 36 if width > COLUMN_INCHES or len(labels) <= _FEW_LABELS else 27
     return [legend_label(label, limit) for label in labels] + [UNLABELLED] * has_unlabelled
 
 

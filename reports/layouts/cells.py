@@ -16,6 +16,16 @@ METRIC_HEADINGS = {
     "base_top1": "Base top-1",
     "novel_top1": "Novel top-1",
     "calibration_error": "Calibration error",
+    "mean_average_precision": "mAP",
+    **{f"precision_at_{k}": f"P@{k}" for k in (1, 5, 10)},
+    **{
+        f"{way}_{metric}": f"{words} {heading}"
+        for way, words in (("t2v", "Text to video"), ("v2t", "Video to text"))
+        for metric, heading in (
+            *((f"recall_at_{k}", f"R@{k}") for k in (1, 5, 10)),
+            ("median_rank", "median rank"),
+        )
+    },
     "num_frames": "Frames",
     "views": "Views",
     "gflops": "GFLOPs",

@@ -3,6 +3,7 @@
 The paper's Table 5 is the diagonal of this table, and its first row.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -13,14 +14,14 @@ from reports.layouts.cells import (
     measured_cell,
     paper_cell,
 )
-from reports.layouts.commands import ablate_command
+from reports.layouts.commands import remaining_fusions_command
 from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
 from reports.paper.numbers import PaperNumber, paper_notes, paper_numbers
 from reports.table_model import Cell, Column, Row, Table
 
-_ORDER = ("", "embedding", "decision", "image", "max", "top-4", "attention")
+_ORDER = ("", "embedding", "decision", "image", "max", "top", "attention")
 _METHOD_OF = {"": "Vanilla CLIP"} | {name: method for method, name in FUSION_METHODS.items()}
 
 # Data set, and the fusion scored with.
@@ -56,9 +57,13 @@ def fusion_rows(found: Sequence[Measurement]) -> list[Measurement]:
     return sorted(shown, key=lambda m: fusion_position(m.trained_fusion))
 
 
-def fusion_position(fusion: str) -> int:
+def fusion_position(fusion: str) -> tuple[int, int, str]:
     """Place of a fusion among rows or columns; untrained is first, unknown ones last."""
-    return _ORDER.index(fusion) if fusion in _ORDER else len(_ORDER)
+    top = re.fullmatch(r"top-(\d{1,6})", fusion)
+    kind = "top" if top else fusion
+    place = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
+    # top-8 comes after top-2.
+    return place, int(top[1]) if top else 0, fusion
 
 
 def _columns(shown: Sequence[Measurement]) -> list[Slot]:
@@ -119,15 +124,19 @@ def _cells(
 ) -> tuple[Cell, ...]:
     by_slot = {(m.row.dataset, m.row.fusion): m for m in members}
     # Models are tuned for one data set: in another there is nothing to be measured.
-    datasets = {dataset for dataset, _ in by_slot}
+    commands = {
+        dataset: remaining_fusions_command(
+            [m for m in members if m.row.dataset == dataset],
+            [slot[1] for slot in columns if slot[0] == dataset and slot not in by_slot],
+        )
+        for dataset, _ in by_slot
+    }
     cells = []
     for slot in columns:
         if slot in by_slot:
             cell = measured_cell(by_slot[slot])
             number = numbers.get(slot) if _is_papers(by_slot[slot]) else None
             cells.append(replace(cell, difference=cell.value - number.value) if number else cell)
-        elif slot[0] in datasets:
-            cells.append(Cell(command=ablate_command(slot[0], members[0].name)))
         else:
-            cells.append(Cell())
+            cells.append(Cell(command=commands.get(slot[0], "")))
     return tuple(cells)

@@ -18,10 +18,11 @@ from reports.layouts.cells import (
     metric_heading,
     paper_cell,
 )
-from reports.layouts.commands import cost_command, paper_command, source_commands
+from reports.layouts.commands import cost_command, own_cost_command, paper_command
 from reports.layouts.doubts import doubts
+from reports.layouts.sources import source_commands
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, SPECS, Spec
-from reports.measurements import Measurement, is_mean, method_of
+from reports.measurements import Measurement, features_of, is_mean, method_of
 from reports.paper.numbers import CITATION, PaperNumber, Place, paper_notes, paper_numbers
 from reports.paper.settings import is_paper_cost
 from reports.table_model import Cell, Column, Note, Row, Table
@@ -62,14 +63,14 @@ def paper_tables(found: Sequence[Measurement], costs: Sequence[dict] = ()) -> li
 def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> Table:
     numbers = paper_numbers(spec.number)
     places = tuple(dict.fromkeys(number.place for number in numbers))
-    index = _index_of_costs(places, costs) | _index_of_rows(spec, places, found)
+    index = _index_of_costs(spec, places, costs) | _index_of_rows(spec, places, found)
     interval = "" if spec.protocol == "cost" else f"{INTERVAL_CAPTION} "
     return Table(
         name=f"table{spec.number}",
         title=spec.title,
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
-        rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index)),
+        rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index, found)),
         notes=paper_notes() | coverage_notes(found) | _doubts_of_all(found),
         sources=_sources(spec),
     )
@@ -80,8 +81,8 @@ def _doubts_of_all(found: Sequence[Measurement]) -> dict[str, Note]:
 
 
 def _sources(spec: Spec) -> dict[str, str]:
-    """How the feature sets are made that the commands of empty cells name."""
-    every = [source_commands(spec.protocol, method) for method in spec.methods]
+    """How the feature sets and files are made that the commands of empty cells name."""
+    every = [source_commands(p, m) for p in (spec.protocol, "cost") for m in spec.methods]
     return {name: command for commands in every for name, command in commands.items()}
 
 
@@ -127,43 +128,70 @@ def _methods(numbers: Sequence[PaperNumber], places: Sequence[Place]) -> Iterabl
     return dict.fromkeys((number.section, number.method) for number in ordered)
 
 
-def _other_rows(spec: Spec, places: Sequence[Place], index: Index) -> list[Row]:
+def _other_rows(
+    spec: Spec, places: Sequence[Place], index: Index, found: Sequence[Measurement]
+) -> list[Row]:
     others = dict.fromkeys(who for who, _ in index if not who.is_method)
+    own = {m.name: m for m in found if m.row.protocol == spec.protocol}
     return [
         Row(
             label=who.name,
             section=OTHERS,
             origin="here",
-            cells=tuple(_our_cell(spec, who, place, {}, index) for place in places),
+            cells=tuple(
+                _our_cell(spec, who, place, {}, index, own.get(who.name)) for place in places
+            ),
         )
         for who in others
     ]
 
 
 def _our_cell(
-    spec: Spec, who: Who, place: Place, printed: dict[Place, PaperNumber], index: Index
+    spec: Spec,
+    who: Who,
+    place: Place,
+    printed: dict[Place, PaperNumber],
+    index: Index,
+    own: Measurement | None = None,
 ) -> Cell:
+    """Our number, or the command that gives it; `own` is a result of a model of one's own."""
     cell = index.get((who, place))
     if cell is None:
-        if place.metric in COST_METRICS:
-            return Cell(command=cost_command(who.name))
-        return Cell(command=paper_command(spec.protocol, who.name, place.dataset, place.shots))
+        return Cell(command=_command(spec, who, place, own))
     number = printed.get(place)
     if number is None or number.value is None or place.metric in _NO_DIFFERENCE:
         return cell
     return replace(cell, difference=cell.value - number.value)
 
 
-def _index_of_costs(places: Sequence[Place], costs: Sequence[dict]) -> Index:
+def _command(spec: Spec, who: Who, place: Place, own: Measurement | None) -> str:
+    """What fills a cell; nothing for a model of one's own with another K than it was tuned on."""
+    if place.metric in COST_METRICS and not who.is_method:
+        return own_cost_command(own) if own else ""
+    if place.metric in COST_METRICS:
+        return cost_command(who.name)
+    if spec.protocol == "few-shot" and not who.is_method:
+        return ""
+    features = features_of(own.row) if own else ()
+    return paper_command(spec.protocol, who.name, place.dataset, place.shots, features)
+
+
+def _index_of_costs(spec: Spec, places: Sequence[Place], costs: Sequence[dict]) -> Index:
     return {
-        (Who(method, True), place): _cost_cell(float(record[place.metric]), record)
+        (who, place): _cost_cell(float(record[place.metric]), record)
         for record in costs
-        if is_paper_cost(record)
+        if (who := _who_costs(spec, record))
         for place in places
-        if place.metric in COST_METRICS
-        and (method := method_of([str(record["features"])]))
-        and record.get(place.metric) is not None
+        if place.metric in COST_METRICS and record.get(place.metric) is not None
     }
+
+
+def _who_costs(spec: Spec, record: dict) -> Who | None:
+    """The row of the table a cost belongs to; None when it belongs to none."""
+    name = str(record["features"])
+    if method := method_of([name]):
+        return Who(method, True) if is_paper_cost(record, method) else None
+    return Who(name, False) if spec.with_others else None
 
 
 def _cost_cell(value: float, record: dict) -> Cell:

@@ -13,7 +13,7 @@ from reports.layouts.cells import (
     measured_cell,
     metric_heading,
 )
-from reports.layouts.commands import evaluate_command
+from reports.layouts.commands import repeat_command
 from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_PROTOCOL
@@ -38,6 +38,8 @@ class View:
     """Fields of a result row that make columns within a data set."""
     metrics: tuple[str, ...] = ()
     """Metrics shown; empty for all."""
+    intervals: str = INTERVAL_CAPTION
+    """What the numbers and their intervals are."""
 
 
 def _ablation(title: str, caption: str) -> View:
@@ -65,6 +67,13 @@ VIEWS = {
     "supervised": View(
         title="Fully supervised",
         caption="Checkpoints or classifiers trained on training videos of the same classes.",
+    ),
+    "retrieval": View(
+        title="Retrieval",
+        caption="By cosines of texts and videos. mAP and P@k: class names find their videos; "
+        "R@k and median rank: captions find theirs, and videos their captions.",
+        intervals="Percent, ranks from 1; 95% bootstrap intervals, over classes for class names "
+        "and over videos for captions.",
     ),
     "ablation-frames": _ablation("Fewer frames", "Frames per view, evenly among the cached ones."),
     "ablation-views": _ablation("Fewer views", "Views per video, evenly among the cached ones."),
@@ -99,7 +108,7 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
     return Table(
         name=_file_name(protocol),
         title=view.title,
-        caption=f"{view.caption} {INTERVAL_CAPTION}".strip(),
+        caption=f"{view.caption} {view.intervals}".strip(),
         columns=tuple(
             Column(heading=_heading(slot), group=dataset_heading(paper_dataset(slot.dataset)))
             for slot in columns
@@ -108,7 +117,7 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
             Row(
                 label=name,
                 detail=", ".join(filter(None, (_blend(members), detail))),
-                cells=_cells(protocol, columns, {_slot(m, view): m for m in members}),
+                cells=_cells(protocol, columns, {_slot(m, view): m for m in members}, shown),
             )
             for (name, detail), members in groups.items()
         ),
@@ -148,7 +157,7 @@ def _ordered(slots: set[Slot], datasets: Sequence[str]) -> list[Slot]:
     def order(slot: Slot) -> tuple:
         metric = _METRICS.index(slot.metric) if slot.metric in _METRICS else len(_METRICS)
         subset = _SUBSETS.index(slot.subset) if slot.subset else 0
-        fusion = fusion_position(slot.fusion) if slot.fusion else 0
+        fusion = fusion_position(slot.fusion or "")
         # precision_at_5 before precision_at_10.
         name = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", slot.metric)]
         return datasets.index(slot.dataset), subset, slot.shots or 0, fusion, metric, name
@@ -170,9 +179,12 @@ def _heading(slot: Slot) -> str:
 
 
 def _cells(
-    protocol: str, columns: Sequence[Slot], members: Mapping[Slot, Measurement]
+    protocol: str,
+    columns: Sequence[Slot],
+    members: Mapping[Slot, Measurement],
+    shown: Sequence[Measurement],
 ) -> tuple[Cell, ...]:
-    name = next(iter(members.values())).name
+    own = list(members.values())
     asked = {slot.dataset for slot in members}
     cells = []
     for slot in columns:
@@ -181,5 +193,5 @@ def _cells(
         elif slot.dataset in asked or protocol not in _REPEATABLE:
             cells.append(Cell())
         else:
-            cells.append(Cell(command=evaluate_command(protocol, slot.dataset, name)))
+            cells.append(Cell(command=repeat_command(protocol, slot.dataset, own, shown)))
     return tuple(cells)

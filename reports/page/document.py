@@ -136,7 +136,7 @@ def _document(title: str, sections: dict[str, str], plots: Mapping[str, dict]) -
 <main id="content">
 {body}
 </main>
-<footer>Made by <code>vifi report</code> from <code>results.jsonl</code>.</footer>
+<footer>Made by <code>vifi report</code> from the files of its folder.</footer>
 {_scripts(plots) if plots else ""}</body>
 </html>
 """

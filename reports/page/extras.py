@@ -72,8 +72,18 @@ def picture_path(folder: Path, name: object) -> str:
     if not isinstance(name, str) or PurePosixPath(name).suffix.lower() not in _PICTURES:
         return ""
     path = folder / name
-    is_inside = path.resolve().is_relative_to(folder.resolve())
-    return PurePosixPath(name).as_posix() if is_inside and path.is_file() else ""
+    try:
+        is_shown = path.resolve().is_relative_to(folder.resolve()) and path.is_file()
+    except (OSError, ValueError):
+        # No file has a name that long, or with a zero byte in it.
+        return ""
+    return PurePosixPath(name).as_posix() if is_shown else ""
+
+
+def thumbnail_path(dataset: str, row: int, seconds: float | None = None) -> str:
+    """Where the picture of a video, or of a moment of it, stands below the results folder."""
+    moment = "" if seconds is None else f"-{round(1000 * seconds)}"
+    return f"{FOLDER}/thumbnails/{dataset}/{row}{moment}.jpg"
 
 
 def _provenance(path: Path) -> dict:

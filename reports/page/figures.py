@@ -13,11 +13,16 @@ from reports.page.plots import NO_CLASS, series_number
 from reports.writers.html import escape
 
 FIGURE_FOLDERS = (".", "figures")
+_MEASURES = (
+    "The numbers under a panel are taken in the full space, with 95% intervals: silhouette, from "
+    "\u22121 to 1; kNN, the share of a video's 10 nearest that have its label; separability, the "
+    "share of videos nearest to the mean of their own class."
+)
 CAPTIONS = {
     "tsne": "t-SNE of video embeddings, one panel per feature set. Distances between clusters mean "
-    "nothing; the numbers under a panel are taken in the full space.",
+    f"nothing. {_MEASURES}",
     "pca": "The two directions of largest variance of the video embeddings, one panel per feature "
-    "set; the numbers under a panel are taken in the full space.",
+    f"set. {_MEASURES}",
     "fusion-heatmap": "Top-1 by the fusion a model was trained with and scored with.",
     "few-shot-curve": "Top-1 against training videos per class, with 95% intervals; of a mean over "
     "draws, one standard deviation.",

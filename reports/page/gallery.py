@@ -12,17 +12,28 @@ _KINDS = {
     "text": "videos for words",
     "frames": "moments for words",
     "video": "videos like this one",
+    "video-frames": "moments like this video",
     "image": "videos like a picture",
+    "image-frames": "moments like a picture",
 }
 _VERDICTS = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: ("open", "")}
+
+_INTRODUCTION = (
+    "<p>Queries and what they found, best first: when it is seen, and its cosine with the query. A "
+    "hit is right if its label is the class that the query names, or the label of the video that "
+    "was asked with.</p>"
+)
 
 
 def gallery_section(folder: Path, queries: Sequence[dict]) -> str:
     """Every query with its hits, best first; the same query to another model follows it."""
+    if not queries:
+        return ""
     groups = defaultdict(list)
     for query in queries:
         groups[query["query"], query.get("kind")].append(query)
-    return "".join(_query(folder, query) for group in groups.values() for query in group)
+    shown = "".join(_query(folder, query) for group in groups.values() for query in group)
+    return f"{_INTRODUCTION}{shown}"
 
 
 def attention_section(folder: Path, figures: Sequence[dict]) -> str:

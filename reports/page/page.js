@@ -76,16 +76,20 @@
     return [traces, layout({ xaxis, yaxis, legend, showlegend: true, hovermode: "x unified" })];
   }
 
+  // Rows and columns are told by their number: cut short, two names may be the same.
   function heatmap(area, panel) {
     area.style.height = `${6.5 + 2.6 * panel.rows.length}rem`;
+    const rows = panel.rows.map(escaped), columns = panel.columns.map(escaped);
     const trace = {
-      type: "heatmap", z: panel.values, x: panel.columns.map(escaped), y: panel.rows.map(escaped),
+      type: "heatmap", z: panel.values, x: columns.map((_, x) => x), y: rows.map((_, y) => y),
+      text: rows.map((row) => columns.map((column) => `trained: ${row}<br>scored: ${column}`)),
       colorscale: "Cividis", showscale: false, xgap: 2, ygap: 2, hoverongaps: false,
-      hovertemplate: "trained: %{y}<br>scored: %{x}<br>%{z:.1f}%<extra></extra>",
+      hovertemplate: "%{text}<br>%{z:.1f}%<extra></extra>",
     };
-    const xaxis = axis({ title: { text: "scored with" }, showgrid: false, type: "category" });
+    const named = (names) => ({ showgrid: false, tickvals: names.map((_, n) => n), ticktext: names });
+    const xaxis = axis({ title: { text: "scored with" }, ...named(columns) });
     const yaxis = axis({
-      title: { text: "trained with", standoff: 12 }, autorange: "reversed", showgrid: false, type: "category",
+      title: { text: "trained with", standoff: 12 }, autorange: "reversed", ...named(rows),
     });
     return [[trace], layout({ xaxis, yaxis, annotations: cellTexts(panel) })];
   }

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.artefacts import FOLDER, Map
+from reports.artefacts import Map
 from reports.figures.curves import Curve
 from reports.figures.heatmap import Matrix
 from reports.figures.scatter import class_labels
 from reports.figures.style import COLOURS, MARKERS
 from reports.layouts.cells import dataset_heading
-from reports.page.extras import picture_path
+from reports.page.extras import picture_path, thumbnail_path
 
 NO_CLASS = -1
 
@@ -105,7 +105,7 @@ def _line(curve: Curve, labels: Sequence[str]) -> dict:
 def _picture(folder: Path, video: Mapping) -> str:
     if pd.isna(video.get("row")) or pd.isna(video.get("dataset")):
         return ""
-    return picture_path(folder, f"{FOLDER}/thumbnails/{video['dataset']}/{int(video['row'])}.jpg")
+    return picture_path(folder, thumbnail_path(video["dataset"], int(video["row"])))
 
 
 def _number(value: float) -> float | None:

@@ -18,6 +18,9 @@ _ORIGINS = ("recipe", "checkpoint", "manifest")
 
 def summary_section(rows: Sequence[ResultRow], summary: Summary) -> str:
     """What there is, in numbers, and what the run says of itself."""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in summary.lines)
+    if not rows:
+        return lines
     tiles = {
         "result rows": len(rows),
         "data sets": len({row.dataset for row in rows}),
@@ -28,7 +31,6 @@ def summary_section(rows: Sequence[ResultRow], summary: Summary) -> str:
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{count:,}</dd></div>" for name, count in tiles.items()
     )
-    lines = "".join(f"<p>{escape(line)}</p>" for line in summary.lines)
     return f'{lines}<dl class="tiles">{cells}</dl>'
 
 
@@ -40,6 +42,8 @@ def tables_section(tables: Sequence[Table]) -> str:
 
 def quarantine_section(rows: Sequence[ResultRow], records: Sequence[dict]) -> str:
     """Videos without features: how many by reason, then each."""
+    if not (rows or records):
+        return ""
     count = sum(_largest_split(rows, "num_quarantined").values())
     if not records:
         told = "<code>vifi info S</code> tells more." if count else ""
@@ -62,7 +66,7 @@ def throughput_section(artefacts: Artefacts, throughput: Sequence[dict]) -> str:
     if artefacts.costs:
         parts.append("<h3>Cost of a view</h3>" + records_table(artefacts.costs))
     if throughput:
-        parts.append("<h3>Throughput</h3>" + records_table(throughput))
+        parts.append("<h3>Extractions</h3>" + records_table(throughput))
     return "".join(parts)
 
 
@@ -83,7 +87,8 @@ def provenance_section(rows: Sequence[ResultRow], extras: Extras) -> str:
         for heading, values in facts.items()
         if any(values)
     )
-    return records_table(records) + _tree(extras.checkpoints) + _recipes(extras.recipes) + lines
+    origins = records_table(records) if records else ""
+    return origins + _tree(extras.checkpoints) + _recipes(extras.recipes) + lines
 
 
 def commands_section(rows: Sequence[ResultRow], further: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from harness.classifiers import CLASSIFIERS, Task, linear_probe, prototypes, tip_adapter
 from harness.fusion import softmax, unit
+from vifistore.errors import UsageError
 
 QUERY = np.array([[[0.6, 0.8]]], np.float32)
 
@@ -59,3 +60,9 @@ def test_probabilities_of_every_view_and_order_of_training_videos(name):
     order = np.random.default_rng(0).permutation(len(labels))
     again = CLASSIFIERS[name](vectors[order], labels[order], task)(queries)
     np.testing.assert_allclose(again, found, atol=5e-3)
+
+
+def test_a_probe_of_one_class_is_refused():
+    vectors, labels = blobs(num_classes=1)
+    with pytest.raises(UsageError, match="tells two classes or more apart; use --classifier text"):
+        linear_probe(vectors, labels, Task(num_classes=1, logit_scale=1.0))

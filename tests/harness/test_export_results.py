@@ -58,3 +58,12 @@ def test_different_settings_never_share_a_file_and_names_stay_inside(maker, tmp_
     hostile = replace(rows[0], dataset="../../etc", scored_checkpoint="a/b")
     assert "/" not in file_name(hostile)
     assert not file_name(hostile).startswith(".")
+
+
+def test_all_files_or_none(maker, tmp_path, monkeypatch):
+    rows = zero_shot(maker.store, "toy", "tiny")
+    unfit = [replace(row, fusion="decision", seed=object()) for row in rows]
+    monkeypatch.setattr("harness.export_results.file_name", lambda row: f"{row.fusion}.json")
+    with pytest.raises(TypeError):
+        export_clip_benchmark(rows + unfit, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

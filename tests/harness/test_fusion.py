@@ -170,6 +170,21 @@ def test_zero_vector_stays_zero_and_softmax_does_not_overflow():
     np.testing.assert_allclose(softmax(np.array([1e4, 0, 1e4], np.float32)), [0.5, 0, 0.5])
 
 
+@pytest.mark.parametrize("count", [1, 2, 6, 99])
+def test_the_mean_of_any_number_of_largest_cosines(count):
+    frames, classes = planted()
+    cosines = np.sort(normalised(frames.astype(np.float64)) @ classes.T.astype(np.float64), axis=2)
+    expected = probabilities(cosines[:, :, -count:].mean(axis=2), 1.0).sum(axis=1)
+    found = fuse_frames([f"top-{count}"], frames, classes, 1.0)[f"top-{count}"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["top-0", "top-", "top-4.5", "top--1", "top-04"])
+def test_no_number_of_frames(name):
+    with pytest.raises(UnknownNameError, match="Did you mean 'top-4'"):
+        check_fusions([name])
+
+
 def test_unknown_fusion_names_the_nearest():
     assert check_fusions(["image", "max"]) == ("image", "max")
     with pytest.raises(UnknownNameError, match="Did you mean 'embedding'"):

@@ -158,6 +158,12 @@ def test_a_line_that_is_no_object_is_damage(tmp_path):
         read_rows(tmp_path)
 
 
+def test_a_line_too_deep_to_read_is_damage(tmp_path):
+    (tmp_path / "results.jsonl").write_text("[" * 100_000 + "\n{}\n")
+    with pytest.raises(DamagedError, match="line 1: not a result row"):
+        read_rows(tmp_path)
+
+
 def test_whole_numbers_are_numbers():
     row = from_record(to_record(make_row()) | {"value": 1, "ci_low": 0})
     assert (row.value, row.ci_low) == (1, 0)

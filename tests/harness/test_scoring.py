@@ -176,6 +176,15 @@ def test_texts_are_found_by_checkpoint_and_class_names(make_store):
         find_texts(maker.store, features, maker.class_names)
 
 
+def test_of_many_templates_the_first_are_told(make_store):
+    maker = make_store()
+    maker.features(maker.frames())
+    maker.texts()
+    maker.texts(templates=[f"{number} {{}}" for number in range(28)])
+    with pytest.raises(UsageError, match=r"\(0 \{\} \| 1 \{\} \| 2 \{\} and 25 more\)"):
+        find_texts(maker.store, maker.store.features("toy", "tiny"), maker.class_names)
+
+
 def test_templates_choose_between_text_sets(make_store):
     maker = make_store()
     maker.features(maker.frames())

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.measurements import measurements, method_of, paper_dataset, row_name
+from reports.measurements import features_of, measurements, method_of, paper_dataset, row_name
 
 
 def test_shares_become_percent_and_ranks_stay(row):
@@ -90,3 +90,31 @@ def test_row_names(row):
     assert row_name(row(feature_names=("a-long-name@x.32f", "short"))) == "short"
     assert row_name(row(feature_names=())) == "0123456789ab"
     assert row_name(row(feature_set="1+2", feature_names=("abc", "xyz"))) == "abc + xyz"
+
+
+def test_runs_that_share_their_features_are_several(row):
+    names = ("text-ft-s1", "text-ft-s2")
+    provenance = {"over": "seeds", "count": 2, "checkpoint": "c1+c2"}
+    mean = row(feature_names=names, provenance=provenance, scored_checkpoint="+".join(names))
+    assert row_name(mean) == "text-ft"
+    assert features_of(mean) == names
+
+
+def test_what_measures_a_row_again(row):
+    assert features_of(row(feature_names=("a-long-name", "short"))) == ("short",)
+    # With other names beside theirs, runs are known by their ids.
+    aliases = ("a", "b", "c")
+    mean = row(feature_set="1+2", feature_names=aliases, provenance={"over": "seeds", "count": 2})
+    assert features_of(mean) == ("1", "2")
+
+
+def test_parts_of_a_mean_are_known_though_their_names_hold_a_plus(row):
+    runs = [row(seed=i, scored_checkpoint=f"start-{i}+a5", feature_set=str(i)) for i in (1, 2)]
+    mean = replace(
+        runs[0],
+        seed=None,
+        feature_set="1+2",
+        scored_checkpoint="start-1+a5+start-2+a5",
+        provenance={"over": "seeds"},
+    )
+    assert [m.row for m in measurements([*runs, mean])] == [mean]

@@ -1,4 +1,7 @@
 import ast
+import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +51,21 @@ def test_without_results_the_remedy_is_told(tmp_path, text):
     with pytest.raises(UsageError, match="holds no results; write some with `vifi evaluate"):
         make_report(tmp_path)
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_map_or_a_gallery_alone_is_a_page(results_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.figures.style.FORMATS", ("svg",))
+    (tmp_path / "a" / "artefacts").mkdir(parents=True)
+    shutil.copy(results_folder / "artefacts" / "tsne.csv", tmp_path / "a" / "artefacts")
+    text = make_report(tmp_path / "a")[-1].read_text()
+    assert re.findall(r"<h2 .*?>(.*?)</h2>", text) == ["Maps"]
+    (tmp_path / "b" / "artefacts").mkdir(parents=True)
+    hit = {"rank": 1, "score": 0.3, "id": "v", "label": "run"}
+    queries = [{"query": "a run", "kind": "text", "hits": [hit]}]
+    (tmp_path / "b" / "artefacts" / "gallery.json").write_text(json.dumps(queries))
+    (tmp_path / "b" / "artefacts" / "commands.json").write_text('["vifi search S"]')
+    text = make_report(tmp_path / "b")[-1].read_text()
+    assert re.findall(r"<h2 .*?>(.*?)</h2>", text) == ["Retrieval", "Commands"]
 
 
 def test_a_missing_folder_is_wrong_use(tmp_path):

@@ -60,7 +60,7 @@ def test_every_ablation_has_its_rows_and_none_overwrites_another(ablate, maker, 
     maker.texts("vanilla", templates=("a {}",))
     maker.texts("vanilla", templates=("the {}",))
     subsets = ("--num-frames", "1", "2", "4", "--num-views", "1", "2")
-    fusions = ("--fusion", "embedding", "max", "top-4", "attention")
+    fusions = ("--fusion", "embedding", "max", "top-2", "attention")
     templates = ("--template", "a {}", "--template", "the {}")
     results = ("--results", tmp_path / "out")
     code, said, _ = ablate(
@@ -115,3 +115,30 @@ def test_an_id_that_several_checkpoints_share_asks_for_a_name(ablate, maker):
     code, _, error = ablate("toy", "--features", features.id)
     assert code == 2
     assert "score it by one of its names: other, vanilla" in error
+
+
+def test_videos_that_may_have_been_trained_on_are_told_once(ablate, maker):
+    maker.split("train1", range(40))
+    maker.split("val1", range(40, 70))
+    code, _, error = ablate("toy", "--features", "vanilla", "tuned-image")
+    assert code == 0
+    assert error == (
+        "all shares videos with training splits (40 with train1): a checkpoint that was tuned on "
+        "one of these is to be scored on another split"
+    )
+    assert ablate("toy", "--features", "vanilla", "--split", "val1")[2] == ""
+
+
+def test_blends_of_sets_without_frames_are_scored_as_far_as_they_go(ablate, maker):
+    start = maker.checkpoint("start")
+    for number, kind in enumerate(("trained", "blend-0.5")):
+        frames = maker.frames(num_frames=9 + number)
+        maker.features(frames, name=kind, checkpoint=kind, parent=start, step=3, kind=kind)
+        maker.texts(kind)
+        features = maker.store.features("toy", kind)
+        (maker.backend.folder / features.path / "frames" / "zarr.json").unlink()
+    code, said, _ = ablate("toy", "--features", "trained", "blend-0.5", "--json")
+    assert code == 0
+    blends = [row for row in json.loads(said)["rows"] if row["protocol"] == "ablation-blend"]
+    assert {row["fusion"] for row in blends} == {"embedding", "decision"}
+    assert {row["provenance"]["blend"] for row in blends} == {0.5, 1.0}

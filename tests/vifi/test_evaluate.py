@@ -1,6 +1,7 @@
 """`vifi evaluate`: what it prints, writes, warns of and refuses."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from harness.results import read_rows
 from reports.artefacts import read_artefacts
 from tests.harness.conftest import planted_store
 from vifi.__main__ import run
+from vifistore.store import open_store
+
+_PROTOTYPE = ("--classifier", "prototype", "--train-split", "train1")
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def maker(tmp_path, monkeypatch):
     status = np.ones(120, np.uint8)
     status[100] = 2
     maker.features(maker.frames(noise=1.0), name="good", status=status)
-    maker.features(maker.frames(noise=6.0, num_frames=3), name="bad")
+    maker.features(maker.frames(noise=6.0), name="bad")
     maker.texts()
     return maker
 
@@ -64,6 +68,28 @@ def test_rows_tables_of_classes_and_quarantine_go_to_the_results(evaluate, tmp_p
     assert read_artefacts(out).per_class == found.per_class, "the same setting replaces its tables"
 
 
+def test_a_mean_is_printed_with_its_deviation(evaluate):
+    code, said, _ = evaluate("zero-shot", "--features", "good", "--split", "val1", "val2")
+    assert code == 0
+    (line,) = [line for line in said.splitlines() if "val1+val2" in line and " top1 " in line]
+    assert re.search(r"top1 \d+\.\d ± \d+\.\d over 2 splits \(", line)
+    _, said, _ = evaluate("base-to-novel", "--features", "good", "bad")
+    lines = [line for line in said.splitlines() if line.startswith("good + bad ")]
+    assert any("over 2 seeds" in line for line in lines)
+
+
+def test_no_quarantine_of_before_stays(evaluate, maker, tmp_path):
+    out = tmp_path / "out"
+    evaluate("zero-shot", "--features", "good", "--split", "val1", "--results", out)
+    (path,) = (out / "artefacts").rglob("toy-*.json")
+    feature_id = open_store(tmp_path / "S.zarr").features("toy", "bad").id
+    stale = path.with_name(f"toy-{feature_id}.json")
+    stale.write_bytes(path.read_bytes())
+    evaluate("zero-shot", "--features", "bad", "--split", "val1", "--results", out)
+    assert path.exists()
+    assert not stale.exists()
+
+
 def test_base_to_novel_writes_the_classes_by_frequency(evaluate, tmp_path):
     out = tmp_path / "out"
     flags = ("--features", "good", "bad", "--against", "bad", "good", "--results", out)
@@ -98,8 +124,17 @@ def test_splits_that_share_videos_are_warned_of(evaluate):
         ("few-shot", ["--shots", "2"], "name the one to score with --split"),
         ("zero-shot", ["--against", "bad", "bad"], "--against names 2 feature sets"),
         ("zero-shot", ["--shots", "2"], "--shots has no meaning for zero-shot"),
-        ("zero-shot", ["--results", __file__], "is not a folder; give another results folder"),
+        ("zero-shot", ["--results", __file__], "is not a folder; give another folder"),
         ("zero-shot", ["--split", "val9"], "Did you mean 'val"),
+        ("zero-shot", ["--split", "val1", "val1"], "named twice in val1, val1"),
+        ("zero-shot", ["--split", "val1", "base_val"], "have no common mean; score them one by"),
+        ("few-shot", ["--split", "val1", "--shots", "2", "--draws", "3"], "--draws needs --shots"),
+        ("base-to-novel", ["--train-split", "train1"], "for a figure here; give --results too"),
+        (
+            "supervised",
+            [*("--split", "val1", "--template", "a {}"), *_PROTOTYPE],
+            "--template has no meaning for prototype; leave it out",
+        ),
         ("zero-shot", ["--fusion", "embeding"], "Did you mean 'embedding'"),
     ],
 )
@@ -139,3 +174,41 @@ def test_texts_of_another_model_are_refused(tmp_path, monkeypatch, capsys):
     words = ["zero-shot", "--dataset", "toy", "--features", "tiny"]
     assert run(["evaluate", str(tmp_path / "S.zarr"), *words]) == 2
     assert "tiny has 16 dimensions, text set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("protocol", "flags", "told"),
+    [
+        ("zero-shot", ["good", "--against", "god"], "Did you mean 'good'"),
+        (
+            "few-shot",
+            ["good", "--split", "val1", "--shots", "2", "99", *_PROTOTYPE],
+            "fewer than 99 shots",
+        ),
+        ("base-to-novel", ["good", "--train-split", "base_val"], "has no video of 2 of 6 classes"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_in_the_results(evaluate, tmp_path, protocol, flags, told):
+    out = tmp_path / "out"
+    code, said, errors = evaluate(protocol, "--results", out, "--features", *flags)
+    assert (code, said) == (2, "")
+    assert told in errors[-1]
+    assert list(out.rglob("*")) == []
+
+
+def test_without_labels_of_all_classes_there_is_no_figure_but_there_are_scores(
+    maker, evaluate, tmp_path
+):
+    novel = np.flatnonzero(maker.labels >= 4)
+    other_names = ["class four", "class five"]
+    maker.split("renamed", novel, maker.labels[novel] - 4, other_names)
+    maker.class_names += other_names
+    maker.directions = np.concatenate([maker.directions, maker.directions[4:]])
+    maker.texts(class_names=other_names)
+    out = tmp_path / "out"
+    flags = ("--features", "good", "--novel-split", "renamed", "--results", out)
+    code, _, errors = evaluate("base-to-novel", *flags)
+    assert code == 0
+    assert "no figure of class frequencies: toy has no video of 2 of 6 classes" in errors[-1]
+    assert not len(read_artefacts(out).frequencies)
+    assert read_rows(out)

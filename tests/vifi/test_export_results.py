@@ -73,3 +73,9 @@ def test_nothing_to_export_is_one_line(tmp_path, capsys):
     append_rows(tmp_path, [make_row(classifier="prototype")])
     assert run(["export-results", str(tmp_path)]) == 2
     assert "to export; run `vifi evaluate` first" in capsys.readouterr().err
+
+
+def test_a_file_in_the_way_is_wrong_use(results, capsys):
+    wanted = ["export-results", str(results), "--out", str(results / "results.jsonl")]
+    assert run(wanted) == 2
+    assert "results.jsonl is not a folder; give another folder" in capsys.readouterr().err

@@ -17,7 +17,7 @@ def commands() -> set[tuple[str, ...]]:
                 words = shlex.split(command)
                 assert words[0] == "vifi"
                 shape = tuple(w for w in words if w.startswith("--")), words[1], words[2]
-                found[shape] = tuple("2" if word == "K" else word for word in words[1:])
+                found[shape] = tuple(words[1:])
     return set(found.values())
 
 

@@ -40,6 +40,12 @@ def test_tsne_separates_repeats_and_keeps_places(blobs):
     assert distances.argmin(axis=1).tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_videos_that_are_all_the_same_have_no_map(method):
+    with pytest.raises(UsageError, match="have the same embedding"):
+        embed(np.full((9, 4), 0.5, np.float32), Projection(method=method))
+
+
 def test_a_row_per_panel_and_video(two_sets):
     maker = two_sets(unlabelled=(3,))
     names = ["vanilla", "tuned"]
@@ -53,6 +59,9 @@ def test_a_row_per_panel_and_video(two_sets):
     assert set(maps["dataset"]) == {"toy"}
 
 
-def test_a_perplexity_of_nothing_is_refused():
+def test_a_perplexity_of_nothing_and_a_seed_that_is_none_are_refused():
     with pytest.raises(UsageError, match="above 0"):
         Projection(perplexity=0)
+    for seed in (-1, 2**32):
+        with pytest.raises(UsageError, match=f"seed is {seed}"):
+            Projection(seed=seed)

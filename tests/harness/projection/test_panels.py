@@ -70,3 +70,8 @@ def test_an_incomplete_set_only_with_partial(make_store):
         load_panels(maker.store, "toy", ["tiny"])
     panels = load_panels(maker.store, "toy", ["tiny"], Choice(partial=True))
     assert panels.rows.tolist() == list(range(12))
+
+
+def test_a_seed_below_zero_is_refused():
+    with pytest.raises(UsageError, match="seed is -1"):
+        Choice(seed=-1)

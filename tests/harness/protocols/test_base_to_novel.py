@@ -65,8 +65,8 @@ def test_harmonic_mean_is_that_of_the_means_over_seeds(maker, value_of):
         maker.features(maker.frames(noise=2 + seed, seed=seed), name=name)
     rows = base_to_novel(maker.store, "toy", names)
 
-    def runs(subset):
-        return [value_of(rows, subset=subset, metric="top1", seed=seed).value for seed in (1, 2, 3)]
+    def runs(subset, metric="top1"):
+        return [value_of(rows, subset=subset, metric=metric, seed=seed).value for seed in (1, 2, 3)]
 
     base, novel = np.mean(runs("base")), np.mean(runs("novel"))
     mean = value_of(rows, subset="base", metric="top1", seed=None)
@@ -83,6 +83,9 @@ def test_harmonic_mean_is_that_of_the_means_over_seeds(maker, value_of):
     assert harmonic == pytest.approx(2 * base * novel / (base + novel))
     means = np.mean([2 * b * n / (b + n) for b, n in zip(runs("base"), runs("novel"), strict=True)])
     assert harmonic != pytest.approx(means, abs=1e-6)
+    own = runs("all", "harmonic_mean")
+    deviation = value_of(rows, subset="all", metric="harmonic_mean_std", seed=None)
+    assert deviation.value == pytest.approx(np.std(own))
 
 
 def test_own_text_sets_for_base_and_novel(maker, value_of):
@@ -101,6 +104,11 @@ def test_refusals(maker):
     maker.features(maker.frames())
     with pytest.raises(UsageError, match="1 feature sets and 2 seeds"):
         base_to_novel(maker.store, "toy", ["tiny"], seeds=(1, 2))
+    with pytest.raises(UsageError, match="named twice in tiny, tiny; name one per training run"):
+        base_to_novel(maker.store, "toy", ["tiny", "tiny"])
+    maker.features(maker.frames(num_frames=3, num_views=2), name="other")
+    with pytest.raises(UsageError, match=r"\(tiny 4 x 1, other 3 x 2\) have no common mean"):
+        base_to_novel(maker.store, "toy", ["tiny", "other"])
     maker.split("overlap", [0, 1], [0, 1], maker.class_names[3:5])
     settings = replace(BaseToNovel(), novel_split="overlap")
     with pytest.raises(UsageError, match=r"1 classes are both base and novel \(first: 'class 3'\)"):

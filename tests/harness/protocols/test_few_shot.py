@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from harness import probing
 from harness.probing import draw_shots
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.scoring import load_videos
@@ -102,3 +103,16 @@ def test_wrong_use(maker):
     settings = FewShot(classifier="prototype", train_split="lacking", shots=())
     with pytest.raises(UsageError, match="lacking has 0 to 1 videos per class"):
         few_shot(maker.store, "toy", "tiny", "val1", settings)
+
+
+def test_memory_of_a_cache_is_bounded(maker, monkeypatch):
+    settings = FewShot(classifier="tip-adapter", train_split="train1_few_shot_4")
+    whole = few_shot(maker.store, "toy", "tiny", "val1", settings)
+    steps, run = [], probing.run_slabs
+    monkeypatch.setattr(
+        probing, "run_slabs", lambda work, *sizes: (steps.append(sizes), run(work, *sizes))
+    )
+    # Two views a video, each compared with those of 24 training videos.
+    monkeypatch.setattr(probing, "_SLAB_ELEMENTS", 7 * 2 * 48)
+    assert few_shot(maker.store, "toy", "tiny", "val1", settings)[0].value == whole[0].value
+    assert steps == [(60, 7)]

@@ -125,3 +125,16 @@ def test_no_texts_of_these_classes(make_store):
     maker.features(maker.frames())
     with pytest.raises(UsageError, match=r"no text embeddings of these 6 classes.*vifi texts"):
         zero_shot(maker.store, "toy", "tiny")
+
+
+def test_splits_without_a_common_mean_are_refused(make_store):
+    maker = make_store()
+    maker.features(maker.frames())
+    maker.texts()
+    maker.split("val1", range(12))
+    maker.split("few", [0, 1], [0, 1], maker.class_names[:4])
+    with pytest.raises(UsageError, match="named twice in val1, val1; name each once"):
+        zero_shot(maker.store, "toy", "tiny", ("val1", "val1"))
+    told = r"different numbers of classes \(val1 6, few 4\) have no common mean; score them one by"
+    with pytest.raises(UsageError, match=told):
+        zero_shot(maker.store, "toy", "tiny", ("val1", "few"))

@@ -1,6 +1,9 @@
 """Indexes: exact or nearly so, kept whole, and never older than the feature set."""
 
 import json
+import os
+import threading
+import time
 
 import faiss
 import numpy as np
@@ -129,6 +132,11 @@ def test_a_damaged_index_says_what_to_do(features, tmp_path):
     np.save(folder / "rows.npy", np.arange(5))
     with pytest.raises(StoreError, match="remove that folder"):
         open_index(tmp_path, features)
+    for settings in ("{}", "[]", '{"effort": null}', "{"):
+        save_index(tmp_path, features, build_index(features, "flat"))
+        (folder / "settings.json").write_text(settings)
+        with pytest.raises(StoreError, match="remove that folder"):
+            open_index(tmp_path, features)
     (folder / "index.faiss").write_bytes(b"no index")
     with pytest.raises(StoreError, match="remove that folder"):
         open_index(tmp_path, features)
@@ -206,3 +214,72 @@ def test_a_gpu_takes_what_it_can(monkeypatch):
     graph.add(clustered(50))
     Index(faiss=graph, rows=index.rows, kind="hnsw", effort=16).search(queries, 3)
     assert len(taken) == 1
+
+
+def test_others_may_read_an_index(features, tmp_path):
+    usual = tmp_path / "usual"
+    usual.mkdir()
+    folder = save_index(tmp_path, features, build_index(features, "flat"))
+    assert folder.stat().st_mode == usual.stat().st_mode
+
+
+def test_what_a_killed_run_left_goes_and_what_another_is_writing_stays(features, tmp_path):
+    parent = index_folder(tmp_path, features, "flat").parent
+    for name, age_seconds in {"old": 7200, "new": 60}.items():
+        (parent / f".partial-{name}").mkdir(parents=True)
+        (parent / f".partial-{name}" / "index.faiss").touch()
+        changed = time.time() - age_seconds
+        os.utime(parent / f".partial-{name}", (changed, changed))
+    folder = save_index(tmp_path, features, build_index(features, "flat"))
+    assert {path.name for path in parent.iterdir()} == {".partial-new", folder.name}
+
+
+def test_videos_that_there_are_not_are_not_found():
+    """Of three videos an index that holds one finds nothing near to it."""
+    vectors = clustered(3)
+    flat, half = flat_of(vectors), flat_of(vectors[:1])
+    assert recall(half, flat, vectors[:1]) == 0.0
+    assert recall(flat, flat, vectors[:1]) == 1.0
+    # An only video has no neighbours to miss.
+    assert recall(half, half, vectors[:1]) == 1.0
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A stand-in for FAISS's GPU build; its index notes how many threads were in it at once."""
+
+    class OnGpu:
+        ntotal, threads, most = 0, 0, 0
+
+        def search(self, queries, k, params=None):
+            OnGpu.threads += 1
+            OnGpu.most = max(OnGpu.most, OnGpu.threads)
+            time.sleep(0.01)
+            OnGpu.threads -= 1
+            return np.ones((len(queries), k), np.float32), np.zeros((len(queries), k), np.int64)
+
+    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: "resources", raising=False)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", lambda *_: OnGpu(), raising=False)
+    return OnGpu
+
+
+def test_one_thread_at_a_time_uses_a_gpu(gpu):
+    index, queries = flat_of(clustered(50)), clustered(1)
+    threads = [threading.Thread(target=index.search, args=(queries, 3)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert gpu.most == 1
+
+
+def test_more_neighbours_than_a_gpu_finds_are_found_without_it(gpu):
+    vectors = clustered(50)
+    index = flat_of(vectors)
+    index.search(vectors[:2], 2048)
+    assert gpu.most == 1
+    gpu.most = 0
+    for count in (1, 2):
+        assert set(index.search(vectors[:count], 2049)[1][0]) == {-1, *range(0, 150, 3)}
+    assert gpu.most == 0

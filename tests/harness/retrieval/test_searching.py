@@ -145,3 +145,21 @@ def test_right_and_wrong_need_both_labels():
     assert is_right("run", "run") is True
     assert is_right("run", "jump") is False
     assert is_right("", "run") is is_right("run", "") is None
+
+
+def test_a_narrowed_searcher_shares_what_was_read(maker):
+    maker.split("odd", np.arange(1, 30, 2))
+    whole = Searcher(maker.store, dataset="toy")
+    assert whole.num_videos == 29
+    for filters in ({"label": "class 1"}, {"split": "odd"}, {"split": "odd", "label": "class 3"}):
+        narrow = whole.narrowed(**filters)
+        assert narrow.indexes is whole.indexes
+        assert narrow.tables is whole.tables
+        expected = Searcher(maker.store, dataset="toy", **filters)
+        query = maker.directions[0]
+        assert narrow.search(query, 100) == expected.search(query, 100)
+        assert narrow.moments(query, 9) == expected.moments(query, 9)
+        assert narrow.num_videos == expected.num_videos < 29
+    assert len(whole.search(maker.directions[0], 100)[0]) == 29
+    with pytest.raises(UnknownNameError, match="unknown label"):
+        whole.narrowed(label="class 9")

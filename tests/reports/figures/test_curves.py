@@ -44,3 +44,15 @@ def test_a_mean_over_draws_has_its_deviation_for_an_interval(row):
     rows += [row(value=0.02, shots=k, metric="top1_std", **shared) for k in (2, 4)]
     (curve,) = few_shot_curves(measurements(rows))
     assert curve.points[0][1:] == pytest.approx((40, 38, 42))
+
+
+def test_splits_are_lines_of_their_own(row):
+    shared = {"protocol": "ablation-frames"}
+    rows = [
+        row(value=v, split=split, num_frames=frames, **shared)
+        for split, values in (("val1", (0.4, 0.5)), ("val2", (0.6, 0.7)))
+        for frames, v in zip((2, 4), values, strict=True)
+    ]
+    found = {c.label: [point[1] for point in c.points] for c in frames_curves(measurements(rows))}
+    assert found["vifi-clip, val1"] == pytest.approx([40, 50])
+    assert found["vifi-clip, val2"] == pytest.approx([60, 70])

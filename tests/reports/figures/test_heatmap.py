@@ -15,3 +15,11 @@ def test_no_heatmap_of_nothing(row, tmp_path):
     assert fusion_heatmap(fusion_matrices(measurements([row()])), tmp_path / "heat") == []
     undefined = measurements([row(value=math.nan, **shared)])
     assert fusion_heatmap(fusion_matrices(undefined), tmp_path / "heat") == []
+
+
+def test_splits_do_not_mix_in_one_row(row):
+    shared = {"protocol": "ablation-fusion", "trained_fusion": "embedding"}
+    rows = [row(value=v, split=s, **shared) for v, s in ((0.5, "val1"), (0.6, "val2"))]
+    (matrix,) = fusion_matrices(measurements(rows))
+    assert matrix.values.tolist() == [[50.0], [60.0]]
+    assert [label.split(", ")[-1] for label in matrix.rows] == ["val1", "val2"]

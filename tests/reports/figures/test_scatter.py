@@ -1,8 +1,13 @@
+from itertools import pairwise
+
 import pytest
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from reports.figures import scatter
 from reports.figures.scatter import scatter_panels
-from reports.figures.style import UNLABELLED_COLOUR
+from reports.figures.style import _STYLE, DOTS_PER_INCH, UNLABELLED_COLOUR
 
 
 def test_scatter_shows_panels_classes_and_separation(make_map, tmp_path, svg_texts):
@@ -45,3 +50,39 @@ def test_width_is_that_of_a_column_or_of_the_page(panels, width, inches):
     assert found == inches
     # What stands under a panel needs an inch and a half.
     assert found / columns > 1.5
+
+
+def test_the_names_of_a_few_classes_are_not_cut_short_in_a_column(make_map, tmp_path, svg_texts):
+    points, _ = make_map(("vanilla",), 2, per_class=1)
+    points["label"] = ["triangle growing and shrinking", "triangle growing and shrieking"]
+    (path,) = scatter_panels(points, tmp_path / "tsne", width="column")
+    assert set(points["label"]) <= set(svg_texts(path))
+
+
+@pytest.mark.parametrize("panels", [("a", "b"), ("a", "b", "c", "d")])
+def test_measures_of_neighbouring_panels_do_not_touch(make_map, tmp_path, monkeypatch, panels):
+    boxes = []
+
+    def measure(path, plot):
+        with rc_context(_STYLE):
+            figure = Figure(layout="constrained")
+            FigureCanvasAgg(figure)
+            plot(figure)
+            figure.draw_without_rendering()
+            # Letters are wider at the resolution of print than where the layout was made.
+            figure.set_layout_engine("none")
+            figure.set_dpi(DOTS_PER_INCH)
+            figure.draw_without_rendering()
+            renderer = figure.canvas.get_renderer()
+            ends = [axes.xaxis.label.get_window_extent(renderer) for axes in figure.axes]
+            boxes.extend((box.x0 / DOTS_PER_INCH, box.x1 / DOTS_PER_INCH) for box in ends)
+        return []
+
+    monkeypatch.setattr(scatter, "draw", measure)
+    points, separation = make_map(panels, 2, per_class=3)
+    scatter_panels(
+        points, tmp_path / "a", separation.assign(value=-0.12, ci_low=-0.16, ci_high=-0.08)
+    )
+    assert len(boxes) == len(panels)
+    gaps = [right[0] - left[1] for left, right in pairwise(boxes)]
+    assert min(gaps) > 0.05

@@ -2,12 +2,7 @@ import shlex
 
 import pytest
 
-from reports.layouts.commands import (
-    FEATURES_OF,
-    evaluate_command,
-    paper_command,
-    source_commands,
-)
+from reports.layouts.commands import FEATURES_OF, cost_command, evaluate_command, paper_command
 from reports.measurements import method_of
 
 
@@ -45,27 +40,8 @@ def test_vanilla_clip_is_given_bare_names():
     assert "--template '{}'" in paper_command("zero-shot", "Vanilla CLIP", "ucf101", None)
 
 
-def test_three_runs_of_base_to_novel_train_on_three_lists():
-    sources = source_commands("base-to-novel", "VL prompting")
-    assert list(sources) == ["vl-prompting-s1", "vl-prompting-s2", "vl-prompting-s3"]
-    for seed, command in enumerate(sources.values(), start=1):
-        tuned, prompted, extracted = command.split(" && ")
-        assert "vifi train zero_shot_k400 S" in tuned
-        assert f"--split fs_base_s{seed}_train" in prompted
-        assert f"--pretrained vl-prompting-s{seed}/N.safetensors" in extracted
-    assert source_commands("cost", "ViFi-CLIP") == {}
-
-
-def test_kinetics_tiny_trains_on_its_own_list():
-    sources = source_commands("ablation-fusion", "Image-level fusion")
-    few, tiny = sources["vifi-clip-image"], sources["vifi-clip-image-tiny"]
-    assert "--dataset D --split train1_few_shot_16" in few
-    trained, extracted = tiny.split(" && ")
-    assert "vifi train fusion_ablation S --dataset k400-tiny --split train_tiny " in trained
-    assert "--fusion image" in trained
-    assert "vifi extract S --dataset k400-tiny " in extracted
-    for dataset, name in (("ssv2", "vifi-clip-image"), ("k400-tiny", "vifi-clip-image-tiny")):
-        command = paper_command("ablation-fusion", "Image-level fusion", dataset, 16)
-        assert f"--features {name} --split" in command
-    assert list(source_commands("ablation-fusion", "Vanilla CLIP")) == ["vanilla-clip"]
-    assert list(source_commands("few-shot", "A5")) == ["a5"]
+@pytest.mark.parametrize(("method", "frames"), [("A5", 16), ("ActionCLIP", 32)])
+def test_the_cost_of_a_head_is_that_of_the_papers_frames(method, frames):
+    words = shlex.split(cost_command(method))
+    assert words[words.index("--frames") + 1] == str(frames)
+    assert "--head" in words

@@ -42,7 +42,21 @@ def test_a_fusion_not_scored_yet_shows_the_command(row):
         row("b", trained_fusion="image", **shared),
     ]
     table = fusion_table(measurements(rows))
-    assert table.commands == ("vifi ablate S --dataset shapes --features b --results DIR",)
+    # Of the same split, with the same prompts, and no more than what is missing.
+    assert table.commands == (
+        "vifi ablate S --dataset shapes --features b --split test "
+        "--template 'a photo of a {name}.' --fusion image --results DIR",
+    )
+
+
+def test_all_that_a_row_lacks_is_one_command(row):
+    shared = {"protocol": "ablation-fusion", "split": "all", "template": "a {} | the {}"}
+    fusions = ("embedding", "image", "max")
+    rows = [row("a", **shared, fusion=fusion) for fusion in fusions] + [row("b", **shared)]
+    table = fusion_table(measurements(rows))
+    assert table.commands == (
+        "vifi ablate S --dataset shapes --features b --fusion image max --results DIR",
+    )
 
 
 def test_no_rows_no_table(row):
@@ -68,3 +82,12 @@ def test_videos_that_are_not_scored_are_a_footnote(row):
     table = fusion_table(measurements([row(protocol="ablation-fusion", num_quarantined=3)]))
     (key,) = table.rows[0].cells[0].notes
     assert table.notes[key].text == "3 of 243 videos are not scored (3 quarantined)"
+
+
+def test_numbers_of_frames_are_columns_in_their_order(row):
+    fusions = ("attention", "top-16", "embedding", "top-2", "own")
+    rows = [row(protocol="ablation-fusion", fusion=fusion) for fusion in fusions]
+    table = fusion_table(measurements(rows))
+    assert [c.heading for c in table.columns] == [
+        *("embedding", "top-2", "top-16", "attention", "own"),
+    ]

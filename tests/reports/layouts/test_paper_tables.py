@@ -84,7 +84,8 @@ def test_costs_come_from_their_file(tables):
     assert speed.difference is None, "the speed of another machine"
     missing = cell_of(tables["table9"], "VL prompting", "GFLOPs").command
     assert missing.startswith("vifi bench compute --model ViT-B-16-quickgelu --frames 16")
-    assert "--head a5.safetensors" in cell_of(tables["table9"], "A5", "GFLOPs").command
+    assert "--pretrained cost/D/vl-prompting-cost/step-N.safetensors" in missing
+    assert "--head cost/D/a5-cost.safetensors" in cell_of(tables["table9"], "A5", "GFLOPs").command
     assert cell_of(tables["table4"], "ViFi-CLIP", "GFLOPs").value == 281
 
 
@@ -105,13 +106,14 @@ def test_heads_stand_under_the_systems_they_are_of_with_a_doubt(row):
     own = row("vanilla-clip.8f+a5", 0.5, dataset="hmdb51", scored_checkpoint="openai+a5")
     table = paper_tables(measurements([own]))[0]
     cell = cell_of(table, "A5", "HMDB-51 Top-1")
-    assert (cell.value, cell.notes) == (50, (HEAD_NOTE, "frames=8"))
+    assert (cell.value, cell.notes) == (50, (HEAD_NOTE, "frames=8,paper=32", "splits=1"))
     assert "frozen features" in table.notes[HEAD_NOTE].text
     assert table.num_measured == 1
 
 
 def test_another_template_and_another_number_of_frames_are_footnotes(row):
-    shared = {"dataset": "hmdb51", "template": "a photo of a {}."}
+    mean = {"over": "splits", "count": 3, "model": "ViT-B-16"}
+    shared = {"dataset": "hmdb51", "template": "a photo of a {}.", "provenance": mean}
     rows = [row("vanilla", 0.4, **shared), row("vifi-clip", 0.5, num_frames=32, **shared)]
     table = paper_tables(measurements(rows))[0]
     assert cell_of(table, "ViFi-CLIP", "HMDB-51 Top-1").notes == ()
@@ -124,14 +126,27 @@ def test_another_template_and_another_number_of_frames_are_footnotes(row):
 
 def test_feature_sets_that_commands_name_say_how_they_are_made(tables):
     assert set(tables["table3"].used_sources) == {
-        *("vanilla-clip", "image-ft", "text-ft", "vifi-clip", "a5", "actionclip-transf"),
+        "vanilla-clip",
+        *(f"{n}-k{k}" for n in ("image-ft", "text-ft", "vifi-clip") for k in (2, 4, 8, 16)),
+        *(f"{n}-k{k}" for n in ("a5", "actionclip-transf") for k in (2, 4, 8, 16)),
     }
     source = tables["table3"].used_sources
-    assert source["text-ft"].startswith("vifi train few_shot S --dataset D --split train1_few_shot")
-    assert "--trains text" in source["text-ft"]
-    assert "vifi train-head S --dataset D" in source["a5"]
+    assert source["text-ft-k4"].startswith("vifi train few_shot S --dataset D --split train1_few_")
+    assert "--trains text" in source["text-ft-k4"]
+    assert "vifi train-head S --dataset D" in source["a5-k2"]
     assert "--pretrained openai" in source["vanilla-clip"]
-    assert tables["table6"].used_sources == {}
+    for name, files in (
+        ("table6", {"cost/D/actionclip-transf-cost.safetensors"}),
+        (
+            "table9",
+            {
+                "cost/D/a5-cost.safetensors",
+                "cost/D/actionclip-transf-cost.safetensors",
+                "cost/D/vl-prompting-cost/step-N.safetensors",
+            },
+        ),
+    ):
+        assert set(tables[name].used_sources) == files
 
 
 def test_base_to_novel(row):
@@ -221,3 +236,77 @@ def test_videos_that_are_not_scored_are_a_footnote(row):
     table = paper_tables(measurements([own]))[0]
     key = cell_of(table, "ViFi-CLIP", "HMDB-51 Top-1").notes[0]
     assert table.notes[key].text == "2 of 100 videos are not scored (2 quarantined)"
+
+
+def test_the_cost_of_actionclip_is_that_of_32_frames():
+    record = {"features": "actionclip-transf", "model": "ViT-B-16", "gflops": 563.0}
+    for frames, value in ((16, None), (32, 563.0)):
+        table = paper_tables([], [record | {"frames": frames}])[5]
+        assert cell_of(table, "ActionCLIP", "GFLOPs").value == value
+    command = cell_of(paper_tables([])[5], "ActionCLIP", "GFLOPs").command
+    assert "--frames 32" in command
+
+
+def test_equal_frames_have_the_paper_of_their_own_protocol_in_the_footnote(row):
+    rows = [row("vifi-clip", dataset="hmdb51")]
+    rows.append(row("vifi-clip", dataset="k400", protocol="supervised"))
+    for number, frames in ((0, 32), (3, 16)):
+        table = paper_tables(measurements(rows))[number]
+        told = {table.notes[key].text for key in table.used_notes}
+        assert f"8 frames per view; the paper takes {frames}." in told
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, "1 training run; the paper's number is the mean of 3."),
+        ({"over": "seeds", "count": 2}, "2 training runs; the paper's number is the mean of 3."),
+        ({"over": "seeds", "count": 3}, None),
+    ],
+)
+def test_fewer_runs_than_the_papers_are_a_footnote(row, change, told):
+    shared = {"protocol": "base-to-novel", "dataset": "ucf101", "subset": "base", "classes": 51}
+    provenance = {"model": "ViT-B-16", **change}
+    for name, expected in (("vifi-clip", told), ("vanilla", None)):
+        own = row(name, **shared, num_frames=32, provenance=provenance)
+        table = paper_tables(measurements([own]))[1]
+        texts = {table.notes[key].text for key in table.used_notes}
+        assert {text for text in texts if "is the mean of 3" in text} == {expected} - {None}
+
+
+def test_a_model_of_ones_own_is_not_asked_for_another_k(row):
+    shared = {"protocol": "few-shot", "dataset": "hmdb51"}
+    table = paper_tables(measurements([row("mine-k4", **shared, shots=4)]))[2]
+    (other,) = [r for r in table.rows if r.section == OTHERS]
+    assert [cell.is_measured for cell in other.cells].count(True) == 1
+    assert not any(cell.command for cell in other.cells)
+
+
+def test_runs_of_a_model_of_ones_own_are_all_named(row):
+    own = row(
+        protocol="base-to-novel",
+        dataset="ucf101",
+        subset="base",
+        classes=51,
+        feature_set="1+2",
+        feature_names=("mine-s1", "mine-s2"),
+        scored_checkpoint="mine-s1+mine-s2",
+        provenance={"over": "seeds", "count": 2},
+    )
+    table = paper_tables(measurements([own]))[1]
+    (other,) = [r for r in table.rows if r.section == OTHERS]
+    assert any("--features mine-s1 mine-s2 --results" in cell.command for cell in other.cells)
+
+
+def test_the_cost_of_a_model_of_ones_own_is_asked_for_and_found(row):
+    shared = {"protocol": "supervised", "dataset": "k400", "num_frames": 8}
+    own = row("mine", **shared, provenance={"model": "ViT-L-14"})
+    cell = cell_of(paper_tables(measurements([own]))[3], "mine", "GFLOPs")
+    assert "--model ViT-L-14 --frames 8 --features mine --results" in cell.command
+    record = {"features": "mine", "model": "ViT-L-14", "frames": 8, "gflops": 640.0}
+    table = paper_tables(measurements([own]), [record])[3]
+    assert cell_of(table, "mine", "GFLOPs").value == 640
+    # A cost alone makes a row as well; of what is not known, no more can be asked.
+    table = paper_tables([], [record | {"throughput": None}])[3]
+    assert cell_of(table, "mine", "GFLOPs").value == 640
+    assert cell_of(table, "mine", "Views/s").command == ""

@@ -58,7 +58,51 @@ def test_splits_make_rows_only_where_they_collide(row):
 def test_a_data_set_not_scored_yet_shows_the_command(row):
     rows = [row("a", dataset="d1"), row("a", dataset="d2"), row("b", dataset="d1")]
     (table,) = protocol_tables(measurements(rows))
-    assert table.commands == ("vifi evaluate S zero-shot --dataset d2 --features b --results DIR",)
+    assert table.commands == (
+        "vifi evaluate S zero-shot --dataset d2 --features b --split test --results DIR",
+    )
+
+
+def test_the_command_asks_for_what_the_row_and_the_column_are_of(row):
+    shared = {"protocol": "supervised", "template": "", "text_set": "", "classifier": "prototype"}
+    trained = {"train_split": "train2"}
+    rows = [
+        row("a", **shared, dataset="d1", fusion="decision"),
+        row("b", **shared, dataset="d2", split="val2", provenance=trained),
+    ]
+    (table,) = protocol_tables(measurements(rows))
+    assert table.commands[0] == (
+        "vifi evaluate S supervised --dataset d2 --features a --split val2 --classifier prototype "
+        "--train-split train2 --fusion decision --results DIR"
+    )
+
+
+def test_several_templates_and_splits_are_named(row):
+    mean = {"over": "splits", "count": 2}
+    rows = [
+        row("a", dataset="d1", template="{}"),
+        row("b", dataset="d2", split="v1+v2", provenance=mean),
+    ]
+    (table,) = protocol_tables(measurements(rows))
+    assert table.commands[0] == (
+        "vifi evaluate S zero-shot --dataset d2 --features a --split v1 v2 --template '{}' "
+        "--results DIR"
+    )
+
+
+def test_halves_and_runs_of_base_to_novel_are_named(row):
+    shared = {"protocol": "base-to-novel"}
+    runs = {"feature_set": "1+2", "feature_names": ("a-s1", "a-s2")}
+    rows = [
+        row(**shared, **runs, dataset="d1", subset="base", provenance={"over": "seeds", "count": 2})
+    ]
+    halves = {"base": "old", "novel": "new"}
+    rows += [row("b", **shared, dataset="d2", subset=s, split=halves[s]) for s in halves]
+    (table,) = protocol_tables(measurements(rows))
+    assert table.commands[0] == (
+        "vifi evaluate S base-to-novel --dataset d2 --features a-s1 a-s2 --base-split old "
+        "--novel-split new --results DIR"
+    )
 
 
 def test_a_metric_that_does_not_exist_there_has_no_command(row):
@@ -138,4 +182,14 @@ def test_metrics_with_a_number_are_in_its_order(row):
     names = [f"precision_at_{k}" for k in (10, 1, 5)]
     rows = [row(protocol="retrieval", metric=name) for name in names]
     (table,) = protocol_tables(measurements(rows))
-    assert [column.heading for column in table.columns] == [f"precision at {k}" for k in (1, 5, 10)]
+    assert [column.heading for column in table.columns] == ["P@1", "P@5", "P@10"]
+
+
+def test_retrieval_says_over_what_its_intervals_are(row):
+    names = ("mean_average_precision", "t2v_recall_at_1", "v2t_median_rank")
+    rows = [row(protocol="retrieval", metric=name) for name in names]
+    (table,) = protocol_tables(measurements(rows))
+    assert "over classes for class names" in table.caption
+    assert "standard deviation" not in table.caption
+    headings = [column.heading for column in table.columns]
+    assert headings == ["mAP", "Text to video R@1", "Video to text median rank"]

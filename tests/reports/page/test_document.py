@@ -50,6 +50,11 @@ def test_numbers_provenance_and_commands(page):
     assert 'style="--depth: 1"><b>&lt;b&gt;' in page
 
 
+def test_what_the_numbers_of_a_map_are_is_told(page):
+    for words in ("silhouette, from", "kNN, the share", "separability, the share"):
+        assert words in page
+
+
 def test_light_and_dark_narrow_and_wide(page):
     assert "prefers-color-scheme: dark" in page
     assert 'name="viewport" content="width=device-width, initial-scale=1"' in page

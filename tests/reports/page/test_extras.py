@@ -40,5 +40,7 @@ def test_only_pictures_inside_the_folder_are_shown(tmp_path):
     assert picture_path(folder, "a/b.png") == "a/b.png"
     for name in ("secret.txt", "../outside.png", "link.png", "gone.png", "", None, 3, ["a"]):
         assert picture_path(folder, name) == ""
+    for name in ("a\0b.png", "a" * 5000 + ".png", "a/" * 3000 + "b.png"):
+        assert picture_path(folder, name) == ""
     assert picture_path(folder, str(tmp_path / "outside.png")) == ""
     assert picture_path(folder, "a/../../outside.png") == ""

@@ -6,6 +6,7 @@ def test_hits_show_verdict_moment_and_score(page):
     assert "1 of 2 right" in page
     assert "0.5–2.0 s · 0.310" in page
     assert page.count('<span class="no-picture">') == 2
+    assert page.count("A hit is right if") == 1
 
 
 def test_nothing_to_show(tmp_path):

@@ -29,6 +29,20 @@ def test_nothing_fails_and_nothing_is_cut_off(write_full_page, width, dark):
         assert browser.problems == []
 
 
+def test_every_row_of_the_heat_map_has_a_line_and_a_name(write_full_page):
+    with Browser(width=1280, height=900) as browser:
+        browser.open(write_full_page().as_uri())
+        area = "document.querySelector('[data-plot=\"fusion-heatmap\"] .area')"
+        browser.wait_for(f"{area}.querySelectorAll('.ytick').length > 1")
+        browser.evaluate("window.read = JSON.parse(document.getElementById('plots').textContent)")
+        names = browser.evaluate("read['fusion-heatmap'].panels[0].rows")
+        # By number: two models whose names are cut short alike are two rows.
+        assert browser.evaluate(f"[...{area}.data[0].y]") == list(range(len(names)))
+        ticks = f"[...{area}.querySelectorAll('.ytick text')].map((tick) => tick.textContent)"
+        assert sorted(browser.evaluate(ticks)) == sorted(n.replace("\n", "") for n in names)
+        assert browser.problems == []
+
+
 def test_the_map_shows_class_video_and_picture_under_the_pointer(write_full_page, nasty):
     with Browser(width=1280, height=900) as browser:
         browser.open(write_full_page().as_uri())

@@ -107,3 +107,11 @@ def _kept(table):
     with (files("reports.paper") / f"table{table}.csv").open() as file:
         for record in csv.DictReader(file):
             yield from re.findall(r"[\d.]+", f"{record['value']} {record['std']}")
+
+
+def test_doubts_about_lists_stand_where_there_are_several():
+    doubted = [n for t in (3, 7) for n in paper_numbers(t) if "few-shot-splits" in n.notes]
+    assert {n.dataset for n in doubted} == {"hmdb51", "ucf101"}
+    counted = [n for n in paper_numbers(4) if "gflops-macs" in n.notes]
+    assert {n.text for n in counted} == {"281"}
+    assert len(counted) == 3
