@@ -13,9 +13,15 @@ class Answer:
 
     query: str
     kind: str
-    """text, video, image or frames."""
+    """text, video or image: what was asked with; frames, video-frames or image-frames where moments
+    were asked for."""
     hits: "list[Hit]"
     wanted: str = ""
     """The class that the query is about, if it is known."""
     video: tuple[str, int] | None = None
     """Dataset and row of the video that the query is."""
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether its hits are stretches of videos."""
+        return self.kind.endswith("frames")

@@ -1,16 +1,23 @@
 """Files of a results folder that the report reads beside result rows (see reports.artefacts)."""
 
+import contextlib
+import fcntl
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.provenance import command_line, versions
+from harness.provenance import versions
 from reports.artefacts import FOLDER
 from reports.files import write_text
-from vifistore.errors import DecodeError
+from reports.page.extras import thumbnail_path
+from vifi.video_files import video_file
+from vifistore.errors import DamagedError, DecodeError, StoreError
+from vifistore.extract.clock import STAGES
+from vifistore.extract.figures import kept_runs
 from vifistore.store.info import lineage
+from vifistore.store.provenance import command_line
 from vifistore.store.store import Store
 
 if TYPE_CHECKING:
@@ -18,12 +25,50 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("vifi")
 
+# What the page tells of an extraction, besides where its time went, and of how many.
+_RUN_FACTS = (
+    *("time", "dataset", "id", "model", "device", "precision", "encoded", "frames_encoded"),
+    *("seconds", "videos_per_second", "frames_per_second", "peak_mebibytes"),
+)
+_MAX_RUNS = 50
+
 
 def write_artefact(results: Path, name: str, document: object) -> None:
     """Write a JSON artefact whole or not at all."""
     folder = results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / f"{name}.json", json.dumps(document, indent=1, allow_nan=False))
+
+
+def update_artefact(results: Path, name: str, change: Callable[[list], list]) -> None:
+    """Write what `change` makes of the JSON list that is there; of an empty one if none is.
+
+    Several processes may do so at once. Raises DamagedError for a file that holds no list.
+    """
+    path = results / FOLDER / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path.with_name(".lock")):
+        write_artefact(results, name, change(_read_list(path)))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Closing the file gives the lock back.
+        yield
+
+
+def _read_list(path: Path) -> list:
+    if not path.is_file():
+        return []
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedError(f"{path} is not JSON ({error}); mend the file or remove it") from error
+    if not isinstance(found, list):
+        raise DamagedError(f"{path} is no JSON list; mend the file or remove it")
+    return found
 
 
 def write_map(results: Path, name: str, points: "pd.DataFrame", separation: "pd.DataFrame") -> None:
@@ -41,20 +86,32 @@ def write_thumbnails(
 
     Pictures that are there are kept. A video that cannot be read gets none, with a line in the log.
     """
-    from vifistore.frames.thumbnails import write_thumbnail
-
-    root, paths = store.root(dataset), store.videos(dataset)["path"].to_numpy()
+    paths = store.videos(dataset)["path"].to_numpy()
     written, failed = {}, []
     for row in map(int, rows):
-        place = f"{FOLDER}/thumbnails/{dataset}/{row}.jpg"
+        place = thumbnail_path(dataset, row)
         try:
-            write_thumbnail(root / paths[row], results / place)
+            draw_picture(store, dataset, paths[row], results / place)
             written[row] = place
-        except DecodeError as error:
+        except (DecodeError, StoreError) as error:
             failed.append(str(error))
     if failed:
         logger.warning("%d videos have no picture (first: %s)", len(failed), failed[0])
     return written
+
+
+def draw_picture(
+    store: Store, dataset: str, path: str, target: Path, seconds: float | None = None
+) -> None:
+    """Draw the video at `path` of a dataset, its middle or a moment; a picture that is there stays.
+
+    Raises DecodeError for a video that cannot be read, StoreError for a path that is none.
+    """
+    # PyAV and Pillow: only where there is something to draw.
+    from vifistore.frames.thumbnails import write_thumbnail
+
+    if not target.is_file():
+        write_thumbnail(video_file(store, dataset, path), target, seconds)
 
 
 def write_provenance(store: Store, results: Path) -> None:
@@ -68,11 +125,24 @@ def write_provenance(store: Store, results: Path) -> None:
     write_artefact(results, "provenance", document)
 
 
+def write_throughput(store: Store, results: Path) -> None:
+    """Write how fast the newest extractions into the store were, as this machine knows them."""
+    runs = [run for run in kept_runs(store.backend.cache_folder) if run.get("frames_encoded")]
+    records = [
+        {name: run.get(name) for name in _RUN_FACTS}
+        | {
+            f"{stage} (%)": round(100 * run[f"{stage}_share"], 1)
+            for stage in (*STAGES, "idle")
+            if f"{stage}_share" in run
+        }
+        for run in runs[-_MAX_RUNS:]
+    ]
+    write_artefact(results, "throughput", records)
+
+
 def record_command(results: Path) -> None:
     """Add the command line of this process to those that made the results, once."""
-    path = results / FOLDER / "commands.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    write_artefact(results, "commands", list(dict.fromkeys([*known, command_line()])))
+    update_artefact(results, "commands", lambda known: [*dict.fromkeys([*known, command_line()])])
 
 
 def quarantined_videos(store: Store, datasets: Sequence[str]) -> list[dict]:

@@ -1,6 +1,5 @@
 """`vifi attention S`: draw what checkpoints look at in videos, side by side."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +56,7 @@ def main(arguments: list[str]) -> int:
     store = open_store(wanted.store)
     dataset = choose_dataset(store, wanted.dataset)
     table = store.videos(dataset)
-    rows = [_row_of(table, name, dataset) for name in wanted.videos]
+    rows = [_row_of(table, name, dataset) for name in dict.fromkeys(wanted.videos)]
     for file in draw_attention(store, dataset, rows, wanted):
         say(str(file))
     return 0
@@ -71,17 +70,19 @@ def draw_attention(
     Returns the files. Raises UnknownNameError, ModelError and DecodeError.
     """
     # torch and matplotlib: only once the call is known to be right.
+    from vifi.video_files import video_file
     from vifistore.extract.attention import load_checkpoints, video_attention
 
-    table, root = store.videos(dataset), store.root(dataset)
+    table = store.videos(dataset)
+    paths = [video_file(store, dataset, table["path"].iloc[row]) for row in rows]
     models = load_checkpoints(store, dataset, wanted.checkpoints)
     folder = wanted.out or wanted.results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     files, entries = [], []
-    for row in rows:
+    for row, path in zip(rows, paths, strict=True):
         video = table.iloc[row]
         seen = video_attention(
-            root / video["path"],
+            path,
             models,
             frames=wanted.frames,
             preprocessing=wanted.preprocess,
@@ -110,6 +111,12 @@ def _check(wanted: AttentionArguments) -> None:
             raise UsageError(f"--{field} is missing; see vifi attention --help")
     if wanted.out is None and wanted.results is None:
         raise UsageError("say where the figures go: --out FOLDER or --results DIR")
+    if wanted.out is not None and wanted.results is not None:
+        out, results = wanted.out.resolve(), wanted.results.resolve()
+        if not out.is_relative_to(results):
+            raise UsageError(
+                f"--out must be inside {wanted.results} for the page to show the figures"
+            )
     if wanted.frames < 1:
         raise UsageError(f"--frames is {wanted.frames}; give 1 or more")
 
@@ -126,7 +133,7 @@ def _draw(path: Path, video: "pd.Series", seen: "VideoAttention") -> tuple[list[
     from reports.figures.attention import attention_overlays, attention_strips
 
     # In a folder of classes the id begins with the label.
-    is_told = video["label"] in video["id"]
+    is_told = not video["label"] or video["id"].startswith(f"{video['label']}/")
     title = video["id"] if is_told else f"{video['label']}: {video['id']}"
     over_time = path.with_name(f"{path.name}-over-time")
     return (
@@ -137,17 +144,15 @@ def _draw(path: Path, video: "pd.Series", seen: "VideoAttention") -> tuple[list[
 
 def _show_on_page(results: Path, entries: list[dict]) -> None:
     """Add the figures to those of the page; those of the same video are replaced."""
-    from reports.artefacts import FOLDER as ARTEFACTS
-    from vifi.artefacts import record_command, write_artefact
+    from vifi.artefacts import record_command, update_artefact
 
     for entry in entries:
         for key in ("image", "strip"):
-            path = entry[key].resolve()
-            if not path.is_relative_to(results.resolve()):
-                raise UsageError(f"--out must be inside {results} for the page to show the figures")
-            entry[key] = path.relative_to(results.resolve()).as_posix()
-    known = results / ARTEFACTS / "attention.json"
-    earlier = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else []
-    merged = {entry["image"]: entry for entry in (*earlier, *entries)}
-    write_artefact(results, "attention", list(merged.values()))
+            entry[key] = entry[key].resolve().relative_to(results.resolve()).as_posix()
+
+    def merge(known: list) -> list:
+        old = {e["image"]: e for e in known if isinstance(e, dict) and "image" in e}
+        return list({**old, **{entry["image"]: entry for entry in entries}}.values())
+
+    update_artefact(results, "attention", merge)
     record_command(results)

@@ -1,17 +1,17 @@
 """The retrieval gallery of a results folder: queries, hits, thumbnails, right or wrong."""
 
-import json
 import logging
 from pathlib import Path
 
 from harness.retrieval.hits import Hit
 from harness.retrieval.judging import is_right
 from reports.artefacts import FOLDER
+from reports.page.extras import thumbnail_path
 from vifi.answers import Answer
-from vifi.artefacts import write_artefact, write_thumbnails
-from vifistore.errors import DamagedError, DecodeError
-from vifistore.frames.thumbnails import write_thumbnail
+from vifi.artefacts import draw_picture, update_artefact
+from vifistore.errors import DamagedError, DecodeError, StoreError
 from vifistore.store.store import Store
+from vifistore.store.tables import read_column
 
 logger = logging.getLogger("vifi")
 
@@ -25,11 +25,16 @@ def add_to_gallery(results: Path, store: Store, features: str, answers: list[Ans
     Raises DamagedError if the gallery that is there cannot be read.
     """
     pictures = Pictures(store, results)
-    entries = {_key(entry): entry for entry in _read(results / FOLDER / f"{_NAME}.json")}
-    for answer in answers:
-        entry = _entry(answer, features, pictures)
-        entries[_key(entry)] = entry
-    write_artefact(results, _NAME, list(entries.values()))
+    new = [_entry(answer, features, pictures) for answer in answers]
+
+    def merge(known: list) -> list:
+        try:
+            return list({_key(entry): entry for entry in (*known, *new)}.values())
+        except (TypeError, KeyError) as error:
+            path = results / FOLDER / f"{_NAME}.json"
+            raise DamagedError(f"{path} is not a gallery ({error}); remove it") from error
+
+    update_artefact(results, _NAME, merge)
 
 
 class Pictures:
@@ -41,18 +46,19 @@ class Pictures:
 
     def of_video(self, dataset: str, row: int) -> str | None:
         """Path of the middle frame's picture below the results; None if it cannot be read."""
-        return write_thumbnails(self._store, self._results, dataset, [row]).get(row)
+        paths = read_column(self._store.backend, dataset, "path")
+        return self._drawn(dataset, row, str(paths[row]))
 
     def of_hit(self, hit: Hit, *, is_moment: bool) -> str | None:
         """The picture of a video, or of the middle of a moment."""
-        if not is_moment:
-            return self.of_video(hit.dataset, hit.row)
-        seconds = (hit.start_seconds + hit.end_seconds) / 2
-        place = f"{FOLDER}/thumbnails/{hit.dataset}/{hit.row}-{round(1000 * seconds)}.jpg"
-        path = self._store.root(hit.dataset) / hit.path
+        seconds = (hit.start_seconds + hit.end_seconds) / 2 if is_moment else None
+        return self._drawn(hit.dataset, hit.row, hit.path, seconds)
+
+    def _drawn(self, dataset: str, row: int, path: str, seconds: float | None = None) -> str | None:
+        place = thumbnail_path(dataset, row, seconds)
         try:
-            write_thumbnail(path, self._results / place, seconds)
-        except DecodeError as error:
+            draw_picture(self._store, dataset, path, self._results / place, seconds)
+        except (DecodeError, StoreError) as error:
             logger.warning("%s has no picture: %s", path, error)
             return None
         return place
@@ -69,7 +75,7 @@ def _entry(answer: Answer, features: str, pictures: Pictures) -> dict:
             {
                 **hit.as_dict(),
                 "is_right": is_right(hit.label, answer.wanted),
-                "thumbnail": pictures.of_hit(hit, is_moment=answer.kind == "frames"),
+                "thumbnail": pictures.of_hit(hit, is_moment=answer.has_moments),
             }
             for hit in answer.hits
         ],
@@ -78,14 +84,3 @@ def _entry(answer: Answer, features: str, pictures: Pictures) -> dict:
 
 def _key(entry: dict) -> tuple:
     return tuple(entry[name] for name in _KEY)
-
-
-def _read(path: Path) -> list[dict]:
-    if not path.is_file():
-        return []
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        _ = [_key(entry) for entry in entries]
-    except (ValueError, TypeError, KeyError) as error:
-        raise DamagedError(f"{path} is not a gallery ({error}); remove it") from error
-    return entries

@@ -19,8 +19,9 @@ class ReportArguments:
 
     results: tyro.conf.Positional[Path]
     """Results folder, as written by --results of evaluate, ablate, tsne, attention and search."""
-    store: Path | None = None
-    """Store to take checkpoints, recipes, quarantined videos and pictures of the map from."""
+    store: str = ""
+    """Store, or its URL, to take checkpoints, recipes, quarantined videos and pictures of the map
+    from."""
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
 
     from reports.report import make_report
 
-    if wanted.store is not None:
+    if wanted.store:
         from vifistore.store import open_store
 
         _add_from_store(open_store(wanted.store), wanted.results)
@@ -46,17 +47,25 @@ def main(arguments: list[str]) -> int:
 
 def _add_from_store(store: "Store", results: Path) -> None:
     """Write what only the store knows where the page finds it."""
+    from pandas import to_numeric
+
     from reports.artefacts import read_artefacts
     from vifi.artefacts import (
         quarantined_videos,
         write_artefact,
         write_provenance,
+        write_throughput,
         write_thumbnails,
     )
 
     write_provenance(store, results)
+    write_throughput(store, results)
     write_artefact(results, "quarantine", quarantined_videos(store, store.datasets()))
     for drawn in read_artefacts(results).maps:
         if {"dataset", "row"} <= set(drawn.points.columns):
             for dataset, points in drawn.points.groupby("dataset"):
-                write_thumbnails(store, results, dataset, points["row"].unique())
+                # A folder may hold maps of several stores, and other rows than this one has.
+                if dataset in store.datasets():
+                    rows = to_numeric(points["row"], errors="coerce").dropna().unique()
+                    is_there = (rows >= 0) & (rows < len(store.videos(dataset)))
+                    write_thumbnails(store, results, dataset, rows[is_there])

@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
     texts = _texts(wanted)
 
     # FAISS and the store take half a second to import: only once the call is known to be right.
+    from harness.results import made_folder
     from harness.retrieval.search import Searcher
     from vifistore.store import open_store
 
@@ -71,12 +72,16 @@ def main(arguments: list[str]) -> int:
         label=wanted.label,
         kind=wanted.index,
     )
+    if wanted.results is not None:
+        made_folder(wanted.results)
     answers = _answers(store, searcher, wanted, texts)
     _print(answers, searcher.name, wanted)
     if wanted.results is not None:
+        from vifi.artefacts import record_command
         from vifi.gallery import add_to_gallery
 
         add_to_gallery(wanted.results, store, searcher.name, answers)
+        record_command(wanted.results)
     return 0
 
 
@@ -92,15 +97,29 @@ def _texts(wanted: SearchArguments) -> list[str]:
     if wanted.k < 1:
         raise UsageError(f"-k is {wanted.k}; give 1 or more")
     if wanted.queries is None:
-        return [words] if words else []
+        return [_printable(words)] if words else []
     try:
-        lines = wanted.queries.read_text(encoding="utf-8").splitlines()
+        # Editors on Windows begin UTF-8 with a mark, which is no part of the first query.
+        lines = wanted.queries.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UsageError(f"{wanted.queries} is not UTF-8 text ({error}); convert it") from error
+    except OSError as error:
+        raise UsageError(
+            f"{wanted.queries} cannot be read ({error.strerror}); give a file with a query per line"
+        ) from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise UsageError(f"{wanted.queries} holds no query; write one per line")
     return texts
+
+
+def _printable(words: str) -> str:
+    """The same words. Raises UsageError for bytes that the shell's encoding has no letters for."""
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the query {words!r} is not UTF-8 text; type it in letters") from error
+    return words
 
 
 def _answers(
@@ -154,7 +173,11 @@ def _like(searcher: "Searcher", wanted: SearchArguments) -> Answer:
     video = searcher.find_video(wanted.like)
     (hits,) = _find(searcher, wanted, searcher.vector_of(*video), without=video)
     return Answer(
-        query=wanted.like, kind="video", hits=hits, wanted=searcher.label_of(*video), video=video
+        query=wanted.like,
+        kind="video-frames" if wanted.frames else "video",
+        hits=hits,
+        wanted=searcher.label_of(*video),
+        video=video,
     )
 
 
@@ -164,7 +187,8 @@ def _by_picture(searcher: "Searcher", wanted: SearchArguments) -> Answer:
     features = searcher.sources[0].features
     vector = encode_picture(features, searcher.checkpoint, wanted.image)
     (hits,) = _find(searcher, wanted, vector)
-    return Answer(query=str(wanted.image), kind="image", hits=hits)
+    kind = "image-frames" if wanted.frames else "image"
+    return Answer(query=str(wanted.image), kind=kind, hits=hits)
 
 
 def _print(answers: list[Answer], features: str, wanted: SearchArguments) -> None:
@@ -184,6 +208,8 @@ def _print(answers: list[Answer], features: str, wanted: SearchArguments) -> Non
             say(f"{answer.query}:")
         for hit in answer.hits:
             say(_line(hit, with_times=wanted.frames))
+        if not answer.hits:
+            say("nothing is found: none of the videos that are searched has an embedding")
 
 
 def _line(hit: "Hit", *, with_times: bool) -> str:

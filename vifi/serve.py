@@ -26,7 +26,7 @@ class ServeArguments:
     port: int = 8765
     """Port of the page; 0 takes a free one. The page can be reached from this machine alone."""
     features: str = ""
-    """Feature set that the page begins with. Default: the store's only one."""
+    """Feature set that the page begins with. Default: the first by name; the page offers all."""
     results: Path | None = None
     """Results folder whose t-SNE the map shows. Default: one made for the page."""
 
@@ -36,6 +36,11 @@ def main(arguments: list[str]) -> int:
     wanted = parse("serve", ServeArguments, arguments)
     if not 0 <= wanted.port < 2**16:
         raise UsageError(f"--port is {wanted.port}; give a number from 0 to 65535")
+    if wanted.results is not None and not wanted.results.is_dir():
+        raise UsageError(
+            f"there is no results folder at {wanted.results}; leave --results out, or write one "
+            "with vifi tsne ... --results DIR"
+        )
 
     # FastAPI, FAISS and the store take a second to import: only once the call is known to be right.
     import uvicorn

@@ -38,7 +38,7 @@ class TsneArguments:
     method: Literal["tsne", "pca"] = "tsne"
     """How the map is made."""
     perplexity: float = 30.0
-    """t-SNE: effective number of neighbours."""
+    """t-SNE: effective number of neighbours; a third of the videos where these are fewer."""
     seed: int = 0
     """Seed of the choice of classes and of t-SNE's random choices."""
     width: Literal["auto", "column", "page"] = "auto"
@@ -58,9 +58,13 @@ def main(arguments: list[str]) -> int:
         raise UsageError(f"--out is {wanted.out}; it must end in .png, .svg or .pdf")
 
     # The store takes a while to import: only once the call is known to be right.
+    from harness.results import made_folder
     from vifistore.store import open_store
 
     store = open_store(wanted.store)
+    if wanted.results is not None:
+        # A map may take long: what cannot be written is told before.
+        made_folder(wanted.results)
     points, measured = _project(store, wanted)
 
     # matplotlib takes a second to import: only once the call is known to be right.

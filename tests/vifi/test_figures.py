@@ -1,19 +1,29 @@
 """`vifi tsne`, `vifi attention` and `vifi report --store` from a store to figures and a page."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from harness.retrieval.hits import VideoTable
+from tests.support import video_table
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifi.__main__ import run
+from vifi.artefacts import update_artefact, write_thumbnails
+from vifi.attention import _draw
 from vifi.demo.clips import class_names, draw_clip, write_mp4
+from vifi.gallery import Pictures
+from vifistore.extract.attention import VideoAttention
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.settings import ExtractSettings
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.towers import model_config, new_model
+from vifistore.store import open_store
+from vifistore.store.store import create_store
+from vifistore.store.tables import write_videos
 
 NUM_CLIPS = 8
 
@@ -99,6 +109,8 @@ def test_tsne_of_chosen_classes(store_path, said, tmp_path):
         ("--class-names", "nope"): "unknown class 'nope'",
         ("--out", tmp_path / "a.jpg"): "twice",
         ("--dataset", "e"): "unknown dataset 'e'",
+        ("--seed", "-1"): "seed is -1",
+        ("--results", tmp_path / "a.png"): "is not a folder",
     }.items():
         code, _, error = said(*shared, *wrong)
         assert (code, words in error) == (2, True), error
@@ -131,6 +143,7 @@ def test_wrong_calls_of_attention(store_path, said, tmp_path):
         (*video, "--checkpoints", "plan"): "Did you mean 'plain'?",
         ("--checkpoints", "plain", "--videos", "los.mp4"): "Did you mean 'lost.mp4'?",
         (*video, "--checkpoints", "plain", "--frames", "0"): "--frames is 0",
+        (*video, "--checkpoints", "plain", "--results", tmp_path / "b"): "--out must be inside",
     }.items():
         code, _, error = said(*shared, *wrong)
         assert (code, words in error) == (2, True), error
@@ -154,14 +167,16 @@ def test_report_takes_origin_and_pictures_from_the_store(store_path, said, tmp_p
     assert "<h3>Checkpoints</h3>" in page
     assert "prompted.2f" in page
     assert "artefacts/thumbnails/d/0.jpg" in page
+    runs = json.loads((results / "artefacts" / "throughput.json").read_text())
+    num_videos = len(open_store(store_path).videos("d"))
+    assert {run["frames_encoded"] for run in runs} == {2 * num_videos}
+    assert all(run["encode (%)"] > 0 for run in runs)
+    assert "<h3>Extractions</h3>" in page
     code, _, error = said("report", results, "--store", tmp_path / "none.zarr")
     assert (code, "there is no store" in error) == (1, True)
 
 
 def test_pictures_of_videos_that_are_gone_are_left_out(store_path, tmp_path, caplog):
-    from vifi.artefacts import write_thumbnails
-    from vifistore.store import open_store
-
     store = open_store(store_path)
     gone = store.root("d") / store.videos("d")["path"][0]
     content = gone.read_bytes()
@@ -171,3 +186,65 @@ def test_pictures_of_videos_that_are_gone_are_left_out(store_path, tmp_path, cap
     finally:
         gone.write_bytes(content)
     assert list(written) == [1, 2]
+
+
+@pytest.fixture
+def leading_out(tmp_path):
+    """A store whose table of videos names a file outside of its folder."""
+    write_clip(tmp_path / "secret.mp4", seed=0)
+    write_clip(tmp_path / "v" / "inside.mp4", seed=1)
+    store = create_store(tmp_path / "s.zarr")
+    table = video_table(2, [])
+    table["path"] = ["../secret.mp4", "inside.mp4"]
+    write_videos(store.backend, "d", table, [], str(tmp_path / "v"))
+    return store
+
+
+def test_no_picture_is_drawn_of_what_is_outside_the_folder(leading_out, tmp_path, caplog):
+    written = write_thumbnails(leading_out, tmp_path / "out", "d", np.arange(2))
+    assert list(written) == [1]
+    assert "no video in the folder of d" in caplog.text
+    hit = VideoTable(leading_out, "d").hit(1, 0.5, 0, (0.0, 0.2))
+    for is_moment in (True, False):
+        assert Pictures(leading_out, tmp_path / "out").of_hit(hit, is_moment=is_moment) is None
+    names = [path.name for path in (tmp_path / "out").rglob("*.jpg")]
+    assert names == ["1.jpg"]
+
+
+def test_no_attention_is_drawn_of_what_is_outside_the_folder(leading_out, tmp_path, said):
+    call = ("attention", leading_out.path, "--checkpoints", "none", "--videos", "v0.mp4")
+    code, _, error = said(*call, "--out", tmp_path / "out")
+    assert (code, "no video in the folder of d" in error) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_map_of_another_store_is_left_as_it_is(leading_out, said, tmp_path):
+    results = tmp_path / "results"
+    (results / "artefacts").mkdir(parents=True)
+    lines = ["panel,dataset,row,id,label,x,y", "p,other,0,a,b,0,0", "p,d,1,a,b,0,1"]
+    lines += ["p,d,99,a,b,1,1", "p,d,,a,b,2,1"]
+    (results / "artefacts" / "tsne.csv").write_text("\n".join(lines))
+    # The map alone is a page.
+    assert said("report", results, "--store", leading_out.path)[0] == 0
+    names = [path.name for path in results.rglob("*.jpg")]
+    assert names == ["1.jpg"]
+
+
+def test_what_several_add_at_once_is_all_there(tmp_path):
+    def add(number: int) -> None:
+        update_artefact(tmp_path, "commands", lambda known: [*known, number])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
+    found = json.loads((tmp_path / "artefacts" / "commands.json").read_text())
+    assert sorted(found) == list(range(40))
+
+
+def test_a_title_says_the_label_unless_the_id_begins_with_it(monkeypatch, tmp_path):
+    titles = []
+    for name in ("attention_overlays", "attention_strips"):
+        monkeypatch.setattr(f"reports.figures.attention.{name}", lambda *a: titles.append(a[-1]))
+    seen = VideoAttention(frames=np.zeros(1), seconds=np.zeros(1), maps={})
+    for label, name in (("run", "run/1.mp4"), ("run", "prune/1.mp4"), ("", "1.mp4")):
+        _draw(tmp_path / "a", pd.Series({"label": label, "id": name}), seen)
+    assert titles[::2] == ["run/1.mp4", "run: prune/1.mp4", "1.mp4"]

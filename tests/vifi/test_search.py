@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.text import encode_texts
 from vifistore.models.towers import load_model, new_model
 from vifistore.store import open_store
-from vifistore.store.tables import write_captions
+from vifistore.store.tables import Split, write_captions, write_split
 
 
 @pytest.fixture
@@ -104,10 +106,13 @@ def test_filters_and_moments(found, said):
 
 def test_queries_from_a_file(said, tmp_path):
     file = tmp_path / "queries.txt"
-    file.write_text("a red run\n\n  a jump \n", encoding="utf-8")
-    code, out, _ = said("search", "--queries", file, "-k", 1, "--json")
-    assert code == 0
-    assert [answer["query"] for answer in json.loads(out)["queries"]] == ["a red run", "a jump"]
+    # With and without the mark that some editors begin a file with.
+    for encoding in ("utf-8", "utf-8-sig"):
+        file.write_text("a red run\n\n  a jump \n", encoding=encoding)
+        code, out, _ = said("search", "--queries", file, "-k", 1, "--json")
+        assert code == 0
+        asked = [answer["query"] for answer in json.loads(out)["queries"]]
+        assert asked == ["a red run", "a jump"]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +126,9 @@ def test_queries_from_a_file(said, tmp_path):
         (("words", "--dataset", "e"), "unknown dataset 'e'"),
         (("words", "--label", "green"), "unknown label 'green'"),
         (("words", "--index", "hnsw"), "vifi index"),
+        (("\udcff red run",), "not UTF-8"),
+        (("--queries", "nowhere.txt"), "give a file with a query per line"),
+        (("--queries", "/"), "give a file with a query per line"),
         (("--like", "red run/broken.mp4"), "has no embedding"),
         (("--like", "red run/9.mp4"), "unknown video"),
         (("--image", "/etc/hostname"), "not a picture"),
@@ -139,13 +147,29 @@ def test_the_gallery_of_a_results_folder(said, tmp_path):
     said("search", "--like", "red run/1.mp4", "-k", 2, "--frames", "--results", tmp_path)
     gallery = json.loads((tmp_path / "artefacts/gallery.json").read_text())
     # The second call took the place of the first.
-    assert [entry["kind"] for entry in gallery] == ["text", "video"]
+    assert [entry["kind"] for entry in gallery] == ["text", "video-frames"]
     first, second = gallery
+    # A moment is shown by what is seen in it.
+    assert all("-" in Path(hit["thumbnail"]).stem for hit in second["hits"])
+    commands = json.loads((tmp_path / "artefacts/commands.json").read_text())
+    assert len(commands) == 1
     assert first["features"] == "tiny"
     for hit in first["hits"]:
         assert hit["is_right"] is ({"": None}.get(hit["label"], hit["label"] == "red run"))
         assert (tmp_path / hit["thumbnail"]).read_bytes()[:2] == b"\xff\xd8"
     assert (tmp_path / second["thumbnail"]).is_file()
+
+
+def test_a_gallery_that_cannot_be_added_to(said, tmp_path):
+    (tmp_path / "artefacts").mkdir()
+    for text in ("{", "{}", "[1]", '[{"query": "a"}]', '[{"query": []}]'):
+        (tmp_path / "artefacts/gallery.json").write_text(text)
+        code, _, error = said("search", "a red run", "-k", 1, "--results", tmp_path)
+        assert (code, "gallery.json" in error.splitlines()[-1]) == (1, True)
+        assert (tmp_path / "artefacts/gallery.json").read_text() == text
+    (tmp_path / "file").touch()
+    code, out, error = said("search", "a red run", "--results", tmp_path / "file")
+    assert (code, out, "is not a folder" in error) == (2, "", True)
 
 
 def test_a_search_in_words_imports_no_torch(searchable):
@@ -180,6 +204,16 @@ def test_the_text_half_of_other_weights_is_kept(searchable, tmp_path, caplog):
     (kept,) = (tmp_path / "text-towers").iterdir()
     second = text_encoder(tmp_path, {**random, "names": ["gone"]})(["a red run"])
     np.testing.assert_allclose(first, second, atol=1e-5)
+    usual = kept.with_name("usual")
+    usual.touch()
+    assert kept.stat().st_mode == usual.stat().st_mode
+    usual.unlink()
+    # A damaged copy is made again.
+    size = kept.stat().st_size
+    kept.write_bytes(b"no weights")
+    np.testing.assert_array_equal(text_encoder(tmp_path, random)(["a red run"]), first)
+    assert "is not used" in caplog.text
+    assert kept.stat().st_size == size
     assert kept.stat().st_size < os.path.getsize(record["weights_path"])
 
 
@@ -220,6 +254,51 @@ def test_a_picture_becomes_what_the_frames_became(searchable, tmp_path):
     with torch.inference_mode():
         expected = clip.encode_image(prepare(Image.open(picture))[None])[0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_picture_whose_end_is_not_one_is_refused(searchable, said, tmp_path):
+    """Pillow raises SyntaxError where a part of a PNG file is no part."""
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    start = content.index(b"IDAT")
+    cut = content[: start - 4] + (100).to_bytes(4, "big") + content[start:]
+    (tmp_path / "a.png").write_bytes(cut)
+    code, _, error = said("search", "--image", tmp_path / "a.png")
+    assert (code, "not a picture" in error) == (2, True)
+
+
+def test_a_picture_with_broken_facts_about_it_is_refused(said, tmp_path, monkeypatch):
+    from PIL import Image, ImageOps
+
+    def fail(_: object) -> None:
+        struct.pack("L", "six")
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    code, _, error = said("search", "--image", tmp_path / "a.jpg")
+    assert (code, "not a picture" in error) == (2, True)
+
+
+def test_where_nothing_is_left_to_find_that_is_said(searchable, capsys, tmp_path):
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(searchable, copy)
+    store = open_store(copy, mode="a")
+    row = store.videos("d")["id"].tolist().index("red run/broken.mp4")
+    split = Split(
+        name="lost",
+        rows=np.array([row]),
+        labels=np.array([0], np.int32),
+        class_names=["red run"],
+        source="test",
+        digest="0",
+    )
+    write_split(store.backend, "d", split)
+    for flags in ((), ("--frames",)):
+        assert run(["search", str(copy), "a red run", "--split", "lost", *flags]) == 0
+        assert "nothing is found" in capsys.readouterr().out
 
 
 def test_index_prints_recall_and_latency(said, found):

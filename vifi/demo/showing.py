@@ -13,6 +13,7 @@ from vifi.artefacts import (
     write_artefact,
     write_map,
     write_provenance,
+    write_throughput,
     write_thumbnails,
 )
 from vifi.attention import AttentionArguments, draw_attention
@@ -72,8 +73,9 @@ def draw_attention_maps(
 
 
 def tell_origin(store: Store, dataset: str, out: Path) -> None:
-    """Checkpoints, recipes, and the clips that could not be read."""
+    """Checkpoints, recipes, how fast clips were encoded, and those that could not be read."""
     write_provenance(store, out)
+    write_throughput(store, out)
     write_artefact(out, "quarantine", quarantined_videos(store, [dataset]))
 
 

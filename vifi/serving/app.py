@@ -14,7 +14,8 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from harness.retrieval.hits import Hit
-from vifi.serving.library import ForbiddenError, Library, NotThereError, Scope
+from vifi.serving.library import Library, Scope
+from vifi.video_files import ForbiddenError, NotThereError
 from vifistore.errors import UnknownNameError, UsageError, VifiError
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -42,6 +43,8 @@ _STATUS = {
     ForbiddenError: 403,
     UsageError: 400,
     VifiError: 500,
+    # A disk that is broken, full or may not be read.
+    OSError: 500,
 }
 
 Name = Annotated[str, Query(max_length=500)]
@@ -84,8 +87,9 @@ def _guard(app: FastAPI) -> None:
 
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)
 
+    @app.exception_handler(OSError)
     @app.exception_handler(VifiError)
-    async def say(request: Request, error: VifiError) -> JSONResponse:
+    async def say(request: Request, error: Exception) -> JSONResponse:
         status = next(code for kind, code in _STATUS.items() if isinstance(error, kind))
         return JSONResponse({"error": " ".join(str(error).split())}, status)
 
@@ -146,5 +150,5 @@ def _add_files(app: FastAPI, library: Library) -> None:
         return FileResponse(path, content_disposition_type="inline")
 
     @app.get("/thumbnail/{dataset}/{row}")
-    def thumbnail(dataset: str, row: int, at: Seconds | None = None) -> FileResponse:
-        return FileResponse(library.thumbnail(dataset, row, at), media_type="image/jpeg")
+    def thumbnail(dataset: str, row: int, at: Seconds | None = None) -> Response:
+        return Response(library.thumbnail(dataset, row, at), media_type="image/jpeg")

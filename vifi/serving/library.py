@@ -1,7 +1,7 @@
 """What the page asks for, kept warm: searchers, text encoders, maps, and the videos' files."""
 
+import hashlib
 import logging
-import os
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -10,19 +10,21 @@ from threading import Lock, Thread
 from harness.retrieval.hits import Hit, VideoTable
 from harness.retrieval.search import Searcher
 from vifi.queries import query_encoder
+from vifi.video_files import NotThereError, video_file
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.extract.queries import TextEncoder
-from vifistore.frames.image_folder import list_images
-from vifistore.frames.thumbnails import write_thumbnail
+from vifistore.frames.thumbnails import thumbnail, write_thumbnail
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
-from vifistore.videos.extensions import extension, is_video
+from vifistore.videos.extensions import extension
 
 logger = logging.getLogger("vifi")
 
 # Containers that browsers play, as far as their codecs allow.
 PLAYABLE = frozenset(("mp4", "m4v", "mov", "webm", "ogv"))
 _THUMBNAIL_HEIGHT = 180
+# How far into a video whose length is not known a picture may be asked for.
+_LONGEST_SECONDS = 86_400.0
 _KEPT_SEARCHERS = 64
 
 
@@ -36,20 +38,13 @@ class Scope:
     label: str = ""
 
 
-class ForbiddenError(UsageError):
-    """A file that is none of the store's videos."""
-
-
-class NotThereError(UsageError):
-    """A row that the dataset does not have, or a file that is gone."""
-
-
 class Library:
     """One store, opened for reading."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.features = ""
+        self.dataset = ""
         self.searcher = lru_cache(_KEPT_SEARCHERS)(self._searcher)
         self._encoder = lru_cache(4)(self._new_encoder)
         self._table = lru_cache(None)(partial(VideoTable, store))
@@ -61,9 +56,11 @@ class Library:
         return Scope(features=features or self.features, dataset=dataset, split=split, label=label)
 
     def _searcher(self, scope: Scope) -> Searcher:
-        return Searcher(
-            self.store, scope.features, dataset=scope.dataset, split=scope.split, label=scope.label
-        )
+        if not (scope.split or scope.label):
+            return Searcher(self.store, scope.features, dataset=scope.dataset)
+        # Another filter needs no table and no index of its own.
+        whole = self.searcher(Scope(features=scope.features, dataset=scope.dataset))
+        return whole.narrowed(split=scope.split, label=scope.label)
 
     def encoder(self, scope: Scope) -> TextEncoder:
         """The text encoder of a feature set, the same for all that share a text tower."""
@@ -73,20 +70,33 @@ class Library:
         return query_encoder(self.store, self.store.checkpoint(checkpoint))
 
     def start(self, features: str = "") -> None:
-        """Choose the feature set that the page begins with, and read what its first query needs.
+        """Choose what the page begins with, and read what its first query needs.
 
-        Raises UnknownNameError for an unknown one, UsageError if the store has none.
+        Without `features` that is the first feature set. Where it stands for other embeddings in
+        each dataset, the page begins with the first of these. Raises UnknownNameError for an
+        unknown one, UsageError if the store has none.
         """
-        names = [name for dataset in self.describe()["datasets"] for name in dataset["features"]]
-        self.features = features or next(iter(names), "")
-        scope = Scope(features=self.features)
-        self.searcher(scope)
+        datasets = self.describe()["datasets"]
+        self.features = features or min((n for d in datasets for n in d["features"]), default="")
+        try:
+            searcher = self.searcher(Scope(features=self.features))
+        except UnknownNameError:
+            raise
+        except UsageError:
+            having = [d["name"] for d in datasets if self.features in d["features"]]
+            if not having:
+                raise
+            self.dataset = having[0]
+            searcher = self.searcher(Scope(features=self.features, dataset=self.dataset))
+        # One without a name goes by its id.
+        self.features = searcher.name
+        scope = Scope(features=self.features, dataset=self.dataset)
         Thread(target=self._warm_up, args=(scope,), daemon=True).start()
 
     def _warm_up(self, scope: Scope) -> None:
         try:
             self.by_words(scope, "warm up", 1)
-        except VifiError as error:
+        except (VifiError, OSError) as error:
             # Searching by videos may still work, and who asks in words is told the same.
             logger.warning("%s", error)
 
@@ -116,18 +126,22 @@ class Library:
         return {
             "store": Path(str(self.store.path)).name,
             "features": self.features,
+            "dataset": self.dataset,
             "datasets": [
                 {
                     "name": dataset,
                     "splits": self.store.splits(dataset),
                     "labels": self.store.class_names(dataset),
-                    "features": sorted(
-                        name.name for name in read_names(self.store.backend, dataset)
-                    ),
+                    "features": self._features_of(dataset),
                 }
                 for dataset in self.store.datasets()
             ],
         }
+
+    def _features_of(self, dataset: str) -> list[str]:
+        """Names of the feature sets of a dataset, and the id that the page begins with."""
+        names = {name.name for name in read_names(self.store.backend, dataset)}
+        return sorted(names | ({self.features} & set(self.store.feature_ids(dataset))))
 
     def video_path(self, dataset: str, row: int) -> Path:
         """The file of a video, or the folder of its frames.
@@ -136,39 +150,27 @@ class Library:
         leaves the dataset's folder or is no video.
         """
         self._require_row(dataset, row)
-        name = str(self._table(dataset).paths[row])
-        try:
-            root = _resolved(self.store.root(dataset))
-            # A link counts as what it points to: whoever wrote the table chose both.
-            path = _resolved(root / name)
-            is_frames = path != root and path.is_dir() and _frames_are_inside(path, root)
-        except (OSError, ValueError) as error:
-            raise NotThereError(f"{name} is gone; scan {dataset} again") from error
-        if not path.is_relative_to(root) or not (is_frames or is_video(path.name)):
-            raise ForbiddenError(f"{name} is no video in the folder of {dataset}")
-        return path
+        return video_file(self.store, dataset, str(self._table(dataset).paths[row]))
 
     def is_playable(self, path: str) -> bool:
         """Whether browsers know the container of a video."""
         return extension(path) in PLAYABLE
 
-    def thumbnail(self, dataset: str, row: int, seconds: float | None) -> Path:
-        """A picture of a video, of its middle or of a moment; kept in the cache.
+    def thumbnail(self, dataset: str, row: int, seconds: float | None) -> bytes:
+        """A JPEG picture of a video, of its middle or of a moment; kept in the cache.
 
         Raises what `video_path` does, and UsageError for a video that cannot be decoded.
         """
         path = self.video_path(dataset, row)
         if seconds is not None:
             # Whole tenths, so that one video has so many pictures and no more.
-            most = float(self._table(dataset).durations[row])
+            most = float(self._table(dataset).durations[row]) or _LONGEST_SECONDS
             seconds = round(min(max(seconds, 0.0), most), 1)
-        name = str(row) if seconds is None else f"{row}-{round(1000 * seconds)}"
         folder = self.store.backend.cache_folder / "thumbnails" / dataset
+        target = folder / f"{_picture_name(path, seconds)}.jpg"
         try:
             with self._drawing:
-                return write_thumbnail(
-                    path, folder / f"{name}.jpg", seconds, height=_THUMBNAIL_HEIGHT
-                )
+                return _kept(path, target, seconds)
         except DecodeError as error:
             raise UsageError(f"{path.name} has no picture: {error}") from error
 
@@ -182,13 +184,18 @@ class Library:
             )
 
 
-def _resolved(path: Path) -> Path:
-    # Path.resolve raises RuntimeError for links that go round in a circle, this an OSError.
-    return Path(os.path.realpath(path, strict=True))
+def _picture_name(path: Path, seconds: float | None) -> str:
+    """A name that changes with the video: the cache may be older than the store."""
+    status = path.stat()
+    facts = f"{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape")
+    moment = "" if seconds is None else f"-{round(1000 * seconds)}"
+    return f"{hashlib.sha256(facts).hexdigest()[:16]}{moment}"
 
 
-def _frames_are_inside(folder: Path, root: Path) -> bool:
-    """Whether no frame of a folder is a link that leaves `root`."""
-    return all(
-        _resolved(image).is_relative_to(root) for image in list_images(folder) if image.is_symlink()
-    )
+def _kept(path: Path, target: Path, seconds: float | None) -> bytes:
+    """The picture at `target`, made if there is none; only made where nothing can be kept."""
+    try:
+        return write_thumbnail(path, target, seconds, height=_THUMBNAIL_HEIGHT).read_bytes()
+    except OSError as error:
+        logger.debug("the picture is not kept: %s", error)
+        return thumbnail(path, seconds, height=_THUMBNAIL_HEIGHT)

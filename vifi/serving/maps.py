@@ -4,8 +4,7 @@ Our own shows up to 2,000 videos, drawn at random where there are more; it is ke
 cache under the manifest of the feature set, and so never older than the videos.
 """
 
-import os
-import tempfile
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,14 @@ from harness.retrieval.hits import VideoTable
 from harness.retrieval.indexes import Index
 from harness.retrieval.sources import Source
 from vifistore.errors import UsageError
+from vifistore.store.durable import put_stages
 from vifistore.store.store import Store
+
+logger = logging.getLogger("vifi")
 
 MAX_VIDEOS = 2000
 MIN_VIDEOS = 5
-_COLUMNS = ("row", "x", "y")
+_COLUMNS = {"row": int, "x": float, "y": float}
 
 
 def map_points(
@@ -53,7 +55,7 @@ def _from_results(results: Path, source: Source) -> pd.DataFrame | None:
             )
             inside = points["row"].between(0, source.features.num_videos - 1)
             if is_ours.any():
-                return points[is_ours & inside].astype({"row": int})
+                return points[is_ours & inside].dropna(subset=["x", "y"]).astype({"row": int})
     return None
 
 
@@ -62,14 +64,25 @@ def _cached(cache_folder: Path, source: Source, index: Index) -> pd.DataFrame:
         return _draw(index)
     name = f"{source.features.id}-{source.features.sealed['manifest'][:12]}.csv"
     path = cache_folder / "maps" / source.dataset / name
-    if path.is_file():
-        return pd.read_csv(path, usecols=list(_COLUMNS))
+    points = _read(path)
+    if points is not None:
+        return points
     points = _draw(index)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        points.to_csv(file, index=False)
-    os.replace(file.name, path)
+    try:
+        put_stages([{path: [points.to_csv(index=False).encode()]}])
+    except OSError as error:
+        logger.warning("the map is not kept: %s", error)
     return points
+
+
+def _read(path: Path) -> pd.DataFrame | None:
+    """The map that is kept at `path`; None where there is none that can be read."""
+    try:
+        if path.is_file():
+            return pd.read_csv(path, usecols=list(_COLUMNS), dtype=_COLUMNS)
+    except (OSError, ValueError) as error:
+        logger.warning("the map at %s is drawn again: %s", path, error)
+    return None
 
 
 def _draw(index: Index) -> pd.DataFrame:

@@ -75,18 +75,23 @@ def keep(row: Mapping, cache_folder: Path) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def last_run(cache_folder: Path, wanted: Mapping) -> dict | None:
-    """The newest kept row that was made the same way, and encoded something."""
+def kept_runs(cache_folder: Path) -> list[dict]:
+    """The rows of the runs of a store, the oldest first."""
     try:
         lines = (cache_folder / RUNS_FILE).read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None
-    for line in reversed(lines):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            # The last line of a run that was killed.
-            continue
+        return []
+    rows = []
+    for line in lines:
+        # The last line of a run that was killed is half a row.
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
+
+
+def last_run(cache_folder: Path, wanted: Mapping) -> dict | None:
+    """The newest kept row that was made the same way, and encoded something."""
+    for row in reversed(kept_runs(cache_folder)):
         if row.get("frames_encoded") and all(row.get(name) == wanted[name] for name in SAME):
             return row
     return None

@@ -3,14 +3,12 @@
 import os
 import platform
 import socket
-import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
 from vifistore.extract.settings import ExtractSettings
+from vifistore.store.provenance import command_line, package_versions
 
 _PACKAGES = ("vifistore", "torch", "open_clip_torch", "zarr", "decord2", "av", "torchcodec")
 
@@ -22,7 +20,7 @@ def machine_provenance(device: torch.device) -> dict:
         "pid": os.getpid(),
         "device": device_name(device),
         "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
-        "command": " ".join(["vifi", *sys.argv[1:]]),
+        "command": command_line(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -39,14 +37,3 @@ def run_facts(settings: ExtractSettings, precision: str, device: torch.device) -
     names = ("model", "preprocess", "decoder", "frames", "clips", "crops")
     named = {name: getattr(settings, name) for name in names}
     return {**named, "precision": precision, "device": device_name(device)}
-
-
-def package_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of those of some packages that are installed."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -5,8 +5,7 @@ half in the cache, so that a search from the shell imports no torch. Any other o
 """
 
 import logging
-import os
-import tempfile
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.digests import is_text_key
 from vifistore.models.text_tower import TextTower, has_plain_keys, is_plain, read_text_tower
+from vifistore.store.durable import put_stages
 from vifistore.store.features import Features
 from vifistore.store.recipe import Preprocessing
 
@@ -22,6 +22,8 @@ logger = logging.getLogger("vifi")
 
 TextEncoder = Callable[[Sequence[str]], np.ndarray]
 _FOLDER = "text-towers"
+# What Pillow raises for broken files; the last for what a camera wrote about a picture.
+_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)
 
 
 def text_encoder(cache_folder: Path, checkpoint: dict) -> TextEncoder:
@@ -79,12 +81,17 @@ def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarr
 
 
 def _plain_tower(cache_folder: Path, checkpoint: dict) -> TextTower | None:
-    copy = _copy(cache_folder, checkpoint)
-    places = [copy, Path(checkpoint["weights_path"])] if checkpoint["weights_path"] else [copy]
-    for place in places:
-        if tower := read_text_tower(place, checkpoint["config"], checkpoint["text_digest"]):
-            return tower
-    return None
+    config, digest = checkpoint["config"], checkpoint["text_digest"]
+    copy, weights = _copy(cache_folder, checkpoint), checkpoint["weights_path"]
+    try:
+        tower = read_text_tower(copy, config, digest)
+    except (ModelError, OSError) as error:
+        # It is made again from the weights.
+        logger.warning("the copy of the text tower is not used: %s", error)
+        tower = None
+    if tower is None and weights:
+        tower = read_text_tower(Path(weights), config, digest)
+    return tower
 
 
 def _copy(cache_folder: Path, checkpoint: dict) -> Path:
@@ -96,12 +103,8 @@ def _keep(path: Path, weights: dict) -> None:
     from safetensors.numpy import save
 
     arrays = {key: value.float().cpu().contiguous().numpy() for key, value in weights.items()}
-    data = save(arrays)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
+        put_stages([{path: [save(arrays)]}])
     except OSError as error:
         logger.warning("the text tower is not kept: %s", error)
 
@@ -113,7 +116,7 @@ def _read_picture(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, Image.DecompressionBombError) as error:
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise UsageError(
             f"{path} is not a picture that can be read ({error}); give a JPEG or PNG file"
         ) from error

@@ -6,7 +6,7 @@ from vifistore.errors import ModelError
 from vifistore.models.text import encode_classes, text_fields
 from vifistore.models.towers import RANDOM, LoadedModel, load_model
 from vifistore.store.store import Store
-from vifistore.store.texts import texts_id, write_texts
+from vifistore.store.texts import has_texts, texts_id, write_texts
 
 
 def ensure_texts(
@@ -17,7 +17,7 @@ def ensure_texts(
     Raises UsageError for a template without exactly one `{}`.
     """
     fields = text_fields(loaded, class_names, templates)
-    if (name := texts_id(fields)) in store.backend.children("texts"):
+    if has_texts(store.backend, name := texts_id(fields)):
         return name
     return write_texts(store.backend, fields, encode_classes(loaded, class_names, templates))
 

@@ -95,9 +95,11 @@ def test_pictures_are_made_once(client, library):
         assert answer.content[:2] == b"\xff\xd8"
     folder = library.store.backend.cache_folder / "thumbnails/d"
     # A moment behind the end is the end.
-    assert {path.name for path in folder.glob(f"{row}*")} == {
-        *(f"{row}.jpg", f"{row}-200.jpg", f"{row}-500.jpg")
-    }
+    names = [path.stem.partition("-") for path in folder.iterdir()]
+    of_each: dict[str, list[str]] = {}
+    for name, _, moment in names:
+        of_each.setdefault(name, []).append(moment)
+    assert ["", "200", "500"] in [sorted(moments) for moments in of_each.values()]
 
 
 def test_the_map_holds_every_video_that_can_be_found(client):
@@ -107,11 +109,35 @@ def test_the_map_holds_every_video_that_can_be_found(client):
     assert client.get("/api/map", params={"dataset": "d"}).json() == points
 
 
+def test_a_map_that_cannot_be_read_is_drawn_again(client, library, caplog):
+    points = client.get("/api/map", params={"dataset": "d"}).json()
+    (kept,) = (library.store.backend.cache_folder / "maps/d").iterdir()
+    usual = kept.with_name("usual")
+    usual.touch()
+    assert kept.stat().st_mode == usual.stat().st_mode
+    usual.unlink()
+    for damage in (b"row,x,y\nfirst,1,2\n", b"", b"\xff\xfe", b"row,x\n1,2\n"):
+        kept.write_bytes(damage)
+        assert client.get("/api/map", params={"dataset": "d"}).json() == points
+        assert "is drawn again" in caplog.text
+        caplog.clear()
+
+
+def test_a_disk_that_fails_is_said(client, library, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/cache")
+
+    monkeypatch.setattr(library, "by_words", fail)
+    answer = client.get("/api/search", params={"q": "a"})
+    assert answer.status_code == 500
+    assert "Permission denied" in answer.json()["error"]
+
+
 def test_the_map_of_a_results_folder_is_taken(library, tmp_path):
     (tmp_path / "artefacts").mkdir()
     lines = ["panel,dataset,row,id,label,x,y", "tiny,d,3,a,b,1.5,2.5"]
-    # Of another feature set, and a row that is not there.
-    lines += ["other,d,4,a,b,0,0", "tiny,d,999,a,b,0,0"]
+    # Of another feature set, a row that is not there, and one without a place.
+    lines += ["other,d,4,a,b,0,0", "tiny,d,999,a,b,0,0", "tiny,d,5,a,b,,0"]
     (tmp_path / "artefacts/tsne.csv").write_text("\n".join(lines))
     client = TestClient(make_app(library, tmp_path), base_url="http://localhost:1")
     points = client.get("/api/map", params={"dataset": "d"}).json()

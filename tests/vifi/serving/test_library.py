@@ -1,14 +1,19 @@
 """Which files the page may send: a dataset's own videos, whatever a table of videos says."""
 
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import video_table
-from vifi.serving.library import ForbiddenError, Library, NotThereError
+from tests.support import plain_recipe, video_table, write_features
+from tests.vifistore.extract.conftest import write_clip
+from vifi.serving.library import Library, Scope
+from vifi.video_files import ForbiddenError, NotThereError
 from vifistore.errors import UsageError
+from vifistore.store.names import set_name
 from vifistore.store.store import create_store
 from vifistore.store.tables import write_videos
 
@@ -70,7 +75,7 @@ def test_frames_that_are_links(library_of, tmp_path):
     os.symlink("round.mp4", tmp_path / "videos/round.mp4")
     with pytest.raises(ForbiddenError):
         library.thumbnail("d", 0, None)
-    assert library.thumbnail("d", 1, None).is_file()
+    assert library.thumbnail("d", 1, None)[:2] == b"\xff\xd8"
     with pytest.raises(NotThereError, match="is gone"):
         library.video_path("d", 2)
 
@@ -110,3 +115,83 @@ def test_only_what_browsers_know_is_playable(library_of):
     assert [library.is_playable(name) for name in ("a.MP4", "b.webm", "c.avi", "d")] == [
         *(True, True, False, False)
     ]
+
+
+def brightness(data: bytes) -> float:
+    """Mean grey level of a picture."""
+    return float(np.asarray(Image.open(io.BytesIO(data))).mean())
+
+
+def test_videos_of_an_unknown_folder_are_not_looked_for_here(library_of, tmp_path, monkeypatch):
+    library = library_of("v.mp4")
+    (tmp_path / "videos/v.mp4").touch()
+    monkeypatch.chdir(tmp_path / "videos")
+    write_videos(library.store.backend, "imported", video_table(1, ["a"]), ["a"], "")
+    library._table("imported").__dict__["paths"] = np.array(["v.mp4"], object)
+    with pytest.raises(NotThereError, match="is not known; scan them"):
+        library.video_path("imported", 0)
+
+
+def test_a_pipe_named_as_a_video_is_none(library_of, tmp_path):
+    library = library_of("v.mp4")
+    os.mkfifo(tmp_path / "videos/v.mp4")
+    with pytest.raises(ForbiddenError):
+        library.video_path("d", 0)
+
+
+def test_a_moment_of_a_video_whose_length_is_not_known(library_of, tmp_path, monkeypatch):
+    library = library_of("frames")
+    (tmp_path / "videos/frames").mkdir()
+    for number in range(5):
+        picture = Image.new("RGB", (40, 30), (50 * number,) * 3)
+        picture.save(tmp_path / f"videos/frames/{number}.png")
+    library._table("d").__dict__["durations"] = np.zeros(1)
+    assert brightness(library.thumbnail("d", 0, 0.1)) == pytest.approx(100, abs=2)
+    assert brightness(library.thumbnail("d", 0, 1e9)) == pytest.approx(200, abs=2)
+
+
+def test_a_picture_is_of_the_video_that_is_there_now(library_of, tmp_path):
+    library = library_of("a.mp4")
+    write_clip(tmp_path / "videos/a.mp4", seed=0)
+    first = library.thumbnail("d", 0, None)
+    assert library.thumbnail("d", 0, None) == first
+    (folder,) = (tmp_path / "s.zarr.cache/thumbnails").iterdir()
+    assert len(list(folder.iterdir())) == 1
+    write_clip(tmp_path / "videos/a.mp4", seed=1)
+    assert library.thumbnail("d", 0, None) != first
+
+
+def test_pictures_of_a_store_beside_which_nothing_can_be_written(library_of, tmp_path):
+    library = library_of("a.mp4")
+    write_clip(tmp_path / "videos/a.mp4", seed=0)
+    (tmp_path / "s.zarr.cache").write_text("no folder")
+    assert library.thumbnail("d", 0, None)[:2] == b"\xff\xd8"
+
+
+def test_filters_read_no_index_of_their_own(library):
+    whole = library.searcher(Scope(features="tiny"))
+    narrow = library.searcher(Scope(features="tiny", label="red run"))
+    assert narrow.indexes is whole.indexes
+    assert narrow.num_videos == 4 < whole.num_videos
+
+
+def test_a_name_that_stands_for_other_embeddings_in_each_dataset(library_of, tmp_path):
+    store = library_of("a.mp4").store
+    for dataset, frames in {"d": 2, "e": 4}.items():
+        if dataset == "e":
+            write_videos(store.backend, "e", video_table(1, ["a"]), ["a"], str(tmp_path))
+        generator = np.random.default_rng(frames)
+        embeddings = generator.normal(size=(1, 1, frames, 8))
+        writer = write_features(store, dataset, plain_recipe(frames=frames), embeddings)
+        writer.seal()
+        set_name(store.backend, dataset, "same", writer.id, "0" * 12, force=False)
+    library = Library(store)
+    library.start("same")
+    assert (library.describe()["features"], library.describe()["dataset"]) == ("same", "d")
+    assert library.searcher(Scope(features="same", dataset="e")).num_videos == 1
+    # Also by its id, which is then one of those that the page offers.
+    other = Library(store)
+    other.start(writer.id)
+    assert [writer.id in d["features"] for d in other.describe()["datasets"]] == [False, True]
+    with pytest.raises(UsageError, match="unknown feature set"):
+        Library(store).start("none")

@@ -69,11 +69,36 @@ def test_a_narrow_dark_screen_with_an_address_that_asks(address):
         assert browser.evaluate("document.getElementById('frames').checked")
         # Nothing is wider than the screen.
         assert browser.evaluate("document.documentElement.scrollWidth") <= 400
+        browser.click("#map summary")
+        browser.wait_for("document.querySelectorAll('#plot .points path').length >= 10")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 400
         # What a store or a user writes is text, never markup.
         browser.open(f"{address}/?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
         browser.wait_for("document.body.dataset.hits")
         assert browser.evaluate("document.querySelectorAll('#said img').length") == 0
         assert "<img" in browser.evaluate("document.getElementById('said').innerText")
+        assert browser.problems == []
+
+
+@needs_browser
+def test_going_back_undoes_a_filter_and_all_queries_are_remembered(address):
+    with Browser(width=1200, height=900) as browser:
+        browser.open(f"{address}/?q=12")
+        browser.wait_for("document.body.dataset.hits === '10'")
+        choose = "(() => {{ const e = document.getElementById('label'); e.value = '{}';"
+        choose += " e.dispatchEvent(new Event('change')); }})()"
+        browser.evaluate(choose.format("red run"))
+        browser.wait_for("document.body.dataset.hits === '4'")
+        assert browser.evaluate("location.search") == "?q=12&features=tiny&label=red+run"
+        browser.evaluate("history.back()")
+        browser.wait_for("document.body.dataset.hits === '10'")
+        assert browser.evaluate("document.getElementById('label').value") == ""
+        # The first video has the number 0.
+        browser.evaluate("search({of: 'd', row: 0, id: 'x'})")
+        browser.wait_for("document.body.dataset.hits === '9'")
+        assert "row=0" in browser.evaluate("location.search")
+        browser.evaluate(choose.format("blue jump"))
+        browser.wait_for("['4', '5'].includes(document.body.dataset.hits)")
         assert browser.problems == []
 
 
@@ -87,6 +112,7 @@ def test_a_taken_port_is_said():
     [
         (("--port", "70000"), "--port is 70000"),
         (("--features", "nope"), "unknown feature set"),
+        (("--results", "nowhere"), "there is no results folder at nowhere"),
     ],
 )
 def test_wrong_calls_end_in_one_line(searchable, capsys, arguments, words):

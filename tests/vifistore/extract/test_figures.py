@@ -12,7 +12,7 @@ from vifi.__main__ import run
 from vifi.extract import _duration
 from vifistore.extract import matmul_rate as matmul
 from vifistore.extract.clock import Clock
-from vifistore.extract.figures import RUNS_FILE, SAME, figures, last_run, summary
+from vifistore.extract.figures import RUNS_FILE, SAME, figures, kept_runs, last_run, summary
 from vifistore.extract.job import extract_dataset, plan_dataset
 
 COUNTS = {"encoded": 9, "reused": 1, "quarantined": 2, "frames_encoded": 300}
@@ -55,6 +55,7 @@ def test_the_last_run_made_the_same_way(tmp_path):
     lines = [*map(json.dumps, rows), '{"half a row']
     (tmp_path / RUNS_FILE).write_text("\n".join(lines))
     assert last_run(tmp_path, wanted)["n"] == 1
+    assert [run["n"] for run in kept_runs(tmp_path)] == [1, 2, 3]
 
 
 def test_a_run_leaves_its_row_and_the_next_plan_uses_it(store, tiny, monkeypatch):
@@ -75,6 +76,28 @@ def test_a_run_leaves_its_row_and_the_next_plan_uses_it(store, tiny, monkeypatch
     extract_dataset(store, "d", SETTINGS, loaded=tiny)
     assert plan_dataset(store, "d", SETTINGS)["estimated_from"] == "nothing to do"
     assert extract_dataset(store, "d", SETTINGS, loaded=tiny).figures == {}
+
+
+def test_what_is_done_needs_no_encoder(store, tiny, monkeypatch):
+    """On a GPU it would be compiled, for a minute, to encode nothing."""
+    first = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+
+    def compiled(*_, **__):
+        raise AssertionError("an encoder was made")
+
+    monkeypatch.setattr("vifistore.extract.pipeline.Encoder", compiled)
+    again = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert (again.id, again.encoded, again.sealed) == (first.id, 0, True)
+
+
+def test_a_run_over_some_blocks_says_what_is_left(store, capsys):
+    command = ["extract", str(store.path), *FLAGS, "--device", "cpu", "--limit", "4"]
+    assert run(command) == 0
+    said = capsys.readouterr().out
+    assert "not complete, 2 videos to do; run the same command to go on" in said
+    assert run([*command[:-1], "1", "--blocks", "0:1"]) == 0
+    said = capsys.readouterr().out
+    assert "not complete, 1 videos to do; run it for the other blocks" in said
 
 
 def test_a_plan_of_videos_that_cannot_be_read_has_no_time(tmp_path, tiny, monkeypatch):

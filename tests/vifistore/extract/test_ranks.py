@@ -126,6 +126,7 @@ def test_two_processes_make_one_sealed_set(tmp_path, clips):
         shutil.copy(sources[number % len(sources)], tmp_path / "v" / f"{number:03}.mp4")
     scan(tmp_path / "s.zarr", tmp_path / "v")
     command = [sys.executable, "-m", "vifi", "extract", "s.zarr", *FLAGS, "--workers", "1"]
+    command += ["--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
     processes = [
         subprocess.Popen(

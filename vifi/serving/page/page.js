@@ -3,7 +3,10 @@
 
 const $ = (id) => document.getElementById(id);
 const FILTERS = ["features", "dataset", "split", "label", "k", "frames"];
+const DEFAULT_HITS = "12";
+const WELCOME = "Type what to look for.";
 let datasets = [];
+let first = {}; // features and dataset that the page begins with
 let newest = 0; // number of the newest request: an answer that comes late is not shown
 let drawn = ""; // what the map shows
 
@@ -53,8 +56,10 @@ function place() {
 }
 
 function remember(query) {
-  const values = { ...query, ...chosen() };
-  const kept = Object.entries(values).filter(([, value]) => value && value !== "12");
+  const { k, ...filters } = chosen();
+  const values = { ...query, ...filters, k: k === DEFAULT_HITS ? "" : k };
+  // A row may be 0.
+  const kept = Object.entries(values).filter(([, value]) => value || value === 0);
   const address = `?${new URLSearchParams(Object.fromEntries(kept))}`;
   if (address !== location.search) history.pushState(null, "", address);
 }
@@ -70,8 +75,9 @@ async function show(query) {
     if (number !== newest) return;
     const taken = Math.round(performance.now() - start);
     const asked = query.of ? `like ${query.id || answer.query}` : `“${answer.query}”`;
+    const count = answer.hits.length;
     $("said").textContent =
-      `${answer.hits.length} hits for ${asked} in ${answer.features}, ${taken} ms`;
+      `${count} ${count === 1 ? "hit" : "hits"} for ${asked} in ${answer.features}, ${taken} ms`;
     $("hits").replaceChildren(...answer.hits.map(card));
     document.body.dataset.hits = answer.hits.length;
     mark(answer.hits);
@@ -198,6 +204,8 @@ async function plot(points, dataset) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: style.color },
   };
   const options = { responsive: true, displaylogo: false, scrollZoom: true };
+  // What is not shown has no width, and would be drawn as wide as it may become.
+  $("plot").hidden = false;
   await Plotly.newPlot("plot", [all, hits], layout, options);
   $("plot").points = { ...points, dataset };
   $("plot").on("plotly_click", (event) => {
@@ -225,16 +233,28 @@ function mark(hits) {
 
 // Start ---------------------------------------------------------------------------------------
 
+// What the address leaves out is as it was at the start.
 function restore() {
   const { q, of, row, id, ...filters } = place();
-  for (const [name, value] of Object.entries(filters)) {
-    if (name === "frames") $("frames").checked = value === "true";
-    else if (FILTERS.includes(name)) $(name).value = value;
+  const values = { split: "", label: "", k: DEFAULT_HITS, ...first, ...filters };
+  for (const name of FILTERS) {
+    if (name === "frames") $("frames").checked = values.frames === "true";
+    else $(name).value = values[name];
     if (name === "features" || name === "dataset") updateMenus();
   }
   $("words").value = q || "";
   if (q) show({ q });
   else if (of) show({ of, row, id: id || "" });
+  else clear();
+  drawMap();
+}
+
+function clear() {
+  newest += 1;
+  $("said").textContent = WELCOME;
+  $("hits").replaceChildren();
+  delete document.body.dataset.hits;
+  mark([]);
 }
 
 function again() {
@@ -250,8 +270,7 @@ async function start() {
   datasets = store.datasets;
   document.title = `${store.store} – vifi serve`;
   fill($("features"), [...new Set(datasets.flatMap((one) => one.features))].sort());
-  $("features").value = store.features;
-  updateMenus();
+  first = { features: store.features, dataset: store.dataset };
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
     const q = $("words").value.trim();
