@@ -14,8 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from reports.artefacts import read_artefacts
-from vifi.artefacts import write_artefact
+from vifi.artefacts import update_artefact
 from vifi.bench.settings import Compute
 from vifi.bench.timing import machine, peak_bytes, seconds
 from vifistore.errors import UsageError
@@ -189,9 +188,8 @@ def _cost_record(settings: Compute, image: dict, text: dict, head: Head | None) 
 
 def _write_cost(settings: Compute, record: dict) -> None:
     """Put a record among the costs of a results folder, in place of one of the same row."""
-    kept = [
-        cost
-        for cost in read_artefacts(settings.results).costs
-        if cost["features"] != record["features"]
-    ]
-    write_artefact(settings.results, "costs", [*kept, record])
+
+    def change(costs: list) -> list:
+        return [cost for cost in costs if cost.get("features") != record["features"]] + [record]
+
+    update_artefact(settings.results, "costs", change)

@@ -96,7 +96,7 @@ def _checkpoints(
 def _following(scale: DemoScale, store: Store, folder: Path, out: Path) -> AbstractContextManager:
     """Encode the test clips under every checkpoint of a folder, in a process of its own."""
     encode = _settings(scale, "", folder, out)
-    words = ["--poll", "0.5", "--frame-cache", str(encode.frame_cache)]
+    words = ["--poll", "0.5", "--no-compile", "--frame-cache", str(encode.frame_cache)]
     for flag in ("frames", "precision", "batch"):
         words += [f"--{flag}", str(getattr(encode, flag))]
     options = FollowOptions(extract_every="checkpoint", extract_with=shlex.join(words))
@@ -120,6 +120,8 @@ def _settings(scale: DemoScale, name: str, path: Path, out: Path) -> ExtractSett
         # The tables of two machines differ less in fp32 than in bf16.
         precision="fp32",
         batch=256,
+        # For the few frames of the demo it would take longer than the tiny tower itself.
+        compile=False,
         # Every clip is decoded once, for all checkpoints.
         frame_cache=out / "store.zarr.cache" / "frames",
         name=name,

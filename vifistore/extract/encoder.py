@@ -68,6 +68,8 @@ class Encoder:
 
     def _compiled(self, tower: torch.nn.Module) -> torch.nn.Module:
         """The tower as CUDA graphs, or as it is where it cannot be compiled."""
+        # Else towers of before count, and from the eighth on torch gives up compiling.
+        torch.compiler.reset()
         faster = torch.compile(tower, mode="reduce-overhead", dynamic=False)
         example = self._blank(self.batch)
         try:

@@ -123,8 +123,7 @@ def _recalled(record: FollowRecord, path: Path, signature: Signature) -> Followe
 def _release(device: str) -> None:
     """Give the GPU's memory back: what trains beside needs it, and the next checkpoint may be long.
 
-    A compiled tower and its recorded graphs would stay, checkpoint after checkpoint, and from the
-    eighth on torch would give up compiling.
+    A compiled tower and its recorded graphs would stay until the next is compiled.
     """
     if choose_device(device).type == "cuda":
         torch.compiler.reset()

@@ -26,7 +26,7 @@ from vifistore.store.names import check_set_name, resolve
 from vifistore.store.recipe import NUMERICS, digest_of
 from vifistore.store.store import Store
 from vifistore.store.tables import read_column
-from vifistore.store.texts import texts_id
+from vifistore.store.texts import has_texts, texts_id
 
 logger = logging.getLogger("vifi")
 
@@ -127,9 +127,9 @@ class FollowRecord:
 
     def _has_texts(self, fields: dict) -> bool:
         """Whether the classes of the dataset are encoded, those of new splits, too."""
-        known = set(self._store.backend.children("texts"))
         lists = dataset_class_lists(self._store, self._dataset)
-        return all(texts_id({**fields, "class_names": names}) in known for names in lists)
+        wanted = (texts_id({**fields, "class_names": names}) for names in lists)
+        return all(has_texts(self._store.backend, name) for name in wanted)
 
 
 def outcome_of(loaded: LoadedModel, encode: EncodeSettings, report: JobReport) -> Outcome:

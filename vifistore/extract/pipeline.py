@@ -143,8 +143,6 @@ class Extraction:
     def _run(self, rows: list[int], attempts: np.ndarray) -> ExtractReport:
         changes = ChangeLog(self._store, self._dataset, self._videos)
         self._reuse = Reuse(self._store, self._dataset, self.writer, self._videos, rows)
-        if rows:
-            self._encoder = self._new_encoder()
         self._clock.restart()
         self._source = Source(
             self._store.root(self._dataset),
@@ -200,6 +198,10 @@ class Extraction:
             pool, are_squares = opened.enter_context(
                 open_pools(self._settings, self.recipe.preprocessing, self._device)
             )
+            # The workers start meanwhile.
+            self._encoder = self._new_encoder()
+            self._clock.restart()
+            bar.unpause()
             results = self._counted(
                 rows, self._results(self._encoded(rows, pool, are_squares)), bar
             )

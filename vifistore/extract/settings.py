@@ -1,5 +1,6 @@
 """What `vifi extract` can be told. Imports no torch, so that --help is quick."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +54,10 @@ class EncodeSettings:
                 raise UsageError(f"--{field} is {getattr(self, field)}; give 0 or more")
         if self.crops not in (1, 3):
             raise UsageError(f"--crops is {self.crops}; give 1 or 3")
-        if self.timeout <= 0:
+        # Not a number is refused, too: no comparison holds for it.
+        if not self.timeout > 0:
             raise UsageError(f"--timeout is {self.timeout}; give a positive number of seconds")
-        if self.frame_cache_gb <= 0:
+        if not 0 < self.frame_cache_gb < math.inf:
             raise UsageError(f"--frame-cache-gb is {self.frame_cache_gb}; give a positive size")
         _check_choice("preprocess", self.preprocess, ("openclip", "paper"))
         _check_choice("precision", self.precision, PRECISIONS)

@@ -5,6 +5,7 @@ times: `FALLBACK_FPS` (25) frames per second are assumed.
 """
 
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,13 @@ def _read_image(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        struct.error,  # of an EXIF block that is cut short
+        Image.DecompressionBombError,
+    ) as error:
         raise DecodeError("decode error", f"image {path.name}: {error}") from None
 
 

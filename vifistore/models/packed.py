@@ -29,9 +29,17 @@ def pack(tower: nn.Module) -> None:
     for block in getattr(getattr(tower, "transformer", None), "resblocks", ()):
         if _is_plain(block.attn):
             block.attn = PackedAttention(block.attn)
-        for name, layer in block.mlp.named_children():
-            if isinstance(layer, nn.Linear):
-                setattr(block.mlp, name, PackedLinear(layer.weight, layer.bias))
+        _pack_mlp(block.mlp)
+
+
+def _pack_mlp(mlp: nn.Sequential) -> None:
+    for name, layer in mlp.named_children():
+        if isinstance(layer, nn.Linear):
+            setattr(mlp, name, PackedLinear(layer.weight, layer.bias))
+    if type(mlp.gelu) is nn.GELU and mlp.gelu.approximate == "none":
+        # While the product is still in the registers.
+        mlp.c_fc.activation = "gelu"
+        mlp.gelu = nn.Identity()
 
 
 class PackedLinear(nn.Module):
@@ -39,12 +47,15 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
+        self.activation = "none"
+        """Applied to the result: "none", or "gelu", the exact one."""
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
         self._bias = None if bias is None else bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         """[... input] -> [... output]."""
-        return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
+        multiply = torch.ops.mkldnn._linear_pointwise
+        return multiply(x, self._weight, self._bias, self.activation, [], "none")
 
 
 class PackedAttention(nn.Module):

@@ -219,10 +219,15 @@ def test_blocks():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"frames": 0}, {"crops": 2}, {"precision": "fp8"}, {"timeout": 0.0}]
+    "wrong",
+    [
+        *({"frames": 0}, {"crops": 2}, {"precision": "fp8"}),
+        *({"timeout": 0.0}, {"timeout": float("nan")}, {"frame_cache_gb": float("inf")}),
+    ],
 )
 def test_wrong_settings(wrong):
-    with pytest.raises(UsageError, match=f"--{next(iter(wrong))} is"):
+    flag = next(iter(wrong)).replace("_", "-")
+    with pytest.raises(UsageError, match=f"--{flag} is"):
         dataclasses.replace(SETTINGS, **wrong)
 
 

@@ -51,6 +51,14 @@ def test_orientation_in_the_image_is_honoured(tmp_path: Path) -> None:
     assert (video.width, video.height) == (6, 8)
 
 
+def test_an_exif_block_that_is_cut_short_costs_its_image(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "v", count=2, suffix=".jpg")
+    cut = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01"
+    Image.new("RGB", (8, 6)).save(folder / "frame1.jpg", exif=cut)
+    video = decode(folder, frames=1)
+    assert (video.num_frames, video.declared_frames) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("reason", "words"), [("empty", "no JPEG or PNG"), ("decode error", "none of its 2 images")]
 )

@@ -16,7 +16,7 @@ from vifistore.extract.texts import reload_checkpoint
 from vifistore.models.text import BARE_TEMPLATE, encode_classes, text_fields
 from vifistore.models.towers import LoadedModel
 from vifistore.store.store import Store
-from vifistore.store.texts import texts_id, write_texts
+from vifistore.store.texts import has_texts, texts_id, write_texts
 from vifistore.training.heads.files import Head, load_head
 from vifistore.training.heads.prompts import check_room, check_text_tower, tokenise_names
 
@@ -81,7 +81,7 @@ def ensure_head_texts(
 ) -> str:
     """Return the id of a head's text set of these classes; encode it if the store lacks it."""
     fields = head_text_fields(head, loaded, class_names)
-    if (name := texts_id(fields)) in store.backend.children("texts"):
+    if has_texts(store.backend, name := texts_id(fields)):
         return name
     return write_texts(store.backend, fields, encode_for_head(head, loaded, class_names))
 
