@@ -64,7 +64,7 @@ def _read_image(path: Path) -> np.ndarray:
         OSError,
         SyntaxError,
         ValueError,
-        struct.error,  # of an EXIF block that is cut short
+        struct.error,  # of a broken EXIF block
         Image.DecompressionBombError,
     ) as error:
         raise DecodeError("decode error", f"image {path.name}: {error}") from None
