@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.measuring import Scored, Scoring
-from harness.metrics import label_ranks
+from harness.metrics import is_right
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
 from harness.statistics import Comparison, paired_bootstrap
@@ -42,7 +42,7 @@ def answers_of(scored: Scored) -> Answers:
         row=scored.rows[0],
         videos=scored.videos.rows,
         class_names=scored.videos.class_names,
-        is_right=label_ranks(scored.scores, scored.videos.labels) < 1,
+        is_right=is_right(scored.scores, scored.videos.labels),
     )
 
 

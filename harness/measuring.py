@@ -117,7 +117,7 @@ def measure(scores: np.ndarray, labels: np.ndarray, settings: Scoring) -> dict[s
     options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
     values = {"top1": bootstrap_mean(ranks < 1, **options)}
     if scores.shape[1] > TOP5_CLASSES:
-        values["top5"] = bootstrap_mean(ranks < 5, **options)
+        values["top5"] = bootstrap_mean(ranks < TOP5_CLASSES, **options)
     values["mean_per_class"] = bootstrap_mean_per_class(ranks < 1, labels, **options)
     values["calibration_error"] = Interval(value=calibration_error(scores, labels))
     return values

@@ -5,7 +5,6 @@ indexes, and a result a fraction in [0, 1]. Equal scores are ranked by class ind
 as `argmax` does.
 """
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,17 +20,9 @@ def label_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return ((scores > right) | ((scores == right) & earlier)).sum(axis=1)
 
 
-def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
-    """Share of videos whose class is among the k best; NaN with fewer than k classes."""
-    if scores.shape[1] < k:
-        return math.nan
-    return float((label_ranks(scores, labels) < k).mean())
-
-
-def mean_per_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the classes that have videos of their top-1 accuracy (mean recall)."""
-    counts, hits = _class_counts(label_ranks(scores, labels) == 0, labels, scores.shape[1])
-    return float((hits[counts > 0] / counts[counts > 0]).mean())
+def is_right(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Whether the best class is the right one, bool [video]."""
+    return label_ranks(scores, labels) < 1
 
 
 def harmonic_mean(base: float, novel: float) -> float:
@@ -46,9 +37,8 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     over views: each row is divided by its sum first.
     """
     confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
-    is_right = label_ranks(probabilities, labels) == 0
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = np.bincount(index, weights=is_right - confidence, minlength=bins)
+    gap = np.bincount(index, weights=is_right(probabilities, labels) - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(labels))
 
 
@@ -105,10 +95,3 @@ def confusion_pairs(
             "share": count / matrix.sum(axis=1)[rows],
         }
     )
-
-
-def _class_counts(
-    is_right: np.ndarray, labels: np.ndarray, num_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.bincount(labels, minlength=num_classes)
-    return counts, np.bincount(labels, weights=is_right, minlength=num_classes)

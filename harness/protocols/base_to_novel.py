@@ -20,7 +20,7 @@ from harness.measuring import (
     summary_rows,
     text_setup,
 )
-from harness.metrics import harmonic_mean, label_ranks
+from harness.metrics import harmonic_mean, is_right
 from harness.results import ResultRow
 from harness.scoring import Classes, Videos, load_videos, score
 from harness.statistics import Interval, bootstrap_mean, interval, resampled_means
@@ -120,7 +120,7 @@ def _separate_rows(
         scores = score(videos, classes, settings.fusions)
         rows += scored_rows(store, videos, scores, settings, setup)
         for fusion, found in scores.items():
-            right[fusion].append(label_ranks(found, videos.labels) < 1)
+            right[fusion].append(is_right(found, videos.labels))
     joined, classes = _join(base, novel)
     setup = text_setup("base-to-novel", classes, subset="all", seed=seed)
     for fusion, (base_right, novel_right) in right.items():
@@ -142,7 +142,7 @@ def _joint_rows(
     scores = score(videos, classes, settings.fusions)
     further = {}
     for fusion, found in scores.items():
-        right = label_ranks(found, videos.labels) < 1
+        right = is_right(found, videos.labels)
         further[fusion] = {
             "base_top1": bootstrap_mean(right[is_base], settings.folds, settings.bootstrap_seed),
             "novel_top1": bootstrap_mean(right[~is_base], settings.folds, settings.bootstrap_seed),

@@ -7,20 +7,28 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
+from harness.measuring import Scoring, measure
 from harness.metrics import (
     calibration_error,
     confusion_matrix,
     confusion_pairs,
     harmonic_mean,
     label_ranks,
-    mean_per_class_accuracy,
     per_class_table,
-    top_k_accuracy,
 )
 
 # Answers: video 0 -> 0 (right), 1 -> 1 (right), 2 -> 0 (wrong), 3 -> 2 (wrong).
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6]])
 LABELS = np.array([0, 1, 1, 0])
+
+
+# The intervals have tests of their own.
+QUICK = Scoring(folds=2)
+
+
+def value_of(metric, scores, labels):
+    """What the product computes for a result row."""
+    return measure(scores, labels, QUICK)[metric].value
 
 
 def random_case(seed, num_videos=60, num_classes=7):
@@ -34,20 +42,32 @@ def random_case(seed, num_videos=60, num_classes=7):
 def test_ranks_and_accuracies_by_hand():
     # Video 3: its class 0 ties with class 1 behind class 2; the lower index counts first: rank 1.
     assert label_ranks(SCORES, LABELS).tolist() == [0, 0, 1, 1]
-    assert top_k_accuracy(SCORES, LABELS) == 0.5
-    assert top_k_accuracy(SCORES, LABELS, 2) == 1.0
-    assert math.isnan(top_k_accuracy(SCORES, LABELS, 5))
+    assert value_of("top1", SCORES, LABELS) == 0.5
     # Class 0: 1 of 2 right; class 1: 1 of 2; class 2 has no video.
-    assert mean_per_class_accuracy(SCORES, LABELS) == 0.5
+    assert value_of("mean_per_class", SCORES, LABELS) == 0.5
     # Class 0: 1 of 1, class 1: 1 of 3 -> mean 2/3, although 2 of 4 are right.
-    assert mean_per_class_accuracy(SCORES, np.array([0, 1, 1, 1])) == pytest.approx(2 / 3)
+    assert value_of("mean_per_class", SCORES, np.array([0, 1, 1, 1])) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(3, 1.0), (4, 1.0), (5, 0.0), (6, 0.0)])
+def test_five_are_among_the_five_best(rank, expected):
+    """The right class has so many better ones."""
+    scores = np.arange(7.0)[::-1][None]
+    assert value_of("top5", scores, np.array([rank])) == expected
+
+
+def test_no_top5_where_every_answer_is_in_it():
+    generator = np.random.default_rng(0)
+    labels = np.arange(6) % 5
+    assert "top5" not in measure(generator.random((6, 5)), labels, QUICK)
+    assert "top5" in measure(generator.random((6, 6)), labels, QUICK)
 
 
 def test_ties_go_to_the_lowest_class_as_argmax_does():
-    scores = np.zeros((3, 4))
+    scores = np.ones((3, 4))
     labels = np.array([0, 1, 3])
     assert label_ranks(scores, labels).tolist() == [0, 1, 3]
-    assert top_k_accuracy(scores, labels) == (scores.argmax(axis=1) == labels).mean()
+    assert value_of("top1", scores, labels) == (scores.argmax(axis=1) == labels).mean()
 
 
 @pytest.mark.parametrize(
@@ -92,11 +112,12 @@ def test_per_class_table_and_pairs_by_hand():
 def test_equal_to_scikit_learn(seed):
     scores, labels = random_case(seed)
     answers = scores.argmax(axis=1)
-    for k in (1, 2, 5):
+    found = measure(scores, labels, QUICK)
+    for k in (1, 5):
         expected = top_k_accuracy_score(labels, scores, k=k)
-        assert top_k_accuracy(scores, labels, k) == pytest.approx(expected)
+        assert found[f"top{k}"].value == pytest.approx(expected)
     expected = balanced_accuracy_score(labels, answers)
-    assert mean_per_class_accuracy(scores, labels) == pytest.approx(expected)
+    assert found["mean_per_class"].value == pytest.approx(expected)
     expected = sklearn_confusion_matrix(labels, answers, labels=range(7))
     np.testing.assert_array_equal(confusion_matrix(scores, labels), expected)
 
@@ -108,8 +129,10 @@ def test_order_of_videos_and_of_classes_does_not_matter(seed):
     generator = np.random.default_rng(seed)
     videos, classes = generator.permutation(60), generator.permutation(7)
     renamed = np.argsort(classes)[labels]
-    for metric in (top_k_accuracy, mean_per_class_accuracy, calibration_error):
-        value = metric(scores, labels)
-        assert metric(scores[videos], labels[videos]) == pytest.approx(value)
-        assert metric(scores[:, classes], renamed) == pytest.approx(value)
-    assert top_k_accuracy(scores, labels) <= top_k_accuracy(scores, labels, 5)
+    found = measure(scores, labels, QUICK)
+    of_videos = measure(scores[videos], labels[videos], QUICK)
+    of_classes = measure(scores[:, classes], renamed, QUICK)
+    for metric, interval in found.items():
+        assert of_videos[metric].value == pytest.approx(interval.value)
+        assert of_classes[metric].value == pytest.approx(interval.value)
+    assert found["top1"].value <= found["top5"].value

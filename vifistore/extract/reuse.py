@@ -64,7 +64,6 @@ class Reuse:
             table = videos if name == dataset else store.videos(name)
             sizes |= set(table["size_bytes"].to_numpy()[done].tolist())
             self._digests |= {digests[row]: (features, int(row)) for row in done}
-        self._digests.pop("", None)
         return sizes
 
     def find(self, row: int, path: Path) -> Literal["encode", "copy", "wait"]:

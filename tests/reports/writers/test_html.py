@@ -1,6 +1,7 @@
 from dataclasses import replace
 from html.parser import HTMLParser
 
+from reports.table_model import Cell, Note
 from reports.writers.html import escape, records_table, to_document, to_html
 
 VOID = {"img", "meta", "br", "link"}
@@ -41,6 +42,24 @@ def test_nested_and_escaped(small_table, nasty):
     assert ("title", nasty) in parsed.attributes
     assert "[48.2, 54.0]" in parsed.text
     assert parsed.tags.count("td") == 6
+
+
+def test_every_text_of_a_table_is_escaped(small_table, nasty):
+    """Whatever a table says, and wherever, is text on the page."""
+    column = replace(small_table.columns[0], heading=nasty, group=nasty)
+    notes = {"doubt": Note(text=nasty, source=nasty)}
+    cell = Cell(text=nasty, source=nasty, notes=("doubt",))
+    row = replace(small_table.rows[0], label=nasty, detail=nasty, section=nasty, cells=(cell,))
+    table = replace(
+        small_table,
+        **dict.fromkeys(("name", "title", "caption", "corner"), nasty),
+        columns=(column,),
+        rows=(row,),
+        notes=notes,
+    )
+    parsed = outline(to_html(table))
+    assert "b" not in parsed.tags
+    assert parsed.text.count(nasty) >= 8
 
 
 def test_a_file_of_its_own_with_the_sources_of_what_commands_name(small_table, nasty):

@@ -10,13 +10,13 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.sets import NAME, SETTINGS, arrays, assert_equal, flip, frames_encoded
-from tests.vifistore.store.processes import end, start
+from tests.vifistore.store.processes import end, in_child, start
 from vifi.__main__ import run
-from vifistore.errors import IncompleteError, LockedError, UsageError
+from vifistore.errors import DamagedError, IncompleteError, LockedError, UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.pipeline import Extraction
-from vifistore.extract.repair import start_repair
+from vifistore.extract.repair import Repair, start_repair
 from vifistore.store import open_store
 from vifistore.store.locks import BlockLocks
 from vifistore.store.verify import verify_store
@@ -178,6 +178,41 @@ def test_a_repair_that_gives_other_bytes_says_so(two_blocks, tmp_path, tiny, log
     extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
     assert "differs in some bytes" in " ".join(log)
     assert list(verify_store(open_store(path))) == []
+
+
+def test_a_repair_that_touches_what_was_well_says_so(two_blocks, tmp_path, tiny, monkeypatch):
+    path = shutil.copytree(two_blocks, tmp_path / "s.zarr")
+    store = open_store(path, mode="a")
+    features = path / store.features("d", NAME).path
+    flip(features / "frames/c.1.0.0.0")
+    finish = Repair.finish
+
+    def finish_late(self) -> None:
+        # As if another program had written there; the last bytes are the chunk's checksum.
+        with (features / "view_mean/c.0.0.0").open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            last = file.read(1)[0]
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([last ^ 1]))
+        finish(self)
+
+    monkeypatch.setattr(Repair, "finish", finish_late)
+    with pytest.raises(DamagedError, match=r"block 0 of .*/view_mean was well and changed during"):
+        extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+
+
+def test_a_repair_lets_others_write_again(two_blocks, tmp_path, tiny):
+    path = shutil.copytree(two_blocks, tmp_path / "s.zarr")
+    store = open_store(path, mode="a")
+    features = store.features("d", NAME)
+    flip(path / features.path / "frames/c.1.0.0.0")
+    extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+
+    def lock() -> None:
+        BlockLocks(store.backend.cache_folder, "d", features.id).acquire([0, 1])
+
+    # From another process: a lock does not keep out the one that holds it.
+    assert in_child(lock) == 0
 
 
 def test_a_video_without_a_result_is_no_success(store, tiny, monkeypatch):

@@ -84,6 +84,8 @@ def test_each_tower_has_its_own_digest(tiny):
     assert tower_digests({**config, "quick_gelu": True}, state)[0] != image
     shuffled = dict(reversed(state.items()))
     assert tower_digests(config, shuffled) == (image, text)
+    flat = {**state, "visual.proj": state["visual.proj"].flatten()}
+    assert tower_digests(config, flat)[0] != image
     half = {k: v.half().float().half() for k, v in state.items()}
     assert tower_digests(config, half) == tower_digests(
         config, {k: v.half().float() for k, v in state.items()}

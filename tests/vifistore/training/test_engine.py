@@ -19,7 +19,7 @@ from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.models.cut_context import encode_cut_texts
 from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.text import tokenizer
-from vifistore.training.engine import Engine
+from vifistore.training.engine import Engine, StepResult
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
@@ -84,8 +84,9 @@ def test_parameters_that_take_gradients():
     assert choose_trained(clip, "prompts") == {}
 
 
-def gradients(micro_batch: int, **changes: object) -> dict[str, torch.Tensor]:
-    """Gradients of one step over twelve videos, in passes of `micro_batch`, in float64."""
+def one_step(micro_batch: int, **changes: object) -> tuple[dict[str, torch.Tensor], StepResult]:
+    """Gradients and result of one step over twelve videos, in passes of `micro_batch`, in
+    float64."""
     settings = replace(SETTINGS, batch_size=12, micro_batch=micro_batch, **changes)
     start = tiny_model()
     start.clip.double()
@@ -98,17 +99,41 @@ def gradients(micro_batch: int, **changes: object) -> dict[str, torch.Tensor]:
     batches = order.step(0)
     views = data.views(batches, settings, torch.device("cpu"))
     double = (replace(v, frames=v.frames.double()) for v in views)
-    engine.step(0, double, len(batches))
-    return {name: parameter.grad for name, parameter in parameters.items()}
+    result = engine.step(0, double, len(batches))
+    return {name: parameter.grad for name, parameter in parameters.items()}, result
 
 
 @pytest.mark.parametrize("fusion", ["embedding", "decision", "image"])
 @pytest.mark.parametrize("micro_batch", [1, 5])
 def test_accumulated_gradients_are_those_of_the_large_batch(fusion, micro_batch):
-    whole, parts = gradients(12, fusion=fusion), gradients(micro_batch, fusion=fusion)
+    (whole, result), (parts, same) = (one_step(n, fusion=fusion) for n in (12, micro_batch))
     for name, gradient in whole.items():
         assert torch.allclose(parts[name], gradient, rtol=1e-6, atol=1e-9), name
     assert all(gradient.abs().sum() > 0 for gradient in whole.values())
+    assert same.gradient_norm == pytest.approx(result.gradient_norm, rel=1e-6)
+
+
+def test_a_gradient_is_that_of_the_mean_loss():
+    """AdamW does not see the scale of a gradient: wrong weights would not show a wrong one."""
+    found, result = one_step(5)
+    start, data = tiny_model(), bright_halves()
+    clip = start.clip.double()
+    parameters = choose_trained(clip, SETTINGS.trains)
+    settings = replace(SETTINGS, batch_size=12)
+    batches = Order(num_videos=12, settings=settings).step(0)
+    (views,) = data.views(batches, settings, torch.device("cpu"))
+    videos = clip.encode_image(views.frames.double().flatten(0, 1)).unflatten(0, (12, -1)).mean(1)
+    texts = clip.encode_text(tokenizer(start)(CLASSES))
+    unit = torch.nn.functional.normalize
+    logits = clip.logit_scale.exp() * unit(videos, dim=-1) @ unit(texts, dim=-1).T
+    targets = smoothed(views.targets, settings.label_smoothing).double()
+    loss = -(targets * logits.log_softmax(dim=1)).sum(1).mean()
+    expected = torch.autograd.grad(loss, list(parameters.values()))
+    for (name, gradient), other in zip(found.items(), expected, strict=True):
+        assert torch.allclose(gradient, other, rtol=1e-5, atol=1e-8), name
+    norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in expected))
+    assert result.gradient_norm == pytest.approx(norm, rel=1e-5)
+    assert result.loss == pytest.approx(float(loss.detach()), rel=1e-5)
 
 
 def count_calls(monkeypatch, clip, owner: str) -> list[int]:
