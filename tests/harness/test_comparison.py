@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harness.comparison import answers_of, compare, compare_answers
+from harness.comparison import Answers, answers_of, compare, compare_answers
 from harness.measuring import Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from vifistore.errors import UsageError
@@ -30,6 +30,18 @@ def test_better_features_beat_worse_ones(make_store):
     same = compare(maker.store, "toy", "good", "good")[0]
     assert same.comparison.difference == 0
     assert "do not differ clearly" in same.sentence
+
+
+def test_answers_are_paired_by_video(make_store):
+    maker = make_store(num_videos=12)
+    maker.texts()
+    maker.features(maker.frames(), name="tiny")
+    (compared,) = compare(maker.store, "toy", "tiny", "tiny")
+    shared = {"row": compared.row, "class_names": ["a", "b"]}
+    first = Answers(videos=np.array([1, 2, 3]), is_right=np.array([True, False, True]), **shared)
+    second = Answers(videos=np.array([0, 3, 2]), is_right=np.array([True, True, False]), **shared)
+    found = compare_answers("first", "second", first, second)
+    assert (found.num_videos, found.comparison.difference) == (2, 0)
 
 
 def test_nothing_in_common(make_store):

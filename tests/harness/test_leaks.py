@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from harness.leaks import check_apart, copies_between, copies_within, warnings_of
+from harness.probing import probe
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.scoring import load_videos
 from vifistore.errors import UsageError
@@ -29,6 +30,11 @@ def test_copies_by_content(maker):
     check_apart(train, val)
 
 
+def test_a_video_that_is_in_both_splits_is_no_copy(maker):
+    train, val2 = (load_videos(maker.store, "toy", "tiny", name) for name in ("train1", "val2"))
+    assert copies_between(train, val2).tolist() == []
+
+
 def test_every_warning_in_its_words(maker):
     train, val = (load_videos(maker.store, "toy", "tiny", name) for name in ("train1", "val1"))
     assert warnings_of(maker.store, train) == []
@@ -54,8 +60,12 @@ def test_videos_without_a_digest_are_no_copies(make_store):
 
 
 def test_the_same_video_is_refused_and_a_copy_counted(maker):
-    with pytest.raises(UsageError, match="6 of 30 training videos of train1 are also in val2"):
+    both = "6 of 30 training videos of train1 are also in val2"
+    with pytest.raises(UsageError, match=both):
         few_shot(maker.store, "toy", "tiny", "val2", FewShot(train_split="train1", shots=(5,)))
+    train, val2 = (load_videos(maker.store, "toy", "tiny", name) for name in ("train1", "val2"))
+    with pytest.raises(UsageError, match=both):
+        probe(train, val2, "embedding", "prototype", 100.0)
     settings = FewShot(train_split="train1", classifier="prototype", shots=(5,))
     row = few_shot(maker.store, "toy", "tiny", "val1", settings)[0]
     assert row.provenance["num_test_copies_in_train"] == 1

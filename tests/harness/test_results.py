@@ -2,6 +2,7 @@ import json
 import logging
 import math
 import multiprocessing
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +52,13 @@ def make_row(**changes) -> ResultRow:
         provenance={"recipe": "0123456789ab", "rows_covered": 3783},
     )
     return replace(row, **changes)
+
+
+def test_rows_are_on_the_disk_before_anyone_is_told(tmp_path, monkeypatch):
+    forced = []
+    monkeypatch.setattr(os, "fsync", lambda file: forced.append(os.fstat(file).st_ino))
+    append_rows(tmp_path, [make_row()])
+    assert forced == [(tmp_path / "results.jsonl").stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_fields_are_the_fixed_ones():

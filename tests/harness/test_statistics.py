@@ -96,6 +96,11 @@ def test_paired_p_value_is_that_of_the_sign_test():
     assert reverse.p_value == pytest.approx(found.p_value, abs=0.005)
 
 
+def test_a_p_value_is_never_smaller_than_the_folds_can_tell():
+    found = paired_bootstrap(np.ones(50), np.zeros(50), folds=99)
+    assert found.p_value == pytest.approx(2 / 100)
+
+
 def test_pairing_is_sharper_than_two_intervals():
     generator = np.random.default_rng(0)
     second = generator.random(2000) < 0.6

@@ -215,6 +215,23 @@ def test_a_repair_lets_others_write_again(two_blocks, tmp_path, tiny):
     assert in_child(lock) == 0
 
 
+def test_a_repair_that_fails_lets_others_write_again(two_blocks, tmp_path, tiny, monkeypatch):
+    path = shutil.copytree(two_blocks, tmp_path / "s.zarr")
+    store = open_store(path, mode="a")
+    features = store.features("d", NAME)
+    flip(path / features.path / "frames/c.1.0.0.0")
+    monkeypatch.setattr(Extraction, "run", lambda *_, **__: 1 / 0)
+
+    def lock() -> None:
+        BlockLocks(store.backend.cache_folder, "d", features.id).acquire([0, 1])
+
+    with pytest.raises(ZeroDivisionError) as error:
+        extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+    # The error keeps what was there when it was raised, locks among it, as a debugger would.
+    assert in_child(lock) == 0
+    assert error.tb is not None
+
+
 def test_a_video_without_a_result_is_no_success(store, tiny, monkeypatch):
     results = Extraction._results
 

@@ -142,6 +142,8 @@ def test_views_are_crop_major(tmp_path, tiny):
     decoded = decode_video(tmp_path / "v" / "a.mp4", frames=4, clips=2, decoder="decord")
     recipe = preprocessing_of("openclip", tiny.preprocess_config, crops=3)
     pixels = preprocess(torch.from_numpy(decoded.frames), recipe, crops=3)
+    times = store.features("d", "vifi-tiny@random.4f.2x3v").read("timestamps")[0]
+    np.testing.assert_array_equal(times, np.tile(decoded.timestamps.reshape(2, 4), (3, 1)))
     for crop, clip in itertools.product(range(3), range(2)):
         with torch.inference_mode():
             expected = tiny.clip.encode_image(pixels[crop][decoded.index[clip]]).numpy()

@@ -56,6 +56,18 @@ def test_training_draws_one_frame_from_each_segment(
         assert indices.tolist() == expected
 
 
+def test_training_draws_each_segment_by_itself() -> None:
+    generator = np.random.default_rng(0)
+    draws = np.stack([sample_training_indices(40, 4, generator) % 10 for _ in range(50)])
+    assert (draws != draws[:, :1]).any(axis=1).mean() > 0.9
+
+
+def test_training_repeats_rounded_frames_of_a_short_video() -> None:
+    # i * 3 / 8 is 0, .375, .75, 1.125, 1.5, 1.875, 2.25, 2.625; halves go to the even number.
+    drawn = sample_training_indices(3, 8, np.random.default_rng(0))
+    assert drawn.tolist() == [0, 0, 1, 1, 2, 2, 2, 0]
+
+
 def test_training_reaches_every_frame_of_the_segments() -> None:
     generator = np.random.default_rng(0)
     draws = np.stack([sample_training_indices(17, 4, generator) for _ in range(200)])

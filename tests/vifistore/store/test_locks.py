@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import select
 import time
 
 import pytest
@@ -18,6 +19,7 @@ from tests.vifistore.store.processes import (
     held,
     in_child,
     open_writer,
+    start,
     together,
 )
 from vifistore.errors import LockedError, StoreError
@@ -55,6 +57,24 @@ def test_a_failed_claim_holds_nothing(tmp_path):
         assert in_child(lambda: extract(tmp_path / "s.zarr", range(3))) == 0
     finally:
         end(pid)
+
+
+def test_one_plans_or_seals_at_a_time(tmp_path):
+    here = BlockLocks(tmp_path, "d", "i")
+    reader, writer = os.pipe()
+
+    def plan() -> None:
+        with BlockLocks(tmp_path, "d", "i").turn():
+            os.write(writer, b"y")
+
+    with here.turn():
+        pid = start(plan)
+        is_through, _, _ = select.select([reader], [], [], 0.3)
+        assert not is_through
+    assert os.read(reader, 1) == b"y"
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):

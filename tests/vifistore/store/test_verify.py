@@ -13,6 +13,7 @@ from tests.vifistore.store.conftest import write_all
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, VifiError
 from vifistore.store import open_store
+from vifistore.store.chunks import manifest_digest
 from vifistore.store.problems import Problem
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
@@ -78,6 +79,15 @@ def evaluate(folder: Path) -> dict[str, np.ndarray]:
     videos = load_videos(store, "d", "start", "test")
     classes = load_classes(store, videos.features, videos.class_names)
     return score(videos, classes, list(ARRAY_OF_FUSION))
+
+
+def test_a_seal_knows_chunks_by_array_and_block():
+    first, second = b"1234", b"5678"
+    digest = manifest_digest({"frames": [first, second], "status": [first]})
+    assert digest == manifest_digest({"status": [first], "frames": [first, second]})
+    assert digest != manifest_digest({"frames": [second, first], "status": [first]})
+    assert digest != manifest_digest({"frames": [first], "status": [second, first]})
+    assert digest != manifest_digest({"frames": [first, second, first], "status": []})
 
 
 def test_a_whole_store_is_whole(whole):

@@ -19,6 +19,7 @@ from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.models.cut_context import encode_cut_texts
 from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.text import tokenizer
+from vifistore.models.towers import LoadedModel
 from vifistore.training.engine import Engine, StepResult
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
@@ -84,11 +85,13 @@ def test_parameters_that_take_gradients():
     assert choose_trained(clip, "prompts") == {}
 
 
-def one_step(micro_batch: int, **changes: object) -> tuple[dict[str, torch.Tensor], StepResult]:
+def one_step(
+    micro_batch: int, start: LoadedModel | None = None, **changes: object
+) -> tuple[dict[str, torch.Tensor], StepResult]:
     """Gradients and result of one step over twelve videos, in passes of `micro_batch`, in
     float64."""
     settings = replace(SETTINGS, batch_size=12, micro_batch=micro_batch, **changes)
-    start = tiny_model()
+    start = start or tiny_model()
     start.clip.double()
     data = bright_halves()
     data = replace(data, frames=data.frames.double(), targets=data.targets.double())
@@ -134,6 +137,16 @@ def test_a_gradient_is_that_of_the_mean_loss():
     norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in expected))
     assert result.gradient_norm == pytest.approx(norm, rel=1e-5)
     assert result.loss == pytest.approx(float(loss.detach()), rel=1e-5)
+
+
+def test_a_step_takes_the_rate_of_the_schedule():
+    """The first step of a warm-up has the rate 0, whatever its gradient."""
+    start = tiny_model()
+    before = {name: weight.clone() for name, weight in start.clip.state_dict().items()}
+    assert one_step(12, start=start, warmup_epochs=1.0)[1].learning_rate == 0
+    assert same_weights(start.clip.state_dict(), before)
+    assert one_step(12, start=start, warmup_epochs=0.0)[1].learning_rate == SETTINGS.learning_rate
+    assert not same_weights(start.clip.state_dict(), before)
 
 
 def count_calls(monkeypatch, clip, owner: str) -> list[int]:
