@@ -15,9 +15,12 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "vifistore.errors": set(),
     "vifistore.store": {"vifistore.errors"},
-    "vifistore.videos": {"vifistore.errors"},
+    "vifistore.containers": set(),
+    "vifistore.videos": {"vifistore.errors", "vifistore.containers"},
     "vifistore.kernels": {"vifistore.errors"},
-    "vifistore.frames": {"vifistore.errors", "vifistore.kernels", "vifistore.store"},
+    "vifistore.frames": {
+        *("vifistore.errors", "vifistore.containers", "vifistore.kernels", "vifistore.store"),
+    },
     "vifistore.models": {"vifistore.errors", "vifistore.kernels", "vifistore.store"},
     "vifistore.extract": {
         *("vifistore.errors", "vifistore.kernels", "vifistore.store", "vifistore.videos"),
