@@ -45,6 +45,12 @@ class ObjectPlace:
             raise StoreError(
                 f"{url} needs the package obstore; install it with: pip install 'vifistore[s3]'"
             ) from error
+        if obstore.__version__ == "0.9.0":
+            # It forgets the prefix where it removes.
+            raise StoreError(
+                f"obstore 0.9.0 would remove objects beside {url}; replace it with: "
+                "pip install 'vifistore[s3]'"
+            )
         self.location = url
         name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
