@@ -4,10 +4,10 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-# The newest Python that every dependency supports first. A name that is found may still not run:
-# pyenv has one for each version that is installed, chosen or not.
+# That of an environment which is there, else the newest that every dependency supports. A name
+# that is found may still not run: pyenv has one for each installed version, chosen or not.
 VERSIONS := 3.12 3.11
-PYTHON ?= $(shell for p in $(VERSIONS:%=python%) python3 python; do \
+PYTHON ?= $(shell for p in $(BIN)/python $(VERSIONS:%=python%) python3 python; do \
 	[[ " $(VERSIONS) " == *" $$($$p -c '$(TELL)' 2>/dev/null) "* ]] && echo $$p && break; done)
 TELL := import sys; print("%d.%d" % sys.version_info[:2])
 VERSION := $(filter $(VERSIONS),$(shell $(PYTHON) -c '$(TELL)' 2>/dev/null))
@@ -18,7 +18,7 @@ CPU_WHEELS := https://download.pytorch.org/whl/cpu
 
 # What is installed, and the exact version of all that this brings in.
 EXTRAS ?= dev
-LOCK := locks/$(VERSION)-$(HARDWARE).txt
+LOCK := $(VERSION:%=locks/%-$(HARDWARE).txt)
 # `make lock` takes torch at this version, and the torchvision and Triton that go with it.
 TORCH := 2.13.0
 
