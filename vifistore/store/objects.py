@@ -134,7 +134,8 @@ class ObjectPlace:
         while batch := self._ask(next, listing, None):
             yield from map(_stored_file, batch)
         if key and self.exists(key):
-            yield _stored_file(self._ask(self._obstore.head, self._objects, key))
+            # Its `path` is the store's prefix and the key in some releases of obstore.
+            yield _stored_file({**self._ask(self._obstore.head, self._objects, key), "path": key})
 
     def walk(self) -> Iterator[tuple[str, list[str]]]:
         """See Place. A folder is there as long as something is in it."""
