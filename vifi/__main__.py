@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+from typing import TextIO
 
 # Before torch is imported: a thread of its that waits sleeps instead of spinning. Beside decode
 # workers, or anything else on a busy machine, spinning made training 3 to 7 times slower.
@@ -71,6 +72,20 @@ def usage() -> str:
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code."""
+    code = 0 if arguments else 2
+    try:
+        try:
+            code = _run(arguments)
+        finally:
+            # Else what is held back would meet a reader that went away while Python ends.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe (`vifi info S | head`) went away; that is no failure of ours.
+        _discard(sys.stdout)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
@@ -81,19 +96,29 @@ def run(arguments: list[str]) -> int:
             raise UnknownNameError("verb", verb, VERBS, "See vifi --help.")
         return importlib.import_module(_MODULES.get(verb, f"vifi.{verb}")).main(rest)
     except VifiError as error:
-        print_error(error)
-        return error.exit_code
+        return _fail(error, error.exit_code)
     except BrokenPipeError:
-        # The reader of a pipe (`vifi info S | head`) went away; that is no failure of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
     except OSError as error:
         # A full, read-only or broken disk, or a file that may not be read.
-        print_error(f"{error}; mend that and run the same command again")
-        return 1
+        return _fail(f"{error}; mend that and run the same command again", 1)
     except KeyboardInterrupt:
-        print_error("stopped; run the same command again to go on from here")
-        return 128 + signal.SIGINT
+        message = "stopped; run the same command again to go on from here"
+        return _fail(message, 128 + signal.SIGINT)
+
+
+def _fail(error: object, code: int) -> int:
+    """Print why a call failed, whether or not anyone reads it, and return its exit code."""
+    try:
+        print_error(error)
+    except BrokenPipeError:
+        _discard(sys.stderr)
+    return code
+
+
+def _discard(stream: TextIO) -> None:
+    """Send what is still to be written to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The command line: documents, exit codes, and one clear line for whatever is wrong."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -205,10 +206,32 @@ def test_help_loads_neither_torch_nor_the_plotting_library():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def through_a_pipe(words: str, reader: str, cwd, **variables: str) -> tuple[int, str, str]:
+    """Exit code of `vifi WORDS | READER`'s vifi, what the reader prints, and standard error."""
+    command = f"{sys.executable} -m vifi {words} | {reader}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **variables},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_a_closed_pipe_is_no_failure(broken):
-    command = f"{sys.executable} -m vifi info s.zarr --json | head -c 1; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=broken)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
+    assert through_a_pipe("info s.zarr --json", "head -c 1", broken) == (0, "{", "")
+
+
+# A reader that ends at once is gone before, or while, Python writes what it held back.
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("--help", 0), ("", 2), ("info --help", 0), ("info nowhere.zarr 2>&1", 1), ("nope 2>&1", 2)],
+)
+def test_a_pipe_that_nobody_reads_changes_no_code(words, code, unbuffered, tmp_path):
+    variables = {"PYTHONUNBUFFERED": unbuffered}
+    assert through_a_pipe(words, "true", tmp_path, **variables) == (code, "", "")
 
 
 def test_interrupted_call_ends_in_one_line(broken):

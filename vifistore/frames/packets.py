@@ -7,20 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from vifistore.containers import open_container
 from vifistore.errors import DecodeError
 
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
 _INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
-# FFmpeg tells a format by content, so a playlist named .mp4 would open the files or addresses it
-# lists: only formats that hold their own video, read from a local file. What a scan can probe.
-OPEN_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": (
-        "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,image2,jpeg_pipe,m4v,matroska,mjpeg,mov,mp4,mpeg,"
-        "mpegts,mpegvideo,mxf,ogg,png_pipe,rm,webm,yuv4mpegpipe"
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +35,7 @@ def open_video(path: Path) -> tuple[Any, Any]:
     import av
 
     try:
-        # Tags may hold bytes that are not UTF-8.
-        container = av.open(str(path), options=dict(OPEN_OPTIONS), metadata_errors="replace")
+        container = open_container(path)
     except av.error.ArgumentError:
         message = "FFmpeg knows it as no video, or as a playlist that shows other files"
         raise DecodeError("not a video", message) from None

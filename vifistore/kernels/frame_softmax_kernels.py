@@ -92,9 +92,10 @@ def _frame_softmax_backward_kernel(
     """q_r and e_r = sum_c A_rc k_rc - q_r sum_c p_rc k_rc; one program a tile of rows."""
     rows = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     scale = tl.load(scale_ptr)
-    total = tl.zeros([BLOCK_ROWS], scale.dtype)
-    along_upstream = tl.zeros([BLOCK_ROWS], scale.dtype)
-    along_p = tl.zeros([BLOCK_ROWS], scale.dtype)
+    # Reduced after the loop: Triton 3.6 cannot compile a sum that is reduced in it and used twice.
+    totals = tl.zeros([BLOCK_ROWS, BLOCK_CLASSES], scale.dtype)
+    along_upstream = tl.zeros([BLOCK_ROWS, BLOCK_CLASSES], scale.dtype)
+    along_p = tl.zeros([BLOCK_ROWS, BLOCK_CLASSES], scale.dtype)
     for start in range(0, num_classes, BLOCK_CLASSES):
         classes = start + tl.arange(0, BLOCK_CLASSES)
         cosines = cosine_tile(
@@ -116,11 +117,13 @@ def _frame_softmax_backward_kernel(
         upstream = upstream_tile(
             log_p, rows, classes, upstream_ptr, scores_ptr, num_rows, num_frames, num_classes
         )
-        total += tl.sum(upstream, axis=1)
-        along_upstream += tl.sum(upstream * cosines, axis=1)
-        along_p += tl.sum(tl.exp(log_p) * cosines, axis=1)
+        totals += upstream
+        along_upstream += upstream * cosines
+        along_p += tl.exp(log_p) * cosines
+    total = tl.sum(totals, axis=1)
+    along = tl.sum(along_upstream, axis=1) - total * tl.sum(along_p, axis=1)
     tl.store(total_ptr + rows, total, mask=rows < num_rows)
-    tl.store(along_ptr + rows, along_upstream - total * along_p, mask=rows < num_rows)
+    tl.store(along_ptr + rows, along, mask=rows < num_rows)
 
 
 @triton.jit

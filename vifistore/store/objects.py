@@ -45,6 +45,12 @@ class ObjectPlace:
             raise StoreError(
                 f"{url} needs the package obstore; install it with: pip install 'vifistore[s3]'"
             ) from error
+        if obstore.__version__ == "0.9.0":
+            # It forgets the prefix where it removes.
+            raise StoreError(
+                f"obstore 0.9.0 would remove objects beside {url}; replace it with: "
+                "pip install 'vifistore[s3]'"
+            )
         self.location = url
         name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -128,7 +134,8 @@ class ObjectPlace:
         while batch := self._ask(next, listing, None):
             yield from map(_stored_file, batch)
         if key and self.exists(key):
-            yield _stored_file(self._ask(self._obstore.head, self._objects, key))
+            # Its `path` is the store's prefix and the key in some releases of obstore.
+            yield _stored_file({**self._ask(self._obstore.head, self._objects, key), "path": key})
 
     def walk(self) -> Iterator[tuple[str, list[str]]]:
         """See Place. A folder is there as long as something is in it."""

@@ -16,17 +16,9 @@ from pathlib import Path
 
 import av
 
+from vifistore.containers import open_container
 from vifistore.videos.extensions import is_frame
 
-# FFmpeg tells a format by content, so a playlist named .mp4 would open the files or addresses it
-# lists: only formats that hold their own video, read from a local file.
-_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": (
-        "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,image2,jpeg_pipe,m4v,matroska,mjpeg,mov,mp4,mpeg,"
-        "mpegts,mpegvideo,mxf,ogg,png_pipe,rm,webm,yuv4mpegpipe"
-    ),
-}
 # Reading a broken file may fall into long searches for a next frame.
 _TIMEOUT_SECONDS = 20.0
 _LARGEST_SIDE = 1 << 16
@@ -93,14 +85,7 @@ def probe_all(paths: Iterable[str | os.PathLike[str]], num_workers: int = 4) -> 
 
 def _header(path: str | os.PathLike[str]) -> dict[str, int | float]:
     try:
-        # Titles and comments come in any encoding, or in none.
-        with av.open(
-            # A relative name may look like an address: `concat:a.mp4`.
-            os.path.abspath(path),
-            options=_OPTIONS,
-            metadata_errors="replace",
-            timeout=_TIMEOUT_SECONDS,
-        ) as container:
+        with open_container(path, _TIMEOUT_SECONDS) as container:
             return _numbers(container)
     except _FAILURES:
         return {}

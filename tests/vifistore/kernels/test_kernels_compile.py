@@ -12,7 +12,9 @@ from vifistore.kernels.temporal_pool import (
     temporal_pool_forward,
 )
 
-HALF, BRAIN, SINGLE = torch.float16, torch.bfloat16, torch.float32
+HALF, BRAIN, SINGLE, DOUBLE = torch.float16, torch.bfloat16, torch.float32, torch.float64
+# Of frames and of text; training in bfloat16 has text in float32.
+DTYPES = [(HALF, HALF), (BRAIN, BRAIN), (SINGLE, SINGLE), (DOUBLE, DOUBLE), (BRAIN, SINGLE)]
 IMAGE_KERNELS = [
     "_frame_softmax_forward_kernel",
     "_frame_softmax_backward_kernel",
@@ -38,18 +40,34 @@ def test_temporal_pool_with_a_mask_or_with_rounding(hopper):
     assert len(hopper) == 3
 
 
-@pytest.mark.parametrize("dtype", [HALF, BRAIN, SINGLE], ids=str)
-def test_image_scores(hopper, dtype):
-    frames, text = torch.empty(64, 32, 512, dtype=dtype), torch.empty(400, 512, dtype=dtype)
-    logits, _ = frame_softmax_forward(frames, text, torch.tensor(100.0))
+@pytest.fixture(params=DTYPES, ids=lambda pair: "x".join(str(dtype)[6:] for dtype in pair))
+def inputs(request):
+    """Frames `[view frame dim]`, text `[class dim]` and logit scale, as large as in training.
+
+    Some of what Triton does, it does only to loops of several turns.
+    """
+    of_frames, of_text = request.param
+    scale = torch.tensor(100.0, dtype=torch.promote_types(of_frames, SINGLE))
+    return torch.zeros(256, 32, 512, dtype=of_frames), torch.zeros(400, 512, dtype=of_text), scale
+
+
+def test_image_scores(hopper, inputs):
+    logits, _ = frame_softmax_forward(*inputs)
     scores = image_scores_forward(logits)
     frame_softmax_backward(logits, scores, (True, True, True), scores)
     assert hopper == [IMAGE_KERNELS[0], "_image_scores_forward_kernel", *IMAGE_KERNELS[1:]]
 
 
-def test_image_cross_entropy(hopper):
-    frames, text = torch.empty(7, 5, 129, dtype=HALF), torch.empty(19, 129, dtype=HALF)
-    targets = torch.empty(7, 19)
+def test_image_cross_entropy(hopper, inputs):
+    targets = torch.zeros(256, 400, dtype=inputs[2].dtype)
+    logits, _ = frame_softmax_forward(*inputs, targets)
+    frame_softmax_backward(logits, targets, (True, True, True))
+    assert hopper == IMAGE_KERNELS
+
+
+def test_image_cross_entropy_of_sizes_that_fill_no_tile(hopper):
+    frames, text = torch.zeros(7, 5, 129, dtype=HALF), torch.zeros(19, 129, dtype=HALF)
+    targets = torch.zeros(7, 19)
     logits, _ = frame_softmax_forward(frames, text, torch.tensor(100.0), targets)
     frame_softmax_backward(logits, targets, (True, True, True))
     assert hopper == IMAGE_KERNELS

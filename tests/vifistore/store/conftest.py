@@ -1,5 +1,6 @@
 """A small store in which everything is there and well."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -97,3 +98,29 @@ def whole_folder(tmp_path_factory) -> Path:
 def whole(whole_folder: Path, tmp_path: Path) -> Path:
     """A copy of the store's folder, to be damaged."""
     return Path(shutil.copytree(whole_folder, tmp_path / "s.zarr"))
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """URL of an empty bucket of an S3 server on this machine."""
+    pytest.importorskip("obstore", reason="obstore is not installed")
+    server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    import boto3
+
+    with pytest.MonkeyPatch.context() as patch:
+        running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        running.start()
+        host, port = running.get_host_and_port()
+        for key, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        }.items():
+            patch.setenv(key, value)
+        client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+        client.create_bucket(Bucket="bucket")
+        yield "s3://bucket"
+        running.stop()

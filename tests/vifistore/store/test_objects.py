@@ -1,7 +1,6 @@
 """A store in an object store: everything that a folder does, against a server on this machine."""
 
 import json
-import os
 import sys
 
 import numpy as np
@@ -36,32 +35,6 @@ CHECKPOINT = {
     "settings": {},
 }
 FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    """URL of an empty bucket of an S3 server on this machine."""
-    pytest.importorskip("obstore", reason="obstore is not installed")
-    server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    import boto3
-
-    with pytest.MonkeyPatch.context() as patch:
-        running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        running.start()
-        host, port = running.get_host_and_port()
-        for key, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-            "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
-        }.items():
-            patch.setenv(key, value)
-        client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
-        client.create_bucket(Bucket="bucket")
-        yield "s3://bucket"
-        running.stop()
 
 
 def fill(location: str) -> str:
@@ -185,6 +158,13 @@ def test_what_counts_as_a_url(location, url):
 def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(StoreError, match=r"pip install 'vifistore\[s3\]'"):
+        Backend("s3://bucket/S.zarr", writable=False)
+
+
+def test_a_release_that_removes_what_is_not_ours_is_refused(monkeypatch):
+    obstore = pytest.importorskip("obstore", reason="obstore is not installed")
+    monkeypatch.setattr(obstore, "__version__", "0.9.0")
+    with pytest.raises(StoreError, match=r"objects beside s3://bucket/S\.zarr; replace it"):
         Backend("s3://bucket/S.zarr", writable=False)
 
 

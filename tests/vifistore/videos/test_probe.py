@@ -45,8 +45,6 @@ def test_title_in_another_encoding_does_not_matter(video, tmp_path):
     assert content.count(b"TITLE-12345") == 1
     path = tmp_path / "b.mp4"
     path.write_bytes(content.replace(b"TITLE-12345", b"\xff\xfe\x80\x81E-12345"))
-    with pytest.raises(UnicodeDecodeError):
-        av.open(str(path))
     assert probe(path).num_frames == 12
 
 
