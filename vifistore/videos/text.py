@@ -1,20 +1,31 @@
-"""Text that others wrote: strict UTF-8, with line numbers, and paths that cannot leave the root."""
+"""Text that others wrote: strict UTF-8 or marked UTF-16, with line numbers, and clean paths."""
 
+import codecs
 import hashlib
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from vifistore.errors import UsageError
+from vifistore.pointers import HEAD_BYTES, pointer_told
 
 # Far above any list of videos: what is larger is a video or an archive named by mistake.
 _LARGEST_BYTES = 1 << 30
+# The mark of UTF-32 begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def read_text(path: Path) -> tuple[str, str]:
     """The text of a file and the SHA-256 of its bytes; a byte-order mark is dropped.
 
-    Raises UsageError with the line number where the file is not UTF-8.
+    UTF-8, or UTF-16 or UTF-32 with a byte-order mark, as spreadsheets save it. Raises UsageError
+    with the line number where the file is none of these, and for a pointer to a file not fetched.
     """
     try:
         if path.stat().st_size > _LARGEST_BYTES:
@@ -23,12 +34,24 @@ def read_text(path: Path) -> tuple[str, str]:
     except OSError as error:
         remedy = "name a file that exists and can be read"
         raise UsageError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    if told := pointer_told(content[:HEAD_BYTES]):
+        raise UsageError(f"{path.name}: {told}")
+    return _decoded(content, path.name), hashlib.sha256(content).hexdigest()
+
+
+def _decoded(content: bytes, name: str) -> str:
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path.name} line {line} is not UTF-8; save it as UTF-8") from error
-    return text, hashlib.sha256(content).hexdigest()
+        told = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
+        raise UsageError(f"{name} line {line} is not {told}; save it as UTF-8") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UsageError(f"{name} line {line} holds a NUL character; save it as UTF-8 text")
+    # Old spreadsheets on a Mac end lines so.
+    return text if "\n" in text else text.replace("\r", "\n")
 
 
 def first_bytes(path: Path, count: int) -> bytes:
@@ -60,6 +83,17 @@ def some(names: Iterable[str], shown: int = 3) -> str:
     names = sorted(set(names))
     more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
+
+
+def first_of(texts: Iterable[str], shown: int = 3, width: int = 60) -> str:
+    """The first few of some texts in their order, each cut to `width`, for a message."""
+    return ", ".join(repr(brief(text, width)) for text in islice(texts, shown))
+
+
+def brief(text: str, width: int = 60) -> str:
+    """A text cut to `width` characters: its beginning and its end, which tell paths apart."""
+    half = (width - 3) // 2
+    return text if len(text) <= width else f"{text[:half]}...{text[-half:]}"
 
 
 def numbered_lines(text: str) -> list[tuple[int, str]]:
