@@ -36,20 +36,22 @@ def read_text(path: Path) -> tuple[str, str]:
         raise UsageError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
     if told := pointer_told(content[:HEAD_BYTES]):
         raise UsageError(f"{path.name}: {told}")
-    return _decoded(content, path.name), hashlib.sha256(content).hexdigest()
+    text = decoded(content, path.name)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UsageError(f"{path.name} line {line} holds a NUL character; save it as UTF-8 text")
+    return text, hashlib.sha256(content).hexdigest()
 
 
-def _decoded(content: bytes, name: str) -> str:
+def decoded(content: bytes, name: str = "", errors: str = "strict") -> str:
+    """Bytes as text, whose line ends are line feeds or lie before them. Raises UsageError."""
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
     try:
-        text = content.decode(encoding)
+        text = content.decode(encoding, errors)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         told = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
         raise UsageError(f"{name} line {line} is not {told}; save it as UTF-8") from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise UsageError(f"{name} line {line} holds a NUL character; save it as UTF-8 text")
     # Old spreadsheets on a Mac end lines so.
     return text if "\n" in text else text.replace("\r", "\n")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vifistore.videos.checks import check_listing
-from vifistore.videos.class_names import read_class_file
+from vifistore.videos.class_files import read_class_file
 from vifistore.videos.listing import read_source
 from vifistore.videos.match import youtube_id
 from vifistore.videos.records import Listing

@@ -10,7 +10,7 @@ from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.draft import Draft
 from vifistore.videos.file_names import disagrees
-from vifistore.videos.text import some
+from vifistore.videos.text import first_of, some
 
 # At most nine digits: longer ones are no label, and Python refuses to parse very long ones.
 _NUMBER = re.compile(r"\d{1,9}|-1", re.ASCII)
@@ -141,4 +141,5 @@ def _folder_labels(
 
 
 def _note_file(file: ClassFile, draft: Draft) -> None:
-    draft.notes.append(f"{len(file.names):,} classes are named by {file.source}")
+    shown = f"{first_of(file.names)}{', ...' if len(file.names) > 3 else ''}"
+    draft.notes.append(f"{len(file.names):,} classes are named by {file.source}: {shown}")

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from vifistore.errors import UsageError
-from vifistore.videos.class_names import ClassFile, read_class_file, template_name
+from vifistore.videos.class_files import read_class_file, template_name
+from vifistore.videos.class_names import ClassFile
 from vifistore.videos.draft import Draft
 from vifistore.videos.readers.json_files import load_json, text_of
 from vifistore.videos.readers.labels import Line, add_videos, class_labels

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from vifistore.errors import UsageError
-from vifistore.videos.class_names import read_class_file
+from vifistore.videos.class_files import read_class_file
 from vifistore.videos.draft import Draft
 from vifistore.videos.readers.lists import add_list, parse_list
 from vifistore.videos.text import files_in

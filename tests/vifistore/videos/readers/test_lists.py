@@ -93,7 +93,8 @@ def test_number_outside_the_class_file_is_refused(make_files, write):
     make_files("a.mp4")
     write("data/labels.csv", CLASSES)
     with pytest.raises(
-        UsageError, match=r"x\.txt line 1: label 3 is not in labels\.csv \(0 to 2\)"
+        UsageError,
+        match=r"x\.txt line 1: label 3 is not in labels\.csv \(0 'brush hair' to 2 'hop'\)",
     ):
         read_source(write("data/x.txt", "a.mp4 3\n"))
 
