@@ -28,16 +28,25 @@ class ScanArguments:
     store: tyro.conf.Positional[str]
     """Path of the store, or its URL; made if there is none."""
     source: tyro.conf.Positional[Path]
-    """A folder (the label is the name of the folder that holds a file), a CSV with a path column,
-    a list of "path label" lines, or a dataset's own files."""
+    """A folder (the label is the name of the folder that holds a file); a table with the columns
+    path, and where wanted label, split, id (a name of one's own for the video) and caption, a row
+    per video, split and caption; a list of "path label" lines; JSON that labels videos; or a
+    dataset's own files. Labels are class names, or numbers into a class file."""
     dataset: str
     """Name of the dataset."""
     split: str | None = None
     """Name of the split that these videos form, or which split of the source to take."""
     root: Path | None = None
-    """Folder that listed paths start from."""
+    """Folder that listed paths start from. Without it, the folder of the list, and in it only what
+    the list names."""
+    map_prefix: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """For lists of another machine, OLD=NEW: what listed paths begin with, and the folder that it
+    is here, below --root or absolute; repeat for several."""
+    follow_links: bool = False
+    """Follow symbolic links of folders and files, also out of the root."""
     labels: Path | None = None
-    """Class file for a list whose labels are numbers."""
+    """Class file for a list whose labels are numbers: `id,name` rows with any header or none,
+    `id name` lines, one name a line, or JSON."""
     names: str = "as-is"
     """Class names: as-is, spaces (no underscores) or words (CamelCase split as well)."""
     halves: tuple[str, ...] = ()
@@ -66,6 +75,8 @@ def main(arguments: list[str]) -> int:
         split=wanted.split,
         labels=wanted.labels,
         names=wanted.names,
+        map_prefix=wanted.map_prefix,
+        follow_links=wanted.follow_links,
     )
     made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
     listing = with_made_splits(listing, Wanted(**made))

@@ -83,8 +83,7 @@ def is_class_table(lines: Sequence[str]) -> bool:
 
 
 def _text_pairs(text: str, source: str) -> Pairs:
-    numbered = content_lines(text)
-    lines = [line for _, line in numbered]
+    lines = [line.strip() for _, line in content_lines(text)]
     delimiter, rows = table_of(lines)
     if rows:
         ids = _id_column(rows)

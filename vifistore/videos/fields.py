@@ -4,8 +4,6 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from vifistore.videos.text import numbered_lines
-
 # Tried in this order: the later ones are more often part of a name.
 DELIMITERS = ("\t", ";", "|", ",")
 
@@ -14,6 +12,7 @@ _FIELD_LIMIT = 1 << 20
 # At most nine digits: longer ones are no label, and Python refuses to parse very long ones.
 _WHOLE = re.compile(r"(-1|\d{1,9})(?:\.0*)?", re.ASCII)
 # What spreadsheets write above a table to name its delimiter.
+_COMMENT = re.compile(r"#(?:\s|#|$)")
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 
 # fmt: off
@@ -30,23 +29,25 @@ NAME_WORDS = frozenset((
 
 
 def content_lines(text: str) -> list[tuple[int, str]]:
-    """Stripped lines with their numbers, without blank lines and comments.
+    """Lines with their numbers, without blanks around them, blank lines and comments.
 
     A comment begins with "#" and a blank, or is "#" alone: videos of HMDB51 begin with "#" too.
+    Tabs stay: they may part empty fields.
     """
-    lines = [pair for pair in numbered_lines(text) if not re.match(r"#(?:\s|#|$)", pair[1])]
+    numbered = ((number, line.strip(" \r")) for number, line in enumerate(text.split("\n"), 1))
+    lines = [pair for pair in numbered if pair[1].strip() and not _COMMENT.match(pair[1])]
     return lines[1:] if lines and _SEPARATOR.fullmatch(lines[0][1]) else lines
 
 
 def split_fields(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Stripped fields of every record, and how many lines were read up to its end.
+    """Fields of every record without blanks and quotes, and how many lines end with it.
 
     Quotes may hold the delimiter, and line ends. Raises csv.Error.
     """
     csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     for fields in reader:
-        yield reader.line_num, [field.strip() for field in fields]
+        yield reader.line_num, [unquoted(field) for field in fields]
 
 
 def table_of(lines: Sequence[str]) -> tuple[str, list[list[str]]]:
@@ -54,9 +55,10 @@ def table_of(lines: Sequence[str]) -> tuple[str, list[list[str]]]:
     for delimiter in DELIMITERS:
         if all(delimiter in line for line in lines):
             try:
-                rows = aligned([fields for _, fields in split_fields(lines, delimiter)])
+                every = [fields for _, fields in split_fields(lines, delimiter)]
             except csv.Error:
                 continue
+            rows = aligned([fields for fields in every if any(fields)])
             if rows and len(rows[0]) > 1:
                 return delimiter, rows
     return "", []

@@ -1,7 +1,7 @@
 """From a source to a listing: which videos there are, under which labels, in which splits."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +9,12 @@ from vifistore.errors import UnknownNameError
 from vifistore.videos.class_names import cleaned, cleaning
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.captions import read_captions_json, read_captions_table
+from vifistore.videos.places import Prefixes, parse_prefixes
+from vifistore.videos.readers.captions import read_captions_json
+from vifistore.videos.readers.database import read_database, read_records
 from vifistore.videos.readers.folder import read_folder
 from vifistore.videos.readers.hmdb51 import read_hmdb51
-from vifistore.videos.readers.kinetics import read_kinetics
-from vifistore.videos.readers.lists import lists_in, read_list
+from vifistore.videos.readers.lists import lists_in
 from vifistore.videos.readers.ssv2 import read_ssv2
 from vifistore.videos.readers.table import read_table
 from vifistore.videos.readers.ucf101 import read_ucf101
@@ -24,13 +25,13 @@ from vifistore.videos.tree import Tree
 READERS: dict[str, Callable[[Path, Draft, Path | None], None]] = {
     "folder": read_folder,
     "table": read_table,
-    "list": read_list,
+    "list": read_table,
     "ucf101": read_ucf101,
     "hmdb51": read_hmdb51,
-    "kinetics": read_kinetics,
     "ssv2": read_ssv2,
+    "database": read_database,
+    "records": read_records,
     "captions_json": read_captions_json,
-    "captions_table": read_captions_table,
 }
 
 
@@ -41,19 +42,26 @@ def read_source(
     split: str | None = None,
     labels: Path | None = None,
     names: str = "as-is",
+    map_prefix: Sequence[str] = (),
+    follow_links: bool = False,
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
 
     `root` is the folder that listed paths start from: by default SOURCE, or the folder of the
-    list. `split` names the one split of a folder or list, or picks one of several; a list's own
-    name is its default, and a folder has no split without one. `labels` is a class file, and
-    `names` a cleaning of class names (`vifistore.videos.class_names.CLEANINGS`).
+    list, of which then only the folders that the list names are searched. `split` names the one
+    split of a folder or list, or picks one of several; a list's own name is its default, and a
+    folder has no split without one. `labels` is a class file, and `names` a cleaning of class
+    names (`vifistore.videos.class_names.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what listed
+    paths begin with on another machine, and the folder that it is here. `follow_links` follows
+    symbolic links, also out of the root.
     Raises UsageError for whatever cannot be read, with file and line.
     """
     source = Path(source)
     cleaning(names)
-    seen = detect(source)
-    draft = Draft(tree=Tree(root=_root(source, root)))
+    prefixes = parse_prefixes(map_prefix)
+    seen = detect(source, follow_links=follow_links)
+    tree = Tree(root=_root(source, root, prefixes), follow_links=follow_links)
+    draft = Draft(tree=tree, prefixes=prefixes, searches_all=bool(root or map_prefix))
     if seen.format == FOLDER_OF_LISTS:
         for path in lists_in(source):
             READERS[detect(path).format](path, draft, labels)
@@ -69,8 +77,12 @@ def read_source(
     return _cleaned(resolve(draft), names)
 
 
-def _root(source: Path, root: Path | None) -> Path:
+def _root(source: Path, root: Path | None, prefixes: Prefixes) -> Path:
+    """The given root, else where prefixes lead to, else SOURCE or the folder of the list."""
     default = source if source.is_dir() else source.parent
+    folders = [new for _, new in prefixes]
+    if root is None and folders and all(map(os.path.isabs, folders)):
+        root = Path(os.path.commonpath(folders))
     return Path(os.path.abspath(default if root is None else root))
 
 

@@ -98,15 +98,6 @@ def brief(text: str, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[:half]}...{text[-half:]}"
 
 
-def numbered_lines(text: str) -> list[tuple[int, str]]:
-    """Stripped non-blank lines with their numbers, from 1.
-
-    Only line feeds end a line: `str.splitlines` would also cut names that hold rarer separators.
-    """
-    lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
-    return [(number, line) for number, line in lines if line]
-
-
 def relative_path(listed: str, root: Path, where: str) -> str:
     """A listed path as a clean POSIX path relative to `root`.
 

@@ -10,7 +10,6 @@ from vifistore.errors import UsageError
 from vifistore.videos.text import (
     files_in,
     first_of,
-    numbered_lines,
     read_text,
     relative_path,
     some,
@@ -116,10 +115,6 @@ def test_bytes_that_are_not_utf8_name_their_line(write):
 def test_unreadable_file_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         read_text(tmp_path / "absent.txt")
-
-
-def test_lines_keep_their_numbers_and_only_line_feeds_end_them():
-    assert numbered_lines(" a \r\n\n\u2028b\x0cc\n") == [(1, "a"), (3, "b\x0cc")]
 
 
 def test_some_names_the_first_and_counts_the_rest():

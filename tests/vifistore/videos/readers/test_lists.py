@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.listing import read_source
-from vifistore.videos.readers.lists import match_of, parse_list, split_name
+from vifistore.videos.readers.names import match_of, split_name
+from vifistore.videos.readers.table import parse_list
 
 CLASSES = "id,name\n0,brush hair\n1,wave\n2,hop\n"
 
