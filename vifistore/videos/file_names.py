@@ -19,6 +19,11 @@ def is_hmdb51_name(path: str) -> bool:
     return bool(_HMDB51.fullmatch(stem(path)))
 
 
+def names_class(path: str) -> bool:
+    """True where a file name holds its class."""
+    return is_ucf101_name(path) or is_hmdb51_name(path)
+
+
 def disagrees(path: str, label: str) -> bool:
     """True where a UCF101 or HMDB51 file name holds another class than `label`."""
     name = stem(path)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.draft import Draft
+from vifistore.videos.evidence import weigh
 from vifistore.videos.fields import whole_number
-from vifistore.videos.file_names import disagrees
 from vifistore.videos.records import Line
 from vifistore.videos.text import first_of, some
 
@@ -93,7 +93,7 @@ def _agreeing(
     draft: Draft,
     source: Path,
 ) -> ClassFile:
-    """The one class file, or the one of several whose classes the file names contradict least.
+    """The one class file, or the one of several whose classes names contradict least.
 
     Published files of one data set do differ: in that of HMDB51 which goes with the paper's lists,
     kick and kick ball have changed places, and so have sword and sword exercise.
@@ -115,10 +115,8 @@ def _contradictions(file: ClassFile, numbers: Sequence[str], lines: Sequence[Lin
     ids = [int(number) - file.first_id if number else None for number in numbers]
     if any(id is not None and not 0 <= id < len(file.names) for id in ids):
         return math.inf
-    return sum(
-        id is not None and disagrees(line.path, file.names[id])
-        for id, line in zip(ids, lines, strict=True)
-    )
+    labels = ["" if id is None else file.names[id] for id in ids]
+    return len(weigh([line.path for line in lines], labels, file.names).against)
 
 
 def _named(
