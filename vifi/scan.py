@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,14 @@ import tyro
 from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
-from vifistore.extract.scan import add_listing, new_rows
+from vifistore.extract.scan import add_listing, as_in_store, lists_of_classes, new_rows
 from vifistore.store.store import Store, create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all
 from vifistore.videos.records import Listing
 from vifistore.videos.splits import Wanted, with_made_splits
+from vifistore.videos.text import brief
 
 _SHOWN = 10
 
@@ -82,7 +83,9 @@ def main(arguments: list[str]) -> int:
     listing = with_made_splits(listing, Wanted(**made))
     store = find_store(wanted.store, mode="a")
     rows = new_rows(store, wanted.dataset, listing, append=wanted.append)
+    listing = as_in_store(store, wanted.dataset, listing)
     _warn(check_listing(listing, _stored_members(store, wanted.dataset)), listing)
+    _tell_lists(lists_of_classes(store, wanted.dataset, listing))
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
@@ -97,6 +100,14 @@ def main(arguments: list[str]) -> int:
             f"{len(listing.class_names)} classes{splits}"
         )
     return 0
+
+
+def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:
+    """Say so where splits of one dataset are scored over different classes."""
+    if len(set(map(tuple, lists.values()))) > 1:
+        told = ", ".join(f"{name} {len(names)}" for name, names in sorted(lists.items()))
+        logger = logging.getLogger("vifi")
+        logger.info("splits have lists of classes of their own: %s", brief(told, 300))
 
 
 def _stored_members(store: Store | None, dataset: str) -> dict[str, set[str]]:

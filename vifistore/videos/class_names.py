@@ -43,11 +43,12 @@ def _spaces(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def _words(name: str) -> str:
+def spaced(name: str) -> str:
+    """A name in words: underscores become spaces, CamelCase is split."""
     return _spaces(_CAMEL.sub(" ", name))
 
 
-CLEANINGS: dict[str, Callable[[str], str]] = {"as-is": _as_is, "spaces": _spaces, "words": _words}
+CLEANINGS: dict[str, Callable[[str], str]] = {"as-is": _as_is, "spaces": _spaces, "words": spaced}
 """as-is: untouched; spaces: underscores become spaces; words: CamelCase is split as well."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vifistore.errors import UnknownNameError
+from vifistore.videos.class_lists import unite
 from vifistore.videos.class_names import cleaned, cleaning
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
@@ -68,6 +69,7 @@ def read_source(
         draft.names_splits = True
     else:
         READERS[seen.format](source, draft, labels)
+    unite(draft)
     draft.notes.insert(0, f"read {source.name} as {seen.why}")
     if split is not None:
         draft = _with_split(draft, split)
