@@ -11,13 +11,14 @@ from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
 from vifistore.extract.scan import add_listing, as_in_store, lists_of_classes, new_rows
+from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
 from vifistore.store.store import Store, create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
+from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing
 from vifistore.videos.splits import Wanted, with_made_splits
-from vifistore.videos.text import brief
+from vifistore.videos.text import brief, first_bytes
 
 _SHOWN = 10
 
@@ -37,6 +38,9 @@ class ScanArguments:
     """Name of the dataset."""
     split: str | None = None
     """Name of the split that these videos form, or which split of the source to take."""
+    split_by: str = ""
+    """Regular expression that parts the videos into splits by their paths: the split's name is its
+    first group, '^(train|val)/', or the named group that matches, '(?P<test>_g0[1-7]_)|...'."""
     root: Path | None = None
     """Folder that listed paths start from. Without it, the folder of the list, and in it only what
     the list names."""
@@ -78,6 +82,7 @@ def main(arguments: list[str]) -> int:
         names=wanted.names,
         map_prefix=wanted.map_prefix,
         follow_links=wanted.follow_links,
+        split_by=wanted.split_by,
     )
     made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
     listing = with_made_splits(listing, Wanted(**made))
@@ -89,6 +94,7 @@ def main(arguments: list[str]) -> int:
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
+    _warn_of_pointers(listing, rows, probed)
     # The store is made only now, so that a wrong call leaves none behind.
     report = add_listing(store or create_store(wanted.store), wanted.dataset, listing, rows, probed)
     if wanted.json:
@@ -100,6 +106,20 @@ def main(arguments: list[str]) -> int:
             f"{len(listing.class_names)} classes{splits}"
         )
     return 0
+
+
+def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Probe]) -> None:
+    """Say which files only stand for videos that were not fetched."""
+    found = {
+        listing.paths[row]: told
+        for row, probe in zip(rows, probes, strict=True)
+        if 0 < probe.size_bytes < POINTER_BYTES
+        and (told := pointer_told(first_bytes(listing.root / listing.paths[row], HEAD_BYTES)))
+    }
+    if found:
+        counted = f"{len(found):,} of {len(rows):,} videos were not fetched"
+        path, told = next(iter(found.items()))
+        logging.getLogger("vifi").warning("%s (%s): %s", counted, brief(path), told)
 
 
 def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:

@@ -7,6 +7,8 @@ _KINDS = {
 }
 HEAD_BYTES = 64
 """How much of a file tells whether it is one."""
+POINTER_BYTES = 1024
+"""No pointer is as large; Git LFS allows less than this."""
 
 
 def pointer_told(head: bytes) -> str:

@@ -108,3 +108,16 @@ def test_another_spelling_is_the_class_of_the_dataset(scan, tmp_path):
     store = open_store(tmp_path / "s.zarr")
     assert store.class_names("d") == ["brush hair", "wave"]
     assert list(store.videos("d")["label"]) == ["brush hair", "wave", "brush hair"]
+
+
+def test_pointers_in_the_place_of_videos_are_told(scan, tmp_path):
+    path = tmp_path / "d" / "all" / "run" / "x.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n")
+    code, told = scan("all", "hop")
+    assert code == 0
+    assert any(
+        "1 of 2 videos were not fetched (all/run/x.mp4): it is a Git LFS pointer" in line
+        and "`git lfs pull`" in line
+        for line in told
+    )

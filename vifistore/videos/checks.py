@@ -11,6 +11,7 @@ from itertools import product
 from typing import Literal
 
 from vifistore.errors import UsageError
+from vifistore.videos.class_names import plain
 from vifistore.videos.evidence import strangers, weigh
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.text import brief, some
@@ -38,10 +39,26 @@ def check_listing(listing: Listing, stored: Mapping[str, set[str]] | None = None
 
     `stored` holds the ids of the videos of each split that the dataset has already.
     """
-    problems = overlaps(members(listing), stored or {})
+    problems = overlaps(members(listing), stored or {}) + twins(listing.class_names)
     for name, split in listing.splits.items():
         problems += missing_classes(name, split) + label_disagreements(listing, name, split)
     return problems
+
+
+def twins(class_names: Sequence[str]) -> list[Problem]:
+    """Two classes that differ in nothing but case, underscores or Unicode form."""
+    first: dict[str, str] = {}
+    pairs = [
+        (same, name)
+        for name in class_names
+        if (same := first.setdefault(plain(name), name)) != name
+    ]
+    if not pairs:
+        return []
+    shown = ", ".join(f"{brief(one, 30)!r} and {brief(other, 30)!r}" for one, other in pairs[:3])
+    what = f"{len(pairs):,} classes are spelled like another ({shown})"
+    remedy = "merge them unless they differ: most models ignore case, and refuse such texts"
+    return [Problem(level="warn", what=what, remedy=remedy)]
 
 
 def refuse(problems: Sequence[Problem]) -> None:

@@ -30,7 +30,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "id": ("id",),
     "caption": ("caption", "captions", "sentence", "sentences", "description", "text"),
 }
-_SPLIT_NAMES = frozenset((
+SPLIT_NAMES = frozenset((
     "train", "training", "val", "valid", "validate", "validation", "dev", "test", "testing",
     "eval", "evaluation",
 ))
@@ -152,7 +152,7 @@ def _remaining(
         times = [column for column in left if all_numbers(columns[column])][:2]
         if len(times) == 2:
             roles |= {"start": times[0], "end": times[1]}
-    splits = [column for column in left if set(map(str.lower, columns[column])) <= _SPLIT_NAMES]
+    splits = [column for column in left if set(map(str.lower, columns[column])) <= SPLIT_NAMES]
     if splits and len(left) > len(roles) + 1:
         roles["split"] = splits[0]
     left = [column for column in left if column not in roles.values()]

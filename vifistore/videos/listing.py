@@ -1,6 +1,7 @@
 """From a source to a listing: which videos there are, under which labels, in which splits."""
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from vifistore.videos.readers.table import read_table
 from vifistore.videos.readers.ucf101 import read_ucf101
 from vifistore.videos.records import Listing, SplitListing
 from vifistore.videos.resolve import resolve
+from vifistore.videos.split_by import split_by as part_by
+from vifistore.videos.split_by import split_folders
 from vifistore.videos.tree import Tree
 
 READERS: dict[str, Callable[[Path, Draft, Path | None], None]] = {
@@ -45,6 +48,7 @@ def read_source(
     names: str = "as-is",
     map_prefix: Sequence[str] = (),
     follow_links: bool = False,
+    split_by: str = "",
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
 
@@ -54,7 +58,8 @@ def read_source(
     folder has no split without one. `labels` is a class file, and `names` a cleaning of class
     names (`vifistore.videos.class_names.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what listed
     paths begin with on another machine, and the folder that it is here. `follow_links` follows
-    symbolic links, also out of the root.
+    symbolic links, also out of the root. `split_by` is a regular expression that parts the videos
+    by their paths (`vifistore.videos.split_by`).
     Raises UsageError for whatever cannot be read, with file and line.
     """
     source = Path(source)
@@ -71,12 +76,7 @@ def read_source(
         READERS[seen.format](source, draft, labels)
     unite(draft)
     draft.notes.insert(0, f"read {source.name} as {seen.why}")
-    if split is not None:
-        draft = _with_split(draft, split)
-    elif seen.format == "folder":
-        # A folder lists nothing: without a name it makes no split, and may grow freely.
-        draft.splits = {}
-    return _cleaned(resolve(draft), names)
+    return _cleaned(resolve(_split(draft, split, split_by, seen.format == "folder")), names)
 
 
 def _root(source: Path, root: Path | None, prefixes: Prefixes) -> Path:
@@ -86,6 +86,21 @@ def _root(source: Path, root: Path | None, prefixes: Prefixes) -> Path:
     if root is None and folders and all(map(os.path.isabs, folders)):
         root = Path(os.path.commonpath(folders))
     return Path(os.path.abspath(default if root is None else root))
+
+
+def _split(draft: Draft, name: str | None, pattern: str, is_folder: bool) -> Draft:
+    """The draft with the splits that are asked for."""
+    if pattern:
+        part_by(draft, pattern)
+    if name is not None:
+        return _with_split(draft, name)
+    if is_folder and not pattern:
+        # A folder lists nothing: without a name it makes no split, and may grow freely.
+        draft.splits = {}
+        if found := split_folders(draft.paths):
+            option = f"--split-by {shlex.quote(found)}"
+            draft.notes.append(f"folders are called like splits; {option} makes them so")
+    return draft
 
 
 def _with_split(draft: Draft, name: str) -> Draft:

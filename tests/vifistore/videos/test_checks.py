@@ -146,6 +146,13 @@ def test_class_file_of_which_no_folder_is_called_is_warned_of():
     assert checks.check_listing(numbered) == []
 
 
+def test_classes_spelled_alike_are_warned_of():
+    (problem,) = checks.twins(["Apple", "pear", "apple", "brush_hair", "brush hair"])
+    assert problem.level == "warn"
+    assert "2 classes are spelled like another ('Apple' and 'apple', 'brush_hair'" in problem.what
+    assert checks.twins(["run", "runs"]) == []
+
+
 def test_sound_listing_has_no_problem():
     listing = listing_of(["a.mp4", "b.mp4"], train=([0], [0], "x"), val=([1], [0], "x"))
     assert checks.check_listing(listing) == []
