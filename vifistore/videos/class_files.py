@@ -29,6 +29,7 @@ Pairs = list[tuple[int, str]]
 _PART = r"(?:\s*[:=,;]\s*|[.)]\s+|\s+-\s+|\s+)"
 _NUMBERED = re.compile(rf"(\d{{1,9}}(?:\.0+)?){_PART}(\S.*)", re.ASCII)
 _NUMBER_LAST = re.compile(r"(\S.*?)(?:\s*[:=]\s*|\s+)(\d{1,9}(?:\.0+)?)", re.ASCII)
+_DEPTH = 4
 # Under what other files keep them.
 _KEYS = (
     *("id2label", "idx2label", "idx_to_class", "id_to_label", "label2id", "label2idx"),
@@ -100,6 +101,8 @@ def _text_pairs(text: str, source: str) -> Pairs:
     for pattern, is_turned in ((_NUMBERED, False), (_NUMBER_LAST, True)):
         if pairs := _line_pairs(lines, pattern, is_turned=is_turned):
             return pairs
+    if source.lower().endswith((".yaml", ".yml")):
+        raise UsageError(f"{source}: YAML is read as `id: name` lines alone; write it so, or JSON")
     if len(lines) > 1 and is_word(lines[0], NAME_WORDS):
         del lines[0]
     return list(enumerate(_without_brackets([unquoted(line) for line in lines])))
@@ -173,9 +176,9 @@ def _parsed(text: str, source: str) -> object:
 
 def _json_pairs(content: object, source: str) -> Pairs:
     if isinstance(content, dict):
-        key = next((key for key in _KEYS if isinstance(content.get(key), dict | list)), None)
-        if key is not None:
-            return _json_pairs(content[key], source)
+        inner = _held(content)
+        if inner is not None:
+            return _json_pairs(inner, source)
         pairs = _object_pairs(content)
     elif isinstance(content, list) and all(isinstance(name, str) for name in content):
         pairs = list(enumerate(map(unquoted, content)))
@@ -188,6 +191,15 @@ def _json_pairs(content: object, source: str) -> Pairs:
         f"{source} gives no class names{keys}; write an object of name to id, one of id to name, "
         "or a list of names"
     )
+
+
+def _held(content: dict, depth: int = 0) -> dict | list | None:
+    """What an object holds under one of the keys, at most a few levels down."""
+    for key in _KEYS:
+        if isinstance(content.get(key), dict | list):
+            return content[key]
+    inner = (value for value in content.values() if isinstance(value, dict) and depth < _DEPTH)
+    return next((found for value in inner if (found := _held(value, depth + 1)) is not None), None)
 
 
 def _object_pairs(content: dict) -> Pairs:

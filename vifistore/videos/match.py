@@ -3,7 +3,8 @@
 Published lists and unpacked datasets disagree on folders, extensions and time stamps, so a format
 whose file names are unique by design may be matched by them:
 
-- "path": the listed path, in whatever case and Unicode form, with a video's extension or without;
+- "path": the listed path, in whatever case and Unicode form, with underscores or blanks, and
+  where it has no extension, with a video's;
 - "name": else the one file of that name, or of that name with another extension, in any folder;
 - "youtube": else the one file of that YouTube id: with its times, else whatever they are.
 """
@@ -36,8 +37,11 @@ def _youtube_clip(path: str) -> str:
 
 
 def folded(path: str) -> str:
-    """What spellings of one path have in common: neither case nor Unicode form counts."""
-    return unicodedata.normalize("NFC", path).casefold()
+    """What spellings of one path have in common.
+
+    Neither case nor Unicode form counts, nor whether underscores stand for blanks.
+    """
+    return unicodedata.normalize("NFC", path).casefold().replace("_", " ")
 
 
 def _path_stem(path: str) -> str:

@@ -59,6 +59,8 @@ class Places:
             path = unquote("/" + path[7:].partition("/")[2])
         if "\\" in path and not self.tree.holds(path):
             path = path.replace("\\", "/")
+        while path.startswith("./"):
+            path = path[2:].lstrip("/")
         return path
 
     def _mapped(self, path: str) -> str:

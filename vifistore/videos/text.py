@@ -12,6 +12,7 @@ from vifistore.pointers import HEAD_BYTES, pointer_told
 
 # Far above any list of videos: what is larger is a video or an archive named by mistake.
 _LARGEST_BYTES = 1 << 30
+_ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b")
 # The mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -36,6 +37,8 @@ def read_text(path: Path) -> tuple[str, str]:
         raise UsageError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
     if told := pointer_told(content[:HEAD_BYTES]):
         raise UsageError(f"{path.name}: {told}")
+    if content.startswith(_ARCHIVES):
+        raise UsageError(f"{path.name} is a spreadsheet or an archive; save it as CSV text")
     text = decoded(content, path.name)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -82,7 +85,7 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
 
 def some(names: Iterable[str], shown: int = 3) -> str:
     """The first few of some names and how many more there are, for one line of a message."""
-    names = sorted(set(names))
+    names = [brief(name) for name in sorted(set(names))]
     more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
 

@@ -32,6 +32,8 @@ from vifistore.videos.class_files import read_class_file
         ("config.json", '{"id2label": {"0": "brush hair", "1": "cart wheel"}, "x": []}', 0),
         ("c.json", '{"labels": ["brush hair", "cart wheel"], "database": {}}', 0),
         ("c.json", '[{"id": 1, "name": "brush hair"}, {"id": 2, "name": "cart wheel"}]', 1),
+        ("d.json", '{"features": {"label": {"names": ["brush hair", "cart wheel"]}}}', 0),
+        ("data.yaml", "names:\n  0: brush hair\n  1: cart wheel\n", 0),
         ("c.txt", '{"brush hair": 0, "cart wheel": 1}', 0),
     ],
 )
@@ -67,6 +69,8 @@ def test_something_something_templates_are_in_the_order_of_their_ids(write):
         ("l.json", '{"0": 5, "1": 7}', r"no class names \(it holds '0', '1'\)"),
         ("l.json", '{"v1.mp4": "run", "v2.mp4": "hop"}', r"it holds 'v1.mp4', 'v2.mp4'"),
         ("l.json", "{", "is no JSON"),
+        ("l.yaml", "nc: 2\nnames: [a, b]\n", "YAML is read as `id: name` lines alone"),
+        ("l.xlsx", "PK\x03\x04...", "is a spreadsheet or an archive; save it as CSV text"),
         ("l.csv", "id,name\n", "names no class"),
         ("l.json", '{"a": null}', "no class names"),
         ("l.json", '{"a": 1e999}', "no class names"),

@@ -136,10 +136,10 @@ def test_forms_of_a_letter(make_files, write, form):
 
 
 def test_case_and_extension(make_files, write):
-    root = make_files("Run/X1.MP4", "Run/x3.avi", "Run/x4.mp4", "run/x4.mp4")
-    text = "run/x1.mp4 0\nrun/x3 0\nRun/x3.mkv 0\nRUN/x4.mp4 0\n"
+    root = make_files("Run/X1.MP4", "Run/x3.avi", "Run/x4.mp4", "run/x4.mp4", "air drum/5.mp4")
+    text = "run/x1.mp4 0\nrun/x3 0\nRun/x3.mkv 0\nRUN/x4.mp4 0\n./air_drum/5.mp4 0\n"
     listing = read_source(write("l.txt", text), root=root)
-    assert listing.paths == ["Run/X1.MP4", "Run/x3.avi"]
+    assert listing.paths == ["Run/X1.MP4", "Run/x3.avi", "air drum/5.mp4"]
     # Another extension is another file, and of two spellings none is chosen.
     assert listing.missing == ["Run/x3.mkv", "RUN/x4.mp4"]
 
