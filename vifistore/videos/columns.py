@@ -133,8 +133,13 @@ def _without_videos(rows: Sequence[Sequence[str]], source: str) -> dict[str, int
     """Roles of `frames,label` and `frames,count,label`: folders and files without extension."""
     columns = [*zip(*rows, strict=True)]
     if len(columns) == 2:
-        turned = all_numbers(columns[0]) and not all_numbers(columns[1])
-        return {"path": int(turned), "label": int(not turned)}
+        # `0,frames` or `1234,Holding something`: classes come again, videos do not.
+        is_turned = (
+            all_numbers(columns[0])
+            and len(set(columns[1])) == len(rows)
+            and len(set(columns[0])) < len(rows)
+        )
+        return {"path": int(is_turned), "label": int(not is_turned)}
     if len(columns) == 3 and all_numbers(columns[1]) and all_numbers(columns[2]):
         return {"path": 0, "label": 2}
     raise UsageError(
@@ -150,8 +155,7 @@ def _remaining(
     roles: dict[str, int] = {}
     if role == "youtube":
         times = [column for column in left if all_numbers(columns[column])][:2]
-        if len(times) == 2:
-            roles |= {"start": times[0], "end": times[1]}
+        roles |= dict(zip(("start", "end"), times, strict=False))
     splits = [column for column in left if set(map(str.lower, columns[column])) <= SPLIT_NAMES]
     if splits and len(left) > len(roles) + 1:
         roles["split"] = splits[0]

@@ -18,8 +18,8 @@ from vifistore.videos.file_names import letters
 from vifistore.videos.text import some
 from vifistore.videos.tree import Tree
 
-# ActivityNet writes v_ in front; times are in seconds, with or without zeros.
-_YOUTUBE = re.compile(r"(?:v_)?([\w-]{11})(?:_(\d+)(?:\.\d+)?_(\d+)(?:\.\d+)?)?", re.ASCII)
+# ActivityNet writes v_ in front; times are in seconds, with or without zeros, or the start alone.
+_YOUTUBE = re.compile(r"(?:v_)?([\w-]{11})(?:_(\d+)(?:\.\d+)?)?(?:_(\d+)(?:\.\d+)?)?", re.ASCII)
 
 
 def youtube_id(path: str) -> str:
@@ -31,7 +31,7 @@ def youtube_id(path: str) -> str:
 def _youtube_clip(path: str) -> str:
     """YouTube id and times of a name, or "" where it lacks them."""
     match = _YOUTUBE.fullmatch(stem(path))
-    if not match or match.group(2) is None:
+    if not match or match.group(3) is None:
         return ""
     return f"{match.group(1)} {int(match.group(2))} {int(match.group(3))}"
 

@@ -21,6 +21,7 @@ from vifistore.videos.tree import Tree
 Prefixes = tuple[tuple[str, str], ...]
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[A-Za-z][\w+.-]*://", re.ASCII)
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 # How many paths show which of their folders are those of the root.
 _SAMPLE = 500
 _LONGEST_PREFIX = 100
@@ -57,6 +58,8 @@ class Places:
         if path[:7].lower() == "file://":
             # An empty host, or the name of this one.
             path = unquote("/" + path[7:].partition("/")[2])
+        elif _WEB.match(path):
+            path = unquote(path)
         if "\\" in path and not self.tree.holds(path):
             path = path.replace("\\", "/")
         while path.startswith("./"):
@@ -120,8 +123,8 @@ class Places:
 
     def _refuse(self, entry: Line, path: str, common: Sequence[str]) -> None:
         folder = ("/" if path.startswith("/") else "") + "/".join(common)
-        short = folder and len(folder) <= _LONGEST_PREFIX
-        option = shlex.quote(f"{folder}=FOLDER") if short else "OLD=NEW"
+        is_short = common and len(folder) <= _LONGEST_PREFIX
+        option = shlex.quote(f"{folder}=FOLDER") if is_short else "OLD=NEW (repeat it for several)"
         tail = "/".join([part for part in path.split("/") if part][-2:])
         raise UsageError(
             f"{entry.where}: {brief(entry.path)!r} is not below the root "

@@ -77,6 +77,19 @@ def test_a_column_that_measures_is_no_class(write):
     assert [line.label for line in lines_of(write, "l.csv", "path,fps\na.mp4,25\n")] == [""]
 
 
+@pytest.mark.parametrize(
+    ("text", "path", "label"),
+    [
+        ("1;Holding a thing\n3;Putting a, b\n", "1", "Holding a thing"),
+        ("0,frames_a\n0,frames_b\n", "frames_a", "0"),
+        ("frames_a,0\nframes_b,1\n", "frames_a", "0"),
+        ("-3B32lodo2M,10,abseiling,train\n", "-3B32lodo2M.mp4", "abseiling"),
+    ],
+)
+def test_names_without_extension(write, text, path, label):
+    assert lines_of(write, "l.csv", text)[0][:2] == (path, label)
+
+
 def test_commas_inside_a_label(write):
     text = "1.webm;Putting something, something\n2.webm;Pushing a thing\n"
     assert lines_of(write, "l.csv", text)[0].label == "Putting something, something"
