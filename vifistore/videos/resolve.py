@@ -46,6 +46,9 @@ def _refuse(draft: Draft, path: str) -> None:
     tried = f", tried as {brief(path)}" if path != first else ""
     if link := draft.tree.link_on(path):
         remedy = f"{brief(link, 40)} is a link that was not followed; add --follow-links"
+    elif file := draft.tree.file_on(path):
+        remedy = f"{brief(file, 40)} is a file and no folder, as links are where they were copied "
+        remedy += "as text; link the folder again"
     elif draft.searches_all:
         remedy = "give the folder of the videos with --root, or say what paths begin with: "
         remedy += "--map-prefix OLD=NEW"

@@ -104,6 +104,14 @@ class Tree:
         """The link on the way to a path that was not followed, "" where there is none."""
         return next((link for link in self.links if f"{path}/".startswith(f"{link}/")), "")
 
+    def file_on(self, path: str) -> str:
+        """The file that lies where a folder on the way to a path should, "" where none does."""
+        for end in (place for place, sign in enumerate(path) if sign == "/"):
+            above, _, name = path[:end].rpartition("/")
+            if name in self.folder(above).files:
+                return path[:end]
+        return ""
+
     def _walk(self, below: str) -> Iterator[tuple[str, Folder]]:
         waiting = [below]
         while waiting:

@@ -175,6 +175,13 @@ def test_a_link_that_was_not_followed_is_named_with_the_flag(linked, write):
     assert told in read_source(source, root=linked).notes
 
 
+def test_a_link_that_was_copied_as_text_is_named(make_files, write):
+    root = make_files()
+    write("data/train", "../disk2/train")
+    with pytest.raises(UsageError, match="train is a file and no folder, as links are where they"):
+        read_source(write("l.txt", "train/x1.mp4 run\n"), root=root)
+
+
 def test_links_in_a_circle_end(make_files):
     one, other = make_files("a.mp4", folder="one"), make_files("b.mp4", folder="other")
     (one / "x").symlink_to(other)

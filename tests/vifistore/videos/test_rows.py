@@ -83,6 +83,8 @@ def test_a_column_that_measures_is_no_class(write):
         ("1;Holding a thing\n3;Putting a, b\n", "1", "Holding a thing"),
         ("0,frames_a\n0,frames_b\n", "frames_a", "0"),
         ("frames_a,0\nframes_b,1\n", "frames_a", "0"),
+        # No header, though folders are called like columns.
+        ("video 0\nclip 1\n", "video", "0"),
         ("-3B32lodo2M,10,abseiling,train\n", "-3B32lodo2M.mp4", "abseiling"),
     ],
 )
