@@ -83,31 +83,43 @@ def match_paths(
     """
     found = [path if tree.holds(path) else "" for path in paths]
     notes: list[str] = []
-    open_rows = [row for row, path in enumerate(found) if not path]
-    videos = _searched(tree, [paths[row] for row in open_rows], folders) if open_rows else []
+    missing = [row for row, path in enumerate(found) if not path]
+    videos = _searched(tree, [paths[row] for row in missing], folders) if missing else []
     for place, (key, told) in enumerate(_KEYS):
-        open_rows = [row for row in open_rows if not found[row] and place < _ALLOWED[matches[row]]]
+        missing = [row for row in missing if not found[row] and place < _ALLOWED[matches[row]]]
+        rows = missing
         if key is _path_stem:
             # Another extension than the listed one is another file.
-            rows = [row for row in open_rows if not is_video(paths[row])]
-        else:
-            rows = open_rows
-        if not rows:
-            continue
-        files = _files_by(key, videos)
-        matched, doubtful = 0, []
-        for row in rows:
-            candidates = files.get(key(paths[row]), [])
-            if len(candidates) == 1:
-                found[row] = candidates[0]
-                matched += 1
-            elif candidates:
-                doubtful.append(f"{paths[row]} ({some(candidates, 2)})")
-        if matched:
-            notes.append(f"{matched:,} of {len(paths):,} listed videos were found {told}")
-        if doubtful:
-            notes.append(f"not matched {told}, for several files fit: {some(doubtful)}")
+            rows = [row for row in missing if not is_video(paths[row])]
+        if rows:
+            notes += _match_by(key, told, rows, paths, videos, found)
     return found, notes
+
+
+def _match_by(
+    key: Callable[[str], str],
+    told: str,
+    rows: Sequence[int],
+    paths: Sequence[str],
+    videos: Sequence[str],
+    found: list[str],
+) -> list[str]:
+    """Fill in the files of some rows that one video alone fits by a key; what was done."""
+    files = _files_by(key, videos)
+    matched, doubtful = 0, []
+    for row in rows:
+        candidates = files.get(key(paths[row]), [])
+        if len(candidates) == 1:
+            found[row] = candidates[0]
+            matched += 1
+        elif candidates:
+            doubtful.append(f"{paths[row]} ({some(candidates, 2)})")
+    notes = []
+    if matched:
+        notes.append(f"{matched:,} of {len(paths):,} listed videos were found {told}")
+    if doubtful:
+        notes.append(f"not matched {told}, for several files fit: {some(doubtful)}")
+    return notes
 
 
 def _searched(tree: Tree, paths: Sequence[str], folders: Collection[str] | None) -> list[str]:
@@ -124,7 +136,7 @@ def _searched(tree: Tree, paths: Sequence[str], folders: Collection[str] | None)
     return sorted(found)
 
 
-def _files_by(key: Callable[[str], str], videos: list[str]) -> dict[str, list[str]]:
+def _files_by(key: Callable[[str], str], videos: Sequence[str]) -> dict[str, list[str]]:
     files: dict[str, list[str]] = {}
     for video in videos:
         if name := key(video):
