@@ -15,8 +15,8 @@ from vifistore.errors import UsageError
 
 Arguments = TypeVar("Arguments")
 
-# A template holds blanks, so several are given one by one.
-_REPEATABLE = ("--template",)
+# A template holds blanks, and prefixes are long: several are given one by one.
+_REPEATABLE = ("--template", "--map-prefix")
 
 
 def parse(

@@ -103,8 +103,9 @@ def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range |
     if wanted.json:
         print_json(vars(report))
     else:
+        reused = f"{report.reused} reused{' (files of equal bytes)' if report.reused else ''}"
         say(
-            f"{report.name} ({report.id}): {report.encoded} encoded, {report.reused} reused, "
+            f"{report.name} ({report.id}): {report.encoded} encoded, {reused}, "
             f"{report.quarantined} quarantined now; {_state(report, blocks)}"
         )
     if report.num_quarantined:

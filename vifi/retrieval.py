@@ -47,4 +47,5 @@ def _ensure_captions(store: Store, dataset: str, features: str, captions: list[s
     from vifistore.extract.texts import ensure_texts, reload_checkpoint
 
     writable = open_store(store.path, mode="a")
-    ensure_texts(writable, reload_checkpoint(checkpoint), captions, (CAPTION_TEMPLATE,))
+    loaded = reload_checkpoint(checkpoint)
+    ensure_texts(writable, loaded, captions, (CAPTION_TEMPLATE,), are_classes=False)

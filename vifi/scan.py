@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,15 @@ import tyro
 from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
-from vifistore.extract.scan import add_listing, new_rows
+from vifistore.extract.scan import add_listing, as_in_store, lists_of_classes, new_rows
+from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
 from vifistore.store.store import Store, create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
+from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing
 from vifistore.videos.splits import Wanted, with_made_splits
+from vifistore.videos.text import brief, first_bytes
 
 _SHOWN = 10
 
@@ -28,16 +30,28 @@ class ScanArguments:
     store: tyro.conf.Positional[str]
     """Path of the store, or its URL; made if there is none."""
     source: tyro.conf.Positional[Path]
-    """A folder (the label is the name of the folder that holds a file), a CSV with a path column,
-    a list of "path label" lines, or a dataset's own files."""
+    """A folder (the label is the name of the folder that holds a file); a table with the columns
+    path, and where wanted label, split, id (a name of one's own for the video) and caption, a row
+    per video, split and caption; a list of "path label" lines; JSON that labels videos; or a
+    dataset's own files. Labels are class names, or numbers into a class file."""
     dataset: str
     """Name of the dataset."""
     split: str | None = None
     """Name of the split that these videos form, or which split of the source to take."""
+    split_by: str = ""
+    """Regular expression that parts the videos into splits by their paths: the split's name is its
+    first group, '^(train|val)/', or the named group that matches, '(?P<test>_g0[1-7]_)|...'."""
     root: Path | None = None
-    """Folder that listed paths start from."""
+    """Folder that listed paths start from. Without it, the folder of the list, and in it only what
+    the list names."""
+    map_prefix: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """For lists of another machine, OLD=NEW: what listed paths begin with, and the folder that it
+    is here, below --root or absolute; repeat for several."""
+    follow_links: bool = False
+    """Follow symbolic links of folders and files, also out of the root."""
     labels: Path | None = None
-    """Class file for a list whose labels are numbers."""
+    """Class file for a list whose labels are numbers: `id,name` rows with any header or none,
+    `id name` lines, one name a line, or JSON."""
     names: str = "as-is"
     """Class names: as-is, spaces (no underscores) or words (CamelCase split as well)."""
     halves: tuple[str, ...] = ()
@@ -66,15 +80,21 @@ def main(arguments: list[str]) -> int:
         split=wanted.split,
         labels=wanted.labels,
         names=wanted.names,
+        map_prefix=wanted.map_prefix,
+        follow_links=wanted.follow_links,
+        split_by=wanted.split_by,
     )
     made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
     listing = with_made_splits(listing, Wanted(**made))
     store = find_store(wanted.store, mode="a")
     rows = new_rows(store, wanted.dataset, listing, append=wanted.append)
+    listing = as_in_store(store, wanted.dataset, listing)
     _warn(check_listing(listing, _stored_members(store, wanted.dataset)), listing)
+    _tell_lists(lists_of_classes(store, wanted.dataset, listing))
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
+    _warn_of_pointers(listing, rows, probed)
     # The store is made only now, so that a wrong call leaves none behind.
     report = add_listing(store or create_store(wanted.store), wanted.dataset, listing, rows, probed)
     if wanted.json:
@@ -86,6 +106,28 @@ def main(arguments: list[str]) -> int:
             f"{len(listing.class_names)} classes{splits}"
         )
     return 0
+
+
+def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Probe]) -> None:
+    """Say which files only stand for videos that were not fetched."""
+    found = {
+        listing.paths[row]: told
+        for row, probe in zip(rows, probes, strict=True)
+        if 0 < probe.size_bytes < POINTER_BYTES
+        and (told := pointer_told(first_bytes(listing.root / listing.paths[row], HEAD_BYTES)))
+    }
+    if found:
+        counted = f"{len(found):,} of {len(rows):,} videos were not fetched"
+        path, told = next(iter(found.items()))
+        logging.getLogger("vifi").warning("%s (%s): %s", counted, brief(path), told)
+
+
+def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:
+    """Say so where splits of one dataset are scored over different classes."""
+    if len(set(map(tuple, lists.values()))) > 1:
+        told = ", ".join(f"{name} {len(names)}" for name, names in sorted(lists.items()))
+        logger = logging.getLogger("vifi")
+        logger.info("splits have lists of classes of their own: %s", brief(told, 300))
 
 
 def _stored_members(store: Store | None, dataset: str) -> dict[str, set[str]]:

@@ -1,7 +1,7 @@
 """From a listing to the store: the table of videos, splits and captions of a dataset."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from vifistore.errors import UsageError
 from vifistore.store.schema import check_name
 from vifistore.store.store import Store
 from vifistore.store.tables import Split, has_split, write_captions, write_split, write_videos
+from vifistore.videos.class_lists import joined
 from vifistore.videos.probe import Probe
 from vifistore.videos.records import Listing, SplitListing
 
@@ -81,19 +82,24 @@ def add_listing(
 ) -> ScanReport:
     """Write the rows of a listing, with a probe each, and its splits and captions.
 
-    Raises UsageError, and writes nothing, if a split of a name that is taken has other rows.
+    Splits that the dataset has already are scored over its new classes, too, unless they have a
+    list of their own. Raises UsageError, and writes nothing, if a split of a name that is taken
+    has other rows.
     """
     import pandas as pd
 
+    listing = as_in_store(store, dataset, listing)
     added = _table(listing, rows, list(probes))
     exists = dataset in store.datasets()
     videos = pd.concat([store.videos(dataset), added]) if exists else added
-    class_names = store.class_names(dataset) if exists else []
-    class_names += [name for name in listing.class_names if name not in class_names]
+    class_names = listing.class_names
     number = {name: row for row, name in enumerate(videos["id"])}
     splits = [_split(name, split, listing, number) for name, split in listing.splits.items()]
     for split in splits:
         has_split(store.backend, dataset, split)
+    # First, so that a scan that is killed leaves no split with fewer classes than its dataset.
+    for split in _widened(store, dataset, class_names, listing.splits):
+        write_split(store.backend, dataset, split)
     # A moved dataset keeps its rows; its paths start from the new root.
     write_videos(store.backend, dataset, videos, class_names, str(listing.root))
     for split in splits:
@@ -102,6 +108,40 @@ def add_listing(
         captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
         _add_captions(store, dataset, captions)
     return ScanReport(added=len(rows), videos=len(videos), splits=tuple(listing.splits))
+
+
+def as_in_store(store: Store | None, dataset: str, listing: Listing) -> Listing:
+    """The listing with the classes of the dataset, in its order and spelling, and its own behind.
+
+    Raises UsageError where two of its classes are one in the dataset.
+    """
+    exists = store is not None and dataset in store.datasets()
+    return joined(listing, store.class_names(dataset)) if exists else listing
+
+
+def lists_of_classes(store: Store | None, dataset: str, listing: Listing) -> dict[str, list[str]]:
+    """The classes that every labelled split is scored over after the listing was added."""
+    lists = {name: split.class_names for name, split in listing.splits.items()}
+    if store is not None and dataset in store.datasets():
+        for name in store.splits(dataset):
+            split = store.split(dataset, name)
+            is_own = split.owns_classes or not split.class_names
+            lists.setdefault(name, split.class_names if is_own else listing.class_names)
+    return {name: names for name, names in lists.items() if names}
+
+
+def _widened(
+    store: Store, dataset: str, class_names: list[str], but: Collection[str]
+) -> list[Split]:
+    """Stored splits without a list of their own that lack classes, with all of them."""
+    if dataset not in store.datasets():
+        return []
+    stored = [store.split(dataset, name) for name in store.splits(dataset) if name not in but]
+    return [
+        replace(split, class_names=list(class_names))
+        for split in stored
+        if not split.owns_classes and split.class_names and split.class_names != class_names
+    ]
 
 
 def _add_captions(store: Store, dataset: str, captions: list[tuple[int, str]]) -> None:
@@ -135,4 +175,5 @@ def _split(name: str, split: SplitListing, listing: Listing, number: dict[str, i
         class_names=list(split.class_names),
         source=split.source,
         digest=split.digest,
+        owns_classes=split.owns_classes,
     )

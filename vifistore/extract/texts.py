@@ -3,22 +3,36 @@
 from collections.abc import Sequence
 
 from vifistore.errors import ModelError
-from vifistore.models.text import encode_classes, text_fields
+from vifistore.models.text import (
+    check_distinct,
+    encode_classes,
+    prompts_of,
+    text_fields,
+    tokenizer,
+)
 from vifistore.models.towers import RANDOM, LoadedModel, load_model
 from vifistore.store.store import Store
 from vifistore.store.texts import has_texts, texts_id, write_texts
 
 
 def ensure_texts(
-    store: Store, loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]
+    store: Store,
+    loaded: LoadedModel,
+    class_names: Sequence[str],
+    templates: Sequence[str],
+    *,
+    are_classes: bool = True,
 ) -> str:
     """Return the id of the text set of these classes; encode it if the store lacks it.
 
-    Raises UsageError for a template without exactly one `{}`.
+    Captions are no classes: several may be equal. Raises UsageError for a template without exactly
+    one `{}`, and for two classes that the model cannot tell apart.
     """
     fields = text_fields(loaded, class_names, templates)
     if has_texts(store.backend, name := texts_id(fields)):
         return name
+    if are_classes:
+        check_distinct(class_names, tokenizer(loaded)(prompts_of(class_names, templates)))
     return write_texts(store.backend, fields, encode_classes(loaded, class_names, templates))
 
 

@@ -18,6 +18,7 @@ from vifistore.frames.pyav_decoder import decode_pyav
 from vifistore.frames.raw_frames import Plan, RawFrames
 from vifistore.frames.sampling import sample_indices, sample_training_indices
 from vifistore.frames.torchcodec_decoder import decode_torchcodec
+from vifistore.pointers import HEAD_BYTES, pointer_told
 
 DECODERS: dict[str, Callable[[Path, Plan], RawFrames]] = {
     "decord": decode_decord,
@@ -81,8 +82,8 @@ def decode_video(
 
     `draw` seeds a random clip of the training rule; without it frames are those of the test rule.
 
-    Raises DecodeError, whose reason is one of: missing, empty, not a video, no video stream,
-    encrypted, short (no frame is there), decode error.
+    Raises DecodeError, whose reason is one of: missing, empty, pointer, not a video, no video
+    stream, encrypted, short (no frame is there), decode error.
     """
     check_decoder(decoder)
     # Absolute, so that FFmpeg takes no name for an address or an option.
@@ -178,10 +179,20 @@ def content_digest(path: Path) -> str:
 
 def _digest_file(path: Path) -> str:
     with path.open("rb") as file:
+        _check_head(file.read(HEAD_BYTES))
+        file.seek(0)
         digest = hashlib.file_digest(file, "sha256")
         if file.tell() == 0:
             raise DecodeError("empty", "the file is empty; download it again")
     return digest.hexdigest()
+
+
+def _check_head(head: bytes) -> None:
+    """Raise DecodeError for what downloads and checkouts leave in the place of a video."""
+    if told := pointer_told(head):
+        raise DecodeError("pointer", told)
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise DecodeError("not a video", "it is a web page under a video's name; download it again")
 
 
 def _digest_folder(folder: Path) -> str:

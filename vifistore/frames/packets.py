@@ -17,7 +17,7 @@ _INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 
 @dataclass(frozen=True, kw_only=True)
 class PacketTable:
-    """What the packets of a file tell about its frames."""
+    """What the packets of a file's video stream tell about its frames."""
 
     num_frames: int
     """Frames that come out if every packet decodes."""
@@ -42,13 +42,20 @@ def open_video(path: Path) -> tuple[Any, Any]:
     except av.error.FFmpegError as error:
         raise DecodeError("not a video", f"FFmpeg: {error.strerror}") from None
     stream = container.streams.best("video")
-    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+    if stream is None or not _is_film(stream):
         container.close()
         raise DecodeError("no video stream", "it holds no video stream")
     if stream.codec_context is None:
         container.close()
         raise DecodeError("decode error", "FFmpeg has no decoder for its codec")
     return container, stream
+
+
+def _is_film(stream: Any) -> bool:
+    """Whether a video stream is one, and not the picture of a cover."""
+    from av.stream import Disposition
+
+    return not stream.disposition & Disposition.attached_pic
 
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:
@@ -78,7 +85,9 @@ def scan_packets(path: Path) -> PacketTable:
         # An edit list cuts packets off: they are decoded but not shown.
         shown = [packet for packet in packets if not packet[2]]
         is_whole = len(shown) == len(packets) >= stream.frames
-        indexed = container.format.name in _INDEXED_FORMATS and is_whole
+        # Of several streams, another reader may take another one.
+        is_only = sum(map(_is_film, container.streams.video)) == 1
+        indexed = container.format.name in _INDEXED_FORMATS and is_whole and is_only
         times = _times_by_number(packets) if indexed else None
         return PacketTable(
             num_frames=len(shown),

@@ -53,10 +53,15 @@ def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequ
 def encode_classes(
     loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]
 ) -> np.ndarray:
-    """Return un-normalised text embeddings, float32 [class prompt dim]."""
-    prompts = [fill(template, name) for name in class_names for template in templates]
+    """Return un-normalised text embeddings, float32 [class prompt dim]; equal texts are allowed."""
+    prompts = prompts_of(class_names, templates)
     embeddings = encode_texts(loaded, prompts)
     return embeddings.reshape(len(class_names), len(templates), -1)
+
+
+def prompts_of(class_names: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Return every class name in every template, the templates of a class together."""
+    return [fill(template, name) for name in class_names for template in templates]
 
 
 @torch.inference_mode()
@@ -91,12 +96,32 @@ def check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tenso
         loaded.model,
         first,
     )
-    distinct = len(torch.unique(tokens, dim=0))
-    if distinct < len(set(texts)):
+    cut = {text for text, is_full in zip(texts, full.tolist(), strict=True) if is_full}
+    equal = len(cut) - len(torch.unique(tokens[full], dim=0))
+    if equal:
         raise UsageError(
-            f"{len(set(texts)) - distinct} texts become equal when cut to {tokens.shape[1]} "
-            "tokens; use a shorter --template"
+            f"{equal} texts become equal when cut to {tokens.shape[1]} tokens; use a shorter "
+            "--template"
         )
+
+
+def check_distinct(class_names: Sequence[str], tokens: torch.Tensor) -> None:
+    """Raise UsageError for two classes of one token sequence: the first would win every tie.
+
+    `tokens` are those of the prompts of the classes, int64 [class*prompt token]. Tokenizers drop
+    case, repeated blanks and forms of a letter, some of them punctuation.
+    """
+    per_class = tokens.reshape(len(class_names), -1, tokens.shape[-1])
+    first: dict[tuple[int, bytes], str] = {}
+    for name, prompts in zip(class_names, per_class.numpy(), strict=True):
+        for number, prompt in enumerate(prompts):
+            same = first.setdefault((number, prompt.tobytes()), name)
+            if same != name:
+                raise UsageError(
+                    f"classes {same[:80]!r} and {name[:80]!r} are the same tokens to this model, "
+                    "so it cannot tell them apart; rename or merge one where the videos are "
+                    "listed, and scan them as another --dataset"
+                )
 
 
 def default_templates(loaded: LoadedModel) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ QUARANTINE_REASONS = (
     "timeout",
     "worker crashed",
     "encrypted",
+    "pointer",
 )
 
 

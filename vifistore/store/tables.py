@@ -5,7 +5,7 @@ length, are written last. A kill before that leaves the old table as it was.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,8 @@ class Split:
     """The list it was read from."""
     digest: str
     """SHA-256 of that list."""
+    owns_classes: bool = True
+    """Whether its own list says which classes are scored, and the dataset's list does not."""
 
 
 def write_table(
@@ -107,12 +109,16 @@ def check_dataset(backend: Backend, dataset: str) -> None:
 
 
 def write_split(backend: Backend, dataset: str, split: Split) -> None:
-    """Write a split. Raises UsageError if one of that name holds other rows or labels."""
+    """Write a split. Raises UsageError if one of that name holds other rows or labels.
+
+    One that has fewer classes and no list of its own is written anew with those of `split`.
+    """
     path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
     if has_split(backend, dataset, split):
         return
     columns = {"rows": split.rows, "labels": split.labels}
     attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}
+    attributes |= {"owns_classes": split.owns_classes}
     write_table(backend, path, SPLIT_COLUMNS, columns, attributes)
 
 
@@ -120,11 +126,29 @@ def has_split(backend: Backend, dataset: str, split: Split) -> bool:
     """Whether a split is there already; raises as `write_split` does."""
     if not backend.exists(f"splits/{dataset}/{split.name}"):
         return False
-    if not _same_split(read_split(backend, dataset, split.name), split):
+    stored = read_split(backend, dataset, split.name)
+    if _is_widened(stored, split):
+        return False
+    if not _same_split(stored, split):
         raise UsageError(
             f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME"
         )
     return True
+
+
+def _is_widened(stored: Split, split: Split) -> bool:
+    """Whether only classes were added, to a split that is scored over those of its dataset."""
+    is_more = len(split.class_names) > len(stored.class_names)
+    return is_more and not split.owns_classes and _same_split(stored, _narrowed(split, stored))
+
+
+def _narrowed(split: Split, stored: Split) -> Split:
+    """A split by the classes of another, as far as that has them."""
+    new_id = {name: id for id, name in enumerate(stored.class_names)}
+    ids = np.array([new_id.get(name, -2) for name in [*split.class_names, ""]], dtype=np.int32)
+    ids[-1] = -1
+    labels = ids[split.labels]
+    return replace(split, labels=labels, class_names=stored.class_names)
 
 
 def _same_split(first: Split, second: Split) -> bool:
@@ -150,6 +174,8 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
         class_names=list(attributes["class_names"]),
         source=attributes["source"],
         digest=attributes["digest"],
+        # Where a scan of before did not say so, its list stays as it is.
+        owns_classes=attributes.get("owns_classes") is not False,
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.provenance import device_name
 from vifistore.extract.recipes import choose_device
-from vifistore.models.text import check_lengths, fill, tokenizer
+from vifistore.models.text import check_distinct, check_lengths, fill, tokenizer
 from vifistore.models.towers import LoadedModel
 from vifistore.training.data import FrameData, Source, Views, embedded
 from vifistore.training.engine import Engine, StepResult
@@ -182,6 +182,7 @@ class _Training:
         texts = [fill(self._settings.template, names[name]) for name in self._run.class_names]
         tokens = tokenizer(self._run.start)(texts)
         check_lengths(self._run.start, texts, tokens)
+        check_distinct(self._run.class_names, tokens)
         return tokens.to(self._device)
 
     def _steps(self, first: int) -> tuple[dict, float]:

@@ -11,9 +11,10 @@ from itertools import product
 from typing import Literal
 
 from vifistore.errors import UsageError
-from vifistore.videos.file_names import disagrees
+from vifistore.videos.class_names import plain
+from vifistore.videos.evidence import strangers, weigh
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
-from vifistore.videos.text import some
+from vifistore.videos.text import brief, some
 
 _TRAINING = re.compile(r"(?:^|[^a-z])(?:train|few_?shot|fs(?![a-z]))")
 _EVALUATION = re.compile(r"(?:^|[^a-z])(?:val|test|eval|dev)")
@@ -38,10 +39,26 @@ def check_listing(listing: Listing, stored: Mapping[str, set[str]] | None = None
 
     `stored` holds the ids of the videos of each split that the dataset has already.
     """
-    problems = overlaps(members(listing), stored or {})
+    problems = overlaps(members(listing), stored or {}) + twins(listing.class_names)
     for name, split in listing.splits.items():
         problems += missing_classes(name, split) + label_disagreements(listing, name, split)
     return problems
+
+
+def twins(class_names: Sequence[str]) -> list[Problem]:
+    """Two classes that differ in nothing but case, underscores or Unicode form."""
+    first: dict[str, str] = {}
+    pairs = [
+        (same, name)
+        for name in class_names
+        if (same := first.setdefault(plain(name), name)) != name
+    ]
+    if not pairs:
+        return []
+    shown = ", ".join(f"{brief(one, 30)!r} and {brief(other, 30)!r}" for one, other in pairs[:3])
+    what = f"{len(pairs):,} classes are spelled like another ({shown})"
+    remedy = "merge them unless they differ: most models ignore case, and refuse such texts"
+    return [Problem(level="warn", what=what, remedy=remedy)]
 
 
 def refuse(problems: Sequence[Problem]) -> None:
@@ -115,24 +132,37 @@ def missing_classes(name: str, split: SplitListing) -> list[Problem]:
 
 
 def label_disagreements(listing: Listing, name: str, split: SplitListing) -> list[Problem]:
-    """Labels that contradict the class in a UCF101 or HMDB51 file name.
+    """Labels that contradict the class in a file's or a folder's name.
 
     A list read with the class file of another one disagrees nearly everywhere, and is refused.
     Less is warned of: published class files hold such errors (that of the paper's HMDB51 lists has
     kick and kick ball, and sword and sword exercise, in each other's place), and numbers that were
     made with them can only be compared as they are.
     """
-    wrong = [
-        f"{listing.paths[row]} as {split.class_names[label]!r}"
-        for row, label in zip(split.rows, split.labels, strict=True)
-        if label != UNLABELLED and disagrees(listing.paths[row], split.class_names[label])
-    ]
-    if not wrong:
-        return []
-    count = f"{len(wrong):,} of {len(split.rows):,}"
-    what = f"split {name}: {count} labels contradict the file names ({some(wrong, 2)})"
-    if 2 * len(wrong) > len(split.rows):
+    paths = [listing.paths[row] for row in split.rows]
+    labels = ["" if id == UNLABELLED else split.class_names[id] for id in split.labels]
+    evidence = weigh(paths, labels, split.class_names)
+    if not evidence.against:
+        return _strange_names(name, split, strangers(paths, labels, split.class_names))
+    shown = ", ".join(
+        f"{brief(paths[row])} as {brief(labels[row], 30)!r}" for row in evidence.against[:3]
+    )
+    count = f"{len(evidence.against):,} of {evidence.told:,}"
+    what = f"split {name}: {count} labels contradict the names of files or folders ({shown})"
+    if 2 * len(evidence.against) > evidence.told:
         remedy = "read the list with its own class file (--labels)"
         return [Problem(level="refuse", what=what, remedy=remedy)]
     remedy = "give a corrected class file (--labels), unless you repeat published numbers"
     return [Problem(level="warn", what=what, remedy=remedy)]
+
+
+def _strange_names(
+    name: str, split: SplitListing, pairs: Sequence[tuple[str, str]]
+) -> list[Problem]:
+    if not pairs or not split.owns_classes:
+        return []
+    shown = ", ".join(
+        f"{brief(folder, 30)!r} is {brief(label, 30)!r}" for folder, label in pairs[:3]
+    )
+    what = f"split {name}: labels follow the folders, but none has a folder's name ({shown})"
+    return [Problem(level="warn", what=what, remedy="make sure that the class file is this list's")]

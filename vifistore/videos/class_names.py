@@ -1,17 +1,13 @@
-"""Files that give the classes their names, and the cleaning of the names."""
+"""The names of classes: in the order of their ids, their cleaning, and their spellings."""
 
-import csv
-import io
-import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.videos.text import numbered_lines, read_text, some
+from vifistore.videos.text import brief
 
-_NUMBERED = re.compile(r"(\d{1,9})\s+(\S.*)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -32,8 +28,9 @@ class ClassFile:
         if not self.first_id <= id < self.first_id + len(self.names):
             last = self.first_id + len(self.names) - 1
             raise UsageError(
-                f"{where}: label {id} is not in {self.source} ({self.first_id} to {last}); "
-                "give the class file of this list with --labels"
+                f"{where}: label {id} is not in {self.source} ({self.first_id} "
+                f"{brief(self.names[0], 40)!r} to {last} {brief(self.names[-1], 40)!r}); give the "
+                "class file of this list with --labels, numbered from 1 if the list counts from 1"
             )
         return self.names[id - self.first_id]
 
@@ -46,11 +43,12 @@ def _spaces(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def _words(name: str) -> str:
+def spaced(name: str) -> str:
+    """A name in words: underscores become spaces, CamelCase is split."""
     return _spaces(_CAMEL.sub(" ", name))
 
 
-CLEANINGS: dict[str, Callable[[str], str]] = {"as-is": _as_is, "spaces": _spaces, "words": _words}
+CLEANINGS: dict[str, Callable[[str], str]] = {"as-is": _as_is, "spaces": _spaces, "words": spaced}
 """as-is: untouched; spaces: underscores become spaces; words: CamelCase is split as well."""
 
 
@@ -76,8 +74,11 @@ def cleaned(names: Iterable[str], how: str) -> dict[str, str]:
 
 
 def plain(name: str) -> str:
-    """What two spellings of one class have in common: neither case nor underscores count."""
-    return name.replace("_", " ").casefold()
+    """What two spellings of one class have in common.
+
+    Neither case nor underscores count, nor whether an accent is a letter's own or follows it.
+    """
+    return unicodedata.normalize("NFC", name).replace("_", " ").casefold()
 
 
 def spelled(labels: Iterable[str], names: Iterable[str]) -> dict[str, str]:
@@ -85,95 +86,3 @@ def spelled(labels: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     exact = set(names)
     known = {plain(name): name for name in names}
     return {label: label if label in exact else known.get(plain(label), "") for label in labels}
-
-
-def read_class_file(path: Path) -> ClassFile:
-    """Class names from a CSV `id,name`, lines `id name`, one name per line, or JSON.
-
-    JSON is an object of name to id (as Something-Something V2 ships it) or a list of names.
-    Raises UsageError where ids have gaps or a name comes twice.
-    """
-    text, _ = read_text(path)
-    lines = numbered_lines(text)
-    if path.suffix.lower() == ".json":
-        pairs = _json_pairs(text, path.name)
-    elif lines and is_class_header(lines[0][1]):
-        pairs = _csv_pairs(text, path.name)
-    else:
-        pairs = _line_pairs([line for _, line in lines])
-    return _class_file(pairs, path.name)
-
-
-def is_class_header(line: str) -> bool:
-    """True for the first line of a class CSV."""
-    return [field.strip().lower() for field in line.split(",")] == ["id", "name"]
-
-
-def _csv_pairs(text: str, source: str) -> list[tuple[int, str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
-    pairs = []
-    try:
-        for fields in list(reader)[1:]:
-            if any(field.strip() for field in fields):
-                id, name = fields
-                pairs.append((int(id), name.strip()))
-    except (ValueError, csv.Error) as error:
-        raise UsageError(
-            f"{source} line {len(pairs) + 2}: expected `id,name` with a whole number as id; "
-            "quote a name that holds a comma"
-        ) from error
-    return pairs
-
-
-def _json_pairs(text: str, source: str) -> list[tuple[int, str]]:
-    try:
-        content = json.loads(text)
-        if isinstance(content, dict):
-            return [(int(id), name) for name, id in content.items()]
-        if isinstance(content, list) and all(isinstance(name, str) for name in content):
-            return list(enumerate(content))
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{source} gives no class names; write an object of name to id") from error
-    raise UsageError(f"{source} gives no class names; write an object of name to id")
-
-
-def _line_pairs(lines: list[str]) -> list[tuple[int, str]]:
-    numbered = [_NUMBERED.fullmatch(line) for line in lines]
-    if all(numbered):
-        return [(int(match.group(1)), match.group(2)) for match in numbered]
-    return list(enumerate(_without_brackets(lines)))
-
-
-def _without_brackets(names: list[str]) -> list[str]:
-    """Something-Something V2's templates as its class names, others untouched.
-
-    Its category.txt sorts the templates with their brackets ("Pushing [something] ..."), but the
-    ids of its lists count the names sorted without them.
-    """
-    if not any("[something]" in name for name in names):
-        return names
-    return sorted(template_name(name) for name in names)
-
-
-def template_name(template: str) -> str:
-    """The class name of a Something-Something V2 template: the brackets are dropped."""
-    return template.replace("[", "").replace("]", "")
-
-
-def _class_file(pairs: list[tuple[int, str]], source: str) -> ClassFile:
-    if not pairs:
-        raise UsageError(f"{source} names no class; write one `id,name` line for each")
-    pairs = sorted(pairs)
-    first = pairs[0][0]
-    ids, names = [id for id, _ in pairs], [name for _, name in pairs]
-    if ids != list(range(first, first + len(ids))) or first not in (0, 1):
-        raise UsageError(f"{source}: ids must run from 0 (or 1) without gaps; number them again")
-    repeated = [
-        name
-        for before, name in zip(sorted(names), sorted(names)[1:], strict=False)
-        if before == name
-    ]
-    if repeated or "" in names:
-        told = f"named twice: {some(repeated)}" if repeated else "an id without a name"
-        raise UsageError(f"{source}: {told}; give every class its own name")
-    return ClassFile(names=names, first_id=first, source=source)

@@ -5,14 +5,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from vifistore.videos.class_names import ClassFile, is_class_header, read_class_file, spelled
+from vifistore.videos.class_files import is_class_table, read_class_file
+from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.extensions import VIDEO_LINE
-from vifistore.videos.text import files_in, first_bytes
+from vifistore.videos.fields import content_lines
+from vifistore.videos.text import decoded, files_in, first_bytes
 
 _NAME_LISTS = re.compile(
-    r"(.*[_-])?(label_?map|category|categories|class(es|_names|ind)|labels)\.(txt|json)"
+    r"(.*[_-])?(label_?map|category|categories|class(es|_?names|_?ids|ind)|labels|id2label|label2id)"
+    r"\.(txt|json)"
 )
-_PEEK_BYTES = 1000
+_PEEK_BYTES = 4000
 
 # The folders of the paper's lists, and how the names of their class files begin.
 _PAPER_FOLDERS = {
@@ -27,7 +30,7 @@ def class_files_of(source: Path, given: Path | None) -> list[ClassFile]:
     """The class file `given`, or those that may belong to a list, each set of names once.
 
     Looked for in the layout of the paper's lists (`labels/` above the list's folder), else beside
-    the list: first CSV `id,name`, then files of names (label_map.txt, category.txt, labels.json).
+    the list: first tables of ids and names, then files of names (label_map.txt, labels.json).
     Of several, those that share the first word of the list's name.
     """
     if given is not None:
@@ -36,7 +39,7 @@ def class_files_of(source: Path, given: Path | None) -> list[ClassFile]:
     if paper is not None:
         return [read_class_file(paper)]
     beside = class_files_in(source.parent)
-    tables = [path for path in beside if path.suffix.lower() == ".csv"]
+    tables = [path for path in beside if path.suffix.lower() in (".csv", ".tsv")]
     others = [path for path in beside if path not in tables]
     return _distinct(read_class_file(path) for path in _of_same_word(source, tables + others))
 
@@ -55,16 +58,26 @@ def _distinct(files: Iterable[ClassFile]) -> list[ClassFile]:
 
 def class_files_in(folder: Path) -> list[Path]:
     """Files of a folder that give class names."""
-    return [path for path in files_in(folder, ".csv", ".txt", ".json") if is_class_file(path)]
+    return [
+        path for path in files_in(folder, ".csv", ".tsv", ".txt", ".json") if is_class_file(path)
+    ]
 
 
 def is_class_file(path: Path) -> bool:
-    """True for a CSV `id,name`, and for a file named like one of classes that lists no video."""
-    start = first_bytes(path, _PEEK_BYTES).decode("utf-8-sig", errors="replace")
-    first = start.partition("\n")[0].strip()
-    if path.suffix.lower() == ".csv":
-        return is_class_header(first)
-    return bool(_NAME_LISTS.fullmatch(path.name.lower())) and not VIDEO_LINE.fullmatch(first)
+    """True for a table of ids and names, and for a file named like one that lists no video."""
+    lines = _first_lines(path)
+    if any(VIDEO_LINE.fullmatch(line) for line in lines):
+        return False
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return is_class_table(lines)
+    return bool(_NAME_LISTS.fullmatch(path.name.lower()))
+
+
+def _first_lines(path: Path) -> list[str]:
+    """The first lines of a file, without the one that the peek cuts off."""
+    content = first_bytes(path, _PEEK_BYTES)
+    lines = [line for _, line in content_lines(decoded(content, errors="replace"))]
+    return lines[:-1] if len(content) == _PEEK_BYTES and len(lines) > 1 else lines
 
 
 def _paper_class_file(source: Path) -> Path | None:

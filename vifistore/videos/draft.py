@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from vifistore.errors import UsageError
-from vifistore.videos.records import UNLABELLED, SplitListing
+from vifistore.videos.places import Places, Prefixes
+from vifistore.videos.records import UNLABELLED, Line, SplitListing
 from vifistore.videos.text import relative_path, some
 from vifistore.videos.tree import Tree
 
@@ -15,6 +16,10 @@ class Draft:
 
     tree: Tree
     """The folder that the paths start from."""
+    prefixes: Prefixes = ()
+    """What listed paths begin with on another machine, and what that is here."""
+    searches_all: bool = True
+    """False where nobody named the root, so that only folders which lists name are searched."""
     match: str = "path"
     """How the paths that are added next find their files; a name in `vifistore.videos.match`."""
     class_names: list[str] = field(default_factory=list)
@@ -32,7 +37,19 @@ class Draft:
     """False where the split's name is only a default that the caller may replace."""
     captions: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    listed: dict[str, str] = field(default_factory=dict)
+    """Paths that were read otherwise than they are written, and how they are."""
     _rows: dict[str, int] = field(default_factory=dict)
+
+    def placed(self, lines: Sequence[Line]) -> list[Line]:
+        """Lines with their paths below the root. Raises UsageError with file and line."""
+        places = Places(tree=self.tree, prefixes=self.prefixes)
+        paths = places.place(lines, self.match)
+        self.notes += [note for note in places.notes if note not in self.notes]
+        self.listed |= {
+            path: line.path for path, line in zip(paths, lines, strict=True) if path != line.path
+        }
+        return [line._replace(path=path) for path, line in zip(paths, lines, strict=True)]
 
     def video(self, listed: str, *, where: str, label: str = "") -> int:
         """The row of a listed video, which keeps the first label it is given.
@@ -60,6 +77,7 @@ class Draft:
         source: str,
         digest: str,
         class_names: Sequence[str] = (),
+        owns_classes: bool = False,
     ) -> None:
         """One split from a class name (or "") per row; `class_names` gives their order.
 
@@ -79,6 +97,7 @@ class Draft:
             class_names=ordered,
             source=source,
             digest=digest,
+            owns_classes=owns_classes,
         )
 
     def _label_of(self, name: str, rows: Sequence[int], labels: Sequence[str]) -> dict[int, str]:
@@ -104,7 +123,8 @@ class Draft:
         """One split, and the videos and captions that belong to it."""
         split = self.splits[name]
         new_row = {row: new for new, row in enumerate(split.rows)}
-        kept = Draft(tree=self.tree, class_names=split.class_names)
+        kept = Draft(tree=self.tree, class_names=split.class_names, listed=self.listed)
+        kept.searches_all = self.searches_all
         kept.paths = [self.paths[row] for row in split.rows]
         kept.matches = [self.matches[row] for row in split.rows]
         kept.labels = [

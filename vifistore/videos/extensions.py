@@ -11,7 +11,7 @@ VIDEO_EXTENSIONS = frozenset((
 # fmt: on
 # The shortest path of a line that ends in a video's extension, and what follows it.
 VIDEO_LINE = re.compile(
-    rf"(.*?\.(?:{'|'.join(sorted(VIDEO_EXTENSIONS))}))(?:[\s,]+(.*))?", re.IGNORECASE
+    rf"(.*?\.(?:{'|'.join(sorted(VIDEO_EXTENSIONS))}))(?:[\s,;|]+(.*))?", re.IGNORECASE
 )
 FRAME_EXTENSIONS = frozenset(("jpg", "jpeg", "png"))
 

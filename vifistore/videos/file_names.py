@@ -1,6 +1,7 @@
 """What the file names of UCF101 and HMDB51 say: they are unique, and they hold the class."""
 
 import re
+import unicodedata
 
 from vifistore.videos.extensions import stem
 
@@ -18,15 +19,22 @@ def is_hmdb51_name(path: str) -> bool:
     return bool(_HMDB51.fullmatch(stem(path)))
 
 
+def names_class(path: str) -> bool:
+    """True where a file name holds its class."""
+    return is_ucf101_name(path) or is_hmdb51_name(path)
+
+
 def disagrees(path: str, label: str) -> bool:
     """True where a UCF101 or HMDB51 file name holds another class than `label`."""
     name = stem(path)
     if match := _UCF101.fullmatch(name):
-        return _letters(match.group(1)) != _letters(label)
+        return letters(match.group(1)) != letters(label)
     if match := _HMDB51.fullmatch(name):
-        return not _letters(match.group(1)).endswith(_letters(label))
+        return not letters(match.group(1)).endswith(letters(label))
     return False
 
 
-def _letters(name: str) -> str:
+def letters(name: str) -> str:
+    """What spellings of a name have in common: its letters and digits, whatever their case."""
+    name = unicodedata.normalize("NFC", name)
     return re.sub(r"[\W_]", "", name).casefold()

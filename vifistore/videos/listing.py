@@ -1,36 +1,41 @@
 """From a source to a listing: which videos there are, under which labels, in which splits."""
 
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vifistore.errors import UnknownNameError
+from vifistore.videos.class_lists import unite
 from vifistore.videos.class_names import cleaned, cleaning
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.captions import read_captions_json, read_captions_table
+from vifistore.videos.places import Prefixes, parse_prefixes
+from vifistore.videos.readers.captions import read_captions_json
+from vifistore.videos.readers.database import read_database, read_records
 from vifistore.videos.readers.folder import read_folder
 from vifistore.videos.readers.hmdb51 import read_hmdb51
-from vifistore.videos.readers.kinetics import read_kinetics
-from vifistore.videos.readers.lists import lists_in, read_list
+from vifistore.videos.readers.lists import lists_in
 from vifistore.videos.readers.ssv2 import read_ssv2
 from vifistore.videos.readers.table import read_table
 from vifistore.videos.readers.ucf101 import read_ucf101
 from vifistore.videos.records import Listing, SplitListing
 from vifistore.videos.resolve import resolve
+from vifistore.videos.split_by import split_by as part_by
+from vifistore.videos.split_by import split_folders
 from vifistore.videos.tree import Tree
 
 READERS: dict[str, Callable[[Path, Draft, Path | None], None]] = {
     "folder": read_folder,
     "table": read_table,
-    "list": read_list,
+    "list": read_table,
     "ucf101": read_ucf101,
     "hmdb51": read_hmdb51,
-    "kinetics": read_kinetics,
     "ssv2": read_ssv2,
+    "database": read_database,
+    "records": read_records,
     "captions_json": read_captions_json,
-    "captions_table": read_captions_table,
 }
 
 
@@ -41,37 +46,61 @@ def read_source(
     split: str | None = None,
     labels: Path | None = None,
     names: str = "as-is",
+    map_prefix: Sequence[str] = (),
+    follow_links: bool = False,
+    split_by: str = "",
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
 
     `root` is the folder that listed paths start from: by default SOURCE, or the folder of the
-    list. `split` names the one split of a folder or list, or picks one of several; a list's own
-    name is its default, and a folder has no split without one. `labels` is a class file, and
-    `names` a cleaning of class names (`vifistore.videos.class_names.CLEANINGS`).
+    list, of which then only the folders that the list names are searched. `split` names the one
+    split of a folder or list, or picks one of several; a list's own name is its default, and a
+    folder has no split without one. `labels` is a class file, and `names` a cleaning of class
+    names (`vifistore.videos.class_names.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what listed
+    paths begin with on another machine, and the folder that it is here. `follow_links` follows
+    symbolic links, also out of the root. `split_by` is a regular expression that parts the videos
+    by their paths (`vifistore.videos.split_by`).
     Raises UsageError for whatever cannot be read, with file and line.
     """
     source = Path(source)
     cleaning(names)
-    seen = detect(source)
-    draft = Draft(tree=Tree(root=_root(source, root)))
+    prefixes = parse_prefixes(map_prefix)
+    seen = detect(source, follow_links=follow_links)
+    tree = Tree(root=_root(source, root, prefixes), follow_links=follow_links)
+    draft = Draft(tree=tree, prefixes=prefixes, searches_all=bool(root or map_prefix))
     if seen.format == FOLDER_OF_LISTS:
         for path in lists_in(source):
             READERS[detect(path).format](path, draft, labels)
         draft.names_splits = True
     else:
         READERS[seen.format](source, draft, labels)
+    unite(draft)
     draft.notes.insert(0, f"read {source.name} as {seen.why}")
-    if split is not None:
-        draft = _with_split(draft, split)
-    elif seen.format == "folder":
+    return _cleaned(resolve(_split(draft, split, split_by, seen.format == "folder")), names)
+
+
+def _root(source: Path, root: Path | None, prefixes: Prefixes) -> Path:
+    """The given root, else where prefixes lead to, else SOURCE or the folder of the list."""
+    default = source if source.is_dir() else source.parent
+    folders = [new for _, new in prefixes]
+    if root is None and folders and all(map(os.path.isabs, folders)):
+        root = Path(os.path.commonpath(folders))
+    return Path(os.path.abspath(default if root is None else root))
+
+
+def _split(draft: Draft, name: str | None, pattern: str, is_folder: bool) -> Draft:
+    """The draft with the splits that are asked for."""
+    if pattern:
+        part_by(draft, pattern)
+    if name is not None:
+        return _with_split(draft, name)
+    if is_folder and not pattern:
         # A folder lists nothing: without a name it makes no split, and may grow freely.
         draft.splits = {}
-    return _cleaned(resolve(draft), names)
-
-
-def _root(source: Path, root: Path | None) -> Path:
-    default = source if source.is_dir() else source.parent
-    return Path(os.path.abspath(default if root is None else root))
+        if found := split_folders(draft.paths):
+            option = f"--split-by {shlex.quote(found)}"
+            draft.notes.append(f"folders are called like splits; {option} makes them so")
+    return draft
 
 
 def _with_split(draft: Draft, name: str) -> Draft:

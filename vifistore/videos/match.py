@@ -3,19 +3,23 @@
 Published lists and unpacked datasets disagree on folders, extensions and time stamps, so a format
 whose file names are unique by design may be matched by them:
 
-- "path": the listed path and nothing else;
+- "path": the listed path, in whatever case and Unicode form, with underscores or blanks, and
+  where it has no extension, with a video's;
 - "name": else the one file of that name, or of that name with another extension, in any folder;
-- "youtube": else the one file of that YouTube id, whatever its time stamps.
+- "youtube": else the one file of that YouTube id: with its times, else whatever they are.
 """
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Sequence
 
-from vifistore.videos.extensions import stem
+from vifistore.videos.extensions import is_video, stem
+from vifistore.videos.file_names import letters
 from vifistore.videos.text import some
 from vifistore.videos.tree import Tree
 
-_YOUTUBE = re.compile(r"([\w-]{11})(?:_\d+_\d+)?", re.ASCII)
+# ActivityNet writes v_ in front; times are in seconds, with or without zeros, or the start alone.
+_YOUTUBE = re.compile(r"(?:v_)?([\w-]{11})(?:_(\d+)(?:\.\d+)?)?(?:_(\d+)(?:\.\d+)?)?", re.ASCII)
 
 
 def youtube_id(path: str) -> str:
@@ -24,52 +28,115 @@ def youtube_id(path: str) -> str:
     return match.group(1) if match else ""
 
 
+def _youtube_clip(path: str) -> str:
+    """YouTube id and times of a name, or "" where it lacks them."""
+    match = _YOUTUBE.fullmatch(stem(path))
+    if not match or match.group(3) is None:
+        return ""
+    return f"{match.group(1)} {int(match.group(2))} {int(match.group(3))}"
+
+
+def folded(path: str) -> str:
+    """What spellings of one path have in common.
+
+    Neither case nor Unicode form counts, nor whether underscores stand for blanks.
+    """
+    return unicodedata.normalize("NFC", path).casefold().replace("_", " ")
+
+
+def _path_stem(path: str) -> str:
+    return folded(path.rpartition(".")[0] if is_video(path) else path)
+
+
 def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+    return folded(path.rpartition("/")[2])
+
+
+def _name_stem(path: str) -> str:
+    return folded(stem(path))
 
 
 # Tried in this order after the path itself: what is compared, and how a match is told.
 _KEYS: list[tuple[Callable[[str], str], str]] = [
+    (folded, "in another spelling"),
+    (_path_stem, "with an extension that is not listed"),
     (_name, "by file name"),
-    (stem, "by file name with another extension"),
+    (_name_stem, "by file name with another extension"),
+    (_youtube_clip, "by YouTube id and times"),
     (youtube_id, "by YouTube id"),
 ]
 # How many of the keys a path may be matched by.
-_ALLOWED = {"path": 0, "name": 2, "youtube": 3}
+_ALLOWED = {"path": 2, "name": 4, "youtube": 6}
 
 
 def match_paths(
-    paths: Sequence[str], matches: Sequence[str], tree: Tree
+    paths: Sequence[str],
+    matches: Sequence[str],
+    tree: Tree,
+    *,
+    folders: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """The file of each listed path relative to the root, "" where it is missing, and notes.
 
-    `matches` says for each path how it may be matched.
+    `matches` says for each path how it may be matched; `folders` are names of those folders below
+    the root that are searched, None for all.
     """
     found = [path if tree.holds(path) else "" for path in paths]
     notes: list[str] = []
-    open_rows = [row for row, path in enumerate(found) if not path and _ALLOWED[matches[row]]]
-    videos = tree.videos() if open_rows else []
+    missing = [row for row, path in enumerate(found) if not path]
+    videos = _searched(tree, [paths[row] for row in missing], folders) if missing else []
     for place, (key, told) in enumerate(_KEYS):
-        open_rows = [row for row in open_rows if not found[row] and place < _ALLOWED[matches[row]]]
-        if not open_rows:
-            break
-        files = _files_by(key, videos)
-        matched, doubtful = 0, []
-        for row in open_rows:
-            candidates = files.get(key(paths[row]), [])
-            if len(candidates) == 1:
-                found[row] = candidates[0]
-                matched += 1
-            elif candidates:
-                doubtful.append(f"{paths[row]} ({some(candidates, 2)})")
-        if matched:
-            notes.append(f"{matched:,} of {len(paths):,} listed videos were found {told}")
-        if doubtful:
-            notes.append(f"not matched {told}, for several files fit: {some(doubtful)}")
+        missing = [row for row in missing if not found[row] and place < _ALLOWED[matches[row]]]
+        rows = missing
+        if key is _path_stem:
+            # Another extension than the listed one is another file.
+            rows = [row for row in missing if not is_video(paths[row])]
+        if rows:
+            notes += _match_by(key, told, rows, paths, videos, found)
     return found, notes
 
 
-def _files_by(key: Callable[[str], str], videos: list[str]) -> dict[str, list[str]]:
+def _match_by(
+    key: Callable[[str], str],
+    told: str,
+    rows: Sequence[int],
+    paths: Sequence[str],
+    videos: Sequence[str],
+    found: list[str],
+) -> list[str]:
+    """Fill in the files of some rows that one video alone fits by a key; what was done."""
+    files = _files_by(key, videos)
+    matched, doubtful = 0, []
+    for row in rows:
+        candidates = files.get(key(paths[row]), [])
+        if len(candidates) == 1:
+            found[row] = candidates[0]
+            matched += 1
+        elif candidates:
+            doubtful.append(f"{paths[row]} ({some(candidates, 2)})")
+    notes = []
+    if matched:
+        notes.append(f"{matched:,} of {len(paths):,} listed videos were found {told}")
+    if doubtful:
+        notes.append(f"not matched {told}, for several files fit: {some(doubtful)}")
+    return notes
+
+
+def _searched(tree: Tree, paths: Sequence[str], folders: Collection[str] | None) -> list[str]:
+    """Videos below the root; only right in it, in `folders` and in those that paths name."""
+    if folders is None:
+        return tree.videos()
+    named = {letters(path.partition("/")[0]) for path in paths if "/" in path}
+    named |= set(map(letters, folders))
+    top = tree.folder("")
+    found = list(filter(is_video, top.files))
+    for folder in top.folders:
+        if letters(folder) in named:
+            found += [folder] if tree.folder(folder).holds_frames else tree.videos(folder)
+    return sorted(found)
+
+
+def _files_by(key: Callable[[str], str], videos: Sequence[str]) -> dict[str, list[str]]:
     files: dict[str, list[str]] = {}
     for video in videos:
         if name := key(video):

@@ -6,6 +6,7 @@ file may be broken or hostile, so a failure gives zeros and a value that cannot 
 
 import math
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from vifistore.videos.extensions import is_frame
 
 # Reading a broken file may fall into long searches for a next frame.
 _TIMEOUT_SECONDS = 20.0
+_DURATION = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 _LARGEST_SIDE = 1 << 16
 _LARGEST_COUNT = 1 << 40
 
@@ -92,11 +94,12 @@ def _header(path: str | os.PathLike[str]) -> dict[str, int | float]:
 
 
 def _numbers(container: av.container.InputContainer) -> dict[str, int | float]:
-    if not container.streams.video:
+    # FFmpeg's choice of several, which is what decoders take; a cover is its last one.
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         return {}
-    stream = container.streams.video[0]
     fps = _sane(float(stream.average_rate or stream.guessed_rate or 0), 100_000)
-    seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0
+    seconds = float(stream.duration * stream.time_base) if stream.duration else _tagged(stream)
     seconds = _sane(seconds or (container.duration or 0) / av.time_base, _LARGEST_COUNT)
     frames = _sane(stream.frames or round(seconds * fps), _LARGEST_COUNT)
     return {
@@ -106,6 +109,15 @@ def _numbers(container: av.container.InputContainer) -> dict[str, int | float]:
         "width": int(_sane(stream.codec_context.width, _LARGEST_SIDE)),
         "height": int(_sane(stream.codec_context.height, _LARGEST_SIDE)),
     }
+
+
+def _tagged(stream: av.VideoStream) -> float:
+    """Seconds that Matroska's tag gives a stream, whose header knows only those of the file."""
+    match = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if not match:
+        return 0.0
+    hours, minutes, seconds = map(float, match.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _sane(value: float, largest: float) -> float:

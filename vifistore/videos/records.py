@@ -2,9 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 UNLABELLED = -1
 """Label of a split's video that has none."""
+
+
+class Line(NamedTuple):
+    """One video as its list gives it; `where` names file and line."""
+
+    path: str
+    label: str
+    where: str
+    split: str = ""
+    id: str = ""
+    captions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +33,8 @@ class SplitListing:
     """File name of the list, or how the split was made."""
     digest: str
     """SHA-256 of the source list."""
+    owns_classes: bool = False
+    """True where its own class file says which classes are scored; False: all of the dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)

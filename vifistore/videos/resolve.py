@@ -7,7 +7,7 @@ from vifistore.errors import UsageError
 from vifistore.videos.draft import Draft
 from vifistore.videos.match import match_paths
 from vifistore.videos.records import Listing, SplitListing
-from vifistore.videos.text import some
+from vifistore.videos.text import brief, some
 
 
 def resolve(draft: Draft) -> Listing:
@@ -15,13 +15,12 @@ def resolve(draft: Draft) -> Listing:
 
     Raises UsageError where nothing is found, and where two videos share an id.
     """
-    files, notes = match_paths(draft.paths, draft.matches, draft.tree)
+    classes = {*draft.labels, *draft.class_names} - {""}
+    folders = None if draft.searches_all else classes
+    files, notes = match_paths(draft.paths, draft.matches, draft.tree, folders=folders)
     missing = [path for path, file in zip(draft.paths, files, strict=True) if not file]
     if len(missing) == len(files):
-        raise UsageError(
-            f"none of the {len(files):,} listed videos is below {draft.tree.root} "
-            f"(first: {missing[0]}); give the folder of the videos with --root"
-        )
+        _refuse(draft, missing[0])
     row_of_file: dict[str, int] = {}
     new_rows = [row_of_file.setdefault(file, len(row_of_file)) if file else -1 for file in files]
     notes += _notes(draft, missing)
@@ -41,11 +40,36 @@ def resolve(draft: Draft) -> Listing:
     )
 
 
+def _refuse(draft: Draft, path: str) -> None:
+    """Raise UsageError: nothing is there. It names the first path and what was tried."""
+    root, first = draft.tree.root, draft.listed.get(path, path)
+    tried = f", tried as {brief(path)}" if path != first else ""
+    if link := draft.tree.link_on(path):
+        remedy = f"{brief(link, 40)} is a link that was not followed; add --follow-links"
+    elif file := draft.tree.file_on(path):
+        remedy = f"{brief(file, 40)} is a file and no folder, as links are where they were copied "
+        remedy += "as text; link the folder again"
+    elif draft.searches_all:
+        remedy = "give the folder of the videos with --root, or say what paths begin with: "
+        remedy += "--map-prefix OLD=NEW"
+    else:
+        remedy = "give the folder of the videos with --root: without it, only the folder of the "
+        remedy += "list is searched, and in it the folders that the list names"
+    raise UsageError(
+        f"none of the {len(draft.paths):,} listed videos is below {brief(str(root))} "
+        f"(first: {brief(first)}{tried}); {remedy}"
+    )
+
+
 def _notes(draft: Draft, missing: list[str]) -> list[str]:
     notes = []
     if missing:
         count = f"{len(missing):,} of {len(draft.paths):,}"
         notes.append(f"{count} listed videos are missing: {some(missing)}")
+        blocked = dict.fromkeys(filter(None, map(draft.tree.link_on, missing)))
+        if blocked:
+            told = "are links that were not followed; add --follow-links"
+            notes.append(f"{some(blocked)} {told}")
     if draft.relabelled:
         videos = some(draft.paths[row] for row in draft.relabelled)
         told = "have other labels in other splits and keep their first as their own"

@@ -63,7 +63,7 @@ def of_classes(listing: Listing, split: SplitListing, class_names: Sequence[str]
         if label != UNLABELLED and split.class_names[label] in new_id
     ]
     made = f"{len(class_names)} of {len(split.class_names)} classes of {split.source}"
-    return _made(listing, kept, list(class_names), made)
+    return replace(_made(listing, kept, list(class_names), made), owns_classes=True)
 
 
 def base_novel_splits(
@@ -118,7 +118,8 @@ def few_shot(
         ranked = sorted(rows, key=lambda row: _place(draw, listing.ids[row]))
         kept += [(row, label) for row in ranked[:shots]]
     told = f"{shots} shots of {train.source}, seed {seed}{', nested' if nested else ''}"
-    return _made(listing, kept, train.class_names, told)
+    made = _made(listing, kept, train.class_names, told)
+    return replace(made, owns_classes=train.owns_classes)
 
 
 def _place(draw: str, id: str) -> bytes:

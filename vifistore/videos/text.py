@@ -1,20 +1,32 @@
-"""Text that others wrote: strict UTF-8, with line numbers, and paths that cannot leave the root."""
+"""Text that others wrote: strict UTF-8 or marked UTF-16, with line numbers, and clean paths."""
 
+import codecs
 import hashlib
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from vifistore.errors import UsageError
+from vifistore.pointers import HEAD_BYTES, pointer_told
 
 # Far above any list of videos: what is larger is a video or an archive named by mistake.
 _LARGEST_BYTES = 1 << 30
+_ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b")
+# The mark of UTF-32 begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def read_text(path: Path) -> tuple[str, str]:
     """The text of a file and the SHA-256 of its bytes; a byte-order mark is dropped.
 
-    Raises UsageError with the line number where the file is not UTF-8.
+    UTF-8, or UTF-16 or UTF-32 with a byte-order mark, as spreadsheets save it. Raises UsageError
+    with the line number where the file is none of these, and for a pointer to a file not fetched.
     """
     try:
         if path.stat().st_size > _LARGEST_BYTES:
@@ -23,12 +35,28 @@ def read_text(path: Path) -> tuple[str, str]:
     except OSError as error:
         remedy = "name a file that exists and can be read"
         raise UsageError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    if told := pointer_told(content[:HEAD_BYTES]):
+        raise UsageError(f"{path.name}: {told}")
+    if content.startswith(_ARCHIVES):
+        raise UsageError(f"{path.name} is a spreadsheet or an archive; save it as CSV text")
+    text = decoded(content, path.name)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UsageError(f"{path.name} line {line} holds a NUL character; save it as UTF-8 text")
+    return text, hashlib.sha256(content).hexdigest()
+
+
+def decoded(content: bytes, name: str = "", errors: str = "strict") -> str:
+    """Bytes as text, whose line ends are line feeds or lie before them. Raises UsageError."""
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding, errors)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path.name} line {line} is not UTF-8; save it as UTF-8") from error
-    return text, hashlib.sha256(content).hexdigest()
+        told = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
+        raise UsageError(f"{name} line {line} is not {told}; save it as UTF-8") from error
+    # Old spreadsheets on a Mac end lines so.
+    return text if "\n" in text else text.replace("\r", "\n")
 
 
 def first_bytes(path: Path, count: int) -> bytes:
@@ -57,18 +85,20 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
 
 def some(names: Iterable[str], shown: int = 3) -> str:
     """The first few of some names and how many more there are, for one line of a message."""
-    names = sorted(set(names))
+    names = [brief(name) for name in sorted(set(names))]
     more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
 
 
-def numbered_lines(text: str) -> list[tuple[int, str]]:
-    """Stripped non-blank lines with their numbers, from 1.
+def first_of(texts: Iterable[str], shown: int = 3, width: int = 60) -> str:
+    """The first few of some texts in their order, each cut to `width`, for a message."""
+    return ", ".join(repr(brief(text, width)) for text in islice(texts, shown))
 
-    Only line feeds end a line: `str.splitlines` would also cut names that hold rarer separators.
-    """
-    lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
-    return [(number, line) for number, line in lines if line]
+
+def brief(text: str, width: int = 60) -> str:
+    """A text cut to `width` characters: its beginning and its end, which tell paths apart."""
+    half = (width - 3) // 2
+    return text if len(text) <= width else f"{text[:half]}...{text[-half:]}"
 
 
 def relative_path(listed: str, root: Path, where: str) -> str:

@@ -1,8 +1,9 @@
 """The files below a root, each folder listed once and no file asked about by itself.
 
-Three things are never entered or named as a video, and are told in `notes`:
+Three things are never entered or named as a video, and are told in `notes`: folders that may not
+be read, names that are not UTF-8 or hold control characters, and, unless links are followed,
 symbolic links that leave the root and links to folders (a link to a file inside the root is that
-file), folders that may not be read, and names that are not UTF-8 or hold control characters.
+file). Followed links never lead round in a circle.
 Hidden files and folders (a leading dot) are passed over, like the thumbnails and "._" files that
 desktops leave behind.
 """
@@ -39,14 +40,22 @@ class Tree:
     """The folders below `root` as far as they were asked for."""
 
     root: Path
+    follow_links: bool = False
+    """Enter and name what symbolic links point to, wherever it is."""
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
+    """Links that were not followed, for nobody asked for it."""
+    real_root: str = ""
+    """The root without links."""
     _folders: dict[str, Folder] = field(default_factory=dict)
-    _real_root: str = ""
+    _above: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Of each folder that was listed, it and those above it without links."""
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
             raise UsageError(f"the root {self.root} is not a folder; name an existing one")
-        self._real_root = os.path.realpath(self.root)
+        self.real_root = os.path.realpath(self.root)
+        self._above[""] = frozenset((self.real_root,))
         self._folders[""] = self._list("")
 
     def folder(self, path: str) -> Folder:
@@ -54,14 +63,14 @@ class Tree:
         found = self._folders.get(path)
         if found is not None:
             return found
-        # From the root down, so that a path can never pass through a link.
+        # From the root down, so that a path never passes through a link that is not followed.
         here, prefix = self._folders[""], ""
         for part in path.split("/"):
             if part not in here.folders:
                 return Folder()
-            prefix = f"{prefix}/{part}" if prefix else part
+            above, prefix = prefix, f"{prefix}/{part}" if prefix else part
             if prefix not in self._folders:
-                self._folders[prefix] = self._list(prefix)
+                self._folders[prefix] = self._list_below(above, prefix)
             here = self._folders[prefix]
         return here
 
@@ -91,6 +100,18 @@ class Tree:
         left_out = sorted(self.left_out.items())
         return [f"left out: {what}: {some(names)}" for what, names in left_out]
 
+    def link_on(self, path: str) -> str:
+        """The link on the way to a path that was not followed, "" where there is none."""
+        return next((link for link in self.links if f"{path}/".startswith(f"{link}/")), "")
+
+    def file_on(self, path: str) -> str:
+        """The file that lies where a folder on the way to a path should, "" where none does."""
+        for end in (place for place, sign in enumerate(path) if sign == "/"):
+            above, _, name = path[:end].rpartition("/")
+            if name in self.folder(above).files:
+                return path[:end]
+        return ""
+
     def _walk(self, below: str) -> Iterator[tuple[str, Folder]]:
         waiting = [below]
         while waiting:
@@ -98,6 +119,15 @@ class Tree:
             folder = self.folder(path)
             yield path, folder
             waiting.extend(f"{path}/{name}" if path else name for name in folder.folders)
+
+    def _list_below(self, above: str, path: str) -> Folder:
+        if self.follow_links:
+            real = os.path.realpath(self.root / path)
+            if real in self._above[above]:
+                self._leave_out("links lead back to a folder above them", path)
+                return Folder()
+            self._above[path] = self._above[above] | {real}
+        return self._list(path)
 
     def _list(self, path: str) -> Folder:
         files, folders = [], []
@@ -119,25 +149,34 @@ class Tree:
         if _UNPRINTABLE.search(name):
             self._leave_out("names are not UTF-8 or hold control characters", f"{path}/{name!a}")
         elif entry.is_symlink():
-            if self._follows(entry, f"{path}/{name}" if path else name):
-                files.append(name)
+            self._sort_link(entry, f"{path}/{name}" if path else name, files, folders)
         elif entry.is_dir(follow_symlinks=False):
             folders.append(name)
         # Neither a pipe nor a device is a file: reading one could wait for ever.
         elif entry.is_file(follow_symlinks=False):
             files.append(name)
 
-    def _follows(self, entry: os.DirEntry, path: str) -> bool:
+    def _sort_link(self, entry: os.DirEntry, path: str, files: list, folders: list) -> None:
         target = os.path.realpath(entry.path)
-        if not f"{target}/".startswith(self._real_root.rstrip("/") + "/"):
-            self._leave_out("links leave the root (name the folder they point to)", path)
-        elif os.path.isdir(target):
-            self._leave_out("links to folders are not followed", path)
+        is_inside = f"{target}/".startswith(self.real_root.rstrip("/") + "/")
+        if not is_inside and not self.follow_links:
+            self.links.append(path)
+            self._leave_out("links leave the root (--follow-links reads what they lead to)", path)
         elif not os.path.exists(target):
-            self._leave_out("links point to nothing", path)
-        else:
-            return os.path.isfile(target)
-        return False
+            self._leave_out(f"links point to nothing{_fetched_by(target)}", path)
+        elif os.path.isdir(target) and not self.follow_links:
+            self.links.append(path)
+            self._leave_out("links to folders (--follow-links enters them)", path)
+        elif os.path.isdir(target):
+            folders.append(entry.name)
+        # Neither a pipe nor a device is a file: reading one could wait for ever.
+        elif os.path.isfile(target):
+            files.append(entry.name)
 
     def _leave_out(self, what: str, path: str) -> None:
         self.left_out.setdefault(what, []).append(path)
+
+
+def _fetched_by(target: str) -> str:
+    """What brings the file that a link of git-annex waits for."""
+    return " (run `git annex get` for them)" if "/annex/objects/" in target else ""

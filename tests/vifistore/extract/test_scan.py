@@ -86,6 +86,15 @@ def test_a_split_with_other_rows_leaves_the_dataset_as_it_was(tmp_path):
     assert list(store.videos("d")["id"]) == ["1.mp4"]
 
 
+def test_what_is_added_is_scored_over_the_classes_of_the_dataset(tmp_path):
+    root = folder_of(tmp_path / "v", "1.mp4", "2.mp4", "3.mp4")
+    store = create_store(tmp_path / "s.zarr")
+    add(store, listed(root, "path,label,split\n1.mp4,run,train\n2.mp4,jump,train\n"))
+    add(store, listed(root, "path,label,split\n3.mp4,run,test\n"))
+    assert store.split("d", "test").class_names == ["jump", "run"]
+    assert store.split("d", "test").labels.tolist() == [1]
+
+
 def test_what_was_imported_gets_a_root(tmp_path):
     store = scan(tmp_path / "s.zarr", folder_of(tmp_path / "v", "run/1.mp4"))
     table = store.videos("d")

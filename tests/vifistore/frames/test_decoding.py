@@ -170,6 +170,28 @@ def test_bad_files_have_a_reason(videos: dict[str, Path], tmp_path: Path, decode
     assert reason_of(tmp_path / "pipe", decoder) == "not a video"
 
 
+@pytest.mark.parametrize(
+    ("content", "reason", "told"),
+    [
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1234567\n",
+            "pointer",
+            "it is a Git LFS pointer and not the file itself; run `git lfs pull` in its folder",
+        ),
+        ("/annex/objects/SHA256E-s12--4d7a.mp4\n", "pointer", "run `git annex get` in its folder"),
+        ("\n<!DOCTYPE html><html>404</html>", "not a video", "it is a web page under a video's"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_video_is_named(
+    tmp_path: Path, decoder: str, content: str, reason: str, told: str
+) -> None:
+    path = tmp_path / "v.mp4"
+    path.write_text(content)
+    with pytest.raises(DecodeError, match=told) as caught:
+        decode(path, decoder)
+    assert caught.value.reason == reason
+
+
 def test_sound_alone_is_no_video(tmp_path: Path, decoder: str) -> None:
     import av
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,65 @@ def test_labels_that_contradict_the_file_names():
     (problem,) = checks.check_listing(one)
     assert problem.level == "warn"
     assert (
-        "1 of 3 labels contradict the file names (v_Typing_g01_c02.avi as 'YoYo')" in problem.what
+        "1 of 3 labels contradict the names of files or folders (v_Typing_g01_c02.avi as 'YoYo')"
+        in problem.what
     )
     most = listing_of(paths, val=([0, 1, 2], [1, 1, 0], ["Typing", "YoYo"]))
     assert [problem.level for problem in checks.check_listing(most)] == ["refuse"]
+
+
+FOLDERS = ["a/air drumming/1.mp4", "a/Air_Drumming/2.mp4", "a/run/3.mp4", "a/x/4.mp4"]
+CLASSES = ["air drumming", "run", "hop", "a"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "level"),
+    [
+        ([0, 0, 1, 2], ""),
+        ([0, 0, 2, 2], "warn"),
+        ([0, 1, 2, 2], "refuse"),
+        ([1, 2, -1, 2], "refuse"),
+        # The folder of all videos is no class, though one is called like it.
+        ([0, 0, 1, 3], ""),
+    ],
+)
+def test_labels_that_contradict_class_folders(labels, level):
+    listing = listing_of(FOLDERS, val=([0, 1, 2, 3], labels, CLASSES))
+    found = [problem for problem in checks.check_listing(listing) if "contradict" in problem.what]
+    assert [problem.level for problem in found] == ([level] if level else [])
+
+
+def test_refusal_shows_the_first_three_in_their_order():
+    paths = [f"{name}/{number}.mp4" for name in ("run", "hop") for number in range(9)]
+    listing = listing_of(paths, val=(range(18), [1] * 9 + [0] * 9, ["run", "hop"]))
+    (problem,) = checks.check_listing(listing)
+    assert str(problem) == (
+        "split val: 18 of 18 labels contradict the names of files or folders (run/0.mp4 as 'hop', "
+        "run/1.mp4 as 'hop', run/2.mp4 as 'hop'); read the list with its own class file (--labels)"
+    )
+
+
+def test_a_list_of_one_class_is_held_against_its_folder():
+    listing = listing_of(["run/1.mp4", "run/2.mp4"], val=([0, 1], [1, 1], ["run", "hop"]))
+    assert checks.check_listing(listing)[-1].level == "refuse"
+
+
+def test_class_file_of_which_no_folder_is_called_is_warned_of():
+    paths = ["abseiling/1.mp4", "air drumming/2.mp4"]
+    split = split_of([0, 1], [0, 1], ["ApplyEyeMakeup", "Archery"])
+    listing = replace(listing_of(paths), splits={"val": replace(split, owns_classes=True)})
+    (problem,) = checks.check_listing(listing)
+    assert problem.level == "warn"
+    assert "none has a folder's name ('abseiling' is 'ApplyEyeMakeup'" in problem.what
+    numbered = replace(listing, paths=["n01/1.mp4", "n02/2.mp4"])
+    assert checks.check_listing(numbered) == []
+
+
+def test_classes_spelled_alike_are_warned_of():
+    (problem,) = checks.twins(["Apple", "pear", "apple", "brush_hair", "brush hair"])
+    assert problem.level == "warn"
+    assert "2 classes are spelled like another ('Apple' and 'apple', 'brush_hair'" in problem.what
+    assert checks.twins(["run", "runs"]) == []
 
 
 def test_sound_listing_has_no_problem():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vifistore.videos.checks import check_listing
-from vifistore.videos.class_names import read_class_file
+from vifistore.videos.class_files import read_class_file
 from vifistore.videos.listing import read_source
 from vifistore.videos.match import youtube_id
 from vifistore.videos.records import Listing
@@ -99,7 +99,7 @@ def test_list_of_the_paper(paper, read, name):
     assert not any("numbers without names" in note for note in listing.notes)
     problems = check_listing(listing)
     if "hmdb_splits" in name:
-        problems = [problem for problem in problems if "contradict the file" not in problem.what]
+        problems = [problem for problem in problems if "contradict the names" not in problem.what]
     assert problems == []
 
 
@@ -169,7 +169,7 @@ def test_four_classes_of_the_papers_hmdb51_lists_have_each_others_names(paper, o
         expected = {video: other.get(name, name) for video, name in ours.items()}
         assert named(theirs, f"val{fold}") == expected
         (problem,) = check_listing(theirs)
-        assert f"val{fold}: 120 of 1,530 labels contradict the file names" in problem.what
+        assert f"val{fold}: 120 of 1,530 labels contradict the names" in problem.what
         assert problem.level == "warn"
 
 

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vifistore.errors import UsageError
-from vifistore.videos.text import files_in, numbered_lines, read_text, relative_path, some
+from vifistore.videos.text import (
+    files_in,
+    first_of,
+    read_text,
+    relative_path,
+    some,
+)
 
 ROOT = Path("/data/root")
 
@@ -74,6 +80,33 @@ def test_text_is_read_with_its_digest_and_without_byte_order_mark(write):
     assert digest == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_text_of_a_spreadsheet_is_read_by_its_mark(write, encoding):
+    text, _ = read_text(write("list.csv", "caf\u00e9.mp4,0\r\n".encode(encoding)))
+    assert text == "caf\u00e9.mp4,0\r\n"
+
+
+def test_carriage_returns_alone_end_lines_too(write):
+    assert read_text(write("list.txt", b"a.mp4 1\rb.mp4 2\r"))[0] == "a.mp4 1\nb.mp4 2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a.mp4 1\n".encode("utf-16-le"), r"line 1 holds a NUL character; save it as UTF-8"),
+        (b"\xff\xfea\0\n", "list.txt line 1 is not UTF-16; save it as UTF-8"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", r"Git LFS pointer .* `git lfs pull`"),
+    ],
+)
+def test_text_that_is_none_is_refused_with_the_remedy(write, content, told):
+    with pytest.raises(UsageError, match=told):
+        read_text(write("list.txt", content))
+
+
+def test_long_texts_are_cut_in_the_middle_and_the_order_stays():
+    assert first_of(["b", "a" * 40 + "z" * 40, "c", "d"], width=13) == "'b', 'aaaaa...zzzzz', 'c'"
+
+
 def test_bytes_that_are_not_utf8_name_their_line(write):
     with pytest.raises(UsageError, match=r"list\.txt line 3 is not UTF-8; save it as UTF-8"):
         read_text(write("list.txt", b"a\nb\nc\xff\n"))
@@ -82,10 +115,6 @@ def test_bytes_that_are_not_utf8_name_their_line(write):
 def test_unreadable_file_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         read_text(tmp_path / "absent.txt")
-
-
-def test_lines_keep_their_numbers_and_only_line_feeds_end_them():
-    assert numbered_lines(" a \r\n\n\u2028b\x0cc\n") == [(1, "a"), (3, "b\x0cc")]
 
 
 def test_some_names_the_first_and_counts_the_rest():

@@ -43,9 +43,10 @@ def test_links_out_of_the_root_are_told_and_never_followed(make_files):
     tree = Tree(root=root)
     assert tree.videos() == ["inside.mp4", "real/a.mp4"]
     assert tree.notes() == [
-        "left out: links leave the root (name the folder they point to): file.mp4, folder, up.mp4",
+        "left out: links leave the root (--follow-links reads what they lead to): "
+        "file.mp4, folder, up.mp4",
         "left out: links point to nothing: broken.mp4",
-        "left out: links to folders are not followed: loop",
+        "left out: links to folders (--follow-links enters them): loop",
     ]
     for path in ("file.mp4", "folder/x.mp4", "folder/c/y.mp4", "loop/real/a.mp4", "broken.mp4"):
         assert not tree.holds(path)

@@ -13,7 +13,7 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.texts import reload_checkpoint
-from vifistore.models.text import BARE_TEMPLATE, encode_classes, text_fields
+from vifistore.models.text import BARE_TEMPLATE, check_distinct, encode_classes, text_fields
 from vifistore.models.towers import LoadedModel
 from vifistore.store.store import Store
 from vifistore.store.texts import has_texts, texts_id, write_texts
@@ -63,12 +63,14 @@ def logit_scale(head: Head) -> float:
 def encode_for_head(head: Head, loaded: LoadedModel, class_names: Sequence[str]) -> np.ndarray:
     """Text embeddings of class names, float32 [class prompt dim], un-normalised.
 
-    Raises UsageError for a name that leaves no room for the learned vectors.
+    Raises UsageError for a name that leaves no room for the learned vectors, and for two classes
+    that the model cannot tell apart.
     """
+    names = tokenise_names(loaded, class_names)
+    check_distinct(class_names, names)
     if head.prompts is None:
         return encode_classes(loaded, class_names, ACTIONCLIP_TEMPLATES)
     check_text_tower(loaded)
-    names = tokenise_names(loaded, class_names)
     check_room(names, head.header.prompts.num_each_side)
     device = next(loaded.clip.parameters()).device
     head.prompts.to(device)

@@ -10,7 +10,8 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.labels import Line, add_videos, class_labels
+from vifistore.videos.readers.labels import add_videos, class_labels
+from vifistore.videos.records import Line
 from vifistore.videos.tree import Tree
 
 
@@ -22,10 +23,11 @@ def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
     if not paths:
         _refuse_empty(source, tree, below)
     lines = [Line(path, _label(path, below), str(source)) for path in paths]
-    labels = [line.label for line in lines]
+    labels, names = [line.label for line in lines], []
     if class_file is not None:
         files = class_files_of(source, class_file)
-        labels, draft.class_names = class_labels(lines, files, draft, source)
+        labels, names, _ = class_labels(lines, files, draft, source)
+        draft.class_names = names
     rows = add_videos(lines, labels, draft)
     draft.names_splits = False
     listed = "".join(f"{path}\t{label}\n" for path, label in zip(paths, labels, strict=True))
@@ -33,7 +35,8 @@ def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
         "all",
         rows,
         labels,
-        class_names=draft.class_names,
+        class_names=names,
+        owns_classes=class_file is not None,
         source=source.absolute().name,
         digest=hashlib.sha256(listed.encode()).hexdigest(),
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.labels import Line, add_videos, class_labels
-from vifistore.videos.readers.lists import parse_list
+from vifistore.videos.readers.labels import add_videos, class_labels
+from vifistore.videos.readers.table import parse_list
+from vifistore.videos.records import Line
 from vifistore.videos.text import files_in
 
 _FILE = re.compile(r"(.+)_test_split(\d)\.txt")
@@ -36,7 +37,7 @@ def read_hmdb51(source: Path, draft: Draft, class_file: Path | None) -> None:
     for path, class_name, number in _files(source):
         parsed, digest = parse_list(path)
         digests.setdefault(number, []).append(f"{path.name} {digest}\n")
-        for line in parsed:
+        for line in draft.placed(parsed):
             part = _part(line)
             if part:
                 named = Line(line.path, class_name, line.where)
@@ -45,14 +46,15 @@ def read_hmdb51(source: Path, draft: Draft, class_file: Path | None) -> None:
                 draft.video(line.path, where=line.where, label=class_name)
     files = class_files_of(source, class_file) if class_file else []
     for split in sorted(lines):
-        labels, names = class_labels(lines[split], files, draft, source)
-        rows = add_videos(lines[split], labels, draft)
+        labelled = class_labels(lines[split], files, draft, source)
+        rows = add_videos(lines[split], labelled.labels, draft)
         number = split[-1]
         draft.add_split(
             split,
             rows,
-            labels,
-            class_names=names,
+            labelled.labels,
+            class_names=labelled.names,
+            owns_classes=labelled.is_own,
             source=f"*_test_split{number}.txt",
             digest=hashlib.sha256("".join(digests[number]).encode()).hexdigest(),
         )

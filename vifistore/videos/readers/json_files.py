@@ -8,14 +8,25 @@ from vifistore.videos.text import read_text
 
 
 def load_json(path: Path) -> tuple[object, str]:
-    """The content of a JSON file and the SHA-256 of its bytes. Raises UsageError."""
+    """The content of a JSON file and the SHA-256 of its bytes; of objects a line, their list.
+
+    Raises UsageError.
+    """
     text, digest = read_text(path)
     try:
-        return json.loads(text), digest
+        return parsed_json(text), digest
     except json.JSONDecodeError as error:
         raise UsageError(f"{path.name} line {error.lineno}: {error.msg}; mend the JSON") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path.name} cannot be parsed ({error}); mend the JSON") from error
+
+
+def parsed_json(text: str) -> object:
+    """The content of a text that is JSON, or an object a line. Raises what `json.loads` does."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) > 1 and all(line.strip()[0] + line.strip()[-1] == "{}" for line in lines):
+        return [json.loads(line) for line in lines]
+    return json.loads(text)
 
 
 def text_of(entry: object, key: str, where: str, *, default: str | None = None) -> str:

@@ -9,40 +9,54 @@ from typing import NamedTuple
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.draft import Draft
-from vifistore.videos.file_names import disagrees
-from vifistore.videos.text import some
+from vifistore.videos.evidence import weigh
+from vifistore.videos.fields import whole_number
+from vifistore.videos.records import Line
+from vifistore.videos.text import brief, first_of, some
 
-# At most nine digits: longer ones are no label, and Python refuses to parse very long ones.
-_NUMBER = re.compile(r"\d{1,9}|-1", re.ASCII)
-
-
-class Line(NamedTuple):
-    """One video as its list gives it; `where` names file and line."""
-
-    path: str
-    label: str
-    where: str
+_DECIMAL = re.compile(r"-?\d+\.\d+", re.ASCII)
 
 
-def is_number(label: str) -> bool:
-    """True for a class id; -1 marks an unlabelled video."""
-    return bool(_NUMBER.fullmatch(label))
+class Labelled(NamedTuple):
+    """The class of every line, and the classes that they are taken from."""
+
+    labels: list[str]
+    """A class name per line, "" where it has none."""
+    names: list[str]
+    """Class names in the order of their ids."""
+    is_own: bool = False
+    """True where a class file names the classes of this list, and no others are meant."""
 
 
 def class_labels(
     lines: Sequence[Line], files: Sequence[ClassFile], draft: Draft, source: Path
-) -> tuple[list[str], list[str]]:
-    """The class name of every line ("" where it has none), and the names in the order of ids.
+) -> Labelled:
+    """The class of every line.
 
     `files` are the class files that may belong to the source. Raises UsageError where a label is
-    in none of them and must be.
+    in none of them and must be, and where some labels are numbers and others names.
     """
-    written = {line.label for line in lines} - {""}
+    written = dict.fromkeys(line.label for line in lines if line.label)
     if not written:
         return _folder_labels(lines, files, draft, source)
-    if all(map(is_number, written)):
+    names = [label for label in written if whole_number(label) is None]
+    if not names:
         return _numbered(lines, files, draft, source)
+    is_mixed = len(names) < len(written) or any(map(_DECIMAL.fullmatch, names))
+    if is_mixed and not any(all(spelled(written, file.names).values()) for file in files):
+        _refuse_mixture(lines, names, source)
     return _named(lines, files, draft, source)
+
+
+def _refuse_mixture(lines: Sequence[Line], names: Sequence[str], source: Path) -> None:
+    where = next(line.where for line in lines if line.label in names)
+    numbers = (line.label for line in lines if line.label and line.label not in names)
+    numbers = first_of(dict.fromkeys(numbers), width=20) or "none"
+    raise UsageError(
+        f"{source.name}: labels are neither all whole numbers ({numbers}) nor all names "
+        f"({first_of(names, width=30)}; {where}); mend the list, or give a class file that names "
+        "them all with --labels"
+    )
 
 
 def add_videos(lines: Sequence[Line], labels: Sequence[str], draft: Draft) -> list[int]:
@@ -55,20 +69,21 @@ def add_videos(lines: Sequence[Line], labels: Sequence[str], draft: Draft) -> li
 
 def _numbered(
     lines: Sequence[Line], files: Sequence[ClassFile], draft: Draft, source: Path
-) -> tuple[list[str], list[str]]:
-    numbers = ["" if line.label in ("", "-1") else str(int(line.label)) for line in lines]
+) -> Labelled:
+    ids = [whole_number(line.label) for line in lines]
+    numbers = ["" if id in (None, -1) else str(id) for id in ids]
     if not files:
         draft.notes.append(
             f"{source.name}: labels are numbers without names; give a class file with --labels"
         )
-        return numbers, sorted(set(numbers) - {""}, key=int)
+        return Labelled(numbers, sorted(set(numbers) - {""}, key=int))
     file = _agreeing(files, numbers, lines, draft, source)
     labels = [
         file.name(int(number), line.where) if number else ""
         for number, line in zip(numbers, lines, strict=True)
     ]
     _note_file(file, draft)
-    return labels, file.names
+    return Labelled(labels, file.names, is_own=True)
 
 
 def _agreeing(
@@ -78,7 +93,7 @@ def _agreeing(
     draft: Draft,
     source: Path,
 ) -> ClassFile:
-    """The one class file, or the one of several whose classes the file names contradict least.
+    """The one class file, or the one of several whose classes names contradict least.
 
     Published files of one data set do differ: in that of HMDB51 which goes with the paper's lists,
     kick and kick ball have changed places, and so have sword and sword exercise.
@@ -100,15 +115,13 @@ def _contradictions(file: ClassFile, numbers: Sequence[str], lines: Sequence[Lin
     ids = [int(number) - file.first_id if number else None for number in numbers]
     if any(id is not None and not 0 <= id < len(file.names) for id in ids):
         return math.inf
-    return sum(
-        id is not None and disagrees(line.path, file.names[id])
-        for id, line in zip(ids, lines, strict=True)
-    )
+    labels = ["" if id is None else file.names[id] for id in ids]
+    return len(weigh([line.path for line in lines], labels, file.names).against)
 
 
 def _named(
     lines: Sequence[Line], files: Sequence[ClassFile], draft: Draft, source: Path
-) -> tuple[list[str], list[str]]:
+) -> Labelled:
     labels = [line.label for line in lines]
     names = set(labels) - {""}
     for file in files:
@@ -116,29 +129,31 @@ def _named(
         unknown = {label for label in names if not spelling[label]}
         if not unknown:
             _note_file(file, draft)
-            return [spelling[label] for label in labels], file.names
+            return Labelled([spelling[label] for label in labels], file.names, is_own=True)
         if file.given:
             line = next(line for line in lines if line.label in unknown)
             remedy = f"({line.where}; the classes are those of {file.source})"
-            raise UnknownNameError("class", line.label, file.names, remedy)
+            known = [brief(name, 30) for name in file.names]
+            raise UnknownNameError("class", brief(line.label), known, remedy)
         told = f"{file.source} does not name {some(unknown)}, so it gives no order"
         draft.notes.append(f"{source.name}: {told}")
-    return labels, sorted(names)
+    return Labelled(labels, sorted(names))
 
 
 def _folder_labels(
     lines: Sequence[Line], files: Sequence[ClassFile], draft: Draft, source: Path
-) -> tuple[list[str], list[str]]:
+) -> Labelled:
     folders = [line.path.rpartition("/")[0].rpartition("/")[2] for line in lines]
     for file in files:
         spelling = spelled(folders, file.names)
         if all(spelling.values()):
             draft.notes.append(f"{source.name}: its lines have no label; their folder is the class")
             _note_file(file, draft)
-            return [spelling[folder] for folder in folders], file.names
+            return Labelled([spelling[folder] for folder in folders], file.names, is_own=True)
     draft.notes.append(f"{source.name}: its lines have no label")
-    return [""] * len(lines), []
+    return Labelled([""] * len(lines), [])
 
 
 def _note_file(file: ClassFile, draft: Draft) -> None:
-    draft.notes.append(f"{len(file.names):,} classes are named by {file.source}")
+    shown = f"{first_of(file.names)}{', ...' if len(file.names) > 3 else ''}"
+    draft.notes.append(f"{len(file.names):,} classes are named by {file.source}: {shown}")

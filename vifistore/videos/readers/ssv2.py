@@ -8,10 +8,12 @@ import re
 from pathlib import Path
 
 from vifistore.errors import UsageError
-from vifistore.videos.class_names import ClassFile, read_class_file, template_name
+from vifistore.videos.class_files import read_class_file, template_name
+from vifistore.videos.class_names import ClassFile
 from vifistore.videos.draft import Draft
 from vifistore.videos.readers.json_files import load_json, text_of
-from vifistore.videos.readers.labels import Line, add_videos, class_labels
+from vifistore.videos.readers.labels import add_videos, class_labels
+from vifistore.videos.records import Line
 from vifistore.videos.text import files_in, first_bytes
 
 _FILE = re.compile(r"(something-something-v2-)?(train|validation|test|labels)\.json")
@@ -66,7 +68,15 @@ def _add_file(path: Path, split: str, draft: Draft, classes: list[ClassFile]) ->
         template = template_name(text_of(entry, "template", where, default=""))
         lines.append(Line(f"{text_of(entry, 'id', where)}.webm", template, where))
         captions.append(text_of(entry, "label", where, default=""))
-    labels, names = class_labels(lines, classes, draft, path)
-    rows = add_videos(lines, labels, draft)
+    labelled = class_labels(lines, classes, draft, path)
+    rows = add_videos(lines, labelled.labels, draft)
     draft.captions += [(row, text) for row, text in zip(rows, captions, strict=True) if text]
-    draft.add_split(split, rows, labels, class_names=names, source=path.name, digest=digest)
+    draft.add_split(
+        split,
+        rows,
+        labelled.labels,
+        class_names=labelled.names,
+        owns_classes=labelled.is_own,
+        source=path.name,
+        digest=digest,
+    )

@@ -1,122 +1,73 @@
-"""A CSV (or tab-separated) table: header `path[,label][,split][,id][,caption]`, a row per video.
+"""Tables and lists of videos: a row or a line per video, with its label, split, id and captions.
 
 A path may come in several rows: once per split, which may label it otherwise, and once per caption.
-A row with an empty `split` is a video of no split.
+A row with an empty `split` is a video of no split. Kinetics' official table gives YouTube ids and
+times instead of paths.
 """
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.labels import Line, class_labels
-from vifistore.videos.readers.lists import match_of, split_name
-from vifistore.videos.text import read_text, some
-
-COLUMNS = ("path", "label", "split", "id", "caption")
-
-# One field is never longer than this many characters; the csv module would stop at 131,072.
-_FIELD_LIMIT = 1 << 20
+from vifistore.videos.readers.entries import add_lines
+from vifistore.videos.readers.kinetics import clip_name
+from vifistore.videos.records import Line
+from vifistore.videos.rows import Rows, read_rows
+from vifistore.videos.text import some
 
 
 def read_table(source: Path, draft: Draft, class_file: Path | None) -> None:
-    """The videos, splits, ids and captions of a table."""
-    columns, records, digest = parse_table(source, "path")
-    unknown = [column for column in columns if column not in COLUMNS]
-    if unknown:
-        draft.notes.append(f"{source.name}: columns not read: {some(unknown)}")
-    lines = [Line(record["path"], record.get("label", ""), where) for where, record in records]
-    draft.match = match_of([line.path for line in lines])
-    labels, names = class_labels(lines, class_files_of(source, class_file), draft, source)
-    rows = []
-    for (where, record), label in zip(records, labels, strict=True):
-        row = draft.video(record["path"], where=where, label=label)
-        rows.append(row)
-        _add_id(draft, row, record.get("id", ""), where)
-        if record.get("caption"):
-            draft.captions.append((row, record["caption"]))
-    draft.names_splits = "split" in columns
-    members = [record.get("split", split_name(source.stem)) for _, record in records]
-    add_splits(draft, members, rows, labels, names, source=source.name, digest=digest)
+    """The videos, splits, ids and captions of a table or a list."""
+    rows = read_rows(source)
+    if class_file is not None and "label" not in rows.roles and "caption" in rows.roles:
+        raise UsageError(f"{source.name} gives captions and no classes; leave --labels out")
+    draft.notes += rows.notes
+    unread = set(range(len(rows.header))) - set(rows.roles.values())
+    if unread:
+        named = some(rows.header[column].lower() for column in unread)
+        draft.notes.append(f"{source.name}: columns not read: {named}")
+    add_lines(
+        source,
+        _lines(rows, source.name),
+        rows.digest,
+        draft,
+        class_files_of(source, class_file),
+        names_splits="split" in rows.roles,
+        match="youtube" if "youtube" in rows.roles else "",
+    )
 
 
-def add_splits(
-    draft: Draft,
-    members: Sequence[str],
-    rows: Sequence[int],
-    labels: Sequence[str],
-    class_names: Sequence[str],
-    *,
-    source: str,
-    digest: str,
-) -> None:
-    """One split per name in `members`, which gives each row's split or "" for none."""
-    # A video with several captions fills several rows of its split: each is kept once.
-    inside: dict[str, dict[tuple[int, str], None]] = {}
-    for split, row, label in zip(members, rows, labels, strict=True):
-        if split:
-            inside.setdefault(split, {})[row, label] = None
-    for split, pairs in inside.items():
-        split_rows, split_labels = zip(*pairs, strict=True)
-        draft.add_split(
-            split, split_rows, split_labels, class_names=class_names, source=source, digest=digest
+def parse_list(source: Path) -> tuple[list[Line], str]:
+    """The videos of a list in its order, and its digest. Raises UsageError with the line number."""
+    rows = read_rows(source)
+    return _lines(rows, source.name), rows.digest
+
+
+def _lines(rows: Rows, name: str) -> list[Line]:
+    lines = []
+    for number, fields in rows.records:
+        where = f"{name} line {number}"
+        caption = rows.value(fields, "caption")
+        lines.append(
+            Line(
+                _path(rows, fields, where),
+                rows.value(fields, "label"),
+                where,
+                split=rows.value(fields, "split"),
+                id=rows.value(fields, "id"),
+                captions=(caption,) if caption else (),
+            )
         )
+    return lines
 
 
-def parse_table(
-    source: Path, path_column: str
-) -> tuple[list[str], list[tuple[str, dict[str, str]]], str]:
-    """Column names (lower case), per row its place in the file and its fields, and the digest.
-
-    Commas or tabs part the fields, whichever the header holds. Raises UsageError with the line.
-    """
-    text, digest = read_text(source)
-    csv.field_size_limit(_FIELD_LIMIT)
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns: list[str] = []
-    records = []
-    try:
-        for fields in reader:
-            where = f"{source.name} line {reader.line_num}"
-            fields = [field.strip() for field in fields]
-            if not any(fields):
-                continue
-            if columns:
-                records.append((where, _record(columns, fields, where, path_column)))
-            else:
-                columns = _columns(fields, source, path_column)
-    except csv.Error as error:
-        raise UsageError(f"{source.name} line {reader.line_num}: {error}; mend the line") from error
-    if not records:
-        raise UsageError(f"{source} lists no video; write one row for each below the header")
-    return columns, records, digest
-
-
-def _columns(fields: list[str], source: Path, path_column: str) -> list[str]:
-    columns = [field.lower() for field in fields]
-    if path_column not in columns:
-        raise UnknownNameError("columns", ",".join(fields), COLUMNS, f"{path_column} is needed.")
-    if len(set(columns)) < len(columns):
-        raise UsageError(f"{source.name} line 1: a column comes twice; name each once")
-    return columns
-
-
-def _record(columns: list[str], fields: list[str], where: str, path_column: str) -> dict[str, str]:
-    if len(fields) != len(columns):
-        raise UsageError(
-            f"{where}: {len(fields)} fields under {len(columns)} columns; "
-            "quote a field that holds a comma"
-        )
-    record = dict(zip(columns, fields, strict=True))
-    if not record[path_column]:
-        raise UsageError(f"{where}: {path_column} is empty; fill it or drop the row")
-    return record
-
-
-def _add_id(draft: Draft, row: int, id: str, where: str) -> None:
-    if id and draft.ids.setdefault(row, id) != id:
-        raise UsageError(f"{where}: {draft.paths[row]} has two ids; give each video one")
+def _path(rows: Rows, fields: list[str], where: str) -> str:
+    role = "youtube" if "youtube" in rows.roles else "path"
+    path = rows.value(fields, role)
+    if not path:
+        column = rows.header[rows.roles[role]].lower() if rows.header else "the path"
+        raise UsageError(f"{where}: {column} is empty; fill it or drop the row")
+    if role == "path":
+        return path
+    return clip_name(path, (rows.value(fields, "start"), rows.value(fields, "end")), where)

@@ -8,9 +8,10 @@ import re
 from pathlib import Path
 
 from vifistore.errors import UsageError
-from vifistore.videos.class_names import read_class_file
+from vifistore.videos.class_files import read_class_file
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.lists import add_list, parse_list
+from vifistore.videos.readers.entries import add_lines
+from vifistore.videos.readers.table import parse_list
 from vifistore.videos.text import files_in
 
 CLASS_FILE = "classInd.txt"
@@ -30,12 +31,11 @@ def read_ucf101(source: Path, draft: Draft, class_file: Path | None) -> None:
     classes = read_class_file(class_file or folder / CLASS_FILE)
     if class_file is not None and classes.first_id != 1:
         raise UsageError(f"{class_file.name} counts from 0, UCF101's lists from 1; leave it out")
-    draft.match = "name"
     draft.class_names = classes.names
-    draft.names_splits = source.is_dir()
     for path in _lists_in(source) if source.is_dir() else [source]:
         lines, digest = parse_list(path)
-        add_list(path, lines, digest, draft, [classes])
+        add_lines(path, lines, digest, draft, [classes], match="name")
+    draft.names_splits = source.is_dir()
 
 
 def _lists_in(folder: Path) -> list[Path]:

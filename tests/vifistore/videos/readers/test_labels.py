@@ -45,3 +45,44 @@ def test_two_writings_of_a_number_are_one_class(make_files, write):
     root = make_files("a.avi", "b.avi")
     listing = read_source(write("list.txt", "a.avi 01\nb.avi 1\n"), root=root)
     assert listing.class_names == ["1"]
+
+
+CLASSES = "id,name\n0,run\n1,hop\n"
+
+
+@pytest.mark.parametrize("labels", [("0.0", "1.0"), ("00", "01"), ("0", "1."), ("run", "HOP")])
+def test_numbers_however_they_are_written(make_files, write, labels):
+    root = make_files("a.mp4", "b.mp4")
+    write("classes.csv", CLASSES)
+    text = "path,label\na.mp4,{}\nb.mp4,{}\n".format(*labels)
+    listing = read_source(write("l.csv", text), root=root)
+    assert listing.labels == ["run", "hop"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (("0", "run"), r"neither all whole numbers \('0'\) nor all names \('run'; l\.csv line 3\)"),
+        (("1.0", "1.5"), r"\('1\.0'\) nor all names \('1\.5'; l\.csv line 3\)"),
+        (("0.25", "0.75"), r"whole numbers \(none\) nor all names \('0\.25', '0\.75'; l"),
+    ],
+)
+def test_a_mixture_of_numbers_and_names_is_refused(make_files, write, labels, told):
+    write("classes.csv", CLASSES)
+    text = "path,label\na.mp4,{}\nb.mp4,{}\n".format(*labels)
+    with pytest.raises(UsageError, match=told) as caught:
+        read_source(write("l.csv", text), root=make_files("a.mp4", "b.mp4"))
+    assert len(str(caught.value)) < 400
+
+
+def test_classes_may_be_called_by_digits_where_a_class_file_says_so(make_files, write):
+    root = make_files("a.mp4", "b.mp4")
+    classes = write("c.txt", "x\n0\n1\n")
+    source = write("l.csv", "path,label\na.mp4,0\nb.mp4,x\n")
+    assert read_source(source, root=root, labels=classes).labels == ["0", "x"]
+
+
+def test_the_first_names_of_a_class_file_are_shown(make_files, write):
+    write("data/classes.csv", CLASSES)
+    notes = read_source(write("data/l.txt", "a.mp4 1\n"), root=make_files("a.mp4")).notes
+    assert "2 classes are named by classes.csv: 'run', 'hop'" in notes

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.listing import read_source
-from vifistore.videos.readers.lists import match_of, parse_list, split_name
+from vifistore.videos.readers.names import match_of, split_name
+from vifistore.videos.readers.table import parse_list
 
 CLASSES = "id,name\n0,brush hair\n1,wave\n2,hop\n"
 
@@ -93,7 +94,8 @@ def test_number_outside_the_class_file_is_refused(make_files, write):
     make_files("a.mp4")
     write("data/labels.csv", CLASSES)
     with pytest.raises(
-        UsageError, match=r"x\.txt line 1: label 3 is not in labels\.csv \(0 to 2\)"
+        UsageError,
+        match=r"x\.txt line 1: label 3 is not in labels\.csv \(0 'brush hair' to 2 'hop'\)",
     ):
         read_source(write("data/x.txt", "a.mp4 3\n"))
 
