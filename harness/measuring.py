@@ -13,7 +13,7 @@ from harness.metrics import calibration_error, label_ranks
 from harness.provenance import provenance
 from harness.released_code import differences
 from harness.results import ResultRow
-from harness.scoring import Classes, Videos, checkpoint_of, load_classes
+from harness.scoring import Classes, Videos, known_checkpoint, load_classes
 from harness.statistics import (
     FOLDS,
     Interval,
@@ -132,7 +132,8 @@ def result_rows(
 ) -> list[ResultRow]:
     """One row per metric of `values`."""
     features = videos.features
-    checkpoint = checkpoint_of(store, features)
+    # Embeddings made elsewhere have none.
+    checkpoint = known_checkpoint(store, features) or {}
     shared = {
         "protocol": setup.protocol,
         "dataset": videos.dataset,
@@ -156,7 +157,7 @@ def result_rows(
     }
     more = {
         "num_todo": videos.num_todo,
-        "model": checkpoint["model"],
+        "model": checkpoint.get("model"),
         "differs_from_released_code": differences(features.source_recipe),
         **setup.extra,
     }
@@ -230,10 +231,10 @@ def names_of(store: Store, features: Features) -> tuple[str, ...]:
 
 
 def checkpoint_name(checkpoint: Mapping) -> str:
-    """The first name of a checkpoint, or its digest."""
-    return checkpoint["names"][0] if checkpoint["names"] else checkpoint["digest"]
+    """The first name of a checkpoint, or its digest; empty where there is no checkpoint."""
+    return next(iter(checkpoint.get("names", ())), checkpoint.get("digest", ""))
 
 
 def trained_fusion(checkpoint: Mapping) -> str:
     """The fusion a checkpoint was fine-tuned with; empty where its settings do not say."""
-    return str((checkpoint["settings"] or {}).get("fusion", ""))
+    return str((checkpoint.get("settings") or {}).get("fusion", ""))

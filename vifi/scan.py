@@ -10,8 +10,8 @@ import tyro
 from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
-from vifistore.extract.scan import add_listing, new_rows
-from vifistore.store.store import Store, create_store, find_store
+from vifistore.extract.scan import add_listing, new_rows, split_members
+from vifistore.store.store import create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     listing = with_made_splits(listing, Wanted(**made))
     store = find_store(wanted.store, mode="a")
     rows = new_rows(store, wanted.dataset, listing, append=wanted.append)
-    _warn(check_listing(listing, _stored_members(store, wanted.dataset)), listing)
+    _warn(check_listing(listing, split_members(store, wanted.dataset)), listing)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
@@ -86,14 +86,6 @@ def main(arguments: list[str]) -> int:
             f"{len(listing.class_names)} classes{splits}"
         )
     return 0
-
-
-def _stored_members(store: Store | None, dataset: str) -> dict[str, set[str]]:
-    """Ids of the videos of each split that the dataset has."""
-    if store is None or dataset not in store.datasets():
-        return {}
-    ids = store.videos(dataset)["id"].to_numpy()
-    return {name: set(ids[store.split(dataset, name).rows]) for name in store.splits(dataset)}
 
 
 def _warn(problems: Sequence[Problem], listing: Listing) -> None:

@@ -12,6 +12,7 @@ from vifistore.videos.readers import captions, kinetics
 from vifistore.videos.readers.hmdb51 import is_hmdb51
 from vifistore.videos.readers.lists import lists_in
 from vifistore.videos.readers.ssv2 import is_ssv2
+from vifistore.videos.readers.table import is_table_of_ids
 from vifistore.videos.readers.ucf101 import is_ucf101
 from vifistore.videos.text import numbered_lines, read_text
 from vifistore.videos.tree import Tree
@@ -69,6 +70,8 @@ def _detect_file(source: Path) -> Seen:
     ):
         if column in columns:
             return Seen(format=format, why=f"{told} ({', '.join(columns)})")
+    if is_table_of_ids(columns):
+        return Seen(format="table", why=f"a table of ids ({', '.join(columns)})")
     if source.suffix.lower() in _TABLES and _has_header(text):
         raise UsageError(
             f"{source.name} has a header without a path column ({header[:60]}); name the column of "

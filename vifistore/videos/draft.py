@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from vifistore.errors import UsageError
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.records import UNLABELLED, SplitListing
 from vifistore.videos.text import relative_path, some
 from vifistore.videos.tree import Tree
@@ -13,8 +14,8 @@ from vifistore.videos.tree import Tree
 class Draft:
     """Videos as they are listed, each once, and the splits and captions that point at them."""
 
-    tree: Tree
-    """The folder that the paths start from."""
+    tree: Tree | KnownVideos
+    """The folder that the paths start from, or what stands for it."""
     match: str = "path"
     """How the paths that are added next find their files; a name in `vifistore.videos.match`."""
     class_names: list[str] = field(default_factory=list)

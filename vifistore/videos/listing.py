@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from vifistore.errors import UnknownNameError
+from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.class_names import cleaned, cleaning
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
+from vifistore.videos.known import KnownVideos
+from vifistore.videos.match import match_paths
 from vifistore.videos.readers.captions import read_captions_json, read_captions_table
 from vifistore.videos.readers.folder import read_folder
 from vifistore.videos.readers.hmdb51 import read_hmdb51
@@ -41,19 +43,21 @@ def read_source(
     split: str | None = None,
     labels: Path | None = None,
     names: str = "as-is",
+    known: KnownVideos | None = None,
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
 
     `root` is the folder that listed paths start from: by default SOURCE, or the folder of the
     list. `split` names the one split of a folder or list, or picks one of several; a list's own
     name is its default, and a folder has no split without one. `labels` is a class file, and
-    `names` a cleaning of class names (`vifistore.videos.class_names.CLEANINGS`).
+    `names` a cleaning of class names (`vifistore.videos.class_names.CLEANINGS`). `known` videos
+    stand for those on the disk, where the source is a table or a list.
     Raises UsageError for whatever cannot be read, with file and line.
     """
     source = Path(source)
     cleaning(names)
     seen = detect(source)
-    draft = Draft(tree=Tree(root=_root(source, root)))
+    draft = Draft(tree=known or Tree(root=_root(source, root)))
     if seen.format == FOLDER_OF_LISTS:
         for path in lists_in(source):
             READERS[detect(path).format](path, draft, labels)
@@ -66,7 +70,21 @@ def read_source(
     elif seen.format == "folder":
         # A folder lists nothing: without a name it makes no split, and may grow freely.
         draft.splits = {}
+    if known is not None and known.ids is not None:
+        _require_known(draft, source)
+        # Of a video that was found by its file name the table may have another id.
+        draft.ids.clear()
     return _cleaned(resolve(draft), names)
+
+
+def _require_known(draft: Draft, source: Path) -> None:
+    """Raise UsageError where a table names none of the videos that are known."""
+    found, _ = match_paths(draft.paths, draft.matches, draft.tree)
+    if not any(found):
+        raise UsageError(
+            f"{source.name} names none of the videos (first: {draft.paths[0]!r}, and theirs is "
+            f"{min(draft.tree.ids)!r}); write their ids into its column `id`"
+        )
 
 
 def _root(source: Path, root: Path | None) -> Path:

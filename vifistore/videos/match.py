@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from vifistore.videos.extensions import stem
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.text import some
 from vifistore.videos.tree import Tree
 
@@ -39,7 +40,7 @@ _ALLOWED = {"path": 0, "name": 2, "youtube": 3}
 
 
 def match_paths(
-    paths: Sequence[str], matches: Sequence[str], tree: Tree
+    paths: Sequence[str], matches: Sequence[str], tree: Tree | KnownVideos
 ) -> tuple[list[str], list[str]]:
     """The file of each listed path relative to the root, "" where it is missing, and notes.
 

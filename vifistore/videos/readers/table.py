@@ -1,7 +1,7 @@
 """A CSV (or tab-separated) table: header `path[,label][,split][,id][,caption]`, a row per video.
 
 A path may come in several rows: once per split, which may label it otherwise, and once per caption.
-A row with an empty `split` is a video of no split.
+A row with an empty `split` is a video of no split. A table without paths names videos by their ids.
 """
 
 import csv
@@ -22,9 +22,16 @@ COLUMNS = ("path", "label", "split", "id", "caption")
 _FIELD_LIMIT = 1 << 20
 
 
+def is_table_of_ids(columns: Sequence[str]) -> bool:
+    """True for the header of a table that says something of videos without their paths."""
+    return "path" not in columns and "id" in columns and bool({"label", "split"} & set(columns))
+
+
 def read_table(source: Path, draft: Draft, class_file: Path | None) -> None:
     """The videos, splits, ids and captions of a table."""
     columns, records, digest = parse_table(source, "path")
+    if _is_by_id(columns, records, draft):
+        records = [(where, {**record, "path": record["id"]}) for where, record in records]
     unknown = [column for column in columns if column not in COLUMNS]
     if unknown:
         draft.notes.append(f"{source.name}: columns not read: {some(unknown)}")
@@ -41,6 +48,14 @@ def read_table(source: Path, draft: Draft, class_file: Path | None) -> None:
     draft.names_splits = "split" in columns
     members = [record.get("split", split_name(source.stem)) for _, record in records]
     add_splits(draft, members, rows, labels, names, source=source.name, digest=digest)
+
+
+def _is_by_id(
+    columns: Sequence[str], records: Sequence[tuple[str, dict[str, str]]], draft: Draft
+) -> bool:
+    """Whether ids name the videos: where there are no paths, and among videos known by ids."""
+    known = getattr(draft.tree, "ids", None) or ()
+    return "path" not in columns or any(record.get("id") in known for _, record in records)
 
 
 def add_splits(
@@ -98,7 +113,8 @@ def parse_table(
 
 def _columns(fields: list[str], source: Path, path_column: str) -> list[str]:
     columns = [field.lower() for field in fields]
-    if path_column not in columns:
+    is_enough = path_column in columns or (path_column == "path" and is_table_of_ids(columns))
+    if not is_enough:
         raise UnknownNameError("columns", ",".join(fields), COLUMNS, f"{path_column} is needed.")
     if len(set(columns)) < len(columns):
         raise UsageError(f"{source.name} line 1: a column comes twice; name each once")
@@ -112,8 +128,9 @@ def _record(columns: list[str], fields: list[str], where: str, path_column: str)
             "quote a field that holds a comma"
         )
     record = dict(zip(columns, fields, strict=True))
-    if not record[path_column]:
-        raise UsageError(f"{where}: {path_column} is empty; fill it or drop the row")
+    name = path_column if path_column in record else "id"
+    if not record[name]:
+        raise UsageError(f"{where}: {name} is empty; fill it or drop the row")
     return record
 
 
