@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from vifistore.errors import ModelError
+from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.skeletons import image_size_of, model_config
 from vifistore.models.text import encode_classes, text_fields
 from vifistore.models.towers import RANDOM, LoadedModel, load_model
 from vifistore.store.store import Store
@@ -41,10 +43,22 @@ def reload_checkpoint(checkpoint: dict) -> LoadedModel:
             f"{checkpoint['parent']} and has no towers of its own; use features of that checkpoint"
         )
     pretrained = checkpoint["weights_path"] or checkpoint["names"][0]
-    loaded = load_model(checkpoint["model"], RANDOM if pretrained == "random" else pretrained)
+    loaded = load_model(
+        checkpoint["model"],
+        RANDOM if pretrained == "random" else pretrained,
+        weights=_weights_of(checkpoint),
+    )
     if loaded.text_digest != checkpoint["text_digest"]:
         raise ModelError(
             f"the weights at {pretrained} are not those of checkpoint {checkpoint['digest']} any "
             "more; give the right ones to vifi texts: --pretrained FILE"
         )
     return loaded
+
+
+def _weights_of(checkpoint: dict) -> WeightsSettings:
+    """Which weights of its file a checkpoint has, and for pictures of which size."""
+    vision, settings = checkpoint["config"].get("vision_cfg", {}), checkpoint["settings"] or {}
+    size = vision.get("image_size") if isinstance(vision, dict) else None
+    is_own = type(size) is not int or size == image_size_of(model_config(checkpoint["model"]))
+    return WeightsSettings(image_size=0 if is_own else size, ema=settings.get("weights") == "ema")
