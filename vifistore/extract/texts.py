@@ -1,8 +1,10 @@
 """Text embeddings of a dataset's classes, made once and kept in the store."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from vifistore.errors import ModelError
+from vifistore.models.checkpoints import read_header
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.skeletons import image_size_of, model_config
 from vifistore.models.text import encode_classes, text_fields
@@ -60,5 +62,8 @@ def _weights_of(checkpoint: dict) -> WeightsSettings:
     """Which weights of its file a checkpoint has, and for pictures of which size."""
     vision, settings = checkpoint["config"].get("vision_cfg", {}), checkpoint["settings"] or {}
     size = vision.get("image_size") if isinstance(vision, dict) else None
+    # One of ours that was made of an average holds nothing else.
+    is_of_others = read_header(Path(checkpoint["weights_path"] or "")) is None
     is_own = type(size) is not int or size == image_size_of(model_config(checkpoint["model"]))
-    return WeightsSettings(image_size=0 if is_own else size, ema=settings.get("weights") == "ema")
+    ema = is_of_others and settings.get("weights") == "ema"
+    return WeightsSettings(image_size=0 if is_own else size, ema_weights=ema)

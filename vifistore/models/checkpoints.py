@@ -65,7 +65,10 @@ def is_whole(path: Path) -> bool:
             tensors = json.loads(file.read(length))
         ends = [entry["data_offsets"][1] for key, entry in tensors.items() if key[0] != "_"]
         return _LENGTH.size + length + max(ends, default=0) == size
-    except (OSError, ValueError, struct.error, LookupError, TypeError, AttributeError):
+    except (
+        *(OSError, ValueError, struct.error, LookupError, TypeError, AttributeError),
+        RecursionError,
+    ):
         return False
 
 

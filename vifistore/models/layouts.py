@@ -173,7 +173,7 @@ def _chosen(path: Path, groups: list[_Group], *, ema: bool) -> _Group:
         places = first_few((group.name for group in wanted), length=40)
         raise ModelError(f"{name} holds {len(wanted)} CLIPs ({places}); save the right one alone")
     if ema and trained:
-        raise ModelError(f"{name} holds no average of its weights (EMA); leave --ema out")
+        raise ModelError(f"{name} holds no average of its weights (EMA); leave --ema-weights out")
     _refuse_parts(name, groups)
 
 
@@ -201,7 +201,7 @@ def _tell_of_average(path: Path, chosen: _Group, averages: list[_Group], *, ema:
         told = first_few((group.name for group in averages), length=40)
         logger.warning(
             "%s also holds an average of its weights over training (EMA, in %s); the trained ones "
-            "are taken, in %s. --ema takes the average",
+            "are taken, in %s. --ema-weights takes the average",
             *(name, told, place),
         )
     elif averages and ema:

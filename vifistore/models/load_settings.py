@@ -14,7 +14,7 @@ class WeightsSettings:
     image_size: int = 0
     """Side of the pictures that the image tower takes, pixels; positional embeddings of another
     size are resized to it. 0: the size of the model or, of a checkpoint of ours, its own."""
-    ema: bool = False
+    ema_weights: bool = False
     """Take the average over training (EMA) from a file that holds one beside its weights."""
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import torch
 from vifistore.errors import ModelError, UnknownNameError, UsageError, short
 from vifistore.models.checkpoints import CheckpointHeader, read_header
 from vifistore.models.digests import tower_digests
+from vifistore.models.file_kinds import refuse_other_files
 from vifistore.models.fitting import fitted, require_scale, take_bias
 from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.hub import offline_if_unreachable, quiet
@@ -109,13 +110,15 @@ def load_model(
     if weights.image_size:
         config = sized(config, weights.image_size)
     is_tag = pretrained in (tags := open_clip.list_pretrained_tags_by_model(model))
-    if weights.ema and (is_tag or pretrained == RANDOM):
-        raise UsageError(f"--ema chooses in a file, and {pretrained!r} is none; leave it out")
+    if weights.ema_weights and (is_tag or pretrained == RANDOM):
+        raise UsageError(
+            f"--ema-weights chooses in a file, and {pretrained!r} is none; leave it out"
+        )
     if pretrained == RANDOM:
         loaded = _random_model(model, config)
     elif is_tag:
         loaded = _tagged_model(model, config, pretrained)
-    elif Path(pretrained).suffix in WEIGHTS_SUFFIXES:
+    elif Path(pretrained).suffix in WEIGHTS_SUFFIXES or Path(pretrained).is_dir():
         loaded = _model_from_file(model, config, Path(pretrained), token_embedding, weights)
     else:
         remedy = f"A file must end in {', '.join(WEIGHTS_SUFFIXES)}."
@@ -182,6 +185,7 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
 def _model_from_file(
     model: str, config: dict, path: Path, token_embedding: str, weights: WeightsSettings
 ) -> LoadedModel:
+    refuse_other_files(path)
     header = read_header(path)
     if header is not None:
         _check_header(model, config, header, path)
@@ -189,7 +193,7 @@ def _model_from_file(
     clip = new_model(model, _RANDOM_SEED, config)
     size = sum(t.numel() * t.element_size() for t in clip.state_dict().values())
     foreign = with_openclip_names(
-        read_weights(path, model=model, model_bytes=size, ema=weights.ema), path
+        read_weights(path, model=model, model_bytes=size, ema=weights.ema_weights), path
     )
     state = foreign.state
     lacks_tokens = foreign.maker == "ViFi-CLIP" and TOKEN_EMBEDDING not in state
@@ -203,7 +207,7 @@ def _model_from_file(
     state = fitted(path, model, clip, state, **options)
     if header is None:
         _check_activation(model, config, path, foreign)
-        name = _name_of(path) + ("-ema" if weights.ema else "")
+        name = _name_of(path) + ("-ema" if weights.ema_weights else "")
         header = replace(_header(model, config, name), settings=settings)
     if lacks_tokens:
         state[TOKEN_EMBEDDING] = _token_embedding(model, path, token_embedding, clip)
@@ -217,7 +221,7 @@ def _settings_of_others(
 ) -> dict:
     """What of a file of others was taken, where there was a choice."""
     require_scale(path, state)
-    taken = {"weights": "ema"} if weights.ema else {}
+    taken = {"weights": "ema"} if weights.ema_weights else {}
     return taken | take_bias(path, clip, state)
 
 

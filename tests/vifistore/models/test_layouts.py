@@ -17,7 +17,7 @@ from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.towers import load_model, new_model
 
 TINY = "vifi-tiny"
-EMA = WeightsSettings(ema=True)
+EMA = WeightsSettings(ema_weights=True)
 FILE = Path("file.pt")
 
 
@@ -123,7 +123,7 @@ def test_an_average_is_named_and_taken_where_it_is_asked_for(
     trained = load_model(TINY, str(path))
     assert same(trained.clip.state_dict(), state)
     assert f"also holds an average of its weights over training (EMA, in {place})" in said.text
-    assert "--ema takes the average" in said.text
+    assert "--ema-weights takes the average" in said.text
     average = load_model(TINY, str(path), weights=EMA)
     assert same(average.clip.state_dict(), other)
     assert f"the average over training (EMA) is taken, in {place}" in said.text
@@ -140,7 +140,7 @@ def test_ema_needs_a_file_that_has_one(state, tmp_path):
     torch.save(state, tmp_path / "a.pt")
     with pytest.raises(ModelError, match="holds no average of its weights"):
         load_model(TINY, str(tmp_path / "a.pt"), weights=EMA)
-    with pytest.raises(UsageError, match="--ema chooses in a file"):
+    with pytest.raises(UsageError, match="--ema-weights chooses in a file"):
         load_model(TINY, "none", weights=EMA)
 
 

@@ -205,7 +205,7 @@ def test_files_that_are_refused(tmp_path, state, case, caplog, monkeypatch):
         ("ViT-B-33", "openai", {}),
         ("ViT-B-32", "opnai", {}),
         ("ViT-B-32", "openai", {}),
-        (MODEL, "none", {"ema": True}),
+        (MODEL, "none", {"ema_weights": True}),
         (MODEL, "none", {"image_size": 4}),
         ("vifi-test-hub", "none", {}),
         ("vifi-test-siglip", "none", {}),
