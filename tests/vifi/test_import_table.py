@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from harness.results import read_rows
+from tests.support import video_table
 from tests.vifi.conftest import save_tiny
 from vifi.__main__ import run
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.names import set_name
+from vifistore.store.store import create_store
+from vifistore.store.tables import write_videos
 
 CLASSES = ("run", "jump", "swim", "climb")
 LABELS = np.arange(120) % 4
@@ -138,6 +141,42 @@ def test_numbers_into_a_class_file_and_official_names(folder):
     split = open_store("N.zarr").split("a", "test1")
     assert (split.rows.tolist(), split.labels.tolist()) == ([0, 1, 2], [0, 0, 0])
     assert split.class_names == ["Archery", "Surfing"]
+
+
+def test_a_table_with_ids_of_its_own_finds_videos_by_their_file_names(folder):
+    np.save("one.npy", np.ones((1, 16)))
+    (folder / "names.txt").write_text("v_Archery_g01_c01")
+    row = "Archery/v_Archery_g01_c01.avi,x1,Archery,test"
+    (folder / "own.csv").write_text(f"path,id,label,split\n{row}\n")
+    assert (
+        vifi("import N.zarr one.npy --format npy --dataset a --ids names.txt --table own.csv") == 0
+    )
+    videos = open_store("N.zarr").videos("a")
+    assert (videos["id"].tolist(), videos["label"].tolist()) == (["v_Archery_g01_c01"], ["Archery"])
+
+
+def test_files_that_name_their_videos_meet_the_table_by_these_names(folder):
+    (folder / "each").mkdir()
+    for number in range(4):
+        np.save(folder / "each" / f"clip{number:03}_clip.npy", np.random.rand(3, 16))
+    line = "import N.zarr each --format npy --dataset u --table labels.csv"
+    assert vifi(line) == 0
+    store = open_store("N.zarr")
+    assert store.videos("u")["label"].tolist() == [CLASSES[number] for number in range(4)]
+    assert store.features("u", "each").frames.shape == (4, 1, 3, 16)
+    assert store.splits("u") == ["train"]
+
+
+def test_a_dataset_that_was_scanned_keeps_its_videos_where_they_are(folder):
+    store = create_store("N.zarr")
+    table = video_table(3, [])
+    write_videos(store.backend, "d", table, [], "/videos")
+    (folder / "late.csv").write_text("id,label\nv0.mp4,run\nv2.mp4,jump\n")
+    assert vifi("import N.zarr --dataset d --table late.csv --split some") == 0
+    assert str(store.root("d")) == "/videos"
+    assert store.videos("d")["label"].tolist() == ["run", "", "jump"]
+    assert store.split("d", "some").rows.tolist() == [0, 2]
+    assert store.videos("d")["size_bytes"].tolist() == table["size_bytes"].tolist()
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,8 @@ def _resized(
 
 def _num_prefixes(clip: nn.Module, key: str) -> int:
     """Positions before those of the patches: of class and other tokens."""
-    if key != _TIMM:
-        return 1
-    trunk = clip.visual.trunk
-    has_none = getattr(trunk, "no_embed_class", False)
-    return 0 if has_none else getattr(trunk, "num_prefix_tokens", 0)
+    rows, columns = _grid(clip, key)
+    return clip.state_dict()[key].shape[-2] - rows * columns
 
 
 def _grid(clip: nn.Module, key: str) -> tuple[int, int]:

@@ -30,7 +30,7 @@ def weights(size: int) -> WeightsSettings:
     return WeightsSettings(image_size=size)
 
 
-@pytest.fixture(params=[TINY, SIGLIP])
+@pytest.fixture(params=[TINY, SIGLIP, "vifi-test-timm"])
 def saved(request, tmp_path):
     """A model's name, and a file of its weights."""
     torch.save(new_model(request.param, 3).state_dict(), tmp_path / "a.pt")

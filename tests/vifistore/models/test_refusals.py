@@ -235,3 +235,15 @@ def test_the_first_remedy_is_the_right_model(tmp_path, layout):
     torch.save(layout(other), tmp_path / "a.pt")
     told = refusal(MODEL, str(tmp_path / "a.pt"))
     assert told.endswith("its tensors are those of vifi-test-clip; use --model vifi-test-clip")
+
+
+@pytest.mark.parametrize(
+    ("layout", "right"),
+    [
+        (openai, f"use --model {MODEL}-quickgelu"),
+        (dict, f"use --model {MODEL} (or {MODEL}-quickgelu)"),
+    ],
+)
+def test_a_known_activation_chooses_between_models_of_one_shape(tmp_path, state, layout, right):
+    torch.save(layout(state), tmp_path / "a.pt")
+    assert refusal("vifi-test-clip", str(tmp_path / "a.pt")).endswith(right)

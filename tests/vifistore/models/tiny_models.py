@@ -40,7 +40,19 @@ SIGLIP = {
         "hf_tokenizer_name": "vifistore/none",
     },
 }
+# A class token before the patches, with a position of its own.
+TIMM = {
+    "embed_dim": 24,
+    "vision_cfg": {
+        "image_size": 32,
+        "timm_model_name": "vit_class_token_of_tests",
+        "timm_pool": "token",
+        "timm_proj": "linear",
+    },
+    "text_cfg": _TEXT,
+}
 CONFIGS = {
+    "vifi-test-timm": TIMM,
     "vifi-test-clip": CLIP,
     "vifi-test-coca": COCA,
     "vifi-test-hub": HUB_TEXT,
@@ -48,13 +60,22 @@ CONFIGS = {
 }
 
 
-def _siglip_trunk(pretrained: bool = False, **options: object):
+def _trunk(pretrained: bool = False, **options: object):
     from timm.models.vision_transformer import _create_vision_transformer
 
     sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 3, "num_heads": 4}
+    return _create_vision_transformer("vit_base_patch16_siglip_224", **{**sizes, **options})
+
+
+def vit_siglip_of_tests(pretrained: bool = False, **options: object):
+    """SigLIP's image tower, small."""
     head = {"class_token": False, "global_pool": "map", "act_layer": "gelu_tanh"}
-    options = {**sizes, **head, **options}
-    return _create_vision_transformer("vit_base_patch16_siglip_224", pretrained=False, **options)
+    return _trunk(**{**head, **options})
+
+
+def vit_class_token_of_tests(pretrained: bool = False, **options: object):
+    """A ViT with a class token, small."""
+    return _trunk(**{"class_token": True, **options})
 
 
 def register(folder: Path) -> None:
@@ -62,9 +83,9 @@ def register(folder: Path) -> None:
     # Only now: OpenCLIP has made sure that torchvision, which it imports, can be.
     import timm
 
-    if not timm.is_model("vit_siglip_of_tests"):
-        _siglip_trunk.__name__ = "vit_siglip_of_tests"
-        timm.models.register_model(_siglip_trunk)
+    for trunk in (vit_siglip_of_tests, vit_class_token_of_tests):
+        if not timm.is_model(trunk.__name__):
+            timm.models.register_model(trunk)
     for name, config in CONFIGS.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
     open_clip.add_model_config(folder)
