@@ -143,6 +143,14 @@ def test_numbers_into_a_class_file_and_official_names(folder):
     assert split.class_names == ["Archery", "Surfing"]
 
 
+def test_embeddings_may_come_later_than_their_table(folder):
+    assert vifi("import N.zarr --dataset u --table labels.csv") == 0
+    assert vifi(f"{BRING} --ids ids.txt") == 0
+    assert vifi(f"{SCORE} --classifier prototype --results out") == 0
+    (top1,) = [row for row in read_rows("out") if row.metric == "top1"]
+    assert top1.value == nearest_centre(folder)
+
+
 def test_a_table_with_ids_of_its_own_finds_videos_by_their_file_names(folder):
     np.save("one.npy", np.ones((1, 16)))
     (folder / "names.txt").write_text("v_Archery_g01_c01")
@@ -188,6 +196,7 @@ def test_a_dataset_that_was_scanned_keeps_its_videos_where_they_are(folder):
         (f"{BRING} --table none.csv", "none.csv does not exist"),
         (f"{BRING} --table few.csv", "120 rows but --table 1 ids"),
         (f"{BRING} --ids ids.txt --table strange.csv", "names none of the videos"),
+        (f"{BRING} --ids ids.txt --split some", "give it too"),
         ("import N.zarr x --format zarr --dataset u --table labels.csv", "leave --table out"),
         (f"{BRING} --table leaky.csv", "share 1 videos"),
     ],

@@ -30,11 +30,15 @@ class TableSettings:
     table: Path | None = None
     """Labels and splits of the videos, which need not be there: a CSV with the columns id or path,
     and label, split or both, or a list that vifi scan reads. Its lines are the rows of an npy
-    array without --ids. Alone, without PATH, it adds to a dataset that is in the store."""
+    array without --ids. Alone, without PATH, it makes a dataset or adds to one."""
     labels: Path | None = None
     """Class file of a table whose labels are numbers."""
     split: str | None = None
     """Name of the split that the table forms, or which split of it to take."""
+
+    def __post_init__(self) -> None:
+        if self.table is None and (self.labels is not None or self.split is not None):
+            raise UsageError("--labels and --split say how --table is read; give it too")
 
 
 @dataclass(frozen=True, kw_only=True)
