@@ -1,4 +1,4 @@
-"""Classifiers trained on frozen cached embeddings: linear probe, prototypes, Tip-Adapter.
+"""Classifiers trained on frozen cached embeddings: linear probe, prototypes, cache, Tip-Adapter.
 
 Each takes training vectors [sample dim] of unit length, their labels [sample] and the setting of
 the task, and returns a function from vectors [... dim] to probabilities [... class].
@@ -66,22 +66,38 @@ def prototypes(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
     return lambda queries: softmax(np.float32(task.logit_scale) * (queries @ centres.T))
 
 
+def cache(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
+    """Softmax of alpha x exp(-beta (1 - cosine)) of every training vector for its class: what
+    Tip-Adapter adds to its text logits, alone."""
+    votes = _cache_votes(vectors, labels, task)
+    return lambda queries: softmax(votes(queries))
+
+
 def tip_adapter(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
-    """Text logits plus alpha x exp(-beta (1 - cosine)) of every training vector for its class."""
+    """Softmax of text logits plus the votes of the cache."""
+    votes = _cache_votes(vectors, labels, task)
+
+    def predict(queries: np.ndarray) -> np.ndarray:
+        text = np.float32(task.logit_scale) * (queries @ task.class_vectors.T)
+        return softmax(text + votes(queries))
+
+    return predict
+
+
+def _cache_votes(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
     _check_every_class(labels, task)
     answers = _one_hot(labels, task)
 
-    def predict(queries: np.ndarray) -> np.ndarray:
-        affinity = np.exp(-CACHE_BETA * (1 - queries @ vectors.T))
-        text = np.float32(task.logit_scale) * (queries @ task.class_vectors.T)
-        return softmax(text + CACHE_ALPHA * (affinity @ answers))
+    def votes(queries: np.ndarray) -> np.ndarray:
+        return CACHE_ALPHA * (np.exp(-CACHE_BETA * (1 - queries @ vectors.T)) @ answers)
 
-    return predict
+    return votes
 
 
 CLASSIFIERS: dict[str, Callable[[np.ndarray, np.ndarray, Task], Predict]] = {
     "linear-probe": linear_probe,
     "prototype": prototypes,
+    "cache": cache,
     "tip-adapter": tip_adapter,
 }
 USES_TEXT = ("tip-adapter",)

@@ -72,7 +72,7 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
         **shared,
         "dataset": row.dataset,
         "model": row.provenance.get("model") or "unknown",
-        "pretrained": row.scored_checkpoint,
+        "pretrained": _pretrained(row),
         "task": _task(row),
         "metrics": metrics,
         "language": "en",
@@ -84,12 +84,17 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
 def file_name(row: ResultRow) -> str:
     """`DATASET_PRETRAINED_MODEL_en_TASK_DIGEST.json`; the digest tells other settings apart."""
     model = row.provenance.get("model") or "unknown"
-    parts = (row.dataset, row.scored_checkpoint, model, "en", _task(row))
+    parts = (row.dataset, _pretrained(row), model, "en", _task(row))
     key = json.dumps(_group(row))
     digest = hashlib.sha256(key.encode()).hexdigest()[:8]
     # A leading dot or a slash would put the file out of sight or out of the folder.
     safe = "_".join(_UNSAFE.sub("-", part) for part in parts).lstrip(".")
     return f"{safe[:150]}_{digest}.json"
+
+
+def _pretrained(row: ResultRow) -> str:
+    """The checkpoint, or the name of embeddings that were made elsewhere."""
+    return row.scored_checkpoint or next(iter(row.feature_names), row.feature_set)
 
 
 def _task(row: ResultRow) -> str:

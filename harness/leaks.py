@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.scoring import Videos, checkpoint_of
+from harness.scoring import Videos, known_checkpoint
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
@@ -99,7 +99,7 @@ def _shared(store: Store, videos: Videos, training: Sequence[str]) -> Iterator[s
 
 def _seen(store: Store, videos: Videos) -> Iterator[str]:
     """Videos that a head was trained on, as its checkpoint says."""
-    settings = checkpoint_of(store, videos.features)["settings"] or {}
+    settings = (known_checkpoint(store, videos.features) or {}).get("settings") or {}
     trained_on = settings.get("trained_on", {})
     split = trained_on.get("split")
     if trained_on.get("dataset") != videos.dataset or split not in store.splits(videos.dataset):

@@ -13,7 +13,7 @@ from harness.metrics import calibration_error, label_ranks
 from harness.provenance import provenance
 from harness.released_code import differences
 from harness.results import ResultRow
-from harness.scoring import Classes, Videos, checkpoint_of, load_classes
+from harness.scoring import Classes, Videos, known_checkpoint, load_classes
 from harness.statistics import (
     FOLDS,
     Interval,
@@ -27,6 +27,14 @@ from vifistore.store.store import Store
 
 # With this many classes or fewer every answer is among the five best: there is nothing to measure.
 TOP5_CLASSES = 5
+
+PROBABILITIES = "probabilities"
+"""Entry of a row's provenance where probabilities are others than the checkpoint was made for."""
+_OF_SIGMOID = (
+    "probabilities are softmaxes over the classes, and the checkpoint was trained with a sigmoid "
+    "and a bias: calibration, image fusion and sums over views are not those of its sigmoid; top-1 "
+    "of embedding and decision fusion over one view is"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +140,8 @@ def result_rows(
 ) -> list[ResultRow]:
     """One row per metric of `values`."""
     features = videos.features
-    checkpoint = checkpoint_of(store, features)
+    # Embeddings made elsewhere have none.
+    checkpoint = known_checkpoint(store, features) or {}
     shared = {
         "protocol": setup.protocol,
         "dataset": videos.dataset,
@@ -156,8 +165,9 @@ def result_rows(
     }
     more = {
         "num_todo": videos.num_todo,
-        "model": checkpoint["model"],
+        "model": checkpoint.get("model"),
         "differs_from_released_code": differences(features.source_recipe),
+        **({PROBABILITIES: _OF_SIGMOID} if setup.text_set and has_sigmoid(checkpoint) else {}),
         **setup.extra,
     }
     origin = provenance(features, len(videos.rows), **more)
@@ -230,10 +240,17 @@ def names_of(store: Store, features: Features) -> tuple[str, ...]:
 
 
 def checkpoint_name(checkpoint: Mapping) -> str:
-    """The first name of a checkpoint, or its digest."""
-    return checkpoint["names"][0] if checkpoint["names"] else checkpoint["digest"]
+    """The first name of a checkpoint, or its digest; empty where there is no checkpoint."""
+    return next(iter(checkpoint.get("names", ())), checkpoint.get("digest", ""))
+
+
+def has_sigmoid(checkpoint: Mapping) -> bool:
+    """Whether a checkpoint was trained with a sigmoid (SigLIP), and not again here."""
+    settings, config = checkpoint.get("settings") or {}, checkpoint.get("config") or {}
+    is_siglip = "logit_bias" in settings or config.get("init_logit_bias") is not None
+    return is_siglip and "fusion" not in settings
 
 
 def trained_fusion(checkpoint: Mapping) -> str:
     """The fusion a checkpoint was fine-tuned with; empty where its settings do not say."""
-    return str((checkpoint["settings"] or {}).get("fusion", ""))
+    return str((checkpoint.get("settings") or {}).get("fusion", ""))

@@ -36,6 +36,8 @@ def probe(
             f"{classifier} is trained on view embeddings, which fusion {fusion!r} has not; use "
             f"{' or '.join(PROBE_FUSIONS)}"
         )
+    for videos in (train, test):
+        videos.features.require_array(ARRAY_OF_FUSION[fusion])
     check_apart(train, test)
     task = Task(
         num_classes=len(test.class_names),

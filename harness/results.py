@@ -52,13 +52,14 @@ class ResultRow:
     feature_names: tuple[str, ...] = ()
     """Names of the feature set when it was scored."""
     scored_checkpoint: str
-    """Checkpoint whose text tower and logit scale scored (a name, or a digest without one)."""
+    """Checkpoint whose text tower and logit scale scored (a name, or a digest without one); empty
+    for embeddings made elsewhere."""
     text_set: str
     """Id of the text embeddings; empty for a classifier that uses no text."""
     template: str = ""
     """Prompt templates joined by ` | `."""
     classifier: str = "text"
-    """text, linear-probe, prototype or tip-adapter."""
+    """text, linear-probe, prototype, cache or tip-adapter."""
     trained_fusion: str = ""
     """Fusion the checkpoint was fine-tuned with; empty where it is not known."""
     fusion: str

@@ -24,6 +24,7 @@ from harness.fusion import (
 from harness.reading import read_vectors
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.features import Features
+from vifistore.store.names import read_names
 from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.store import Store
 from vifistore.store.tables import Split
@@ -157,22 +158,41 @@ def _told(templates: Sequence[str]) -> str:
     return f"{told} and {more} more" if more > 0 else told
 
 
-def checkpoint_of(store: Store, features: Features) -> dict:
-    """The checkpoint that a feature set was named under.
+def known_checkpoint(store: Store, features: Features) -> dict | None:
+    """The checkpoint that a feature set was named under; None for embeddings made elsewhere, of
+    whose towers the store knows nothing.
 
     Raises UsageError for an id that no name stands for, or names of several checkpoints do.
     """
-    if not features.checkpoint and features.names:
+    if features.checkpoint:
+        return store.checkpoint(features.checkpoint)
+    names = [n for n in read_names(store.backend, features.dataset) if n.id == features.id]
+    if features.name == features.id and len({name.checkpoint for name in names}) > 1:
         raise UsageError(
             f"feature set {features.id} of {features.dataset} is shared by several checkpoints; "
-            f"score it by one of its names: {', '.join(features.names)}"
+            f"score it by one of its names: {', '.join(name.name for name in names)}"
         )
-    if not features.checkpoint:
+    if names or "imported" in features.source_recipe:
+        return None
+    raise UsageError(
+        f"feature set {features.id} of {features.dataset} has no name, so that its checkpoint "
+        "is not known; extract it again with --name, which encodes nothing twice"
+    )
+
+
+def checkpoint_of(store: Store, features: Features) -> dict:
+    """The checkpoint of a feature set, for what needs its text tower.
+
+    Raises UsageError where there is none, and as `known_checkpoint` does.
+    """
+    checkpoint = known_checkpoint(store, features)
+    if checkpoint is None:
         raise UsageError(
-            f"feature set {features.id} of {features.dataset} has no name, so that its checkpoint "
-            "is not known; extract it again with --name, which encodes nothing twice"
+            f"feature set {features.name} of {features.dataset} was made elsewhere and has no text "
+            "tower; score it with --classifier linear-probe, prototype or cache, search it with "
+            "--like, or import it again with --checkpoint, one whose text tower belongs to it"
         )
-    return store.checkpoint(features.checkpoint)
+    return checkpoint
 
 
 def score(

@@ -1,20 +1,22 @@
 """`vifi convert FILE OUT`: rewrite a checkpoint file for OpenCLIP."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
 
 from vifi.console import parse, print_json, say
-from vifistore.errors import ModelError, UsageError
+from vifistore.errors import ModelError, UsageError, short
+from vifistore.models.load_settings import WeightsSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertArguments:
-    """Rewrite a checkpoint of vifi, OpenCLIP, OpenAI or ViFi-CLIP as a file of OpenCLIP.
+    """Rewrite a checkpoint of vifi, OpenCLIP, OpenAI, transformers or ViFi-CLIP for OpenCLIP.
 
     OUT is loaded by open_clip.create_model(MODEL, pretrained="OUT") and by --pretrained OUT; with
-    learned prompts, which OpenCLIP cannot use, by the latter alone.
+    learned prompts, which OpenCLIP cannot use, by the latter alone. One of another --image-size
+    needs force_image_size there.
     """
 
     file: tyro.conf.Positional[Path]
@@ -25,6 +27,7 @@ class ConvertArguments:
     """OpenCLIP model name, for a file that does not say it; vifi's own do."""
     token_embedding: str = "openai"
     """Tag or file of OpenAI's weights, whose token embedding files of ViFi-CLIP lack."""
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
     json: bool = False
     """Print one JSON document."""
 
@@ -43,12 +46,15 @@ def main(arguments: list[str]) -> int:
     from vifistore.models.towers import load_model
 
     if not wanted.file.is_file():
-        raise ModelError(f"there is no file {wanted.file}; give an existing checkpoint")
+        raise ModelError(f"there is no file {short(wanted.file, 120)}; give an existing checkpoint")
     header = read_header(wanted.file)
     model = header.model if header and not wanted.model else wanted.model
     if not model:
-        raise UsageError(f"{wanted.file} does not say which model it is; name it with --model")
-    loaded = load_model(model, str(wanted.file), token_embedding=wanted.token_embedding)
+        raise UsageError(
+            f"{short(wanted.file.name)} does not say which model it is; name it with --model"
+        )
+    options = {"token_embedding": wanted.token_embedding, "weights": wanted.weights}
+    loaded = load_model(model, str(wanted.file), **options)
     write_openclip(wanted.out, loaded)
     facts = {
         "file": str(wanted.out),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.class_tables import ClassTables, class_tables
+from harness.classifiers import USES_TEXT
 from harness.comparison import Answers, answers_of, compare_answers
 from harness.frequencies import class_frequencies
 from harness.measuring import Scored, Scoring
@@ -191,7 +192,7 @@ def _trained(store: Store, wanted: EvaluateArguments, keep: Keep) -> tuple[str, 
     (features,) = wanted.features
     split = wanted.split[0] if wanted.split else ""
     texts = ""
-    if wanted.classifier in ("text", "tip-adapter"):
+    if wanted.classifier in ("text", *USES_TEXT):
         texts = choose_texts(store, wanted.dataset, features, split, wanted.template)
     chosen = {"classifier": wanted.classifier, "train_split": wanted.train_split, "texts": texts}
     return features, split, {**_common(wanted, keep), **chosen}

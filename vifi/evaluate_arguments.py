@@ -6,6 +6,7 @@ from typing import Literal
 
 import tyro
 
+from harness.classifiers import USES_TEXT
 from vifistore.errors import UsageError
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
@@ -49,8 +50,9 @@ class EvaluateArguments:
     train_split: str = ""
     """Split to train a classifier on (few-shot, supervised); split whose videos are counted per
     class (base-to-novel, default: every labelled video)."""
-    classifier: Literal["text", "linear-probe", "prototype", "tip-adapter"] = "text"
-    """What scores (few-shot, supervised): text, or one trained on cached embeddings."""
+    classifier: Literal["text", "linear-probe", "prototype", "cache", "tip-adapter"] = "text"
+    """What scores (few-shot, supervised): text, or one trained on cached embeddings; all but text
+    and tip-adapter need no text tower."""
     shots: tuple[int, ...] = ()
     """Videos per class to draw, or that the checkpoint was tuned on (few-shot)."""
     draws: int = 1
@@ -98,5 +100,5 @@ def _check_training(wanted: EvaluateArguments) -> None:
         raise UsageError("--draws needs --shots, and a --classifier that is trained on them")
     if wanted.protocol == "base-to-novel" and wanted.train_split and wanted.results is None:
         raise UsageError("--train-split only counts videos for a figure here; give --results too")
-    if wanted.template and wanted.classifier in ("linear-probe", "prototype"):
+    if wanted.template and wanted.classifier not in ("text", *USES_TEXT):
         raise UsageError(f"--template has no meaning for {wanted.classifier}; leave it out")

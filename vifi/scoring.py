@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.leaks import warnings_of
+from harness.measuring import PROBABILITIES
 from harness.results import ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
 from harness.statistics import spread
@@ -104,6 +105,8 @@ def write_and_print(
     for row in rows:
         if row.metric in shown:
             say(_line(row))
+    for told in {row.provenance[PROBABILITIES] for row in rows if PROBABILITIES in row.provenance}:
+        logger.warning("%s", told)
     if results is not None:
         say(f"{len(rows)} rows in {results}/results.jsonl; draw them with: vifi report {results}")
 

@@ -1,12 +1,13 @@
 """`vifi texts S`: encode class names with a checkpoint's text tower."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tyro
 
 from vifi.console import parse, print_json, say
 from vifi.templates import expand
 from vifistore.errors import UsageError
+from vifistore.models.load_settings import WeightsSettings
 from vifistore.store import open_store
 
 
@@ -22,6 +23,7 @@ class TextsArguments:
     """OpenCLIP model name."""
     pretrained: str
     """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
     template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
     actionclip); repeat for several. Default: a photo of a {}."""
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
     given = expand(wanted.template)
     check_templates(given)
-    loaded = load_model(wanted.model, wanted.pretrained)
+    loaded = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
     templates = given or default_templates(loaded)
     register_checkpoint(store.backend, loaded.record())
     made = [

@@ -12,6 +12,7 @@ import tyro
 from vifi.console import parse, print_json, say
 from vifi.watch import WatchArguments
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.models.load_settings import WeightsSettings
 from vifistore.store import open_store
 from vifistore.store.store import Store
 from vifistore.training.follower import FollowOptions, follower, watch_arguments
@@ -43,6 +44,7 @@ class TrainArguments:
     """Weights to start from: a tag such as openai, a file, or none for random ones."""
     out: Path
     """Folder for checkpoints and logs."""
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
     split: str = ""
     """Split of it to train on; empty takes every labelled video."""
     name: str = ""
@@ -101,7 +103,7 @@ def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions)
     from vifistore.training.run import Run
 
     choose_device(options.device)
-    start = load_model(wanted.model, wanted.pretrained)
+    start = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
     place = (store, wanted.dataset, wanted.split)
     videos = open_training_set(*place, start, wanted.settings, options, features=wanted.from_store)
     return Run(

@@ -47,6 +47,10 @@ class ModelError(VifiError, RuntimeError):
     """Weights and model do not belong together, or cannot be had."""
 
 
+class TextTowerError(ModelError):
+    """A model's texts cannot be encoded here; its images can."""
+
+
 class DecodeError(VifiError, RuntimeError):
     """One video cannot be decoded; `reason` is its quarantine class."""
 
@@ -55,9 +59,22 @@ class DecodeError(VifiError, RuntimeError):
         super().__init__(message)
 
 
+def short(text: object, most: int = 60) -> str:
+    """A name or a path that a message has room for: of a long one both ends."""
+    text = str(text)
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def first_few(names: Iterable[str], most: int = 3, length: int = 60) -> str:
+    """The first names of many, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(short(name, length) for name in names[:most]) + more
+
+
 def _unknown_name_message(kind: str, name: str, known: list[str], remedy: str) -> str:
-    shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    exists = f" There are: {shown}." if known else " There are none yet."
-    return f"unknown {kind} {name!r}.{hint}{exists}{' ' + remedy if remedy else ''}"
+    hint = f" Did you mean {short(close[0])!r}?" if close else ""
+    exists = f" There are: {first_few(known, 8, 30)}." if known else " There are none yet."
+    return f"unknown {kind} {short(name)!r}.{hint}{exists}{' ' + remedy if remedy else ''}"

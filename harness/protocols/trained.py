@@ -7,9 +7,12 @@ from harness.leaks import check_apart, copies_between
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows, text_setup
 from harness.probing import probe
 from harness.results import ResultRow
-from harness.scoring import Videos, checkpoint_of, load_videos, score
+from harness.scoring import Videos, known_checkpoint, load_videos, score
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.store import Store
+
+# Of CLIP, once trained: what multiplies cosines in the softmax of embeddings made elsewhere.
+_USUAL_SCALE = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +20,7 @@ class Trained(Scoring):
     """Settings of a protocol that scores with text or with a classifier trained on the cache."""
 
     classifier: str = "text"
-    """text, linear-probe, prototype or tip-adapter."""
+    """text, linear-probe, prototype, cache or tip-adapter."""
     train_split: str = ""
     """Split of the training videos; needed by every classifier but text."""
 
@@ -66,7 +69,8 @@ def trained_rows(
 
     `setup` may give `shots` and `seed`.
     """
-    scale = float(checkpoint_of(store, test.features)["logit_scale"])
+    checkpoint = known_checkpoint(store, test.features)
+    scale = float(checkpoint["logit_scale"]) if checkpoint else _USUAL_SCALE
     needs_text = settings.classifier in ("text", *USES_TEXT)
     classes = chosen_classes(store, test, settings) if needs_text else None
     if train is None or settings.classifier == "text":
@@ -77,6 +81,7 @@ def trained_rows(
     fields = {"protocol": protocol, "classifier": settings.classifier, **setup}
     if train is not None:
         fields["extra"] = {
+            **({} if checkpoint else {"assumed_logit_scale": scale}),
             "train_split": train.split,
             "num_train_videos": len(train.rows),
             "num_test_copies_in_train": len(copies_between(train, test)),

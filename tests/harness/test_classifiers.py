@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from harness.classifiers import CLASSIFIERS, Task, linear_probe, prototypes, tip_adapter
+from harness.classifiers import CLASSIFIERS, Task, cache, linear_probe, prototypes, tip_adapter
 from harness.fusion import softmax, unit
 from vifistore.errors import UsageError
 
@@ -66,3 +66,10 @@ def test_a_probe_of_one_class_is_refused():
     vectors, labels = blobs(num_classes=1)
     with pytest.raises(UsageError, match="tells two classes or more apart; use --classifier text"):
         linear_probe(vectors, labels, Task(num_classes=1, logit_scale=1.0))
+
+
+def test_a_cache_by_hand_needs_no_text():
+    vectors = np.array([[1, 0], [0, 1], [0, 1]], np.float32)
+    found = cache(vectors, np.array([0, 1, 1]), Task(num_classes=2, logit_scale=2.0))(QUERY)
+    votes = [np.exp(-2.2), 2 * np.exp(-1.1)]
+    np.testing.assert_allclose(found[0, 0], softmax(np.array(votes)), rtol=1e-5)

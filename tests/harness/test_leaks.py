@@ -91,6 +91,6 @@ def test_a_classifier_trained_on_another_split_is_another_row(maker):
 
 def test_a_head_that_does_not_say_its_dataset_warns_of_nothing(maker, monkeypatch):
     checkpoint = {"settings": {"trained_on": {"split": "train1"}}}
-    monkeypatch.setattr("harness.leaks.checkpoint_of", lambda store, features: checkpoint)
+    monkeypatch.setattr("harness.leaks.known_checkpoint", lambda store, features: checkpoint)
     train = load_videos(maker.store, "toy", "tiny", "train1")
     assert warnings_of(maker.store, train) == []

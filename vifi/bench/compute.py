@@ -21,6 +21,7 @@ from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device, choose_precision
 from vifistore.models.flops import forward_flops, image_flops
+from vifistore.models.text import context_length
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.training.heads.files import Head, load_head
 
@@ -96,7 +97,7 @@ def _text_row(
     settings: Compute, loaded: LoadedModel, device: torch.device, precision: str
 ) -> dict[str, object]:
     text = _Text(loaded.clip).to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    context = int(loaded.clip.context_length)
+    context = context_length(loaded)
     tokens = torch.ones(settings.classes, context, dtype=torch.long, device=device)
 
     @torch.inference_mode()

@@ -148,7 +148,7 @@ def plain_loop(
         frames = reader.get_batch(wanted).asnumpy()
         pixels = torch.stack([transform(Image.fromarray(frame)) for frame in frames])
         with torch.inference_mode():
-            found.append(clip.encode_image(pixels.to(device)).cpu())
+            found.append(clip.visual(pixels.to(device)).cpu())
     clip.cpu()
     return found
 
@@ -197,7 +197,7 @@ def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int
         video = decode_video(path, frames=num_frames, clips=1, decoder="decord")
         images = [Image.fromarray(video.frames[number]) for number in video.index[0]]
         with torch.inference_mode():
-            exact = loaded.clip.encode_image(torch.stack([transform(image) for image in images]))
+            exact = loaded.clip.visual(torch.stack([transform(image) for image in images]))
         found = torch.from_numpy(stored[row, 0].astype(np.float32))
         lowest = min(lowest, float(torch.cosine_similarity(found, exact).min()))
     return round(lowest, 6)

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vifistore.errors import ModelError, UnknownNameError, UsageError
+from vifistore.errors import ModelError
 from vifistore.extract.texts import reload_checkpoint
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.attention import METHODS, attention_maps, check_tower
 from vifistore.models.towers import LoadedModel
+from vifistore.store.checkpoints import find_checkpoint
 from vifistore.store.recipe import Preprocessing
 from vifistore.store.store import Store
 
@@ -41,7 +42,7 @@ def load_checkpoints(store: Store, dataset: str, names: tuple[str, ...]) -> dict
     """
     loaded = {}
     for name in names:
-        checkpoint = _find_checkpoint(store, dataset, name)
+        checkpoint = find_checkpoint(store.backend, name, dataset)
         loaded[name] = reload_checkpoint(checkpoint)
         if loaded[name].image_digest != checkpoint["image_digest"]:
             raise ModelError(
@@ -86,23 +87,3 @@ def _seen_square(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
         return square
     size = (_SHOWN_PIXELS, _SHOWN_PIXELS)
     return np.stack([np.asarray(Image.fromarray(frame).resize(size)) for frame in square])
-
-
-def _find_checkpoint(store: Store, dataset: str, name: str) -> dict:
-    checkpoints = store.checkpoints()
-    found = [c for c in checkpoints if name in (c["digest"], *c["names"])]
-    if len(found) > 1:
-        digests = ", ".join(checkpoint["digest"] for checkpoint in found)
-        raise UsageError(f"several checkpoints are called {name!r}; give a digest: {digests}")
-    if found:
-        return found[0]
-    sets = [store.features(dataset, feature_id) for feature_id in store.feature_ids(dataset)]
-    by_features = {
-        feature_name: store.features(dataset, feature_name).checkpoint
-        for features in sets
-        for feature_name in features.names
-    }
-    if by_features.get(name):
-        return store.checkpoint(by_features[name])
-    known = [each for checkpoint in checkpoints for each in checkpoint["names"]]
-    raise UnknownNameError("checkpoint", name, {*known, *by_features})

@@ -70,7 +70,7 @@ def follow(
     """
     _check(store, dataset, folder, encode, settings)
     checkpoints = CheckpointFolder(folder)
-    record = FollowRecord(store, dataset, encode, settings.model)
+    record = FollowRecord(store, dataset, encode, settings)
     while True:
         # Asked before looking: what was written last is then among what is found.
         is_last_look = settings.once or _has_ended(folder, settings)
@@ -78,7 +78,7 @@ def follow(
             signature = checkpoints.signature(path)
             try:
                 followed = _recalled(record, path, signature) or _extract(
-                    store, dataset, path, encode, settings.model
+                    store, dataset, path, encode, settings
                 )
             except LockedError as error:
                 logger.info("%s waits: %s", path.name, error)
@@ -161,12 +161,14 @@ def _has_exited(process: int) -> bool:
 
 
 def _extract(
-    store: Store, dataset: str, path: Path, encode: EncodeSettings, model: str
+    store: Store, dataset: str, path: Path, encode: EncodeSettings, settings: FollowSettings
 ) -> Followed:
     """Raises LockedError if another process is writing the same feature set."""
     try:
-        loaded = load_model(_model_of(path, model), str(path))
-        wanted = ExtractSettings(**vars(encode), model=loaded.model, pretrained=str(path))
+        weights = settings.weights
+        loaded = load_model(_model_of(path, settings.model), str(path), weights=weights)
+        of_file = {"model": loaded.model, "pretrained": str(path), "weights": weights}
+        wanted = ExtractSettings(**vars(encode), **of_file)
         wanted = replace(wanted, name=_free_name(store, dataset, wanted, loaded))
         report = extract_dataset(store, dataset, wanted, loaded=loaded)
     except (ModelError, UsageError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.extract.follow_folder import Signature
+from vifistore.extract.follow_settings import FollowSettings
 from vifistore.extract.job import JobReport
 from vifistore.extract.settings import EncodeSettings
 from vifistore.extract.texts import dataset_class_lists
@@ -53,13 +54,16 @@ class Outcome:
 class FollowRecord:
     """Outcomes by file, for one dataset and one way to encode it."""
 
-    def __init__(self, store: Store, dataset: str, encode: EncodeSettings, model: str) -> None:
-        """`model` is that of files which do not say what they are."""
+    def __init__(
+        self, store: Store, dataset: str, encode: EncodeSettings, settings: FollowSettings
+    ) -> None:
+        """`settings` say what files are which do not say it, and what is taken from them."""
         self._store, self._dataset = store, dataset
         self._folder = store.backend.cache_folder / _FOLDER
         self._way = {
             "dataset": dataset,
-            "model": model,
+            "model": settings.model,
+            "weights": asdict(settings.weights),
             **{name: getattr(encode, name) for name in _DECISIVE},
             # What a newer version of this program, or of a decoder, would do otherwise.
             "decoder_version": decoder_version(encode.decoder),

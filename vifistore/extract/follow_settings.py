@@ -1,8 +1,9 @@
 """What a follower of checkpoints can be told. Imports no torch, so that --help is quick."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vifistore.errors import UsageError
+from vifistore.models.load_settings import WeightsSettings
 
 _LONGEST_POLL = 86400.0
 
@@ -13,6 +14,7 @@ class FollowSettings:
 
     model: str = ""
     """OpenCLIP model name of files that do not say what they are; ours do."""
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
     once: bool = False
     """Extract the checkpoints that are there now, and end."""
     until_done: bool = False

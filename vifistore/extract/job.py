@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 
-from vifistore.errors import UsageError
+from vifistore.errors import TextTowerError, UsageError
 from vifistore.extract.pipeline import Extraction, ExtractReport
 from vifistore.extract.plan import plan
 from vifistore.extract.recipes import default_name, resolve_recipe
@@ -101,7 +101,7 @@ def prepare(
     """Load the model and settle what is left open; raises as `extract_dataset` does."""
     store.videos(dataset)
     check_templates(settings.template)
-    loaded = loaded or load_model(settings.model, settings.pretrained)
+    loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
     settings = continue_precision(store, dataset, settings, loaded)
     recipe = resolve_recipe(settings, loaded)
     name = settings.name or default_name(settings, loaded)
@@ -139,8 +139,7 @@ def _run(
     purpose = "repair" if repairing else "retry" if retry else "extract"
     extraction = Extraction(store, dataset, job.settings, job.loaded, retry=retry, purpose=purpose)
     set_name(store.backend, dataset, job.name, feature_id, job.loaded.digest, force=False)
-    for class_names in dataset_class_lists(store, dataset):
-        ensure_texts(store, job.loaded, class_names, job.templates)
+    _ensure_texts(job, store)
     attempts = repairing.attempts if repairing else None
     if retry:
         attempts = earlier_attempts(store, dataset, feature_id)
@@ -158,6 +157,15 @@ def _run(
         num_quarantined=counts["quarantined"],
         num_todo=counts["todo"],
     )
+
+
+def _ensure_texts(job: Job, store: Store) -> None:
+    """Encode the class names, where that can be done here: pictures need no texts."""
+    try:
+        for class_names in dataset_class_lists(store, job.dataset):
+            ensure_texts(store, job.loaded, class_names, job.templates)
+    except TextTowerError as error:
+        logger.warning("no text embeddings of %s, pictures are encoded: %s", job.dataset, error)
 
 
 def continue_precision(

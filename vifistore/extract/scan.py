@@ -10,7 +10,14 @@ import numpy as np
 from vifistore.errors import UsageError
 from vifistore.store.schema import check_name
 from vifistore.store.store import Store
-from vifistore.store.tables import Split, has_split, write_captions, write_split, write_videos
+from vifistore.store.tables import (
+    Split,
+    has_split,
+    write_captions,
+    write_labels,
+    write_split,
+    write_videos,
+)
 from vifistore.videos.class_lists import joined
 from vifistore.videos.probe import Probe
 from vifistore.videos.records import Listing, SplitListing
@@ -102,6 +109,7 @@ def add_listing(
         write_split(store.backend, dataset, split)
     # A moved dataset keeps its rows; its paths start from the new root.
     write_videos(store.backend, dataset, videos, class_names, str(listing.root))
+    _fill_labels(store, dataset, listing, videos, class_names)
     for split in splits:
         write_split(store.backend, dataset, split)
     if listing.captions:
@@ -142,6 +150,28 @@ def _widened(
         for split in stored
         if not split.owns_classes and split.class_names and split.class_names != class_names
     ]
+
+
+def split_members(store: Store | None, dataset: str) -> dict[str, set[str]]:
+    """Ids of the videos of each split that the dataset has."""
+    if store is None or dataset not in store.datasets():
+        return {}
+    ids = store.videos(dataset)["id"].to_numpy()
+    return {name: set(ids[store.split(dataset, name).rows]) for name in store.splits(dataset)}
+
+
+def _fill_labels(
+    store: Store,
+    dataset: str,
+    listing: Listing,
+    videos: "pd.DataFrame",
+    class_names: list[str],
+) -> None:
+    """Give videos that were known without a label the one that a listing has for them."""
+    listed = videos["id"].map(dict(zip(listing.ids, listing.labels, strict=True))).fillna("")
+    labels = videos["label"].where(videos["label"] != "", listed)
+    if not labels.equals(videos["label"]):
+        write_labels(store.backend, dataset, labels.to_numpy(object), class_names)
 
 
 def _add_captions(store: Store, dataset: str, captions: list[tuple[int, str]]) -> None:

@@ -1,12 +1,13 @@
 """What `vifi extract` can be told. Imports no torch, so that --help is quick."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
 
 from vifistore.errors import UsageError
+from vifistore.models.load_settings import WeightsSettings
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -46,12 +47,12 @@ class EncodeSettings:
     """Most that the folder may hold, GB; what was used longest ago goes first."""
 
     def __post_init__(self) -> None:
-        for field in ("frames", "clips"):
-            if getattr(self, field) < 1:
-                raise UsageError(f"--{field} is {getattr(self, field)}; give 1 or more")
-        for field in ("batch", "workers"):
-            if getattr(self, field) < 0:
-                raise UsageError(f"--{field} is {getattr(self, field)}; give 0 or more")
+        for name in ("frames", "clips"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
+        for name in ("batch", "workers"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"--{name} is {getattr(self, name)}; give 0 or more")
         if self.crops not in (1, 3):
             raise UsageError(f"--crops is {self.crops}; give 1 or 3")
         # Not a number is refused, too: no comparison holds for it.
@@ -77,6 +78,7 @@ class ExtractSettings(EncodeSettings):
     """OpenCLIP model name, for instance ViT-B-16-quickgelu."""
     pretrained: str
     """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
     name: str = ""
     """Name of the feature set; empty chooses one from model, checkpoint, frames and views."""
 

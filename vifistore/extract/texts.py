@@ -1,8 +1,12 @@
 """Text embeddings of a dataset's classes, made once and kept in the store."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from vifistore.errors import ModelError
+from vifistore.models.checkpoints import read_header
+from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.skeletons import image_size_of, model_config
 from vifistore.models.text import (
     check_distinct,
     encode_classes,
@@ -55,10 +59,25 @@ def reload_checkpoint(checkpoint: dict) -> LoadedModel:
             f"{checkpoint['parent']} and has no towers of its own; use features of that checkpoint"
         )
     pretrained = checkpoint["weights_path"] or checkpoint["names"][0]
-    loaded = load_model(checkpoint["model"], RANDOM if pretrained == "random" else pretrained)
+    loaded = load_model(
+        checkpoint["model"],
+        RANDOM if pretrained == "random" else pretrained,
+        weights=_weights_of(checkpoint),
+    )
     if loaded.text_digest != checkpoint["text_digest"]:
         raise ModelError(
             f"the weights at {pretrained} are not those of checkpoint {checkpoint['digest']} any "
             "more; give the right ones to vifi texts: --pretrained FILE"
         )
     return loaded
+
+
+def _weights_of(checkpoint: dict) -> WeightsSettings:
+    """Which weights of its file a checkpoint has, and for pictures of which size."""
+    vision, settings = checkpoint["config"].get("vision_cfg", {}), checkpoint["settings"] or {}
+    size = vision.get("image_size") if isinstance(vision, dict) else None
+    # One of ours that was made of an average holds nothing else.
+    is_of_others = read_header(Path(checkpoint["weights_path"] or "")) is None
+    is_own = type(size) is not int or size == image_size_of(model_config(checkpoint["model"]))
+    ema = is_of_others and settings.get("weights") == "ema"
+    return WeightsSettings(image_size=0 if is_own else size, ema_weights=ema)

@@ -1,21 +1,24 @@
-"""Weights that others made, under OpenCLIP's names: OpenAI's and ViFi-CLIP's own.
+"""Weights that others made, under OpenCLIP's names: OpenAI's, transformers' and ViFi-CLIP's own.
 
 OpenAI's archives use OpenCLIP's names and carry three numbers beside the weights. ViFi-CLIP's files
 (github.com/muzairkhattak/ViFi-CLIP, trainers/vificlip.py) call the towers `image_encoder` and
 `text_encoder`, hold no token embedding, since that stays OpenAI's, and hold prompts layer by layer.
-Both were trained with QuickGELU, which nothing in them shows.
+Both were trained with QuickGELU, which nothing in them shows. Those of transformers are in
+`vifistore.models.huggingface`.
 """
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from vifistore.models.huggingface import from_hugging_face, is_hugging_face, quick_gelu_beside
 from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY
 
-Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP"]
+Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP", "Hugging Face"]
 
 TOKEN_EMBEDDING = "token_embedding.weight"
 
@@ -41,21 +44,27 @@ class ForeignWeights:
 
     maker: Maker
     state: dict[str, Tensor]
-
-    @property
-    def has_quick_gelu(self) -> bool:
-        """Whether they are known to be trained with QuickGELU."""
-        return self.maker != "OpenCLIP"
+    quick_gelu: bool | None = None
+    """Whether they were trained with QuickGELU; None where nothing tells."""
 
 
-def with_openclip_names(state: dict[str, Tensor]) -> ForeignWeights:
-    """Return weights under OpenCLIP's names; what is not known keeps its own name."""
+def with_openclip_names(state: dict[str, Tensor], path: Path) -> ForeignWeights:
+    """Return weights under OpenCLIP's names; what is not known keeps its own name.
+
+    `path` is their file, beside which transformers keeps its config.
+    """
     state = {key: value for key, value in state.items() if not _MASK.search(key)}
     if any(key.startswith(("image_encoder.", "text_encoder.")) for key in state):
-        return ForeignWeights(maker="ViFi-CLIP", state=_from_vifi(state))
+        return ForeignWeights(maker="ViFi-CLIP", state=_from_vifi(state), quick_gelu=True)
+    if is_hugging_face(state):
+        return ForeignWeights(
+            maker="Hugging Face",
+            state=from_hugging_face(state),
+            quick_gelu=quick_gelu_beside(path),
+        )
     if state.keys() >= _OPENAI_NUMBERS:
         plain = {key: value for key, value in state.items() if key not in _OPENAI_NUMBERS}
-        return ForeignWeights(maker="OpenAI", state=plain)
+        return ForeignWeights(maker="OpenAI", state=plain, quick_gelu=True)
     return ForeignWeights(maker="OpenCLIP", state=state)
 
 

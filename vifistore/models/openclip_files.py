@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from vifistore.errors import UsageError
+from vifistore.errors import TextTowerError, UsageError
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.prompts import prompt_state
+from vifistore.models.skeletons import MissingText
 from vifistore.models.towers import LoadedModel
 
 logger = logging.getLogger("vifi")
@@ -18,8 +19,11 @@ def write_openclip(path: Path, loaded: LoadedModel) -> None:
     """Write a model to a new .safetensors or .pt file, under a temporary name first.
 
     OpenCLIP has no place for learned prompts: a file with them is one for vifi alone. Raises
-    UsageError where it would be a .pt, which could not say so.
+    UsageError where it would be a .pt, which could not say so, and TextTowerError for a model
+    whose text tower cannot be made here.
     """
+    if isinstance(missing := getattr(loaded.clip, "text", None), MissingText):
+        raise TextTowerError(missing.why)
     state = loaded.clip.state_dict()
     if prompt_state(loaded.clip):
         _tell_of_prompts(path, loaded)

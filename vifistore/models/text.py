@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import lru_cache, partial
 
 import numpy as np
 import torch
 
-from vifistore.errors import ModelError, UsageError
+from vifistore.errors import ModelError, TextTowerError, UsageError
+from vifistore.models.hub import offline_if_unreachable
 from vifistore.models.prompts import num_text_prompts
+from vifistore.models.skeletons import MissingText, why_no_text
 from vifistore.models.towers import LoadedModel, open_clip
 
 # The paper's template for fine-tuned models (section 3; its code, datasets/labels).
@@ -22,6 +25,7 @@ PROMPT_TEMPLATE = "{}."
 _PLACEHOLDER = "X"
 
 _BATCH = 256
+_USUAL_LENGTH = 77
 
 logger = logging.getLogger("vifi")
 
@@ -44,7 +48,7 @@ def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequ
         "logit_scale": loaded.logit_scale,
         "class_names": list(class_names),
         "templates": list(templates),
-        "context_length": int(loaded.clip.context_length),
+        "context_length": context_length(loaded),
         "precision": "fp32",
     }
 
@@ -81,10 +85,17 @@ def fill(template: str, class_name: str) -> str:
     return template.replace("{}", class_name)
 
 
+def context_length(loaded: LoadedModel) -> int:
+    """Tokens of a text, as OpenCLIP's tokenizer of the model cuts and pads it."""
+    # Not the model's own: a tower of transformers says how many it could take.
+    return int(loaded.config["text_cfg"].get("context_length", _USUAL_LENGTH))
+
+
 def check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tensor) -> None:
     """Warn of texts that the context cuts. Raises UsageError if that makes two of them equal."""
-    # Zero pads, so a last token that is not zero means that nothing was left over, or was cut.
-    full = tokens[:, -1] != 0
+    # Where no padding is left over, a text just fits, or was cut.
+    padding, place = _padding(loaded)
+    full = tokens[:, place] != padding
     if not full.any():
         return
     first = texts[int(full.nonzero()[0])]
@@ -134,9 +145,34 @@ def tokenizer(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:
 
     Where the model has text prompts, it puts the words in front that they take the place of.
     """
-    own = _own_tokenizer(loaded.model, int(loaded.clip.context_length))
+    own = _tokenizer_of(loaded)
     num_prompts = num_text_prompts(loaded.clip)
     return partial(_with_placeholders, own, num_prompts) if num_prompts else own
+
+
+def _tokenizer_of(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:
+    """OpenCLIP's tokenizer of a model. Raises TextTowerError if it cannot be had."""
+    tower = getattr(loaded.clip, "text", None)
+    if isinstance(tower, MissingText):
+        raise TextTowerError(tower.why)
+    try:
+        with offline_if_unreachable() if _is_on_hub(loaded) else nullcontext():
+            return _own_tokenizer(loaded.model, context_length(loaded))
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
+        raise TextTowerError(why_no_text(loaded.model, loaded.config)) from error
+
+
+def _is_on_hub(loaded: LoadedModel) -> bool:
+    return bool(loaded.config["text_cfg"].get("hf_tokenizer_name"))
+
+
+def _padding(loaded: LoadedModel) -> tuple[int, int]:
+    """The number that pads a text, and the place that has it unless the text fills its context."""
+    text, own = loaded.config["text_cfg"], getattr(_tokenizer_of(loaded), "tokenizer", None)
+    pad = getattr(own, "pad_token_id", None) or 0
+    # One ends texts by what pads them, the other puts a class token behind the padding.
+    is_last_taken = own is not None and pad == getattr(own, "eos_token_id", None)
+    return pad, -2 if is_last_taken or text.get("tokenizer_mode") == "clips" else -1
 
 
 @lru_cache(maxsize=4)

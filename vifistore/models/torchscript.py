@@ -6,17 +6,19 @@ looked at. The description is a pickle, which is a program too; here its instruc
 by a machine that knows containers, numbers and tensors, and can neither import nor call anything.
 """
 
+import math
 import pickletools
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from vifistore.errors import ModelError
+from vifistore.errors import ModelError, short
 
 _REBUILD = ("torch._utils", "_rebuild_tensor_v2")
 _DTYPES = {
@@ -54,22 +56,32 @@ def is_torchscript(path: Path) -> bool:
         return False
 
 
-def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
+def read_torchscript(path: Path, limit: int | None = None) -> dict[str, torch.Tensor]:
     """Return the tensors of an archive's module, named by where they are in it.
 
-    Raises ModelError if the archive is damaged, or is made of other things than OpenAI's are.
+    Raises ModelError if the archive is damaged, is made of other things than OpenAI's are, or its
+    tensors take more than `limit` bytes.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             (description,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
             root = description.removesuffix("data.pkl")
-            machine = _Machine(lambda key: archive.read(f"{root}data/{key}"))
-            return dict(_tensors(machine.run(archive.read(description)), ""))
+            read = partial(_read_member, archive)
+            machine = _Machine(lambda key: read(f"{root}data/{key}"), limit or math.inf)
+            return dict(_tensors(machine.run(read(description)), ""))
     except _DAMAGE as error:
         raise ModelError(
-            f"{path} is a TorchScript archive that cannot be read as plain tensors ({error}); give "
-            "the weights as .safetensors"
+            f"{short(path.name)} is a TorchScript archive that cannot be read as plain tensors "
+            f"({short(error, 120)}); give the weights as .safetensors"
         ) from error
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Bytes of a member, as many as the archive says that it has: a compressed one may hold more,
+    and `ZipFile.read` would unpack them all."""
+    member = archive.getinfo(name)
+    with archive.open(member) as file:
+        return file.read(member.file_size)
 
 
 def _tensors(node: object, name: str) -> Iterator[tuple[str, torch.Tensor]]:
@@ -83,8 +95,11 @@ def _tensors(node: object, name: str) -> Iterator[tuple[str, torch.Tensor]]:
 class _Machine:
     """Follows the instructions of a pickle. Raises ValueError at one that it does not know."""
 
-    def __init__(self, read_storage: Callable[[str], bytes]) -> None:
+    def __init__(self, read_storage: Callable[[str], bytes], limit: float) -> None:
+        """Tensors may take `limit` bytes; each storage is read once."""
         self._read_storage = read_storage
+        self._storages: dict[tuple[str, str], torch.Tensor] = {}
+        self._left = limit
         self._stack: list = []
         self._memo: dict[int, object] = {}
 
@@ -162,8 +177,10 @@ class _Machine:
         kind, (_, storage), key, *_ = self._stack.pop()
         if kind != "storage" or not str(key).isdecimal():
             raise ValueError(f"it refers to {kind} {key}")
-        data = bytearray(self._read_storage(key))
-        self._stack.append(torch.frombuffer(data, dtype=_DTYPES[storage]))
+        if (key, storage) not in self._storages:
+            data = bytearray(self._read_storage(key))
+            self._storages[key, storage] = torch.frombuffer(data, dtype=_DTYPES[storage])
+        self._stack.append(self._storages[key, storage])
 
     def _on_reduce(self, _: None) -> None:
         arguments, function = self._stack.pop(), self._stack.pop()
@@ -172,6 +189,9 @@ class _Machine:
             self._stack.append(None)
             return
         storage, offset, size, stride, *_ = arguments
+        self._left -= math.prod(size) * storage.element_size()
+        if self._left < 0:
+            raise ValueError("its tensors take more memory than those of the model")
         self._stack.append(torch.as_strided(storage, size, stride, offset).clone())
 
 

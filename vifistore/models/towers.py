@@ -3,32 +3,34 @@
 import logging
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 
-from vifistore.errors import ModelError, UnknownNameError
-from vifistore.models import torchvision_operators
-from vifistore.models.checkpoints import (
-    WEIGHTS_SUFFIXES,
-    CheckpointHeader,
-    read_header,
-    read_weights,
-)
+from vifistore.errors import ModelError, UnknownNameError, UsageError, short
+from vifistore.models.checkpoints import CheckpointHeader, read_header
 from vifistore.models.digests import tower_digests
-from vifistore.models.foreign import TOKEN_EMBEDDING, with_openclip_names
+from vifistore.models.file_kinds import refuse_other_files
+from vifistore.models.fitting import fitted, require_scale, take_bias
+from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.hub import offline_if_unreachable, quiet
+from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.prompts import attach_prompts
+from vifistore.models.skeletons import (
+    is_sized,
+    make_model,
+    model_config,
+    new_model,
+    open_clip,
+    require_size,
+    sized,
+    take_texts,
+)
+from vifistore.models.weights import WEIGHTS_SUFFIXES, read_weights
 from vifistore.store.checkpoints import checkpoint_digest
-
-torchvision_operators.prepare()
-
-import open_clip  # noqa: E402 - its torchvision import needs the operators above
-
-# OpenCLIP's registry of configs; ours are added to it.
-open_clip.add_model_config(Path(__file__).parent / "configs")
 
 logger = logging.getLogger("vifi")
 
@@ -74,16 +76,13 @@ class LoadedModel:
         return open_clip.get_model_preprocess_cfg(self.clip)
 
 
-def model_config(model: str) -> dict:
-    """Return the OpenCLIP config of a model. Raises UnknownNameError for an unknown name."""
-    config = open_clip.get_model_config(model)
-    if config is None:
-        raise UnknownNameError("model", model, open_clip.list_models())
-    return config
-
-
 def load_model(
-    model: str, pretrained: str, *, device: str = "cpu", token_embedding: str = OPENAI
+    model: str,
+    pretrained: str,
+    *,
+    device: str = "cpu",
+    token_embedding: str = OPENAI,
+    weights: WeightsSettings | None = None,
 ) -> LoadedModel:
     """Load a model in float32, ready to encode.
 
@@ -92,11 +91,13 @@ def load_model(
     model
         OpenCLIP model name, for instance `ViT-B-16-quickgelu`.
     pretrained
-        A weights tag of that model (`openai`), a file that vifi, OpenCLIP, OpenAI or ViFi-CLIP
-        wrote, or `none` for random weights, which are the same every time.
+        A weights tag of that model (`openai`), a file that vifi, OpenCLIP, OpenAI, transformers or
+        ViFi-CLIP wrote, or `none` for random weights, which are the same every time.
     token_embedding
         Tag or file of the weights that give the token embedding to files of ViFi-CLIP, which have
         none.
+    weights
+        Which weights of a file, and for pictures of which size.
 
     Raises
     ------
@@ -105,25 +106,40 @@ def load_model(
     ModelError
         If weights cannot be had, or belong to another architecture or activation.
     """
-    config = model_config(model)
+    config, weights = model_config(model), weights or WeightsSettings()
+    if weights.image_size:
+        config = sized(config, weights.image_size)
+    is_tag = pretrained in (tags := open_clip.list_pretrained_tags_by_model(model))
+    if weights.ema_weights and (is_tag or pretrained == RANDOM):
+        raise UsageError(
+            f"--ema-weights chooses in a file, and {pretrained!r} is none; leave it out"
+        )
     if pretrained == RANDOM:
         loaded = _random_model(model, config)
-    elif pretrained in (tags := open_clip.list_pretrained_tags_by_model(model)):
+    elif is_tag:
         loaded = _tagged_model(model, config, pretrained)
-    elif Path(pretrained).suffix in WEIGHTS_SUFFIXES:
-        loaded = _model_from_file(model, config, Path(pretrained), token_embedding)
+    elif Path(pretrained).suffix in WEIGHTS_SUFFIXES or Path(pretrained).is_dir():
+        loaded = _model_from_file(model, config, Path(pretrained), token_embedding, weights)
     else:
         remedy = f"A file must end in {', '.join(WEIGHTS_SUFFIXES)}."
         raise UnknownNameError(f"weights of {model}", pretrained, [*tags, RANDOM], remedy)
+    if weights.image_size:
+        require_size(loaded.clip, model)
     loaded.clip.eval().requires_grad_(False).to(device)
     return loaded
 
 
 def describe(
-    clip: torch.nn.Module, header: CheckpointHeader, *, weights_path: str = ""
+    clip: torch.nn.Module,
+    header: CheckpointHeader,
+    *,
+    weights_path: str = "",
+    texts: Mapping[str, torch.Tensor] | None = None,
 ) -> LoadedModel:
-    """Digest a model in memory; `header` says what it is and where it comes from."""
-    image_digest, text_digest = tower_digests(header.config, clip.state_dict())
+    """Digest a model in memory; `header` says what it is and where it comes from, `texts` are the
+    weights of a text tower that could not be made."""
+    state = {**clip.state_dict(), **(texts or {})}
+    image_digest, text_digest = tower_digests(header.config, state)
     return LoadedModel(
         clip=clip,
         model=header.model,
@@ -139,13 +155,6 @@ def describe(
     )
 
 
-def new_model(model: str, seed: int) -> torch.nn.Module:
-    """Return a model with random weights, the same for the same seed."""
-    with torch.random.fork_rng(devices=[]), quiet():
-        torch.manual_seed(seed)
-        return open_clip.create_model(model, load_weights=False)
-
-
 def _header(model: str, config: dict, name: str) -> CheckpointHeader:
     return CheckpointHeader(model=model, config=config, name=name, step=0, parent="", settings={})
 
@@ -155,7 +164,7 @@ def _random_model(model: str, config: dict) -> LoadedModel:
         "--pretrained none: %s gets RANDOM weights; its numbers mean nothing, use it to try things",
         model,
     )
-    return describe(new_model(model, _RANDOM_SEED), _header(model, config, "random"))
+    return describe(new_model(model, _RANDOM_SEED, config), _header(model, config, "random"))
 
 
 def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
@@ -163,39 +172,74 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
     _require_activation(model, config, quick_gelu, f"weights {tag!r}")
     try:
         with quiet(), offline_if_unreachable():
-            clip = open_clip.create_model(model, pretrained=tag)
+            clip = make_model(model, config, pretrained=tag, load_weights=True)
     except (RuntimeError, OSError) as error:
         raise ModelError(
             f"weights {tag!r} of {model} are not in the cache and cannot be fetched "
-            f"({str(error).splitlines()[0][:160]}); download them on a machine with a network "
-            "and give the file: --pretrained FILE"
+            f"({short(str(error).splitlines()[0], 120)}); download them on a machine with a "
+            "network and give the file: --pretrained FILE"
         ) from error
     return describe(clip, _header(model, config, tag))
 
 
-def _model_from_file(model: str, config: dict, path: Path, token_embedding: str) -> LoadedModel:
-    foreign = with_openclip_names(read_weights(path))
-    state = foreign.state
+def _model_from_file(
+    model: str, config: dict, path: Path, token_embedding: str, weights: WeightsSettings
+) -> LoadedModel:
+    refuse_other_files(path)
     header = read_header(path)
-    if header is None:
-        header = _header(model, config, _name_of(path))
-        if foreign.has_quick_gelu:
-            _require_activation(model, config, True, f"{foreign.maker}'s weights in {path}")
-        else:
-            _warn_of_activation(model, config, path)
-    _require_activation(model, config, header.config.get("quick_gelu", False), str(path))
-    if header.config != config:
-        _refuse_config(model, header, path)
-    if foreign.maker == "ViFi-CLIP" and TOKEN_EMBEDDING not in state:
-        state[TOKEN_EMBEDDING] = _token_embedding(model, path, token_embedding)
-    clip = new_model(model, _RANDOM_SEED)
+    if header is not None:
+        _check_header(model, config, header, path)
+        config = config if weights.image_size else header.config
+    clip = new_model(model, _RANDOM_SEED, config)
+    size = sum(t.numel() * t.element_size() for t in clip.state_dict().values())
+    foreign = with_openclip_names(
+        read_weights(path, model=model, model_bytes=size, ema=weights.ema_weights), path
+    )
+    state = foreign.state
+    lacks_tokens = foreign.maker == "ViFi-CLIP" and TOKEN_EMBEDDING not in state
+    if lacks_tokens:
+        # Its own is fetched once everything else is known to fit.
+        state[TOKEN_EMBEDDING] = clip.state_dict()[TOKEN_EMBEDDING]
+    settings = _settings_of_others(path, clip, state, weights) if header is None else {}
+    texts = take_texts(clip, state)
     attach_prompts(clip, state)
-    if "logit_scale" in state and state["logit_scale"].numel() == 1:
-        # OpenCLIP's models have one or the other shape; the number is the same.
-        state["logit_scale"] = state["logit_scale"].reshape(clip.logit_scale.shape)
-    _require_matching_keys(model, path, clip.state_dict(), state)
+    options = {"resize": bool(weights.image_size), "quick_gelu": foreign.quick_gelu}
+    state = fitted(path, model, clip, state, **options)
+    if header is None:
+        _check_activation(model, config, path, foreign)
+        name = _name_of(path) + ("-ema" if weights.ema_weights else "")
+        header = replace(_header(model, config, name), settings=settings)
+    if lacks_tokens:
+        state[TOKEN_EMBEDDING] = _token_embedding(model, path, token_embedding, clip)
     clip.load_state_dict(state)
-    return describe(clip, header, weights_path=str(path.resolve()))
+    header = replace(header, config=config)
+    return describe(clip, header, weights_path=str(path.resolve()), texts=texts)
+
+
+def _settings_of_others(
+    path: Path, clip: torch.nn.Module, state: dict[str, torch.Tensor], weights: WeightsSettings
+) -> dict:
+    """What of a file of others was taken, where there was a choice."""
+    require_scale(path, state)
+    taken = {"weights": "ema"} if weights.ema_weights else {}
+    return taken | take_bias(path, clip, state)
+
+
+def _check_activation(model: str, config: dict, path: Path, foreign: ForeignWeights) -> None:
+    """Refuse the wrong activation, where that is known, else say which one is assumed."""
+    if foreign.quick_gelu is None:
+        _warn_of_activation(model, config, path)
+    else:
+        told = f"{foreign.maker}'s weights in {short(path.name)}"
+        _require_activation(model, config, foreign.quick_gelu, told)
+
+
+def _check_header(model: str, config: dict, header: CheckpointHeader, path: Path) -> None:
+    """Raise ModelError where a checkpoint of ours is another model's, but for the picture size."""
+    if is_sized(header.config, config):
+        return
+    _require_activation(model, config, header.config.get("quick_gelu", False), short(path.name))
+    _refuse_config(model, header, path)
 
 
 def _name_of(path: Path) -> str:
@@ -207,27 +251,29 @@ def _name_of(path: Path) -> str:
 def _refuse_config(model: str, header: CheckpointHeader, path: Path) -> NoReturn:
     if header.model != model:
         raise ModelError(
-            f"{path} holds a {header.model}, not a {model}; use --model {header.model}"
+            f"{short(path.name)} holds a {short(header.model)}, not a {model}; use --model "
+            f"{short(header.model)}"
         )
     raise ModelError(
-        f"{path} holds a {model} of another architecture than this OpenCLIP gives that name; "
-        "install the one that it was trained with"
+        f"{short(path.name)} holds a {model} of another architecture than this OpenCLIP gives that "
+        "name; install the one that it was trained with"
     )
 
 
-def _token_embedding(model: str, path: Path, source: str) -> torch.Tensor:
+def _token_embedding(model: str, path: Path, source: str, clip: torch.nn.Module) -> torch.Tensor:
     """The token embedding that ViFi-CLIP started from and left as it was."""
     try:
         if Path(source).suffix in WEIGHTS_SUFFIXES:
-            state = with_openclip_names(read_weights(Path(source))).state
+            state = with_openclip_names(read_weights(Path(source)), Path(source)).state
         else:
             state = load_model(model, source).clip.state_dict()
-        return state[TOKEN_EMBEDDING].float()
-    except (ModelError, UnknownNameError, KeyError) as error:
+        return state[TOKEN_EMBEDDING].float().reshape(clip.token_embedding.weight.shape)
+    except (ModelError, UnknownNameError, KeyError, RuntimeError) as error:
         raise ModelError(
-            f"{path} is ViFi-CLIP's and holds no token embedding, which is OpenAI's, and that of "
-            f"{source!r} cannot be had ({error}); where you have OpenAI's file, make a whole one "
-            f"with: vifi convert {path} OUT --model {model} --token-embedding FILE"
+            f"{short(path.name)} is ViFi-CLIP's and holds no token embedding, which is OpenAI's, "
+            f"and that of {short(source, 40)!r} cannot be had ({short(error, 70)}); where you have "
+            f"OpenAI's file, make a whole one with: vifi convert FILE OUT --model {model} "
+            "--token-embedding FILE"
         ) from error
 
 
@@ -258,28 +304,4 @@ def _warn_of_activation(model: str, config: dict, path: Path) -> None:
             model,
             used,
             sibling,
-        )
-
-
-def _require_matching_keys(model: str, path: Path, expected: dict, found: dict) -> None:
-    """Raise ModelError that names every tensor that is missing, surplus or of another shape."""
-    shared = expected.keys() & found.keys()
-    shapes = [
-        f"{key} {list(found[key].shape)} for {list(expected[key].shape)}"
-        for key in shared
-        if expected[key].shape != found[key].shape
-    ]
-    faults = [
-        f"it {what} {len(keys)} tensors: {', '.join(sorted(keys))}"
-        for what, keys in (
-            ("lacks", expected.keys() - found.keys()),
-            ("also has", found.keys() - expected.keys()),
-            ("misshapes", shapes),
-        )
-        if keys
-    ]
-    if faults:
-        raise ModelError(
-            f"{path} does not fit {model}: {'; '.join(faults)}; name the model that it was made "
-            "with: --model"
         )

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from vifistore.errors import UnknownNameError
+from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.fields import NONE, read_fields
+from vifistore.store.names import read_names
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import check_name
 
@@ -61,6 +62,25 @@ def read_checkpoint(backend: Backend, digest: str) -> dict:
     further = backend.children(f"checkpoints/{digest}/names")
     names = list(dict.fromkeys([*attributes["names"], *further]))
     return {**attributes, "digest": digest, "names": names}
+
+
+def find_checkpoint(backend: Backend, name: str, dataset: str) -> dict:
+    """The checkpoint of a digest, of a name, or of the name of a feature set of `dataset`.
+
+    Raises UnknownNameError naming those there are, UsageError for a name that several have.
+    """
+    every = list_checkpoints(backend)
+    found = [record for record in every if name in (record["digest"], *record["names"])]
+    if len(found) > 1:
+        digests = ", ".join(record["digest"] for record in found)
+        raise UsageError(f"several checkpoints are called {name!r}; give a digest: {digests}")
+    if found:
+        return found[0]
+    named = {n.name: n.checkpoint for n in read_names(backend, dataset) if n.checkpoint}
+    if name in named:
+        return read_checkpoint(backend, named[name])
+    known = {name for record in every for name in record["names"]}
+    raise UnknownNameError("checkpoint", name, {*known, *named})
 
 
 def list_checkpoints(backend: Backend) -> list[dict]:

@@ -85,6 +85,17 @@ def write_videos(
     write_table(backend, path, VIDEO_COLUMNS, columns, attributes, start=start)
 
 
+def write_labels(
+    backend: Backend, dataset: str, labels: np.ndarray, class_names: list[str]
+) -> None:
+    """Write the labels of a dataset's videos anew, [video]; `class_names` holds all of them."""
+    path = f"videos/{dataset}"
+    attributes = read_fields(backend, path, _TABLE)
+    # Names of classes that no video has yet do no harm; a label without a name would.
+    backend.make_group(path, {**attributes, "class_names": class_names})
+    backend.write_rows(0, {f"{path}/label": labels})
+
+
 def read_videos(backend: Backend, dataset: str) -> "pd.DataFrame":
     """Read the table of videos, a column each of VIDEO_COLUMNS."""
     import pandas as pd

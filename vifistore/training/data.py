@@ -135,6 +135,6 @@ def embedded(data: FrameData, clip: torch.nn.Module) -> FrameData:
     """
     pixels = data.frames.flatten(0, 1).split(_EMBEDDING_BATCH)
     device = clip.logit_scale.device
-    embeddings = torch.cat([clip.encode_image(batch.to(device)).half().cpu() for batch in pixels])
+    embeddings = torch.cat([clip.visual(batch.to(device)).half().cpu() for batch in pixels])
     frames = embeddings.unflatten(0, data.frames.shape[:2])
     return FrameData(frames=frames, targets=data.targets, skipped=data.skipped)

@@ -24,8 +24,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from vifistore.errors import ModelError, UsageError
-from vifistore.models.checkpoints import CheckpointHeader, read_weights, save_checkpoint
+from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.digests import tower_digests
+from vifistore.models.weights import read_weights
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.durable import put_stages
 

@@ -44,7 +44,7 @@ class Objective:
         self._clip, self._tokens, self._settings = clip, class_tokens, settings
         self._device = clip.logit_scale.device
         self._bf16 = bf16
-        self._encode_image = torch.compile(clip.visual) if compiled else clip.encode_image
+        self._encode_image = torch.compile(clip.visual) if compiled else clip.visual
         self._frozen_texts = None
         if settings.freezes_texts:
             with torch.no_grad():

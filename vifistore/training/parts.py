@@ -31,6 +31,8 @@ def choose_trained(clip: nn.Module, trains: Trains) -> dict[str, nn.Parameter]:
     full = ("image", "text", "both towers")
     for name, parameter in clip.named_parameters():
         own = "image" if name.startswith("visual.") else "text"
+        # CoCa's captions are no part of what is scored: their decoder gets no gradient.
+        own = "never" if name.startswith("text_decoder.") else own
         part = _OTHER_PARTS.get(name, own)
         parameter.requires_grad_(part in full if trains == "full" else part == trains)
     return {name: p for name, p in clip.named_parameters() if p.requires_grad}

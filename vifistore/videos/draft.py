@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from vifistore.errors import UsageError
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.places import Places, Prefixes
 from vifistore.videos.records import UNLABELLED, Line, SplitListing
 from vifistore.videos.text import relative_path, some
@@ -14,8 +15,8 @@ from vifistore.videos.tree import Tree
 class Draft:
     """Videos as they are listed, each once, and the splits and captions that point at them."""
 
-    tree: Tree
-    """The folder that the paths start from."""
+    tree: Tree | KnownVideos
+    """The folder that the paths start from, or what stands for it."""
     prefixes: Prefixes = ()
     """What listed paths begin with on another machine, and what that is here."""
     searches_all: bool = True

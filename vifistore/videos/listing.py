@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vifistore.errors import UnknownNameError
+from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.class_lists import unite
 from vifistore.videos.class_names import cleaned, cleaning
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.places import Prefixes, parse_prefixes
 from vifistore.videos.readers.captions import read_captions_json
 from vifistore.videos.readers.database import read_database, read_records
@@ -49,6 +50,7 @@ def read_source(
     map_prefix: Sequence[str] = (),
     follow_links: bool = False,
     split_by: str = "",
+    known: KnownVideos | None = None,
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
 
@@ -59,15 +61,19 @@ def read_source(
     names (`vifistore.videos.class_names.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what listed
     paths begin with on another machine, and the folder that it is here. `follow_links` follows
     symbolic links, also out of the root. `split_by` is a regular expression that parts the videos
-    by their paths (`vifistore.videos.split_by`).
+    by their paths (`vifistore.videos.split_by`). `known` videos stand for those on the disk, where
+    the source is a table or a list.
     Raises UsageError for whatever cannot be read, with file and line.
     """
     source = Path(source)
     cleaning(names)
     prefixes = parse_prefixes(map_prefix)
     seen = detect(source, follow_links=follow_links)
-    tree = Tree(root=_root(source, root, prefixes), follow_links=follow_links)
-    draft = Draft(tree=tree, prefixes=prefixes, searches_all=bool(root or map_prefix))
+    if known is not None and seen.format == "folder":
+        raise UsageError(f"{source} is a folder of videos; name a table or a list of them")
+    tree = known or Tree(root=_root(source, root, prefixes), follow_links=follow_links)
+    searches_all = bool(root or map_prefix or known)
+    draft = Draft(tree=tree, prefixes=prefixes, searches_all=searches_all)
     if seen.format == FOLDER_OF_LISTS:
         for path in lists_in(source):
             READERS[detect(path).format](path, draft, labels)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from vifistore.videos.extensions import is_video, stem
 from vifistore.videos.file_names import letters
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.text import some
 from vifistore.videos.tree import Tree
 
@@ -72,7 +73,7 @@ _ALLOWED = {"path": 2, "name": 4, "youtube": 6}
 def match_paths(
     paths: Sequence[str],
     matches: Sequence[str],
-    tree: Tree,
+    tree: Tree | KnownVideos,
     *,
     folders: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:

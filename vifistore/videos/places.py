@@ -14,6 +14,7 @@ from itertools import takewhile
 from urllib.parse import unquote
 
 from vifistore.errors import UsageError
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.records import Line
 from vifistore.videos.text import brief, relative_path
 from vifistore.videos.tree import Tree
@@ -31,7 +32,7 @@ _LONGEST_PREFIX = 100
 class Places:
     """What turns the paths of lists into paths below the root of a tree."""
 
-    tree: Tree
+    tree: Tree | KnownVideos
     prefixes: Prefixes = ()
     """(old, new): what paths begin with, and what it becomes, below the root or absolute."""
     notes: list[str] = field(default_factory=list)
@@ -98,7 +99,7 @@ class Places:
         if dropped is None:
             if not are_absolute:
                 return
-            if match == "path":
+            if match == "path" and not isinstance(self.tree, KnownVideos):
                 self._refuse(listed[0], paths[places[0]], common)
             dropped = len(common)
         if dropped or are_absolute:

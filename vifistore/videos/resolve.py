@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from vifistore.errors import UsageError
 from vifistore.videos.draft import Draft
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.match import match_paths
 from vifistore.videos.records import Listing, SplitListing
 from vifistore.videos.text import brief, some
@@ -43,6 +44,11 @@ def resolve(draft: Draft) -> Listing:
 def _refuse(draft: Draft, path: str) -> None:
     """Raise UsageError: nothing is there. It names the first path and what was tried."""
     root, first = draft.tree.root, draft.listed.get(path, path)
+    if isinstance(draft.tree, KnownVideos):
+        raise UsageError(
+            f"the table names none of the videos (first: {brief(first)}, and theirs is "
+            f"{brief(min(draft.tree.ids))}); write their ids into its column `id`"
+        )
     tried = f", tried as {brief(path)}" if path != first else ""
     if link := draft.tree.link_on(path):
         remedy = f"{brief(link, 40)} is a link that was not followed; add --follow-links"

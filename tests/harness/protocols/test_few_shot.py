@@ -29,7 +29,7 @@ def test_text_classifier_scores_a_tuned_checkpoint(maker, value_of):
     assert value_of(again, metric="top1").value == top1.value
 
 
-@pytest.mark.parametrize("classifier", ["linear-probe", "prototype", "tip-adapter"])
+@pytest.mark.parametrize("classifier", ["linear-probe", "prototype", "cache", "tip-adapter"])
 def test_classifiers_learn_from_shots(maker, value_of, classifier):
     settings = FewShot(
         classifier=classifier,

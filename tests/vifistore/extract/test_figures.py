@@ -59,7 +59,7 @@ def test_the_last_run_made_the_same_way(tmp_path):
 
 
 def test_a_run_leaves_its_row_and_the_next_plan_uses_it(store, tiny, monkeypatch):
-    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_: tiny)
+    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
     plan = plan_dataset(store, "d", SETTINGS)
     assert plan["estimated_from"] == "decoding 4 videos and encoding one batch just now"
     assert 0 <= plan["estimated_seconds"] < 60
@@ -104,7 +104,7 @@ def test_a_plan_of_videos_that_cannot_be_read_has_no_time(tmp_path, tiny, monkey
     write_clip(tmp_path / "v" / "a.mp4", seed=1)
     store = scan(tmp_path / "s.zarr", tmp_path / "v")
     (tmp_path / "v" / "a.mp4").write_text("no video")
-    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_: tiny)
+    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
     plan = plan_dataset(store, "d", SETTINGS, blocks=range(1), limit=5)
     assert (plan["todo"], plan["estimated_seconds"]) == (1, None)
     assert plan["estimated_from"] == "none of 1 videos tried can be decoded"

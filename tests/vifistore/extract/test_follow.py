@@ -287,9 +287,9 @@ def test_a_file_that_goes_while_it_is_loaded_is_no_error(store, folder, tiny, mo
     path = write(folder, tiny, 1, change="text")
     plain = follow_module.load_model
 
-    def too_late(model, pretrained):
+    def too_late(model, pretrained, **options):
         path.unlink()
-        return plain(model, pretrained)
+        return plain(model, pretrained, **options)
 
     monkeypatch.setattr(follow_module, "load_model", too_late)
     assert run(store, folder) == []

@@ -53,9 +53,9 @@ def loaded(monkeypatch) -> list[str]:
     names: list[str] = []
     plain = follow_module.load_model
 
-    def load(model, pretrained):
+    def load(model, pretrained, **options):
         names.append(Path(pretrained).name)
-        return plain(model, pretrained)
+        return plain(model, pretrained, **options)
 
     monkeypatch.setattr(follow_module, "load_model", load)
     return names
@@ -182,8 +182,8 @@ def test_a_file_that_changed_meanwhile_is_not_taken_for_what_it_was(
     plain = follow_module.load_model
     changed = []
 
-    def load(model, pretrained):
-        found = plain(model, pretrained)
+    def load(model, pretrained, **options):
+        found = plain(model, pretrained, **options)
         if not changed:
             changed.append(write(folder, tiny, 1, change="image text"))
         return found

@@ -1,16 +1,17 @@
 """`vifi import`: opens what is given by its format, and writes it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.checkpoints import find_checkpoint
 from vifistore.store.features import Features
 from vifistore.store.importing.clip_retrieval import open_clip_retrieval
 from vifistore.store.importing.hdf5 import open_hdf5
-from vifistore.store.importing.npy_array import open_npy_array
+from vifistore.store.importing.npy_array import open_npy_array, read_ids
 from vifistore.store.importing.npy_folder import open_npy_folder
 from vifistore.store.importing.parquet import open_parquet
 from vifistore.store.importing.source import Source
@@ -32,7 +33,7 @@ Format = Literal["hdf5", "npy", "clip-retrieval", "parquet", "zarr"]
 class ImportSettings:
     """What to import, and as what."""
 
-    format: Format
+    format: Format | None = None
     """hdf5, zarr: a feature set of vifi export, with its recipe. npy: an array [video frame dim]
     or [video dim] with --ids, or a folder as video_features writes it. clip-retrieval: its output
     folder. parquet: columns id and embedding."""
@@ -45,7 +46,8 @@ class ImportSettings:
     features: str = ""
     """zarr: which feature set of that store. Default: the only one."""
     checkpoint: str = ""
-    """Digest of a checkpoint of this store whose text tower scores embeddings made elsewhere."""
+    """Checkpoint of this store whose text tower scores embeddings made elsewhere: its name, its
+    digest, or a feature set of it."""
     root: str = ""
     """Folder of the videos, if the dataset is new."""
 
@@ -64,22 +66,35 @@ def import_features(
     other = find_store(path) if settings.format == "zarr" else None
     if other:
         return _import_copy(location, store, other, settings)
-    path = Path(path)
-    if settings.format == "zarr" or not path.exists():
-        raise UsageError(f"there is nothing at {path}; give the file or folder to import")
-    source = _open(store, path, settings)
-    target = _target(store, source, settings)
+    source = open_source(Path(path), settings, known_ids(store, settings.dataset))
+    target = target_of(store, source, settings)
     check_source(store, source, target)
     return write_source(create_store(location), source, target)
 
 
-def _open(store: Store | None, path: Path, settings: ImportSettings) -> Source:
+def known_ids(store: Store | None, dataset: str) -> list[str]:
+    """Ids of the videos of a dataset; none where it is new."""
+    is_known = store is not None and dataset in store.datasets()
+    return store.videos(dataset)["id"].tolist() if is_known else []
+
+
+def open_source(
+    path: Path, settings: ImportSettings, known: Sequence[str], listed: Sequence[str] = ()
+) -> Source:
+    """Open a file or folder of any format but zarr.
+
+    `known` are the ids of the dataset, `listed` those of an array's rows where there is no --ids.
+    Raises UsageError with what is wrong with the file.
+    """
+    if settings.format == "zarr" or not path.exists():
+        raise UsageError(f"there is nothing at {path}; give the file or folder to import")
+    if settings.format is None:
+        raise UsageError(f"--format is missing; say what {path} is, see vifi import --help")
     if settings.format == "npy" and path.is_dir():
-        is_known = store is not None and settings.dataset in store.datasets()
-        known = store.videos(settings.dataset)["id"].tolist() if is_known else []
         return open_npy_folder(path, known)
     if settings.format == "npy":
-        return open_npy_array(path, settings.ids)
+        ids = read_ids(settings.ids) if settings.ids else listed
+        return open_npy_array(path, ids, str(settings.ids or "--table"))
     return _OPEN[settings.format](path)
 
 
@@ -98,7 +113,7 @@ def _import_copy(
     copies = []
     for features in parents_first(other, wanted):
         source = open_features(other, features)
-        target = replace(_target(store, source, settings), checkpoint=features.checkpoint)
+        target = replace(target_of(store, source, settings), checkpoint=features.checkpoint)
         if features.id != wanted.id:
             target = replace(target, name=_free_name(store, settings.dataset, features))
         check_source(store, source, target)
@@ -119,14 +134,22 @@ def _free_name(store: Store | None, dataset: str, parent: Features) -> str:
     return next((name for name in parent.names if name not in taken), "")
 
 
-def _target(store: Store | None, source: Source, settings: ImportSettings) -> Target:
-    known = {record["digest"] for record in store.checkpoints()} if store else set()
-    if settings.checkpoint not in {"", *known}:
-        raise UnknownNameError("checkpoint", settings.checkpoint, known)
-    # What the file says of its checkpoint is of use only where that one is known.
-    checkpoint = settings.checkpoint or (source.checkpoint if source.checkpoint in known else "")
+def target_of(store: Store | None, source: Source, settings: ImportSettings) -> Target:
+    """Where a source goes. Raises UnknownNameError for an unknown checkpoint."""
+    checkpoint = _checkpoint(store, source, settings)
     name = settings.name or (source.names[0] if source.names else default_name(source.path))
     return Target(dataset=settings.dataset, name=name, checkpoint=checkpoint, root=settings.root)
+
+
+def _checkpoint(store: Store | None, source: Source, settings: ImportSettings) -> str:
+    """Digest of the checkpoint to name the set under, "" for none."""
+    if settings.checkpoint and store is None:
+        raise UnknownNameError("checkpoint", settings.checkpoint, ())
+    if settings.checkpoint:
+        return find_checkpoint(store.backend, settings.checkpoint, settings.dataset)["digest"]
+    # What the file says of its checkpoint is of use only where that one is known.
+    known = store.backend.children("checkpoints") if store else ()
+    return source.checkpoint if source.checkpoint in known else ""
 
 
 def default_name(path: Path) -> str:

@@ -1,5 +1,6 @@
 """One .npy array of all videos, and a text file of their ids."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,16 +32,18 @@ def read_ids(path: Path) -> list[str]:
     return ids
 
 
-def open_npy_array(path: Path, ids_path: Path | None) -> Source:
+def open_npy_array(path: Path, ids: Sequence[str], said_by: str) -> Source:
     """Open embeddings `[video dim]`, `[video frame dim]` or `[video view frame dim]`.
 
-    Those without frames are means. Raises UsageError if sizes or dtypes do not fit.
+    Those without frames are means; `said_by` is where the ids are from. Raises UsageError if sizes
+    or dtypes do not fit.
     """
-    if ids_path is None:
+    if not ids:
         raise UsageError(
-            f"{path} does not say which video a row is; give --ids FILE with one id per line"
+            f"{path} does not say which video a row is; give --ids FILE with one id per line, or "
+            "--table FILE with a line per row"
         )
-    array, ids = open_npy(path), read_ids(ids_path)
+    array = open_npy(path)
     check_float(array.dtype, path)
     if array.ndim not in (2, 3, 4):
         raise UsageError(
@@ -49,13 +52,11 @@ def open_npy_array(path: Path, ids_path: Path | None) -> Source:
         )
     check_lengths(array.shape, path)
     if len(array) != len(ids):
-        raise UsageError(
-            f"{path} has {len(array)} rows but {ids_path} {len(ids)} ids; give as many"
-        )
+        raise UsageError(f"{path} has {len(array)} rows but {said_by} {len(ids)} ids; give as many")
     shape = _shape(array)
     name, arrays = ("frames", FRAME_ARRAYS) if shape.frame else ("view_mean", MEAN_ARRAYS)
     axes = (shape.view, shape.frame, shape.dim) if shape.frame else (shape.view, shape.dim)
-    digest = digest_of([digest_of_files([path], path.parent), ids])
+    digest = digest_of([digest_of_files([path], path.parent), list(ids)])
     return Source(
         path=path,
         recipe=imported_recipe("npy", path, digest, shape),

@@ -6,6 +6,7 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.draft import Draft
+from vifistore.videos.known import KnownVideos
 from vifistore.videos.readers.labels import Labelled, class_labels
 from vifistore.videos.readers.names import match_of, split_name
 from vifistore.videos.records import Line
@@ -26,6 +27,8 @@ def add_lines(
     Where it gives none, all are one split named like the file. `match` is how they find their
     files, by default what their names allow.
     """
+    if isinstance(draft.tree, KnownVideos):
+        lines = draft.tree.by_ids(lines)
     draft.match = match or match_of([line.path.replace("\\", "/") for line in lines])
     lines = draft.placed(lines)
     labelled = class_labels(lines, files, draft, source)

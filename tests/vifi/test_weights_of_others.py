@@ -1,0 +1,150 @@
+"""Checkpoints of others through the verbs: extracted, scored and found again by what was taken."""
+
+import json
+
+import pytest
+import torch
+
+from harness.results import read_rows
+from tests.vifistore.extract.conftest import write_clip
+from tests.vifistore.models.tiny_models import register
+from vifi.__main__ import run
+from vifistore.models.checkpoints import read_header
+from vifistore.models.towers import load_model, new_model
+from vifistore.store import open_store
+
+TINY = "vifi-tiny"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models(tmp_path_factory):
+    register(tmp_path_factory.mktemp("configs"))
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(4):
+        write_clip(folder / ("run", "jump")[number % 2] / f"{number}.mp4", seed=number)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path, videos, monkeypatch):
+    """An empty folder with `S.zarr`, and `run.pt`: weights, and their average."""
+    monkeypatch.chdir(tmp_path)
+    assert vifi(f"scan S.zarr {videos} --dataset d") == 0
+    state, average = (new_model(TINY, seed).state_dict() for seed in (3, 4))
+    torch.save({"model": state, "model_ema": average}, "run.pt")
+    return tmp_path / "S.zarr"
+
+
+def vifi(line: str) -> int:
+    return run(line.split())
+
+
+FAST = "--frames 2 --workers 1 --device cpu --precision fp32"
+EXTRACT = f"extract S.zarr --dataset d {FAST}"
+
+
+def names(store) -> list[str]:
+    opened = open_store(store)
+    return sorted(n for f in opened.feature_ids("d") for n in opened.features("d", f).names)
+
+
+def test_an_average_is_another_checkpoint_and_is_found_again(store, capsys):
+    for flag in ("", "--ema-weights"):
+        assert vifi(f"{EXTRACT} --model {TINY} --pretrained run.pt {flag}") == 0
+    assert names(store) == [f"{TINY}@run-ema.2f", f"{TINY}@run.2f"]
+    found = {c["names"][0]: c for c in open_store(store).checkpoints()}
+    torch.save(new_model(TINY, 4).state_dict(), "average.pt")
+    assert found["run-ema"]["digest"] == load_model(TINY, "average.pt").digest
+    # A template that is not there yet has the text tower loaded again, from the average.
+    score = f"evaluate S.zarr zero-shot --dataset d --features {TINY}@run-ema.2f --template"
+    assert run([*score.split(), "a {}"]) == 0
+    assert vifi(f"texts S.zarr --dataset d --model {TINY} --pretrained run.pt --ema-weights") == 0
+    digest = found["run-ema"]["text_digest"]
+    assert len(open_store(store).find_texts(text_digest=digest)) == 2
+
+
+def test_an_average_that_was_converted_is_a_file_like_any_other(store, capsys):
+    assert vifi(f"convert run.pt own.safetensors --model {TINY} --ema-weights") == 0
+    assert read_header(store.parent / "own.safetensors").name == "run-ema"
+    assert vifi(f"{EXTRACT} --model {TINY} --pretrained own.safetensors") == 0
+    score = f"evaluate S.zarr zero-shot --dataset d --features {TINY}@run-ema.2f --template"
+    assert run([*score.split(), "a {}"]) == 0
+
+
+def test_another_picture_size_is_another_set_and_is_found_again(store, videos, capsys):
+    for size in (0, 32, 48):
+        name = f"--name of-{size}"
+        code = vifi(f"{EXTRACT} --model {TINY} --pretrained run.pt --image-size {size} {name}")
+        assert code == 0
+    ids = {n: open_store(store).features("d", f"of-{n}").id for n in (0, 32, 48)}
+    assert ids[0] == ids[32] != ids[48]
+    recipe = open_store(store).features("d", "of-48").recipe
+    assert recipe["preprocessing"]["size"] == 48
+    from PIL import Image
+
+    Image.new("RGB", (64, 48), (200, 30, 30)).save("red.png")
+    capsys.readouterr()
+    assert vifi("search S.zarr --features of-48 --image red.png -k 2 --json") == 0
+    assert len(json.loads(capsys.readouterr().out)["hits"]) == 2
+
+
+def test_a_folder_of_others_is_followed_with_the_same_flags(store, capsys):
+    (store.parent / "runs").mkdir()
+    state = new_model(TINY, 5).state_dict()
+    lightning = {"state_dict": {f"model.{key}": value for key, value in state.items()}}
+    torch.save(lightning, store.parent / "runs" / "last.ckpt")
+    watch = f"watch runs S.zarr --dataset d --once --model {TINY} {FAST} --image-size 48"
+    assert vifi(watch) == 0
+    (found,) = open_store(store).checkpoints()
+    assert (found["names"], found["config"]["vision_cfg"]["image_size"]) == (["last"], 48)
+    assert "1 reused" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["vifi-test-hub", "vifi-test-siglip"])
+def test_pictures_are_encoded_where_texts_cannot_be(store, capsys, model):
+    assert vifi(f"{EXTRACT} --model {model} --pretrained none") == 0
+    said = capsys.readouterr()
+    assert "sealed" in said.out
+    (line,) = [line for line in said.err.splitlines() if "no text embeddings of d" in line]
+    assert f"pictures are encoded: the texts of {model} need " in line
+    features = open_store(store).features("d", f"{model}@random.2f")
+    assert features.counts()["done"] == 4
+    score = f"evaluate S.zarr zero-shot --dataset d --features {model}@random.2f"
+    for line in (score, f"texts S.zarr --dataset d --model {model} --pretrained none"):
+        assert vifi(line) == 1
+        told = capsys.readouterr().err.strip().splitlines()[-1]
+        assert told.startswith(f"vifi: the texts of {model} need ")
+        assert len(told) <= 406
+    assert vifi(f"search S.zarr --features {model}@random.2f --like run/0.mp4 -k 1") == 0
+
+
+def test_coca_is_extracted_and_scored(store, capsys):
+    assert vifi(f"{EXTRACT} --model vifi-test-coca --pretrained none") == 0
+    features = "vifi-test-coca@random.2f"
+    assert vifi(f"evaluate S.zarr zero-shot --dataset d --features {features}") == 0
+    assert f"{features} d all embedding top1" in capsys.readouterr().out
+
+
+def test_a_model_is_trained_for_pictures_of_another_size(store, capsys):
+    train = f"train few_shot S.zarr --dataset d --model {TINY} --pretrained run.pt --image-size 48"
+    sizes = "--epochs 1 --warmup-epochs 0 --num-frames 2 --candidate-frames 2 --shots 0"
+    sizes += " --batch-size 4 --micro-batch 4 --workers 1 --decoder pyav"
+    assert vifi(f"{train} --out out {sizes} --device cpu --json") == 0
+    last = json.loads("{" + capsys.readouterr().out.partition("{")[2])["checkpoint"]
+    assert read_header(store.parent / last).config["vision_cfg"]["image_size"] == 48
+    assert vifi(f"{EXTRACT} --model {TINY} --pretrained {last}") == 0
+
+
+def test_probabilities_of_a_sigmoid_are_told(store, capsys):
+    """A bias orders no class, but the probabilities that are averaged are not those of training."""
+    state = new_model(TINY, 3).state_dict()
+    torch.save({**state, "logit_bias": torch.tensor(-10.0)}, "siglip.pt")
+    assert vifi(f"{EXTRACT} --model {TINY} --pretrained siglip.pt --name siglip") == 0
+    score = "evaluate S.zarr zero-shot --dataset d --features siglip --fusion image --results out"
+    assert vifi(score) == 0
+    assert "the checkpoint was trained with a sigmoid" in capsys.readouterr().err
+    assert all("sigmoid" in row.provenance["probabilities"] for row in read_rows("out"))

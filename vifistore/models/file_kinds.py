@@ -1,0 +1,71 @@
+"""What a file of weights must be before it is read: a file, no pointer to one, and no bomb."""
+
+import re
+import zipfile
+from pathlib import Path
+
+from vifistore.errors import ModelError, short
+
+# Raw weights, an average of them, two moments of an optimiser, and as much again: what a training
+# checkpoint may hold of each of its model's bytes.
+_COPIES = 6
+_BESIDE = 64 * 2**20
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_WEB_PAGE = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
+_ZIP = b"PK\x03\x04"
+_START_BYTES = 256
+
+
+def refuse_other_files(path: Path) -> None:
+    """Raise ModelError unless there is a file that may hold weights."""
+    name = short(path, 120)
+    if path.is_dir():
+        raise ModelError(f"{name} is a folder; give the file of weights in it")
+    if not path.is_file():
+        raise ModelError(f"there are no weights at {name}; give an existing file")
+    try:
+        with path.open("rb") as file:
+            start = file.read(_START_BYTES)
+    except OSError as error:
+        raise ModelError(f"{name} cannot be read ({error.strerror}); make it readable") from error
+    if not start:
+        raise ModelError(f"{name} is empty; copy it again")
+    if start.startswith(_LFS_POINTER):
+        raise ModelError(
+            f"{name} is a Git LFS pointer, which stands for the weights; fetch them where it was "
+            "cloned, with: git lfs pull"
+        )
+    if _WEB_PAGE.match(start):
+        raise ModelError(f"{name} is a web page and no weights; download it again")
+
+
+def unpacked_limit(model_bytes: int) -> int:
+    """Bytes that a file of weights of a model may unpack to, with all that training keeps."""
+    return _COPIES * model_bytes + _BESIDE
+
+
+def refuse_larger(path: Path, limit: int, model: str) -> None:
+    """Raise ModelError for a file that would take more than `limit` bytes of memory."""
+    if (size := _unpacked_bytes(path)) > limit:
+        raise ModelError(
+            f"{short(path.name)} unpacks to {size / 2**30:,.1f} GiB, where a {short(model)} with "
+            f"all that training keeps takes {limit / 2**30:,.1f}; name the model that it was made "
+            "with: --model"
+        )
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """What the members of an archive take, as its directory says, else the file itself."""
+    with path.open("rb") as file:
+        is_zip = file.read(len(_ZIP)) == _ZIP
+    if not is_zip:
+        return path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ModelError(
+            f"{short(path.name)} cannot be read as weights (BadZipFile: {short(error)}); copy it "
+            "again"
+        ) from error
