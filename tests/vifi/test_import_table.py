@@ -112,6 +112,12 @@ def test_what_needs_text_says_that_there_is_no_text_tower(folder, capsys, line):
     assert len(told) <= 400
 
 
+def test_a_fusion_that_means_cannot_have_is_refused(folder, capsys):
+    assert vifi(f"{BRING} --table labels.csv") == 0
+    assert vifi(f"{SCORE} --classifier prototype --fusion decision") == 2
+    assert "feature set mine of u has no view_consensus" in capsys.readouterr().err
+
+
 def test_labels_may_come_later_and_keep_what_is_there(folder, capsys):
     assert vifi(f"{BRING} --ids ids.txt") == 0
     before = open_store("N.zarr").features("u", "mine").sealed
