@@ -5,6 +5,7 @@ import torch
 
 from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
 from vifistore.kernels.fusion_scores import image_scores_forward
+from vifistore.kernels.geometry import OPENCV
 from vifistore.kernels.preprocess_frames import preprocess_frames_forward
 from vifistore.kernels.resampling import crop_taps
 from vifistore.kernels.temporal_pool import (
@@ -58,6 +59,10 @@ def test_image_cross_entropy(hopper):
 @pytest.mark.parametrize("dtype", [HALF, BRAIN, SINGLE], ids=str)
 def test_preprocess_frames(hopper, dtype):
     frames = torch.empty(2, 256, 340, 3, dtype=torch.uint8)
-    crops = crop_taps(256, 340, 224, 224, "bicubic", True, 1, frames.device)
-    preprocess_frames_forward(frames, crops, (0.5,) * 3, (0.5,) * 3, dtype)
-    assert hopper == ["_preprocess_frames_forward_kernel"] * 2
+    for kind in (
+        ("bicubic", True, 1, frames.device),
+        ("bilinear", False, 3, frames.device, OPENCV),
+    ):
+        crops = crop_taps(256, 340, 224, 224, *kind)
+        preprocess_frames_forward(frames, crops, (0.5,) * 3, (0.5,) * 3, dtype)
+    assert hopper == ["_preprocess_frames_forward_kernel"] * 8
