@@ -1,4 +1,5 @@
-"""The released code's pixels, restated plainly: mmcv's sizes and crops, OpenCV's bilinear resizing.
+"""The released code's pixels, restated plainly: mmcv's sizes and crops, OpenCV's bilinear resizing,
+and torchvision's own colour changes.
 
 Written for reading, apart from the project's own arithmetic: one output row and column at a time.
 From muzairkhattak/ViFi-CLIP, datasets/build.py and datasets/pipeline.py, mmcv's image/geometric.py
@@ -6,8 +7,13 @@ and OpenCV's modules/imgproc/src/resize.cpp.
 """
 
 import math
+from collections.abc import Iterable, Sequence
+from types import ModuleType
 
 import numpy as np
+from PIL import Image
+
+from vifistore.models.torchvision_operators import prepare
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -70,3 +76,53 @@ def normalised(squares: np.ndarray) -> np.ndarray:
     """mmcv.imnormalize of uint8 [... height width 3], as float32 [... 3 height width]."""
     mean, scale = np.float64(np.float32(MEAN)), 1 / np.float64(np.float32(STD))
     return np.moveaxis(((squares.astype(np.float32) - mean) * scale).astype(np.float32), -1, -3)
+
+
+def multi_scale_box(
+    height: int, width: int, size: int, pair: int, place: int
+) -> tuple[int, int, int, int]:
+    """Left, top, width and height of MultiScaleCrop's box of a number, at a place of a number."""
+    base = min(height, width)
+    sides = [int(base * scale) for scale in (1, 0.875, 0.75, 0.66)]
+    pairs = []
+    for i, box_height in enumerate(sides):
+        for j, box_width in enumerate(sides):
+            if abs(i - j) <= 1:
+                pairs.append([box_width, box_height])
+    box_width, box_height = (size if abs(side - size) < 3 else side for side in pairs[pair])
+    step_x, step_y = (width - box_width) // 4, (height - box_height) // 4
+    corners = [
+        *((0, 0), (4 * step_x, 0), (0, 4 * step_y), (4 * step_x, 4 * step_y)),
+        (2 * step_x, 2 * step_y),
+    ]
+    return *corners[place], box_width, box_height
+
+
+def training_crop(image: np.ndarray, size: int, pair: int, place: int) -> np.ndarray:
+    """A square of training: the image resized, a box of it resized again."""
+    image = short_side_resized(image, int(256 / 224 * size))
+    left, top, width, height = multi_scale_box(*image.shape[:2], size, pair, place)
+    return cv2_resize(image[top : top + height, left : left + width], size, size)
+
+
+def jittered(image: np.ndarray, order: Iterable[int], factors: Sequence[float]) -> np.ndarray:
+    """torchvision's ColorJitter of a Pillow image, with what it would have drawn."""
+    picture = Image.fromarray(image)
+    names = ("brightness", "contrast", "saturation", "hue")
+    for number in order:
+        change = getattr(torchvision_functional(), f"adjust_{names[number]}")
+        picture = change(picture, float(factors[number]))
+    return np.asarray(picture)
+
+
+def grayed(image: np.ndarray) -> np.ndarray:
+    """torchvision's Grayscale(3) of a Pillow image."""
+    return np.asarray(torchvision_functional().to_grayscale(Image.fromarray(image), 3))
+
+
+def torchvision_functional() -> ModuleType:
+    """torchvision.transforms.functional, beside whichever torch is installed."""
+    prepare()
+    from torchvision.transforms import functional
+
+    return functional

@@ -40,7 +40,8 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
         return Preprocessing(
             name=name,
             size=size,
-            short_side=size if crops > 1 else paper_short_side(size),
+            # The released code cuts the fraction off.
+            short_side=size if crops > 1 else int(256 / 224 * size),
             interpolation="bilinear",
             antialias=False,
             mean=_PAPER_MEAN,
@@ -62,11 +63,6 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
         std=tuple(tower["std"]),
         backend=BACKENDS["openclip"],
     )
-
-
-def paper_short_side(size: int) -> int:
-    """Shorter side of the frames from which ViFi-CLIP cuts squares of `size`, pixels."""
-    return int(256 / 224 * size)
 
 
 def squares_of(preprocessing: Preprocessing, crops: int) -> Squares | None:

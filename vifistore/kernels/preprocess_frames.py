@@ -10,13 +10,15 @@ deep as in Pillow (8 bits) or OpenCV (15); so kernel, reference and they agree l
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vifistore.errors import UsageError
 from vifistore.kernels.dispatch import chosen_path, launch, tl, triton
 from vifistore.kernels.geometry import PILLOW
-from vifistore.kernels.resampling import CropTaps, Taps, crop_taps
+from vifistore.kernels.opencv_linear import resize_linear
+from vifistore.kernels.resampling import CropTaps, Taps, box_taps, crop_taps
 
 Colour = Sequence[float]
 
@@ -116,6 +118,21 @@ def colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Te
     return mean.view(3, 1, 1), std.view(3, 1, 1), whole
 
 
+def resize_box(frames: Tensor, box: tuple[int, int, int, int], size: int) -> Tensor:
+    """A box (top, left, height, width) of uint8 `[frame height width 3]` as OpenCV resizes it.
+
+    Returns uint8 `[frame 3 size size]`.
+    """
+    if not chosen_path(frames).is_kernel:
+        top, left, height, width = box
+        part = frames[:, top : top + height, left : left + width].cpu().numpy()
+        levels = np.stack([resize_linear(frame, (size, size)) for frame in part])
+        return torch.from_numpy(levels).permute(0, 3, 1, 2).to(frames.device)
+    levels = frames.new_empty(len(frames), 3, size, size)
+    _resize_crop(frames, box_taps(box, size, frames.device), levels, None)
+    return levels
+
+
 def preprocess_frames_forward(
     frames: Tensor, crops: Sequence[CropTaps], mean: Colour, std: Colour, dtype: torch.dtype
 ) -> Tensor:
@@ -125,15 +142,22 @@ def preprocess_frames_forward(
     pixels = torch.empty(shape, dtype=dtype, device=frames.device)
     colour = colours(tuple(mean), tuple(std), frames.device)[:2]
     for crop, out in zip(crops, pixels, strict=True):
-        read = _read(frames, crop)
-        passes = [(crop.columns, 3), (crop.rows, 2)]
-        (first, first_axis), (last, last_axis) = reversed(passes) if crop.height_first else passes
-        shape = list(read.shape)
-        shape[first_axis] = size
-        levels = torch.empty(shape, dtype=first.rounding.dtype, device=frames.device)
-        _resize_axis(read, first, first_axis, levels, None)
-        _resize_axis(levels, last, last_axis, out, colour)
+        _resize_crop(frames, crop, out, colour)
     return pixels
+
+
+def _resize_crop(
+    frames: Tensor, crop: CropTaps, out: Tensor, colour: tuple[Tensor, Tensor] | None
+) -> None:
+    """One crop of `[frame height width channel]` into `out`; normalised with a colour."""
+    read = _read(frames, crop)
+    passes = [(crop.columns, 3), (crop.rows, 2)]
+    (first, first_axis), (last, last_axis) = reversed(passes) if crop.height_first else passes
+    shape = list(read.shape)
+    shape[first_axis] = len(first.starts)
+    levels = torch.empty(shape, dtype=first.rounding.dtype, device=frames.device)
+    _resize_axis(read, first, first_axis, levels, None)
+    _resize_axis(levels, last, last_axis, out, colour)
 
 
 def _resize_axis(

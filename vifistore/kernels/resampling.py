@@ -160,6 +160,22 @@ def opencv_taps(in_size: int, out_size: int, *, are_rows: bool) -> Taps:
     )
 
 
+def box_taps(box: tuple[int, int, int, int], size: int, device: torch.device) -> CropTaps:
+    """How OpenCV makes a square of a box of frames: top, left, height, width."""
+    top, left, height, width = box
+    rows, columns = _kept_taps(height, size, True, device), _kept_taps(width, size, False, device)
+    return CropTaps(
+        rows=replace(rows, first=top, end=top + height),
+        columns=replace(columns, first=left, end=left + width),
+        height_first=False,
+    )
+
+
+@lru_cache(maxsize=_KEPT_SIZES)
+def _kept_taps(length: int, size: int, are_rows: bool, device: torch.device) -> Taps:
+    return opencv_taps(length, size, are_rows=are_rows).cut(0, size, device)
+
+
 @lru_cache(maxsize=_KEPT_SIZES)
 def crop_taps(
     height: int,

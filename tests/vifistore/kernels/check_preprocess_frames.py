@@ -1,11 +1,17 @@
 """preprocess_frames' kernel against the reference; collected by test_kernels_run alone."""
 
+import numpy as np
 import pytest
 import torch
 
 from vifistore.kernels.dispatch import INTERPRETED, chosen_path
 from vifistore.kernels.geometry import OPENCV, PILLOW
-from vifistore.kernels.preprocess_frames import preprocess_frames, preprocess_frames_reference
+from vifistore.kernels.opencv_linear import resize_linear
+from vifistore.kernels.preprocess_frames import (
+    preprocess_frames,
+    preprocess_frames_reference,
+    resize_box,
+)
 from vifistore.kernels.resampling import crop_taps
 
 COLOURS = {"mean": (0.48, 0.45, 0.41), "std": (0.27, 0.26, 0.28)}
@@ -38,6 +44,16 @@ def test_kernel_equals_reference(shape, interpolation, antialias, backend, devic
     result = preprocess_frames(frames, size=24, short_side=27, **settings, **COLOURS)
     assert result.shape == (num_crops, 2, 3, 24, 24)
     assert torch.equal(result, plain(frames, 24, 27, *settings.values(), torch.float32))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 40, 61), (3, 17, 24, 21), (21, 5, 19, 56)], ids=str)
+def test_a_box_is_resized_as_opencv_does(box, device):
+    frames = torch.randint(0, 256, (2, 40, 61, 3), dtype=torch.uint8)
+    top, left, height, width = box
+    part = frames[:, top : top + height, left : left + width].numpy()
+    expected = np.stack([resize_linear(frame, (24, 24)) for frame in part])
+    result = resize_box(frames.to(device), box, 24)
+    assert np.array_equal(result.permute(0, 2, 3, 1).cpu().numpy(), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

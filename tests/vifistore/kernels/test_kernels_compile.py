@@ -6,8 +6,8 @@ import torch
 from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
 from vifistore.kernels.fusion_scores import image_scores_forward
 from vifistore.kernels.geometry import OPENCV
-from vifistore.kernels.preprocess_frames import preprocess_frames_forward
-from vifistore.kernels.resampling import crop_taps
+from vifistore.kernels.preprocess_frames import _resize_crop, preprocess_frames_forward
+from vifistore.kernels.resampling import box_taps, crop_taps
 from vifistore.kernels.temporal_pool import (
     temporal_pool_backward,
     temporal_pool_forward,
@@ -65,4 +65,6 @@ def test_preprocess_frames(hopper, dtype):
     ):
         crops = crop_taps(256, 340, 224, 224, *kind)
         preprocess_frames_forward(frames, crops, (0.5,) * 3, (0.5,) * 3, dtype)
-    assert hopper == ["_preprocess_frames_forward_kernel"] * 8
+    box = box_taps((3, 5, 168, 192), 224, frames.device)
+    _resize_crop(frames, box, torch.empty(2, 3, 224, 224, dtype=torch.uint8), None)
+    assert hopper == ["_preprocess_frames_forward_kernel"] * 10

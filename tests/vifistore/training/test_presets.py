@@ -36,6 +36,7 @@ def test_what_is_put_right(name):
     assert exact.warmup_epochs == 5.0
     assert better.warmup_epochs == pytest.approx(min(5, better.epochs / 10))
     assert (exact.released_schedule, better.released_schedule) == (True, False)
+    assert (exact.released_data, better.released_data) == (True, False)
     assert (exact.drop_last, better.drop_last) == (True, False)
     assert (exact.cut_context, better.cut_context) == (False, True)
     assert (exact.jitter_each_frame, better.jitter_each_frame) == (True, False)
