@@ -22,7 +22,7 @@ FIXED_CLIPS = "clips are taken at fixed places; the released code draws several 
 PIXELS = "pixels are prepared as OpenCLIP does; the released code takes ImageNet's statistics"
 FORMER_PIXELS = (
     "sizes and crops are rounded as Pillow does, up to 202 levels from the released code's; "
-    "extract again with --preprocess paper"
+    "extract again with --preprocess paper and another --name"
 )
 PRECISION = {
     "fp32": "the image tower ran in fp32; the released code's fp16 changes embeddings by 1e-3",

@@ -152,6 +152,15 @@ def test_ids_stay_what_they_were(name, crops, digest):
     assert recipe.id == digest
 
 
+@pytest.mark.parametrize(("crops", "digest"), [(1, "d35a5ef8c9cf"), (3, "6eba4e4c8e07")])
+def test_sets_of_the_paper_s_former_preprocessing_have_ids_of_their_own(crops, digest):
+    former = dataclasses.replace(
+        preprocess.preprocessing_of("paper", VIT, crops), backend="pillow-exact"
+    )
+    recipe = dataclasses.replace(plain_recipe(frames=32), preprocessing=former, crops=crops)
+    assert recipe.id == digest
+
+
 @pytest.mark.parametrize(
     "change",
     [{"batch": 7}, {"workers": 3}, {"timeout": 9.0}, {"name": "x"}, {"template": ("a {}",)}],
