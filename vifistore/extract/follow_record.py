@@ -17,7 +17,7 @@ from vifistore.extract.job import JobReport
 from vifistore.extract.settings import EncodeSettings
 from vifistore.extract.texts import dataset_class_lists
 from vifistore.frames.decoding import decoder_version
-from vifistore.frames.preprocess import BACKEND
+from vifistore.frames.preprocess import BACKENDS
 from vifistore.frames.sampling import SAMPLING_RULE
 from vifistore.models.text import default_templates, text_fields
 from vifistore.models.towers import LoadedModel
@@ -67,7 +67,7 @@ class FollowRecord:
             **{name: getattr(encode, name) for name in _DECISIVE},
             # What a newer version of this program, or of a decoder, would do otherwise.
             "decoder_version": decoder_version(encode.decoder),
-            "rules": [NUMERICS, SAMPLING_RULE, BACKEND],
+            "rules": [NUMERICS, SAMPLING_RULE, BACKENDS],
         }
 
     def find(self, path: Path, signature: Signature) -> tuple[Outcome, JobReport] | None:

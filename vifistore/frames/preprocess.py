@@ -5,17 +5,18 @@ import torch
 from vifistore.errors import UsageError
 from vifistore.frames.squares import Squares
 from vifistore.kernels.dispatch import chosen_path
+from vifistore.kernels.geometry import OPENCV, PILLOW, check_resizing
 from vifistore.kernels.preprocess_frames import colours, preprocess_frames
 from vifistore.store.recipe import Preprocessing
 
-# Resizes on integers exactly as Pillow does, whether the kernel or its reference runs.
-BACKEND = "pillow-exact"
+# What resizes, on the integers of Pillow or OpenCV, whether the kernel or its reference runs.
+BACKENDS = {"openclip": PILLOW, "paper": OPENCV}
 
 # Many views of a video in float32 would be many times what the video itself is.
 _FRAMES_AT_ONCE = 64
 
 # The paper's statistics are ImageNet's, its short side 256 for a crop of 224, and its resizing
-# OpenCV's bilinear (ViFi-CLIP, datasets/pipeline.py): https://github.com/muzairkhattak/ViFi-CLIP
+# OpenCV's bilinear (datasets/build.py): https://github.com/muzairkhattak/ViFi-CLIP
 _PAPER_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 _PAPER_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 
@@ -39,12 +40,13 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
         return Preprocessing(
             name=name,
             size=size,
-            short_side=size if crops > 1 else round(size * 256 / 224),
+            # The released code cuts the fraction off.
+            short_side=size if crops > 1 else int(256 / 224 * size),
             interpolation="bilinear",
             antialias=False,
             mean=_PAPER_MEAN,
             std=_PAPER_STD,
-            backend=BACKEND,
+            backend=BACKENDS[name],
         )
     if tower["resize_mode"] != "shortest":
         raise UsageError(
@@ -59,19 +61,26 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
         antialias=True,
         mean=tuple(tower["mean"]),
         std=tuple(tower["std"]),
-        backend=BACKEND,
+        backend=BACKENDS["openclip"],
     )
 
 
 def squares_of(preprocessing: Preprocessing, crops: int) -> Squares | None:
-    """How Pillow cuts the squares of a preprocessing; None if it cannot (without antialias)."""
-    if not preprocessing.antialias:
+    """How squares are cut on the CPU; None where the backend is Pillow but without antialias.
+
+    Pillow does not resize so, but `paper` was that before it was OpenCV's. Raises UsageError for a
+    backend that is unknown, or does not resize so.
+    """
+    backend, antialias = preprocessing.backend, preprocessing.antialias
+    check_resizing(backend, preprocessing.interpolation, antialias)
+    if backend == PILLOW and not antialias:
         return None
     return Squares(
         size=preprocessing.size,
         short_side=preprocessing.short_side,
         interpolation=preprocessing.interpolation,
         crops=crops,
+        backend=backend,
     )
 
 
@@ -83,7 +92,7 @@ def preprocess(
 ) -> torch.Tensor:
     """uint8 [frame height width 3] -> [crop frame 3 size size] of `dtype`, normalised.
 
-    On the CPU Pillow itself resizes where it can: the numbers are the same, and it neither needs
+    On the CPU Pillow or NumPy resizes where it can: the numbers are the same, and it neither needs
     nor disturbs the threads that the tower computes with.
     """
     squares = squares_of(preprocessing, crops)
@@ -99,6 +108,7 @@ def preprocess(
         interpolation=preprocessing.interpolation,
         antialias=preprocessing.antialias,
         num_crops=crops,
+        backend=preprocessing.backend,
         dtype=dtype,
     )
 

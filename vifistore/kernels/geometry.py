@@ -1,20 +1,45 @@
-"""Sizes and crops of image resizing, as in OpenCLIP's evaluation transform. Imports no torch.
+"""Sizes and crops of image resizing. Imports no torch.
 
-The rules are torchvision's `Resize` and `CenterCrop` on Pillow images.
+There are two rules, which recipes name as the backend that resizes:
+
+    pillow-exact    torchvision's `Resize` and `CenterCrop` on Pillow images, as in OpenCLIP's
+                    evaluation transform
+    opencv-exact    mmcv's `rescale_size` and ViFi-CLIP's `CenterCrop` and `ThreeCrop`
+                    (datasets/pipeline.py) on OpenCV images
 """
 
-from vifistore.errors import UsageError
+from vifistore.errors import UnknownNameError, UsageError
+
+PILLOW, OPENCV = "pillow-exact", "opencv-exact"
+BACKENDS = (PILLOW, OPENCV)
 
 
-def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Height and width after the shorter side became `short_side`; the longer one rounds down."""
+def check_resizing(backend: str, interpolation: str, antialias: bool) -> None:
+    """Raise UnknownNameError for an unknown backend, UsageError for what it does not do."""
+    if backend not in BACKENDS:
+        raise UnknownNameError("resizing backend", backend, BACKENDS)
+    if backend == OPENCV and (antialias or interpolation != "bilinear"):
+        kind = f"{interpolation} with antialias" if antialias else interpolation
+        raise UsageError(f"{OPENCV} resizes bilinear without antialias; take {PILLOW} for {kind}")
+
+
+def resized_shape(
+    height: int, width: int, short_side: int, backend: str = PILLOW
+) -> tuple[int, int]:
+    """Height and width after the shorter side became `short_side`.
+
+    The longer one rounds down for Pillow, and to the nearest for OpenCV, halves up.
+    """
+    if backend == OPENCV:
+        scale = short_side / min(height, width)
+        return int(height * scale + 0.5), int(width * scale + 0.5)
     if height <= width:
         return short_side, int(short_side * width / height)
     return int(short_side * height / width), short_side
 
 
 def is_height_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
-    """Whether rows are resized before columns, given (height, width) before and after.
+    """Whether Pillow resizes rows before columns, given (height, width) before and after.
 
     Pillow 13's rule; earlier versions take the width first always, which differs by a few levels
     in frames more than twice as high as wide.
@@ -23,22 +48,29 @@ def is_height_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
     return lost_rows > 0 and lost_rows > 2 * lost_columns
 
 
-def crop_corners(height: int, width: int, size: int, num_crops: int) -> list[tuple[int, int]]:
+def crop_corners(
+    height: int, width: int, size: int, num_crops: int, backend: str = PILLOW
+) -> list[tuple[int, int]]:
     """Top and left of each crop in a resized frame: the centre, or three along the longer side.
 
     Three crops are left, centre and right; top, centre and bottom where height exceeds width.
     """
-    top, left = _centre(height, size), _centre(width, size)
+    top, left = _centre(height, size, backend), _centre(width, size, backend)
     if num_crops == 1:
         return [(top, left)]
     if num_crops != 3:
         raise UsageError(f"{num_crops} crops are not defined; use 1 (centre) or 3")
     if height > width:
-        return [(0, left), (top, left), (height - size, left)]
-    return [(top, 0), (top, left), (top, width - size)]
+        return [(0, left), (top, left), (_end(height, size, backend), left)]
+    return [(top, 0), (top, left), (top, _end(width, size, backend))]
 
 
-def _centre(length: int, size: int) -> int:
+def _centre(length: int, size: int, backend: str) -> int:
     if size > length:
         raise UsageError(f"a crop of {size} does not fit in {length}; use a larger short side")
-    return round((length - size) / 2)
+    return (length - size) // 2 if backend == OPENCV else round((length - size) / 2)
+
+
+def _end(length: int, size: int, backend: str) -> int:
+    # Two whole steps, which leave out the last pixel of an odd rest.
+    return 2 * _centre(length, size, backend) if backend == OPENCV else length - size

@@ -3,19 +3,22 @@
     level = resize(frames)[crop]           integers 0..255, see vifistore.kernels.resampling
     pixel = (level / 255 - mean) / std     as torchvision's ToTensor and Normalize
 
-Only the rows and columns that a crop shows are made, and the image between the two passes is 8
-bits deep, as in Pillow; so kernel, reference and Pillow agree level for level.
+Only the rows and columns that a crop shows are made, and the image between the two passes is as
+deep as in Pillow (8 bits) or OpenCV (15); so kernel, reference and they agree level for level.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vifistore.errors import UsageError
 from vifistore.kernels.dispatch import chosen_path, launch, tl, triton
-from vifistore.kernels.resampling import WEIGHT_BITS, CropTaps, Taps, crop_taps
+from vifistore.kernels.geometry import PILLOW
+from vifistore.kernels.opencv_linear import resize_linear
+from vifistore.kernels.resampling import CropTaps, Taps, box_taps, crop_taps
 
 Colour = Sequence[float]
 
@@ -33,6 +36,7 @@ def preprocess_frames(
     interpolation: str = "bicubic",
     antialias: bool = True,
     num_crops: int = 1,
+    backend: str = PILLOW,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Resize the shorter side to `short_side` pixels, crop squares of `size`, normalise.
@@ -40,18 +44,18 @@ def preprocess_frames(
     frames: uint8 `[frame height width 3]`, RGB. Returns `[crop frame 3 size size]` of `dtype`.
     `mean` and `std` are per channel, on pixels in 0..1. `short_side` is `size` where it is None.
     `num_crops` 1 is the centre; 3 are left, centre, right (top, centre, bottom of a portrait).
-    OpenCLIP's transform is bicubic with antialias. ViFi-CLIP's is OpenCV's bilinear, which is not
-    antialiased, to short side 256 for a crop of 224, or 224 with three crops. UsageError for
-    frames of another kind, an unknown interpolation, or a crop that does not fit.
+    OpenCLIP's transform is Pillow's bicubic with antialias. ViFi-CLIP's is OpenCV's bilinear, which
+    is not antialiased, to short side 256 for a crop of 224, or 224 with three crops. UsageError for
+    frames of another kind, an unknown interpolation or backend, one that the backend has not, or a
+    crop that does not fit.
     """
     if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
         raise UsageError(
             f"frames are {frames.dtype} {list(frames.shape)}; give uint8 [frame height width 3]"
         )
     height, width = frames.shape[1:3]
-    crops = crop_taps(
-        height, width, size, short_side or size, interpolation, antialias, num_crops, frames.device
-    )
+    geometry = (height, width, size, short_side or size, interpolation, antialias, num_crops)
+    crops = crop_taps(*geometry, frames.device, backend)
     path = preprocess_frames_reference
     if chosen_path(frames).is_kernel:
         path = preprocess_frames_forward
@@ -84,15 +88,17 @@ def _read(frames: Tensor, crop: CropTaps) -> Tensor:
 
 
 def _weigh(levels: Tensor, taps: Taps, axis: int) -> Tensor:
-    """uint8 `[channel height width]` resized along one axis."""
+    """Levels `[channel height width]` resized along one axis."""
     # Gathering whole lines is several times faster than gathering bytes.
     lines = levels.movedim(axis, 0).contiguous()
-    half = 1 << (WEIGHT_BITS - 1)
-    sums = lines.new_full((len(taps.starts), *lines.shape[1:]), half, dtype=torch.int32)
+    rounding = taps.rounding
+    sums = lines.new_full((len(taps.starts), *lines.shape[1:]), rounding.half, dtype=torch.int32)
     for tap in range(taps.weights.shape[1]):
-        positions = (taps.starts + tap).clamp(max=len(lines) - 1)
-        sums.addcmul_(lines[positions].int(), taps.weights[:, tap].view(-1, 1, 1))
-    return (sums >> WEIGHT_BITS).clamp(0, 255).to(torch.uint8).movedim(0, axis)
+        positions = (taps.starts + tap).clamp(0, len(lines) - 1)
+        products = lines[positions].int() * taps.weights[:, tap].view(-1, 1, 1)
+        sums += products >> rounding.product_shift
+    levels = (sums >> rounding.sum_shift).clamp(0, rounding.largest)
+    return levels.to(rounding.dtype).movedim(0, axis)
 
 
 def _normalise(levels: Tensor, mean: Colour, std: Colour) -> Tensor:
@@ -112,6 +118,21 @@ def colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Te
     return mean.view(3, 1, 1), std.view(3, 1, 1), whole
 
 
+def resize_box(frames: Tensor, box: tuple[int, int, int, int], size: int) -> Tensor:
+    """A box (top, left, height, width) of uint8 `[frame height width 3]` as OpenCV resizes it.
+
+    Returns uint8 `[frame 3 size size]`.
+    """
+    if not chosen_path(frames).is_kernel:
+        top, left, height, width = box
+        part = frames[:, top : top + height, left : left + width].cpu().numpy()
+        levels = np.stack([resize_linear(frame, (size, size)) for frame in part])
+        return torch.from_numpy(levels).permute(0, 3, 1, 2).to(frames.device)
+    levels = frames.new_empty(len(frames), 3, size, size)
+    _resize_crop(frames, box_taps(box, size, frames.device), levels, None)
+    return levels
+
+
 def preprocess_frames_forward(
     frames: Tensor, crops: Sequence[CropTaps], mean: Colour, std: Colour, dtype: torch.dtype
 ) -> Tensor:
@@ -121,15 +142,22 @@ def preprocess_frames_forward(
     pixels = torch.empty(shape, dtype=dtype, device=frames.device)
     colour = colours(tuple(mean), tuple(std), frames.device)[:2]
     for crop, out in zip(crops, pixels, strict=True):
-        read = _read(frames, crop)
-        passes = [(crop.columns, 3), (crop.rows, 2)]
-        (first, first_axis), (last, last_axis) = reversed(passes) if crop.height_first else passes
-        shape = list(read.shape)
-        shape[first_axis] = size
-        levels = torch.empty(shape, dtype=torch.uint8, device=frames.device)
-        _resize_axis(read, first, first_axis, levels, None)
-        _resize_axis(levels, last, last_axis, out, colour)
+        _resize_crop(frames, crop, out, colour)
     return pixels
+
+
+def _resize_crop(
+    frames: Tensor, crop: CropTaps, out: Tensor, colour: tuple[Tensor, Tensor] | None
+) -> None:
+    """One crop of `[frame height width channel]` into `out`; normalised with a colour."""
+    read = _read(frames, crop)
+    passes = [(crop.columns, 3), (crop.rows, 2)]
+    (first, first_axis), (last, last_axis) = reversed(passes) if crop.height_first else passes
+    shape = list(read.shape)
+    shape[first_axis] = len(first.starts)
+    levels = torch.empty(shape, dtype=first.rounding.dtype, device=frames.device)
+    _resize_axis(read, first, first_axis, levels, None)
+    _resize_axis(levels, last, last_axis, out, colour)
 
 
 def _resize_axis(
@@ -159,7 +187,10 @@ def _resize_axis(
         num_inputs,
         num_outputs,
         num_taps,
-        WEIGHT_BITS=WEIGHT_BITS,
+        PRODUCT_SHIFT=taps.rounding.product_shift,
+        HALF=taps.rounding.half,
+        SUM_SHIFT=taps.rounding.sum_shift,
+        LARGEST=taps.rounding.largest,
         BLOCK_OTHERS=BLOCK_OTHERS,
         BLOCK_OUT=BLOCK_OUT,
     )
@@ -185,7 +216,10 @@ def _preprocess_frames_forward_kernel(
     num_inputs,
     num_outputs,
     num_taps,
-    WEIGHT_BITS: tl.constexpr,
+    PRODUCT_SHIFT: tl.constexpr,
+    HALF: tl.constexpr,
+    SUM_SHIFT: tl.constexpr,
+    LARGEST: tl.constexpr,
     BLOCK_OTHERS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
 ):
@@ -206,15 +240,15 @@ def _preprocess_frames_forward_kernel(
         + others[:, None, None] * levels_other_stride
         + channels[None, None, :] * levels_channel_stride
     )
-    sums = tl.full([BLOCK_OTHERS, BLOCK_OUT, 4], 1 << (WEIGHT_BITS - 1), tl.int32)
+    sums = tl.full([BLOCK_OTHERS, BLOCK_OUT, 4], HALF, tl.int32)
     for tap in range(num_taps):
         weights = tl.load(
             weights_ptr + outputs * num_taps + tap, mask=outputs < num_outputs, other=0
         )
-        positions = tl.minimum(starts + tap, num_inputs - 1)
+        positions = tl.maximum(tl.minimum(starts + tap, num_inputs - 1), 0)
         levels = tl.load(lines + positions[None, :, None] * levels_stride, mask=inside, other=0)
-        sums += levels.to(tl.int32) * weights[None, :, None]
-    result = tl.minimum(tl.maximum(sums >> WEIGHT_BITS, 0), 255)
+        sums += levels.to(tl.int32) * weights[None, :, None] >> PRODUCT_SHIFT
+    result = tl.minimum(tl.maximum(sums >> SUM_SHIFT, 0), LARGEST)
     if mean_ptr is not None:
         mean = tl.load(mean_ptr + channels, mask=channels < 3, other=0.0)
         std = tl.load(std_ptr + channels, mask=channels < 3, other=1.0)

@@ -44,7 +44,7 @@ class Preprocessing:
     std: tuple[float, float, float]
     """Divides what is left."""
     backend: str
-    """Which code resizes: backends differ by up to one grey level."""
+    """Whose resizing, sizes and crops: pillow-exact (torchvision's) or opencv-exact (mmcv's)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from vifistore.frames.preprocess import normalise, preprocess
+from vifistore.kernels.geometry import OPENCV
+from vifistore.kernels.preprocess_frames import resize_box
 from vifistore.store.recipe import Preprocessing
+from vifistore.training.released_colours import ColourChange, change_levels, gray_levels
 from vifistore.training.settings import TrainSettings
 
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.2, 0.1
@@ -30,7 +33,8 @@ def augment(
     """uint8 `[frame height width 3]` -> normalised float32 `[frame 3 size size]`.
 
     With all changes off these are the pixels of an extraction, and nothing is drawn. Frames that
-    `are_squares` are resized and cropped already.
+    `are_squares` are resized and cropped already; others, where crops are drawn, are no larger than
+    these need.
     """
     if not settings.crop_scales:
         if are_squares:
@@ -51,32 +55,49 @@ def augment(
 
 
 def draw_box(
-    height: int, width: int, scales: tuple[float, ...], rng: np.random.Generator
+    height: int,
+    width: int,
+    scales: tuple[float, ...],
+    rng: np.random.Generator,
+    *,
+    released_size: int = 0,
 ) -> tuple[int, int, int, int]:
     """Top, left, height and width of a crop, pixels.
 
     Its sides are scales of the shorter side, every pair of neighbours in `scales` or equals as
-    often; it lies in one of the four corners or in the centre.
+    often; it lies in one of the four corners or in the centre. With `released_size`, the side of
+    the tower's square, it is one of ViFi-CLIP's MultiScaleCrop: sides less than 3 from that become
+    it, and what is left beside the crop is taken in whole quarters.
     """
     levels = range(len(scales))
     pairs = [(row, column) for row in levels for column in levels if abs(row - column) <= 1]
     pair = pairs[int(rng.integers(len(pairs)))]
     short = min(height, width)
-    box_height, box_width = (max(1, int(short * scales[level])) for level in pair)
-    down, right = ((0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5))[int(rng.integers(5))]
-    top, left = int((height - box_height) * down), int((width - box_width) * right)
-    return top, left, box_height, box_width
+    sides = [max(1, int(short * scales[level])) for level in pair]
+    place = ((0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5))[int(rng.integers(5))]
+    if released_size:
+        sides = [released_size if abs(side - released_size) < 3 else side for side in sides]
+    rests = [length - side for length, side in zip((height, width), sides, strict=True)]
+    if released_size:
+        rests = [rest // 4 * 4 for rest in rests]
+    top, left = (int(rest * share) for rest, share in zip(rests, place, strict=True))
+    return top, left, *sides
 
 
 def _crop(
     frames: Tensor, preprocessing: Preprocessing, settings: TrainSettings, rng: np.random.Generator
 ) -> Tensor:
     """A random crop as float32 `[frame 3 size size]`, 0 to 1."""
-    top, left, height, width = draw_box(*frames.shape[1:3], settings.crop_scales, rng)
-    box = frames[:, top : top + height, left : left + width].permute(0, 3, 1, 2).float()
+    size, is_opencv = preprocessing.size, preprocessing.backend == OPENCV
+    released_size = size if is_opencv else 0
+    box = draw_box(*frames.shape[1:3], settings.crop_scales, rng, released_size=released_size)
+    if is_opencv:
+        return resize_box(frames, box, size).float().div_(255)
+    top, left, height, width = box
+    part = frames[:, top : top + height, left : left + width].permute(0, 3, 1, 2).float()
     resized = torch.nn.functional.interpolate(
-        box,
-        size=(preprocessing.size, preprocessing.size),
+        part,
+        size=(size, size),
         mode=preprocessing.interpolation,
         antialias=preprocessing.antialias,
     )
@@ -85,26 +106,45 @@ def _crop(
 
 
 def change_colours(pixels: Tensor, settings: TrainSettings, rng: np.random.Generator) -> Tensor:
-    """Change brightness, contrast, saturation and hue of `[frame 3 height width]`, 0 to 1.
-
-    Saturation and hue are one linear map, scaling and turning the chroma plane of YIQ.
-    """
+    """Change brightness, contrast, saturation and hue of `[frame 3 height width]`, 0 to 1."""
     if settings.jitter and rng.random() < settings.jitter:
         num = len(pixels) if settings.jitter_each_frame else 1
-        brightness, contrast, saturation = (
-            _factors(rng, spread, num, pixels.device)
-            for spread in (_BRIGHTNESS, _CONTRAST, _SATURATION)
-        )
-        pixels = (pixels * brightness).clamp(0, 1)
-        mean = _gray(pixels).mean((2, 3), keepdim=True)
-        pixels = (mean + (pixels - mean) * contrast).clamp(0, 1)
-        angle = torch.from_numpy(rng.uniform(-_HUE, _HUE, num) * 2 * math.pi)
-        turn = _chroma_map(saturation.flatten().double().cpu(), angle).to(pixels)
-        turn = turn.expand(len(pixels), 3, 3)
-        pixels = torch.einsum("foc,fchw->fohw", turn, pixels).clamp(0, 1)
+        jitter = _released_jitter if settings.released_data else _jitter
+        pixels = jitter(pixels, num, rng)
     if settings.grayscale and rng.random() < settings.grayscale:
+        if settings.released_data:
+            return gray_levels(_levels(pixels)) / 255
         pixels = _gray(pixels).expand_as(pixels)
     return pixels
+
+
+def _jitter(pixels: Tensor, num: int, rng: np.random.Generator) -> Tensor:
+    """Saturation and hue are one linear map, scaling and turning the chroma plane of YIQ."""
+    brightness, contrast, saturation = (
+        _factors(rng, spread, num, pixels.device)
+        for spread in (_BRIGHTNESS, _CONTRAST, _SATURATION)
+    )
+    pixels = (pixels * brightness).clamp(0, 1)
+    mean = _gray(pixels).mean((2, 3), keepdim=True)
+    pixels = (mean + (pixels - mean) * contrast).clamp(0, 1)
+    angle = torch.from_numpy(rng.uniform(-_HUE, _HUE, num) * 2 * math.pi)
+    turn = _chroma_map(saturation.flatten().double().cpu(), angle).to(pixels)
+    turn = turn.expand(len(pixels), 3, 3)
+    return torch.einsum("foc,fchw->fohw", turn, pixels).clamp(0, 1)
+
+
+def _released_jitter(pixels: Tensor, num: int, rng: np.random.Generator) -> Tensor:
+    """On 8 bits, hue in HSV, in an order that is drawn as well."""
+    order = rng.permuted(np.tile(np.arange(4), (num, 1)), axis=1)
+    spreads = np.array([_BRIGHTNESS, _CONTRAST, _SATURATION, _HUE])
+    factors = rng.uniform(-spreads, spreads, (num, 4)) + np.array([1, 1, 1, 0])
+    repeats = len(pixels) // num
+    change = ColourChange(order=order.repeat(repeats, 0), factors=factors.repeat(repeats, 0))
+    return change_levels(_levels(pixels), change) / 255
+
+
+def _levels(pixels: Tensor) -> Tensor:
+    return (pixels * 255).round_().to(torch.uint8)
 
 
 def _factors(rng: np.random.Generator, spread: float, num: int, device: torch.device) -> Tensor:

@@ -9,7 +9,8 @@ import torch
 
 from vifistore.errors import UsageError
 from vifistore.frames.decoding import decoder_version
-from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.preprocess import BACKENDS, preprocessing_of
+from vifistore.kernels.geometry import PILLOW
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
 from vifistore.store.schema import DONE
@@ -67,6 +68,9 @@ def open_training_set(
     else:
         source = _videos(store, dataset, split, start, settings, options)
         data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
+        if (backend := BACKENDS[settings.preprocess]) != PILLOW:
+            # Runs of before OpenCV resized for the paper do not go on with other pixels.
+            data["resizing"] = backend
     return TrainingSet(source=source, class_names=list(split.class_names), data=data)
 
 

@@ -15,7 +15,7 @@ comes first and the JSON last, so a step with a JSON file has all that resuming 
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -29,6 +29,7 @@ from vifistore.models.digests import tower_digests
 from vifistore.models.weights import read_weights
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.durable import put_stages
+from vifistore.training.settings import TrainSettings
 
 # A run that is killed while it writes the newest goes on from the one before.
 _OPTIMISER_STATES_KEPT = 2
@@ -72,6 +73,9 @@ class RunFolder:
         known = self._read("run.json")
         if known is None:
             raise UsageError(f"{self.path} holds checkpoints of no known run; give another one")
+        if isinstance(settings := known.get("settings"), dict):
+            # Those that are newer than the run were at their defaults.
+            known["settings"] = json.loads(json.dumps(asdict(TrainSettings()))) | settings
         for key in dict.fromkeys([*identity, *known]):
             if key == _DEVICE_NAME:
                 continue

@@ -11,6 +11,9 @@ import numpy as np
 from vifistore.errors import UsageError
 from vifistore.training.settings import TrainSettings
 
+# On so many GPUs the released code was run.
+_RELEASED_GPUS = 8
+
 
 class Draws(IntEnum):
     """What random numbers are for; each use has a stream of its own."""
@@ -71,9 +74,25 @@ class Order:
         return self.settings.micro_batch or -(-self.settings.batch_size // self.world)
 
     @property
+    def released_gpus(self) -> int:
+        """How many GPUs share a step in the released code; 1 where the sizes are none of its."""
+        together = _RELEASED_GPUS * self.settings.micro_batch
+        is_shared = together and self.settings.batch_size % together == 0
+        return _RELEASED_GPUS if is_shared else 1
+
+    @property
+    def places_per_epoch(self) -> int:
+        """Videos of an epoch, all but the first few of which come once.
+
+        The released code's sampler begins again until its GPUs have as many each.
+        """
+        gpus = self.released_gpus if self.settings.released_data else 1
+        return -(-self.num_videos // gpus) * gpus
+
+    @property
     def steps_per_epoch(self) -> int:
         """Steps of an epoch."""
-        share = self.num_videos / self.settings.batch_size
+        share = self.places_per_epoch / self.settings.batch_size
         return math.floor(share) if self.settings.drop_last else math.ceil(share)
 
     @property
@@ -85,7 +104,9 @@ class Order:
         """All micro-batches of a step."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = _permutation(self.settings.seed, epoch, self.num_videos)
-        rows = order[place * self.settings.batch_size :][: self.settings.batch_size]
+        first = place * self.settings.batch_size
+        places = range(first, min(first + self.settings.batch_size, self.places_per_epoch))
+        rows = order.take(places, mode="wrap")
         parts = range(0, len(rows), self.micro_batch)
         return [
             MicroBatch(

@@ -1,8 +1,8 @@
 """The paper's training settings, a function each, named for what it reproduces.
 
 Every function takes `paper_exact`. With it a run is what the released code does
-(https://github.com/muzairkhattak/ViFi-CLIP); without it, the same with what that code gets wrong
-put right:
+(https://github.com/muzairkhattak/ViFi-CLIP, at e2d1948), but for the second list; without it, the
+same with what that code gets wrong put right, and what costs much for nothing made cheap:
 
     statistics       ImageNet's, also for CLIP's own weights     the tower's own
     class names      CamelCase of UCF101 as one word             split into words
@@ -10,9 +10,29 @@ put right:
     warm-up          5 epochs, of 10 or 11 as of 50              a tenth of the run, up to 5
     half cosine      counted from step 0, so that it drops       starts where warm-up ends
     rate of a step   that of the pass before it                  its own
+    resizing         OpenCV's, small frames made larger, too     antialiased, small ones as they are
+    crops            to 168 of 256, at quarters of the rest      to 0.66 of the frame, at its edges
     colour jitter    another one for every frame                 one for a video
+    colours          in 8 bits, hue in HSV, in a drawn order     exact, hue in YIQ, in one order
     last batch       what fills no batch is left out             a smaller step
+    8 GPUs           up to 7 videos again, so that all have      every video once
+                     as many: two steps for 121 to 127 videos
     text tower       77 tokens per class at every step           as many as the longest text has
+
+What differs with `paper_exact`, too, and by how much (on random weights, beside that code):
+
+    frames           read in order where a file's index is not true; decord, which seeks, shows
+                     other frames of HMDB51's AVIs (10 of 11 clips, up to 77 levels apart)
+    draws            of the same distributions, from other generators: no seed carries over
+    videos again     those that come twice in an epoch are drawn once
+    precision        fp32 or bf16 and not apex's fp16: in fp32 the loss differs by 4e-7, the norm of
+                     the gradient by 2e-5, that of the logit scale alone by 4e-3
+    prompts          never halved: logits by 5.7e-5, gradients by 1.5e-3
+    texts alone      the frozen tower's frames are kept in fp16: gradients by 3.9e-4
+    long names       cut at 77 tokens with a warning; that code stops
+    1 to 3 prompts   see `vifistore.models.prompts`
+
+Pixels are equal, level for level, on the same draws; so are frames, rates and steps.
 
 The paper trains with 8 GPUs and micro-batches of 4 videos each, which also are what MixUp and
 CutMix mix; here they are passes of one step, on however many GPUs there are. Expected accuracies
@@ -155,6 +175,7 @@ def _fine_tuning(
         epochs=epochs,
         warmup_epochs=5.0,
         released_schedule=True,
+        released_data=True,
         preprocess="paper",
         class_names="as-is",
         cut_context=False,
@@ -177,6 +198,7 @@ def _put_right(settings: TrainSettings, dataset: str) -> TrainSettings:
         settings,
         warmup_epochs=min(5.0, settings.epochs / 10),
         released_schedule=False,
+        released_data=False,
         preprocess="openclip",
         class_names="words",
         cut_context=True,

@@ -22,7 +22,8 @@ from vifistore.frames.frame_cache import FrameCache, FrameKey
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import squares_of
 from vifistore.frames.sampling import SAMPLING_RULE, sample_training_indices
-from vifistore.kernels.geometry import resized_shape
+from vifistore.kernels.geometry import OPENCV, resized_shape
+from vifistore.kernels.opencv_linear import resize_linear
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, MicroBatch, stream
@@ -52,8 +53,7 @@ class FrameReader:
         self._settings, self._options = settings, options
         # Where nothing but the centre crop is wanted the workers cut it.
         self._squares = None if settings.crop_scales else squares_of(preprocessing, 1)
-        # Random crops are cut from frames no larger than the paper's: 256 for a tower of 224.
-        self._short_side = round(preprocessing.size * 256 / 224) if settings.crop_scales else 0
+        self._short_side = _short_side(preprocessing) if settings.crop_scales else 0
         self._preprocessing = preprocessing
         # The model, or what feeds it, needs the other half of the cores.
         self._num_workers = options.workers or max(1, (os.cpu_count() or 2) // 2)
@@ -149,11 +149,20 @@ class FrameReader:
         return self._shrunk(decoded.frames[decoded.index[0][columns]])
 
     def _shrunk(self, frames: np.ndarray) -> np.ndarray:
-        """uint8 [frame height width 3] with the short side that crops are cut from, at most."""
-        if not self._short_side or min(frames.shape[1:3]) <= self._short_side:
+        """uint8 [frame height width 3] with the short side that crops are cut from.
+
+        Pillow leaves smaller frames as they are; the released code's OpenCV makes them larger.
+        """
+        if not self._short_side:
             return frames
-        height, width = resized_shape(*frames.shape[1:3], self._short_side)
-        images = (Image.fromarray(frame).resize((width, height), _FILTER) for frame in frames)
+        before, backend = frames.shape[1:3], self._preprocessing.backend
+        shape = resized_shape(*before, self._short_side, backend)
+        is_small = min(before) <= self._short_side and backend != OPENCV
+        if is_small or shape == before:
+            return frames
+        if backend == OPENCV:
+            return np.stack([resize_linear(frame, shape) for frame in frames])
+        images = (Image.fromarray(frame).resize(shape[::-1], _FILTER) for frame in frames)
         return np.stack([np.asarray(image) for image in images])
 
     def _key(self, digest: str) -> FrameKey:
@@ -170,5 +179,18 @@ class FrameReader:
                 "frames": self._settings.candidate_frames,
                 "clips": 1,
             },
-            geometry=geometry if self.are_squares else {"largest_short_side": self._short_side},
+            geometry=geometry if self.are_squares else self._kept_geometry(),
         )
+
+    def _kept_geometry(self) -> dict:
+        backend = self._preprocessing.backend
+        if backend == OPENCV:
+            return {"short_side": self._short_side, "backend": backend}
+        return {"largest_short_side": self._short_side}
+
+
+def _short_side(preprocessing: Preprocessing) -> int:
+    """Of the frames that random crops are cut from: the paper's, 256 for a tower of 224."""
+    if preprocessing.backend == OPENCV:
+        return preprocessing.short_side
+    return round(preprocessing.size * 256 / 224)

@@ -4,9 +4,6 @@ import math
 
 from vifistore.training.order import Order
 
-# On so many GPUs the released code was run; it counts the forward passes of one of them.
-_RELEASED_GPUS = 8
-
 
 def rate_of_step(step: int, order: Order) -> float:
     """The learning rate of a step of a run, as its settings want it."""
@@ -33,13 +30,14 @@ def released_count(step: int, order: Order) -> tuple[int, int]:
     0, every later one that of the last pass before it (main.py, train_one_epoch). Where the sizes
     are none that its GPUs could share, a step is one pass.
     """
-    settings, per_epoch, per_step = order.settings, order.steps_per_epoch, 1
-    together = _RELEASED_GPUS * settings.micro_batch
-    if together and settings.batch_size % together == 0:
+    settings, gpus = order.settings, order.released_gpus
+    per_epoch, per_step = order.steps_per_epoch, 1
+    if gpus > 1:
         # Its sampler hands the same number of videos to every GPU, some of them twice.
-        passes = -(-order.num_videos // _RELEASED_GPUS) // settings.micro_batch
-        if passes >= per_epoch * (settings.batch_size // together):
-            per_epoch, per_step = passes, settings.batch_size // together
+        passes = -(-order.num_videos // gpus) // settings.micro_batch
+        accumulated = settings.batch_size // (gpus * settings.micro_batch)
+        if passes >= per_epoch * accumulated:
+            per_epoch, per_step = passes, accumulated
     if step == 0:
         return 0, per_epoch
     epoch, place = divmod(step - 1, order.steps_per_epoch)

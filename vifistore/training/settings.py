@@ -56,6 +56,9 @@ class TrainSettings:
     """Take the rate that the released code takes: a step late, and from a half cosine counted from
     the start of the run, so that it drops where warm-up ends; without it, the cosine starts there,
     at the highest rate."""
+    released_data: bool = False
+    """Take videos and colours as the released code takes them: some videos twice in an epoch, until
+    8 GPUs have as many each; colours changed on 8 bits, hue in HSV, in an order that is drawn."""
     final_ratio: float = 0.01
     """Learning rate at the last step, as a fraction of the highest."""
     weight_decay: float = 1e-3
@@ -84,7 +87,9 @@ class TrainSettings:
     image_depth: int = 9
     """Blocks of the image tower that have vectors of their own (prompts)."""
     text_prompts: int = 16
-    """Learned vectors in front of the words of the text tower (prompts); 0 leaves it as it is."""
+    """Learned vectors in front of the words of the text tower (prompts); 0 leaves it as it is. With
+    1 to 3 the released code's text has more words: --template "photo of a {}.", "of a {}.",
+    "a {}."."""
     text_depth: int = 9
     """Blocks of the text tower that have vectors of their own (prompts)."""
     ema: float = 0.0

@@ -8,11 +8,13 @@ import open_clip
 import pytest
 import torch
 
+from tests.support import plain_recipe
 from tests.vifistore.extract.conftest import scan
 from vifistore.extract import recipes
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import default_name, resolve_recipe
 from vifistore.extract.settings import ExtractSettings
+from vifistore.frames import preprocess
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.towers import describe, load_model
 from vifistore.store import recipe as recipe_module
@@ -20,6 +22,15 @@ from vifistore.store import recipe as recipe_module
 SETTINGS = ExtractSettings(
     model="vifi-tiny", pretrained="none", frames=2, precision="fp32", device="cpu", workers=1
 )
+
+
+VIT = {
+    "size": 224,
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
 
 
 def id_of(loaded, **changes: object) -> str:
@@ -113,13 +124,41 @@ def test_another_version_of_what_computes_is_another_set(tiny, monkeypatch):
         monkeypatch.setattr(recipes, target, value)
         seen.add(id_of(tiny))
         monkeypatch.undo()
-    monkeypatch.setattr("vifistore.frames.preprocess.BACKEND", "another one")
+    monkeypatch.setitem(preprocess.BACKENDS, "openclip", "another one")
     seen.add(id_of(tiny))
     monkeypatch.undo()
     recipe = resolve_recipe(SETTINGS, tiny)
     seen.add(dataclasses.replace(recipe, numerics=recipe_module.NUMERICS + 1).id)
     assert len(seen) == 5
     assert id_of(tiny) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "crops", "digest"),
+    [
+        ("openclip", 1, "c3d4945b1b81"),
+        ("openclip", 3, "8544e308588a"),
+        ("paper", 1, "0ec198d0ecc4"),
+        ("paper", 3, "b304c88e3581"),
+    ],
+)
+def test_ids_stay_what_they_were(name, crops, digest):
+    """Else every store out there would be encoded again."""
+    recipe = dataclasses.replace(
+        plain_recipe(frames=32),
+        preprocessing=preprocess.preprocessing_of(name, VIT, crops),
+        crops=crops,
+    )
+    assert recipe.id == digest
+
+
+@pytest.mark.parametrize(("crops", "digest"), [(1, "d35a5ef8c9cf"), (3, "6eba4e4c8e07")])
+def test_sets_of_the_paper_s_former_preprocessing_have_ids_of_their_own(crops, digest):
+    former = dataclasses.replace(
+        preprocess.preprocessing_of("paper", VIT, crops), backend="pillow-exact"
+    )
+    recipe = dataclasses.replace(plain_recipe(frames=32), preprocessing=former, crops=crops)
+    assert recipe.id == digest
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Preprocessing by Pillow equals the kernels' reference, number for number."""
 
-import dataclasses
+import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,10 +83,22 @@ def test_the_papers_preprocessing():
     assert (recipe.size, recipe.short_side, recipe.antialias) == (224, 256, False)
     assert recipe.mean == pytest.approx((0.485, 0.456, 0.406), abs=1e-3)
     assert preprocessing_of("paper", TOWER | {"size": 224}, crops=3).short_side == 224
-    frames = torch.randint(0, 256, (1, 300, 400, 3), dtype=torch.uint8)
-    assert preprocess(frames, recipe, 1).shape == (1, 1, 3, 224, 224)
-    sharp = dataclasses.replace(recipe, antialias=True)
-    assert not torch.equal(preprocess(frames, recipe, 1), preprocess(frames, sharp, 1))
+    # The released code cuts the fraction off: 36.57 here.
+    assert preprocessing_of("paper", TOWER, crops=1).short_side == 36
+
+
+@pytest.mark.parametrize(("crops", "digest"), [(1, "4264728ace0dffff"), (3, "15e4c021392744fe")])
+def test_sets_of_the_paper_s_former_preprocessing_are_searched_by_its_pixels(crops, digest):
+    """Levels as `paper` had them when Pillow's rules gave its sizes and crops."""
+    former = replace(
+        preprocessing_of("paper", TOWER, 1),
+        **{"short_side": 37, "backend": "pillow-exact", "mean": (0, 0, 0), "std": (1, 1, 1)},
+    )
+    y, x, channel = np.mgrid[0:45, 0:80, 0:3]
+    frame = ((7 * y * y + 5 * x * x + 3 * x * y + 91 * channel) % 256).astype(np.uint8)
+    levels = (preprocess(torch.from_numpy(frame[None]), former, crops) * 255).round()
+    found = hashlib.sha256(levels.to(torch.uint8).numpy().tobytes()).hexdigest()
+    assert found[:16] == digest
 
 
 def test_towers_that_do_not_crop_are_refused():

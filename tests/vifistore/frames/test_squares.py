@@ -59,7 +59,12 @@ def test_workers_cut_them(videos: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "squares", [None, Squares(size=8, short_side=9, interpolation="bicubic", crops=1)]
+    "squares",
+    [
+        None,
+        Squares(size=8, short_side=9, interpolation="bicubic", crops=1),
+        Squares(size=8, short_side=9, interpolation="bilinear", crops=3, backend="opencv-exact"),
+    ],
 )
 def test_settings_reach_the_worker(squares):
     wanted = WorkerSettings(frames=3, clips=2, decoder="pyav", squares=squares, niceness=7)

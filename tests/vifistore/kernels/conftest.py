@@ -10,6 +10,7 @@ from torch import Tensor
 LAUNCHING_MODULES = ("temporal_pool", "fusion_scores", "frame_softmax", "preprocess_frames")
 POINTERS = {
     torch.uint8: "*u8",
+    torch.int16: "*i16",
     torch.int32: "*i32",
     torch.float16: "*fp16",
     torch.bfloat16: "*bf16",

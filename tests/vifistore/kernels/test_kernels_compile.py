@@ -5,8 +5,9 @@ import torch
 
 from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
 from vifistore.kernels.fusion_scores import image_scores_forward
-from vifistore.kernels.preprocess_frames import preprocess_frames_forward
-from vifistore.kernels.resampling import crop_taps
+from vifistore.kernels.geometry import OPENCV
+from vifistore.kernels.preprocess_frames import _resize_crop, preprocess_frames_forward
+from vifistore.kernels.resampling import box_taps, crop_taps
 from vifistore.kernels.temporal_pool import (
     temporal_pool_backward,
     temporal_pool_forward,
@@ -76,6 +77,12 @@ def test_image_cross_entropy_of_sizes_that_fill_no_tile(hopper):
 @pytest.mark.parametrize("dtype", [HALF, BRAIN, SINGLE], ids=str)
 def test_preprocess_frames(hopper, dtype):
     frames = torch.empty(2, 256, 340, 3, dtype=torch.uint8)
-    crops = crop_taps(256, 340, 224, 224, "bicubic", True, 1, frames.device)
-    preprocess_frames_forward(frames, crops, (0.5,) * 3, (0.5,) * 3, dtype)
-    assert hopper == ["_preprocess_frames_forward_kernel"] * 2
+    for kind in (
+        ("bicubic", True, 1, frames.device),
+        ("bilinear", False, 3, frames.device, OPENCV),
+    ):
+        crops = crop_taps(256, 340, 224, 224, *kind)
+        preprocess_frames_forward(frames, crops, (0.5,) * 3, (0.5,) * 3, dtype)
+    box = box_taps((3, 5, 168, 192), 224, frames.device)
+    _resize_crop(frames, box, torch.empty(2, 3, 224, 224, dtype=torch.uint8), None)
+    assert hopper == ["_preprocess_frames_forward_kernel"] * 10

@@ -55,6 +55,20 @@ def plain_image(clip: torch.nn.Module, pixels: torch.Tensor, prompts: torch.Tens
     return tower.ln_post(x[:, 0]) @ tower.proj
 
 
+@pytest.mark.parametrize(
+    ("num_prompts", "template"),
+    [(1, "photo of a {}."), (2, "of a {}."), (3, "a {}."), (4, "{}.")],
+)
+def test_few_vectors_stand_for_the_first_words_of_the_released_code_s_text(
+    loaded, num_prompts, template
+):
+    whole = tokenizer(loaded)(["a photo of a brush hair."])
+    settings = PromptSettings(image_prompts=0, text_prompts=num_prompts, text_depth=1)
+    add_prompts(loaded.clip, settings, seed=3)
+    found = tokenizer(loaded)([template.format("brush hair")])
+    assert torch.equal(found[:, 1 + num_prompts :], whole[:, 1 + num_prompts :])
+
+
 def plain_text(clip: torch.nn.Module, tokens: torch.Tensor, prompts: torch.Tensor):
     num_prompts = prompts.shape[1]
     x = clip.token_embedding.weight[tokens].clone()

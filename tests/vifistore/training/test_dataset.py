@@ -127,6 +127,10 @@ def test_what_identifies_a_run(store, tmp_path):
     assert run.data["dataset"] == "d"
     assert "decoder" not in run.data
     assert run_of(store, tmp_path).data["decoder"] == f"pyav {decoder_version('pyav')}"
+    assert "resizing" not in run_of(store, tmp_path).data
+    of_the_paper = run_of(store, tmp_path, replace(SETTINGS, preprocess="paper"))
+    # One of before OpenCV resized for the paper had none either, and does not go on.
+    assert of_the_paper.data["resizing"] == "opencv-exact"
     assert run.data["digest"] == store.split("d", "train").digest
     assert np.array_equal(run.source.targets.argmax(1), store.split("d", "train").labels)
 

@@ -1,11 +1,13 @@
 """Which videos make up which step depends on seed and step alone, not on who takes part."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader, DistributedSampler
 
 from vifistore.errors import UsageError
 from vifistore.training.order import Order
@@ -59,6 +61,38 @@ def test_what_fills_no_batch_can_be_left_out():
     assert len(rows(order, range(2))) == 8
     with pytest.raises(UsageError, match="smaller --batch-size"):
         Order(num_videos=3, settings=replace(SETTINGS, drop_last=True))
+
+
+@pytest.mark.parametrize("batch", [64, 256])
+def test_the_released_code_s_epochs(batch):
+    """Steps and videos of torch's own sampler and loader on 8 GPUs, 4 videos a pass."""
+    settings = replace(SETTINGS, batch_size=batch, micro_batch=4, drop_last=True)
+    accumulated = batch // 32
+    for num_videos in [*range(batch - 8, batch), *range(batch, 2 * batch + 9), 816, 3000]:
+        sampler = DistributedSampler(range(num_videos), num_replicas=8, rank=0)
+        steps = len(DataLoader(range(len(sampler)), batch_size=4, drop_last=True)) // accumulated
+        if not steps:
+            continue
+        order = Order(num_videos=num_videos, settings=replace(settings, released_data=True))
+        assert order.steps_per_epoch == steps, num_videos
+        places = Counter(rows(order, range(steps)))
+        assert sum(places.values()) == steps * batch
+        # Only what fills the last round of the GPUs comes again.
+        assert sum(places.values()) - len(places) <= -num_videos % 8
+    plain = Order(num_videos=127, settings=replace(settings, batch_size=64))
+    released = Order(num_videos=127, settings=replace(settings, batch_size=64, released_data=True))
+    assert (plain.steps_per_epoch, released.steps_per_epoch) == (1, 2)
+
+
+def test_the_released_code_s_epochs_begin_as_ours():
+    settings = replace(SETTINGS, batch_size=64, micro_batch=4)
+    plain, released = (
+        Order(num_videos=70, settings=replace(settings, released_data=choice))
+        for choice in (False, True)
+    )
+    first, padded = rows(plain, range(2)), rows(released, range(2))
+    assert (len(first), len(padded)) == (70, 72)
+    assert padded == first + first[:2]
 
 
 def test_without_a_micro_batch_processes_share_evenly():

@@ -33,9 +33,12 @@ def test_what_is_put_right(name):
     exact, better = (PRESETS[name](paper_exact=choice) for choice in (True, False))
     assert (exact.preprocess, better.preprocess) == ("paper", "openclip")
     assert better.class_names == "words"
+    # The released code writes names as they are, but takes underscores out behind prompts.
+    assert exact.class_names == ("spaces" if exact.trains == "prompts" else "as-is")
     assert exact.warmup_epochs == 5.0
     assert better.warmup_epochs == pytest.approx(min(5, better.epochs / 10))
     assert (exact.released_schedule, better.released_schedule) == (True, False)
+    assert (exact.released_data, better.released_data) == (True, False)
     assert (exact.drop_last, better.drop_last) == (True, False)
     assert (exact.cut_context, better.cut_context) == (False, True)
     assert (exact.jitter_each_frame, better.jitter_each_frame) == (True, False)

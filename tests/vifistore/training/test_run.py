@@ -146,6 +146,22 @@ def test_another_run_does_not_go_on_here(trained, tmp_path):
             trained()
 
 
+def test_a_run_of_before_a_setting_goes_on_where_the_setting_is_at_its_default(
+    trained, data, tmp_path
+):
+    trained(out="whole", drop_last=True)
+    with pytest.raises(Stopped):
+        trained(source=stopping(data, 2), drop_last=True)
+    path = tmp_path / "out" / "run.json"
+    known = json.loads(path.read_text())
+    del known["settings"]["released_data"]
+    path.write_text(json.dumps(known))
+    with pytest.raises(UsageError, match="settings is released_data=False and not True"):
+        trained(drop_last=True, released_data=True)
+    assert trained(drop_last=True)[1].step == 4
+    assert losses_of(tmp_path / "out") == losses_of(tmp_path / "whole")
+
+
 def test_the_device_is_recorded_and_a_run_stays_on_its_type(
     trained, data, tmp_path, caplog, monkeypatch
 ):
