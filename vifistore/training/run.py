@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from vifistore.cleaning import cleaned
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.provenance import device_name
 from vifistore.extract.recipes import choose_device
@@ -26,7 +27,6 @@ from vifistore.training.prefetch import ahead, beside
 from vifistore.training.processes import Processes, joined
 from vifistore.training.saving import Saver
 from vifistore.training.settings import TrainSettings
-from vifistore.videos.class_names import cleaned
 
 logger = logging.getLogger("vifi")
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from vifistore.cleaning import cleaned, cleaning
 from vifistore.errors import UnknownNameError
-from vifistore.videos.class_names import cleaned, cleaning
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
 from vifistore.videos.readers.captions import read_captions_json, read_captions_table
@@ -47,7 +47,7 @@ def read_source(
     `root` is the folder that listed paths start from: by default SOURCE, or the folder of the
     list. `split` names the one split of a folder or list, or picks one of several; a list's own
     name is its default, and a folder has no split without one. `labels` is a class file, and
-    `names` a cleaning of class names (`vifistore.videos.class_names.CLEANINGS`).
+    `names` a cleaning of class names (`vifistore.cleaning.CLEANINGS`).
     Raises UsageError for whatever cannot be read, with file and line.
     """
     source = Path(source)

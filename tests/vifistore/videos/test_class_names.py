@@ -1,7 +1,7 @@
 import pytest
 
-from vifistore.errors import UnknownNameError, UsageError
-from vifistore.videos.class_names import cleaned, cleaning, read_class_file
+from vifistore.errors import UsageError
+from vifistore.videos.class_names import read_class_file
 
 
 @pytest.mark.parametrize(
@@ -55,29 +55,3 @@ def test_bad_class_file_is_refused(write, file, text, told):
             read_class_file(write(file, text))
     else:
         assert len(read_class_file(write(file, text)).names) == 2
-
-
-@pytest.mark.parametrize(
-    ("how", "name", "result"),
-    [
-        ("as-is", "Apply_EyeMakeup", "Apply_EyeMakeup"),
-        ("spaces", "brush_hair ", "brush hair"),
-        ("spaces", "ApplyEyeMakeup", "ApplyEyeMakeup"),
-        ("words", "ApplyEyeMakeup", "Apply Eye Makeup"),
-        ("words", "YoYo", "Yo Yo"),
-        ("words", "TVWatching_now", "TV Watching now"),
-        ("words", "playing guitar", "playing guitar"),
-    ],
-)
-def test_cleanings(how, name, result):
-    assert cleaned([name], how) == {name: result}
-
-
-def test_two_classes_may_not_become_one():
-    with pytest.raises(UsageError, match="'a_b' and 'a b' would both become 'a b'"):
-        cleaned(["a_b", "a b"], "spaces")
-
-
-def test_unknown_cleaning_names_those_there_are():
-    with pytest.raises(UnknownNameError, match="Did you mean 'words'"):
-        cleaning("word")
