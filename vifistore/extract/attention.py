@@ -14,6 +14,7 @@ from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.attention import METHODS, attention_maps, check_tower
 from vifistore.models.towers import LoadedModel
+from vifistore.store.identity import SQUASH
 from vifistore.store.recipe import Preprocessing
 from vifistore.store.store import Store
 
@@ -79,13 +80,19 @@ def video_attention(
 def _seen_square(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
     """uint8 [frame height width 3] -> the middle square that the recipe cuts, but not so coarse."""
     height, width = pixels.shape[1:3]
+    if recipe.resize_mode == SQUASH:
+        return _resized(pixels)
     side = round(min(height, width) * recipe.size / recipe.short_side)
     top, left = (height - side) // 2, (width - side) // 2
     square = pixels[:, top : top + side, left : left + side]
     if side <= _SHOWN_PIXELS:
         return square
+    return _resized(square)
+
+
+def _resized(frames: np.ndarray) -> np.ndarray:
     size = (_SHOWN_PIXELS, _SHOWN_PIXELS)
-    return np.stack([np.asarray(Image.fromarray(frame).resize(size)) for frame in square])
+    return np.stack([np.asarray(Image.fromarray(frame).resize(size)) for frame in frames])
 
 
 def _find_checkpoint(store: Store, dataset: str, name: str) -> dict:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from vifistore.kernels.geometry import crop_corners, is_height_first, resized_shape
+from vifistore.kernels.geometry import crop_corners, is_height_first, shape_after
 
 _METHODS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -27,6 +27,8 @@ class Squares:
     """`bicubic` or `bilinear`."""
     crops: int
     """1 (centre) or 3 (left, centre, right)."""
+    resize_mode: str = "shortest"
+    """`shortest`, or `squash`: both sides become `size`."""
 
     def cut(self, frames: np.ndarray) -> np.ndarray:
         """uint8 [frame height width 3] -> uint8 [crop frame size size 3].
@@ -34,7 +36,7 @@ class Squares:
         Raises UsageError for a square that does not fit.
         """
         before = frames.shape[1:3]
-        after = resized_shape(*before, self.short_side)
+        after = shape_after(before, self.size, self.short_side, self.resize_mode)
         corners = crop_corners(*after, self.size, self.crops)
         levels = np.empty((self.crops, len(frames), self.size, self.size, 3), np.uint8)
         for number, frame in enumerate(frames):

@@ -13,6 +13,16 @@ def resized_shape(height: int, width: int, short_side: int) -> tuple[int, int]:
     return int(short_side * height / width), short_side
 
 
+def shape_after(
+    before: tuple[int, int], size: int, short_side: int, resize_mode: str
+) -> tuple[int, int]:
+    """Height and width of a resized frame, of which squares of `size` are cut.
+
+    `resize_mode` is OpenCLIP's: `shortest` keeps the shape, `squash` makes a square of the whole.
+    """
+    return (size, size) if resize_mode == "squash" else resized_shape(*before, short_side)
+
+
 def is_height_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
     """Whether rows are resized before columns, given (height, width) before and after.
 

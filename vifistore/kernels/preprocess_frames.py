@@ -34,12 +34,14 @@ def preprocess_frames(
     antialias: bool = True,
     num_crops: int = 1,
     dtype: torch.dtype = torch.float32,
+    resize_mode: str = "shortest",
 ) -> Tensor:
     """Resize the shorter side to `short_side` pixels, crop squares of `size`, normalise.
 
     frames: uint8 `[frame height width 3]`, RGB. Returns `[crop frame 3 size size]` of `dtype`.
     `mean` and `std` are per channel, on pixels in 0..1. `short_side` is `size` where it is None.
     `num_crops` 1 is the centre; 3 are left, centre, right (top, centre, bottom of a portrait).
+    With `resize_mode` squash both sides become `size`, whatever the shape.
     OpenCLIP's transform is bicubic with antialias. ViFi-CLIP's is OpenCV's bilinear, which is not
     antialiased, to short side 256 for a crop of 224, or 224 with three crops. UsageError for
     frames of another kind, an unknown interpolation, or a crop that does not fit.
@@ -49,9 +51,9 @@ def preprocess_frames(
             f"frames are {frames.dtype} {list(frames.shape)}; give uint8 [frame height width 3]"
         )
     height, width = frames.shape[1:3]
-    crops = crop_taps(
-        height, width, size, short_side or size, interpolation, antialias, num_crops, frames.device
-    )
+    shape = (height, width, size, short_side or size)
+    how = (interpolation, antialias, num_crops, frames.device, resize_mode)
+    crops = crop_taps(*shape, *how)
     path = preprocess_frames_reference
     if chosen_path(frames).is_kernel:
         path = preprocess_frames_forward

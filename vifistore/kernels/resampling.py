@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vifistore.errors import UnknownNameError
-from vifistore.kernels.geometry import crop_corners, is_height_first, resized_shape
+from vifistore.kernels.geometry import crop_corners, is_height_first, shape_after
 
 # Videos of the web come in hundreds of sizes, each with its own taps of some tens of kilobytes.
 _KEPT_SIZES = 1024
@@ -108,9 +108,10 @@ def crop_taps(
     antialias: bool,
     num_crops: int,
     device: torch.device,
+    resize_mode: str = "shortest",
 ) -> tuple[CropTaps, ...]:
     """Taps of each crop of frames of `height` x `width` pixels, kept for the next call."""
-    out_height, out_width = resized_shape(height, width, short_side)
+    out_height, out_width = shape_after((height, width), size, short_side, resize_mode)
     rows = axis_taps(height, out_height, interpolation, antialias)
     columns = axis_taps(width, out_width, interpolation, antialias)
     height_first = is_height_first((height, width), (out_height, out_width))

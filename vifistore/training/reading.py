@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -158,9 +158,7 @@ class FrameReader:
 
     def _key(self, digest: str) -> FrameKey:
         """The key of an extraction's entry where the frames are what one keeps."""
-        names = ("size", "short_side", "interpolation", "antialias", "backend")
-        facts = asdict(self._preprocessing)
-        geometry = {name: facts[name] for name in names} | {"crops": 1}
+        largest = {"largest_short_side": self._short_side}
         return FrameKey(
             content_digest=digest,
             decoder=self._options.decoder,
@@ -170,5 +168,5 @@ class FrameReader:
                 "frames": self._settings.candidate_frames,
                 "clips": 1,
             },
-            geometry=geometry if self.are_squares else {"largest_short_side": self._short_side},
+            geometry=self._preprocessing.geometry(1) if self.are_squares else largest,
         )
