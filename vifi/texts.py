@@ -40,8 +40,9 @@ def main(arguments: list[str]) -> int:
         )
 
     from vifistore.extract.texts import dataset_class_lists, ensure_texts
-    from vifistore.models.text import check_templates, default_templates
+    from vifistore.models.text import default_templates
     from vifistore.models.towers import load_model
+    from vifistore.models.wording import check_templates
     from vifistore.store.checkpoints import register_checkpoint
 
     given = expand(wanted.template)

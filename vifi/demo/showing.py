@@ -19,7 +19,7 @@ from vifi.artefacts import (
 from vifi.attention import AttentionArguments, draw_attention
 from vifi.gallery import add_to_gallery
 from vifi.queries import query_encoder
-from vifistore.models.text import PAPER_TEMPLATE
+from vifistore.models.wording import PAPER_TEMPLATE
 from vifistore.store.store import Store
 
 _NUM_QUERIES = 3

@@ -24,8 +24,9 @@ from vifistore.extract.recipes import choose_device, default_name
 from vifistore.extract.settings import EncodeSettings, ExtractSettings
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoints import read_header
-from vifistore.models.text import check_templates
-from vifistore.models.towers import LoadedModel, load_model, model_config
+from vifistore.models.registry import model_config
+from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.wording import check_templates
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
 

@@ -10,8 +10,9 @@ from vifistore.extract.recipes import default_name, resolve_recipe
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import dataset_class_lists, ensure_texts
-from vifistore.models.text import check_templates, default_templates
+from vifistore.models.text import default_templates
 from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.wording import check_templates
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features

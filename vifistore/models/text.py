@@ -9,14 +9,14 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.prompts import num_text_prompts
-from vifistore.models.towers import LoadedModel, open_clip
-
-# The paper's template for fine-tuned models (section 3; its code, datasets/labels).
-PAPER_TEMPLATE = "a photo of a {}."
-# Vanilla CLIP is scored with the bare class name there.
-BARE_TEMPLATE = "{}"
-# Learned text prompts stand for the words around the name; the paper's code ends them with a stop.
-PROMPT_TEMPLATE = "{}."
+from vifistore.models.registry import open_clip
+from vifistore.models.towers import LoadedModel
+from vifistore.models.wording import (
+    PAPER_TEMPLATE,
+    PROMPT_TEMPLATE,
+    check_templates,
+    fill,
+)
 
 # One token of OpenCLIP's vocabulary, for the words that text prompts take the place of.
 _PLACEHOLDER = "X"
@@ -24,13 +24,6 @@ _PLACEHOLDER = "X"
 _BATCH = 256
 
 logger = logging.getLogger("vifi")
-
-
-def check_templates(templates: Sequence[str]) -> None:
-    """Raise UsageError for a template without exactly one `{}`, or with other braces."""
-    for template in templates:
-        if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "", 1)):
-            raise UsageError(f"template {template!r} must hold exactly one {{}} for the class name")
 
 
 def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]) -> dict:
@@ -69,11 +62,6 @@ def encode_texts(loaded: LoadedModel, texts: Sequence[str]) -> np.ndarray:
         loaded.clip.encode_text(batch.to(device)).float().cpu() for batch in tokens.split(_BATCH)
     ]
     return torch.cat(parts).numpy()
-
-
-def fill(template: str, class_name: str) -> str:
-    """Return the prompt of a class; the name may hold braces."""
-    return template.replace("{}", class_name)
 
 
 def check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tensor) -> None:

@@ -3,37 +3,42 @@
 import logging
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 
 from vifistore.errors import ModelError, UnknownNameError
-from vifistore.models import torchvision_operators
 from vifistore.models.checkpoints import (
     WEIGHTS_SUFFIXES,
     CheckpointHeader,
     read_header,
     read_weights,
 )
+from vifistore.models.claims import (
+    check_activation,
+    checked_header,
+    require_activation,
+    require_digest,
+)
 from vifistore.models.digests import tower_digests
-from vifistore.models.foreign import TOKEN_EMBEDDING, with_openclip_names
+from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.hub import offline_if_unreachable, quiet
+from vifistore.models.preprocessing import (
+    from_header,
+    from_maker,
+    from_tag,
+    from_tags,
+    tower_config,
+)
 from vifistore.models.prompts import attach_prompts
+from vifistore.models.registry import OPENAI, activation_sibling, model_config, open_clip
 from vifistore.store.checkpoints import checkpoint_digest
-
-torchvision_operators.prepare()
-
-import open_clip  # noqa: E402 - its torchvision import needs the operators above
-
-# OpenCLIP's registry of configs; ours are added to it.
-open_clip.add_model_config(Path(__file__).parent / "configs")
+from vifistore.store.identity import OPENCLIP, Identity
 
 logger = logging.getLogger("vifi")
 
 RANDOM = "none"
-OPENAI = "openai"
 _RANDOM_SEED = 0
 
 
@@ -52,6 +57,10 @@ class LoadedModel:
     parent: str
     step: int
     settings: dict
+    identity: Identity
+    """What it was trained with and on, as far as that is known; always a preprocessing."""
+    preprocessing_from: str
+    """Whose word that preprocessing is, for a line of the log."""
 
     @property
     def digest(self) -> str:
@@ -59,8 +68,8 @@ class LoadedModel:
         return checkpoint_digest(self.image_digest, self.text_digest, self.logit_scale)
 
     def record(self) -> dict:
-        """Fields of the checkpoint as the store keeps them."""
-        return {key: value for key, value in vars(self).items() if key != "clip"}
+        """Fields of the checkpoint as the store keeps them, beside its identity."""
+        return {key: value for key, value in vars(self).items() if key not in _NOT_RECORDED}
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -74,12 +83,7 @@ class LoadedModel:
         return open_clip.get_model_preprocess_cfg(self.clip)
 
 
-def model_config(model: str) -> dict:
-    """Return the OpenCLIP config of a model. Raises UnknownNameError for an unknown name."""
-    config = open_clip.get_model_config(model)
-    if config is None:
-        raise UnknownNameError("model", model, open_clip.list_models())
-    return config
+_NOT_RECORDED = ("clip", "identity", "preprocessing_from")
 
 
 def load_model(
@@ -120,9 +124,16 @@ def load_model(
 
 
 def describe(
-    clip: torch.nn.Module, header: CheckpointHeader, *, weights_path: str = ""
+    clip: torch.nn.Module,
+    header: CheckpointHeader,
+    *,
+    weights_path: str = "",
+    preprocessing_from: str = "OpenCLIP's default",
 ) -> LoadedModel:
     """Digest a model in memory; `header` says what it is and where it comes from."""
+    identity = header.identity
+    if not identity.preprocessing:
+        identity = replace(identity, preprocessing={"family": OPENCLIP, **tower_config(clip)})
     image_digest, text_digest = tower_digests(header.config, clip.state_dict())
     return LoadedModel(
         clip=clip,
@@ -136,6 +147,8 @@ def describe(
         parent=header.parent,
         step=header.step,
         settings=header.settings,
+        identity=identity,
+        preprocessing_from=preprocessing_from,
     )
 
 
@@ -160,7 +173,7 @@ def _random_model(model: str, config: dict) -> LoadedModel:
 
 def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
     quick_gelu = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
-    _require_activation(model, config, quick_gelu, f"weights {tag!r}")
+    require_activation(model, config, quick_gelu, f"weights {tag!r}")
     try:
         with quiet(), offline_if_unreachable():
             clip = open_clip.create_model(model, pretrained=tag)
@@ -170,7 +183,9 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
             f"({str(error).splitlines()[0][:160]}); download them on a machine with a network "
             "and give the file: --pretrained FILE"
         ) from error
-    return describe(clip, _header(model, config, tag))
+    identity, words = from_tag(clip, model, tag)
+    header = replace(_header(model, config, tag), identity=identity)
+    return describe(clip, header, preprocessing_from=words)
 
 
 def _model_from_file(model: str, config: dict, path: Path, token_embedding: str) -> LoadedModel:
@@ -178,14 +193,9 @@ def _model_from_file(model: str, config: dict, path: Path, token_embedding: str)
     state = foreign.state
     header = read_header(path)
     if header is None:
-        header = _header(model, config, _name_of(path))
-        if foreign.has_quick_gelu:
-            _require_activation(model, config, True, f"{foreign.maker}'s weights in {path}")
-        else:
-            _warn_of_activation(model, config, path)
-    _require_activation(model, config, header.config.get("quick_gelu", False), str(path))
-    if header.config != config:
-        _refuse_config(model, header, path)
+        check_activation(model, config, foreign, path)
+    else:
+        header = checked_header(model, config, header, path)
     if foreign.maker == "ViFi-CLIP" and TOKEN_EMBEDDING not in state:
         state[TOKEN_EMBEDDING] = _token_embedding(model, path, token_embedding)
     clip = new_model(model, _RANDOM_SEED)
@@ -195,24 +205,37 @@ def _model_from_file(model: str, config: dict, path: Path, token_embedding: str)
         state["logit_scale"] = state["logit_scale"].reshape(clip.logit_scale.shape)
     _require_matching_keys(model, path, clip.state_dict(), state)
     clip.load_state_dict(state)
-    return describe(clip, header, weights_path=str(path.resolve()))
+    identity, words = _identity(clip, model, header, foreign, path)
+    known = replace(header or _header(model, config, _name_of(path)), identity=identity)
+    weights_path = str(path.resolve())
+    loaded = describe(clip, known, weights_path=weights_path, preprocessing_from=words)
+    require_digest(known, loaded.digest, path)
+    return loaded
+
+
+def _identity(
+    clip: torch.nn.Module,
+    model: str,
+    header: CheckpointHeader | None,
+    foreign: ForeignWeights,
+    path: Path,
+) -> tuple[Identity, str]:
+    """What a file was trained with, and whose word its preprocessing is; what nobody says is
+    assumed."""
+    if header is not None:
+        return from_header(clip, model, header.identity, path)
+    if foreign.has_quick_gelu:
+        return from_maker(clip, foreign.maker, foreign.state)
+    identity, words = from_tags(clip, model)
+    if activation_sibling(model):
+        identity = replace(identity, assumed=(*identity.assumed, "activation"))
+    return identity, words
 
 
 def _name_of(path: Path) -> str:
     """What the checkpoint in a file of others is called: the file's name, as a store takes it."""
     plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
     return re.sub(r"[^\w.@+=-]+", "-", plain, flags=re.ASCII).strip(".-+@=")[:100] or "weights"
-
-
-def _refuse_config(model: str, header: CheckpointHeader, path: Path) -> NoReturn:
-    if header.model != model:
-        raise ModelError(
-            f"{path} holds a {header.model}, not a {model}; use --model {header.model}"
-        )
-    raise ModelError(
-        f"{path} holds a {model} of another architecture than this OpenCLIP gives that name; "
-        "install the one that it was trained with"
-    )
 
 
 def _token_embedding(model: str, path: Path, source: str) -> torch.Tensor:
@@ -229,36 +252,6 @@ def _token_embedding(model: str, path: Path, source: str) -> torch.Tensor:
             f"{source!r} cannot be had ({error}); where you have OpenAI's file, make a whole one "
             f"with: vifi convert {path} OUT --model {model} --token-embedding FILE"
         ) from error
-
-
-def _require_activation(model: str, config: dict, quick_gelu: bool, weights: str) -> None:
-    """Raise ModelError where weights and config differ in the activation.
-
-    Nothing in the weights shows it, and the wrong one costs several points of accuracy.
-    """
-    if config.get("quick_gelu", False) == quick_gelu:
-        return
-    base = model.removesuffix("-quickgelu")
-    right = f"{base}-quickgelu" if quick_gelu else base
-    trained = "QuickGELU" if quick_gelu else "GELU"
-    hint = f"; use --model {right}" if open_clip.get_model_config(right) else ""
-    raise ModelError(f"{weights} were trained with {trained}, which {model} does not use{hint}")
-
-
-def _warn_of_activation(model: str, config: dict, path: Path) -> None:
-    """Say which activation is assumed for a file that does not tell, where both are in use."""
-    sibling = model.removesuffix("-quickgelu") if model.endswith("-quickgelu") else None
-    sibling = sibling or f"{model}-quickgelu"
-    if open_clip.get_model_config(sibling):
-        used = "QuickGELU" if config.get("quick_gelu", False) else "GELU"
-        logger.warning(
-            "%s does not say which activation it was trained with; %s uses %s, use --model %s if "
-            "that is wrong (OpenAI's and ViFi-CLIP's weights want QuickGELU)",
-            path.name,
-            model,
-            used,
-            sibling,
-        )
 
 
 def _require_matching_keys(model: str, path: Path, expected: dict, found: dict) -> None:

@@ -12,8 +12,9 @@ from vifistore.cleaning import cleaned
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.provenance import device_name
 from vifistore.extract.recipes import choose_device
-from vifistore.models.text import check_lengths, fill, tokenizer
+from vifistore.models.text import check_lengths, tokenizer
 from vifistore.models.towers import LoadedModel
+from vifistore.models.wording import fill
 from vifistore.training.data import FrameData, Source, Views, embedded
 from vifistore.training.engine import Engine, StepResult
 from vifistore.training.folder import RunFolder

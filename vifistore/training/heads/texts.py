@@ -13,8 +13,9 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.texts import reload_checkpoint
-from vifistore.models.text import BARE_TEMPLATE, encode_classes, text_fields
+from vifistore.models.text import encode_classes, text_fields
 from vifistore.models.towers import LoadedModel
+from vifistore.models.wording import BARE_TEMPLATE
 from vifistore.store.store import Store
 from vifistore.store.texts import has_texts, texts_id, write_texts
 from vifistore.training.heads.files import Head, load_head
