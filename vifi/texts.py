@@ -1,6 +1,7 @@
 """`vifi texts S`: encode class names with a checkpoint's text tower."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import tyro
 
@@ -24,7 +25,11 @@ class TextsArguments:
     """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
     template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
-    actionclip); repeat for several. Default: a photo of a {}."""
+    actionclip); repeat for several. Default: the one that the checkpoint was trained with, else
+    a photo of a {}."""
+    class_names: Literal["", "as-is", "spaces", "words"] = ""
+    """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
+    as well). Default: as the checkpoint was trained, else as-is."""
     json: bool = False
     """Print one JSON document."""
 
@@ -40,7 +45,7 @@ def main(arguments: list[str]) -> int:
         )
 
     from vifistore.extract.texts import dataset_class_lists, ensure_texts
-    from vifistore.models.text import default_templates
+    from vifistore.models.text import default_cleaning, default_templates
     from vifistore.models.towers import load_model
     from vifistore.models.wording import check_templates
     from vifistore.store.checkpoints import register_checkpoint
@@ -49,14 +54,16 @@ def main(arguments: list[str]) -> int:
     check_templates(given)
     loaded = load_model(wanted.model, wanted.pretrained)
     templates = given or default_templates(loaded)
-    register_checkpoint(store.backend, loaded.record())
+    how = wanted.class_names or default_cleaning(loaded)
+    register_checkpoint(store.backend, loaded.record(), loaded.identity)
     made = [
-        {"id": ensure_texts(store, loaded, names, templates), "classes": len(names)}
+        {"id": ensure_texts(store, loaded, names, templates, how), "classes": len(names)}
         for names in dataset_class_lists(store, wanted.dataset)
     ]
     if wanted.json:
         print_json({"texts": made})
     else:
         for texts in made:
-            say(f"texts {texts['id']}: {texts['classes']} classes, {', '.join(templates)}")
+            words = f"{', '.join(templates)}, class names {how}"
+            say(f"texts {texts['id']}: {texts['classes']} classes, {words}")
     return 0

@@ -9,9 +9,11 @@ import torch
 from PIL import Image
 
 from vifistore.errors import ModelError, UnknownNameError, UsageError
+from vifistore.extract.recipes import preprocessing_for
+from vifistore.extract.settings import PixelSettings
 from vifistore.extract.texts import reload_checkpoint
 from vifistore.frames.decoding import decode_video
-from vifistore.frames.preprocess import preprocess, preprocessing_of
+from vifistore.frames.preprocess import preprocess
 from vifistore.models.attention import METHODS, attention_maps, check_tower
 from vifistore.models.towers import LoadedModel
 from vifistore.store.identity import SQUASH
@@ -53,23 +55,30 @@ def load_checkpoints(store: Store, dataset: str, names: tuple[str, ...]) -> dict
     return loaded
 
 
+def common_frames(models: Mapping[str, LoadedModel]) -> int:
+    """Frames that all of these models were trained with; 0 where they differ or none says it."""
+    counts = {loaded.identity.frames for loaded in models.values()} - {0}
+    return counts.pop() if len(counts) == 1 else 0
+
+
 def video_attention(
     path: str | Path,
     models: Mapping[str, LoadedModel],
     *,
     frames: int,
-    preprocessing: str = "openclip",
+    preprocessing: str = "",
     decoder: str = "decord",
 ) -> VideoAttention:
     """Maps of `frames` frames of a video, one of each equal stretch, under every model.
 
+    `preprocessing` is openclip or paper; empty gives each model the one it was trained with.
     Raises DecodeError for a video that cannot be read.
     """
     decoded = decode_video(path, frames=frames, clips=1, decoder=decoder)
     pixels = np.ascontiguousarray(decoded.frames[decoded.index[0]])
     maps, shown = {}, None
     for name, loaded in models.items():
-        recipe = preprocessing_of(preprocessing, loaded.preprocess_config, 1)
+        recipe = preprocessing_for(PixelSettings(preprocess=preprocessing), loaded, 1)
         tensor = preprocess(torch.from_numpy(pixels), recipe, 1)[0]
         found = attention_maps(loaded.clip, tensor)
         maps[name] = {method: getattr(found, method).numpy() for method in METHODS}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from vifistore.cleaning import AS_IS, cleaning, effective
 from vifistore.errors import ModelError
 from vifistore.models.text import encode_classes, text_fields
 from vifistore.models.towers import RANDOM, LoadedModel, load_model
@@ -10,16 +11,31 @@ from vifistore.store.texts import has_texts, texts_id, write_texts
 
 
 def ensure_texts(
-    store: Store, loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]
+    store: Store,
+    loaded: LoadedModel,
+    class_names: Sequence[str],
+    templates: Sequence[str],
+    how: str = AS_IS,
 ) -> str:
     """Return the id of the text set of these classes; encode it if the store lacks it.
 
-    Raises UsageError for a template without exactly one `{}`.
+    `how` is the cleaning of the names in the prompts. Raises UsageError for a template without
+    exactly one `{}`, and for names that become equal.
     """
-    fields = text_fields(loaded, class_names, templates)
+    fields = text_fields(loaded, class_names, templates) | cleaning_field(class_names, how)
     if has_texts(store.backend, name := texts_id(fields)):
         return name
-    return write_texts(store.backend, fields, encode_classes(loaded, class_names, templates))
+    words = [cleaning(how)(name) for name in class_names]
+    return write_texts(store.backend, fields, encode_classes(loaded, words, templates))
+
+
+def cleaning_field(class_names: Sequence[str], how: str) -> dict:
+    """The field of a text set that says how its names are cleaned, where that changes any.
+
+    Raises UsageError for names that become equal.
+    """
+    changed = effective(class_names, how)
+    return {} if changed == AS_IS else {"cleaning": changed}
 
 
 def dataset_class_lists(store: Store, dataset: str) -> list[list[str]]:

@@ -15,6 +15,7 @@ from vifistore.models.registry import open_clip
 from vifistore.models.wording import PAPER_TEMPLATE, PROMPT_CLEANING, PROMPT_TEMPLATE
 from vifistore.store.identity import OPENCLIP, PAPER, TOWER_KEYS, Identity
 
+FROM_HEADER = "as its header says"
 _PARTS = tuple(key for key in TOWER_KEYS if key != "size")
 
 
@@ -46,8 +47,8 @@ def from_header(clip: torch.nn.Module, model: str, said: Identity, path: object)
             "save its tensors alone"
         )
     _give(clip, own)
-    words = "as its header says"
-    return said, f"{words}, where it is assumed" if "preprocessing" in said.assumed else words
+    is_assumed = "preprocessing" in said.assumed
+    return said, f"{FROM_HEADER}, where it is assumed" if is_assumed else FROM_HEADER
 
 
 def from_tag(clip: torch.nn.Module, model: str, tag: str) -> tuple[Identity, str]:
@@ -62,12 +63,11 @@ def from_tags(clip: torch.nn.Module, model: str) -> tuple[Identity, str]:
     tags = open_clip.list_pretrained_tags_by_model(model)
     entries = [open_clip.get_pretrained_cfg(model, tag) for tag in tags]
     distinct = {tuple(str(entry.get(key)) for key in _PARTS) for entry in entries}
-    words = (
-        f"assumed: OpenCLIP's default, since its tags of {model} {'differ' if tags else 'are none'}"
-    )
+    why = f"its tags of {model} differ" if tags else f"it has no tag of {model}"
+    words = f"assumed: OpenCLIP's default, since {why}"
     if len(distinct) == 1:
         _give(clip, entries[0])
-        words = f"assumed: that of OpenCLIP's tags of {model} ({len(tags)}, which agree)"
+        words = f"which OpenCLIP has for every tag of {model}, since the file does not say"
     known = Identity(preprocessing=_of_family(OPENCLIP, clip), assumed=("preprocessing",))
     return known, words
 

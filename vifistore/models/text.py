@@ -7,12 +7,14 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 
+from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.prompts import num_text_prompts
 from vifistore.models.registry import open_clip
 from vifistore.models.towers import LoadedModel
 from vifistore.models.wording import (
     PAPER_TEMPLATE,
+    PROMPT_CLEANING,
     PROMPT_TEMPLATE,
     check_templates,
     fill,
@@ -88,8 +90,16 @@ def check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tenso
 
 
 def default_templates(loaded: LoadedModel) -> tuple[str, ...]:
-    """Return the templates that a checkpoint is scored with where none are asked for."""
-    return (PROMPT_TEMPLATE if num_text_prompts(loaded.clip) else PAPER_TEMPLATE,)
+    """Return the templates that a checkpoint is scored with where none are asked for: those that
+    it was trained with, if that is known."""
+    usual = PROMPT_TEMPLATE if num_text_prompts(loaded.clip) else PAPER_TEMPLATE
+    return loaded.identity.templates or (usual,)
+
+
+def default_cleaning(loaded: LoadedModel) -> str:
+    """Return the cleaning of class names likewise."""
+    usual = PROMPT_CLEANING if num_text_prompts(loaded.clip) else AS_IS
+    return loaded.identity.cleaning or usual
 
 
 def tokenizer(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:

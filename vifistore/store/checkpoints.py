@@ -101,18 +101,32 @@ def read_identity(backend: Backend, digest: str) -> Identity:
     """
     found = read_checkpoint(backend, digest)
     summaries = found.get(_TUNED_ON, [])
+    if not summaries:
+        return trained_with(found)
+    inner = backend.attributes(f"checkpoints/{digest}/{_TUNED_ON}")
+    identity = trained_with({**found, _TUNED_ON: inner.get("entries")})
+    if summaries != [entry.summary for entry in identity.tuned_on]:
+        raise _damaged(digest, "its tuned_on holds other videos than the record says")
+    return identity
+
+
+def trained_with(checkpoint: Mapping) -> Identity:
+    """What a record of `read_checkpoint` says of the training, without the digests of videos.
+
+    Raises DamagedError as `read_identity` does.
+    """
     try:
-        if summaries:
-            found[_TUNED_ON] = backend.attributes(f"checkpoints/{digest}/{_TUNED_ON}")["entries"]
-        identity = parse_identity(found)
-        if summaries != [entry.summary for entry in identity.tuned_on]:
-            raise ValueError("its tuned_on holds other videos than its record says")
-    except (ValueError, LookupError) as error:
-        raise DamagedError(
-            f"{backend.folder}/checkpoints/{digest} does not say what it was trained with as it "
-            f"should ({error!s:.160}); remove that folder and run vifi extract again"
-        ) from error
-    return identity if identity.as_json() else of_settings(found["settings"] or {})
+        identity = parse_identity(checkpoint)
+    except ValueError as error:
+        raise _damaged(checkpoint.get("digest", ""), str(error)) from error
+    return identity if identity.as_json() else of_settings(checkpoint["settings"] or {})
+
+
+def _damaged(digest: str, why: str) -> DamagedError:
+    return DamagedError(
+        f"checkpoints/{digest} of the store does not say what it was trained with as it should "
+        f"({why:.160}); remove that folder and run vifi extract again"
+    )
 
 
 def list_checkpoints(backend: Backend) -> list[dict]:

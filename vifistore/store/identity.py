@@ -69,12 +69,13 @@ class TunedOn:
 
     def holds(self, digests: Iterable[str]) -> np.ndarray:
         """Which of these content digests are among its videos, bool [video]."""
-        known = np.frombuffer(self.videos, _DIGEST)
         found = np.array([short_digest(digest) for digest in digests], object)
-        is_known = np.array([len(each) == DIGEST_BYTES for each in found], bool)
+        is_digest = np.array([len(each) == DIGEST_BYTES for each in found], bool)
         result = np.zeros(len(found), bool)
-        wanted = np.frombuffer(b"".join(found[is_known]), _DIGEST)
-        result[is_known] = np.isin(wanted, known)
+        wanted, known = _numbers(b"".join(found[is_digest])), _numbers(self.videos)
+        if len(known):
+            nearest = np.searchsorted(known, wanted).clip(max=len(known) - 1)
+            result[is_digest] = known[nearest] == wanted
         return result
 
 
@@ -138,8 +139,15 @@ def joined(entries: Iterable[TunedOn]) -> tuple[TunedOn, ...]:
     for entry in entries:
         key = entry.dataset, entry.split, entry.class_names
         both = found[key].videos + entry.videos if key in found else entry.videos
-        found[key] = replace(entry, videos=np.unique(np.frombuffer(both, _DIGEST)).tobytes())
+        numbers = np.sort(_numbers(both))
+        is_new = np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]
+        found[key] = replace(entry, videos=numbers[is_new].astype(_DIGEST).tobytes())
     return tuple(found.values())
+
+
+def _numbers(videos: bytes) -> np.ndarray:
+    # In the byte order of the machine: sorting is many times as fast.
+    return np.frombuffer(videos, _DIGEST).astype(np.uint64)
 
 
 def parse_identity(values: Mapping) -> Identity:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from vifistore.store.identity import SHORTEST
+from vifistore.store.identity import OPENCLIP, SHORTEST, TOWER_KEYS
 
 # Raised by hand when our own code changes the numbers of an unchanged recipe.
 NUMERICS = 2
@@ -55,6 +55,13 @@ class Preprocessing:
         say nothing of it, and keep their ids."""
         facts = asdict(self)
         return facts if self.resize_mode != SHORTEST else _without_mode(facts)
+
+    def for_identity(self, own: Mapping | None = None) -> dict:
+        """As checkpoints say it (see `vifistore.store.identity`); `own` is the tower's own, which
+        is kept where this is another."""
+        facts = json.loads(json.dumps({key: getattr(self, key) for key in TOWER_KEYS}))
+        kept = {"own": dict(own)} if own and self.name != OPENCLIP else {}
+        return {"family": self.name, **facts, **kept}
 
     def geometry(self, crops: int) -> dict:
         """What decides the squares of a frame, whatever is done with their colours."""

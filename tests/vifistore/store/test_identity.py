@@ -12,6 +12,8 @@ from vifistore.errors import DamagedError
 from vifistore.store import open_store
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.identity import Identity, TunedOn, joined, of_settings, packed, parse_identity
+from vifistore.store.importing.store_copy import copy_checkpoint
+from vifistore.store.store import create_store
 
 DIGESTS = [hashlib.sha256(bytes([number])).hexdigest() for number in range(5)]
 TRAIN = TunedOn(dataset="d", split="train", class_names=("run", "jump"), videos=packed(DIGESTS[:3]))
@@ -135,6 +137,14 @@ def test_a_record_gains_what_a_header_knows_and_loses_nothing(make_store):
     assert store.checkpoint(digest)["names"] == ["start", "again"]
     register_checkpoint(store.backend, RECORD, Identity(cleaning="as-is"))
     assert store.identity(digest) == found
+
+
+def test_a_store_that_is_copied_keeps_it(make_store, tmp_path):
+    store, other = make_store(3), create_store(tmp_path / "other.zarr")
+    digest = register_checkpoint(store.backend, RECORD, WHOLE)
+    copy_checkpoint(store, other, digest)
+    assert other.identity(digest) == WHOLE
+    assert other.checkpoint(digest) == store.checkpoint(digest)
 
 
 @pytest.mark.parametrize("damage", ["video", "entries", "field"])
