@@ -51,7 +51,9 @@ def trained(data: FrameData, tmp_path: Path) -> Callable[..., tuple[LoadedModel,
 
     def run(out: str = "out", **changes: object) -> tuple[LoadedModel, TrainReport]:
         parts = {"source": data, "start": tiny_model()} | {
-            key: changes.pop(key) for key in ("source", "start", "options") if key in changes
+            key: changes.pop(key)
+            for key in ("source", "start", "options", "tuned_on")
+            if key in changes
         }
         settings = replace(SETTINGS, **changes)
         run = Run(class_names=CLASSES, settings=settings, out=tmp_path / out, **parts)

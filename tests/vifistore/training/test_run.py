@@ -32,6 +32,7 @@ def stopping(data, step: int):
 
     class Source:
         targets, has_pixels, skipped = data.targets, data.has_pixels, data.skipped
+        digests = data.digests
 
         def views(self, batches, settings, device):
             for batch in batches:
