@@ -49,7 +49,10 @@ class Scoring:
     texts: str = ""
     """Id of the text set to compare with; empty finds the one of the features' checkpoint."""
     templates: tuple[str, ...] = ()
-    """Prompt templates of the text set to find, where the store holds several."""
+    """Prompt templates of the text set to find. Default: those the checkpoint was trained with, or
+    the only ones that the store holds."""
+    cleaning: str = ""
+    """Cleaning of the class names in them; likewise."""
     partial: bool = False
     """Score what a feature set that is not sealed holds; the rows say how many videos that is."""
     folds: int = FOLDS
@@ -88,7 +91,8 @@ def text_setup(protocol: str, classes: Classes, **fields: object) -> Setup:
 def chosen_classes(store: Store, videos: Videos, settings: Scoring) -> Classes:
     """The classes of the videos' split, from the text set that the settings choose."""
     names = videos.class_names
-    return load_classes(store, videos.features, names, settings.texts, settings.templates)
+    chosen = (settings.texts, settings.templates, settings.cleaning)
+    return load_classes(store, videos.features, names, *chosen)
 
 
 def scored_rows(

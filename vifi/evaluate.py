@@ -167,13 +167,19 @@ def _common(wanted: EvaluateArguments, keep: Keep) -> dict:
         "fusions": wanted.fusion or ("embedding",),
         "partial": wanted.partial,
         "templates": wanted.template,
+        "cleaning": wanted.class_names,
     }
+
+
+def _texts(store: Store, wanted: EvaluateArguments, features: str, split: str) -> str:
+    prompts = (wanted.template, wanted.class_names)
+    return choose_texts(store, wanted.dataset, features, split, *prompts)
 
 
 def _zero_shot(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
     splits = wanted.split or ("",)
     (features,) = wanted.features
-    texts = [choose_texts(store, wanted.dataset, features, s, wanted.template) for s in splits]
+    texts = [_texts(store, wanted, features, split) for split in splits]
     settings = Scoring(**_common(wanted, keep), texts=texts[0] if len(set(texts)) == 1 else "")
     return zero_shot(store, wanted.dataset, features, splits, settings)
 
@@ -182,7 +188,7 @@ def _base_to_novel(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[
     splits = (wanted.base_split, wanted.novel_split)
     for features in wanted.features:
         for split in splits:
-            choose_texts(store, wanted.dataset, features, split, wanted.template)
+            _texts(store, wanted, features, split)
     settings = BaseToNovel(**_common(wanted, keep), base_split=splits[0], novel_split=splits[1])
     return base_to_novel(store, wanted.dataset, wanted.features, (), settings)
 
@@ -192,7 +198,7 @@ def _trained(store: Store, wanted: EvaluateArguments, keep: Keep) -> tuple[str, 
     split = wanted.split[0] if wanted.split else ""
     texts = ""
     if wanted.classifier in ("text", "tip-adapter"):
-        texts = choose_texts(store, wanted.dataset, features, split, wanted.template)
+        texts = _texts(store, wanted, features, split)
     chosen = {"classifier": wanted.classifier, "train_split": wanted.train_split, "texts": texts}
     return features, split, {**_common(wanted, keep), **chosen}
 

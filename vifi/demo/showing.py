@@ -42,7 +42,7 @@ def answer_queries(store: Store, dataset: str, split: str, names: Sequence[str],
     last = int(store.split(dataset, split).rows[-1])
     for name in names:
         searcher = Searcher(store, name, dataset=dataset, split=split)
-        vectors = query_encoder(store, searcher.checkpoint)(texts)
+        vectors = query_encoder(store, searcher.checkpoint, (PAPER_TEMPLATE,))(asked)
         answers = [
             Answer(query=text, kind="text", hits=hits, wanted=label)
             for text, label, hits in zip(
