@@ -29,6 +29,7 @@ from vifi.scoring import (
     place_of,
     require_features,
     warn_of_leaks,
+    warn_of_tuning,
     write_and_print,
 )
 from vifi.templates import expand
@@ -126,24 +127,28 @@ def _compare(
 
 def _warn(store: Store, wanted: EvaluateArguments) -> None:
     if wanted.protocol == "retrieval":
-        # Captioned videos have no classes that could leak.
+        # Captioned videos have no classes that could leak: its rows say what else there is to say.
         return
     splits = wanted.split or ("",)
     if wanted.protocol == "base-to-novel":
         splits = (wanted.base_split, wanted.novel_split)
     elif wanted.protocol in ("few-shot", "supervised"):
         require_split(store, wanted.dataset, *splits)
+    is_tuned_here = wanted.protocol != "zero-shot"
     for split in splits:
         warn_of_leaks(
             store,
             wanted.dataset,
             wanted.features[0],
             split,
-            is_tuned_here=wanted.protocol != "zero-shot",
+            is_tuned_here=is_tuned_here,
             # Base-to-novel counts the videos of its training split and trains on none of them.
             train_split="" if wanted.protocol == "base-to-novel" else wanted.train_split,
             partial=wanted.partial,
         )
+        for name in (*wanted.features[1:], *wanted.against):
+            place = (store, wanted.dataset, name, split)
+            warn_of_tuning(*place, is_tuned_here=is_tuned_here, partial=wanted.partial)
 
 
 def _frequencies(store: Store, wanted: EvaluateArguments) -> "pd.DataFrame | None":

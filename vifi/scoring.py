@@ -4,8 +4,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.leaks import warnings_of
-from harness.results import ResultRow, append_rows, to_record
+from harness.claims import claim_of
+from harness.leaks import tuned_lines, warnings_of
+from harness.results import TUNED, ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
 from harness.statistics import spread
 from harness.texts import fitting_texts
@@ -106,7 +107,18 @@ def warn_of_leaks(
         train = load_videos(store, dataset, features, train_split, partial=partial)
     elif is_tuned_here:
         training = [name for name in store.splits(dataset) if is_training(name)]
-    for line in warnings_of(store, videos, training, train):
+    lines = warnings_of(store, videos, training, train, is_tuning_told=is_tuned_here)
+    for line in lines:
+        logger.warning("%s", line)
+
+
+def warn_of_tuning(
+    store: Store, dataset: str, features: str, split: str, *, is_tuned_here: bool, partial: bool
+) -> None:
+    """Log that a checkpoint was tuned on what is scored: of sets beside that of `warn_of_leaks`."""
+    videos = load_videos(store, dataset, features, split, partial=partial)
+    claim = claim_of(store, videos)
+    for line in tuned_lines(videos, claim, is_tuning_told=is_tuned_here):
         logger.warning("%s", line)
 
 
@@ -139,8 +151,20 @@ def _line(row: ResultRow) -> str:
     quarantined = f", {row.num_quarantined} quarantined" if row.num_quarantined else ""
     return (
         f"{name} {place_of(row)} {row.metric} "
-        f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined})"
+        f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined}){_marks(row)}"
     )
+
+
+def _marks(row: ResultRow) -> str:
+    """What keeps a number from being what it looks like."""
+    marks = []
+    if row.protocol == TUNED:
+        marks.append(f"tuned on {row.tuned_on}, not zero-shot")
+    if seen := row.provenance.get("shared_videos"):
+        marks.append(f"{seen} of the videos are its training videos")
+    if differing := row.provenance.get("not_as_trained"):
+        marks.append(f"other {', '.join(differing).replace('_', ' ')} than trained with")
+    return "".join(f"; {mark}" for mark in marks)
 
 
 def place_of(row: ResultRow) -> str:
