@@ -52,7 +52,12 @@ def head_text_fields(head: Head, loaded: LoadedModel, class_names: Sequence[str]
 
 
 def _templates(head: Head) -> tuple[str, ...]:
-    return (BARE_TEMPLATE,) if head.prompts else ACTIONCLIP_TEMPLATES
+    return head_templates(has_prompts=head.prompts is not None)
+
+
+def head_templates(*, has_prompts: bool) -> tuple[str, ...]:
+    """The prompts that the views of a head are compared with."""
+    return (BARE_TEMPLATE,) if has_prompts else ACTIONCLIP_TEMPLATES
 
 
 def logit_scale(head: Head) -> float:
