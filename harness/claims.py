@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.scoring import Videos, checkpoint_of
+from harness.scoring import Videos
 from vifistore.cleaning import cleaning
 from vifistore.store.identity import Identity, TunedOn
 from vifistore.store.store import Store
@@ -45,7 +45,9 @@ class Claim:
 
 def claim_of(store: Store, videos: Videos) -> Claim:
     """Hold the checkpoint of a feature set against the videos that it is scored on."""
-    identity = store.identity(checkpoint_of(store, videos.features)["digest"])
+    digest = videos.features.checkpoint
+    # Of embeddings made elsewhere no checkpoint is known.
+    identity = store.identity(digest) if digest else Identity()
     if not identity.tuned_on:
         return Claim(identity=identity)
     digests = videos.features.read("content_digest")[videos.rows]

@@ -13,6 +13,7 @@ from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import SAMPLING_RULE
 from vifistore.models.text import default_cleaning, default_templates
 from vifistore.models.towers import LoadedModel
+from vifistore.store.identity import PAPER
 from vifistore.store.recipe import Preprocessing, Recipe
 
 DEFAULT_FRAMES = 32
@@ -94,11 +95,13 @@ def preprocessing_for(settings: PixelSettings, loaded: LoadedModel, crops: int) 
 
     Raises UsageError for a tower that wants something else than squares.
     """
-    name = settings.preprocess or loaded.identity.preprocessing["family"]
-    tower = {**loaded.preprocess_config, **settings.parts}
-    # The paper's has statistics of its own, whatever the tower.
-    given = {key: value for key, value in settings.parts.items() if key != "resize_mode"}
-    return replace(preprocessing_of(name, tower, crops), **given)
+    said = loaded.identity.preprocessing
+    name = settings.preprocess or said["family"]
+    made = preprocessing_of(name, {**loaded.preprocess_config, **settings.parts}, crops)
+    # The paper's has statistics of its own whatever the tower, or those that a header gives it.
+    known = {**said, **settings.parts} if name == PAPER == said["family"] else settings.parts
+    given = {key: known[key] for key in ("mean", "std", "interpolation") if key in known}
+    return replace(made, **{k: tuple(v) if k != "interpolation" else v for k, v in given.items()})
 
 
 def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:

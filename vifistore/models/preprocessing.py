@@ -36,7 +36,8 @@ def from_header(clip: torch.nn.Module, model: str, said: Identity, path: object)
 
     A header from before there were any has none. Raises ModelError for one of another size.
     """
-    own = said.preprocessing.get("own", said.preprocessing)
+    is_own = said.preprocessing.get("family") == OPENCLIP
+    own = said.preprocessing if is_own else said.preprocessing.get("own", {})
     if not set(_PARTS) <= own.keys():
         found, words = from_tags(clip, model)
         family = said.preprocessing.get("family", OPENCLIP)

@@ -1,6 +1,7 @@
 """A tag's own pixels go with its weights: as a tag, as a file, and tuned from either."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -180,3 +181,7 @@ def test_parts_of_the_papers_own():
     found = preprocessing_for(PixelSettings(preprocess="paper", mean=mean), loaded, 1)
     assert (found.name, found.mean, found.antialias) == ("paper", mean, False)
     assert found.short_side > found.size
+    # And as a header would say it, whose word they then are.
+    loaded.identity = replace(loaded.identity, preprocessing=found.for_identity(OWN))
+    assert preprocessing_for(PixelSettings(), loaded, 1) == found
+    assert preprocessing_for(PixelSettings(preprocess="openclip"), loaded, 1).mean != mean
