@@ -28,7 +28,9 @@ from vifistore.extract.job import extract_dataset
 from vifistore.extract.scan import add_listing, new_rows
 from vifistore.extract.settings import ExtractSettings
 from vifistore.models.checkpoints import CheckpointHeader
-from vifistore.models.towers import LoadedModel, describe, model_config, new_model
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import LoadedModel, describe
 from vifistore.store.store import Store, create_store
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all

@@ -176,7 +176,9 @@ class serving:
 def make_store(folder: Path, num_videos: int) -> Store:
     """A store with a feature set of the tiny model's dimension, and that model's checkpoint."""
     from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-    from vifistore.models.towers import load_model, model_config, new_model
+    from vifistore.models.registry import model_config
+    from vifistore.models.skeletons import new_model
+    from vifistore.models.towers import load_model
     from vifistore.store.checkpoints import register_checkpoint
 
     weights = folder / "tiny.safetensors"

@@ -20,7 +20,7 @@ from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
 # Rows that are compared agree in these.
-_SHARED = ("protocol", "dataset", "split", "subset", "classifier", "fusion", "shots", "seed")
+_SHARED = ("asked_protocol", "dataset", "split", "subset", "classifier", "fusion", "shots", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,11 @@
     export_clip_benchmark(read_rows("results"), "exported")   # one JSON file per evaluation
 
 Text classifiers become the task `zeroshot_classification`, linear probes `linear_probe`, retrieval
-`zeroshot_retrieval` (a video is its image). The format is that of LAION-AI/CLIP_benchmark 1.6.2
-(`cli.py`: `run` writes it, `main_build` reads it). What it has no field for (split, fusion, shots,
-seed, ...) goes into the file name and into further keys, which become columns of its table. Values
-are fractions, as they are here.
+`zeroshot_retrieval` (a video is its image), which are that format's words for scores by texts: the
+keys `protocol` and `tuned_on` say whether they are zero-shot. The format is that of
+LAION-AI/CLIP_benchmark 1.6.2 (`cli.py`: `run` writes it, `main_build` reads it). What it has no
+field for (split, fusion, shots, seed, ...) goes into the file name and into further keys, which
+become columns of its table. Values are fractions, as they are here.
 """
 
 import hashlib
@@ -78,6 +79,7 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
         "language": "en",
         "num_videos": row.num_videos,
         "num_quarantined": row.num_quarantined,
+        "tuned_on": row.tuned_on,
     }
 
 

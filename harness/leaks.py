@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.scoring import Videos, known_checkpoint
+from harness.claims import Claim, claim_of
+from harness.scoring import Videos
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
@@ -49,21 +50,43 @@ def copies_within(videos: Videos) -> list[list[int]]:
 
 
 def warnings_of(
-    store: Store, videos: Videos, training: Sequence[str] = (), train: Videos | None = None
+    store: Store,
+    videos: Videos,
+    training: Sequence[str] = (),
+    train: Videos | None = None,
+    *,
+    is_tuning_told: bool = False,
 ) -> list[str]:
     """One line for each thing that is wrong with the videos of a split, or may be.
 
-    `training` names splits of the dataset that a checkpoint may have been tuned on, `train` holds
-    the videos of the one that a classifier is trained on.
+    `training` names splits of the dataset that a checkpoint may have been tuned on where it does
+    not say on which, `train` holds the videos of the one that a classifier is trained on.
+    `is_tuning_told` says that nothing need be said of a checkpoint that was tuned on other videos
+    of the dataset, as the protocol wants it.
     """
     ids = store.videos(videos.dataset)["id"].to_numpy()
-    lines = [*_copies(videos, ids), *_shared(store, videos, training), *_seen(store, videos)]
+    claim = claim_of(store, videos)
+    lines = [*_copies(videos, ids), *_shared(store, videos, () if claim.entries else training)]
+    lines += tuned_lines(videos, claim, is_tuning_told=is_tuning_told)
     if train is not None and len(rows := copies_between(train, videos)):
         lines.append(
             f"{len(rows):,} of {len(videos.rows):,} videos of {videos.split} are copies of videos "
             f"of {train.split} ({_some(ids[rows])}): take them out of one of the splits"
         )
     return lines
+
+
+def tuned_lines(videos: Videos, claim: Claim, *, is_tuning_told: bool = False) -> Iterator[str]:
+    """That a checkpoint was tuned on the scored videos, or on others of their dataset."""
+    name = videos.features.name
+    if claim.shared_videos:
+        yield (
+            f"{name} was tuned on {claim.shared_videos:,} of the {len(videos.rows):,} videos of "
+            f"{videos.split} ({claim.tuned_on}): their scores say how well it learned them, and "
+            "nothing of videos that it has not seen; score another split"
+        )
+    elif claim.tuned_on and not is_tuning_told:
+        yield f"{name} was tuned on {claim.tuned_on}: these scores are not zero-shot"
 
 
 def _copies(videos: Videos, ids: np.ndarray) -> Iterator[str]:
@@ -94,20 +117,6 @@ def _shared(store: Store, videos: Videos, training: Sequence[str]) -> Iterator[s
         yield (
             f"{videos.split} shares videos with training splits ({told}): a checkpoint that was "
             "tuned on one of these is to be scored on another split"
-        )
-
-
-def _seen(store: Store, videos: Videos) -> Iterator[str]:
-    """Videos that a head was trained on, as its checkpoint says."""
-    settings = (known_checkpoint(store, videos.features) or {}).get("settings") or {}
-    trained_on = settings.get("trained_on", {})
-    split = trained_on.get("split")
-    if trained_on.get("dataset") != videos.dataset or split not in store.splits(videos.dataset):
-        return
-    if common := len(np.intersect1d(store.split(videos.dataset, split).rows, videos.rows)):
-        yield (
-            f"{common:,} of {len(videos.rows):,} videos of {videos.split} are of {split}, on which "
-            f"the head of {videos.features.name} was trained: score another split"
         )
 
 

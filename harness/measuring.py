@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.claims import Claim, claim_of
 from harness.metrics import calibration_error, label_ranks
 from harness.provenance import provenance
 from harness.released_code import differences
-from harness.results import ResultRow
+from harness.results import TUNED, ZERO_SHOT, ResultRow
 from harness.scoring import Classes, Videos, known_checkpoint, load_classes
 from harness.statistics import (
     FOLDS,
@@ -21,10 +22,15 @@ from harness.statistics import (
     bootstrap_mean_per_class,
     spread,
 )
+from vifistore.cleaning import AS_IS
+from vifistore.store import as_trained
 from vifistore.store.features import Features
+from vifistore.store.identity import Identity
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
 
+# Between the templates of a row.
+_AND = " | "
 # With this many classes or fewer every answer is among the five best: there is nothing to measure.
 TOP5_CLASSES = 5
 
@@ -57,7 +63,10 @@ class Scoring:
     texts: str = ""
     """Id of the text set to compare with; empty finds the one of the features' checkpoint."""
     templates: tuple[str, ...] = ()
-    """Prompt templates of the text set to find, where the store holds several."""
+    """Prompt templates of the text set to find. Default: those the checkpoint was trained with, or
+    the only ones that the store holds."""
+    cleaning: str = ""
+    """Cleaning of the class names in them; likewise."""
     partial: bool = False
     """Score what a feature set that is not sealed holds; the rows say how many videos that is."""
     folds: int = FOLDS
@@ -76,6 +85,8 @@ class Setup:
     subset: str = "all"
     text_set: str = ""
     template: str = ""
+    cleaning: str = AS_IS
+    """Of the class names in the prompts."""
     classifier: str = "text"
     shots: int | None = None
     seed: int | None = None
@@ -89,14 +100,15 @@ class Setup:
 
 def text_setup(protocol: str, classes: Classes, **fields: object) -> Setup:
     """A Setup for scores against text."""
-    template = " | ".join(classes.templates)
-    return Setup(protocol=protocol, text_set=classes.text_set, template=template, **fields)
+    texts = {"text_set": classes.text_set, "template": _AND.join(classes.templates)}
+    return Setup(protocol=protocol, cleaning=classes.cleaning, **texts, **fields)
 
 
 def chosen_classes(store: Store, videos: Videos, settings: Scoring) -> Classes:
     """The classes of the videos' split, from the text set that the settings choose."""
     names = videos.class_names
-    return load_classes(store, videos.features, names, settings.texts, settings.templates)
+    chosen = (settings.texts, settings.templates, settings.cleaning)
+    return load_classes(store, videos.features, names, *chosen)
 
 
 def scored_rows(
@@ -108,10 +120,10 @@ def scored_rows(
     further: Mapping[str, Mapping[str, Interval]] | None = None,
 ) -> list[ResultRow]:
     """Rows of {fusion: scores [video class]}; `further` gives {fusion: {metric: value}} to add."""
-    rows = []
+    rows, claim = [], claim_of(store, videos)
     for fusion, found in scores.items():
         values = measure(found, videos.labels, settings) | dict((further or {}).get(fusion, {}))
-        made = result_rows(store, videos, fusion, values, setup)
+        made = result_rows(store, videos, fusion, values, setup, claim)
         if settings.keep:
             settings.keep(Scored(rows=made, videos=videos, scores=found))
         rows += made
@@ -137,13 +149,17 @@ def result_rows(
     fusion: str,
     values: Mapping[str, Interval],
     setup: Setup,
+    claim: Claim | None = None,
 ) -> list[ResultRow]:
-    """One row per metric of `values`."""
+    """One row per metric of `values`; `claim` is that of the videos, where it is known already."""
     features = videos.features
     # Embeddings made elsewhere have none.
     checkpoint = known_checkpoint(store, features) or {}
+    claim = claim or claim_of(store, videos)
+    is_tuned = setup.protocol == ZERO_SHOT and claim.tuned_on
+    num_frames = setup.num_frames or int(features.source_recipe["frames"])
     shared = {
-        "protocol": setup.protocol,
+        "protocol": TUNED if is_tuned else setup.protocol,
         "dataset": videos.dataset,
         "split": videos.split,
         "subset": setup.subset,
@@ -155,19 +171,22 @@ def result_rows(
         "classifier": setup.classifier,
         "trained_fusion": trained_fusion(checkpoint),
         "fusion": fusion,
-        "num_frames": setup.num_frames or int(features.source_recipe["frames"]),
+        "num_frames": num_frames,
         "num_views": setup.num_views or features.view_mean.shape[1],
         "shots": setup.shots,
         "seed": setup.seed,
         "classes": len(videos.class_names),
         "num_videos": len(videos.rows),
         "num_quarantined": videos.num_quarantined,
+        "tuned_on": claim.tuned_on,
     }
     more = {
         "num_todo": videos.num_todo,
         "model": checkpoint.get("model"),
         "differs_from_released_code": differences(features.source_recipe),
         **({PROBABILITIES: _OF_SIGMOID} if setup.text_set and has_sigmoid(checkpoint) else {}),
+        **claim.facts,
+        **training_facts(claim.identity, videos, setup, num_frames),
         **setup.extra,
     }
     origin = provenance(features, len(videos.rows), **more)
@@ -182,6 +201,26 @@ def result_rows(
         )
         for metric, value in values.items()
     ]
+
+
+def training_facts(
+    identity: Identity, videos: Videos, setup: Setup, num_frames: int
+) -> dict[str, object]:
+    """Entries of the provenance on how the number was made otherwise than its checkpoint was
+    trained, and on what of that is assumed; none where there is nothing to say."""
+    texts = {}
+    if setup.text_set:
+        texts = {"templates": setup.template.split(_AND), "how": setup.cleaning}
+    pixels = videos.features.source_recipe.get("preprocessing")
+    found = as_trained.differences(
+        identity,
+        preprocessing=pixels if isinstance(pixels, Mapping) else None,
+        frames=num_frames,
+        class_names=videos.class_names,
+        **texts,
+    )
+    facts = {"not_as_trained": found, "assumed": list(identity.assumed), "cleaning": setup.cleaning}
+    return {name: value for name, value in facts.items() if value and value != AS_IS}
 
 
 def summary_rows(rows: Sequence[Sequence[ResultRow]], over: str, ddof: int = 0) -> list[ResultRow]:
@@ -212,7 +251,10 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         "num_quarantined": count(row.num_quarantined for row in rows),
         "ci_low": None,
         "ci_high": None,
+        "protocol": TUNED if any(row.protocol == TUNED for row in rows) else first.protocol,
+        "tuned_on": ", ".join(dict.fromkeys(row.tuned_on for row in rows if row.tuned_on)),
         "provenance": first.provenance
+        | _claims_of(origins, count)
         | {name: joined(o[name] for o in origins) for name in ("recipe", "checkpoint", "manifest")}
         | {name: count(o[name] for o in origins) for name in ("rows_covered", "num_todo")}
         | {"over": over, "count": found.count, "ddof": ddof, "values": values},
@@ -222,6 +264,22 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         ResultRow(**(shared | {"metric": metric, "value": value}))
         for metric, value in named.items()
     ]
+
+
+def _claims_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]) -> dict:
+    """What several runs share with what their checkpoints were tuned on."""
+    entries = {
+        (entry["dataset"], entry["split"]): {"dataset": entry["dataset"], "split": entry["split"]}
+        for origin in origins
+        for entry in origin.get("tuned_on", ())
+    }
+    if not entries:
+        return {}
+    return {
+        "tuned_on": list(entries.values()),
+        "shared_videos": count(origin.get("shared_videos", 0) for origin in origins),
+        "shared_class_names": max(origin.get("shared_class_names", 0) for origin in origins),
+    }
 
 
 def joined(values: Iterable[str | None]) -> str | None:

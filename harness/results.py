@@ -31,7 +31,13 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = "results.jsonl"
 SUBSETS = ("all", "base", "novel", "joint")
-VALUE_FIELDS = ("num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance")
+VALUE_FIELDS = (
+    *("num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance"),
+    # It follows from the checkpoint and the videos.
+    "tuned_on",
+)
+# What zero-shot is called where the checkpoint was tuned on the scored videos or their dataset.
+ZERO_SHOT, TUNED = "zero-shot", "tuned"
 _REMEDY = "remove or mend that line, or point to another results folder"
 
 
@@ -40,7 +46,8 @@ class ResultRow:
     """One number and all that remakes it. Not-a-number is kept as `null` and read back as NaN."""
 
     protocol: str
-    """zero-shot, base-to-novel, few-shot, supervised, or the name of an ablation."""
+    """zero-shot, tuned (scored so on what it was tuned on), base-to-novel, few-shot, supervised, or
+    the name of an ablation."""
     dataset: str
     """Dataset the videos belong to."""
     split: str
@@ -88,7 +95,11 @@ class ResultRow:
     """Upper end of the 95% bootstrap interval over videos, or None."""
     provenance: dict = field(default_factory=dict)
     """Recipe id, checkpoint digest, manifest digest, rows covered, command, versions, machine,
-    time."""
+    time; what differs from the training (`not_as_trained`), and what the scored videos share with
+    it (`tuned_on`, `shared_videos`, `shared_class_names`)."""
+    tuned_on: str = ""
+    """What the checkpoint was tuned on that shares a video or the dataset with what is scored, as
+    "ucf101/train"; empty for none."""
 
     def __post_init__(self) -> None:
         if self.subset not in SUBSETS:
@@ -101,12 +112,19 @@ class ResultRow:
         return "" if self.classifier == "text" else str(self.provenance.get("train_split", ""))
 
     @property
+    def asked_protocol(self) -> str:
+        """The protocol that was asked for: what `tuned` says is no zero-shot was asked as that."""
+        return ZERO_SHOT if self.protocol == TUNED else self.protocol
+
+    @property
     def key(self) -> tuple:
         """What makes two rows the same measurement.
 
-        A classifier trained on another split is another measurement, though no field says so.
+        A classifier trained on another split is another measurement, though no field says so. A
+        row that was called zero-shot before it was known to be tuned is the same.
         """
-        return (*(getattr(self, name) for name in KEY_FIELDS), self.train_split)
+        fields = (getattr(self, name) for name in KEY_FIELDS if name != "protocol")
+        return (self.asked_protocol, *fields, self.train_split)
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))

@@ -22,6 +22,8 @@ from harness.fusion import (
     fuse_views,
 )
 from harness.reading import read_vectors
+from harness.texts import cleaning_of, find_texts
+from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.features import Features
 from vifistore.store.names import read_names
@@ -29,8 +31,6 @@ from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.store import Store
 from vifistore.store.tables import Split
 from vifistore.store.texts import Texts
-
-_TEMPLATES_TOLD = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,8 @@ class Classes:
     """Multiplies the cosine in every softmax."""
     text_set: str
     templates: tuple[str, ...]
+    cleaning: str = AS_IS
+    """Of the class names in the prompts."""
 
 
 def load_videos(
@@ -97,15 +99,19 @@ def load_classes(
     class_names: Sequence[str],
     texts: str = "",
     templates: Sequence[str] = (),
+    how: str = "",
 ) -> Classes:
     """Unit text vectors of `class_names`, in that order, from a text set of the store.
 
     `texts` is a text set's id; empty finds the one set that the feature set's checkpoint made of
-    these names (it may hold more of them), and of `templates` where they are given. Raises
-    UsageError when none or several fit, when a class is missing from it, or when its dimension is
-    not that of the features.
+    these names (it may hold more of them), by `templates` and the cleaning `how` where they are
+    given, see `find_texts`. Raises UsageError when none or several fit, when a class is missing
+    from it, or when its dimension is not that of the features.
     """
-    chosen = store.texts(texts or find_texts(store, features, class_names, templates))
+    if not texts:
+        checkpoint = checkpoint_of(store, features)
+        texts = find_texts(store, checkpoint, class_names, templates, how)
+    chosen = store.texts(texts)
     index = _positions(chosen, class_names)
     dim, text_dim = features.view_mean.shape[-1], chosen.embeddings.shape[-1]
     if dim != text_dim:
@@ -118,44 +124,8 @@ def load_classes(
         logit_scale=float(chosen.attrs["logit_scale"]),
         text_set=chosen.id,
         templates=tuple(chosen.attrs["templates"]),
+        cleaning=cleaning_of(chosen.attrs),
     )
-
-
-def find_texts(
-    store: Store, features: Features, class_names: Sequence[str], templates: Sequence[str] = ()
-) -> str:
-    """Id of the one text set by the features' checkpoint that holds all of `class_names`.
-
-    A set of exactly these names wins over one that holds more; `templates`, where given, must be
-    those of the set. Raises UsageError when none or several fit.
-    """
-    checkpoint = checkpoint_of(store, features)
-    wanted = {"text_digest": checkpoint["text_digest"], "logit_scale": checkpoint["logit_scale"]}
-    if templates:
-        wanted["templates"] = list(templates)
-    fitting = [t for t in store.find_texts(**wanted) if set(class_names) <= set(t["class_names"])]
-    exact = [t for t in fitting if len(t["class_names"]) == len(class_names)]
-    # Larger sets made in one way hold the same vectors of these classes: any of them will do.
-    ways = {
-        (tuple(t["templates"]), t["context_length"], t["precision"]): t for t in exact or fitting
-    }
-    found = list(ways.values())
-    if len(found) == 1:
-        return found[0]["id"]
-    if not found:
-        raise UsageError(
-            f"no text embeddings of these {len(class_names)} classes by the checkpoint of "
-            f"{features.name}; make them with `vifi texts`"
-        )
-    listed = "; ".join(f"{t['id']} ({_told(t['templates'])})" for t in found)
-    raise UsageError(f"several text sets fit: {listed}; choose one with --template")
-
-
-def _told(templates: Sequence[str]) -> str:
-    """Templates in a message: of many the first."""
-    more = len(templates) - _TEMPLATES_TOLD
-    told = " | ".join(templates[:_TEMPLATES_TOLD])
-    return f"{told} and {more} more" if more > 0 else told
 
 
 def known_checkpoint(store: Store, features: Features) -> dict | None:

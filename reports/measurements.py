@@ -43,7 +43,7 @@ _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 _JOINED_FIELDS = ("split", "feature_set", "scored_checkpoint", "text_set")
 # Equal in a mean and in the rows it was made of.
 _SHARED_FIELDS = (
-    "protocol",
+    "asked_protocol",
     "dataset",
     "subset",
     "template",

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -63,7 +64,10 @@ class AblateArguments:
     template: Repeated = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
     actionclip). Several are averaged, and also scored one by one. Encoded if the store lacks
-    them."""
+    them. Default: the one that the checkpoint was trained with."""
+    class_names: Literal["", "as-is", "spaces", "words"] = ""
+    """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
+    as well). Default: as the checkpoint was trained."""
     num_frames: tuple[int, ...] = ()
     """Also score with so many of the cached frames."""
     num_views: tuple[int, ...] = ()
@@ -131,6 +135,7 @@ def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:
         fusions=wanted.fusion or PAPER_FUSIONS,
         texts=texts,
         templates=expand(wanted.template),
+        cleaning=wanted.class_names,
         partial=wanted.partial,
     )
 
@@ -138,7 +143,9 @@ def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:
 def _rows(
     store: Store, wanted: AblateArguments, dataset: str, name: str, split: str
 ) -> list[ResultRow]:
-    texts = choose_texts(store, dataset, name, split, expand(wanted.template))
+    place_of_texts = (store, dataset, name, split)
+    how = wanted.class_names
+    texts = choose_texts(*place_of_texts, expand(wanted.template), how)
     settings = _settings(wanted, texts)
     features = store.features(dataset, name)
     if not wanted.fusion and features.frames is None:
@@ -152,7 +159,7 @@ def _rows(
     if wanted.num_views:
         rows += views_ablation(store, dataset, name, wanted.num_views, *place)
     if len(wanted.template) > 1:
-        each = [choose_texts(store, dataset, name, split, expand((t,))) for t in wanted.template]
+        each = [choose_texts(*place_of_texts, expand((t,)), how) for t in wanted.template]
         rows += templates_ablation(store, dataset, name, (*each, texts), *place)
     return rows
 

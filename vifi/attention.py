@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Where the figures stand in a results folder.
 FOLDER = "attention"
+_DEFAULT_FRAMES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +34,11 @@ class AttentionArguments:
     """Names or digests of checkpoints, or names of feature sets, in the order of the figure."""
     videos: tuple[str, ...] = ()
     """Ids of videos, a figure each."""
-    frames: int = 16
-    """Frames sampled from each video; up to 8 of them are drawn, the strips show all."""
-    preprocess: Literal["openclip", "paper"] = "openclip"
-    """How frames become the tower's input."""
+    frames: int | None = None
+    """Frames sampled from each video; up to 8 of them are drawn, the strips show all. Default: as
+    many as the checkpoints were trained with, else 16."""
+    preprocess: Literal["", "openclip", "paper"] = ""
+    """How frames become the tower's input. Default: as each checkpoint was trained."""
     decoder: Literal["decord", "pyav", "torchcodec"] = "decord"
     """Library that decodes the videos."""
     out: Path | None = None
@@ -71,7 +73,7 @@ def draw_attention(
     """
     # torch and matplotlib: only once the call is known to be right.
     from vifi.video_files import video_file
-    from vifistore.extract.attention import load_checkpoints, video_attention
+    from vifistore.extract.attention import common_frames, load_checkpoints, video_attention
 
     table = store.videos(dataset)
     paths = [video_file(store, dataset, table["path"].iloc[row]) for row in rows]
@@ -84,7 +86,7 @@ def draw_attention(
         seen = video_attention(
             path,
             models,
-            frames=wanted.frames,
+            frames=wanted.frames or common_frames(models) or _DEFAULT_FRAMES,
             preprocessing=wanted.preprocess,
             decoder=wanted.decoder,
         )
@@ -117,7 +119,7 @@ def _check(wanted: AttentionArguments) -> None:
             raise UsageError(
                 f"--out must be inside {wanted.results} for the page to show the figures"
             )
-    if wanted.frames < 1:
+    if wanted.frames is not None and wanted.frames < 1:
         raise UsageError(f"--frames is {wanted.frames}; give 1 or more")
 
 

@@ -1,13 +1,18 @@
 """`vifi convert FILE OUT`: rewrite a checkpoint file for OpenCLIP."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from vifi.console import parse, print_json, say
 from vifistore.errors import ModelError, UsageError, short
+from vifistore.extract.settings import PixelSettings
 from vifistore.models.load_settings import WeightsSettings
+
+if TYPE_CHECKING:
+    from vifistore.models.towers import LoadedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,10 @@ class ConvertArguments:
     token_embedding: str = "openai"
     """Tag or file of OpenAI's weights, whose token embedding files of ViFi-CLIP lack."""
     weights: WeightsSettings = field(default_factory=WeightsSettings)
+    activation: Literal["", "gelu", "quickgelu"] = ""
+    """Activation that the weights were trained with, where you know what the file does not say;
+    else OUT says that it is assumed."""
+    pixels: PixelSettings
     json: bool = False
     """Print one JSON document."""
 
@@ -55,6 +64,7 @@ def main(arguments: list[str]) -> int:
         )
     options = {"token_embedding": wanted.token_embedding, "weights": wanted.weights}
     loaded = load_model(model, str(wanted.file), **options)
+    _state(wanted, loaded)
     write_openclip(wanted.out, loaded)
     facts = {
         "file": str(wanted.out),
@@ -63,9 +73,37 @@ def main(arguments: list[str]) -> int:
         "digest": loaded.digest,
         "image_digest": loaded.image_digest,
         "text_digest": loaded.text_digest,
+        "preprocessing": loaded.identity.preprocessing,
+        "assumed": list(loaded.identity.assumed),
     }
     if wanted.json:
         print_json(facts)
     else:
         say(f"{wanted.out}: {loaded.name} ({loaded.digest}), a {loaded.model}")
     return 0
+
+
+def _state(wanted: ConvertArguments, loaded: "LoadedModel") -> None:
+    """Let the model say what the flags do; what neither they nor the file say stays assumed.
+
+    Raises ModelError for an activation that is not the model's.
+    """
+    from vifistore.extract.origin import say_preprocessing
+    from vifistore.extract.recipes import preprocessing_for
+    from vifistore.models.claims import require_activation
+    from vifistore.models.preprocessing import tower_config
+
+    pixels = preprocessing_for(wanted.pixels, loaded, 1)
+    say_preprocessing(wanted.pixels, pixels, loaded)
+    said = set()
+    if wanted.activation:
+        is_quick = wanted.activation == "quickgelu"
+        require_activation(loaded.model, loaded.config, is_quick, f"--activation: {wanted.file}")
+        said.add("activation")
+    identity = loaded.identity
+    if wanted.pixels.preprocess or wanted.pixels.parts:
+        stated = pixels.for_identity(tower_config(loaded.clip))
+        identity = replace(identity, preprocessing=stated)
+        said.add("preprocessing")
+    assumed = tuple(name for name in identity.assumed if name not in said)
+    loaded.identity = replace(identity, assumed=assumed)

@@ -30,6 +30,7 @@ from vifi.scoring import (
     place_of,
     require_features,
     warn_of_leaks,
+    warn_of_tuning,
     write_and_print,
 )
 from vifi.templates import expand
@@ -127,24 +128,28 @@ def _compare(
 
 def _warn(store: Store, wanted: EvaluateArguments) -> None:
     if wanted.protocol == "retrieval":
-        # Captioned videos have no classes that could leak.
+        # Captioned videos have no classes that could leak: its rows say what else there is to say.
         return
     splits = wanted.split or ("",)
     if wanted.protocol == "base-to-novel":
         splits = (wanted.base_split, wanted.novel_split)
     elif wanted.protocol in ("few-shot", "supervised"):
         require_split(store, wanted.dataset, *splits)
+    is_tuned_here = wanted.protocol != "zero-shot"
     for split in splits:
         warn_of_leaks(
             store,
             wanted.dataset,
             wanted.features[0],
             split,
-            is_tuned_here=wanted.protocol != "zero-shot",
+            is_tuned_here=is_tuned_here,
             # Base-to-novel counts the videos of its training split and trains on none of them.
             train_split="" if wanted.protocol == "base-to-novel" else wanted.train_split,
             partial=wanted.partial,
         )
+        for name in (*wanted.features[1:], *wanted.against):
+            place = (store, wanted.dataset, name, split)
+            warn_of_tuning(*place, is_tuned_here=is_tuned_here, partial=wanted.partial)
 
 
 def _frequencies(store: Store, wanted: EvaluateArguments) -> "pd.DataFrame | None":
@@ -168,13 +173,19 @@ def _common(wanted: EvaluateArguments, keep: Keep) -> dict:
         "fusions": wanted.fusion or ("embedding",),
         "partial": wanted.partial,
         "templates": wanted.template,
+        "cleaning": wanted.class_names,
     }
+
+
+def _texts(store: Store, wanted: EvaluateArguments, features: str, split: str) -> str:
+    prompts = (wanted.template, wanted.class_names)
+    return choose_texts(store, wanted.dataset, features, split, *prompts)
 
 
 def _zero_shot(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
     splits = wanted.split or ("",)
     (features,) = wanted.features
-    texts = [choose_texts(store, wanted.dataset, features, s, wanted.template) for s in splits]
+    texts = [_texts(store, wanted, features, split) for split in splits]
     settings = Scoring(**_common(wanted, keep), texts=texts[0] if len(set(texts)) == 1 else "")
     return zero_shot(store, wanted.dataset, features, splits, settings)
 
@@ -183,7 +194,7 @@ def _base_to_novel(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[
     splits = (wanted.base_split, wanted.novel_split)
     for features in wanted.features:
         for split in splits:
-            choose_texts(store, wanted.dataset, features, split, wanted.template)
+            _texts(store, wanted, features, split)
     settings = BaseToNovel(**_common(wanted, keep), base_split=splits[0], novel_split=splits[1])
     return base_to_novel(store, wanted.dataset, wanted.features, (), settings)
 
@@ -193,7 +204,7 @@ def _trained(store: Store, wanted: EvaluateArguments, keep: Keep) -> tuple[str, 
     split = wanted.split[0] if wanted.split else ""
     texts = ""
     if wanted.classifier in ("text", *USES_TEXT):
-        texts = choose_texts(store, wanted.dataset, features, split, wanted.template)
+        texts = _texts(store, wanted, features, split)
     chosen = {"classifier": wanted.classifier, "train_split": wanted.train_split, "texts": texts}
     return features, split, {**_common(wanted, keep), **chosen}
 

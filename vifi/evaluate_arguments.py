@@ -43,7 +43,11 @@ class EvaluateArguments:
     attention."""
     template: Repeated = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
-    actionclip); several are averaged. Encoded if the store lacks them."""
+    actionclip); several are averaged. Encoded if the store lacks them. Default: the one that the
+    checkpoint was trained with."""
+    class_names: Literal["", "as-is", "spaces", "words"] = ""
+    """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
+    as well). Default: as the checkpoint was trained."""
     against: tuple[str, ...] = ()
     """Feature set to compare with on the same videos, by a paired bootstrap; base-to-novel takes
     one per seed."""
@@ -100,5 +104,7 @@ def _check_training(wanted: EvaluateArguments) -> None:
         raise UsageError("--draws needs --shots, and a --classifier that is trained on them")
     if wanted.protocol == "base-to-novel" and wanted.train_split and wanted.results is None:
         raise UsageError("--train-split only counts videos for a figure here; give --results too")
-    if wanted.template and wanted.classifier not in ("text", *USES_TEXT):
-        raise UsageError(f"--template has no meaning for {wanted.classifier}; leave it out")
+    for flag in ("template", "class_names"):
+        if getattr(wanted, flag) and wanted.classifier not in ("text", *USES_TEXT):
+            told = f"--{flag.replace('_', '-')} has no meaning for {wanted.classifier}"
+            raise UsageError(f"{told}; leave it out")

@@ -58,7 +58,7 @@ def _print_lineage(checkpoints: list[dict], derived: list[dict], *, json: bool) 
         indent = "  " * checkpoint["depth"]
         said = f"{checkpoint['digest']} ({', '.join(checkpoint['names'])})"
         how = f"; {_settings(checkpoint['settings'])}" if checkpoint["settings"] else ""
-        say(f"{indent}{said}: step {checkpoint['step']}{lost}{how}")
+        say(f"{indent}{said}: step {checkpoint['step']}{lost}{_training(checkpoint)}{how}")
     for features in derived:
         parent = ", ".join(features["parent_names"]) or features["parent"]
         lost = "" if features["parent_is_here"] else ", which is not here"
@@ -66,6 +66,26 @@ def _print_lineage(checkpoints: list[dict], derived: list[dict], *, json: bool) 
         said = f"features {features['dataset']} {features['id']} ({names})"
         say(f"{said}: from {parent}{lost}; {_settings(features['head'] or {})}")
     return 0
+
+
+def _training(checkpoint: dict) -> str:
+    """What a checkpoint was trained on and with, as far as it is known, behind a comma."""
+    words = [
+        f"tuned on {entry['dataset']}/{entry['split']} ({entry['num_videos']} videos)"
+        for entry in checkpoint.get("tuned_on", ())
+    ]
+    if "sampling" in checkpoint:
+        frames = checkpoint["sampling"]["frames"]
+        words.append(f"{frames} frame{'s' * (frames != 1)}")
+    if "preprocessing" in checkpoint:
+        is_assumed = "preprocessing" in checkpoint.get("assumed", ())
+        family = checkpoint["preprocessing"]["family"]
+        words.append(f"preprocessing {family}{' (assumed)' if is_assumed else ''}")
+    if "templates" in checkpoint:
+        words.append(f"“{' | '.join(checkpoint['templates'])}”")
+    if "cleaning" in checkpoint:
+        words.append(f"class names {checkpoint['cleaning']}")
+    return "".join(f", {word}" for word in words)
 
 
 def _settings(settings: dict) -> str:
@@ -96,6 +116,7 @@ def _print_summary(document: dict) -> None:
     for checkpoint in document["checkpoints"]:
         parent = f", from {checkpoint['parent']}" if checkpoint["parent"] else ""
         names = ", ".join(checkpoint["names"])
-        say(f"checkpoint {checkpoint['digest']} ({names}): step {checkpoint['step']}{parent}")
+        said = f"checkpoint {checkpoint['digest']} ({names}): step {checkpoint['step']}{parent}"
+        say(f"{said}{_training(checkpoint)}")
     for texts in document["texts"]:
         say(f"texts {texts['id']}: {texts['classes']} classes, {', '.join(texts['templates'])}")

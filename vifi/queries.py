@@ -1,15 +1,39 @@
 """How the words of a query become an embedding, for every kind of checkpoint a store may hold."""
 
+from collections.abc import Sequence
+
+from harness.fusion import class_vectors
 from vifistore.extract.queries import TextEncoder, text_encoder
+from vifistore.models.wording import BARE_TEMPLATE, fill
+from vifistore.store.checkpoints import trained_with
 from vifistore.store.store import Store
 
 
-def query_encoder(store: Store, checkpoint: dict) -> TextEncoder:
-    """A function from texts to un-normalised embeddings, float32 [text dim].
+def query_encoder(store: Store, checkpoint: dict, templates: Sequence[str] = ()) -> TextEncoder:
+    """A function from texts to embeddings, float32 [text dim], as prompts of these templates.
 
-    A head that was trained against the texts of a tower is asked in that tower's words, one with
-    learned prompts in its own. Raises ModelError if weights are gone, or are not the same any more.
+    Without any they are those that the checkpoint was trained with, and where that is not known
+    texts are as they were typed. A head that was trained against the texts of a tower is asked in
+    that tower's words, one with learned prompts in its own. Raises ModelError if weights are gone,
+    or are not the same any more.
     """
+    templates = tuple(templates) or query_templates(checkpoint)
+    encode = _encoder(store, checkpoint)
+    if templates == (BARE_TEMPLATE,):
+        return encode
+    return lambda texts: class_vectors(
+        encode([fill(template, text) for text in texts for template in templates]).reshape(
+            len(texts), len(templates), -1
+        )
+    )
+
+
+def query_templates(checkpoint: dict) -> tuple[str, ...]:
+    """What a query in words is put into, unless another is asked for."""
+    return trained_with(checkpoint).templates or (BARE_TEMPLATE,)
+
+
+def _encoder(store: Store, checkpoint: dict) -> TextEncoder:
     cache = store.backend.cache_folder
     if "head" not in (checkpoint["settings"] or {}):
         return text_encoder(cache, checkpoint)

@@ -29,7 +29,8 @@ def retrieval_rows(
         _ensure_captions(store, dataset, features, captions)
     texts = ""
     if is_labelled(store, dataset, split):
-        texts = choose_texts(store, dataset, features, split, settings.templates)
+        prompts = (settings.templates, settings.cleaning)
+        texts = choose_texts(store, dataset, features, split, *prompts)
     return retrieval(store, dataset, features, split, replace(settings, texts=texts))
 
 

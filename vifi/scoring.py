@@ -4,14 +4,17 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.leaks import warnings_of
+from harness.claims import claim_of
+from harness.leaks import tuned_lines, warnings_of
 from harness.measuring import PROBABILITIES
-from harness.results import ResultRow, append_rows, to_record
+from harness.results import TUNED, ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
 from harness.statistics import spread
+from harness.texts import fitting_texts
 from reports.layouts.grouping import short_template
 from vifi.console import print_json, say
-from vifistore.errors import UsageError
+from vifistore.errors import ModelError, UsageError
+from vifistore.store.checkpoints import trained_with
 from vifistore.store.store import Store
 from vifistore.videos.checks import is_training
 
@@ -25,29 +28,45 @@ SHOWN = (
 
 
 def choose_texts(
-    store: Store, dataset: str, features: str, split: str, templates: Sequence[str]
+    store: Store,
+    dataset: str,
+    features: str,
+    split: str,
+    templates: Sequence[str],
+    how: str = "",
 ) -> str:
     """Return the id of the text set to score with, or "" to let the harness find the only one.
 
-    Encodes the classes where the store lacks them; that alone needs the model. Raises ModelError
-    if its weights cannot be had.
+    Templates and cleaning of class names that are not given are those that the checkpoint was
+    trained with. Encodes the classes where the store lacks them; that alone needs the model.
+    Raises ModelError if its weights cannot be had, unless other texts are there and none were asked
+    for: then that is said, and rows say it as well.
     """
     checkpoint = checkpoint_of(store, store.features(dataset, features))
+    trained = trained_with(checkpoint)
     class_names = store.split(dataset, split).class_names
-    wanted = {
-        "text_digest": checkpoint["text_digest"],
-        "logit_scale": checkpoint["logit_scale"],
-    }
-    if templates:
-        wanted["templates"] = list(templates)
+    wanted = (templates or trained.templates, how or trained.cleaning)
     # A set of more classes will do: that of a whole dataset serves its base and novel halves.
-    found = [t for t in store.find_texts(**wanted) if set(class_names) <= set(t["class_names"])]
-    if found:
+    if found := fitting_texts(store, checkpoint, class_names, *wanted):
         smallest = min(found, key=lambda texts: len(texts["class_names"]))
-        return smallest["id"] if templates else ""
+        return smallest["id"] if wanted[0] else ""
+    try:
+        return _encode_texts(store, checkpoint, class_names, *wanted)
+    except ModelError as error:
+        if templates or how or not fitting_texts(store, checkpoint, class_names):
+            raise
+        logger.warning(
+            "scored with other texts than %s was trained with, which cannot be encoded: %s",
+            *(features, error),
+        )
+        return ""
 
+
+def _encode_texts(
+    store: Store, checkpoint: dict, class_names: Sequence[str], templates: Sequence[str], how: str
+) -> str:
     from vifistore.extract.texts import ensure_texts, reload_checkpoint
-    from vifistore.models.text import default_templates
+    from vifistore.models.text import default_cleaning, default_templates
     from vifistore.store import open_store
 
     writable = open_store(store.path, mode="a")
@@ -56,7 +75,8 @@ def choose_texts(
 
         return texts_of_checkpoint(writable, checkpoint, class_names, templates)
     loaded = reload_checkpoint(checkpoint)
-    return ensure_texts(writable, loaded, class_names, templates or default_templates(loaded))
+    prompts = (templates or default_templates(loaded), how or default_cleaning(loaded))
+    return ensure_texts(writable, loaded, class_names, *prompts)
 
 
 def require_features(features: Sequence[str], verb: str, *, one: bool) -> None:
@@ -88,7 +108,18 @@ def warn_of_leaks(
         train = load_videos(store, dataset, features, train_split, partial=partial)
     elif is_tuned_here:
         training = [name for name in store.splits(dataset) if is_training(name)]
-    for line in warnings_of(store, videos, training, train):
+    lines = warnings_of(store, videos, training, train, is_tuning_told=is_tuned_here)
+    for line in lines:
+        logger.warning("%s", line)
+
+
+def warn_of_tuning(
+    store: Store, dataset: str, features: str, split: str, *, is_tuned_here: bool, partial: bool
+) -> None:
+    """Log that a checkpoint was tuned on what is scored: of sets beside that of `warn_of_leaks`."""
+    videos = load_videos(store, dataset, features, split, partial=partial)
+    claim = claim_of(store, videos)
+    for line in tuned_lines(videos, claim, is_tuning_told=is_tuned_here):
         logger.warning("%s", line)
 
 
@@ -123,8 +154,20 @@ def _line(row: ResultRow) -> str:
     quarantined = f", {row.num_quarantined} quarantined" if row.num_quarantined else ""
     return (
         f"{name} {place_of(row)} {row.metric} "
-        f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined})"
+        f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined}){_marks(row)}"
     )
+
+
+def _marks(row: ResultRow) -> str:
+    """What keeps a number from being what it looks like."""
+    marks = []
+    if row.protocol == TUNED:
+        marks.append(f"tuned on {row.tuned_on}, not zero-shot")
+    if seen := row.provenance.get("shared_videos"):
+        marks.append(f"{seen} of the videos are its training videos")
+    if differing := row.provenance.get("not_as_trained"):
+        marks.append(f"other {', '.join(differing).replace('_', ' ')} than trained with")
+    return "".join(f"; {mark}" for mark in marks)
 
 
 def place_of(row: ResultRow) -> str:

@@ -1,5 +1,6 @@
 """`vifi search S "words"`: the videos, or the moments in them, that answer a query best."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -9,7 +10,9 @@ import tyro
 
 from vifi.answers import Answer
 from vifi.console import parse, print_json, say
+from vifi.templates import expand
 from vifistore.errors import UsageError
+from vifistore.models.wording import BARE_TEMPLATE, check_templates, fill
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from harness.retrieval.hits import Hit
     from harness.retrieval.search import Searcher
     from vifistore.store.store import Store
+
+
+logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,10 @@ class SearchArguments:
     """A picture to find videos like."""
     queries: Path | None = None
     """A file with one query in words per line."""
+    template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Prompt that a query in words is put into, {} standing for it, or a named set (paper, bare,
+    kinetics, actionclip). Default: the one that the checkpoint was trained with, else the words
+    as they are typed, which is also what bare does."""
     frames: bool = False
     """Find moments instead of whole videos: stretches of neighbouring frames."""
     dataset: str = ""
@@ -96,6 +106,9 @@ def _texts(wanted: SearchArguments) -> list[str]:
         )
     if wanted.k < 1:
         raise UsageError(f"-k is {wanted.k}; give 1 or more")
+    check_templates(expand(wanted.template))
+    if wanted.template and not (words or wanted.queries):
+        raise UsageError("--template is for queries in words; leave it out")
     if wanted.queries is None:
         return [_printable(words)] if words else []
     try:
@@ -157,9 +170,15 @@ def _by_words(
     store: "Store", searcher: "Searcher", wanted: SearchArguments, texts: list[str]
 ) -> list[Answer]:
     from harness.retrieval.judging import class_in_words
-    from vifi.queries import query_encoder
+    from vifi.queries import query_encoder, query_templates
 
-    encode = query_encoder(store, searcher.checkpoint)
+    templates = expand(wanted.template) or query_templates(searcher.checkpoint)
+    if not wanted.template and templates != (BARE_TEMPLATE,):
+        logger.info(
+            "asked as “%s”, as %s was trained; --template bare asks as typed",
+            *(fill(templates[0], texts[0]), searcher.name),
+        )
+    encode = query_encoder(store, searcher.checkpoint, templates)
     found = _find(searcher, wanted, encode(texts))
     names = [name for source in searcher.sources for name in store.class_names(source.dataset)]
     kind = "frames" if wanted.frames else "text"

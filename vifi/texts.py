@@ -1,6 +1,7 @@
 """`vifi texts S`: encode class names with a checkpoint's text tower."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import tyro
 
@@ -26,7 +27,11 @@ class TextsArguments:
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
-    actionclip); repeat for several. Default: a photo of a {}."""
+    actionclip); repeat for several. Default: the one that the checkpoint was trained with, else
+    a photo of a {}."""
+    class_names: Literal["", "as-is", "spaces", "words"] = ""
+    """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
+    as well). Default: as the checkpoint was trained, else as-is."""
     json: bool = False
     """Print one JSON document."""
 
@@ -42,22 +47,25 @@ def main(arguments: list[str]) -> int:
         )
 
     from vifistore.extract.texts import dataset_class_lists, ensure_texts
-    from vifistore.models.text import check_templates, default_templates
+    from vifistore.models.text import default_cleaning, default_templates
     from vifistore.models.towers import load_model
+    from vifistore.models.wording import check_templates
     from vifistore.store.checkpoints import register_checkpoint
 
     given = expand(wanted.template)
     check_templates(given)
     loaded = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
     templates = given or default_templates(loaded)
-    register_checkpoint(store.backend, loaded.record())
+    how = wanted.class_names or default_cleaning(loaded)
+    register_checkpoint(store.backend, loaded.record(), loaded.identity)
     made = [
-        {"id": ensure_texts(store, loaded, names, templates), "classes": len(names)}
+        {"id": ensure_texts(store, loaded, names, templates, how), "classes": len(names)}
         for names in dataset_class_lists(store, wanted.dataset)
     ]
     if wanted.json:
         print_json({"texts": made})
     else:
         for texts in made:
-            say(f"texts {texts['id']}: {texts['classes']} classes, {', '.join(templates)}")
+            words = f"{', '.join(templates)}, class names {how}"
+            say(f"texts {texts['id']}: {texts['classes']} classes, {words}")
     return 0

@@ -114,6 +114,8 @@ def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions)
         out=wanted.out,
         name=wanted.name,
         data={"preset": preset, **videos.data},
+        tuned_on=videos.tuned_on,
+        preprocessing=videos.preprocessing,
         options=options,
     )
 

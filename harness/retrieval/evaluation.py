@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.measuring import Scoring, result_rows, text_setup
+from harness.measuring import Scoring, chosen_classes, result_rows, text_setup
 from harness.results import ResultRow
 from harness.retrieval.bootstrap import clustered_mean, clustered_median
 from harness.retrieval.metrics import average_precisions, first_ranks, precisions_at
 from harness.retrieval.vectors import video_vectors
 from harness.scoring import Classes, Videos, load_classes, load_videos
 from harness.statistics import Interval, bootstrap_mean
+from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.store import Store
@@ -90,7 +91,9 @@ def _caption_rows(
 ) -> list[ResultRow]:
     captioned = load_captioned(store, dataset, features, split, partial=settings.partial)
     videos = captioned.videos
-    texts = load_classes(store, videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,))
+    texts = load_classes(
+        store, videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,), how=AS_IS
+    )
     vectors = video_vectors(videos.features, videos.rows)
     values = caption_metrics(captioned, texts.vectors, vectors, settings)
     return _rows(store, videos, texts, values, "videos")
@@ -131,9 +134,7 @@ def _class_rows(
     store: Store, dataset: str, features: str, split: str, settings: Scoring
 ) -> list[ResultRow]:
     videos = load_videos(store, dataset, features, split, partial=settings.partial)
-    classes = load_classes(
-        store, videos.features, videos.class_names, settings.texts, settings.templates
-    )
+    classes = chosen_classes(store, videos, settings)
     vectors = video_vectors(videos.features, videos.rows)
     values = class_metrics(classes.vectors, vectors, videos.labels, settings)
     return _rows(store, videos, classes, values, "classes")

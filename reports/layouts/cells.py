@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from reports.layouts.claims import claim_notes
 from reports.measurements import Measurement
 from reports.paper.numbers import PaperNumber
 from reports.table_model import Cell, Note
@@ -54,13 +55,18 @@ def measured_cell(found: Measurement) -> Cell:
         high=found.high,
         std=found.std,
         source=found.name,
-        notes=(key,) if (key := _coverage_key(found)) else (),
+        notes=tuple(_notes(found)),
     )
 
 
-def coverage_notes(found: Sequence[Measurement]) -> dict[str, Note]:
-    """The footnotes of `measured_cell`: one for every way in which videos are not scored."""
-    return {key: _coverage_note(m) for m in found if (key := _coverage_key(m))}
+def cell_notes(found: Sequence[Measurement]) -> dict[str, Note]:
+    """The footnotes of `measured_cell`: what was not scored, and what a number cannot claim."""
+    return {key: note for measurement in found for key, note in _notes(measurement).items()}
+
+
+def _notes(found: Measurement) -> dict[str, Note]:
+    key = _coverage_key(found)
+    return ({key: _coverage_note(found)} if key else {}) | claim_notes(found)
 
 
 def _coverage_key(found: Measurement) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
-    coverage_notes,
+    cell_notes,
     dataset_heading,
     measured_cell,
     paper_cell,
@@ -47,7 +47,7 @@ def fusion_table(found: Sequence[Measurement]) -> Table | None:
             for dataset, fusion in columns
         ),
         rows=tuple(_rows(shown, columns, paper)),
-        notes=paper_notes() | coverage_notes(shown),
+        notes=paper_notes() | cell_notes(shown),
     )
 
 

@@ -7,6 +7,7 @@ from reports.measurements import METHODS, Measurement
 
 # A difference in one of these always makes another row ...
 _ALWAYS = {
+    "protocol": "{}",
     "classifier": "{}",
     "trained_fusion": "trained with {} fusion",
     "fusion": "{} fusion",

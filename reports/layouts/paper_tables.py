@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
-    coverage_notes,
+    cell_notes,
     dataset_heading,
     measured_cell,
     metric_heading,
@@ -71,7 +71,7 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> T
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
         rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index, found)),
-        notes=paper_notes() | coverage_notes(found) | _doubts_of_all(found),
+        notes=paper_notes() | cell_notes(found) | _doubts_of_all(found),
         sources=_sources(spec),
     )
 

@@ -2,20 +2,22 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from harness.results import TUNED, ZERO_SHOT
 from reports.layouts.cells import (
     DIFFERENCE,
     INTERVAL_CAPTION,
-    coverage_notes,
+    cell_notes,
     dataset_heading,
     measured_cell,
     metric_heading,
 )
+from reports.layouts.claims import section_of
 from reports.layouts.commands import repeat_command
 from reports.layouts.fusion_table import fusion_position
-from reports.layouts.grouping import group_rows
+from reports.layouts.grouping import Groups, group_rows
 from reports.layouts.specs import FUSION_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
 from reports.table_model import Cell, Column, Row, Table
@@ -48,10 +50,10 @@ def _ablation(title: str, caption: str) -> View:
 
 
 VIEWS = {
-    "zero-shot": View(
+    ZERO_SHOT: View(
         title="Zero-shot",
-        caption="Classes are scored by their names alone, "
-        "whatever the checkpoint was tuned on before.",
+        caption="Classes are scored by their names alone; what checkpoints of others were tuned "
+        "on is not known.",
     ),
     "base-to-novel": View(
         title="Base to novel",
@@ -94,19 +96,30 @@ class Slot(NamedTuple):
 
 def protocol_tables(found: Sequence[Measurement]) -> list[Table]:
     """One table per protocol that has rows, the paper's protocols first; all but fusion."""
-    present = dict.fromkeys(measurement.row.protocol for measurement in found)
+    present = dict.fromkeys(measurement.row.asked_protocol for measurement in found)
     names = [name for name in VIEWS if name in present]
     names += [name for name in present if name not in VIEWS and name != FUSION_PROTOCOL]
-    return [_table(name, [m for m in found if m.row.protocol == name]) for name in names]
+    return [_table(name, [m for m in found if m.row.asked_protocol == name]) for name in names]
+
+
+def _view(protocol: str, found: Sequence[Measurement]) -> tuple[str, View]:
+    """File name and view; of scores by class names, as far as they are zero-shot."""
+    view = VIEWS.get(protocol, View(title=protocol.capitalize()))
+    protocols = {measurement.row.protocol for measurement in found}
+    if TUNED not in protocols:
+        return _file_name(protocol), view
+    if protocols == {TUNED}:
+        return TUNED, replace(view, title="By class names, tuned on the data set")
+    return _file_name(protocol), replace(view, title="By class names: zero-shot, and tuned")
 
 
 def _table(protocol: str, found: Sequence[Measurement]) -> Table:
-    view = VIEWS.get(protocol, View(title=protocol.capitalize()))
+    file_name, view = _view(protocol, found)
     shown = [m for m in found if _is_shown(m.row.metric, view)]
     columns = _ordered({_slot(m, view) for m in shown}, [m.row.dataset for m in shown])
     groups = group_rows(shown, lambda measurement: _slot(measurement, view), view.columns_by)
     return Table(
-        name=_file_name(protocol),
+        name=file_name,
         title=view.title,
         caption=f"{view.caption} {view.intervals}".strip(),
         columns=tuple(
@@ -116,13 +129,19 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
         rows=tuple(
             Row(
                 label=name,
+                section=section_of(shown, members),
                 detail=", ".join(filter(None, (_blend(members), detail))),
                 cells=_cells(protocol, columns, {_slot(m, view): m for m in members}, shown),
             )
-            for (name, detail), members in groups.items()
+            for (name, detail), members in _by_protocol(groups)
         ),
-        notes=coverage_notes(shown),
+        notes=cell_notes(shown),
     )
+
+
+def _by_protocol(groups: Groups) -> list[tuple[tuple[str, str], list[Measurement]]]:
+    """The rows of a table, those that are zero-shot before those that are not."""
+    return sorted(groups.items(), key=lambda item: item[1][0].row.protocol == TUNED)
 
 
 def _is_shown(metric: str, view: View) -> bool:

@@ -114,10 +114,18 @@ def _tree(checkpoints: Sequence[Mapping]) -> str:
         f'<li style="--depth: {int(c["depth"])}"><b>{escape(", ".join(map(str, c["names"])))}</b> '
         f"<code>{escape(c['digest'])}</code>"
         + (f" <small>step {int(c['step']):,}</small>" if c.get("step") else "")
+        + (f" <small>tuned on {escape(parts)}</small>" if (parts := _parts(c)) else "")
         + "</li>"
         for c in checkpoints
     )
     return f'<h3>Checkpoints</h3><ul class="tree">{items}</ul>' if items else ""
+
+
+def _parts(checkpoint: Mapping) -> str:
+    """What a checkpoint was tuned on, in words; empty where it does not say."""
+    entries = checkpoint.get("tuned_on")
+    known = [e for e in entries if isinstance(e, Mapping)] if isinstance(entries, list) else []
+    return ", ".join(f"{e.get('dataset')}/{e.get('split')}" for e in known)
 
 
 def _recipes(recipes: Sequence[Mapping]) -> str:

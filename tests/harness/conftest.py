@@ -43,7 +43,15 @@ class Maker:
         return (noisy * generator.uniform(1, 10, (*shape[:3], 1))).astype(np.float16)
 
     def checkpoint(
-        self, name="tiny", logit_scale=20.0, fusion="embedding", parent="", step=0, kind="trained"
+        self,
+        name="tiny",
+        logit_scale=20.0,
+        fusion="embedding",
+        parent="",
+        step=0,
+        kind="trained",
+        identity=None,
+        **settings,
     ) -> str:
         return register_checkpoint(
             self.backend,
@@ -57,11 +65,20 @@ class Maker:
                 "logit_scale": logit_scale,
                 "parent": parent,
                 "step": step,
-                "settings": {"fusion": fusion, "kind": kind},
+                "settings": {"fusion": fusion, "kind": kind, **settings},
             },
+            identity,
         )
 
-    def texts(self, name="tiny", logit_scale=20.0, class_names=None, templates=("{}",), noise=0.1):
+    def texts(
+        self,
+        name="tiny",
+        logit_scale=20.0,
+        class_names=None,
+        templates=("{}",),
+        noise=0.1,
+        cleaning="",
+    ):
         class_names = class_names or self.class_names
         order = [self.class_names.index(class_name) for class_name in class_names]
         generator = np.random.default_rng(1)
@@ -74,6 +91,7 @@ class Maker:
             "templates": list(templates),
             "context_length": 12,
             "precision": "fp32",
+            **({"cleaning": cleaning} if cleaning else {}),
         }
         return write_texts(self.backend, fields, embeddings)
 

@@ -87,10 +87,3 @@ def test_a_classifier_trained_on_another_split_is_another_row(maker):
     assert rows[0].key != rows[1].key
     text = FewShot(train_split="train1", shots=(5,))
     assert few_shot(maker.store, "toy", "tiny", "val1", text)[0].train_split == ""
-
-
-def test_a_head_that_does_not_say_its_dataset_warns_of_nothing(maker, monkeypatch):
-    checkpoint = {"settings": {"trained_on": {"split": "train1"}}}
-    monkeypatch.setattr("harness.leaks.known_checkpoint", lambda store, features: checkpoint)
-    train = load_videos(maker.store, "toy", "tiny", "train1")
-    assert warnings_of(maker.store, train) == []

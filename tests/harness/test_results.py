@@ -27,6 +27,8 @@ FIXED = (
     "template classifier trained_fusion fusion num_frames num_views shots seed classes "
     "num_videos num_quarantined metric value ci_low ci_high provenance"
 )
+# Rows without these are still read.
+ADDED = "tuned_on"
 
 
 def make_row(**changes) -> ResultRow:
@@ -62,8 +64,8 @@ def test_rows_are_on_the_disk_before_anyone_is_told(tmp_path, monkeypatch):
 
 
 def test_fields_are_the_fixed_ones():
-    assert " ".join(FIELDS) == FIXED
-    values = {"num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance"}
+    assert " ".join(FIELDS) == f"{FIXED} {ADDED}"
+    values = {"num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance", ADDED}
     assert set(FIELDS) - set(KEY_FIELDS) == values
 
 
@@ -181,7 +183,7 @@ def test_missing_folder_empty_folder_and_wrong_subset(tmp_path):
     with pytest.raises(UsageError, match="no results folder"):
         read_rows(tmp_path / "none")
     assert read_rows(tmp_path) == []
-    assert " ".join(read_frame(tmp_path).columns) == FIXED
+    assert " ".join(read_frame(tmp_path).columns) == f"{FIXED} {ADDED}"
     with pytest.raises(UsageError, match="all, base, novel, joint"):
         make_row(subset="everything")
     (tmp_path / "file").write_text("")

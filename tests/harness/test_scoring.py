@@ -6,7 +6,8 @@ import pytest
 from harness import reading
 from harness.fusion import FUSIONS, class_vectors, fuse_frames
 from harness.reading import read_all, read_vectors
-from harness.scoring import find_texts, load_classes, load_videos, score
+from harness.scoring import checkpoint_of, load_classes, load_videos, score
+from harness.texts import find_texts
 from vifistore.errors import DamagedError, IncompleteError, UnknownNameError, UsageError
 
 
@@ -163,17 +164,17 @@ def test_texts_of_another_dimension(make_store):
 def test_texts_are_found_by_checkpoint_and_class_names(make_store):
     maker = make_store()
     maker.features(maker.frames())
-    features = maker.store.features("toy", "tiny")
+    checkpoint = checkpoint_of(maker.store, maker.store.features("toy", "tiny"))
     maker.texts("another")
     everything = maker.texts()
     some = maker.class_names[3:]
-    assert find_texts(maker.store, features, some) == everything
+    assert find_texts(maker.store, checkpoint, some) == everything
     exact = maker.texts(class_names=some)
-    assert find_texts(maker.store, features, some) == exact
-    assert find_texts(maker.store, features, maker.class_names) == everything
+    assert find_texts(maker.store, checkpoint, some) == exact
+    assert find_texts(maker.store, checkpoint, maker.class_names) == everything
     maker.texts(templates=("a {}", "the {}"))
     with pytest.raises(UsageError, match=r"several .*\{\} \| the \{\}.*--template"):
-        find_texts(maker.store, features, maker.class_names)
+        find_texts(maker.store, checkpoint, maker.class_names)
 
 
 def test_of_many_templates_the_first_are_told(make_store):
@@ -181,8 +182,9 @@ def test_of_many_templates_the_first_are_told(make_store):
     maker.features(maker.frames())
     maker.texts()
     maker.texts(templates=[f"{number} {{}}" for number in range(28)])
+    checkpoint = checkpoint_of(maker.store, maker.store.features("toy", "tiny"))
     with pytest.raises(UsageError, match=r"\(0 \{\} \| 1 \{\} \| 2 \{\} and 25 more\)"):
-        find_texts(maker.store, maker.store.features("toy", "tiny"), maker.class_names)
+        find_texts(maker.store, checkpoint, maker.class_names)
 
 
 def test_templates_choose_between_text_sets(make_store):

@@ -7,7 +7,8 @@ import pytest
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.towers import model_config, new_model
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import new_model
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """`vifi evaluate`: what it prints, writes, warns of and refuses."""
 
+import hashlib
 import json
 import re
 
@@ -11,6 +12,7 @@ from reports.artefacts import read_artefacts
 from tests.harness.conftest import planted_store
 from vifi.__main__ import run
 from vifistore.store import open_store
+from vifistore.store.identity import Identity, TunedOn, packed
 
 _PROTOTYPE = ("--classifier", "prototype", "--train-split", "train1")
 
@@ -212,3 +214,33 @@ def test_without_labels_of_all_classes_there_is_no_figure_but_there_are_scores(
     assert "no figure of class frequencies: toy has no video of 2 of 6 classes" in errors[-1]
     assert not len(read_artefacts(out).frequencies)
     assert read_rows(out)
+
+
+def test_what_a_set_was_tuned_on_is_said_for_every_set(maker, evaluate, tmp_path):
+    digests = [hashlib.sha256(bytes([number])).hexdigest() for number in range(120)]
+    entry = {"dataset": "toy", "split": "train1", "class_names": tuple(maker.class_names)}
+    for name, rows in (("half", range(60)), ("apart", ())):
+        known = TunedOn(**entry, videos=packed(digests[row] for row in rows))
+        identity = Identity(tuned_on=(known,))
+        frames = maker.frames(noise=2.0, seed=len(rows))
+        maker.features(frames, name=name, checkpoint=name, digests=digests, identity=identity)
+        maker.texts(name)
+    flags = ("--features", "good", "--split", "val2", "--against", "half")
+    code, said, errors = evaluate("zero-shot", *flags)
+    assert (code, "tuned" in said) == (0, False)
+    assert errors == [
+        "half was tuned on 30 of the 60 videos of val2 (toy/train1): their scores say how well it "
+        "learned them, and nothing of videos that it has not seen; score another split"
+    ]
+    out = tmp_path / "out"
+    code, said, errors = evaluate(
+        "zero-shot", "--features", "apart", "--split", "val1", "--results", out
+    )
+    assert errors == ["apart was tuned on toy/train1: these scores are not zero-shot"]
+    assert "; tuned on toy/train1, not zero-shot" in said
+    assert {row.protocol for row in read_rows(out)} == {"tuned"}
+    # Where that is what is asked for, it is no news.
+    flags = ("--features", "apart", "--split", "val1", "--shots", "10")
+    assert evaluate("few-shot", *flags)[2] == []
+    code, _, errors = evaluate("base-to-novel", "--features", "good", "half")
+    assert len([line for line in errors if line.startswith("half was tuned on ")]) == 2

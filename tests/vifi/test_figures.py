@@ -20,7 +20,8 @@ from vifistore.extract.job import extract_dataset
 from vifistore.extract.settings import ExtractSettings
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.prompts import PromptSettings, add_prompts
-from vifistore.models.towers import model_config, new_model
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import new_model
 from vifistore.store import open_store
 from vifistore.store.store import create_store
 from vifistore.store.tables import write_videos

@@ -18,8 +18,9 @@ from vifistore.extract.queries import encode_picture, text_encoder
 from vifistore.extract.texts import reload_checkpoint
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.skeletons import new_model
 from vifistore.models.text import encode_texts
-from vifistore.models.towers import load_model, new_model
+from vifistore.models.towers import load_model
 from vifistore.store import open_store
 from vifistore.store.tables import Split, write_captions, write_split
 

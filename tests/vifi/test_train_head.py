@@ -74,8 +74,8 @@ def test_trained_applied_and_evaluated(said, store):
         assert code == 0
         # The splits of this store all have the same videos.
         assert error == (
-            f"8 of 8 videos of {split} are of train, on which the head of base+a5 was trained: "
-            "score another split"
+            f"base+a5 was tuned on 8 of the 8 videos of {split} (d/train): their scores say how "
+            "well it learned them, and nothing of videos that it has not seen; score another split"
         )
     code, text, _ = said(*wanted, "--apply", document["head"], "--name", "again")
     assert code == 0

@@ -39,7 +39,8 @@ from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.source import open_pools
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.sampling import sample_indices
-from vifistore.models.towers import LoadedModel, load_model, open_clip
+from vifistore.models.registry import open_clip
+from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.store import Store, create_store
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all

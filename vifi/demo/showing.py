@@ -19,7 +19,7 @@ from vifi.artefacts import (
 from vifi.attention import AttentionArguments, draw_attention
 from vifi.gallery import add_to_gallery
 from vifi.queries import query_encoder
-from vifistore.models.text import PAPER_TEMPLATE
+from vifistore.models.wording import PAPER_TEMPLATE
 from vifistore.store.store import Store
 
 _NUM_QUERIES = 3
@@ -42,7 +42,7 @@ def answer_queries(store: Store, dataset: str, split: str, names: Sequence[str],
     last = int(store.split(dataset, split).rows[-1])
     for name in names:
         searcher = Searcher(store, name, dataset=dataset, split=split)
-        vectors = query_encoder(store, searcher.checkpoint)(texts)
+        vectors = query_encoder(store, searcher.checkpoint, (PAPER_TEMPLATE,))(asked)
         answers = [
             Answer(query=text, kind="text", hits=hits, wanted=label)
             for text, label, hits in zip(

@@ -59,7 +59,7 @@ def run_story(scale: DemoScale, out: Path) -> None:
         with steps.step(f"encode the test clips under {name}", videos=scale.num_test_clips):
             extract_dataset(store, DATASET, _settings(scale, name, path, out))
     place = (store, DATASET, SPLIT)
-    with steps.step("score the cache: zero-shot, retrieval, fusions"):
+    with steps.step("score the cache: by class names, retrieval, fusions"):
         score(*place, list(checkpoints), out)
     with steps.step("score the cache: fewer frames, few shots"):
         score_with_less(*place, (VANILLA, TUNED), out)
@@ -81,7 +81,7 @@ def _checkpoints(
     with steps.step(f"train a tiny CLIP on {scale.num_stills} captioned stills"):
         paths[VANILLA] = pretrain(scale, folder)
     with steps.step("decode the training clips"):
-        clips = read_training_clips(scale, videos)
+        clips = read_training_clips(scale, videos, DATASET)
     for name in [*VARIANTS, PROMPTED] if scale.extras else VARIANTS:
         if name != TUNED:
             with steps.step(f"fine-tune {name} on the clips"):
@@ -140,7 +140,9 @@ def _finish(store: Store, steps: Steps, out: Path) -> None:
             "lines": [
                 f"{found.sentence} (paired bootstrap over {found.num_videos} test clips).",
                 "A tiny CLIP was trained on captioned stills, then fine-tuned on clips of moving "
-                "shapes; every number below comes from embeddings cached once per checkpoint.",
+                "shapes; every number below comes from embeddings cached once per checkpoint. "
+                "Only the untuned model is scored zero-shot: the others were tuned on other clips "
+                "of the same classes.",
             ],
         },
     )

@@ -13,7 +13,10 @@ from vifi.demo.settings import DemoScale
 from vifi.demo.stills import make_stills
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.checkpoints import CheckpointHeader
-from vifistore.models.towers import LoadedModel, describe, load_model, model_config, new_model
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import LoadedModel, describe, load_model
+from vifistore.store.identity import TunedOn
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.averages import blend_kind
 from vifistore.training.data import FrameData
@@ -81,8 +84,11 @@ def pretrain(scale: DemoScale, folder: Path) -> Path:
     )
 
 
-def read_training_clips(scale: DemoScale, videos: Path) -> TrainingSet:
-    """Decode the training clips of `make_videos`, twice as many frames as a step draws."""
+def read_training_clips(scale: DemoScale, videos: Path, dataset: str) -> TrainingSet:
+    """Decode the training clips of `make_videos`, twice as many frames as a step draws.
+
+    `dataset` is what they are called with the test clips together.
+    """
     listing = read_source(videos / "train")
     names = listing.class_names
     clips = VideoSource(
@@ -92,7 +98,11 @@ def read_training_clips(scale: DemoScale, videos: Path) -> TrainingSet:
         options=RunOptions(decoder="pyav"),
     )
     settings = replace(scale.tuning, candidate_frames=2 * scale.tuning.num_frames)
-    return TrainingSet(source=in_memory(clips, settings), class_names=names)
+    return TrainingSet(
+        source=in_memory(clips, settings),
+        class_names=names,
+        tuned_on=TunedOn(dataset=dataset, split="train", class_names=tuple(names)),
+    )
 
 
 def tune(
@@ -113,6 +123,7 @@ def tune(
             class_names=clips.class_names,
             settings=settings,
             out=folder / name,
+            tuned_on=clips.tuned_on,
         ),
         num_checkpoints=NUM_FOLLOWED if name == TUNED else 1,
     )

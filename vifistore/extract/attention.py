@@ -9,12 +9,15 @@ import torch
 from PIL import Image
 
 from vifistore.errors import ModelError
+from vifistore.extract.recipes import preprocessing_for
+from vifistore.extract.settings import PixelSettings
 from vifistore.extract.texts import reload_checkpoint
 from vifistore.frames.decoding import decode_video
-from vifistore.frames.preprocess import preprocess, preprocessing_of
+from vifistore.frames.preprocess import preprocess
 from vifistore.models.attention import METHODS, attention_maps, check_tower
 from vifistore.models.towers import LoadedModel
 from vifistore.store.checkpoints import find_checkpoint
+from vifistore.store.identity import SQUASH
 from vifistore.store.recipe import Preprocessing
 from vifistore.store.store import Store
 
@@ -53,23 +56,30 @@ def load_checkpoints(store: Store, dataset: str, names: tuple[str, ...]) -> dict
     return loaded
 
 
+def common_frames(models: Mapping[str, LoadedModel]) -> int:
+    """Frames that all of these models were trained with; 0 where they differ or none says it."""
+    counts = {loaded.identity.frames for loaded in models.values()} - {0}
+    return counts.pop() if len(counts) == 1 else 0
+
+
 def video_attention(
     path: str | Path,
     models: Mapping[str, LoadedModel],
     *,
     frames: int,
-    preprocessing: str = "openclip",
+    preprocessing: str = "",
     decoder: str = "decord",
 ) -> VideoAttention:
     """Maps of `frames` frames of a video, one of each equal stretch, under every model.
 
+    `preprocessing` is openclip or paper; empty gives each model the one it was trained with.
     Raises DecodeError for a video that cannot be read.
     """
     decoded = decode_video(path, frames=frames, clips=1, decoder=decoder)
     pixels = np.ascontiguousarray(decoded.frames[decoded.index[0]])
     maps, shown = {}, None
     for name, loaded in models.items():
-        recipe = preprocessing_of(preprocessing, loaded.preprocess_config, 1)
+        recipe = preprocessing_for(PixelSettings(preprocess=preprocessing), loaded, 1)
         tensor = preprocess(torch.from_numpy(pixels), recipe, 1)[0]
         found = attention_maps(loaded.clip, tensor)
         maps[name] = {method: getattr(found, method).numpy() for method in METHODS}
@@ -80,10 +90,16 @@ def video_attention(
 def _seen_square(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
     """uint8 [frame height width 3] -> the middle square that the recipe cuts, but not so coarse."""
     height, width = pixels.shape[1:3]
+    if recipe.resize_mode == SQUASH:
+        return _resized(pixels)
     side = round(min(height, width) * recipe.size / recipe.short_side)
     top, left = (height - side) // 2, (width - side) // 2
     square = pixels[:, top : top + side, left : left + side]
     if side <= _SHOWN_PIXELS:
         return square
+    return _resized(square)
+
+
+def _resized(frames: np.ndarray) -> np.ndarray:
     size = (_SHOWN_PIXELS, _SHOWN_PIXELS)
-    return np.stack([np.asarray(Image.fromarray(frame).resize(size)) for frame in square])
+    return np.stack([np.asarray(Image.fromarray(frame).resize(size)) for frame in frames])

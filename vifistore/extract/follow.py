@@ -19,13 +19,14 @@ from vifistore.errors import LockedError, ModelError, UsageError
 from vifistore.extract.follow_folder import CheckpointFolder, Signature
 from vifistore.extract.follow_record import FollowRecord, Outcome, outcome_of
 from vifistore.extract.follow_settings import FollowSettings
-from vifistore.extract.job import JobReport, extract_dataset
-from vifistore.extract.recipes import choose_device, default_name
+from vifistore.extract.job import JobReport, continue_precision, extract_dataset
+from vifistore.extract.recipes import choose_device, default_name, resolve_recipe
 from vifistore.extract.settings import EncodeSettings, ExtractSettings
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoints import read_header
-from vifistore.models.text import check_templates
-from vifistore.models.towers import LoadedModel, load_model, model_config
+from vifistore.models.registry import model_config
+from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.wording import check_templates
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
 
@@ -187,10 +188,16 @@ def _model_of(path: Path, model: str) -> str:
 
 
 def _free_name(store: Store, dataset: str, settings: ExtractSettings, loaded: LoadedModel) -> str:
-    """The default name; with the digest behind it where another checkpoint has that already.
+    """The default name; with the digest behind it where another checkpoint has that already, or
+    with the id where the checkpoint itself has it for another feature set.
 
     So it is when a run is made again, with other settings, in the folder of an older one.
     """
     name = default_name(settings, loaded)
-    taken = {taken.name: taken.checkpoint for taken in read_names(store.backend, dataset)}
-    return name if taken.get(name, loaded.digest) == loaded.digest else f"{name}.{loaded.digest}"
+    taken = {taken.name: taken for taken in read_names(store.backend, dataset)}.get(name)
+    if taken is None:
+        return name
+    if taken.checkpoint != loaded.digest:
+        return f"{name}.{loaded.digest}"
+    recipe = resolve_recipe(continue_precision(store, dataset, settings, loaded), loaded)
+    return name if taken.id == recipe.id else f"{name}.{recipe.id}"

@@ -14,12 +14,13 @@ from vifistore.errors import DamagedError, UsageError
 from vifistore.extract.follow_folder import Signature
 from vifistore.extract.follow_settings import FollowSettings
 from vifistore.extract.job import JobReport
+from vifistore.extract.recipes import settled
 from vifistore.extract.settings import EncodeSettings
-from vifistore.extract.texts import dataset_class_lists
+from vifistore.extract.texts import cleaning_field, dataset_class_lists
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import BACKENDS
 from vifistore.frames.sampling import SAMPLING_RULE
-from vifistore.models.text import default_templates, text_fields
+from vifistore.models.text import text_fields
 from vifistore.models.towers import LoadedModel
 from vifistore.store.durable import put_stages
 from vifistore.store.features import Features
@@ -34,7 +35,10 @@ logger = logging.getLogger("vifi")
 _FOLDER = "followed"
 
 # Of the settings, those that decide which feature set and which texts a checkpoint becomes.
-_DECISIVE = ("frames", "clips", "crops", "preprocess", "precision", "decoder", "template")
+_DECISIVE = (
+    *("frames", "clips", "crops", "precision", "decoder", "template", "class_names"),
+    *("preprocess", "mean", "std", "interpolation", "resize_mode"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Outcome:
     """Name of that, which stands for the checkpoint, too."""
     texts: dict
     """All that decides its text embeddings but for the class names."""
+    cleaning: str
+    """Of the names in its prompts."""
 
 
 class FollowRecord:
@@ -102,6 +108,7 @@ class FollowRecord:
                 features=str(found["features"]),
                 name=str(found["name"]),
                 texts=dict(found["texts"]),
+                cleaning=str(found["cleaning"]),
             )
         except (OSError, ValueError, LookupError, TypeError):
             return None
@@ -117,7 +124,7 @@ class FollowRecord:
         if not features.sealed or features.sealed["rows"] != num_videos:
             return None
         self._store.checkpoint(outcome.digest)
-        if not self._has_texts(outcome.texts):
+        if not self._has_texts(outcome):
             return None
         return JobReport(
             id=outcome.features,
@@ -129,19 +136,22 @@ class FollowRecord:
             num_quarantined=features.counts()["quarantined"],
         )
 
-    def _has_texts(self, fields: dict) -> bool:
+    def _has_texts(self, outcome: Outcome) -> bool:
         """Whether the classes of the dataset are encoded, those of new splits, too."""
-        lists = dataset_class_lists(self._store, self._dataset)
-        wanted = (texts_id({**fields, "class_names": names}) for names in lists)
-        return all(has_texts(self._store.backend, name) for name in wanted)
+        wanted = [
+            {**outcome.texts, "class_names": names, **cleaning_field(names, outcome.cleaning)}
+            for names in dataset_class_lists(self._store, self._dataset)
+        ]
+        return all(has_texts(self._store.backend, texts_id(fields)) for fields in wanted)
 
 
 def outcome_of(loaded: LoadedModel, encode: EncodeSettings, report: JobReport) -> Outcome:
     """What a checkpoint became when it was extracted."""
-    templates = encode.template or default_templates(loaded)
+    used = settled(encode, loaded)
     return Outcome(
         digest=loaded.digest,
         features=report.id,
         name=report.name,
-        texts=text_fields(loaded, (), templates),
+        texts=text_fields(loaded, (), used.template),
+        cleaning=used.class_names,
     )

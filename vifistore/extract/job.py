@@ -4,14 +4,15 @@ import logging
 from dataclasses import dataclass, replace
 
 from vifistore.errors import TextTowerError, UsageError
+from vifistore.extract.origin import say_origin
 from vifistore.extract.pipeline import Extraction, ExtractReport
 from vifistore.extract.plan import plan
-from vifistore.extract.recipes import default_name, resolve_recipe
+from vifistore.extract.recipes import default_name, resolve_recipe, settled
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
-from vifistore.extract.texts import dataset_class_lists, ensure_texts
-from vifistore.models.text import check_templates, default_templates
+from vifistore.extract.texts import cleaning_field, dataset_class_lists, ensure_texts
 from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.wording import check_templates
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
@@ -86,13 +87,11 @@ class Job:
 
     dataset: str
     settings: ExtractSettings
-    """With the precision settled."""
+    """With nothing left open."""
     loaded: LoadedModel
     recipe: Recipe
     name: str
     """What the feature set will be called."""
-    templates: tuple[str, ...]
-    """Prompts of its classes."""
 
 
 def prepare(
@@ -102,8 +101,12 @@ def prepare(
     store.videos(dataset)
     check_templates(settings.template)
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
+    asked, settings = settings, settled(settings, loaded)
     settings = continue_precision(store, dataset, settings, loaded)
     recipe = resolve_recipe(settings, loaded)
+    say_origin(asked, settings, loaded, recipe, store.class_names(dataset))
+    for class_names in dataset_class_lists(store, dataset):
+        cleaning_field(class_names, settings.class_names)
     name = settings.name or default_name(settings, loaded)
     # Refused before anything is written, so that a wrong --name leaves no trace.
     require_free(store.backend, dataset, name, recipe.id, loaded.digest)
@@ -113,7 +116,6 @@ def prepare(
         loaded=loaded,
         recipe=recipe,
         name=name,
-        templates=settings.template or default_templates(loaded),
     )
 
 
@@ -135,7 +137,7 @@ def _run(
     repairing: Repair | None = None,
 ) -> JobReport:
     dataset, feature_id = job.dataset, job.recipe.id
-    register_checkpoint(store.backend, job.loaded.record())
+    register_checkpoint(store.backend, job.loaded.record(), job.loaded.identity)
     purpose = "repair" if repairing else "retry" if retry else "extract"
     extraction = Extraction(store, dataset, job.settings, job.loaded, retry=retry, purpose=purpose)
     set_name(store.backend, dataset, job.name, feature_id, job.loaded.digest, force=False)
@@ -163,7 +165,8 @@ def _ensure_texts(job: Job, store: Store) -> None:
     """Encode the class names, where that can be done here: pictures need no texts."""
     try:
         for class_names in dataset_class_lists(store, job.dataset):
-            ensure_texts(store, job.loaded, class_names, job.templates)
+            prompts = (job.settings.template, job.settings.class_names)
+            ensure_texts(store, job.loaded, class_names, *prompts)
     except TextTowerError as error:
         logger.warning("no text embeddings of %s, pictures are encoded: %s", job.dataset, error)
 

@@ -20,8 +20,9 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.figures import figures, keep
 from vifistore.extract.matmul_rate import matmul_rate
+from vifistore.extract.origin import not_as_trained
 from vifistore.extract.provenance import device_name, machine_provenance, run_facts
-from vifistore.extract.recipes import choose_device, resolve_recipe
+from vifistore.extract.recipes import choose_device, resolve_recipe, settled
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.source import Source, default_workers, open_pools
@@ -73,7 +74,7 @@ class Extraction:
         self._store = store
         self._dataset = dataset
         self._videos = store.videos(dataset)
-        self._settings = settings
+        self._settings = settings = settled(settings, loaded)
         self._loaded = loaded
         self._wanted = QUARANTINED if retry else TODO
         self._device = choose_device(settings.device)
@@ -87,6 +88,8 @@ class Extraction:
         )
         self._num_workers = settings.workers or default_workers(self._device)
         self._provenance = {**machine_provenance(self._device), "purpose": purpose}
+        if differing := not_as_trained(loaded, self.recipe):
+            self._provenance["not_as_trained"] = differing
         self.writer = FeatureWriter(
             store.backend, dataset, self.recipe.as_dict(), self._shape, self._provenance
         )

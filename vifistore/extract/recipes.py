@@ -1,15 +1,23 @@
 """From settings and a loaded model to the recipe of a feature set."""
 
+from dataclasses import replace
+from typing import TypeVar
+
 import torch
 
-from vifistore.errors import UsageError
+from vifistore.errors import ModelError, UsageError
 from vifistore.extract.ranks import local_number
-from vifistore.extract.settings import ExtractSettings
+from vifistore.extract.settings import EncodeSettings, ExtractSettings, PixelSettings
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.models.text import default_cleaning, default_templates
 from vifistore.models.towers import LoadedModel
-from vifistore.store.recipe import Recipe
+from vifistore.store.identity import PAPER
+from vifistore.store.recipe import Preprocessing, Recipe
+
+DEFAULT_FRAMES = 32
+Encode = TypeVar("Encode", bound=EncodeSettings)
 
 
 def choose_device(device: str) -> torch.device:
@@ -60,14 +68,55 @@ def _cpu_has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported()
 
 
+def settled(settings: Encode, loaded: LoadedModel) -> Encode:
+    """The settings, with what they leave open as the checkpoint was trained.
+
+    Raises ModelError for a checkpoint whose frames are to be sampled by a rule that is not known
+    here, unless the settings say how many.
+    """
+    trained = loaded.identity
+    rule = trained.sampling.get("rule", SAMPLING_RULE)
+    if settings.frames is None and rule != SAMPLING_RULE:
+        raise ModelError(
+            f"{loaded.name} samples frames by the rule {rule!r:.40}, which this version does not "
+            f"know; give --frames N to sample them by {SAMPLING_RULE}"
+        )
+    return replace(
+        settings,
+        frames=settings.frames or trained.frames or DEFAULT_FRAMES,
+        preprocess=settings.preprocess or trained.preprocessing["family"],
+        template=settings.template or default_templates(loaded),
+        class_names=settings.class_names or default_cleaning(loaded),
+    )
+
+
+def preprocessing_for(settings: PixelSettings, loaded: LoadedModel, crops: int) -> Preprocessing:
+    """From a frame to the tower's input, as trained but for what the settings say.
+
+    Raises UsageError for a tower that wants something else than squares, and for the paper's with
+    another interpolation.
+    """
+    said = loaded.identity.preprocessing
+    name = settings.preprocess or said["family"]
+    made = preprocessing_of(name, {**loaded.preprocess_config, **settings.parts}, crops)
+    # The paper's has statistics of its own whatever the tower, or those that a header gives it.
+    known = {**said, **settings.parts} if name == PAPER == said["family"] else settings.parts
+    given = {key: known[key] for key in ("mean", "std", "interpolation") if key in known}
+    if name == PAPER and given.get("interpolation", made.interpolation) != made.interpolation:
+        raise UsageError(
+            f"--preprocess paper resizes {made.interpolation}; leave --interpolation out, or give "
+            "--preprocess openclip"
+        )
+    return replace(made, **{k: tuple(v) if k != "interpolation" else v for k, v in given.items()})
+
+
 def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
-    """Return all that decides the numbers of a feature set, with nothing left to `auto`."""
+    """Return all that decides the numbers of a feature set, with nothing left open."""
+    settings = settled(settings, loaded)
     precision = choose_precision(settings.precision, choose_device(settings.device))
     return Recipe(
         image_digest=loaded.image_digest,
-        preprocessing=preprocessing_of(
-            settings.preprocess, loaded.preprocess_config, settings.crops
-        ),
+        preprocessing=preprocessing_for(settings, loaded, settings.crops),
         sampling_rule=SAMPLING_RULE,
         frames=settings.frames,
         clips=settings.clips,
@@ -80,5 +129,6 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
 
 def default_name(settings: ExtractSettings, loaded: LoadedModel) -> str:
     """Return a name that carries model, checkpoint, frames and views."""
+    settings = settled(settings, loaded)
     views = "" if settings.num_views == 1 else f".{settings.clips}x{settings.crops}v"
     return f"{loaded.model}@{loaded.name}.{settings.frames}f{views}"

@@ -6,24 +6,60 @@ from pathlib import Path
 
 import tyro
 
+from vifistore.cleaning import CLEANINGS
 from vifistore.errors import UsageError
 from vifistore.models.load_settings import WeightsSettings
+from vifistore.store.identity import FAMILIES, PAPER, SHORTEST, SQUASH
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodeSettings:
+class PixelSettings:
+    """From a frame to the tower's input, where that is to be another than the checkpoint's own."""
+
+    preprocess: str = ""
+    """openclip: the tower's own, of its tag or its model's tags; paper: ViFi-CLIP's (short side
+    256, ImageNet statistics). Default: as the checkpoint was trained, else openclip."""
+    mean: tuple[float, float, float] | None = None
+    """Mean of red, green and blue, of pixels from 0 to 1. Default: that of the preprocessing."""
+    std: tuple[float, float, float] | None = None
+    """Their standard deviation. Default: that of the preprocessing."""
+    interpolation: str = ""
+    """bicubic or bilinear. Default: that of the preprocessing."""
+    resize_mode: str = ""
+    """shortest (resize the shorter side, cut squares) or squash (make the whole frame a square).
+    Default: that of the preprocessing."""
+
+    def __post_init__(self) -> None:
+        _check_choice("preprocess", self.preprocess, ("", *FAMILIES))
+        _check_choice("interpolation", self.interpolation, ("", "bicubic", "bilinear"))
+        _check_choice("resize-mode", self.resize_mode, ("", SHORTEST, SQUASH))
+        for flag, colour in (("mean", self.mean), ("std", self.std)):
+            least = 0 if flag == "std" else -math.inf
+            if colour and not all(least < number < math.inf for number in colour):
+                raise UsageError(f"--{flag} is {colour}; give three numbers for pixels of 0 to 1")
+        if self.preprocess == PAPER and self.resize_mode:
+            raise UsageError("--resize-mode has no meaning for --preprocess paper; leave one out")
+
+    @property
+    def parts(self) -> dict:
+        """The parts of a preprocessing that were given."""
+        named = {name: getattr(self, name) for name in ("mean", "std", "interpolation")}
+        named |= {"resize_mode": self.resize_mode}
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeSettings(PixelSettings):
     """How videos become embeddings, whatever the model."""
 
-    frames: int = 32
-    """Frames sampled per clip."""
+    frames: int | None = None
+    """Frames sampled per clip. Default: as many as the checkpoint was trained with, else 32."""
     clips: int = 1
     """Times a video is sampled, each at another phase of its whole length."""
     crops: int = 1
     """Squares cut per frame: 1 (centre) or 3 (left, centre, right)."""
-    preprocess: str = "openclip"
-    """openclip: the tower's own; paper: ViFi-CLIP's (short side 256, ImageNet statistics)."""
     precision: str = "auto"
     """Arithmetic of the image tower: fp32, bf16, or auto (bf16 where the hardware has it)."""
     decoder: str = "decord"
@@ -40,15 +76,20 @@ class EncodeSettings:
     """Seconds after which a video that does not decode is quarantined; as often again for every
     further 100 MB of its file."""
     template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Prompt of a class name, {} standing for it; repeat for several. Default: a photo of a {}."""
+    """Prompt of a class name, {} standing for it; repeat for several. Default: the one that the
+    checkpoint was trained with, else a photo of a {}."""
+    class_names: str = ""
+    """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
+    as well). Default: as the checkpoint was trained, else as-is."""
     frame_cache: Path | None = None
     """Folder that keeps decoded frames for later checkpoints; safe to delete at any time."""
     frame_cache_gb: float = 50.0
     """Most that the folder may hold, GB; what was used longest ago goes first."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("frames", "clips"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
         for name in ("batch", "workers"):
             if getattr(self, name) < 0:
@@ -60,7 +101,7 @@ class EncodeSettings:
             raise UsageError(f"--timeout is {self.timeout}; give a positive number of seconds")
         if not 0 < self.frame_cache_gb < math.inf:
             raise UsageError(f"--frame-cache-gb is {self.frame_cache_gb}; give a positive size")
-        _check_choice("preprocess", self.preprocess, ("openclip", "paper"))
+        _check_choice("class-names", self.class_names, ("", *CLEANINGS))
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("decoder", self.decoder, ("decord", "pyav", "torchcodec"))
 
@@ -85,4 +126,4 @@ class ExtractSettings(EncodeSettings):
 
 def _check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise UsageError(f"--{flag} is {value!r}; give one of {', '.join(choices)}")
+        raise UsageError(f"--{flag} is {value!r}; give one of {', '.join(filter(None, choices))}")

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from vifistore.cleaning import AS_IS, cleaning, effective
 from vifistore.errors import ModelError
 from vifistore.models.checkpoints import read_header
 from vifistore.models.load_settings import WeightsSettings
-from vifistore.models.skeletons import image_size_of, model_config
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import image_size_of
 from vifistore.models.text import (
     check_distinct,
     encode_classes,
@@ -24,20 +26,32 @@ def ensure_texts(
     loaded: LoadedModel,
     class_names: Sequence[str],
     templates: Sequence[str],
+    how: str = AS_IS,
     *,
     are_classes: bool = True,
 ) -> str:
     """Return the id of the text set of these classes; encode it if the store lacks it.
 
-    Captions are no classes: several may be equal. Raises UsageError for a template without exactly
-    one `{}`, and for two classes that the model cannot tell apart.
+    `how` is the cleaning of the names in the prompts. Captions are no classes: several may be
+    equal. Raises UsageError for a template without exactly one `{}`, for names that become equal,
+    and for two classes that the model cannot tell apart.
     """
-    fields = text_fields(loaded, class_names, templates)
+    fields = text_fields(loaded, class_names, templates) | cleaning_field(class_names, how)
     if has_texts(store.backend, name := texts_id(fields)):
         return name
+    words = [cleaning(how)(name) for name in class_names]
     if are_classes:
-        check_distinct(class_names, tokenizer(loaded)(prompts_of(class_names, templates)))
-    return write_texts(store.backend, fields, encode_classes(loaded, class_names, templates))
+        check_distinct(class_names, tokenizer(loaded)(prompts_of(words, templates)))
+    return write_texts(store.backend, fields, encode_classes(loaded, words, templates))
+
+
+def cleaning_field(class_names: Sequence[str], how: str) -> dict:
+    """The field of a text set that says how its names are cleaned, where that changes any.
+
+    Raises UsageError for names that become equal.
+    """
+    changed = effective(class_names, how)
+    return {} if changed == AS_IS else {"cleaning": changed}
 
 
 def dataset_class_lists(store: Store, dataset: str) -> list[list[str]]:

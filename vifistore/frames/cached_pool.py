@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
@@ -101,14 +101,12 @@ class CachedPool:
         return video
 
     def _key(self, digest: str) -> FrameKey:
-        names = ("size", "short_side", "interpolation", "antialias", "backend")
-        facts = asdict(self._wanted)
         return FrameKey(
             content_digest=digest,
             decoder=self._decoder,
             decoder_version=self._decoder_version,
             sampling=self._sampling,
-            geometry={name: facts[name] for name in names} | {"crops": self._wanted_crops},
+            geometry=self._wanted.geometry(self._wanted_crops),
         )
 
     def _cut(self, frames: np.ndarray) -> np.ndarray:

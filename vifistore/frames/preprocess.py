@@ -1,5 +1,7 @@
 """From decoded frames to the tower's input, as a recipe says."""
 
+from collections.abc import Sequence
+
 import torch
 
 from vifistore.errors import UsageError
@@ -7,6 +9,7 @@ from vifistore.frames.squares import Squares
 from vifistore.kernels.dispatch import chosen_path
 from vifistore.kernels.geometry import OPENCV, PILLOW, check_resizing
 from vifistore.kernels.preprocess_frames import colours, preprocess_frames
+from vifistore.store.identity import SHORTEST, SQUASH
 from vifistore.store.recipe import Preprocessing
 
 # What resizes, on the integers of Pillow or OpenCV, whether the kernel or its reference runs.
@@ -33,9 +36,10 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
     crops
         Squares per frame; with three, the short side equals the crop.
 
-    Raises UsageError for a tower that wants something else than square crops.
+    Raises UsageError for a tower that wants something else than squares, and for several crops of
+    a frame that is squashed.
     """
-    size = tower["size"][0] if isinstance(tower["size"], (tuple, list)) else tower["size"]
+    size = _side(tower["size"])
     if name == "paper":
         return Preprocessing(
             name=name,
@@ -48,21 +52,35 @@ def preprocessing_of(name: str, tower: dict, crops: int) -> Preprocessing:
             std=_PAPER_STD,
             backend=BACKENDS[name],
         )
-    if tower["resize_mode"] != "shortest":
+    if tower["resize_mode"] not in (SHORTEST, SQUASH):
         raise UsageError(
-            f"this tower resizes by {tower['resize_mode']!r}; only models that resize the shorter "
-            "side and crop are supported, choose another one"
+            f"this tower resizes by {tower['resize_mode']!r}, which is not known here; give "
+            "--resize-mode shortest or squash"
+        )
+    if tower["resize_mode"] == SQUASH and crops > 1:
+        raise UsageError(
+            f"a frame that is squashed into the square has no {crops} crops; give --crops 1, or "
+            "--resize-mode shortest"
         )
     return Preprocessing(
         name=name,
         size=size,
         short_side=size,
-        interpolation=tower["interpolation"],
+        # OpenCLIP, too, draws one at random for training alone.
+        interpolation="bicubic" if tower["interpolation"] == "random" else tower["interpolation"],
         antialias=True,
         mean=tuple(tower["mean"]),
         std=tuple(tower["std"]),
         backend=BACKENDS["openclip"],
+        resize_mode=tower["resize_mode"],
     )
+
+
+def _side(size: int | Sequence[int]) -> int:
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) > 1:
+        raise UsageError(f"this tower sees pictures of {size} pixels, no squares; choose another")
+    return sides.pop()
 
 
 def squares_of(preprocessing: Preprocessing, crops: int) -> Squares | None:
@@ -81,6 +99,7 @@ def squares_of(preprocessing: Preprocessing, crops: int) -> Squares | None:
         interpolation=preprocessing.interpolation,
         crops=crops,
         backend=backend,
+        resize_mode=preprocessing.resize_mode,
     )
 
 
@@ -110,6 +129,7 @@ def preprocess(
         num_crops=crops,
         backend=preprocessing.backend,
         dtype=dtype,
+        resize_mode=preprocessing.resize_mode,
     )
 
 

@@ -15,7 +15,7 @@ from vifistore.kernels.geometry import (
     PILLOW,
     crop_corners,
     is_height_first,
-    resized_shape,
+    shape_after,
 )
 from vifistore.kernels.opencv_linear import Window, resize_linear
 
@@ -36,6 +36,8 @@ class Squares:
     """1 (centre) or 3 (left, centre, right)."""
     backend: str = PILLOW
     """Which of the two, as recipes name it."""
+    resize_mode: str = "shortest"
+    """`shortest`, or `squash`: both sides become `size`."""
 
     def cut(self, frames: np.ndarray) -> np.ndarray:
         """uint8 [frame height width 3] -> uint8 [crop frame size size 3].
@@ -43,7 +45,7 @@ class Squares:
         Raises UsageError for a square that does not fit.
         """
         before = frames.shape[1:3]
-        after = resized_shape(*before, self.short_side, self.backend)
+        after = shape_after(before, self.size, self.short_side, self.resize_mode, self.backend)
         corners = crop_corners(*after, self.size, self.crops, self.backend)
         levels = np.empty((self.crops, len(frames), self.size, self.size, 3), np.uint8)
         for number, frame in enumerate(frames):

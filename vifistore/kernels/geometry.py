@@ -38,6 +38,18 @@ def resized_shape(
     return int(short_side * height / width), short_side
 
 
+def shape_after(
+    before: tuple[int, int], size: int, short_side: int, resize_mode: str, backend: str = PILLOW
+) -> tuple[int, int]:
+    """Height and width of a resized frame, of which squares of `size` are cut.
+
+    `resize_mode` is OpenCLIP's: `shortest` keeps the shape, `squash` makes a square of the whole.
+    """
+    if resize_mode == "squash":
+        return size, size
+    return resized_shape(*before, short_side, backend)
+
+
 def is_height_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
     """Whether Pillow resizes rows before columns, given (height, width) before and after.
 

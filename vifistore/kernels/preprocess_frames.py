@@ -38,12 +38,14 @@ def preprocess_frames(
     num_crops: int = 1,
     backend: str = PILLOW,
     dtype: torch.dtype = torch.float32,
+    resize_mode: str = "shortest",
 ) -> Tensor:
     """Resize the shorter side to `short_side` pixels, crop squares of `size`, normalise.
 
     frames: uint8 `[frame height width 3]`, RGB. Returns `[crop frame 3 size size]` of `dtype`.
     `mean` and `std` are per channel, on pixels in 0..1. `short_side` is `size` where it is None.
     `num_crops` 1 is the centre; 3 are left, centre, right (top, centre, bottom of a portrait).
+    With `resize_mode` squash both sides become `size`, whatever the shape.
     OpenCLIP's transform is Pillow's bicubic with antialias. ViFi-CLIP's is OpenCV's bilinear, which
     is not antialiased, to short side 256 for a crop of 224, or 224 with three crops. UsageError for
     frames of another kind, an unknown interpolation or backend, one that the backend has not, or a
@@ -55,7 +57,7 @@ def preprocess_frames(
         )
     height, width = frames.shape[1:3]
     geometry = (height, width, size, short_side or size, interpolation, antialias, num_crops)
-    crops = crop_taps(*geometry, frames.device, backend)
+    crops = crop_taps(*geometry, frames.device, backend, resize_mode)
     path = preprocess_frames_reference
     if chosen_path(frames).is_kernel:
         path = preprocess_frames_forward

@@ -18,7 +18,7 @@ from vifistore.kernels.geometry import (
     check_resizing,
     crop_corners,
     is_height_first,
-    resized_shape,
+    shape_after,
 )
 from vifistore.kernels.opencv_linear import (
     LEVEL_SHIFT,
@@ -187,10 +187,11 @@ def crop_taps(
     num_crops: int,
     device: torch.device,
     backend: str = PILLOW,
+    resize_mode: str = "shortest",
 ) -> tuple[CropTaps, ...]:
     """Taps of each crop of frames of `height` x `width` pixels, kept for the next call."""
     check_resizing(backend, interpolation, antialias)
-    out_height, out_width = resized_shape(height, width, short_side, backend)
+    out_height, out_width = shape_after((height, width), size, short_side, resize_mode, backend)
     if backend == OPENCV:
         rows = opencv_taps(height, out_height, are_rows=True)
         columns = opencv_taps(width, out_width, are_rows=False)

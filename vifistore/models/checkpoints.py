@@ -4,7 +4,7 @@ import json
 import os
 import struct
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,8 @@ from safetensors.torch import save
 from vifistore.errors import ModelError, short
 from vifistore.models.file_kinds import refuse_other_files
 from vifistore.store.durable import put_stages
+from vifistore.store.identity import Identity, of_settings, parse_identity
+from vifistore.store.schema import check_name
 
 _HEADER_KEY = "vifistore"
 
@@ -39,13 +41,25 @@ class CheckpointHeader:
     """Digest of the checkpoint it was trained from; empty if from scratch."""
     settings: dict
     """How it was trained."""
+    digest: str = ""
+    """Digest of the checkpoint, which its weights must have; empty where it was not taken."""
+    identity: Identity = field(default_factory=Identity)
+    """What it was trained with and on; in the file its fields stand among the others."""
+
+    def as_json(self) -> dict:
+        """The fields as plain JSON values."""
+        own = {name: getattr(self, name) for name in _OWN_FIELDS}
+        return {**own, **self.identity.as_json()}
+
+
+_OWN_FIELDS = tuple(f.name for f in fields(CheckpointHeader) if f.name != "identity")
 
 
 def save_checkpoint(path: Path, state: dict[str, torch.Tensor], header: CheckpointHeader) -> None:
     """Write weights and header to `path`; the file is on the disk before it has its name."""
     # safetensors refuses tensors that share memory or have gaps.
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
-    metadata = {"format": "pt", _HEADER_KEY: json.dumps(vars(header))}
+    metadata = {"format": "pt", _HEADER_KEY: json.dumps(header.as_json())}
     put_stages([{path: [save(weights, metadata)]}])
 
 
@@ -92,9 +106,7 @@ def read_header(path: Path) -> CheckpointHeader | None:
     if not text:
         return None
     try:
-        header = CheckpointHeader(**json.loads(text))
-        _check_types(header)
-        return header
+        return _parse_header(json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{short(path.name)} has a header that cannot be read ({short(error, 120)}); convert "
@@ -102,9 +114,27 @@ def read_header(path: Path) -> CheckpointHeader | None:
         ) from error
 
 
+def _parse_header(found: dict) -> CheckpointHeader:
+    """The header in a JSON document; what it says beyond the fields is left to later versions.
+
+    Raises TypeError or ValueError for what is missing or no header says.
+    """
+    if not isinstance(found, dict):
+        raise TypeError(f"it is {found!r:.60}, not an object")
+    header = CheckpointHeader(**{name: found[name] for name in _OWN_FIELDS if name in found})
+    _check_types(header)
+    if header.step < 0:
+        raise ValueError(f"step is {header.step}")
+    check_name("checkpoint", header.name)
+    identity = parse_identity(found)
+    if not identity.as_json():
+        identity = of_settings(header.settings)
+    return replace(header, identity=identity)
+
+
 def _check_types(header: CheckpointHeader) -> None:
     """Raise TypeError for a field that is not what it should be: files come from others, too."""
-    for field in fields(header):
-        value = getattr(header, field.name)
-        if type(value) is not field.type:
-            raise TypeError(f"{field.name} is {value!r:.60}, not {field.type.__name__}")
+    for field_ in fields(header):
+        value = getattr(header, field_.name)
+        if type(value) is not field_.type:
+            raise TypeError(f"{field_.name} is {value!r:.60}, not {field_.type.__name__}")

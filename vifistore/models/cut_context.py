@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from vifistore.models.towers import open_clip
+from vifistore.models.registry import open_clip
 
 _READ_AT_THE_END = ("argmax", "eos")
 

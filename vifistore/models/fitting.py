@@ -15,12 +15,8 @@ from torch import Tensor, nn
 from vifistore.errors import ModelError, first_few, short
 from vifistore.models.hub import quiet
 from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY
-from vifistore.models.skeletons import (
-    has_hub_text,
-    make_model,
-    model_config,
-    open_clip,
-)
+from vifistore.models.registry import model_config, open_clip
+from vifistore.models.skeletons import has_hub_text, make_model
 
 logger = logging.getLogger("vifi")
 

@@ -35,9 +35,17 @@ def write_openclip(path: Path, loaded: LoadedModel) -> None:
             step=loaded.step,
             parent=loaded.parent,
             settings=loaded.settings,
+            digest=loaded.digest,
+            identity=loaded.identity,
         )
         save_checkpoint(path, state, header)
         return
+    if loaded.identity.tuned_on:
+        logger.warning(
+            "%s cannot say what %s was trained with and on; give an OUT that ends in .safetensors "
+            "to keep that",
+            *(path.name, loaded.name),
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -1,22 +1,14 @@
 """OpenCLIP's models before they have weights: found by name, made at a size, in memory or not."""
 
 import importlib.util
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vifistore.errors import ModelError, TextTowerError, UnknownNameError, short
-from vifistore.models import torchvision_operators
+from vifistore.errors import ModelError, TextTowerError, short
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import LARGEST_SIDE
-
-torchvision_operators.prepare()
-
-import open_clip  # noqa: E402 - its torchvision import needs the operators above
-
-# OpenCLIP's registry of configs; ours are added to it.
-open_clip.add_model_config(Path(__file__).parent / "configs")
+from vifistore.models.registry import model_config, open_clip
 
 # Takes the place of a text tower while a model is made that cannot have its own.
 _SMALLEST_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
@@ -32,14 +24,6 @@ class MissingText(torch.nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Raises TextTowerError."""
         raise TextTowerError(self.why)
-
-
-def model_config(model: str) -> dict:
-    """Return the OpenCLIP config of a model. Raises UnknownNameError for an unknown name."""
-    config = open_clip.get_model_config(model)
-    if config is None:
-        raise UnknownNameError("model", model, open_clip.list_models())
-    return config
 
 
 def sized(config: dict, image_size: int) -> dict:

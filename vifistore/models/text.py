@@ -8,18 +8,20 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 
+from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, TextTowerError, UsageError
 from vifistore.models.hub import offline_if_unreachable
 from vifistore.models.prompts import num_text_prompts
+from vifistore.models.registry import open_clip
 from vifistore.models.skeletons import MissingText, why_no_text
-from vifistore.models.towers import LoadedModel, open_clip
-
-# The paper's template for fine-tuned models (section 3; its code, datasets/labels).
-PAPER_TEMPLATE = "a photo of a {}."
-# Vanilla CLIP is scored with the bare class name there.
-BARE_TEMPLATE = "{}"
-# Learned text prompts stand for the words around the name; the paper's code ends them with a stop.
-PROMPT_TEMPLATE = "{}."
+from vifistore.models.towers import LoadedModel
+from vifistore.models.wording import (
+    PAPER_TEMPLATE,
+    PROMPT_CLEANING,
+    PROMPT_TEMPLATE,
+    check_templates,
+    fill,
+)
 
 # One token of OpenCLIP's vocabulary, for the words that text prompts take the place of.
 _PLACEHOLDER = "X"
@@ -28,13 +30,6 @@ _BATCH = 256
 _USUAL_LENGTH = 77
 
 logger = logging.getLogger("vifi")
-
-
-def check_templates(templates: Sequence[str]) -> None:
-    """Raise UsageError for a template without exactly one `{}`, or with other braces."""
-    for template in templates:
-        if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "", 1)):
-            raise UsageError(f"template {template!r} must hold exactly one {{}} for the class name")
 
 
 def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]) -> dict:
@@ -78,11 +73,6 @@ def encode_texts(loaded: LoadedModel, texts: Sequence[str]) -> np.ndarray:
         loaded.clip.encode_text(batch.to(device)).float().cpu() for batch in tokens.split(_BATCH)
     ]
     return torch.cat(parts).numpy()
-
-
-def fill(template: str, class_name: str) -> str:
-    """Return the prompt of a class; the name may hold braces."""
-    return template.replace("{}", class_name)
 
 
 def context_length(loaded: LoadedModel) -> int:
@@ -136,8 +126,16 @@ def check_distinct(class_names: Sequence[str], tokens: torch.Tensor) -> None:
 
 
 def default_templates(loaded: LoadedModel) -> tuple[str, ...]:
-    """Return the templates that a checkpoint is scored with where none are asked for."""
-    return (PROMPT_TEMPLATE if num_text_prompts(loaded.clip) else PAPER_TEMPLATE,)
+    """Return the templates that a checkpoint is scored with where none are asked for: those that
+    it was trained with, if that is known."""
+    usual = PROMPT_TEMPLATE if num_text_prompts(loaded.clip) else PAPER_TEMPLATE
+    return loaded.identity.templates or (usual,)
+
+
+def default_cleaning(loaded: LoadedModel) -> str:
+    """Return the cleaning of class names likewise."""
+    usual = PROMPT_CLEANING if num_text_prompts(loaded.clip) else AS_IS
+    return loaded.identity.cleaning or usual
 
 
 def tokenizer(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:

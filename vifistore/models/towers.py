@@ -1,41 +1,47 @@
 """OpenCLIP models: found by name, loaded from a tag, a file or random weights, and digested."""
 
 import logging
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 
 from vifistore.errors import ModelError, UnknownNameError, UsageError, short
 from vifistore.models.checkpoints import CheckpointHeader, read_header
+from vifistore.models.claims import (
+    check_activation,
+    checked_header,
+    require_activation,
+    require_digest,
+)
 from vifistore.models.digests import tower_digests
 from vifistore.models.file_kinds import refuse_other_files
 from vifistore.models.fitting import fitted, require_scale, take_bias
 from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import WeightsSettings
-from vifistore.models.prompts import attach_prompts
-from vifistore.models.skeletons import (
-    is_sized,
-    make_model,
-    model_config,
-    new_model,
-    open_clip,
-    require_size,
-    sized,
-    take_texts,
+from vifistore.models.preprocessing import (
+    at_size,
+    from_header,
+    from_maker,
+    from_tag,
+    from_tags,
+    tower_config,
 )
+from vifistore.models.prompts import attach_prompts
+from vifistore.models.registry import OPENAI, activation_sibling, model_config, open_clip
+from vifistore.models.skeletons import make_model, new_model, require_size, sized, take_texts
 from vifistore.models.weights import WEIGHTS_SUFFIXES, read_weights
 from vifistore.store.checkpoints import checkpoint_digest
+from vifistore.store.identity import OPENCLIP, Identity
 
 logger = logging.getLogger("vifi")
 
 RANDOM = "none"
-OPENAI = "openai"
 _RANDOM_SEED = 0
 
 
@@ -54,6 +60,10 @@ class LoadedModel:
     parent: str
     step: int
     settings: dict
+    identity: Identity
+    """What it was trained with and on, as far as that is known; always a preprocessing."""
+    preprocessing_from: str
+    """Whose word that preprocessing is, for a line of the log."""
 
     @property
     def digest(self) -> str:
@@ -61,8 +71,8 @@ class LoadedModel:
         return checkpoint_digest(self.image_digest, self.text_digest, self.logit_scale)
 
     def record(self) -> dict:
-        """Fields of the checkpoint as the store keeps them."""
-        return {key: value for key, value in vars(self).items() if key != "clip"}
+        """Fields of the checkpoint as the store keeps them, beside its identity."""
+        return {key: value for key, value in vars(self).items() if key not in _NOT_RECORDED}
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -74,6 +84,9 @@ class LoadedModel:
     def preprocess_config(self) -> dict:
         """`size`, `mean`, `std`, `interpolation`, `resize_mode` as OpenCLIP gives them."""
         return open_clip.get_model_preprocess_cfg(self.clip)
+
+
+_NOT_RECORDED = ("clip", "identity", "preprocessing_from")
 
 
 def load_model(
@@ -118,7 +131,7 @@ def load_model(
         loaded = _random_model(model, config)
     elif is_tag:
         loaded = _tagged_model(model, config, pretrained)
-    elif Path(pretrained).suffix in WEIGHTS_SUFFIXES or Path(pretrained).is_dir():
+    elif Path(pretrained).suffix in WEIGHTS_SUFFIXES or os.path.isdir(pretrained):
         loaded = _model_from_file(model, config, Path(pretrained), token_embedding, weights)
     else:
         remedy = f"A file must end in {', '.join(WEIGHTS_SUFFIXES)}."
@@ -134,10 +147,14 @@ def describe(
     header: CheckpointHeader,
     *,
     weights_path: str = "",
+    preprocessing_from: str = "OpenCLIP's default",
     texts: Mapping[str, torch.Tensor] | None = None,
 ) -> LoadedModel:
     """Digest a model in memory; `header` says what it is and where it comes from, `texts` are the
     weights of a text tower that could not be made."""
+    identity = header.identity
+    if not identity.preprocessing:
+        identity = replace(identity, preprocessing={"family": OPENCLIP, **tower_config(clip)})
     state = {**clip.state_dict(), **(texts or {})}
     image_digest, text_digest = tower_digests(header.config, state)
     return LoadedModel(
@@ -152,6 +169,8 @@ def describe(
         parent=header.parent,
         step=header.step,
         settings=header.settings,
+        identity=identity,
+        preprocessing_from=preprocessing_from,
     )
 
 
@@ -169,7 +188,7 @@ def _random_model(model: str, config: dict) -> LoadedModel:
 
 def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
     quick_gelu = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
-    _require_activation(model, config, quick_gelu, f"weights {tag!r}")
+    require_activation(model, config, quick_gelu, f"weights {tag!r}")
     try:
         with quiet(), offline_if_unreachable():
             clip = make_model(model, config, pretrained=tag, load_weights=True)
@@ -179,7 +198,9 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
             f"({short(str(error).splitlines()[0], 120)}); download them on a machine with a "
             "network and give the file: --pretrained FILE"
         ) from error
-    return describe(clip, _header(model, config, tag))
+    identity, words = from_tag(clip, model, tag)
+    header = replace(_header(model, config, tag), identity=identity)
+    return describe(clip, header, preprocessing_from=words)
 
 
 def _model_from_file(
@@ -188,7 +209,7 @@ def _model_from_file(
     refuse_other_files(path)
     header = read_header(path)
     if header is not None:
-        _check_header(model, config, header, path)
+        header = checked_header(model, config, header, path)
         config = config if weights.image_size else header.config
     clip = new_model(model, _RANDOM_SEED, config)
     size = sum(t.numel() * t.element_size() for t in clip.state_dict().values())
@@ -206,14 +227,42 @@ def _model_from_file(
     options = {"resize": bool(weights.image_size), "quick_gelu": foreign.quick_gelu}
     state = fitted(path, model, clip, state, **options)
     if header is None:
-        _check_activation(model, config, path, foreign)
-        name = _name_of(path) + ("-ema" if weights.ema_weights else "")
-        header = replace(_header(model, config, name), settings=settings)
+        check_activation(model, config, foreign, path)
     if lacks_tokens:
         state[TOKEN_EMBEDDING] = _token_embedding(model, path, token_embedding, clip)
     clip.load_state_dict(state)
-    header = replace(header, config=config)
-    return describe(clip, header, weights_path=str(path.resolve()), texts=texts)
+    identity, words = _identity(clip, model, config, header, foreign, path)
+    if header is None:
+        name = _name_of(path) + ("-ema" if weights.ema_weights else "")
+        header = replace(_header(model, config, name), settings=settings)
+    # Resized weights are others than those that the header has the digest of.
+    digest = header.digest if header.config == config else ""
+    known = replace(header, config=config, digest=digest, identity=identity)
+    told = {"weights_path": str(path.resolve()), "preprocessing_from": words}
+    loaded = describe(clip, known, texts=texts, **told)
+    require_digest(known, loaded.digest, path)
+    return loaded
+
+
+def _identity(
+    clip: torch.nn.Module,
+    model: str,
+    config: dict,
+    header: CheckpointHeader | None,
+    foreign: ForeignWeights,
+    path: Path,
+) -> tuple[Identity, str]:
+    """What a file was trained with, and whose word its preprocessing is; what nobody says is
+    assumed."""
+    if header is not None:
+        said = header.identity if header.config == config else at_size(header.identity, clip)
+        return from_header(clip, model, said, path)
+    if foreign.maker in ("OpenAI", "ViFi-CLIP"):
+        return from_maker(clip, foreign.maker, foreign.state)
+    identity, words = from_tags(clip, model)
+    if foreign.quick_gelu is None and activation_sibling(model):
+        identity = replace(identity, assumed=(*identity.assumed, "activation"))
+    return identity, words
 
 
 def _settings_of_others(
@@ -225,39 +274,10 @@ def _settings_of_others(
     return taken | take_bias(path, clip, state)
 
 
-def _check_activation(model: str, config: dict, path: Path, foreign: ForeignWeights) -> None:
-    """Refuse the wrong activation, where that is known, else say which one is assumed."""
-    if foreign.quick_gelu is None:
-        _warn_of_activation(model, config, path)
-    else:
-        told = f"{foreign.maker}'s weights in {short(path.name)}"
-        _require_activation(model, config, foreign.quick_gelu, told)
-
-
-def _check_header(model: str, config: dict, header: CheckpointHeader, path: Path) -> None:
-    """Raise ModelError where a checkpoint of ours is another model's, but for the picture size."""
-    if is_sized(header.config, config):
-        return
-    _require_activation(model, config, header.config.get("quick_gelu", False), short(path.name))
-    _refuse_config(model, header, path)
-
-
 def _name_of(path: Path) -> str:
     """What the checkpoint in a file of others is called: the file's name, as a store takes it."""
     plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
     return re.sub(r"[^\w.@+=-]+", "-", plain, flags=re.ASCII).strip(".-+@=")[:100] or "weights"
-
-
-def _refuse_config(model: str, header: CheckpointHeader, path: Path) -> NoReturn:
-    if header.model != model:
-        raise ModelError(
-            f"{short(path.name)} holds a {short(header.model)}, not a {model}; use --model "
-            f"{short(header.model)}"
-        )
-    raise ModelError(
-        f"{short(path.name)} holds a {model} of another architecture than this OpenCLIP gives that "
-        "name; install the one that it was trained with"
-    )
 
 
 def _token_embedding(model: str, path: Path, source: str, clip: torch.nn.Module) -> torch.Tensor:
@@ -275,33 +295,3 @@ def _token_embedding(model: str, path: Path, source: str, clip: torch.nn.Module)
             f"OpenAI's file, make a whole one with: vifi convert FILE OUT --model {model} "
             "--token-embedding FILE"
         ) from error
-
-
-def _require_activation(model: str, config: dict, quick_gelu: bool, weights: str) -> None:
-    """Raise ModelError where weights and config differ in the activation.
-
-    Nothing in the weights shows it, and the wrong one costs several points of accuracy.
-    """
-    if config.get("quick_gelu", False) == quick_gelu:
-        return
-    base = model.removesuffix("-quickgelu")
-    right = f"{base}-quickgelu" if quick_gelu else base
-    trained = "QuickGELU" if quick_gelu else "GELU"
-    hint = f"; use --model {right}" if open_clip.get_model_config(right) else ""
-    raise ModelError(f"{weights} were trained with {trained}, which {model} does not use{hint}")
-
-
-def _warn_of_activation(model: str, config: dict, path: Path) -> None:
-    """Say which activation is assumed for a file that does not tell, where both are in use."""
-    sibling = model.removesuffix("-quickgelu") if model.endswith("-quickgelu") else None
-    sibling = sibling or f"{model}-quickgelu"
-    if open_clip.get_model_config(sibling):
-        used = "QuickGELU" if config.get("quick_gelu", False) else "GELU"
-        logger.warning(
-            "%s does not say which activation it was trained with; %s uses %s, use --model %s if "
-            "that is wrong (OpenAI's and ViFi-CLIP's weights want QuickGELU)",
-            path.name,
-            model,
-            used,
-            sibling,
-        )

@@ -1,10 +1,15 @@
-"""Checkpoints of the store: what a model was, and what it came from. Written once each."""
+"""Checkpoints of the store: what a model was, and what it came from. Written once each.
+
+The digests of the videos that it was tuned on are megabytes, and few who open a store ask for
+them: they lie in a small group of their own, `checkpoints/<digest>/tuned_on`.
+"""
 
 from collections.abc import Mapping
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import DamagedError, UnknownNameError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.fields import NONE, read_fields
+from vifistore.store.identity import Identity, of_settings, parse_identity
 from vifistore.store.names import read_names
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import check_name
@@ -21,6 +26,7 @@ _KINDS = {
     "step": int,
     "settings": (dict, NONE),
 }
+_TUNED_ON = "tuned_on"
 
 
 def checkpoint_digest(image_digest: str, text_digest: str, logit_scale: float) -> str:
@@ -29,10 +35,13 @@ def checkpoint_digest(image_digest: str, text_digest: str, logit_scale: float) -
     return digest_of(towers)[:12]
 
 
-def register_checkpoint(backend: Backend, checkpoint: Mapping) -> str:
+def register_checkpoint(
+    backend: Backend, checkpoint: Mapping, identity: Identity | None = None
+) -> str:
     """Record a checkpoint (see `read_checkpoint` for its fields) and return its digest.
 
-    A digest that is there already keeps its record. Each name is also a small group of its own
+    A digest that is there already keeps its record, but for what the identity knows beyond it:
+    equal weights may come with a header and without. Each name is also a small group of its own
     below it: where two processes record one checkpoint at once, the last record stays, and both
     names do.
     """
@@ -41,18 +50,40 @@ def register_checkpoint(backend: Backend, checkpoint: Mapping) -> str:
     )
     path = f"checkpoints/{digest}"
     name = check_name("checkpoint", checkpoint["name"])
+    identity = identity or Identity()
     if not backend.exists(path):
         fields = {key: value for key, value in checkpoint.items() if key != "name"}
-        backend.make_group(path, {**fields, "names": [name]})
+        _write(backend, digest, {**fields, "names": [name]}, identity)
         backend.make_group(f"{path}/names/{name}", {})
-    elif name not in read_checkpoint(backend, digest)["names"]:
+        return digest
+    known = read_identity(backend, digest)
+    if (complete := known.completed(identity)) != known:
+        attributes = read_fields(backend, path, _KINDS)
+        of_identity = Identity().as_json().keys() | known.as_json().keys()
+        kept = {key: value for key, value in attributes.items() if key not in of_identity}
+        _write(backend, digest, kept, complete)
+    if name not in read_checkpoint(backend, digest)["names"]:
         backend.make_group(f"{path}/names/{name}", {})
     return digest
 
 
+def _write(backend: Backend, digest: str, fields: Mapping, identity: Identity) -> None:
+    """Write the record and, before it, the digests of the videos that it speaks of."""
+    path = f"checkpoints/{digest}"
+    told, first = identity.as_json(), {}
+    if entries := told.get(_TUNED_ON):
+        inner = f"{path}/{_TUNED_ON}"
+        files = backend.group_files(inner, {"entries": entries})
+        # Not its parents: a record is there when all of it is.
+        first = {key: content for key, content in files.items() if key.startswith(inner)}
+        told[_TUNED_ON] = [entry.summary for entry in identity.tuned_on]
+    backend.put(first, backend.group_files(path, {**fields, **told}))
+
+
 def read_checkpoint(backend: Backend, digest: str) -> dict:
     """Read a checkpoint: names, model, config, weights_path, image_digest, text_digest,
-    logit_scale, parent, step, settings.
+    logit_scale, parent, step, settings, and what is known of its identity (see
+    `vifistore.store.identity`), each entry of `tuned_on` by its summary.
 
     Raises UnknownNameError naming those there are.
     """
@@ -81,6 +112,41 @@ def find_checkpoint(backend: Backend, name: str, dataset: str) -> dict:
         return read_checkpoint(backend, named[name])
     known = {name for record in every for name in record["names"]}
     raise UnknownNameError("checkpoint", name, {*known, *named})
+
+
+def read_identity(backend: Backend, digest: str) -> Identity:
+    """What a checkpoint was trained with and on, with the digests of its videos.
+
+    Raises DamagedError for a record that does not say it as it should.
+    """
+    found = read_checkpoint(backend, digest)
+    summaries = found.get(_TUNED_ON, [])
+    if not summaries:
+        return trained_with(found)
+    inner = backend.attributes(f"checkpoints/{digest}/{_TUNED_ON}")
+    identity = trained_with({**found, _TUNED_ON: inner.get("entries")})
+    if summaries != [entry.summary for entry in identity.tuned_on]:
+        raise _damaged(digest, "its tuned_on holds other videos than the record says")
+    return identity
+
+
+def trained_with(checkpoint: Mapping) -> Identity:
+    """What a record of `read_checkpoint` says of the training, without the digests of videos.
+
+    Raises DamagedError as `read_identity` does.
+    """
+    try:
+        identity = parse_identity(checkpoint)
+    except ValueError as error:
+        raise _damaged(checkpoint.get("digest", ""), str(error)) from error
+    return identity if identity.as_json() else of_settings(checkpoint["settings"] or {})
+
+
+def _damaged(digest: str, why: str) -> DamagedError:
+    return DamagedError(
+        f"checkpoints/{digest} of the store does not say what it was trained with as it should "
+        f"({why:.160}); remove that folder and run vifi extract again"
+    )
 
 
 def list_checkpoints(backend: Backend) -> list[dict]:

@@ -1,11 +1,14 @@
 """What a store holds, as one document."""
 
+from vifistore.store.checkpoints import trained_with
 from vifistore.store.features import Features
 from vifistore.store.fields import read_fields
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.store import Store
 
 _FACTS = ("digest", "names", "parent", "step")
+# What is known of a training, where it is.
+_TRAINING = ("tuned_on", "sampling", "templates", "cleaning", "preprocessing", "assumed")
 
 
 def describe_store(store: Store) -> dict:
@@ -13,9 +16,7 @@ def describe_store(store: Store) -> dict:
     return {
         "schema": SCHEMA_VERSION,
         "datasets": {dataset: _describe_dataset(store, dataset) for dataset in store.datasets()},
-        "checkpoints": [
-            {key: checkpoint[key] for key in _FACTS} for checkpoint in store.checkpoints()
-        ],
+        "checkpoints": [_facts(checkpoint) for checkpoint in store.checkpoints()],
         "texts": [
             {
                 "id": texts["id"],
@@ -30,7 +31,7 @@ def describe_store(store: Store) -> dict:
 
 def lineage(store: Store) -> list[dict]:
     """The checkpoints as a tree, parents before their children: digest, names, parent, step,
-    settings, depth.
+    settings, depth, and what is known of their training.
 
     A parent is a digest or a name; one that the store does not have leaves its children at depth 0.
     """
@@ -44,7 +45,7 @@ def lineage(store: Store) -> list[dict]:
 
     def descend(parent: str, depth: int) -> None:
         for checkpoint in children.pop(parent, ()):
-            facts = {key: checkpoint[key] for key in (*_FACTS, "settings")}
+            facts = {**_facts(checkpoint), "settings": checkpoint["settings"]}
             found.append({**facts, "depth": depth})
             descend(checkpoint["digest"], depth + 1)
 
@@ -53,6 +54,13 @@ def lineage(store: Store) -> list[dict]:
     while children:
         descend(next(iter(children)), 0)
     return found
+
+
+def _facts(checkpoint: dict) -> dict:
+    # A damaged record is told in one line.
+    trained_with(checkpoint)
+    kept = (*_FACTS, *(key for key in _TRAINING if key in checkpoint))
+    return {key: checkpoint[key] for key in kept}
 
 
 def derived_lineage(store: Store) -> list[dict]:

@@ -4,8 +4,10 @@ import shlex
 from dataclasses import dataclass
 
 from vifistore.errors import VifiError
+from vifistore.store.as_trained import is_same_preprocessing
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import read_checkpoint
+from vifistore.store.identity import OPENCLIP, SHORTEST
 from vifistore.store.names import read_names
 
 
@@ -28,26 +30,46 @@ class Problem:
 
 def extract_command(backend: Backend, dataset: str, recipe: dict, *flags: str) -> str:
     """The `vifi extract` command that makes the feature set of a recipe, as far as is known."""
+    record = _checkpoint_of(backend, dataset, recipe)
     words = ["vifi", "extract", str(backend.folder), "--dataset", dataset]
-    words += _model_flags(backend, dataset, recipe)
+    words += _model_flags(record)
     preprocessing = recipe.get("preprocessing")
-    named = {"preprocess": preprocessing.get("name") if isinstance(preprocessing, dict) else None}
-    named |= {key: recipe.get(key) for key in ("frames", "clips", "crops", "precision", "decoder")}
-    for flag, value in named.items():
-        if value is not None:
-            words += [f"--{flag}", str(value)]
+    if isinstance(preprocessing, dict):
+        words += _pixel_flags(preprocessing, record)
+    for key in ("frames", "clips", "crops", "precision", "decoder"):
+        if recipe.get(key) is not None:
+            words += [f"--{key}", str(recipe[key])]
     return shlex.join([*words, *flags])
 
 
-def _model_flags(backend: Backend, dataset: str, recipe: dict) -> list[str]:
+def _checkpoint_of(backend: Backend, dataset: str, recipe: dict) -> dict:
+    """The record of a checkpoint whose image tower made the feature set; empty if none is known."""
     try:
         names = read_names(backend, dataset)
         records = [read_checkpoint(backend, name.checkpoint) for name in names]
     except (VifiError, KeyError):
         records = []
-    for record in records:
-        if record.get("image_digest") == recipe.get("image_digest"):
-            pretrained = record["weights_path"] or record["names"][0]
-            pretrained = "none" if pretrained == "random" else pretrained
-            return ["--model", record["model"], "--pretrained", pretrained]
-    return ["--model", "MODEL", "--pretrained", "WEIGHTS"]
+    wanted = recipe.get("image_digest")
+    return next((record for record in records if record.get("image_digest") == wanted), {})
+
+
+def _model_flags(record: dict) -> list[str]:
+    if not record:
+        return ["--model", "MODEL", "--pretrained", "WEIGHTS"]
+    pretrained = record["weights_path"] or record["names"][0]
+    pretrained = "none" if pretrained == "random" else pretrained
+    return ["--model", record["model"], "--pretrained", pretrained]
+
+
+def _pixel_flags(used: dict, record: dict) -> list[str]:
+    """The preprocessing of a recipe, in parts where the checkpoint's own may be another."""
+    words = ["--preprocess", str(used.get("name"))]
+    own = record.get("preprocessing")
+    is_known = isinstance(own, dict) and "family" in own
+    if used.get("name") != OPENCLIP or (is_known and is_same_preprocessing(own, used)):
+        return words
+    for part in ("mean", "std", "interpolation", "resize_mode"):
+        value = used.get(part, SHORTEST)
+        values = value if isinstance(value, list) else [value]
+        words += [f"--{part.replace('_', '-')}", *map(str, values)]
+    return words

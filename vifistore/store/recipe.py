@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from vifistore.store.identity import OPENCLIP, SHORTEST, TOWER_KEYS
+
 # Raised by hand when our own code changes the numbers of an unchanged recipe.
 NUMERICS = 2
 
@@ -45,6 +47,31 @@ class Preprocessing:
     """Divides what is left."""
     backend: str
     """Whose resizing, sizes and crops: pillow-exact (torchvision's) or opencv-exact (mmcv's)."""
+    resize_mode: str = SHORTEST
+    """`shortest` cuts squares of what is left of the shape; `squash` makes both sides `size`."""
+
+    def as_dict(self) -> dict:
+        """Plain JSON values. Squares cut from the shorter side are as recipes always were: they
+        say nothing of it, and keep their ids."""
+        facts = asdict(self)
+        return facts if self.resize_mode != SHORTEST else _without_mode(facts)
+
+    def for_identity(self, own: Mapping | None = None) -> dict:
+        """As checkpoints say it (see `vifistore.store.identity`); `own` is the tower's own, which
+        is kept where this is another."""
+        facts = json.loads(json.dumps({key: getattr(self, key) for key in TOWER_KEYS}))
+        kept = {"own": dict(own)} if own and self.name != OPENCLIP else {}
+        return {"family": self.name, **facts, **kept}
+
+    def geometry(self, crops: int) -> dict:
+        """What decides the squares of a frame, whatever is done with their colours."""
+        colours = ("name", "mean", "std")
+        facts = {key: value for key, value in self.as_dict().items() if key not in colours}
+        return {**facts, "crops": crops}
+
+
+def _without_mode(facts: dict) -> dict:
+    return {key: value for key, value in facts.items() if key != "resize_mode"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +106,8 @@ class Recipe:
 
     def as_dict(self) -> dict:
         """Return the recipe as plain JSON values, as the store keeps it."""
-        return json.loads(json.dumps(asdict(self)))
+        facts = {**asdict(self), "preprocessing": self.preprocessing.as_dict()}
+        return json.loads(json.dumps(facts))
 
     @property
     def id(self) -> str:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store.backend import Backend
-from vifistore.store.checkpoints import list_checkpoints, read_checkpoint
+from vifistore.store.checkpoints import list_checkpoints, read_checkpoint, read_identity
 from vifistore.store.features import Features
 from vifistore.store.fields import read_fields
+from vifistore.store.identity import Identity
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.tables import (
     Split,
@@ -101,6 +102,10 @@ class Store:
     def checkpoint(self, digest: str) -> dict:
         """A checkpoint by its digest. Raises UnknownNameError naming those there are."""
         return read_checkpoint(self.backend, digest)
+
+    def identity(self, digest: str) -> Identity:
+        """What a checkpoint was trained with and on. Raises as `checkpoint`, and DamagedError."""
+        return read_identity(self.backend, digest)
 
     def checkpoints(self) -> list[dict]:
         """Every checkpoint of the store."""

@@ -19,6 +19,8 @@ TEXT_FIELDS = (
     "context_length",
     "precision",
 )
+# Of the names in the prompts, where it changes any: sets without it keep their ids.
+_CLEANING = "cleaning"
 
 
 _KINDS = {
@@ -37,12 +39,18 @@ class Texts:
     embeddings: np.ndarray
     """float32 [class prompt dim], un-normalised."""
     attrs: dict
-    """The fields of TEXT_FIELDS; `logit_scale` multiplies the cosine in every softmax."""
+    """The fields of TEXT_FIELDS, and `cleaning` where one changed the names in the prompts;
+    `logit_scale` multiplies the cosine in every softmax."""
 
 
 def texts_id(fields: Mapping) -> str:
-    """Return the id of a text set: the digest of its TEXT_FIELDS."""
-    return digest_of({key: fields[key] for key in TEXT_FIELDS})[:12]
+    """Return the id of a text set: the digest of its TEXT_FIELDS, and of its cleaning."""
+    return digest_of(_decisive(fields))[:12]
+
+
+def _decisive(fields: Mapping) -> dict:
+    kept = (*TEXT_FIELDS, *((_CLEANING,) if _CLEANING in fields else ()))
+    return {key: fields[key] for key in kept}
 
 
 def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> str:
@@ -58,7 +66,7 @@ def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> st
             [f"{path}/embeddings/zarr.json", backend.chunk_key(f"{path}/embeddings", array, 0)]
         )
         # The group comes last: a text set is there when its attributes are.
-        backend.make_group(path, {key: fields[key] for key in TEXT_FIELDS})
+        backend.make_group(path, _decisive(fields))
     return name
 
 

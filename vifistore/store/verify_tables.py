@@ -6,7 +6,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, VifiError
 from vifistore.store.backend import Backend
-from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint
+from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint, read_identity
 from vifistore.store.chunks import has_chunk, open_checked
 from vifistore.store.problems import Problem
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
@@ -144,6 +144,7 @@ class TableVerifier:
         )
         if digest != path.split("/")[1]:
             yield self._problem(path, f"the digest of its towers is {digest}")
+        read_identity(self._backend, path.split("/")[1])
 
     def _name(self, path: str) -> Iterator[Problem]:
         _, dataset, name = path.split("/")

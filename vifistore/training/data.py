@@ -1,7 +1,7 @@
 """What training reads: the views of each forward pass, from memory or from videos."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -35,6 +35,8 @@ class Source(Protocol):
     """Whether frames are still to be encoded."""
     skipped: dict[int, str]
     """Videos that cannot be read, as far as is known: number -> why."""
+    digests: dict[int, str]
+    """Content digests of the videos read so far: number -> SHA-256."""
 
     def views(
         self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
@@ -55,6 +57,8 @@ class FrameData:
     """float32 [video class] share of each class; every row sums to one."""
     skipped: dict[int, str] = field(default_factory=dict)
     """Videos whose frames are not there: number -> why."""
+    digests: dict[int, str] = field(default_factory=dict)
+    """Content digests of the others, where they are known: number -> SHA-256."""
 
     def __post_init__(self) -> None:
         if self.frames.ndim not in (3, 5) or len(self.frames) != len(self.targets):
@@ -137,4 +141,4 @@ def embedded(data: FrameData, clip: torch.nn.Module) -> FrameData:
     device = clip.logit_scale.device
     embeddings = torch.cat([clip.visual(batch.to(device)).half().cpu() for batch in pixels])
     frames = embeddings.unflatten(0, data.frames.shape[:2])
-    return FrameData(frames=frames, targets=data.targets, skipped=data.skipped)
+    return replace(data, frames=frames)

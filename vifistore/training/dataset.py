@@ -8,11 +8,14 @@ import numpy as np
 import torch
 
 from vifistore.errors import UsageError
+from vifistore.extract.origin import in_words
 from vifistore.frames.decoding import decoder_version
-from vifistore.frames.preprocess import BACKENDS, preprocessing_of
+from vifistore.frames.preprocess import preprocessing_of
 from vifistore.kernels.geometry import PILLOW
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
+from vifistore.store.identity import PAPER, TunedOn
+from vifistore.store.recipe import Preprocessing
 from vifistore.store.schema import DONE
 from vifistore.store.store import Store
 from vifistore.store.tables import Split
@@ -35,6 +38,10 @@ class TrainingSet:
     """In the order of the targets."""
     data: dict = field(default_factory=dict)
     """Dataset, split and what was read, as plain JSON values."""
+    tuned_on: TunedOn | None = None
+    """The same for the identity of checkpoints, without the videos, which are read later."""
+    preprocessing: Preprocessing | None = None
+    """How its frames were made; None for that of the settings."""
 
 
 def open_training_set(
@@ -64,14 +71,36 @@ def open_training_set(
         _warn_of_idle_flags(options)
         found = store.features(dataset, features)
         source: Source = _embeddings(store, found, split, start, settings)
+        pixels = Preprocessing(**found.recipe["preprocessing"])
         data["features"] = found.id
     else:
-        source = _videos(store, dataset, split, start, settings, options)
+        pixels = preprocessing_of(settings.preprocess, start.preprocess_config, 1)
+        source = _videos(store, dataset, split, pixels, settings, options)
         data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
-        if (backend := BACKENDS[settings.preprocess]) != PILLOW:
+        if pixels.backend != PILLOW:
             # Runs of before OpenCV resized for the paper do not go on with other pixels.
-            data["resizing"] = backend
-    return TrainingSet(source=source, class_names=list(split.class_names), data=data)
+            data["resizing"] = pixels.backend
+    _say_pixels(settings, pixels, start, is_cached=bool(features))
+    names = tuple(split.class_names)
+    return TrainingSet(
+        source=source,
+        class_names=list(names),
+        data=data,
+        tuned_on=TunedOn(dataset=dataset, split=split.name, class_names=names),
+        preprocessing=pixels,
+    )
+
+
+def _say_pixels(
+    settings: TrainSettings, used: Preprocessing, start: LoadedModel, *, is_cached: bool
+) -> None:
+    """Log from which pixels the model learns: its checkpoints will say so."""
+    source = start.preprocessing_from
+    if start.identity.assumed:
+        source += "; state another with: vifi convert FILE OUT --mean ..., and start from OUT"
+    if is_cached or settings.preprocess == PAPER:
+        source = "that of the cached features" if is_cached else "as --preprocess says"
+    logger.info("preprocessing %s, %s", in_words(used), source)
 
 
 def _warn_of_idle_flags(options: RunOptions) -> None:
@@ -109,7 +138,7 @@ def _videos(
     store: Store,
     dataset: str,
     split: Split,
-    start: LoadedModel,
+    pixels: Preprocessing,
     settings: TrainSettings,
     options: RunOptions,
 ) -> Source:
@@ -128,7 +157,7 @@ def _videos(
     videos = VideoSource(
         paths=[Path(root / path) for path in paths],
         targets=_targets(split),
-        preprocessing=preprocessing_of(settings.preprocess, start.preprocess_config, 1),
+        preprocessing=pixels,
         options=options,
     )
     return in_memory(videos, settings) if options.in_memory else videos
@@ -147,7 +176,7 @@ def _embeddings(
         logger.info(
             "training on cached embeddings: there are no pixels to crop, mirror, colour or mix"
         )
-    selection = features.select(rows=split.rows, arrays=("frames",))
+    selection = features.select(rows=split.rows, arrays=("frames", "content_digest"))
     lost = np.flatnonzero(selection.status != DONE)
     reasons = {found["row"]: found["reason"] for found in features.quarantine()}
     skipped = {
@@ -158,6 +187,7 @@ def _embeddings(
         frames=torch.from_numpy(selection.arrays["frames"][:, 0]),
         targets=_targets(split),
         skipped=skipped,
+        digests=dict(enumerate(selection.arrays["content_digest"].tolist())),
     )
 
 

@@ -33,6 +33,27 @@ class StepResult:
     """Time in which the model waited for videos."""
 
 
+@dataclass(kw_only=True)
+class Metrics:
+    """Sums over the steps since the last checkpoint."""
+
+    loss: float = 0.0
+    correct: float = 0.0
+    num_views: int = 0
+
+    def add(self, result: StepResult) -> None:
+        """Take the views of a step."""
+        if result.num_views:
+            self.loss += result.loss * result.num_views
+            self.correct += result.accuracy * result.num_views
+            self.num_views += result.num_views
+
+    def means(self) -> dict:
+        """Loss and accuracy, 0 where no view was read."""
+        count = max(self.num_views, 1)
+        return {"loss": self.loss / count, "accuracy": self.correct / count}
+
+
 class Engine:
     """Trains the parameters of a model; every process of a run has one, and all stay equal."""
 

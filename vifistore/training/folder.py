@@ -15,7 +15,7 @@ comes first and the JSON last, so a step with a JSON file has all that resuming 
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -24,11 +24,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from vifistore.errors import ModelError, UsageError
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.digests import tower_digests
 from vifistore.models.weights import read_weights
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.durable import put_stages
+from vifistore.store.identity import Identity
 from vifistore.training.settings import TrainSettings
 
 # A run that is killed while it writes the newest goes on from the one before.
@@ -53,6 +54,15 @@ class Checkpoint:
     """Epochs done, with the fraction of the one that runs."""
     metrics: dict
     """Loss and accuracy over the last steps."""
+    unchanged: Identity = field(default_factory=Identity)
+    """What it says instead where its weights are still its parent's: warm-up begins at a rate of 0,
+    and nothing was learned from what was seen by then."""
+
+    def told(self, digest: str) -> CheckpointHeader:
+        """The header, which knows its digest."""
+        is_parent = digest == self.header.parent
+        identity = self.unchanged if is_parent else self.header.identity
+        return replace(self.header, digest=digest, identity=identity)
 
 
 class RunFolder:
@@ -133,8 +143,10 @@ class RunFolder:
         put_stages([{path: [save({key: t.cpu().contiguous() for key, t in optimiser.items()})]}])
         for checkpoint in sorted(checkpoints, key=lambda c: c.kind == "trained"):
             weights = self.weights_path(step, checkpoint.kind)
-            save_checkpoint(weights, checkpoint.state, checkpoint.header)
-            self._write(f"{weights.stem}.json", _describe(checkpoint))
+            towers = _digests(checkpoint)
+            header = checkpoint.told(towers["digest"])
+            save_checkpoint(weights, checkpoint.state, header)
+            self._write(f"{weights.stem}.json", {**_describe(checkpoint, header), **towers})
         states = sorted(path.parent.glob("step-*.safetensors"))
         for old in states[:-_OPTIMISER_STATES_KEPT]:
             old.unlink()
@@ -142,6 +154,11 @@ class RunFolder:
     def load(self, step: int, kind: str = "trained") -> dict[str, Tensor]:
         """The weights of a step. Raises ModelError if they cannot be read."""
         return read_weights(self.weights_path(step, kind))
+
+    def load_identity(self, step: int) -> Identity:
+        """What the checkpoint of a step says it was trained with and on."""
+        header = read_header(self.weights_path(step))
+        return header.identity if header else Identity()
 
     def load_optimiser(self, step: int) -> dict[str, Tensor]:
         """The optimiser's state at a step. Raises ModelError if it cannot be read."""
@@ -174,20 +191,27 @@ class RunFolder:
         put_stages([{self.path / name: [text.encode("utf-8")]}])
 
 
-def _describe(checkpoint: Checkpoint) -> dict:
-    header = checkpoint.header
-    image_digest, text_digest = tower_digests(header.config, checkpoint.state)
+def _digests(checkpoint: Checkpoint) -> dict:
+    image_digest, text_digest = tower_digests(checkpoint.header.config, checkpoint.state)
     # On the CPU, as it is digested when the file is loaded: a GPU may differ in the last bit.
     logit_scale = float(checkpoint.state["logit_scale"].cpu().double().exp())
     return {
-        **vars(header),
-        "kind": checkpoint.kind,
-        "epoch": checkpoint.epoch,
-        "seed": header.settings.get("seed"),
         "digest": checkpoint_digest(image_digest, text_digest, logit_scale),
         "image_digest": image_digest,
         "text_digest": text_digest,
         "logit_scale": logit_scale,
+    }
+
+
+def _describe(checkpoint: Checkpoint, header: CheckpointHeader) -> dict:
+    # Not the digests of all its videos: the JSON is for readers.
+    tuned_on = [entry.summary for entry in header.identity.tuned_on]
+    return {
+        **header.as_json(),
+        **({"tuned_on": tuned_on} if tuned_on else {}),
+        "kind": checkpoint.kind,
+        "epoch": checkpoint.epoch,
+        "seed": header.settings.get("seed"),
         "metrics": checkpoint.metrics,
     }
 

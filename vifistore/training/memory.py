@@ -29,4 +29,5 @@ def in_memory(videos: VideoSource, settings: TrainSettings) -> FrameData:
     for row, views in enumerate(read):
         if views is not None:
             frames[row] = views.frames[0]
-    return FrameData(frames=frames, targets=videos.targets, skipped=videos.skipped)
+    known = {"skipped": videos.skipped, "digests": videos.digests}
+    return FrameData(frames=frames, targets=videos.targets, **known)

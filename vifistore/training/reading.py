@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -48,8 +48,13 @@ class FrameReader:
     """Reads views; use it as a context manager."""
 
     def __init__(
-        self, preprocessing: Preprocessing, settings: TrainSettings, options: RunOptions
+        self,
+        preprocessing: Preprocessing,
+        settings: TrainSettings,
+        options: RunOptions,
+        digests: dict[int, str],
     ) -> None:
+        """`digests` gets the content digest of each video, by its number, when it is read."""
         self._settings, self._options = settings, options
         # Where nothing but the centre crop is wanted the workers cut it.
         self._squares = None if settings.crop_scales else squares_of(preprocessing, 1)
@@ -61,7 +66,7 @@ class FrameReader:
         if options.frame_cache:
             self._cache = FrameCache(options.frame_cache, int(options.frame_cache_gb * 1e9))
             self._decoder_version = decoder_version(options.decoder)
-        self._digests: dict[int, str] = {}
+        self._digests = digests
 
     @property
     def are_squares(self) -> bool:
@@ -107,13 +112,19 @@ class FrameReader:
         key = (settings.seed, job.batch.epoch, job.row)
         if not settings.candidate_frames:
             draw = (int(Draws.FRAMES), *key)
-            return self._chosen(self._pool.submit(job.path, draw).result(), slice(None))
+            return self._chosen(self._decoded(job, draw), slice(None))
         columns = sample_training_indices(
             settings.candidate_frames, settings.num_frames, stream(Draws.FRAMES, *key)
         )
         if self._cache is None:
-            return self._chosen(self._pool.submit(job.path).result(), columns)
+            return self._chosen(self._decoded(job), columns)
         return self._cached(job, columns)
+
+    def _decoded(self, job: Job, *draw: Sequence[int]) -> DecodedVideo | DecodeError:
+        decoded = self._pool.submit(job.path, *draw).result()
+        if not isinstance(decoded, DecodeError):
+            self._digests[job.row] = decoded.content_digest
+        return decoded
 
     def _cached(self, job: Job, columns: np.ndarray) -> np.ndarray | DecodeError:
         """Candidates from the cache, where no more is read than wanted, or decoded and kept."""
@@ -121,8 +132,7 @@ class FrameReader:
             digest = self._digests.get(job.row) or content_digest(job.path.absolute())
         except (DecodeError, OSError):
             # Whatever is wrong with it, the pool says so.
-            return self._chosen(self._pool.submit(job.path).result(), columns)
-        self._digests[job.row] = digest
+            return self._chosen(self._decoded(job), columns)
         num_candidates = self._settings.candidate_frames
 
         def choose(count: int) -> Sequence[int]:
@@ -131,13 +141,15 @@ class FrameReader:
 
         video = self._cache.get(self._key(digest), choose)
         if video is None:
-            video = self._pool.submit(job.path).result()
+            video = self._decoded(job)
             if not isinstance(video, DecodeError):
                 video = replace(video, frames=self._shrunk(video.frames))
                 # Of what was decoded: the file may have changed since it was looked for.
                 self._cache.put(self._key(video.content_digest), video)
-        elif len(np.unique(video.index)) == num_candidates:
-            return video.frames
+        else:
+            self._digests[job.row] = digest
+            if len(np.unique(video.index)) == num_candidates:
+                return video.frames
         return self._chosen(video, columns)
 
     def _chosen(
@@ -167,9 +179,6 @@ class FrameReader:
 
     def _key(self, digest: str) -> FrameKey:
         """The key of an extraction's entry where the frames are what one keeps."""
-        names = ("size", "short_side", "interpolation", "antialias", "backend")
-        facts = asdict(self._preprocessing)
-        geometry = {name: facts[name] for name in names} | {"crops": 1}
         return FrameKey(
             content_digest=digest,
             decoder=self._options.decoder,
@@ -179,7 +188,7 @@ class FrameReader:
                 "frames": self._settings.candidate_frames,
                 "clips": 1,
             },
-            geometry=geometry if self.are_squares else self._kept_geometry(),
+            geometry=self._preprocessing.geometry(1) if self.are_squares else self._kept_geometry(),
         )
 
     def _kept_geometry(self) -> dict:

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import torch
 
+from vifistore.cleaning import cleaned
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.provenance import device_name
 from vifistore.extract.recipes import choose_device
-from vifistore.models.text import check_distinct, check_lengths, fill, tokenizer
+from vifistore.models.text import check_distinct, check_lengths, tokenizer
 from vifistore.models.towers import LoadedModel
+from vifistore.models.wording import fill
+from vifistore.store.identity import TunedOn
+from vifistore.store.recipe import Preprocessing
 from vifistore.training.data import FrameData, Source, Views, embedded
-from vifistore.training.engine import Engine, StepResult
+from vifistore.training.engine import Engine, Metrics, StepResult
 from vifistore.training.folder import RunFolder
+from vifistore.training.identity import RunIdentity
 from vifistore.training.log import Log, StepRecord
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
@@ -26,7 +31,6 @@ from vifistore.training.prefetch import ahead, beside
 from vifistore.training.processes import Processes, joined
 from vifistore.training.saving import Saver
 from vifistore.training.settings import TrainSettings
-from vifistore.videos.class_names import cleaned
 
 logger = logging.getLogger("vifi")
 
@@ -48,25 +52,6 @@ class TrainReport:
     """Share of the time in which the model waited for videos, in this call."""
     skipped: list[str]
     """Why videos could not be read."""
-
-
-@dataclass(kw_only=True)
-class _Metrics:
-    """Sums over the steps since the last checkpoint."""
-
-    loss: float = 0.0
-    correct: float = 0.0
-    num_views: int = 0
-
-    def add(self, result: StepResult) -> None:
-        if result.num_views:
-            self.loss += result.loss * result.num_views
-            self.correct += result.accuracy * result.num_views
-            self.num_views += result.num_views
-
-    def means(self) -> dict:
-        count = max(self.num_views, 1)
-        return {"loss": self.loss / count, "accuracy": self.correct / count}
 
 
 def nothing(step: int) -> None:
@@ -91,6 +76,11 @@ class Run:
     """Name of its checkpoints, before @step-N; empty takes that of the folder."""
     data: dict = field(default_factory=dict)
     """What the videos are, as plain JSON values; a stopped run goes on only with the same."""
+    tuned_on: TunedOn | None = None
+    """Dataset, split and classes that checkpoints say they were tuned on; None for what are no
+    videos of a dataset."""
+    preprocessing: Preprocessing | None = None
+    """How its frames were made from videos; None for that of the settings."""
     options: RunOptions = field(default_factory=RunOptions)
     """How and where it computes."""
     after_step: Callable[[int], None] = nothing
@@ -165,9 +155,8 @@ class _Training:
             compiled=run.options.compile,
         )
         self._engine = Engine(objective, parameters, settings, self._order, self._processes)
-        self._saver = Saver(
-            self._folder, run.start, self._engine, settings, self._order, self._name
-        )
+        identity = RunIdentity(run.start, settings, self._order, run.tuned_on, run.preprocessing)
+        self._saver = Saver(self._folder, self._engine, self._name, identity)
         self._source = run.source
         if settings.freezes_images and isinstance(run.source, FrameData) and run.source.has_pixels:
             if settings.flip or settings.mixing:
@@ -212,7 +201,7 @@ class _Training:
     def _loop(
         self, first: int, passes: Iterator[Views | None], log: Log | None
     ) -> tuple[dict, float]:
-        metrics, means = _Metrics(), {}
+        metrics, means = Metrics(), {}
         every = self._run.options.checkpoint_every or self._order.steps_per_epoch
         said: set[int] = set()
         for step in range(first, self._order.num_steps):
@@ -225,9 +214,10 @@ class _Training:
                 seconds = time.perf_counter() - start
                 log.write(self._record(step + 1, result, seconds), num_skipped=len(said))
             if (step + 1) % every == 0 or step + 1 == self._order.num_steps:
-                means, metrics = metrics.means(), _Metrics()
+                means, metrics = metrics.means(), Metrics()
+                digests = self._processes.merged(self._source.digests)
                 if self._processes.is_first:
-                    self._saver.save(step + 1, means)
+                    self._saver.save(step + 1, means, digests)
                 if log:
                     log.at_checkpoint(step + 1, means)
             self._run.after_step(step + 1)

@@ -1,11 +1,12 @@
 """What a run writes at a checkpoint, and how it goes on from one."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from torch import Tensor, nn
 
 from vifistore.models.checkpoints import CheckpointHeader
-from vifistore.models.towers import LoadedModel
+from vifistore.store.identity import Identity
 from vifistore.training.averages import RunningAverage, blend_kind, blended
 from vifistore.training.engine import Engine
 from vifistore.training.folder import (
@@ -14,8 +15,7 @@ from vifistore.training.folder import (
     optimiser_tensors,
     restore_optimiser,
 )
-from vifistore.training.order import Order
-from vifistore.training.settings import TrainSettings
+from vifistore.training.identity import RunIdentity
 
 
 class Saver:
@@ -24,16 +24,16 @@ class Saver:
     def __init__(
         self,
         folder: RunFolder,
-        start: LoadedModel,
         engine: Engine,
-        settings: TrainSettings,
-        order: Order,
         name: str,
+        identity: RunIdentity,
     ) -> None:
-        """`start` still has the weights that the run starts from; `name` is that of the run."""
-        self._folder, self._start, self._engine = folder, start, engine
-        self._settings, self._order, self._name = settings, order, name
-        self._clip: nn.Module = start.clip
+        """The model still has the weights that the run starts from; `name` is that of the run."""
+        self._folder, self._engine = folder, engine
+        self._name, self._identity = name, identity
+        self._start, self._order = identity.start, identity.order
+        self._settings = settings = identity.settings
+        self._clip: nn.Module = self._start.clip
         self._start_state = _copied(self._clip.state_dict()) if settings.blend else {}
         self._average = None
         if settings.ema:
@@ -44,8 +44,9 @@ class Saver:
         if self._average:
             self._average.update(self._engine.parameters)
 
-    def save(self, step: int, metrics: dict) -> None:
-        """Write the checkpoints of a step."""
+    def save(self, step: int, metrics: dict, digests: Mapping[int, str]) -> None:
+        """Write the checkpoints of a step; `digests` are those of `RunIdentity.at`."""
+        identity = self._identity.at(step, digests)
         state = self._clip.state_dict()
         states = {"trained": state}
         if self._average:
@@ -56,7 +57,10 @@ class Saver:
                 states[blend_kind(share)] = blended(self._start_state, end, share)
         self._folder.save(
             step,
-            [self._checkpoint(kind, state, step, metrics) for kind, state in states.items()],
+            [
+                self._checkpoint(kind, state, step, metrics, identity)
+                for kind, state in states.items()
+            ],
             optimiser_tensors(self._engine.optimiser, self._engine.parameters),
         )
 
@@ -70,10 +74,11 @@ class Saver:
             )
             if self._average:
                 self._average.load(self._folder.load(step, "ema"))
+            self._identity.go_on(step, self._folder.load_identity(step))
         return step
 
     def _checkpoint(
-        self, kind: str, state: dict[str, Tensor], step: int, metrics: dict
+        self, kind: str, state: dict[str, Tensor], step: int, metrics: dict, identity: Identity
     ) -> Checkpoint:
         prefix = "" if kind == "trained" else f"{kind}-"
         header = CheckpointHeader(
@@ -83,9 +88,17 @@ class Saver:
             step=self._start.step + step,
             parent=self._start.digest,
             settings={**asdict(self._settings), "kind": kind},
+            identity=identity,
         )
         epoch = step / self._order.steps_per_epoch
-        return Checkpoint(kind=kind, state=state, header=header, epoch=epoch, metrics=metrics)
+        return Checkpoint(
+            kind=kind,
+            state=state,
+            header=header,
+            epoch=epoch,
+            metrics=metrics,
+            unchanged=self._start.identity,
+        )
 
 
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -32,6 +32,8 @@ class VideoSource:
     """How to decode."""
     skipped: dict[int, str] = field(default_factory=dict)
     """Videos that cannot be decoded, as they are found: number -> why. They are tried once."""
+    digests: dict[int, str] = field(default_factory=dict)
+    """Content digests of the videos, as they are first read: number -> SHA-256."""
     has_pixels: bool = True
     """Frames are to be encoded."""
 
@@ -42,7 +44,7 @@ class VideoSource:
         begun: list[MicroBatch] = []
         rows: list[int] = []
         views: list[Tensor] = []
-        with FrameReader(self.preprocessing, settings, self.options) as reader:
+        with FrameReader(self.preprocessing, settings, self.options, self.digests) as reader:
             for job, frames in reader.read(self._jobs(batches, begun)):
                 while begun[0] != job.batch:
                     yield self._assembled(views, rows, begun.pop(0), settings, device)

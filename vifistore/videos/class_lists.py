@@ -7,8 +7,9 @@ a class file of its own says which classes it is about, as for base and novel ha
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from vifistore.cleaning import in_words
 from vifistore.errors import UsageError
-from vifistore.videos.class_names import plain, spaced
+from vifistore.videos.class_names import plain
 from vifistore.videos.draft import Draft
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.text import brief
@@ -78,7 +79,7 @@ def _spelling(listing: Listing, known: Sequence[str]) -> dict[str, str]:
 
 
 def _key(name: str) -> str:
-    return plain(spaced(name))
+    return plain(in_words(name))
 
 
 def _respelled(listing: Listing, spelling: Mapping[str, str]) -> Listing:

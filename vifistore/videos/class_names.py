@@ -1,14 +1,11 @@
-"""The names of classes: in the order of their ids, their cleaning, and their spellings."""
+"""The names of classes: in the order of their ids, and their spellings."""
 
-import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UsageError
 from vifistore.videos.text import brief
-
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,44 +30,6 @@ class ClassFile:
                 "class file of this list with --labels, numbered from 1 if the list counts from 1"
             )
         return self.names[id - self.first_id]
-
-
-def _as_is(name: str) -> str:
-    return name
-
-
-def _spaces(name: str) -> str:
-    return " ".join(name.replace("_", " ").split())
-
-
-def spaced(name: str) -> str:
-    """A name in words: underscores become spaces, CamelCase is split."""
-    return _spaces(_CAMEL.sub(" ", name))
-
-
-CLEANINGS: dict[str, Callable[[str], str]] = {"as-is": _as_is, "spaces": _spaces, "words": spaced}
-"""as-is: untouched; spaces: underscores become spaces; words: CamelCase is split as well."""
-
-
-def cleaning(name: str) -> Callable[[str], str]:
-    """The cleaning of that name. Raises UnknownNameError."""
-    if name not in CLEANINGS:
-        raise UnknownNameError("cleaning of class names", name, CLEANINGS)
-    return CLEANINGS[name]
-
-
-def cleaned(names: Iterable[str], how: str) -> dict[str, str]:
-    """Each class name and what it becomes. Raises UsageError where two become one."""
-    clean = cleaning(how)
-    result = {name: clean(name) for name in names}
-    origin: dict[str, str] = {}
-    for name, new in result.items():
-        if origin.setdefault(new, name) != name:
-            raise UsageError(
-                f"classes {origin[new]!r} and {name!r} would both become {new!r}; "
-                "read their names as-is"
-            )
-    return result
 
 
 def plain(name: str) -> str:

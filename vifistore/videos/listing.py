@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from vifistore.cleaning import cleaned, cleaning
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.class_lists import unite
-from vifistore.videos.class_names import cleaned, cleaning
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
@@ -58,7 +58,7 @@ def read_source(
     list, of which then only the folders that the list names are searched. `split` names the one
     split of a folder or list, or picks one of several; a list's own name is its default, and a
     folder has no split without one. `labels` is a class file, and `names` a cleaning of class
-    names (`vifistore.videos.class_names.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what listed
+    names (`vifistore.cleaning.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what listed
     paths begin with on another machine, and the folder that it is here. `follow_links` follows
     symbolic links, also out of the root. `split_by` is a regular expression that parts the videos
     by their paths (`vifistore.videos.split_by`). `known` videos stand for those on the disk, where

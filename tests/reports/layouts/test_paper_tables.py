@@ -310,3 +310,13 @@ def test_the_cost_of_a_model_of_ones_own_is_asked_for_and_found(row):
     table = paper_tables([], [record | {"throughput": None}])[3]
     assert cell_of(table, "mine", "GFLOPs").value == 640
     assert cell_of(table, "mine", "Views/s").command == ""
+
+
+def test_table_1_takes_true_zero_shot_alone(row):
+    tuned = {"protocol": "tuned", "tuned_on": "ucf101/train1_few_shot_16"}
+    for changes, count in (({}, 1), (tuned, 0)):
+        rows = [row("vifi-clip", dataset="ucf101", **changes), row("mine", dataset="ucf101")]
+        (first, *_) = paper_tables(measurements(rows))
+        # The other model has a row of its own below.
+        assert first.num_measured == count + 1
+        assert cell_of(first, "ViFi-CLIP", "UCF-101 Top-1").is_measured == bool(count)

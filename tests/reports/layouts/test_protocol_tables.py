@@ -119,7 +119,7 @@ def test_a_protocol_is_not_trusted_as_a_file_name(row):
 def test_captions_claim_nothing_of_what_a_checkpoint_was_tuned_on(row):
     rows = [row(), row(protocol="supervised")]
     zero_shot, supervised = protocol_tables(measurements(rows))
-    assert "by their names alone, whatever the checkpoint was tuned on before." in zero_shot.caption
+    assert "what checkpoints of others were tuned on is not known." in zero_shot.caption
     assert "trained on training videos of the same classes." in supervised.caption
 
 
@@ -193,3 +193,64 @@ def test_retrieval_says_over_what_its_intervals_are(row):
     assert "standard deviation" not in table.caption
     headings = [column.heading for column in table.columns]
     assert headings == ["mAP", "Text to video R@1", "Video to text median rank"]
+
+
+SEEN = {"tuned_on": [], "shared_videos": 40, "shared_class_names": 24}
+
+
+def test_tuned_rows_stand_beside_zero_shot_ones_and_are_called_so(row):
+    tuned = {"protocol": "tuned", "tuned_on": "shapes/train"}
+    rows = [row("full", **tuned), row("vanilla"), row("full", dataset="other")]
+    (table,) = protocol_tables(measurements(rows))
+    assert (table.name, table.title) == ("zero-shot", "By class names: zero-shot, and tuned")
+    told = {(r.label, r.detail): r for r in table.rows}
+    assert list(told) == [("vanilla", ""), ("full", "zero-shot"), ("full", "tuned")]
+    sections = [r.section for r in table.rows]
+    assert sections == ["Zero-shot", "Zero-shot", "Tuned on the data set: not zero-shot"]
+    (mark,) = [key for r in table.rows for cell in r.cells for key in cell.notes]
+    assert table.notes[mark].text == "Tuned on shapes/train: not zero-shot."
+    assert told["full", "tuned"].cells[0].notes == (mark,)
+    assert "not zero-shot" in to_markdown(table)
+
+
+def test_a_table_of_tuned_rows_alone_is_not_called_zero_shot(row):
+    (table,) = protocol_tables(
+        measurements([row("full", protocol="tuned", tuned_on="shapes/train")])
+    )
+    assert (table.name, table.title) == ("tuned", "By class names, tuned on the data set")
+    assert "zero-shot" not in f"{table.name} {table.title}".casefold()
+
+
+@pytest.mark.parametrize("protocol", ["tuned", "few-shot", "supervised", "ablation-frames"])
+def test_its_own_training_videos_are_told_whatever_the_protocol(row, protocol):
+    seen = row(protocol=protocol, tuned_on="shapes/train", provenance={**row().provenance, **SEEN})
+    (table,) = protocol_tables(measurements([seen]))
+    (note,) = table.notes.values()
+    assert note.text == ("40 of the 240 videos are among those it was tuned on (shapes/train).")
+
+
+def test_what_is_tuned_by_design_needs_no_mark(row):
+    rows = [row(protocol=p, tuned_on="shapes/train") for p in ("few-shot", "supervised")]
+    assert all(not table.notes for table in protocol_tables(measurements(rows)))
+
+
+def test_what_differs_from_the_training_is_a_footnote(row):
+    told = {"frames": "4, trained with 8", "class_names": "as-is, trained with words"}
+    differing = {"provenance": {**row().provenance, "not_as_trained": told}}
+    found = measurements([row(**differing), row(protocol="ablation-frames", **differing)])
+    plain, fewer = protocol_tables(found)
+    (note,) = plain.notes.values()
+    assert note.text == (
+        "Not as it was trained: frames 4, trained with 8; class names as-is, trained with words."
+    )
+    # Fewer frames are what that table is about.
+    (note,) = fewer.notes.values()
+    assert note.text == "Not as it was trained: class names as-is, trained with words."
+
+
+def test_a_mean_that_is_tuned_takes_the_place_of_its_parts(row):
+    parts = [row(split="a", protocol="tuned", tuned_on="x/train"), row(split="b")]
+    over = {"provenance": {**row().provenance, "over": "splits", "count": 2}}
+    mean = row(split="a+b", protocol="tuned", tuned_on="x/train", **over)
+    found = measurements([*parts, mean])
+    assert [m.row.split for m in found] == ["a+b"]

@@ -7,7 +7,7 @@ from vifi.demo.clips import class_names
 from vifi.demo.settings import FULL, PLAIN, QUICK
 from vifi.demo.stills import PLACES, captions, make_stills
 from vifi.demo.world import COLOURS, SHAPES
-from vifistore.models.towers import model_config, open_clip
+from vifistore.models.registry import model_config, open_clip
 
 SIDE = 48
 

@@ -15,7 +15,7 @@ from vifi.demo.settings import QUICK
 from vifi.demo.story import run_story
 from vifi.demo.tuning import TUNED, VANILLA, VARIANTS
 from vifistore.errors import UsageError
-from vifistore.models.checkpoints import read_weights
+from vifistore.models.weights import read_weights
 from vifistore.store import open_store
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,9 @@ from vifistore.extract.job import extract_dataset
 from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.pool import DecodePool
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.towers import load_model, model_config, new_model
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import load_model
 
 SETTINGS = ExtractSettings(
     model="vifi-tiny", pretrained="none", frames=2, precision="fp32", device="cpu", workers=1

@@ -14,8 +14,10 @@ from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.decoding import decode_video
 from vifistore.models.checkpoints import CheckpointHeader
 from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import new_model
 from vifistore.models.text import PAPER_TEMPLATE, PROMPT_TEMPLATE, encode_classes
-from vifistore.models.towers import LoadedModel, describe, model_config, new_model
+from vifistore.models.towers import LoadedModel, describe
 from vifistore.store.store import Store
 
 MODEL = "ViT-B-16-quickgelu"

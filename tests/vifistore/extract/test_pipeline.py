@@ -17,7 +17,9 @@ from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.towers import load_model, model_config, new_model, open_clip
+from vifistore.models.registry import model_config, open_clip
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import load_model
 from vifistore.store.schema import FEATURE_ARRAYS
 
 SETTINGS = ExtractSettings(

@@ -27,13 +27,15 @@ TOWER = {
 @given(
     height=st.integers(8, 90),
     width=st.integers(8, 90),
-    crops=st.sampled_from([1, 3]),
+    mode=st.sampled_from([("shortest", 1), ("shortest", 3), ("squash", 1)]),
     interpolation=st.sampled_from(["bicubic", "bilinear"]),
     seed=st.integers(0, 99),
 )
-def test_pillow_equals_the_reference(height, width, crops, interpolation, seed):
+def test_pillow_equals_the_reference(height, width, mode, interpolation, seed):
     levels = np.random.default_rng(seed).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
-    recipe = preprocessing_of("openclip", TOWER | {"interpolation": interpolation}, crops)
+    resize_mode, crops = mode
+    own = TOWER | {"interpolation": interpolation, "resize_mode": resize_mode}
+    recipe = preprocessing_of("openclip", own, crops)
     found = preprocess(torch.from_numpy(levels), recipe, crops)
     expected = preprocess_frames(
         torch.from_numpy(levels),
@@ -43,6 +45,7 @@ def test_pillow_equals_the_reference(height, width, crops, interpolation, seed):
         std=recipe.std,
         interpolation=interpolation,
         num_crops=crops,
+        resize_mode=resize_mode,
     )
     assert found.shape == (crops, 2, 3, 32, 32)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
@@ -101,6 +104,14 @@ def test_sets_of_the_paper_s_former_preprocessing_are_searched_by_its_pixels(cro
     assert found[:16] == digest
 
 
-def test_towers_that_do_not_crop_are_refused():
-    with pytest.raises(UsageError, match="squash"):
-        preprocessing_of("openclip", TOWER | {"resize_mode": "squash"}, 1)
+def test_what_cannot_be_done_is_refused():
+    for own, crops, told in (
+        ({"resize_mode": "longest"}, 1, "resizes by 'longest', .* give --resize-mode shortest"),
+        ({"resize_mode": "squash"}, 3, "has no 3 crops; give --crops 1"),
+        ({"size": (32, 40)}, 1, "sees pictures of .* no squares"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            preprocessing_of("openclip", TOWER | own, crops)
+    assert preprocessing_of("openclip", TOWER | {"interpolation": "random"}, 1).interpolation == (
+        "bicubic"
+    )

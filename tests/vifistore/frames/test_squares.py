@@ -39,6 +39,16 @@ def test_they_are_cut_from_the_resized_frame(height, width, short_side, crops, s
             np.testing.assert_array_equal(found[crop, number], wanted)
 
 
+@pytest.mark.parametrize("shape", [(40, 71), (50, 30), (9, 11)], ids=str)
+def test_the_whole_frame_is_squashed(shape):
+    frames = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    sizes = {"size": 16, "short_side": 16, "interpolation": "bilinear"}
+    (found,) = Squares(**sizes, crops=1, resize_mode="squash").cut(frames)
+    for square, frame in zip(found, frames, strict=True):
+        whole = Image.fromarray(frame).resize((16, 16), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(square, np.asarray(whole))
+
+
 def test_a_square_that_does_not_fit():
     squares = Squares(size=32, short_side=16, interpolation="bicubic", crops=1)
     with pytest.raises(UsageError, match="a crop of 32 does not fit"):
@@ -62,7 +72,7 @@ def test_workers_cut_them(videos: dict[str, Path]) -> None:
     "squares",
     [
         None,
-        Squares(size=8, short_side=9, interpolation="bicubic", crops=1),
+        Squares(size=8, short_side=9, interpolation="bicubic", crops=1, resize_mode="squash"),
         Squares(size=8, short_side=9, interpolation="bilinear", crops=3, backend="opencv-exact"),
     ],
 )

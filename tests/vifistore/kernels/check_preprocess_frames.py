@@ -56,6 +56,15 @@ def test_a_box_is_resized_as_opencv_does(box, device):
     assert np.array_equal(result.permute(0, 2, 3, 1).cpu().numpy(), expected)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_squashed_frame(shape, device):
+    frames = torch.randint(0, 256, (2, *shape, 3), dtype=torch.uint8).to(device)
+    result = preprocess_frames(frames, size=24, resize_mode="squash", **COLOURS)
+    crops = crop_taps(*shape, 24, 24, "bicubic", True, 1, frames.device, resize_mode="squash")
+    expected = preprocess_frames_reference(frames, crops, *COLOURS.values(), torch.float32)
+    assert torch.equal(result, expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_dtype_of_the_encoder(dtype, device):
     frames = torch.randint(0, 256, (1, 20, 30, 3), dtype=torch.uint8).to(device)

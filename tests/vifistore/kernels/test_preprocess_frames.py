@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.kernels.geometry import crop_corners, resized_shape
 from vifistore.kernels.preprocess_frames import preprocess_frames
-from vifistore.kernels.resampling import axis_taps, crop_corners, crop_taps, resized_shape
+from vifistore.kernels.resampling import axis_taps, crop_taps
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -59,13 +60,19 @@ def test_levels_equal_pillow(height, width, short_side, interpolation, seed):
 
 
 @pytest.fixture(scope="module")
-def openclip_transform():
-    """OpenCLIP's evaluation transform of ViT-B-16."""
+def image_transform():
+    """What makes OpenCLIP's evaluation transforms."""
     from vifistore.models.torchvision_operators import prepare
 
     prepare()
     from open_clip.transform import image_transform
 
+    return image_transform
+
+
+@pytest.fixture(scope="module")
+def openclip_transform(image_transform):
+    """OpenCLIP's evaluation transform of ViT-B-16."""
     return image_transform(224, is_train=False, mean=CLIP_MEAN, std=CLIP_STD)
 
 
@@ -76,6 +83,18 @@ def test_result_equals_openclip(shape, openclip_transform):
     frames = np.stack([random_frame(*shape, seed) for seed in range(4)])
     expected = torch.stack([openclip_transform(Image.fromarray(frame)) for frame in frames])
     result = preprocess_frames(torch.from_numpy(frames), size=224, mean=CLIP_MEAN, std=CLIP_STD)
+    assert torch.equal(result[0], expected)
+
+
+@pytest.mark.parametrize("interpolation", sorted(FILTERS))
+@pytest.mark.parametrize("shape", [(240, 320), (187, 133), (64, 64), (31, 40)], ids=str)
+def test_a_squashed_frame_equals_openclip(shape, interpolation, image_transform):
+    colours = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    how = {"interpolation": interpolation, "resize_mode": "squash"}
+    transform = image_transform(64, is_train=False, **colours, **how)
+    frames = np.stack([random_frame(*shape, seed) for seed in range(4)])
+    expected = torch.stack([transform(Image.fromarray(frame)) for frame in frames])
+    result = preprocess_frames(torch.from_numpy(frames), size=64, **colours, **how)
     assert torch.equal(result[0], expected)
 
 

@@ -5,7 +5,8 @@ from torch import nn
 from vifistore.errors import ModelError
 from vifistore.models.attention import attention_maps, block_attention, recorded
 from vifistore.models.prompts import PromptSettings, add_prompts
-from vifistore.models.towers import new_model, open_clip
+from vifistore.models.registry import open_clip
+from vifistore.models.skeletons import new_model
 
 
 @pytest.fixture(scope="module")

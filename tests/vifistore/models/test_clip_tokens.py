@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vifistore.models.clip_tokens import tokenize
-from vifistore.models.towers import open_clip
+from vifistore.models.registry import open_clip
 
 TOKENIZER = open_clip.tokenizer.SimpleTokenizer()
 

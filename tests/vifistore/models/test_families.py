@@ -13,9 +13,10 @@ from vifistore.models import text
 from vifistore.models.digests import tower_digests
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.openclip_files import write_openclip
-from vifistore.models.skeletons import MissingText
+from vifistore.models.registry import open_clip
+from vifistore.models.skeletons import MissingText, new_model
 from vifistore.models.text import check_lengths, context_length, encode_classes, text_fields
-from vifistore.models.towers import load_model, new_model, open_clip
+from vifistore.models.towers import load_model
 from vifistore.training.parts import choose_trained
 
 COCA, HUB, SIGLIP = "vifi-test-coca", "vifi-test-hub", "vifi-test-siglip"

@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from vifistore.errors import ModelError
 from vifistore.models.checkpoints import is_whole, read_header
 from vifistore.models.file_kinds import unpacked_limit
+from vifistore.models.skeletons import new_model
 from vifistore.models.torchscript import read_torchscript
-from vifistore.models.towers import load_model, new_model
+from vifistore.models.towers import load_model
 
 TINY = "vifi-tiny"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 1234567\n"

@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 from vifistore.errors import ModelError, UsageError
 from vifistore.models import towers
 from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY, PromptSettings, add_prompts, prompt_state
-from vifistore.models.towers import load_model, model_config, new_model, open_clip
+from vifistore.models.registry import model_config, open_clip
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import load_model
 
 TINY = "vifi-tiny-foreign-quickgelu"
 PLAIN = "vifi-tiny-foreign"

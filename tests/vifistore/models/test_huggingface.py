@@ -11,7 +11,8 @@ from torch import Tensor
 from tests.vifistore.models.tiny_models import register
 from vifistore.errors import ModelError
 from vifistore.models.huggingface import from_hugging_face
-from vifistore.models.towers import load_model, new_model
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import load_model
 
 CLIP, SIGLIP = "vifi-test-clip", "vifi-test-siglip"
 

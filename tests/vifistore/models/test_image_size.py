@@ -10,7 +10,9 @@ from vifistore.errors import ModelError, UsageError
 from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.openclip_files import write_openclip
-from vifistore.models.towers import load_model, model_config, new_model, open_clip
+from vifistore.models.registry import model_config, open_clip
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import load_model
 
 TINY, SIGLIP, RESNET = "vifi-tiny", "vifi-test-siglip", "vifi-test-resnet"
 

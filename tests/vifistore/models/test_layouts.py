@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.layouts import clip_weights
 from vifistore.models.load_settings import WeightsSettings
-from vifistore.models.towers import load_model, new_model
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import load_model
 
 TINY = "vifi-tiny"
 EMA = WeightsSettings(ema_weights=True)

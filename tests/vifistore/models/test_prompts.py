@@ -20,8 +20,10 @@ from vifistore.models.prompts import (
     prompt_state,
     remove_prompts,
 )
+from vifistore.models.registry import model_config, open_clip
+from vifistore.models.skeletons import new_model
 from vifistore.models.text import default_templates, encode_classes, encode_texts, tokenizer
-from vifistore.models.towers import LoadedModel, load_model, model_config, new_model, open_clip
+from vifistore.models.towers import LoadedModel, load_model
 
 TINY = "vifi-tiny"
 SETTINGS = PromptSettings(image_prompts=3, image_depth=2, text_prompts=5, text_depth=2)

@@ -9,8 +9,8 @@ import torch
 from vifistore.errors import ModelError
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.digests import tower_digests
+from vifistore.models.registry import model_config, open_clip
 from vifistore.models.text_tower import is_plain, read_text_tower
-from vifistore.models.towers import model_config, open_clip
 
 QUERIES = ["a circle", "a circle sliding sideways", "x " * 60, "", "one <end_of_text> two", "é 漢"]
 

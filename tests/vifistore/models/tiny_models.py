@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from vifistore.models.towers import open_clip
+from vifistore.models.registry import open_clip
 
 _VISION = {"image_size": 32, "patch_size": 8, "width": 32, "head_width": 16, "layers": 2}
 _TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}

@@ -58,7 +58,7 @@ def test_what_the_recipe_names():
     first = {"image_digest", "sampling_rule", "frames", "clips", "crops", "precision", "numerics"}
     assert set(PLAIN) == first | {"decoder", "decoder_version"}
     second = {"name", "size", "short_side", "interpolation", "antialias", "mean", "std"}
-    assert set(NESTED) == second | {"backend"}
+    assert set(NESTED) == second | {"backend", "resize_mode"}
 
 
 def test_views_are_not_their_product():
@@ -81,6 +81,20 @@ def test_the_id_is_that_of_the_stored_recipe():
 def test_the_id_of_a_recipe_stays_what_it_was():
     """Else every store out there would be encoded again."""
     assert plain_recipe().id == "c16ea35645d0"
+    assert "resize_mode" not in plain_recipe().as_dict()["preprocessing"]
+
+
+def test_squares_of_the_whole_frame_say_so():
+    squashed = with_preprocessing(resize_mode="squash")
+    assert squashed.as_dict()["preprocessing"]["resize_mode"] == "squash"
+    assert squashed.id == "0c8ba5ee654a"
+    back = Preprocessing(**squashed.as_dict()["preprocessing"])
+    assert (back.resize_mode, back.geometry(1)) == ("squash", squashed.preprocessing.geometry(1))
+    plain = plain_recipe().preprocessing
+    assert squashed.preprocessing.geometry(1) == {**plain.geometry(1), "resize_mode": "squash"}
+    # By these words entries of the frame cache are found again.
+    kept = {"size", "short_side", "interpolation", "antialias", "backend", "crops"}
+    assert plain.geometry(1).keys() == kept
 
 
 VALUES = st.recursive(

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from vifistore.models.checkpoints import CheckpointHeader
-from vifistore.models.towers import LoadedModel, describe, model_config, new_model
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import new_model
+from vifistore.models.towers import LoadedModel, describe
 from vifistore.training.data import FrameData
 from vifistore.training.run import Run, TrainReport, train
 from vifistore.training.settings import TrainSettings
@@ -51,7 +53,9 @@ def trained(data: FrameData, tmp_path: Path) -> Callable[..., tuple[LoadedModel,
 
     def run(out: str = "out", **changes: object) -> tuple[LoadedModel, TrainReport]:
         parts = {"source": data, "start": tiny_model()} | {
-            key: changes.pop(key) for key in ("source", "start", "options") if key in changes
+            key: changes.pop(key)
+            for key in ("source", "start", "options", "tuned_on")
+            if key in changes
         }
         settings = replace(SETTINGS, **changes)
         run = Run(class_names=CLASSES, settings=settings, out=tmp_path / out, **parts)

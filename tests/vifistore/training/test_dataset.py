@@ -73,6 +73,8 @@ def run_of(store, out, settings=SETTINGS, options=OPTIONS, **kinds) -> Run:
         settings=settings,
         out=out,
         data=opened.data,
+        tuned_on=opened.tuned_on,
+        preprocessing=opened.preprocessing,
         options=options,
     )
 

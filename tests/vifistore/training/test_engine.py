@@ -231,7 +231,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     class Late:
         """Pixels that stop being numbers in the second epoch."""
 
-        targets, has_pixels, skipped = data.targets, True, {}
+        targets, has_pixels, skipped, digests = data.targets, True, {}, {}
 
         def views(self, batches, settings, device):
             for batch in batches:

@@ -13,7 +13,9 @@ import torch
 
 from tests.vifistore.training.conftest import losses_of
 from vifistore.errors import UsageError
-from vifistore.models.checkpoints import read_weights
+from vifistore.models.checkpoints import read_header
+from vifistore.models.weights import read_weights
+from vifistore.store.identity import packed
 from vifistore.training.processes import Processes, joined
 
 ROOT = Path(__file__).parents[3]
@@ -26,6 +28,7 @@ from pathlib import Path
 import torch
 
 from tests.vifistore.training.conftest import CLASSES, SETTINGS, bright_halves, tiny_model
+from vifistore.store.identity import TunedOn
 from vifistore.training.run import Run, train
 
 torch.set_num_threads(1)
@@ -38,10 +41,12 @@ class Found:
     targets, has_pixels = data.targets, True
 
     def __init__(self):
-        self.skipped = {}
+        self.skipped, self.digests = {}, {}
 
     def views(self, batches, settings, device):
         for batch in batches:
+            # And each reads its own videos.
+            self.digests.update({row: f"{row:016x}" for row in batch.rows if row != 3})
             self.skipped.update({3: "gone"} if 3 in batch.rows else {})
             yield from self.data.views([batch], settings, device)
 
@@ -49,7 +54,7 @@ class Found:
 report = train(
     Run(
         start=tiny_model(), source=Found(), class_names=CLASSES, settings=settings,
-        out=Path(sys.argv[1]),
+        out=Path(sys.argv[1]), tuned_on=TunedOn(dataset="d", split="train"),
     )
 )
 assert report.skipped == ["gone"], report
@@ -95,6 +100,9 @@ def test_two_processes_give_the_curve_of_one(trained, data, tmp_path):
     weights = [read_weights(tmp_path / run / "step-00000006.safetensors") for run in ("one", "two")]
     for key in ("visual.proj", "text_projection", "visual.conv1.weight"):
         assert torch.allclose(weights[0][key], weights[1][key], atol=1e-5), key
+    (entry,) = read_header(tmp_path / "two" / "step-00000006.safetensors").identity.tuned_on
+    read = packed(f"{row:016x}" for row in range(12) if row != 3)
+    assert (entry.name, entry.videos) == ("d/train", read)
 
 
 def test_alone_nothing_is_added_up_or_waited_for():

@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 
 from tests.vifistore.training.conftest import SETTINGS, losses_of, same_weights, tiny_model
 from vifistore.errors import ModelError, UsageError
-from vifistore.models.checkpoints import read_header, read_weights
+from vifistore.models.checkpoints import read_header
 from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.weights import read_weights
 from vifistore.training import run as run_module
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
@@ -32,6 +33,7 @@ def stopping(data, step: int):
 
     class Source:
         targets, has_pixels, skipped = data.targets, data.has_pixels, data.skipped
+        digests = data.digests
 
         def views(self, batches, settings, device):
             for batch in batches:

@@ -132,7 +132,7 @@ def test_an_entry_is_that_of_the_bytes_that_were_decoded(clips, tmp_path, monkey
     monkeypatch.setattr(reading, "content_digest", lambda _: "0" * len(true))
     plain = views_of(source, SETTINGS)
     monkeypatch.undo()
-    reader = reading.FrameReader(source.preprocessing, SETTINGS, options)
+    reader = reading.FrameReader(source.preprocessing, SETTINGS, options, {})
     assert reader._cache.get(reader._key(true)) is not None
     assert reader._cache.get(reader._key("0" * len(true))) is None
     assert len(plain) == 4

@@ -95,7 +95,7 @@ def copy_checkpoint(source: Store, target: Store, digest: str) -> None:
     first, *further = checkpoint.pop("names")
     fields = {key: value for key, value in checkpoint.items() if key != "digest"}
     for name in (first, *further):
-        register_checkpoint(target.backend, {**fields, "name": name})
+        register_checkpoint(target.backend, {**fields, "name": name}, source.identity(digest))
     scored_by = {key: checkpoint[key] for key in ("text_digest", "logit_scale")}
     for texts in source.find_texts(**scored_by):
         found = source.texts(texts["id"])

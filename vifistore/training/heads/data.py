@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ class HeadData:
     labels: Tensor
     """int64 [video]: indexes into `class_names`."""
     class_names: list[str]
+    digests: list[str] = field(default_factory=list)
+    """Content digests of the videos."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -45,7 +47,7 @@ def read_head_data(features: Features, split: Split) -> HeadData:
     features.require_sealed()
     features.require_array("frames")
     _check_labels(split)
-    chosen = features.select(rows=split.rows, arrays=("frames",))
+    chosen = features.select(rows=split.rows, arrays=("frames", "content_digest"))
     done = chosen.status == DONE
     if not done.any():
         raise IncompleteError(
@@ -59,7 +61,10 @@ def read_head_data(features: Features, split: Split) -> HeadData:
     labels = torch.from_numpy(split.labels[done].astype(np.int64))
     _warn_of_unseen(labels, split.class_names)
     return HeadData(
-        frames=torch.from_numpy(frames), labels=labels, class_names=list(split.class_names)
+        frames=torch.from_numpy(frames),
+        labels=labels,
+        class_names=list(split.class_names),
+        digests=chosen.arrays["content_digest"][done].tolist(),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +14,7 @@ from torch import nn
 from vifistore.errors import ModelError
 from vifistore.models.digests import weights_digest
 from vifistore.store.durable import put_stages
+from vifistore.store.identity import parse_identity
 from vifistore.store.recipe import digest_of
 from vifistore.training.heads.poolings import PoolingShape, new_pooling
 from vifistore.training.heads.prompts import NamePrompts
@@ -60,6 +61,8 @@ class HeadHeader:
     """dataset, split, feature set, and how many videos and classes."""
     step: int
     """Optimiser updates made."""
+    identity: dict = field(default_factory=dict)
+    """What it was trained with and on, as `vifistore.store.identity` says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +143,8 @@ def _parse(path: Path, text: str) -> HeadHeader:
     if not text:
         raise ModelError(f"{path} holds no head; give a file that vifi train-head wrote")
     try:
-        fields = json.loads(text)
+        known = HeadHeader.__dataclass_fields__
+        fields = {name: value for name, value in json.loads(text).items() if name in known}
         fields["pooling"] = PoolingShape(**fields["pooling"])
         fields["prompts"] = PromptsShape(**fields["prompts"]) if fields["prompts"] else None
         header = HeadHeader(**fields)
@@ -167,9 +171,10 @@ def _check_header(header: HeadHeader) -> None:
     for name in ("image_digest", "text_digest", "parent"):
         if not isinstance(getattr(header, name), str):
             raise ValueError(f"{name} is no text")
-    for name in ("settings", "trained_on"):
+    for name in ("settings", "trained_on", "identity"):
         if not isinstance(getattr(header, name), dict):
             raise ValueError(f"{name} is no JSON object")
+    parse_identity(header.identity)
 
 
 def _check_weights(path: Path, head: Head, weights: dict[str, torch.Tensor]) -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import torch
 
+from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.recipes import choose_device
 from vifistore.extract.texts import dataset_class_lists, reload_checkpoint
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
+from vifistore.store.identity import Identity, TunedOn, joined, packed
 from vifistore.store.names import check_set_name, read_names
+from vifistore.store.recipe import Preprocessing
 from vifistore.store.store import Store
 from vifistore.training.heads.data import HeadData, read_head_data
 from vifistore.training.heads.files import (
@@ -28,6 +31,7 @@ from vifistore.training.heads.poolings import PoolingShape
 from vifistore.training.heads.prompts import check_text_tower, largest_num_prompts, tokenise_names
 from vifistore.training.heads.settings import HeadKind, HeadSettings
 from vifistore.training.heads.storing import HeadReport, given, store_head
+from vifistore.training.heads.texts import head_templates
 
 logger = logging.getLogger("vifi")
 
@@ -80,7 +84,17 @@ def train_head(
     # Names of other splits are scored with the same prompts.
     lists = [data.class_names, *dataset_class_lists(store, features.dataset)]
     prompts = _prompts_shape(loaded, lists, settings.prompts)
-    head = _first_head(kind, settings, prompts, checkpoint, trained_on, data)
+    identity = _identity(features, store.identity(checkpoint["digest"]), prompts is not None)
+    if settings.epochs is not None:
+        own = TunedOn(
+            dataset=features.dataset,
+            split=split,
+            class_names=tuple(data.class_names),
+            videos=packed(data.digests),
+        )
+        identity = replace(identity, tuned_on=joined([*identity.tuned_on, own]))
+    header = _header(kind, settings, prompts, checkpoint, trained_on, data)
+    head = _first_head(replace(header, identity=identity.as_json()))
     last = None
     if settings.epochs is None:
         logger.warning("%s has nothing to learn: it is the mean over frames", kind)
@@ -164,18 +178,30 @@ def _load(checkpoint: dict, device: str) -> LoadedModel:
     return loaded
 
 
-def _first_head(
+def _identity(features: Features, parent: Identity, has_prompts: bool) -> Identity:
+    """What a head is trained with: its features' frames and its own prompts."""
+    prompts = {"templates": head_templates(has_prompts=has_prompts), "cleaning": AS_IS}
+    known = Identity(**prompts, tuned_on=parent.tuned_on)
+    recipe = features.recipe
+    if "sampling_rule" not in recipe:
+        # Frames that were made elsewhere.
+        return known
+    sampling = {"rule": recipe["sampling_rule"], "frames": recipe["frames"]}
+    pixels = Preprocessing(**recipe["preprocessing"]).for_identity()
+    return replace(known, preprocessing=pixels, sampling=sampling)
+
+
+def _header(
     kind: HeadKind,
     settings: HeadSettings,
     prompts: PromptsShape | None,
     checkpoint: dict,
     trained_on: dict,
     data: HeadData,
-) -> Head:
-    """A head with its first weights, which depend on the seed alone."""
+) -> HeadHeader:
     _, _, num_frames, dim = data.frames.shape
     counts = {"videos": len(data), "classes": len(data.class_names)}
-    header = HeadHeader(
+    return HeadHeader(
         kind=kind,
         pooling=PoolingShape(dim=dim, num_frames=num_frames, layers=settings.layers or 0),
         prompts=prompts,
@@ -186,8 +212,12 @@ def _first_head(
         trained_on={**trained_on, **counts},
         step=0,
     )
+
+
+def _first_head(header: HeadHeader) -> Head:
+    """A head with its first weights, which depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(header.settings["seed"])
         return new_head(header)
 
 

@@ -13,6 +13,7 @@ from vifistore.models.towers import LoadedModel
 from vifistore.store.checkpoints import checkpoint_digest, register_checkpoint
 from vifistore.store.derived import derived_recipe, write_derived
 from vifistore.store.features import Features
+from vifistore.store.identity import parse_identity
 from vifistore.store.names import require_free
 from vifistore.store.recipe import recipe_id
 from vifistore.store.store import Store
@@ -68,7 +69,8 @@ def store_head(
         ensure_head_texts(store, head, loaded, names)
         for names in dataset_class_lists(store, features.dataset)
     ]
-    register_checkpoint(store.backend, _record(head, checkpoint, path))
+    identity = parse_identity(head.header.identity)
+    register_checkpoint(store.backend, _record(head, checkpoint, path), identity)
     derived = write_derived(
         store,
         features.dataset,

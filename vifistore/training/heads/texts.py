@@ -13,8 +13,9 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.texts import reload_checkpoint
-from vifistore.models.text import BARE_TEMPLATE, check_distinct, encode_classes, text_fields
+from vifistore.models.text import check_distinct, encode_classes, text_fields
 from vifistore.models.towers import LoadedModel
+from vifistore.models.wording import BARE_TEMPLATE
 from vifistore.store.store import Store
 from vifistore.store.texts import has_texts, texts_id, write_texts
 from vifistore.training.heads.files import Head, load_head
@@ -51,7 +52,12 @@ def head_text_fields(head: Head, loaded: LoadedModel, class_names: Sequence[str]
 
 
 def _templates(head: Head) -> tuple[str, ...]:
-    return (BARE_TEMPLATE,) if head.prompts else ACTIONCLIP_TEMPLATES
+    return head_templates(has_prompts=head.prompts is not None)
+
+
+def head_templates(*, has_prompts: bool) -> tuple[str, ...]:
+    """The prompts that the views of a head are compared with."""
+    return (BARE_TEMPLATE,) if has_prompts else ACTIONCLIP_TEMPLATES
 
 
 def logit_scale(head: Head) -> float:

@@ -69,6 +69,15 @@ def test_digests_tell_what_changed():
     assert new_head(other).image_digest != "i"
 
 
+def test_what_a_later_version_says_is_left_alone_and_an_older_one_leaves_out(tmp_path):
+    path, said = tmp_path / "h.safetensors", asdict(HEADER)
+    _write(path, json.dumps({**said, "later": 1}))
+    assert load_head(path).header == HEADER
+    del said["identity"]
+    _write(path, json.dumps(said))
+    assert load_head(path).header == HEADER
+
+
 def _write(path, header, weights=None):
     weights = new_head(HEADER).modules.state_dict() if weights is None else weights
     metadata = {"vifistore-head": header} if header else {}
@@ -85,7 +94,8 @@ def test_what_is_no_head_is_refused(tmp_path):
         ("{", None, "cannot be read"),
         ("[]", None, "cannot be read"),
         (json.dumps({**said, "kind": "b6"}), None, "b6"),
-        (json.dumps({**said, "more": 1}), None, "cannot be read"),
+        (json.dumps({**said, "identity": {"tuned_on": "d"}}), None, "its tuned_on is not as"),
+        (json.dumps({**said, "identity": []}), None, "identity is no JSON object"),
         (json.dumps(huge), None, "does not hold the tensors"),
         (json.dumps({**said, "pooling": {**said["pooling"], "layers": 10**9}}), None, "layers is"),
         (json.dumps({**said, "pooling": {**said["pooling"], "dim": "8"}}), None, "dim is '8'"),

@@ -16,6 +16,7 @@ from tests.vifistore.training.heads.conftest import (
     cached_frames,
 )
 from vifistore.errors import ModelError, UsageError
+from vifistore.store.identity import TunedOn, packed
 from vifistore.store.names import set_name
 from vifistore.store.tables import Split, write_split
 from vifistore.store.writer import FeatureWriter, Shape
@@ -73,6 +74,23 @@ def test_it_learns_what_the_mean_cannot_tell_and_is_scored_by_name(store, kind, 
     assert row.text_set in report.texts
     assert row.scored_checkpoint == f"random+{kind}"
     assert store.features("d", report.name).sealed
+
+
+@pytest.mark.parametrize("kind", ["a5", "actionclip-transf", "actionclip-mean"])
+def test_it_says_what_it_was_trained_with_and_on(store, kind, monkeypatch):
+    monkeypatch.setattr(texts, "encode_classes", classes_apart)
+    report, _ = train(store, kind, **({} if kind == "actionclip-mean" else {"epochs": 2}))
+    identity = store.identity(report.checkpoint)
+    digests = store.features("d", "base").read("content_digest")
+    own = TunedOn(dataset="d", split="train", class_names=tuple(CLASSES), videos=packed(digests))
+    # The mean learns nothing.
+    assert identity.tuned_on == (() if kind == "actionclip-mean" else (own,))
+    assert len(identity.templates) == (1 if kind == "a5" else 16)
+    assert identity.sampling == {"rule": "segment-centre", "frames": 4}
+    assert identity.preprocessing["family"] == "openclip"
+    row = top1(store, report.name)
+    assert row.protocol == ("zero-shot" if kind == "actionclip-mean" else "tuned")
+    assert "not_as_trained" not in row.provenance
 
 
 def test_what_the_store_holds_is_what_the_file_gives(store):

@@ -1,7 +1,7 @@
 import pytest
 
+from vifistore.cleaning import cleaned, cleaning, effective
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.videos.class_names import cleaned, cleaning
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,9 @@ def test_two_classes_may_not_become_one():
 def test_unknown_cleaning_names_those_there_are():
     with pytest.raises(UnknownNameError, match="Did you mean 'words'"):
         cleaning("word")
+
+
+def test_a_cleaning_that_changes_nothing_is_none():
+    assert effective(["brush hair", "run"], "words") == "as-is"
+    assert effective(["brush_hair", "run"], "words") == "words"
+    assert effective(["ApplyEyeMakeup"], "spaces") == "as-is"

@@ -1,0 +1,94 @@
+"""Is a score zero-shot? What a checkpoint was tuned on, held against the videos that are scored.
+
+A score on videos, or on another part of the dataset, that the checkpoint was tuned on is none,
+whatever its dataset is called in this store: videos are known by their content. Class names that
+both share are counted, and end nothing: Kinetics-400 and UCF101 have some in common.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.scoring import Videos
+from vifistore.cleaning import cleaning
+from vifistore.store.identity import Identity, TunedOn
+from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What the scored videos have in common with those that a checkpoint was tuned on."""
+
+    identity: Identity
+    """What the checkpoint was trained with and on, as far as that is known."""
+    entries: tuple[dict, ...] = ()
+    """Per part of the training: dataset, split, videos, shared_videos, shared_class_names."""
+    tuned_on: str = ""
+    """The parts that share a video or the dataset, as "ucf101/train"; empty for none."""
+    shared_videos: int = 0
+    """Scored videos that the checkpoint was tuned on."""
+    shared_class_names: int = 0
+    """Scored classes that it was tuned on."""
+
+    @property
+    def facts(self) -> dict:
+        """Entries of a row's provenance: none for a checkpoint of which nothing is known."""
+        if not self.entries:
+            return {}
+        return {
+            "tuned_on": list(self.entries),
+            "shared_videos": self.shared_videos,
+            "shared_class_names": self.shared_class_names,
+        }
+
+
+def claim_of(store: Store, videos: Videos) -> Claim:
+    """Hold the checkpoint of a feature set against the videos that it is scored on."""
+    digest = videos.features.checkpoint
+    # Of embeddings made elsewhere no checkpoint is known.
+    identity = store.identity(digest) if digest else Identity()
+    if not identity.tuned_on:
+        return Claim(identity=identity)
+    digests = videos.features.read("content_digest")[videos.rows]
+    names = _words(videos.class_names)
+    is_seen = np.zeros(len(digests), bool)
+    seen_names: set[str] = set()
+    entries, shared = [], []
+    for entry in identity.tuned_on:
+        held = entry.holds(digests) if entry.videos else _by_split(store, videos, entry)
+        common = names & _words(entry.class_names)
+        entries.append(_facts(entry, held, common))
+        if held.any() or entry.dataset == videos.dataset:
+            shared.append(entry.name)
+        is_seen |= held
+        seen_names |= common
+    return Claim(
+        identity=identity,
+        entries=tuple(entries),
+        tuned_on=", ".join(dict.fromkeys(shared)),
+        shared_videos=int(is_seen.sum()),
+        shared_class_names=len(seen_names),
+    )
+
+
+def _by_split(store: Store, videos: Videos, entry: TunedOn) -> np.ndarray:
+    """Which scored videos are of a split that is known by its name alone, bool [video]."""
+    is_here = entry.dataset == videos.dataset and entry.split in store.splits(videos.dataset)
+    rows = store.split(videos.dataset, entry.split).rows if is_here else []
+    return np.isin(videos.rows, rows)
+
+
+def _facts(entry: TunedOn, held: np.ndarray, common: set[str]) -> dict:
+    return {
+        "dataset": entry.dataset,
+        "split": entry.split,
+        "videos": entry.num_videos,
+        "shared_videos": int(held.sum()),
+        "shared_class_names": len(common),
+    }
+
+
+def _words(names: Iterable[str]) -> set[str]:
+    """Class names as far as their spelling does not matter."""
+    return {cleaning("words")(name).casefold() for name in names}

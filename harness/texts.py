@@ -1,0 +1,95 @@
+"""Which text embeddings a checkpoint is scored with: those of its own prompts, unless asked."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from vifistore.cleaning import AS_IS, cleaning
+from vifistore.errors import UsageError
+from vifistore.store.checkpoints import trained_with
+from vifistore.store.store import Store
+
+_TEMPLATES_TOLD = 3
+
+
+def find_texts(
+    store: Store,
+    checkpoint: Mapping,
+    class_names: Sequence[str],
+    templates: Sequence[str] = (),
+    how: str = "",
+) -> str:
+    """Id of the one text set by a checkpoint that holds all of `class_names`.
+
+    Where `templates` or the cleaning `how` are given they must be those of the set; where not, what
+    the checkpoint was trained with wins over others. A set of exactly these names wins over one
+    that holds more. Raises UsageError when none or several fit.
+    """
+    trained = trained_with(checkpoint)
+    found = fitting_texts(store, checkpoint, class_names, templates, how)
+    if not templates:
+        found = _preferred(found, lambda t: tuple(t["templates"]) == trained.templates)
+    if not how and trained.cleaning:
+        words = _words(class_names, trained.cleaning)
+        found = _preferred(found, lambda t: _words(class_names, cleaning_of(t)) == words)
+    found = _preferred(found, lambda t: len(t["class_names"]) == len(class_names))
+    # Larger sets made in one way hold the same vectors of these classes: any of them will do.
+    ways = {_way(t, class_names): t for t in found}
+    if len(ways) == 1:
+        return next(iter(ways.values()))["id"]
+    name = checkpoint["names"][0] if checkpoint["names"] else checkpoint["digest"]
+    if not found:
+        raise UsageError(
+            f"no text embeddings of these {len(class_names)} classes by checkpoint {name}; make "
+            "them with `vifi texts`"
+        )
+    listed = "; ".join(f"{t['id']} ({_told(t)})" for t in ways.values())
+    raise UsageError(
+        f"several text sets fit: {listed}; choose one with --template and --class-names"
+    )
+
+
+def fitting_texts(
+    store: Store,
+    checkpoint: Mapping,
+    class_names: Sequence[str],
+    templates: Sequence[str] = (),
+    how: str = "",
+) -> list[dict]:
+    """Text sets of a checkpoint that hold all of `class_names`; only those of these templates, and
+    with names cleaned to the same words as by `how`, where they are given."""
+    wanted = {"text_digest": checkpoint["text_digest"], "logit_scale": checkpoint["logit_scale"]}
+    if templates:
+        wanted["templates"] = list(templates)
+    found = [t for t in store.find_texts(**wanted) if set(class_names) <= set(t["class_names"])]
+    if not how:
+        return found
+    words = _words(class_names, how)
+    return [t for t in found if _words(class_names, cleaning_of(t)) == words]
+
+
+def cleaning_of(texts: Mapping) -> str:
+    """How the class names in the prompts of a text set are cleaned."""
+    return texts.get("cleaning", AS_IS)
+
+
+def _preferred(found: list[dict], is_wanted: Callable[[dict], bool]) -> list[dict]:
+    return [texts for texts in found if is_wanted(texts)] or found
+
+
+def _way(texts: Mapping, class_names: Iterable[str]) -> tuple:
+    """What two text sets that hold the same vectors of these classes agree in."""
+    fields = tuple(texts["templates"]), texts["context_length"], texts["precision"]
+    return (*fields, *_words(class_names, cleaning_of(texts)))
+
+
+def _words(class_names: Iterable[str], how: str) -> tuple[str, ...]:
+    """Class names as prompts have them. Raises UnknownNameError for an unknown cleaning."""
+    return tuple(map(cleaning(how), class_names))
+
+
+def _told(texts: Mapping) -> str:
+    """A text set in a message: of many templates the first."""
+    templates = texts["templates"]
+    more = len(templates) - _TEMPLATES_TOLD
+    told = " | ".join(templates[:_TEMPLATES_TOLD]) + (f" and {more} more" if more > 0 else "")
+    how = cleaning_of(texts)
+    return told if how == AS_IS else f"{told}, class names {how}"

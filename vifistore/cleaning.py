@@ -1,0 +1,52 @@
+"""The cleaning of class names, for the words of a prompt. Imports nothing of ours but errors."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from vifistore.errors import UnknownNameError, UsageError
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def _as_is(name: str) -> str:
+    return name
+
+
+def _spaces(name: str) -> str:
+    return " ".join(name.replace("_", " ").split())
+
+
+def in_words(name: str) -> str:
+    """A name in words: underscores become spaces, CamelCase is split."""
+    return _spaces(_CAMEL.sub(" ", name))
+
+
+AS_IS = "as-is"
+CLEANINGS: dict[str, Callable[[str], str]] = {AS_IS: _as_is, "spaces": _spaces, "words": in_words}
+"""as-is: untouched; spaces: underscores become spaces; words: CamelCase is split as well."""
+
+
+def cleaning(name: str) -> Callable[[str], str]:
+    """The cleaning of that name. Raises UnknownNameError."""
+    if name not in CLEANINGS:
+        raise UnknownNameError("cleaning of class names", name, CLEANINGS)
+    return CLEANINGS[name]
+
+
+def cleaned(names: Iterable[str], how: str) -> dict[str, str]:
+    """Each class name and what it becomes. Raises UsageError where two become one."""
+    clean = cleaning(how)
+    result = {name: clean(name) for name in names}
+    origin: dict[str, str] = {}
+    for name, new in result.items():
+        if origin.setdefault(new, name) != name:
+            raise UsageError(
+                f"classes {origin[new]!r} and {name!r} would both become {new!r}; "
+                "read their names as-is"
+            )
+    return result
+
+
+def effective(names: Iterable[str], how: str) -> str:
+    """The cleaning itself, or as-is where it changes none of these names."""
+    return how if any(new != name for name, new in cleaned(names, how).items()) else AS_IS
