@@ -27,6 +27,14 @@ def test_of_several_the_file_names_decide_and_one_spelling_is_kept(hmdb51, write
     assert any(told in note for note in listing.notes)
 
 
+def test_ids_that_begin_with_one_are_held_against_names_as_well(make_files, write):
+    make_files(KICK, KICK_BALL)
+    write("data/labels.csv", "id,name\n1,kick ball\n2,kick\n")
+    write("data/label_map.txt", "1 kick\n2 kick_ball\n")
+    source = write("data/list.txt", f"{KICK} 1\n{KICK_BALL} 2\n")
+    assert read_source(source).labels == ["kick", "kick ball"]
+
+
 def test_class_file_that_is_too_short_is_not_chosen(hmdb51, write):
     write("data/label_map.txt", "kick\n")
     assert read_source(hmdb51).labels == ["kick ball", "kick"]
