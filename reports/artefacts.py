@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError
+from vifistore.files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,7 +208,7 @@ def _read_json(path: Path, default: object) -> object:
     if not path.is_file():
         return default
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except ValueError as error:
         raise _damaged(path, f"is not JSON ({error})") from error
 

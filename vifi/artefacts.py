@@ -16,6 +16,7 @@ from vifi.video_files import video_file
 from vifistore.errors import DamagedError, DecodeError, StoreError
 from vifistore.extract.clock import STAGES
 from vifistore.extract.figures import kept_runs
+from vifistore.files import read_json, regular_opener
 from vifistore.store.info import lineage
 from vifistore.store.provenance import command_line
 from vifistore.store.store import Store
@@ -53,7 +54,7 @@ def update_artefact(results: Path, name: str, change: Callable[[list], list]) ->
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with open(path, "a") as file:
+    with open(path, "a", opener=regular_opener) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         # Closing the file gives the lock back.
         yield
@@ -63,7 +64,7 @@ def _read_list(path: Path) -> list:
     if not path.is_file():
         return []
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except ValueError as error:
         raise DamagedError(f"{path} is not JSON ({error}); mend the file or remove it") from error
     if not isinstance(found, list):

@@ -10,6 +10,7 @@ import tyro
 from vifi.answers import Answer
 from vifi.console import parse, print_json, say
 from vifistore.errors import UsageError
+from vifistore.files import read_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +101,7 @@ def _texts(wanted: SearchArguments) -> list[str]:
         return [_printable(words)] if words else []
     try:
         # Editors on Windows begin UTF-8 with a mark, which is no part of the first query.
-        lines = wanted.queries.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(wanted.queries).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UsageError(f"{wanted.queries} is not UTF-8 text ({error}); convert it") from error
     except OSError as error:

@@ -25,6 +25,7 @@ import numpy as np
 
 from harness.retrieval.vectors import searchable_rows, vector_blocks, video_vectors
 from vifistore.errors import StoreError, UsageError
+from vifistore.files import read_json
 from vifistore.store.features import Features
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ def _read_index(folder: Path, kind: Kind) -> Index:
     try:
         index = faiss.read_index(str(folder / "index.faiss"), flags)
         rows = np.load(folder / "rows.npy", allow_pickle=False)
-        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        settings = read_json(folder / "settings.json")
         effort = int(settings["effort"])
         if len(rows) != index.ntotal:
             raise ValueError(f"{len(rows)} rows for {index.ntotal} vectors")

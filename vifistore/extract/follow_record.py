@@ -15,6 +15,7 @@ from vifistore.extract.follow_folder import Signature
 from vifistore.extract.job import JobReport
 from vifistore.extract.settings import EncodeSettings
 from vifistore.extract.texts import dataset_class_lists
+from vifistore.files import read_json
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import BACKEND
 from vifistore.frames.sampling import SAMPLING_RULE
@@ -92,7 +93,7 @@ class FollowRecord:
 
     def _read(self, path: Path, signature: Signature) -> Outcome | None:
         try:
-            found = json.loads(self._place(path, signature).read_text(encoding="utf-8"))
+            found = read_json(self._place(path, signature))
             return Outcome(
                 digest=str(found["digest"]),
                 features=str(found["features"]),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from vifistore.files import read_json
+
 # Large enough to fill the device, and a few milliseconds each. The first ones are slower, and on a
 # CPU other programs disturb some.
 _SIDES = {"cuda": 8192, "cpu": 1024}
@@ -66,7 +68,7 @@ def _name(device: torch.device) -> str:
 
 def _read(path: Path) -> dict:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

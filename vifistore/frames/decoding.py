@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError
+from vifistore.files import open_regular, read_regular
 from vifistore.frames.decord_decoder import decode_decord
 from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder, list_images
@@ -37,6 +38,10 @@ _REMEDIES = {
     "pyav": "pip install av",
     "torchcodec": "pip install 'torchcodec>=0.13', and install FFmpeg's shared libraries",
 }
+
+
+# Pillow opens no picture whose pixels take more than half of this.
+_LARGEST_IMAGE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +182,7 @@ def content_digest(path: Path) -> str:
 
 
 def _digest_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256")
         if file.tell() == 0:
             raise DecodeError("empty", "the file is empty; download it again")
@@ -190,7 +195,7 @@ def _digest_folder(folder: Path) -> str:
         raise DecodeError("empty", "the folder holds no JPEG or PNG frames")
     digest = hashlib.sha256()
     for image in images:
-        content = image.read_bytes()
+        content = read_regular(image, _LARGEST_IMAGE_BYTES)
         digest.update(f"{image.name}\0{len(content)}\0".encode(errors="surrogateescape"))
         digest.update(content)
     return digest.hexdigest()

@@ -31,6 +31,7 @@ from threading import Lock, get_ident
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.files import open_regular, parse_json
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.store.recipe import digest_of
 
@@ -96,7 +97,7 @@ class FrameCache:
         """
         path = self._path(key)
         try:
-            with path.open("rb", buffering=0) as file:
+            with open_regular(path, buffering=0) as file:
                 video = _read_entry(file.fileno(), key, choose)
         except FileNotFoundError:
             return None
@@ -209,7 +210,7 @@ def _read_entry(
     text = os.pread(descriptor, length, _PREFIX.size) if is_possible else b""
     if not is_possible or zlib.crc32(text) != checksum:
         raise DamagedError("its header is damaged")
-    header = json.loads(text)
+    header = parse_json(text)
     if header["key"] != json.loads(json.dumps(asdict(key))):
         raise DamagedError("it is of another video")
     facts = header["video"]

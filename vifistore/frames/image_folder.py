@@ -11,17 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.files import open_regular
 from vifistore.frames.raw_frames import FALLBACK_FPS, Plan, RawFrames, split_plan
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The frames of a folder in natural order of their names."""
+    """The frames of a folder in natural order of their names; a link that leads nowhere is one,
+    which cannot be read, but a folder, a pipe or a device is none, whatever its name."""
     images = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        # Asked last: only of what is called a picture.
+        and (path.is_file() or not path.exists())
     ]
     return sorted(images, key=lambda path: (_natural_key(path.name), path.name))
 
@@ -58,7 +63,7 @@ def _read_image(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (
         OSError,

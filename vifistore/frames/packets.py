@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.files import require_regular
 
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
@@ -39,9 +40,11 @@ class PacketTable:
 
 
 def open_video(path: Path) -> tuple[Any, Any]:
-    """PyAV container and video stream; raises DecodeError."""
+    """PyAV container and video stream; raises DecodeError, OSError for what is no file."""
     import av
 
+    # FFmpeg would wait for ever at a pipe.
+    require_regular(path)
     try:
         # Tags may hold bytes that are not UTF-8.
         container = av.open(str(path), options=dict(OPEN_OPTIONS), metadata_errors="replace")

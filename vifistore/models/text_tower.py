@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import ModelError
+from vifistore.files import require_regular
 from vifistore.models.clip_tokens import tokenize
 from vifistore.models.digests import is_text_key, text_digest
 
@@ -167,6 +168,7 @@ def _read_weights(path: Path) -> dict[str, np.ndarray] | None:
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_regular(path)
         with safe_open(path, framework="np") as file:
             keys = [key for key in file.keys() if is_text_key(key)]  # noqa: SIM118 - no mapping
             if any(file.get_slice(key).get_dtype() not in _READABLE for key in keys):

@@ -15,6 +15,7 @@ from zarr.codecs import Crc32cCodec
 from zarr.errors import ContainsArrayError
 
 from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.files import parse_json
 from vifistore.store.coding import Layout, encode_chunk, parse_layout, read_chosen, read_rows
 from vifistore.store.durable import parallel
 from vifistore.store.objects import ObjectPlace, object_url
@@ -114,7 +115,7 @@ class Backend:
             raise UsageError(f"{self.folder} was opened read-only; open it with mode='a'")
 
     def _metadata(self, path: str, node_type: str) -> dict:
-        metadata = json.loads(self.place.get(_metadata_key(path)))
+        metadata = parse_json(self.place.get(_metadata_key(path)))
         if metadata["node_type"] != node_type or metadata["zarr_format"] != 3:
             raise ValueError(f"it is not the zarr.json of a zarr v3 {node_type}")
         return metadata

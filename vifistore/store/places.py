@@ -16,6 +16,7 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
+from vifistore.files import open_regular, read_regular
 from vifistore.store.durable import fsync_all, put_stages
 
 
@@ -113,25 +114,25 @@ class LocalPlace:
 
     def get(self, key: str) -> bytes:
         """See Place."""
-        return (self.folder / key).read_bytes()
+        return read_regular(self.folder / key)
 
     def tail(self, key: str, num_bytes: int) -> bytes:
         """See Place."""
-        with open(self.folder / key, "rb") as file:
+        with open_regular(self.folder / key) as file:
             file.seek(-num_bytes, os.SEEK_END)
             return file.read()
 
     def read_into(self, key: str, *buffers: np.ndarray) -> int:
         """See Place."""
         num_bytes = 0
-        with open(self.folder / key, "rb", buffering=0) as file:
+        with open_regular(self.folder / key, buffering=0) as file:
             for buffer in (*buffers, np.empty(1, np.uint8)):
                 num_bytes += _fill(file, buffer)
         return num_bytes
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
         """See Place."""
-        with open(self.folder / key, "rb", buffering=0) as file:
+        with open_regular(self.folder / key, buffering=0) as file:
             for offset, buffer in zip(offsets, buffers, strict=True):
                 file.seek(offset)
                 if _fill(file, buffer) < len(buffer):

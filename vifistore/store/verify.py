@@ -3,9 +3,9 @@
 Memory stays bounded: feature sets are read block by block, tables and texts one at a time.
 """
 
-import json
 from collections.abc import Iterator
 
+from vifistore.files import parse_json
 from vifistore.store.backend import Backend
 from vifistore.store.leftovers import PARTIAL
 from vifistore.store.problems import Problem
@@ -94,7 +94,7 @@ def _join(path: str, name: str) -> str:
 def _metadata(backend: Backend, path: str) -> dict | None:
     """What a zarr.json says, or None if it is damaged."""
     try:
-        found = json.loads(backend.place.get(_join(path, "zarr.json")))
+        found = parse_json(backend.place.get(_join(path, "zarr.json")))
         if found["node_type"] == "group":
             return found if isinstance(found["attributes"], dict) else None
         backend.layout(path)

@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vifistore.errors import UsageError
-
-# Far above any list of videos: what is larger is a video or an archive named by mistake.
-_LARGEST_BYTES = 1 << 30
+from vifistore.files import open_regular, read_regular
 
 
 def read_text(path: Path) -> tuple[str, str]:
@@ -17,11 +15,9 @@ def read_text(path: Path) -> tuple[str, str]:
     Raises UsageError with the line number where the file is not UTF-8.
     """
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise UsageError(f"{path} is larger than 1 GiB; name a list, a table or a folder")
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
-        remedy = "name a file that exists and can be read"
+        remedy = "name a list or a table that exists and can be read"
         raise UsageError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
     try:
         text = content.decode("utf-8-sig")
@@ -34,7 +30,7 @@ def read_text(path: Path) -> tuple[str, str]:
 def first_bytes(path: Path, count: int) -> bytes:
     """The first bytes of a file to tell its format by; none where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(count)
     except OSError:
         return b""

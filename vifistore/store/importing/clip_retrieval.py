@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.files import require_regular
 from vifistore.store.importing.arrow import load_parquet
 from vifistore.store.importing.source import (
     MEAN_ARRAYS,
@@ -86,6 +87,7 @@ def _embeddings(file: Path) -> np.ndarray:
 def _metadata(file: Path) -> tuple[list[str], list[str]]:
     pyarrow, parquet = load_parquet()
     try:
+        require_regular(file)
         table = parquet.read_table(file, partitioning=None)
         names = [name for name in ("video_id", "image_path") if name in table.column_names]
         ids = table.column(names[0] if names else "image_path").cast(pyarrow.string())

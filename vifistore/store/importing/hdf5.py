@@ -1,11 +1,11 @@
 """An HDF5 file that `vifi export --format hdf5` wrote: a whole feature set with its recipe."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.files import parse_json, require_regular
 from vifistore.store.importing.source import Source, check_float, check_ids, check_lengths
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, VIDEO_COLUMNS, check_name
@@ -24,6 +24,7 @@ def open_hdf5(path: Path) -> Source:
     import h5py
 
     try:
+        require_regular(path)
         file = h5py.File(path, "r")
     except OSError as error:
         raise UsageError(f"{path} is not HDF5 ({error}); give a file of vifi export") from error
@@ -62,14 +63,14 @@ def _source(file, path: Path) -> Source:
         shape=shape,
         arrays=tuple(found),
         read=read,
-        names=tuple(check_name("feature set", name) for name in json.loads(file.attrs["names"])),
+        names=tuple(check_name("feature set", name) for name in parse_json(file.attrs["names"])),
         checkpoint=str(file.attrs["checkpoint"]),
         about=_about(file, path),
     )
 
 
 def _recipe(file, path: Path) -> dict:
-    recipe, name = json.loads(file.attrs["recipe"]), file.attrs["id"]
+    recipe, name = parse_json(file.attrs["recipe"]), file.attrs["id"]
     if not isinstance(recipe, dict) or recipe_id(recipe) != name:
         raise DamagedError(
             f"{path} says it is feature set {name}, but its recipe is another's; export it again"
@@ -78,7 +79,7 @@ def _recipe(file, path: Path) -> dict:
 
 
 def _about(file, path: Path) -> dict:
-    about = json.loads(file.attrs.get("about", "{}"))
+    about = parse_json(file.attrs.get("about", "{}"))
     if not isinstance(about, dict) or not about.keys() <= set(DERIVED_FIELDS):
         raise DamagedError(f"{path} says {about} of itself, which is unknown; export it again")
     return about

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.files import require_regular
 from vifistore.store.importing.arrow import load_parquet
 from vifistore.store.importing.source import (
     MEAN_ARRAYS,
@@ -51,6 +52,7 @@ def _read_file(file: Path, ids: list[str]) -> np.ndarray:
     """Embeddings `[video dim]` of one file; its ids are appended to `ids`."""
     pyarrow, parquet = load_parquet()
     try:
+        require_regular(file)
         table = parquet.read_table(file, columns=["id", "embedding"], partitioning=None)
         embedding = table.column("embedding").combine_chunks()
         ids += table.column("id").cast(pyarrow.string()).to_pylist()

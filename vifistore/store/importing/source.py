@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.files import open_regular, require_regular
 from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS
 from vifistore.store.writer import Shape
 
@@ -65,7 +66,7 @@ def digest_of_files(files: Sequence[Path], base: Path) -> str:
     """SHA-256 over the names, relative to `base`, and the bytes of files."""
     digest = hashlib.sha256()
     for file in files:
-        with open(file, "rb") as opened:
+        with open_regular(file) as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
         digest.update(f"{content} {file.relative_to(base).as_posix()}\n".encode())
     return digest.hexdigest()
@@ -116,6 +117,7 @@ def check_lengths(lengths: Sequence[int], path: Path) -> None:
 def open_npy(path: Path) -> np.ndarray:
     """Map a .npy file without ever unpickling. Raises UsageError if it is no plain array."""
     try:
+        require_regular(path)
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise UsageError(

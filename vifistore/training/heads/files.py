@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from vifistore.errors import ModelError
+from vifistore.files import parse_json
 from vifistore.models.digests import weights_digest
 from vifistore.store.durable import put_stages
 from vifistore.store.recipe import digest_of
@@ -140,7 +141,7 @@ def _parse(path: Path, text: str) -> HeadHeader:
     if not text:
         raise ModelError(f"{path} holds no head; give a file that vifi train-head wrote")
     try:
-        fields = json.loads(text)
+        fields = parse_json(text)
         fields["pooling"] = PoolingShape(**fields["pooling"])
         fields["prompts"] = PromptsShape(**fields["prompts"]) if fields["prompts"] else None
         header = HeadHeader(**fields)
