@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.provenance import versions
 from reports.artefacts import FOLDER
+from reports.csv_cells import to_safe_csv
 from reports.files import write_text
 from reports.page.extras import thumbnail_path
 from vifi.video_files import video_file
@@ -76,8 +77,8 @@ def write_map(results: Path, name: str, points: "pd.DataFrame", separation: "pd.
     """Write the coordinates of a map (tsne, pca) and how well its classes separate."""
     folder = results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.csv", points.to_csv(index=False))
-    write_text(folder / f"{name}_separation.csv", separation.to_csv(index=False))
+    write_text(folder / f"{name}.csv", to_safe_csv(points))
+    write_text(folder / f"{name}_separation.csv", to_safe_csv(separation))
 
 
 def write_thumbnails(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import tyro
 
 from vifi.console import parse, print_json, say
+from vifistore.errors import shell
 from vifistore.store import open_store
 from vifistore.store.garbage import delete_garbage, find_garbage
 
@@ -37,7 +38,8 @@ def main(arguments: list[str]) -> int:
         left = "left: it is being written, or was until just now" if wanted.delete else "can go"
         say(f"{garbage.where}: {garbage.what}, {garbage.size_bytes} bytes; {_state(gone, left)}")
     if found and not wanted.delete:
-        say(f"{len(found)} can go; remove them with: vifi gc {wanted.store} --delete")
+        again = shell("vifi", "gc", wanted.store, "--delete")
+        say(f"{len(found)} can go; remove them with: {again}")
     elif not found:
         say("nothing can go")
     return 0

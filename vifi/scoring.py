@@ -10,7 +10,7 @@ from harness.scoring import checkpoint_of, load_videos
 from harness.statistics import spread
 from reports.layouts.grouping import short_template
 from vifi.console import print_json, say
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, shell
 from vifistore.store.store import Store
 from vifistore.videos.checks import is_training
 
@@ -105,7 +105,8 @@ def write_and_print(
         if row.metric in shown:
             say(_line(row))
     if results is not None:
-        say(f"{len(rows)} rows in {results}/results.jsonl; draw them with: vifi report {results}")
+        draw = shell("vifi", "report", results)
+        say(f"{len(rows)} rows in {results}/results.jsonl; draw them with: {draw}")
 
 
 def _line(row: ResultRow) -> str:

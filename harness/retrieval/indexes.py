@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from harness.retrieval.vectors import searchable_rows, vector_blocks, video_vectors
-from vifistore.errors import StoreError, UsageError
+from vifistore.errors import StoreError, UsageError, shell
 from vifistore.files import read_json
 from vifistore.store.features import Features
 
@@ -165,10 +165,10 @@ def open_index(cache_folder: Path, features: Features, kind: Kind = "flat") -> I
     if folder.is_dir():
         return _read_index(folder, kind)
     if kind != "flat":
+        words = ("--dataset", features.dataset, "--features", features.name, "--kind", kind)
         raise UsageError(
             f"there is no {kind} index of feature set {features.name} of {features.dataset} as it "
-            f"is now; make it with: vifi index S --dataset {features.dataset} --features "
-            f"{features.name} --kind {kind}"
+            f"is now; make it with: {shell('vifi', 'index', 'S', *words)}"
         )
     index = build_index(features, kind)
     try:

@@ -48,7 +48,7 @@ def test_undefined_numbers_are_shown_as_such(row, tmp_path):
 def test_without_results_the_remedy_is_told(tmp_path, text):
     if text is not None:
         (tmp_path / "results.jsonl").write_text(text)
-    with pytest.raises(UsageError, match="holds no results; write some with `vifi evaluate"):
+    with pytest.raises(UsageError, match="holds no results; write some with: vifi evaluate"):
         make_report(tmp_path)
     assert not list(tmp_path.glob("*.html"))
 

@@ -48,7 +48,7 @@ class Repair:
             name, block = changed[0]
             raise DamagedError(
                 f"block {block} of {self.path}/{name} was well and changed during the repair; "
-                f"run: vifi verify {self.backend.folder}"
+                f"run: {self.backend.verify_command}"
             )
         compare_with_seal(self.backend, self.path, self.locks)
 

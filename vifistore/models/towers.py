@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import torch
 
-from vifistore.errors import ModelError, UnknownNameError
+from vifistore.errors import ModelError, UnknownNameError, shell
 from vifistore.models import torchvision_operators
 from vifistore.models.checkpoints import (
     WEIGHTS_SUFFIXES,
@@ -207,7 +207,7 @@ def _name_of(path: Path) -> str:
 def _refuse_config(model: str, header: CheckpointHeader, path: Path) -> NoReturn:
     if header.model != model:
         raise ModelError(
-            f"{path} holds a {header.model}, not a {model}; use --model {header.model}"
+            f"{path} holds a {header.model}, not a {model}; use {shell('--model', header.model)}"
         )
     raise ModelError(
         f"{path} holds a {model} of another architecture than this OpenCLIP gives that name; "
@@ -224,10 +224,11 @@ def _token_embedding(model: str, path: Path, source: str) -> torch.Tensor:
             state = load_model(model, source).clip.state_dict()
         return state[TOKEN_EMBEDDING].float()
     except (ModelError, UnknownNameError, KeyError) as error:
+        again = ("vifi", "convert", path, "OUT", "--model", model, "--token-embedding", "FILE")
         raise ModelError(
             f"{path} is ViFi-CLIP's and holds no token embedding, which is OpenAI's, and that of "
             f"{source!r} cannot be had ({error}); where you have OpenAI's file, make a whole one "
-            f"with: vifi convert {path} OUT --model {model} --token-embedding FILE"
+            f"with: {shell(*again)}"
         ) from error
 
 
@@ -241,7 +242,7 @@ def _require_activation(model: str, config: dict, quick_gelu: bool, weights: str
     base = model.removesuffix("-quickgelu")
     right = f"{base}-quickgelu" if quick_gelu else base
     trained = "QuickGELU" if quick_gelu else "GELU"
-    hint = f"; use --model {right}" if open_clip.get_model_config(right) else ""
+    hint = f"; use {shell('--model', right)}" if open_clip.get_model_config(right) else ""
     raise ModelError(f"{weights} were trained with {trained}, which {model} does not use{hint}")
 
 
@@ -252,12 +253,12 @@ def _warn_of_activation(model: str, config: dict, path: Path) -> None:
     if open_clip.get_model_config(sibling):
         used = "QuickGELU" if config.get("quick_gelu", False) else "GELU"
         logger.warning(
-            "%s does not say which activation it was trained with; %s uses %s, use --model %s if "
+            "%s does not say which activation it was trained with; %s uses %s, use %s if "
             "that is wrong (OpenAI's and ViFi-CLIP's weights want QuickGELU)",
             path.name,
             model,
             used,
-            sibling,
+            shell("--model", sibling),
         )
 
 

@@ -14,7 +14,7 @@ import zarr
 from zarr.codecs import Crc32cCodec
 from zarr.errors import ContainsArrayError
 
-from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.errors import DamagedError, StoreError, UsageError, shell
 from vifistore.files import parse_json
 from vifistore.store.coding import Layout, encode_chunk, parse_layout, read_chosen, read_rows
 from vifistore.store.durable import parallel
@@ -51,6 +51,11 @@ class Backend:
     def folder(self) -> Path | str:
         """Folder of the store; its URL, as a string, in an object store."""
         return self.place.folder if isinstance(self.place, LocalPlace) else self.place.location
+
+    @property
+    def verify_command(self) -> str:
+        """What finds out about damage, for a message."""
+        return shell("vifi", "verify", self.folder)
 
     @property
     def cache_folder(self) -> Path:
@@ -165,7 +170,7 @@ class Backend:
 
     def _cannot_open(self, path: str, error: Exception) -> DamagedError:
         return DamagedError(
-            f"{self.folder}/{path} cannot be opened ({error}); run: vifi verify {self.folder}"
+            f"{self.folder}/{path} cannot be opened ({error}); run: {self.verify_command}"
         )
 
     def layout(self, path: str) -> Layout | None:
@@ -225,7 +230,7 @@ class Backend:
             values = array.oindex[rows]
         except DAMAGE as error:
             raise DamagedError(
-                f"{self.folder}/{path} is damaged ({error}); run: vifi verify {self.folder}"
+                f"{self.folder}/{path} is damaged ({error}); run: {self.verify_command}"
             ) from error
         return values.astype(object) if values.dtype.kind in "OTU" else values
 
@@ -274,7 +279,7 @@ class Backend:
             raise
         except OSError as error:
             raise DamagedError(
-                f"{self.folder}/{key} cannot be read ({error}); run: vifi verify {self.folder}"
+                f"{self.folder}/{key} cannot be read ({error}); run: {self.verify_command}"
             ) from error
 
     def chunk_key(self, path: str, array: zarr.Array, block: int) -> str:

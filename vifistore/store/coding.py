@@ -15,7 +15,7 @@ import google_crc32c
 import numpy as np
 from numcodecs.vlen import VLenUTF8
 
-from vifistore.errors import DamagedError
+from vifistore.errors import DamagedError, shell
 from vifistore.store.durable import parallel
 from vifistore.store.places import Place
 
@@ -235,7 +235,8 @@ def _verify(place: Place, key: str, data: np.ndarray, checksum: np.ndarray) -> N
 
 
 def _damaged(place: Place, key: str, what: str) -> DamagedError:
-    return DamagedError(f"{place.location}/{key} {what}; run: vifi verify {place.location}")
+    again = shell("vifi", "verify", place.location)
+    return DamagedError(f"{place.location}/{key} {what}; run: {again}")
 
 
 def _bytes_of(values: np.ndarray) -> np.ndarray:

@@ -205,7 +205,7 @@ class Features:
             if (status == TODO).any():
                 raise DamagedError(
                     f"feature set {self.id} of {self.dataset} is sealed but lost part of its "
-                    f"status; run: vifi verify {self._backend.folder}"
+                    f"status; run: {self._backend.verify_command}"
                 )
             return status
         return read_status_leniently(self._backend, self.path, 0, self.num_videos)
@@ -265,7 +265,7 @@ def read_feature_fields(backend: Backend, path: str) -> dict:
     if sealed and not (_is_count(sealed.get("rows")) and isinstance(sealed.get("manifest"), str)):
         raise DamagedError(
             f"{backend.folder}/{path}/zarr.json does not say what was sealed; run: "
-            f"vifi verify {backend.folder}"
+            f"{backend.verify_command}"
         )
     return found
 

@@ -1,9 +1,8 @@
 """What verify finds: where, what, and the command that puts it right."""
 
-import shlex
 from dataclasses import dataclass
 
-from vifistore.errors import VifiError
+from vifistore.errors import VifiError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import read_checkpoint
 from vifistore.store.names import read_names
@@ -26,6 +25,11 @@ class Problem:
         return {"where": self.where, "what": self.what, "remedy": self.remedy}
 
 
+def removal(backend: Backend, path: str) -> str:
+    """What to say where a group, an array or a file of the store has to go first."""
+    return f"remove {shell(f'{backend.folder}/{path}')}"
+
+
 def extract_command(backend: Backend, dataset: str, recipe: dict, *flags: str) -> str:
     """The `vifi extract` command that makes the feature set of a recipe, as far as is known."""
     words = ["vifi", "extract", str(backend.folder), "--dataset", dataset]
@@ -36,7 +40,7 @@ def extract_command(backend: Backend, dataset: str, recipe: dict, *flags: str) -
     for flag, value in named.items():
         if value is not None:
             words += [f"--{flag}", str(value)]
-    return shlex.join([*words, *flags])
+    return shell(*words, *flags)
 
 
 def _model_flags(backend: Backend, dataset: str, recipe: dict) -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.errors import DamagedError, StoreError, UsageError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import list_checkpoints, read_checkpoint
 from vifistore.store.features import Features
@@ -129,7 +129,7 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
     if not _anything_at(backend):
         raise StoreError(
             f"there is no store at {backend.folder}; make one with: "
-            f"vifi scan {backend.folder} SOURCE --dataset D"
+            f"{shell('vifi', 'scan', backend.folder)} SOURCE --dataset D"
         )
     _check_schema(backend)
     return Store(backend)

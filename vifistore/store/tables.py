@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.fields import read_fields
 from vifistore.store.schema import (
@@ -102,7 +102,7 @@ def read_column(backend: Backend, dataset: str, name: str) -> np.ndarray:
 def check_dataset(backend: Backend, dataset: str) -> None:
     """Raise UnknownNameError if the store has no such dataset."""
     if dataset not in (known := backend.children("videos")):
-        remedy = f"Add one with: vifi scan {backend.folder} SOURCE --dataset NAME"
+        remedy = f"Add one with: {shell('vifi', 'scan', backend.folder)} SOURCE --dataset NAME"
         raise UnknownNameError("dataset", dataset, known, remedy)
 
 

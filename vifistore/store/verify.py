@@ -5,10 +5,11 @@ Memory stays bounded: feature sets are read block by block, tables and texts one
 
 from collections.abc import Iterator
 
+from vifistore.errors import shell
 from vifistore.files import parse_json
 from vifistore.store.backend import Backend
 from vifistore.store.leftovers import PARTIAL
-from vifistore.store.problems import Problem
+from vifistore.store.problems import Problem, removal
 from vifistore.store.store import Store
 from vifistore.store.verify_features import FeatureVerifier
 from vifistore.store.verify_tables import TableVerifier
@@ -28,7 +29,7 @@ def verify_store(store: Store) -> Iterator[Problem]:
             yield Problem(
                 where=f"features/{dataset}",
                 what=f"orphan: there is no dataset {dataset}",
-                remedy=f"scan it with --dataset {dataset}, or remove the folder",
+                remedy=f"scan it with {shell('--dataset', dataset)}, or remove the folder",
             )
         for feature_id in backend.children(f"features/{dataset}"):
             yield from FeatureVerifier(backend, dataset, feature_id).problems()
@@ -81,9 +82,9 @@ def _why_unknown(backend: Backend, path: str) -> str:
 
 def _orphan(backend: Backend, where: str, what: str) -> Problem:
     if where.endswith(PARTIAL):
-        remedy = f"vifi gc {backend.folder} --delete"
+        remedy = shell("vifi", "gc", backend.folder, "--delete")
     else:
-        remedy = f"remove {backend.folder}/{where}, or restore what belongs to it from a copy"
+        remedy = f"{removal(backend, where)}, or restore what belongs to it from a copy"
     return Problem(where=where, what=f"orphan: {what}", remedy=remedy)
 
 
@@ -106,8 +107,8 @@ def _metadata(backend: Backend, path: str) -> dict | None:
 def _metadata_remedy(backend: Backend, path: str) -> str:
     parts = path.split("/")
     if parts[0] == "features" and len(parts) == 4:
-        return f"vifi extract {backend.folder} --dataset {parts[1]} ... --repair"
-    return f"restore {backend.folder}/{path}/zarr.json from a copy"
+        return shell("vifi", "extract", backend.folder, "--dataset", parts[1], "...", "--repair")
+    return f"restore {shell(f'{backend.folder}/{path}/zarr.json')} from a copy"
 
 
 def _chunk_names(metadata: dict) -> set[str]:

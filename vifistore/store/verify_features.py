@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import zarr
 
-from vifistore.errors import DamagedError
+from vifistore.errors import DamagedError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, has_chunk, manifest_digest, open_checked
 from vifistore.store.features import read_feature_fields
 from vifistore.store.pooling import pool_views, unit_views
-from vifistore.store.problems import Problem, extract_command
+from vifistore.store.problems import Problem, extract_command, removal
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import (
     BLOCK_SIZE,
@@ -38,7 +38,7 @@ class FeatureVerifier:
         self._id = feature_id
         self._path = f"features/{dataset}/{feature_id}"
         self._arrays: dict[str, zarr.Array] = {}
-        self._again = self._repair = f"vifi gc {backend.folder} --delete"
+        self._again = self._repair = shell("vifi", "gc", backend.folder, "--delete")
         self._attributes: dict = {}
 
     def problems(self) -> Iterator[Problem]:
@@ -62,7 +62,8 @@ class FeatureVerifier:
         try:
             read_feature_fields(self._backend, self._path)
         except DamagedError as error:
-            remedy = f"restore {self._backend.folder}/{self._path}/zarr.json from a copy"
+            file = f"{self._backend.folder}/{self._path}/zarr.json"
+            remedy = f"restore {shell(file)} from a copy"
             yield self._problem("zarr.json", str(error).partition("; run")[0], remedy)
             return
         self._again, self._repair = self._commands(recipe)
@@ -83,8 +84,8 @@ class FeatureVerifier:
             again = remake_command(self._backend, self._path, self._attributes)
             return again, again
         if imported := recipe.get("imported"):
-            removal = f"remove {self._backend.folder}/{self._path}, then: "
-            again = f"{removal}vifi import {self._backend.folder} {imported['source']}"
+            words = ("vifi", "import", self._backend.folder, imported["source"])
+            again = f"{removal(self._backend, self._path)}, then: {shell(*words)}"
             return again, again
         again = extract_command(self._backend, self._dataset, recipe)
         return again, extract_command(self._backend, self._dataset, recipe, "--repair")
@@ -94,8 +95,8 @@ class FeatureVerifier:
         return Problem(where=where, what=what, remedy=remedy, block=block)
 
     def _remake(self) -> str:
-        removal = f"remove {self._backend.folder}/{self._path}, then: "
-        return removal + self._again.removeprefix(removal)
+        first = f"{removal(self._backend, self._path)}, then: "
+        return first + self._again.removeprefix(first)
 
     @property
     def _sealed_rows(self) -> int | None:

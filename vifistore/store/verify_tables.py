@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from vifistore.errors import DamagedError, VifiError
+from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint
 from vifistore.store.chunks import has_chunk, open_checked
-from vifistore.store.problems import Problem
+from vifistore.store.problems import Problem, removal
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
 from vifistore.store.tables import read_table
 from vifistore.store.texts import TEXT_FIELDS, texts_id
@@ -47,21 +47,20 @@ class TableVerifier:
             yield self._problem(path, f"cannot be read: {error}")
 
     def _problem(self, path: str, what: str, remedy: str = "") -> Problem:
-        folder = self._backend.folder
-        rescan = (
-            f"remove {folder}/{path}, then: vifi scan {folder} SOURCE --dataset "
-            f"{path.split('/')[1]} --append"
-        )
+        folder, first = self._backend.folder, removal(self._backend, path)
+        kind, name = path.split("/")[:2]
+        words = ("vifi", "scan", folder, "SOURCE", "--dataset", name, "--append")
+        rescan = f"{first}, then: {shell(*words)}"
+        words = ("vifi", "texts", folder, "--dataset", "D", "--model", "M", "--pretrained", "FILE")
         again = {
             "videos": "scan the dataset again into a new store, or restore it from a copy",
             "splits": rescan,
             "captions": rescan,
-            "texts": f"remove {folder}/{path}, then: vifi texts {folder} --dataset D --model MODEL "
-            "--pretrained WEIGHTS",
-            "checkpoints": f"remove {folder}/{path}, then run vifi extract again",
-            "names": f"remove {folder}/{path}, then run vifi name",
+            "texts": f"{first}, then: {shell(*words)}",
+            "checkpoints": f"{first}, then run vifi extract again",
+            "names": f"{first}, then run vifi name",
         }
-        return Problem(where=path, what=what, remedy=remedy or again[path.split("/")[0]])
+        return Problem(where=path, what=what, remedy=remedy or again[kind])
 
     def _read(self, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
         """Columns of a table. Raises DamagedError if a chunk is gone or torn."""
@@ -123,7 +122,7 @@ class TableVerifier:
     def _texts(self, path: str) -> Iterator[Problem]:
         attributes = self._backend.attributes(path)
         if missing := [field for field in TEXT_FIELDS if field not in attributes]:
-            remedy = f"vifi gc {self._backend.folder} --delete"
+            remedy = shell("vifi", "gc", self._backend.folder, "--delete")
             yield self._problem(path, f"orphan: it does not say its {missing[0]}", remedy)
             return
         if (digest := texts_id(attributes)) != path.split("/")[1]:
@@ -148,10 +147,8 @@ class TableVerifier:
     def _name(self, path: str) -> Iterator[Problem]:
         _, dataset, name = path.split("/")
         found = self._backend.attributes(path)
-        remedy = (
-            f"vifi name {self._backend.folder} {dataset} ID {name} --force, or remove "
-            f"{self._backend.folder}/{path}"
-        )
+        words = ("vifi", "name", self._backend.folder, dataset, "ID", name, "--force")
+        remedy = f"{shell(*words)}, or {removal(self._backend, path)}"
         target = f"features/{dataset}/{found['id']}"
         if not self._backend.exists(target):
             yield self._problem(path, f"it stands for {target}, which is not there", remedy)

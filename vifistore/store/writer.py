@@ -124,7 +124,7 @@ class FeatureWriter:
         if sealed and (status[: max(0, sealed["rows"] - start)] == TODO).any():
             raise DamagedError(
                 f"feature set {self.id} is sealed but lost part of its status; find out more with "
-                f"vifi verify {self._backend.folder}, then run vifi extract again with --repair"
+                f"{self._backend.verify_command}, then run vifi extract again with --repair"
             )
         self.status[start:stop] = status
 
