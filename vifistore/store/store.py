@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from vifistore.errors import DamagedError, StoreError, UsageError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import list_checkpoints, read_checkpoint
+from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
 from vifistore.store.fields import read_fields
+from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.tables import (
     Split,
@@ -115,7 +117,7 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
     location
         Path of the store's folder, or a URL: `s3://bucket/S.zarr`, `gs://...`, `az://...`.
     mode
-        `r` reads; `a` also writes.
+        `r` reads; `a` also writes, and removes what stopped runs have left half written.
 
     Raises
     ------
@@ -132,6 +134,9 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
             f"{shell('vifi', 'scan', backend.folder)} SOURCE --dataset D"
         )
     _check_schema(backend)
+    if backend.writable:
+        with clear_disk_errors(backend.folder):
+            clear_leftovers(backend)
     return Store(backend)
 
 
