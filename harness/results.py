@@ -24,6 +24,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.files import parse_json, read_regular, regular_opener
+from vifistore.temporaries import clear_temporaries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,12 +150,16 @@ def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
 
 
 def made_folder(folder: str | Path) -> Path:
-    """A results folder, made if missing. Raises UsageError when `folder` is no folder."""
+    """A results folder, made if missing; what stopped runs left half written in it goes.
+
+    Raises UsageError when `folder` is no folder.
+    """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is not a folder; give another folder") from error
+    clear_temporaries(folder, "**/*")
     return folder
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 
 from vifistore.errors import ModelError
 from vifistore.models.torchscript import is_torchscript, read_torchscript
-from vifistore.store.durable import put_stages
+from vifistore.store.durable import put_file
 
 _HEADER_KEY = "vifistore"
 
@@ -54,7 +54,7 @@ def save_checkpoint(path: Path, state: dict[str, torch.Tensor], header: Checkpoi
     # safetensors refuses tensors that share memory or have gaps.
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     metadata = {"format": "pt", _HEADER_KEY: json.dumps(vars(header))}
-    put_stages([{path: [save(weights, metadata)]}])
+    put_file(path, save(weights, metadata))
 
 
 def is_whole(path: Path) -> bool:

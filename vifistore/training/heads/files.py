@@ -14,7 +14,7 @@ from torch import nn
 from vifistore.errors import ModelError
 from vifistore.files import parse_json
 from vifistore.models.digests import weights_digest
-from vifistore.store.durable import put_stages
+from vifistore.store.durable import put_file
 from vifistore.store.recipe import digest_of
 from vifistore.training.heads.poolings import PoolingShape, new_pooling
 from vifistore.training.heads.prompts import NamePrompts
@@ -108,7 +108,7 @@ def save_head(path: Path, head: Head) -> None:
     state = head.modules.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     metadata = {"format": "pt", _HEADER_KEY: json.dumps(asdict(head.header))}
-    put_stages([{path: [save(weights, metadata)]}])
+    put_file(path, save(weights, metadata))
 
 
 def load_head(path: Path) -> Head:
