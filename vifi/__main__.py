@@ -5,15 +5,13 @@ Exit codes: 0 all done; 1 failed; 2 wrong use; 3 done, but some videos are quara
 
 import importlib
 import os
-import signal
 import sys
 
 # Before torch is imported: a thread of its that waits sleeps instead of spinning. Beside decode
 # workers, or anything else on a busy machine, spinning made training 3 to 7 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from vifi.console import print_error, start_logging
-from vifistore.errors import UnknownNameError, VifiError
+from vifi.endings import STOPPED, end_on_sigterm, exit_code, shortage
 
 # Verb -> what it does. Each lives in vifi/<verb>.py, imported only when it is called, so that
 # --help and the verbs that need no model start fast.
@@ -71,10 +69,28 @@ def usage() -> str:
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code."""
+    try:
+        return _run(arguments)
+    except (MemoryError, ImportError, RuntimeError) as error:
+        if not (said := shortage(error)):
+            raise
+        print(f"vifi: {said}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stop:
+        print(f"vifi: {STOPPED}", file=sys.stderr)
+        return exit_code(stop)
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
     verb, *rest = arguments
+
+    # A third of a second: what comes before it must be able to end in order, too.
+    from vifi.console import print_error, start_logging
+    from vifistore.errors import UnknownNameError, VifiError
+
     start_logging()
     try:
         if verb not in VERBS:
@@ -91,13 +107,11 @@ def run(arguments: list[str]) -> int:
         # A full, read-only or broken disk, or a file that may not be read.
         print_error(f"{error}; mend that and run the same command again")
         return 1
-    except KeyboardInterrupt:
-        print_error("stopped; run the same command again to go on from here")
-        return 128 + signal.SIGINT
 
 
 def main() -> None:
     """Entry point of the `vifi` program."""
+    end_on_sigterm()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -26,8 +26,9 @@ def main() -> None:
     """Serve the pool until it closes the channel."""
     channel_number, parent = (int(argument) for argument in sys.argv[1:3])
     settings = WorkerSettings.from_json(sys.argv[3])
-    # Ctrl-C reaches the whole terminal group; the pool ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Both may reach all processes of a terminal or a batch job; the pool ends its workers itself.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     _die_with_parent(parent)
     os.nice(settings.niceness)
     channel = socket.socket(fileno=channel_number)
