@@ -134,7 +134,11 @@ def is_plain(config: Mapping) -> bool:
 
 def has_plain_keys(config: Mapping, weights: Iterable[str]) -> bool:
     """Whether these are the keys of a plain text tower's weights: learned prompts are further."""
-    return set(weights) == set(_keys(config["text_cfg"]))
+    found, layers = set(weights), config["text_cfg"].get("layers", _DEFAULTS["layers"])
+    # More layers than there are weights are nobody's, and would be counted for ever.
+    if type(layers) is not int or layers > len(found):
+        return False
+    return found == set(_keys(config["text_cfg"]))
 
 
 def read_text_tower(path: Path, config: Mapping, digest: str) -> TextTower | None:
