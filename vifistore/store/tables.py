@@ -59,7 +59,9 @@ def write_table(
 ) -> None:
     """Write `columns` at rows [start, start + n) of the table at `path`, its length last."""
     num_rows = start + len(next(iter(columns.values())))
-    written = {name: np.asarray(columns[name]) for name in specs}
+    # Of the dtype it is stored in: what has no rows may have any, and would round times to floats.
+    dtypes = {name: object if spec.dtype == "str" else spec.dtype for name, spec in specs.items()}
+    written = {name: np.asarray(columns[name], dtypes[name]) for name in specs}
     whole = written
     if start:
         before = read_table(backend, path, specs)
