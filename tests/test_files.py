@@ -218,6 +218,7 @@ _OWN = {
     "vifistore.frames.processes",  # /proc
     "vifistore.extract.follow",  # /proc
     "vifi.endings",  # /proc
+    "vifistore.frames.memory",  # /sys
     "vifistore.store.durable",  # temporary files, under names of their own
     "vifistore.store.exporting.fresh",  # what was just written
     "vifistore.models.clip_tokens",  # the vocabulary that comes with OpenCLIP

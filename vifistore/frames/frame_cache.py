@@ -42,8 +42,8 @@ _PREFIX = struct.Struct("<8sII")
 _SUFFIX = ".frames"
 # What a killed process left is removed when nobody can be writing it any more.
 _PARTIAL_SECONDS = 3600.0
-# What decoding cost this time, which reading an entry does not.
-_NOT_KEPT = ("decode_seconds", "cut_seconds")
+# What decoding cost this time, which reading an entry does not, and what its key tells.
+_NOT_KEPT = ("decode_seconds", "cut_seconds", "are_squares")
 # Other processes fill the folder, too: it is measured again when this one added so much of it.
 _MEASURE_SHARE = 0.05
 # Made free at once, so that not every new entry measures the folder.

@@ -37,6 +37,8 @@ class PacketTable:
     seconds: np.ndarray | None
     """float64 [frame], seconds after the first frame, if frames can be found by their number:
     then every packet has a time of its own and no key frame is out of order. None otherwise."""
+    frame_bytes: int = 0
+    """Of a frame in RGB, as far as the header tells its size."""
 
 
 def open_video(path: Path) -> tuple[Any, Any]:
@@ -97,6 +99,7 @@ def scan_packets(path: Path) -> PacketTable:
             declared_frames=max(stream.frames, len(packets)),
             fps=float(stream.average_rate) if stream.average_rate else None,
             seconds=None if times is None else (times - times[0]) * float(stream.time_base),
+            frame_bytes=3 * stream.codec_context.width * stream.codec_context.height,
         )
 
 

@@ -34,6 +34,7 @@ QUARANTINE_REASONS = (
     "timeout",
     "worker crashed",
     "encrypted",
+    "memory",
 )
 
 
