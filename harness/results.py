@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.files import parse_json, read_regular, regular_opener
+from vifistore.temporaries import clear_temporaries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +160,7 @@ def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
         return
     path = made_folder(folder) / FILE_NAME
     is_new = not path.exists()
-    with open(path, "a+b", buffering=0) as file, _locked(file.fileno()):
+    with open(path, "a+b", buffering=0, opener=regular_opener) as file, _locked(file.fileno()):
         _mend_tail(file, path)
         _write_all(file.fileno(), lines)
         os.fsync(file.fileno())
@@ -167,12 +169,16 @@ def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
 
 
 def made_folder(folder: str | Path) -> Path:
-    """A results folder, made if missing. Raises UsageError when `folder` is no folder."""
+    """A results folder, made if missing; what stopped runs left half written in it goes.
+
+    Raises UsageError when `folder` is no folder.
+    """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is not a folder; give another folder") from error
+    clear_temporaries(folder, "**/*")
     return folder
 
 
@@ -258,7 +264,7 @@ def _plain(value: object) -> object:
 
 
 def _parse_lines(path: Path) -> Iterator[ResultRow]:
-    lines = path.read_bytes().split(b"\n")
+    lines = read_regular(path).split(b"\n")
     tail = lines.pop()
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -271,18 +277,18 @@ def _parse_lines(path: Path) -> Iterator[ResultRow]:
 
 def _parse_line(line: bytes, path: Path, number: int) -> ResultRow:
     try:
-        return from_record(json.loads(line))
+        return from_record(parse_json(line))
     except UsageError as error:
         raise DamagedError(f"{path}, line {number}: {error}; {_REMEDY}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         message = f"{path}, line {number}: not a result row ({error}); {_REMEDY}"
         raise DamagedError(message) from error
 
 
 def _is_row(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(line), dict)
+    except ValueError:
         return False
 
 

@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reports.csv_cells import plain_cell
 from vifistore.errors import DamagedError
+from vifistore.files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,6 +198,8 @@ def _read_frame(path: Path, needed: Sequence[str], numbers: Sequence[str] = ()) 
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise _damaged(path, f"has no column {', '.join(missing)}")
+    for name in names.keys() & set(frame.columns):
+        frame[name] = frame[name].map(plain_cell)
     for name in numbers:
         # A table without rows has no types.
         if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
@@ -207,7 +211,7 @@ def _read_json(path: Path, default: object) -> object:
     if not path.is_file():
         return default
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except ValueError as error:
         raise _damaged(path, f"is not JSON ({error})") from error
 

@@ -1,22 +1,20 @@
 """Files appear whole or not at all."""
 
 import os
-import tempfile
 from pathlib import Path
+
+from vifistore.temporaries import temporary_name, writing_in
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
     """Write `data` under a temporary name beside `path`, then rename; returns `path`."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            # mkstemp makes files that only their owner reads; a report is to be shared.
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with writing_in(path.parent):
+        temporary = temporary_name(path)
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     return path
 
 

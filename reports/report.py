@@ -27,7 +27,7 @@ from reports.writers.csv_text import to_csv
 from reports.writers.html import to_document
 from reports.writers.latex import to_latex
 from reports.writers.markdown import to_markdown
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, shell
 
 WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_document}
 
@@ -42,9 +42,9 @@ def make_report(results_folder: str | Path) -> list[Path]:
     rows = read_rows(folder)
     artefacts, extras = read_artefacts(folder), read_extras(folder)
     if not (rows or artefacts.maps or extras.gallery or extras.attention):
+        words = ("vifi", "evaluate", "S", "PROTOCOL", "--dataset", "D", "--features", "NAME")
         raise UsageError(
-            f"{folder} holds no results; write some with `vifi evaluate S PROTOCOL --dataset D "
-            f"--features NAME --results {folder}`"
+            f"{folder} holds no results; write some with: {shell(*words, '--results', folder)}"
         )
     found = measurements(rows)
     tables = all_tables(found, artefacts.costs)

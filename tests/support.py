@@ -1,5 +1,11 @@
 """Small made-up tables, recipes and feature sets for tests."""
 
+import contextlib
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -86,3 +92,23 @@ def write_features(store: Store, dataset: str, recipe: Recipe, frames: np.ndarra
         rows = writer.todo_rows(block)
         writer.write_block(block, rows, block_data(frames[rows]))
     return writer
+
+
+@contextlib.contextmanager
+def bounded(seconds: int = 20, num_bytes: int = 2 << 30) -> Iterator[None]:
+    """Fail what waits for ever, or asks for so many bytes more: a test that hangs tells nothing."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"not done after {seconds} seconds")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    old = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    resource.setrlimit(resource.RLIMIT_AS, (used + num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, old)

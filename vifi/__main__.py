@@ -5,7 +5,6 @@ Exit codes: 0 all done; 1 failed; 2 wrong use; 3 done, but some videos are quara
 
 import importlib
 import os
-import signal
 import sys
 from typing import TextIO
 
@@ -13,8 +12,7 @@ from typing import TextIO
 # workers, or anything else on a busy machine, spinning made training 3 to 7 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from vifi.console import print_error, start_logging
-from vifistore.errors import UnknownNameError, VifiError
+from vifi.endings import STOPPED, end_on_sigterm, exit_code, shortage
 
 # Verb -> what it does. Each lives in vifi/<verb>.py, imported only when it is called, so that
 # --help and the verbs that need no model start fast.
@@ -75,7 +73,7 @@ def run(arguments: list[str]) -> int:
     code = 0 if arguments else 2
     try:
         try:
-            code = _run(arguments)
+            code = _ended(arguments)
         finally:
             # Else what is held back would meet a reader that went away while Python ends.
             sys.stdout.flush()
@@ -85,11 +83,28 @@ def run(arguments: list[str]) -> int:
     return code
 
 
+def _ended(arguments: list[str]) -> int:
+    """The exit code, also of a command that is stopped or runs out of memory."""
+    try:
+        return _run(arguments)
+    except (MemoryError, ImportError, RuntimeError) as error:
+        if not (said := shortage(error)):
+            raise
+        return _fail(said, 1)
+    except KeyboardInterrupt as stop:
+        return _fail(STOPPED, exit_code(stop))
+
+
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
     verb, *rest = arguments
+
+    # A third of a second: what comes before it must be able to end in order, too.
+    from vifi.console import start_logging
+    from vifistore.errors import UnknownNameError, VifiError
+
     start_logging()
     try:
         if verb not in VERBS:
@@ -102,15 +117,12 @@ def _run(arguments: list[str]) -> int:
     except OSError as error:
         # A full, read-only or broken disk, or a file that may not be read.
         return _fail(f"{error}; mend that and run the same command again", 1)
-    except KeyboardInterrupt:
-        message = "stopped; run the same command again to go on from here"
-        return _fail(message, 128 + signal.SIGINT)
 
 
 def _fail(error: object, code: int) -> int:
     """Print why a call failed, whether or not anyone reads it, and return its exit code."""
     try:
-        print_error(error)
+        print(f"vifi: {' '.join(str(error).split())}", file=sys.stderr)
     except BrokenPipeError:
         _discard(sys.stderr)
     return code
@@ -123,6 +135,7 @@ def _discard(stream: TextIO) -> None:
 
 def main() -> None:
     """Entry point of the `vifi` program."""
+    end_on_sigterm()
     sys.exit(run(sys.argv[1:]))
 
 

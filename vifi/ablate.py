@@ -34,7 +34,7 @@ from vifi.artefacts import record_command
 from vifi.console import parse, say
 from vifi.scoring import choose_texts, require_features, write_and_print
 from vifi.templates import expand
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, shell
 from vifistore.store import open_store
 from vifistore.store.store import Store
 from vifistore.videos.checks import is_training
@@ -182,6 +182,6 @@ def _print_tables(rows: Sequence[ResultRow]) -> None:
     if len(missing := missing_of_table5(rows)) < len(PAPER_FUSIONS):
         for fusion in missing:
             say(
-                f"Table 5 lacks {fusion} fusion: tune a checkpoint with `vifi train ... --fusion "
-                f"{fusion}` and give its features too"
+                f"Table 5 lacks {fusion} fusion: tune a checkpoint with "
+                f"`{shell('vifi', 'train', '...', '--fusion', fusion)}` and give its features too"
             )

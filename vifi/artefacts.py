@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from harness.provenance import versions
 from reports.artefacts import FOLDER
+from reports.csv_cells import to_safe_csv
 from reports.files import write_text
 from reports.page.extras import thumbnail_path
 from vifi.video_files import video_file
 from vifistore.errors import DamagedError, DecodeError, StoreError
 from vifistore.extract.clock import STAGES
 from vifistore.extract.figures import kept_runs
+from vifistore.files import read_json, regular_opener
 from vifistore.store.info import lineage
 from vifistore.store.provenance import command_line
 from vifistore.store.store import Store
@@ -53,7 +55,7 @@ def update_artefact(results: Path, name: str, change: Callable[[list], list]) ->
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with open(path, "a") as file:
+    with open(path, "a", opener=regular_opener) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         # Closing the file gives the lock back.
         yield
@@ -63,7 +65,7 @@ def _read_list(path: Path) -> list:
     if not path.is_file():
         return []
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except ValueError as error:
         raise DamagedError(f"{path} is not JSON ({error}); mend the file or remove it") from error
     if not isinstance(found, list):
@@ -75,8 +77,8 @@ def write_map(results: Path, name: str, points: "pd.DataFrame", separation: "pd.
     """Write the coordinates of a map (tsne, pca) and how well its classes separate."""
     folder = results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{name}.csv", points.to_csv(index=False))
-    write_text(folder / f"{name}_separation.csv", separation.to_csv(index=False))
+    write_text(folder / f"{name}.csv", to_safe_csv(points))
+    write_text(folder / f"{name}_separation.csv", to_safe_csv(separation))
 
 
 def write_thumbnails(

@@ -8,6 +8,7 @@ import tyro
 from harness.export_results import export_clip_benchmark
 from harness.results import read_rows
 from vifi.console import parse, print_json, say
+from vifistore.errors import shell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,6 @@ def main(arguments: list[str]) -> int:
     else:
         say(
             f"{len(files)} files in {folder}; one CSV of all: "
-            f"clip_benchmark build {folder} --output results.csv"
+            f"{shell('clip_benchmark', 'build', folder)} --output results.csv"
         )
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from vifi.console import parse, print_json, say
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, shell
 from vifistore.extract.figures import summary
 from vifistore.extract.ranks import current_rank, parse_blocks, rank_blocks
 from vifistore.extract.settings import ExtractSettings
@@ -110,9 +110,9 @@ def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range |
         )
     if report.num_quarantined:
         logger.warning(
-            "%d videos are quarantined; see why with: vifi info %s --quarantine",
+            "%d videos are quarantined; see why with: %s",
             report.num_quarantined,
-            wanted.store,
+            shell("vifi", "info", wanted.store, "--quarantine"),
         )
     return 3 if report.num_quarantined else 0
 

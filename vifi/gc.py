@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import tyro
 
 from vifi.console import parse, print_json, say
+from vifistore.errors import shell
 from vifistore.store import open_store
 from vifistore.store.garbage import delete_garbage, find_garbage
+from vifistore.temporaries import clear_temporaries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +26,16 @@ class GcArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("gc", GcArguments, arguments)
-    store = open_store(wanted.store, mode="a" if wanted.delete else "r")
+    # For reading: opened for writing it would be cleared of leftovers, and not say so.
+    store = open_store(wanted.store)
     found = find_garbage(store)
     deleted = [wanted.delete and delete_garbage(store, garbage) for garbage in found]
+    if wanted.delete:
+        clear_temporaries(store.backend.cache_folder, "**/*")
     if wanted.json:
         documents = [
-            {**vars(garbage), "deleted": gone} for garbage, gone in zip(found, deleted, strict=True)
+            {**garbage.as_dict(), "deleted": gone}
+            for garbage, gone in zip(found, deleted, strict=True)
         ]
         print_json({"garbage": documents})
         return 0
@@ -37,7 +43,8 @@ def main(arguments: list[str]) -> int:
         left = "left: it is being written, or was until just now" if wanted.delete else "can go"
         say(f"{garbage.where}: {garbage.what}, {garbage.size_bytes} bytes; {_state(gone, left)}")
     if found and not wanted.delete:
-        say(f"{len(found)} can go; remove them with: vifi gc {wanted.store} --delete")
+        again = shell("vifi", "gc", wanted.store, "--delete")
+        say(f"{len(found)} can go; remove them with: {again}")
     elif not found:
         say("nothing can go")
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.class_tables import ClassTables
 from reports.artefacts import CLASS_FREQUENCIES, CONFUSION, FOLDER, PER_CLASS, QUARANTINE
+from reports.csv_cells import to_safe_csv
 from reports.files import write_text
 from vifi.artefacts import quarantined_videos
 from vifistore.store.store import Store
@@ -40,7 +41,7 @@ def write_quarantine(results: Path, store: Store, dataset: str, names: Iterable[
 
 
 def _write_csv(results: Path, folder: str, name: str, table: "pd.DataFrame") -> None:
-    write_text(_folder(results, folder) / f"{name}.csv", table.to_csv(index=False))
+    write_text(_folder(results, folder) / f"{name}.csv", to_safe_csv(table))
 
 
 def _folder(results: Path, name: str) -> Path:

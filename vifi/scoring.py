@@ -13,7 +13,7 @@ from harness.statistics import spread
 from harness.texts import fitting_texts
 from reports.layouts.grouping import short_template
 from vifi.console import print_json, say
-from vifistore.errors import ModelError, UsageError
+from vifistore.errors import ModelError, UsageError, shell
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.store import Store
 from vifistore.videos.checks import is_training
@@ -139,7 +139,8 @@ def write_and_print(
     for told in {row.provenance[PROBABILITIES] for row in rows if PROBABILITIES in row.provenance}:
         logger.warning("%s", told)
     if results is not None:
-        say(f"{len(rows)} rows in {results}/results.jsonl; draw them with: vifi report {results}")
+        draw = shell("vifi", "report", results)
+        say(f"{len(rows)} rows in {results}/results.jsonl; draw them with: {draw}")
 
 
 def _line(row: ResultRow) -> str:

@@ -12,6 +12,7 @@ from vifi.answers import Answer
 from vifi.console import parse, print_json, say
 from vifi.templates import expand
 from vifistore.errors import UsageError
+from vifistore.files import read_regular
 from vifistore.models.wording import BARE_TEMPLATE, check_templates, fill
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _texts(wanted: SearchArguments) -> list[str]:
         return [_printable(words)] if words else []
     try:
         # Editors on Windows begin UTF-8 with a mark, which is no part of the first query.
-        lines = wanted.queries.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(wanted.queries).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UsageError(f"{wanted.queries} is not UTF-8 text ({error}); convert it") from error
     except OSError as error:

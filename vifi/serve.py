@@ -1,6 +1,5 @@
 """`vifi serve S`: a local page to search and watch a store's videos."""
 
-import contextlib
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from vifi.console import parse, say
+from vifi.endings import Terminated
 from vifistore.errors import UsageError
 
 # Loopback alone: whoever can reach the page can watch the videos.
@@ -55,9 +55,13 @@ def main(arguments: list[str]) -> int:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         say(f"{wanted.store} is at {address} until you press Ctrl+C")
         config = uvicorn.Config(make_app(library, wanted.results), log_level="warning")
-        # Being stopped is how a server ends: uvicorn closes it, and then tells again.
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             uvicorn.Server(config).run(sockets=[listener])
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            # Ctrl-C is how a server ends: uvicorn closes it, and then tells again.
+            return 0
     return 0
 
 

@@ -8,7 +8,7 @@ import tyro
 
 from vifi.choices import choose_dataset
 from vifi.console import parse, say
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, shell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,7 @@ def main(arguments: list[str]) -> int:
     points, measured = _project(store, wanted)
 
     # matplotlib takes a second to import: only once the call is known to be right.
+    from reports.csv_cells import to_safe_csv
     from reports.figures.scatter import scatter_panels
     from reports.files import write_text
 
@@ -75,8 +76,8 @@ def main(arguments: list[str]) -> int:
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     files = scatter_panels(points, path, measured, width=wanted.width)
     files += [
-        write_text(path.with_name(f"{path.name}.csv"), points.to_csv(index=False)),
-        write_text(path.with_name(f"{path.name}_separation.csv"), measured.to_csv(index=False)),
+        write_text(path.with_name(f"{path.name}.csv"), to_safe_csv(points)),
+        write_text(path.with_name(f"{path.name}_separation.csv"), to_safe_csv(measured)),
     ]
     say("\n".join(str(file) for file in files))
     if wanted.results is not None:
@@ -117,4 +118,5 @@ def _show_on_page(
     write_map(wanted.results, wanted.method, points, measured)
     write_thumbnails(store, wanted.results, points["dataset"].iloc[0], points["row"].unique())
     record_command(wanted.results)
-    say(f"the map is in {wanted.results}; draw its page with: vifi report {wanted.results}")
+    draw = shell("vifi", "report", wanted.results)
+    say(f"the map is in {wanted.results}; draw its page with: {draw}")

@@ -1,7 +1,13 @@
 """Errors a user can meet. Each message is one line that ends with the remedy."""
 
 import difflib
+import shlex
 from collections.abc import Iterable
+
+
+def shell(*words: object) -> str:
+    """Words of a command as one line for a shell, quoted: pasting a message must run no name."""
+    return shlex.join(map(str, words))
 
 
 class VifiError(Exception):

@@ -7,24 +7,19 @@ An index lies at `indexes/<dataset>/<feature id>/<manifest>-<kind>/` in the cach
 digest changes with every sealed byte, so an index of an earlier state is never opened.
 """
 
-import contextlib
-import json
 import logging
 import math
-import shutil
-import time
-import uuid
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from harness.retrieval.index_files import load_faiss, read_index_files, write_index_files
 from harness.retrieval.vectors import searchable_rows, vector_blocks, video_vectors
-from vifistore.errors import StoreError, UsageError
+from vifistore.errors import DamagedError, StoreError, UsageError, shell
 from vifistore.store.features import Features
 
 if TYPE_CHECKING:
@@ -40,28 +35,13 @@ _BUILD_CANDIDATES = 100
 # IVF: training vectors per list; with fewer than FAISS's minimum there are fewer lists.
 _TRAINING_PER_LIST = 64
 _FEWEST_PER_LIST = 39
+_MODEST_EFFORT = 4096
 _FOLDER = "indexes"
-_PARTIAL = ".partial-"
-# What is older than this nobody is writing any more: the vectors of a million videos take seconds.
-_SETTLED_SECONDS = 3600.0
 
 # FAISS's kernels for GPUs choose among so many at most: neighbours, and lists of an IVF index.
 _MOST_ON_GPU = 2048
 # FAISS lets one thread at a time use a GPU.
 _GPU = Lock()
-
-# FAISS takes the matrix product of BLAS from so many numbers of queries x dim on. At its default of
-# 128,000 it takes 2-3 times as long as NumPy for 16 queries of 512; one query is faster without.
-_BLAS_NUMBERS = 2048
-
-
-@cache
-def load_faiss() -> ModuleType:
-    """FAISS, set up; a fifth of a second to import."""
-    import faiss
-
-    faiss.cvar.distance_compute_blas_threshold = _BLAS_NUMBERS
-    return faiss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +142,19 @@ def open_index(cache_folder: Path, features: Features, kind: Kind = "flat") -> I
         return build_index(features, "flat")
     folder = index_folder(cache_folder, features, kind)
     if folder.is_dir():
-        return _read_index(folder, kind)
+        try:
+            return _read_index(folder, kind)
+        except DamagedError as error:
+            if kind != "flat":
+                raise StoreError(
+                    f"the index in {folder} cannot be used ({error}); make it again with: "
+                    f"{_index_command(features, kind)}"
+                ) from error
+            logger.warning("the index in %s cannot be used (%s): it is made again", folder, error)
     if kind != "flat":
         raise UsageError(
             f"there is no {kind} index of feature set {features.name} of {features.dataset} as it "
-            f"is now; make it with: vifi index S --dataset {features.dataset} --features "
-            f"{features.name} --kind {kind}"
+            f"is now; make it with: {_index_command(features, kind)}"
         )
     index = build_index(features, kind)
     try:
@@ -175,6 +162,11 @@ def open_index(cache_folder: Path, features: Features, kind: Kind = "flat") -> I
     except OSError as error:
         logger.warning("the index is not kept: %s", error)
     return index
+
+
+def _index_command(features: Features, kind: Kind) -> str:
+    words = ("--dataset", features.dataset, "--features", features.name, "--kind", kind)
+    return shell("vifi", "index", "S", *words)
 
 
 def build_index(features: Features, kind: Kind) -> Index:
@@ -221,42 +213,9 @@ def save_index(cache_folder: Path, features: Features, index: Index) -> Path:
     Raises OSError if the cache cannot be written.
     """
     folder = index_folder(cache_folder, features, index.kind)
-    _clear_partial(folder.parent)
-    # Not one of `tempfile`, which nobody else could read.
-    temporary = folder.parent / f"{_PARTIAL}{uuid.uuid4().hex}"
-    temporary.mkdir(parents=True)
-    try:
-        load_faiss().write_index(index.faiss, str(temporary / "index.faiss"))
-        np.save(temporary / "rows.npy", index.rows)
-        settings = json.dumps({"kind": index.kind, "effort": index.effort})
-        (temporary / "settings.json").write_text(settings, encoding="utf-8")
-        for old in folder.parent.glob(f"*-{index.kind}"):
-            shutil.rmtree(old, ignore_errors=True)
-        _move(temporary, folder)
-    except RuntimeError as error:
-        # What FAISS raises for a full disk.
-        raise StoreError(f"{folder} cannot be written ({error}); make room there") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    settings = {"kind": index.kind, "effort": index.effort}
+    write_index_files(folder, index.faiss, index.rows, settings)
     return folder
-
-
-def _clear_partial(folder: Path) -> None:
-    """Remove what killed runs left: half an index may be gigabytes."""
-    for path in folder.glob(f"{_PARTIAL}*"):
-        # One that another process has finished meanwhile is gone.
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _SETTLED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _move(temporary: Path, folder: Path) -> None:
-    try:
-        temporary.rename(folder)
-    except OSError:
-        # Another process may have been faster, with an index of the same videos.
-        if not folder.is_dir():
-            raise
 
 
 def index_folder(cache_folder: Path, features: Features, kind: Kind) -> Path:
@@ -266,18 +225,10 @@ def index_folder(cache_folder: Path, features: Features, kind: Kind) -> Path:
 
 
 def _read_index(folder: Path, kind: Kind) -> Index:
-    faiss = load_faiss()
-    flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
-    try:
-        index = faiss.read_index(str(folder / "index.faiss"), flags)
-        rows = np.load(folder / "rows.npy", allow_pickle=False)
-        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        effort = int(settings["effort"])
-        if len(rows) != index.ntotal:
-            raise ValueError(f"{len(rows)} rows for {index.ntotal} vectors")
-    except (RuntimeError, ValueError, LookupError, TypeError, OSError) as error:
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(
-            f"the index in {folder} cannot be read ({cause}); remove that folder, it is made again"
-        ) from error
+    """Raises DamagedError for files that are not those that were written."""
+    index, rows, settings = read_index_files(folder)
+    effort = settings.get("effort")
+    # FAISS takes memory by it; far beyond the number of vectors it finds no more.
+    if type(effort) is not int or not 0 <= effort <= max(_MODEST_EFFORT, index.ntotal):
+        raise DamagedError(f"its effort is {effort!r:.40}")
     return Index(faiss=index, rows=rows, kind=kind, effort=effort)

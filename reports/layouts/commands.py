@@ -5,12 +5,12 @@ authors published; features as reports.measurements recognises a method. How the
 reports.layouts.sources.
 """
 
-import shlex
 from collections.abc import Sequence
 
 from reports.layouts import specs
 from reports.measurements import Measurement, features_of
 from reports.paper.settings import MODELS, PAPER_TEMPLATES, paper_frames
+from vifistore.errors import shell
 
 FEATURES_OF = {
     "Vanilla CLIP": "vanilla-clip",
@@ -181,4 +181,4 @@ def paper_command(
 
 def command(*words: str) -> str:
     """The words after `vifi` as a line for a shell."""
-    return shlex.join(["vifi", *words])
+    return shell("vifi", *words)

@@ -14,13 +14,13 @@ All are optional. Paths in them are relative to the results folder; one that lea
 nothing, is shown as no picture (`picture_path`).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from reports.artefacts import FOLDER
 from vifistore.errors import DamagedError
+from vifistore.files import read_json
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".webp")
 _HIT = {"rank": int, "score": (int, float), "id": str, "label": str}
@@ -116,7 +116,7 @@ def _read(path: Path, kind: type) -> dict | list:
     if not path.is_file():
         return kind()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except ValueError as error:
         raise _damaged(path, f"is not JSON ({error})") from error
     if not isinstance(found, kind):

@@ -11,6 +11,7 @@ from reports.artefacts import Map
 from reports.figures.scatter import METRIC_WORDS, UNLABELLED, class_labels, separation_words
 from reports.page.plots import NO_CLASS, series_number
 from reports.writers.html import escape
+from vifistore.files import open_regular
 
 FIGURE_FOLDERS = (".", "figures")
 _MEASURES = (
@@ -153,7 +154,8 @@ def _still(folder: Path, name: str, caption: str) -> str:
 
 def _width_style(path: Path) -> str:
     """A figure fills its place, but on a narrow screen scrolls rather than shrinks too far."""
-    head = path.read_bytes()[:_PNG_HEAD]
+    with open_regular(path) as file:
+        head = file.read(_PNG_HEAD)
     width = struct.unpack(">I", head[16:20])[0] * _SCREEN_SCALE if len(head) == _PNG_HEAD else 600
     return f"width: {width:.0f}px; max-width: 100%; min-width: {width * _NARROW_SCALE:.0f}px"
 

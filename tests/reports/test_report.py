@@ -48,7 +48,7 @@ def test_undefined_numbers_are_shown_as_such(row, tmp_path):
 def test_without_results_the_remedy_is_told(tmp_path, text):
     if text is not None:
         (tmp_path / "results.jsonl").write_text(text)
-    with pytest.raises(UsageError, match="holds no results; write some with `vifi evaluate"):
+    with pytest.raises(UsageError, match="holds no results; write some with: vifi evaluate"):
         make_report(tmp_path)
     assert not list(tmp_path.glob("*.html"))
 
@@ -81,8 +81,9 @@ def test_a_damaged_artefact_writes_nothing(row, tmp_path):
     assert not (tmp_path / "zero-shot.md").exists()
 
 
-def test_reports_import_result_rows_and_errors_only():
-    allowed = {"harness.results", "vifistore.errors"}
+def test_reports_import_result_rows_errors_and_files_only():
+    allowed = {"harness.results", "vifistore.errors", "vifistore.files"}
+    allowed |= {"vifistore.temporaries"}
     for path in Path(reports.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):

@@ -13,6 +13,7 @@ from vifi.queries import query_encoder
 from vifi.video_files import NotThereError, video_file
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.extract.queries import TextEncoder
+from vifistore.files import read_regular
 from vifistore.frames.thumbnails import thumbnail, write_thumbnail
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
@@ -195,7 +196,7 @@ def _picture_name(path: Path, seconds: float | None) -> str:
 def _kept(path: Path, target: Path, seconds: float | None) -> bytes:
     """The picture at `target`, made if there is none; only made where nothing can be kept."""
     try:
-        return write_thumbnail(path, target, seconds, height=_THUMBNAIL_HEIGHT).read_bytes()
+        return read_regular(write_thumbnail(path, target, seconds, height=_THUMBNAIL_HEIGHT))
     except OSError as error:
         logger.debug("the picture is not kept: %s", error)
         return thumbnail(path, seconds, height=_THUMBNAIL_HEIGHT)

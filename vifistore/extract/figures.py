@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vifistore.extract.clock import STAGES
+from vifistore.files import parse_json, read_regular, regular_opener
 
 RUNS_FILE = "extractions.jsonl"
 """Rows of the runs on this machine, in the folder of the store's cache."""
@@ -71,22 +72,23 @@ def keep(row: Mapping, cache_folder: Path) -> None:
     """Add a row to the runs of this store; a folder that cannot be written is no obstacle."""
     with contextlib.suppress(OSError):
         cache_folder.mkdir(parents=True, exist_ok=True)
-        with (cache_folder / RUNS_FILE).open("a", encoding="utf-8") as file:
+        path = cache_folder / RUNS_FILE
+        with open(path, "a", encoding="utf-8", opener=regular_opener) as file:
             file.write(json.dumps(row) + "\n")
 
 
 def kept_runs(cache_folder: Path) -> list[dict]:
     """The rows of the runs of a store, the oldest first."""
     try:
-        lines = (cache_folder / RUNS_FILE).read_text(encoding="utf-8").splitlines()
+        lines = read_regular(cache_folder / RUNS_FILE).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
     rows = []
     for line in lines:
         # The last line of a run that was killed is half a row.
         with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
+            rows.append(parse_json(line))
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def last_run(cache_folder: Path, wanted: Mapping) -> dict | None:

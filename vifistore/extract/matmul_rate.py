@@ -9,6 +9,9 @@ from pathlib import Path
 
 import torch
 
+from vifistore.files import read_json
+from vifistore.store.durable import put_file
+
 # Large enough to fill the device, and a few milliseconds each. The first ones are slower, and on a
 # CPU other programs disturb some.
 _SIDES = {"cuda": 8192, "cpu": 1024}
@@ -66,7 +69,7 @@ def _name(device: torch.device) -> str:
 
 def _read(path: Path) -> dict:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -75,7 +78,4 @@ def _read(path: Path) -> dict:
 def _write(path: Path, rates: dict) -> None:
     # A cache that cannot be written is measured again next time.
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(rates, indent=1), encoding="utf-8")
-        temporary.replace(path)
+        put_file(path, json.dumps(rates, indent=1).encode())

@@ -198,16 +198,14 @@ class Extraction:
             return
         with contextlib.ExitStack() as opened:
             committer = opened.enter_context(BlockCommitter(self.writer))
-            pool, are_squares = opened.enter_context(
+            pool = opened.enter_context(
                 open_pools(self._settings, self.recipe.preprocessing, self._device)
             )
             # The workers start meanwhile.
             self._encoder = self._new_encoder()
             self._clock.restart()
             bar.unpause()
-            results = self._counted(
-                rows, self._results(self._encoded(rows, pool, are_squares)), bar
-            )
+            results = self._counted(rows, self._results(self._encoded(rows, pool)), bar)
             for block_results in self._finished_blocks(results):
                 with self._clock.stage("write"):
                     self._write(committer, block_results, attempts)
@@ -257,14 +255,11 @@ class Extraction:
             yield from self._reuse.with_twins(result)
         yield from self._source.take_ready()
 
-    def _encoded(
-        self, rows: list[int], pool: DecodePool | CachedPool, are_squares: bool
-    ) -> Iterator[VideoResult]:
+    def _encoded(self, rows: list[int], pool: DecodePool | CachedPool) -> Iterator[VideoResult]:
         """Yield a result per video that decodes, its arrays still on the device."""
         pixels = Pixels(
             self.recipe.preprocessing,
             crops=self._settings.crops,
-            are_squares=are_squares,
             device=self._device,
             dtype=self._encoder.dtype,
             clock=self._clock,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.files import open_regular
 from vifistore.models.digests import is_text_key
 from vifistore.models.text_tower import TextTower, has_plain_keys, is_plain, read_text_tower
 from vifistore.store.durable import put_stages
@@ -114,7 +115,7 @@ def _read_picture(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise UsageError(

@@ -1,5 +1,6 @@
 """Damaged blocks of a feature set: found, marked as to do, and compared once they are redone."""
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,9 @@ import numpy as np
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
-from vifistore.store.features import read_status_leniently
 from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO
+from vifistore.store.status import read_status_leniently
 from vifistore.store.store import Store
 from vifistore.store.verify_features import damaged_blocks
 
@@ -48,7 +49,7 @@ class Repair:
             name, block = changed[0]
             raise DamagedError(
                 f"block {block} of {self.path}/{name} was well and changed during the repair; "
-                f"run: vifi verify {self.backend.folder}"
+                f"run: {self.backend.verify_command}"
             )
         compare_with_seal(self.backend, self.path, self.locks)
 
@@ -101,6 +102,7 @@ def _start(store: Store, dataset: str, feature_id: str, locks: BlockLocks) -> Re
             f"nothing of feature set {feature_id} of {dataset} is damaged; --repair is not needed, "
             "run vifi extract without it"
         )
+    _require_own(backend, path)
     attributes = backend.attributes(path)
     sealed = attributes["sealed"]
     planned = len(store.videos(dataset))
@@ -138,6 +140,13 @@ def _start(store: Store, dataset: str, feature_id: str, locks: BlockLocks) -> Re
     )
 
 
+def _require_own(backend: Backend, path: str) -> None:
+    """Raise StoreError if another program laid out an array that can be opened."""
+    for name in FEATURE_ARRAYS:
+        with contextlib.suppress(DamagedError):
+            backend.own_layout(f"{path}/{name}")
+
+
 def _lost_blocks(backend: Backend, path: str, broken: list[str], num_videos: int) -> set[int]:
     """Blocks of which an array that cannot be opened has no chunk either."""
     lost = set()
@@ -171,7 +180,7 @@ def _mark_as_to_do(backend: Backend, path: str, blocks: list[int], num_videos: i
     status = f"{path}/status"
     if not backend.exists(status):
         spec = FEATURE_ARRAYS["status"]
-        backend.make_array(status, spec, shape=(num_videos,), chunks=(BLOCK_SIZE,))
+        backend.make_arrays({status: (spec, (num_videos,), (BLOCK_SIZE,))})
     for block in blocks:
         stop = min((block + 1) * BLOCK_SIZE, num_videos)
         rows = np.full(stop - block * BLOCK_SIZE, TODO, np.uint8)

@@ -75,6 +75,9 @@ class EncodeSettings(PixelSettings):
     timeout: float = 120.0
     """Seconds after which a video that does not decode is quarantined; as often again for every
     further 100 MB of its file."""
+    worker_memory_gb: float = 0.0
+    """Memory that a decoding process may take, GB, else its video is quarantined; 0 is its share of
+    three quarters of the machine's, at least 2."""
     template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Prompt of a class name, {} standing for it; repeat for several. Default: the one that the
     checkpoint was trained with, else a photo of a {}."""
@@ -99,6 +102,8 @@ class EncodeSettings(PixelSettings):
         # Not a number is refused, too: no comparison holds for it.
         if not self.timeout > 0:
             raise UsageError(f"--timeout is {self.timeout}; give a positive number of seconds")
+        if not 0 <= self.worker_memory_gb < math.inf:
+            raise UsageError(f"--worker-memory-gb is {self.worker_memory_gb}; give 0 or more")
         if not 0 < self.frame_cache_gb < math.inf:
             raise UsageError(f"--frame-cache-gb is {self.frame_cache_gb}; give a positive size")
         _check_choice("class-names", self.class_names, ("", *CLEANINGS))

@@ -103,27 +103,26 @@ class Source:
 @contextlib.contextmanager
 def open_pools(
     settings: EncodeSettings, preprocessing: Preprocessing, device: torch.device
-) -> Iterator[tuple[DecodePool | CachedPool, bool]]:
-    """The running pool of an extraction, and whether it hands over squares.
+) -> Iterator[DecodePool | CachedPool]:
+    """The running pool of an extraction.
 
-    On a CPU the workers resize as well; a GPU resizes faster than they do, but a cache of frames
-    keeps squares.
+    On a CPU the workers resize as well; a GPU resizes faster than they do, but large frames would
+    fill their memory, and a cache of frames keeps squares.
     """
     on_cpu = device.type == "cpu"
-    squares = None
-    if on_cpu or settings.frame_cache:
-        squares = squares_of(preprocessing, settings.crops)
     num_workers = settings.workers or default_workers(device)
     sampling = {name: getattr(settings, name) for name in ("frames", "clips", "decoder")}
     with DecodePool(
         num_workers,
         **sampling,
         timeout_seconds=settings.timeout,
-        squares=squares,
+        squares=squares_of(preprocessing, settings.crops),
+        only_large=not (on_cpu or settings.frame_cache),
+        worker_bytes=int(settings.worker_memory_gb * 2**30),
         niceness=_NICENESS if on_cpu else 0,
     ) as pool:
         if settings.frame_cache is None:
-            yield pool, squares is not None
+            yield pool
             return
         with CachedPool(
             pool,
@@ -131,10 +130,9 @@ def open_pools(
             preprocessing,
             settings.crops,
             **sampling,
-            are_cut=squares is not None,
             num_threads=2 * num_workers,
         ) as cached:
-            yield cached, True
+            yield cached
 
 
 def default_workers(device: torch.device) -> int:

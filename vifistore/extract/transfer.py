@@ -27,16 +27,12 @@ class Pixels:
         preprocessing: Preprocessing,
         *,
         crops: int,
-        are_squares: bool,
         device: torch.device,
         dtype: torch.dtype,
         clock: Clock,
     ) -> None:
-        """`are_squares` says that the frames of videos are squares already, uint8
-        [crop*frame size size 3], and not [frame height width 3]."""
         self._preprocessing = preprocessing
         self._crops = crops
-        self._are_squares = are_squares
         self._dtype = dtype
         self._clock = clock
         self._upload = _Uploader(device) if device.type == "cuda" else torch.from_numpy
@@ -45,7 +41,7 @@ class Pixels:
         """[crop*frame 3 size size] of the encoder's dtype."""
         with self._clock.stage("preprocess"):
             frames = self._upload(video.frames)
-            if self._are_squares:
+            if video.are_squares:
                 return normalise(frames, self._preprocessing, self._dtype)
             pixels = preprocess(frames, self._preprocessing, self._crops, self._dtype)
             return pixels.flatten(0, 1)

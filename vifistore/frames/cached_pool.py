@@ -42,19 +42,17 @@ class CachedPool:
         frames: int,
         clips: int,
         decoder: str,
-        are_cut: bool,
         num_threads: int,
     ) -> None:
         """`frames`, `clips` and `decoder` are those of the pool.
 
-        `are_cut` says that its workers cut the squares already. `num_threads` is at best twice its
-        workers: a thread reads an entry, writes one, or waits for a worker.
+        `num_threads` is at best twice its workers: a thread reads an entry, writes one, or waits
+        for a worker.
         """
         self._pool, self._cache = pool, cache
         self._wanted, self._wanted_crops = preprocessing, crops
         self._decoder, self._decoder_version = decoder, decoder_version(decoder)
         self._sampling = {"rule": SAMPLING_RULE, "frames": frames, "clips": clips}
-        self._are_cut = are_cut
         self._num_threads = num_threads
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="frame-cache")
 
@@ -92,11 +90,13 @@ class CachedPool:
             # Whatever is wrong with it, the pool says so.
             video = None
         if video is not None:
-            return video
+            return replace(video, are_squares=True)
         decoded = self._pool.submit(path).result()
         if isinstance(decoded, DecodeError):
             return decoded
-        video = decoded if self._are_cut else replace(decoded, frames=self._cut(decoded.frames))
+        video = decoded
+        if not video.are_squares:
+            video = replace(decoded, frames=self._cut(decoded.frames), are_squares=True)
         self._cache.put(self._key(video.content_digest), video)
         return video
 

@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError
+from vifistore.files import open_regular, read_regular
 from vifistore.frames.decord_decoder import decode_decord
 from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder, list_images
+from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.pyav_decoder import decode_pyav
 from vifistore.frames.raw_frames import Plan, RawFrames
 from vifistore.frames.sampling import sample_indices, sample_training_indices
 from vifistore.frames.torchcodec_decoder import decode_torchcodec
 from vifistore.pointers import HEAD_BYTES, pointer_told
 
-DECODERS: dict[str, Callable[[Path, Plan], RawFrames]] = {
+DECODERS: dict[str, Callable[[Path, Plan, Keep], RawFrames]] = {
     "decord": decode_decord,
     "pyav": decode_pyav,
     "torchcodec": decode_torchcodec,
@@ -40,13 +42,17 @@ _REMEDIES = {
 }
 
 
+# Pillow opens no picture whose pixels take more than half of this.
+_LARGEST_IMAGE_BYTES = 1 << 30
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodedVideo:
     """The sampled frames of one video."""
 
     frames: np.ndarray
-    """uint8 [distinct height width 3], RGB, upright: each sampled frame once. From a pool that
-    cuts squares, uint8 [crop*distinct size size 3], crop-major."""
+    """uint8 [distinct height width 3], RGB, upright: each sampled frame once. Where they were cut,
+    uint8 [crop*distinct size size 3], crop-major."""
     index: np.ndarray
     """int64 [clip frame] into `frames`."""
     timestamps: np.ndarray
@@ -63,11 +69,13 @@ class DecodedVideo:
     """Pixels, of the upright frame."""
     decoder: str
     """What read the frames: the decoder asked for; "pyav" for a file that it can only read in
-    order; "pillow" for a folder."""
+    order, or whose frames are large; "pillow" for a folder."""
+    are_squares: bool = False
+    """Whether `frames` were cut to squares."""
     decode_seconds: float = 0.0
     """Processor time of reading it, from a pool."""
     cut_seconds: float = 0.0
-    """Processor time of cutting squares and handing over, from a pool."""
+    """Processor time of cutting squares, and from a pool of handing over."""
 
 
 def decode_video(
@@ -77,19 +85,21 @@ def decode_video(
     clips: int,
     decoder: str,
     draw: Sequence[int] | None = None,
+    keep: Keep = WHOLE,
 ) -> DecodedVideo:
     """Sample and decode a video file, or a folder of JPEG or PNG frames.
 
-    `draw` seeds a random clip of the training rule; without it frames are those of the test rule.
+    `keep` says what is kept of the frames. `draw` seeds a random clip of the training rule; without
+    it frames are those of the test rule.
 
     Raises DecodeError, whose reason is one of: missing, empty, pointer, not a video, no video
-    stream, encrypted, short (no frame is there), decode error.
+    stream, encrypted, short (no frame is there), decode error, memory.
     """
     check_decoder(decoder)
     # Absolute, so that FFmpeg takes no name for an address or an option.
     path = Path(path).absolute()
     try:
-        raw, digest = _read(path, DECODERS[decoder], _sampling(frames, clips, draw))
+        raw, digest = _read(path, DECODERS[decoder], _sampling(frames, clips, draw), keep)
     except DecodeError as error:
         raise DecodeError(error.reason, f"{path}: {error}") from None
     except OSError as error:
@@ -101,9 +111,11 @@ def decode_video(
         num_frames=raw.num_frames,
         declared_frames=raw.declared_frames,
         content_digest=digest,
-        width=raw.frames.shape[2],
-        height=raw.frames.shape[1],
+        width=raw.kept.width,
+        height=raw.kept.height,
         decoder=raw.decoder,
+        are_squares=raw.kept.are_squares,
+        cut_seconds=raw.kept.cut_seconds,
     )
 
 
@@ -154,19 +166,19 @@ def _sampling(frames: int, clips: int, draw: Sequence[int] | None) -> Plan:
 
 
 def _read(
-    path: Path, decode: Callable[[Path, Plan], RawFrames], plan: Plan
+    path: Path, decode: Callable[[Path, Plan, Keep], RawFrames], plan: Plan, keep: Keep
 ) -> tuple[RawFrames, str]:
     """Raw frames and content digest."""
     if path.is_dir():
         digest = content_digest(path)
-        return decode_image_folder(path, plan), digest
+        return decode_image_folder(path, plan, keep), digest
     if path.exists() and not path.is_file():
         # Pipes and devices may never end.
         raise DecodeError("not a video", "it is neither a file nor a folder")
     digest = content_digest(path)
     if is_encrypted(path):
         raise DecodeError("encrypted", "its video is encrypted; use a decrypted copy")
-    return decode(path, plan), digest
+    return decode(path, plan, keep), digest
 
 
 def content_digest(path: Path) -> str:
@@ -178,7 +190,7 @@ def content_digest(path: Path) -> str:
 
 
 def _digest_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         _check_head(file.read(HEAD_BYTES))
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256")
@@ -201,7 +213,7 @@ def _digest_folder(folder: Path) -> str:
         raise DecodeError("empty", "the folder holds no JPEG or PNG frames")
     digest = hashlib.sha256()
     for image in images:
-        content = image.read_bytes()
+        content = read_regular(image, _LARGEST_IMAGE_BYTES)
         digest.update(f"{image.name}\0{len(content)}\0".encode(errors="surrogateescape"))
         digest.update(content)
     return digest.hexdigest()

@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from vifistore.files import open_regular
+
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _TOP_LEVEL = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"pnot"}
 _MAX_BOXES = 10_000
@@ -17,7 +19,7 @@ _MAX_BOXES = 10_000
 
 def is_encrypted(path: Path) -> bool:
     """True if the first video track has an encrypted sample entry; False for other containers."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(8)[4:] not in _TOP_LEVEL:
             return False
         handler = b""

@@ -19,20 +19,22 @@ since the checksums notice what a power failure tears.
 import contextlib
 import json
 import logging
+import math
 import os
 import struct
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import Lock
 
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.files import open_regular, parse_json
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.store.recipe import digest_of
+from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
 
 _MAGIC = b"vififrm1"
 # Magic, length and checksum of the header, which is JSON.
@@ -40,8 +42,8 @@ _PREFIX = struct.Struct("<8sII")
 _SUFFIX = ".frames"
 # What a killed process left is removed when nobody can be writing it any more.
 _PARTIAL_SECONDS = 3600.0
-# What decoding cost this time, which reading an entry does not.
-_NOT_KEPT = ("decode_seconds", "cut_seconds")
+# What decoding cost this time, which reading an entry does not, and what its key tells.
+_NOT_KEPT = ("decode_seconds", "cut_seconds", "are_squares")
 # Other processes fill the folder, too: it is measured again when this one added so much of it.
 _MEASURE_SHARE = 0.05
 # Made free at once, so that not every new entry measures the folder.
@@ -75,11 +77,15 @@ class FrameCache:
     """Entries in a folder, the least recently used of which go when it grows over its limit."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Raises UsageError if `max_bytes` is not positive or `folder` is a file."""
+        """What stopped processes left half written goes.
+
+        Raises UsageError if `max_bytes` is not positive or `folder` is a file.
+        """
         if max_bytes < 1:
             raise UsageError(f"the frame cache's limit is {max_bytes} bytes; give a positive size")
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file; give a folder for --frame-cache")
+        clear_temporaries(folder, "*/*")
         self.folder = folder
         self._max_bytes = max_bytes
         self._lock = Lock()
@@ -96,7 +102,7 @@ class FrameCache:
         """
         path = self._path(key)
         try:
-            with path.open("rb", buffering=0) as file:
+            with open_regular(path, buffering=0) as file:
                 video = _read_entry(file.fileno(), key, choose)
         except FileNotFoundError:
             return None
@@ -123,16 +129,17 @@ class FrameCache:
         if num_bytes > self._max_bytes:
             return
         path = self._path(key)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.partial")
+        partial = temporary_name(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with partial.open("wb", buffering=0) as file:
-                    _write_all(file.fileno(), header)
-                    _write_all(file.fileno(), frames)
-                os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
+            with writing_in(path.parent):
+                try:
+                    with partial.open("wb", buffering=0) as file:
+                        _write_all(file.fileno(), header)
+                        _write_all(file.fileno(), frames)
+                    os.replace(partial, path)
+                finally:
+                    partial.unlink(missing_ok=True)
             self._make_room(num_bytes)
         except OSError as error:
             self._warn(error)
@@ -166,17 +173,12 @@ class FrameCache:
 
 
 def _entries(folder: Path) -> list[tuple[float, int, Path]]:
-    """(seconds of the last use, bytes, path) of every entry; what killed processes left goes."""
+    """(seconds of the last use, bytes, path) of every entry."""
     found = []
-    for path in folder.glob("*/*"):
-        try:
+    for path in folder.glob(f"*/*{_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
             status = path.stat()
-        except FileNotFoundError:
-            continue
-        if path.suffix == _SUFFIX:
             found.append((status.st_mtime, status.st_size, path))
-        elif path.suffix == ".partial" and time.time() - status.st_mtime > _PARTIAL_SECONDS:
-            path.unlink(missing_ok=True)
     return found
 
 
@@ -209,22 +211,35 @@ def _read_entry(
     text = os.pread(descriptor, length, _PREFIX.size) if is_possible else b""
     if not is_possible or zlib.crc32(text) != checksum:
         raise DamagedError("its header is damaged")
-    header = json.loads(text)
+    try:
+        return _read_video(descriptor, _PREFIX.size + length, parse_json(text), key, choose)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise DamagedError(f"another version of this program wrote it ({error})") from error
+
+
+def _read_video(
+    descriptor: int,
+    start: int,
+    header: object,
+    key: FrameKey,
+    choose: Callable[[int], Sequence[int]] | None,
+) -> DecodedVideo:
+    """The video whose frames begin at byte `start`."""
     if header["key"] != json.loads(json.dumps(asdict(key))):
         raise DamagedError("it is of another video")
     facts = header["video"]
     checksums = facts.pop("checksums")
     count, *shape = facts["frames"]
+    # Memory is taken by these, and numbers are easily written.
+    if start + count * math.prod(shape) != os.fstat(descriptor).st_size or min(shape) < 1:
+        raise DamagedError("it does not have the length that it says")
     rows = np.arange(count) if choose is None else np.asarray(choose(count))
     frames = np.empty((len(rows), *shape), np.uint8)
-    _read_frames(descriptor, _PREFIX.size + length, frames, rows, checksums)
+    _read_frames(descriptor, start, frames, rows, checksums)
     facts["frames"] = frames
     facts["index"] = np.array(facts["index"], np.int64)
     facts["timestamps"] = np.array(facts["timestamps"], np.float32)
-    try:
-        return DecodedVideo(**facts)
-    except TypeError as error:
-        raise DamagedError("another version of this program wrote it") from error
+    return DecodedVideo(**facts)
 
 
 def _read_frames(

@@ -11,41 +11,47 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.files import open_regular
+from vifistore.frames.kept import WHOLE, Keep, KeptFrames
 from vifistore.frames.raw_frames import FALLBACK_FPS, Plan, RawFrames, split_plan
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The frames of a folder in natural order of their names."""
+    """The frames of a folder in natural order of their names; a link that leads nowhere is one,
+    which cannot be read, but a folder, a pipe or a device is none, whatever its name."""
     images = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        # Asked last: only of what is called a picture.
+        and (path.is_file() or not path.exists())
     ]
     return sorted(images, key=lambda path: (_natural_key(path.name), path.name))
 
 
-def decode_image_folder(folder: Path, plan: Plan) -> RawFrames:
+def decode_image_folder(folder: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
     """Frames of the plan; unreadable images are left out and the plan is made anew, once."""
     images = list_images(folder)
     declared = len(images)
     try:
-        return _read_plan(images, plan, declared)
+        return _read_plan(images, plan, declared, keep)
     except DecodeError:
         images = [image for image in images if _is_readable(image)]
     if not images:
         raise DecodeError("decode error", f"none of its {declared} images can be read")
-    return _read_plan(images, plan, declared)
+    return _read_plan(images, plan, declared, keep)
 
 
-def _read_plan(images: list[Path], plan: Plan, declared: int) -> RawFrames:
+def _read_plan(images: list[Path], plan: Plan, declared: int, keep: Keep) -> RawFrames:
     wanted, index = split_plan(plan(len(images)))
-    frames = [_read_image(images[number]) for number in wanted]
-    if len({frame.shape for frame in frames}) > 1:
-        raise DecodeError("decode error", "its images have different sizes")
+    kept = KeptFrames(keep, len(wanted))
+    for number in wanted:
+        kept.add(_read_image(images[number])[None])
     return RawFrames(
-        frames=np.stack(frames),
+        kept=kept,
         index=index,
         seconds=wanted / FALLBACK_FPS,
         num_frames=len(images),
@@ -58,7 +64,7 @@ def _read_image(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (
         OSError,

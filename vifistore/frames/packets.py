@@ -9,6 +9,7 @@ import numpy as np
 
 from vifistore.containers import open_container
 from vifistore.errors import DecodeError
+from vifistore.files import require_regular
 
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
@@ -28,12 +29,16 @@ class PacketTable:
     seconds: np.ndarray | None
     """float64 [frame], seconds after the first frame, if frames can be found by their number:
     then every packet has a time of its own and no key frame is out of order. None otherwise."""
+    frame_bytes: int = 0
+    """Of a frame in RGB, as far as the header tells its size."""
 
 
 def open_video(path: Path) -> tuple[Any, Any]:
-    """PyAV container and video stream; raises DecodeError."""
+    """PyAV container and video stream; raises DecodeError, OSError for what is no file."""
     import av
 
+    # FFmpeg would wait for ever at a pipe.
+    require_regular(path)
     try:
         container = open_container(path)
     except av.error.ArgumentError:
@@ -94,6 +99,7 @@ def scan_packets(path: Path) -> PacketTable:
             declared_frames=max(stream.frames, len(packets)),
             fps=float(stream.average_rate) if stream.average_rate else None,
             seconds=None if times is None else (times - times[0]) * float(stream.time_base),
+            frame_bytes=3 * stream.codec_context.width * stream.codec_context.height,
         )
 
 

@@ -12,6 +12,8 @@ from typing import Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, check_decoder
+from vifistore.frames.kept import Keep
+from vifistore.frames.memory import worker_bytes as share_of_memory
 from vifistore.frames.squares import Squares
 from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
 from vifistore.frames.worker_settings import WorkerSettings
@@ -42,19 +44,28 @@ class DecodePool:
         decoder: str = "decord",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         squares: Squares | None = None,
+        only_large: bool = False,
         niceness: int = 0,
+        worker_bytes: int = 0,
     ) -> None:
         """Raises UsageError if the decoder is not installed.
 
         `timeout_seconds` is per video, and as often for every further 100 MB of its file, since
-        some files can only be read in order. `squares` are cut by the workers, `niceness` (0 to
-        19) is by how much they give way to other processes.
+        some files can only be read in order. `squares` are cut by the workers, of frames of more
+        than twice their size alone if `only_large`. `niceness` (0 to 19) is by how much workers
+        give way to other processes, `worker_bytes` how much memory each may take; 0 is its share
+        of the machine's.
         """
         if num_workers < 1:
             raise UsageError(f"num_workers is {num_workers}; it must be at least 1")
         check_decoder(decoder)
         self._settings = WorkerSettings(
-            frames=frames, clips=clips, decoder=decoder, squares=squares, niceness=niceness
+            frames=frames,
+            clips=clips,
+            decoder=decoder,
+            keep=Keep(squares=squares, only_large=only_large),
+            niceness=niceness,
+            max_bytes=worker_bytes or share_of_memory(num_workers),
         )
         self._timeout_seconds = timeout_seconds
         self._num_workers = num_workers

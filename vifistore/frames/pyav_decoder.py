@@ -3,6 +3,7 @@
 Packets that FFmpeg refuses are skipped, as the ffmpeg program does.
 """
 
+import errno
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.packets import PacketTable, demux, open_video, scan_packets
 from vifistore.frames.raw_frames import Plan, RawFrames, ReadRGB, read_sequentially
 
 
-def decode_pyav(path: Path, plan: Plan) -> RawFrames:
+def decode_pyav(path: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
     """Frames of the plan; raises DecodeError."""
-    return read_in_order(path, plan, scan_packets(path))
+    return read_in_order(path, plan, scan_packets(path), keep)
 
 
-def read_in_order(path: Path, plan: Plan, table: PacketTable) -> RawFrames:
+def read_in_order(path: Path, plan: Plan, table: PacketTable, keep: Keep = WHOLE) -> RawFrames:
     """Frames of the plan of a file whose packets are known; raises DecodeError."""
     return read_sequentially(
         lambda: _stream(path),
@@ -29,6 +31,7 @@ def read_in_order(path: Path, plan: Plan, table: PacketTable) -> RawFrames:
         declared_frames=table.declared_frames,
         fps=table.fps,
         decoder="pyav",
+        keep=keep,
     )
 
 
@@ -49,6 +52,9 @@ def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
                 frames = stream.codec_context.decode(packet)
             except av.error.FFmpegError as error:
                 failure = f"FFmpeg: {error.strerror}"
+                if error.errno == errno.ENOMEM:
+                    # No fault of the packet: the frames without it would be another video.
+                    raise DecodeError("memory", failure) from error
                 continue
             for frame in frames:
                 size = size or (frame.width, frame.height)

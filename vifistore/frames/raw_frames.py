@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.frames.kept import WHOLE, Keep, KeptFrames
 
 Plan = Callable[[int], np.ndarray]
 """Number of frames of a video -> frame numbers int64 [clip frame]."""
@@ -21,8 +22,8 @@ FALLBACK_FPS = 25.0
 class RawFrames:
     """The distinct frames that a plan asked for."""
 
-    frames: np.ndarray
-    """uint8 [distinct height width 3], RGB, upright."""
+    kept: KeptFrames
+    """RGB, upright."""
     index: np.ndarray
     """int64 [clip frame] into `frames`."""
     seconds: np.ndarray
@@ -33,6 +34,11 @@ class RawFrames:
     """Frames that the file promises, as far as the decoder knows."""
     decoder: str
     """Name of the library that read them."""
+
+    @property
+    def frames(self) -> np.ndarray:
+        """See `KeptFrames.frames`."""
+        return self.kept.frames
 
 
 def split_plan(planned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,6 +69,7 @@ def read_sequentially(
     declared_frames: int,
     fps: float | None,
     decoder: str,
+    keep: Keep = WHOLE,
 ) -> RawFrames:
     """Read every frame in order and keep those of the plan; seeks nowhere, so it cannot miss.
 
@@ -72,12 +79,13 @@ def read_sequentially(
     num_frames = expected_frames
     for _ in range(2):
         wanted, index = split_plan(plan(max(num_frames, 1)))
-        kept, seconds = _collect(open_stream(), set(wanted.tolist()))
+        kept = KeptFrames(keep, len(wanted))
+        seconds = _collect(open_stream(), set(wanted.tolist()), kept)
         if not seconds:
             raise DecodeError("short", f"none of its {declared_frames} frames can be decoded")
         if len(seconds) == num_frames:
             return RawFrames(
-                frames=np.stack(kept),
+                kept=kept,
                 index=index,
                 seconds=clean_seconds(seconds, fps)[wanted],
                 num_frames=num_frames,
@@ -89,12 +97,12 @@ def read_sequentially(
 
 
 def _collect(
-    stream: Iterable[tuple[ReadRGB, float | None]], wanted: set[int]
-) -> tuple[list[np.ndarray], list[float | None]]:
-    kept: list[np.ndarray] = []
+    stream: Iterable[tuple[ReadRGB, float | None]], wanted: set[int], kept: KeptFrames
+) -> list[float | None]:
+    """Times of all frames of a stream; those wanted are kept."""
     seconds: list[float | None] = []
     for number, (read_rgb, second) in enumerate(stream):
         seconds.append(second)
         if number in wanted:
-            kept.append(read_rgb())
-    return kept, seconds
+            kept.add(read_rgb()[None])
+    return seconds

@@ -1,19 +1,21 @@
 """Frames through torchcodec (0.11 or later, which turns rotated videos upright); optional."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from vifistore.frames.by_number import decode_by_number
+from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.raw_frames import Plan, RawFrames
 
 
-def decode_torchcodec(path: Path, plan: Plan) -> RawFrames:
+def decode_torchcodec(path: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
     """Frames of the plan; raises DecodeError."""
-    return decode_by_number(path, plan, _fetch, "torchcodec")
+    return decode_by_number(path, plan, _fetch, "torchcodec", keep)
 
 
-def _fetch(path: Path, wanted: np.ndarray, num_frames: int) -> np.ndarray | None:
+def _fetch(path: Path, groups: list[np.ndarray], num_frames: int) -> Iterator[np.ndarray | None]:
     from torchcodec.decoders import VideoDecoder
 
     try:
@@ -23,7 +25,9 @@ def _fetch(path: Path, wanted: np.ndarray, num_frames: int) -> np.ndarray | None
             str(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact"
         )
         if len(reader) != num_frames:
-            return None
-        return reader.get_frames_at(wanted.tolist()).data.numpy()
+            yield None
+            return
+        for wanted in groups:
+            yield reader.get_frames_at(wanted.tolist()).data.numpy()
     except (RuntimeError, ValueError, IndexError):
-        return None
+        yield None

@@ -16,6 +16,7 @@ from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, decode_video, load_decoder
+from vifistore.frames.memory import limit_memory
 from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
 from vifistore.frames.worker_settings import WorkerSettings
 
@@ -26,9 +27,11 @@ def main() -> None:
     """Serve the pool until it closes the channel."""
     channel_number, parent = (int(argument) for argument in sys.argv[1:3])
     settings = WorkerSettings.from_json(sys.argv[3])
-    # Ctrl-C reaches the whole terminal group; the pool ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Both may reach all processes of a terminal or a batch job; the pool ends its workers itself.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     _die_with_parent(parent)
+    limit_memory(settings.max_bytes)
     os.nice(settings.niceness)
     channel = socket.socket(fileno=channel_number)
     try:
@@ -76,21 +79,30 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
             clips=settings.clips,
             decoder=settings.decoder,
             draw=job["draw"],
+            keep=settings.keep,
         )
-    except DecodeError as error:
+    except (DecodeError, MemoryError) as error:
+        if getattr(error, "reason", "memory") == "memory":
+            error = _too_large(job["path"], settings)
         send_message(channel, {"reason": error.reason, "message": str(error)})
         return
     decoded = time.process_time()
-    frames = video.frames
-    if settings.squares:
-        squares = settings.squares.cut(frames)
-        frames = squares.reshape(-1, *squares.shape[2:])
-    file = write_anonymous_file(frames)
-    seconds = [decoded - start, time.process_time() - decoded]
+    file = write_anonymous_file(video.frames)
+    handing_over = time.process_time() - decoded
+    seconds = [decoded - start - video.cut_seconds, video.cut_seconds + handing_over]
     try:
-        send_message(channel, _describe(video) | {"shape": frames.shape, "seconds": seconds}, file)
+        facts = {"shape": video.frames.shape, "seconds": seconds}
+        send_message(channel, _describe(video) | facts, file)
     finally:
         os.close(file)
+
+
+def _too_large(path: str, settings: WorkerSettings) -> DecodeError:
+    allowed = "there is"
+    if settings.max_bytes:
+        allowed = f"the {settings.max_bytes / 2**30:.1f} GB that a worker may take"
+    words = f"it needs more memory than {allowed}; raise --worker-memory-gb"
+    return DecodeError("memory", f"{path}: {words}")
 
 
 def _describe(video: DecodedVideo) -> dict[str, Any]:
@@ -103,6 +115,7 @@ def _describe(video: DecodedVideo) -> dict[str, Any]:
         "width": video.width,
         "height": video.height,
         "decoder": video.decoder,
+        "are_squares": video.are_squares,
     }
 
 

@@ -138,6 +138,7 @@ def _decoded_video(answer: dict[str, Any], file: int) -> DecodedVideo:
         width=answer["width"],
         height=answer["height"],
         decoder=answer["decoder"],
+        are_squares=answer["are_squares"],
         decode_seconds=answer["seconds"][0],
         cut_seconds=answer["seconds"][1],
     )

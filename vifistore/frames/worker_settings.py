@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Self
 
+from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.squares import Squares
 
 
@@ -17,10 +18,12 @@ class WorkerSettings:
     """Clips per video."""
     decoder: str
     """Name of the decoder."""
-    squares: Squares | None = None
-    """Squares to cut from the frames; the frames themselves are handed over where it is None."""
+    keep: Keep = WHOLE
+    """Which frames are cut to squares; the others are handed over as they are."""
     niceness: int = 0
     """By how much a worker gives way to other processes, 0 to 19."""
+    max_bytes: int = 0
+    """Memory that a worker may take; 0 for any."""
 
     def to_json(self) -> str:
         """The settings as one line."""
@@ -30,5 +33,6 @@ class WorkerSettings:
     def from_json(cls, text: str) -> Self:
         """The settings of `to_json`."""
         fields = json.loads(text)
-        squares = fields.pop("squares")
-        return cls(**fields, squares=Squares(**squares) if squares else None)
+        keep = fields.pop("keep")
+        squares = keep.pop("squares")
+        return cls(**fields, keep=Keep(**keep, squares=Squares(**squares) if squares else None))

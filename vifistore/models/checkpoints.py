@@ -12,8 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from vifistore.errors import ModelError, short
+from vifistore.files import open_regular
 from vifistore.models.file_kinds import refuse_other_files
-from vifistore.store.durable import put_stages
+from vifistore.store.durable import put_file
 from vifistore.store.identity import Identity, of_settings, parse_identity
 from vifistore.store.schema import check_name
 
@@ -60,7 +61,7 @@ def save_checkpoint(path: Path, state: dict[str, torch.Tensor], header: Checkpoi
     # safetensors refuses tensors that share memory or have gaps.
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     metadata = {"format": "pt", _HEADER_KEY: json.dumps(header.as_json())}
-    put_stages([{path: [save(weights, metadata)]}])
+    put_file(path, save(weights, metadata))
 
 
 def is_whole(path: Path) -> bool:
@@ -71,7 +72,7 @@ def is_whole(path: Path) -> bool:
     try:
         if path.suffix != ".safetensors":
             return zipfile.is_zipfile(path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
             size = os.fstat(file.fileno()).st_size
             if _LENGTH.size + length > size or length > _LARGEST_HEADER:

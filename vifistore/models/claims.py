@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from vifistore.errors import ModelError, short
+from vifistore.errors import ModelError, shell, short
 from vifistore.models.checkpoints import CheckpointHeader
 from vifistore.models.foreign import ForeignWeights
 from vifistore.models.registry import activation_sibling, open_clip
@@ -45,7 +45,8 @@ def _refuse_header(model: str, header: CheckpointHeader, path: Path) -> NoReturn
     known = open_clip.get_model_config(header.model)
     if known and is_sized(header.config, known):
         raise ModelError(
-            f"{short(path.name)} holds a {header.model}, not a {model}; use --model {header.model}"
+            f"{short(path.name)} holds a {header.model}, not a {model}; use "
+            f"{shell('--model', header.model)}"
         )
     raise ModelError(
         f"the header of {short(path.name)} calls it a {short(header.model)} and describes another; "
@@ -73,7 +74,7 @@ def require_activation(model: str, config: dict, quick_gelu: bool, weights: str)
     base = model.removesuffix("-quickgelu")
     right = f"{base}-quickgelu" if quick_gelu else base
     trained = "QuickGELU" if quick_gelu else "GELU"
-    hint = f"; use --model {right}" if open_clip.get_model_config(right) else ""
+    hint = f"; use {shell('--model', right)}" if open_clip.get_model_config(right) else ""
     raise ModelError(f"{weights} were trained with {trained}, which {model} does not use{hint}")
 
 
@@ -91,10 +92,10 @@ def _warn_of_activation(model: str, config: dict, path: Path) -> None:
     if sibling := activation_sibling(model):
         used = "QuickGELU" if config.get(_QUICK_GELU, False) else "GELU"
         logger.warning(
-            "%s does not say which activation it was trained with; %s uses %s, use --model %s if "
+            "%s does not say which activation it was trained with; %s uses %s, use %s if "
             "that is wrong (OpenAI's and ViFi-CLIP's weights want QuickGELU)",
             short(path.name),
             model,
             used,
-            sibling,
+            shell("--model", sibling),
         )

@@ -5,13 +5,14 @@ import zipfile
 from pathlib import Path
 
 from vifistore.errors import ModelError, short
+from vifistore.files import open_regular
+from vifistore.pointers import pointer_told
 
 # Raw weights, an average of them, two moments of an optimiser, and as much again: what a training
 # checkpoint may hold of each of its model's bytes.
 _COPIES = 6
 _BESIDE = 64 * 2**20
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _WEB_PAGE = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
 _ZIP = b"PK\x03\x04"
 _START_BYTES = 256
@@ -25,17 +26,14 @@ def refuse_other_files(path: Path) -> None:
     if not path.is_file():
         raise ModelError(f"there are no weights at {name}; give an existing file")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(_START_BYTES)
     except OSError as error:
         raise ModelError(f"{name} cannot be read ({error.strerror}); make it readable") from error
     if not start:
         raise ModelError(f"{name} is empty; copy it again")
-    if start.startswith(_LFS_POINTER):
-        raise ModelError(
-            f"{name} is a Git LFS pointer, which stands for the weights; fetch them where it was "
-            "cloned, with: git lfs pull"
-        )
+    if told := pointer_told(start):
+        raise ModelError(f"{name}: {told}")
     if _WEB_PAGE.match(start):
         raise ModelError(f"{name} is a web page and no weights; download it again")
 
@@ -57,7 +55,7 @@ def refuse_larger(path: Path, limit: int, model: str) -> None:
 
 def _unpacked_bytes(path: Path) -> int:
     """What the members of an archive take, as its directory says, else the file itself."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         is_zip = file.read(len(_ZIP)) == _ZIP
     if not is_zip:
         return path.stat().st_size

@@ -5,13 +5,14 @@ order, and CLIP's two projections into the common space transposed. SigLIP's ima
 there, whose pooling head keeps key and value apart from the query.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from vifistore.files import parse_json, read_regular
 
 _LAYER = re.compile(r"(vision|text)_model\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
 _QUERY_KEY_VALUE = re.compile(r"self_attn\.([qkv])_proj")
@@ -139,12 +140,10 @@ def quick_gelu_beside(path: Path) -> bool | None:
     """Whether `config.json` beside a file of CLIP says QuickGELU; None where it does not tell."""
     config = path.parent / "config.json"
     try:
-        if config.stat().st_size > _CONFIG_BYTES or not config.is_file():
-            return None
-        found = json.loads(config.read_text(encoding="utf-8"))
+        found = parse_json(read_regular(config, _CONFIG_BYTES))
         if found["model_type"] != "clip":
             return None
         # The default of transformers' CLIPVisionConfig, and what its configs of OpenAI leave out.
         return found.get("vision_config", {}).get("hidden_act", "quick_gelu") == "quick_gelu"
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import ModelError
+from vifistore.files import require_regular
 from vifistore.models.clip_tokens import tokenize
 from vifistore.models.digests import is_text_key, text_digest
 
@@ -133,7 +134,11 @@ def is_plain(config: Mapping) -> bool:
 
 def has_plain_keys(config: Mapping, weights: Iterable[str]) -> bool:
     """Whether these are the keys of a plain text tower's weights: learned prompts are further."""
-    return set(weights) == set(_keys(config["text_cfg"]))
+    found, layers = set(weights), config["text_cfg"].get("layers", _DEFAULTS["layers"])
+    # More layers than there are weights are nobody's, and would be counted for ever.
+    if type(layers) is not int or layers > len(found):
+        return False
+    return found == set(_keys(config["text_cfg"]))
 
 
 def read_text_tower(path: Path, config: Mapping, digest: str) -> TextTower | None:
@@ -167,6 +172,7 @@ def _read_weights(path: Path) -> dict[str, np.ndarray] | None:
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_regular(path)
         with safe_open(path, framework="np") as file:
             keys = [key for key in file.keys() if is_text_key(key)]  # noqa: SIM118 - no mapping
             if any(file.get_slice(key).get_dtype() not in _READABLE for key in keys):

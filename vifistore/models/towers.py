@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from vifistore.errors import ModelError, UnknownNameError, UsageError, short
+from vifistore.errors import ModelError, UnknownNameError, UsageError, shell, short
 from vifistore.models.checkpoints import CheckpointHeader, read_header
 from vifistore.models.claims import (
     check_activation,
@@ -289,9 +289,9 @@ def _token_embedding(model: str, path: Path, source: str, clip: torch.nn.Module)
             state = load_model(model, source).clip.state_dict()
         return state[TOKEN_EMBEDDING].float().reshape(clip.token_embedding.weight.shape)
     except (ModelError, UnknownNameError, KeyError, RuntimeError) as error:
+        again = ("vifi", "convert", "FILE", "OUT", "--model", model, "--token-embedding", "FILE")
         raise ModelError(
             f"{short(path.name)} is ViFi-CLIP's and holds no token embedding, which is OpenAI's, "
             f"and that of {short(source, 40)!r} cannot be had ({short(error, 70)}); where you have "
-            f"OpenAI's file, make a whole one with: vifi convert FILE OUT --model {model} "
-            "--token-embedding FILE"
+            f"OpenAI's file, make a whole one with: {shell(*again)}"
         ) from error

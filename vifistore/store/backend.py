@@ -1,31 +1,28 @@
 """The groups and arrays of a store: opened, made and made durable, wherever their files lie.
 
-Groups are small JSON files and chunks are coded here (`coding.py`); zarr-python lays out the
-arrays, and opens them for those who want a zarr array, then reading through `zarrs`, which is 2-4
-times faster. It never writes: it does so in place, and a kill would tear the chunk.
+Metadata are small JSON files (`metadata.py`) and chunks are coded here (`coding.py`); zarr-python
+says how an array of ours is described, and opens arrays for those who want a zarr array, then
+reading through `zarrs`, which is 2-4 times faster. Neither writes: a kill would leave a part.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import zarr
-from zarr.codecs import Crc32cCodec
-from zarr.errors import ContainsArrayError
 
-from vifistore.errors import DamagedError, StoreError, UsageError
-from vifistore.store.coding import Layout, encode_chunk, parse_layout, read_chosen, read_rows
+from vifistore.errors import DamagedError, StoreError, UsageError, shell
+from vifistore.files import parse_json
+from vifistore.store.coding import encode_chunk, read_chosen, read_rows
 from vifistore.store.durable import parallel
+from vifistore.store.layout import Grid, Layout, parse_layout
+from vifistore.store.metadata import array_file, group_files, json_file, metadata_key
 from vifistore.store.objects import ObjectPlace, object_url
 from vifistore.store.places import LocalPlace, Place
 from vifistore.store.schema import ArraySpec
 
 _WRITE = {"codec_pipeline.path": "zarr.core.codec_pipeline.BatchedCodecPipeline"}
 _READ = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-
-# Else a chunk equal to the fill value would not be written, and look like a lost one.
-_ARRAY_CONFIG = {"write_empty_chunks": True}
 
 # What zarr and zarrs raise for a chunk or a zarr.json whose bytes are not what they should be.
 DAMAGE = (
@@ -52,6 +49,11 @@ class Backend:
         return self.place.folder if isinstance(self.place, LocalPlace) else self.place.location
 
     @property
+    def verify_command(self) -> str:
+        """What finds out about damage, for a message."""
+        return shell("vifi", "verify", self.folder)
+
+    @property
     def cache_folder(self) -> Path:
         """Local folder for what is safe to delete: locks, indexes, thumbnails. It lies beside a
         store that is a folder."""
@@ -59,7 +61,7 @@ class Backend:
 
     def exists(self, path: str) -> bool:
         """Whether a group or an array lies at `path`."""
-        return self.place.exists(_metadata_key(path))
+        return self.place.exists(metadata_key(path))
 
     def children(self, path: str) -> list[str]:
         """Names of the groups and arrays directly below `path`, sorted."""
@@ -74,7 +76,7 @@ class Backend:
             return dict(self._metadata(path, "group").get("attributes", {}))
         except DAMAGE as error:
             raise DamagedError(
-                f"{self.folder}/{_metadata_key(path)} cannot be read ({error}); "
+                f"{self.folder}/{metadata_key(path)} cannot be read ({error}); "
                 "restore it from a copy, or remove that folder and run the command again"
             ) from error
 
@@ -96,10 +98,10 @@ class Backend:
 
     def group_files(self, path: str, attributes: Mapping) -> dict[str, list[bytes]]:
         """Files, by their keys, that make the group at `path` or replace its attributes."""
-        return _group_files({**self._missing_parents(path), path: attributes})
+        return group_files({**self._missing_parents(path), path: attributes})
 
     def _put_groups(self, groups: Mapping[str, Mapping]) -> None:
-        self.put(_group_files(groups))
+        self.put(group_files(groups))
 
     def put(self, *stages: Mapping[str, Sequence]) -> None:
         """Write files by their keys; those of a stage last before one of the next has its name.
@@ -114,38 +116,31 @@ class Backend:
             raise UsageError(f"{self.folder} was opened read-only; open it with mode='a'")
 
     def _metadata(self, path: str, node_type: str) -> dict:
-        metadata = json.loads(self.place.get(_metadata_key(path)))
+        metadata = parse_json(self.place.get(metadata_key(path)))
         if metadata["node_type"] != node_type or metadata["zarr_format"] != 3:
             raise ValueError(f"it is not the zarr.json of a zarr v3 {node_type}")
         return metadata
 
-    def make_array(
-        self, path: str, spec: ArraySpec, *, shape: tuple[int, ...], chunks: tuple[int, ...]
-    ) -> zarr.Array:
-        """Return the array at `path` for writing; make it, or lengthen its first axis."""
-        self._require_writable()
-        with zarr.config.set(_WRITE):
-            try:
-                return zarr.create_array(
-                    self.place.zarr_store,
-                    name=path,
-                    shape=shape,
-                    chunks=chunks,
-                    dtype=str if spec.dtype == "str" else spec.dtype,
-                    # Embeddings hardly compress; the checksum notices a flipped bit.
-                    compressors=[Crc32cCodec()],
-                    fill_value=spec.fill,
-                    dimension_names=list(spec.axes),
-                    # One file name instead of a folder per axis: a third of the inodes.
-                    chunk_key_encoding={"name": "default", "separator": "."},
-                    config=_ARRAY_CONFIG,
-                )
-            except ContainsArrayError:
-                array = zarr.open_array(self.place.zarr_store, path=path, mode="r+", zarr_format=3)
-        array = array.with_config(_ARRAY_CONFIG)
-        if array.shape != shape:
-            array.resize(shape)
-        return array
+    def make_arrays(self, wanted: Mapping[str, tuple[ArraySpec, tuple, tuple]]) -> None:
+        """Make arrays, or change the length of those that are there; it lasts when it returns.
+
+        By path: what the array is, its shape and the shape of its chunks. Raises UsageError if the
+        store is read-only, StoreError for one to change that another program laid out.
+        """
+        files, lost = {}, []
+        for path, (spec, shape, chunks) in wanted.items():
+            if not self.exists(path):
+                files[metadata_key(path)] = array_file(spec, shape, chunks)
+            elif (grid := self.layout(path)).shape != shape:
+                size = self.own_layout(path).size
+                old, new = (-(-length // size) for length in (grid.shape[0], shape[0]))
+                lost += [grid.key(path, block) for block in range(new, old)]
+                document = self._metadata(path, "array")
+                files[metadata_key(path)] = json_file({**document, "shape": list(shape)})
+        if files:
+            self.put(files)
+        for key in lost:
+            self.place.remove(key)
 
     def open_array(self, path: str) -> zarr.Array:
         """Open the array at `path` for reading. Raises DamagedError if it is not there.
@@ -164,13 +159,12 @@ class Backend:
 
     def _cannot_open(self, path: str, error: Exception) -> DamagedError:
         return DamagedError(
-            f"{self.folder}/{path} cannot be opened ({error}); run: vifi verify {self.folder}"
+            f"{self.folder}/{path} cannot be opened ({error}); run: {self.verify_command}"
         )
 
-    def layout(self, path: str) -> Layout | None:
-        """How the array at `path` is laid out; None if another program did so in its own way.
-
-        Raises DamagedError if it is not there.
+    def layout(self, path: str) -> Grid:
+        """How the array at `path` is laid out: a Layout, unless another program did so in its own
+        way. Raises DamagedError if it is not there.
         """
         try:
             return parse_layout(self._metadata(path, "array"))
@@ -183,10 +177,13 @@ class Backend:
         Raises StoreError if another program did so, DamagedError if it is not there.
         """
         layout = self.layout(path)
-        if layout is None:
+        if not isinstance(layout, Layout):
+            _, _, below = path.partition("/")
+            dataset = "DATASET" if path.startswith("texts/") else below.partition("/")[0]
+            words = ("vifi", "import", "NEW.zarr", self.folder, "--format", "zarr", "--dataset")
             raise StoreError(
-                f"{self.folder}/{path} was laid out by another program; export that dataset "
-                "and import it into a new store"
+                f"{self.folder}/{path} was laid out by another program, and can be read but not "
+                f"written; go on in a copy: {shell(*words, dataset)}"
             )
         return layout
 
@@ -199,8 +196,9 @@ class Backend:
         `may_lack` is False: each was written then. Raises DamagedError if a chunk does not match
         its checksum, or is lost.
         """
-        if layout := self.layout(path):
-            stop = layout.shape[0] if stop is None else min(stop, layout.shape[0])
+        layout = self.layout(path)
+        stop = layout.shape[0] if stop is None else min(stop, layout.shape[0])
+        if isinstance(layout, Layout):
             return read_rows(self.place, path, layout, start, stop, may_lack=may_lack)
         return self._read_through_zarr(path, slice(start, stop))
 
@@ -213,7 +211,8 @@ class Backend:
         unnoticed. `may_lack` is that of `read`. Raises DamagedError if a chunk does not match its
         checksum, or is lost.
         """
-        if layout := self.layout(path):
+        layout = self.layout(path)
+        if isinstance(layout, Layout):
             return read_chosen(self.place, path, layout, rows, verify=verify, may_lack=may_lack)
         return self._read_through_zarr(path, rows)
 
@@ -224,7 +223,7 @@ class Backend:
             values = array.oindex[rows]
         except DAMAGE as error:
             raise DamagedError(
-                f"{self.folder}/{path} is damaged ({error}); run: vifi verify {self.folder}"
+                f"{self.folder}/{path} is damaged ({error}); run: {self.verify_command}"
             ) from error
         return values.astype(object) if values.dtype.kind in "OTU" else values
 
@@ -261,10 +260,6 @@ class Backend:
         ]
         return chunk
 
-    def sync(self, keys: Iterable[str]) -> None:
-        """Force the files of `keys`, and the folders that name them, to the disk."""
-        self.place.sync(keys)
-
     def tail(self, key: str, num_bytes: int) -> bytes:
         """Last bytes of the file at `key`. Raises DamagedError if it is gone or too short."""
         try:
@@ -273,25 +268,5 @@ class Backend:
             raise
         except OSError as error:
             raise DamagedError(
-                f"{self.folder}/{key} cannot be read ({error}); run: vifi verify {self.folder}"
+                f"{self.folder}/{key} cannot be read ({error}); run: {self.verify_command}"
             ) from error
-
-    def chunk_key(self, path: str, array: zarr.Array, block: int) -> str:
-        """Key of the file that holds chunk `block` along the first axis of `array`."""
-        coordinates = (block,) + (0,) * (array.ndim - 1)
-        return f"{path}/{array.metadata.encode_chunk_key(coordinates)}"
-
-
-def _group_files(groups: Mapping[str, Mapping]) -> dict[str, list[bytes]]:
-    documents = {
-        path: {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"}
-        for path, attributes in groups.items()
-    }
-    return {
-        _metadata_key(path): [json.dumps(value, indent=2).encode()]
-        for path, value in documents.items()
-    }
-
-
-def _metadata_key(path: str) -> str:
-    return f"{path}/zarr.json" if path else "zarr.json"

@@ -89,6 +89,10 @@ def read_checkpoint(backend: Backend, digest: str) -> dict:
     """
     if digest not in (known := backend.children("checkpoints")):
         raise UnknownNameError("checkpoint", digest, known)
+    return _read(backend, digest)
+
+
+def _read(backend: Backend, digest: str) -> dict:
     attributes = read_fields(backend, f"checkpoints/{digest}", _KINDS)
     further = backend.children(f"checkpoints/{digest}/names")
     names = list(dict.fromkeys([*attributes["names"], *further]))
@@ -151,4 +155,4 @@ def _damaged(digest: str, why: str) -> DamagedError:
 
 def list_checkpoints(backend: Backend) -> list[dict]:
     """Every checkpoint of the store, as `read_checkpoint` gives it."""
-    return [read_checkpoint(backend, digest) for digest in backend.children("checkpoints")]
+    return [_read(backend, digest) for digest in backend.children("checkpoints")]

@@ -4,45 +4,81 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
-import zarr
 
+from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
-from vifistore.store.coding import encode_chunk
+from vifistore.store.coding import MODEST_BYTES, encode_chunk
+from vifistore.store.layout import Grid, Layout
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS
 
 _CHECKSUM_BYTES = 4
 
-
-def has_chunk(backend: Backend, path: str, array: zarr.Array, chunk: int) -> bool:
-    """Whether the file of a chunk is there. A lost one reads as the fill value."""
-    return backend.place.exists(backend.chunk_key(path, array, chunk))
+# Rows that a byte of another program's chunk may stand for.
+_MOST_COMPRESSED = 1000
 
 
-def open_checked(backend: Backend, path: str) -> zarr.Array:
-    """Open the array at `path`. Raises DamagedError whatever is wrong with its zarr.json."""
+def lacks_chunk(backend: Backend, path: str, grid: Grid, chunk: int) -> bool:
+    """Whether the file of a chunk is gone; a lost one reads as the fill value.
+
+    Of an array that another program laid out that cannot be told: zarr writes no chunk that holds
+    the fill value alone.
+    """
+    return isinstance(grid, Layout) and not backend.place.exists(grid.key(path, chunk))
+
+
+def open_checked(backend: Backend, path: str) -> Grid:
+    """How the array at `path` is laid out.
+
+    Raises DamagedError whatever is wrong with its zarr.json.
+    """
     # zarr raises errors of many kinds for JSON text of the wrong shape; `layout` does not.
-    backend.layout(path)
-    return backend.open_array(path)
+    grid = backend.layout(path)
+    backend.open_array(path)
+    return grid
+
+
+def can_hold(backend: Backend, path: str, grid: Grid, num_rows: int) -> bool:
+    """Whether the chunks of an array are large enough for so many rows.
+
+    Those that another program wrote may be compressed.
+    """
+    least = grid.least_row_bytes if isinstance(grid, Layout) else 1 / _MOST_COMPRESSED
+    if num_rows * least <= MODEST_BYTES:
+        return True
+    return num_rows * least <= sum(file.size_bytes for file in backend.place.files(path))
 
 
 def checksums(backend: Backend, path: str, num_rows: int) -> dict[str, list[bytes]]:
-    """Stored checksums of the chunks that hold the first `num_rows` videos, by array name.
+    """Checksums of the chunks that hold the first `num_rows` videos, by array name, as ours are.
 
-    Where the arrays have grown since, that of the last chunk is what it was: only those rows, and
-    then the fill value. Raises DamagedError if a chunk is gone or too short.
+    They are the stored ones. Where the arrays have grown since, that of the last chunk is what it
+    was: only those rows, and then the fill value. Of an array that another program laid out they
+    are computed. Raises DamagedError if a chunk is gone or too short.
     """
-    num_blocks = -(-num_rows // BLOCK_SIZE)
-    stored = {}
+    blocks = range(-(-num_rows // BLOCK_SIZE))
+    found = {}
     for name in sorted(FEATURE_ARRAYS):
         array_path = f"{path}/{name}"
         if not backend.exists(array_path):
             continue
-        array = open_checked(backend, array_path)
-        keys = [backend.chunk_key(array_path, array, block) for block in range(num_blocks)]
-        stored[name] = [backend.tail(key, _CHECKSUM_BYTES) for key in keys]
-        if num_rows < min(array.shape[0], num_blocks * BLOCK_SIZE):
-            stored[name][-1] = _checksum_before_growth(backend, array_path, num_rows)
-    return stored
+        grid = backend.layout(array_path)
+        if num_rows > grid.shape[0]:
+            raise DamagedError(f"{array_path} has {grid.shape[0]} rows of {num_rows}")
+        ends = min(grid.shape[0], len(blocks) * BLOCK_SIZE)
+        found[name] = []
+        for block in blocks:
+            has_grown = block == blocks[-1] and num_rows < ends
+            if is_own(grid) and not has_grown:
+                checksum = backend.tail(grid.key(array_path, block), _CHECKSUM_BYTES)
+            else:
+                checksum = _computed(backend, array_path, grid, block, num_rows)
+            found[name].append(checksum)
+    return found
+
+
+def is_own(grid: Grid) -> bool:
+    """Whether an array has one of our chunks for each block."""
+    return isinstance(grid, Layout) and grid.size == BLOCK_SIZE
 
 
 def manifest_digest(stored: Mapping[str, list[bytes]]) -> str:
@@ -54,10 +90,17 @@ def manifest_digest(stored: Mapping[str, list[bytes]]) -> str:
     return digest.hexdigest()
 
 
-def _checksum_before_growth(backend: Backend, path: str, num_rows: int) -> bytes:
-    """Checksum of the chunk that ends at row `num_rows`, without the rows behind."""
-    layout = backend.layout(path)
-    start = num_rows // BLOCK_SIZE * BLOCK_SIZE
+def _computed(backend: Backend, path: str, grid: Grid, block: int, num_rows: int) -> bytes:
+    """Checksum that a chunk of ours has with the rows of a block before `num_rows`."""
+    spec = FEATURE_ARRAYS[path.rpartition("/")[2]]
+    start = block * BLOCK_SIZE
+    values = backend.read(path, start, min(start + BLOCK_SIZE, num_rows))
+    layout = Layout(
+        shape=grid.shape,
+        chunk_shape=(BLOCK_SIZE, *grid.shape[1:]),
+        dtype=np.dtype(object if spec.dtype == "str" else spec.dtype),
+        fill=spec.fill,
+    )
     chunk = np.full(layout.chunk_shape, layout.fill, layout.dtype)
-    chunk[: num_rows - start] = backend.read(path, start, num_rows)
+    chunk[: len(values)] = values
     return encode_chunk(chunk, layout)[1]

@@ -7,87 +7,22 @@ checksum: this reads 2-3 times as fast, straight into the array that is returned
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import google_crc32c
 import numpy as np
 from numcodecs.vlen import VLenUTF8
 
-from vifistore.errors import DamagedError
+from vifistore.errors import DamagedError, shell
 from vifistore.store.durable import parallel
+from vifistore.store.layout import Layout
 from vifistore.store.places import Place
 
 _PAGE = 4096
 _CHECKSUM = np.dtype("<u4")
-_CHUNK_KEYS = {"name": "default", "configuration": {"separator": "."}}
-_TYPES = ("float16", "float32", "float64", "uint8", "int32", "int64")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """How an array is cut into chunks and coded."""
-
-    shape: tuple[int, ...]
-    size: int
-    """Rows of a chunk."""
-    dtype: np.dtype
-    """`object` for strings."""
-    fill: float | str
-    """What rows of a chunk that was never written hold."""
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        """Shape of a decoded chunk, the last one too."""
-        return (self.size, *self.shape[1:])
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row; of its reference, where it is a string."""
-        return math.prod(self.shape[1:]) * self.dtype.itemsize
-
-    def key(self, path: str, block: int) -> str:
-        """Key of the file that holds a chunk of the array at `path`."""
-        return f"{path}/c" + f".{block}" + ".0" * (len(self.shape) - 1)
-
-
-def parse_layout(metadata: Mapping) -> Layout | None:
-    """Return the layout that a zarr.json describes; None if the array is not laid out as ours are.
-
-    Raises LookupError, TypeError or ValueError if it is not the zarr.json of an array.
-    """
-    shape = _lengths(metadata["shape"], least=0)
-    chunk_shape = _lengths(metadata["chunk_grid"]["configuration"]["chunk_shape"], least=1)
-    if len(shape) != len(chunk_shape):
-        raise ValueError("its chunks have other axes than itself")
-    is_string = metadata["data_type"] == "string"
-    # An endianness is not given where an item is one byte.
-    codecs = [
-        (codec["name"], dict(codec.get("configuration", {})).get("endian", "little"))
-        for codec in metadata["codecs"]
-    ]
-    ours = (
-        codecs == [("vlen-utf8" if is_string else "bytes", "little"), ("crc32c", "little")]
-        and (is_string or metadata["data_type"] in _TYPES)
-        and metadata["chunk_grid"]["name"] == "regular"
-        and metadata["chunk_key_encoding"] == _CHUNK_KEYS
-        and not metadata.get("storage_transformers")
-        and chunk_shape[1:] == shape[1:]
-    )
-    if not ours:
-        return None
-    dtype = np.dtype(object if is_string else metadata["data_type"]).newbyteorder("<")
-    # NaN is a string in JSON.
-    fill = metadata["fill_value"] if is_string else float(metadata["fill_value"])
-    return Layout(shape=shape, size=chunk_shape[0], dtype=dtype, fill=fill)
-
-
-def _lengths(values: Sequence, *, least: int) -> tuple[int, ...]:
-    """Lengths of the axes of an array that has some. Raises ValueError if they are none."""
-    if not values or any(type(length) is not int or length < least for length in values):
-        raise ValueError(f"{values!r} are no lengths of axes")
-    return tuple(values)
+# What a chunk or a result may take before the files are asked whether they can hold it.
+MODEST_BYTES = 64 * 2**20
 
 
 def encode_chunk(values: np.ndarray, layout: Layout) -> tuple[np.ndarray, bytes]:
@@ -113,6 +48,7 @@ def read_rows(
     A chunk that is not there reads as the fill value, unless `may_lack` is False: all were written
     then. Raises DamagedError if a chunk is not what was written.
     """
+    _require_possible(place, path, layout, stop - start, may_lack=may_lack)
     rows = _empty((max(stop - start, 0), *layout.shape[1:]), layout.dtype)
 
     def read(block: int) -> None:
@@ -148,6 +84,7 @@ def read_chosen(
     """
     if not len(rows):
         return np.empty((0, *layout.shape[1:]), layout.dtype)
+    _require_possible(place, path, layout, 0, may_lack=may_lack)
     whole = verify or layout.dtype.hasobject
     if whole and (np.diff(rows) == 1).all():
         # Neighbours in order: their chunks go straight into what is returned.
@@ -163,6 +100,23 @@ def read_chosen(
     threads = place.threads(layout.row_bytes * (layout.size if whole else 1))
     parallel(work, [parts[number::threads] for number in range(threads)], threads)
     return chosen
+
+
+def _require_possible(
+    place: Place, path: str, layout: Layout, num_rows: int, *, may_lack: bool
+) -> None:
+    """Raise DamagedError where the files of an array cannot hold what its zarr.json says.
+
+    Memory is asked for by that, and a shape is easily written: only files show what there is. A
+    chunk that may lack is taken to be as long as the others.
+    """
+    num_rows = 0 if may_lack else num_rows
+    if max(layout.size, num_rows) * layout.row_bytes <= MODEST_BYTES:
+        return
+    sizes = [file.size_bytes for file in place.files(path)]
+    least = layout.least_row_bytes
+    if layout.size * least > max(sizes, default=0) or num_rows * least > sum(sizes):
+        raise _damaged(place, f"{path}/zarr.json", "speaks of more than its chunks hold")
 
 
 def _read_whole(place, path, layout, rows, chosen, may_lack, parts) -> None:
@@ -223,10 +177,14 @@ def _read_strings(place: Place, key: str, num_rows: int) -> np.ndarray:
         raise _damaged(place, key, "is too short")
     data, checksum = data[: -_CHECKSUM.itemsize], data[-_CHECKSUM.itemsize :]
     _verify(place, key, data, checksum)
-    values = VLenUTF8().decode(data)
-    if len(values) != num_rows:
-        raise _damaged(place, key, f"holds {len(values)} rows, not {num_rows}")
-    return values
+    # The first number says how many there are, and the decoder takes memory for so many.
+    found = int(data[:4].view("<u4")[0]) if len(data) >= 4 else -1
+    if found != num_rows:
+        raise _damaged(place, key, f"holds {found} rows, not {num_rows}")
+    try:
+        return VLenUTF8().decode(data)
+    except ValueError as error:
+        raise _damaged(place, key, f"holds no texts ({error})") from error
 
 
 def _verify(place: Place, key: str, data: np.ndarray, checksum: np.ndarray) -> None:
@@ -235,7 +193,8 @@ def _verify(place: Place, key: str, data: np.ndarray, checksum: np.ndarray) -> N
 
 
 def _damaged(place: Place, key: str, what: str) -> DamagedError:
-    return DamagedError(f"{place.location}/{key} {what}; run: vifi verify {place.location}")
+    again = shell("vifi", "verify", place.location)
+    return DamagedError(f"{place.location}/{key} {what}; run: {again}")
 
 
 def _bytes_of(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from vifistore.errors import DamagedError, IncompleteError, ModelError, UsageError
+from vifistore.errors import DamagedError, IncompleteError, ModelError, UsageError, shell
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.features import Features
 from vifistore.store.names import require_free, set_name
@@ -112,7 +112,7 @@ class _Derivation:
         if not (self._status == DONE).any():
             raise IncompleteError(
                 f"feature set {source.name} has no video that is done; see why with: "
-                f"vifi info {store.path} --quarantine"
+                f"{shell('vifi', 'info', store.path, '--quarantine')}"
             )
         first = int(np.flatnonzero(self._status == DONE)[0]) // BLOCK_SIZE
         views = self._views(first)

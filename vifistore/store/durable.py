@@ -6,18 +6,20 @@ long for a block of embeddings.
 """
 
 import ctypes
+import errno
 import functools
+import glob
 import os
 import platform
 import re
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from vifistore.errors import StoreError
+from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,38 +38,60 @@ _LARGE_BYTES = 2**18
 _SYNC_FILE_RANGE_WRITE = 2
 
 
-def put_stages(stages: Sequence[Mapping[Path, Sequence]]) -> None:
+def put_file(path: Path, *buffers) -> None:
+    """Write one file, as `put_stages` does; what stopped runs left of it goes."""
+    clear_temporaries(path.parent, f"{glob.escape(path.name)}.*")
+    put_stages([{path: buffers}])
+
+
+def put_stages(stages: Sequence[Mapping[Path, Sequence]], root: Path | None = None) -> None:
     """Write the files of each stage, given as buffers that follow one another.
 
     All are on the disk before the first takes its name, and the names of a stage last before one
-    of the next is given. Raises OSError of the disk; what has no name by then leaves no trace.
+    of the next is given. Below `root` missing folders are made, `root` itself is not; without one
+    any folder is. Raises OSError of the disk; what has no name by then leaves no trace.
     """
-    temporaries = {
-        path: path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-        for stage in stages
-        for path in stage
-    }
-    changed = _make_folders({path.parent for path in temporaries})
-    try:
-        with _forcing(temporaries) as force_all:
-            items = [(temporaries[path], stage[path]) for stage in stages for path in stage]
-            if force_all:
-                # A share each: handing over file by file costs more than writing a small one.
-                shares = [items[number::_WRITE_THREADS] for number in range(_WRITE_THREADS)]
-                parallel(_write_each, shares, _WRITE_THREADS)
-            else:
-                parallel(_write_and_fsync, items, SYNC_THREADS)
-            force = force_all or fsync_all
-            if force_all:
-                force_all(())
-            for stage in stages:
-                for path in stage:
-                    _rename(temporaries[path], path)
-                force({path.parent for path in stage} | changed)
-    except BaseException:
-        for temporary in temporaries.values():
-            temporary.unlink(missing_ok=True)
-        raise
+    temporaries = {path: temporary_name(path) for stage in stages for path in stage}
+    folders = {path.parent for path in temporaries}
+    made: list[Path] = []
+    with ExitStack() as held:
+        if root is not None:
+            held.enter_context(writing_in(root))
+        try:
+            _make_folders(folders, root, made)
+            for folder in folders if root is None else ():
+                held.enter_context(writing_in(folder))
+            _put(stages, temporaries, {folder.parent for folder in made})
+        except BaseException:
+            for temporary in temporaries.values():
+                # Nor is its folder there where that could not be made.
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    temporary.unlink()
+            for folder in reversed(made):
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+
+
+def _put(
+    stages: Sequence[Mapping[Path, Sequence]], temporaries: Mapping[Path, Path], changed: set[Path]
+) -> None:
+    """Write, force and name the files; `changed` are folders with a new one in them."""
+    with _forcing(temporaries) as force_all:
+        items = [(temporaries[path], stage[path]) for stage in stages for path in stage]
+        if force_all:
+            # A share each: handing over file by file costs more than writing a small one.
+            shares = [items[number::_WRITE_THREADS] for number in range(_WRITE_THREADS)]
+            parallel(_write_each, shares, _WRITE_THREADS)
+        else:
+            parallel(_write_and_fsync, items, SYNC_THREADS)
+        force = force_all or fsync_all
+        if force_all:
+            force_all(())
+        for stage in stages:
+            for path in stage:
+                _rename(temporaries[path], path)
+            force({path.parent for path in stage} | changed)
 
 
 def fsync_all(paths: Iterable[Path]) -> None:
@@ -89,14 +113,16 @@ def parallel(
         return list(pool.map(function, items))
 
 
-def _make_folders(folders: Iterable[Path]) -> set[Path]:
-    """Make folders that are missing; return those that have a new one in them."""
-    changed = set()
+def _make_folders(folders: Iterable[Path], root: Path | None, made: list[Path]) -> None:
+    """Make folders that are missing, but for `root`; each that was made is added to `made`."""
     for folder in folders:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        changed |= {path.parent for path in missing}
-        folder.mkdir(parents=True, exist_ok=True)
-    return changed
+        if root in missing:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
+        for path in reversed(missing):
+            # Another process may be as far.
+            path.mkdir(exist_ok=True)
+            made.append(path)
 
 
 @contextmanager

@@ -11,9 +11,16 @@ from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.fields import NONE, read_fields
 from vifistore.store.names import read_names, resolve
-from vifistore.store.schema import BLOCK_SIZE, DERIVED_FIELDS, DONE, QUARANTINED, TODO
+from vifistore.store.schema import (
+    DERIVED_FIELDS,
+    DONE,
+    QUARANTINED,
+    TODO,
+    VIDEO_COLUMNS,
+)
 from vifistore.store.selection import Selection, block_ranges, choose_rows
-from vifistore.store.tables import read_column
+from vifistore.store.status import read_status_leniently
+from vifistore.store.tables import read_column, table_attributes
 
 
 class Features:
@@ -97,10 +104,21 @@ class Features:
         """uint8 [video]: 0 to do, 1 done, 2 quarantined."""
         return self._backend.open_array(f"{self.path}/status")
 
-    @property
+    @cached_property
     def num_videos(self) -> int:
-        """Videos that the set covers: sealed rows, or planned ones while it is not sealed."""
-        return self.sealed["rows"] if self.sealed else self.status.shape[0]
+        """Videos that the set covers: sealed rows, or planned ones while it is not sealed.
+
+        Raises DamagedError for more than the dataset has.
+        """
+        count = self.sealed["rows"] if self.sealed else self.status.shape[0]
+        # Read last: a dataset only grows.
+        known = table_attributes(self._backend, f"videos/{self.dataset}", VIDEO_COLUMNS)["rows"]
+        if count > known:
+            raise DamagedError(
+                f"feature set {self.id} says that it covers {count} videos, and {self.dataset} has "
+                f"{known}; run: {self._backend.verify_command}"
+            )
+        return count
 
     def read(
         self, name: str, start: int = 0, stop: int | None = None, *, may_lack: bool | None = None
@@ -205,7 +223,7 @@ class Features:
             if (status == TODO).any():
                 raise DamagedError(
                     f"feature set {self.id} of {self.dataset} is sealed but lost part of its "
-                    f"status; run: vifi verify {self._backend.folder}"
+                    f"status; run: {self._backend.verify_command}"
                 )
             return status
         return read_status_leniently(self._backend, self.path, 0, self.num_videos)
@@ -265,26 +283,10 @@ def read_feature_fields(backend: Backend, path: str) -> dict:
     if sealed and not (_is_count(sealed.get("rows")) and isinstance(sealed.get("manifest"), str)):
         raise DamagedError(
             f"{backend.folder}/{path}/zarr.json does not say what was sealed; run: "
-            f"vifi verify {backend.folder}"
+            f"{backend.verify_command}"
         )
     return found
 
 
 def _is_count(value: object) -> bool:
     return type(value) is int and value >= 0
-
-
-def read_status_leniently(backend: Backend, path: str, start: int, stop: int) -> np.ndarray:
-    """Read the status of rows [start, stop), uint8 [video], block by block where part of it cannot
-    be read; that part is to do."""
-    try:
-        return backend.read(f"{path}/status", start, stop)
-    except DamagedError:
-        status = np.full(stop - start, TODO, dtype=np.uint8)
-    for first in range(start - start % BLOCK_SIZE, stop, BLOCK_SIZE):
-        low, high = max(first, start), min(first + BLOCK_SIZE, stop)
-        try:
-            status[low - start : high - start] = backend.read(f"{path}/status", low, high)
-        except DamagedError:
-            continue
-    return status

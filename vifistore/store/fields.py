@@ -26,7 +26,7 @@ def require_fields(backend: Backend, path: str, found: dict, kinds: Kinds) -> di
         if not isinstance(value, kind) or name not in found or _is_negative(value):
             raise DamagedError(
                 f"{backend.folder}/{path}/zarr.json does not say its {name} as it should; run: "
-                f"vifi verify {backend.folder}"
+                f"{backend.verify_command}"
             )
     return found
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from vifistore.errors import DamagedError, LockedError
 from vifistore.store.backend import Backend
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.leftovers import partial_files
+from vifistore.store.leftovers import leftovers
 from vifistore.store.locks import BlockLocks
 from vifistore.store.names import read_names
-from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.schema import BLOCK_SIZE, VIDEO_COLUMNS
 from vifistore.store.store import Store
+from vifistore.store.tables import table_attributes
 from vifistore.store.texts import has_texts
 
 # What is locked by nobody and older than this no one is writing any more.
@@ -27,6 +28,12 @@ class Garbage:
     """Path within the store."""
     what: str
     size_bytes: int
+    is_set: bool = False
+    """Whether it is a feature set, and not what a stopped run left half written."""
+
+    def as_dict(self) -> dict:
+        """The fields that `vifi gc --json` prints."""
+        return {"where": self.where, "what": self.what, "size_bytes": self.size_bytes}
 
 
 def find_garbage(store: Store) -> list[Garbage]:
@@ -37,7 +44,7 @@ def find_garbage(store: Store) -> list[Garbage]:
     backend = store.backend
     found = [*_unnamed_sets(backend), *_half_texts(backend)]
     gone = tuple(f"{garbage.where}/" for garbage in found)
-    found += [g for g in _partial_files(backend) if not g.where.startswith(gone)]
+    found += [g for g in _leftovers(backend) if not f"{g.where}/".startswith(gone)]
     return found
 
 
@@ -47,13 +54,15 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
     Raises DamagedError where a name cannot be read.
     """
     backend = store.backend
+    if not garbage.is_set:
+        return _delete_leftover(backend, garbage.where)
     try:
         locks = _locked(backend, garbage.where)
     except LockedError:
         return False
     try:
         with clear_disk_errors(backend.folder):
-            if locks is None and _age_seconds(backend, garbage.where) < _SETTLED_SECONDS:
+            if locks is None and _is_fresh(backend, garbage.where):
                 return False
             # Asked again under the locks: it may have got a name since it was found.
             if _is_needed(backend, garbage.where):
@@ -65,18 +74,33 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
     return True
 
 
-def _locked(backend: Backend, where: str) -> BlockLocks | None:
-    """Locks on all of the feature set that `where` belongs to.
+def _delete_leftover(backend: Backend, where: str) -> bool:
+    """Remove what is half written, where nobody is writing; in an object store, an hour later."""
+    with clear_disk_errors(backend.folder), backend.place.alone() as is_alone:
+        if not is_alone and _is_fresh(backend, where):
+            return False
+        # Asked again: it may have been finished since it was found.
+        is_left = where in leftovers(backend, where.rpartition("/")[0])
+        is_left |= where.startswith("texts/") and _is_half_text(backend, where)
+        if is_left:
+            backend.place.remove(where)
+        return is_left
 
-    None if it belongs to none, or locks say nothing: those of an object store are of one machine.
+
+def _locked(backend: Backend, where: str) -> BlockLocks | None:
+    """Locks on all of the feature set at `where`.
+
+    None if locks say nothing: those of an object store are of one machine.
     """
-    parts = where.split("/")
-    if parts[0] != "features" or len(parts) < 3 or isinstance(backend.folder, str):
+    if isinstance(backend.folder, str):
         return None
-    path = "/".join(parts[:3])
-    locks = BlockLocks(backend.cache_folder, parts[1], parts[2])
+    _, dataset, feature_id = where.split("/")
+    locks = BlockLocks(backend.cache_folder, dataset, feature_id)
     try:
-        num_videos = backend.open_array(f"{path}/status").shape[0]
+        num_videos = backend.layout(f"{where}/status").shape[0]
+        # A number is easily written, and each block is locked by itself.
+        known = table_attributes(backend, f"videos/{dataset}", VIDEO_COLUMNS)["rows"]
+        num_videos = min(num_videos, known)
     except DamagedError:
         num_videos = 0
     locks.acquire(range(max(1, -(-num_videos // BLOCK_SIZE))))
@@ -95,6 +119,7 @@ def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
                 where=path,
                 what=f"feature set without a name, {state}",
                 size_bytes=_size(backend, path),
+                is_set=True,
             )
 
 
@@ -106,17 +131,15 @@ def _needed_sets(backend: Backend, dataset: str) -> set[str]:
 
 
 def _is_needed(backend: Backend, where: str) -> bool:
-    """Whether a feature set or a text set that could go when it was found must stay by now."""
-    kind, *parts = where.split("/")
-    if kind == "features" and len(parts) == 2:
-        return parts[1] in _needed_sets(backend, parts[0]) or _is_starting(backend, where)
-    return kind == "texts" and len(parts) == 1 and not _is_half_text(backend, where)
+    """Whether a feature set that could go when it was found must stay by now."""
+    _, dataset, feature_id = where.split("/")
+    return feature_id in _needed_sets(backend, dataset) or _is_starting(backend, where)
 
 
 def _is_starting(backend: Backend, path: str) -> bool:
     """Whether a run has just planned a feature set: it names it next, and then locks blocks."""
     has_begun = any("/status/c." in file.key for file in backend.place.files(path))
-    return not has_begun and _age_seconds(backend, path) < _SETTLED_SECONDS
+    return not has_begun and _is_fresh(backend, path)
 
 
 def _parent(backend: Backend, dataset: str, feature_id: str) -> str:
@@ -144,20 +167,17 @@ def _is_half_text(backend: Backend, path: str) -> bool:
     return not has_texts(backend, path.removeprefix("texts/"))
 
 
-def _partial_files(backend: Backend) -> Iterator[Garbage]:
-    for file in partial_files(backend, ""):
-        yield Garbage(
-            where=file.key,
-            what="file that a stopped run left half written",
-            size_bytes=file.size_bytes,
-        )
+def _leftovers(backend: Backend) -> Iterator[Garbage]:
+    for key in leftovers(backend):
+        what = "left half written by a stopped run"
+        yield Garbage(where=key, what=what, size_bytes=_size(backend, key))
 
 
 def _size(backend: Backend, path: str) -> int:
     return sum(file.size_bytes for file in backend.place.files(path))
 
 
-def _age_seconds(backend: Backend, path: str) -> float:
-    """How long ago the last file was written; endless for none."""
+def _is_fresh(backend: Backend, path: str) -> bool:
+    """Whether a file was written so lately that somebody may still be at it; there may be none."""
     changes = [file.changed_at for file in backend.place.files(path)]
-    return time.time() - max(changes, default=-math.inf)
+    return time.time() - max(changes, default=-math.inf) < _SETTLED_SECONDS

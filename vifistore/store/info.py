@@ -2,9 +2,9 @@
 
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.features import Features
-from vifistore.store.fields import read_fields
-from vifistore.store.schema import SCHEMA_VERSION
+from vifistore.store.schema import SCHEMA_VERSION, VIDEO_COLUMNS
 from vifistore.store.store import Store
+from vifistore.store.tables import table_attributes
 
 _FACTS = ("digest", "names", "parent", "step")
 # What is known of a training, where it is.
@@ -42,17 +42,18 @@ def lineage(store: Store) -> list[dict]:
         parent = digest_of.get(checkpoint["parent"], "")
         children.setdefault("" if parent == checkpoint["digest"] else parent, []).append(checkpoint)
     found: list[dict] = []
-
-    def descend(parent: str, depth: int) -> None:
-        for checkpoint in children.pop(parent, ()):
-            facts = {**_facts(checkpoint), "settings": checkpoint["settings"]}
-            found.append({**facts, "depth": depth})
-            descend(checkpoint["digest"], depth + 1)
-
-    descend("", 0)
-    # What is left names one another as parents in a circle.
-    while children:
-        descend(next(iter(children)), 0)
+    # A list and no recursion: each may have been trained from the one before, however many.
+    waiting: list[tuple[dict, int]] = []
+    while waiting or children:
+        if not waiting:
+            # Behind the first ones, what is left names one another as parents in a circle.
+            first = "" if "" in children else next(iter(children))
+            waiting = [(checkpoint, 0) for checkpoint in reversed(children.pop(first))]
+        checkpoint, depth = waiting.pop()
+        facts = {**_facts(checkpoint), "settings": checkpoint["settings"]}
+        found.append({**facts, "depth": depth})
+        below = children.pop(checkpoint["digest"], [])
+        waiting += [(child, depth + 1) for child in reversed(below)]
     return found
 
 
@@ -90,7 +91,7 @@ def _describe_dataset(store: Store, dataset: str) -> dict:
     features = [store.features(dataset, name) for name in store.feature_ids(dataset)]
     return {
         # Not the table itself, which takes a second to read where there are a million.
-        "videos": read_fields(store.backend, f"videos/{dataset}", {"rows": int})["rows"],
+        "videos": table_attributes(store.backend, f"videos/{dataset}", VIDEO_COLUMNS)["rows"],
         "classes": len(store.class_names(dataset)),
         "splits": {name: _describe_split(store, dataset, name) for name in store.splits(dataset)},
         "features": [_describe_features(feature_set) for feature_set in features],

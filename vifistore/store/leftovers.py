@@ -1,13 +1,36 @@
-"""Files that a killed run left half written."""
+"""What a stopped run left half written: files under temporary names, and folders of nothing else.
+
+The next run that writes in the store removes it.
+"""
 
 from vifistore.store.backend import Backend
-from vifistore.store.places import StoredFile
-
-# A file on its way to its name: both this package and zarr write it under this suffix first.
-PARTIAL = ".partial"
+from vifistore.store.schema import GROUPS
 
 
-def partial_files(backend: Backend, path: str) -> list[StoredFile]:
-    """The half-written files at or below `path`, by key; some may be on their way right now."""
-    found = [file for file in backend.place.files(path) if file.key.endswith(PARTIAL)]
-    return sorted(found, key=lambda file: file.key)
+def leftovers(backend: Backend, path: str = "") -> list[str]:
+    """Keys of all that is half written at or below `path`, sorted; some may be on its way now."""
+    return sorted(backend.place.leftovers(path, _is_of_others))
+
+
+def clear_leftovers(backend: Backend, path: str = "") -> None:
+    """Remove what stopped runs left below `path`, unless somebody is writing in the store.
+
+    Without a path, arrays of feature sets are not looked into: they have a file for every 64
+    videos, and whoever writes such a set clears it.
+    """
+    place, leave_out = backend.place, _is_of_others if path else _is_large
+    if place.leftovers(path, leave_out):
+        with place.alone() as is_alone:
+            # Looked for again under the lock: what was on its way may be there by now.
+            for key in place.leftovers(path, leave_out) if is_alone else ():
+                place.remove(key)
+
+
+def _is_of_others(key: str) -> bool:
+    """Whether a folder is none of this schema: not even an empty one of those is ours to judge."""
+    return bool(key) and key.split("/")[0] not in GROUPS
+
+
+def _is_large(key: str) -> bool:
+    kind, *names = key.split("/")
+    return _is_of_others(key) or (kind == "features" and len(names) == 3 and names[2] != "runs")

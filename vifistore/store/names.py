@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.fields import read_fields
 from vifistore.store.schema import check_name
@@ -48,7 +48,7 @@ def require_free(
         raise UsageError(
             f"the name {name!r} of {dataset} already stands for feature set {old['id']} of "
             f"checkpoint {old['checkpoint']}; give another --name, or move it with: "
-            f"vifi name {backend.folder} {dataset} {feature_id} {name} --force"
+            f"{shell('vifi', 'name', backend.folder, dataset, feature_id, name, '--force')}"
         )
 
 

@@ -8,7 +8,8 @@ and lasts when it returns.
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from zarr.storage import ObjectStore
 from vifistore.errors import StoreError
 from vifistore.store.durable import parallel
 from vifistore.store.places import StoredFile
+from vifistore.temporaries import SUFFIX
 
 # A path of the command line arrives with its two slashes merged into one.
 _URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
@@ -158,8 +160,17 @@ class ObjectPlace:
         """See Place."""
         return None
 
-    def sync(self, keys: Iterable[str]) -> None:
-        """See Place. An object lasts once it is written."""
+    def writing(self) -> AbstractContextManager[None]:
+        """See Place. An object is there whole or not at all."""
+        return nullcontext()
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """See Place. Locks are of one machine."""
+        return nullcontext(False)
+
+    def leftovers(self, key: str, leave_out: Callable[[str], bool]) -> list[str]:
+        """See Place. Such files come with a store that was copied there."""
+        return [file.key for file in self.files(key) if file.key.endswith(SUFFIX)]
 
     def _ask(self, function: Callable[..., Result], *args: object, **options: object) -> Result:
         """Call a function of obstore; what is missing raises FileNotFoundError, any other failure

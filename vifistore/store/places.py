@@ -7,7 +7,8 @@ survives a power cut once it returns.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,12 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
-from vifistore.store.durable import fsync_all, put_stages
+from vifistore.errors import StoreError
+from vifistore.files import open_regular, read_regular, require_regular
+from vifistore.store.durable import put_stages
+from vifistore.temporaries import SUFFIX, alone_in, writing_in
+
+_ROOT = "zarr.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +73,19 @@ class Place(Protocol):
     def put(self, *stages: Mapping[str, Sequence]) -> None:
         """Write files, each given as buffers that follow one another.
 
-        Those of a stage last before one of the next takes its name."""
+        Those of a stage last before one of the next takes its name. Raises StoreError if the store
+        was removed meanwhile."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold what must not be cleared while it is written; raises as `put` does."""
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """Whether nobody writes, nor begins to before the end; False where that is not known."""
+
+    def leftovers(self, key: str, leave_out: Callable[[str], bool]) -> list[str]:
+        """What stopped runs have left below `key`, or have on its way: files under temporary names,
+        and folders that hold nothing else. Folders of which `leave_out` is true are not looked
+        into."""
 
     def files(self, key: str) -> Iterator[StoredFile]:
         """Every file at or below `key`, in any order; none if nothing is there."""
@@ -80,9 +98,6 @@ class Place(Protocol):
 
     def free_bytes(self) -> int | None:
         """Bytes that can still be written; None where there is no limit that is known."""
-
-    def sync(self, keys: Iterable[str]) -> None:
-        """Make files that were written through `zarr_store` as lasting as those of `put`."""
 
 
 class LocalPlace:
@@ -113,25 +128,25 @@ class LocalPlace:
 
     def get(self, key: str) -> bytes:
         """See Place."""
-        return (self.folder / key).read_bytes()
+        return read_regular(self.folder / key)
 
     def tail(self, key: str, num_bytes: int) -> bytes:
         """See Place."""
-        with open(self.folder / key, "rb") as file:
+        with open_regular(self.folder / key) as file:
             file.seek(-num_bytes, os.SEEK_END)
             return file.read()
 
     def read_into(self, key: str, *buffers: np.ndarray) -> int:
         """See Place."""
         num_bytes = 0
-        with open(self.folder / key, "rb", buffering=0) as file:
+        with open_regular(self.folder / key, buffering=0) as file:
             for buffer in (*buffers, np.empty(1, np.uint8)):
                 num_bytes += _fill(file, buffer)
         return num_bytes
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
         """See Place."""
-        with open(self.folder / key, "rb", buffering=0) as file:
+        with open_regular(self.folder / key, buffering=0) as file:
             for offset, buffer in zip(offsets, buffers, strict=True):
                 file.seek(offset)
                 if _fill(file, buffer) < len(buffer):
@@ -139,7 +154,65 @@ class LocalPlace:
 
     def put(self, *stages: Mapping[str, Sequence]) -> None:
         """See Place."""
-        put_stages([{self.folder / key: files[key] for key in files} for files in stages])
+        files = [{self.folder / key: stage[key] for key in stage} for stage in stages]
+        if any(_ROOT in stage for stage in stages):
+            put_stages(files)
+            return
+        with self._told_if_gone():
+            put_stages(files, self.folder)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """See Place."""
+        with self._told_if_gone(), writing_in(self.folder):
+            yield
+
+    @contextlib.contextmanager
+    def _told_if_gone(self) -> Iterator[None]:
+        try:
+            # Else what is written next would make a store without a root of it.
+            require_regular(self.folder / _ROOT)
+            yield
+        except FileNotFoundError as error:
+            if self.exists(_ROOT):
+                raise
+            raise StoreError(
+                f"{self.folder} was removed while it was written; nothing more is put there"
+            ) from error
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """See Place."""
+        return alone_in(self.folder)
+
+    def leftovers(self, key: str, leave_out: Callable[[str], bool]) -> list[str]:
+        """See Place."""
+        found: list[str] = []
+        self._has_content(key, leave_out, found)
+        return found
+
+    def _has_content(self, key: str, leave_out: Callable[[str], bool], found: list[str]) -> bool:
+        """Whether a folder holds anything but leftovers, which are added to `found`."""
+        if leave_out(key):
+            return True
+        has_content, left = False, []
+        try:
+            entries = list(os.scandir(self.folder / key))
+        except FileNotFoundError:
+            # Gone meanwhile.
+            return True
+        for entry in entries:
+            name = f"{key}/{entry.name}" if key else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                inner: list[str] = []
+                is_kept = self._has_content(name, leave_out, inner)
+                left += inner if is_kept else [name]
+                has_content |= is_kept
+            elif entry.name.endswith(SUFFIX):
+                left.append(name)
+            else:
+                has_content = True
+        found += left
+        return has_content
 
     def files(self, key: str) -> Iterator[StoredFile]:
         """See Place. Symbolic links are not followed."""
@@ -173,11 +246,6 @@ class LocalPlace:
     def free_bytes(self) -> int | None:
         """See Place."""
         return shutil.disk_usage(self.folder).free
-
-    def sync(self, keys: Iterable[str]) -> None:
-        """See Place."""
-        files = [self.folder / key for key in keys]
-        fsync_all({*files, *(file.parent for file in files)})
 
 
 def _fill(file, buffer: np.ndarray) -> int:

@@ -1,9 +1,8 @@
 """What verify finds: where, what, and the command that puts it right."""
 
-import shlex
 from dataclasses import dataclass
 
-from vifistore.errors import VifiError
+from vifistore.errors import VifiError, shell
 from vifistore.store.as_trained import is_same_preprocessing
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import read_checkpoint
@@ -28,6 +27,11 @@ class Problem:
         return {"where": self.where, "what": self.what, "remedy": self.remedy}
 
 
+def removal(backend: Backend, path: str) -> str:
+    """What to say where a group, an array or a file of the store has to go first."""
+    return f"remove {shell(f'{backend.folder}/{path}')}"
+
+
 def extract_command(backend: Backend, dataset: str, recipe: dict, *flags: str) -> str:
     """The `vifi extract` command that makes the feature set of a recipe, as far as is known."""
     record = _checkpoint_of(backend, dataset, recipe)
@@ -39,7 +43,7 @@ def extract_command(backend: Backend, dataset: str, recipe: dict, *flags: str) -
     for key in ("frames", "clips", "crops", "precision", "decoder"):
         if recipe.get(key) is not None:
             words += [f"--{key}", str(recipe[key])]
-    return shlex.join([*words, *flags])
+    return shell(*words, *flags)
 
 
 def _checkpoint_of(backend: Backend, dataset: str, recipe: dict) -> dict:

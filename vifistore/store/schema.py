@@ -12,6 +12,9 @@ from vifistore.errors import UsageError
 
 SCHEMA_VERSION = 1
 
+# What lies directly below the root of a store.
+GROUPS = ("videos", "splits", "captions", "checkpoints", "texts", "features", "names")
+
 # One chunk of each feature array, the unit of work, of resuming and of ownership.
 BLOCK_SIZE = 64
 
@@ -32,6 +35,7 @@ QUARANTINE_REASONS = (
     "worker crashed",
     "encrypted",
     "pointer",
+    "memory",
 )
 
 

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.errors import DamagedError, StoreError, UsageError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import list_checkpoints, read_checkpoint, read_identity
+from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
 from vifistore.store.fields import read_fields
 from vifistore.store.identity import Identity
+from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.tables import (
     Split,
@@ -120,7 +122,7 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
     location
         Path of the store's folder, or a URL: `s3://bucket/S.zarr`, `gs://...`, `az://...`.
     mode
-        `r` reads; `a` also writes.
+        `r` reads; `a` also writes, and removes what stopped runs have left half written.
 
     Raises
     ------
@@ -134,9 +136,12 @@ def open_store(location: str | Path, mode: str = "r") -> Store:
     if not _anything_at(backend):
         raise StoreError(
             f"there is no store at {backend.folder}; make one with: "
-            f"vifi scan {backend.folder} SOURCE --dataset D"
+            f"{shell('vifi', 'scan', backend.folder)} SOURCE --dataset D"
         )
     _check_schema(backend)
+    if backend.writable:
+        with clear_disk_errors(backend.folder):
+            clear_leftovers(backend)
     return Store(backend)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import DamagedError, UnknownNameError, UsageError, shell
 from vifistore.store.backend import Backend
+from vifistore.store.chunks import can_hold
+from vifistore.store.digests import FIELD, digests, require_digests
 from vifistore.store.fields import read_fields
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
@@ -59,17 +61,55 @@ def write_table(
 ) -> None:
     """Write `columns` at rows [start, start + n) of the table at `path`, its length last."""
     num_rows = start + len(next(iter(columns.values())))
-    for name, spec in specs.items():
-        backend.make_array(f"{path}/{name}", spec, shape=(max(num_rows, 1),), chunks=(TABLE_CHUNK,))
-    backend.sync(f"{path}/{name}/zarr.json" for name in specs)
-    backend.write_rows(start, {f"{path}/{name}": np.asarray(columns[name]) for name in specs})
-    backend.make_group(path, {**attributes, "rows": num_rows})
+    # Of the dtype it is stored in: what has no rows may have any, and would round times to floats.
+    dtypes = {name: object if spec.dtype == "str" else spec.dtype for name, spec in specs.items()}
+    written = {name: np.asarray(columns[name], dtypes[name]) for name in specs}
+    whole = written
+    if start:
+        before = read_table(backend, path, specs)
+        whole = {name: np.concatenate([before[name][:start], written[name]]) for name in specs}
+    shape, chunks = (max(num_rows, 1),), (TABLE_CHUNK,)
+    backend.make_arrays({f"{path}/{name}": (spec, shape, chunks) for name, spec in specs.items()})
+    backend.write_rows(start, {f"{path}/{name}": written[name] for name in specs})
+    kept = {**attributes, FIELD: digests(whole, specs, attributes)}
+    backend.make_group(path, {**kept, "rows": num_rows})
 
 
 def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
-    """Read the committed rows of the table at `path`, a column each."""
-    num_rows = read_fields(backend, path, _TABLE)["rows"]
-    return {name: backend.read(f"{path}/{name}", 0, num_rows, may_lack=False) for name in specs}
+    """Read the committed rows of the table at `path`, a column each.
+
+    Raises DamagedError if they are not what was written.
+    """
+    attributes = table_attributes(backend, path, specs)
+    columns = {name: _column(backend, f"{path}/{name}", attributes["rows"]) for name in specs}
+    require_digests(backend, path, columns, specs, attributes)
+    return columns
+
+
+def table_attributes(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict:
+    """Attributes of the table at `path`; `rows` are those that are committed.
+
+    Raises DamagedError if there cannot be so many: a number is easily written.
+    """
+    attributes = read_fields(backend, path, _TABLE)
+    first = f"{path}/{next(iter(specs))}"
+    num_rows, grid = attributes["rows"], backend.layout(first)
+    if num_rows > grid.shape[0] or not can_hold(backend, first, grid, num_rows):
+        raise DamagedError(
+            f"{backend.folder}/{path} says that it has {num_rows} rows, which its files do not "
+            f"hold; run: {backend.verify_command}"
+        )
+    return attributes
+
+
+def _column(backend: Backend, path: str, num_rows: int) -> np.ndarray:
+    values = backend.read(path, 0, num_rows, may_lack=False)
+    if len(values) != num_rows:
+        raise DamagedError(
+            f"{backend.folder}/{path} has {len(values)} rows, not {num_rows}; "
+            f"run: {backend.verify_command}"
+        )
+    return values
 
 
 def write_videos(
@@ -78,7 +118,8 @@ def write_videos(
     """Write or extend the table of videos; rows already there must come first and unchanged."""
     check_name("dataset", dataset)
     path = f"videos/{dataset}"
-    start = read_fields(backend, path, _TABLE)["rows"] if backend.exists(path) else 0
+    is_there = backend.exists(path)
+    start = table_attributes(backend, path, VIDEO_COLUMNS)["rows"] if is_there else 0
     # The chunk that holds the old end is rewritten whole, by rename, so old rows are given too.
     columns = {name: videos[name].to_numpy()[start:] for name in VIDEO_COLUMNS}
     attributes = {"class_names": class_names, "root": root}
@@ -108,14 +149,16 @@ def read_column(backend: Backend, dataset: str, name: str) -> np.ndarray:
     """Read one column of the table of videos, [video]; strings as objects."""
     check_dataset(backend, dataset)
     path = f"videos/{dataset}"
-    num_rows = read_fields(backend, path, _TABLE)["rows"]
-    return backend.read(f"{path}/{name}", 0, num_rows, may_lack=False)
+    attributes = table_attributes(backend, path, VIDEO_COLUMNS)
+    values = _column(backend, f"{path}/{name}", attributes["rows"])
+    require_digests(backend, path, {name: values}, VIDEO_COLUMNS, attributes)
+    return values
 
 
 def check_dataset(backend: Backend, dataset: str) -> None:
     """Raise UnknownNameError if the store has no such dataset."""
     if dataset not in (known := backend.children("videos")):
-        remedy = f"Add one with: vifi scan {backend.folder} SOURCE --dataset NAME"
+        remedy = f"Add one with: {shell('vifi', 'scan', backend.folder)} SOURCE --dataset NAME"
         raise UnknownNameError("dataset", dataset, known, remedy)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from vifistore.errors import UnknownNameError
 from vifistore.store.backend import Backend
+from vifistore.store.digests import FIELD, digests, require_digests
 from vifistore.store.fields import read_fields, require_fields
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
@@ -22,6 +23,9 @@ TEXT_FIELDS = (
 # Of the names in the prompts, where it changes any: sets without it keep their ids.
 _CLEANING = "cleaning"
 
+
+_ARRAY = "embeddings"
+TEXT_SPECS = {_ARRAY: TEXT_EMBEDDINGS}
 
 _KINDS = {
     "text_digest": str,
@@ -58,16 +62,19 @@ def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> st
     name = texts_id(fields)
     path = f"texts/{name}"
     if not has_texts(backend, name):
-        array = backend.make_array(
-            f"{path}/embeddings", TEXT_EMBEDDINGS, shape=embeddings.shape, chunks=embeddings.shape
-        )
-        array[:] = embeddings.astype(np.float32)
-        backend.sync(
-            [f"{path}/embeddings/zarr.json", backend.chunk_key(f"{path}/embeddings", array, 0)]
-        )
-        # The group comes last: a text set is there when its attributes are.
-        backend.make_group(path, _decisive(fields))
+        # Held throughout: embeddings without attributes are what a stopped run has left.
+        with backend.place.writing():
+            _write(backend, path, fields, embeddings)
     return name
+
+
+def _write(backend: Backend, path: str, fields: Mapping, embeddings: np.ndarray) -> None:
+    array, shape = f"{path}/{_ARRAY}", embeddings.shape
+    backend.make_arrays({array: (TEXT_EMBEDDINGS, shape, shape)})
+    backend.write_rows(0, {array: embeddings})
+    # The group comes last: a text set is there when its attributes are.
+    kept = digests({_ARRAY: embeddings}, TEXT_SPECS, {})
+    backend.make_group(path, {**_decisive(fields), FIELD: kept})
 
 
 def has_texts(backend: Backend, name: str) -> bool:
@@ -81,13 +88,22 @@ def _is_whole(attributes: Mapping) -> bool:
 
 
 def read_texts(backend: Backend, name: str) -> Texts:
-    """Read a text set by its id. Raises UnknownNameError naming those there are."""
+    """Read a text set by its id.
+
+    Raises UnknownNameError naming those there are, DamagedError if it is not what was written.
+    """
     known = backend.children("texts")
     if name not in known or not has_texts(backend, name):
         raise UnknownNameError("text set", name, known)
     path = f"texts/{name}"
-    embeddings = backend.read(f"{path}/embeddings", may_lack=False)
-    return Texts(id=name, embeddings=embeddings, attrs=read_fields(backend, path, _KINDS))
+    embeddings = backend.read(f"{path}/{_ARRAY}", may_lack=False)
+    attributes = read_fields(backend, path, _KINDS)
+    require_digests(backend, path, {_ARRAY: embeddings}, TEXT_SPECS, attributes)
+    return Texts(id=name, embeddings=embeddings, attrs=_without_digests(attributes))
+
+
+def _without_digests(attributes: Mapping) -> dict:
+    return {key: value for key, value in attributes.items() if key != FIELD}
 
 
 def list_texts(backend: Backend) -> Iterator[dict]:
@@ -95,4 +111,4 @@ def list_texts(backend: Backend) -> Iterator[dict]:
     for name in backend.children("texts"):
         path = f"texts/{name}"
         if _is_whole(found := backend.attributes(path)):
-            yield {"id": name, **require_fields(backend, path, found, _KINDS)}
+            yield {"id": name, **_without_digests(require_fields(backend, path, found, _KINDS))}

@@ -1,10 +1,12 @@
 """Verify what a derived feature set says of its parent and of its head."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 
-from vifistore.errors import DamagedError
+from vifistore.errors import DamagedError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.problems import removal
 from vifistore.store.recipe import recipe_id
 
 
@@ -23,8 +25,9 @@ def derived_problems(backend: Backend, dataset: str, attributes: Mapping) -> Ite
 def remake_command(backend: Backend, path: str, attributes: Mapping) -> str:
     """How to make a derived set at `path` again."""
     runs = attributes.get("provenance") or [{}]
-    command = runs[-1].get("command") or f"vifi train-head {backend.folder} as it was made"
-    return f"remove {backend.folder}/{path}, then: {command}"
+    command = runs[-1].get("command") or shell("vifi", "train-head", backend.folder, "...")
+    # What a store of others calls its command is not to be pasted unquoted either.
+    return f"{removal(backend, path)}, then: {shell(*shlex.split(command))}"
 
 
 def _has_changed(backend: Backend, parent: str, attributes: Mapping) -> bool:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
-import zarr
 
-from vifistore.errors import DamagedError
+from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.backend import Backend
-from vifistore.store.chunks import checksums, has_chunk, manifest_digest, open_checked
+from vifistore.store.chunks import checksums, is_own, lacks_chunk, manifest_digest, open_checked
 from vifistore.store.features import read_feature_fields
+from vifistore.store.layout import Grid, Layout
 from vifistore.store.pooling import pool_views, unit_views
-from vifistore.store.problems import Problem, extract_command
+from vifistore.store.problems import Problem, extract_command, removal
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import (
     BLOCK_SIZE,
@@ -19,14 +19,16 @@ from vifistore.store.schema import (
     QUARANTINE_REASONS,
     QUARANTINED,
     TODO,
+    VIDEO_COLUMNS,
 )
+from vifistore.store.tables import table_attributes
 from vifistore.store.verify_derived import derived_problems, remake_command
 
 # Sums over frames in another order differ by a few roundings of float32 (6e-8 each) per frame.
 _POOLING_TOLERANCE = 1e-5
 
 # Reading what a zarr.json does not hold, or holds as another type.
-_MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
 
 
 class FeatureVerifier:
@@ -37,8 +39,8 @@ class FeatureVerifier:
         self._dataset = dataset
         self._id = feature_id
         self._path = f"features/{dataset}/{feature_id}"
-        self._arrays: dict[str, zarr.Array] = {}
-        self._again = self._repair = f"vifi gc {backend.folder} --delete"
+        self._arrays: dict[str, Grid] = {}
+        self._again = self._repair = shell("vifi", "gc", backend.folder, "--delete")
         self._attributes: dict = {}
 
     def problems(self) -> Iterator[Problem]:
@@ -62,7 +64,8 @@ class FeatureVerifier:
         try:
             read_feature_fields(self._backend, self._path)
         except DamagedError as error:
-            remedy = f"restore {self._backend.folder}/{self._path}/zarr.json from a copy"
+            file = f"{self._backend.folder}/{self._path}/zarr.json"
+            remedy = f"restore {shell(file)} from a copy"
             yield self._problem("zarr.json", str(error).partition("; run")[0], remedy)
             return
         self._again, self._repair = self._commands(recipe)
@@ -83,8 +86,8 @@ class FeatureVerifier:
             again = remake_command(self._backend, self._path, self._attributes)
             return again, again
         if imported := recipe.get("imported"):
-            removal = f"remove {self._backend.folder}/{self._path}, then: "
-            again = f"{removal}vifi import {self._backend.folder} {imported['source']}"
+            words = ("vifi", "import", self._backend.folder, imported["source"])
+            again = f"{removal(self._backend, self._path)}, then: {shell(*words)}"
             return again, again
         again = extract_command(self._backend, self._dataset, recipe)
         return again, extract_command(self._backend, self._dataset, recipe, "--repair")
@@ -94,8 +97,8 @@ class FeatureVerifier:
         return Problem(where=where, what=what, remedy=remedy, block=block)
 
     def _remake(self) -> str:
-        removal = f"remove {self._backend.folder}/{self._path}, then: "
-        return removal + self._again.removeprefix(removal)
+        first = f"{removal(self._backend, self._path)}, then: "
+        return first + self._again.removeprefix(first)
 
     @property
     def _sealed_rows(self) -> int | None:
@@ -122,46 +125,81 @@ class FeatureVerifier:
 
     def _check_shapes(self, recipe: dict) -> Iterator[Problem]:
         lengths: dict[str, int] = {}
-        if {"frames", "clips", "crops"} <= recipe.keys():
+        counts = [recipe.get(name) for name in ("frames", "clips", "crops")]
+        if all(type(count) is int for count in counts):
             lengths = {"frame": recipe["frames"], "view": recipe["clips"] * recipe["crops"]}
         rows = self._sealed_rows
-        for name, array in self._arrays.items():
+        for name, grid in list(self._arrays.items()):
             spec = FEATURE_ARRAYS[name]
-            if array.metadata.dimension_names != spec.axes:
-                yield self._problem(name, f"its axes are not {spec.axes}", self._remake())
+            if what := self._wrong_kind(name, grid):
+                yield self._problem(name, what, self._remake())
+                del self._arrays[name]
                 continue
-            if spec.dtype != "str" and array.dtype != np.dtype(spec.dtype):
-                yield self._problem(name, f"it holds {array.dtype}, not {spec.dtype}", self._repair)
-            if array.chunks != (BLOCK_SIZE, *array.shape[1:]):
-                yield self._problem(name, f"its chunks are {array.chunks}", self._remake())
-            if rows is not None and array.shape[0] < rows:
-                words = f"it has {array.shape[0]} videos, {rows} were sealed"
+            if rows is not None and grid.shape[0] < rows:
+                words = f"it has {grid.shape[0]} videos, {rows} were sealed"
                 yield self._problem(name, words, self._repair)
             # Arrays grow one after another: a killed run may leave some of them shorter.
-            for axis, length in zip(spec.axes[1:], array.shape[1:], strict=True):
+            for axis, length in zip(spec.axes[1:], grid.shape[1:], strict=True):
                 if lengths.setdefault(axis, length) != length:
                     words = f"its {axis} axis has {length} entries, not {lengths[axis]}"
                     yield self._problem(name, words, self._remake())
 
+    def _wrong_kind(self, name: str, grid: Grid) -> str:
+        """What is wrong with the axes, the numbers or the chunks of an array; empty for nothing.
+
+        Another program need not name the axes, and cuts and stores as it likes.
+        """
+        spec, array = FEATURE_ARRAYS[name], self._backend.open_array(f"{self._path}/{name}")
+        is_ours = isinstance(grid, Layout)
+        names = array.metadata.dimension_names or (() if is_ours else spec.axes)
+        if names != spec.axes or len(grid.shape) != len(spec.axes):
+            return f"its axes are not {spec.axes}"
+        is_text = spec.dtype == "str"
+        if is_text != (array.dtype.kind in "OTU") or not (is_text or array.dtype.kind in "fiu"):
+            return f"it holds {array.dtype}, not {spec.dtype}"
+        if is_ours and not is_text and array.dtype != np.dtype(spec.dtype):
+            return f"it holds {array.dtype}, not {spec.dtype}"
+        if is_ours and not is_own(grid):
+            return f"its chunks are {grid.chunk_shape}"
+        return ""
+
     def _check_blocks(self) -> Iterator[Problem]:
-        num_videos = self._sealed_rows
-        if num_videos is None:
-            num_videos = min(array.shape[0] for array in self._arrays.values())
+        rows = self._sealed_rows
+        if rows is None:
+            rows = min(grid.shape[0] for grid in self._arrays.values())
+        num_videos = min(rows, self._most_rows())
+        if num_videos < rows:
+            words = f"it says that it covers {rows} videos; there can be {num_videos} at most"
+            file = shell(f"{self._backend.folder}/{self._path}/zarr.json")
+            yield self._problem("zarr.json", words, f"restore {file} from a copy")
         for block in range(-(-num_videos // BLOCK_SIZE)):
             start, stop = block * BLOCK_SIZE, min((block + 1) * BLOCK_SIZE, num_videos)
             yield from self._check_block(block, start, stop)
 
+    def _most_rows(self) -> int:
+        """How many videos there can be, by what is stored: a number is easily written."""
+        try:
+            return table_attributes(self._backend, f"videos/{self._dataset}", VIDEO_COLUMNS)["rows"]
+        except VifiError:
+            files = self._backend.place.files(f"{self._path}/status")
+            return sum(1 for _ in files) * BLOCK_SIZE
+
+    def _is_unwritten(self, block: int, start: int, stop: int) -> bool:
+        """Whether no video of a block was written yet, so that nothing of it need be there."""
+        path, grid = f"{self._path}/status", self._arrays["status"]
+        if self._sealed_rows is not None:
+            return False
+        if isinstance(grid, Layout):
+            return lacks_chunk(self._backend, path, grid, block)
+        return bool((self._backend.read(path, start, stop) == TODO).all())
+
     def _check_block(self, block: int, start: int, stop: int) -> Iterator[Problem]:
-        status_path = f"{self._path}/status"
-        if self._sealed_rows is None and not has_chunk(
-            self._backend, status_path, self._arrays["status"], block
-        ):
+        if self._is_unwritten(block, start, stop):
             return
         data = {}
-        for name, array in self._arrays.items():
-            path = f"{self._path}/{name}"
-            chunk = f"{name}/{self._backend.chunk_key(path, array, block).rsplit('/', 1)[1]}"
-            if not has_chunk(self._backend, path, array, block):
+        for name, grid in self._arrays.items():
+            path, chunk = f"{self._path}/{name}", grid.key(name, block)
+            if lacks_chunk(self._backend, path, grid, block):
                 yield self._problem(chunk, "the chunk is gone", self._repair, block)
                 continue
             try:

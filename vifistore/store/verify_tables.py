@@ -4,17 +4,27 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from vifistore.errors import DamagedError, VifiError
+from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint, read_identity
-from vifistore.store.chunks import has_chunk, open_checked
-from vifistore.store.problems import Problem
+from vifistore.store.chunks import lacks_chunk, open_checked
+from vifistore.store.digests import wrong_digests
+from vifistore.store.layout import Layout
+from vifistore.store.problems import Problem, removal
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
-from vifistore.store.tables import read_table
-from vifistore.store.texts import TEXT_FIELDS, texts_id
+from vifistore.store.tables import table_attributes
+from vifistore.store.texts import TEXT_FIELDS, TEXT_SPECS, texts_id
 
 # Reading what a zarr.json does not hold, or holds as another type.
-_MALFORMED = (VifiError, LookupError, TypeError, ValueError, AttributeError)
+_MALFORMED = (
+    VifiError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 class TableVerifier:
@@ -47,43 +57,55 @@ class TableVerifier:
             yield self._problem(path, f"cannot be read: {error}")
 
     def _problem(self, path: str, what: str, remedy: str = "") -> Problem:
-        folder = self._backend.folder
-        rescan = (
-            f"remove {folder}/{path}, then: vifi scan {folder} SOURCE --dataset "
-            f"{path.split('/')[1]} --append"
-        )
+        folder, first = self._backend.folder, removal(self._backend, path)
+        kind, name = path.split("/")[:2]
+        words = ("vifi", "scan", folder, "SOURCE", "--dataset", name, "--append")
+        rescan = f"{first}, then: {shell(*words)}"
+        words = ("vifi", "texts", folder, "--dataset", "D", "--model", "M", "--pretrained", "FILE")
         again = {
             "videos": "scan the dataset again into a new store, or restore it from a copy",
             "splits": rescan,
             "captions": rescan,
-            "texts": f"remove {folder}/{path}, then: vifi texts {folder} --dataset D --model MODEL "
-            "--pretrained WEIGHTS",
-            "checkpoints": f"remove {folder}/{path}, then run vifi extract again",
-            "names": f"remove {folder}/{path}, then run vifi name",
+            "texts": f"{first}, then: {shell(*words)}",
+            "checkpoints": f"{first}, then run vifi extract again",
+            "names": f"{first}, then run vifi name",
         }
-        return Problem(where=path, what=what, remedy=remedy or again[path.split("/")[0]])
+        return Problem(where=path, what=what, remedy=remedy or again[kind])
 
     def _read(self, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
         """Columns of a table. Raises DamagedError if a chunk is gone or torn."""
-        num_rows = self._backend.attributes(path)["rows"]
+        num_rows = table_attributes(self._backend, path, specs)["rows"]
         for name in specs if num_rows else ():
             self._require_chunks(f"{path}/{name}", num_rows)
-        return read_table(self._backend, path, specs)
+        columns = {}
+        for name in specs:
+            columns[name] = self._backend.read(f"{path}/{name}", 0, num_rows, may_lack=False)
+        return columns
 
     def _require_chunks(self, path: str, num_rows: int | None = None) -> None:
-        array = open_checked(self._backend, path)
-        count = array.shape[0] if num_rows is None else num_rows
-        for chunk in range(-(-count // array.chunks[0])):
-            if not has_chunk(self._backend, path, array, chunk):
-                key = self._backend.chunk_key(path, array, chunk)
-                raise DamagedError(f"chunk {key.rsplit('/', 1)[1]} of {path} is gone")
-        if num_rows is not None and array.shape[0] < num_rows:
-            raise DamagedError(f"{path} has {array.shape[0]} rows, not {num_rows}")
+        grid = open_checked(self._backend, path)
+        count = grid.shape[0] if num_rows is None else num_rows
+        if grid.shape[0] < count:
+            raise DamagedError(f"{path} has {grid.shape[0]} rows, not {count}")
+        # Of one that another program laid out none is missed.
+        for chunk in range(-(-count // grid.size)) if isinstance(grid, Layout) else ():
+            if lacks_chunk(self._backend, path, grid, chunk):
+                name = grid.key(path, chunk).rpartition("/")[2]
+                raise DamagedError(f"chunk {name} of {path} is gone")
+
+    def _digests(
+        self, path: str, columns: dict[str, np.ndarray], specs: dict[str, ArraySpec]
+    ) -> Iterator[Problem]:
+        attributes = self._backend.attributes(path)
+        for name in sorted(wrong_digests(columns, specs, attributes)):
+            what = f"the {name} are not those that were written: their digest is another"
+            yield self._problem(f"{path}/{name}", what)
 
     def _videos(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, VIDEO_COLUMNS)
         attributes = self._backend.attributes(path)
         self._num_videos[path.split("/")[1]] = attributes["rows"]
+        yield from self._digests(path, columns, VIDEO_COLUMNS)
         for name in ("id", "path"):
             if (columns[name] == "").any():
                 yield self._problem(f"{path}/{name}", f"a video has an empty {name}")
@@ -97,6 +119,7 @@ class TableVerifier:
 
     def _split(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, SPLIT_COLUMNS)
+        yield from self._digests(path, columns, SPLIT_COLUMNS)
         num_rows, written = len(columns["rows"]), self._backend.layout(f"{path}/rows").shape[0]
         # A split is written once; the array of an empty one has a row, too.
         if num_rows < written and (num_rows, written) != (0, 1):
@@ -111,6 +134,7 @@ class TableVerifier:
 
     def _captions(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, CAPTION_COLUMNS)
+        yield from self._digests(path, columns, CAPTION_COLUMNS)
         num_videos = self._num_videos.get(path.split("/")[1], 0)
         yield from self._in_range(f"{path}/row", columns["row"], num_videos, "videos")
 
@@ -123,13 +147,14 @@ class TableVerifier:
     def _texts(self, path: str) -> Iterator[Problem]:
         attributes = self._backend.attributes(path)
         if missing := [field for field in TEXT_FIELDS if field not in attributes]:
-            remedy = f"vifi gc {self._backend.folder} --delete"
+            remedy = shell("vifi", "gc", self._backend.folder, "--delete")
             yield self._problem(path, f"orphan: it does not say its {missing[0]}", remedy)
             return
         if (digest := texts_id(attributes)) != path.split("/")[1]:
             yield self._problem(path, f"the digest of its attributes is {digest}")
         self._require_chunks(f"{path}/embeddings")
-        embeddings = self._backend.read(f"{path}/embeddings")
+        embeddings = self._backend.read(f"{path}/embeddings", may_lack=False)
+        yield from self._digests(path, {"embeddings": embeddings}, TEXT_SPECS)
         expected = (len(attributes["class_names"]), len(attributes["templates"]))
         if embeddings.shape[:2] != expected or embeddings.ndim != 3:
             words = f"its shape is {embeddings.shape}, not {expected} and a dimension"
@@ -149,10 +174,8 @@ class TableVerifier:
     def _name(self, path: str) -> Iterator[Problem]:
         _, dataset, name = path.split("/")
         found = self._backend.attributes(path)
-        remedy = (
-            f"vifi name {self._backend.folder} {dataset} ID {name} --force, or remove "
-            f"{self._backend.folder}/{path}"
-        )
+        words = ("vifi", "name", self._backend.folder, dataset, "ID", name, "--force")
+        remedy = f"{shell(*words)}, or {removal(self._backend, path)}"
         target = f"features/{dataset}/{found['id']}"
         if not self._backend.exists(target):
             yield self._problem(path, f"it stands for {target}, which is not there", remedy)

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vifistore.errors import DamagedError, IncompleteError, LockedError, StoreError
+from vifistore.errors import DamagedError, IncompleteError, StoreError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
-from vifistore.store.coding import Layout, encode_chunk
+from vifistore.store.coding import encode_chunk
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.features import read_feature_fields, read_status_leniently
-from vifistore.store.leftovers import partial_files
+from vifistore.store.features import read_feature_fields
+from vifistore.store.layout import Layout
+from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.locks import BlockLocks
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, check_name
+from vifistore.store.status import read_status_leniently
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class FeatureWriter:
         self._locks = BlockLocks(backend.cache_folder, dataset, self.id)
         with self._locks.turn(), clear_disk_errors(backend.folder):
             self._layouts = self._plan(recipe, arrays)
+            clear_leftovers(backend, self.path)
         self.status = np.full(shape.video, TODO, np.uint8)
         self.refresh()
 
@@ -84,22 +87,32 @@ class FeatureWriter:
             attributes = {"recipe": dict(recipe), "sealed": None, **self._about}
             self._backend.make_group(self.path, attributes)
         self._require_no_more_rows()
-        layouts = {}
-        for name in names:
-            spec = FEATURE_ARRAYS[name]
-            shape = tuple(lengths[axis] for axis in spec.axes)
-            path = f"{self.path}/{name}"
-            self._backend.make_array(path, spec, shape=shape, chunks=(BLOCK_SIZE, *shape[1:]))
-            layouts[name] = self._backend.own_layout(path)
-        self._backend.sync(f"{self.path}/{name}/zarr.json" for name in layouts)
-        return layouts
+        shapes = {
+            name: tuple(lengths[axis] for axis in FEATURE_ARRAYS[name].axes) for name in names
+        }
+        self._backend.make_arrays(
+            {
+                f"{self.path}/{name}": (FEATURE_ARRAYS[name], shape, (BLOCK_SIZE, *shape[1:]))
+                for name, shape in shapes.items()
+            }
+        )
+        return {name: self._own_layout(f"{self.path}/{name}") for name in shapes}
+
+    def _own_layout(self, path: str) -> Layout:
+        layout = self._backend.own_layout(path)
+        if layout.size != BLOCK_SIZE:
+            raise DamagedError(
+                f"{self._backend.folder}/{path} has chunks of {layout.size} rows, not "
+                f"{BLOCK_SIZE}; run: {self._backend.verify_command}"
+            )
+        return layout
 
     def _require_no_more_rows(self) -> None:
         """Raise StoreError if the set is longer than planned: cutting it would lose videos."""
         path = f"{self.path}/status"
         if not self._backend.exists(path):
             return
-        num_rows = self._backend.open_array(path).shape[0]
+        num_rows = self._backend.layout(path).shape[0]
         if num_rows > self._shape.video:
             raise StoreError(
                 f"feature set {self.id} covers {num_rows} videos, the dataset {self._shape.video}; "
@@ -124,7 +137,7 @@ class FeatureWriter:
         if sealed and (status[: max(0, sealed["rows"] - start)] == TODO).any():
             raise DamagedError(
                 f"feature set {self.id} is sealed but lost part of its status; find out more with "
-                f"vifi verify {self._backend.folder}, then run vifi extract again with --repair"
+                f"{self._backend.verify_command}, then run vifi extract again with --repair"
             )
         self.status[start:stop] = status
 
@@ -181,6 +194,11 @@ class FeatureWriter:
         self._run.add(part.block for part in group)
         record = self._backend.group_files(self._run.path, self._run.attributes())
         status = dict(self._file("status", part) for part in group)
+        if not self._backend.exists(self.path):
+            raise StoreError(
+                f"feature set {self.id} was removed while it was written; run the same command "
+                "again"
+            )
         self._backend.put({**files, **record}, status)
 
     def _file(self, name: str, part: BlockData) -> tuple[str, Sequence]:
@@ -227,21 +245,8 @@ class FeatureWriter:
         """
         with self._locks.turn(), clear_disk_errors(self._backend.folder):
             sealed = self._seal(about or {})
-            self._remove_leftovers()
+            clear_leftovers(self._backend, self.path)
         return sealed
-
-    def _remove_leftovers(self) -> None:
-        """Remove what killed runs left half written, unless others are writing the set."""
-        last_block = (self._shape.video - 1) // BLOCK_SIZE
-        try:
-            locked = self._locks.acquire(range(last_block + 1))
-        except LockedError:
-            return  # theirs may be among those files; vifi gc removes them later
-        try:
-            for file in partial_files(self._backend, self.path):
-                self._backend.place.remove(file.key)
-        finally:
-            self._locks.release(locked)
 
     def _seal(self, about: Mapping) -> dict:
         # Read again: other processes may have written the other blocks.

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.files import read_json, require_regular
 from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.digests import tower_digests
 from vifistore.models.weights import read_weights
@@ -164,6 +165,7 @@ class RunFolder:
         """The optimiser's state at a step. Raises ModelError if it cannot be read."""
         path = self._optimiser_path(step)
         try:
+            require_regular(path)
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise ModelError(
@@ -177,7 +179,7 @@ class RunFolder:
     def _read(self, name: str) -> dict | None:
         path = self.path / name
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = read_json(path)
         except FileNotFoundError:
             return None
         except ValueError as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifistore.errors import IncompleteError, UsageError
+from vifistore.errors import IncompleteError, UsageError, shell
 
 logger = logging.getLogger("vifi")
 
@@ -80,7 +80,7 @@ def follower(options: FollowOptions, folder: Path, store: str, dataset: str) -> 
         again = ["vifi", "watch", *_what(options, folder, store, dataset), "--once"]
         raise IncompleteError(
             f"the follower ended with {status}; training is done, extract what is missing with: "
-            f"{shlex.join(again)}"
+            f"{shell(*again)}"
         )
 
 
@@ -101,7 +101,7 @@ def _start(options: FollowOptions, folder: Path, store: str, dataset: str) -> su
     folder.mkdir(parents=True, exist_ok=True)
     arguments = ["watch", *watch_arguments(options, folder, store, dataset)]
     command = [sys.executable, "-m", "vifi", *arguments]
-    logger.info("following: vifi %s", shlex.join(arguments))
+    logger.info("following: vifi %s", shell(*arguments))
     alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
     environment = {key: value for key, value in os.environ.items() if key not in alone}
     # Standard output is the trainer's, which may print a JSON document there.

@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vifistore.errors import UsageError
+from vifistore.files import read_regular, regular_opener
 from vifistore.store.durable import put_stages
 
 logger = logging.getLogger("vifi")
@@ -48,7 +49,9 @@ class Log:
     def __init__(self, path: Path, *, num_steps: int, first_step: int, tensorboard: bool) -> None:
         self._board = _board(path.parent) if tensorboard else None
         _forget_rows_behind(path, first_step)
-        self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115 - see `close`
+        self._file = open(  # noqa: SIM115 - see `close`
+            path, "a", newline="", encoding="utf-8", opener=regular_opener
+        )
         self._rows = csv.DictWriter(self._file, [field.name for field in fields(StepRecord)])
         if not self._file.tell():
             self._rows.writeheader()
@@ -114,7 +117,7 @@ def _forget_rows_behind(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = io.StringIO(newline="")
-    rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+    rows = csv.reader(io.StringIO(read_regular(path).decode("utf-8"), newline=""))
     writer = csv.writer(kept)
     num_fields = len(fields(StepRecord))
     for number, row in enumerate(rows):

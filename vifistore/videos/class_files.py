@@ -6,12 +6,12 @@ commas, semicolons, tabs or bars, with any header or none. JSON: a list of names
 `id2label`, `classes` or the like.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from vifistore.errors import UsageError
+from vifistore.files import parse_json
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.fields import (
     ID_WORDS,
@@ -169,8 +169,8 @@ def _is_count(ids: Sequence[int]) -> bool:
 
 def _parsed(text: str, source: str) -> object:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise UsageError(f"{source} gives no class names: it is no JSON; mend it") from error
 
 

@@ -85,5 +85,5 @@ def _detect_json(content: object, name: str) -> Seen:
 def _json_of(text: str) -> object | None:
     try:
         return parsed_json(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None

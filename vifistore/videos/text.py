@@ -8,10 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from vifistore.errors import UsageError
+from vifistore.files import open_regular, read_regular
 from vifistore.pointers import HEAD_BYTES, pointer_told
 
-# Far above any list of videos: what is larger is a video or an archive named by mistake.
-_LARGEST_BYTES = 1 << 30
 _ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b")
 # The mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
@@ -29,11 +28,9 @@ def read_text(path: Path) -> tuple[str, str]:
     with the line number where the file is none of these, and for a pointer to a file not fetched.
     """
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise UsageError(f"{path} is larger than 1 GiB; name a list, a table or a folder")
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
-        remedy = "name a file that exists and can be read"
+        remedy = "name a list or a table that exists and can be read"
         raise UsageError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
     if told := pointer_told(content[:HEAD_BYTES]):
         raise UsageError(f"{path.name}: {told}")
@@ -62,7 +59,7 @@ def decoded(content: bytes, name: str = "", errors: str = "strict") -> str:
 def first_bytes(path: Path, count: int) -> bytes:
     """The first bytes of a file to tell its format by; none where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(count)
     except OSError:
         return b""

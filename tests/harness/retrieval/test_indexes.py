@@ -1,7 +1,6 @@
 """Indexes: exact or nearly so, kept whole, and never older than the feature set."""
 
 import json
-import os
 import threading
 import time
 
@@ -21,6 +20,7 @@ from harness.retrieval.quality import measure, recall, sample_queries, tune
 from harness.retrieval.vectors import searchable_rows, video_vectors
 from vifistore.errors import StoreError, UsageError
 from vifistore.store.schema import QUARANTINED
+from vifistore.temporaries import writing_in
 
 
 def clustered(num_vectors=2000, dim=32) -> np.ndarray:
@@ -127,19 +127,54 @@ def test_an_index_of_an_earlier_state_is_never_opened(features, tmp_path):
     assert not old.exists()
 
 
-def test_a_damaged_index_says_what_to_do(features, tmp_path):
-    folder = save_index(tmp_path, features, build_index(features, "flat"))
-    np.save(folder / "rows.npy", np.arange(5))
-    with pytest.raises(StoreError, match="remove that folder"):
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_a_damaged_index_is_made_again_or_refused(features, tmp_path, caplog, kind):
+    expected = build_index(features, kind).search(queries_of(features), 10)
+    folder = save_index(tmp_path, features, build_index(features, kind))
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name, content in DAMAGE:
+        for other, bytes_before in whole.items():
+            (folder / other).write_bytes(bytes_before)
+        (folder / name).write_bytes(content(whole[name]))
+        if kind != "flat":
+            words = r"cannot be used \(.*\); make it again with: vifi index S .* --kind hnsw"
+            with pytest.raises(StoreError, match=words):
+                open_index(tmp_path, features, kind)
+            continue
+        with caplog.at_level("WARNING", logger="vifi"):
+            found = open_index(tmp_path, features).search(queries_of(features), 10)
+        assert "cannot be used" in caplog.text
+        caplog.clear()
+        np.testing.assert_array_equal(found[1], expected[1])
+        # What was made again is whole.
         open_index(tmp_path, features)
-    for settings in ("{}", "[]", '{"effort": null}', "{"):
-        save_index(tmp_path, features, build_index(features, "flat"))
-        (folder / "settings.json").write_text(settings)
-        with pytest.raises(StoreError, match="remove that folder"):
-            open_index(tmp_path, features)
-    (folder / "index.faiss").write_bytes(b"no index")
-    with pytest.raises(StoreError, match="remove that folder"):
-        open_index(tmp_path, features)
+        assert caplog.text == ""
+
+
+def queries_of(features) -> np.ndarray:
+    """Vectors of five videos."""
+    return video_vectors(features, np.array([4, 8, 15, 16, 23]))
+
+
+def flipped_signs(data: bytes) -> bytes:
+    """The numbers of the vectors, which lie at the end, with other signs."""
+    vectors = np.frombuffer(data[-64 * 16 :], np.uint8).copy()
+    vectors[3::4] ^= 0x80
+    return data[: -64 * 16] + vectors.tobytes()
+
+
+DAMAGE = [
+    ("index.faiss", flipped_signs),
+    ("index.faiss", lambda data: data[:-9]),
+    ("index.faiss", lambda data: b"no index"),
+    ("rows.npy", lambda data: data[:-8] + bytes(8)),
+    ("rows.npy", lambda data: data[:-8]),
+    *(("settings.json", lambda _, text=text: text) for text in (b"{}", b"[]", b"{", b"[" * 9999)),
+    ("settings.json", lambda data: data.replace(b'"effort": 1', b'"effort": 1000000000000')),
+    ("settings.json", lambda data: data.replace(b'"effort": 1', b'"effort": null')),
+    # As an earlier version wrote it.
+    ("settings.json", lambda data: data.replace(b"checksums", b"sums")),
+]
 
 
 def test_an_unsealed_set_is_searched_without_a_file(make_store, tmp_path):
@@ -189,7 +224,8 @@ def test_queries_to_try_an_index_with_are_videos_and_texts(make_store, tmp_path)
 def test_settings_are_kept_with_the_index(features, tmp_path):
     index = Index(**{**vars(build_index(features, "hnsw")), "effort": 64})
     folder = save_index(tmp_path, features, index)
-    assert json.loads((folder / "settings.json").read_text()) == {"kind": "hnsw", "effort": 64}
+    kept = json.loads((folder / "settings.json").read_text())
+    assert (kept["kind"], kept["effort"]) == ("hnsw", 64)
     assert open_index(tmp_path, features, "hnsw").effort == 64
 
 
@@ -225,13 +261,14 @@ def test_others_may_read_an_index(features, tmp_path):
 
 def test_what_a_killed_run_left_goes_and_what_another_is_writing_stays(features, tmp_path):
     parent = index_folder(tmp_path, features, "flat").parent
-    for name, age_seconds in {"old": 7200, "new": 60}.items():
-        (parent / f".partial-{name}").mkdir(parents=True)
-        (parent / f".partial-{name}" / "index.faiss").touch()
-        changed = time.time() - age_seconds
-        os.utime(parent / f".partial-{name}", (changed, changed))
-    folder = save_index(tmp_path, features, build_index(features, "flat"))
-    assert {path.name for path in parent.iterdir()} == {".partial-new", folder.name}
+    left = parent / f"0-flat.{'a' * 32}.partial"
+    left.mkdir(parents=True)
+    (left / "index.faiss").touch()
+    with writing_in(parent):
+        folder = save_index(tmp_path, features, build_index(features, "flat"))
+        assert {path.name for path in parent.iterdir()} == {left.name, folder.name}
+    save_index(tmp_path, features, build_index(features, "flat"))
+    assert [path.name for path in parent.iterdir()] == [folder.name]
 
 
 def test_videos_that_there_are_not_are_not_found():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import bounded
 from tests.vifistore.extract.conftest import scan
 from tests.vifistore.extract.sets import SETTINGS, arrays
 from vifistore.extract.changes import ChangeLog
@@ -42,6 +43,16 @@ def test_equal_folders_are_encoded_once(folder, tmp_path, tiny):
     report = extract_dataset(store, "e", SETTINGS, loaded=tiny)
     assert (report.encoded, report.reused) == (0, 3)
     assert list(verify_store(open_store(store.path))) == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_frame_among_equal_folders_holds_nothing_up(folder, tmp_path, tiny, make):
+    # Of equal sizes, so that the digests of both are taken ahead, in this very process.
+    make(folder / "run" / "b" / "9.png")
+    store = scan(tmp_path / "s.zarr", folder)
+    with bounded(seconds=60):
+        report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert (report.encoded, report.reused, report.quarantined) == (2, 1, 0)
 
 
 def changes(store) -> dict[str, str]:

@@ -64,12 +64,12 @@ def test_squares_and_whole_frames_give_the_same_pixels(gpu, tiny, crops):
             pixels = Pixels(
                 recipe,
                 crops=crops,
-                are_squares=are_squares,
                 device=device,
                 dtype=torch.bfloat16,
                 clock=Clock(),
             )
-            made[device.type, are_squares] = pixels.of(SimpleNamespace(frames=given)).cpu()
+            video = SimpleNamespace(frames=given, are_squares=are_squares)
+            made[device.type, are_squares] = pixels.of(video).cpu()
     expected = made["cpu", True]
     for pixels in made.values():
         assert torch.equal(pixels, expected)

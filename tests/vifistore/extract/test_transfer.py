@@ -101,12 +101,11 @@ def test_squares_and_whole_frames_give_the_same_pixels(crops, dtype):
         made = Pixels(
             recipe,
             crops=crops,
-            are_squares=are_squares,
             device=torch.device("cpu"),
             dtype=dtype,
             clock=Clock(),
         )
-        return made.of(SimpleNamespace(frames=array))
+        return made.of(SimpleNamespace(frames=array, are_squares=are_squares))
 
     expected = preprocess(torch.from_numpy(frames), recipe, crops).to(dtype).flatten(0, 1)
     assert torch.equal(pixels(squares, True), expected)

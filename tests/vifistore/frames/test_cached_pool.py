@@ -61,7 +61,6 @@ def read(pool, folder, cache, preprocessing, crops) -> tuple[dict, list[str]]:
         frames=4,
         clips=2,
         decoder="decord",
-        are_cut=False,
         num_threads=2,
     ) as cached:
         found = {}

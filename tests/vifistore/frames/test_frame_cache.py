@@ -1,20 +1,25 @@
 """The frame cache: gives back what was put in or nothing, whatever happens to its folder."""
 
+import json
 import os
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support import bounded
 from vifistore.errors import UsageError
 from vifistore.frames import frame_cache
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache, FrameKey
+from vifistore.temporaries import writing_in
 
 LIMIT = 1_000_000
 
@@ -179,15 +184,14 @@ def test_what_is_larger_than_the_limit_is_not_kept(tmp_path):
 
 
 def test_leftovers_of_killed_processes_go(tmp_path):
-    cache = FrameCache(tmp_path / "cache", LIMIT)
-    old, young = (cache.folder / "ab" / f".{name}.partial" for name in ("old", "young"))
-    old.parent.mkdir(parents=True)
-    for path in (old, young):
-        path.write_bytes(b"x")
-    os.utime(old, (time.time() - 7200,) * 2)
-    cache.put(key(), video())
-    assert not old.exists()
-    assert young.exists()
+    left = tmp_path / "cache" / "ab" / f"cd.frames.{'0' * 32}.partial"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"x")
+    with writing_in(left.parent):
+        FrameCache(tmp_path / "cache", LIMIT)
+        assert left.exists()
+    FrameCache(tmp_path / "cache", LIMIT)
+    assert not left.exists()
 
 
 def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, caplog, monkeypatch):
@@ -261,3 +265,34 @@ def test_threads_and_a_folder_that_goes_away(tmp_path):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["video"]["frames"].__setitem__(0, 10**12),
+        lambda header: header["video"]["frames"].__setitem__(1, 10**9),
+        lambda header: header["video"].update(frames=[4, 0, 8, 3]),
+        lambda header: header["video"].update(frames=[]),
+        lambda header: header["video"].update(frames="x" * 4),
+        lambda header: header["video"].pop("checksums"),
+        lambda header: header["video"].update(index="x"),
+        lambda header: header.pop("video"),
+        lambda header: header.update(video=[]),
+        lambda header: header["video"].update(other=1),
+    ],
+)
+def test_a_header_that_says_what_is_not_there_takes_no_memory(cache, change):
+    """With a checksum that is right: it was written so."""
+    cache.put(key(), video())
+    (path,) = entries(cache)
+    data = path.read_bytes()
+    magic, length, _ = struct.unpack("<8sII", data[:16])
+    header = json.loads(data[16 : 16 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    prefix = struct.pack("<8sII", magic, len(text), zlib.crc32(text))
+    path.write_bytes(prefix + text + data[16 + length :])
+    with bounded(num_bytes=1 << 28):
+        assert cache.get(key()) is None
+    assert entries(cache) == []

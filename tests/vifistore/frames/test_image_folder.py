@@ -56,7 +56,7 @@ def test_broken_facts_about_an_image_cost_that_image(tmp_path: Path, monkeypatch
     turn = ImageOps.exif_transpose
 
     def fail(image: Image.Image) -> Image.Image:
-        if image.filename.endswith("frame1.png"):
+        if image.fp.name.endswith("frame1.png"):
             struct.pack("L", "six")
         return turn(image)
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from vifistore.errors import UsageError
 from vifistore.frames.decoding import decode_video
+from vifistore.frames.kept import Keep
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.squares import Squares
 from vifistore.frames.worker_settings import WorkerSettings
@@ -77,5 +78,8 @@ def test_workers_cut_them(videos: dict[str, Path]) -> None:
     ],
 )
 def test_settings_reach_the_worker(squares):
-    wanted = WorkerSettings(frames=3, clips=2, decoder="pyav", squares=squares, niceness=7)
+    keep = Keep(squares=squares, only_large=True)
+    wanted = WorkerSettings(
+        frames=3, clips=2, decoder="pyav", keep=keep, niceness=7, max_bytes=10**10
+    )
     assert WorkerSettings.from_json(wanted.to_json()) == wanted

@@ -28,7 +28,7 @@ PAGE = b"\n<!DOCTYPE html><html><body>Sign in</body></html>"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (POINTER, "is a Git LFS pointer, which stands for the weights; fetch them .*git lfs pull"),
+        (POINTER, "is a Git LFS pointer and not the file itself; run `git lfs pull` in its folder"),
         (PAGE, "is a web page and no weights; download it again"),
         (b"", "is empty; copy it again"),
     ],

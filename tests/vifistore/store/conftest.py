@@ -53,7 +53,9 @@ def block_of(rows: list[int], *, mended: bool = False) -> dict[str, np.ndarray]:
 
 
 def write_all(store: Store, num_videos: int = NUM_VIDEOS) -> FeatureWriter:
-    """Write the feature set of dataset `d`, not sealed."""
+    """Write the feature set of dataset `d`, not sealed; the dataset grows with it."""
+    if num_videos > len(store.videos("d")):
+        write_videos(store.backend, "d", video_table(num_videos, CLASSES), CLASSES, "/videos")
     shape = Shape(video=num_videos, view=1, frame=4, dim=8)
     writer = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {"host": "test"})
     for block in writer.todo_blocks():

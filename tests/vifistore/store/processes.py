@@ -133,6 +133,22 @@ def held(path: Path, blocks: range) -> tuple[int, bool]:
     return pid, said == b"y"
 
 
+def writing(path: Path) -> int:
+    """A child that is writing something in the store, and waits to be killed: its pid."""
+    reader, writer = os.pipe()
+
+    def hold() -> None:
+        with open_store(path).backend.place.writing():
+            os.write(writer, b"y")
+            signal.pause()
+
+    pid = start(hold)
+    os.close(writer)
+    assert os.read(reader, 1) == b"y"
+    os.close(reader)
+    return pid
+
+
 def end(pid: int) -> None:
     """Kill a child and take its leave."""
     os.kill(pid, signal.SIGKILL)

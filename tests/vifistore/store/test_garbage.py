@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import plain_recipe
 from tests.vifistore.store.conftest import SHAPE, block_of, write_all
-from tests.vifistore.store.processes import end, held
+from tests.vifistore.store.processes import end, grow, held, writing
 from tests.vifistore.store.test_verify import evaluate, folder_of
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError
@@ -116,12 +116,18 @@ def test_a_text_set_that_was_finished_since_it_was_listed_stays(whole):
     assert not delete_garbage(open_store(whole, mode="a"), garbage)
 
 
-def test_a_fresh_partial_file_of_a_table_stays(whole):
+def test_a_half_written_file_stays_while_somebody_writes(whole):
     path = whole / "videos" / "d" / "zarr.abc.partial"
     path.write_bytes(b"half")
     (garbage,) = find_garbage(open_store(whole))
-    assert not delete_garbage(open_store(whole, mode="a"), garbage)
-    assert path.exists()
+    pid = writing(whole)
+    try:
+        assert not delete_garbage(open_store(whole, mode="a"), garbage)
+        assert path.exists()
+    finally:
+        end(pid)
+    assert delete_garbage(open_store(whole), garbage)
+    assert not path.exists()
 
 
 def test_a_name_that_cannot_be_read_stops_everything(whole):
@@ -135,6 +141,7 @@ def test_a_name_that_cannot_be_read_stops_everything(whole):
 def test_a_full_or_read_only_disk_is_one_line_and_the_sealed_set_stays(
     whole, monkeypatch, code, file
 ):
+    grow(whole, 75)
     store = open_store(whole, mode="a")
     write = durable._write
 

@@ -156,7 +156,7 @@ EDITS = [
     ("names/d/start", lambda a: a.update(checkpoint="gone"), "is not there"),
     ("names/d/start", lambda a: a.pop("id"), "cannot be read"),
     ("videos/d", lambda a: a.update(class_names=["run"]), "no class of the dataset"),
-    ("videos/d", lambda a: a.update(rows=71), "has 70 rows"),
+    ("videos/d", lambda a: a.update(rows=71), "says that it has 71 rows"),
     ("splits/d/test", lambda a: a.update(class_names=["run"]), "none of the 1 classes"),
 ]
 
@@ -232,9 +232,10 @@ def test_orphans_are_found(whole):
     shutil.copytree(features, whole / "features" / "e" / features.name)
     found = {problem.where: problem for problem in problems(whole)}
     assert "features/e" in found
-    assert "left.txt" in found
+    assert "no array names" in found["left.txt"].what
+    assert "out of the store" in found["left.txt"].remedy
     partial = found[f"features/d/{features.name}/frames/c.1.0.0.abc.partial"]
-    assert "no array names" in partial.what
+    assert "left over" in partial.what
     assert "vifi gc" in partial.remedy
 
 

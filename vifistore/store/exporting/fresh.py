@@ -1,12 +1,13 @@
 """Output that is either whole or not there."""
 
 import contextlib
+import glob
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from vifistore.errors import StoreError, UsageError
+from vifistore.temporaries import clear_temporaries, remove_path, temporary_name, writing_in
 
 
 @contextlib.contextmanager
@@ -19,11 +20,17 @@ def fresh_path(out: Path) -> Iterator[Path]:
         raise UsageError(f"{out} exists; remove it or give another --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-            written = Path(folder) / out.name
-            yield written
-            _sync(written)
-            os.replace(written, out)
+        clear_temporaries(out.parent, f"{glob.escape(out.name)}.*")
+        with writing_in(out.parent):
+            folder = temporary_name(out)
+            folder.mkdir()
+            try:
+                written = folder / out.name
+                yield written
+                _sync(written)
+                os.replace(written, out)
+            finally:
+                remove_path(folder)
     except OSError as error:
         if isinstance(error, (StoreError, UsageError)) or error.errno is None:
             raise

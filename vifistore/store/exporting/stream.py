@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vifistore.errors import IncompleteError
+from vifistore.errors import IncompleteError, shell
 from vifistore.store.importing.covered import read_covered
 from vifistore.store.importing.store_copy import array_names
 from vifistore.store.schema import BLOCK_SIZE, DONE, TODO
@@ -33,7 +33,7 @@ class FeatureStream:
         if not len(self.done):
             raise IncompleteError(
                 f"feature set {self.features.name} has no video that is done; see why with: "
-                f"vifi info {self.store.path} --quarantine"
+                f"{shell('vifi', 'info', self.store.path, '--quarantine')}"
             )
 
     def spans(self, name: str) -> Iterator[tuple[int, int]]:

@@ -1,8 +1,19 @@
 """pyarrow, imported where a Parquet file is read or written and nowhere else."""
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from vifistore.errors import UsageError
+from vifistore.files import require_regular
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# What a number, or a reference to a text, takes once it is read.
+_VALUE_BYTES = 8
 
 
 def load_parquet() -> tuple[ModuleType, ModuleType]:
@@ -13,3 +24,31 @@ def load_parquet() -> tuple[ModuleType, ModuleType]:
     except ImportError as error:
         raise UsageError("Parquet files need pyarrow; run: pip install pyarrow") from error
     return pyarrow, pyarrow.parquet
+
+
+def read_parquet(file: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+    """Read these columns of a Parquet file, by default those it has.
+
+    Raises UsageError for more values than half of the machine's memory holds: repeated ones take
+    nearly no space in the file. Raises whatever pyarrow does for a file that it cannot read.
+    """
+    _, parquet = load_parquet()
+    require_regular(file)
+    with parquet.ParquetFile(file) as opened:
+        metadata = opened.metadata
+        parts = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        chunks = [part.column(number) for part in parts for number in range(part.num_columns)]
+        num_bytes = sum(
+            max(chunk.total_uncompressed_size, chunk.num_values * _VALUE_BYTES)
+            for chunk in chunks
+            if columns is None or chunk.path_in_schema.split(".")[0] in columns
+        )
+        if num_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
+            raise UsageError(
+                f"{file} says that it holds {num_bytes / 1e9:.0f} GB once it is read, more than "
+                "half of this machine's memory; split it into a folder of smaller files"
+            )
+        names = opened.schema_arrow.names if columns is None else columns
+        if missing := [name for name in names if name not in opened.schema_arrow.names]:
+            raise KeyError(missing[0])
+        return opened.read(columns=list(names))

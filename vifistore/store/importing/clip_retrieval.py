@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.store.importing.arrow import load_parquet
+from vifistore.store.importing.arrow import load_parquet, read_parquet
 from vifistore.store.importing.source import (
     MEAN_ARRAYS,
+    UNREADABLE,
     Source,
     check_float,
     check_ids,
@@ -17,6 +18,7 @@ from vifistore.store.importing.source import (
     digest_of_files,
     imported_recipe,
     open_npy,
+    short,
     table_of_ids,
 )
 from vifistore.store.writer import Shape
@@ -84,16 +86,18 @@ def _embeddings(file: Path) -> np.ndarray:
 
 
 def _metadata(file: Path) -> tuple[list[str], list[str]]:
-    pyarrow, parquet = load_parquet()
+    pyarrow, _ = load_parquet()
     try:
-        table = parquet.read_table(file, partitioning=None)
+        table = read_parquet(file)
         names = [name for name in ("video_id", "image_path") if name in table.column_names]
         ids = table.column(names[0] if names else "image_path").cast(pyarrow.string())
         has_labels = "caption" in table.column_names
         labels = table.column("caption").cast(pyarrow.string()).to_pylist() if has_labels else []
-    except (OSError, KeyError, pyarrow.ArrowException) as error:
+    except UsageError:
+        raise
+    except (*UNREADABLE, pyarrow.ArrowException) as error:
         raise UsageError(
-            f"{file} has no column image_path that can be read ({error}); write it as text"
+            f"{file} has no column image_path that can be read ({short(error)}); write it as text"
         ) from error
     return ids.to_pylist(), [label or "" for label in labels] or [""] * len(ids)
 

@@ -1,12 +1,22 @@
 """An HDF5 file that `vifi export --format hdf5` wrote: a whole feature set with its recipe."""
 
-import json
+import math
 from pathlib import Path
 
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
-from vifistore.store.importing.source import Source, check_float, check_ids, check_lengths
+from vifistore.files import parse_json, require_regular
+from vifistore.store.importing.hdf5_trial import require_survivable
+from vifistore.store.importing.source import (
+    UNREADABLE,
+    Source,
+    check_float,
+    check_ids,
+    check_lengths,
+    require_possible,
+    short,
+)
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, VIDEO_COLUMNS, check_name
 from vifistore.store.writer import Shape
@@ -24,16 +34,22 @@ def open_hdf5(path: Path) -> Source:
     import h5py
 
     try:
+        require_regular(path)
+        require_survivable(path)
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise UsageError(f"{path} is not HDF5 ({error}); give a file of vifi export") from error
+    except UsageError:
+        raise
+    except UNREADABLE as error:
+        raise UsageError(
+            f"{path} is not HDF5 ({short(error)}); give a file of vifi export"
+        ) from error
     try:
         return _source(file, path)
-    except (OSError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
-        if isinstance(error, (UsageError, DamagedError)):
-            raise
+    except (UsageError, DamagedError):
+        raise
+    except UNREADABLE as error:
         raise UsageError(
-            f"{path} is not what vifi export --format hdf5 writes ({error}); export it again"
+            f"{path} is not what vifi export --format hdf5 writes ({short(error)}); export it again"
         ) from error
 
 
@@ -50,8 +66,8 @@ def _source(file, path: Path) -> Source:
     def read(start: int, stop: int) -> dict[str, np.ndarray]:
         try:
             return {name: _read(data, start, stop) for name, data in found.items()}
-        except (OSError, UnicodeDecodeError) as error:
-            raise DamagedError(f"{path} is damaged ({error}); export it again") from error
+        except UNREADABLE as error:
+            raise DamagedError(f"{path} is damaged ({short(error)}); export it again") from error
 
     return Source(
         path=path,
@@ -62,14 +78,14 @@ def _source(file, path: Path) -> Source:
         shape=shape,
         arrays=tuple(found),
         read=read,
-        names=tuple(check_name("feature set", name) for name in json.loads(file.attrs["names"])),
+        names=tuple(check_name("feature set", name) for name in parse_json(file.attrs["names"])),
         checkpoint=str(file.attrs["checkpoint"]),
         about=_about(file, path),
     )
 
 
 def _recipe(file, path: Path) -> dict:
-    recipe, name = json.loads(file.attrs["recipe"]), file.attrs["id"]
+    recipe, name = parse_json(file.attrs["recipe"]), file.attrs["id"]
     if not isinstance(recipe, dict) or recipe_id(recipe) != name:
         raise DamagedError(
             f"{path} says it is feature set {name}, but its recipe is another's; export it again"
@@ -78,7 +94,7 @@ def _recipe(file, path: Path) -> dict:
 
 
 def _about(file, path: Path) -> dict:
-    about = json.loads(file.attrs.get("about", "{}"))
+    about = parse_json(file.attrs.get("about", "{}"))
     if not isinstance(about, dict) or not about.keys() <= set(DERIVED_FIELDS):
         raise DamagedError(f"{path} says {about} of itself, which is unknown; export it again")
     return about
@@ -96,6 +112,10 @@ def _dataset(file, name: str, path: Path):
     data = file[name]
     if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
         raise UsageError(f"{path}: {name} is not a dataset of this file; export it again")
+    # A text is a reference of 16 bytes to its letters.
+    item_bytes = 16 if data.dtype.kind == "O" else data.dtype.itemsize
+    is_compressed = data.compression is not None or data.scaleoffset is not None
+    require_possible(math.prod(data.shape) * item_bytes, path, is_compressed=is_compressed)
     return data
 
 

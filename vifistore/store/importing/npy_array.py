@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.files import read_regular
 from vifistore.store.importing.source import (
     FRAME_ARRAYS,
     MEAN_ARRAYS,
@@ -25,7 +26,7 @@ from vifistore.store.writer import Shape
 def read_ids(path: Path) -> list[str]:
     """Read ids, one per line. Raises UsageError if there is no such text, or an id is twice."""
     try:
-        ids = path.read_text(encoding="utf-8").splitlines()
+        ids = read_regular(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--ids {path} cannot be read as text ({error})") from error
     check_ids(ids, path)

@@ -5,15 +5,17 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.store.importing.arrow import load_parquet
+from vifistore.store.importing.arrow import load_parquet, read_parquet
 from vifistore.store.importing.source import (
     MEAN_ARRAYS,
+    UNREADABLE,
     Source,
     check_float,
     check_ids,
     check_lengths,
     digest_of_files,
     imported_recipe,
+    short,
     table_of_ids,
 )
 from vifistore.store.writer import Shape
@@ -49,15 +51,17 @@ def open_parquet(path: Path) -> Source:
 
 def _read_file(file: Path, ids: list[str]) -> np.ndarray:
     """Embeddings `[video dim]` of one file; its ids are appended to `ids`."""
-    pyarrow, parquet = load_parquet()
+    pyarrow, _ = load_parquet()
     try:
-        table = parquet.read_table(file, columns=["id", "embedding"], partitioning=None)
+        table = read_parquet(file, ["id", "embedding"])
         embedding = table.column("embedding").combine_chunks()
         ids += table.column("id").cast(pyarrow.string()).to_pylist()
-    except (OSError, KeyError, pyarrow.ArrowException) as error:
+    except UsageError:
+        raise
+    except (*UNREADABLE, pyarrow.ArrowException) as error:
         raise UsageError(
-            f"{file} has no columns id and embedding that can be read ({error}); write them as "
-            "text and list<float>"
+            f"{file} has no columns id and embedding that can be read ({short(error)}); write them "
+            "as text and list<float>"
         ) from error
     kind = embedding.type
     is_list = pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.files import open_regular
 from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS
 from vifistore.store.writer import Shape
 
@@ -23,6 +24,19 @@ MEAN_ARRAYS = tuple(
     for name, spec in FEATURE_ARRAYS.items()
     if "frame" not in spec.axes and name != "view_consensus"
 )
+
+
+# What libraries raise for files that are no such file, or say what is not so: lengths below zero or
+# beyond all memory among them.
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError),
+    *(ArithmeticError, RuntimeError, MemoryError),
+)
+
+_NPY = b"\x93NUMPY"
+
+# Compression makes numbers shorter by no more than this.
+_MOST_COMPRESSED = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +79,7 @@ def digest_of_files(files: Sequence[Path], base: Path) -> str:
     """SHA-256 over the names, relative to `base`, and the bytes of files."""
     digest = hashlib.sha256()
     for file in files:
-        with open(file, "rb") as opened:
+        with open_regular(file) as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
         digest.update(f"{content} {file.relative_to(base).as_posix()}\n".encode())
     return digest.hexdigest()
@@ -116,9 +130,24 @@ def check_lengths(lengths: Sequence[int], path: Path) -> None:
 def open_npy(path: Path) -> np.ndarray:
     """Map a .npy file without ever unpickling. Raises UsageError if it is no plain array."""
     try:
+        with open_regular(path) as file:
+            # What else numpy.load opens are archives and pickles.
+            if file.read(len(_NPY)) != _NPY:
+                raise ValueError("it does not begin as one")
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise UsageError(
-            f"{path} is not a plain .npy array ({error}); save it with numpy.save as float16 or "
-            "float32"
+            f"{path} is not a plain .npy array ({short(error)}); save it with numpy.save as "
+            "float16 or float32"
         ) from error
+
+
+def require_possible(num_bytes: int, path: Path, *, is_compressed: bool) -> None:
+    """Raise UsageError if a file cannot hold what it says: memory is taken by that."""
+    if num_bytes > path.stat().st_size * (_MOST_COMPRESSED if is_compressed else 1):
+        raise UsageError(f"{path} says that it holds more than its size allows; export it again")
+
+
+def short(error: BaseException) -> str:
+    """An error in one line that is not too long."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:150]

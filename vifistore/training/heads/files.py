@@ -12,8 +12,9 @@ from safetensors.torch import save
 from torch import nn
 
 from vifistore.errors import ModelError
+from vifistore.files import parse_json
 from vifistore.models.digests import weights_digest
-from vifistore.store.durable import put_stages
+from vifistore.store.durable import put_file
 from vifistore.store.identity import parse_identity
 from vifistore.store.recipe import digest_of
 from vifistore.training.heads.poolings import PoolingShape, new_pooling
@@ -110,7 +111,7 @@ def save_head(path: Path, head: Head) -> None:
     state = head.modules.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     metadata = {"format": "pt", _HEADER_KEY: json.dumps(asdict(head.header))}
-    put_stages([{path: [save(weights, metadata)]}])
+    put_file(path, save(weights, metadata))
 
 
 def load_head(path: Path) -> Head:
@@ -144,7 +145,7 @@ def _parse(path: Path, text: str) -> HeadHeader:
         raise ModelError(f"{path} holds no head; give a file that vifi train-head wrote")
     try:
         known = HeadHeader.__dataclass_fields__
-        fields = {name: value for name, value in json.loads(text).items() if name in known}
+        fields = {name: value for name, value in parse_json(text).items() if name in known}
         fields["pooling"] = PoolingShape(**fields["pooling"])
         fields["prompts"] = PromptsShape(**fields["prompts"]) if fields["prompts"] else None
         header = HeadHeader(**fields)

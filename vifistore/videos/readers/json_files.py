@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from vifistore.errors import UsageError
+from vifistore.files import parse_json
 from vifistore.videos.text import read_text
 
 
@@ -17,16 +18,16 @@ def load_json(path: Path) -> tuple[object, str]:
         return parsed_json(text), digest
     except json.JSONDecodeError as error:
         raise UsageError(f"{path.name} line {error.lineno}: {error.msg}; mend the JSON") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path.name} cannot be parsed ({error}); mend the JSON") from error
 
 
 def parsed_json(text: str) -> object:
-    """The content of a text that is JSON, or an object a line. Raises what `json.loads` does."""
+    """The content of a text that is JSON, or an object a line. Raises ValueError."""
     lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) > 1 and all(line.strip()[0] + line.strip()[-1] == "{}" for line in lines):
-        return [json.loads(line) for line in lines]
-    return json.loads(text)
+        return [parse_json(line) for line in lines]
+    return parse_json(text)
 
 
 def text_of(entry: object, key: str, where: str, *, default: str | None = None) -> str:

@@ -1,0 +1,121 @@
+"""The files of a FAISS index: written whole, and held against their checksums before they are used.
+
+FAISS itself reads whatever numbers there are: flipped ones would find other videos. Checking takes
+as long as reading the file once, 5 GB a second where it is in memory; the search of a Flat index
+reads all of it anyway.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import google_crc32c
+import numpy as np
+
+from vifistore.errors import DamagedError, StoreError
+from vifistore.files import open_regular, read_json, require_regular
+from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
+
+if TYPE_CHECKING:
+    import faiss
+
+_VECTORS, _ROWS, _SETTINGS = "index.faiss", "rows.npy", "settings.json"
+_CHECKSUMS = "checksums"
+_PIECE_BYTES = 1 << 22
+
+# FAISS takes the matrix product of BLAS from so many numbers of queries x dim on. At its default of
+# 128,000 it takes 2-3 times as long as NumPy for 16 queries of 512; one query is faster without.
+_BLAS_NUMBERS = 2048
+
+
+@cache
+def load_faiss() -> ModuleType:
+    """FAISS, set up; a fifth of a second to import."""
+    import faiss
+
+    faiss.cvar.distance_compute_blas_threshold = _BLAS_NUMBERS
+    return faiss
+
+
+def write_index_files(folder: Path, index: "faiss.Index", rows: np.ndarray, settings: dict) -> None:
+    """Write an index into `folder`, `STATE-KIND`, whole or not at all; earlier ones of its kind go.
+
+    Raises OSError if it cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    clear_temporaries(folder.parent)
+    with writing_in(folder.parent):
+        # Not one of `tempfile`, which nobody else could read.
+        temporary = temporary_name(folder)
+        temporary.mkdir()
+        try:
+            load_faiss().write_index(index, str(temporary / _VECTORS))
+            np.save(temporary / _ROWS, rows)
+            checksums = {name: _checksum(temporary / name) for name in (_VECTORS, _ROWS)}
+            text = json.dumps({**settings, _CHECKSUMS: checksums})
+            (temporary / _SETTINGS).write_text(text, encoding="utf-8")
+            for old in folder.parent.glob(f"*-{folder.name.rpartition('-')[2]}"):
+                shutil.rmtree(old, ignore_errors=True)
+            _move(temporary, folder)
+        except RuntimeError as error:
+            # What FAISS raises for a full disk.
+            raise StoreError(f"{folder} cannot be written ({error}); make room there") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError:
+        # Another process may have been faster, with an index of the same videos.
+        if not folder.is_dir():
+            raise
+
+
+def read_index_files(folder: Path) -> tuple["faiss.Index", np.ndarray, dict]:
+    """The index in `folder`, mapped into memory, its rows int64 [vector], and its settings.
+
+    Raises DamagedError for files that cannot be read, and for others than those written.
+    """
+    faiss = load_faiss()
+    flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
+    with _damage():
+        settings = dict(read_json(folder / _SETTINGS))
+        if _CHECKSUMS not in settings:
+            raise ValueError("an earlier version wrote it, without checksums")
+        for name in (_VECTORS, _ROWS):
+            if settings[_CHECKSUMS][name] != _checksum(folder / name):
+                raise ValueError(f"{name} does not match its checksum")
+        require_regular(folder / _ROWS)
+        rows = np.load(folder / _ROWS, allow_pickle=False)
+        index = faiss.read_index(str(folder / _VECTORS), flags)
+        if len(rows) != index.ntotal:
+            raise ValueError(f"{len(rows)} rows for {index.ntotal} vectors")
+    return index, rows, settings
+
+
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except (
+        *(RuntimeError, ValueError, LookupError, TypeError, OSError),
+        *(ArithmeticError, AttributeError, MemoryError),
+    ) as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedError(cause) from error
+
+
+def _checksum(path: Path) -> int:
+    """CRC32C of a file."""
+    found = 0
+    with open_regular(path, buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            found = google_crc32c.extend(found, piece)
+    return found

@@ -1,0 +1,78 @@
+"""How a command ends that is stopped, or that the machine has no more memory or threads for."""
+
+import re
+import resource
+import signal
+from pathlib import Path
+
+STOPPED = "stopped; run the same command again to go on from here"
+
+# What Python, torch, NumPy and the loader of libraries say where memory or threads ran out, as
+# under `ulimit -v` or in a small container.
+_SHORTAGE = re.compile(
+    r"can't start new thread|(cannot|can't|unable to) allocate|not enough memory|bad_alloc"
+    r"|failed to map segment|out of memory|resource temporarily unavailable",
+    re.IGNORECASE,
+)
+
+
+_NEAR = 0.9
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends what Ctrl-C ends, in the same way."""
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """What a shell gives for a command that was stopped so."""
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+def end_on_sigterm() -> None:
+    """Raise Terminated at a SIGTERM, which batch systems and containers send, unless it is ignored.
+
+    Else it would end the process at once, and say nothing.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, _: object) -> None:
+    # Once is enough: a second one would cut off what the first one ends in order.
+    signal.signal(number, signal.SIG_IGN)
+    raise Terminated
+
+
+def shortage(error: BaseException) -> str:
+    """What to say of an error by which memory or threads ran out; empty for any other."""
+    link: BaseException | None = error
+    # Libraries have words of their own for it ("could not create a primitive").
+    told = error if _is_near_limit() else None
+    while link is not None and told is None:
+        if isinstance(link, MemoryError) or _SHORTAGE.search(str(link)):
+            told = link
+        link = link.__cause__ or link.__context__
+    if told is None:
+        is_deep = isinstance(error, RecursionError)
+        return "a document nests too deeply to be read" if is_deep else ""
+    reason = (str(told).strip() or "no memory is left").splitlines()[0][:120]
+    return (
+        f"memory or threads ran out ({reason}); allow more of them (ulimit -v, ulimit -u, the "
+        "container's limits), or give fewer --workers or a smaller --batch; what was finished is "
+        "kept"
+    )
+
+
+def _is_near_limit() -> bool:
+    """Whether this process has taken most of the address space that it may have."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    peak = re.search(r"VmPeak:\s*(\d+) kB", status)
+    return (
+        limit != resource.RLIM_INFINITY
+        and peak is not None
+        and (int(peak[1]) * 1024 > _NEAR * limit)
+    )

@@ -1,0 +1,77 @@
+"""Files of others: opened only where they are regular, and never larger than they may be.
+
+A pipe or a device named like a picture, a list or a chunk would be read for ever, or fill memory.
+Anything may lie in a folder of videos, a store or a results folder that came from elsewhere.
+"""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+# Far above any list, table or document: what is larger is a video or an archive named by mistake.
+_LARGEST_BYTES = 1 << 30
+_PIECE_BYTES = 1 << 20
+
+
+def require_regular(path: str | os.PathLike) -> None:
+    """Raise OSError unless `path` is a regular file, or a link to one."""
+    _check_regular(os.stat(path), path)
+
+
+def _check_regular(status: os.stat_result, path: object) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device, not a file", str(path))
+
+
+def regular_opener(path: str, flags: int) -> int:
+    """The `opener` of `open` that raises OSError for what is no regular file, and never waits."""
+    # Opening alone may act on a device, so it is asked first; whoever swaps a pipe in meanwhile
+    # finds that its opening does not wait for a writer.
+    try:
+        require_regular(path)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    try:
+        _check_regular(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_regular(path: str | os.PathLike, buffering: int = -1) -> BinaryIO:
+    """Open a regular file for reading bytes. Raises OSError for anything else."""
+    return open(path, "rb", buffering=buffering, opener=regular_opener)
+
+
+def read_regular(path: str | os.PathLike, most_bytes: int = _LARGEST_BYTES) -> bytes:
+    """All bytes of a regular file. Raises OSError for anything else, and for more than may be."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, most_bytes) + 1)
+        # A file that grows, or one of /proc, holds more than it says.
+        while size < len(content) <= most_bytes and (more := file.read(_PIECE_BYTES)):
+            content += more
+    if max(size, len(content)) > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes >> 20} MiB", str(path))
+    return content
+
+
+def parse_json(text: str | bytes) -> object:
+    """The value of a JSON document. Raises ValueError for whatever is none."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_json(path: Path) -> object:
+    """The value in a JSON file. Raises OSError as `read_regular` does, else ValueError."""
+    return parse_json(read_regular(path).decode("utf-8-sig"))
