@@ -229,6 +229,7 @@ def test_blocks():
     [
         *({"frames": 0}, {"crops": 2}, {"precision": "fp8"}),
         *({"timeout": 0.0}, {"timeout": float("nan")}, {"frame_cache_gb": float("inf")}),
+        *({"worker_memory_gb": -1.0}, {"worker_memory_gb": float("nan")}),
     ],
 )
 def test_wrong_settings(wrong):
