@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.scoring import Videos, checkpoint_of
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_names
 from vifistore.store.store import Store
 
 _SHOWN = 3
@@ -116,6 +116,4 @@ def _digests(videos: Videos) -> np.ndarray:
 
 
 def _some(names: Sequence[str]) -> str:
-    names = list(dict.fromkeys(map(str, names)))
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return first_names(list(dict.fromkeys(map(str, names))), _SHOWN)

@@ -24,7 +24,7 @@ from harness.ablations import (
 )
 from harness.leaks import warnings_of
 from harness.results import ResultRow, made_folder
-from harness.scoring import load_videos
+from harness.scoring import load_videos, scored_split
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
@@ -56,7 +56,8 @@ class AblateArguments:
     features: tuple[str, ...] = ()
     """Names or ids of feature sets, the same in every dataset."""
     split: tuple[str, ...] = ()
-    """Split to score: one for all datasets, or one for each. Default: every labelled video."""
+    """Split to score: one for all datasets, or one for each. `all`: every labelled video, which is
+    the default where a dataset has no splits."""
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding, decision, image (default), max, top-K (as
     top-4), attention."""
@@ -82,6 +83,7 @@ def main(arguments: list[str]) -> int:
     require_features(wanted.features, "ablate", one=False)
     splits = _splits(wanted)
     store = open_store(wanted.store)
+    splits = [scored_split(store, *place) for place in zip(wanted.dataset, splits, strict=True)]
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)

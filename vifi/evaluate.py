@@ -16,9 +16,10 @@ from harness.measuring import Scored, Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.supervised import supervised
-from harness.protocols.trained import Trained, require_split
+from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
+from harness.scoring import scored_split
 from vifi.artefacts import record_command
 from vifi.console import parse, say
 from vifi.evaluate_arguments import EvaluateArguments, refuse_unused
@@ -54,7 +55,9 @@ def main(arguments: list[str]) -> int:
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
-    _warn(store, wanted)
+    splits = _splits(store, wanted)
+    wanted = replace(wanted, split=splits if wanted.protocol != "base-to-novel" else ())
+    _warn(store, wanted, splits)
     frequencies = _frequencies(store, wanted)
     found, sentences = _score(store, wanted), []
     rows = found.rows
@@ -124,15 +127,17 @@ def _compare(
     return rows, sentences
 
 
-def _warn(store: Store, wanted: EvaluateArguments) -> None:
+def _splits(store: Store, wanted: EvaluateArguments) -> tuple[str, ...]:
+    """Splits to score. Raises UsageError where one has to be named."""
+    if wanted.protocol == "base-to-novel":
+        return wanted.base_split, wanted.novel_split
+    return tuple(scored_split(store, wanted.dataset, name) for name in wanted.split or ("",))
+
+
+def _warn(store: Store, wanted: EvaluateArguments, splits: Sequence[str]) -> None:
     if wanted.protocol == "retrieval":
         # Captioned videos have no classes that could leak.
         return
-    splits = wanted.split or ("",)
-    if wanted.protocol == "base-to-novel":
-        splits = (wanted.base_split, wanted.novel_split)
-    elif wanted.protocol in ("few-shot", "supervised"):
-        require_split(store, wanted.dataset, *splits)
     for split in splits:
         warn_of_leaks(
             store,
@@ -171,11 +176,11 @@ def _common(wanted: EvaluateArguments, keep: Keep) -> dict:
 
 
 def _zero_shot(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    splits = wanted.split or ("",)
     (features,) = wanted.features
-    texts = [choose_texts(store, wanted.dataset, features, s, wanted.template) for s in splits]
+    place = (wanted.dataset, features)
+    texts = [choose_texts(store, *place, split, wanted.template) for split in wanted.split]
     settings = Scoring(**_common(wanted, keep), texts=texts[0] if len(set(texts)) == 1 else "")
-    return zero_shot(store, wanted.dataset, features, splits, settings)
+    return zero_shot(store, *place, wanted.split, settings)
 
 
 def _base_to_novel(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
@@ -188,8 +193,7 @@ def _base_to_novel(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[
 
 
 def _trained(store: Store, wanted: EvaluateArguments, keep: Keep) -> tuple[str, str, dict]:
-    (features,) = wanted.features
-    split = wanted.split[0] if wanted.split else ""
+    (features,), (split,) = wanted.features, wanted.split
     texts = ""
     if wanted.classifier in ("text", "tip-adapter"):
         texts = choose_texts(store, wanted.dataset, features, split, wanted.template)
@@ -209,8 +213,7 @@ def _supervised(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[Res
 
 
 def _retrieval(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    (features,) = wanted.features
-    split = wanted.split[0] if wanted.split else ""
+    (features,), (split,) = wanted.features, wanted.split
     settings = Scoring(**_common(wanted, None))
     return retrieval_rows(store, wanted.dataset, features, split, settings)
 

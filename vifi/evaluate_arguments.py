@@ -36,7 +36,8 @@ class EvaluateArguments:
     features: tuple[str, ...] = ()
     """Name or id of the feature set; base-to-novel takes one per seed."""
     split: tuple[str, ...] = ()
-    """Split to score; several give their mean as well. Default: every labelled video."""
+    """Split to score; several give their mean as well. `all`: every labelled video, which is the
+    default where the dataset has no splits."""
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding (default), decision, image, max, top-K (as top-4),
     attention."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from harness.scoring import scored_split
 from vifi.console import parse, print_json, say
 from vifi.watch import WatchArguments
 from vifistore.errors import UnknownNameError, UsageError
@@ -44,7 +45,8 @@ class TrainArguments:
     out: Path
     """Folder for checkpoints and logs."""
     split: str = ""
-    """Split of it to train on; empty takes every labelled video."""
+    """Split of it to train on. `all`: every labelled video, which is the default where the dataset
+    has no splits."""
     name: str = ""
     """Name of the checkpoints, before @step-N; empty takes the folder's."""
     paper_exact: bool = False
@@ -64,6 +66,9 @@ def main(arguments: list[str]) -> int:
     wanted = _parse(preset, rest)
     store = open_store(wanted.store, mode="r")
     options = _checked(wanted, store)
+    if store.is_everything(wanted.dataset, wanted.split):
+        # One word for it: a stopped run goes on only with what it began with.
+        wanted = replace(wanted, split="")
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.training.run import train
@@ -81,7 +86,7 @@ def main(arguments: list[str]) -> int:
 
 def _checked(wanted: TrainArguments, store: Store) -> RunOptions:
     """How to compute; raises UsageError for what is wrong with the call, as far as can be seen."""
-    store.split(wanted.dataset, wanted.split)
+    store.split(wanted.dataset, scored_split(store, wanted.dataset, wanted.split, "train on"))
     checkpoint_name(wanted.name, wanted.out)
     if wanted.follow.extract_every:
         # What the follower would refuse: nobody might see it before training ends.

@@ -8,11 +8,12 @@ import tyro
 
 from vifi.choices import choose_dataset
 from vifi.console import parse, say
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.projection.panels import Panels
     from vifistore.store.store import Store
 
 
@@ -30,7 +31,8 @@ class TsneArguments:
     features: tuple[str, ...] = ()
     """Names or ids of feature sets, a panel each."""
     split: str = ""
-    """Split to draw. Default: every video; those without a label are drawn grey."""
+    """Split to draw. Default: every video; those without a label are drawn grey. How well classes
+    separate is measured where a split is named, `all` for every video, or there is none."""
     classes: int = 0
     """Draw so many classes, chosen by the seed. Default: all."""
     class_names: tuple[str, ...] = ()
@@ -85,10 +87,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _project(store: "Store", wanted: TsneArguments) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Coordinates, and how well classes separate; says so where that cannot be measured."""
+    """Coordinates, and how well classes separate."""
     from harness.projection.maps import Projection, project
     from harness.projection.panels import Choice, load_panels
-    from harness.projection.separation import separation
 
     choice = Choice(
         split=wanted.split,
@@ -100,13 +101,27 @@ def _project(store: "Store", wanted: TsneArguments) -> "tuple[pd.DataFrame, pd.D
     settings = Projection(method=wanted.method, perplexity=wanted.perplexity, seed=wanted.seed)
     dataset = choose_dataset(store, wanted.dataset)
     panels = load_panels(store, dataset, wanted.features, choice)
+    measured = _measured(store, wanted, panels)
+    return project(store, panels, settings), measured
+
+
+def _measured(store: "Store", wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
+    """How well classes separate; nothing, and a line that says why, where that means little."""
+    from harness.projection.separation import separation
+
     measured = separation(panels)
+    if not wanted.split and (known := store.splits(panels.dataset)):
+        say(
+            "the videos of all splits are drawn, also those trained on, so how well classes "
+            f"separate is left out; name one with --split ({first_names(known)}), or all"
+        )
+        return measured[:0]
     num_unlabelled = int((~panels.is_labelled).sum())
     if not len(measured):
         say("fewer than two classes have labels here: how well they separate is left out")
     elif num_unlabelled:
         say(f"{num_unlabelled} videos have no label: drawn grey, left out of the measures")
-    return project(store, panels, settings), measured
+    return measured
 
 
 def _show_on_page(

@@ -1,7 +1,7 @@
 """Errors a user can meet. Each message is one line that ends with the remedy."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class VifiError(Exception):
@@ -55,8 +55,14 @@ class DecodeError(VifiError, RuntimeError):
         super().__init__(message)
 
 
+def first_names(names: Sequence[str], shown: int = 8) -> str:
+    """The first few of some names and how many more there are, for a line of a message."""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
 def _unknown_name_message(kind: str, name: str, known: list[str], remedy: str) -> str:
-    shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+    shown = first_names(known)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     exists = f" There are: {shown}." if known else " There are none yet."

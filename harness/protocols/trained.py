@@ -28,23 +28,13 @@ class Trained(Scoring):
             raise UsageError(f"{self.classifier} needs training videos; give --train-split NAME")
 
 
-def require_split(store: Store, dataset: str, split: str) -> None:
-    """Raise UsageError without a split where the dataset has some: all labelled videos together
-    hold those that were trained on."""
-    if not split and (known := store.splits(dataset)):
-        raise UsageError(
-            f"{dataset} has the splits {', '.join(known)}; name the one to score with --split"
-        )
-
-
 def load_pair(
     store: Store, dataset: str, features: str, split: str, settings: Trained
 ) -> tuple[Videos, Videos | None]:
     """The test videos, and the training videos if the settings name their split.
 
-    Raises UsageError for training videos that are also test videos, and what `require_split` does.
+    Raises UsageError for training videos that are also test videos, and what `load_videos` does.
     """
-    require_split(store, dataset, split)
     test = load_videos(store, dataset, features, split, partial=settings.partial)
     if not settings.train_split:
         return test, None

@@ -120,6 +120,8 @@ def test_splits_that_share_videos_are_warned_of(evaluate):
 @pytest.mark.parametrize(
     ("protocol", "flags", "told"),
     [
+        ("zero-shot", [], "has the splits base_val, novel_val, train1, val1, val2; name the one"),
+        ("retrieval", [], "name the one to score with --split, or all its videos with --split all"),
         ("supervised", [], "name the one to score with --split"),
         ("few-shot", ["--shots", "2"], "name the one to score with --split"),
         ("zero-shot", ["--against", "bad", "bad"], "--against names 2 feature sets"),
@@ -135,7 +137,7 @@ def test_splits_that_share_videos_are_warned_of(evaluate):
             [*("--split", "val1", "--template", "a {}"), *_PROTOTYPE],
             "--template has no meaning for prototype; leave it out",
         ),
-        ("zero-shot", ["--fusion", "embeding"], "Did you mean 'embedding'"),
+        ("zero-shot", ["--split", "val1", "--fusion", "embeding"], "Did you mean 'embedding'"),
     ],
 )
 def test_wrong_use_is_one_line(evaluate, protocol, flags, told):
@@ -179,7 +181,7 @@ def test_texts_of_another_model_are_refused(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("protocol", "flags", "told"),
     [
-        ("zero-shot", ["good", "--against", "god"], "Did you mean 'good'"),
+        ("zero-shot", ["good", "--split", "val1", "--against", "god"], "Did you mean 'good'"),
         (
             "few-shot",
             ["good", "--split", "val1", "--shots", "2", "99", *_PROTOTYPE],

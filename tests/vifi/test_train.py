@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -172,6 +173,21 @@ def test_wrong_calls_end_in_one_line(store, tmp_path, capsys, further, words):
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert words in said
     assert not (tmp_path / "o").exists()
+
+
+def test_a_split_has_to_be_named_where_there_are_some(store, tmp_path, capsys):
+    copy = tmp_path / "s.zarr"
+    shutil.copytree(store, copy)
+    videos = store.parent / "videos"
+    added = ["scan", copy, videos, "--dataset", "d", "--append", "--split", "train"]
+    assert run([str(word) for word in added]) == 0
+    assert run(call(copy, tmp_path / "o")) == 2
+    said = capsys.readouterr().err
+    assert "d has the split train; name the one to train on with --split, or all its" in said
+    # `all` is what no split was before there were any: a stopped run goes on.
+    assert run(call(store, tmp_path / "o")) == 0
+    assert run(call(copy, tmp_path / "o", "--split", "all")) == 0
+    assert "4 steps" in capsys.readouterr().out
 
 
 def test_an_unknown_preset(capsys):

@@ -10,6 +10,7 @@ from vifistore.store.features import Features
 from vifistore.store.fields import read_fields
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.tables import (
+    ALL_VIDEOS,
     Split,
     check_dataset,
     labelled_split,
@@ -63,13 +64,17 @@ class Store:
         return self.backend.children(f"splits/{dataset}")
 
     def split(self, dataset: str, name: str = "") -> Split:
-        """A split by name; with no name, every labelled video of the dataset.
+        """A split by name; with no name or `all`, every labelled video of the dataset.
 
         Raises UnknownNameError for an unknown name, UsageError if no video is labelled.
         """
-        if name:
-            return read_split(self.backend, dataset, name)
-        return labelled_split(self.videos(dataset), self.class_names(dataset))
+        if self.is_everything(dataset, name):
+            return labelled_split(self.videos(dataset), self.class_names(dataset))
+        return read_split(self.backend, dataset, name)
+
+    def is_everything(self, dataset: str, split: str) -> bool:
+        """Whether a split's name stands for all videos: empty, or `all` where none is called so."""
+        return not split or (split == ALL_VIDEOS and ALL_VIDEOS not in self.splits(dataset))
 
     def captions(self, dataset: str) -> "pd.DataFrame":
         """The captions of a dataset: columns `row` and `text`, many per video."""

@@ -22,6 +22,9 @@ from vifistore.store.schema import (
     check_name,
 )
 
+# The split that all labelled videos together form, where no split of the dataset is called so.
+ALL_VIDEOS = "all"
+
 _TABLE = {"rows": int}
 _SPLIT = {**_TABLE, "class_names": list, "source": str, "digest": str}
 
@@ -168,7 +171,7 @@ def labelled_split(videos: "pd.DataFrame", class_names: list[str]) -> Split:
     labels = np.array([index[name] for name in videos["label"].iloc[rows]], dtype=np.int32)
     digest = hashlib.sha256("\n".join(videos["id"] + " " + videos["label"]).encode()).hexdigest()
     return Split(
-        name="all",
+        name=ALL_VIDEOS,
         rows=rows.astype(np.int64),
         labels=labels,
         class_names=class_names,

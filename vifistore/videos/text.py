@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_names
 
 # Far above any list of videos: what is larger is a video or an archive named by mistake.
 _LARGEST_BYTES = 1 << 30
@@ -57,9 +57,7 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
 
 def some(names: Iterable[str], shown: int = 3) -> str:
     """The first few of some names and how many more there are, for one line of a message."""
-    names = sorted(set(names))
-    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
+    return first_names(sorted(set(names)), shown)
 
 
 def numbered_lines(text: str) -> list[tuple[int, str]]:

@@ -55,7 +55,7 @@ def test_all_that_a_row_lacks_is_one_command(row):
     rows = [row("a", **shared, fusion=fusion) for fusion in fusions] + [row("b", **shared)]
     table = fusion_table(measurements(rows))
     assert table.commands == (
-        "vifi ablate S --dataset shapes --features b --fusion image max --results DIR",
+        "vifi ablate S --dataset shapes --features b --split all --fusion image max --results DIR",
     )
 
 
