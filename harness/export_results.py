@@ -78,6 +78,7 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
         "language": "en",
         "num_videos": row.num_videos,
         "num_quarantined": row.num_quarantined,
+        "listed": row.listed,
     }
 
 

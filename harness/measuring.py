@@ -153,6 +153,7 @@ def result_rows(
         "classes": len(videos.class_names),
         "num_videos": len(videos.rows),
         "num_quarantined": videos.num_quarantined,
+        "listed": videos.listed,
     }
     more = {
         "num_todo": videos.num_todo,
@@ -200,6 +201,7 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         "seed": first.seed if len({row.seed for row in rows}) == 1 else None,
         "num_videos": count(row.num_videos for row in rows),
         "num_quarantined": count(row.num_quarantined for row in rows),
+        "listed": count(row.num_listed for row in rows) if any(r.listed for r in rows) else None,
         "ci_low": None,
         "ci_high": None,
         "provenance": first.provenance

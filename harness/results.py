@@ -31,7 +31,10 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = "results.jsonl"
 SUBSETS = ("all", "base", "novel", "joint")
-VALUE_FIELDS = ("num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance")
+VALUE_FIELDS = (
+    *("num_videos", "num_quarantined", "listed"),
+    *("value", "ci_low", "ci_high", "provenance"),
+)
 _REMEDY = "remove or mend that line, or point to another results folder"
 
 
@@ -77,6 +80,8 @@ class ResultRow:
     """Videos scored."""
     num_quarantined: int = 0
     """Videos of the split which could not be decoded; they are not part of the value."""
+    listed: int | None = None
+    """Videos that the split's published list names; None where the split holds all of them."""
     metric: str
     """top1, top5, mean_per_class, harmonic_mean, calibration_error, ..."""
     value: float
@@ -93,6 +98,12 @@ class ResultRow:
         if self.subset not in SUBSETS:
             raise UsageError(f"subset {self.subset!r} is none of {', '.join(SUBSETS)}")
         object.__setattr__(self, "feature_names", tuple(self.feature_names))
+
+    @property
+    def num_listed(self) -> int:
+        """Videos that the split's list names, scored or not."""
+        held = self.num_videos + self.num_quarantined + int(self.provenance.get("num_todo", 0))
+        return held if self.listed is None else self.listed
 
     @property
     def train_split(self) -> str:
@@ -125,7 +136,7 @@ _TYPE_WORDS = {
     tuple[str, ...]: "a list of texts",
     dict: "an object",
 }
-_WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos")
+_WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos", "listed")
 
 
 def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:

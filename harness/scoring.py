@@ -47,6 +47,14 @@ class Videos:
     num_quarantined: int
     num_todo: int
     """Videos of the split that the feature set does not hold yet (only with `partial`)."""
+    listed: int | None = None
+    """Videos that the split's published list names; None where these are all."""
+
+    @property
+    def num_listed(self) -> int:
+        """Videos that the split's list names, whatever became of them."""
+        held = len(self.rows) + self.num_quarantined + self.num_todo
+        return held if self.listed is None else self.listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +96,7 @@ def load_videos(
         class_names=split.class_names,
         num_quarantined=int((status == QUARANTINED).sum()),
         num_todo=num_todo,
+        listed=split.num_listed,
     )
 
 

@@ -92,6 +92,11 @@ class Measurement:
         return is_paper_setting(model, self.dataset, row.subset, row.classes)
 
     @property
+    def is_part(self) -> bool:
+        """Whether the split holds but a part of the videos that its published list names."""
+        return self.row.listed is not None
+
+    @property
     def num_todo(self) -> int:
         """Videos of the split that were not extracted when it was scored."""
         return self.row.provenance.get("num_todo", 0)

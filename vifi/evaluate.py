@@ -27,6 +27,7 @@ from vifi.retrieval import retrieval_rows
 from vifi.score_artefacts import write_class_tables, write_frequencies, write_quarantine
 from vifi.scoring import (
     choose_texts,
+    covered_by,
     place_of,
     require_features,
     warn_of_leaks,
@@ -123,7 +124,7 @@ def _compare(
         run = position // per_run
         found = compare_answers(wanted.features[run], wanted.against[run], *pair)
         rows.append(found.result)
-        sentences.append(f"{place_of(found.row)}: {found.sentence} ({found.num_videos} videos)")
+        sentences.append(f"{place_of(found.row)}: {found.sentence} ({covered_by(found.result)})")
     return rows, sentences
 
 

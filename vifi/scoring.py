@@ -117,11 +117,19 @@ def _line(row: ResultRow) -> str:
         name = " + ".join(row.feature_names) or name
         deviation = spread(values, row.provenance["ddof"]).deviation
         interval = f" ± {100 * deviation:.1f} over {len(values)} {row.provenance['over']}"
-    quarantined = f", {row.num_quarantined} quarantined" if row.num_quarantined else ""
     return (
-        f"{name} {place_of(row)} {row.metric} "
-        f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined})"
+        f"{name} {place_of(row)} {row.metric} {100 * row.value:.1f}{interval} ({covered_by(row)})"
     )
+
+
+def covered_by(row: ResultRow) -> str:
+    """What a number is over, in a few words: `202 videos, 6 classes, 1 quarantined`."""
+    is_part = row.listed is not None
+    videos = f"{row.num_videos:,} of {row.listed:,} listed" if is_part else f"{row.num_videos:,}"
+    # Retrieval by captions has no classes: its texts are the captions themselves.
+    texts = "captions" if row.provenance.get("resampled") == "videos" else "classes"
+    quarantined = f", {row.num_quarantined:,} quarantined" if row.num_quarantined else ""
+    return f"{videos} videos, {row.classes:,} {texts}{quarantined}"
 
 
 def place_of(row: ResultRow) -> str:

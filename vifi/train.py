@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
     with follower(followed, wanted.out, wanted.store, wanted.dataset):
         report = train(run)
     if is_first:
-        _tell(wanted, report)
+        _tell(wanted, report, len(run.class_names))
     return _status(report)
 
 
@@ -167,7 +167,7 @@ def _status(report: "TrainReport") -> int:
     return 3 if report.skipped and is_alone else 0
 
 
-def _tell(wanted: TrainArguments, report: "TrainReport") -> None:
+def _tell(wanted: TrainArguments, report: "TrainReport", num_classes: int) -> None:
     document = {
         "checkpoint": str(report.path),
         "step": report.step,
@@ -179,7 +179,8 @@ def _tell(wanted: TrainArguments, report: "TrainReport") -> None:
         print_json(document)
     else:
         words = ", ".join(f"{key} {value:.3f}" for key, value in report.metrics.items())
-        say(f"{report.path}: {report.step} steps{', ' if words else ''}{words}")
+        over = f", {words} (on training videos of {num_classes} classes)" if words else ""
+        say(f"{report.path}: {report.step} steps{over}")
     if report.skipped:
         logging.getLogger("vifi").warning(
             "%d videos could not be read; finished.json says why", len(report.skipped)

@@ -66,9 +66,10 @@ def main(arguments: list[str]) -> int:
         print_json(vars(report))
         return 0
     if report.accuracy is not None:
+        num_classes = len(store.split(wanted.dataset, wanted.split).class_names)
         say(
             f"{report.steps} steps, loss {report.loss:.3f}, top-1 on the training videos "
-            f"{100 * report.accuracy:.1f}"
+            f"{100 * report.accuracy:.1f} ({num_classes} classes)"
         )
     say(f"{report.name} ({report.features}): sealed; head in {report.head}")
     return 0

@@ -75,7 +75,9 @@ def main(arguments: list[str]) -> int:
 
     path = wanted.out.parent / wanted.out.stem
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
-    files = scatter_panels(points, path, measured, width=wanted.width)
+    # What is not measured has been said, and why.
+    under = measured if len(measured) else None
+    files = scatter_panels(points, path, under, width=wanted.width)
     files += [
         write_text(path.with_name(f"{path.name}.csv"), points.to_csv(index=False)),
         write_text(path.with_name(f"{path.name}_separation.csv"), measured.to_csv(index=False)),

@@ -155,6 +155,7 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
     """Base and novel videos with the classes of both, base classes first."""
     (videos, classes), (novel_videos, novel_classes) = base, novel
     num_base = len(videos.class_names)
+    is_part = videos.listed is not None or novel_videos.listed is not None
     joined = replace(
         videos,
         split=f"{videos.split}+{novel_videos.split}",
@@ -163,6 +164,7 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
         class_names=[*videos.class_names, *novel_videos.class_names],
         num_quarantined=videos.num_quarantined + novel_videos.num_quarantined,
         num_todo=videos.num_todo + novel_videos.num_todo,
+        listed=videos.num_listed + novel_videos.num_listed if is_part else None,
     )
     sets = dict.fromkeys((classes.text_set, novel_classes.text_set))
     templates = dict.fromkeys((*classes.templates, *novel_classes.templates))

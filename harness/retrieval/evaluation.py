@@ -174,9 +174,10 @@ def load_captioned(
     if not partial:
         features.require_sealed()
     captions = store.captions(dataset)
-    rows = np.unique(captions["row"].to_numpy())
+    rows, listed = np.unique(captions["row"].to_numpy()), None
     if not store.is_everything(dataset, split):
-        rows = np.intersect1d(rows, store.split(dataset, split).rows)
+        members = store.split(dataset, split)
+        rows, listed = np.intersect1d(rows, members.rows), members.num_listed
     known = features.read_status()
     status = np.where(rows < len(known), known[np.minimum(rows, len(known) - 1)], TODO)
     num_todo, done = int((status == TODO).sum()), rows[status == DONE]
@@ -197,6 +198,7 @@ def load_captioned(
         class_names=names,
         num_quarantined=int((status == QUARANTINED).sum()),
         num_todo=num_todo,
+        listed=listed,
     )
     return Captioned(
         videos=videos,

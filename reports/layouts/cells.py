@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports.measurements import Measurement
+from reports.measurements import Measurement, paper_dataset
 from reports.paper.numbers import PaperNumber
 from reports.table_model import Cell, Note
 
@@ -54,22 +54,44 @@ def measured_cell(found: Measurement) -> Cell:
         high=found.high,
         std=found.std,
         source=found.name,
-        notes=(key,) if (key := _coverage_key(found)) else (),
+        notes=tuple(_coverage(found)),
+        is_part=found.is_part,
     )
 
 
 def coverage_notes(found: Sequence[Measurement]) -> dict[str, Note]:
     """The footnotes of `measured_cell`: one for every way in which videos are not scored."""
-    return {key: _coverage_note(m) for m in found if (key := _coverage_key(m))}
+    return {key: note for measurement in found for key, note in _coverage(measurement).items()}
 
 
-def _coverage_key(found: Measurement) -> str:
-    """Empty when every video of the split is scored; no spaces, as in the paper's own notes."""
-    quarantined, todo = found.row.num_quarantined, found.num_todo
-    if not quarantined + todo:
-        return ""
-    total = found.row.num_videos + quarantined + todo
-    return f"quarantined={quarantined},not-extracted={todo},of={total}"
+def classes_told(found: Sequence[Measurement]) -> str:
+    """How many classes compete, per data set: `Classes: UCF-101 51 base, 50 novel.`"""
+    counts: dict[str, dict[str, set[int]]] = {}
+    for row in (m.row for m in found if m.row.provenance.get("resampled") != "videos"):
+        of_dataset = counts.setdefault(dataset_heading(paper_dataset(row.dataset)), {})
+        of_dataset.setdefault(row.subset, set()).add(row.classes)
+    told = []
+    for heading, subsets in counts.items():
+        # Where subsets compete apart, all of them are only those of the harmonic mean.
+        shown = {name: sorted(found) for name, found in subsets.items() if name != "all"}
+        shown = shown or {"": sorted(subsets["all"])}
+        parts = [" ".join([" or ".join(map(str, n)), name]).strip() for name, n in shown.items()]
+        told.append(f"{heading} {', '.join(parts)}")
+    return f"Classes: {'; '.join(told)}." if told else ""
+
+
+def _coverage(found: Measurement) -> dict[str, Note]:
+    """Footnotes by key, which holds no spaces, as in the paper's own notes; empty when every video
+    that the list of the split names is scored."""
+    row, notes = found.row, {}
+    if found.is_part:
+        told = f"{row.num_videos:,} of {row.listed:,} listed videos"
+        notes[f"scored={row.num_videos},listed={row.listed}"] = Note(text=told)
+    if row.num_quarantined + found.num_todo:
+        total = row.num_videos + row.num_quarantined + found.num_todo
+        key = f"quarantined={row.num_quarantined},not-extracted={found.num_todo},of={total}"
+        notes[key] = _coverage_note(found)
+    return notes
 
 
 def _coverage_note(found: Measurement) -> Note:

@@ -159,7 +159,7 @@ def _our_cell(
     if cell is None:
         return Cell(command=_command(spec, who, place, own))
     number = printed.get(place)
-    if number is None or number.value is None or place.metric in _NO_DIFFERENCE:
+    if number is None or number.value is None or place.metric in _NO_DIFFERENCE or cell.is_part:
         return cell
     return replace(cell, difference=cell.value - number.value)
 

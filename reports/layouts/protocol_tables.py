@@ -8,6 +8,7 @@ from typing import NamedTuple
 from reports.layouts.cells import (
     DIFFERENCE,
     INTERVAL_CAPTION,
+    classes_told,
     coverage_notes,
     dataset_heading,
     measured_cell,
@@ -108,7 +109,7 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
     return Table(
         name=_file_name(protocol),
         title=view.title,
-        caption=f"{view.caption} {view.intervals}".strip(),
+        caption=" ".join(filter(None, (view.caption, classes_told(shown), view.intervals))),
         columns=tuple(
             Column(heading=_heading(slot), group=dataset_heading(paper_dataset(slot.dataset)))
             for slot in columns

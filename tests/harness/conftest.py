@@ -107,7 +107,7 @@ class Maker:
         set_name(self.backend, DATASET, name, writer.id, digest, force=True)
         return writer.id
 
-    def split(self, name, rows, labels=None, class_names=None) -> None:
+    def split(self, name, rows, labels=None, class_names=None, listed=()) -> None:
         rows = np.asarray(rows, np.int64)
         labels = self.labels[rows] if labels is None else labels
         split = Split(
@@ -117,6 +117,7 @@ class Maker:
             class_names=list(class_names or self.class_names),
             source="test",
             digest="0" * 64,
+            listed=list(listed),
         )
         write_split(self.backend, DATASET, split)
 

@@ -24,7 +24,7 @@ from vifistore.errors import DamagedError, UsageError
 FIXED = (
     "protocol dataset split subset feature_set feature_names scored_checkpoint text_set "
     "template classifier trained_fusion fusion num_frames num_views shots seed classes "
-    "num_videos num_quarantined metric value ci_low ci_high provenance"
+    "num_videos num_quarantined listed metric value ci_low ci_high provenance"
 )
 
 
@@ -55,8 +55,22 @@ def make_row(**changes) -> ResultRow:
 
 def test_fields_are_the_fixed_ones():
     assert " ".join(FIELDS) == FIXED
-    values = {"num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance"}
+    values = {"num_videos", "num_quarantined", "listed", "value", "ci_low", "ci_high", "provenance"}
     assert set(FIELDS) - set(KEY_FIELDS) == values
+
+
+def test_rows_of_before_do_not_say_how_many_videos_were_listed(tmp_path):
+    row = make_row(num_videos=100, num_quarantined=2, provenance={"num_todo": 3})
+    record = to_record(row)
+    assert record.pop("listed") is None
+    (tmp_path / "results.jsonl").write_text(json.dumps(record) + "\n")
+    assert read_rows(tmp_path) == [row]
+    assert row.num_listed == 105
+    append_rows(tmp_path, [replace(row, listed=3734)])
+    (read,) = read_rows(tmp_path)
+    assert (read.listed, read.num_listed) == (3734, 3734)
+    with pytest.raises(UsageError, match="listed '9' is not a whole number or null"):
+        from_record(record | {"listed": "9"})
 
 
 def test_last_of_a_key_wins_and_order_stays(tmp_path):

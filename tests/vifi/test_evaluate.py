@@ -54,7 +54,7 @@ def test_rows_tables_of_classes_and_quarantine_go_to_the_results(evaluate, tmp_p
     code, said, errors = evaluate("zero-shot", *flags)
     # Quarantined videos are told, and are no failure of the evaluation.
     assert (code, errors) == (0, [])
-    assert "(59 videos, 1 quarantined)" in said
+    assert "(59 videos, 6 classes, 1 quarantined)" in said
     assert "toy val1 embedding: good beats bad by" in said
     (difference,) = [row for row in read_rows(out) if row.metric == "top1_minus_bad"]
     assert difference.value > 0
@@ -76,6 +76,19 @@ def test_a_mean_is_printed_with_its_deviation(evaluate):
     _, said, _ = evaluate("base-to-novel", "--features", "good", "bad")
     lines = [line for line in said.splitlines() if line.startswith("good + bad ")]
     assert any("over 2 seeds" in line for line in lines)
+
+
+def test_a_part_of_a_list_says_of_how_many(evaluate, maker):
+    maker.split("part", range(60, 100), listed=[1000] * 6)
+    _, said, _ = evaluate("zero-shot", "--features", "good", "--split", "part", "--against", "bad")
+    lines = said.splitlines()
+    assert len(lines) == 3
+    assert all("(40 of 6,000 listed videos, 6 classes)" in line for line in lines)
+
+
+def test_class_names_that_are_queries_are_counted(evaluate):
+    _, said, _ = evaluate("retrieval", "--features", "good", "--split", "val2")
+    assert all("(60 videos, 6 classes)" in line for line in said.splitlines())
 
 
 def test_no_quarantine_of_before_stays(evaluate, maker, tmp_path):

@@ -135,4 +135,5 @@ def _split(name: str, split: SplitListing, listing: Listing, number: dict[str, i
         class_names=list(split.class_names),
         source=split.source,
         digest=split.digest,
+        listed=list(split.listed),
     )

@@ -5,12 +5,12 @@ length, are written last. A kill before that leaves the old table as it was.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import DamagedError, UnknownNameError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.fields import read_fields
 from vifistore.store.schema import (
@@ -47,6 +47,14 @@ class Split:
     """The list it was read from."""
     digest: str
     """SHA-256 of that list."""
+    listed: list[int] = field(default_factory=list)
+    """Of a list that names more videos than there were: how many of each class. Else empty, and in
+    splits of before this was kept."""
+
+    @property
+    def num_listed(self) -> int | None:
+        """How many videos the list names; None where these are all, as far as is known."""
+        return sum(self.listed) if self.listed else None
 
 
 def write_table(
@@ -112,10 +120,15 @@ def check_dataset(backend: Backend, dataset: str) -> None:
 def write_split(backend: Backend, dataset: str, split: Split) -> None:
     """Write a split. Raises UsageError if one of that name holds other rows or labels."""
     path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
+    listed = {"listed": split.listed} if split.listed else {}
     if has_split(backend, dataset, split):
+        if listed:
+            # What a scan of before did not keep.
+            backend.make_group(path, {**backend.attributes(path), **listed})
         return
     columns = {"rows": split.rows, "labels": split.labels}
     attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}
+    attributes |= listed
     write_table(backend, path, SPLIT_COLUMNS, columns, attributes)
 
 
@@ -146,6 +159,8 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
         raise UnknownNameError(f"split of {dataset}", name, known)
     attributes = read_fields(backend, path, _SPLIT)
     columns = read_table(backend, path, SPLIT_COLUMNS)
+    listed = attributes.get("listed", [])
+    require_listed(backend, path, listed, columns["labels"], len(attributes["class_names"]))
     return Split(
         name=name,
         rows=columns["rows"],
@@ -153,7 +168,23 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
         class_names=list(attributes["class_names"]),
         source=attributes["source"],
         digest=attributes["digest"],
+        listed=listed,
     )
+
+
+def require_listed(
+    backend: Backend, path: str, listed: object, labels: np.ndarray, num_classes: int
+) -> None:
+    """Raise DamagedError unless a list names as many videos of each class as a split holds."""
+    is_counts = isinstance(listed, list) and all(type(count) is int for count in listed)
+    if is_counts and not listed:
+        return
+    held = np.bincount(labels[(labels >= 0) & (labels < num_classes)], minlength=num_classes)
+    if not is_counts or len(listed) != num_classes or (np.array(listed) < held).any():
+        raise DamagedError(
+            f"{backend.folder}/{path}/zarr.json does not say how many videos were listed as it "
+            f"should; run: vifi verify {backend.folder}"
+        )
 
 
 def labelled_split(videos: "pd.DataFrame", class_names: list[str]) -> Split:

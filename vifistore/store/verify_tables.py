@@ -10,7 +10,7 @@ from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint
 from vifistore.store.chunks import has_chunk, open_checked
 from vifistore.store.problems import Problem
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
-from vifistore.store.tables import read_table
+from vifistore.store.tables import read_table, require_listed
 from vifistore.store.texts import TEXT_FIELDS, texts_id
 
 # Reading what a zarr.json does not hold, or holds as another type.
@@ -108,6 +108,7 @@ class TableVerifier:
         # -1 stands for "no label": such a split is searched, not scored.
         labels = columns["labels"][columns["labels"] != -1]
         yield from self._in_range(f"{path}/labels", labels, classes, "classes")
+        require_listed(self._backend, path, attributes.get("listed", []), labels, classes)
 
     def _captions(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, CAPTION_COLUMNS)

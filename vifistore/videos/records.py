@@ -1,6 +1,6 @@
 """What a source says, ready to be stored: a listing and its splits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 UNLABELLED = -1
@@ -21,6 +21,9 @@ class SplitListing:
     """File name of the list, or how the split was made."""
     digest: str
     """SHA-256 of the source list."""
+    listed: list[int] = field(default_factory=list)
+    """Of a list that names more videos than were found: how many it names of each class, in the
+    order of `class_names`. Empty where all were found."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,7 +63,9 @@ def of_classes(listing: Listing, split: SplitListing, class_names: Sequence[str]
         if label != UNLABELLED and split.class_names[label] in new_id
     ]
     made = f"{len(class_names)} of {len(split.class_names)} classes of {split.source}"
-    return _made(listing, kept, list(class_names), made)
+    counts = dict(zip(split.class_names, split.listed, strict=False))
+    listed = [counts[name] for name in class_names] if counts else []
+    return _made(listing, kept, list(class_names), made, listed)
 
 
 def base_novel_splits(
@@ -126,7 +128,11 @@ def _place(draw: str, id: str) -> bytes:
 
 
 def _made(
-    listing: Listing, pairs: Iterable[tuple[int, int]], class_names: list[str], source: str
+    listing: Listing,
+    pairs: Iterable[tuple[int, int]],
+    class_names: list[str],
+    source: str,
+    listed: Sequence[int] = (),
 ) -> SplitListing:
     pairs = list(pairs)
     lines = "".join(f"{listing.ids[row]}\t{class_names[label]}\n" for row, label in pairs)
@@ -136,6 +142,7 @@ def _made(
         class_names=class_names,
         source=source,
         digest=hashlib.sha256(lines.encode()).hexdigest(),
+        listed=list(listed),
     )
 
 

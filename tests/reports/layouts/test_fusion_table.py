@@ -84,6 +84,15 @@ def test_videos_that_are_not_scored_are_a_footnote(row):
     assert table.notes[key].text == "3 of 243 videos are not scored (3 quarantined)"
 
 
+def test_a_part_of_a_list_is_a_footnote_and_stands_alone(row):
+    shared = {"protocol": "ablation-fusion", "dataset": "k400-tiny"}
+    table = fusion_table(measurements([row("vanilla", **shared, listed=9000)]))
+    (cell,) = [r.cells[0] for r in table.rows if r.origin == "here"]
+    assert cell.difference is None
+    assert table.notes[cell.notes[0]].text == "240 of 9,000 listed videos"
+    assert "Classes: K400-tiny 400." in table.caption
+
+
 def test_numbers_of_frames_are_columns_in_their_order(row):
     fusions = ("attention", "top-16", "embedding", "top-2", "own")
     rows = [row(protocol="ablation-fusion", fusion=fusion) for fusion in fusions]

@@ -3,7 +3,9 @@ import pytest
 from reports.layouts.doubts import HEAD_NOTE
 from reports.layouts.paper_tables import OTHERS, paper_tables
 from reports.measurements import measurements
+from reports.page.style import style_sheet
 from reports.paper.numbers import TABLES, paper_numbers
+from reports.report import WRITERS
 from reports.table_model import Table
 
 
@@ -40,6 +42,30 @@ def test_ours_stand_under_the_papers_with_the_difference(tables):
     labels = [(row.label, row.origin) for row in table.rows]
     place = labels.index(("ViFi-CLIP", "paper"))
     assert labels[place + 1] == ("ViFi-CLIP", "here")
+
+
+def test_a_part_of_a_list_is_marked_and_not_measured_against_the_paper(row):
+    shared = {"dataset": "ucf101", "num_videos": 204, "provenance": {"model": "ViT-B-16"}}
+    whole, part = row("vifi-clip", **shared), row("image-ft", **shared, listed=3734)
+    table = next(table for table in paper_tables(measurements([whole, part])))
+    cell = cell_of(table, "ViFi-CLIP", "UCF-101 Top-1")
+    assert (cell.is_part, cell.difference is None) == (False, False)
+    cell = cell_of(table, "CLIP image-FT", "UCF-101 Top-1")
+    assert (cell.is_part, cell.difference) == (True, None)
+    assert table.notes[cell.notes[0]].text == "204 of 3,734 listed videos"
+    shown = {name: write(table) for name, write in WRITERS.items()}
+    mark = table.mark(cell.notes[0])
+    assert f'<td class="part" title="image-ft">50.0<sup>{mark},' in shown["html"]
+    assert all("204 of 3,734 listed videos" in text for text in map(shown.get, ("md", "tex")))
+    assert ".part { font-weight: 400; }" in style_sheet()
+
+
+def test_another_number_of_classes_than_the_papers_is_marked(row):
+    table = next(table for table in paper_tables(measurements([row(dataset="ucf101", classes=6)])))
+    (row,) = [row for row in table.rows if row.section == OTHERS]
+    cell = row.cells[1]
+    assert cell.is_measured
+    assert table.notes[cell.notes[0]].text == "6 classes compete; for the paper's numbers 101 do."
 
 
 def test_vanilla_clip_is_known_by_its_weights(tables):
