@@ -157,6 +157,7 @@ def result_rows(
     }
     more = {
         "num_todo": videos.num_todo,
+        "asked": features.name,
         "model": checkpoint["model"],
         "differs_from_released_code": differences(features.source_recipe),
         **setup.extra,
@@ -197,7 +198,7 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         for name in ("split", "feature_set", "scored_checkpoint", "text_set")
     }
     shared |= {
-        "feature_names": tuple(dict.fromkeys(n for row in rows for n in row.feature_names)),
+        "feature_names": _names_of_runs(rows),
         "seed": first.seed if len({row.seed for row in rows}) == 1 else None,
         "num_videos": count(row.num_videos for row in rows),
         "num_quarantined": count(row.num_quarantined for row in rows),
@@ -216,19 +217,30 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
     ]
 
 
+def _names_of_runs(rows: Sequence[ResultRow]) -> tuple[str, ...]:
+    """One name for each run; of draws from one set all of its names."""
+    if len({(row.feature_set, row.checkpoint) for row in rows}) == 1:
+        return rows[0].feature_names
+    return tuple(dict.fromkeys(row.feature_names[0] for row in rows if row.feature_names))
+
+
 def joined(values: Iterable[str | None]) -> str | None:
     """Different texts joined by `+`; None where all are."""
     return "+".join(dict.fromkeys(value for value in values if value is not None)) or None
 
 
 def names_of(store: Store, features: Features) -> tuple[str, ...]:
-    """Names that stand for this feature set and this checkpoint.
+    """Names that stand for this feature set and this checkpoint, first the one it was asked by.
 
     Checkpoints with equal image towers share a feature set; each has names of its own for it.
     """
-    names = read_names(store.backend, features.dataset)
     wanted = (features.id, features.checkpoint)
-    return tuple(name.name for name in names if (name.id, name.checkpoint) == wanted)
+    found = [
+        n.name
+        for n in read_names(store.backend, features.dataset)
+        if (n.id, n.checkpoint) == wanted
+    ]
+    return tuple(sorted(found, key=lambda name: name != features.name))
 
 
 def checkpoint_name(checkpoint: Mapping) -> str:

@@ -53,7 +53,8 @@ class ResultRow:
     feature_set: str
     """Id of the feature set; `a+b+c` for a mean over seeds with one feature set each."""
     feature_names: tuple[str, ...] = ()
-    """Names of the feature set when it was scored."""
+    """Names of the feature set when it was scored, first the one that was asked for; of a mean
+    over seeds one for each run."""
     scored_checkpoint: str
     """Checkpoint whose text tower and logit scale scored (a name, or a digest without one)."""
     text_set: str
@@ -117,6 +118,17 @@ class ResultRow:
         A classifier trained on another split is another measurement, though no field says so.
         """
         return (*(getattr(self, name) for name in KEY_FIELDS), self.train_split)
+
+    @property
+    def checkpoint(self) -> str:
+        """Digest of the checkpoint, from the provenance; empty where it is not known."""
+        return str(self.provenance.get("checkpoint") or "")
+
+    @property
+    def nameless_key(self) -> tuple:
+        """The key, whatever the feature set was called: names are given and taken later."""
+        fields = (getattr(self, name) for name in KEY_FIELDS if name != "feature_names")
+        return *fields, self.train_split, self.checkpoint
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))

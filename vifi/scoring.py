@@ -9,6 +9,7 @@ from harness.results import ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
 from harness.statistics import spread
 from reports.layouts.grouping import short_template
+from reports.measurements import row_name
 from vifi.console import print_json, say
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
@@ -109,12 +110,10 @@ def write_and_print(
 
 
 def _line(row: ResultRow) -> str:
-    name = row.feature_names[0] if row.feature_names else row.feature_set
-    interval = ""
+    name, interval = row_name(row), ""
     if row.ci_low is not None:
         interval = f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]"
     elif values := row.provenance.get("values"):
-        name = " + ".join(row.feature_names) or name
         deviation = spread(values, row.provenance["ddof"]).deviation
         interval = f" ± {100 * deviation:.1f} over {len(values)} {row.provenance['over']}"
     return (

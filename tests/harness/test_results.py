@@ -55,7 +55,8 @@ def make_row(**changes) -> ResultRow:
 
 def test_fields_are_the_fixed_ones():
     assert " ".join(FIELDS) == FIXED
-    values = {"num_videos", "num_quarantined", "listed", "value", "ci_low", "ci_high", "provenance"}
+    values = {"num_videos", "num_quarantined", "listed"}
+    values |= {"value", "ci_low", "ci_high", "provenance"}
     assert set(FIELDS) - set(KEY_FIELDS) == values
 
 
@@ -91,6 +92,10 @@ def test_every_key_field_makes_another_row(tmp_path):
     rows = [make_row()] + [make_row(**{name: value}) for name, value in changed.items()]
     append_rows(tmp_path, rows)
     assert read_rows(tmp_path) == rows
+    # All but that of other names: they do not make another measurement.
+    assert len({row.nameless_key for row in rows}) == len(rows) - 1
+    other = make_row(provenance={"checkpoint": "other"})
+    assert other.nameless_key != rows[0].nameless_key
 
 
 def test_nothing_is_written_that_is_not_json(tmp_path):

@@ -8,9 +8,12 @@ import pytest
 
 from harness.results import read_rows
 from reports.artefacts import read_artefacts
+from reports.layouts.protocol_tables import protocol_tables
+from reports.measurements import measurements
 from tests.harness.conftest import planted_store
 from vifi.__main__ import run
 from vifistore.store import open_store
+from vifistore.store.names import set_name
 
 _PROTOTYPE = ("--classifier", "prototype", "--train-split", "train1")
 
@@ -74,8 +77,26 @@ def test_a_mean_is_printed_with_its_deviation(evaluate):
     (line,) = [line for line in said.splitlines() if "val1+val2" in line and " top1 " in line]
     assert re.search(r"top1 \d+\.\d ± \d+\.\d over 2 splits \(", line)
     _, said, _ = evaluate("base-to-novel", "--features", "good", "bad")
-    lines = [line for line in said.splitlines() if line.startswith("good + bad ")]
+    lines = [line for line in said.splitlines() if line.startswith("mean of good, bad ")]
     assert any("over 2 seeds" in line for line in lines)
+    assert " + " not in said
+
+
+def test_an_alias_is_the_same_row(evaluate, maker, tmp_path):
+    out = tmp_path / "out"
+    flags = ("--split", "val1", "--results", out, "--features")
+    evaluate("zero-shot", *flags, "good")
+    good = maker.store.features("toy", "good")
+    set_name(maker.backend, "toy", "alias", good.id, good.checkpoint, force=False)
+    _, said, _ = evaluate("zero-shot", *flags, "good")
+    assert all(line.startswith("good ") for line in said.splitlines()[:2])
+    _, said, _ = evaluate("few-shot", *flags, "alias", *_PROTOTYPE, "--shots", "2", "--draws", "2")
+    assert "alias toy val1 2 shots prototype embedding top1" in said
+    assert "good" not in said.replace(str(out), "")
+    rows = read_rows(out)
+    assert {row.feature_names for row in rows} == {("good",), ("good", "alias"), ("alias", "good")}
+    zero_shot, *_ = (t for t in protocol_tables(measurements(rows)) if t.name == "zero-shot")
+    assert [row.label for row in zero_shot.rows] == ["alias"]
 
 
 def test_a_part_of_a_list_says_of_how_many(evaluate, maker):
