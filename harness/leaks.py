@@ -66,6 +66,14 @@ def warnings_of(
     return lines
 
 
+def untrained_classes(train: Videos) -> list[str]:
+    """One line where classes have no training video: a classifier knows but the others."""
+    absent = [name for label, name in enumerate(train.class_names) if label not in train.labels]
+    told = f"{len(absent):,} of {len(train.class_names):,} classes have no video in {train.split}"
+    remedy = "what is trained on it is scored on the videos of the others, and among them alone"
+    return [f"{told} ({_some(absent)}): {remedy}"] if absent else []
+
+
 def _copies(videos: Videos, ids: np.ndarray) -> Iterator[str]:
     groups = copies_within(videos)
     if groups:

@@ -79,6 +79,8 @@ class Measurement:
     """Method of the paper that its names speak of, or empty."""
     dataset: str
     """The paper's name of the data set, or the row's own."""
+    parts: tuple["Measurement", ...] = ()
+    """Of a mean the measurements that it was made of."""
 
     @property
     def is_defined(self) -> bool:
@@ -120,11 +122,13 @@ def measurements(rows: Iterable[ResultRow]) -> list[Measurement]:
     for row in filter(is_mean, numbers):
         means[_shared_fields(row)].append(row)
     names = newest_names(rows)
-    return [
-        _measurement(row, names[set_of(row)], deviations)
-        for row in numbers
-        if is_mean(row) or not any(_is_part(row, mean) for mean in means[_shared_fields(row)])
-    ]
+    found = [_measurement(row, names[set_of(row)], deviations) for row in numbers]
+    whole, parts = [], defaultdict(list)
+    for m in found:
+        of = [] if is_mean(m.row) else means[_shared_fields(m.row)]
+        mean = next((mean for mean in of if _is_part(m.row, mean)), None)
+        (whole if mean is None else parts[mean.nameless_key]).append(m)
+    return [replace(m, parts=tuple(parts[m.row.nameless_key])) for m in whole]
 
 
 def _newest(rows: Iterable[ResultRow]) -> list[ResultRow]:

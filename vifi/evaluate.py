@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.class_tables import ClassTables, class_tables
 from harness.comparison import Answers, answers_of, compare_answers
 from harness.frequencies import class_frequencies
+from harness.leaks import untrained_classes
 from harness.measuring import Scored, Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
@@ -19,7 +20,7 @@ from harness.protocols.supervised import supervised
 from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
-from harness.scoring import scored_split
+from harness.scoring import load_videos, scored_split
 from vifi.artefacts import record_command
 from vifi.console import parse, say
 from vifi.evaluate_arguments import EvaluateArguments, refuse_unused
@@ -150,6 +151,10 @@ def _warn(store: Store, wanted: EvaluateArguments, splits: Sequence[str]) -> Non
             train_split="" if wanted.protocol == "base-to-novel" else wanted.train_split,
             partial=wanted.partial,
         )
+    if wanted.classifier != "text":
+        place = (wanted.dataset, wanted.features[0], wanted.train_split)
+        for line in untrained_classes(load_videos(store, *place, partial=wanted.partial)):
+            logger.warning("%s", line)
 
 
 def _frequencies(store: Store, wanted: EvaluateArguments) -> "pd.DataFrame | None":

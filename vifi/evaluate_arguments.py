@@ -51,9 +51,11 @@ class EvaluateArguments:
     """Split to train a classifier on (few-shot, supervised); split whose videos are counted per
     class (base-to-novel, default: every labelled video)."""
     classifier: Literal["text", "linear-probe", "prototype", "tip-adapter"] = "text"
-    """What scores (few-shot, supervised): text, or one trained on cached embeddings."""
+    """What scores (few-shot, supervised): class names (text), for a checkpoint that was tuned on
+    videos of these classes, or a classifier trained here on cached embeddings."""
     shots: tuple[int, ...] = ()
-    """Videos per class to draw, or that the checkpoint was tuned on (few-shot)."""
+    """Videos per class to draw, or with the classifier text those that the checkpoint was tuned on,
+    which is the default where it says so (few-shot)."""
     draws: int = 1
     """Random draws per number of shots (few-shot)."""
     base_split: str = "base_val"

@@ -1,6 +1,9 @@
 """What few-shot and supervised share: scores by text, or by a classifier trained on the cache."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT
 from harness.leaks import check_apart, copies_between
@@ -8,7 +11,7 @@ from harness.measuring import Scoring, Setup, chosen_classes, scored_rows, text_
 from harness.probing import probe
 from harness.results import ResultRow
 from harness.scoring import Videos, checkpoint_of, load_videos, score
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, first_names
 from vifistore.store.store import Store
 
 
@@ -33,14 +36,47 @@ def load_pair(
 ) -> tuple[Videos, Videos | None]:
     """The test videos, and the training videos if the settings name their split.
 
-    Raises UsageError for training videos that are also test videos, and what `load_videos` does.
+    Raises UsageError for training videos that are also test videos, and what `load_videos` and
+    `of_trained_classes` do.
     """
     test = load_videos(store, dataset, features, split, partial=settings.partial)
     if not settings.train_split:
         return test, None
     train = load_videos(store, dataset, features, settings.train_split, partial=settings.partial)
     check_apart(train, test)
-    return test, train
+    return (test, train) if settings.classifier == "text" else of_trained_classes(test, train)
+
+
+def of_trained_classes(test: Videos, train: Videos) -> tuple[Videos, Videos]:
+    """Both as far as their classes have training videos: no classifier knows any other class.
+
+    Raises UsageError unless these are two classes or more, and one of them has test videos.
+    """
+    present = np.unique(train.labels)
+    names = [train.class_names[label] for label in present]
+    if len(names) == len(train.class_names):
+        return test, train
+    if len(names) < 2:
+        raise UsageError(
+            f"{train.split} has videos of {names[0]!r} alone of {len(train.class_names)} classes; "
+            "choose a --train-split that holds two classes or more"
+        )
+    kept = np.isin(test.labels, present)
+    if not kept.any():
+        raise UsageError(
+            f"{test.split} has no video of the {len(names)} classes of {train.split} "
+            f"({first_names(names, 3)}); choose splits of the same classes"
+        )
+    return _of_classes(test, present, names, kept), _of_classes(train, present, names)
+
+
+def _of_classes(
+    videos: Videos, present: np.ndarray, names: list[str], kept: np.ndarray | slice = slice(None)
+) -> Videos:
+    labels = np.searchsorted(present, videos.labels[kept])
+    # What is left out was listed all the same.
+    changes = {"rows": videos.rows[kept], "labels": labels, "listed": videos.num_listed}
+    return replace(videos, class_names=names, **changes)
 
 
 def trained_rows(
@@ -50,11 +86,12 @@ def trained_rows(
     settings: Trained,
     *,
     protocol: str,
+    extra: Mapping[str, object] | None = None,
     **setup: int | None,
 ) -> list[ResultRow]:
     """Rows of `test`, scored with text or with the classifier trained on `train`.
 
-    `setup` may give `shots` and `seed`.
+    `setup` may give `shots` and `seed`, `extra` further entries of the provenance.
     """
     scale = float(checkpoint_of(store, test.features)["logit_scale"])
     needs_text = settings.classifier in ("text", *USES_TEXT)
@@ -65,8 +102,9 @@ def trained_rows(
         options = (settings.classifier, scale, classes)
         scored = {fusion: probe(train, test, fusion, *options) for fusion in settings.fusions}
     fields = {"protocol": protocol, "classifier": settings.classifier, **setup}
+    fields["extra"] = dict(extra or {})
     if train is not None:
-        fields["extra"] = {
+        fields["extra"] |= {
             "train_split": train.split,
             "num_train_videos": len(train.rows),
             "num_test_copies_in_train": len(copies_between(train, test)),

@@ -87,6 +87,9 @@ def _coverage(found: Measurement) -> dict[str, Note]:
     if found.is_part:
         told = f"{row.num_videos:,} of {row.listed:,} listed videos"
         notes[f"scored={row.num_videos},listed={row.listed}"] = Note(text=told)
+    if row.provenance.get("shots_told"):
+        told = "K is as told; the checkpoint does not say on how many videos it was tuned"
+        notes["shots-as-told"] = Note(text=told)
     if row.num_quarantined + found.num_todo:
         total = row.num_videos + row.num_quarantined + found.num_todo
         key = f"quarantined={row.num_quarantined},not-extracted={found.num_todo},of={total}"

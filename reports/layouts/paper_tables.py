@@ -6,6 +6,7 @@ and its model and number of classes are the paper's; otherwise it is a row among
 Of several numbers for one cell a mean over splits or seeds wins, then the one written last.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -202,8 +203,9 @@ def _cost_cell(value: float, record: dict) -> Cell:
 
 
 def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurement]) -> Index:
+    untuned = _first_splits(found) if spec.protocol == "few-shot" else []
     # A stable sort: means last, so that they and later rows replace earlier ones.
-    ordered = sorted(found, key=lambda measurement: is_mean(measurement.row))
+    ordered = untuned + sorted(found, key=lambda measurement: is_mean(measurement.row))
     return {
         (who, place): _index_cell(measurement, place)
         for measurement in ordered
@@ -211,6 +213,17 @@ def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurem
         for place in places
         if _fits(measurement, place)
     }
+
+
+def _first_splits(found: Sequence[Measurement]) -> list[Measurement]:
+    """Zero-shot scores of vanilla CLIP as the few-shot tables want them: of the first split."""
+    every = [part for m in found for part in (m, *m.parts) if not is_mean(part.row)]
+    return [
+        replace(m, row=replace(m.row, protocol="few-shot"))
+        for m in every
+        if (m.row.protocol, m.method) == ("zero-shot", "Vanilla CLIP")
+        and re.search(r"(?<!\d)0*(\d*)$", m.row.split).group(1) in ("", "1")
+    ]
 
 
 def _who(spec: Spec, found: Measurement) -> Who | None:

@@ -43,7 +43,14 @@ class Maker:
         return (noisy * generator.uniform(1, 10, (*shape[:3], 1))).astype(np.float16)
 
     def checkpoint(
-        self, name="tiny", logit_scale=20.0, fusion="embedding", parent="", step=0, kind="trained"
+        self,
+        name="tiny",
+        logit_scale=20.0,
+        fusion="embedding",
+        parent="",
+        step=0,
+        kind="trained",
+        **settings,
     ) -> str:
         return register_checkpoint(
             self.backend,
@@ -57,7 +64,7 @@ class Maker:
                 "logit_scale": logit_scale,
                 "parent": parent,
                 "step": step,
-                "settings": {"fusion": fusion, "kind": kind},
+                "settings": {"fusion": fusion, "kind": kind, **settings},
             },
         )
 

@@ -138,8 +138,27 @@ def test_base_to_novel_writes_the_classes_by_frequency(evaluate, tmp_path):
     assert set(frequencies["count"]) == {10}
 
 
-def test_splits_that_share_videos_are_warned_of(evaluate):
-    flags = ("--features", "good", "--shots", "10", "--split")
+def test_an_untuned_set_is_no_few_shot_score(evaluate, maker):
+    flags = ("--features", "good", "--split", "val1")
+    code, said, errors = evaluate("few-shot", *flags, "--shots", "16")
+    assert (code, said, len(errors)) == (2, "", 1)
+    assert "good does not say on what it was tuned; name that split with --train-split" in errors[0]
+    few = [row for n in range(6) for row in np.flatnonzero(maker.labels[:60] == n)[: 2 * (n < 4)]]
+    maker.split("few", few)
+    code, said, errors = evaluate("few-shot", *flags, *_PROTOTYPE[:3], "few")
+    assert code == 0
+    assert errors == [
+        "2 of 6 classes have no video in few (class 4, class 5): what is trained on it is scored "
+        "on the videos of the others, and among them alone"
+    ]
+    assert "2 shots prototype" in said
+    assert "(40 of 60 listed videos, 4 classes, 1 quarantined)" in said
+
+
+def test_splits_that_share_videos_are_warned_of(evaluate, maker):
+    maker.features(maker.frames(noise=2.0), name="tuned", checkpoint="tuned", shots=10)
+    maker.texts("tuned")
+    flags = ("--features", "tuned", "--split")
     _, _, errors = evaluate("few-shot", *flags, "val2")
     assert errors == [
         "val2 shares videos with training splits (30 with train1): a checkpoint that was tuned on "

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from reports.layouts.doubts import HEAD_NOTE
@@ -7,6 +9,7 @@ from reports.page.style import style_sheet
 from reports.paper.numbers import TABLES, paper_numbers
 from reports.report import WRITERS
 from reports.table_model import Table
+from tests.reports.conftest import PROVENANCE
 
 
 def cell_of(table: Table, label: str, column: str, origin: str = "here"):
@@ -66,6 +69,36 @@ def test_another_number_of_classes_than_the_papers_is_marked(row):
     cell = row.cells[1]
     assert cell.is_measured
     assert table.notes[cell.notes[0]].text == "6 classes compete; for the paper's numbers 101 do."
+
+
+def test_vanilla_clip_has_one_zero_shot_score_for_every_number_of_shots(row):
+    def few_shot_cells(*rows):
+        tables = {table.name: table for table in paper_tables(measurements(rows))}
+        return [cell_of(tables["table3"], "Vanilla CLIP", f"HMDB-51 K = {k}") for k in (2, 16)]
+
+    shared = {"dataset": "hmdb51"}
+    parts = [row("vanilla", 0.1 * n, **shared, split=f"val{n}") for n in (2, 1, 3)]
+    mean = replace(
+        parts[0], split="val2+val1+val3", provenance=PROVENANCE | {"over": "splits", "count": 3}
+    )
+    assert [cell.value for cell in few_shot_cells(*parts, mean)] == pytest.approx([10, 10])
+    assert [cell.value for cell in few_shot_cells(parts[1])] == pytest.approx([10, 10])
+    (command,) = {cell.command for cell in few_shot_cells(parts[0])}
+    assert command == (
+        "vifi evaluate S zero-shot --dataset hmdb51 --features vanilla-clip --split val1 "
+        "--template '{}' --results DIR"
+    )
+    # What was tuned has its own number for each K.
+    tuned = few_shot_cells(row("vifi-clip", **shared, split="val1"))
+    assert [cell.is_measured for cell in tuned] == [False, False]
+
+
+def test_shots_that_a_checkpoint_does_not_say_itself_are_marked(row):
+    shared = {"protocol": "few-shot", "dataset": "hmdb51", "shots": 2}
+    told = row("vifi-clip", **shared, provenance=PROVENANCE | {"shots_told": True})
+    table = next(t for t in paper_tables(measurements([told])) if t.name == "table3")
+    cell = cell_of(table, "ViFi-CLIP", "HMDB-51 K = 2")
+    assert "the checkpoint does not say on how many videos" in table.notes[cell.notes[0]].text
 
 
 def test_vanilla_clip_is_known_by_its_weights(tables):
