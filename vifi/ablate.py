@@ -22,21 +22,19 @@ from harness.ablations import (
     templates_ablation,
     views_ablation,
 )
-from harness.leaks import warnings_of
 from harness.results import ResultRow, made_folder
-from harness.scoring import load_videos, scored_split
+from harness.scoring import scored_split
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
 from reports.writers.markdown import to_markdown
 from vifi.artefacts import record_command
 from vifi.console import parse, say
-from vifi.scoring import choose_texts, require_features, write_and_print
+from vifi.scoring import choose_texts, require_features, warn_of_leaks, write_and_print
 from vifi.templates import expand
 from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
-from vifistore.videos.checks import is_training
 
 logger = logging.getLogger("vifi")
 
@@ -80,7 +78,7 @@ class AblateArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("ablate", AblateArguments, arguments)
-    require_features(wanted.features, "ablate", one=False)
+    require_features(wanted.features, "ablate")
     splits = _splits(wanted)
     store = open_store(wanted.store)
     splits = [scored_split(store, *place) for place in zip(wanted.dataset, splits, strict=True)]
@@ -90,7 +88,7 @@ def main(arguments: list[str]) -> int:
     features = tuple(dict.fromkeys(wanted.features))
     rows: list[ResultRow] = []
     for dataset, split in zip(wanted.dataset, splits, strict=True):
-        _warn(store, wanted, dataset, features, split)
+        warn_of_leaks(store, dataset, features, split, is_tuned_here=True, partial=wanted.partial)
         for name in features:
             rows += _rows(store, wanted, dataset, name, split)
         rows += _blend_rows(store, wanted, dataset, features, split)
@@ -113,19 +111,6 @@ def _splits(wanted: AblateArguments) -> Sequence[str]:
             "or one for each"
         )
     return splits
-
-
-def _warn(
-    store: Store, wanted: AblateArguments, dataset: str, features: Sequence[str], split: str
-) -> None:
-    """Log what makes a split look better than it is, each thing once for all feature sets."""
-    training = [name for name in store.splits(dataset) if is_training(name)]
-    lines: dict[str, None] = {}
-    for name in features:
-        videos = load_videos(store, dataset, name, split, partial=wanted.partial)
-        lines |= dict.fromkeys(warnings_of(store, videos, training))
-    for line in lines:
-        logger.warning("%s", line)
 
 
 def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.class_tables import ClassTables, class_tables
-from harness.comparison import Answers, answers_of, compare_answers
+from harness.comparison import Answers, Compared, answers_of
 from harness.frequencies import class_frequencies
 from harness.leaks import untrained_classes
 from harness.measuring import Scored, Scoring
@@ -22,14 +22,13 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
 from harness.scoring import load_videos, scored_split
 from vifi.artefacts import record_command
+from vifi.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.console import parse, say
 from vifi.evaluate_arguments import EvaluateArguments, refuse_unused
 from vifi.retrieval import retrieval_rows
 from vifi.score_artefacts import write_class_tables, write_frequencies, write_quarantine
 from vifi.scoring import (
     choose_texts,
-    covered_by,
-    place_of,
     require_features,
     warn_of_leaks,
     write_and_print,
@@ -51,27 +50,25 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("evaluate", EvaluateArguments, arguments)
     wanted = replace(wanted, template=expand(wanted.template))
-    require_features(wanted.features, "evaluate", one=wanted.protocol != "base-to-novel")
+    require_features(wanted.features, "evaluate")
     refuse_unused(wanted)
     store = open_store(wanted.store)
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
+    check_baselines(store, wanted.dataset, wanted.features, wanted.against)
     splits = _splits(store, wanted)
     wanted = replace(wanted, split=splits if wanted.protocol != "base-to-novel" else ())
     _warn(store, wanted, splits)
     frequencies = _frequencies(store, wanted)
-    found, sentences = _score(store, wanted), []
-    rows = found.rows
-    if wanted.against:
-        others = _score(store, replace(wanted, features=wanted.against, results=None))
-        compared, sentences = _compare(wanted, found.answers, others.answers)
-        rows += compared
+    found = _score(store, wanted)
+    compared = _compare(store, wanted, found) if wanted.against else []
+    rows = found.rows + rows_of(compared, wanted.against)
     # Nothing that can be refused comes after the first thing that is written.
     write_and_print(rows, wanted.results, json=wanted.json)
     if not wanted.json:
-        for sentence in sentences:
-            say(sentence)
+        for comparison in compared:
+            say(sentence(comparison))
     if wanted.results is not None:
         _write_artefacts(store, wanted, found.tables, frequencies)
     return 0
@@ -111,22 +108,27 @@ def _score(store: Store, wanted: EvaluateArguments) -> _Found:
         if wanted.results is not None:
             tables.append(class_tables(scored))
 
-    rows = _PROTOCOLS[wanted.protocol](store, wanted, keep)
+    sets = [(name,) for name in wanted.features]
+    rows: list[ResultRow] = []
+    for features in [wanted.features] if wanted.protocol == "base-to-novel" else sets:
+        rows += _PROTOCOLS[wanted.protocol](store, replace(wanted, features=features), keep)
     return _Found(rows=rows, answers=answers, tables=tables)
 
 
-def _compare(
-    wanted: EvaluateArguments, answers: Sequence[Answers], others: Sequence[Answers]
-) -> tuple[list[ResultRow], list[str]]:
-    """A row and a sentence per score; runs of several seeds are compared seed by seed."""
-    per_run = len(answers) // len(wanted.features)
-    rows, sentences = [], []
-    for position, pair in enumerate(zip(answers, others, strict=True)):
-        run = position // per_run
-        found = compare_answers(wanted.features[run], wanted.against[run], *pair)
-        rows.append(found.result)
-        sentences.append(f"{place_of(found.row)}: {found.sentence} ({covered_by(found.result)})")
-    return rows, sentences
+def _compare(store: Store, wanted: EvaluateArguments, found: _Found) -> list[Compared]:
+    """Every set that was scored with its baseline, and the mean of several runs with theirs."""
+    other = replace(wanted, features=wanted.against, results=None)
+    if wanted.protocol in ("few-shot", "supervised") and wanted.classifier == "text":
+        # A baseline need not have been tuned: by class names it is scored all the same.
+        other = replace(other, protocol="zero-shot")
+    runs = _per_set(found.answers, len(wanted.features))
+    baselines = _per_set(_score(store, other).answers, len(wanted.against))
+    return comparisons(found.rows, wanted.features, runs, wanted.against, baselines)
+
+
+def _per_set(answers: list[Answers], num_sets: int) -> list[list[Answers]]:
+    size = len(answers) // num_sets
+    return [answers[at : at + size] for at in range(0, len(answers), size)]
 
 
 def _splits(store: Store, wanted: EvaluateArguments) -> tuple[str, ...]:
@@ -144,7 +146,7 @@ def _warn(store: Store, wanted: EvaluateArguments, splits: Sequence[str]) -> Non
         warn_of_leaks(
             store,
             wanted.dataset,
-            wanted.features[0],
+            wanted.features,
             split,
             is_tuned_here=wanted.protocol != "zero-shot",
             # Base-to-novel counts the videos of its training split and trains on none of them.

@@ -34,7 +34,8 @@ class EvaluateArguments:
     dataset: str
     """Dataset to score."""
     features: tuple[str, ...] = ()
-    """Name or id of the feature set; base-to-novel takes one per seed."""
+    """Names or ids of feature sets, each scored by itself; base-to-novel takes one per seed, and
+    gives their mean as well."""
     split: tuple[str, ...] = ()
     """Split to score; several give their mean as well. `all`: every labelled video, which is the
     default where the dataset has no splits."""
@@ -45,8 +46,8 @@ class EvaluateArguments:
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
     actionclip); several are averaged. Encoded if the store lacks them."""
     against: tuple[str, ...] = ()
-    """Feature set to compare with on the same videos, by a paired bootstrap; base-to-novel takes
-    one per seed."""
+    """Feature set to compare with on the same videos, by a paired bootstrap; one for all of
+    --features, or one for each."""
     train_split: str = ""
     """Split to train a classifier on (few-shot, supervised); split whose videos are counted per
     class (base-to-novel, default: every labelled video)."""
@@ -85,10 +86,10 @@ def refuse_unused(wanted: EvaluateArguments) -> None:
         )
     if wanted.against and wanted.protocol == "retrieval":
         raise UsageError("--against has no meaning for retrieval; leave it out")
-    if wanted.against and len(wanted.against) != len(wanted.features):
+    if len(wanted.against) not in (0, 1, len(wanted.features)):
         raise UsageError(
             f"--against names {len(wanted.against)} feature sets and --features "
-            f"{len(wanted.features)}; give one for each"
+            f"{len(wanted.features)}; give one for all, or one for each"
         )
     _check_training(wanted)
 

@@ -59,36 +59,37 @@ def choose_texts(
     return ensure_texts(writable, loaded, class_names, templates or default_templates(loaded))
 
 
-def require_features(features: Sequence[str], verb: str, *, one: bool) -> None:
-    """Raise UsageError unless --features was given, once where `one` is set."""
+def require_features(features: Sequence[str], verb: str) -> None:
+    """Raise UsageError unless --features was given."""
     if not features:
         raise UsageError(f"--features is missing; name a feature set, see vifi {verb} --help")
-    if one and len(features) > 1:
-        raise UsageError(f"this protocol scores one feature set, not {len(features)}")
 
 
 def warn_of_leaks(
     store: Store,
     dataset: str,
-    features: str,
+    features: Sequence[str],
     split: str,
     *,
     is_tuned_here: bool,
     train_split: str = "",
     partial: bool = False,
 ) -> None:
-    """Log copies of videos in a split, and videos that it shares with training splits.
+    """Log copies of videos in a split, and videos that it shares with training splits, each thing
+    once for all feature sets.
 
     `is_tuned_here` says that the checkpoint was tuned on videos of this dataset; on which is known
     where `train_split` is given.
     """
-    videos = load_videos(store, dataset, features, split, partial=partial)
-    train, training = None, []
-    if train_split:
-        train = load_videos(store, dataset, features, train_split, partial=partial)
-    elif is_tuned_here:
+    training, lines = [], {}
+    if is_tuned_here and not train_split:
         training = [name for name in store.splits(dataset) if is_training(name)]
-    for line in warnings_of(store, videos, training, train):
+    for name in features:
+        place = {"store": store, "dataset": dataset, "features_name": name, "partial": partial}
+        train = load_videos(**place, split_name=train_split) if train_split else None
+        videos = load_videos(**place, split_name=split)
+        lines |= dict.fromkeys(warnings_of(store, videos, training, train))
+    for line in lines:
         logger.warning("%s", line)
 
 

@@ -64,10 +64,6 @@ def base_to_novel(
         raise UsageError(
             f"{len(features)} feature sets and {len(seeds)} seeds; give one seed per feature set"
         )
-    if len(set(features)) < len(features):
-        raise UsageError(
-            f"a feature set is named twice in {', '.join(features)}; name one per training run"
-        )
     _check_alike(store, dataset, features)
     runs = [
         _one_run(store, dataset, name, seed, settings)
@@ -78,8 +74,12 @@ def base_to_novel(
 
 
 def _check_alike(store: Store, dataset: str, names: Sequence[str]) -> None:
-    """Raise UsageError for runs whose mean would be one of other frames or views."""
+    """Raise UsageError for one run given twice, and for a mean over other frames or views."""
     sets = {name: store.features(dataset, name) for name in names}
+    if len({(f.id, f.checkpoint) for f in sets.values()}) < len(names):
+        raise UsageError(
+            f"a feature set is named twice in {', '.join(names)}; name one per training run"
+        )
     sizes = {n: (int(f.source_recipe["frames"]), f.view_mean.shape[1]) for n, f in sets.items()}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {frames} x {views}" for name, (frames, views) in sizes.items())

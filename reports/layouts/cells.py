@@ -6,8 +6,8 @@ from reports.measurements import Measurement, paper_dataset
 from reports.paper.numbers import PaperNumber
 from reports.table_model import Cell, Note
 
-# What a difference from another feature set is called, before that one's name.
-DIFFERENCE = "top1_minus_"
+# In the metric of a difference from another feature set, before that one's name.
+DIFFERENCE = "_minus_"
 METRIC_HEADINGS = {
     "top1": "Top-1",
     "top5": "Top-5",
@@ -120,8 +120,9 @@ def paper_cell(number: PaperNumber | None) -> Cell:
 
 def metric_heading(metric: str) -> str:
     """Heading of a metric; an unknown one is its own name in words."""
-    if metric.startswith(DIFFERENCE):
-        return f"Top-1 minus {metric.removeprefix(DIFFERENCE)}"
+    metric, _, other = metric.partition(DIFFERENCE)
+    if other:
+        return f"{metric_heading(metric)} minus {other}"
     return METRIC_HEADINGS.get(metric, metric.replace("_", " "))
 
 

@@ -127,7 +127,7 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
 
 
 def _is_shown(metric: str, view: View) -> bool:
-    return not view.metrics or metric in view.metrics or metric.startswith(DIFFERENCE)
+    return not view.metrics or metric in view.metrics or DIFFERENCE in metric
 
 
 def _blend(members: Sequence[Measurement]) -> str:
