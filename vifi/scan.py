@@ -10,7 +10,8 @@ import tyro
 from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
-from vifistore.extract.scan import add_listing, new_rows
+from vifistore.errors import UsageError
+from vifistore.extract.scan import add_listing, new_rows, stored_listing, with_stored
 from vifistore.store.store import Store, create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
@@ -27,9 +28,10 @@ class ScanArguments:
 
     store: tyro.conf.Positional[str]
     """Path of the store, or its URL; made if there is none."""
-    source: tyro.conf.Positional[Path]
+    source: tyro.conf.Positional[Path | None] = None
     """A folder (the label is the name of the folder that holds a file), a CSV with a path column,
-    a list of "path label" lines, or a dataset's own files."""
+    a list of "path label" lines, or a dataset's own files. None where splits are made of those that
+    the dataset has."""
     dataset: str
     """Name of the dataset."""
     split: str | None = None
@@ -41,10 +43,11 @@ class ScanArguments:
     names: str = "as-is"
     """Class names: as-is, spaces (no underscores) or words (CamelCase split as well)."""
     halves: tuple[str, ...] = ()
-    """Make base_train, base_val and novel_val of a training and a test split: base classes are the
-    half with most training videos."""
+    """Make base_train, base_val and novel_val of a training and a test split, of the source or of
+    the dataset: base classes are the half with most training videos."""
     few_shot: str = ""
-    """Training split to draw --shots videos of each class from, as splits NAME_few_shot_K."""
+    """Training split, of the source or the dataset, to draw --shots videos of each class from, as
+    splits NAME_few_shot_K."""
     shots: tuple[int, ...] = (2, 4, 8, 16)
     """Videos per class of the draws."""
     seeds: tuple[int, ...] = (0,)
@@ -60,17 +63,10 @@ class ScanArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("scan", ScanArguments, arguments)
-    listing = read_source(
-        wanted.source,
-        root=wanted.root,
-        split=wanted.split,
-        labels=wanted.labels,
-        names=wanted.names,
-    )
-    made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
-    listing = with_made_splits(listing, Wanted(**made))
     store = find_store(wanted.store, mode="a")
-    rows = new_rows(store, wanted.dataset, listing, append=wanted.append)
+    listing = _listing(wanted, store)
+    append = wanted.append or wanted.source is None
+    rows = new_rows(store, wanted.dataset, listing, append=append)
     _warn(check_listing(listing, _stored_members(store, wanted.dataset)), listing)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
@@ -86,6 +82,26 @@ def main(arguments: list[str]) -> int:
             f"{len(listing.class_names)} classes{splits}"
         )
     return 0
+
+
+def _listing(wanted: ScanArguments, store: Store | None) -> Listing:
+    """What the source lists, and the splits that are made of it and of what the dataset has."""
+    made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
+    makes_splits = bool(wanted.halves or wanted.few_shot)
+    if wanted.source is not None:
+        given = {name: getattr(wanted, name) for name in ("root", "split", "labels", "names")}
+        listing = read_source(wanted.source, **given)
+    elif store is None or not makes_splits:
+        raise UsageError(
+            "SOURCE is missing: name a folder of videos, a table or a list; without it, --halves "
+            "and --few-shot make splits of those that a dataset has"
+        )
+    else:
+        listing = stored_listing(store, wanted.dataset)
+    if not makes_splits:
+        return listing
+    listing, stored = with_stored(store, wanted.dataset, listing)
+    return with_made_splits(listing, Wanted(**made), stored)
 
 
 def _stored_members(store: Store | None, dataset: str) -> dict[str, set[str]]:

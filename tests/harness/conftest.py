@@ -124,7 +124,7 @@ class Maker:
             class_names=list(class_names or self.class_names),
             source="test",
             digest="0" * 64,
-            listed=list(listed),
+            listed=dict(zip(class_names or self.class_names, listed, strict=bool(listed))),
         )
         write_split(self.backend, DATASET, split)
 

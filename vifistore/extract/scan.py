@@ -1,7 +1,7 @@
 """From a listing to the store: the table of videos, splits and captions of a dataset."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,54 @@ def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: boo
         _check_root(dataset, videos["path"], store.root(dataset), listing.root)
         known = set(videos["id"])
     return [row for row, name in enumerate(listing.ids) if name not in known]
+
+
+def with_stored(
+    store: Store | None, dataset: str, listing: Listing
+) -> tuple[Listing, dict[str, SplitListing]]:
+    """The listing with the videos that only the dataset has behind its own, and the dataset's
+    splits as positions in it."""
+    if store is None or dataset not in store.datasets():
+        return listing, {}
+    videos = store.videos(dataset)
+    place = {name: row for row, name in enumerate(listing.ids)}
+    further = videos[~videos["id"].isin(place)]
+    place |= {name: len(place) + row for row, name in enumerate(further["id"])}
+    place_of_row = [place[name] for name in videos["id"]]
+    splits = {name: store.split(dataset, name) for name in store.splits(dataset)}
+    listing = replace(
+        listing,
+        ids=[*listing.ids, *further["id"]],
+        paths=[*listing.paths, *further["path"]],
+        labels=[*listing.labels, *further["label"]],
+    )
+    return listing, {name: _as_listed(split, place_of_row) for name, split in splits.items()}
+
+
+def stored_listing(store: Store, dataset: str) -> Listing:
+    """A listing that names nothing new: what is made of it is made of what the dataset has."""
+    return Listing(
+        ids=[],
+        paths=[],
+        labels=[],
+        root=store.root(dataset),
+        class_names=store.class_names(dataset),
+        splits={},
+        captions=[],
+        missing=[],
+        notes=[],
+    )
+
+
+def _as_listed(split: Split, place_of_row: list[int]) -> SplitListing:
+    return SplitListing(
+        rows=[place_of_row[row] for row in split.rows],
+        labels=split.labels.tolist(),
+        class_names=split.class_names,
+        source=split.source,
+        digest=split.digest,
+        listed=split.listed,
+    )
 
 
 def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> None:
@@ -135,5 +183,5 @@ def _split(name: str, split: SplitListing, listing: Listing, number: dict[str, i
         class_names=list(split.class_names),
         source=split.source,
         digest=split.digest,
-        listed=list(split.listed),
+        listed=dict(split.listed),
     )

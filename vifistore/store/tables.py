@@ -47,14 +47,14 @@ class Split:
     """The list it was read from."""
     digest: str
     """SHA-256 of that list."""
-    listed: list[int] = field(default_factory=list)
+    listed: dict[str, int] = field(default_factory=dict)
     """Of a list that names more videos than there were: how many of each class. Else empty, and in
     splits of before this was kept."""
 
     @property
     def num_listed(self) -> int | None:
         """How many videos the list names; None where these are all, as far as is known."""
-        return sum(self.listed) if self.listed else None
+        return sum(self.listed.values()) if self.listed else None
 
 
 def write_table(
@@ -159,8 +159,8 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
         raise UnknownNameError(f"split of {dataset}", name, known)
     attributes = read_fields(backend, path, _SPLIT)
     columns = read_table(backend, path, SPLIT_COLUMNS)
-    listed = attributes.get("listed", [])
-    require_listed(backend, path, listed, columns["labels"], len(attributes["class_names"]))
+    listed = attributes.get("listed", {})
+    require_listed(backend, path, listed, columns["labels"], attributes["class_names"])
     return Split(
         name=name,
         rows=columns["rows"],
@@ -173,14 +173,13 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
 
 
 def require_listed(
-    backend: Backend, path: str, listed: object, labels: np.ndarray, num_classes: int
+    backend: Backend, path: str, listed: object, labels: np.ndarray, class_names: list[str]
 ) -> None:
     """Raise DamagedError unless a list names as many videos of each class as a split holds."""
-    is_counts = isinstance(listed, list) and all(type(count) is int for count in listed)
-    if is_counts and not listed:
-        return
-    held = np.bincount(labels[(labels >= 0) & (labels < num_classes)], minlength=num_classes)
-    if not is_counts or len(listed) != num_classes or (np.array(listed) < held).any():
+    is_counts = isinstance(listed, dict) and all(type(count) is int for count in listed.values())
+    held = np.bincount(labels[labels >= 0], minlength=len(class_names)) if is_counts else ()
+    pairs = zip(class_names, held, strict=False)
+    if not is_counts or (listed and any(listed.get(name, 0) < count for name, count in pairs)):
         raise DamagedError(
             f"{backend.folder}/{path}/zarr.json does not say how many videos were listed as it "
             f"should; run: vifi verify {backend.folder}"

@@ -108,7 +108,8 @@ class TableVerifier:
         # -1 stands for "no label": such a split is searched, not scored.
         labels = columns["labels"][columns["labels"] != -1]
         yield from self._in_range(f"{path}/labels", labels, classes, "classes")
-        require_listed(self._backend, path, attributes.get("listed", []), labels, classes)
+        listed = attributes.get("listed", {})
+        require_listed(self._backend, path, listed, labels, attributes["class_names"])
 
     def _captions(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, CAPTION_COLUMNS)

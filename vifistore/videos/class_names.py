@@ -87,11 +87,12 @@ def spelled(labels: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     return {label: label if label in exact else known.get(plain(label), "") for label in labels}
 
 
-def read_class_file(path: Path) -> ClassFile:
+def read_class_file(path: Path, *, may_be_cut: bool = False) -> ClassFile:
     """Class names from a CSV `id,name`, lines `id name`, one name per line, or JSON.
 
     JSON is an object of name to id (as Something-Something V2 ships it) or a list of names.
-    Raises UsageError where ids have gaps or a name comes twice.
+    `may_be_cut` says that ids do not count, since the lists name their classes as well: a file may
+    lack some. Raises UsageError where ids have gaps or a name comes twice.
     """
     text, _ = read_text(path)
     lines = numbered_lines(text)
@@ -101,6 +102,8 @@ def read_class_file(path: Path) -> ClassFile:
         pairs = _csv_pairs(text, path.name)
     else:
         pairs = _line_pairs([line for _, line in lines])
+    if may_be_cut:
+        pairs = [(id, name) for id, (_, name) in enumerate(sorted(pairs), 1)]
     return _class_file(pairs, path.name)
 
 

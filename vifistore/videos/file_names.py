@@ -18,6 +18,12 @@ def is_hmdb51_name(path: str) -> bool:
     return bool(_HMDB51.fullmatch(stem(path)))
 
 
+def class_of(path: str) -> str:
+    """The class of a UCF101 video: the folder that holds it, else what its name says."""
+    match = _UCF101.fullmatch(stem(path))
+    return path.rpartition("/")[0].rpartition("/")[2] or (match.group(1) if match else "")
+
+
 def disagrees(path: str, label: str) -> bool:
     """True where a UCF101 or HMDB51 file name holds another class than `label`."""
     name = stem(path)

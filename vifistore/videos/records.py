@@ -21,9 +21,9 @@ class SplitListing:
     """File name of the list, or how the split was made."""
     digest: str
     """SHA-256 of the source list."""
-    listed: list[int] = field(default_factory=list)
-    """Of a list that names more videos than were found: how many it names of each class, in the
-    order of `class_names`. Empty where all were found."""
+    listed: dict[str, int] = field(default_factory=dict)
+    """Of a list that names more videos than were found: how many it names of each class. Empty
+    where all were found."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,14 +27,15 @@ def test_a_list_of_which_videos_are_missing_is_kept_with_its_length(tmp_path):
     add(store, listed(root, f"path,label\n{lines}"))
     split = store.split("d", "list")
     assert split.class_names == ["jump", "run", "swim"]
-    assert (split.listed, split.num_listed, len(split.rows)) == ([2, 3, 1], 6, 3)
+    assert (split.num_listed, len(split.rows)) == (6, 3)
+    assert split.listed == {"jump": 2, "run": 3, "swim": 1}
     attributes = store.backend.attributes("splits/d/list")
     # A split of before does not know it, until it is scanned again.
-    store.backend.make_group("splits/d/list", {**attributes, "listed": []})
+    store.backend.make_group("splits/d/list", {**attributes, "listed": {}})
     assert store.split("d", "list").num_listed is None
     add(store, listed(root, f"path,label\n{lines}"))
     assert store.split("d", "list").num_listed == 6
-    for wrong in ([1, 3, 1], [2, 3], [2, 3, -1], [2, 3, True], [2, 3, 1.0], "6", 6):
+    for wrong in ({"jump": 1, "run": 3}, {"run": 3}, {**split.listed, "swim": 1.0}, [2, 3, 1], 6):
         store.backend.make_group("splits/d/list", {**attributes, "listed": wrong})
         with pytest.raises(DamagedError, match="how many videos were listed as it should"):
             store.split("d", "list")
