@@ -29,6 +29,7 @@ VERBS = {
     "info": "what a store holds",
     "verify": "check every byte of a store",
     "gc": "list or remove what nothing names",
+    "rm": "remove datasets, splits, feature sets, texts or names",
     "evaluate": "score cached features by one of the paper's protocols",
     "ablate": "score cached features under every fusion",
     "search": "find videos, or moments in them, by words, by a video or by a picture",

@@ -7,6 +7,7 @@ import tyro
 from vifi.console import parse, print_json, say
 from vifistore.store import open_store
 from vifistore.store.garbage import delete_garbage, find_garbage
+from vifistore.store.removal import clear_removed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("gc", GcArguments, arguments)
     store = open_store(wanted.store, mode="a" if wanted.delete else "r")
+    if wanted.delete:
+        clear_removed(store.backend)
     found = find_garbage(store)
     deleted = [wanted.delete and delete_garbage(store, garbage) for garbage in found]
     if wanted.json:

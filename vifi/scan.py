@@ -56,6 +56,8 @@ class ScanArguments:
     """Let the draws of a seed contain each other."""
     append: bool = False
     """Add to a dataset that exists."""
+    replace: bool = False
+    """Write splits anew that the dataset has with other videos or labels; needs --append."""
     json: bool = False
     """Print one JSON document."""
 
@@ -72,7 +74,10 @@ def main(arguments: list[str]) -> int:
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
     # The store is made only now, so that a wrong call leaves none behind.
-    report = add_listing(store or create_store(wanted.store), wanted.dataset, listing, rows, probed)
+    store = store or create_store(wanted.store)
+    report = add_listing(
+        store, wanted.dataset, listing, rows, probed, replace_splits=wanted.replace
+    )
     if wanted.json:
         print_json({**vars(report), "missing": listing.missing, "notes": listing.notes})
     else:

@@ -100,3 +100,16 @@ def test_a_test_split_that_holds_stored_training_videos_is_refused(scan, tmp_pat
     assert "train and val share 1 videos (2.mp4); take them out of one of the lists" in errors[-1]
     assert "val" not in open_store(tmp_path / "s.zarr").splits("d")
     assert scan("5.mp4,a,val\n", "--append")[0] == 0
+
+
+def test_a_split_is_replaced_where_that_is_said(scan, tmp_path):
+    assert scan(TABLE)[0] == 0
+    other = "3.mp4,b,test\n5.mp4,a,test\n"
+    code, errors = scan(other, "--append")
+    assert code == 2
+    assert "exists with other rows; give another --split NAME, or --replace" in errors[-1]
+    assert len(open_store(tmp_path / "s.zarr").videos("d")) == 5
+    assert scan(other, "--append", "--replace")[0] == 0
+    store = open_store(tmp_path / "s.zarr")
+    assert list(store.videos("d")["id"][store.split("d", "test").rows]) == ["3.mp4", "5.mp4"]
+    assert store.splits("d") == ["test", "train"]

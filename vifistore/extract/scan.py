@@ -125,11 +125,18 @@ def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> Non
 
 
 def add_listing(
-    store: Store, dataset: str, listing: Listing, rows: list[int], probes: Iterable[Probe]
+    store: Store,
+    dataset: str,
+    listing: Listing,
+    rows: list[int],
+    probes: Iterable[Probe],
+    *,
+    replace_splits: bool = False,
 ) -> ScanReport:
     """Write the rows of a listing, with a probe each, and its splits and captions.
 
-    Raises UsageError, and writes nothing, if a split of a name that is taken has other rows.
+    Raises UsageError, and writes nothing, if a split of a name that is taken has other rows and is
+    not to be replaced.
     """
     import pandas as pd
 
@@ -141,11 +148,11 @@ def add_listing(
     number = {name: row for row, name in enumerate(videos["id"])}
     splits = [_split(name, split, listing, number) for name, split in listing.splits.items()]
     for split in splits:
-        has_split(store.backend, dataset, split)
+        has_split(store.backend, dataset, split, replace=replace_splits)
     # A moved dataset keeps its rows; its paths start from the new root.
     write_videos(store.backend, dataset, videos, class_names, str(listing.root))
     for split in splits:
-        write_split(store.backend, dataset, split)
+        write_split(store.backend, dataset, split, replace=replace_splits)
     if listing.captions:
         captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
         _add_captions(store, dataset, captions)

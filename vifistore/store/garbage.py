@@ -1,18 +1,19 @@
-"""What can go: feature sets without a name, text sets cut short, files a kill left behind."""
+"""What can go: sets without a name, texts and splits cut short, files that a kill left behind."""
 
 import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from vifistore.errors import DamagedError, LockedError
 from vifistore.store.backend import Backend
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.leftovers import partial_files
-from vifistore.store.locks import BlockLocks
+from vifistore.store.leftovers import PARTIAL, partial_files
 from vifistore.store.names import read_names
-from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.removal import locked_set, remove_group
 from vifistore.store.store import Store
+from vifistore.store.tables import split_names
 from vifistore.store.texts import has_texts
 
 # What is locked by nobody and older than this no one is writing any more.
@@ -35,7 +36,8 @@ def find_garbage(store: Store) -> list[Garbage]:
     Raises DamagedError where a name cannot be read: what it stands for must not be lost.
     """
     backend = store.backend
-    found = [*_unnamed_sets(backend), *_half_texts(backend)]
+    found = [*_unnamed_sets(backend), *_half_texts(backend), *_half_splits(backend)]
+    found += _half_removed(backend)
     gone = tuple(f"{garbage.where}/" for garbage in found)
     found += [g for g in _partial_files(backend) if not g.where.startswith(gone)]
     return found
@@ -46,41 +48,28 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
 
     Raises DamagedError where a name cannot be read.
     """
-    backend = store.backend
+    backend, where = store.backend, garbage.where
     try:
-        locks = _locked(backend, garbage.where)
-    except LockedError:
-        return False
-    try:
-        with clear_disk_errors(backend.folder):
-            if locks is None and _age_seconds(backend, garbage.where) < _SETTLED_SECONDS:
+        with _held(backend, where) as is_held, clear_disk_errors(backend.folder):
+            if not is_held and _age_seconds(backend, where) < _SETTLED_SECONDS:
                 return False
             # Asked again under the locks: it may have got a name since it was found.
-            if _is_needed(backend, garbage.where):
+            if _is_needed(backend, where):
                 return False
-            backend.place.remove(garbage.where)
-    finally:
-        if locks is not None:
-            locks.release()
+            if where.endswith(PARTIAL):
+                backend.place.remove(where)
+            else:
+                remove_group(backend, where)
+    except LockedError:
+        return False
     return True
 
 
-def _locked(backend: Backend, where: str) -> BlockLocks | None:
-    """Locks on all of the feature set that `where` belongs to.
-
-    None if it belongs to none, or locks say nothing: those of an object store are of one machine.
-    """
+def _held(backend: Backend, where: str) -> AbstractContextManager[bool]:
+    """Hold the feature set that `where` belongs to; it may belong to none."""
     parts = where.split("/")
-    if parts[0] != "features" or len(parts) < 3 or isinstance(backend.folder, str):
-        return None
-    path = "/".join(parts[:3])
-    locks = BlockLocks(backend.cache_folder, parts[1], parts[2])
-    try:
-        num_videos = backend.open_array(f"{path}/status").shape[0]
-    except DamagedError:
-        num_videos = 0
-    locks.acquire(range(max(1, -(-num_videos // BLOCK_SIZE))))
-    return locks
+    is_of_set = parts[0] == "features" and len(parts) >= 3
+    return locked_set(backend, "/".join(parts[:3])) if is_of_set else nullcontext(False)
 
 
 def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
@@ -106,10 +95,12 @@ def _needed_sets(backend: Backend, dataset: str) -> set[str]:
 
 
 def _is_needed(backend: Backend, where: str) -> bool:
-    """Whether a feature set or a text set that could go when it was found must stay by now."""
+    """Whether a feature set, texts or a split that could go when found must stay by now."""
     kind, *parts = where.split("/")
-    if kind == "features" and len(parts) == 2:
+    if kind == "features" and len(parts) == 2 and backend.exists(where):
         return parts[1] in _needed_sets(backend, parts[0]) or _is_starting(backend, where)
+    if kind == "splits" and len(parts) == 2:
+        return parts[1] in split_names(backend, parts[0])
     return kind == "texts" and len(parts) == 1 and not _is_half_text(backend, where)
 
 
@@ -142,6 +133,31 @@ def _half_texts(backend: Backend) -> Iterator[Garbage]:
 
 def _is_half_text(backend: Backend, path: str) -> bool:
     return not has_texts(backend, path.removeprefix("texts/"))
+
+
+def _half_splits(backend: Backend) -> Iterator[Garbage]:
+    """Splits whose writing was cut short: their attributes are written last."""
+    for dataset in backend.children("splits"):
+        for name in set(backend.children(f"splits/{dataset}")) - {*split_names(backend, dataset)}:
+            path = f"splits/{dataset}/{name}"
+            yield Garbage(where=path, what="split cut short", size_bytes=_size(backend, path))
+
+
+def _half_removed(backend: Backend) -> Iterator[Garbage]:
+    """What a removal that was killed left in an object store: files of what is no group any more.
+
+    Its group goes first; a local folder leaves the store whole.
+    """
+    for kind in ("features", "splits", "captions", "videos"):
+        for folder in sorted(backend.place.folders(kind)):
+            inner = [
+                f"{folder}/{name}" for name in sorted(backend.place.folders(f"{kind}/{folder}"))
+            ]
+            for name in inner if kind in ("features", "splits") else [folder]:
+                path = f"{kind}/{name}"
+                if not backend.exists(path):
+                    size = _size(backend, path)
+                    yield Garbage(where=path, what="what a removal left", size_bytes=size)
 
 
 def _partial_files(backend: Backend) -> Iterator[Garbage]:

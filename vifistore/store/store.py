@@ -17,6 +17,7 @@ from vifistore.store.tables import (
     read_captions,
     read_split,
     read_videos,
+    split_names,
 )
 from vifistore.store.texts import Texts, list_texts, read_texts
 
@@ -61,7 +62,7 @@ class Store:
     def splits(self, dataset: str) -> list[str]:
         """Names of the dataset's splits."""
         check_dataset(self.backend, dataset)
-        return self.backend.children(f"splits/{dataset}")
+        return split_names(self.backend, dataset)
 
     def split(self, dataset: str, name: str = "") -> Split:
         """A split by name; with no name or `all`, every labelled video of the dataset.

@@ -13,6 +13,7 @@ import numpy as np
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.fields import read_fields
+from vifistore.store.removal import remove_group
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     SPLIT_COLUMNS,
@@ -117,11 +118,12 @@ def check_dataset(backend: Backend, dataset: str) -> None:
         raise UnknownNameError("dataset", dataset, known, remedy)
 
 
-def write_split(backend: Backend, dataset: str, split: Split) -> None:
-    """Write a split. Raises UsageError if one of that name holds other rows or labels."""
+def write_split(backend: Backend, dataset: str, split: Split, *, replace: bool = False) -> None:
+    """Write a split. Raises UsageError if one of that name holds other rows or labels, and is not
+    to be replaced."""
     path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
     listed = {"listed": split.listed} if split.listed else {}
-    if has_split(backend, dataset, split):
+    if has_split(backend, dataset, split, replace=replace):
         if listed:
             # What a scan of before did not keep.
             backend.make_group(path, {**backend.attributes(path), **listed})
@@ -129,18 +131,29 @@ def write_split(backend: Backend, dataset: str, split: Split) -> None:
     columns = {"rows": split.rows, "labels": split.labels}
     attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}
     attributes |= listed
+    if backend.exists(path):
+        remove_group(backend, path)
     write_table(backend, path, SPLIT_COLUMNS, columns, attributes)
 
 
-def has_split(backend: Backend, dataset: str, split: Split) -> bool:
+def has_split(backend: Backend, dataset: str, split: Split, *, replace: bool = False) -> bool:
     """Whether a split is there already; raises as `write_split` does."""
-    if not backend.exists(f"splits/{dataset}/{split.name}"):
+    if split.name not in split_names(backend, dataset):
         return False
-    if not _same_split(read_split(backend, dataset, split.name), split):
+    is_same = _same_split(read_split(backend, dataset, split.name), split)
+    if not is_same and not replace:
         raise UsageError(
-            f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME"
+            f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME, "
+            "or --replace"
         )
-    return True
+    return is_same
+
+
+def split_names(backend: Backend, dataset: str) -> list[str]:
+    """Names of the splits of a dataset; one whose writing was cut short does not count."""
+    folder = f"splits/{dataset}"
+    names = backend.children(folder)
+    return [name for name in names if "rows" in backend.attributes(f"{folder}/{name}")]
 
 
 def _same_split(first: Split, second: Split) -> bool:
@@ -155,7 +168,7 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
     """Read a split. Raises UnknownNameError naming those there are."""
     check_dataset(backend, dataset)
     path = f"splits/{dataset}/{name}"
-    if name not in (known := backend.children(f"splits/{dataset}")):
+    if name not in (known := split_names(backend, dataset)):
         raise UnknownNameError(f"split of {dataset}", name, known)
     attributes = read_fields(backend, path, _SPLIT)
     columns = read_table(backend, path, SPLIT_COLUMNS)
