@@ -20,6 +20,7 @@ from vifistore.errors import UnknownNameError, VifiError
 VERBS = {
     "demo": "the whole line on a small generated data set",
     "scan": "add the videos of a folder, a list or a dataset's own files to a store",
+    "relocate": "say where a dataset's videos are now",
     "extract": "encode a dataset's videos with a checkpoint",
     "watch": "extract every checkpoint of a folder as it appears",
     "convert": "rewrite a checkpoint file for OpenCLIP, or for vifi",

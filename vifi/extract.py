@@ -109,7 +109,8 @@ def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range |
         )
     if report.num_quarantined:
         logger.warning(
-            "%d videos are quarantined; see why with: vifi info %s --quarantine",
+            "%d videos are quarantined; see why with: vifi info %s --quarantine; once that is "
+            "mended, --retry tries them again",
             report.num_quarantined,
             wanted.store,
         )

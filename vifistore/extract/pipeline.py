@@ -20,6 +20,7 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.figures import figures, keep
 from vifistore.extract.matmul_rate import matmul_rate
+from vifistore.extract.presence import Presence
 from vifistore.extract.provenance import device_name, machine_provenance, run_facts
 from vifistore.extract.recipes import choose_device, resolve_recipe
 from vifistore.extract.reuse import Reuse
@@ -149,6 +150,7 @@ class Extraction:
             self._videos["path"].to_numpy(),
             reuse=self._reuse,
             changes=changes,
+            presence=Presence(self._store, self._dataset, self._videos["path"].to_numpy()),
             clock=self._clock,
         )
         self._num_failed = 0

@@ -83,12 +83,20 @@ def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict
 
 
 def write_videos(
-    backend: Backend, dataset: str, videos: "pd.DataFrame", class_names: list[str], root: str
+    backend: Backend,
+    dataset: str,
+    videos: "pd.DataFrame",
+    class_names: list[str],
+    root: str,
+    *,
+    anew: bool = False,
 ) -> None:
-    """Write or extend the table of videos; rows already there must come first and unchanged."""
+    """Write or extend the table of videos; rows already there must come first, and unchanged unless
+    all are written `anew`."""
     check_name("dataset", dataset)
     path = f"videos/{dataset}"
-    start = read_fields(backend, path, _TABLE)["rows"] if backend.exists(path) else 0
+    extends = not anew and backend.exists(path)
+    start = read_fields(backend, path, _TABLE)["rows"] if extends else 0
     # The chunk that holds the old end is rewritten whole, by rename, so old rows are given too.
     columns = {name: videos[name].to_numpy()[start:] for name in VIDEO_COLUMNS}
     attributes = {"class_names": class_names, "root": root}

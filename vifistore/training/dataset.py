@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vifistore.errors import UsageError
+from vifistore.extract.presence import Presence
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.models.towers import LoadedModel
@@ -120,6 +121,7 @@ def _videos(
         # All of them are decoded before the first is asked for.
         require_plain_pixels(settings)
     paths = store.videos(dataset)["path"].to_numpy()[split.rows]
+    Presence(store, dataset, paths).require()
     root = store.root(dataset)
     videos = VideoSource(
         paths=[Path(root / path) for path in paths],
