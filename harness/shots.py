@@ -34,7 +34,7 @@ def require_tuned(store: Store, videos: Videos) -> None:
     found = tuning_of(store, videos)
     if found.is_of_these is False:
         name = videos.features.name
-        raise UsageError(f"{name} {found.told}, so class names score it zero-shot; {_REMEDY}")
+        raise UsageError(f"{name} {found.told}: class names give it no such score; {_REMEDY}")
 
 
 def require_shots(

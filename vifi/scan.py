@@ -66,10 +66,11 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("scan", ScanArguments, arguments)
     store = find_store(wanted.store, mode="a")
-    listing = _listing(wanted, store)
+    source, listing = _listings(wanted, store)
     append = wanted.append or wanted.source is None
     rows = new_rows(store, wanted.dataset, listing, append=append)
-    _warn(check_listing(listing, _stored_members(store, wanted.dataset)), listing)
+    # What is made is a part of what is listed or stored: nothing else can be wrong with it.
+    _warn(check_listing(source, _stored_members(store, wanted.dataset)), listing)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
@@ -89,8 +90,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _listing(wanted: ScanArguments, store: Store | None) -> Listing:
-    """What the source lists, and the splits that are made of it and of what the dataset has."""
+def _listings(wanted: ScanArguments, store: Store | None) -> tuple[Listing, Listing]:
+    """What the source lists; and the same with splits made of it and of what the dataset has."""
     made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
     makes_splits = bool(wanted.halves or wanted.few_shot)
     if wanted.source is not None:
@@ -104,9 +105,9 @@ def _listing(wanted: ScanArguments, store: Store | None) -> Listing:
     else:
         listing = stored_listing(store, wanted.dataset)
     if not makes_splits:
-        return listing
-    listing, stored = with_stored(store, wanted.dataset, listing)
-    return with_made_splits(listing, Wanted(**made), stored)
+        return listing, listing
+    every, stored = with_stored(store, wanted.dataset, listing)
+    return listing, with_made_splits(every, Wanted(**made), stored)
 
 
 def _stored_members(store: Store | None, dataset: str) -> dict[str, set[str]]:

@@ -65,6 +65,7 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> T
     numbers = paper_numbers(spec.number)
     places = tuple(dict.fromkeys(number.place for number in numbers))
     index = _index_of_costs(spec, places, costs) | _index_of_rows(spec, places, found)
+    every = [part for m in found for part in (m, *m.parts)]
     interval = "" if spec.protocol == "cost" else f"{INTERVAL_CAPTION} "
     return Table(
         name=f"table{spec.number}",
@@ -72,7 +73,7 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> T
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
         rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index, found)),
-        notes=paper_notes() | coverage_notes(found) | _doubts_of_all(found),
+        notes=paper_notes() | coverage_notes(every) | _doubts_of_all(every),
         sources=_sources(spec),
     )
 

@@ -113,3 +113,17 @@ def test_a_split_is_replaced_where_that_is_said(scan, tmp_path):
     store = open_store(tmp_path / "s.zarr")
     assert list(store.videos("d")["id"][store.split("d", "test").rows]) == ["3.mp4", "5.mp4"]
     assert store.splits("d") == ["test", "train"]
+
+
+def test_halves_of_one_fold_may_overlap_others_as_the_folds_do(scan, tmp_path):
+    folds = "0.mp4,a,train1\n1.mp4,b,train1\n2.mp4,a,test1\n3.mp4,b,test1\n"
+    folds += "2.mp4,a,train2\n3.mp4,b,train2\n0.mp4,a,test2\n1.mp4,b,test2\n"
+    code, errors = scan(folds, "--halves", "train1", "test1")
+    assert code == 0, errors
+    assert any("train2 and test1 share 2 videos" in line for line in errors)
+    # Of one fold it is refused.
+    shutil.rmtree(tmp_path / "s.zarr")
+    leak = "0.mp4,a,train1\n1.mp4,b,train1\n0.mp4,a,test1\n3.mp4,b,test1\n"
+    code, errors = scan(leak, "--halves", "train1", "test1")
+    assert code == 2
+    assert "train1 and test1 share 1 videos" in errors[-1]

@@ -72,7 +72,7 @@ def test_what_was_not_tuned_on_so_many_videos_has_no_such_score(maker, case):
     with pytest.raises(UsageError, match=f"tiny {words}"):
         few_shot(maker.store, "toy", "tiny", "val1", FewShot(shots=(4,)))
     if case in ("none", "elsewhere"):
-        with pytest.raises(UsageError, match="so class names score it zero-shot; score it by"):
+        with pytest.raises(UsageError, match="class names give it no such score; score it by"):
             supervised(maker.store, "toy", "tiny", "val1")
     else:
         assert supervised(maker.store, "toy", "tiny", "val1")

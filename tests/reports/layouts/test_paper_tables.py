@@ -82,6 +82,12 @@ def test_vanilla_clip_has_one_zero_shot_score_for_every_number_of_shots(row):
         parts[0], split="val2+val1+val3", provenance=PROVENANCE | {"over": "splits", "count": 3}
     )
     assert [cell.value for cell in few_shot_cells(*parts, mean)] == pytest.approx([10, 10])
+    # Their footnotes are there, too.
+    marked = [replace(part, listed=900) for part in parts]
+    tables = paper_tables(measurements([*marked, replace(mean, listed=2700)]))
+    assert all(WRITERS["md"](table) for table in tables)
+    (cell,) = {cell_of(tables[2], "Vanilla CLIP", "HMDB-51 K = 2")}
+    assert tables[2].notes[cell.notes[0]].text == "240 of 900 listed videos"
     assert [cell.value for cell in few_shot_cells(parts[1])] == pytest.approx([10, 10])
     (command,) = {cell.command for cell in few_shot_cells(parts[0])}
     assert command == (
