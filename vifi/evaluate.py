@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.class_tables import ClassTables, class_tables
 from harness.comparison import Answers, Compared, answers_of
 from harness.frequencies import class_frequencies
+from harness.fusion import array_of, check_fusions
 from harness.leaks import untrained_classes
 from harness.measuring import Scored, Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
@@ -24,7 +25,7 @@ from harness.scoring import load_videos, scored_split
 from vifi.artefacts import record_command
 from vifi.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.console import parse, say
-from vifi.evaluate_arguments import EvaluateArguments, refuse_unused
+from vifi.evaluate_arguments import EvaluateArguments, note_unused
 from vifi.retrieval import retrieval_rows
 from vifi.score_artefacts import write_class_tables, write_frequencies, write_quarantine
 from vifi.scoring import (
@@ -34,7 +35,8 @@ from vifi.scoring import (
     write_and_print,
 )
 from vifi.templates import expand
-from vifistore.errors import UsageError
+from vifistore.errors import Faults, UsageError
+from vifistore.models.wording import check_templates
 from vifistore.store import open_store
 from vifistore.store.store import Store
 
@@ -50,9 +52,14 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("evaluate", EvaluateArguments, arguments)
     wanted = replace(wanted, template=expand(wanted.template))
-    require_features(wanted.features, "evaluate")
-    refuse_unused(wanted)
+    found = Faults()
+    found.attempt(require_features, wanted.features, "evaluate")
+    note_unused(found, wanted)
+    found.attempt(check_fusions, wanted.fusion)
+    found.attempt(check_templates, wanted.template)
+    found.refuse()
     store = open_store(wanted.store)
+    _refuse_unknown(store, wanted)
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
@@ -72,6 +79,24 @@ def main(arguments: list[str]) -> int:
     if wanted.results is not None:
         _write_artefacts(store, wanted, found.tables, frequencies)
     return 0
+
+
+def _refuse_unknown(store: Store, wanted: EvaluateArguments) -> None:
+    """Raise UsageError for all feature sets and splits that there are not, and for fusions of
+    arrays that a set lacks: before texts are encoded."""
+    found = Faults()
+    for name in (*wanted.features, *wanted.against):
+        found.attempt(_require_arrays, store, wanted, name)
+    halves = (wanted.base_split, wanted.novel_split) if wanted.protocol == "base-to-novel" else ()
+    for split in (*wanted.split, *halves, *filter(None, [wanted.train_split])):
+        found.attempt(store.split, wanted.dataset, split)
+    found.refuse()
+
+
+def _require_arrays(store: Store, wanted: EvaluateArguments, name: str) -> None:
+    features = store.features(wanted.dataset, name)
+    for fusion in wanted.fusion:
+        features.require_array(array_of(fusion))
 
 
 def _write_artefacts(

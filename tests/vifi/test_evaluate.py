@@ -168,6 +168,19 @@ def test_wrong_use_is_one_line(evaluate, protocol, flags, told):
     assert told in errors[0]
 
 
+def test_all_that_is_wrong_is_told_at_once(evaluate):
+    flags = ("--features", "god", "--split", "val1", "--fusion", "image", "--against", "bda")
+    code, said, errors = evaluate("supervised", *flags, "--train-split", "trian1")
+    assert (code, said, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("vifi: 3 things are wrong: (1) unknown feature set of toy 'god'.")
+    assert "'trian1'. Did you mean 'train1'?" in errors[0]
+    flags = ("--features", "good", "--shots", "2", "--fusion", "imgae", "--template", "a")
+    code, _, errors = evaluate("zero-shot", *flags[:-2], "--template", "a {} {}", "--draws", "0")
+    assert code == 2
+    for part in ("--shots has no meaning", "--draws must be 1", "'image'", "exactly one {}"):
+        assert part in errors[0]
+
+
 def test_splits_sets_and_texts_that_cannot_be_scored(maker, evaluate):
     maker.split("empty", [])
     maker.split("beyond", [0], [9])

@@ -24,7 +24,6 @@ from vifistore.extract.recipes import choose_device, default_name
 from vifistore.extract.settings import EncodeSettings, ExtractSettings
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoints import read_header
-from vifistore.models.text import check_templates
 from vifistore.models.towers import LoadedModel, load_model, model_config
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
@@ -101,7 +100,6 @@ def _check(
     store.videos(dataset)
     choose_device(encode.device)
     check_decoder(encode.decoder)
-    check_templates(encode.template)
     if settings.model:
         model_config(settings.model)
     if folder.is_dir():

@@ -11,7 +11,7 @@ from vifistore.extract.recipes import default_name, resolve_recipe
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import dataset_class_lists, ensure_texts
-from vifistore.models.text import check_templates, default_templates
+from vifistore.models.text import default_templates
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
@@ -105,7 +105,6 @@ def prepare(
 ) -> Job:
     """Load the model and settle what is left open; raises as `extract_dataset` does."""
     store.videos(dataset)
-    check_templates(settings.template)
     loaded = loaded or load_model(settings.model, settings.pretrained)
     settings = continue_precision(store, dataset, settings, loaded)
     recipe = resolve_recipe(settings, loaded)

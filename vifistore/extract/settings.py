@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tyro
 
-from vifistore.errors import UsageError
+from vifistore.errors import Faults
+from vifistore.models.wording import check_templates
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -46,22 +47,28 @@ class EncodeSettings:
     """Most that the folder may hold, GB; what was used longest ago goes first."""
 
     def __post_init__(self) -> None:
+        found = Faults()
         for field in ("frames", "clips"):
-            if getattr(self, field) < 1:
-                raise UsageError(f"--{field} is {getattr(self, field)}; give 1 or more")
+            value = getattr(self, field)
+            found.check(value >= 1, f"--{field} is {value}; give 1 or more")
         for field in ("batch", "workers"):
-            if getattr(self, field) < 0:
-                raise UsageError(f"--{field} is {getattr(self, field)}; give 0 or more")
-        if self.crops not in (1, 3):
-            raise UsageError(f"--crops is {self.crops}; give 1 or 3")
+            value = getattr(self, field)
+            found.check(value >= 0, f"--{field} is {value}; give 0 or more")
+        found.check(self.crops in (1, 3), f"--crops is {self.crops}; give 1 or 3")
         # Not a number is refused, too: no comparison holds for it.
-        if not self.timeout > 0:
-            raise UsageError(f"--timeout is {self.timeout}; give a positive number of seconds")
-        if not 0 < self.frame_cache_gb < math.inf:
-            raise UsageError(f"--frame-cache-gb is {self.frame_cache_gb}; give a positive size")
-        _check_choice("preprocess", self.preprocess, ("openclip", "paper"))
-        _check_choice("precision", self.precision, PRECISIONS)
-        _check_choice("decoder", self.decoder, ("decord", "pyav", "torchcodec"))
+        told = f"--timeout is {self.timeout}; give a positive number of seconds"
+        found.check(self.timeout > 0, told)
+        told = f"--frame-cache-gb is {self.frame_cache_gb}; give a positive size"
+        found.check(0 < self.frame_cache_gb < math.inf, told)
+        for flag, value, choices in (
+            ("preprocess", self.preprocess, ("openclip", "paper")),
+            ("precision", self.precision, PRECISIONS),
+            ("decoder", self.decoder, ("decord", "pyav", "torchcodec")),
+        ):
+            told = f"--{flag} is {value!r}; give one of {', '.join(choices)}"
+            found.check(value in choices, told)
+        found.attempt(check_templates, self.template)
+        found.refuse()
 
     @property
     def num_views(self) -> int:
@@ -79,8 +86,3 @@ class ExtractSettings(EncodeSettings):
     """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
     name: str = ""
     """Name of the feature set; empty chooses one from model, checkpoint, frames and views."""
-
-
-def _check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(f"--{flag} is {value!r}; give one of {', '.join(choices)}")

@@ -10,6 +10,7 @@ import torch
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.prompts import num_text_prompts
 from vifistore.models.towers import LoadedModel, open_clip
+from vifistore.models.wording import check_templates
 
 # The paper's template for fine-tuned models (section 3; its code, datasets/labels).
 PAPER_TEMPLATE = "a photo of a {}."
@@ -24,13 +25,6 @@ _PLACEHOLDER = "X"
 _BATCH = 256
 
 logger = logging.getLogger("vifi")
-
-
-def check_templates(templates: Sequence[str]) -> None:
-    """Raise UsageError for a template without exactly one `{}`, or with other braces."""
-    for template in templates:
-        if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "", 1)):
-            raise UsageError(f"template {template!r} must hold exactly one {{}} for the class name")
 
 
 def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]) -> dict:
