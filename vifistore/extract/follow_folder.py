@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifistore.models.checkpoints import WEIGHTS_SUFFIXES, is_whole
+from vifistore.models.checkpoints import is_whole
+from vifistore.models.config_files import WEIGHTS_SUFFIXES
 
 # What is copied here by other means than a rename may be whole by its looks before it is.
 _SETTLED_SECONDS = 1.0

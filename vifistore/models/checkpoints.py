@@ -21,8 +21,6 @@ from vifistore.store.durable import put_stages
 
 _HEADER_KEY = "vifistore"
 
-WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-
 # Where files keep the state dict among other things, and what wrappers call the model in it.
 _STATE_KEYS = ("state_dict", "model")
 _WRAPPERS = ("module.", "model.")

@@ -12,11 +12,11 @@ import torch
 from vifistore.errors import ModelError, UnknownNameError
 from vifistore.models import torchvision_operators
 from vifistore.models.checkpoints import (
-    WEIGHTS_SUFFIXES,
     CheckpointHeader,
     read_header,
     read_weights,
 )
+from vifistore.models.config_files import WEIGHTS_SUFFIXES
 from vifistore.models.digests import tower_digests
 from vifistore.models.foreign import TOKEN_EMBEDDING, with_openclip_names
 from vifistore.models.hub import offline_if_unreachable, quiet
