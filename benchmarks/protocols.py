@@ -240,7 +240,8 @@ def add_features(
     """A sealed feature set of one view per video: `means` [video dim] and noise."""
     record = {"name": name, "model": "generated", "config": {}, "weights_path": "", "parent": ""}
     record |= {"image_digest": f"image of {name}", "text_digest": f"text of {name}"}
-    record |= {"logit_scale": LOGIT_SCALE, "step": 0, "settings": {"fusion": "embedding"}}
+    tuned = {"fusion": "embedding", "shots": SHOTS[int(name.removeprefix("tuned-"))]}
+    record |= {"logit_scale": LOGIT_SCALE, "step": 0, "settings": tuned}
     digest = register_checkpoint(store.backend, record)
     shape = Shape(video=len(means), view=1, frame=32, dim=means.shape[1])
     recipe = {"image_digest": record["image_digest"], "frames": 32, "clips": 1, "numerics": 1}

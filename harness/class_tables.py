@@ -8,12 +8,12 @@ Both begin with the setting of the score, so that tables of many scores can lie 
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.measuring import Scored
 from harness.metrics import confusion_pairs, per_class_table
-from harness.results import KEY_FIELDS, ResultRow
+from harness.results import ResultRow
 from harness.statistics import FOLDS, bootstrap_shares
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def class_tables(scored: Scored, folds: int = FOLDS, seed: int = 0) -> ClassTabl
 
 
 def _digest(row: ResultRow) -> str:
-    key = [getattr(row, name) for name in KEY_FIELDS if name != "metric"]
-    return hashlib.sha256(json.dumps([*key, row.train_split]).encode()).hexdigest()[:12]
+    key = replace(row, metric="").nameless_key
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
 
 
 def _with_setting(row: ResultRow, table: "pd.DataFrame") -> "pd.DataFrame":

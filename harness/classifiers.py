@@ -111,6 +111,6 @@ def _check_every_class(labels: np.ndarray, task: Task) -> None:
     missing = np.setdiff1d(np.arange(task.num_classes), labels)
     if len(missing):
         raise UsageError(
-            f"{len(missing)} of {task.num_classes} classes have no training video (first: class "
-            f"{int(missing[0])}); choose a training split that holds every class"
+            f"{len(missing)} of {task.num_classes} classes have no training video; choose a "
+            "training split that holds every class"
         )

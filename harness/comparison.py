@@ -7,7 +7,9 @@ Any protocol can be compared: `compare_answers` takes those of two runs of it, m
 `Scoring.keep` was called with.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -15,12 +17,14 @@ from harness.measuring import Scored, Scoring
 from harness.metrics import is_right
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
-from harness.statistics import Comparison, paired_bootstrap
+from harness.statistics import Comparison, paired_bootstrap, paired_harmonic
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
-# Rows that are compared agree in these.
-_SHARED = ("asked_protocol", "dataset", "split", "subset", "classifier", "fusion", "shots", "seed")
+# Rows that are compared agree in these. A baseline may have no seed, and no shots.
+_SHARED = ("dataset", "split", "subset", "classifier", "fusion")
+# In which the row of a mean over seeds agrees with theirs.
+_OF_MEAN = (*_SHARED, "metric")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,7 @@ class Answers:
     """int64 [video]: rows of the dataset."""
     class_names: list[str]
     is_right: np.ndarray
-    """bool [video]."""
+    """bool [video]; of several runs the share of them that was right, float64 [video]."""
 
 
 def answers_of(scored: Scored) -> Answers:
@@ -46,6 +50,28 @@ def answers_of(scored: Scored) -> Answers:
     )
 
 
+def mean_answers(runs: Sequence[Answers], means: Sequence[ResultRow] = ()) -> Answers:
+    """The answers of several runs to one score, on the videos that all of them hold.
+
+    `means` hold the row of their mean; without it, the first one's row stands for all.
+    """
+    first = runs[0]
+    common = reduce(np.intersect1d, [run.videos for run in runs])
+    shares = [run.is_right[np.isin(run.videos, common)] for run in map(_by_row, runs)]
+    own = [m for m in means if all(getattr(m, n) == getattr(first.row, n) for n in _OF_MEAN)]
+    return Answers(
+        row=own[0] if means else first.row,
+        videos=common,
+        class_names=first.class_names,
+        is_right=np.mean(shares, axis=0),
+    )
+
+
+def _by_row(answers: Answers) -> Answers:
+    order = np.argsort(answers.videos, kind="stable")
+    return replace(answers, videos=answers.videos[order], is_right=answers.is_right[order])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Compared:
     """Two feature sets and how much more often the first is right."""
@@ -56,9 +82,9 @@ class Compared:
     """Videos that both feature sets hold; only these are compared."""
     comparison: Comparison
     row: ResultRow
-    """The first one's top-1 row."""
+    """The first one's row."""
     other: ResultRow
-    """The second one's top-1 row."""
+    """The second one's row."""
 
     @property
     def fusion(self) -> str:
@@ -72,7 +98,8 @@ class Compared:
 
     @property
     def result(self) -> ResultRow:
-        """The difference as a row of the first, whose metric is `top1_minus_<second>`."""
+        """The difference as a row of the first, whose metric is `top1_minus_<second>`, or that of
+        harmonic means."""
         found = self.comparison
         told = {
             "against": self.second,
@@ -83,7 +110,7 @@ class Compared:
         }
         return replace(
             self.row,
-            metric=f"top1_minus_{self.second}",
+            metric=f"{self.row.metric}_minus_{self.second}",
             value=found.difference,
             ci_low=found.low,
             ci_high=found.high,
@@ -124,19 +151,47 @@ def compare_answers(
 
     Raises UsageError when no video is in both, or they chose among different classes.
     """
-    assert all(getattr(first.row, n) == getattr(second.row, n) for n in _SHARED), first.row
+    right = _on_the_same(f"{first_name} and {second_name}", first, second)
+    return Compared(
+        first=first_name,
+        second=second_name,
+        num_videos=len(right[0]),
+        comparison=paired_bootstrap(*right, seed=seed),
+        row=first.row,
+        other=second.row,
+    )
+
+
+def compare_harmonic(
+    first_name: str,
+    second_name: str,
+    row: ResultRow,
+    first: tuple[Answers, Answers],
+    second: tuple[Answers, Answers],
+    seed: int = 0,
+) -> Compared:
+    """Compare the harmonic means of accuracies on base and on novel classes, as `compare_answers`.
+
+    `row` is that of the first one's harmonic mean.
+    """
     names = f"{first_name} and {second_name}"
+    base, novel = (_on_the_same(names, *pair) for pair in zip(first, second, strict=True))
+    return Compared(
+        first=first_name,
+        second=second_name,
+        num_videos=len(base[0]) + len(novel[0]),
+        comparison=paired_harmonic(base, novel, seed=seed),
+        row=row,
+        other=second[0].row,
+    )
+
+
+def _on_the_same(names: str, first: Answers, second: Answers) -> tuple[np.ndarray, np.ndarray]:
+    """What both got right of the videos that both hold, two [video]."""
+    assert all(getattr(first.row, n) == getattr(second.row, n) for n in _SHARED), first.row
     if first.class_names != second.class_names:
         raise UsageError(f"{names} were scored among different classes; give both the same split")
     common, *positions = np.intersect1d(first.videos, second.videos, return_indices=True)
     if not len(common):
         raise UsageError(f"{names} hold no video of {first.row.split} in common; extract both")
-    right = [part.is_right[at] for part, at in zip((first, second), positions, strict=True)]
-    return Compared(
-        first=first_name,
-        second=second_name,
-        num_videos=len(common),
-        comparison=paired_bootstrap(*right, seed=seed),
-        row=first.row,
-        other=second.row,
-    )
+    return first.is_right[positions[0]], second.is_right[positions[1]]

@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.results import KEY_FIELDS, ResultRow, made_folder
@@ -30,7 +31,7 @@ _METRICS = {
     **{f"t2v_recall_at_{k}": f"image_retrieval_recall@{k}" for k in (1, 5, 10)},
     **{f"v2t_recall_at_{k}": f"text_retrieval_recall@{k}" for k in (1, 5, 10)},
 }
-_GROUP_FIELDS = tuple(name for name in KEY_FIELDS if name != "metric")
+_SHARED_FIELDS = tuple(name for name in KEY_FIELDS if name != "metric")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@=+-]+")
 
 
@@ -67,7 +68,7 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
     }
     if row.classifier == "linear-probe":
         metrics |= {"fewshot_k": -1 if row.shots is None else row.shots, "seed": row.seed}
-    shared = {name: getattr(row, name) for name in _GROUP_FIELDS}
+    shared = {name: getattr(row, name) for name in _SHARED_FIELDS}
     shared["train_split"] = row.train_split
     return {
         **shared,
@@ -80,6 +81,7 @@ def to_clip_benchmark(group: Sequence[ResultRow]) -> dict:
         "num_videos": row.num_videos,
         "num_quarantined": row.num_quarantined,
         "tuned_on": row.tuned_on,
+        "listed": row.listed,
     }
 
 
@@ -104,7 +106,7 @@ def _task(row: ResultRow) -> str:
 
 
 def _group(row: ResultRow) -> tuple:
-    return (*(getattr(row, name) for name in _GROUP_FIELDS), row.train_split)
+    return replace(row, metric="").nameless_key
 
 
 def _groups(rows: Iterable[ResultRow]) -> list[list[ResultRow]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.claims import Claim, claim_of
 from harness.scoring import Videos
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_few
 from vifistore.store.store import Store
 
 _SHOWN = 3
@@ -76,6 +76,14 @@ def warnings_of(
     return lines
 
 
+def untrained_classes(train: Videos) -> list[str]:
+    """One line where classes have no training video: a classifier knows but the others."""
+    absent = [name for label, name in enumerate(train.class_names) if label not in train.labels]
+    told = f"{len(absent):,} of {len(train.class_names):,} classes have no video in {train.split}"
+    remedy = "what is trained on it is scored on the videos of the others, and among them alone"
+    return [f"{told} ({_some(absent)}): {remedy}"] if absent else []
+
+
 def tuned_lines(videos: Videos, claim: Claim, *, is_tuning_told: bool = False) -> Iterator[str]:
     """That a checkpoint was tuned on the scored videos, or on others of their dataset."""
     name = videos.features.name
@@ -125,6 +133,4 @@ def _digests(videos: Videos) -> np.ndarray:
 
 
 def _some(names: Sequence[str]) -> str:
-    names = list(dict.fromkeys(map(str, names)))
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return first_few(list(dict.fromkeys(map(str, names))), _SHOWN)

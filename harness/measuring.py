@@ -179,9 +179,11 @@ def result_rows(
         "num_videos": len(videos.rows),
         "num_quarantined": videos.num_quarantined,
         "tuned_on": claim.tuned_on,
+        "listed": videos.listed,
     }
     more = {
         "num_todo": videos.num_todo,
+        "asked": features.name,
         "model": checkpoint.get("model"),
         "differs_from_released_code": differences(features.source_recipe),
         **({PROBABILITIES: _OF_SIGMOID} if setup.text_set and has_sigmoid(checkpoint) else {}),
@@ -245,10 +247,11 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         for name in ("split", "feature_set", "scored_checkpoint", "text_set")
     }
     shared |= {
-        "feature_names": tuple(dict.fromkeys(n for row in rows for n in row.feature_names)),
+        "feature_names": _names_of_runs(rows),
         "seed": first.seed if len({row.seed for row in rows}) == 1 else None,
         "num_videos": count(row.num_videos for row in rows),
         "num_quarantined": count(row.num_quarantined for row in rows),
+        "listed": count(row.num_listed for row in rows) if any(r.listed for r in rows) else None,
         "ci_low": None,
         "ci_high": None,
         "protocol": TUNED if any(row.protocol == TUNED for row in rows) else first.protocol,
@@ -264,6 +267,13 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         ResultRow(**(shared | {"metric": metric, "value": value}))
         for metric, value in named.items()
     ]
+
+
+def _names_of_runs(rows: Sequence[ResultRow]) -> tuple[str, ...]:
+    """One name for each run; of draws from one set all of its names."""
+    if len({(row.feature_set, row.checkpoint) for row in rows}) == 1:
+        return rows[0].feature_names
+    return tuple(dict.fromkeys(row.feature_names[0] for row in rows if row.feature_names))
 
 
 def _claims_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]) -> dict:
@@ -288,13 +298,17 @@ def joined(values: Iterable[str | None]) -> str | None:
 
 
 def names_of(store: Store, features: Features) -> tuple[str, ...]:
-    """Names that stand for this feature set and this checkpoint.
+    """Names that stand for this feature set and this checkpoint, first the one it was asked by.
 
     Checkpoints with equal image towers share a feature set; each has names of its own for it.
     """
-    names = read_names(store.backend, features.dataset)
     wanted = (features.id, features.checkpoint)
-    return tuple(name.name for name in names if (name.id, name.checkpoint) == wanted)
+    found = [
+        n.name
+        for n in read_names(store.backend, features.dataset)
+        if (n.id, n.checkpoint) == wanted
+    ]
+    return tuple(sorted(found, key=lambda name: name != features.name))
 
 
 def checkpoint_name(checkpoint: Mapping) -> str:

@@ -34,7 +34,8 @@ logger = logging.getLogger(__name__)
 FILE_NAME = "results.jsonl"
 SUBSETS = ("all", "base", "novel", "joint")
 VALUE_FIELDS = (
-    *("num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance"),
+    *("num_videos", "num_quarantined", "listed"),
+    *("value", "ci_low", "ci_high", "provenance"),
     # It follows from the checkpoint and the videos.
     "tuned_on",
 )
@@ -59,7 +60,8 @@ class ResultRow:
     feature_set: str
     """Id of the feature set; `a+b+c` for a mean over seeds with one feature set each."""
     feature_names: tuple[str, ...] = ()
-    """Names of the feature set when it was scored."""
+    """Names of the feature set when it was scored, first the one that was asked for; of a mean
+    over seeds one for each run."""
     scored_checkpoint: str
     """Checkpoint whose text tower and logit scale scored (a name, or a digest without one); empty
     for embeddings made elsewhere."""
@@ -87,6 +89,8 @@ class ResultRow:
     """Videos scored."""
     num_quarantined: int = 0
     """Videos of the split which could not be decoded; they are not part of the value."""
+    listed: int | None = None
+    """Videos that the split's published list names; None where the split holds all of them."""
     metric: str
     """top1, top5, mean_per_class, harmonic_mean, calibration_error, ..."""
     value: float
@@ -109,6 +113,12 @@ class ResultRow:
         object.__setattr__(self, "feature_names", tuple(self.feature_names))
 
     @property
+    def num_listed(self) -> int:
+        """Videos that the split's list names, scored or not."""
+        held = self.num_videos + self.num_quarantined + int(self.provenance.get("num_todo", 0))
+        return held if self.listed is None else self.listed
+
+    @property
     def train_split(self) -> str:
         """Split that a classifier was trained on, from the provenance; empty for text."""
         return "" if self.classifier == "text" else str(self.provenance.get("train_split", ""))
@@ -128,6 +138,17 @@ class ResultRow:
         fields = (getattr(self, name) for name in KEY_FIELDS if name != "protocol")
         return (self.asked_protocol, *fields, self.train_split)
 
+    @property
+    def checkpoint(self) -> str:
+        """Digest of the checkpoint, from the provenance; empty where it is not known."""
+        return str(self.provenance.get("checkpoint") or "")
+
+    @property
+    def nameless_key(self) -> tuple:
+        """The key, whatever the feature set was called: names are given and taken later."""
+        fields = (getattr(self, name) for name in KEY_FIELDS if name != "feature_names")
+        return *fields, self.train_split, self.checkpoint
+
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))
 KEY_FIELDS = tuple(name for name in FIELDS if name not in VALUE_FIELDS)
@@ -146,7 +167,7 @@ _TYPE_WORDS = {
     tuple[str, ...]: "a list of texts",
     dict: "an object",
 }
-_WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos")
+_WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos", "listed")
 
 
 def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:

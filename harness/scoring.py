@@ -24,12 +24,12 @@ from harness.fusion import (
 from harness.reading import read_vectors
 from harness.texts import cleaning_of, find_texts
 from vifistore.cleaning import AS_IS
-from vifistore.errors import IncompleteError, UsageError
+from vifistore.errors import IncompleteError, UsageError, first_few
 from vifistore.store.features import Features
 from vifistore.store.names import read_names
 from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.store import Store
-from vifistore.store.tables import Split
+from vifistore.store.tables import ALL_VIDEOS, Split
 from vifistore.store.texts import Texts
 
 
@@ -48,6 +48,14 @@ class Videos:
     num_quarantined: int
     num_todo: int
     """Videos of the split that the feature set does not hold yet (only with `partial`)."""
+    listed: int | None = None
+    """Videos that the split's published list names; None where these are all."""
+
+    @property
+    def num_listed(self) -> int:
+        """Videos that the split's list names, whatever became of them."""
+        held = len(self.rows) + self.num_quarantined + self.num_todo
+        return held if self.listed is None else self.listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +75,14 @@ class Classes:
 def load_videos(
     store: Store, dataset: str, features_name: str, split_name: str = "", *, partial: bool = False
 ) -> Videos:
-    """The videos of a split, ready to be scored; without a name, every labelled video.
+    """The videos of a split, ready to be scored.
 
-    Raises UsageError for an empty split, unlabelled videos or labels outside the classes;
-    IncompleteError when videos are still to do and `partial` is False, or none is done.
+    Raises UsageError for no name where there are splits (see `scored_split`), an empty split,
+    unlabelled videos or labels outside the classes; IncompleteError when videos are still to do
+    and `partial` is False, or none is done.
     """
     features = store.features(dataset, features_name)
-    split = store.split(dataset, split_name)
+    split = store.split(dataset, scored_split(store, dataset, split_name))
     _check_labels(split, dataset)
     if not partial:
         features.require_sealed()
@@ -90,7 +99,24 @@ def load_videos(
         class_names=split.class_names,
         num_quarantined=int((status == QUARANTINED).sum()),
         num_todo=num_todo,
+        listed=split.num_listed,
     )
+
+
+def scored_split(store: Store, dataset: str, name: str, use: str = "score") -> str:
+    """`name`, or where none is given and the dataset has no splits, that of all its videos.
+
+    Raises UsageError for none where there are splits: all videos together hold those that were
+    trained on. `use` is what is done with a split, for the message.
+    """
+    if name:
+        return name
+    if known := store.splits(dataset):
+        raise UsageError(
+            f"{dataset} has the split{'s' * (len(known) > 1)} {first_few(known, 8, 30)}; name the "
+            f"one to {use} with --split, or all its videos with --split {ALL_VIDEOS}"
+        )
+    return ALL_VIDEOS
 
 
 def load_classes(

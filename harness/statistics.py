@@ -161,10 +161,41 @@ def paired_bootstrap(
             "sets on the same split"
         )
     differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    samples = resampled_means(differences, folds, seed)
-    ends = interval(float(differences.mean()), samples)
+    return _compared(float(differences.mean()), resampled_means(differences, folds, seed))
+
+
+def paired_harmonic(
+    base: tuple[np.ndarray, np.ndarray],
+    novel: tuple[np.ndarray, np.ndarray],
+    folds: int = PAIRED_FOLDS,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the harmonic means of two accuracies each: values per video of A and of B, [video],
+    on the base and on the novel videos, which are resampled independently of each other."""
+    exact = [np.mean(half, axis=1)[None] for half in (base, novel)]
+    drawn = [_resampled_pairs(half, folds, seed + at) for at, half in enumerate((base, novel))]
+    value, samples = _harmonic_difference(*exact), _harmonic_difference(*drawn)
+    return _compared(float(value[0]), samples)
+
+
+def _resampled_pairs(pair: tuple[np.ndarray, np.ndarray], folds: int, seed: int) -> np.ndarray:
+    """Means of two values per video over resamples of the videos, float64 [fold 2]."""
+    kinds, inverse = np.unique(np.stack(pair).astype(np.float64), axis=1, return_inverse=True)
+    counts = resampled_counts(inverse.ravel(), kinds.shape[1], folds, seed)
+    return counts @ kinds.T / len(pair[0])
+
+
+def _harmonic_difference(base: np.ndarray, novel: np.ndarray) -> np.ndarray:
+    """[fold 2] means of A and B -> harmonic mean of A minus that of B, [fold]."""
+    total = base + novel
+    means = np.divide(2 * base * novel, total, out=np.zeros_like(total), where=total > 0)
+    return means[:, 0] - means[:, 1]
+
+
+def _compared(difference: float, samples: np.ndarray) -> Comparison:
+    ends = interval(difference, samples)
     side = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
-    p_value = min(1.0, 2 * (side + 1) / (folds + 1))
+    p_value = min(1.0, 2 * (side + 1) / (len(samples) + 1))
     return Comparison(difference=ends.value, low=ends.low, high=ends.high, p_value=p_value)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from harness.results import ResultRow
 from reports.paper.settings import is_paper_setting
+from vifistore.errors import first_few
 
 # A method of the paper is recognised by these words in the name of a checkpoint or feature set.
 # The first that fits wins: "vifi-clip-image-ft" is image fine-tuning.
@@ -73,11 +74,13 @@ class Measurement:
     std: float | None = None
     """Standard deviation over splits or seeds, for a mean."""
     name: str
-    """What to call it: a feature set's name, without one its id."""
+    """What to call it: a feature set's newest name, without one its id."""
     method: str
     """Method of the paper that its names speak of, or empty."""
     dataset: str
     """The paper's name of the data set, or the row's own."""
+    parts: tuple["Measurement", ...] = ()
+    """Of a mean the measurements that it was made of."""
 
     @property
     def is_defined(self) -> bool:
@@ -92,6 +95,11 @@ class Measurement:
         return is_paper_setting(model, self.dataset, row.subset, row.classes)
 
     @property
+    def is_part(self) -> bool:
+        """Whether the split holds but a part of the videos that its published list names."""
+        return self.row.listed is not None
+
+    @property
     def num_todo(self) -> int:
         """Videos of the split that were not extracted when it was scored."""
         return self.row.provenance.get("num_todo", 0)
@@ -103,18 +111,45 @@ class Measurement:
 
 
 def measurements(rows: Iterable[ResultRow]) -> list[Measurement]:
-    """Every row but deviations, which join their mean, and parts of a mean, in their order."""
-    rows = list(rows)
-    deviations = {row.key: row.value for row in rows if row.metric.endswith("_std")}
+    """Every row but deviations, which join their mean, and parts of a mean, in their order.
+
+    Of rows that differ only in what a feature set was called, the newest.
+    """
+    rows = _newest(rows)
+    deviations = {row.nameless_key: row.value for row in rows if row.metric.endswith("_std")}
     numbers = [row for row in rows if not row.metric.endswith("_std")]
     means = defaultdict(list)
     for row in filter(is_mean, numbers):
         means[_shared_fields(row)].append(row)
-    return [
-        _measurement(row, deviations)
-        for row in numbers
-        if is_mean(row) or not any(_is_part(row, mean) for mean in means[_shared_fields(row)])
-    ]
+    names = newest_names(rows)
+    found = [_measurement(row, names[set_of(row)], deviations) for row in numbers]
+    whole, parts = [], defaultdict(list)
+    for m in found:
+        of = [] if is_mean(m.row) else means[_shared_fields(m.row)]
+        mean = next((mean for mean in of if _is_part(m.row, mean)), None)
+        (whole if mean is None else parts[mean.nameless_key]).append(m)
+    return [replace(m, parts=tuple(parts[m.row.nameless_key])) for m in whole]
+
+
+def _newest(rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """Rows in the order they were first written, of several with one nameless key the newest."""
+    rows = list(rows)
+    newest = {row.nameless_key: row for row in sorted(rows, key=_time)}
+    return [newest[key] for key in dict.fromkeys(row.nameless_key for row in rows)]
+
+
+def _time(row: ResultRow) -> str:
+    return str(row.provenance.get("time", ""))
+
+
+def set_of(row: ResultRow) -> tuple[str, str, str]:
+    """What a row was scored from: feature set and checkpoint, whatever they are called."""
+    return row.feature_set, row.scored_checkpoint, row.checkpoint
+
+
+def newest_names(rows: Iterable[ResultRow]) -> dict[tuple[str, str, str], str]:
+    """One name for everything that was scored: what it was called when it was scored last."""
+    return {set_of(row): row_name(row) for row in sorted(rows, key=_time)}
 
 
 def is_mean(row: ResultRow) -> bool:
@@ -134,14 +169,17 @@ def method_of(names: Iterable[str]) -> str:
 
 
 def row_name(row: ResultRow) -> str:
-    """The shortest name of a feature set; for several (seeds), what their names share."""
+    """The name that a feature set was asked by, else its shortest; for several (seeds), what their
+    names share."""
     names = sorted(row.feature_names, key=lambda name: (len(name), name))
     if not names:
         return row.feature_set
     if not _is_of_several_runs(row):
-        return names[0]
+        asked = row.provenance.get("asked")
+        return asked if asked in names else names[0]
     shared = _common_start(names).rstrip("-_.@+=s")
-    return shared or " + ".join(names)
+    # A sum of names would look like an ensemble.
+    return shared or f"mean of {first_few(row.feature_names, 8)}"
 
 
 def features_of(row: ResultRow) -> tuple[str, ...]:
@@ -164,9 +202,9 @@ def _is_of_several_runs(row: ResultRow) -> bool:
     return "+" in row.feature_set or "+" in str(row.provenance.get("checkpoint"))
 
 
-def _measurement(row: ResultRow, deviations: dict[tuple, float]) -> Measurement:
+def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> Measurement:
     factor = percent_factor(row.metric)
-    std = deviations.get(replace(row, metric=f"{row.metric}_std").key)
+    std = deviations.get(replace(row, metric=f"{row.metric}_std").nameless_key)
     scaled = [
         None if number is None else number * factor for number in (row.ci_low, row.ci_high, std)
     ]
@@ -176,7 +214,7 @@ def _measurement(row: ResultRow, deviations: dict[tuple, float]) -> Measurement:
         low=scaled[0],
         high=scaled[1],
         std=scaled[2],
-        name=row_name(row),
+        name=name,
         method=_method_of_row(row),
         dataset=paper_dataset(row.dataset),
     )

@@ -49,6 +49,8 @@ class Cell:
     """Keys of `Table.notes`."""
     source: str = ""
     """Feature set that gave the number."""
+    is_part: bool = False
+    """Whether the number is of a part of a published list: it stands beside no other's."""
 
     @property
     def is_measured(self) -> bool:

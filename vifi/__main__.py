@@ -19,6 +19,7 @@ from vifi.endings import STOPPED, end_on_sigterm, exit_code, shortage
 VERBS = {
     "demo": "the whole line on a small generated data set",
     "scan": "add the videos of a folder, a list or a dataset's own files to a store",
+    "relocate": "say where a dataset's videos are now",
     "extract": "encode a dataset's videos with a checkpoint",
     "watch": "extract every checkpoint of a folder as it appears",
     "convert": "rewrite a checkpoint file for OpenCLIP, or for vifi",
@@ -28,6 +29,7 @@ VERBS = {
     "info": "what a store holds",
     "verify": "check every byte of a store",
     "gc": "list or remove what nothing names",
+    "rm": "remove datasets, splits, feature sets, texts or names",
     "evaluate": "score cached features by one of the paper's protocols",
     "ablate": "score cached features under every fusion",
     "search": "find videos, or moments in them, by words, by a video or by a picture",

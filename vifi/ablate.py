@@ -23,21 +23,19 @@ from harness.ablations import (
     templates_ablation,
     views_ablation,
 )
-from harness.leaks import warnings_of
 from harness.results import ResultRow, made_folder
-from harness.scoring import load_videos
+from harness.scoring import scored_split
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
 from reports.writers.markdown import to_markdown
 from vifi.artefacts import record_command
 from vifi.console import parse, say
-from vifi.scoring import choose_texts, require_features, write_and_print
+from vifi.scoring import choose_texts, require_features, warn_of_leaks, write_and_print
 from vifi.templates import expand
 from vifistore.errors import UsageError, shell
 from vifistore.store import open_store
 from vifistore.store.store import Store
-from vifistore.videos.checks import is_training
 
 logger = logging.getLogger("vifi")
 
@@ -57,7 +55,8 @@ class AblateArguments:
     features: tuple[str, ...] = ()
     """Names or ids of feature sets, the same in every dataset."""
     split: tuple[str, ...] = ()
-    """Split to score: one for all datasets, or one for each. Default: every labelled video."""
+    """Split to score: one for all datasets, or one for each. `all`: every labelled video, which is
+    the default where a dataset has no splits."""
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding, decision, image (default), max, top-K (as
     top-4), attention."""
@@ -83,16 +82,17 @@ class AblateArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("ablate", AblateArguments, arguments)
-    require_features(wanted.features, "ablate", one=False)
+    require_features(wanted.features, "ablate")
     splits = _splits(wanted)
     store = open_store(wanted.store)
+    splits = [scored_split(store, *place) for place in zip(wanted.dataset, splits, strict=True)]
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
     features = tuple(dict.fromkeys(wanted.features))
     rows: list[ResultRow] = []
     for dataset, split in zip(wanted.dataset, splits, strict=True):
-        _warn(store, wanted, dataset, features, split)
+        warn_of_leaks(store, dataset, features, split, is_tuned_here=True, partial=wanted.partial)
         for name in features:
             rows += _rows(store, wanted, dataset, name, split)
         rows += _blend_rows(store, wanted, dataset, features, split)
@@ -115,19 +115,6 @@ def _splits(wanted: AblateArguments) -> Sequence[str]:
             "or one for each"
         )
     return splits
-
-
-def _warn(
-    store: Store, wanted: AblateArguments, dataset: str, features: Sequence[str], split: str
-) -> None:
-    """Log what makes a split look better than it is, each thing once for all feature sets."""
-    training = [name for name in store.splits(dataset) if is_training(name)]
-    lines: dict[str, None] = {}
-    for name in features:
-        videos = load_videos(store, dataset, name, split, partial=wanted.partial)
-        lines |= dict.fromkeys(warnings_of(store, videos, training))
-    for line in lines:
-        logger.warning("%s", line)
 
 
 def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import tyro
 
-from vifistore.errors import UsageError
+from vifistore.errors import Faults, UsageError
 
 Arguments = TypeVar("Arguments")
 
@@ -24,11 +24,27 @@ def parse(
     arguments_class: type[Arguments],
     arguments: list[str],
     default: Arguments | None = None,
+    faults: Faults | None = None,
 ) -> Arguments:
     """Parse a verb's arguments into its frozen dataclass, or over an instance of it.
 
-    Raises UsageError with everything tyro has to say, as one line instead of a box.
+    Raises UsageError with everything tyro has to say, as one line instead of a box, and with all
+    values that cannot be; these are added to `faults` instead, where others are to be told as well.
     """
+    found = Faults() if faults is None else faults
+    with found.gathered():
+        parsed = _parse(verb, arguments_class, arguments, default)
+    if faults is None:
+        found.refuse()
+    return parsed
+
+
+def _parse(
+    verb: str,
+    arguments_class: type[Arguments],
+    arguments: list[str],
+    default: Arguments | None,
+) -> Arguments:
     flags = Counter(word.split("=")[0] for word in arguments if word.startswith("--"))
     twice = [flag for flag, count in flags.items() if count > 1 and flag not in _REPEATABLE]
     if twice:

@@ -11,30 +11,34 @@ from typing import TYPE_CHECKING
 
 from harness.class_tables import ClassTables, class_tables
 from harness.classifiers import USES_TEXT
-from harness.comparison import Answers, answers_of, compare_answers
+from harness.comparison import Answers, Compared, answers_of
 from harness.frequencies import class_frequencies
+from harness.fusion import array_of, check_fusions
+from harness.leaks import untrained_classes
 from harness.measuring import Scored, Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.supervised import supervised
-from harness.protocols.trained import Trained, require_split
+from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
+from harness.scoring import load_videos, scored_split
 from vifi.artefacts import record_command
+from vifi.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.console import parse, say
-from vifi.evaluate_arguments import EvaluateArguments, refuse_unused
+from vifi.evaluate_arguments import EvaluateArguments, note_unused
 from vifi.retrieval import retrieval_rows
 from vifi.score_artefacts import write_class_tables, write_frequencies, write_quarantine
 from vifi.scoring import (
     choose_texts,
-    place_of,
     require_features,
     warn_of_leaks,
     warn_of_tuning,
     write_and_print,
 )
 from vifi.templates import expand
-from vifistore.errors import UsageError
+from vifistore.errors import Faults, UsageError
+from vifistore.models.wording import check_templates
 from vifistore.store import open_store
 from vifistore.store.store import Store
 
@@ -50,28 +54,51 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("evaluate", EvaluateArguments, arguments)
     wanted = replace(wanted, template=expand(wanted.template))
-    require_features(wanted.features, "evaluate", one=wanted.protocol != "base-to-novel")
-    refuse_unused(wanted)
+    found = Faults()
+    found.attempt(require_features, wanted.features, "evaluate")
+    note_unused(found, wanted)
+    found.attempt(check_fusions, wanted.fusion)
+    found.attempt(check_templates, wanted.template)
+    found.refuse()
     store = open_store(wanted.store)
+    _refuse_unknown(store, wanted)
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
-    _warn(store, wanted)
+    check_baselines(store, wanted.dataset, wanted.features, wanted.against)
+    splits = _splits(store, wanted)
+    wanted = replace(wanted, split=splits if wanted.protocol != "base-to-novel" else ())
+    _warn(store, wanted, splits)
     frequencies = _frequencies(store, wanted)
-    found, sentences = _score(store, wanted), []
-    rows = found.rows
-    if wanted.against:
-        others = _score(store, replace(wanted, features=wanted.against, results=None))
-        compared, sentences = _compare(wanted, found.answers, others.answers)
-        rows += compared
+    found = _score(store, wanted)
+    compared = _compare(store, wanted, found) if wanted.against else []
+    rows = found.rows + rows_of(compared, wanted.against)
     # Nothing that can be refused comes after the first thing that is written.
     write_and_print(rows, wanted.results, json=wanted.json)
     if not wanted.json:
-        for sentence in sentences:
-            say(sentence)
+        for comparison in compared:
+            say(sentence(comparison))
     if wanted.results is not None:
         _write_artefacts(store, wanted, found.tables, frequencies)
     return 0
+
+
+def _refuse_unknown(store: Store, wanted: EvaluateArguments) -> None:
+    """Raise UsageError for all feature sets and splits that there are not, and for fusions of
+    arrays that a set lacks: before texts are encoded."""
+    found = Faults()
+    for name in (*wanted.features, *wanted.against):
+        found.attempt(_require_arrays, store, wanted, name)
+    halves = (wanted.base_split, wanted.novel_split) if wanted.protocol == "base-to-novel" else ()
+    for split in (*wanted.split, *halves, *filter(None, [wanted.train_split])):
+        found.attempt(store.split, wanted.dataset, split)
+    found.refuse()
+
+
+def _require_arrays(store: Store, wanted: EvaluateArguments, name: str) -> None:
+    features = store.features(wanted.dataset, name)
+    for fusion in wanted.fusion:
+        features.require_array(array_of(fusion))
 
 
 def _write_artefacts(
@@ -108,48 +135,59 @@ def _score(store: Store, wanted: EvaluateArguments) -> _Found:
         if wanted.results is not None:
             tables.append(class_tables(scored))
 
-    rows = _PROTOCOLS[wanted.protocol](store, wanted, keep)
+    sets = [(name,) for name in wanted.features]
+    rows: list[ResultRow] = []
+    for features in [wanted.features] if wanted.protocol == "base-to-novel" else sets:
+        rows += _PROTOCOLS[wanted.protocol](store, replace(wanted, features=features), keep)
     return _Found(rows=rows, answers=answers, tables=tables)
 
 
-def _compare(
-    wanted: EvaluateArguments, answers: Sequence[Answers], others: Sequence[Answers]
-) -> tuple[list[ResultRow], list[str]]:
-    """A row and a sentence per score; runs of several seeds are compared seed by seed."""
-    per_run = len(answers) // len(wanted.features)
-    rows, sentences = [], []
-    for position, pair in enumerate(zip(answers, others, strict=True)):
-        run = position // per_run
-        found = compare_answers(wanted.features[run], wanted.against[run], *pair)
-        rows.append(found.result)
-        sentences.append(f"{place_of(found.row)}: {found.sentence} ({found.num_videos} videos)")
-    return rows, sentences
+def _compare(store: Store, wanted: EvaluateArguments, found: _Found) -> list[Compared]:
+    """Every set that was scored with its baseline, and the mean of several runs with theirs."""
+    other = replace(wanted, features=wanted.against, results=None)
+    if wanted.protocol in ("few-shot", "supervised") and wanted.classifier == "text":
+        # A baseline need not have been tuned: by class names it is scored all the same.
+        other = replace(other, protocol="zero-shot")
+    runs = _per_set(found.answers, len(wanted.features))
+    baselines = _per_set(_score(store, other).answers, len(wanted.against))
+    return comparisons(found.rows, wanted.features, runs, wanted.against, baselines)
 
 
-def _warn(store: Store, wanted: EvaluateArguments) -> None:
+def _per_set(answers: list[Answers], num_sets: int) -> list[list[Answers]]:
+    size = len(answers) // num_sets
+    return [answers[at : at + size] for at in range(0, len(answers), size)]
+
+
+def _splits(store: Store, wanted: EvaluateArguments) -> tuple[str, ...]:
+    """Splits to score. Raises UsageError where one has to be named."""
+    if wanted.protocol == "base-to-novel":
+        return wanted.base_split, wanted.novel_split
+    return tuple(scored_split(store, wanted.dataset, name) for name in wanted.split or ("",))
+
+
+def _warn(store: Store, wanted: EvaluateArguments, splits: Sequence[str]) -> None:
     if wanted.protocol == "retrieval":
         # Captioned videos have no classes that could leak: its rows say what else there is to say.
         return
-    splits = wanted.split or ("",)
-    if wanted.protocol == "base-to-novel":
-        splits = (wanted.base_split, wanted.novel_split)
-    elif wanted.protocol in ("few-shot", "supervised"):
-        require_split(store, wanted.dataset, *splits)
     is_tuned_here = wanted.protocol != "zero-shot"
     for split in splits:
         warn_of_leaks(
             store,
             wanted.dataset,
-            wanted.features[0],
+            wanted.features,
             split,
             is_tuned_here=is_tuned_here,
             # Base-to-novel counts the videos of its training split and trains on none of them.
             train_split="" if wanted.protocol == "base-to-novel" else wanted.train_split,
             partial=wanted.partial,
         )
-        for name in (*wanted.features[1:], *wanted.against):
+        for name in wanted.against:
             place = (store, wanted.dataset, name, split)
             warn_of_tuning(*place, is_tuned_here=is_tuned_here, partial=wanted.partial)
+    if wanted.classifier != "text":
+        place = (wanted.dataset, wanted.features[0], wanted.train_split)
+        for line in untrained_classes(load_videos(store, *place, partial=wanted.partial)):
+            logger.warning("%s", line)
 
 
 def _frequencies(store: Store, wanted: EvaluateArguments) -> "pd.DataFrame | None":
@@ -183,11 +221,11 @@ def _texts(store: Store, wanted: EvaluateArguments, features: str, split: str) -
 
 
 def _zero_shot(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    splits = wanted.split or ("",)
     (features,) = wanted.features
-    texts = [_texts(store, wanted, features, split) for split in splits]
+    place = (wanted.dataset, features)
+    texts = [_texts(store, wanted, features, split) for split in wanted.split]
     settings = Scoring(**_common(wanted, keep), texts=texts[0] if len(set(texts)) == 1 else "")
-    return zero_shot(store, wanted.dataset, features, splits, settings)
+    return zero_shot(store, *place, wanted.split, settings)
 
 
 def _base_to_novel(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
@@ -200,8 +238,7 @@ def _base_to_novel(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[
 
 
 def _trained(store: Store, wanted: EvaluateArguments, keep: Keep) -> tuple[str, str, dict]:
-    (features,) = wanted.features
-    split = wanted.split[0] if wanted.split else ""
+    (features,), (split,) = wanted.features, wanted.split
     texts = ""
     if wanted.classifier in ("text", *USES_TEXT):
         texts = _texts(store, wanted, features, split)
@@ -221,8 +258,7 @@ def _supervised(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[Res
 
 
 def _retrieval(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    (features,) = wanted.features
-    split = wanted.split[0] if wanted.split else ""
+    (features,), (split,) = wanted.features, wanted.split
     settings = Scoring(**_common(wanted, None))
     return retrieval_rows(store, wanted.dataset, features, split, settings)
 

@@ -7,7 +7,7 @@ from typing import Literal
 import tyro
 
 from harness.classifiers import USES_TEXT
-from vifistore.errors import UsageError
+from vifistore.errors import Faults
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
@@ -35,9 +35,11 @@ class EvaluateArguments:
     dataset: str
     """Dataset to score."""
     features: tuple[str, ...] = ()
-    """Name or id of the feature set; base-to-novel takes one per seed."""
+    """Names or ids of feature sets, each scored by itself; base-to-novel takes one per seed, and
+    gives their mean as well."""
     split: tuple[str, ...] = ()
-    """Split to score; several give their mean as well. Default: every labelled video."""
+    """Split to score; several give their mean as well. `all`: every labelled video, which is the
+    default where the dataset has no splits."""
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding (default), decision, image, max, top-K (as top-4),
     attention."""
@@ -49,16 +51,18 @@ class EvaluateArguments:
     """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
     as well). Default: as the checkpoint was trained."""
     against: tuple[str, ...] = ()
-    """Feature set to compare with on the same videos, by a paired bootstrap; base-to-novel takes
-    one per seed."""
+    """Feature set to compare with on the same videos, by a paired bootstrap; one for all of
+    --features, or one for each."""
     train_split: str = ""
     """Split to train a classifier on (few-shot, supervised); split whose videos are counted per
     class (base-to-novel, default: every labelled video)."""
     classifier: Literal["text", "linear-probe", "prototype", "cache", "tip-adapter"] = "text"
-    """What scores (few-shot, supervised): text, or one trained on cached embeddings; all but text
-    and tip-adapter need no text tower."""
+    """What scores (few-shot, supervised): class names (text), for a checkpoint that was tuned on
+    videos of these classes, or a classifier trained here on cached embeddings; all but text and
+    tip-adapter need no text tower."""
     shots: tuple[int, ...] = ()
-    """Videos per class to draw, or that the checkpoint was tuned on (few-shot)."""
+    """Videos per class to draw, or with the classifier text those that the checkpoint was tuned on,
+    which is the default where it says so (few-shot)."""
     draws: int = 1
     """Random draws per number of shots (few-shot)."""
     base_split: str = "base_val"
@@ -73,38 +77,44 @@ class EvaluateArguments:
     """Print one JSON document."""
 
 
-def refuse_unused(wanted: EvaluateArguments) -> None:
-    """Raise UsageError for a flag that the protocol would ignore, or a number it cannot take."""
+def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
+    """Note flags that the protocol would ignore, and numbers that it cannot take."""
     for field in ("base_split", "novel_split", "train_split", "classifier", "shots", "draws"):
         default = EvaluateArguments.__dataclass_fields__[field].default
-        if getattr(wanted, field) != default and field not in _USED.get(wanted.protocol, ()):
-            flag = field.replace("_", "-")
-            raise UsageError(f"--{flag} has no meaning for {wanted.protocol}; leave it out")
+        is_used = field in _USED.get(wanted.protocol, ())
+        flag = field.replace("_", "-")
+        told = f"--{flag} has no meaning for {wanted.protocol}; leave it out"
+        found.check(is_used or getattr(wanted, field) == default, told)
     most = {"zero-shot": len(wanted.split), "base-to-novel": 0}.get(wanted.protocol, 1)
-    if len(wanted.split) > most:
-        raise UsageError(
-            f"{wanted.protocol} takes {'no --split' if most == 0 else 'one split'}, not "
-            f"{', '.join(wanted.split)}"
-        )
-    if wanted.against and wanted.protocol == "retrieval":
-        raise UsageError("--against has no meaning for retrieval; leave it out")
-    if wanted.against and len(wanted.against) != len(wanted.features):
-        raise UsageError(
-            f"--against names {len(wanted.against)} feature sets and --features "
-            f"{len(wanted.features)}; give one for each"
-        )
-    _check_training(wanted)
+    found.check(
+        len(wanted.split) <= most,
+        f"{wanted.protocol} takes {'no --split' if most == 0 else 'one split'}, not "
+        f"{', '.join(wanted.split)}",
+    )
+    told = "--against has no meaning for retrieval; leave it out"
+    found.check(not (wanted.against and wanted.protocol == "retrieval"), told)
+    found.check(
+        len(wanted.against) in (0, 1, len(wanted.features)),
+        f"--against names {len(wanted.against)} feature sets and --features "
+        f"{len(wanted.features)}; give one for all, or one for each",
+    )
+    _note_training(found, wanted)
 
 
-def _check_training(wanted: EvaluateArguments) -> None:
-    """Raise UsageError for flags of training videos and classifiers that do not go together."""
-    if wanted.draws < 1 or any(shots < 1 for shots in wanted.shots):
-        raise UsageError("--shots and --draws must be 1 or more")
-    if wanted.draws > 1 and (wanted.classifier == "text" or not wanted.shots):
-        raise UsageError("--draws needs --shots, and a --classifier that is trained on them")
-    if wanted.protocol == "base-to-novel" and wanted.train_split and wanted.results is None:
-        raise UsageError("--train-split only counts videos for a figure here; give --results too")
+def _note_training(found: Faults, wanted: EvaluateArguments) -> None:
+    """Note flags of training videos and classifiers that do not go together."""
+    is_trained = wanted.classifier != "text"
+    is_whole = wanted.draws >= 1 and all(shots >= 1 for shots in wanted.shots)
+    found.check(is_whole, "--shots and --draws must be 1 or more")
+    told = "--draws needs --shots, and a --classifier that is trained on them"
+    found.check(wanted.draws <= 1 or (is_trained and bool(wanted.shots)), told)
+    told = f"{wanted.classifier} needs training videos; give --train-split NAME"
+    is_used = "classifier" in _USED.get(wanted.protocol, ())
+    found.check(not (is_trained and is_used) or bool(wanted.train_split), told)
+    is_idle = wanted.protocol == "base-to-novel" and wanted.results is None
+    told = "--train-split only counts videos for a figure here; give --results too"
+    found.check(not (is_idle and wanted.train_split), told)
+    is_wordless = wanted.classifier not in ("text", *USES_TEXT)
     for flag in ("template", "class_names"):
-        if getattr(wanted, flag) and wanted.classifier not in ("text", *USES_TEXT):
-            told = f"--{flag.replace('_', '-')} has no meaning for {wanted.classifier}"
-            raise UsageError(f"{told}; leave it out")
+        told = f"--{flag.replace('_', '-')} has no meaning for {wanted.classifier}; leave it out"
+        found.check(not (getattr(wanted, flag) and is_wordless), told)

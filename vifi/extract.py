@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import tyro
 
 from vifi.console import parse, print_json, say
-from vifistore.errors import UsageError, shell
+from vifistore.errors import Faults, UsageError, shell
 from vifistore.extract.figures import summary
 from vifistore.extract.ranks import current_rank, parse_blocks, rank_blocks
 from vifistore.extract.settings import ExtractSettings
+from vifistore.models.config_files import model_faults
 from vifistore.store import open_store
+from vifistore.store.names import check_set_name
 from vifistore.store.schema import BLOCK_SIZE
 
 if TYPE_CHECKING:
@@ -47,10 +49,12 @@ class ExtractArguments:
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
-    wanted = parse("extract", ExtractArguments, arguments)
+    found = Faults()
+    wanted = parse("extract", ExtractArguments, arguments, faults=found)
+    _note(found, wanted)
+    found.refuse()
     store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
     num_videos = len(store.videos(wanted.dataset))
-    _refuse(wanted)
     blocks = _blocks(wanted, num_videos)
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
@@ -66,16 +70,19 @@ def main(arguments: list[str]) -> int:
     return _print_report(report, wanted, blocks)
 
 
-def _refuse(wanted: ExtractArguments) -> None:
-    """Raise UsageError for flags that are wrong or do not go together."""
-    if wanted.limit is not None and wanted.limit < 1:
-        raise UsageError(f"--limit is {wanted.limit}; give 1 or more")
-    if wanted.retry and wanted.repair:
-        raise UsageError("--retry and --repair are two things; give one after the other")
-    if wanted.repair and (wanted.limit is not None or wanted.blocks):
-        raise UsageError(
-            "--repair redoes every damaged block; give it without --limit and --blocks"
-        )
+def _note(found: Faults, wanted: ExtractArguments) -> None:
+    """Note flags that are wrong or do not go together."""
+    settings = wanted.settings
+    told = f"--limit is {wanted.limit}; give 1 or more"
+    found.check(wanted.limit is None or wanted.limit >= 1, told)
+    told = "--retry and --repair are two things; give one after the other"
+    found.check(not (wanted.retry and wanted.repair), told)
+    is_part = wanted.limit is not None or bool(wanted.blocks)
+    told = "--repair redoes every damaged block; give it without --limit and --blocks"
+    found.check(not (wanted.repair and is_part), told)
+    model_faults(found, settings.model, settings.pretrained)
+    if settings.name:
+        found.attempt(check_set_name, settings.name)
 
 
 def _blocks(wanted: ExtractArguments, num_videos: int) -> range | None:
@@ -110,7 +117,8 @@ def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range |
         )
     if report.num_quarantined:
         logger.warning(
-            "%d videos are quarantined; see why with: %s",
+            "%d videos are quarantined; see why with: %s; once that is mended, --retry tries them "
+            "again",
             report.num_quarantined,
             shell("vifi", "info", wanted.store, "--quarantine"),
         )

@@ -8,6 +8,7 @@ from vifi.console import parse, print_json, say
 from vifistore.errors import shell
 from vifistore.store import open_store
 from vifistore.store.garbage import delete_garbage, find_garbage
+from vifistore.store.removal import clear_removed
 from vifistore.temporaries import clear_temporaries
 
 
@@ -28,6 +29,8 @@ def main(arguments: list[str]) -> int:
     wanted = parse("gc", GcArguments, arguments)
     # For reading: opened for writing it would be cleared of leftovers, and not say so.
     store = open_store(wanted.store)
+    if wanted.delete:
+        clear_removed(store.backend)
     found = find_garbage(store)
     deleted = [wanted.delete and delete_garbage(store, garbage) for garbage in found]
     if wanted.delete:

@@ -10,7 +10,16 @@ import tyro
 from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
-from vifistore.extract.scan import add_listing, as_in_store, lists_of_classes, new_rows
+from vifistore.errors import UsageError
+from vifistore.extract.scan import (
+    add_listing,
+    as_in_store,
+    lists_of_classes,
+    new_rows,
+    split_members,
+    stored_listing,
+    with_stored,
+)
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
 from vifistore.store.store import Store, create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
@@ -23,17 +32,21 @@ from vifistore.videos.text import brief, first_bytes
 _SHOWN = 10
 
 
+_HOW_READ = ("root", "split", "labels", "names", "map_prefix", "follow_links", "split_by")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScanArguments:
     """Add the videos of a folder, a CSV, a list of "path label" lines or a dataset's own files."""
 
     store: tyro.conf.Positional[str]
     """Path of the store, or its URL; made if there is none."""
-    source: tyro.conf.Positional[Path]
+    source: tyro.conf.Positional[Path | None] = None
     """A folder (the label is the name of the folder that holds a file); a table with the columns
     path, and where wanted label, split, id (a name of one's own for the video) and caption, a row
     per video, split and caption; a list of "path label" lines; JSON that labels videos; or a
-    dataset's own files. Labels are class names, or numbers into a class file."""
+    dataset's own files. Labels are class names, or numbers into a class file. None where splits are
+    made of those that the dataset has."""
     dataset: str
     """Name of the dataset."""
     split: str | None = None
@@ -55,10 +68,11 @@ class ScanArguments:
     names: str = "as-is"
     """Class names: as-is, spaces (no underscores) or words (CamelCase split as well)."""
     halves: tuple[str, ...] = ()
-    """Make base_train, base_val and novel_val of a training and a test split: base classes are the
-    half with most training videos."""
+    """Make base_train, base_val and novel_val of a training and a test split, of the source or of
+    the dataset: base classes are the half with most training videos."""
     few_shot: str = ""
-    """Training split to draw --shots videos of each class from, as splits NAME_few_shot_K."""
+    """Training split, of the source or the dataset, to draw --shots videos of each class from, as
+    splits NAME_few_shot_K."""
     shots: tuple[int, ...] = (2, 4, 8, 16)
     """Videos per class of the draws."""
     seeds: tuple[int, ...] = (0,)
@@ -67,6 +81,8 @@ class ScanArguments:
     """Let the draws of a seed contain each other."""
     append: bool = False
     """Add to a dataset that exists."""
+    replace: bool = False
+    """Write splits anew that the dataset has with other videos or labels; needs --append."""
     json: bool = False
     """Print one JSON document."""
 
@@ -74,29 +90,22 @@ class ScanArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("scan", ScanArguments, arguments)
-    listing = read_source(
-        wanted.source,
-        root=wanted.root,
-        split=wanted.split,
-        labels=wanted.labels,
-        names=wanted.names,
-        map_prefix=wanted.map_prefix,
-        follow_links=wanted.follow_links,
-        split_by=wanted.split_by,
-    )
-    made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
-    listing = with_made_splits(listing, Wanted(**made))
     store = find_store(wanted.store, mode="a")
-    rows = new_rows(store, wanted.dataset, listing, append=wanted.append)
-    listing = as_in_store(store, wanted.dataset, listing)
-    _warn(check_listing(listing, _stored_members(store, wanted.dataset)), listing)
+    source, listing = _listings(wanted, store)
+    append = wanted.append or wanted.source is None
+    rows = new_rows(store, wanted.dataset, listing, append=append)
+    # What is made is a part of what is listed or stored: nothing else can be wrong with it.
+    _warn(check_listing(source, split_members(store, wanted.dataset)), listing)
     _tell_lists(lists_of_classes(store, wanted.dataset, listing))
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
     _warn_of_pointers(listing, rows, probed)
     # The store is made only now, so that a wrong call leaves none behind.
-    report = add_listing(store or create_store(wanted.store), wanted.dataset, listing, rows, probed)
+    store = store or create_store(wanted.store)
+    report = add_listing(
+        store, wanted.dataset, listing, rows, probed, replace_splits=wanted.replace
+    )
     if wanted.json:
         print_json({**vars(report), "missing": listing.missing, "notes": listing.notes})
     else:
@@ -106,6 +115,26 @@ def main(arguments: list[str]) -> int:
             f"{len(listing.class_names)} classes{splits}"
         )
     return 0
+
+
+def _listings(wanted: ScanArguments, store: Store | None) -> tuple[Listing, Listing]:
+    """What the source lists; and the same with splits made of it and of what the dataset has."""
+    made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
+    makes_splits = bool(wanted.halves or wanted.few_shot)
+    if wanted.source is not None:
+        given = {name: getattr(wanted, name) for name in _HOW_READ}
+        listing = as_in_store(store, wanted.dataset, read_source(wanted.source, **given))
+    elif store is None or not makes_splits:
+        raise UsageError(
+            "SOURCE is missing: name a folder of videos, a table or a list; without it, --halves "
+            "and --few-shot make splits of those that a dataset has"
+        )
+    else:
+        listing = stored_listing(store, wanted.dataset)
+    if not makes_splits:
+        return listing, listing
+    every, stored = with_stored(store, wanted.dataset, listing)
+    return listing, with_made_splits(every, Wanted(**made), stored)
 
 
 def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Probe]) -> None:
@@ -128,14 +157,6 @@ def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:
         told = ", ".join(f"{name} {len(names)}" for name, names in sorted(lists.items()))
         logger = logging.getLogger("vifi")
         logger.info("splits have lists of classes of their own: %s", brief(told, 300))
-
-
-def _stored_members(store: Store | None, dataset: str) -> dict[str, set[str]]:
-    """Ids of the videos of each split that the dataset has."""
-    if store is None or dataset not in store.datasets():
-        return {}
-    ids = store.videos(dataset)["id"].to_numpy()
-    return {name: set(ids[store.split(dataset, name).rows]) for name in store.splits(dataset)}
 
 
 def _warn(problems: Sequence[Problem], listing: Listing) -> None:

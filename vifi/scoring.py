@@ -12,6 +12,7 @@ from harness.scoring import checkpoint_of, load_videos
 from harness.statistics import spread
 from harness.texts import fitting_texts
 from reports.layouts.grouping import short_template
+from reports.measurements import row_name
 from vifi.console import print_json, say
 from vifistore.errors import ModelError, UsageError, shell
 from vifistore.store.checkpoints import trained_with
@@ -79,36 +80,37 @@ def _encode_texts(
     return ensure_texts(writable, loaded, class_names, *prompts)
 
 
-def require_features(features: Sequence[str], verb: str, *, one: bool) -> None:
-    """Raise UsageError unless --features was given, once where `one` is set."""
+def require_features(features: Sequence[str], verb: str) -> None:
+    """Raise UsageError unless --features was given."""
     if not features:
         raise UsageError(f"--features is missing; name a feature set, see vifi {verb} --help")
-    if one and len(features) > 1:
-        raise UsageError(f"this protocol scores one feature set, not {len(features)}")
 
 
 def warn_of_leaks(
     store: Store,
     dataset: str,
-    features: str,
+    features: Sequence[str],
     split: str,
     *,
     is_tuned_here: bool,
     train_split: str = "",
     partial: bool = False,
 ) -> None:
-    """Log copies of videos in a split, and videos that it shares with training splits.
+    """Log copies of videos in a split, and videos that it shares with training splits, each thing
+    once for all feature sets.
 
     `is_tuned_here` says that the checkpoint was tuned on videos of this dataset; on which is known
     where `train_split` is given.
     """
-    videos = load_videos(store, dataset, features, split, partial=partial)
-    train, training = None, []
-    if train_split:
-        train = load_videos(store, dataset, features, train_split, partial=partial)
-    elif is_tuned_here:
+    training, lines = [], {}
+    if is_tuned_here and not train_split:
         training = [name for name in store.splits(dataset) if is_training(name)]
-    lines = warnings_of(store, videos, training, train, is_tuning_told=is_tuned_here)
+    for name in features:
+        place = {"store": store, "dataset": dataset, "features_name": name, "partial": partial}
+        train = load_videos(**place, split_name=train_split) if train_split else None
+        videos = load_videos(**place, split_name=split)
+        told = warnings_of(store, videos, training, train, is_tuning_told=is_tuned_here)
+        lines |= dict.fromkeys(told)
     for line in lines:
         logger.warning("%s", line)
 
@@ -144,18 +146,15 @@ def write_and_print(
 
 
 def _line(row: ResultRow) -> str:
-    name = row.feature_names[0] if row.feature_names else row.feature_set
-    interval = ""
+    name, interval = row_name(row), ""
     if row.ci_low is not None:
         interval = f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]"
     elif values := row.provenance.get("values"):
-        name = " + ".join(row.feature_names) or name
         deviation = spread(values, row.provenance["ddof"]).deviation
         interval = f" ± {100 * deviation:.1f} over {len(values)} {row.provenance['over']}"
-    quarantined = f", {row.num_quarantined} quarantined" if row.num_quarantined else ""
     return (
         f"{name} {place_of(row)} {row.metric} "
-        f"{100 * row.value:.1f}{interval} ({row.num_videos} videos{quarantined}){_marks(row)}"
+        f"{100 * row.value:.1f}{interval} ({covered_by(row)}){_marks(row)}"
     )
 
 
@@ -169,6 +168,16 @@ def _marks(row: ResultRow) -> str:
     if differing := row.provenance.get("not_as_trained"):
         marks.append(f"other {', '.join(differing).replace('_', ' ')} than trained with")
     return "".join(f"; {mark}" for mark in marks)
+
+
+def covered_by(row: ResultRow) -> str:
+    """What a number is over, in a few words: `202 videos, 6 classes, 1 quarantined`."""
+    is_part = row.listed is not None
+    videos = f"{row.num_videos:,} of {row.listed:,} listed" if is_part else f"{row.num_videos:,}"
+    # Retrieval by captions has no classes: its texts are the captions themselves.
+    texts = "captions" if row.provenance.get("resampled") == "videos" else "classes"
+    quarantined = f", {row.num_quarantined:,} quarantined" if row.num_quarantined else ""
+    return f"{videos} videos, {row.classes:,} {texts}{quarantined}"
 
 
 def place_of(row: ResultRow) -> str:

@@ -7,8 +7,10 @@ import tyro
 
 from vifi.console import parse, print_json, say
 from vifi.templates import expand
-from vifistore.errors import UsageError
+from vifistore.errors import Faults, UsageError
+from vifistore.models.config_files import model_faults
 from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.wording import check_templates
 from vifistore.store import open_store
 
 
@@ -39,6 +41,10 @@ class TextsArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("texts", TextsArguments, arguments)
+    given, found = expand(wanted.template), Faults()
+    found.attempt(check_templates, given)
+    model_faults(found, wanted.model, wanted.pretrained)
+    found.refuse()
     store = open_store(wanted.store, mode="a")
     if not store.class_names(wanted.dataset) and not store.splits(wanted.dataset):
         raise UsageError(
@@ -49,11 +55,8 @@ def main(arguments: list[str]) -> int:
     from vifistore.extract.texts import dataset_class_lists, ensure_texts
     from vifistore.models.text import default_cleaning, default_templates
     from vifistore.models.towers import load_model
-    from vifistore.models.wording import check_templates
     from vifistore.store.checkpoints import register_checkpoint
 
-    given = expand(wanted.template)
-    check_templates(given)
     loaded = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
     templates = given or default_templates(loaded)
     how = wanted.class_names or default_cleaning(loaded)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from harness.scoring import scored_split
 from vifi.console import parse, print_json, say
 from vifi.watch import WatchArguments
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import Faults, UnknownNameError
+from vifistore.models.config_files import find_config, model_faults
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.store import open_store
 from vifistore.store.store import Store
+from vifistore.training.faults import run_faults
 from vifistore.training.follower import FollowOptions, follower, watch_arguments
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.options import RunOptions
@@ -46,7 +49,8 @@ class TrainArguments:
     """Folder for checkpoints and logs."""
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     split: str = ""
-    """Split of it to train on; empty takes every labelled video."""
+    """Split of it to train on. `all`: every labelled video, which is the default where the dataset
+    has no splits."""
     name: str = ""
     """Name of the checkpoints, before @step-N; empty takes the folder's."""
     paper_exact: bool = False
@@ -63,9 +67,13 @@ class TrainArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     preset, rest = _preset(arguments)
-    wanted = _parse(preset, rest)
+    found = Faults()
+    wanted = _parse(preset, rest, found)
     store = open_store(wanted.store, mode="r")
-    options = _checked(wanted, store)
+    options = _checked(wanted, store, found)
+    if store.is_everything(wanted.dataset, wanted.split):
+        # One word for it: a stopped run goes on only with what it began with.
+        wanted = replace(wanted, split="")
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.training.run import train
@@ -77,23 +85,46 @@ def main(arguments: list[str]) -> int:
     with follower(followed, wanted.out, wanted.store, wanted.dataset):
         report = train(run)
     if is_first:
-        _tell(wanted, report)
+        _tell(wanted, report, len(run.class_names))
     return _status(report)
 
 
-def _checked(wanted: TrainArguments, store: Store) -> RunOptions:
-    """How to compute; raises UsageError for what is wrong with the call, as far as can be seen."""
-    store.split(wanted.dataset, wanted.split)
-    checkpoint_name(wanted.name, wanted.out)
-    if wanted.follow.extract_every:
+def _checked(wanted: TrainArguments, store: Store, found: Faults) -> RunOptions:
+    """How to compute; raises UsageError for all that is wrong with the call and can be seen, before
+    a model is loaded and a video is read."""
+    if wanted.follow.extract_every and not found:
         # What the follower would refuse: nobody might see it before training ends.
-        arguments = watch_arguments(wanted.follow, wanted.out, wanted.store, wanted.dataset)
-        store.videos(parse("watch", WatchArguments, arguments).dataset)
-    if not wanted.follow.num_steps:
-        return wanted.options
-    if wanted.options.checkpoint_every:
-        raise UsageError("--extract-every N and --checkpoint-every exclude each other")
-    return replace(wanted.options, checkpoint_every=wanted.follow.num_steps)
+        found.attempt(_follower_dataset, wanted, store)
+    found.attempt(checkpoint_name, wanted.name, wanted.out)
+    model_faults(found, wanted.model, wanted.pretrained)
+    told = "--extract-every N and --checkpoint-every exclude each other"
+    num_steps = wanted.follow.num_steps
+    found.check(not (num_steps and wanted.options.checkpoint_every), told)
+    with found.gathered():
+        found.attempt(_note_run, wanted, store)
+    found.refuse()
+    return replace(wanted.options, checkpoint_every=num_steps) if num_steps else wanted.options
+
+
+def _note_run(wanted: TrainArguments, store: Store) -> None:
+    """Refuse settings that fit neither the split, nor the model, nor each other."""
+    name = scored_split(store, wanted.dataset, wanted.split, "train on")
+    features = None
+    if wanted.from_store:
+        features = store.features(wanted.dataset, wanted.from_store)
+    run_faults(
+        wanted.settings,
+        wanted.options,
+        store.split(wanted.dataset, name),
+        config=find_config(wanted.model),
+        features=features,
+        world=int(os.environ.get("WORLD_SIZE", "1")),
+    ).refuse()
+
+
+def _follower_dataset(wanted: TrainArguments, store: Store) -> None:
+    arguments = watch_arguments(wanted.follow, wanted.out, wanted.store, wanted.dataset)
+    store.videos(parse("watch", WatchArguments, arguments).dataset)
 
 
 def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions) -> "Run":
@@ -134,8 +165,9 @@ def _preset(arguments: list[str]) -> tuple[str, list[str]]:
     return name, rest
 
 
-def _parse(preset: str, arguments: list[str]) -> TrainArguments:
-    """Read the arguments, with the settings of the preset as defaults.
+def _parse(preset: str, arguments: list[str], found: Faults | None = None) -> TrainArguments:
+    """Read the arguments, with the settings of the preset as defaults; faults are added to those
+    found, if they are given.
 
     They are read twice: what the preset's settings are depends on some of them.
     """
@@ -144,16 +176,15 @@ def _parse(preset: str, arguments: list[str]) -> TrainArguments:
     missing = dict.fromkeys(_REQUIRED, tyro.MISSING)
     verb = f"train {preset}"
     defaults = TrainArguments(**missing, settings=PRESETS[preset]())
-    first = parse(verb, TrainArguments, arguments, default=defaults)
+    # What is wrong with them is told of the second reading.
+    first = parse(verb, TrainArguments, arguments, default=defaults, faults=Faults())
     choice = {"paper_exact": first.paper_exact, "dataset": first.dataset}
     if preset in WITH_SHOTS:
         choice["shots"] = first.settings.shots
-    return parse(
-        verb,
-        TrainArguments,
-        arguments,
-        default=replace(defaults, settings=PRESETS[preset](**choice)),
-    )
+    with Faults().gathered():
+        settings = PRESETS[preset](**choice)
+    defaults = replace(defaults, settings=settings)
+    return parse(verb, TrainArguments, arguments, default=defaults, faults=found)
 
 
 def _status(report: "TrainReport") -> int:
@@ -166,7 +197,7 @@ def _status(report: "TrainReport") -> int:
     return 3 if report.skipped and is_alone else 0
 
 
-def _tell(wanted: TrainArguments, report: "TrainReport") -> None:
+def _tell(wanted: TrainArguments, report: "TrainReport", num_classes: int) -> None:
     document = {
         "checkpoint": str(report.path),
         "step": report.step,
@@ -178,7 +209,8 @@ def _tell(wanted: TrainArguments, report: "TrainReport") -> None:
         print_json(document)
     else:
         words = ", ".join(f"{key} {value:.3f}" for key, value in report.metrics.items())
-        say(f"{report.path}: {report.step} steps{', ' if words else ''}{words}")
+        over = f", {words} (on training videos of {num_classes} classes)" if words else ""
+        say(f"{report.path}: {report.step} steps{over}")
     if report.skipped:
         logging.getLogger("vifi").warning(
             "%d videos could not be read; finished.json says why", len(report.skipped)

@@ -8,7 +8,7 @@ import tyro
 
 from harness.scoring import checkpoint_of
 from vifi.console import parse, print_json, say
-from vifistore.errors import UsageError
+from vifistore.errors import Faults
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.names import check_set_name
@@ -53,42 +53,49 @@ class TrainHeadArguments:
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
-    wanted = parse("train-head", TrainHeadArguments, arguments)
-    _check(wanted)
+    found = Faults()
+    wanted = parse("train-head", TrainHeadArguments, arguments, faults=found)
+    _note(found, wanted)
+    found.refuse()
     store = open_store(wanted.store, mode="a")
     features = store.features(wanted.dataset, wanted.features)
     checkpoint = checkpoint_of(store, features)
     # What can be refused is refused before torch and OpenCLIP are imported, which takes seconds.
     features.require_sealed()
-    features.require_array("frames")
+    found.attempt(features.require_array, "frames")
+    if wanted.split:
+        found.attempt(store.split, wanted.dataset, wanted.split)
+    found.refuse()
     report = _run(wanted, store, features, checkpoint)
     if wanted.json:
         print_json(vars(report))
         return 0
     if report.accuracy is not None:
+        num_classes = len(store.split(wanted.dataset, wanted.split).class_names)
         say(
             f"{report.steps} steps, loss {report.loss:.3f}, top-1 on the training videos "
-            f"{100 * report.accuracy:.1f}"
+            f"{100 * report.accuracy:.1f} ({num_classes} classes)"
         )
     say(f"{report.name} ({report.features}): sealed; head in {report.head}")
     return 0
 
 
-def _check(wanted: TrainHeadArguments) -> None:
-    """Raise UsageError unless it is either training or applying, with all that takes."""
+def _note(found: Faults, wanted: TrainHeadArguments) -> None:
+    """Note what is wrong unless it is either training or applying, with all that takes."""
     if wanted.name:
-        check_set_name(wanted.name)
+        found.attempt(check_set_name, wanted.name)
     if wanted.apply is None:
-        missing = [flag for flag in ("head", "split") if not getattr(wanted, flag)]
-        if missing:
-            raise UsageError(f"--{missing[0]} is missing; give it, or a trained head with --apply")
-        wanted.settings.of(wanted.head)
+        for flag in ("head", "split"):
+            told = f"--{flag} is missing; give it, or a trained head with --apply"
+            found.check(bool(getattr(wanted, flag)), told)
+        if wanted.head:
+            with found.gathered():
+                wanted.settings.of(wanted.head)
         return
     given = [flag for flag in ("head", "split", "out") if getattr(wanted, flag)]
     if wanted.settings != HeadSettings():
         given.append("settings of training")
-    if given:
-        raise UsageError(f"--apply trains nothing; leave out {', '.join(given)}")
+    found.check(not given, f"--apply trains nothing; leave out {', '.join(given)}")
 
 
 def _run(wanted: TrainHeadArguments, store: Store, features: Features, checkpoint: dict):

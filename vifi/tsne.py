@@ -8,11 +8,12 @@ import tyro
 
 from vifi.choices import choose_dataset
 from vifi.console import parse, say
-from vifistore.errors import UsageError, shell
+from vifistore.errors import UsageError, first_few, shell
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.projection.panels import Panels
     from vifistore.store.store import Store
 
 
@@ -30,7 +31,8 @@ class TsneArguments:
     features: tuple[str, ...] = ()
     """Names or ids of feature sets, a panel each."""
     split: str = ""
-    """Split to draw. Default: every video; those without a label are drawn grey."""
+    """Split to draw. Default: every video; those without a label are drawn grey. How well classes
+    separate is measured where a split is named, `all` for every video, or there is none."""
     classes: int = 0
     """Draw so many classes, chosen by the seed. Default: all."""
     class_names: tuple[str, ...] = ()
@@ -74,7 +76,9 @@ def main(arguments: list[str]) -> int:
 
     path = wanted.out.parent / wanted.out.stem
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
-    files = scatter_panels(points, path, measured, width=wanted.width)
+    # What is not measured has been said, and why.
+    under = measured if len(measured) else None
+    files = scatter_panels(points, path, under, width=wanted.width)
     files += [
         write_text(path.with_name(f"{path.name}.csv"), to_safe_csv(points)),
         write_text(path.with_name(f"{path.name}_separation.csv"), to_safe_csv(measured)),
@@ -86,10 +90,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _project(store: "Store", wanted: TsneArguments) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Coordinates, and how well classes separate; says so where that cannot be measured."""
+    """Coordinates, and how well classes separate."""
     from harness.projection.maps import Projection, project
     from harness.projection.panels import Choice, load_panels
-    from harness.projection.separation import separation
 
     choice = Choice(
         split=wanted.split,
@@ -101,13 +104,27 @@ def _project(store: "Store", wanted: TsneArguments) -> "tuple[pd.DataFrame, pd.D
     settings = Projection(method=wanted.method, perplexity=wanted.perplexity, seed=wanted.seed)
     dataset = choose_dataset(store, wanted.dataset)
     panels = load_panels(store, dataset, wanted.features, choice)
+    measured = _measured(store, wanted, panels)
+    return project(store, panels, settings), measured
+
+
+def _measured(store: "Store", wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
+    """How well classes separate; nothing, and a line that says why, where that means little."""
+    from harness.projection.separation import separation
+
     measured = separation(panels)
+    if not wanted.split and (known := store.splits(panels.dataset)):
+        say(
+            "the videos of all splits are drawn, also those trained on, so how well classes "
+            f"separate is left out; name one with --split ({first_few(known, 8, 30)}), or all"
+        )
+        return measured[:0]
     num_unlabelled = int((~panels.is_labelled).sum())
     if not len(measured):
         say("fewer than two classes have labels here: how well they separate is left out")
     elif num_unlabelled:
         say(f"{num_unlabelled} videos have no label: drawn grey, left out of the measures")
-    return project(store, panels, settings), measured
+    return measured
 
 
 def _show_on_page(

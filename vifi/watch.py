@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import tyro
 
 from vifi.console import parse, print_error, print_json, say
+from vifistore.errors import Faults
 from vifistore.extract.follow_settings import FollowSettings
 from vifistore.extract.settings import EncodeSettings
+from vifistore.models.config_files import model_faults
 from vifistore.store import open_store
 
 if TYPE_CHECKING:
@@ -36,7 +38,11 @@ class WatchArguments:
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
-    wanted = parse("watch", WatchArguments, arguments)
+    found = Faults()
+    wanted = parse("watch", WatchArguments, arguments, faults=found)
+    if wanted.follow.model:
+        model_faults(found, wanted.follow.model, "")
+    found.refuse()
     store = open_store(wanted.store, mode="a")
     store.videos(wanted.dataset)
 

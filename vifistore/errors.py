@@ -1,8 +1,23 @@
-"""Errors a user can meet. Each message is one line that ends with the remedy."""
+"""Errors a user can meet. Each message is one line that ends with the remedy.
 
+What is wrong with a call is gathered, and told together:
+
+    found = Faults()
+    found.check(frames >= 1, f"--frames is {frames}; give 1 or more")
+    found.attempt(store.split, dataset, split)
+    found.refuse()
+"""
+
+import contextlib
 import difflib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+
+# A line that is read, with the words around it.
+_LONGEST = 380
+
+_open: ContextVar["Faults | None"] = ContextVar("open faults", default=None)
 
 
 def shell(*words: object) -> str:
@@ -75,7 +90,7 @@ def short(text: object, most: int = 60) -> str:
 def first_few(names: Iterable[str], most: int = 3, length: int = 60) -> str:
     """The first names of many, and how many more there are."""
     names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(short(name, length) for name in names[:most]) + more
 
 
@@ -84,3 +99,67 @@ def _unknown_name_message(kind: str, name: str, known: list[str], remedy: str) -
     hint = f" Did you mean {short(close[0])!r}?" if close else ""
     exists = f" There are: {first_few(known, 8, 30)}." if known else " There are none yet."
     return f"unknown {kind} {short(name)!r}.{hint}{exists}{' ' + remedy if remedy else ''}"
+
+
+class Faults:
+    """What is wrong with a call, each thing once."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, VifiError] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._errors)
+
+    def check(self, holds: bool, what: str) -> None:
+        """Note what is wrong, with its remedy, unless something holds."""
+        if not holds:
+            self.add(UsageError(what))
+
+    def add(self, error: VifiError) -> None:
+        """Note what an error says."""
+        self._errors.setdefault(str(error), error)
+
+    def attempt(self, function: Callable, *arguments: object, **options: object) -> None:
+        """Call a function, and note the UsageError that it raises."""
+        try:
+            function(*arguments, **options)
+        except UsageError as error:
+            self.add(error)
+
+    def refuse(self) -> None:
+        """Raise a UsageError that tells all, or the only one there is; nothing if there is none.
+
+        Within `gathered` they are handed over instead, to be told with others.
+        """
+        gathering = _open.get()
+        if gathering is not None:
+            gathering._errors |= {
+                k: e for k, e in self._errors.items() if k not in gathering._errors
+            }
+        elif len(self._errors) == 1:
+            raise next(iter(self._errors.values()))
+        elif self._errors:
+            raise UsageError(_together(list(self._errors)))
+
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Take the faults of everything that refuses some within."""
+        token = _open.set(self)
+        try:
+            yield
+        finally:
+            _open.reset(token)
+
+
+def _together(faults: list[str]) -> str:
+    """All faults, numbered, as far as a line holds them; the first in any case."""
+    told = f"{len(faults)} things are wrong:"
+    for number, fault in enumerate(faults, 1):
+        left = len(faults) - number
+        more = f" (and {left} more)" if left else ""
+        entry = f" ({number}) {fault.rstrip('.')}."
+        if len(told) + len(entry) + len(more) > _LONGEST and number > 1:
+            return f"{told} (and {left + 1} more)"
+        told += entry
+    return told

@@ -97,7 +97,7 @@ def load_panels(
 
 def _shown(store: Store, dataset: str, split_name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Rows in ascending order, their labels, and the class names."""
-    if split_name:
+    if not store.is_everything(dataset, split_name):
         split = store.split(dataset, split_name)
         rows, first = np.unique(split.rows, return_index=True)
         labels = split.labels[first].astype(np.int64)

@@ -64,10 +64,6 @@ def base_to_novel(
         raise UsageError(
             f"{len(features)} feature sets and {len(seeds)} seeds; give one seed per feature set"
         )
-    if len(set(features)) < len(features):
-        raise UsageError(
-            f"a feature set is named twice in {', '.join(features)}; name one per training run"
-        )
     _check_alike(store, dataset, features)
     runs = [
         _one_run(store, dataset, name, seed, settings)
@@ -78,8 +74,12 @@ def base_to_novel(
 
 
 def _check_alike(store: Store, dataset: str, names: Sequence[str]) -> None:
-    """Raise UsageError for runs whose mean would be one of other frames or views."""
+    """Raise UsageError for one run given twice, and for a mean over other frames or views."""
     sets = {name: store.features(dataset, name) for name in names}
+    if len({(f.id, f.checkpoint) for f in sets.values()}) < len(names):
+        raise UsageError(
+            f"a feature set is named twice in {', '.join(names)}; name one per training run"
+        )
     sizes = {n: (int(f.source_recipe["frames"]), f.view_mean.shape[1]) for n, f in sets.items()}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {frames} x {views}" for name, (frames, views) in sizes.items())
@@ -155,6 +155,7 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
     """Base and novel videos with the classes of both, base classes first."""
     (videos, classes), (novel_videos, novel_classes) = base, novel
     num_base = len(videos.class_names)
+    is_part = videos.listed is not None or novel_videos.listed is not None
     joined = replace(
         videos,
         split=f"{videos.split}+{novel_videos.split}",
@@ -163,6 +164,7 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
         class_names=[*videos.class_names, *novel_videos.class_names],
         num_quarantined=videos.num_quarantined + novel_videos.num_quarantined,
         num_todo=videos.num_todo + novel_videos.num_todo,
+        listed=videos.num_listed + novel_videos.num_listed if is_part else None,
     )
     sets = dict.fromkeys((classes.text_set, novel_classes.text_set))
     templates = dict.fromkeys((*classes.templates, *novel_classes.templates))

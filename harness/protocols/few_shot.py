@@ -5,22 +5,21 @@
              FewShot(train_split="train1", shots=(2, 4, 8, 16), draws=3, classifier="tip-adapter"))
 
 With the classifier `text`, a checkpoint that was fine-tuned on K videos per class is scored
-against class names (paper, section 4.1 and Table 3). The other classifiers are trained here, on
-the frozen cached embeddings. Training videos that are also test videos are refused: the published
-few-shot lists of split 1 share videos with the test lists of splits 2 and 3. Copies of test videos
-among them, by content digest, are counted in the provenance.
+against class names (paper, section 4.1 and Table 3); any other is refused, as that is zero-shot.
+The other classifiers are trained here, on the frozen cached embeddings. Training videos that are
+also test videos are refused: the published few-shot lists of split 1 share videos with the test
+lists of splits 2 and 3. Copies of test videos among them, by content digest, are counted in the
+provenance.
 """
 
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from harness.measuring import summary_rows
 from harness.probing import draw_shots
 from harness.protocols.trained import Trained, load_pair, trained_rows
 from harness.results import ResultRow
 from harness.scoring import Videos
-from vifistore.errors import UsageError
+from harness.shots import require_shots, videos_per_class
 from vifistore.store.store import Store
 
 
@@ -30,7 +29,7 @@ class FewShot(Trained):
 
     shots: tuple[int, ...] = ()
     """Videos per class to draw from the training split; empty takes the split as it is. With the
-    classifier text, the number the checkpoint was tuned on."""
+    classifier text, the number the checkpoint was tuned on; by default, the one that it says."""
     draws: int = 1
     """Draws per number of shots, with seeds 0, 1, ...; several give mean and deviation."""
 
@@ -40,12 +39,17 @@ def few_shot(
 ) -> list[ResultRow]:
     """Rows per number of shots, draw, fusion and metric; over several draws mean and deviation.
 
-    Raises UsageError without a way to know the shots, for overlapping training and test videos,
-    and for a class with too few videos; and what scoring raises.
+    Raises UsageError without a way to know the shots, for class names and a checkpoint that was
+    not tuned on as many (see `harness.shots`), for overlapping training and test videos, and for a
+    class with too few videos; and what scoring raises.
     """
     test, train = load_pair(store, dataset, features, split, settings)
-    if settings.classifier == "text" or not settings.shots:
-        shots = _shots_given(train, settings)
+    if settings.classifier == "text":
+        shots, is_known = require_shots(store, test, settings.shots, train)
+        setup = {"shots": shots, "extra": {} if is_known else {"shots_told": True}}
+        return trained_rows(store, train, test, settings, protocol="few-shot", **setup)
+    if not settings.shots:
+        shots = videos_per_class(train)
         return trained_rows(store, train, test, settings, protocol="few-shot", shots=shots)
     rows = []
     for shots in settings.shots:
@@ -64,22 +68,3 @@ def _one_draw(
     few = replace(train, rows=train.rows[drawn], labels=train.labels[drawn])
     setup = {"protocol": "few-shot", "shots": shots, "seed": seed}
     return trained_rows(store, few, test, settings, **setup)
-
-
-def _shots_given(train: Videos | None, settings: FewShot) -> int:
-    """Shots of the settings, or the videos per class of the training split."""
-    if len(settings.shots) == 1:
-        return settings.shots[0]
-    if settings.shots or train is None:
-        raise UsageError(
-            "say how many videos per class the checkpoint was tuned on: give one --shots K, or "
-            "--train-split NAME"
-        )
-    counts = np.bincount(train.labels, minlength=len(train.class_names))
-    # A quarantined training video leaves its class with fewer; the list still has K of each.
-    if not train.num_quarantined and counts.min() < counts.max():
-        raise UsageError(
-            f"{train.split} has {counts.min()} to {counts.max()} videos per class; give --shots K "
-            "to draw K of each"
-        )
-    return int(counts.max())

@@ -8,6 +8,7 @@ With a classifier other than `text`, it is trained here on the embeddings of a t
 
 from harness.protocols.trained import Trained, load_pair, trained_rows
 from harness.results import ResultRow
+from harness.shots import require_tuned
 from vifistore.store.store import Store
 
 
@@ -16,9 +17,11 @@ def supervised(
 ) -> list[ResultRow]:
     """Rows per fusion and metric of one split, over all views of the feature set.
 
-    Raises UsageError for a training split that shares videos with the test split, and what
-    scoring raises.
+    Raises UsageError for a training split that shares videos with the test split, for class names
+    and a checkpoint that was tuned on none of the dataset's videos, and what scoring raises.
     """
     settings = settings or Trained()
     test, train = load_pair(store, dataset, features, split, settings)
+    if settings.classifier == "text":
+        require_tuned(store, test)
     return trained_rows(store, train, test, settings, protocol="supervised")

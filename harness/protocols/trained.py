@@ -1,6 +1,9 @@
 """What few-shot and supervised share: scores by text, or by a classifier trained on the cache."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT
 from harness.leaks import check_apart, copies_between
@@ -8,7 +11,7 @@ from harness.measuring import Scoring, Setup, chosen_classes, scored_rows, text_
 from harness.probing import probe
 from harness.results import ResultRow
 from harness.scoring import Videos, known_checkpoint, load_videos, score
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, first_few
 from vifistore.store.store import Store
 
 # Of CLIP, once trained: what multiplies cosines in the softmax of embeddings made elsewhere.
@@ -31,29 +34,52 @@ class Trained(Scoring):
             raise UsageError(f"{self.classifier} needs training videos; give --train-split NAME")
 
 
-def require_split(store: Store, dataset: str, split: str) -> None:
-    """Raise UsageError without a split where the dataset has some: all labelled videos together
-    hold those that were trained on."""
-    if not split and (known := store.splits(dataset)):
-        raise UsageError(
-            f"{dataset} has the splits {', '.join(known)}; name the one to score with --split"
-        )
-
-
 def load_pair(
     store: Store, dataset: str, features: str, split: str, settings: Trained
 ) -> tuple[Videos, Videos | None]:
     """The test videos, and the training videos if the settings name their split.
 
-    Raises UsageError for training videos that are also test videos, and what `require_split` does.
+    Raises UsageError for training videos that are also test videos, and what `load_videos` and
+    `of_trained_classes` do.
     """
-    require_split(store, dataset, split)
     test = load_videos(store, dataset, features, split, partial=settings.partial)
     if not settings.train_split:
         return test, None
     train = load_videos(store, dataset, features, settings.train_split, partial=settings.partial)
     check_apart(train, test)
-    return test, train
+    return (test, train) if settings.classifier == "text" else of_trained_classes(test, train)
+
+
+def of_trained_classes(test: Videos, train: Videos) -> tuple[Videos, Videos]:
+    """Both as far as their classes have training videos: no classifier knows any other class.
+
+    Raises UsageError unless these are two classes or more, and one of them has test videos.
+    """
+    present = np.unique(train.labels)
+    names = [train.class_names[label] for label in present]
+    if len(names) == len(train.class_names):
+        return test, train
+    if len(names) < 2:
+        raise UsageError(
+            f"{train.split} has videos of {names[0]!r} alone of {len(train.class_names)} classes; "
+            "choose a --train-split that holds two classes or more"
+        )
+    kept = np.isin(test.labels, present)
+    if not kept.any():
+        raise UsageError(
+            f"{test.split} has no video of the {len(names)} classes of {train.split} "
+            f"({first_few(names, 3)}); choose splits of the same classes"
+        )
+    return _of_classes(test, present, names, kept), _of_classes(train, present, names)
+
+
+def _of_classes(
+    videos: Videos, present: np.ndarray, names: list[str], kept: np.ndarray | slice = slice(None)
+) -> Videos:
+    labels = np.searchsorted(present, videos.labels[kept])
+    # What is left out was listed all the same.
+    changes = {"rows": videos.rows[kept], "labels": labels, "listed": videos.num_listed}
+    return replace(videos, class_names=names, **changes)
 
 
 def trained_rows(
@@ -63,11 +89,12 @@ def trained_rows(
     settings: Trained,
     *,
     protocol: str,
+    extra: Mapping[str, object] | None = None,
     **setup: int | None,
 ) -> list[ResultRow]:
     """Rows of `test`, scored with text or with the classifier trained on `train`.
 
-    `setup` may give `shots` and `seed`.
+    `setup` may give `shots` and `seed`, `extra` further entries of the provenance.
     """
     checkpoint = known_checkpoint(store, test.features)
     scale = float(checkpoint["logit_scale"]) if checkpoint else _USUAL_SCALE
@@ -79,8 +106,9 @@ def trained_rows(
         options = (settings.classifier, scale, classes)
         scored = {fusion: probe(train, test, fusion, *options) for fusion in settings.fusions}
     fields = {"protocol": protocol, "classifier": settings.classifier, **setup}
+    fields["extra"] = dict(extra or {})
     if train is not None:
-        fields["extra"] = {
+        fields["extra"] |= {
             **({} if checkpoint else {"assumed_logit_scale": scale}),
             "train_split": train.split,
             "num_train_videos": len(train.rows),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from harness.measuring import Scoring, chosen_classes, scored_rows, summary_rows, text_setup
 from harness.results import ResultRow
-from harness.scoring import load_videos, score
+from harness.scoring import load_videos, score, scored_split
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
 
@@ -24,10 +24,11 @@ def zero_shot(
 ) -> list[ResultRow]:
     """Rows per split, fusion and metric, and over several splits their mean and deviation.
 
-    An empty split name means every labelled video. Raises UsageError for splits without a common
-    mean, and what `load_videos`, `load_classes` and `score` raise.
+    An empty split name means every labelled video of a dataset without splits. Raises UsageError
+    for splits without a common mean, and what `load_videos`, `load_classes` and `score` raise.
     """
     settings = settings or Scoring()
+    splits = [scored_split(store, dataset, name) for name in splits]
     _check_common_mean(store, dataset, splits)
     runs = [_one_split(store, dataset, features, split, settings) for split in splits]
     rows = [row for run in runs for row in run]

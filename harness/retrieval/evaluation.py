@@ -19,12 +19,13 @@ from harness.results import ResultRow
 from harness.retrieval.bootstrap import clustered_mean, clustered_median
 from harness.retrieval.metrics import average_precisions, first_ranks, precisions_at
 from harness.retrieval.vectors import video_vectors
-from harness.scoring import Classes, Videos, load_classes, load_videos
+from harness.scoring import Classes, Videos, load_classes, load_videos, scored_split
 from harness.statistics import Interval, bootstrap_mean
 from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.store import Store
+from vifistore.store.tables import ALL_VIDEOS
 
 PROTOCOL = "retrieval"
 CUTOFFS = (1, 5, 10)
@@ -58,6 +59,7 @@ def retrieval(
     labels; what `load_videos` and `load_classes` raise.
     """
     settings = settings or Scoring()
+    split = scored_split(store, dataset, split)
     if settings.fusions != ("embedding",):
         raise UsageError("retrieval compares mean embeddings; leave out --fusion")
     rows = []
@@ -74,8 +76,8 @@ def retrieval(
 
 
 def is_labelled(store: Store, dataset: str, split: str) -> bool:
-    """Whether every video of the split has a label; without a split, whether any video has."""
-    if not split:
+    """Whether every video of the split has a label; of all videos, whether any has."""
+    if store.is_everything(dataset, split):
         return bool(store.class_names(dataset))
     found = store.split(dataset, split)
     return bool(found.class_names) and bool((found.labels >= 0).all())
@@ -165,7 +167,7 @@ def class_metrics(
 def load_captioned(
     store: Store, dataset: str, features_name: str, split: str, *, partial: bool
 ) -> Captioned:
-    """The videos of a split (default: of the dataset) that have captions and embeddings.
+    """The videos of a split, or of the dataset, that have captions and embeddings.
 
     Raises IncompleteError when videos are still to do and `partial` is False, or none is done.
     """
@@ -173,9 +175,10 @@ def load_captioned(
     if not partial:
         features.require_sealed()
     captions = store.captions(dataset)
-    rows = np.unique(captions["row"].to_numpy())
-    if split:
-        rows = np.intersect1d(rows, store.split(dataset, split).rows)
+    rows, listed = np.unique(captions["row"].to_numpy()), None
+    if not store.is_everything(dataset, split):
+        members = store.split(dataset, split)
+        rows, listed = np.intersect1d(rows, members.rows), members.num_listed
     known = features.read_status()
     status = np.where(rows < len(known), known[np.minimum(rows, len(known) - 1)], TODO)
     num_todo, done = int((status == TODO).sum()), rows[status == DONE]
@@ -189,13 +192,14 @@ def load_captioned(
     index = {name: number for number, name in enumerate(names)}
     videos = Videos(
         dataset=dataset,
-        split=split or "all",
+        split=split or ALL_VIDEOS,
         features=features,
         rows=done,
         labels=np.full(len(done), -1),
         class_names=names,
         num_quarantined=int((status == QUARANTINED).sum()),
         num_todo=num_todo,
+        listed=listed,
     )
     return Captioned(
         videos=videos,

@@ -122,6 +122,7 @@ def _label(measurement: Measurement) -> str:
     name = (measurement.method if is_tuned else "") or measurement.name
     extra = [row.classifier] if row.classifier != "text" else []
     extra += [row.fusion] if row.fusion != "embedding" else []
+    extra += [f"{row.num_videos:,} of {row.listed:,} listed"] if measurement.is_part else []
     return ", ".join([name, *extra])
 
 

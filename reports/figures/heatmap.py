@@ -33,6 +33,13 @@ class Matrix:
     """Fusions scored with."""
     values: np.ndarray
     """Top-1 in percent [row column]; NaN where there is no number."""
+    is_part: bool = False
+    """Whether numbers are of a part of the published list."""
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return dataset_heading(self.dataset) + (" (part of its list)" if self.is_part else "")
 
 
 def fusion_matrices(found: Sequence[Measurement]) -> list[Matrix]:
@@ -58,7 +65,7 @@ def fusion_heatmap(matrices: Sequence[Matrix], path: str | Path) -> list[Path]:
         grid = figure.subplots(rows, columns, squeeze=False).flatten()
         for axes, matrix in zip(grid, matrices, strict=False):
             _panel(axes, matrix)
-            axes.set_title(dataset_heading(matrix.dataset))
+            axes.set_title(matrix.title)
         for axes in grid[len(matrices) :]:
             axes.set_visible(False)
 
@@ -75,7 +82,13 @@ def _matrix(dataset: str, found: Sequence[Measurement]) -> Matrix:
         for m in groups[key]:
             values[row, columns.index(m.row.fusion)] = m.value
     models = [(trained_of[key], ", ".join(filter(None, key))) for key in keys]
-    return Matrix(dataset=dataset, rows=_row_labels(models), columns=columns, values=values)
+    return Matrix(
+        dataset=dataset,
+        rows=_row_labels(models),
+        columns=columns,
+        values=values,
+        is_part=any(m.is_part for m in found),
+    )
 
 
 def _row_labels(models: Sequence[tuple[str, str]]) -> list[str]:

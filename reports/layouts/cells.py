@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from reports.layouts.claims import claim_notes
-from reports.measurements import Measurement
+from reports.measurements import Measurement, paper_dataset
 from reports.paper.numbers import PaperNumber
 from reports.table_model import Cell, Note
 
-# What a difference from another feature set is called, before that one's name.
-DIFFERENCE = "top1_minus_"
+# In the metric of a difference from another feature set, before that one's name.
+DIFFERENCE = "_minus_"
 METRIC_HEADINGS = {
     "top1": "Top-1",
     "top5": "Top-5",
@@ -56,6 +56,7 @@ def measured_cell(found: Measurement) -> Cell:
         std=found.std,
         source=found.name,
         notes=tuple(_notes(found)),
+        is_part=found.is_part,
     )
 
 
@@ -65,17 +66,40 @@ def cell_notes(found: Sequence[Measurement]) -> dict[str, Note]:
 
 
 def _notes(found: Measurement) -> dict[str, Note]:
-    key = _coverage_key(found)
-    return ({key: _coverage_note(found)} if key else {}) | claim_notes(found)
+    return _coverage(found) | claim_notes(found)
 
 
-def _coverage_key(found: Measurement) -> str:
-    """Empty when every video of the split is scored; no spaces, as in the paper's own notes."""
-    quarantined, todo = found.row.num_quarantined, found.num_todo
-    if not quarantined + todo:
-        return ""
-    total = found.row.num_videos + quarantined + todo
-    return f"quarantined={quarantined},not-extracted={todo},of={total}"
+def classes_told(found: Sequence[Measurement]) -> str:
+    """How many classes compete, per data set: `Classes: UCF-101 51 base, 50 novel.`"""
+    counts: dict[str, dict[str, set[int]]] = {}
+    for row in (m.row for m in found if m.row.provenance.get("resampled") != "videos"):
+        of_dataset = counts.setdefault(dataset_heading(paper_dataset(row.dataset)), {})
+        of_dataset.setdefault(row.subset, set()).add(row.classes)
+    told = []
+    for heading, subsets in counts.items():
+        # Where subsets compete apart, all of them are only those of the harmonic mean.
+        shown = {name: sorted(found) for name, found in subsets.items() if name != "all"}
+        shown = shown or {"": sorted(subsets["all"])}
+        parts = [" ".join([" or ".join(map(str, n)), name]).strip() for name, n in shown.items()]
+        told.append(f"{heading} {', '.join(parts)}")
+    return f"Classes: {'; '.join(told)}." if told else ""
+
+
+def _coverage(found: Measurement) -> dict[str, Note]:
+    """Footnotes by key, which holds no spaces, as in the paper's own notes; empty when every video
+    that the list of the split names is scored."""
+    row, notes = found.row, {}
+    if found.is_part:
+        told = f"{row.num_videos:,} of {row.listed:,} listed videos"
+        notes[f"scored={row.num_videos},listed={row.listed}"] = Note(text=told)
+    if row.provenance.get("shots_told"):
+        told = "K is as told; the checkpoint does not say on how many videos it was tuned"
+        notes["shots-as-told"] = Note(text=told)
+    if row.num_quarantined + found.num_todo:
+        total = row.num_videos + row.num_quarantined + found.num_todo
+        key = f"quarantined={row.num_quarantined},not-extracted={found.num_todo},of={total}"
+        notes[key] = _coverage_note(found)
+    return notes
 
 
 def _coverage_note(found: Measurement) -> Note:
@@ -101,8 +125,9 @@ def paper_cell(number: PaperNumber | None) -> Cell:
 
 def metric_heading(metric: str) -> str:
     """Heading of a metric; an unknown one is its own name in words."""
-    if metric.startswith(DIFFERENCE):
-        return f"Top-1 minus {metric.removeprefix(DIFFERENCE)}"
+    metric, _, other = metric.partition(DIFFERENCE)
+    if other:
+        return f"{metric_heading(metric)} minus {other}"
     return METRIC_HEADINGS.get(metric, metric.replace("_", " "))
 
 

@@ -4,7 +4,7 @@ import re
 
 from reports.layouts.grouping import short_template
 from reports.measurements import Measurement
-from reports.paper.settings import PAPER_TEMPLATES, paper_frames
+from reports.paper.settings import PAPER_TEMPLATES, paper_classes, paper_frames
 from reports.table_model import Note
 
 HEAD_NOTE = "head-on-frozen-features"
@@ -20,12 +20,18 @@ _HEAD_DOUBT = Note(
 def doubts(found: Measurement) -> dict[str, Note]:
     """Footnotes by key: the setting as far as it is not the paper's, and what else differs.
 
-    Empty for a model that stands beside none of the paper's. Keys hold no spaces.
+    Of a model that stands beside none of the paper's only other numbers of classes. Keys hold no
+    spaces.
     """
+    row, notes = found.row, {}
+    classes = paper_classes(found.dataset, row.subset)
+    if classes not in (None, row.classes):
+        told = f"{row.classes} classes compete; for the paper's numbers {classes} do."
+        notes[f"classes={row.classes},paper={classes}"] = Note(text=told)
     if not (found.is_comparable and found.method):
-        return {}
-    notes = {HEAD_NOTE: _HEAD_DOUBT} if found.method in _HEAD_METHODS else {}
-    row = found.row
+        return notes
+    if found.method in _HEAD_METHODS:
+        notes[HEAD_NOTE] = _HEAD_DOUBT
     template = PAPER_TEMPLATES.get(found.method)
     if template and row.classifier == "text" and row.template != template:
         shown = short_template(row.template)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
     cell_notes,
+    classes_told,
     dataset_heading,
     measured_cell,
     paper_cell,
@@ -40,7 +41,7 @@ def fusion_table(found: Sequence[Measurement]) -> Table | None:
         name="fusion",
         title="Where frames are merged",
         caption="Rows: the fusion a model was trained with. Columns: the fusion it was scored "
-        f"with. Top-1. {INTERVAL_CAPTION}",
+        f"with. Top-1. {classes_told(shown)} {INTERVAL_CAPTION}",
         corner="Trained with",
         columns=tuple(
             Column(heading=fusion, group=f"{dataset_heading(paper_dataset(dataset))}, scored with")
@@ -135,7 +136,8 @@ def _cells(
     for slot in columns:
         if slot in by_slot:
             cell = measured_cell(by_slot[slot])
-            number = numbers.get(slot) if _is_papers(by_slot[slot]) else None
+            comparable = _is_papers(by_slot[slot]) and not cell.is_part
+            number = numbers.get(slot) if comparable else None
             cells.append(replace(cell, difference=cell.value - number.value) if number else cell)
         else:
             cells.append(Cell(command=commands.get(slot[0], "")))

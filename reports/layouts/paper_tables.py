@@ -6,6 +6,7 @@ and its model and number of classes are the paper's; otherwise it is a row among
 Of several numbers for one cell a mean over splits or seeds wins, then the one written last.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -64,6 +65,7 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> T
     numbers = paper_numbers(spec.number)
     places = tuple(dict.fromkeys(number.place for number in numbers))
     index = _index_of_costs(spec, places, costs) | _index_of_rows(spec, places, found)
+    every = [part for m in found for part in (m, *m.parts)]
     interval = "" if spec.protocol == "cost" else f"{INTERVAL_CAPTION} "
     return Table(
         name=f"table{spec.number}",
@@ -71,7 +73,7 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> T
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
         rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index, found)),
-        notes=paper_notes() | cell_notes(found) | _doubts_of_all(found),
+        notes=paper_notes() | cell_notes(every) | _doubts_of_all(every),
         sources=_sources(spec),
     )
 
@@ -159,7 +161,7 @@ def _our_cell(
     if cell is None:
         return Cell(command=_command(spec, who, place, own))
     number = printed.get(place)
-    if number is None or number.value is None or place.metric in _NO_DIFFERENCE:
+    if number is None or number.value is None or place.metric in _NO_DIFFERENCE or cell.is_part:
         return cell
     return replace(cell, difference=cell.value - number.value)
 
@@ -202,8 +204,9 @@ def _cost_cell(value: float, record: dict) -> Cell:
 
 
 def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurement]) -> Index:
+    untuned = _first_splits(found) if spec.protocol == "few-shot" else []
     # A stable sort: means last, so that they and later rows replace earlier ones.
-    ordered = sorted(found, key=lambda measurement: is_mean(measurement.row))
+    ordered = untuned + sorted(found, key=lambda measurement: is_mean(measurement.row))
     return {
         (who, place): _index_cell(measurement, place)
         for measurement in ordered
@@ -211,6 +214,17 @@ def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurem
         for place in places
         if _fits(measurement, place)
     }
+
+
+def _first_splits(found: Sequence[Measurement]) -> list[Measurement]:
+    """Zero-shot scores of vanilla CLIP as the few-shot tables want them: of the first split."""
+    every = [part for m in found for part in (m, *m.parts) if not is_mean(part.row)]
+    return [
+        replace(m, row=replace(m.row, protocol="few-shot"))
+        for m in every
+        if (m.row.protocol, m.method) == ("zero-shot", "Vanilla CLIP")
+        and re.search(r"(?<!\d)0*(\d*)$", m.row.split).group(1) in ("", "1")
+    ]
 
 
 def _who(spec: Spec, found: Measurement) -> Who | None:

@@ -10,6 +10,7 @@ from reports.layouts.cells import (
     DIFFERENCE,
     INTERVAL_CAPTION,
     cell_notes,
+    classes_told,
     dataset_heading,
     measured_cell,
     metric_heading,
@@ -121,7 +122,7 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
     return Table(
         name=file_name,
         title=view.title,
-        caption=f"{view.caption} {view.intervals}".strip(),
+        caption=" ".join(filter(None, (view.caption, classes_told(shown), view.intervals))),
         columns=tuple(
             Column(heading=_heading(slot), group=dataset_heading(paper_dataset(slot.dataset)))
             for slot in columns
@@ -145,7 +146,7 @@ def _by_protocol(groups: Groups) -> list[tuple[tuple[str, str], list[Measurement
 
 
 def _is_shown(metric: str, view: View) -> bool:
-    return not view.metrics or metric in view.metrics or metric.startswith(DIFFERENCE)
+    return not view.metrics or metric in view.metrics or DIFFERENCE in metric
 
 
 def _blend(members: Sequence[Measurement]) -> str:

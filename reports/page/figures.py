@@ -106,7 +106,8 @@ def _areas(name: str, plot: Mapping) -> str:
 def _measures(separation: pd.DataFrame, panel: str) -> str:
     rows = list(separation[separation["panel"] == panel].itertuples())
     if not rows:
-        return '<p class="measures">too few labels to measure how classes separate</p>'
+        told = "how classes separate is not measured: too few labels, or several splits at once"
+        return f'<p class="measures">{told}</p>'
     words = " · ".join(
         f"{METRIC_WORDS.get(row.metric, row.metric)} {separation_words(row)}" for row in rows
     )

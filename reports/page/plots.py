@@ -41,7 +41,7 @@ def heatmap_plot(matrices: Sequence[Matrix]) -> dict:
         "kind": "heatmap",
         "panels": [
             {
-                "title": dataset_heading(matrix.dataset),
+                "title": matrix.title,
                 "rows": matrix.rows,
                 "columns": matrix.columns,
                 "values": [[_number(value) for value in row] for row in matrix.values.tolist()],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.results import ResultRow
 from reports.artefacts import Artefacts, Summary
-from reports.measurements import row_name
+from reports.measurements import newest_names, set_of
 from reports.page.extras import Extras
 from reports.table_model import Table
 from reports.writers.html import escape, records_table, to_html
@@ -75,7 +75,8 @@ def provenance_section(rows: Sequence[ResultRow], extras: Extras) -> str:
     groups = defaultdict(list)
     for row in rows:
         groups[row.dataset, row.feature_set, row.scored_checkpoint].append(row)
-    records = [_origin(group) for group in groups.values()]
+    names = newest_names(rows)
+    records = [_origin(group, names[set_of(group[-1])]) for group in groups.values()]
     facts = {
         "Machines": [str(row.provenance.get("machine", "")) for row in rows],
         "Versions": [_versions(row.provenance.get("versions")) for row in rows],
@@ -145,10 +146,10 @@ def _with_speed(record: dict) -> dict:
     return record | {"videos_per_second": videos / record["seconds"]}
 
 
-def _origin(rows: Sequence[ResultRow]) -> dict:
+def _origin(rows: Sequence[ResultRow], name: str) -> dict:
     """What rows of one feature set were made from, by the last of them."""
     return {
-        "features": row_name(rows[-1]),
+        "features": name,
         "dataset": rows[-1].dataset,
         "splits": ", ".join(dict.fromkeys(row.split for row in rows)),
         **{name: _short(rows[-1].provenance.get(name)) for name in _ORIGINS},

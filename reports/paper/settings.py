@@ -43,4 +43,9 @@ def is_paper_setting(model: object, dataset: str, subset: str, num_classes: int)
 
     `dataset` is the paper's short name of it, `subset` all, base or novel.
     """
-    return model in MODELS and _CLASSES.get(dataset, {}).get(subset) == num_classes
+    return model in MODELS and paper_classes(dataset, subset) == num_classes
+
+
+def paper_classes(dataset: str, subset: str) -> int | None:
+    """Classes that compete for the paper's numbers; None where it has none."""
+    return _CLASSES.get(dataset, {}).get(subset)

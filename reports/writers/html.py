@@ -111,7 +111,8 @@ def _cell(table: Table, column: Column, cell: Cell) -> str:
     if text.run:
         return f'<td class="run"{title}><i>{escape(text.run)}</i>{marks}</td>'
     small = "".join(f"<small>{escape(part)}</small>" for part in (text.interval, text.difference))
-    return f"<td{title}>{escape(text.main)}{marks}{small.replace('<small></small>', '')}</td>"
+    kind = ' class="part"' if cell.is_part else ""
+    return f"<td{kind}{title}>{escape(text.main)}{marks}{small.replace('<small></small>', '')}</td>"
 
 
 def _notes(table: Table) -> str:

@@ -125,7 +125,7 @@ class Maker:
         set_name(self.backend, DATASET, name, writer.id, digest, force=True)
         return writer.id
 
-    def split(self, name, rows, labels=None, class_names=None) -> None:
+    def split(self, name, rows, labels=None, class_names=None, listed=()) -> None:
         rows = np.asarray(rows, np.int64)
         labels = self.labels[rows] if labels is None else labels
         split = Split(
@@ -135,6 +135,7 @@ class Maker:
             class_names=list(class_names or self.class_names),
             source="test",
             digest="0" * 64,
+            listed=dict(zip(class_names or self.class_names, listed, strict=bool(listed))),
         )
         write_split(self.backend, DATASET, split)
 

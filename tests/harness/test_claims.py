@@ -87,7 +87,7 @@ def test_its_own_training_videos_are_counted(maker, add):
     videos = load_videos(maker.store, "toy", "one", "train")
     (line,) = warnings_of(maker.store, videos)
     assert line.startswith("one was tuned on 30 of the 30 videos of train (elsewhere/train): ")
-    everything = load_videos(maker.store, "toy", "one")
+    everything = load_videos(maker.store, "toy", "one", "all")
     assert "30 of the 60 videos of all" in warnings_of(maker.store, everything)[0]
 
 

@@ -25,7 +25,7 @@ from vifistore.errors import DamagedError, UsageError
 FIXED = (
     "protocol dataset split subset feature_set feature_names scored_checkpoint text_set "
     "template classifier trained_fusion fusion num_frames num_views shots seed classes "
-    "num_videos num_quarantined metric value ci_low ci_high provenance"
+    "num_videos num_quarantined listed metric value ci_low ci_high provenance"
 )
 # Rows without these are still read.
 ADDED = "tuned_on"
@@ -65,8 +65,23 @@ def test_rows_are_on_the_disk_before_anyone_is_told(tmp_path, monkeypatch):
 
 def test_fields_are_the_fixed_ones():
     assert " ".join(FIELDS) == f"{FIXED} {ADDED}"
-    values = {"num_videos", "num_quarantined", "value", "ci_low", "ci_high", "provenance", ADDED}
+    values = {"num_videos", "num_quarantined", "listed"}
+    values |= {"value", "ci_low", "ci_high", "provenance", ADDED}
     assert set(FIELDS) - set(KEY_FIELDS) == values
+
+
+def test_rows_of_before_do_not_say_how_many_videos_were_listed(tmp_path):
+    row = make_row(num_videos=100, num_quarantined=2, provenance={"num_todo": 3})
+    record = to_record(row)
+    assert record.pop("listed") is None
+    (tmp_path / "results.jsonl").write_text(json.dumps(record) + "\n")
+    assert read_rows(tmp_path) == [row]
+    assert row.num_listed == 105
+    append_rows(tmp_path, [replace(row, listed=3734)])
+    (read,) = read_rows(tmp_path)
+    assert (read.listed, read.num_listed) == (3734, 3734)
+    with pytest.raises(UsageError, match="listed '9' is not a whole number or null"):
+        from_record(record | {"listed": "9"})
 
 
 def test_last_of_a_key_wins_and_order_stays(tmp_path):
@@ -87,6 +102,10 @@ def test_every_key_field_makes_another_row(tmp_path):
     rows = [make_row()] + [make_row(**{name: value}) for name, value in changed.items()]
     append_rows(tmp_path, rows)
     assert read_rows(tmp_path) == rows
+    # All but that of other names: they do not make another measurement.
+    assert len({row.nameless_key for row in rows}) == len(rows) - 1
+    other = make_row(provenance={"checkpoint": "other"})
+    assert other.nameless_key != rows[0].nameless_key
 
 
 def test_nothing_is_written_that_is_not_json(tmp_path):

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from harness import reading
+from harness.ablations import fusion_matrix
 from harness.fusion import FUSIONS, class_vectors, fuse_frames
+from harness.protocols.zero_shot import zero_shot
 from harness.reading import read_all, read_vectors
+from harness.retrieval.evaluation import retrieval
 from harness.scoring import checkpoint_of, load_classes, load_videos, score
 from harness.texts import find_texts
 from vifistore.errors import DamagedError, IncompleteError, UnknownNameError, UsageError
@@ -124,6 +127,25 @@ def test_unknown_names_say_what_exists(make_store):
         load_classes(maker.store, maker.store.features("toy", "tiny"), ["a"], "none")
 
 
+def test_where_there_are_splits_one_has_to_be_named(make_store):
+    maker = make_store()
+    maker.features(maker.frames())
+    maker.texts()
+    for name in ("", "all"):
+        found = load_videos(maker.store, "toy", "tiny", name)
+        assert (found.split, len(found.rows)) == ("all", 70)
+    maker.split("train", range(40))
+    maker.split("test", range(40, 70))
+    for score_all in (zero_shot, retrieval, fusion_matrix):
+        features = ["tiny"] if score_all is fusion_matrix else "tiny"
+        with pytest.raises(UsageError, match="has the splits test, train; name the one to score"):
+            score_all(maker.store, "toy", features)
+    assert {row.split for row in zero_shot(maker.store, "toy", "tiny", ("all",))} == {"all"}
+    assert {row.num_videos for row in retrieval(maker.store, "toy", "tiny", "all")} == {70}
+    maker.split("all", range(3))
+    assert len(load_videos(maker.store, "toy", "tiny", "all").rows) == 3
+
+
 def test_split_of_a_set_that_is_not_sealed(make_store):
     maker = make_store()
     status = np.ones(70, np.uint8)
@@ -131,8 +153,8 @@ def test_split_of_a_set_that_is_not_sealed(make_store):
     maker.features(maker.frames(), status=status, seal=False)
     maker.split("late", [64, 65])
     with pytest.raises(IncompleteError, match="not sealed: 6 of 70"):
-        load_videos(maker.store, "toy", "tiny")
-    assert load_videos(maker.store, "toy", "tiny", partial=True).num_todo == 6
+        load_videos(maker.store, "toy", "tiny", "all")
+    assert load_videos(maker.store, "toy", "tiny", "all", partial=True).num_todo == 6
     with pytest.raises(IncompleteError, match="holds none of the 2 videos of split late"):
         load_videos(maker.store, "toy", "tiny", "late", partial=True)
 

@@ -12,6 +12,7 @@ from harness.statistics import (
     bootstrap_mean,
     bootstrap_mean_per_class,
     paired_bootstrap,
+    paired_harmonic,
     resampled_counts,
     resampled_means,
     spread,
@@ -144,3 +145,23 @@ def test_spread_by_hand():
         spread([])
     with pytest.raises(UsageError, match="at least 1"):
         bootstrap_mean(np.ones(3), folds=0)
+
+
+def test_paired_harmonic_means_are_compared_on_the_same_resamples():
+    generator = np.random.default_rng(0)
+    base = generator.random(300) < 0.7, generator.random(300) < 0.5
+    novel = generator.random(200) < 0.4, generator.random(200) < 0.3
+    found = paired_harmonic(base, novel)
+    exact = [2 / (1 / b.mean() + 1 / n.mean()) for b, n in zip(base, novel, strict=True)]
+    assert found.difference == pytest.approx(exact[0] - exact[1])
+    drawn = []
+    for _ in range(2000):
+        b, n = generator.integers(0, 300, 300), generator.integers(0, 200, 200)
+        means = [2 / (1 / x[b].mean() + 1 / y[n].mean()) for x, y in zip(base, novel, strict=True)]
+        drawn.append(means[0] - means[1])
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
+    same = paired_harmonic((base[0], base[0]), (novel[0], novel[0]))
+    assert (same.difference, same.low, same.high, same.p_value) == (0, 0, 0, 1)
+    none = np.zeros(9, bool)
+    assert paired_harmonic((none, none), (none, none)).difference == 0

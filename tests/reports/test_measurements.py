@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import features_of, measurements, method_of, paper_dataset, row_name
 
 
@@ -89,7 +90,37 @@ def test_data_sets_of_the_paper(name, short):
 def test_row_names(row):
     assert row_name(row(feature_names=("a-long-name@x.32f", "short"))) == "short"
     assert row_name(row(feature_names=())) == "0123456789ab"
-    assert row_name(row(feature_set="1+2", feature_names=("abc", "xyz"))) == "abc + xyz"
+    assert row_name(row(feature_names=("b", "long"), provenance={"asked": "long"})) == "long"
+    assert row_name(row(feature_names=("b", "long"), provenance={"asked": "0123456789ab"})) == "b"
+    # What looks like a sum would be taken for an ensemble.
+    runs = row(feature_set="1+2", feature_names=("abc", "xyz"))
+    assert row_name(runs) == "mean of abc, xyz"
+
+
+def test_a_set_has_one_name_whatever_it_was_called_before(row):
+    def scored(time, *names, **fields):
+        shared = {"scored_checkpoint": "c", "feature_names": names}
+        provenance = {"checkpoint": "digest", "time": time, "asked": names[0]}
+        return row(**{**shared, "provenance": provenance, **fields})
+
+    rows = [
+        scored("2026-01-01", "first", value=0.1),
+        scored("2026-01-01", "first", value=0.2, split="val"),
+        scored("2026-01-03", "alias", "first", value=0.3),
+        scored("2026-01-02", "first", value=0.4, dataset="other"),
+    ]
+    found = measurements(rows)
+    assert [(m.name, m.row.value) for m in found] == [
+        ("alias", 0.3),
+        ("alias", 0.2),
+        ("alias", 0.4),
+    ]
+    (table,) = protocol_tables(found)
+    assert [(r.label, r.detail) for r in table.rows] == [("alias", "test"), ("alias", "val")]
+    # Another checkpoint may share the features of a set, and is another row.
+    text = scored("2026-01-04", "text", value=0.5)
+    other = replace(text, provenance=text.provenance | {"checkpoint": "another"})
+    assert {m.name for m in measurements([*rows, other])} == {"alias", "text"}
 
 
 def test_runs_that_share_their_features_are_several(row):

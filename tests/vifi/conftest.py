@@ -1,9 +1,12 @@
-"""A small store to search: clips in two classes, one without a label, one AVI, one broken."""
+"""A small store to search: clips in two classes, one without a label, one AVI, one broken; and one
+of planted features to score."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.harness.conftest import planted_store
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
 from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
@@ -41,3 +44,36 @@ def save_tiny(path: Path, seed: int = 0) -> None:
         model="vifi-tiny", config=config, name="tiny", step=0, parent="", settings={}
     )
     save_checkpoint(path, new_model("vifi-tiny", seed).state_dict(), header)
+
+
+@pytest.fixture
+def maker(tmp_path, monkeypatch):
+    """Two feature sets of 120 videos in six classes; halves, a training and a test split."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    maker = planted_store(tmp_path, num_videos=120)
+    rows = np.arange(120)
+    base, novel = rows[maker.labels < 4], rows[maker.labels >= 4]
+    maker.split("base_val", base, class_names=maker.class_names[:4])
+    maker.split("novel_val", novel, maker.labels[novel] - 4, maker.class_names[4:])
+    maker.split("train1", rows[:60])
+    maker.split("val1", rows[60:])
+    maker.split("val2", rows[30:90])
+    status = np.ones(120, np.uint8)
+    status[100] = 2
+    maker.features(maker.frames(noise=1.0), name="good", status=status)
+    maker.features(maker.frames(noise=6.0), name="bad")
+    maker.texts()
+    return maker
+
+
+@pytest.fixture
+def evaluate(maker, tmp_path, capsys):
+    """Call with a protocol and flags; returns exit code, standard output and error lines."""
+
+    def call(protocol, *flags):
+        words = ["evaluate", tmp_path / "S.zarr", protocol, "--dataset", "toy", *flags]
+        code = run([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err.strip().splitlines()
+
+    return call

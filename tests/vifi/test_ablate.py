@@ -120,7 +120,10 @@ def test_an_id_that_several_checkpoints_share_asks_for_a_name(ablate, maker):
 def test_videos_that_may_have_been_trained_on_are_told_once(ablate, maker):
     maker.split("train1", range(40))
     maker.split("val1", range(40, 70))
-    code, _, error = ablate("toy", "--features", "vanilla", "tuned-image")
+    code, said, error = ablate("toy", "--features", "vanilla")
+    assert (code, said) == (2, "")
+    assert "toy has the splits train1, val1; name the one to score with --split" in error
+    code, _, error = ablate("toy", "--features", "vanilla", "tuned-image", "--split", "all")
     assert code == 0
     assert error == (
         "all shares videos with training splits (40 with train1): a checkpoint that was tuned on "

@@ -141,6 +141,27 @@ WRONG = [
     (("extract", "s.zarr", "--dataset", "d", *MODEL, "--device", "tpu9"), 2, "--device is"),
     (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--name", "a/b"), 2, "cannot name"),
     (("evaluate", "s.zarr", "zero-shot", "--dataset", "d"), 2, "--features is missing"),
+    (
+        (
+            *("extract", "s.zarr", "--dataset", "d", "--model", "ViT-B-17", "--frames", "0"),
+            *("--pretrained", "no.pt", "--retry", "--repair", "--name", "a/b", "--template", "x"),
+        ),
+        2,
+        "things are wrong: (1)",
+    ),
+    (
+        ("watch", "f", "s.zarr", "--dataset", "d", "--crops", "2", "--once", "--until-done"),
+        2,
+        "--once and --until-done are two things",
+    ),
+    (
+        (
+            *("train-head", "s.zarr", "--dataset", "d", "--features", "f", "--head", "a5"),
+            *("--epochs", "2", "--warmup-epochs", "9", "--second-beta", "3"),
+        ),
+        2,
+        "3 things are wrong: (1) --second-beta is 3.0; give from 0 to below 1.",
+    ),
     (("evaluate", "s.zarr", "zero-shot", "--dataset", "d", "--features", "x"), 2, "unknown"),
     (("evaluate", "s.zarr", "zeroshot", "--dataset", "d"), 2, "zeroshot"),
     (

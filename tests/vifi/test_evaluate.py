@@ -9,45 +9,15 @@ import pytest
 
 from harness.results import read_rows
 from reports.artefacts import read_artefacts
+from reports.layouts.protocol_tables import protocol_tables
+from reports.measurements import measurements
 from tests.harness.conftest import planted_store
 from vifi.__main__ import run
 from vifistore.store import open_store
 from vifistore.store.identity import Identity, TunedOn, packed
+from vifistore.store.names import set_name
 
 _PROTOTYPE = ("--classifier", "prototype", "--train-split", "train1")
-
-
-@pytest.fixture
-def maker(tmp_path, monkeypatch):
-    """Two feature sets of 120 videos in six classes; halves, a training and a test split."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    maker = planted_store(tmp_path, num_videos=120)
-    rows = np.arange(120)
-    base, novel = rows[maker.labels < 4], rows[maker.labels >= 4]
-    maker.split("base_val", base, class_names=maker.class_names[:4])
-    maker.split("novel_val", novel, maker.labels[novel] - 4, maker.class_names[4:])
-    maker.split("train1", rows[:60])
-    maker.split("val1", rows[60:])
-    maker.split("val2", rows[30:90])
-    status = np.ones(120, np.uint8)
-    status[100] = 2
-    maker.features(maker.frames(noise=1.0), name="good", status=status)
-    maker.features(maker.frames(noise=6.0), name="bad")
-    maker.texts()
-    return maker
-
-
-@pytest.fixture
-def evaluate(maker, tmp_path, capsys):
-    """Call with a protocol and flags; returns exit code, standard output and error lines."""
-
-    def call(protocol, *flags):
-        words = ["evaluate", tmp_path / "S.zarr", protocol, "--dataset", "toy", *flags]
-        code = run([str(word) for word in words])
-        said = capsys.readouterr()
-        return code, said.out, said.err.strip().splitlines()
-
-    return call
 
 
 def test_rows_tables_of_classes_and_quarantine_go_to_the_results(evaluate, tmp_path):
@@ -56,7 +26,7 @@ def test_rows_tables_of_classes_and_quarantine_go_to_the_results(evaluate, tmp_p
     code, said, errors = evaluate("zero-shot", *flags)
     # Quarantined videos are told, and are no failure of the evaluation.
     assert (code, errors) == (0, [])
-    assert "(59 videos, 1 quarantined)" in said
+    assert "(59 videos, 6 classes, 1 quarantined)" in said
     assert "toy val1 embedding: good beats bad by" in said
     (difference,) = [row for row in read_rows(out) if row.metric == "top1_minus_bad"]
     assert difference.value > 0
@@ -76,8 +46,39 @@ def test_a_mean_is_printed_with_its_deviation(evaluate):
     (line,) = [line for line in said.splitlines() if "val1+val2" in line and " top1 " in line]
     assert re.search(r"top1 \d+\.\d ± \d+\.\d over 2 splits \(", line)
     _, said, _ = evaluate("base-to-novel", "--features", "good", "bad")
-    lines = [line for line in said.splitlines() if line.startswith("good + bad ")]
+    lines = [line for line in said.splitlines() if line.startswith("mean of good, bad ")]
     assert any("over 2 seeds" in line for line in lines)
+    assert " + " not in said
+
+
+def test_an_alias_is_the_same_row(evaluate, maker, tmp_path):
+    out = tmp_path / "out"
+    flags = ("--split", "val1", "--results", out, "--features")
+    evaluate("zero-shot", *flags, "good")
+    good = maker.store.features("toy", "good")
+    set_name(maker.backend, "toy", "alias", good.id, good.checkpoint, force=False)
+    _, said, _ = evaluate("zero-shot", *flags, "good")
+    assert all(line.startswith("good ") for line in said.splitlines()[:2])
+    _, said, _ = evaluate("few-shot", *flags, "alias", *_PROTOTYPE, "--shots", "2", "--draws", "2")
+    assert "alias toy val1 2 shots prototype embedding top1" in said
+    assert "good" not in said.replace(str(out), "")
+    rows = read_rows(out)
+    assert {row.feature_names for row in rows} == {("good",), ("good", "alias"), ("alias", "good")}
+    zero_shot, *_ = (t for t in protocol_tables(measurements(rows)) if t.name == "zero-shot")
+    assert [row.label for row in zero_shot.rows] == ["alias"]
+
+
+def test_a_part_of_a_list_says_of_how_many(evaluate, maker):
+    maker.split("part", range(60, 100), listed=[1000] * 6)
+    _, said, _ = evaluate("zero-shot", "--features", "good", "--split", "part", "--against", "bad")
+    lines = said.splitlines()
+    assert len(lines) == 3
+    assert all("(40 of 6,000 listed videos, 6 classes)" in line for line in lines)
+
+
+def test_class_names_that_are_queries_are_counted(evaluate):
+    _, said, _ = evaluate("retrieval", "--features", "good", "--split", "val2")
+    assert all("(60 videos, 6 classes)" in line for line in said.splitlines())
 
 
 def test_no_quarantine_of_before_stays(evaluate, maker, tmp_path):
@@ -104,10 +105,31 @@ def test_base_to_novel_writes_the_classes_by_frequency(evaluate, tmp_path):
     frequencies = read_artefacts(out).frequencies
     assert frequencies["subset"].tolist() == ["base"] * 4 + ["novel"] * 2
     assert set(frequencies["count"]) == {10}
+    _, said, _ = evaluate("base-to-novel", *flags)
+    assert "base embedding: mean of good, bad and mean of bad, good do not differ" in said
 
 
-def test_splits_that_share_videos_are_warned_of(evaluate):
-    flags = ("--features", "good", "--shots", "10", "--split")
+def test_an_untuned_set_is_no_few_shot_score(evaluate, maker):
+    flags = ("--features", "good", "--split", "val1")
+    code, said, errors = evaluate("few-shot", *flags, "--shots", "16")
+    assert (code, said, len(errors)) == (2, "", 1)
+    assert "good does not say on what it was tuned; name that split with --train-split" in errors[0]
+    few = [row for n in range(6) for row in np.flatnonzero(maker.labels[:60] == n)[: 2 * (n < 4)]]
+    maker.split("few", few)
+    code, said, errors = evaluate("few-shot", *flags, *_PROTOTYPE[:3], "few")
+    assert code == 0
+    assert errors == [
+        "2 of 6 classes have no video in few (class 4, class 5): what is trained on it is scored "
+        "on the videos of the others, and among them alone"
+    ]
+    assert "2 shots prototype" in said
+    assert "(40 of 60 listed videos, 4 classes, 1 quarantined)" in said
+
+
+def test_splits_that_share_videos_are_warned_of(evaluate, maker):
+    maker.features(maker.frames(noise=2.0), name="tuned", checkpoint="tuned", shots=10)
+    maker.texts("tuned")
+    flags = ("--features", "tuned", "--split")
     _, _, errors = evaluate("few-shot", *flags, "val2")
     assert errors == [
         "val2 shares videos with training splits (30 with train1): a checkpoint that was tuned on "
@@ -122,6 +144,8 @@ def test_splits_that_share_videos_are_warned_of(evaluate):
 @pytest.mark.parametrize(
     ("protocol", "flags", "told"),
     [
+        ("zero-shot", [], "has the splits base_val, novel_val, train1, val1, val2; name the one"),
+        ("retrieval", [], "name the one to score with --split, or all its videos with --split all"),
         ("supervised", [], "name the one to score with --split"),
         ("few-shot", ["--shots", "2"], "name the one to score with --split"),
         ("zero-shot", ["--against", "bad", "bad"], "--against names 2 feature sets"),
@@ -137,13 +161,26 @@ def test_splits_that_share_videos_are_warned_of(evaluate):
             [*("--split", "val1", "--template", "a {}"), *_PROTOTYPE],
             "--template has no meaning for prototype; leave it out",
         ),
-        ("zero-shot", ["--fusion", "embeding"], "Did you mean 'embedding'"),
+        ("zero-shot", ["--split", "val1", "--fusion", "embeding"], "Did you mean 'embedding'"),
     ],
 )
 def test_wrong_use_is_one_line(evaluate, protocol, flags, told):
     code, said, errors = evaluate(protocol, "--features", "good", *flags)
     assert (code, said, len(errors)) == (2, "", 1)
     assert told in errors[0]
+
+
+def test_all_that_is_wrong_is_told_at_once(evaluate):
+    flags = ("--features", "god", "--split", "val1", "--fusion", "image", "--against", "bda")
+    code, said, errors = evaluate("supervised", *flags, "--train-split", "trian1")
+    assert (code, said, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("vifi: 3 things are wrong: (1) unknown feature set of toy 'god'.")
+    assert "'trian1'. Did you mean 'train1'?" in errors[0]
+    flags = ("--features", "good", "--shots", "2", "--fusion", "imgae", "--template", "a")
+    code, _, errors = evaluate("zero-shot", *flags[:-2], "--template", "a {} {}", "--draws", "0")
+    assert code == 2
+    for part in ("--shots has no meaning", "--draws must be 1", "'image'", "exactly one {}"):
+        assert part in errors[0]
 
 
 def test_splits_sets_and_texts_that_cannot_be_scored(maker, evaluate):
@@ -181,7 +218,7 @@ def test_texts_of_another_model_are_refused(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("protocol", "flags", "told"),
     [
-        ("zero-shot", ["good", "--against", "god"], "Did you mean 'good'"),
+        ("zero-shot", ["good", "--split", "val1", "--against", "god"], "Did you mean 'good'"),
         (
             "few-shot",
             ["good", "--split", "val1", "--shots", "2", "99", *_PROTOTYPE],

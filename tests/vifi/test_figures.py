@@ -1,6 +1,7 @@
 """`vifi tsne`, `vifi attention` and `vifi report --store` from a store to figures and a page."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -24,7 +25,7 @@ from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.store import open_store
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
+from vifistore.store.tables import Split, write_split, write_videos
 
 NUM_CLIPS = 8
 
@@ -115,6 +116,23 @@ def test_tsne_of_chosen_classes(store_path, said, tmp_path):
     }.items():
         code, _, error = said(*shared, *wrong)
         assert (code, words in error) == (2, True), error
+
+
+@pytest.mark.usefixtures("one_format")
+def test_splits_drawn_together_are_not_measured(store_path, said, tmp_path):
+    store = tmp_path / "s.zarr"
+    shutil.copytree(store_path, store)
+    rows = np.arange(NUM_CLIPS)
+    names = class_names()[:2]
+    split = Split(name="train", rows=rows, labels=rows % 2, class_names=names, source="", digest="")
+    write_split(open_store(store, mode="a").backend, "d", split)
+    shared = ("tsne", store, "--features", "plain.2f", "--out", tmp_path / "a.png")
+    measures = {}
+    for flags in ((), ("--split", "train"), ("--split", "all")):
+        code, out, _ = said(*shared, "--method", "pca", *flags)
+        assert (code, "name one with --split (train), or all" in out) == (0, not flags)
+        measures[flags] = len(pd.read_csv(tmp_path / "a_separation.csv"))
+    assert list(measures.values()) == [0, 3, 3]
 
 
 @pytest.mark.usefixtures("one_format")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -172,6 +173,55 @@ def test_wrong_calls_end_in_one_line(store, tmp_path, capsys, further, words):
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert words in said
     assert not (tmp_path / "o").exists()
+
+
+ALL_WRONG = (
+    *("--trains", "prompts", "--in-memory", "--flip", "0.5", "--mixing", "--grayscale", "2"),
+    *("--image-prompts", "0", "--text-depth", "9", "--weight-decay", "-1"),
+)
+
+
+def test_all_that_is_wrong_is_told_at_once_before_torch_is_there(store, tmp_path):
+    words = call(store, tmp_path / "o", *ALL_WRONG, preset="prompt_few_shot")
+    program = (
+        "import sys; from vifi.__main__ import run; code = run(sys.argv[1:]); "
+        "print({'torch', 'open_clip'} & sys.modules.keys(), code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    assert done.stdout.strip() == "set() 2"
+    (line,) = done.stderr.strip().splitlines()
+    assert len(line) < 400
+    assert line.startswith("vifi: 5 things are wrong: (1) weight_decay is -1.0; give 0 or more.")
+    assert "(2) grayscale is 2.0; give from 0 to 1." in line
+    assert "(3) crops and colours are changed on decoded frames" in line
+    assert line.endswith("(and 2 more)")
+    assert not (tmp_path / "o").exists()
+
+
+def test_nothing_is_decoded_before_another_run_in_the_folder_is_refused(
+    store, tmp_path, capsys, monkeypatch
+):
+    memory = ("--in-memory", "--crop-scales", "--jitter", "0", "--grayscale", "0")
+    assert run(call(store, tmp_path / "o", *memory)) == 0
+    monkeypatch.setattr("vifistore.training.run.in_memory", None)
+    assert run(call(store, tmp_path / "o", *memory)) == 0
+    assert run(call(store, tmp_path / "o", *memory, "--seed", "7")) == 2
+    assert "holds another run, whose settings is seed=1024 and not 7" in capsys.readouterr().err
+
+
+def test_a_split_has_to_be_named_where_there_are_some(store, tmp_path, capsys):
+    copy = tmp_path / "s.zarr"
+    shutil.copytree(store, copy)
+    videos = store.parent / "videos"
+    added = ["scan", copy, videos, "--dataset", "d", "--append", "--split", "train"]
+    assert run([str(word) for word in added]) == 0
+    assert run(call(copy, tmp_path / "o")) == 2
+    said = capsys.readouterr().err
+    assert "d has the split train; name the one to train on with --split, or all its" in said
+    # `all` is what no split was before there were any: a stopped run goes on.
+    assert run(call(store, tmp_path / "o")) == 0
+    assert run(call(copy, tmp_path / "o", "--split", "all")) == 0
+    assert "4 steps" in capsys.readouterr().out
 
 
 def test_an_unknown_preset(capsys):

@@ -138,7 +138,8 @@ def _finish(store: Store, steps: Steps, out: Path) -> None:
         {
             "title": "vifistore demo",
             "lines": [
-                f"{found.sentence} (paired bootstrap over {found.num_videos} test clips).",
+                f"{found.sentence} (paired bootstrap over {found.num_videos} test clips of "
+                f"{found.row.classes} classes).",
                 "A tiny CLIP was trained on captioned stills, then fine-tuned on clips of moving "
                 "shapes; every number below comes from embeddings cached once per checkpoint. "
                 "Only the untuned model is scored zero-shot: the others were tuned on other clips "
@@ -152,7 +153,8 @@ def _finish(store: Store, steps: Steps, out: Path) -> None:
     say("")
     say((out / "zero-shot.md").read_text(encoding="utf-8"))
     say((out / "fusion.md").read_text(encoding="utf-8"))
-    say(f"{found.sentence} (paired bootstrap over {found.num_videos} clips)")
+    over = f"{found.num_videos} clips, {found.row.classes} classes"
+    say(f"{found.sentence} (paired bootstrap over {over})")
     say(f"{steps.total_seconds:.0f} s in all; open {out / 'index.html'}")
 
 

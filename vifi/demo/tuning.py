@@ -139,7 +139,8 @@ def _train(run: Run, *, num_checkpoints: int) -> Path:
         report = train(run)
     say(
         f"   {report.step} steps, loss {report.metrics['loss']:.2f}, accuracy "
-        f"{report.metrics['accuracy']:.1%}, {report.data_share:.0%} of the time waiting for data"
+        f"{report.metrics['accuracy']:.1%} among {len(run.class_names)} classes, "
+        f"{report.data_share:.0%} of the time waiting for data"
     )
     return report.path
 

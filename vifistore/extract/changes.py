@@ -38,7 +38,7 @@ class ChangeLog:
         if not self._sizes[row]:
             return
         try:
-            size, date = _size_and_date(path)
+            size, date = size_and_date(path)
         except OSError:
             return
         if size != self._sizes[row]:
@@ -84,7 +84,7 @@ class ChangeLog:
         )
 
 
-def _size_and_date(path: Path) -> tuple[int, int]:
+def size_and_date(path: Path) -> tuple[int, int]:
     """Bytes, and nanoseconds since 1970 of the last change, as a scan takes them: of a file, or
     of all images of a folder."""
     if not path.is_dir():

@@ -26,7 +26,6 @@ from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoints import read_header
 from vifistore.models.registry import model_config
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.models.wording import check_templates
 from vifistore.store.names import read_names
 from vifistore.store.store import Store
 
@@ -102,7 +101,6 @@ def _check(
     store.videos(dataset)
     choose_device(encode.device)
     check_decoder(encode.decoder)
-    check_templates(encode.template)
     if settings.model:
         model_config(settings.model)
     if folder.is_dir():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vifistore.models.checkpoints import is_whole
-from vifistore.models.weights import WEIGHTS_SUFFIXES
+from vifistore.models.config_files import WEIGHTS_SUFFIXES
 
 # What is copied here by other means than a rename may be whole by its looks before it is.
 _SETTLED_SECONDS = 1.0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from vifistore.errors import UsageError
+from vifistore.errors import Faults
 from vifistore.models.load_settings import WeightsSettings
 
 _LONGEST_POLL = 86400.0
@@ -25,14 +25,12 @@ class FollowSettings:
     """Seconds between two looks at the folder."""
 
     def __post_init__(self) -> None:
+        found = Faults()
         # Not a number is refused, too: no comparison holds for it.
-        if not 0 < self.poll <= _LONGEST_POLL:
-            raise UsageError(
-                f"--poll is {self.poll}; give seconds above 0, up to {_LONGEST_POLL:.0f}"
-            )
-        if self.trainer < 0 or (self.trainer and not self.until_done):
-            raise UsageError(
-                f"--trainer is {self.trainer}; give a process id, and --until-done beside it"
-            )
-        if self.once and self.until_done:
-            raise UsageError("--once and --until-done are two things; give one of them")
+        told = f"--poll is {self.poll}; give seconds above 0, up to {_LONGEST_POLL:.0f}"
+        found.check(0 < self.poll <= _LONGEST_POLL, told)
+        told = f"--trainer is {self.trainer}; give a process id, and --until-done beside it"
+        found.check(self.trainer == 0 or (self.trainer > 0 and self.until_done), told)
+        told = "--once and --until-done are two things; give one of them"
+        found.check(not (self.once and self.until_done), told)
+        found.refuse()

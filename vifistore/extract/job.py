@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from vifistore.errors import TextTowerError, UsageError
 from vifistore.extract.origin import say_origin
 from vifistore.extract.pipeline import Extraction, ExtractReport
-from vifistore.extract.plan import plan
+from vifistore.extract.plan import plan, rows_to_do
+from vifistore.extract.presence import Presence
 from vifistore.extract.recipes import default_name, resolve_recipe, settled
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import cleaning_field, dataset_class_lists, ensure_texts
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.models.wording import check_templates
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
@@ -65,11 +65,15 @@ def extract_dataset(
     LockedError
         If another process is writing one of the blocks.
     StoreError
-        If the disk is full or read-only. What was finished is kept.
+        If the disk is full or read-only, or most of the videos are not where they were scanned.
+        What was finished is kept.
     """
     job = prepare(store, dataset, settings, loaded)
     if retry or repair:
         _require_set(store, job)
+    # Before all that is written: what is not there is no reason to quarantine all of it.
+    if retry or repair or rows_to_do(store, dataset, job.recipe.id, len(store.videos(dataset))):
+        Presence(store, dataset).require()
     with clear_disk_errors(store.path):
         if not repair:
             return _run(job, store, blocks=blocks, limit=limit, retry=retry)
@@ -99,7 +103,6 @@ def prepare(
 ) -> Job:
     """Load the model and settle what is left open; raises as `extract_dataset` does."""
     store.videos(dataset)
-    check_templates(settings.template)
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
     asked, settings = settings, settled(settings, loaded)
     settings = continue_precision(store, dataset, settings, loaded)

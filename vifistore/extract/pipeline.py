@@ -21,6 +21,7 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.figures import figures, keep
 from vifistore.extract.matmul_rate import matmul_rate
 from vifistore.extract.origin import not_as_trained
+from vifistore.extract.presence import Presence
 from vifistore.extract.provenance import device_name, machine_provenance, run_facts
 from vifistore.extract.recipes import choose_device, resolve_recipe, settled
 from vifistore.extract.reuse import Reuse
@@ -152,6 +153,7 @@ class Extraction:
             self._videos["path"].to_numpy(),
             reuse=self._reuse,
             changes=changes,
+            presence=Presence(self._store, self._dataset, self._videos["path"].to_numpy()),
             clock=self._clock,
         )
         self._num_failed = 0

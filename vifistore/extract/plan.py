@@ -9,6 +9,7 @@ import torch
 from vifistore.errors import DecodeError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.figures import last_run
+from vifistore.extract.presence import Presence
 from vifistore.extract.provenance import run_facts
 from vifistore.extract.recipes import choose_device
 from vifistore.extract.settings import ExtractSettings
@@ -42,6 +43,8 @@ def plan(
     videos = store.videos(dataset)
     rows = rows_to_do(store, dataset, recipe.id, len(videos))
     rows = [row for row in rows if blocks is None or row // BLOCK_SIZE in blocks][:limit]
+    if rows:
+        Presence(store, dataset).require()
     paths = [store.root(dataset) / path for path in videos["path"].to_numpy()[rows]]
     dim = loaded.config["embed_dim"]
     per_view = settings.frames * dim * 2 + dim * 8 + settings.frames * 4

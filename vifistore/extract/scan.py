@@ -14,7 +14,6 @@ from vifistore.store.tables import (
     Split,
     has_split,
     write_captions,
-    write_labels,
     write_split,
     write_videos,
 )
@@ -65,6 +64,55 @@ def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: boo
     return [row for row, name in enumerate(listing.ids) if name not in known]
 
 
+def with_stored(
+    store: Store | None, dataset: str, listing: Listing
+) -> tuple[Listing, dict[str, SplitListing]]:
+    """The listing with the videos that only the dataset has behind its own, and the dataset's
+    splits as positions in it."""
+    if store is None or dataset not in store.datasets():
+        return listing, {}
+    videos = store.videos(dataset)
+    place = {name: row for row, name in enumerate(listing.ids)}
+    further = videos[~videos["id"].isin(place)]
+    place |= {name: len(place) + row for row, name in enumerate(further["id"])}
+    place_of_row = [place[name] for name in videos["id"]]
+    splits = {name: store.split(dataset, name) for name in store.splits(dataset)}
+    listing = replace(
+        listing,
+        ids=[*listing.ids, *further["id"]],
+        paths=[*listing.paths, *further["path"]],
+        labels=[*listing.labels, *further["label"]],
+    )
+    return listing, {name: _as_listed(split, place_of_row) for name, split in splits.items()}
+
+
+def stored_listing(store: Store, dataset: str) -> Listing:
+    """A listing that names nothing new: what is made of it is made of what the dataset has."""
+    return Listing(
+        ids=[],
+        paths=[],
+        labels=[],
+        root=store.root(dataset),
+        class_names=store.class_names(dataset),
+        splits={},
+        captions=[],
+        missing=[],
+        notes=[],
+    )
+
+
+def _as_listed(split: Split, place_of_row: list[int]) -> SplitListing:
+    return SplitListing(
+        rows=[place_of_row[row] for row in split.rows],
+        labels=split.labels.tolist(),
+        class_names=split.class_names,
+        source=split.source,
+        digest=split.digest,
+        owns_classes=split.owns_classes,
+        listed=split.listed,
+    )
+
+
 def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> None:
     """Raise UsageError if a new root would lose videos that the dataset has.
 
@@ -85,13 +133,19 @@ def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> Non
 
 
 def add_listing(
-    store: Store, dataset: str, listing: Listing, rows: list[int], probes: Iterable[Probe]
+    store: Store,
+    dataset: str,
+    listing: Listing,
+    rows: list[int],
+    probes: Iterable[Probe],
+    *,
+    replace_splits: bool = False,
 ) -> ScanReport:
     """Write the rows of a listing, with a probe each, and its splits and captions.
 
     Splits that the dataset has already are scored over its new classes, too, unless they have a
     list of their own. Raises UsageError, and writes nothing, if a split of a name that is taken
-    has other rows.
+    has other rows and is not to be replaced.
     """
     import pandas as pd
 
@@ -103,15 +157,17 @@ def add_listing(
     number = {name: row for row, name in enumerate(videos["id"])}
     splits = [_split(name, split, listing, number) for name, split in listing.splits.items()]
     for split in splits:
-        has_split(store.backend, dataset, split)
+        has_split(store.backend, dataset, split, replace=replace_splits)
     # First, so that a scan that is killed leaves no split with fewer classes than its dataset.
     for split in _widened(store, dataset, class_names, listing.splits):
         write_split(store.backend, dataset, split)
     # A moved dataset keeps its rows; its paths start from the new root.
-    write_videos(store.backend, dataset, videos, class_names, str(listing.root))
-    _fill_labels(store, dataset, listing, videos, class_names)
+    labels = _labels(listing, videos)
+    anew = not labels.equals(videos["label"])
+    videos = videos.assign(label=labels)
+    write_videos(store.backend, dataset, videos, class_names, str(listing.root), anew=anew)
     for split in splits:
-        write_split(store.backend, dataset, split)
+        write_split(store.backend, dataset, split, replace=replace_splits)
     if listing.captions:
         captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
         _add_captions(store, dataset, captions)
@@ -160,18 +216,10 @@ def split_members(store: Store | None, dataset: str) -> dict[str, set[str]]:
     return {name: set(ids[store.split(dataset, name).rows]) for name in store.splits(dataset)}
 
 
-def _fill_labels(
-    store: Store,
-    dataset: str,
-    listing: Listing,
-    videos: "pd.DataFrame",
-    class_names: list[str],
-) -> None:
-    """Give videos that were known without a label the one that a listing has for them."""
+def _labels(listing: Listing, videos: "pd.DataFrame") -> "pd.Series":
+    """The label of every video: where it was known without one, that which the listing has."""
     listed = videos["id"].map(dict(zip(listing.ids, listing.labels, strict=True))).fillna("")
-    labels = videos["label"].where(videos["label"] != "", listed)
-    if not labels.equals(videos["label"]):
-        write_labels(store.backend, dataset, labels.to_numpy(object), class_names)
+    return videos["label"].where(videos["label"] != "", listed)
 
 
 def _add_captions(store: Store, dataset: str, captions: list[tuple[int, str]]) -> None:
@@ -206,4 +254,5 @@ def _split(name: str, split: SplitListing, listing: Listing, number: dict[str, i
         source=split.source,
         digest=split.digest,
         owns_classes=split.owns_classes,
+        listed=dict(split.listed),
     )

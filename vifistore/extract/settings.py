@@ -7,8 +7,9 @@ from pathlib import Path
 import tyro
 
 from vifistore.cleaning import CLEANINGS
-from vifistore.errors import UsageError
+from vifistore.errors import Faults
 from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.wording import check_templates
 from vifistore.store.identity import FAMILIES, PAPER, SHORTEST, SQUASH
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -32,15 +33,20 @@ class PixelSettings:
     Default: that of the preprocessing."""
 
     def __post_init__(self) -> None:
-        _check_choice("preprocess", self.preprocess, ("", *FAMILIES))
-        _check_choice("interpolation", self.interpolation, ("", "bicubic", "bilinear"))
-        _check_choice("resize-mode", self.resize_mode, ("", SHORTEST, SQUASH))
+        found = Faults()
+        self._note(found)
+        found.refuse()
+
+    def _note(self, found: Faults) -> None:
+        _note_choice(found, "preprocess", self.preprocess, ("", *FAMILIES))
+        _note_choice(found, "interpolation", self.interpolation, ("", "bicubic", "bilinear"))
+        _note_choice(found, "resize-mode", self.resize_mode, ("", SHORTEST, SQUASH))
         for flag, colour in (("mean", self.mean), ("std", self.std)):
             least = 0 if flag == "std" else -math.inf
-            if colour and not all(least < number < math.inf for number in colour):
-                raise UsageError(f"--{flag} is {colour}; give three numbers for pixels of 0 to 1")
-        if self.preprocess == PAPER and self.resize_mode:
-            raise UsageError("--resize-mode has no meaning for --preprocess paper; leave one out")
+            is_colour = not colour or all(least < number < math.inf for number in colour)
+            found.check(is_colour, f"--{flag} is {colour}; give three numbers for pixels of 0 to 1")
+        told = "--resize-mode has no meaning for --preprocess paper; leave one out"
+        found.check(self.preprocess != PAPER or not self.resize_mode, told)
 
     @property
     def parts(self) -> dict:
@@ -89,26 +95,26 @@ class EncodeSettings(PixelSettings):
     frame_cache_gb: float = 50.0
     """Most that the folder may hold, GB; what was used longest ago goes first."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _note(self, found: Faults) -> None:
+        super()._note(found)
         for name in ("frames", "clips"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
+            value = getattr(self, name)
+            found.check(value is None or value >= 1, f"--{name} is {value}; give 1 or more")
         for name in ("batch", "workers"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"--{name} is {getattr(self, name)}; give 0 or more")
-        if self.crops not in (1, 3):
-            raise UsageError(f"--crops is {self.crops}; give 1 or 3")
+            value = getattr(self, name)
+            found.check(value >= 0, f"--{name} is {value}; give 0 or more")
+        found.check(self.crops in (1, 3), f"--crops is {self.crops}; give 1 or 3")
         # Not a number is refused, too: no comparison holds for it.
-        if not self.timeout > 0:
-            raise UsageError(f"--timeout is {self.timeout}; give a positive number of seconds")
-        if not 0 <= self.worker_memory_gb < math.inf:
-            raise UsageError(f"--worker-memory-gb is {self.worker_memory_gb}; give 0 or more")
-        if not 0 < self.frame_cache_gb < math.inf:
-            raise UsageError(f"--frame-cache-gb is {self.frame_cache_gb}; give a positive size")
-        _check_choice("class-names", self.class_names, ("", *CLEANINGS))
-        _check_choice("precision", self.precision, PRECISIONS)
-        _check_choice("decoder", self.decoder, ("decord", "pyav", "torchcodec"))
+        told = f"--timeout is {self.timeout}; give a positive number of seconds"
+        found.check(self.timeout > 0, told)
+        told = f"--worker-memory-gb is {self.worker_memory_gb}; give 0 or more"
+        found.check(0 <= self.worker_memory_gb < math.inf, told)
+        told = f"--frame-cache-gb is {self.frame_cache_gb}; give a positive size"
+        found.check(0 < self.frame_cache_gb < math.inf, told)
+        _note_choice(found, "class-names", self.class_names, ("", *CLEANINGS))
+        _note_choice(found, "precision", self.precision, PRECISIONS)
+        _note_choice(found, "decoder", self.decoder, ("decord", "pyav", "torchcodec"))
+        found.attempt(check_templates, self.template)
 
     @property
     def num_views(self) -> int:
@@ -129,6 +135,6 @@ class ExtractSettings(EncodeSettings):
     """Name of the feature set; empty chooses one from model, checkpoint, frames and views."""
 
 
-def _check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(f"--{flag} is {value!r}; give one of {', '.join(filter(None, choices))}")
+def _note_choice(found: Faults, flag: str, value: str, choices: tuple[str, ...]) -> None:
+    told = f"--{flag} is {value!r}; give one of {', '.join(filter(None, choices))}"
+    found.check(value in choices, told)

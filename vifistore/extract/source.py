@@ -14,6 +14,7 @@ from vifistore.errors import DecodeError
 from vifistore.extract.blocks import VideoResult, quarantined
 from vifistore.extract.changes import ChangeLog
 from vifistore.extract.clock import Clock
+from vifistore.extract.presence import MISSING, Presence
 from vifistore.extract.ranks import local_count
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.settings import EncodeSettings
@@ -40,9 +41,11 @@ class Source:
         *,
         reuse: Reuse,
         changes: ChangeLog,
+        presence: Presence,
         clock: Clock,
     ) -> None:
         self._folder = folder
+        self._presence = presence
         self._paths = paths
         self._reuse = reuse
         self._changes = changes
@@ -65,6 +68,8 @@ class Source:
             if row is None:
                 return
             if isinstance(decoded, DecodeError):
+                if decoded.reason == MISSING:
+                    self._presence.miss()
                 self._ready.append(quarantined(row, self._path(row), decoded))
                 continue
             self._changes.read(row, decoded.content_digest)

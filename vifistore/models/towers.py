@@ -18,6 +18,7 @@ from vifistore.models.claims import (
     require_activation,
     require_digest,
 )
+from vifistore.models.config_files import WEIGHTS_SUFFIXES
 from vifistore.models.digests import tower_digests
 from vifistore.models.file_kinds import refuse_other_files
 from vifistore.models.fitting import fitted, require_scale, take_bias
@@ -35,7 +36,7 @@ from vifistore.models.preprocessing import (
 from vifistore.models.prompts import attach_prompts
 from vifistore.models.registry import OPENAI, activation_sibling, model_config, open_clip
 from vifistore.models.skeletons import make_model, new_model, require_size, sized, take_texts
-from vifistore.models.weights import WEIGHTS_SUFFIXES, read_weights
+from vifistore.models.weights import read_weights
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.identity import OPENCLIP, Identity
 

@@ -15,8 +15,6 @@ from vifistore.models.file_kinds import refuse_larger, refuse_other_files, unpac
 from vifistore.models.layouts import clip_weights
 from vifistore.models.torchscript import is_torchscript, read_torchscript
 
-WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pyth")
-
 # What training files hold beside the weights: settings, paths and numbers, which nobody reads.
 # Kinds of dicts, then other objects.
 _DICTS = (

@@ -1,4 +1,4 @@
-"""What can go: feature sets without a name, text sets cut short, files a kill left behind."""
+"""What can go: sets without a name, texts and splits cut short, files that a kill left behind."""
 
 import math
 import time
@@ -9,12 +9,26 @@ from vifistore.errors import DamagedError, LockedError
 from vifistore.store.backend import Backend
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.leftovers import leftovers
-from vifistore.store.locks import BlockLocks
 from vifistore.store.names import read_names
-from vifistore.store.schema import BLOCK_SIZE, VIDEO_COLUMNS
+from vifistore.store.removal import locked_set, remove_group
+from vifistore.store.schema import (
+    CAPTION_COLUMNS,
+    FEATURE_ARRAYS,
+    SPLIT_COLUMNS,
+    VIDEO_COLUMNS,
+)
 from vifistore.store.store import Store
-from vifistore.store.tables import table_attributes
+from vifistore.store.tables import split_names
 from vifistore.store.texts import has_texts
+
+# What lies below a kind of groups, and those whose groups lie below their dataset.
+_ARRAYS = {
+    "features": FEATURE_ARRAYS,
+    "splits": SPLIT_COLUMNS,
+    "captions": CAPTION_COLUMNS,
+    "videos": VIDEO_COLUMNS,
+}
+_NESTED = ("features", "splits")
 
 # What is locked by nobody and older than this no one is writing any more.
 _SETTLED_SECONDS = 3600.0
@@ -42,7 +56,8 @@ def find_garbage(store: Store) -> list[Garbage]:
     Raises DamagedError where a name cannot be read: what it stands for must not be lost.
     """
     backend = store.backend
-    found = [*_unnamed_sets(backend), *_half_texts(backend)]
+    found = [*_unnamed_sets(backend), *_half_texts(backend), *_half_splits(backend)]
+    found += _half_removed(backend)
     gone = tuple(f"{garbage.where}/" for garbage in found)
     found += [g for g in _leftovers(backend) if not f"{g.where}/".startswith(gone)]
     return found
@@ -53,58 +68,36 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
 
     Raises DamagedError where a name cannot be read.
     """
-    backend = store.backend
+    backend, where = store.backend, garbage.where
     if not garbage.is_set:
-        return _delete_leftover(backend, garbage.where)
+        return _delete_leftover(backend, where)
     try:
-        locks = _locked(backend, garbage.where)
-    except LockedError:
-        return False
-    try:
-        with clear_disk_errors(backend.folder):
-            if locks is None and _is_fresh(backend, garbage.where):
+        with locked_set(backend, where) as is_held, clear_disk_errors(backend.folder):
+            if not is_held and _is_fresh(backend, where):
                 return False
             # Asked again under the locks: it may have got a name since it was found.
-            if _is_needed(backend, garbage.where):
+            if _is_needed(backend, where):
                 return False
-            backend.place.remove(garbage.where)
-    finally:
-        if locks is not None:
-            locks.release()
+            remove_group(backend, where)
+    except LockedError:
+        return False
     return True
 
 
 def _delete_leftover(backend: Backend, where: str) -> bool:
-    """Remove what is half written, where nobody is writing; in an object store, an hour later."""
+    """Remove what is half written or removed, where nobody is writing; in an object store, an hour
+    later."""
     with clear_disk_errors(backend.folder), backend.place.alone() as is_alone:
         if not is_alone and _is_fresh(backend, where):
             return False
         # Asked again: it may have been finished since it was found.
+        kind = where.split("/")[0]
         is_left = where in leftovers(backend, where.rpartition("/")[0])
-        is_left |= where.startswith("texts/") and _is_half_text(backend, where)
+        is_left |= kind in _HALVES and where in {g.where for g in _HALVES[kind](backend)}
+        is_left |= where in {g.where for g in _half_removed(backend)}
         if is_left:
             backend.place.remove(where)
         return is_left
-
-
-def _locked(backend: Backend, where: str) -> BlockLocks | None:
-    """Locks on all of the feature set at `where`.
-
-    None if locks say nothing: those of an object store are of one machine.
-    """
-    if isinstance(backend.folder, str):
-        return None
-    _, dataset, feature_id = where.split("/")
-    locks = BlockLocks(backend.cache_folder, dataset, feature_id)
-    try:
-        num_videos = backend.layout(f"{where}/status").shape[0]
-        # A number is easily written, and each block is locked by itself.
-        known = table_attributes(backend, f"videos/{dataset}", VIDEO_COLUMNS)["rows"]
-        num_videos = min(num_videos, known)
-    except DamagedError:
-        num_videos = 0
-    locks.acquire(range(max(1, -(-num_videos // BLOCK_SIZE))))
-    return locks
 
 
 def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
@@ -165,6 +158,33 @@ def _half_texts(backend: Backend) -> Iterator[Garbage]:
 
 def _is_half_text(backend: Backend, path: str) -> bool:
     return not has_texts(backend, path.removeprefix("texts/"))
+
+
+def _half_splits(backend: Backend) -> Iterator[Garbage]:
+    """Splits whose writing was cut short: their attributes are written last."""
+    for dataset in backend.children("splits"):
+        for name in set(backend.children(f"splits/{dataset}")) - {*split_names(backend, dataset)}:
+            path = f"splits/{dataset}/{name}"
+            yield Garbage(where=path, what="split cut short", size_bytes=_size(backend, path))
+
+
+def _half_removed(backend: Backend) -> Iterator[Garbage]:
+    """What a removal left that was killed where nothing can be renamed away: its group goes first.
+
+    A folder beside a local store's groups that holds none of their arrays is another's.
+    """
+    for kind, arrays in _ARRAYS.items():
+        for folder in sorted(backend.place.folders(kind)):
+            inner = sorted(backend.place.folders(f"{kind}/{folder}")) if kind in _NESTED else [""]
+            for name in inner:
+                path = f"{kind}/{folder}/{name}".rstrip("/")
+                is_ours = any(backend.exists(f"{path}/{array}") for array in arrays)
+                if not backend.exists(path) and (is_ours or isinstance(backend.folder, str)):
+                    size = _size(backend, path)
+                    yield Garbage(where=path, what="what a removal left", size_bytes=size)
+
+
+_HALVES = {"texts": _half_texts, "splits": _half_splits}
 
 
 def _leftovers(backend: Backend) -> Iterator[Garbage]:

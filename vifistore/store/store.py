@@ -13,12 +13,14 @@ from vifistore.store.identity import Identity
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.schema import SCHEMA_VERSION
 from vifistore.store.tables import (
+    ALL_VIDEOS,
     Split,
     check_dataset,
     labelled_split,
     read_captions,
     read_split,
     read_videos,
+    split_names,
 )
 from vifistore.store.texts import Texts, list_texts, read_texts
 
@@ -63,16 +65,20 @@ class Store:
     def splits(self, dataset: str) -> list[str]:
         """Names of the dataset's splits."""
         check_dataset(self.backend, dataset)
-        return self.backend.children(f"splits/{dataset}")
+        return split_names(self.backend, dataset)
 
     def split(self, dataset: str, name: str = "") -> Split:
-        """A split by name; with no name, every labelled video of the dataset.
+        """A split by name; with no name or `all`, every labelled video of the dataset.
 
         Raises UnknownNameError for an unknown name, UsageError if no video is labelled.
         """
-        if name:
-            return read_split(self.backend, dataset, name)
-        return labelled_split(self.videos(dataset), self.class_names(dataset))
+        if self.is_everything(dataset, name):
+            return labelled_split(self.videos(dataset), self.class_names(dataset))
+        return read_split(self.backend, dataset, name)
+
+    def is_everything(self, dataset: str, split: str) -> bool:
+        """Whether a split's name stands for all videos: empty, or `all` where none is called so."""
+        return not split or (split == ALL_VIDEOS and ALL_VIDEOS not in self.splits(dataset))
 
     def captions(self, dataset: str) -> "pd.DataFrame":
         """The captions of a dataset: columns `row` and `text`, many per video."""

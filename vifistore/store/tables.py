@@ -5,7 +5,8 @@ length, are written last. A kill before that leaves the old table as it was.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from vifistore.store.backend import Backend
 from vifistore.store.chunks import can_hold
 from vifistore.store.digests import FIELD, digests, require_digests
 from vifistore.store.fields import read_fields
+from vifistore.store.removal import remove_group
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     SPLIT_COLUMNS,
@@ -23,6 +25,9 @@ from vifistore.store.schema import (
     ArraySpec,
     check_name,
 )
+
+# The split that all labelled videos together form, where no split of the dataset is called so.
+ALL_VIDEOS = "all"
 
 _TABLE = {"rows": int}
 _SPLIT = {**_TABLE, "class_names": list, "source": str, "digest": str}
@@ -48,6 +53,14 @@ class Split:
     """SHA-256 of that list."""
     owns_classes: bool = True
     """Whether its own list says which classes are scored, and the dataset's list does not."""
+    listed: dict[str, int] = field(default_factory=dict)
+    """Of a list that names more videos than there were: how many of each class. Else empty, and in
+    splits of before this was kept."""
+
+    @property
+    def num_listed(self) -> int | None:
+        """How many videos the list names; None where these are all, as far as is known."""
+        return sum(self.listed.values()) if self.listed else None
 
 
 def write_table(
@@ -69,6 +82,10 @@ def write_table(
         before = read_table(backend, path, specs)
         whole = {name: np.concatenate([before[name][:start], written[name]]) for name in specs}
     shape, chunks = (max(num_rows, 1),), (TABLE_CHUNK,)
+    if not start and backend.exists(path):
+        # A kill while rows are written anew leaves old ones or new ones, and no digest of others.
+        known = backend.attributes(path)
+        backend.make_group(path, {key: known[key] for key in known if key != FIELD})
     backend.make_arrays({f"{path}/{name}": (spec, shape, chunks) for name, spec in specs.items()})
     backend.write_rows(start, {f"{path}/{name}": written[name] for name in specs})
     kept = {**attributes, FIELD: digests(whole, specs, attributes)}
@@ -113,28 +130,24 @@ def _column(backend: Backend, path: str, num_rows: int) -> np.ndarray:
 
 
 def write_videos(
-    backend: Backend, dataset: str, videos: "pd.DataFrame", class_names: list[str], root: str
+    backend: Backend,
+    dataset: str,
+    videos: "pd.DataFrame",
+    class_names: list[str],
+    root: str,
+    *,
+    anew: bool = False,
 ) -> None:
-    """Write or extend the table of videos; rows already there must come first and unchanged."""
+    """Write or extend the table of videos; rows already there must come first, and unchanged unless
+    all are written `anew`."""
     check_name("dataset", dataset)
     path = f"videos/{dataset}"
-    is_there = backend.exists(path)
-    start = table_attributes(backend, path, VIDEO_COLUMNS)["rows"] if is_there else 0
+    extends = not anew and backend.exists(path)
+    start = table_attributes(backend, path, VIDEO_COLUMNS)["rows"] if extends else 0
     # The chunk that holds the old end is rewritten whole, by rename, so old rows are given too.
     columns = {name: videos[name].to_numpy()[start:] for name in VIDEO_COLUMNS}
     attributes = {"class_names": class_names, "root": root}
     write_table(backend, path, VIDEO_COLUMNS, columns, attributes, start=start)
-
-
-def write_labels(
-    backend: Backend, dataset: str, labels: np.ndarray, class_names: list[str]
-) -> None:
-    """Write the labels of a dataset's videos anew, [video]; `class_names` holds all of them."""
-    path = f"videos/{dataset}"
-    attributes = read_fields(backend, path, _TABLE)
-    # Names of classes that no video has yet do no harm; a label without a name would.
-    backend.make_group(path, {**attributes, "class_names": class_names})
-    backend.write_rows(0, {f"{path}/label": labels})
 
 
 def read_videos(backend: Backend, dataset: str) -> "pd.DataFrame":
@@ -162,36 +175,54 @@ def check_dataset(backend: Backend, dataset: str) -> None:
         raise UnknownNameError("dataset", dataset, known, remedy)
 
 
-def write_split(backend: Backend, dataset: str, split: Split) -> None:
-    """Write a split. Raises UsageError if one of that name holds other rows or labels.
+def write_split(backend: Backend, dataset: str, split: Split, *, replace: bool = False) -> None:
+    """Write a split. Raises UsageError if one of that name holds other rows or labels, and is not
+    to be replaced.
 
     One that has fewer classes and no list of its own is written anew with those of `split`.
     """
     path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
-    if has_split(backend, dataset, split):
+    listed = {"listed": split.listed} if split.listed else {}
+    if has_split(backend, dataset, split, replace=replace):
+        if listed:
+            # What a scan of before did not keep.
+            backend.make_group(path, {**backend.attributes(path), **listed})
         return
     columns = {"rows": split.rows, "labels": split.labels}
     attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}
-    attributes |= {"owns_classes": split.owns_classes}
+    attributes |= {"owns_classes": split.owns_classes, **listed}
+    if backend.exists(path) and not _widens(backend, dataset, split):
+        remove_group(backend, path)
     write_table(backend, path, SPLIT_COLUMNS, columns, attributes)
 
 
-def has_split(backend: Backend, dataset: str, split: Split) -> bool:
+def has_split(backend: Backend, dataset: str, split: Split, *, replace: bool = False) -> bool:
     """Whether a split is there already; raises as `write_split` does."""
-    if not backend.exists(f"splits/{dataset}/{split.name}"):
+    if split.name not in split_names(backend, dataset):
+        return False
+    if _widens(backend, dataset, split):
+        return False
+    is_same = _same_split(read_split(backend, dataset, split.name), split)
+    if not is_same and not replace:
+        raise UsageError(
+            f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME, "
+            "or --replace"
+        )
+    return is_same
+
+
+def split_names(backend: Backend, dataset: str) -> list[str]:
+    """Names of the splits of a dataset; one whose writing was cut short does not count."""
+    folder = f"splits/{dataset}"
+    names = backend.children(folder)
+    return [name for name in names if "rows" in backend.attributes(f"{folder}/{name}")]
+
+
+def _widens(backend: Backend, dataset: str, split: Split) -> bool:
+    """Whether only classes are added, to a split that is scored over those of its dataset."""
+    if split.name not in split_names(backend, dataset):
         return False
     stored = read_split(backend, dataset, split.name)
-    if _is_widened(stored, split):
-        return False
-    if not _same_split(stored, split):
-        raise UsageError(
-            f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME"
-        )
-    return True
-
-
-def _is_widened(stored: Split, split: Split) -> bool:
-    """Whether only classes were added, to a split that is scored over those of its dataset."""
     is_more = len(split.class_names) > len(stored.class_names)
     return is_more and not split.owns_classes and _same_split(stored, _narrowed(split, stored))
 
@@ -202,7 +233,7 @@ def _narrowed(split: Split, stored: Split) -> Split:
     ids = np.array([new_id.get(name, -2) for name in [*split.class_names, ""]], dtype=np.int32)
     ids[-1] = -1
     labels = ids[split.labels]
-    return replace(split, labels=labels, class_names=stored.class_names)
+    return replaced(split, labels=labels, class_names=stored.class_names)
 
 
 def _same_split(first: Split, second: Split) -> bool:
@@ -217,10 +248,12 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
     """Read a split. Raises UnknownNameError naming those there are."""
     check_dataset(backend, dataset)
     path = f"splits/{dataset}/{name}"
-    if name not in (known := backend.children(f"splits/{dataset}")):
+    if name not in (known := split_names(backend, dataset)):
         raise UnknownNameError(f"split of {dataset}", name, known)
     attributes = read_fields(backend, path, _SPLIT)
     columns = read_table(backend, path, SPLIT_COLUMNS)
+    listed = attributes.get("listed", {})
+    require_listed(backend, path, listed, columns["labels"], attributes["class_names"])
     return Split(
         name=name,
         rows=columns["rows"],
@@ -230,7 +263,22 @@ def read_split(backend: Backend, dataset: str, name: str) -> Split:
         digest=attributes["digest"],
         # Where a scan of before did not say so, its list stays as it is.
         owns_classes=attributes.get("owns_classes") is not False,
+        listed=listed,
     )
+
+
+def require_listed(
+    backend: Backend, path: str, listed: object, labels: np.ndarray, class_names: list[str]
+) -> None:
+    """Raise DamagedError unless a list names as many videos of each class as a split holds."""
+    is_counts = isinstance(listed, dict) and all(type(count) is int for count in listed.values())
+    held = np.bincount(labels[labels >= 0], minlength=len(class_names)) if is_counts else ()
+    pairs = zip(class_names, held, strict=False)
+    if not is_counts or (listed and any(listed.get(name, 0) < count for name, count in pairs)):
+        raise DamagedError(
+            f"{backend.folder}/{path}/zarr.json does not say how many videos were listed as it "
+            f"should; run: {backend.verify_command}"
+        )
 
 
 def labelled_split(videos: "pd.DataFrame", class_names: list[str]) -> Split:
@@ -248,7 +296,7 @@ def labelled_split(videos: "pd.DataFrame", class_names: list[str]) -> Split:
     labels = np.array([index[name] for name in videos["label"].iloc[rows]], dtype=np.int32)
     digest = hashlib.sha256("\n".join(videos["id"] + " " + videos["label"]).encode()).hexdigest()
     return Split(
-        name="all",
+        name=ALL_VIDEOS,
         rows=rows.astype(np.int64),
         labels=labels,
         class_names=class_names,

@@ -12,7 +12,7 @@ from vifistore.store.digests import wrong_digests
 from vifistore.store.layout import Layout
 from vifistore.store.problems import Problem, removal
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
-from vifistore.store.tables import table_attributes
+from vifistore.store.tables import require_listed, table_attributes
 from vifistore.store.texts import TEXT_FIELDS, TEXT_SPECS, texts_id
 
 # Reading what a zarr.json does not hold, or holds as another type.
@@ -131,6 +131,8 @@ class TableVerifier:
         # -1 stands for "no label": such a split is searched, not scored.
         labels = columns["labels"][columns["labels"] != -1]
         yield from self._in_range(f"{path}/labels", labels, classes, "classes")
+        listed = attributes.get("listed", {})
+        require_listed(self._backend, path, listed, labels, attributes["class_names"])
 
     def _captions(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, CAPTION_COLUMNS)

@@ -84,6 +84,8 @@ class FeatureWriter:
     def _plan(self, recipe: Mapping, names: Iterable[str]) -> dict[str, Layout]:
         lengths = vars(self._shape)
         if not self._backend.exists(self.path):
+            # What a removal that was stopped left behind would say that videos are done.
+            self._backend.place.remove(f"{self.path}/status")
             attributes = {"recipe": dict(recipe), "sealed": None, **self._about}
             self._backend.make_group(self.path, attributes)
         self._require_no_more_rows()

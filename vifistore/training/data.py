@@ -7,8 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vifistore.errors import UsageError
+from vifistore.errors import Faults, UsageError
 from vifistore.frames.sampling import sample_training_indices
+from vifistore.training.faults import note_plain
 from vifistore.training.mixing import mix
 from vifistore.training.order import Draws, MicroBatch, stream
 from vifistore.training.settings import TrainSettings
@@ -104,11 +105,9 @@ class FrameData:
 
 def require_plain_pixels(settings: TrainSettings) -> None:
     """Raise UsageError for settings that want the decoded frames."""
-    if settings.crop_scales or settings.jitter or settings.grayscale:
-        raise UsageError(
-            "crops and colours are changed on decoded frames, not on what is kept in memory; "
-            "leave out --in-memory, or give --crop-scales --jitter 0 --grayscale 0"
-        )
+    found = Faults()
+    note_plain(found, settings)
+    found.refuse()
 
 
 def assemble(

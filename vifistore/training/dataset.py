@@ -9,6 +9,7 @@ import torch
 
 from vifistore.errors import UsageError
 from vifistore.extract.origin import in_words
+from vifistore.extract.presence import Presence
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.kernels.geometry import PILLOW
@@ -19,8 +20,8 @@ from vifistore.store.recipe import Preprocessing
 from vifistore.store.schema import DONE
 from vifistore.store.store import Store
 from vifistore.store.tables import Split
-from vifistore.training.data import FrameData, Source, require_plain_pixels
-from vifistore.training.memory import in_memory
+from vifistore.training.data import FrameData, Source
+from vifistore.training.faults import run_faults
 from vifistore.training.options import RunOptions
 from vifistore.training.settings import TrainSettings
 from vifistore.training.targets import one_hot
@@ -64,12 +65,13 @@ def open_training_set(
         If the settings do not fit what is to be read.
     """
     split = store.split(dataset, split_name)
-    _check_shots(split, settings.shots)
+    found = store.features(dataset, features) if features else None
+    run_faults(settings, options, split, features=found).refuse()
+    _warn_of_few(split, settings.shots)
     _warn_of_sides(split.class_names, settings.flip)
     data = {"dataset": dataset, "split": split_name, "digest": split.digest}
-    if features:
+    if found is not None:
         _warn_of_idle_flags(options)
-        found = store.features(dataset, features)
         source: Source = _embeddings(store, found, split, start, settings)
         pixels = Preprocessing(**found.recipe["preprocessing"])
         data["features"] = found.id
@@ -109,14 +111,8 @@ def _warn_of_idle_flags(options: RunOptions) -> None:
         logger.warning("%s has nothing to do: --from-store reads no videos", flag)
 
 
-def _check_shots(split: Split, shots: int) -> None:
-    counts = np.bincount(split.labels, minlength=len(split.class_names))
-    if shots and counts.max() > shots:
-        raise UsageError(
-            f"split {split.name} has {counts.max()} videos of {split.class_names[counts.argmax()]} "
-            f"where this run takes {shots} per class; give --split one with that many (vifi scan "
-            "--few-shot draws it), or --shots 0"
-        )
+def _warn_of_few(split: Split, shots: int) -> None:
+    counts = np.bincount(split.labels[split.labels >= 0], minlength=len(split.class_names))
     if counts.min() < shots:
         logger.warning(
             "split %s has %d videos of %s, fewer than %d",
@@ -142,25 +138,15 @@ def _videos(
     settings: TrainSettings,
     options: RunOptions,
 ) -> Source:
-    needs = {"--frame-cache": options.frame_cache, "--in-memory": options.in_memory}
-    for flag in (flag for flag, given in needs.items() if given):
-        if not settings.candidate_frames:
-            raise UsageError(
-                f"{flag} keeps the frames that steps draw from; say how many per video with "
-                f"--candidate-frames {2 * settings.num_frames}, or leave out {flag}"
-            )
-    if options.in_memory:
-        # All of them are decoded before the first is asked for.
-        require_plain_pixels(settings)
     paths = store.videos(dataset)["path"].to_numpy()[split.rows]
+    Presence(store, dataset, paths).require()
     root = store.root(dataset)
-    videos = VideoSource(
+    return VideoSource(
         paths=[Path(root / path) for path in paths],
         targets=_targets(split),
         preprocessing=pixels,
         options=options,
     )
-    return in_memory(videos, settings) if options.in_memory else videos
 
 
 def _embeddings(
@@ -171,7 +157,7 @@ def _embeddings(
     settings: TrainSettings,
 ) -> FrameData:
     """Cached frame embeddings, which a frozen image tower would make again."""
-    _require_same_tower(features, start, settings)
+    _require_same_tower(features, start)
     if settings.changes_pixels:
         logger.info(
             "training on cached embeddings: there are no pixels to crop, mirror, colour or mix"
@@ -191,33 +177,12 @@ def _embeddings(
     )
 
 
-def _require_same_tower(features: Features, start: LoadedModel, settings: TrainSettings) -> None:
-    """Raise UsageError where the embeddings are not those that training would compute."""
-    if not settings.freezes_images:
-        raise UsageError(
-            f"--from-store needs a frozen image tower, and --trains {settings.trains} changes it; "
-            "give --trains text, or prompts with --image-prompts 0"
-        )
-    features.require_array("frames")
-    if not features.sealed:
-        raise UsageError(
-            f"feature set {features.name} is not complete; run vifi extract again first"
-        )
-    recipe = features.recipe
-    if recipe.get("image_digest") != start.image_digest:
+def _require_same_tower(features: Features, start: LoadedModel) -> None:
+    """Raise UsageError where the embeddings are of another tower than that training starts from."""
+    if features.recipe.get("image_digest") != start.image_digest:
         raise UsageError(
             f"feature set {features.name} was made by another image tower than that of "
             f"{start.name}; extract with the model that training starts from"
-        )
-    if recipe["clips"] * recipe["crops"] != 1:
-        raise UsageError(
-            f"feature set {features.name} has {recipe['clips']} clips and {recipe['crops']} crops "
-            "per video; extract one with --clips 1 --crops 1"
-        )
-    if recipe["frames"] < settings.num_frames:
-        raise UsageError(
-            f"feature set {features.name} has {recipe['frames']} frames per video; give "
-            f"--num-frames {recipe['frames']} or fewer"
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifistore.errors import IncompleteError, UsageError, shell
+from vifistore.errors import Faults, IncompleteError, shell
 
 logger = logging.getLogger("vifi")
 
@@ -38,18 +38,18 @@ class FollowOptions:
     """Further arguments of `vifi watch`: --extract-with="--frames 16 --device cuda:1"."""
 
     def __post_init__(self) -> None:
-        if self.extract_every not in ("", "checkpoint") and not self.num_steps:
-            raise UsageError(
-                f"--extract-every is {self.extract_every!r}; give checkpoint or a number of steps"
-            )
-        if (self.extract_dataset or self.extract_with) and not self.extract_every:
-            raise UsageError("--extract-dataset and --extract-with need --extract-every checkpoint")
+        found = Faults()
+        told = f"--extract-every is {self.extract_every!r}; give checkpoint or a number of steps"
+        found.check(self.extract_every in ("", "checkpoint") or self.num_steps > 0, told)
+        told = "--extract-dataset and --extract-with need --extract-every checkpoint"
+        is_asked = bool(self.extract_dataset or self.extract_with)
+        found.check(bool(self.extract_every) or not is_asked, told)
         try:
             shlex.split(self.extract_with)
         except ValueError as error:
-            raise UsageError(
-                f"--extract-with is {self.extract_with!r} ({error}); close what is open in it"
-            ) from error
+            told = f"--extract-with is {self.extract_with!r} ({error}); close what is open in it"
+            found.check(False, told)
+        found.refuse()
 
     @property
     def num_steps(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import Faults, UnknownNameError
 
 Precision = Literal["auto", "fp32", "bf16"]
 Decoder = Literal["decord", "pyav", "torchcodec"]
@@ -42,14 +42,16 @@ class RunOptions:
     """Also write the log for TensorBoard (pip install 'vifistore[tensorboard]')."""
 
     def __post_init__(self) -> None:
+        found = Faults()
         for field, names in (("precision", Precision), ("decoder", Decoder)):
             if getattr(self, field) not in get_args(names):
-                raise UnknownNameError(field, getattr(self, field), get_args(names))
+                found.add(UnknownNameError(field, getattr(self, field), get_args(names)))
         for field in ("workers", "checkpoint_every"):
-            if getattr(self, field) < 0:
-                raise UsageError(f"{field} is {getattr(self, field)}; give 0 or more")
+            value = getattr(self, field)
+            found.check(value >= 0, f"{field} is {value}; give 0 or more")
         # Not a number is refused, too: no comparison holds for it.
-        if not 0 < self.timeout < math.inf:
-            raise UsageError(f"timeout is {self.timeout}; give a positive number of seconds")
-        if not 0 < self.frame_cache_gb < math.inf:
-            raise UsageError(f"frame_cache_gb is {self.frame_cache_gb}; give a positive size")
+        told = f"timeout is {self.timeout}; give a positive number of seconds"
+        found.check(0 < self.timeout < math.inf, told)
+        told = f"frame_cache_gb is {self.frame_cache_gb}; give a positive size"
+        found.check(0 < self.frame_cache_gb < math.inf, told)
+        found.refuse()

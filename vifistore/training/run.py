@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from vifistore.cleaning import cleaned
-from vifistore.errors import ModelError, UsageError
+from vifistore.errors import Faults, ModelError, UsageError
 from vifistore.extract.provenance import device_name
 from vifistore.extract.recipes import choose_device
 from vifistore.models.text import check_distinct, check_lengths, tokenizer
@@ -19,9 +19,11 @@ from vifistore.store.identity import TunedOn
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.data import FrameData, Source, Views, embedded
 from vifistore.training.engine import Engine, Metrics, StepResult
+from vifistore.training.faults import note_frozen
 from vifistore.training.folder import RunFolder
 from vifistore.training.identity import RunIdentity
 from vifistore.training.log import Log, StepRecord
+from vifistore.training.memory import in_memory
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
@@ -31,6 +33,7 @@ from vifistore.training.prefetch import ahead, beside
 from vifistore.training.processes import Processes, joined
 from vifistore.training.saving import Saver
 from vifistore.training.settings import TrainSettings
+from vifistore.training.videos import VideoSource
 
 logger = logging.getLogger("vifi")
 
@@ -141,6 +144,10 @@ class _Training:
     def _prepare(self) -> None:
         """Model, objective, engine and averages, as they are before the first step."""
         run, settings = self._run, self._settings
+        if settings.freezes_images and self._keeps_frames():
+            found = Faults()
+            note_frozen(found, settings)
+            found.refuse()
         clip = run.start.clip.to(self._device)
         if settings.trains == "prompts":
             ready_prompts(clip, settings)
@@ -157,14 +164,23 @@ class _Training:
         self._engine = Engine(objective, parameters, settings, self._order, self._processes)
         identity = RunIdentity(run.start, settings, self._order, run.tuned_on, run.preprocessing)
         self._saver = Saver(self._folder, self._engine, self._name, identity)
-        self._source = run.source
-        if settings.freezes_images and isinstance(run.source, FrameData) and run.source.has_pixels:
-            if settings.flip or settings.mixing:
-                raise UsageError(
-                    "the image tower is frozen, so frames in memory are encoded once and cannot "
-                    "change; give --flip 0 and --no-mixing"
-                )
-            self._source = embedded(run.source, clip)
+        self._source = self._kept(run.source)
+
+    def _kept(self, source: Source) -> Source:
+        """What is read, in memory where it is to be kept there: only once nothing can be refused
+        any more, as it takes the longest."""
+        settings = self._settings
+        if isinstance(source, VideoSource) and self._run.options.in_memory:
+            source = in_memory(source, settings)
+        if settings.freezes_images and isinstance(source, FrameData) and source.has_pixels:
+            source = embedded(source, self._clip)
+        return source
+
+    def _keeps_frames(self) -> bool:
+        """Whether frames are in memory, or will be."""
+        source = self._run.source
+        is_there = isinstance(source, FrameData) and source.has_pixels
+        return is_there or (isinstance(source, VideoSource) and self._run.options.in_memory)
 
     def _class_tokens(self) -> torch.Tensor:
         names = cleaned(self._run.class_names, self._settings.class_names)

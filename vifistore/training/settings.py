@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import Faults, UnknownNameError
 
 Trains = Literal["full", "image", "text", "prompts"]
 Fusion = Literal["embedding", "decision", "image"]
@@ -101,46 +102,55 @@ class TrainSettings:
     """Seeds the order of videos, the choice of frames and every random change of them."""
 
     def __post_init__(self) -> None:
-        _check_name("what to train", self.trains, Trains)
-        _check_name("fusion", self.fusion, Fusion)
-        _check_name("preprocessing", self.preprocess, Preprocess)
-        _check_name("cleaning of class names", self.class_names, ClassNames)
+        found = Faults()
+        check = partial(_check, found)
+        found.attempt(_check_name, "what to train", self.trains, Trains)
+        found.attempt(_check_name, "fusion", self.fusion, Fusion)
+        found.attempt(_check_name, "preprocessing", self.preprocess, Preprocess)
+        found.attempt(_check_name, "cleaning of class names", self.class_names, ClassNames)
         for field in ("num_frames", "batch_size", "epochs", "learning_rate"):
             inside = 0 < getattr(self, field) < math.inf
-            _check(inside, field, "a number above 0", getattr(self, field))
+            check(inside, field, "a number above 0", getattr(self, field))
         for field in ("shots", "weight_decay", "seed"):
             inside = 0 <= getattr(self, field) < math.inf
-            _check(inside, field, "0 or more", getattr(self, field))
-        _check(all(0 <= beta < 1 for beta in self.betas), "betas", "0 to below 1", self.betas)
+            check(inside, field, "0 or more", getattr(self, field))
+        check(all(0 <= beta < 1 for beta in self.betas), "betas", "0 to below 1", self.betas)
         for field in ("flip", "jitter", "grayscale", "label_smoothing", "final_ratio"):
-            _check(0 <= getattr(self, field) <= 1, field, "from 0 to 1", getattr(self, field))
-        _check(0 <= self.ema < 1, "ema", "from 0 to below 1", self.ema)
+            check(0 <= getattr(self, field) <= 1, field, "from 0 to 1", getattr(self, field))
+        check(0 <= self.ema < 1, "ema", "from 0 to below 1", self.ema)
         for field in ("crop_scales", "blend"):
             inside = all(0 < share <= 1 for share in getattr(self, field))
-            _check(inside, field, "numbers above 0, up to 1", getattr(self, field))
-        _check(
+            check(inside, field, "numbers above 0, up to 1", getattr(self, field))
+        check(
             0 <= self.micro_batch <= self.batch_size,
             "micro_batch",
             f"from 0 to batch_size={self.batch_size}",
             self.micro_batch,
         )
-        _check(
+        check(
             self.candidate_frames == 0 or self.candidate_frames >= self.num_frames,
             "candidate_frames",
             f"0, or num_frames={self.num_frames} and more",
             self.candidate_frames,
         )
         in_range = 0 <= self.warmup_epochs < self.epochs
-        _check(
-            in_range, "warmup_epochs", f"from 0 to below epochs={self.epochs}", self.warmup_epochs
+        check(
+            in_range,
+            "warmup_epochs",
+            f"from 0 to below epochs={self.epochs}",
+            self.warmup_epochs,
         )
         if self.trains == "prompts":
             learned = self.image_prompts * self.image_depth + self.text_prompts * self.text_depth
-            _check(learned > 0, "text_prompts", "prompts and depth above 0", self.text_prompts)
-            _check(not self.blend, "blend", "none: untrained prompts mean nothing", self.blend)
-        _check(
-            self.template.count("{}") == 1, "template", "a text with one {} in it", self.template
+            check(learned > 0, "text_prompts", "prompts and depth above 0", self.text_prompts)
+            check(not self.blend, "blend", "none: untrained prompts mean nothing", self.blend)
+        check(
+            self.template.count("{}") == 1,
+            "template",
+            "a text with one {} in it",
+            self.template,
         )
+        found.refuse()
 
     @property
     def freezes_images(self) -> bool:
@@ -162,9 +172,8 @@ class TrainSettings:
         return bool(self.flip or self.crop_scales or self.jitter or self.grayscale or self.mixing)
 
 
-def _check(holds: bool, field: str, wanted: str, value: object) -> None:
-    if not holds:
-        raise UsageError(f"{field} is {value!r}; give {wanted}.")
+def _check(found: Faults, holds: bool, field: str, wanted: str, value: object) -> None:
+    found.check(holds, f"{field} is {value!r}; give {wanted}.")
 
 
 def _check_name(kind: str, name: str, names: object) -> None:

@@ -38,17 +38,20 @@ _KEYS = (
 )
 
 
-def read_class_file(path: Path) -> ClassFile:
+def read_class_file(path: Path, *, may_be_cut: bool = False) -> ClassFile:
     """Class names from text or JSON, in the order of their ids.
 
-    Raises UsageError where ids have gaps, a name comes twice, or there are no names; it shows the
-    first ones as they were understood.
+    `may_be_cut` says that ids do not count, since the lists name their classes as well: a file may
+    lack some. Raises UsageError where ids have gaps, a name comes twice, or there are no names; it
+    shows the first ones as they were understood.
     """
     text, _ = read_text(path)
     if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
         pairs = _json_pairs(_parsed(text, path.name), path.name)
     else:
         pairs = _text_pairs(text, path.name)
+    if may_be_cut:
+        pairs = [(id, name) for id, (_, name) in enumerate(sorted(pairs), 1)]
     return _class_file(pairs, path.name)
 
 

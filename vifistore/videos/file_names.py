@@ -24,6 +24,12 @@ def names_class(path: str) -> bool:
     return is_ucf101_name(path) or is_hmdb51_name(path)
 
 
+def class_of(path: str) -> str:
+    """The class of a UCF101 video: the folder that holds it, else what its name says."""
+    match = _UCF101.fullmatch(stem(path))
+    return path.rpartition("/")[0].rpartition("/")[2] or (match.group(1) if match else "")
+
+
 def disagrees(path: str, label: str) -> bool:
     """True where a UCF101 or HMDB51 file name holds another class than `label`."""
     name = stem(path)

@@ -136,4 +136,8 @@ def _cleaned(listing: Listing, names: str) -> Listing:
 
 
 def _renamed(split: SplitListing, new: dict[str, str]) -> SplitListing:
-    return replace(split, class_names=[new[name] for name in split.class_names])
+    return replace(
+        split,
+        class_names=[new[name] for name in split.class_names],
+        listed={new[name]: count for name, count in split.listed.items()},
+    )

@@ -1,6 +1,6 @@
 """What a source says, ready to be stored: a listing and its splits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +35,9 @@ class SplitListing:
     """SHA-256 of the source list."""
     owns_classes: bool = False
     """True where its own class file says which classes are scored; False: all of the dataset."""
+    listed: dict[str, int] = field(default_factory=dict)
+    """Of a list that names more videos than were found: how many it names of each class. Empty
+    where all were found."""
 
 
 @dataclass(frozen=True, kw_only=True)

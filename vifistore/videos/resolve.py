@@ -1,5 +1,6 @@
 """From a draft to a listing: what is listed against what is on the disk."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -103,8 +104,16 @@ def _renumbered(draft: Draft, new_rows: Sequence[int]) -> tuple[dict[str, SplitL
             notes.append(f"split {name}: {count} videos are missing{left_out}")
         if label_of:
             rows, labels = list(label_of), list(label_of.values())
-            splits[name] = replace(split, rows=rows, labels=labels)
+            listed = _listed(split, labels, new_rows) if lost else {}
+            splits[name] = replace(split, rows=rows, labels=labels, listed=listed)
     return splits, notes
+
+
+def _listed(split: SplitListing, found: Sequence[int], new_rows: Sequence[int]) -> dict[str, int]:
+    """How many videos of each class a list names: those found, and those that are missing."""
+    pairs = zip(split.rows, split.labels, strict=True)
+    counts = Counter([*found, *(label for row, label in pairs if new_rows[row] < 0)])
+    return {name: counts[label] for label, name in enumerate(split.class_names) if counts[label]}
 
 
 def _first_of(values: Sequence[str], new_rows: Sequence[int], count: int) -> list[str]:

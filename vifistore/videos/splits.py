@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from operator import itemgetter
 
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
@@ -63,7 +64,9 @@ def of_classes(listing: Listing, split: SplitListing, class_names: Sequence[str]
         if label != UNLABELLED and split.class_names[label] in new_id
     ]
     made = f"{len(class_names)} of {len(split.class_names)} classes of {split.source}"
-    return replace(_made(listing, kept, list(class_names), made), owns_classes=True)
+    listed = {name: count for name, count in split.listed.items() if name in new_id}
+    made = _made(listing, kept, list(class_names), made, listed)
+    return replace(made, owns_classes=True)
 
 
 def base_novel_splits(
@@ -71,14 +74,20 @@ def base_novel_splits(
 ) -> tuple[dict[str, SplitListing], list[str]]:
     """`base_train`, `base_val` and `novel_val` from a training and an evaluation split; notes.
 
-    Classes keep the order of `base_and_novel`. Raises UsageError where the two splits name
-    different classes.
+    Classes keep the order of `base_and_novel`; those without a training video are in neither half.
+    Raises UsageError where the two splits name different classes.
     """
     training, evaluated = listing.splits[train], listing.splits[evaluation]
     if set(training.class_names) != set(evaluated.class_names):
         raise UsageError(
             f"{train} and {evaluation} name different classes; read them with one file"
         )
+    present = [training.class_names[id] for id in sorted(set(training.labels) - {UNLABELLED})]
+    notes = []
+    if len(present) < len(training.class_names):
+        count = f"{len(present):,} of {len(training.class_names):,}"
+        notes.append(f"base and novel are halves of the {count} classes that have training videos")
+        training = of_classes(listing, training, present)
     halves = base_and_novel(training)
     base = [training.class_names[id] for id in halves.base]
     novel = [training.class_names[id] for id in halves.novel]
@@ -87,13 +96,13 @@ def base_novel_splits(
         "base_val": of_classes(listing, evaluated, base),
         "novel_val": of_classes(listing, evaluated, novel),
     }
-    return splits, halves.notes
+    return splits, notes + halves.notes
 
 
 def few_shot(
     listing: Listing, train: SplitListing, shots: int, *, seed: int, nested: bool = False
 ) -> SplitListing:
-    """`shots` videos of every class of a training split, drawn by `seed`.
+    """`shots` videos of every class of a training split that has any, drawn by `seed`.
 
     A video's place in the draw is a digest of seed and id, so the draw neither depends on the
     order of the list nor changes for a class when another one grows. `nested` draws contain the
@@ -102,10 +111,10 @@ def few_shot(
     """
     if shots < 1:
         raise UsageError(f"{shots} shots draw nothing; ask for 1 or more")
-    by_class: dict[int, list[int]] = {id: [] for id in range(len(train.class_names))}
-    for row, label in zip(train.rows, train.labels, strict=True):
+    by_class: dict[int, list[int]] = {}
+    for row, label in sorted(zip(train.rows, train.labels, strict=True), key=itemgetter(1)):
         if label != UNLABELLED:
-            by_class[label].append(row)
+            by_class.setdefault(label, []).append(row)
     short = [train.class_names[id] for id, rows in by_class.items() if len(rows) < shots]
     if short or not by_class:
         raise UsageError(
@@ -118,7 +127,9 @@ def few_shot(
         ranked = sorted(rows, key=lambda row: _place(draw, listing.ids[row]))
         kept += [(row, label) for row in ranked[:shots]]
     told = f"{shots} shots of {train.source}, seed {seed}{', nested' if nested else ''}"
-    made = _made(listing, kept, train.class_names, told)
+    is_part = len(by_class) < len(train.class_names)
+    listed = dict.fromkeys(train.class_names, shots) if is_part else {}
+    made = _made(listing, kept, train.class_names, told, listed)
     return replace(made, owns_classes=train.owns_classes)
 
 
@@ -127,7 +138,11 @@ def _place(draw: str, id: str) -> bytes:
 
 
 def _made(
-    listing: Listing, pairs: Iterable[tuple[int, int]], class_names: list[str], source: str
+    listing: Listing,
+    pairs: Iterable[tuple[int, int]],
+    class_names: list[str],
+    source: str,
+    listed: Mapping[str, int] | None = None,
 ) -> SplitListing:
     pairs = list(pairs)
     lines = "".join(f"{listing.ids[row]}\t{class_names[label]}\n" for row, label in pairs)
@@ -137,6 +152,7 @@ def _made(
         class_names=class_names,
         source=source,
         digest=hashlib.sha256(lines.encode()).hexdigest(),
+        listed=dict(listed or {}),
     )
 
 
@@ -156,22 +172,27 @@ class Wanted:
     """Whether the draws of a seed contain each other."""
 
 
-def with_made_splits(listing: Listing, wanted: Wanted) -> Listing:
+def with_made_splits(
+    listing: Listing, wanted: Wanted, stored: Mapping[str, SplitListing] | None = None
+) -> Listing:
     """The listing with `base_train`, `base_val`, `novel_val` and `TRAIN_few_shot_K` added.
 
-    Draws of several seeds end in `_sSEED`. Raises UsageError where a name is taken already, and
-    what the functions of this module raise; UnknownNameError for a split that is not there.
+    They are made of the splits that it lists, and of those that are `stored` already, whose rows
+    are positions in the listing, too. Draws of several seeds end in `_sSEED`. Raises UsageError
+    where a name is taken already, and what the functions of this module raise; UnknownNameError for
+    a split that is not there.
     """
     made: dict[str, SplitListing] = {}
     notes: list[str] = []
+    known = dict(stored or {}) | listing.splits
     if wanted.halves:
         if len(wanted.halves) != 2:
             raise UsageError(f"{len(wanted.halves)} splits to halve; give two, TRAIN TEST")
         for name in wanted.halves:
-            _require(name, listing.splits)
-        made, notes = base_novel_splits(listing, *wanted.halves)
+            _require(name, known)
+        made, notes = base_novel_splits(replace(listing, splits=known), *wanted.halves)
     if wanted.few_shot:
-        known = listing.splits | made
+        known |= made
         _require(wanted.few_shot, known)
         made |= _draws(listing, known[wanted.few_shot], wanted)
     if taken := sorted(made.keys() & listing.splits.keys()):

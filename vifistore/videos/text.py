@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_few
 from vifistore.files import open_regular, read_regular
 from vifistore.pointers import HEAD_BYTES, pointer_told
 
@@ -82,9 +82,7 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
 
 def some(names: Iterable[str], shown: int = 3) -> str:
     """The first few of some names and how many more there are, for one line of a message."""
-    names = [brief(name) for name in sorted(set(names))]
-    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
+    return first_few(sorted(set(names)), shown)
 
 
 def first_of(texts: Iterable[str], shown: int = 3, width: int = 60) -> str:

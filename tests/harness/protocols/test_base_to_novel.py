@@ -44,6 +44,16 @@ def test_base_and_novel_compete_among_themselves(maker, value_of):
     assert harmonic.seed is None
 
 
+def test_videos_that_are_listed_and_missing_are_counted(maker, value_of):
+    maker.features(maker.frames())
+    rows = np.arange(120)[maker.labels < 4]
+    maker.split("part", rows, class_names=maker.class_names[:4], listed=[30, 20, 20, 30])
+    rows = base_to_novel(maker.store, "toy", ["tiny"], settings=BaseToNovel(base_split="part"))
+    assert value_of(rows, subset="base", metric="top1").listed == 100
+    assert value_of(rows, subset="novel", metric="top1").listed is None
+    assert value_of(rows, subset="joint", metric="top1").listed == 100 + 40
+
+
 def test_joint_lets_all_classes_compete(maker, value_of):
     maker.features(maker.frames(noise=2.5))
     rows = base_to_novel(maker.store, "toy", ["tiny"])

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from harness import probing
+from harness.leaks import untrained_classes
 from harness.probing import draw_shots
 from harness.protocols.few_shot import FewShot, few_shot
+from harness.protocols.supervised import supervised
 from harness.scoring import load_videos
 from vifistore.errors import UnknownNameError, UsageError
 
@@ -25,8 +27,102 @@ def test_text_classifier_scores_a_tuned_checkpoint(maker, value_of):
     top1 = value_of(rows, metric="top1")
     assert (top1.protocol, top1.classifier, top1.shots) == ("few-shot", "text", 4)
     assert top1.num_videos == 60
-    again = few_shot(maker.store, "toy", "tiny", "val1", FewShot(shots=(4,)))
-    assert value_of(again, metric="top1").value == top1.value
+    # The checkpoint does not say so itself: the row tells that it was told.
+    assert top1.provenance["shots_told"]
+    maker.checkpoint("told", shots=4)
+    maker.features(maker.frames(num_views=2, noise=2.0), checkpoint="told", shots=4)
+    maker.texts("told", noise=2.0)
+    for settings in (FewShot(shots=(4,)), FewShot(), FewShot(train_split="train1_few_shot_4")):
+        again = value_of(few_shot(maker.store, "toy", "tiny", "val1", settings), metric="top1")
+        assert (again.value, again.shots) == (top1.value, 4)
+        assert "shots_told" not in again.provenance
+
+
+SAID = {
+    "none": ({}, "was tuned on no video: class names give it no 4-shot score; score it by zero-"),
+    "silent": ({"fusion": "image"}, "does not say on what it was tuned; name that split with --tr"),
+    "other": ({"shots": 8}, "was tuned on 8 videos of each class and not on 4; give --shots 8, or"),
+    "elsewhere": (
+        {"trained_on": {"dataset": "k400", "split": "train"}},
+        "was tuned on k400/train and not on toy: class names give it no 4-shot score",
+    ),
+    "uneven": (
+        {"trained_on": {"dataset": "toy", "split": "uneven"}},
+        "was tuned on 1 to 2 videos of each class: class names give it no 4-shot score",
+    ),
+    "half": (
+        {"trained_on": {"dataset": "toy", "split": "base"}, "shots": 4},
+        "was tuned on base, without 2 of these classes: class names give it no 4-shot score",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_was_not_tuned_on_so_many_videos_has_no_such_score(maker, case):
+    settings, words = SAID[case]
+    maker.split("uneven", [0, 1, 2, 3, 4, 5, 6])
+    rows = np.arange(120)[maker.labels[:120] < 4]
+    maker.split("base", rows, class_names=maker.class_names[:4])
+    digest = maker.checkpoint(case)
+    path = f"checkpoints/{digest}"
+    attributes = maker.backend.attributes(path)
+    maker.backend.make_group(path, {**attributes, "settings": settings})
+    maker.features(maker.frames(num_views=2), checkpoint=case)
+    maker.texts(case)
+    with pytest.raises(UsageError, match=f"tiny {words}"):
+        few_shot(maker.store, "toy", "tiny", "val1", FewShot(shots=(4,)))
+    if case in ("none", "elsewhere"):
+        with pytest.raises(UsageError, match="class names give it no such score; score it by"):
+            supervised(maker.store, "toy", "tiny", "val1")
+    else:
+        assert supervised(maker.store, "toy", "tiny", "val1")
+    prototypes = FewShot(classifier="prototype", train_split="train1", shots=(4,))
+    assert few_shot(maker.store, "toy", "tiny", "val1", prototypes)
+
+
+def test_where_the_trainings_split_is_here_its_videos_are_counted(maker, value_of):
+    trained_on = {"dataset": "toy", "split": "train1_few_shot_4"}
+    maker.features(maker.frames(num_views=2), checkpoint="head", trained_on=trained_on)
+    maker.texts("head")
+    rows = few_shot(maker.store, "toy", "tiny", "val1", FewShot())
+    assert value_of(rows, metric="top1").shots == 4
+    for settings in (
+        FewShot(shots=(20,), train_split="train1"),
+        FewShot(shots=(4,), train_split="train1"),
+    ):
+        with pytest.raises(UsageError, match="tiny was "):
+            few_shot(maker.store, "toy", "tiny", "val1", settings)
+
+
+def test_classes_without_training_videos_are_left_out_and_counted(maker, value_of):
+    few = np.arange(24)[maker.labels[:24] != 2]
+    maker.split("five", few)
+    for classifier in ("prototype", "linear-probe", "tip-adapter"):
+        settings = FewShot(classifier=classifier, train_split="five", shots=(2, 4), draws=2)
+        rows = few_shot(maker.store, "toy", "tiny", "val1", settings)
+        row = value_of(rows, metric="top1", shots=2, seed=None)
+        assert (row.classes, row.num_videos, row.listed) == (5, 50, 60)
+    (line,) = untrained_classes(load_videos(maker.store, "toy", "tiny", "five"))
+    assert line.startswith("1 of 6 classes have no video in five (class 2): what is trained on it")
+    assert untrained_classes(load_videos(maker.store, "toy", "tiny", "train1")) == []
+    # The same as if the class had never been.
+    names = [name for number, name in enumerate(maker.class_names) if number != 2]
+    val = np.arange(120, 180)
+    for name, chosen in (("five_alone", few), ("val_alone", val[maker.labels[val] != 2])):
+        labels = maker.labels[chosen]
+        maker.split(name, chosen, labels - (labels > 2), names)
+    alone = FewShot(classifier="tip-adapter", train_split="five_alone", shots=(2,), draws=2)
+    other = few_shot(maker.store, "toy", "tiny", "val_alone", alone)
+    assert value_of(other, metric="top1", seed=None).value == row.value
+    maker.split("one", [2, 8])
+    settings = FewShot(classifier="prototype", train_split="one")
+    with pytest.raises(UsageError, match="one has videos of 'class 2' alone of 6 classes"):
+        few_shot(maker.store, "toy", "tiny", "val1", settings)
+    maker.split("rest", [120, 121])
+    maker.split("far", [2, 3])
+    settings = FewShot(classifier="prototype", train_split="far")
+    with pytest.raises(UsageError, match=r"rest has no video of the 2 classes of far \(class 2, "):
+        few_shot(maker.store, "toy", "tiny", "rest", settings)
 
 
 @pytest.mark.parametrize("classifier", ["linear-probe", "prototype", "cache", "tip-adapter"])
@@ -99,9 +195,9 @@ def test_wrong_use(maker):
     maker.split("others", [0, 1], [0, 1], ["run", "sit"])
     with pytest.raises(UsageError, match=r"others \(2 classes\).*name different classes"):
         few_shot(maker.store, "toy", "tiny", "val1", FewShot(train_split="others"))
-    maker.split("lacking", [0, 1, 2, 3, 4])
+    maker.split("lacking", [0, 1, 2, 3, 4, 10])
     settings = FewShot(classifier="prototype", train_split="lacking", shots=())
-    with pytest.raises(UsageError, match="lacking has 0 to 1 videos per class"):
+    with pytest.raises(UsageError, match="lacking has 1 to 2 videos per class"):
         few_shot(maker.store, "toy", "tiny", "val1", settings)
 
 

@@ -18,6 +18,22 @@ def direct_top1(frames, texts, labels):
     return (scores.argmax(axis=1) == labels).mean()
 
 
+def test_a_split_of_which_videos_are_missing_says_so(make_store, value_of):
+    maker = make_store(num_videos=120)
+    status = np.ones(120, np.uint8)
+    status[3] = 2
+    maker.features(maker.frames(), status=status)
+    maker.texts()
+    maker.split("val1", range(40), listed=[7, 7, 7, 7, 6, 600])
+    maker.split("val2", range(40, 120))
+    rows = zero_shot(maker.store, "toy", "tiny", ("val1", "val2"))
+    part = value_of(rows, split="val1", metric="top1")
+    assert (part.num_videos, part.num_quarantined, part.listed) == (39, 1, 634)
+    assert value_of(rows, split="val2", metric="top1").listed is None
+    # Of a mean over splits it is the sum, whole splits counted by what they hold.
+    assert value_of(rows, split="val1+val2", metric="top1").listed == 634 + 80
+
+
 def test_all_labelled_videos_without_a_split(make_store, value_of):
     maker = make_store(num_videos=130)
     frames = maker.frames(num_views=3, noise=2.0)

@@ -56,3 +56,9 @@ def test_splits_are_lines_of_their_own(row):
     found = {c.label: [point[1] for point in c.points] for c in frames_curves(measurements(rows))}
     assert found["vifi-clip, val1"] == pytest.approx([40, 50])
     assert found["vifi-clip, val2"] == pytest.approx([60, 70])
+
+
+def test_a_part_of_a_list_is_said_beside_the_name(row):
+    shared = {"protocol": "few-shot", "classifier": "prototype", "listed": 3734}
+    (curve,) = few_shot_curves(measurements([row(**shared, shots=k) for k in (2, 4)]))
+    assert curve.label == "vifi-clip, prototype, 240 of 3,734 listed"

@@ -23,3 +23,11 @@ def test_splits_do_not_mix_in_one_row(row):
     (matrix,) = fusion_matrices(measurements(rows))
     assert matrix.values.tolist() == [[50.0], [60.0]]
     assert [label.split(", ")[-1] for label in matrix.rows] == ["val1", "val2"]
+
+
+def test_a_part_of_a_list_is_said_above(row, tmp_path, svg_texts):
+    shared = {"protocol": "ablation-fusion", "dataset": "ucf101"}
+    (matrix,) = fusion_matrices(measurements([row(**shared, listed=3734)]))
+    assert "UCF-101 (part of its list)" in svg_texts(fusion_heatmap([matrix], tmp_path / "h")[0])
+    (whole,) = fusion_matrices(measurements([row(**shared)]))
+    assert whole.title == "UCF-101"

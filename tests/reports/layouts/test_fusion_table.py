@@ -55,7 +55,7 @@ def test_all_that_a_row_lacks_is_one_command(row):
     rows = [row("a", **shared, fusion=fusion) for fusion in fusions] + [row("b", **shared)]
     table = fusion_table(measurements(rows))
     assert table.commands == (
-        "vifi ablate S --dataset shapes --features b --fusion image max --results DIR",
+        "vifi ablate S --dataset shapes --features b --split all --fusion image max --results DIR",
     )
 
 
@@ -82,6 +82,15 @@ def test_videos_that_are_not_scored_are_a_footnote(row):
     table = fusion_table(measurements([row(protocol="ablation-fusion", num_quarantined=3)]))
     (key,) = table.rows[0].cells[0].notes
     assert table.notes[key].text == "3 of 243 videos are not scored (3 quarantined)"
+
+
+def test_a_part_of_a_list_is_a_footnote_and_stands_alone(row):
+    shared = {"protocol": "ablation-fusion", "dataset": "k400-tiny"}
+    table = fusion_table(measurements([row("vanilla", **shared, listed=9000)]))
+    (cell,) = [r.cells[0] for r in table.rows if r.origin == "here"]
+    assert cell.difference is None
+    assert table.notes[cell.notes[0]].text == "240 of 9,000 listed videos"
+    assert "Classes: K400-tiny 400." in table.caption
 
 
 def test_numbers_of_frames_are_columns_in_their_order(row):

@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
 from reports.layouts.doubts import HEAD_NOTE
 from reports.layouts.paper_tables import OTHERS, paper_tables
 from reports.measurements import measurements
+from reports.page.style import style_sheet
 from reports.paper.numbers import TABLES, paper_numbers
+from reports.report import WRITERS
 from reports.table_model import Table
+from tests.reports.conftest import PROVENANCE
 
 
 def cell_of(table: Table, label: str, column: str, origin: str = "here"):
@@ -40,6 +45,66 @@ def test_ours_stand_under_the_papers_with_the_difference(tables):
     labels = [(row.label, row.origin) for row in table.rows]
     place = labels.index(("ViFi-CLIP", "paper"))
     assert labels[place + 1] == ("ViFi-CLIP", "here")
+
+
+def test_a_part_of_a_list_is_marked_and_not_measured_against_the_paper(row):
+    shared = {"dataset": "ucf101", "num_videos": 204, "provenance": {"model": "ViT-B-16"}}
+    whole, part = row("vifi-clip", **shared), row("image-ft", **shared, listed=3734)
+    table = next(table for table in paper_tables(measurements([whole, part])))
+    cell = cell_of(table, "ViFi-CLIP", "UCF-101 Top-1")
+    assert (cell.is_part, cell.difference is None) == (False, False)
+    cell = cell_of(table, "CLIP image-FT", "UCF-101 Top-1")
+    assert (cell.is_part, cell.difference) == (True, None)
+    assert table.notes[cell.notes[0]].text == "204 of 3,734 listed videos"
+    shown = {name: write(table) for name, write in WRITERS.items()}
+    mark = table.mark(cell.notes[0])
+    assert f'<td class="part" title="image-ft">50.0<sup>{mark},' in shown["html"]
+    assert all("204 of 3,734 listed videos" in text for text in map(shown.get, ("md", "tex")))
+    assert ".part { font-weight: 400; }" in style_sheet()
+
+
+def test_another_number_of_classes_than_the_papers_is_marked(row):
+    table = next(table for table in paper_tables(measurements([row(dataset="ucf101", classes=6)])))
+    (row,) = [row for row in table.rows if row.section == OTHERS]
+    cell = row.cells[1]
+    assert cell.is_measured
+    assert table.notes[cell.notes[0]].text == "6 classes compete; for the paper's numbers 101 do."
+
+
+def test_vanilla_clip_has_one_zero_shot_score_for_every_number_of_shots(row):
+    def few_shot_cells(*rows):
+        tables = {table.name: table for table in paper_tables(measurements(rows))}
+        return [cell_of(tables["table3"], "Vanilla CLIP", f"HMDB-51 K = {k}") for k in (2, 16)]
+
+    shared = {"dataset": "hmdb51"}
+    parts = [row("vanilla", 0.1 * n, **shared, split=f"val{n}") for n in (2, 1, 3)]
+    mean = replace(
+        parts[0], split="val2+val1+val3", provenance=PROVENANCE | {"over": "splits", "count": 3}
+    )
+    assert [cell.value for cell in few_shot_cells(*parts, mean)] == pytest.approx([10, 10])
+    # Their footnotes are there, too.
+    marked = [replace(part, listed=900) for part in parts]
+    tables = paper_tables(measurements([*marked, replace(mean, listed=2700)]))
+    assert all(WRITERS["md"](table) for table in tables)
+    (cell,) = {cell_of(tables[2], "Vanilla CLIP", "HMDB-51 K = 2")}
+    assert tables[2].notes[cell.notes[0]].text == "240 of 900 listed videos"
+    assert [cell.value for cell in few_shot_cells(parts[1])] == pytest.approx([10, 10])
+    (command,) = {cell.command for cell in few_shot_cells(parts[0])}
+    assert command == (
+        "vifi evaluate S zero-shot --dataset hmdb51 --features vanilla-clip --split val1 "
+        "--template '{}' --results DIR"
+    )
+    # What was tuned has its own number for each K.
+    tuned = few_shot_cells(row("vifi-clip", **shared, split="val1"))
+    assert [cell.is_measured for cell in tuned] == [False, False]
+
+
+def test_shots_that_a_checkpoint_does_not_say_itself_are_marked(row):
+    shared = {"protocol": "few-shot", "dataset": "hmdb51", "shots": 2}
+    told = row("vifi-clip", **shared, provenance=PROVENANCE | {"shots_told": True})
+    table = next(t for t in paper_tables(measurements([told])) if t.name == "table3")
+    cell = cell_of(table, "ViFi-CLIP", "HMDB-51 K = 2")
+    assert "the checkpoint does not say on how many videos" in table.notes[cell.notes[0]].text
 
 
 def test_vanilla_clip_is_known_by_its_weights(tables):

@@ -10,6 +10,21 @@ def tables(demo):
     return {table.name: table for table in protocol_tables(demo)}
 
 
+def test_the_caption_says_among_how_many_classes(row):
+    halves = {"base": 51, "novel": 50, "joint": 101}
+    rows = [
+        row(protocol="base-to-novel", dataset="ucf101", subset=name, split=name, classes=count)
+        for name, count in halves.items()
+    ]
+    rows += [row(protocol="base-to-novel", dataset="ucf101", metric="harmonic_mean", classes=101)]
+    captions = row(protocol="retrieval", classes=9000, provenance={"resampled": "videos"})
+    rows += [row(), row(dataset="mine", classes=6), row("other", dataset="mine", classes=7)]
+    told = {table.name: table.caption for table in protocol_tables(measurements([*rows, captions]))}
+    assert "Classes: UCF-101 51 base, 50 novel, 101 joint." in told["base-to-novel"]
+    assert "Classes: shapes 24; mine 6 or 7." in told["zero-shot"]
+    assert "Classes" not in told["retrieval"]
+
+
 def test_every_protocol_but_fusion_has_a_table(tables):
     assert list(tables) == ["zero-shot", "base-to-novel", "few-shot", "ablation-frames"]
     assert not any(table.has_paper or table.commands for table in tables.values())

@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
-from vifistore.errors import UsageError
+from vifistore.errors import DamagedError, UsageError
 from vifistore.extract.scan import add_listing, new_rows
 from vifistore.store.store import create_store
 from vifistore.store.tables import write_videos
+from vifistore.store.verify import verify_store
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all
 
@@ -17,6 +18,37 @@ def folder_of(root, *names):
     for number, name in enumerate(names):
         write_clip(root / name, seed=number, num_frames=2)
     return root
+
+
+def test_a_list_of_which_videos_are_missing_is_kept_with_its_length(tmp_path):
+    root = folder_of(tmp_path / "v", "1.mp4", "2.mp4", "3.mp4")
+    lines = "1.mp4,run\n2.mp4,jump\n3.mp4,jump\n4.mp4,run\n5.mp4,run\n6.mp4,swim\n"
+    store = create_store(tmp_path / "s.zarr")
+    add(store, listed(root, f"path,label\n{lines}"))
+    split = store.split("d", "list")
+    assert split.class_names == ["jump", "run", "swim"]
+    assert (split.num_listed, len(split.rows)) == (6, 3)
+    assert split.listed == {"jump": 2, "run": 3, "swim": 1}
+    attributes = store.backend.attributes("splits/d/list")
+    # A split of before does not know it, until it is scanned again.
+    store.backend.make_group("splits/d/list", {**attributes, "listed": {}})
+    assert store.split("d", "list").num_listed is None
+    add(store, listed(root, f"path,label\n{lines}"))
+    assert store.split("d", "list").num_listed == 6
+    for wrong in ({"jump": 1, "run": 3}, {"run": 3}, {**split.listed, "swim": 1.0}, [2, 3, 1], 6):
+        store.backend.make_group("splits/d/list", {**attributes, "listed": wrong})
+        with pytest.raises(DamagedError, match="how many videos were listed as it should"):
+            store.split("d", "list")
+        assert "splits/d/list" in {problem.where for problem in verify_store(store)}
+
+
+def test_all_videos_of_a_list_leave_nothing_to_say(tmp_path):
+    root = folder_of(tmp_path / "v", "1.mp4", "2.mp4")
+    # A video that is listed twice is one.
+    store = create_store(tmp_path / "s.zarr")
+    add(store, listed(root, "path,label\n1.mp4,run\n2.mp4,jump\n1.mp4,run\n"))
+    assert store.split("d", "list").num_listed is None
+    assert "listed" not in store.backend.attributes("splits/d/list")
 
 
 def test_another_folder_does_not_take_the_place_of_the_first(tmp_path):

@@ -40,6 +40,13 @@ def listing_of(num_videos, **splits):
     )
 
 
+def test_halves_know_how_many_videos_of_theirs_were_listed():
+    split = replace(split_of([0, 1, 1, 2], ["a", "b", "c"]), listed={"a": 9, "b": 2, "c": 1})
+    made = of_classes(listing_of(4), split, ["c", "a"])
+    assert made.listed == {"c": 1, "a": 9}
+    assert of_classes(listing_of(4), replace(split, listed={}), ["c", "a"]).listed == {}
+
+
 def test_base_is_the_most_frequent_half_from_rare_to_frequent():
     halves = base_and_novel(split_of([0, 0, 0, 1, 2, 2, 3, 3, 3, 3], ["a", "b", "c", "d"]))
     assert halves.base == [0, 3]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vifistore.errors import UsageError
+from vifistore.errors import Faults
 
 # More is a mistake, or a file that wants memory: CLIP's own towers have 12 to 48.
 MOST_LAYERS = 64
@@ -12,10 +12,12 @@ MOST_LAYERS = 64
 HeadKind = Literal["a5", "actionclip-mean", "actionclip-transf"]
 
 
-def _check(settings: object, field: str, holds: Callable[[float], bool], wanted: str) -> None:
+def _check(
+    found: Faults, settings: object, field: str, holds: Callable[[float], bool], wanted: str
+) -> None:
     value = getattr(settings, field)
-    if value is not None and not holds(value):
-        raise UsageError(f"--{field.replace('_', '-')} is {value}; give {wanted}")
+    told = f"--{field.replace('_', '-')} is {value}; give {wanted}"
+    found.check(value is None or holds(value), told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +46,15 @@ class HeadSettings:
     """Seeds the first weights, the order of videos, and what is drawn at random."""
 
     def __post_init__(self) -> None:
+        found = Faults()
         for field in ("epochs", "batch_size", "learning_rate", "layers"):
-            _check(self, field, lambda value: value > 0, "above 0")
+            _check(found, self, field, lambda value: value > 0, "above 0")
         for field in ("warmup_epochs", "weight_decay", "prompts", "seed"):
-            _check(self, field, lambda value: value >= 0, "0 or more")
-        _check(self, "layers", lambda value: value <= MOST_LAYERS, f"{MOST_LAYERS} or less")
-        _check(self, "final_ratio", lambda value: 0 <= value <= 1, "from 0 to 1")
-        _check(self, "second_beta", lambda value: 0 <= value < 1, "from 0 to below 1")
+            _check(found, self, field, lambda value: value >= 0, "0 or more")
+        _check(found, self, "layers", lambda value: value <= MOST_LAYERS, f"{MOST_LAYERS} or less")
+        _check(found, self, "final_ratio", lambda value: 0 <= value <= 1, "from 0 to 1")
+        _check(found, self, "second_beta", lambda value: 0 <= value < 1, "from 0 to below 1")
+        found.refuse()
 
     def of(self, kind: HeadKind) -> "HeadSettings":
         """These settings, what is not given filled in for a head.
@@ -59,15 +63,15 @@ class HeadSettings:
         """
         default = DEFAULTS[kind]
         given = {field: value for field, value in vars(self).items() if value is not None}
+        found = Faults()
         for field in given:
-            if getattr(default, field) is None:
-                flag = field.replace("_", "-")
-                raise UsageError(f"--{flag} has no meaning for {kind}; leave it out")
+            told = f"--{field.replace('_', '-')} has no meaning for {kind}; leave it out"
+            found.check(getattr(default, field) is not None, told)
         filled = replace(default, **given)
-        if filled.epochs is not None and filled.warmup_epochs >= filled.epochs:
-            raise UsageError(
-                f"--warmup-epochs is {filled.warmup_epochs} of {filled.epochs} epochs; give less"
-            )
+        if default.epochs is not None:
+            told = f"--warmup-epochs is {filled.warmup_epochs} of {filled.epochs} epochs; give less"
+            found.check(filled.warmup_epochs < filled.epochs, told)
+        found.refuse()
         return filled
 
 

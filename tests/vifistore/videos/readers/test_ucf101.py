@@ -44,6 +44,32 @@ def test_picked_split_keeps_every_class(make_files, official):
     assert "class names are read words: 1 changed" in listing.notes
 
 
+@pytest.mark.parametrize("text", ["2 YoYo\n", "1 YoYo\n"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_class_file_of_some_classes_takes_their_videos_alone(make_files, official, text, flat):
+    files = [file.rpartition("/")[2] for file in FILES] if flat else FILES
+    root = make_files(*files)
+    (official / "classInd.txt").write_text(text)
+    listing = read_source(official, root=root)
+    assert sorted(listing.ids) == sorted(files[1:])
+    assert (listing.class_names, set(listing.labels)) == (["YoYo"], {"YoYo"})
+    assert {name: split.labels for name, split in listing.splits.items()} == {
+        **{"test1": [0], "test2": [0], "train1": [0]},
+    }
+    told = "testlist01.txt: 1 of 2 lines are left out, whose classes classInd.txt does not name"
+    assert f"{told}: Archery" in listing.notes
+
+
+def test_ids_of_a_class_file_with_gaps_are_no_labels(make_files, official):
+    (official / "classInd.txt").write_text("7 Archery\n9 YoYo\n")
+    listing = read_source(official, root=make_files(*FILES))
+    assert listing.class_names == ["Archery", "YoYo"]
+    assert listing.splits["train1"].labels == [1]
+    (official / "classInd.txt").write_text("1 Rowing\n")
+    with pytest.raises(UsageError, match=r"classInd\.txt names no class of the lists in .* Rowing"):
+        read_source(official, root=make_files(*FILES))
+
+
 def test_class_file_that_counts_from_zero_is_refused(make_files, official):
     with pytest.raises(UsageError, match=r"ucf_labels\.csv counts from 0"):
         read_source(official, root=make_files(*FILES), labels=official / "ucf_labels.csv")

@@ -1,0 +1,137 @@
+"""How many videos of each class a checkpoint was tuned on, as far as it says.
+
+Class names scored by a checkpoint that was tuned on K videos of each class make a K-shot score; by
+one that was not, a zero-shot score, whatever it is called.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.scoring import Videos, checkpoint_of
+from vifistore.errors import UsageError, first_few
+from vifistore.store.store import Store
+from vifistore.store.tables import Split
+
+_REMEDY = "score it by zero-shot, or train a --classifier on a --train-split"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """What is known of the videos that a checkpoint was tuned on."""
+
+    is_of_these: bool | None = None
+    """Whether they are of the dataset that is scored; None where that is not known."""
+    shots: int | None = None
+    """Videos of each class; None where that is not known, or they are not as many of each."""
+    told: str = "does not say on what it was tuned"
+    """The same in words, behind the name of the feature set."""
+
+
+def require_tuned(store: Store, videos: Videos) -> None:
+    """Raise UsageError for a checkpoint that was not tuned on the dataset that is scored."""
+    found = tuning_of(store, videos)
+    if found.is_of_these is False:
+        name = videos.features.name
+        raise UsageError(f"{name} {found.told}: class names give it no such score; {_REMEDY}")
+
+
+def require_shots(
+    store: Store, videos: Videos, shots: Sequence[int], train: Videos | None
+) -> tuple[int, bool]:
+    """Videos per class that a checkpoint was tuned on, and whether it says so itself.
+
+    `shots` are those asked for, `train` holds the videos it is said to be tuned on. Raises
+    UsageError for a checkpoint that was tuned on other numbers or on none, and for one that says
+    nothing where `train` does not say it either.
+    """
+    found = tuning_of(store, videos)
+    claimed = videos_per_class(train, is_asked=bool(shots)) if train else None
+    wanted = shots[0] if len(shots) == 1 else claimed or found.shots
+    if len(shots) > 1 or (wanted is None and found.is_of_these is None):
+        raise UsageError(
+            "say how many videos per class the checkpoint was tuned on: give one --shots K, or "
+            "--train-split NAME"
+        )
+    if fault := _fault(found, wanted, train, claimed):
+        raise UsageError(f"{videos.features.name} {fault}")
+    return wanted, found.shots is not None
+
+
+def _fault(found: Tuning, wanted: int | None, train: Videos | None, claimed: int | None) -> str:
+    """Why a score by class names is no K-shot one, and what to do; empty where it is."""
+    if found.is_of_these is not None and found.shots is None:
+        label = f"{wanted}-shot" if wanted else "few-shot"
+        return f"{found.told}: class names give it no {label} score; {_REMEDY}"
+    if found.shots is None and train is None:
+        return f"{found.told}; name that split with --train-split, or if it was on none, {_REMEDY}"
+    if claimed not in (None, wanted):
+        told = f"was not tuned on {wanted} videos of each class if it was on {train.split}, which"
+        return f"{told} has {claimed}; give --shots {claimed}"
+    if found.shots not in (None, wanted):
+        return f"{found.told} and not on {wanted}; give --shots {found.shots}, or {_REMEDY}"
+    return ""
+
+
+def tuning_of(store: Store, videos: Videos) -> Tuning:
+    """What the checkpoint of a feature set says of the videos that it was tuned on."""
+    checkpoint = checkpoint_of(store, videos.features)
+    settings = checkpoint["settings"] or {}
+    parts = _parts(checkpoint, settings)
+    here = [part["split"] for part in parts if part["dataset"] == videos.dataset]
+    if parts and not here:
+        elsewhere = first_few([f"{part['dataset']}/{part['split']}" for part in parts], 2)
+        told = f"was tuned on {elsewhere} and not on {videos.dataset}"
+        return Tuning(is_of_these=False, told=told)
+    known = [store.split(videos.dataset, n) for n in here if n in store.splits(videos.dataset)]
+    for split in known:
+        if lacking := set(videos.class_names) - set(split.class_names):
+            told = f"was tuned on {split.name}, without {len(lacking)} of these classes"
+            return Tuning(is_of_these=True, told=told)
+    shots = settings.get("shots")
+    if isinstance(shots, int) and shots > 0:
+        return Tuning(is_of_these=True, shots=shots, told=_tuned_on(shots, shots))
+    if known:
+        return _of_splits(known)
+    if not (parts or settings or checkpoint["weights_path"]):
+        return Tuning(is_of_these=False, told="was tuned on no video")
+    return Tuning()
+
+
+def _parts(checkpoint: Mapping, settings: Mapping) -> list[dict[str, str]]:
+    """Dataset and split of every training that a checkpoint names."""
+    found = checkpoint.get("tuned_on") or [settings.get("trained_on")]
+    parts = [part for part in found if isinstance(part, Mapping) and part.get("dataset")]
+    return [{name: str(part.get(name) or "") for name in ("dataset", "split")} for part in parts]
+
+
+def _of_splits(splits: Sequence[Split]) -> Tuning:
+    counts = np.concatenate([_counts(split.labels, split.class_names) for split in splits])
+    fewest, most = int(counts.min()), int(counts.max())
+    shots = most if fewest == most else None
+    return Tuning(is_of_these=True, shots=shots, told=_tuned_on(fewest, most))
+
+
+def videos_per_class(train: Videos, *, is_asked: bool = False) -> int:
+    """Most videos that a training split has of a class; where no number is asked for, that of all.
+
+    Raises UsageError for one that has not as many of each.
+    """
+    counts = _counts(train.labels, train.class_names)
+    # A quarantined training video leaves its class with fewer; the list still has K of each.
+    if not is_asked and not train.num_quarantined and counts.min() < counts.max():
+        raise UsageError(
+            f"{train.split} has {counts.min()} to {counts.max()} videos per class; give --shots K "
+            "to draw K of each"
+        )
+    return int(counts.max())
+
+
+def _counts(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    return np.bincount(labels[labels >= 0], minlength=len(class_names))
+
+
+def _tuned_on(fewest: int, most: int) -> str:
+    count = str(most) if fewest == most else f"{fewest} to {most}"
+    return f"was tuned on {count} video{'s' * (count != '1')} of each class"

@@ -1,0 +1,226 @@
+"""What is removed goes whole; what is needed, or being written, stays; no kill leaves it half."""
+
+import errno
+import os
+import shutil
+
+import pytest
+
+from tests.support import plain_recipe
+from tests.vifistore.store.conftest import SHAPE, make_whole_store
+from tests.vifistore.store.processes import end, held
+from vifi.__main__ import run
+from vifistore.errors import LockedError, UnknownNameError, UsageError
+from vifistore.store import open_store, removal
+from vifistore.store.derived import write_derived
+from vifistore.store.garbage import delete_garbage, find_garbage
+from vifistore.store.names import set_name
+from vifistore.store.removable import removals, remove_all, with_names
+from vifistore.store.tables import write_split
+from vifistore.store.verify import verify_store
+from vifistore.store.writer import FeatureWriter
+
+
+@pytest.fixture
+def store(whole):
+    return open_store(whole, mode="a")
+
+
+def asked(store, *what):
+    return {removal.where: removal.needed_by for removal in removals(store, what)}
+
+
+def remove(store, *what):
+    remove_all(store, removals(store, what))
+    assert list(verify_store(store)) == []
+
+
+def derive(store, name="pooled"):
+    head = {"digest": "e" * 64, "kind": "mean"}
+    return write_derived(
+        store, "d", "start", head=head, apply=lambda frames: frames.mean(axis=2), name=name
+    )
+
+
+def test_everything_can_be_asked_for_in_a_few_ways(store):
+    start = store.features("d", "start").id
+    text = next(iter(store.find_texts()))["id"]
+    named = {"names/d/start": [], f"features/d/{start}": []}
+    for what in ("d/start", "features/d/start", "features/d/start/"):
+        assert asked(store, what) == named
+    for what in (f"d/{start}", f"features/d/{start}"):
+        assert asked(store, what) == {f"features/d/{start}": ["its name start"]}
+    for what in ("d/test", "splits/d/test"):
+        assert asked(store, what) == {"splits/d/test": []}
+    for what in (text, f"texts/{text}"):
+        assert asked(store, what) == {f"texts/{text}": []}
+    assert asked(store, "names/d/start", "captions/d") == {"names/d/start": [], "captions/d": []}
+    whole = {f"{kind}/d": [] for kind in ("names", "features", "splits", "captions", "videos")}
+    for what in (("d",), ("videos/d",), ("d/start", "d")):
+        assert list(asked(store, *what)) == list(whole)
+    for what in (
+        "e",
+        "d/nothing",
+        "splits/d",
+        "splits/d/test/rows",
+        "names/d/x",
+        "texts/x",
+        "../d",
+    ):
+        with pytest.raises(UnknownNameError):
+            removals(store, [what])
+    set_name(store.backend, "d", "test", start, store.features("d", "start").checkpoint, force=True)
+    with pytest.raises(UsageError, match="give splits/d/test or features/d/test"):
+        removals(store, ["d/test"])
+
+
+def test_what_is_removed_is_gone_and_the_rest_is_well(store):
+    start = store.features("d", "start")
+    size = sum(
+        path.stat().st_size for path in (store.path / start.path).rglob("*") if path.is_file()
+    )
+    assert {r.where: r.size_bytes for r in removals(store, ["d/start"])}[start.path] == size
+    remove(store, "captions/d", "d/test")
+    assert store.splits("d") == []
+    assert not len(store.captions("d"))
+    remove(store, "d/start")
+    assert store.feature_ids("d") == []
+    assert find_garbage(store) == []
+    remove(store, "d")
+    assert store.datasets() == []
+    assert store.find_texts()
+    # The same dataset can be made anew, with nothing of before.
+    other = make_whole_store(store.path.with_name("other.zarr")).path
+    shutil.copytree(other / "videos", store.path / "videos", dirs_exist_ok=True)
+    assert (store.splits("d"), store.feature_ids("d")) == ([], [])
+
+
+def test_a_set_with_another_name_or_derived_sets_is_needed(store):
+    start = store.features("d", "start")
+    derive(store)
+    set_name(store.backend, "d", "alias", start.id, start.checkpoint, force=False)
+    needs = ["its name alias", "pooled, derived from it"]
+    assert asked(store, "d/start")[start.path] == needs
+    assert asked(store, "d/start", "d/pooled")[start.path] == needs[:1]
+    found = with_names(store, removals(store, ["d/start"]))
+    assert {removal.where for removal in found} == {"names/d/start", "names/d/alias", start.path}
+    remove_all(store, found)
+    assert store.features("d", "pooled").parent == start.id
+
+
+def test_a_split_that_a_head_was_trained_on_is_needed(store):
+    (digest,) = store.backend.children("checkpoints")
+    attributes = store.backend.attributes(f"checkpoints/{digest}")
+    split = {"dataset": "d", "split": "test"}
+    for told in ({"settings": {"trained_on": split}}, {"tuned_on": [split]}):
+        store.backend.make_group(f"checkpoints/{digest}", {**attributes, **told})
+        assert asked(store, "d/test") == {"splits/d/test": ["checkpoint start, trained on it"]}
+
+
+def test_what_is_being_written_stays(store, whole):
+    pid, _ = held(whole, range(1, 2))
+    try:
+        for what in ("d/start", "d"):
+            with pytest.raises(LockedError, match="is being written by process"):
+                remove_all(store, removals(store, [what]))
+        assert store.features("d", "start").sealed
+    finally:
+        end(pid)
+    remove(store, "d/start")
+
+
+def test_a_kill_leaves_nothing_half(store, monkeypatch):
+    start = store.features("d", "start").path
+    found = removals(store, ["d/start"])
+    monkeypatch.setattr(removal, "clear_removed", stop)
+    with pytest.raises(KeyboardInterrupt):
+        remove_all(store, found)
+    monkeypatch.undo()
+    # The name is gone; the set is whole.
+    assert store.backend.exists(start)
+    assert not store.backend.children("names/d")
+    assert list(verify_store(store)) == []
+    monkeypatch.setattr(removal, "clear_removed", stop)
+    with pytest.raises(KeyboardInterrupt):
+        removal.remove_group(store.backend, start)
+    monkeypatch.undo()
+    assert not (store.path / start).exists()
+    assert list(verify_store(store)) == []
+    assert list((store.backend.cache_folder / "removed").iterdir())
+    assert run(["gc", str(store.path), "--delete"]) == 0
+    assert not (store.backend.cache_folder / "removed").exists()
+
+
+def test_a_split_that_a_kill_cut_short_is_garbage_and_is_written_anew(store):
+    old = store.split("d", "test")
+    # As zarr leaves a group above arrays that it has made.
+    store.backend.make_group("splits/d/test", {})
+    assert store.splits("d") == []
+    (garbage,) = find_garbage(store)
+    assert (garbage.where, garbage.what) == ("splits/d/test", "split cut short")
+    write_split(store.backend, "d", old)
+    assert store.splits("d") == ["test"]
+    assert list(verify_store(store)) == []
+
+
+def stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def without_renames(monkeypatch):
+    """As in an object store, or with a cache on another disk."""
+
+    def rename(*paths):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(removal.os, "rename", rename)
+
+
+@pytest.mark.usefixtures("without_renames")
+def test_where_nothing_can_be_renamed_the_group_goes_first(store, monkeypatch):
+    gone = []
+    monkeypatch.setattr(store.backend.place, "remove", gone.append)
+    removal.remove_group(store.backend, "splits/d/test")
+    assert gone == ["splits/d/test/zarr.json", "splits/d/test/status", "splits/d/test"]
+    monkeypatch.undo()
+
+
+@pytest.mark.usefixtures("without_renames")
+def test_what_a_kill_leaves_of_a_group_is_garbage_and_no_group(store, monkeypatch):
+    start = store.features("d", "start").path
+    (store.path / "names" / "d" / "start" / "zarr.json").unlink()
+    (store.path / "names" / "d" / "start").rmdir()
+    for path in (start, "splits/d/test"):
+        (store.path / path / "zarr.json").unlink()
+    found = {garbage.where: garbage for garbage in find_garbage(store)}
+    assert {where: garbage.what for where, garbage in found.items()} == {
+        start: "what a removal left",
+        "splits/d/test": "what a removal left",
+    }
+    # A set of the same recipe begins with nothing done.
+    writer = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), SHAPE, {"host": "test"})
+    assert writer.path == start
+    assert writer.todo_blocks() == [0, 1]
+    writer.release()
+    for path in (store.path / "splits").rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    assert delete_garbage(store, found["splits/d/test"])
+    assert not (store.path / "splits" / "d" / "test").exists()
+
+
+def test_a_split_is_replaced_whole(store, monkeypatch):
+    old = store.split("d", "test")
+    new = type(old)(**{**vars(old), "rows": old.rows[:9], "labels": old.labels[:9]})
+    with pytest.raises(
+        UsageError, match="exists with other rows; give another --split NAME, or --re"
+    ):
+        write_split(store.backend, "d", new)
+    monkeypatch.setattr(store.backend, "write_rows", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_split(store.backend, "d", new, replace=True)
+    monkeypatch.undo()
+    assert "test" not in store.splits("d"), "neither the old one nor half of the new one"
+    write_split(store.backend, "d", new, replace=True)
+    assert len(store.split("d", "test").rows) == 9
+    assert list(verify_store(store)) == []

@@ -1,0 +1,90 @@
+"""`vifi relocate S`: say where a dataset's videos are now."""
+
+import logging
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vifi.console import parse, print_json, say
+from vifistore.errors import first_few
+from vifistore.extract.relocate import Relocation, find_videos, missing_before, relocate
+from vifistore.store import open_store
+from vifistore.store.features import Features
+from vifistore.store.store import Store
+
+logger = logging.getLogger("vifi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelocateArguments:
+    """Say where a dataset's videos are now; they are found by their names and sizes.
+
+    Ids stay as they are, and nothing is encoded.
+    """
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    dataset: str
+    """Dataset whose videos have moved."""
+    root: Path
+    """Folder that holds them now, at whatever depth."""
+    dry_run: bool = False
+    """Say what is found, and change nothing."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("relocate", RelocateArguments, arguments)
+    store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
+    found = find_videos(store, wanted.dataset, wanted.root)
+    if not wanted.dry_run:
+        relocate(store, wanted.dataset, found)
+    again = [
+        _retry_command(wanted.store, store.features(wanted.dataset, name), store)
+        for name in missing_before(store, wanted.dataset)
+    ]
+    if wanted.json:
+        facts = {
+            name: value for name, value in vars(found).items() if name not in ("root", "paths")
+        }
+        print_json({"root": str(found.root), "retry": again, **facts})
+        return 0
+    _tell(found, wanted)
+    for command in again:
+        logger.info("videos that were quarantined as missing are tried again with: %s", command)
+    return 0
+
+
+def _tell(found: Relocation, wanted: RelocateArguments) -> None:
+    would = "would be" if wanted.dry_run else "are now"
+    say(
+        f"{wanted.dataset}: {found.found} of {len(found.paths)} videos {would} found below "
+        f"{found.root}, {found.moved} of them at another path than before"
+    )
+    if found.lost:
+        resized = f", {len(found.resized)} with another size" if found.resized else ""
+        logger.warning(
+            "%d videos are not found (%s%s)", len(found.lost), first_few(found.lost, 3), resized
+        )
+
+
+def _retry_command(location: str, features: Features, store: Store) -> str:
+    """The command line that made a feature set, with --retry."""
+    recipe = features.recipe
+    name = next(iter(features.names), features.id)
+    digest = store.features(features.dataset, name).checkpoint
+    words = ["vifi", "extract", location, "--dataset", features.dataset]
+    if digest:
+        checkpoint = store.checkpoint(digest)
+        tag = checkpoint["names"][0]
+        weights = checkpoint["weights_path"] or (tag if tag != "random" else "none")
+        words += ["--model", checkpoint["model"], "--pretrained", weights, "--name", name]
+    given = {**recipe, "preprocess": recipe.get("preprocessing", {}).get("name")}
+    for flag in ("frames", "clips", "crops", "preprocess", "precision", "decoder"):
+        if given.get(flag):
+            words += [f"--{flag}", str(given[flag])]
+    return shlex.join([*words, "--retry"])

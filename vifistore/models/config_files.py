@@ -1,0 +1,40 @@
+"""Configs of OpenCLIP's models as they lie on the disk: importing OpenCLIP takes seconds.
+
+What a call gets wrong can so be told at once. Models that OpenCLIP learns of elsewhere (`hf-hub:`,
+`add_model_config`) are not known here; nothing is said of them.
+"""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from vifistore.errors import Faults, ModelError, UnknownNameError, short
+from vifistore.files import read_json
+
+# Endings of files of weights.
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pyth")
+
+
+def find_config(model: str) -> dict | None:
+    """The config of a model; None for one that is not known here."""
+    path = _files().get(model)
+    return None if path is None else read_json(path)
+
+
+def model_faults(found: Faults, model: str, pretrained: str) -> None:
+    """Note a model that does not exist, and weights that are a file which is not there."""
+    known = _files()
+    if model not in known and ":" not in model:
+        found.add(UnknownNameError("model", model, known))
+    if Path(pretrained).suffix in WEIGHTS_SUFFIXES and not os.path.exists(pretrained):
+        told = f"there are no weights at {short(pretrained, 120)}; give an existing file"
+        found.add(ModelError(told))
+
+
+def _files() -> dict[str, Path]:
+    """File of every config by the name of its model, ours included."""
+    places = [Path(__file__).parent / "configs"]
+    spec = find_spec("open_clip")
+    if spec is not None and spec.submodule_search_locations:
+        places += [Path(place, "model_configs") for place in spec.submodule_search_locations]
+    return {path.stem: path for place in places for path in sorted(place.glob("*.json"))}

@@ -1,0 +1,208 @@
+"""What a user may take out of a store: what goes with it, and what needs it.
+
+found = removals(store, ["ucf101/old", "splits/ucf101/test"])
+remove_all(store, found)
+"""
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vifistore.errors import LockedError, UnknownNameError, UsageError
+from vifistore.store.disk import clear_disk_errors
+from vifistore.store.names import read_names
+from vifistore.store.removal import clear_removed, locked_set, remove_group
+from vifistore.store.store import Store
+
+# First what only points at something, last the table that all of a dataset hangs on.
+_WORDS = {
+    "names": "name",
+    "features": "feature set",
+    "splits": "split",
+    "captions": "caption",
+    "texts": "text set",
+    "videos": "video",
+}
+KINDS = tuple(_WORDS)
+# An object store has no locks: what was written within the last hour may be being written.
+_SETTLED_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """One thing to take out of a store."""
+
+    where: str
+    """Path within the store."""
+    what: str
+    size_bytes: int
+    needed_by: list[str] = field(default_factory=list)
+    """What depends on it and stays."""
+
+
+def removals(store: Store, asked: Sequence[str]) -> list[Removal]:
+    """What has to go for what is asked, in the order in which it goes.
+
+    Each is a path within the store (`features/ucf101/vifi-clip`, by name or id), a dataset, or
+    `DATASET/NAME` of a split or a feature set. A set that is asked for by a name takes that name
+    with it. Raises UnknownNameError for what is not there, UsageError for what could be two things.
+    """
+    paths = {path: None for what in asked for path in _paths_of(store, what.strip("/"))}
+    # What lies within another of them goes with it.
+    paths = [p for p in paths if not any(p.startswith(f"{other}/") for other in paths)]
+    gone = set(paths)
+    found = [_removal(store, path, gone) for path in paths]
+    return sorted(found, key=lambda removal: KINDS.index(removal.where.split("/")[0]))
+
+
+def with_names(store: Store, found: Sequence[Removal]) -> list[Removal]:
+    """The same with every name of the feature sets: no name may stand for nothing."""
+    further = [
+        Removal(where=path, what="name", size_bytes=0)
+        for removal in found
+        for path in _names_of(store, removal.where)
+        if path not in {known.where for known in found}
+    ]
+    return [*further, *found]
+
+
+def remove_all(store: Store, found: Sequence[Removal]) -> None:
+    """Remove all of it. Raises LockedError, and removes nothing, if some is being written."""
+    backend = store.backend
+    clear_removed(backend)
+    with contextlib.ExitStack() as held, clear_disk_errors(backend.folder):
+        for path in (path for removal in found for path in _sets_below(store, removal.where)):
+            is_held = held.enter_context(locked_set(backend, path))
+            if not is_held and time.time() - _changed_at(store, path) < _SETTLED_SECONDS:
+                raise LockedError(
+                    f"{path} was written within the last hour, and may be being written; wait "
+                    "until it is settled"
+                )
+        for removal in found:
+            remove_group(backend, removal.where)
+
+
+def _paths_of(store: Store, what: str) -> list[str]:
+    """Paths of what is asked for, names first."""
+    kind, _, rest = what.partition("/")
+    if kind in KINDS:
+        return _of_kind(store, kind, rest)
+    if kind in store.datasets():
+        return _of_dataset(store, kind, rest) if rest else _whole_dataset(store, kind)
+    if not rest and store.backend.exists(f"texts/{what}"):
+        return [f"texts/{what}"]
+    remedy = "Give a dataset, DATASET/NAME, or a path such as splits/DATASET/NAME or texts/ID."
+    raise UnknownNameError("dataset or text set", what, store.datasets(), remedy)
+
+
+def _of_kind(store: Store, kind: str, rest: str) -> list[str]:
+    dataset, _, name = rest.partition("/")
+    if kind == "texts":
+        store.texts(rest)
+        return [f"texts/{rest}"]
+    if kind == "videos" and not name:
+        return _whole_dataset(store, dataset)
+    if kind == "features":
+        features = store.features(dataset, name)
+        named = [] if name == features.id else [f"names/{dataset}/{name}"]
+        return [*named, f"features/{dataset}/{features.id}"]
+    path = f"{kind}/{rest}".rstrip("/")
+    depth = 1 if kind == "captions" else 2
+    above, _, last = path.rpartition("/")
+    if path.count("/") != depth or last not in (known := store.backend.children(above)):
+        known = store.backend.children(above) if path.count("/") == depth else ()
+        raise UnknownNameError(kind, rest, known, f"Give {kind}/DATASET" + "/NAME" * (depth - 1))
+    return [path]
+
+
+def _of_dataset(store: Store, dataset: str, name: str) -> list[str]:
+    """The split, or the feature set, that a name of a dataset stands for."""
+    names = {known.name for known in read_names(store.backend, dataset)}
+    sets = names | set(store.feature_ids(dataset))
+    kinds = [
+        k for k, known in (("splits", store.splits(dataset)), ("features", sets)) if name in known
+    ]
+    if len(kinds) > 1:
+        raise UsageError(
+            f"{dataset} has a split and a feature set called {name!r}; give "
+            f"splits/{dataset}/{name} or features/{dataset}/{name}"
+        )
+    if not kinds:
+        raise UnknownNameError(
+            f"split or feature set of {dataset}", name, [*store.splits(dataset), *names]
+        )
+    return _of_kind(store, kinds[0], f"{dataset}/{name}")
+
+
+def _whole_dataset(store: Store, dataset: str) -> list[str]:
+    store.root(dataset)
+    folders = [f"{kind}/{dataset}" for kind in KINDS if kind != "texts"]
+    return [folder for folder in folders if any(store.backend.place.files(folder))]
+
+
+def _removal(store: Store, path: str, gone: set[str]) -> Removal:
+    kind, *parts = path.split("/")
+    is_one = len(parts) == 2 or kind in ("texts", "captions")
+    needed_by: list[str] = []
+    if kind == "features" and is_one:
+        needed_by = _needs_of_set(store, *parts, gone)
+    elif kind == "splits" and is_one:
+        needed_by = _needs_of_split(store, *parts)
+    return Removal(
+        where=path,
+        what=_WORDS[kind] if is_one else f"all {_WORDS[kind]}s of {parts[0]}",
+        size_bytes=sum(file.size_bytes for file in store.backend.place.files(path)),
+        needed_by=needed_by,
+    )
+
+
+def _needs_of_set(store: Store, dataset: str, feature_id: str, gone: set[str]) -> list[str]:
+    """Names that are not gone as well, and sets that were derived from it."""
+    names = _names_of(store, f"features/{dataset}/{feature_id}")
+    found = [f"its name {path.rpartition('/')[2]}" for path in names if path not in gone]
+    for other in store.feature_ids(dataset):
+        features = store.features(dataset, other)
+        if features.parent == feature_id and f"features/{dataset}/{other}" not in gone:
+            found.append(f"{(features.names or [other])[0]}, derived from it")
+    return found
+
+
+def _needs_of_split(store: Store, dataset: str, name: str) -> list[str]:
+    """Checkpoints that say they were trained on it: scores on it are held against its videos."""
+    found = []
+    for checkpoint in store.checkpoints():
+        settings = checkpoint["settings"] or {}
+        parts = [*(checkpoint.get("tuned_on") or []), settings.get("trained_on")]
+        if any(
+            isinstance(part, Mapping)
+            and (part.get("dataset"), part.get("split")) == (dataset, name)
+            for part in parts
+        ):
+            found.append(f"checkpoint {checkpoint['names'][0]}, trained on it")
+    return found
+
+
+def _names_of(store: Store, where: str) -> list[str]:
+    """Paths of the names of a feature set; none of anything else."""
+    kind, dataset, *name = where.split("/") if where.count("/") else (where, "")
+    if kind != "features" or not name:
+        return []
+    return [
+        f"names/{dataset}/{known.name}"
+        for known in read_names(store.backend, dataset)
+        if known.id == name[0]
+    ]
+
+
+def _sets_below(store: Store, where: str) -> list[str]:
+    """Paths of the feature sets that go with it."""
+    kind, dataset, *name = where.split("/") if where.count("/") else (where, "")
+    if kind != "features":
+        return []
+    ids = name or store.backend.children(where)
+    return [f"features/{dataset}/{feature_id}" for feature_id in ids]
+
+
+def _changed_at(store: Store, path: str) -> float:
+    return max((file.changed_at for file in store.backend.place.files(path)), default=0.0)

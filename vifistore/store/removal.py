@@ -1,0 +1,84 @@
+"""Take groups out of a store, each whole or not at all."""
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from vifistore.errors import DamagedError
+from vifistore.store.backend import Backend
+from vifistore.store.durable import fsync_all
+from vifistore.store.locks import BlockLocks
+from vifistore.store.places import LocalPlace
+from vifistore.store.schema import BLOCK_SIZE
+
+# In the cache folder: what was taken out of the store and is being deleted.
+_REMOVED = "removed"
+
+
+def remove_group(backend: Backend, path: str) -> None:
+    """Remove the group at `path` with all below it.
+
+    A folder leaves the store by a rename, so that a kill leaves it whole or gone; bytes that are
+    left in the cache go with `clear_removed`. In an object store its zarr.json goes first: what a
+    kill leaves then is no group any more, and `vifi gc` lists it.
+    """
+    place = backend.place
+    if isinstance(place, LocalPlace) and _rename_away(backend, place.folder / path):
+        clear_removed(backend)
+        return
+    # The status next, so that a set that is made anew finds no video done.
+    for key in (f"{path}/zarr.json", f"{path}/status", path):
+        place.remove(key)
+
+
+def clear_removed(backend: Backend) -> None:
+    """Delete what was taken out of the store by processes that were killed before they had."""
+    # Another process may be deleting the same.
+    shutil.rmtree(backend.cache_folder / _REMOVED, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked_set(backend: Backend, path: str) -> Iterator[bool]:
+    """Hold all of the feature set at `path`, so that nobody writes in it.
+
+    False where locks say nothing: those of an object store are of one machine. Raises LockedError
+    if another process is writing in it.
+    """
+    if not isinstance(backend.place, LocalPlace):
+        yield False
+        return
+    _, dataset, feature_id = path.split("/")
+    locks = BlockLocks(backend.cache_folder, dataset, feature_id)
+    try:
+        num_videos = backend.layout(f"{path}/status").shape[0]
+        # A number is easily written, and each block is locked by itself.
+        known = backend.attributes(f"videos/{dataset}").get("rows")
+        num_videos = min(num_videos, known) if type(known) is int else 0
+    except DamagedError:
+        num_videos = 0
+    try:
+        locks.acquire(range(max(1, -(-num_videos // BLOCK_SIZE))))
+        yield True
+    finally:
+        locks.release()
+
+
+def _rename_away(backend: Backend, folder: Path) -> bool:
+    """Move a folder out of the store; False if the cache lies on another disk."""
+    target = backend.cache_folder / _REMOVED / uuid.uuid4().hex
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(folder, target)
+    except FileNotFoundError:
+        # Gone already.
+        return not folder.exists()
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    fsync_all({folder.parent})
+    return True
