@@ -15,6 +15,7 @@ from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
 from vifistore.training.follower import FollowOptions, follower, watch_arguments
+from vifistore.training.launch import require_torchrun
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.options import RunOptions
 from vifistore.training.presets import PRESETS, WITH_SHOTS
@@ -62,6 +63,7 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     preset, rest = _preset(arguments)
     wanted = _parse(preset, rest)
+    require_torchrun()
     store = open_store(wanted.store, mode="r")
     options = _checked(wanted, store)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vifistore.errors import IncompleteError, UsageError
+from vifistore.extract.ranks import without_rank
 
 logger = logging.getLogger("vifi")
 
@@ -102,11 +103,12 @@ def _start(options: FollowOptions, folder: Path, store: str, dataset: str) -> su
     arguments = ["watch", *watch_arguments(options, folder, store, dataset)]
     command = [sys.executable, "-m", "vifi", *arguments]
     logger.info("following: vifi %s", shlex.join(arguments))
-    alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
-    environment = {key: value for key, value in os.environ.items() if key not in alone}
     # Standard output is the trainer's, which may print a JSON document there.
     return subprocess.Popen(
-        command, env=environment, stdout=sys.__stderr__, preexec_fn=_end_with_parent
+        command,
+        env=without_rank(os.environ),
+        stdout=sys.__stderr__,
+        preexec_fn=_end_with_parent,
     )
 
 

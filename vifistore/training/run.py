@@ -28,7 +28,7 @@ from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.parts import choose_trained, ready_prompts
 from vifistore.training.prefetch import ahead, beside
-from vifistore.training.processes import Processes, joined
+from vifistore.training.processes import Processes, joined, precision_of
 from vifistore.training.saving import Saver
 from vifistore.training.settings import TrainSettings
 
@@ -108,7 +108,7 @@ class _Training:
         self._run, self._processes, self._device = run, processes, device
         self._settings, self._folder = run.settings, RunFolder(run.out)
         self._name = checkpoint_name(run.name, run.out)
-        precision = _precision(run.options.precision, device)
+        precision = precision_of(run.options.precision, device)
         self._bf16 = precision == "bf16"
         self._identity = _identity(run, precision, processes.world, device)
         if processes.is_first:
@@ -282,12 +282,3 @@ def _identity(run: Run, precision: str, num_processes: int, device: torch.device
         "num_videos": len(run.source.targets),
         "class_names": list(run.class_names),
     }
-
-
-def _precision(precision: str, device: torch.device) -> str:
-    """Resolve `auto`: bf16 on a GPU that has it, fp32 elsewhere."""
-    if precision != "auto" or device.type != "cuda":
-        return "fp32" if precision == "auto" else precision
-    with torch.cuda.device(device):
-        # Older ones would emulate it, many times slower.
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
