@@ -14,6 +14,7 @@ from vifi.watch import WatchArguments
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
+from vifistore.training.folder_lock import refuse_second
 from vifistore.training.follower import FollowOptions, follower, watch_arguments
 from vifistore.training.launch import require_torchrun
 from vifistore.training.naming import checkpoint_name
@@ -85,6 +86,7 @@ def _checked(wanted: TrainArguments, store: Store) -> RunOptions:
     """How to compute; raises UsageError for what is wrong with the call, as far as can be seen."""
     store.split(wanted.dataset, wanted.split)
     checkpoint_name(wanted.name, wanted.out)
+    refuse_second(wanted.out)
     if wanted.follow.extract_every:
         # What the follower would refuse: nobody might see it before training ends.
         arguments = watch_arguments(wanted.follow, wanted.out, wanted.store, wanted.dataset)

@@ -8,6 +8,7 @@
     optimiser/step-00000200.safetensors     what going on from there needs beside the weights
     log.csv                       a row per step
     finished.json                 the run is done; written last
+    .lock                         held by the process that trains here, and says which it is
 
 Every file is written under a temporary name, forced to the disk and renamed. The optimiser's state
 comes first and the JSON last, so a step with a JSON file has all that resuming needs.

@@ -1,5 +1,6 @@
 """A whole run: from a loaded model and videos to a folder of checkpoints, stopped and gone on."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from vifistore.store.recipe import Preprocessing
 from vifistore.training.data import FrameData, Source, Views, embedded
 from vifistore.training.engine import Engine, Metrics, StepResult
 from vifistore.training.folder import RunFolder
+from vifistore.training.folder_lock import only_trainer
 from vifistore.training.identity import RunIdentity
 from vifistore.training.log import Log, StepRecord
 from vifistore.training.naming import checkpoint_name
@@ -94,6 +96,8 @@ def train(run: Run) -> TrainReport:
     ------
     UsageError
         If the folder holds another run, or the settings do not fit the data.
+    LockedError
+        If another process trains in the folder.
     ModelError
         If the loss stops being a finite number; the last good checkpoint is kept.
     """
@@ -124,7 +128,15 @@ class _Training:
             return self._report({}, 0.0, self._folder.skipped())
         self._prepare()
         # Only now: what cannot begin leaves no folder that a corrected run would be refused for.
+        is_first = self._processes.is_first
+        with only_trainer(self._run.out) if is_first else contextlib.nullcontext():
+            return self._train()
+
+    def _train(self) -> TrainReport:
+        """Go from where the run is to its end; no other trainer writes in its folder."""
         if self._processes.is_first:
+            # Once more: another trainer may have written here before it was locked.
+            self._folder.check(self._identity)
             self._folder.begin(self._identity, device_name(self._device))
         self._processes.wait()
         first = self._saver.resume()
