@@ -17,12 +17,14 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.ranks import local_count
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.settings import EncodeSettings
+from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.extract.transfer import Pixels
-from vifistore.frames.cached_pool import CachedPool
+from vifistore.frames.cached_pool import CachedPool, nobody
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
+from vifistore.frames.kept import Kept, common_squares
 from vifistore.frames.pool import DecodePool
-from vifistore.frames.preprocess import squares_of
+from vifistore.frames.together import KeptFrames
 from vifistore.store.recipe import Preprocessing
 
 # The tower on the same cores goes first: its threads wait for the slowest of them, while frames
@@ -102,17 +104,26 @@ class Source:
 
 @contextlib.contextmanager
 def open_pools(
-    settings: EncodeSettings, preprocessing: Preprocessing, device: torch.device
+    settings: EncodeSettings,
+    preprocessing: Preprocessing,
+    device: torch.device,
+    trainer: TrainerFrames | None = None,
 ) -> Iterator[tuple[DecodePool | CachedPool, bool]]:
     """The running pool of an extraction, and whether it hands over squares.
 
     On a CPU the workers resize as well; a GPU resizes faster than they do, but a cache of frames
-    keeps squares.
+    keeps squares. `trainer` reads some of the videos from the same cache.
     """
     on_cpu = device.type == "cpu"
-    squares = None
-    if on_cpu or settings.frame_cache:
-        squares = squares_of(preprocessing, settings.crops)
+    own = Kept(
+        frames=settings.frames,
+        clips=settings.clips,
+        preprocessing=preprocessing,
+        crops=settings.crops,
+    )
+    squares = own.squares if on_cpu else None
+    if settings.frame_cache:
+        squares = common_squares([own, *([trainer.kept] if trainer else [])])
     num_workers = settings.workers or default_workers(device)
     sampling = {name: getattr(settings, name) for name in ("frames", "clips", "decoder")}
     with DecodePool(
@@ -125,14 +136,12 @@ def open_pools(
         if settings.frame_cache is None:
             yield pool, squares is not None
             return
+        cache = FrameCache(settings.frame_cache, int(settings.frame_cache_gb * 1e9))
         with CachedPool(
-            pool,
-            FrameCache(settings.frame_cache, int(settings.frame_cache_gb * 1e9)),
-            preprocessing,
-            settings.crops,
-            **sampling,
-            are_cut=squares is not None,
+            KeptFrames(pool, cache, settings.decoder, squares),
+            own,
             num_threads=2 * num_workers,
+            others=trainer.of_row if trainer else nobody,
         ) as cached:
             yield cached, True
 

@@ -5,6 +5,7 @@ Such files, and those that fail, are read in order through PyAV, whose pixels ar
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ uint8 [distinct height width 3] upright, or None if it does not succeed."""
 def decode_by_number(path: Path, plan: Plan, fetch: Fetch, decoder: str) -> RawFrames:
     """Frames of the plan; raises DecodeError."""
     table = scan_packets(path)
-    if table.seconds is not None:
+    can_seek = table.seconds is not None
+    if can_seek:
         wanted, index = split_plan(plan(table.num_frames))
         frames = fetch(path, wanted, table.num_frames)
         if frames is not None:
@@ -33,4 +35,4 @@ def decode_by_number(path: Path, plan: Plan, fetch: Fetch, decoder: str) -> RawF
                 declared_frames=table.declared_frames,
                 decoder=decoder,
             )
-    return read_in_order(path, plan, table)
+    return replace(read_in_order(path, plan, table), was_retried=can_seek)

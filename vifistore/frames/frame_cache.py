@@ -24,6 +24,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Lock, get_ident
@@ -31,6 +32,7 @@ from threading import Lock, get_ident
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.frames.claims import Claims
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.store.recipe import digest_of
 
@@ -38,10 +40,11 @@ _MAGIC = b"vififrm1"
 # Magic, length and checksum of the header, which is JSON.
 _PREFIX = struct.Struct("<8sII")
 _SUFFIX = ".frames"
+_CLAIMS = ".claims"
 # What a killed process left is removed when nobody can be writing it any more.
 _PARTIAL_SECONDS = 3600.0
-# What decoding cost this time, which reading an entry does not.
-_NOT_KEPT = ("decode_seconds", "cut_seconds")
+# How decoding went this time, and what it cost: reading an entry does not.
+_NOT_KEPT = ("was_retried", "decode_seconds", "cut_seconds")
 # Other processes fill the folder, too: it is measured again when this one added so much of it.
 _MEASURE_SHARE = 0.05
 # Made free at once, so that not every new entry measures the folder.
@@ -83,6 +86,7 @@ class FrameCache:
         self.folder = folder
         self._max_bytes = max_bytes
         self._lock = Lock()
+        self._claims = Claims(folder / _CLAIMS)
         self._room: int | None = None
         self._warned = False
 
@@ -111,6 +115,14 @@ class FrameCache:
         with contextlib.suppress(OSError):
             os.utime(path)
         return video
+
+    def has(self, key: FrameKey) -> bool:
+        """Whether there is an entry of a key, damaged or not."""
+        return self._path(key).exists()
+
+    def claim(self, content_digest: str) -> AbstractContextManager[None]:
+        """Hold a video while it is decoded: who else claims it waits, and finds it here then."""
+        return self._claims.hold(content_digest)
 
     def put(self, key: FrameKey, video: DecodedVideo) -> None:
         """Keep a video; `frames` is uint8 [frame height width 3].

@@ -76,6 +76,7 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
             clips=settings.clips,
             decoder=settings.decoder,
             draw=job["draw"],
+            also=job["also"],
         )
     except DecodeError as error:
         send_message(channel, {"reason": error.reason, "message": str(error)})
@@ -103,6 +104,7 @@ def _describe(video: DecodedVideo) -> dict[str, Any]:
         "width": video.width,
         "height": video.height,
         "decoder": video.decoder,
+        "was_retried": video.was_retried,
     }
 
 

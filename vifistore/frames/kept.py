@@ -1,0 +1,82 @@
+"""Frames that are kept of a video: which ones, and what is done to them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vifistore.frames.decoding import Sampling
+from vifistore.frames.frame_cache import FrameKey
+from vifistore.frames.preprocess import preprocess, squares_of
+from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.frames.squares import Squares
+from vifistore.kernels.geometry import resized_shape
+from vifistore.store.recipe import Preprocessing
+
+# Normalising with these gives level / 255, from which the level can be told exactly.
+_PLAIN_MEAN, _PLAIN_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+_FILTER = Image.Resampling.BILINEAR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What one reader keeps of every video."""
+
+    frames: int
+    """Frames per clip."""
+    clips: int = 1
+    """Clips per video."""
+    preprocessing: Preprocessing | None = None
+    """Squares are cut as it says, so that normalising is left; None keeps whole frames."""
+    crops: int = 1
+    """Squares per frame."""
+    largest_short_side: int = 0
+    """Whole frames with a larger one shrink to it, pixels; 0 leaves them as they are."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """Frames per clip, and clips."""
+        return self.frames, self.clips
+
+    @property
+    def squares(self) -> Squares | None:
+        """How Pillow cuts the squares; None if it cannot, or whole frames are kept."""
+        return squares_of(self.preprocessing, self.crops) if self.preprocessing else None
+
+    def key(self, content_digest: str, decoder: str, decoder_version: str) -> FrameKey:
+        """The entry of a video."""
+        whole = {"largest_short_side": self.largest_short_side}
+        return FrameKey(
+            content_digest=content_digest,
+            decoder=decoder,
+            decoder_version=decoder_version,
+            sampling={"rule": SAMPLING_RULE, "frames": self.frames, "clips": self.clips},
+            geometry=self.preprocessing.geometry(self.crops) if self.preprocessing else whole,
+        )
+
+    def cut(self, frames: np.ndarray) -> np.ndarray:
+        """uint8 [frame height width 3] as decoded -> uint8 [crop*frame size size 3], what is
+        normalised, or [frame height width 3] of frames that are not too large."""
+        if self.preprocessing is None:
+            return shrunk(frames, self.largest_short_side)
+        plain = replace(self.preprocessing, mean=_PLAIN_MEAN, std=_PLAIN_STD)
+        pixels = preprocess(torch.from_numpy(frames), plain, self.crops)
+        levels = pixels.flatten(0, 1).mul_(255).round_().to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def shrunk(frames: np.ndarray, largest_short_side: int) -> np.ndarray:
+    """uint8 [frame height width 3] with that short side at most; 0 leaves them as they are."""
+    if not largest_short_side or min(frames.shape[1:3]) <= largest_short_side:
+        return frames
+    height, width = resized_shape(*frames.shape[1:3], largest_short_side)
+    images = (Image.fromarray(frame).resize((width, height), _FILTER) for frame in frames)
+    return np.stack([np.asarray(image) for image in images])
+
+
+def common_squares(all_kept: Iterable[Kept]) -> Squares | None:
+    """The squares that decoding workers can cut for all; None where they differ."""
+    found = {kept.squares for kept in all_kept}
+    return found.pop() if len(found) == 1 else None
