@@ -15,7 +15,12 @@ from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store import open_store
 from vifistore.store.store import Store
 from vifistore.training.folder_lock import refuse_second
-from vifistore.training.follower import FollowOptions, follower, watch_arguments
+from vifistore.training.follower import (
+    FollowOptions,
+    follower,
+    shared_flags,
+    watch_arguments,
+)
 from vifistore.training.launch import require_torchrun
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.options import RunOptions
@@ -66,48 +71,70 @@ def main(arguments: list[str]) -> int:
     wanted = _parse(preset, rest)
     require_torchrun()
     store = open_store(wanted.store, mode="r")
-    options = _checked(wanted, store)
+    options, watch = _checked(wanted, store)
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.training.run import train
 
-    run = _run(wanted, preset, store, options)
+    run = _run(wanted, preset, store, options, watch)
     # Under torchrun one process starts the follower of all, and speaks for all.
     is_first = os.environ.get("RANK", "0") == "0"
     followed = wanted.follow if is_first else FollowOptions()
-    with follower(followed, wanted.out, wanted.store, wanted.dataset):
+    place = (wanted.out, wanted.store, wanted.dataset)
+    with follower(followed, *place, shared_flags(wanted.options)):
         report = train(run)
     if is_first:
         _tell(wanted, report)
     return _status(report)
 
 
-def _checked(wanted: TrainArguments, store: Store) -> RunOptions:
-    """How to compute; raises UsageError for what is wrong with the call, as far as can be seen."""
+def _checked(wanted: TrainArguments, store: Store) -> tuple[RunOptions, WatchArguments | None]:
+    """How to compute, and what the follower is called with, if there is one.
+
+    Raises UsageError for what is wrong with the call, as far as can be seen.
+    """
     store.split(wanted.dataset, wanted.split)
     checkpoint_name(wanted.name, wanted.out)
     refuse_second(wanted.out)
-    if wanted.follow.extract_every:
-        # What the follower would refuse: nobody might see it before training ends.
-        arguments = watch_arguments(wanted.follow, wanted.out, wanted.store, wanted.dataset)
-        store.videos(parse("watch", WatchArguments, arguments).dataset)
-    if not wanted.follow.num_steps:
-        return wanted.options
+    follow = wanted.follow
+    if not follow.extract_every:
+        return wanted.options, None
+    # What the follower would refuse: nobody might see it before training ends.
+    place = (wanted.out, wanted.store, wanted.dataset)
+    words = watch_arguments(follow, *place, shared_flags(wanted.options))
+    watch = parse("watch", WatchArguments, words)
+    store.videos(watch.dataset)
+    if not follow.num_steps:
+        return wanted.options, watch
     if wanted.options.checkpoint_every:
         raise UsageError("--extract-every N and --checkpoint-every exclude each other")
-    return replace(wanted.options, checkpoint_every=wanted.follow.num_steps)
+    return replace(wanted.options, checkpoint_every=follow.num_steps), watch
 
 
-def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions) -> "Run":
+def _run(
+    wanted: TrainArguments,
+    preset: str,
+    store: Store,
+    options: RunOptions,
+    watch: WatchArguments | None,
+) -> "Run":
     from vifistore.extract.recipes import choose_device
     from vifistore.models.towers import load_model
     from vifistore.training.dataset import open_training_set
     from vifistore.training.run import Run
+    from vifistore.training.shared_frames import kept_by_follower, shares
 
     choose_device(options.device)
     start = load_model(wanted.model, wanted.pretrained)
-    place = (store, wanted.dataset, wanted.split)
-    videos = open_training_set(*place, start, wanted.settings, options, features=wanted.from_store)
+    place = (store, wanted.dataset)
+    others = ()
+    if watch and shares(*place, options, watch.dataset, watch.encode):
+        others = (kept_by_follower(watch.encode, start, wanted.settings),)
+    videos = open_training_set(
+        *(*place, wanted.split, start, wanted.settings, options),
+        features=wanted.from_store,
+        others=others,
+    )
     return Run(
         start=start,
         source=videos.source,
@@ -118,6 +145,7 @@ def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions)
         data={"preset": preset, **videos.data},
         tuned_on=videos.tuned_on,
         preprocessing=videos.preprocessing,
+        reads=videos.reads,
         options=options,
     )
 

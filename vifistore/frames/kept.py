@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from vifistore.store.recipe import Preprocessing
 
 # Normalising with these gives level / 255, from which the level can be told exactly.
 _PLAIN_MEAN, _PLAIN_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+# Of frames, or pixels: what a file says beyond it is no use.
+_MOST = 2**14
 _FILTER = Image.Resampling.BILINEAR
 
 
@@ -44,6 +47,21 @@ class Kept:
     def squares(self) -> Squares | None:
         """How Pillow cuts the squares; None if it cannot, or whole frames are kept."""
         return squares_of(self.preprocessing, self.crops) if self.preprocessing else None
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> Self:
+        """From what `dataclasses.asdict` gave. Raises ValueError or TypeError for anything else."""
+        pixels = fields["preprocessing"]
+        if pixels is not None:
+            colours = {name: tuple(map(float, pixels[name])) for name in ("mean", "std")}
+            pixels = Preprocessing(**{**pixels, **colours})
+        kept = cls(**{**fields, "preprocessing": pixels})
+        least = {"frames": 1, "clips": 1, "crops": 1, "largest_short_side": 0}
+        for name, number in least.items():
+            value = getattr(kept, name)
+            if type(value) is not int or not number <= value <= _MOST:
+                raise ValueError(f"{name} is {value!r}")
+        return kept
 
     def key(self, content_digest: str, decoder: str, decoder_version: str) -> FrameKey:
         """The entry of a video."""

@@ -1,6 +1,7 @@
 """The training split of a store's dataset, as videos, as frames in memory or as embeddings."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from vifistore.errors import UsageError
 from vifistore.extract.origin import in_words
 from vifistore.frames.decoding import decoder_version
+from vifistore.frames.kept import Kept
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
@@ -22,6 +24,7 @@ from vifistore.training.data import FrameData, Source, require_plain_pixels
 from vifistore.training.memory import in_memory
 from vifistore.training.options import RunOptions
 from vifistore.training.settings import TrainSettings
+from vifistore.training.shared_frames import what_is_read
 from vifistore.training.targets import one_hot
 from vifistore.training.videos import VideoSource
 
@@ -41,6 +44,8 @@ class TrainingSet:
     """The same for the identity of checkpoints, without the videos, which are read later."""
     preprocessing: Preprocessing | None = None
     """How its frames were made; None for that of the settings."""
+    reads: dict = field(default_factory=dict)
+    """What a follower is told of its frames: see `vifistore.extract.trainer_frames`."""
 
 
 def open_training_set(
@@ -52,8 +57,11 @@ def open_training_set(
     options: RunOptions,
     *,
     features: str = "",
+    others: Sequence[Kept] = (),
 ) -> TrainingSet:
     """Open the videos of a split, or with `features` their cached embeddings.
+
+    `others` are kept in the frame cache beside what training reads.
 
     Raises
     ------
@@ -65,16 +73,18 @@ def open_training_set(
     split = store.split(dataset, split_name)
     _check_shots(split, settings.shots)
     _warn_of_sides(split.class_names, settings.flip)
+    reads: dict = {}
     data = {"dataset": dataset, "split": split_name, "digest": split.digest}
     if features:
-        _warn_of_idle_flags(options)
+        _warn_of_idle_flags(options, is_shared=bool(others))
         found = store.features(dataset, features)
         source: Source = _embeddings(store, found, split, start, settings)
         pixels = Preprocessing(**found.recipe["preprocessing"])
         data["features"] = found.id
     else:
         pixels = preprocessing_of(settings.preprocess, start.preprocess_config, 1)
-        source = _videos(store, dataset, split, pixels, settings, options)
+        source = _videos(store, dataset, split, pixels, settings, options, others)
+        reads = what_is_read(dataset, split_name, pixels, settings, options)
         data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
     _say_pixels(settings, pixels, start, is_cached=bool(features))
     names = tuple(split.class_names)
@@ -84,6 +94,7 @@ def open_training_set(
         data=data,
         tuned_on=TunedOn(dataset=dataset, split=split.name, class_names=names),
         preprocessing=pixels,
+        reads=reads,
     )
 
 
@@ -99,8 +110,9 @@ def _say_pixels(
     logger.info("preprocessing %s, %s", in_words(used), source)
 
 
-def _warn_of_idle_flags(options: RunOptions) -> None:
-    idle = {"--frame-cache": options.frame_cache, "--in-memory": options.in_memory}
+def _warn_of_idle_flags(options: RunOptions, *, is_shared: bool) -> None:
+    cache = options.frame_cache and not is_shared
+    idle = {"--frame-cache": cache, "--in-memory": options.in_memory}
     for flag in (flag for flag, given in idle.items() if given):
         logger.warning("%s has nothing to do: --from-store reads no videos", flag)
 
@@ -137,8 +149,11 @@ def _videos(
     pixels: Preprocessing,
     settings: TrainSettings,
     options: RunOptions,
+    others: Sequence[Kept],
 ) -> Source:
-    needs = {"--frame-cache": options.frame_cache, "--in-memory": options.in_memory}
+    # A follower keeps its own frames, whatever training does.
+    cache = options.frame_cache and not others
+    needs = {"--frame-cache": cache, "--in-memory": options.in_memory}
     for flag in (flag for flag, given in needs.items() if given):
         if not settings.candidate_frames:
             raise UsageError(
@@ -155,6 +170,7 @@ def _videos(
         targets=_targets(split),
         preprocessing=pixels,
         options=options,
+        others=others,
     )
     return in_memory(videos, settings) if options.in_memory else videos
 

@@ -4,7 +4,6 @@ Steps either draw from all frames of a video, and then decode it anew every time
 number of evenly spaced candidates, which the cache can keep.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +23,7 @@ from vifistore.frames.preprocess import squares_of
 from vifistore.frames.sampling import sample_training_indices
 from vifistore.frames.together import KeptFrames
 from vifistore.store.recipe import Preprocessing
-from vifistore.training.options import RunOptions
+from vifistore.training.options import RunOptions, default_readers
 from vifistore.training.order import Draws, MicroBatch, stream
 from vifistore.training.settings import TrainSettings
 
@@ -72,8 +71,7 @@ class FrameReader:
         self._own = kept_by_steps(preprocessing, settings)
         self._others = others if options.frame_cache else ()
         self._squares = common_squares([self._own, *self._others])
-        # The model, or what feeds it, needs the other half of the cores.
-        self._num_workers = options.workers or max(1, (os.cpu_count() or 2) // 2)
+        self._num_workers = options.workers or default_readers()
         self._digests = digests
 
     @property

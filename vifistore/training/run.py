@@ -83,6 +83,8 @@ class Run:
     videos of a dataset."""
     preprocessing: Preprocessing | None = None
     """How its frames were made from videos; None for that of the settings."""
+    reads: dict = field(default_factory=dict)
+    """What a follower is told of its frames."""
     options: RunOptions = field(default_factory=RunOptions)
     """How and where it computes."""
     after_step: Callable[[int], None] = nothing
@@ -137,7 +139,7 @@ class _Training:
         if self._processes.is_first:
             # Once more: another trainer may have written here before it was locked.
             self._folder.check(self._identity)
-            self._folder.begin(self._identity, device_name(self._device))
+            self._folder.begin(self._identity, device_name(self._device), self._run.reads)
         self._processes.wait()
         first = self._saver.resume()
         if first:
