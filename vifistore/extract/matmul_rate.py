@@ -44,7 +44,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, reached: float = 0.0) 
 
     It is measured again, and the larger of the two is kept, where a tower `reached` more: the
     machine was busy then.
-    Kept in `vifistore/matmul_rates.json` of the user's cache folder (`XDG_CACHE_HOME`, else
+    Reader in `vifistore/matmul_rates.json` of the user's cache folder (`XDG_CACHE_HOME`, else
     `~/.cache`); delete it to measure anew.
     """
     key = " | ".join([socket.gethostname(), _name(device), str(dtype)])

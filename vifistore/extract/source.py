@@ -22,9 +22,9 @@ from vifistore.extract.transfer import Pixels
 from vifistore.frames.cached_pool import CachedPool, nobody
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
-from vifistore.frames.kept import Kept, common_squares
 from vifistore.frames.pool import DecodePool
-from vifistore.frames.together import KeptFrames
+from vifistore.frames.readers import Reader, common_squares
+from vifistore.frames.together import SharedFrames
 from vifistore.store.recipe import Preprocessing
 
 # The tower on the same cores goes first: its threads wait for the slowest of them, while frames
@@ -115,7 +115,7 @@ def open_pools(
     keeps squares. `trainer` reads some of the videos from the same cache.
     """
     on_cpu = device.type == "cpu"
-    own = Kept(
+    own = Reader(
         frames=settings.frames,
         clips=settings.clips,
         preprocessing=preprocessing,
@@ -138,7 +138,7 @@ def open_pools(
             return
         cache = FrameCache(settings.frame_cache, int(settings.frame_cache_gb * 1e9))
         with CachedPool(
-            KeptFrames(pool, cache, settings.decoder, squares),
+            SharedFrames(pool, cache, settings.decoder, squares),
             own,
             num_threads=2 * num_workers,
             others=trainer.of_row if trainer else nobody,

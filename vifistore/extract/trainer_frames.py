@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vifistore.errors import VifiError
 from vifistore.extract.settings import EncodeSettings
-from vifistore.frames.kept import Kept
+from vifistore.frames.readers import Reader
 from vifistore.store.store import Store
 
 READS = "reads.json"
@@ -26,12 +26,12 @@ logger = logging.getLogger("vifi")
 class TrainerFrames:
     """Frames that a trainer draws from, in the frame cache that it shares with an extraction."""
 
-    kept: Kept
+    kept: Reader
     """Which ones."""
     rows: frozenset[int]
     """Videos of the extraction that it reads."""
 
-    def of_row(self, row: int) -> Sequence[Kept]:
+    def of_row(self, row: int) -> Sequence[Reader]:
         """What it keeps of a video."""
         return (self.kept,) if row in self.rows else ()
 
@@ -47,7 +47,7 @@ def trainer_of(
         said = json.loads((folder / READS).read_text(encoding="utf-8"))
         if said["decoder"] != encode.decoder:
             return None
-        kept = Kept.from_dict(said["kept"])
+        kept = Reader.from_dict(said["kept"])
         read = video_paths(store, said["dataset"], store.split(said["dataset"], said["split"]).rows)
     except FileNotFoundError:
         return None

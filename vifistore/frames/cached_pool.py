@@ -9,13 +9,13 @@ from typing import Self, TypeVar
 
 from vifistore.errors import DecodeError
 from vifistore.frames.decoding import DecodedVideo
-from vifistore.frames.kept import Kept
-from vifistore.frames.together import KeptFrames
+from vifistore.frames.readers import Reader
+from vifistore.frames.together import SharedFrames
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-def nobody(_: Hashable) -> Sequence[Kept]:
+def nobody(_: Hashable) -> Sequence[Reader]:
     """No other reader of a video."""
     return ()
 
@@ -29,11 +29,11 @@ class CachedPool:
 
     def __init__(
         self,
-        frames: KeptFrames,
-        own: Kept,
+        frames: SharedFrames,
+        own: Reader,
         *,
         num_threads: int,
-        others: Callable[[Key], Sequence[Kept]] = nobody,
+        others: Callable[[Key], Sequence[Reader]] = nobody,
     ) -> None:
         """`frames` decodes by the sampling of `own`; `others` gives what else is kept of the video
         of a job, if it has to be decoded.

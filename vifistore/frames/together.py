@@ -19,15 +19,15 @@ from vifistore.frames.decoding import (
     decoder_version,
 )
 from vifistore.frames.frame_cache import FrameCache, FrameKey
-from vifistore.frames.kept import Kept
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.raw_frames import split_plan
+from vifistore.frames.readers import Reader
 from vifistore.frames.squares import Squares
 
 Choose = Callable[[int], Sequence[int]]
 
 
-class KeptFrames:
+class SharedFrames:
     """Frames from the cache, or decoded and put there for every reader."""
 
     def __init__(
@@ -42,8 +42,8 @@ class KeptFrames:
     def find(
         self,
         path: Path,
-        own: Kept,
-        others: Sequence[Kept] = (),
+        own: Reader,
+        others: Sequence[Reader] = (),
         *,
         digest: str = "",
         choose: Choose | None = None,
@@ -76,7 +76,7 @@ class KeptFrames:
         return replace(video, frames=video.frames[rows])
 
     def drawn(
-        self, path: Path, own: Kept, draw: Sequence[int], others: Sequence[Kept], digest: str
+        self, path: Path, own: Reader, draw: Sequence[int], others: Sequence[Reader], digest: str
     ) -> DecodedVideo | DecodeError:
         """As `find`, but a random clip of the training rule, of which nothing is kept."""
         digest = digest or self._digest(path)
@@ -92,13 +92,13 @@ class KeptFrames:
             # Whatever is wrong with it, the pool says so.
             return ""
 
-    def _get(self, own: Kept, digest: str, choose: Choose | None) -> DecodedVideo | None:
+    def _get(self, own: Reader, digest: str, choose: Choose | None) -> DecodedVideo | None:
         return self._cache.get(self._key(own, digest), choose) if digest else None
 
-    def _key(self, kept: Kept, digest: str) -> FrameKey:
+    def _key(self, kept: Reader, digest: str) -> FrameKey:
         return kept.key(digest, self._decoder, self._decoder_version)
 
-    def _missing(self, others: Sequence[Kept], digest: str, *own: Kept) -> list[Kept]:
+    def _missing(self, others: Sequence[Reader], digest: str, *own: Reader) -> list[Reader]:
         """Those of the others of which the cache has nothing."""
         known = {self._key(kept, digest).digest for kept in own}
         missing = []
@@ -110,7 +110,7 @@ class KeptFrames:
         return missing
 
     def _decoded(
-        self, path: Path, own: Sampling, draw: Sequence[int] | None, others: Sequence[Kept]
+        self, path: Path, own: Sampling, draw: Sequence[int] | None, others: Sequence[Reader]
     ) -> DecodedVideo | DecodeError:
         """The frames of `own`, as the pool gives them; those of `others` are put into the cache."""
         if not others:
@@ -142,14 +142,14 @@ class KeptFrames:
             parts.append(replace(video, frames=chosen, index=index, timestamps=timestamps))
         return parts
 
-    def _keep(self, kept: Kept, decoded: DecodedVideo) -> DecodedVideo:
+    def _keep(self, kept: Reader, decoded: DecodedVideo) -> DecodedVideo:
         """Put what is kept of a decoded video into the cache, and return it."""
         video = self._cut(kept, decoded)
         # Of what was decoded: the file may have changed since it was looked for.
         self._cache.put(self._key(kept, video.content_digest), video)
         return video
 
-    def _cut(self, kept: Kept, decoded: DecodedVideo) -> DecodedVideo:
+    def _cut(self, kept: Reader, decoded: DecodedVideo) -> DecodedVideo:
         """The frames of `kept`, unless the workers have cut them already."""
         is_cut = self._squares is not None
         return decoded if is_cut else replace(decoded, frames=kept.cut(decoded.frames))

@@ -106,7 +106,7 @@ def _normalise(levels: Tensor, mean: Colour, std: Colour) -> Tensor:
 def colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, deviation and the highest level on a device, float32 `[3 1 1]`, `[3 1 1]` and `[]`.
 
-    Kept, since a GPU is waited for where a number is handed to it. The level is a tensor, too: by a
+    Reader, since a GPU is waited for where a number is handed to it. The level is a tensor, too: by a
     plain number a GPU multiplies with its reciprocal, which gives other bits than dividing.
     """
     numbers = (torch.tensor(colour, dtype=torch.float32) for colour in (mean, std, 255.0))

@@ -11,8 +11,8 @@ import torch
 from vifistore.errors import UsageError
 from vifistore.extract.origin import in_words
 from vifistore.frames.decoding import decoder_version
-from vifistore.frames.kept import Kept
 from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.readers import Reader
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
 from vifistore.store.identity import PAPER, TunedOn
@@ -57,7 +57,7 @@ def open_training_set(
     options: RunOptions,
     *,
     features: str = "",
-    others: Sequence[Kept] = (),
+    others: Sequence[Reader] = (),
 ) -> TrainingSet:
     """Open the videos of a split, or with `features` their cached embeddings.
 
@@ -149,7 +149,7 @@ def _videos(
     pixels: Preprocessing,
     settings: TrainSettings,
     options: RunOptions,
-    others: Sequence[Kept],
+    others: Sequence[Reader],
 ) -> Source:
     # A follower keeps its own frames, whatever training does.
     cache = options.frame_cache and not others

@@ -17,18 +17,18 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
-from vifistore.frames.kept import Kept, common_squares
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import squares_of
+from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.sampling import sample_training_indices
-from vifistore.frames.together import KeptFrames
+from vifistore.frames.together import SharedFrames
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.options import RunOptions, default_readers
 from vifistore.training.order import Draws, MicroBatch, stream
 from vifistore.training.settings import TrainSettings
 
 
-def kept_by_steps(preprocessing: Preprocessing, settings: TrainSettings) -> Kept:
+def kept_by_steps(preprocessing: Preprocessing, settings: TrainSettings) -> Reader:
     """The frames that steps draw from, candidates or the drawn ones themselves.
 
     Where nothing but the centre crop is wanted they are the squares of an extraction. Random crops
@@ -36,10 +36,10 @@ def kept_by_steps(preprocessing: Preprocessing, settings: TrainSettings) -> Kept
     """
     frames = settings.candidate_frames or settings.num_frames
     if settings.crop_scales:
-        return Kept(frames=frames, largest_short_side=round(preprocessing.size * 256 / 224))
+        return Reader(frames=frames, largest_short_side=round(preprocessing.size * 256 / 224))
     # What Pillow cannot cut is left to the device.
     has_squares = squares_of(preprocessing, 1) is not None
-    return Kept(frames=frames, preprocessing=preprocessing if has_squares else None)
+    return Reader(frames=frames, preprocessing=preprocessing if has_squares else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class FrameReader:
         settings: TrainSettings,
         options: RunOptions,
         digests: dict[int, str],
-        others: Sequence[Kept] = (),
+        others: Sequence[Reader] = (),
     ) -> None:
         """`digests` gets the content digest of each video, by its number, when it is read;
         `others` are kept in the frame cache beside what steps draw from."""
@@ -93,7 +93,7 @@ class FrameReader:
         self._kept = None
         if options.frame_cache:
             cache = FrameCache(options.frame_cache, int(options.frame_cache_gb * 1e9))
-            self._kept = KeptFrames(self._pool, cache, options.decoder, self._squares)
+            self._kept = SharedFrames(self._pool, cache, options.decoder, self._squares)
         # A thread reads an entry, writes one, or waits for a worker.
         self._threads = ThreadPoolExecutor(2 * self._num_workers, thread_name_prefix="read")
         return self

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from vifistore.extract.recipes import preprocessing_for, settled
 from vifistore.extract.settings import EncodeSettings
 from vifistore.extract.trainer_frames import video_paths
-from vifistore.frames.kept import Kept
+from vifistore.frames.readers import Reader
 from vifistore.models.towers import LoadedModel
 from vifistore.store.recipe import Preprocessing
 from vifistore.store.store import Store
@@ -15,11 +15,11 @@ from vifistore.training.reading import kept_by_steps
 from vifistore.training.settings import TrainSettings
 
 
-def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: TrainSettings) -> Kept:
+def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: TrainSettings) -> Reader:
     """What extractions of the checkpoints of a run keep of every video."""
     checkpoint = replace(start, identity=trained_with(start, settings))
     wanted = settled(encode, checkpoint)
-    return Kept(
+    return Reader(
         frames=wanted.frames,
         clips=wanted.clips,
         preprocessing=preprocessing_for(wanted, checkpoint, wanted.crops),

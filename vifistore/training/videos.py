@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vifistore.errors import DecodeError
-from vifistore.frames.kept import Kept
+from vifistore.frames.readers import Reader
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.augment import augment
 from vifistore.training.data import Views, assemble
@@ -31,7 +31,7 @@ class VideoSource:
     """From a decoded frame to the tower's input."""
     options: RunOptions
     """How to decode."""
-    others: Sequence[Kept] = ()
+    others: Sequence[Reader] = ()
     """What a follower keeps of the videos in the same frame cache."""
     skipped: dict[int, str] = field(default_factory=dict)
     """Videos that cannot be decoded, as they are found: number -> why. They are tried once."""

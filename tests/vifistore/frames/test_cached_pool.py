@@ -11,10 +11,10 @@ from tests.vifistore.frames.conftest import write_video
 from vifistore.errors import DecodeError
 from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.frame_cache import FrameCache
-from vifistore.frames.kept import Kept
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import normalise, preprocess, preprocessing_of
-from vifistore.frames.together import KeptFrames
+from vifistore.frames.readers import Reader
+from vifistore.frames.together import SharedFrames
 
 TOWER = {
     "size": (32, 32),
@@ -55,8 +55,8 @@ def pool():
 def read(pool, folder, cache, preprocessing, crops) -> tuple[dict, list[str]]:
     """What every entry of a folder gives with a cache, and what was decoded for that."""
     pool.asked = []
-    own = Kept(frames=4, clips=2, preprocessing=preprocessing, crops=crops)
-    with CachedPool(KeptFrames(pool, cache, "decord", None), own, num_threads=2) as cached:
+    own = Reader(frames=4, clips=2, preprocessing=preprocessing, crops=crops)
+    with CachedPool(SharedFrames(pool, cache, "decord", None), own, num_threads=2) as cached:
         found = {}
         for key, video in cached.decode((p.name, p) for p in sorted(folder.iterdir())):
             if not isinstance(video, DecodeError):

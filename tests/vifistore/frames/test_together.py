@@ -17,24 +17,24 @@ from tests.vifistore.store.processes import end, start
 from vifistore.errors import DecodeError
 from vifistore.frames.decoding import decode_video, decoder_version
 from vifistore.frames.frame_cache import FrameCache
-from vifistore.frames.kept import Kept, common_squares
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import preprocessing_of
-from vifistore.frames.together import KeptFrames
+from vifistore.frames.readers import Reader, common_squares
+from vifistore.frames.together import SharedFrames
 
 SQUARES = preprocessing_of("openclip", TOWER, 1)
-CANDIDATES = Kept(frames=9, largest_short_side=37)
-ONE_CROP = Kept(frames=4, preprocessing=SQUARES)
+CANDIDATES = Reader(frames=9, largest_short_side=37)
+ONE_CROP = Reader(frames=4, preprocessing=SQUARES)
 OTHERS = (
-    Kept(frames=5, clips=2, preprocessing=preprocessing_of("openclip", TOWER, 3), crops=3),
-    Kept(frames=4, preprocessing=preprocessing_of("paper", TOWER, 1)),
+    Reader(frames=5, clips=2, preprocessing=preprocessing_of("openclip", TOWER, 3), crops=3),
+    Reader(frames=4, preprocessing=preprocessing_of("paper", TOWER, 1)),
     ONE_CROP,
 )
 LARGEST_CLIP = 200_000
 TIMES = ("decode_seconds", "cut_seconds")
 
 
-def alone(path: Path, kept: Kept, decoder: str):
+def alone(path: Path, kept: Reader, decoder: str):
     """What is kept of a video that is decoded for that alone."""
     video = decode_video(path, frames=kept.frames, clips=kept.clips, decoder=decoder)
     return vars(video) | {"frames": kept.cut(video.frames)}
@@ -51,7 +51,7 @@ def test_every_part_is_what_is_decoded_alone(videos, tmp_path, decoder):
     paths = dict(videos) | {"short.mp4": write_video(tmp_path / "short.mp4", num_frames=3)}
     cache = FrameCache(tmp_path / "cache", 10**9)
     with CountingPool(1, frames=CANDIDATES.frames, clips=1, decoder=decoder) as pool:
-        frames = KeptFrames(pool, cache, decoder, None)
+        frames = SharedFrames(pool, cache, decoder, None)
         for path in paths.values():
             assert_same(frames.find(path, CANDIDATES, OTHERS), alone(path, CANDIDATES, decoder))
         assert len(pool.asked) == len(paths)
@@ -62,13 +62,13 @@ def test_every_part_is_what_is_decoded_alone(videos, tmp_path, decoder):
 
 
 def test_workers_cut_what_all_want_alike(videos, tmp_path):
-    more = Kept(frames=8, preprocessing=SQUARES)
+    more = Reader(frames=8, preprocessing=SQUARES)
     squares = common_squares([ONE_CROP, more])
     assert squares is not None
     assert common_squares([ONE_CROP, CANDIDATES]) is None
     path = videos["h264.mp4"]
     with CountingPool(1, frames=4, clips=1, squares=squares) as pool:
-        frames = KeptFrames(pool, FrameCache(tmp_path, 10**9), "decord", squares)
+        frames = SharedFrames(pool, FrameCache(tmp_path, 10**9), "decord", squares)
         for own, others in ((ONE_CROP, [more]), (more, [])):
             assert_same(frames.find(path, own, others), alone(path, own, "decord"))
         assert len(pool.asked) == 1
@@ -76,9 +76,9 @@ def test_workers_cut_what_all_want_alike(videos, tmp_path):
 
 def test_a_drawn_clip_is_not_kept_and_others_are(videos, tmp_path):
     path = videos["h264.mp4"]
-    drawn = Kept(frames=3, largest_short_side=37)
+    drawn = Reader(frames=3, largest_short_side=37)
     with CountingPool(1, frames=3, clips=1) as pool:
-        frames = KeptFrames(pool, FrameCache(tmp_path, 10**9), "decord", None)
+        frames = SharedFrames(pool, FrameCache(tmp_path, 10**9), "decord", None)
         for draw in ((1, 2), (3, 4)):
             video = frames.drawn(path, drawn, draw, OTHERS, "")
             expected = decode_video(path, frames=3, clips=1, decoder="decord", draw=draw)
@@ -94,13 +94,13 @@ def test_what_one_cannot_have_does_not_change_what_another_gets(tmp_path):
     for number in range(3):
         Image.new("RGB", (50, 40), (80 * number, 0, 99)).save(folder / f"{number}.png")
     (folder / "1.png").write_bytes(b"no picture")
-    ends = Kept(frames=2, largest_short_side=37)
+    ends = Reader(frames=2, largest_short_side=37)
     # Frames 0 and 2; of the two that are left they would be 0 and 1.
     expected = alone(folder, ends, "decord")
     assert expected["num_frames"] == 3
     cache = FrameCache(tmp_path / "cache", 10**9)
     with CountingPool(1, frames=2, clips=1) as pool:
-        frames = KeptFrames(pool, cache, "decord", None)
+        frames = SharedFrames(pool, cache, "decord", None)
         assert_same(frames.find(folder, ends, [CANDIDATES]), expected)
         key = CANDIDATES.key(expected["content_digest"], "decord", decoder_version("decord"))
         assert not cache.has(key)
@@ -111,7 +111,7 @@ def test_what_cannot_be_decoded_says_why(tmp_path):
     path = tmp_path / "c.txt"
     path.write_text("no video")
     with DecodePool(1, frames=4, clips=1) as pool:
-        frames = KeptFrames(pool, FrameCache(tmp_path / "cache", 10**9), "decord", None)
+        frames = SharedFrames(pool, FrameCache(tmp_path / "cache", 10**9), "decord", None)
         for found in (
             frames.find(path, ONE_CROP, OTHERS),
             frames.drawn(path, ONE_CROP, (1,), OTHERS, ""),
@@ -122,7 +122,7 @@ def test_what_cannot_be_decoded_says_why(tmp_path):
 
 def test_one_of_several_threads_decodes(videos, tmp_path):
     with CountingPool(2, frames=9, clips=1) as pool:
-        frames = KeptFrames(pool, FrameCache(tmp_path, 10**9), "decord", None)
+        frames = SharedFrames(pool, FrameCache(tmp_path, 10**9), "decord", None)
         path, found = videos["h264.mp4"], []
         work = [
             threading.Thread(target=lambda: found.append(frames.find(path, CANDIDATES)))
@@ -182,7 +182,7 @@ def test_real_clips_give_the_same_together(shared, tmp_path):
         paths = [shared / "videos" / row["file"] for row in csv.DictReader(file, delimiter="\t")]
     small = [path for path in paths if path.stat().st_size < LARGEST_CLIP]
     assert len(small) > 50
-    both = Kept(frames=4, largest_short_side=64), Kept(frames=5, largest_short_side=64)
+    both = Reader(frames=4, largest_short_side=64), Reader(frames=5, largest_short_side=64)
     cache = FrameCache(tmp_path / "cache", 10**10)
     with (
         CountingPool(2, frames=4, clips=1) as four,
@@ -190,10 +190,10 @@ def test_real_clips_give_the_same_together(shared, tmp_path):
     ):
         pools = four, five
         for path in small:
-            own = KeptFrames(four, cache, "decord", None).find(path, both[0], both[1:])
+            own = SharedFrames(four, cache, "decord", None).find(path, both[0], both[1:])
             if isinstance(own, DecodeError):
                 continue
-            other = KeptFrames(five, cache, "decord", None).find(path, both[1])
+            other = SharedFrames(five, cache, "decord", None).find(path, both[1])
             plain = [pool.submit(path).result() for pool in pools]
             for video, expected, kept in zip((own, other), plain, both, strict=True):
                 assert_same(video, vars(expected) | {"frames": kept.cut(expected.frames)})

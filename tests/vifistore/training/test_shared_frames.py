@@ -8,8 +8,8 @@ import pytest
 from tests.support import video_table
 from tests.vifistore.training.conftest import tiny_model
 from vifistore.extract.settings import EncodeSettings
-from vifistore.frames.kept import Kept
 from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.readers import Reader
 from vifistore.store.store import create_store
 from vifistore.store.tables import write_videos
 from vifistore.training.options import RunOptions
@@ -43,7 +43,7 @@ def test_the_same_cache_decoder_and_videos_are_shared(store):
 def test_a_follower_keeps_what_extractions_of_the_checkpoints_read():
     own = kept_by_follower(ENCODE, tiny_model(), SETTINGS)
     pixels = preprocessing_of("openclip", tiny_model().preprocess_config, 1)
-    assert own == Kept(frames=2, preprocessing=pixels)
+    assert own == Reader(frames=2, preprocessing=pixels)
     paper = kept_by_follower(ENCODE, tiny_model(), replace(SETTINGS, preprocess="paper"))
     assert paper.preprocessing.name == "paper"
     given = kept_by_follower(replace(ENCODE, frames=8, clips=2, crops=3), tiny_model(), SETTINGS)
@@ -53,7 +53,7 @@ def test_a_follower_keeps_what_extractions_of_the_checkpoints_read():
 def test_a_run_tells_of_frames_that_it_keeps():
     pixels = preprocessing_of("openclip", tiny_model().preprocess_config, 1)
     said = what_is_read("d", "train", pixels, SETTINGS, OPTIONS)
-    assert Kept.from_dict(said["kept"]) == kept_by_steps(pixels, SETTINGS)
+    assert Reader.from_dict(said["kept"]) == kept_by_steps(pixels, SETTINGS)
     drawn = replace(SETTINGS, candidate_frames=0)
     for settings, options in ((drawn, OPTIONS), (SETTINGS, RunOptions())):
         assert what_is_read("d", "train", pixels, settings, options) == {}
@@ -63,6 +63,6 @@ def test_a_run_tells_of_frames_that_it_keeps():
     "change", [{"frames": 0}, {"frames": 10**9}, {"clips": "2"}, {"crops": True}, {"mean": 1}]
 )
 def test_what_a_file_says_of_frames_is_not_trusted(change):
-    fields = asdict(Kept(frames=2, largest_short_side=37)) | change
+    fields = asdict(Reader(frames=2, largest_short_side=37)) | change
     with pytest.raises((ValueError, TypeError)):
-        Kept.from_dict(fields)
+        Reader.from_dict(fields)

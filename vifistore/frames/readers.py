@@ -24,7 +24,7 @@ _FILTER = Image.Resampling.BILINEAR
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class Reader:
     """What one reader keeps of every video."""
 
     frames: int
@@ -94,7 +94,7 @@ def shrunk(frames: np.ndarray, largest_short_side: int) -> np.ndarray:
     return np.stack([np.asarray(image) for image in images])
 
 
-def common_squares(all_kept: Iterable[Kept]) -> Squares | None:
+def common_squares(all_kept: Iterable[Reader]) -> Squares | None:
     """The squares that decoding workers can cut for all; None where they differ."""
     found = {kept.squares for kept in all_kept}
     return found.pop() if len(found) == 1 else None
