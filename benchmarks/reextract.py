@@ -123,17 +123,22 @@ def measured(settings: Reextract, scratch: Path) -> dict:
     }
 
 
-def main(settings: Reextract) -> None:
-    """Measure, and add the row to the results."""
-    with tempfile.TemporaryDirectory() as scratch:
-        row = measured(settings, Path(scratch))
-    is_new = not settings.results.exists()
-    settings.results.parent.mkdir(parents=True, exist_ok=True)
-    with settings.results.open("a", newline="") as file:
+def append_row(results: Path, row: dict) -> None:
+    """Add a row to a CSV file, which is made if it is not there."""
+    is_new = not results.exists()
+    results.parent.mkdir(parents=True, exist_ok=True)
+    with results.open("a", newline="") as file:
         writer = csv.DictWriter(file, list(row))
         if is_new:
             writer.writeheader()
         writer.writerow(row)
+
+
+def main(settings: Reextract) -> None:
+    """Measure, and add the row to the results."""
+    with tempfile.TemporaryDirectory() as scratch:
+        row = measured(settings, Path(scratch))
+    append_row(settings.results, row)
     print(*(f"{name} {value}" for name, value in row.items()), sep="\n")
 
 

@@ -33,8 +33,7 @@ class ExtractArguments:
     settings: ExtractSettings
     blocks: str = ""
     """Only blocks A:B of 64 videos, so that several machines can share a dataset. Processes that
-    torchrun or srun started (RANK and WORLD_SIZE, or SLURM_PROCID and SLURM_NTASKS) take every
-    n-th block each where this is not given."""
+    torchrun, srun or mpirun started take every n-th block each where this is not given."""
     limit: int | None = None
     """At most so many videos."""
     retry: bool = False
@@ -94,8 +93,8 @@ def _blocks(wanted: ExtractArguments, num_videos: int) -> range | None:
         return None
     if wanted.repair:
         raise UsageError(
-            f"--repair is the work of one process, and this is one of {rank.count}; unset RANK and "
-            "WORLD_SIZE, or run it outside srun"
+            f"--repair is the work of one process, and this is one of {rank.count}; run it without "
+            "torchrun, srun or mpirun"
         )
     logger.info(
         "process %d of %d takes one block of %d videos in %d; --blocks chooses others",

@@ -12,13 +12,20 @@ import tyro
 from harness.scoring import scored_split
 from vifi.console import parse, print_json, say
 from vifi.watch import WatchArguments
-from vifistore.errors import Faults, UnknownNameError
+from vifistore.errors import Faults, UnknownNameError, UsageError
 from vifistore.models.config_files import find_config, model_faults
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.store import open_store
 from vifistore.store.store import Store
 from vifistore.training.faults import run_faults
-from vifistore.training.follower import FollowOptions, follower, watch_arguments
+from vifistore.training.folder_lock import refuse_second
+from vifistore.training.follower import (
+    FollowOptions,
+    follower,
+    shared_flags,
+    watch_arguments,
+)
+from vifistore.training.launch import require_torchrun
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.options import RunOptions
 from vifistore.training.presets import PRESETS, WITH_SHOTS
@@ -69,8 +76,9 @@ def main(arguments: list[str]) -> int:
     preset, rest = _preset(arguments)
     found = Faults()
     wanted = _parse(preset, rest, found)
+    require_torchrun()
     store = open_store(wanted.store, mode="r")
-    options = _checked(wanted, store, found)
+    options, watch = _checked(wanted, store, found)
     if store.is_everything(wanted.dataset, wanted.split):
         # One word for it: a stopped run goes on only with what it began with.
         wanted = replace(wanted, split="")
@@ -78,23 +86,30 @@ def main(arguments: list[str]) -> int:
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.training.run import train
 
-    run = _run(wanted, preset, store, options)
+    run = _run(wanted, preset, store, options, watch)
     # Under torchrun one process starts the follower of all, and speaks for all.
     is_first = os.environ.get("RANK", "0") == "0"
     followed = wanted.follow if is_first else FollowOptions()
-    with follower(followed, wanted.out, wanted.store, wanted.dataset):
+    place = (wanted.out, wanted.store, wanted.dataset)
+    with follower(followed, *place, shared_flags(wanted.options)):
         report = train(run)
     if is_first:
         _tell(wanted, report, len(run.class_names))
     return _status(report)
 
 
-def _checked(wanted: TrainArguments, store: Store, found: Faults) -> RunOptions:
-    """How to compute; raises UsageError for all that is wrong with the call and can be seen, before
-    a model is loaded and a video is read."""
+def _checked(
+    wanted: TrainArguments, store: Store, found: Faults
+) -> tuple[RunOptions, WatchArguments | None]:
+    """How to compute, and what the follower is called with, if there is one.
+
+    Raises UsageError for all that is wrong with the call and can be seen, before a model is loaded
+    and a video is read, and LockedError where another process trains in the folder.
+    """
+    watch = None
     if wanted.follow.extract_every and not found:
         # What the follower would refuse: nobody might see it before training ends.
-        found.attempt(_follower_dataset, wanted, store)
+        watch = _watch(wanted, store, found)
     found.attempt(checkpoint_name, wanted.name, wanted.out)
     model_faults(found, wanted.model, wanted.pretrained)
     told = "--extract-every N and --checkpoint-every exclude each other"
@@ -103,7 +118,21 @@ def _checked(wanted: TrainArguments, store: Store, found: Faults) -> RunOptions:
     with found.gathered():
         found.attempt(_note_run, wanted, store)
     found.refuse()
-    return replace(wanted.options, checkpoint_every=num_steps) if num_steps else wanted.options
+    refuse_second(wanted.out)
+    options = wanted.options
+    return replace(options, checkpoint_every=num_steps) if num_steps else options, watch
+
+
+def _watch(wanted: TrainArguments, store: Store, found: Faults) -> WatchArguments | None:
+    place = (wanted.out, wanted.store, wanted.dataset)
+    words = watch_arguments(wanted.follow, *place, shared_flags(wanted.options))
+    try:
+        watch = parse("watch", WatchArguments, words)
+        store.videos(watch.dataset)
+    except UsageError as error:
+        found.add(error)
+        return None
+    return watch
 
 
 def _note_run(wanted: TrainArguments, store: Store) -> None:
@@ -119,24 +148,35 @@ def _note_run(wanted: TrainArguments, store: Store) -> None:
         config=find_config(wanted.model),
         features=features,
         world=int(os.environ.get("WORLD_SIZE", "1")),
+        # Of what exactly it keeps is known later.
+        is_followed=bool(wanted.follow.extract_every),
     ).refuse()
 
 
-def _follower_dataset(wanted: TrainArguments, store: Store) -> None:
-    arguments = watch_arguments(wanted.follow, wanted.out, wanted.store, wanted.dataset)
-    store.videos(parse("watch", WatchArguments, arguments).dataset)
-
-
-def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions) -> "Run":
+def _run(
+    wanted: TrainArguments,
+    preset: str,
+    store: Store,
+    options: RunOptions,
+    watch: WatchArguments | None,
+) -> "Run":
     from vifistore.extract.recipes import choose_device
     from vifistore.models.towers import load_model
     from vifistore.training.dataset import open_training_set
     from vifistore.training.run import Run
+    from vifistore.training.shared_frames import kept_by_follower, shares
 
     choose_device(options.device)
     start = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
-    place = (store, wanted.dataset, wanted.split)
-    videos = open_training_set(*place, start, wanted.settings, options, features=wanted.from_store)
+    place = (store, wanted.dataset)
+    others = ()
+    if watch and shares(*place, options, watch.dataset, watch.encode):
+        others = (kept_by_follower(watch.encode, start, wanted.settings),)
+    videos = open_training_set(
+        *(*place, wanted.split, start, wanted.settings, options),
+        features=wanted.from_store,
+        others=others,
+    )
     return Run(
         start=start,
         source=videos.source,
@@ -147,6 +187,7 @@ def _run(wanted: TrainArguments, preset: str, store: Store, options: RunOptions)
         data={"preset": preset, **videos.data},
         tuned_on=videos.tuned_on,
         preprocessing=videos.preprocessing,
+        reads=videos.reads,
         options=options,
     )
 

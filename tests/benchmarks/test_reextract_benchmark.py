@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from benchmarks import frame_formats, reextract
+from benchmarks import frame_formats, reencode, reextract
 from tests.vifistore.extract.conftest import write_clip
 
 
@@ -27,6 +27,16 @@ def test_reextraction_is_measured_and_exact(folder, tmp_path):
     (row,) = read(results)
     assert (row["videos"], row["is_bit_equal"]) == ("2", "True")
     assert float(row["ratio"]) > 0
+
+
+def test_the_tower_alone_is_measured_beside_an_extraction(folder, tmp_path):
+    results = tmp_path / "rows.csv"
+    tiny = {"model": "vifi-tiny", "frames": 2, "device": "cpu", "pairs": 2}
+    reencode.main(reencode.Reencode(folder=folder, results=results, **tiny))
+    (row,) = read(results)
+    assert (row["videos"], row["clip_frames"], row["pairs"]) == ("2", "2", "2")
+    assert 0 < float(row["ratio"]) <= float(row["largest_ratio"])
+    assert float(row["seconds_encoding"]) >= 0
 
 
 def test_formats_are_measured_and_raw_is_exact(folder, tmp_path):

@@ -224,6 +224,30 @@ def test_a_split_has_to_be_named_where_there_are_some(store, tmp_path, capsys):
     assert "4 steps" in capsys.readouterr().out
 
 
+HOLDER = """
+import sys, time
+from pathlib import Path
+from vifistore.training.folder_lock import only_trainer
+
+with only_trainer(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_where_another_process_trains(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(following, "_start", None)
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "o")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        # Before a follower is started, too.
+        assert run(call(store, tmp_path / "o", "--extract-every", "2")) == 1
+        holder.kill()
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"is being written by process {holder.pid} on" in said
+    assert [path.name for path in (tmp_path / "o").iterdir()] == [".lock"]
+
+
 def test_an_unknown_preset(capsys):
     assert run(["train", "few_shots", "s"]) == 2
     assert "Did you mean 'few_shot'?" in capsys.readouterr().err

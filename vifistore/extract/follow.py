@@ -22,6 +22,7 @@ from vifistore.extract.follow_settings import FollowSettings
 from vifistore.extract.job import JobReport, continue_precision, extract_dataset
 from vifistore.extract.recipes import choose_device, default_name, resolve_recipe
 from vifistore.extract.settings import EncodeSettings, ExtractSettings
+from vifistore.extract.trainer_frames import trainer_of
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoints import read_header
 from vifistore.models.registry import model_config
@@ -169,7 +170,8 @@ def _extract(
         of_file = {"model": loaded.model, "pretrained": str(path), "weights": weights}
         wanted = ExtractSettings(**vars(encode), **of_file)
         wanted = replace(wanted, name=_free_name(store, dataset, wanted, loaded))
-        report = extract_dataset(store, dataset, wanted, loaded=loaded)
+        trainer = trainer_of(path.parent, store, dataset, encode)
+        report = extract_dataset(store, dataset, wanted, loaded=loaded, trainer=trainer)
     except (ModelError, UsageError) as error:
         return Followed(path=path, digest="", report=None, error=str(error))
     finally:

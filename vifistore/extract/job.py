@@ -12,6 +12,7 @@ from vifistore.extract.recipes import default_name, resolve_recipe, settled
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import cleaning_field, dataset_class_lists, ensure_texts
+from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.disk import clear_disk_errors
@@ -45,6 +46,7 @@ def extract_dataset(
     loaded: LoadedModel | None = None,
     retry: bool = False,
     repair: bool = False,
+    trainer: TrainerFrames | None = None,
 ) -> JobReport:
     """Encode the videos of a dataset that are still to do, and the texts of its classes.
 
@@ -54,6 +56,8 @@ def extract_dataset(
         Try the quarantined videos again instead; a sealed set is sealed again.
     repair
         Encode the damaged blocks of a feature set again instead.
+    trainer
+        What a trainer keeps in the same frame cache: a video is decoded for both.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def extract_dataset(
         Presence(store, dataset).require()
     with clear_disk_errors(store.path):
         if not repair:
-            return _run(job, store, blocks=blocks, limit=limit, retry=retry)
+            return _run(job, store, blocks=blocks, limit=limit, retry=retry, trainer=trainer)
         # Before all else that is written, so that a run that is refused leaves no trace.
         repairing = start_repair(store, dataset, job.recipe.id)
         try:
@@ -138,11 +142,14 @@ def _run(
     limit: int | None,
     retry: bool = False,
     repairing: Repair | None = None,
+    trainer: TrainerFrames | None = None,
 ) -> JobReport:
     dataset, feature_id = job.dataset, job.recipe.id
     register_checkpoint(store.backend, job.loaded.record(), job.loaded.identity)
     purpose = "repair" if repairing else "retry" if retry else "extract"
-    extraction = Extraction(store, dataset, job.settings, job.loaded, retry=retry, purpose=purpose)
+    extraction = Extraction(
+        *(store, dataset, job.settings, job.loaded), retry=retry, purpose=purpose, trainer=trainer
+    )
     set_name(store.backend, dataset, job.name, feature_id, job.loaded.digest, force=False)
     _ensure_texts(job, store)
     attempts = repairing.attempts if repairing else None

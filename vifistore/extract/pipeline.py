@@ -27,6 +27,7 @@ from vifistore.extract.recipes import choose_device, resolve_recipe, settled
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.source import Source, default_workers, open_pools
+from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.extract.transfer import Pixels, to_host
 from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.pool import DecodePool
@@ -70,9 +71,11 @@ class Extraction:
         *,
         retry: bool = False,
         purpose: str = "extract",
+        trainer: TrainerFrames | None = None,
     ) -> None:
-        """`purpose` is kept in the provenance of the blocks that this run writes."""
-        self._store = store
+        """`purpose` is kept in the provenance of the blocks that this run writes; `trainer` shares
+        the frame cache."""
+        self._store, self._trainer = store, trainer
         self._dataset = dataset
         self._videos = store.videos(dataset)
         self._settings = settings = settled(settings, loaded)
@@ -201,7 +204,7 @@ class Extraction:
         with contextlib.ExitStack() as opened:
             committer = opened.enter_context(BlockCommitter(self.writer))
             pool = opened.enter_context(
-                open_pools(self._settings, self.recipe.preprocessing, self._device)
+                open_pools(self._settings, self.recipe.preprocessing, self._device, self._trainer)
             )
             # The workers start meanwhile.
             self._encoder = self._new_encoder()

@@ -18,12 +18,14 @@ from vifistore.extract.presence import MISSING, Presence
 from vifistore.extract.ranks import local_count
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.settings import EncodeSettings
+from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.extract.transfer import Pixels
-from vifistore.frames.cached_pool import CachedPool
+from vifistore.frames.cached_pool import CachedPool, nobody
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.pool import DecodePool
-from vifistore.frames.preprocess import squares_of
+from vifistore.frames.readers import Reader, common_squares
+from vifistore.frames.together import SharedFrames
 from vifistore.store.recipe import Preprocessing
 
 # The tower on the same cores goes first: its threads wait for the slowest of them, while frames
@@ -107,21 +109,34 @@ class Source:
 
 @contextlib.contextmanager
 def open_pools(
-    settings: EncodeSettings, preprocessing: Preprocessing, device: torch.device
+    settings: EncodeSettings,
+    preprocessing: Preprocessing,
+    device: torch.device,
+    trainer: TrainerFrames | None = None,
 ) -> Iterator[DecodePool | CachedPool]:
     """The running pool of an extraction.
 
     On a CPU the workers resize as well; a GPU resizes faster than they do, but large frames would
-    fill their memory, and a cache of frames keeps squares.
+    fill their memory, and a cache of frames keeps squares. `trainer` reads some of the videos from
+    the same cache.
     """
     on_cpu = device.type == "cpu"
+    own = Reader(
+        frames=settings.frames,
+        clips=settings.clips,
+        preprocessing=preprocessing,
+        crops=settings.crops,
+    )
+    squares = own.squares
+    if settings.frame_cache:
+        squares = common_squares([own, *([trainer.kept] if trainer else [])])
     num_workers = settings.workers or default_workers(device)
     sampling = {name: getattr(settings, name) for name in ("frames", "clips", "decoder")}
     with DecodePool(
         num_workers,
         **sampling,
         timeout_seconds=settings.timeout,
-        squares=squares_of(preprocessing, settings.crops),
+        squares=squares,
         only_large=not (on_cpu or settings.frame_cache),
         worker_bytes=int(settings.worker_memory_gb * 2**30),
         niceness=_NICENESS if on_cpu else 0,
@@ -129,13 +144,12 @@ def open_pools(
         if settings.frame_cache is None:
             yield pool
             return
+        cache = FrameCache(settings.frame_cache, int(settings.frame_cache_gb * 1e9))
         with CachedPool(
-            pool,
-            FrameCache(settings.frame_cache, int(settings.frame_cache_gb * 1e9)),
-            preprocessing,
-            settings.crops,
-            **sampling,
+            SharedFrames(pool, cache, settings.decoder, squares),
+            own,
             num_threads=2 * num_workers,
+            others=trainer.of_row if trainer else nobody,
         ) as cached:
             yield cached
 

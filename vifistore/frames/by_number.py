@@ -6,6 +6,7 @@ same.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,8 @@ def decode_by_number(
     """Frames of the plan; raises DecodeError."""
     table = scan_packets(path)
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
-    if table.seconds is not None and not too_large:
+    is_fetched = table.seconds is not None and not too_large
+    if is_fetched:
         wanted, index = split_plan(plan(table.num_frames))
         kept = KeptFrames(keep, len(wanted))
         if _fetch_all(path, wanted, table.num_frames, table.frame_bytes, fetch, kept):
@@ -45,7 +47,7 @@ def decode_by_number(
                 declared_frames=table.declared_frames,
                 decoder=decoder,
             )
-    return read_in_order(path, plan, table, keep)
+    return replace(read_in_order(path, plan, table, keep), was_retried=is_fetched)
 
 
 def _fetch_all(

@@ -28,6 +28,9 @@ DECODERS: dict[str, Callable[[Path, Plan, Keep], RawFrames]] = {
     "torchcodec": decode_torchcodec,
 }
 
+Sampling = tuple[int, int]
+"""Frames per clip and clips, of the test rule."""
+
 # What to import to load the native libraries of each.
 _MODULES = {"decord": "decord", "pyav": "av", "torchcodec": "torchcodec.decoders"}
 _DISTRIBUTIONS = {
@@ -72,6 +75,9 @@ class DecodedVideo:
     order, or whose frames are large; "pillow" for a folder."""
     are_squares: bool = False
     """Whether `frames` were cut to squares."""
+    was_retried: bool = False
+    """Whether it was read in a second way, since a frame could not be read in the first: with
+    other frames asked for, pixels might be others."""
     decode_seconds: float = 0.0
     """Processor time of reading it, from a pool."""
     cut_seconds: float = 0.0
@@ -86,11 +92,14 @@ def decode_video(
     decoder: str,
     draw: Sequence[int] | None = None,
     keep: Keep = WHOLE,
+    also: Sequence[Sampling] = (),
 ) -> DecodedVideo:
     """Sample and decode a video file, or a folder of JPEG or PNG frames.
 
     `keep` says what is kept of the frames. `draw` seeds a random clip of the training rule; without
-    it frames are those of the test rule.
+    it frames are those of the test rule. With `also`, which is of the test rule, `index` and
+    `timestamps` are [1 place]: those of all samplings one after the other, from which
+    `vifistore.frames.together` takes each.
 
     Raises DecodeError, whose reason is one of: missing, empty, pointer, not a video, no video
     stream, encrypted, short (no frame is there), decode error, memory.
@@ -99,7 +108,7 @@ def decode_video(
     # Absolute, so that FFmpeg takes no name for an address or an option.
     path = Path(path).absolute()
     try:
-        raw, digest = _read(path, DECODERS[decoder], _sampling(frames, clips, draw), keep)
+        raw, digest = _read(path, DECODERS[decoder], _plan((frames, clips), draw, also), keep)
     except DecodeError as error:
         raise DecodeError(error.reason, f"{path}: {error}") from None
     except OSError as error:
@@ -116,6 +125,7 @@ def decode_video(
         decoder=raw.decoder,
         are_squares=raw.kept.are_squares,
         cut_seconds=raw.kept.cut_seconds,
+        was_retried=raw.was_retried,
     )
 
 
@@ -155,14 +165,18 @@ def _package_version(decoder: str) -> str:
     raise UsageError(f"the version of {decoder!r} is not known: {_REMEDIES[decoder]}")
 
 
-def _sampling(frames: int, clips: int, draw: Sequence[int] | None) -> Plan:
-    def plan(num_frames: int) -> np.ndarray:
+def _plan(own: Sampling, draw: Sequence[int] | None, also: Sequence[Sampling]) -> Plan:
+    def first(num_frames: int) -> np.ndarray:
         if draw is None:
-            return sample_indices(num_frames, frames, clips)
+            return sample_indices(num_frames, *own)
         # A new generator, since a plan is made again where a file holds fewer frames than it says.
-        return sample_training_indices(num_frames, frames, np.random.default_rng(draw))[None]
+        return sample_training_indices(num_frames, own[0], np.random.default_rng(draw))[None]
 
-    return plan
+    def all_of_them(num_frames: int) -> np.ndarray:
+        further = (sample_indices(num_frames, *sampling) for sampling in also)
+        return np.concatenate([first(num_frames).ravel(), *map(np.ravel, further)])[None]
+
+    return all_of_them if also else first
 
 
 def _read(

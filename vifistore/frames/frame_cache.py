@@ -24,6 +24,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Lock
@@ -32,6 +33,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.files import open_regular, parse_json
+from vifistore.frames.claims import Claims
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.store.recipe import digest_of
 from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
@@ -40,10 +42,12 @@ _MAGIC = b"vififrm1"
 # Magic, length and checksum of the header, which is JSON.
 _PREFIX = struct.Struct("<8sII")
 _SUFFIX = ".frames"
+_CLAIMS = ".claims"
 # What a killed process left is removed when nobody can be writing it any more.
 _PARTIAL_SECONDS = 3600.0
-# What decoding cost this time, which reading an entry does not, and what its key tells.
-_NOT_KEPT = ("decode_seconds", "cut_seconds", "are_squares")
+# How decoding went this time, and what it cost, which reading an entry does not tell, and what its
+# key does.
+_NOT_KEPT = ("was_retried", "decode_seconds", "cut_seconds", "are_squares")
 # Other processes fill the folder, too: it is measured again when this one added so much of it.
 _MEASURE_SHARE = 0.05
 # Made free at once, so that not every new entry measures the folder.
@@ -89,6 +93,7 @@ class FrameCache:
         self.folder = folder
         self._max_bytes = max_bytes
         self._lock = Lock()
+        self._claims = Claims(folder / _CLAIMS)
         self._room: int | None = None
         self._warned = False
 
@@ -117,6 +122,14 @@ class FrameCache:
         with contextlib.suppress(OSError):
             os.utime(path)
         return video
+
+    def has(self, key: FrameKey) -> bool:
+        """Whether there is an entry of a key, damaged or not."""
+        return self._path(key).exists()
+
+    def claim(self, content_digest: str) -> AbstractContextManager[None]:
+        """Hold a video while it is decoded: who else claims it waits, and finds it here then."""
+        return self._claims.hold(content_digest)
 
     def put(self, key: FrameKey, video: DecodedVideo) -> None:
         """Keep a video; `frames` is uint8 [frame height width 3].

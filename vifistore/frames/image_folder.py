@@ -6,6 +6,7 @@ times: `FALLBACK_FPS` (25) frames per second are assumed.
 
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def decode_image_folder(folder: Path, plan: Plan, keep: Keep = WHOLE) -> RawFram
         images = [image for image in images if _is_readable(image)]
     if not images:
         raise DecodeError("decode error", f"none of its {declared} images can be read")
-    return _read_plan(images, plan, declared, keep)
+    return replace(_read_plan(images, plan, declared, keep), was_retried=True)
 
 
 def _read_plan(images: list[Path], plan: Plan, declared: int, keep: Keep) -> RawFrames:

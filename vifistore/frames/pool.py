@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DecodedVideo, check_decoder
+from vifistore.frames.decoding import DecodedVideo, Sampling, check_decoder
 from vifistore.frames.kept import Keep
 from vifistore.frames.memory import worker_bytes as share_of_memory
 from vifistore.frames.squares import Squares
@@ -133,20 +133,26 @@ class DecodePool:
                 future.cancel()
 
     def submit(
-        self, path: str | Path, draw: Sequence[int] | None = None
+        self,
+        path: str | Path,
+        draw: Sequence[int] | None = None,
+        also: Sequence[Sampling] = (),
     ) -> Future[DecodedVideo | DecodeError]:
-        """Decode one video, which may have to wait for a worker; see `decode`."""
+        """Decode one video, which may have to wait for a worker; see `decode`, and for `also`
+        `decode_video`."""
         self._check_open()
-        return self._threads.submit(self._decode, str(path), draw)
+        return self._threads.submit(self._decode, str(path), draw, also)
 
-    def _decode(self, path: str, draw: Sequence[int] | None = None) -> DecodedVideo | DecodeError:
+    def _decode(
+        self, path: str, draw: Sequence[int] | None, also: Sequence[Sampling]
+    ) -> DecodedVideo | DecodeError:
         limit_seconds = self._timeout_seconds * max(1.0, _size_bytes(path) / _BYTES_PER_TIMEOUT)
         worker = self._places.get()
         try:
             while True:
                 worker = worker if worker and worker.is_alive else self._start_worker(worker)
                 try:
-                    return worker.decode(path, limit_seconds, draw)
+                    return worker.decode(path, limit_seconds, draw, also)
                 except WorkerGoneError:
                     continue
         except DecodeError as error:

@@ -34,6 +34,8 @@ class RawFrames:
     """Frames that the file promises, as far as the decoder knows."""
     decoder: str
     """Name of the library that read them."""
+    was_retried: bool = False
+    """Whether they were read in a second way, since one of them could not be read in the first."""
 
     @property
     def frames(self) -> np.ndarray:

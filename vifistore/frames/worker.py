@@ -80,6 +80,7 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
             decoder=settings.decoder,
             draw=job["draw"],
             keep=settings.keep,
+            also=job["also"],
         )
     except (DecodeError, MemoryError) as error:
         if getattr(error, "reason", "memory") == "memory":
@@ -116,6 +117,7 @@ def _describe(video: DecodedVideo) -> dict[str, Any]:
         "height": video.height,
         "decoder": video.decoder,
         "are_squares": video.are_squares,
+        "was_retried": video.was_retried,
     }
 
 

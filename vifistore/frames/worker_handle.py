@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoding import DecodedVideo, Sampling
 from vifistore.frames.processes import is_starved, processor_seconds
 from vifistore.frames.wire import (
     map_anonymous_file,
@@ -56,14 +56,18 @@ class WorkerHandle:
             raise UsageError(answer["failed"])
 
     def decode(
-        self, path: str, timeout_seconds: float, draw: Sequence[int] | None = None
+        self,
+        path: str,
+        timeout_seconds: float,
+        draw: Sequence[int] | None = None,
+        also: Sequence[Sampling] = (),
     ) -> DecodedVideo:
         """Raises DecodeError for the video and WorkerGoneError if it was never given out.
 
         With the reasons "timeout" and "worker crashed" the worker has ended, too.
         """
         try:
-            send_message(self._channel, {"path": path, "draw": draw})
+            send_message(self._channel, {"path": path, "draw": draw, "also": also})
         except OSError:
             raise WorkerGoneError(self.stop()) from None
         try:
@@ -139,6 +143,7 @@ def _decoded_video(answer: dict[str, Any], file: int) -> DecodedVideo:
         height=answer["height"],
         decoder=answer["decoder"],
         are_squares=answer["are_squares"],
+        was_retried=answer["was_retried"],
         decode_seconds=answer["seconds"][0],
         cut_seconds=answer["seconds"][1],
     )

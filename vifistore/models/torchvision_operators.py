@@ -15,7 +15,7 @@ _SCHEMAS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 
-# Kept alive: the schemas go when their library object does.
+# Reader alive: the schemas go when their library object does.
 _LIBRARIES: list[torch.library.Library] = []
 
 

@@ -1,4 +1,4 @@
-"""One writer per block: byte-range locks on a file beside the store.
+"""One writer per thing: byte-range locks on a file beside it.
 
 Byte b of a feature set's lock file stands for block b. Such a lock ends with its process, however
 that ends, so nothing is left to clean up after a kill. The file's content says who holds a block;
@@ -26,23 +26,24 @@ _TURN_BYTE = 1 << 40
 _HELD_ELSEWHERE = (errno.EACCES, errno.EAGAIN)
 
 
-class BlockLocks:
-    """Locks on blocks of one feature set, held by this process until `release`.
+class ByteLocks:
+    """Locks on the bytes of a file, held by this process until `release`.
 
     They are POSIX locks: two objects of one process do not exclude each other.
     """
 
-    def __init__(self, cache_folder: Path, dataset: str, feature_id: str) -> None:
-        self._path = cache_folder / "locks" / f"{dataset}.{feature_id}"
-        self._what = f"feature set {feature_id} of {dataset}"
+    def __init__(self, path: Path, what: str, remedy: str, place: str) -> None:
+        """`what` is written; `remedy` is what a process is told that may not have it, `place` what
+        has to lie where there are locks."""
+        self._path, self._what, self._remedy, self._place = path, what, remedy, place
         self._held: set[int] = set()
-        with clear_disk_errors(cache_folder):
+        with clear_disk_errors(path.parent):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         self._close = weakref.finalize(self, os.close, self._descriptor)
 
     def acquire(self, blocks: Iterable[int]) -> list[int]:
-        """Lock blocks; return those that were not held before.
+        """Lock blocks, a byte each; return those that were not held before.
 
         Raises LockedError if another process holds one of them, StoreError where the disk is full
         or has no locks; then nothing more is locked.
@@ -62,9 +63,12 @@ class BlockLocks:
     def _take(self, block: int) -> None:
         if not self._lock(block):
             raise LockedError(
-                f"block {block} of {self._what} is being written by {self._holder(block)}; "
-                "wait for it, or give --blocks that do not overlap with its own"
+                f"{self._name(block)} is being written by {self._holder(block)}; {self._remedy}"
             )
+
+    def _name(self, _: int) -> str:
+        """What a byte stands for."""
+        return self._what
 
     def _lock(self, block: int) -> bool:
         """Lock a block and say who holds it; return whether that was possible."""
@@ -95,8 +99,8 @@ class BlockLocks:
 
     def _unusable(self, error: OSError) -> StoreError:
         return StoreError(
-            f"{self._path} cannot be locked ({error.strerror}); put the store on a file system "
-            "with locks, so that two runs cannot write the same block"
+            f"{self._path} cannot be locked ({error.strerror}); put {self._place} on a file system "
+            "with locks, so that two runs cannot write the same"
         )
 
     @contextlib.contextmanager
@@ -116,3 +120,18 @@ class BlockLocks:
         released = self._held if blocks is None else self._held.intersection(blocks)
         self._unlock(released)
         self._held = self._held - released
+
+
+class BlockLocks(ByteLocks):
+    """Locks on blocks of one feature set."""
+
+    def __init__(self, cache_folder: Path, dataset: str, feature_id: str) -> None:
+        super().__init__(
+            cache_folder / "locks" / f"{dataset}.{feature_id}",
+            f"feature set {feature_id} of {dataset}",
+            "wait for it, or give --blocks that do not overlap with its own",
+            "the store",
+        )
+
+    def _name(self, block: int) -> str:
+        return f"block {block} of {self._what}"

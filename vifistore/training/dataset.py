@@ -1,6 +1,7 @@
 """The training split of a store's dataset, as videos, as frames in memory or as embeddings."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from vifistore.extract.origin import in_words
 from vifistore.extract.presence import Presence
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.readers import Reader
 from vifistore.kernels.geometry import PILLOW
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
@@ -24,6 +26,7 @@ from vifistore.training.data import FrameData, Source
 from vifistore.training.faults import run_faults
 from vifistore.training.options import RunOptions
 from vifistore.training.settings import TrainSettings
+from vifistore.training.shared_frames import what_is_read
 from vifistore.training.targets import one_hot
 from vifistore.training.videos import VideoSource
 
@@ -43,6 +46,8 @@ class TrainingSet:
     """The same for the identity of checkpoints, without the videos, which are read later."""
     preprocessing: Preprocessing | None = None
     """How its frames were made; None for that of the settings."""
+    reads: dict = field(default_factory=dict)
+    """What a follower is told of its frames: see `vifistore.extract.trainer_frames`."""
 
 
 def open_training_set(
@@ -54,8 +59,11 @@ def open_training_set(
     options: RunOptions,
     *,
     features: str = "",
+    others: Sequence[Reader] = (),
 ) -> TrainingSet:
     """Open the videos of a split, or with `features` their cached embeddings.
+
+    `others` are kept in the frame cache beside what training reads.
 
     Raises
     ------
@@ -66,18 +74,20 @@ def open_training_set(
     """
     split = store.split(dataset, split_name)
     found = store.features(dataset, features) if features else None
-    run_faults(settings, options, split, features=found).refuse()
+    run_faults(settings, options, split, features=found, is_followed=bool(others)).refuse()
     _warn_of_few(split, settings.shots)
     _warn_of_sides(split.class_names, settings.flip)
+    reads: dict = {}
     data = {"dataset": dataset, "split": split_name, "digest": split.digest}
     if found is not None:
-        _warn_of_idle_flags(options)
+        _warn_of_idle_flags(options, is_shared=bool(others))
         source: Source = _embeddings(store, found, split, start, settings)
         pixels = Preprocessing(**found.recipe["preprocessing"])
         data["features"] = found.id
     else:
         pixels = preprocessing_of(settings.preprocess, start.preprocess_config, 1)
-        source = _videos(store, dataset, split, pixels, settings, options)
+        source = _videos(store, dataset, split, pixels, settings, options, others)
+        reads = what_is_read(dataset, split_name, pixels, settings, options)
         data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
         if pixels.backend != PILLOW:
             # Runs of before OpenCV resized for the paper do not go on with other pixels.
@@ -90,6 +100,7 @@ def open_training_set(
         data=data,
         tuned_on=TunedOn(dataset=dataset, split=split.name, class_names=names),
         preprocessing=pixels,
+        reads=reads,
     )
 
 
@@ -105,8 +116,9 @@ def _say_pixels(
     logger.info("preprocessing %s, %s", in_words(used), source)
 
 
-def _warn_of_idle_flags(options: RunOptions) -> None:
-    idle = {"--frame-cache": options.frame_cache, "--in-memory": options.in_memory}
+def _warn_of_idle_flags(options: RunOptions, *, is_shared: bool) -> None:
+    cache = options.frame_cache and not is_shared
+    idle = {"--frame-cache": cache, "--in-memory": options.in_memory}
     for flag in (flag for flag, given in idle.items() if given):
         logger.warning("%s has nothing to do: --from-store reads no videos", flag)
 
@@ -137,6 +149,7 @@ def _videos(
     pixels: Preprocessing,
     settings: TrainSettings,
     options: RunOptions,
+    others: Sequence[Reader],
 ) -> Source:
     paths = store.videos(dataset)["path"].to_numpy()[split.rows]
     Presence(store, dataset, paths).require()
@@ -146,6 +159,7 @@ def _videos(
         targets=_targets(split),
         preprocessing=pixels,
         options=options,
+        others=others,
     )
 
 

@@ -28,13 +28,15 @@ def run_faults(
     config: Mapping | None = None,
     features: Features | None = None,
     world: int = 1,
+    is_followed: bool = False,
 ) -> Faults:
     """All faults of a run on a split: `config` is that of its model, where it is known, `features`
-    are the cached embeddings that it trains on, `world` is the number of processes."""
+    are the cached embeddings that it trains on, `world` is the number of processes, and a follower
+    may keep frames of its own in the cache of frames."""
     found = Faults()
     note_split(found, split, settings)
     if features is None:
-        note_pixels(found, settings, options)
+        note_pixels(found, settings, options, is_followed=is_followed)
     else:
         note_features(found, features, settings)
     if config is not None and settings.trains == "prompts":
@@ -58,9 +60,12 @@ def note_split(found: Faults, split: Split, settings: TrainSettings) -> None:
         )
 
 
-def note_pixels(found: Faults, settings: TrainSettings, options: RunOptions) -> None:
+def note_pixels(
+    found: Faults, settings: TrainSettings, options: RunOptions, *, is_followed: bool = False
+) -> None:
     """What frames that are kept cannot be used for."""
-    keeps = {"--frame-cache": options.frame_cache, "--in-memory": options.in_memory}
+    cache = options.frame_cache and not is_followed
+    keeps = {"--frame-cache": cache, "--in-memory": options.in_memory}
     for flag in (flag for flag, given in keeps.items() if given):
         found.check(
             bool(settings.candidate_frames),

@@ -8,6 +8,8 @@
     optimiser/step-00000200.safetensors     what going on from there needs beside the weights
     log.csv                       a row per step
     finished.json                 the run is done; written last
+    reads.json                    which frames it keeps in the frame cache, for its follower
+    .lock                         held by the process that trains here, and says which it is
 
 Every file is written under a temporary name, forced to the disk and renamed. The optimiser's state
 comes first and the JSON last, so a step with a JSON file has all that resuming needs.
@@ -24,6 +26,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.extract.trainer_frames import READS
 from vifistore.files import read_json, require_regular
 from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.digests import tower_digests
@@ -96,11 +99,14 @@ class RunFolder:
                     f"{_differing(known.get(key), identity.get(key))}; give another --out"
                 )
 
-    def begin(self, identity: dict, device_name: str) -> None:
-        """Say what the run is; the folder holds no other, as `check` has seen."""
+    def begin(self, identity: dict, device_name: str, reads: dict) -> None:
+        """Say what the run is and reads; the folder holds no other, as `check` has seen."""
         # What a process that was killed had half-written.
         for partial in [*self.path.glob("*.partial"), *self.path.glob("optimiser/*.partial")]:
             partial.unlink(missing_ok=True)
+        (self.path / READS).unlink(missing_ok=True)
+        if reads:
+            self._write(READS, reads)
         if not self._has_saved():
             self._write("run.json", {**identity, _DEVICE_NAME: device_name})
             return

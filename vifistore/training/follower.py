@@ -8,11 +8,14 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from vifistore.errors import Faults, IncompleteError, shell
+from vifistore.extract.ranks import without_rank
+from vifistore.training.options import RunOptions, default_readers
 
 logger = logging.getLogger("vifi")
 
@@ -57,17 +60,44 @@ class FollowOptions:
         return int(self.extract_every) if self.extract_every.isdecimal() else 0
 
 
+def shared_flags(run: RunOptions) -> dict[str, str]:
+    """What `vifi watch` takes from the run whose checkpoints it extracts.
+
+    Frames, preprocessing and prompts it finds in their headers.
+    """
+    # As many decoding processes again would take the cores from those of the run.
+    workers = (run.workers or default_readers()) // 2
+    flags = {
+        "--device": run.device,
+        "--decoder": run.decoder,
+        "--timeout": f"{run.timeout:g}",
+        "--workers": str(max(1, workers)),
+    }
+    if run.frame_cache:
+        flags |= {"--frame-cache": str(run.frame_cache)}
+        flags |= {"--frame-cache-gb": f"{run.frame_cache_gb:g}"}
+    return flags
+
+
 @contextlib.contextmanager
-def follower(options: FollowOptions, folder: Path, store: str, dataset: str) -> Iterator[None]:
+def follower(
+    options: FollowOptions,
+    folder: Path,
+    store: str,
+    dataset: str,
+    shared: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[None]:
     """Run `vifi watch` beside the body, if it is wanted, and wait for its end.
 
-    It ends with this process, however that ends: what it had finished is in the store, and the
-    next one goes on from there. Raises IncompleteError if it fails.
+    `shared` are flags that it takes where `options` do not give them. It ends with this process,
+    however that ends: what it had finished is in the store, and the next one goes on from there.
+    Raises IncompleteError if it fails.
     """
     if not options.extract_every:
         yield
         return
-    process = _start(options, folder, store, dataset)
+    what = _what(options, folder, store, dataset, shared)
+    process = _start(folder, what)
     try:
         yield
     except BaseException:
@@ -77,36 +107,43 @@ def follower(options: FollowOptions, folder: Path, store: str, dataset: str) -> 
     logger.info("waiting for the last checkpoints to be extracted")
     status = process.wait()
     if status not in _GOOD_ENDS:
-        again = ["vifi", "watch", *_what(options, folder, store, dataset), "--once"]
         raise IncompleteError(
             f"the follower ended with {status}; training is done, extract what is missing with: "
-            f"{shell(*again)}"
+            f"{shell('vifi', 'watch', *what, '--once')}"
         )
 
 
-def watch_arguments(options: FollowOptions, folder: Path, store: str, dataset: str) -> list[str]:
+def watch_arguments(
+    options: FollowOptions, folder: Path, store: str, dataset: str, shared: Mapping[str, str]
+) -> list[str]:
     """What `vifi watch` is called with."""
-    until = ["--until-done", "--trainer", str(os.getpid())]
-    return [*_what(options, folder, store, dataset), *until]
+    return [*_what(options, folder, store, dataset, shared), *_until_done()]
 
 
-def _what(options: FollowOptions, folder: Path, store: str, dataset: str) -> list[str]:
-    return [
-        *(str(folder), store, "--dataset", options.extract_dataset or dataset),
-        *shlex.split(options.extract_with),
-    ]
+def _until_done() -> list[str]:
+    return ["--until-done", "--trainer", str(os.getpid())]
 
 
-def _start(options: FollowOptions, folder: Path, store: str, dataset: str) -> subprocess.Popen:
+def _what(
+    options: FollowOptions, folder: Path, store: str, dataset: str, shared: Mapping[str, str]
+) -> list[str]:
+    own = shlex.split(options.extract_with)
+    given = {word.partition("=")[0].replace("_", "-") for word in own if word.startswith("--")}
+    taken = [word for pair in shared.items() if pair[0] not in given for word in pair]
+    return [str(folder), store, "--dataset", options.extract_dataset or dataset, *own, *taken]
+
+
+def _start(folder: Path, what: list[str]) -> subprocess.Popen:
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = ["watch", *watch_arguments(options, folder, store, dataset)]
+    arguments = ["watch", *what, *_until_done()]
     command = [sys.executable, "-m", "vifi", *arguments]
     logger.info("following: vifi %s", shell(*arguments))
-    alone = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
-    environment = {key: value for key, value in os.environ.items() if key not in alone}
     # Standard output is the trainer's, which may print a JSON document there.
     return subprocess.Popen(
-        command, env=environment, stdout=sys.__stderr__, preexec_fn=_end_with_parent
+        command,
+        env=without_rank(os.environ),
+        stdout=sys.__stderr__,
+        preexec_fn=_end_with_parent,
     )
 
 

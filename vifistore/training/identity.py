@@ -39,24 +39,29 @@ class RunIdentity:
     def at(self, step: int, digests: Mapping[int, str]) -> Identity:
         """What the checkpoint of a step says; `digests` are content digests by the number of the
         video, of all that were read by then."""
-        known = Identity(preprocessing=self._preprocessing())
+        known = trained_with(self.start, self.settings, self.preprocessing)
         if self.tuned_on is None:
-            return replace(known, tuned_on=self.start.identity.tuned_on)
+            pixels = known.preprocessing
+            return Identity(preprocessing=pixels, tuned_on=self.start.identity.tuned_on)
         for done in range(self._step, step):
             for batch in self.order.step(done):
                 self._rows.update(batch.rows)
         self._step = max(self._step, step)
         videos = packed(digests.get(row, "") for row in self._rows)
         own = replace(self.tuned_on, videos=videos)
-        return replace(
-            known,
-            templates=(self.settings.template,),
-            cleaning=self.settings.class_names,
-            sampling={"rule": SAMPLING_RULE, "frames": self.settings.num_frames},
-            tuned_on=joined([*self.start.identity.tuned_on, *self._earlier, own]),
-        )
+        tuned_on = joined([*self.start.identity.tuned_on, *self._earlier, own])
+        return replace(known, tuned_on=tuned_on)
 
-    def _preprocessing(self) -> dict:
-        config = self.start.preprocess_config
-        used = self.preprocessing or preprocessing_of(self.settings.preprocess, config, 1)
-        return used.for_identity(tower_config(self.start.clip))
+
+def trained_with(
+    start: LoadedModel, settings: TrainSettings, pixels: Preprocessing | None = None
+) -> Identity:
+    """What the checkpoints of a run on a dataset say that they were trained with; `pixels` is how
+    its frames were made, that of the settings if None."""
+    used = pixels or preprocessing_of(settings.preprocess, start.preprocess_config, 1)
+    return Identity(
+        preprocessing=used.for_identity(tower_config(start.clip)),
+        templates=(settings.template,),
+        cleaning=settings.class_names,
+        sampling={"rule": SAMPLING_RULE, "frames": settings.num_frames},
+    )

@@ -1,6 +1,7 @@
 """How and where a run computes; at most the last bits of its numbers depend on it. No torch."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -9,6 +10,12 @@ from vifistore.errors import Faults, UnknownNameError
 
 Precision = Literal["auto", "fp32", "bf16"]
 Decoder = Literal["decord", "pyav", "torchcodec"]
+
+
+def default_readers() -> int:
+    """Decoding processes of a run: the model, or what feeds it, needs the other half of the
+    cores."""
+    return max(1, (os.cpu_count() or 2) // 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +38,8 @@ class RunOptions:
     timeout: float = 120.0
     """Seconds after which a video that does not decode is skipped."""
     frame_cache: Path | None = None
-    """Folder to keep decoded frames in; needs candidate_frames."""
+    """Folder to keep decoded frames in, shared with what extracts the checkpoints; training keeps
+    its own where candidate_frames says how many."""
     frame_cache_gb: float = 50.0
     """Size limit of that folder, in 10^9 bytes; what was used longest ago goes first."""
     in_memory: bool = False

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vifistore.errors import UsageError
+from vifistore.training.launch import require_torchrun
 
 # Gradients that travel together, as numbers: 128 MiB of float32.
 _BUCKET = 2**25
@@ -76,8 +77,9 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
     """Join the processes that torchrun started; give this one and the device it computes on.
 
     Without torchrun that is the only process, and the device itself. Raises UsageError where there
-    are fewer GPUs than processes.
+    are fewer GPUs than processes, or another launcher started several.
     """
+    require_torchrun()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Processes(), device
@@ -96,3 +98,12 @@ def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
         yield Processes(rank=dist.get_rank(), world=world), device
     finally:
         dist.destroy_process_group()
+
+
+def precision_of(precision: str, device: torch.device) -> str:
+    """Resolve a precision of `auto`: bf16 on a GPU that has it, fp32 elsewhere."""
+    if precision != "auto" or device.type != "cuda":
+        return "fp32" if precision == "auto" else precision
+    with torch.cuda.device(device):
+        # Older ones would emulate it, many times slower.
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"

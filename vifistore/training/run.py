@@ -1,5 +1,6 @@
 """A whole run: from a loaded model and videos to a folder of checkpoints, stopped and gone on."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from vifistore.training.data import FrameData, Source, Views, embedded
 from vifistore.training.engine import Engine, Metrics, StepResult
 from vifistore.training.faults import note_frozen
 from vifistore.training.folder import RunFolder
+from vifistore.training.folder_lock import only_trainer
 from vifistore.training.identity import RunIdentity
 from vifistore.training.log import Log, StepRecord
 from vifistore.training.memory import in_memory
@@ -30,7 +32,7 @@ from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.parts import choose_trained, ready_prompts
 from vifistore.training.prefetch import ahead, beside
-from vifistore.training.processes import Processes, joined
+from vifistore.training.processes import Processes, joined, precision_of
 from vifistore.training.saving import Saver
 from vifistore.training.settings import TrainSettings
 from vifistore.training.videos import VideoSource
@@ -84,6 +86,8 @@ class Run:
     videos of a dataset."""
     preprocessing: Preprocessing | None = None
     """How its frames were made from videos; None for that of the settings."""
+    reads: dict = field(default_factory=dict)
+    """What a follower is told of its frames."""
     options: RunOptions = field(default_factory=RunOptions)
     """How and where it computes."""
     after_step: Callable[[int], None] = nothing
@@ -97,6 +101,8 @@ def train(run: Run) -> TrainReport:
     ------
     UsageError
         If the folder holds another run, or the settings do not fit the data.
+    LockedError
+        If another process trains in the folder.
     ModelError
         If the loss stops being a finite number; the last good checkpoint is kept.
     """
@@ -111,7 +117,7 @@ class _Training:
         self._run, self._processes, self._device = run, processes, device
         self._settings, self._folder = run.settings, RunFolder(run.out)
         self._name = checkpoint_name(run.name, run.out)
-        precision = _precision(run.options.precision, device)
+        precision = precision_of(run.options.precision, device)
         self._bf16 = precision == "bf16"
         self._identity = _identity(run, precision, processes.world, device)
         if processes.is_first:
@@ -127,8 +133,16 @@ class _Training:
             return self._report({}, 0.0, self._folder.skipped())
         self._prepare()
         # Only now: what cannot begin leaves no folder that a corrected run would be refused for.
+        is_first = self._processes.is_first
+        with only_trainer(self._run.out) if is_first else contextlib.nullcontext():
+            return self._train()
+
+    def _train(self) -> TrainReport:
+        """Go from where the run is to its end; no other trainer writes in its folder."""
         if self._processes.is_first:
-            self._folder.begin(self._identity, device_name(self._device))
+            # Once more: another trainer may have written here before it was locked.
+            self._folder.check(self._identity)
+            self._folder.begin(self._identity, device_name(self._device), self._run.reads)
         self._processes.wait()
         first = self._saver.resume()
         if first:
@@ -299,12 +313,3 @@ def _identity(run: Run, precision: str, num_processes: int, device: torch.device
         "num_videos": len(run.source.targets),
         "class_names": list(run.class_names),
     }
-
-
-def _precision(precision: str, device: torch.device) -> str:
-    """Resolve `auto`: bf16 on a GPU that has it, fp32 elsewhere."""
-    if precision != "auto" or device.type != "cuda":
-        return "fp32" if precision == "auto" else precision
-    with torch.cuda.device(device):
-        # Older ones would emulate it, many times slower.
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"

@@ -1,6 +1,6 @@
 """Videos read while training goes on: decoded ahead, changed at random on the device."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vifistore.errors import DecodeError
+from vifistore.frames.readers import Reader
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.augment import augment
 from vifistore.training.data import Views, assemble
@@ -30,6 +31,8 @@ class VideoSource:
     """From a decoded frame to the tower's input."""
     options: RunOptions
     """How to decode."""
+    others: Sequence[Reader] = ()
+    """What a follower keeps of the videos in the same frame cache."""
     skipped: dict[int, str] = field(default_factory=dict)
     """Videos that cannot be decoded, as they are found: number -> why. They are tried once."""
     digests: dict[int, str] = field(default_factory=dict)
@@ -44,7 +47,8 @@ class VideoSource:
         begun: list[MicroBatch] = []
         rows: list[int] = []
         views: list[Tensor] = []
-        with FrameReader(self.preprocessing, settings, self.options, self.digests) as reader:
+        made = (self.preprocessing, settings, self.options, self.digests, self.others)
+        with FrameReader(*made) as reader:
             for job, frames in reader.read(self._jobs(batches, begun)):
                 while begun[0] != job.batch:
                     yield self._assembled(views, rows, begun.pop(0), settings, device)

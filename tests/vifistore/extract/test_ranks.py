@@ -20,6 +20,7 @@ from vifistore.extract.ranks import (
     local_number,
     parse_blocks,
     rank_blocks,
+    without_rank,
 )
 from vifistore.extract.recipes import choose_device
 from vifistore.extract.source import default_workers
@@ -27,12 +28,14 @@ from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+OPEN_MPI = tuple(f"OMPI_COMM_WORLD_{name}" for name in ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE"))
+SCRIPT = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_LOCALID": "0"}
 FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "1")
 
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    for name in [*NAMES, *(name for name in os.environ if name.startswith("SLURM_"))]:
+    for name in os.environ.keys() - without_rank(os.environ).keys():
         monkeypatch.delenv(name, raising=False)
 
 
@@ -67,12 +70,44 @@ def set_all(monkeypatch, values: dict) -> None:
             Rank(number=0, count=1),
             (0, 1),
         ),
+        # So it is where Slurm says of no step, or of one of its own: the script's, a shell's.
+        *(
+            (SCRIPT | {"SLURM_NTASKS_PER_NODE": "8"} | step, None, (0, 1))
+            for step in ({}, {"SLURM_STEP_ID": "4294967291"}, {"SLURM_STEPID": "4294967290"})
+        ),
+        (
+            SCRIPT | {"SLURM_STEP_ID": "0"},
+            Rank(number=0, count=8),
+            (0, 1),
+        ),
+        (
+            dict(zip(OPEN_MPI, ("3", "4", "1", "2"), strict=True)) | SCRIPT,
+            Rank(number=3, count=4),
+            (1, 2),
+        ),
+        # By srun --mpi=pmi2, which leaves what is on this machine to Slurm.
+        (
+            {"PMI_RANK": "1", "PMI_SIZE": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"},
+            Rank(number=1, count=2),
+            (1, 1),
+        ),
+        # torchrun as the second of two tasks of srun.
+        (
+            dict(zip(NAMES, ("5", "8", "1", "4"), strict=True))
+            | {"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_LOCALID": "0"},
+            Rank(number=5, count=8),
+            (1, 4),
+        ),
     ],
 )
 def test_what_launchers_say(monkeypatch, values, rank, local):
     set_all(monkeypatch, values)
     assert current_rank() == rank
     assert (local_number(), local_count()) == local
+    assert without_rank(os.environ | {"KEPT": "1"})["KEPT"] == "1"
+    for name in values:
+        monkeypatch.setenv(name, without_rank(os.environ).get(name, ""))
+    assert current_rank() is None
 
 
 def test_numbers_that_do_not_fit(monkeypatch):

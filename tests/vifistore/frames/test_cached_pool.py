@@ -13,6 +13,8 @@ from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import normalise, preprocess, preprocessing_of
+from vifistore.frames.readers import Reader
+from vifistore.frames.together import SharedFrames
 
 TOWER = {
     "size": (32, 32),
@@ -26,9 +28,9 @@ TOWER = {
 class CountingPool(DecodePool):
     """Remembers what it was asked to decode."""
 
-    def submit(self, path, draw=None):
+    def submit(self, path, *further, **named):
         self.__dict__.setdefault("asked", []).append(Path(path).name)
-        return super().submit(path, draw)
+        return super().submit(path, *further, **named)
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +55,8 @@ def pool():
 def read(pool, folder, cache, preprocessing, crops) -> tuple[dict, list[str]]:
     """What every entry of a folder gives with a cache, and what was decoded for that."""
     pool.asked = []
-    with CachedPool(
-        pool,
-        cache,
-        preprocessing,
-        crops,
-        frames=4,
-        clips=2,
-        decoder="decord",
-        num_threads=2,
-    ) as cached:
+    own = Reader(frames=4, clips=2, preprocessing=preprocessing, crops=crops)
+    with CachedPool(SharedFrames(pool, cache, "decord", None), own, num_threads=2) as cached:
         found = {}
         for key, video in cached.decode((p.name, p) for p in sorted(folder.iterdir())):
             if not isinstance(video, DecodeError):

@@ -17,11 +17,10 @@ from vifistore.models.checkpoints import read_header
 from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.models.weights import read_weights
-from vifistore.training import run as run_module
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
-from vifistore.training.processes import Processes
+from vifistore.training.processes import Processes, precision_of
 
 
 class Stopped(Exception):
@@ -238,9 +237,9 @@ def test_a_finished_run_still_tells_what_was_skipped(trained, data):
 def test_a_gpu_without_bf16_computes_in_fp32(monkeypatch, has_bf16, wanted):
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
-    assert run_module._precision("auto", torch.device("cuda", 1)) == wanted
-    assert run_module._precision("auto", torch.device("cpu")) == "fp32"
-    assert run_module._precision("bf16", torch.device("cpu")) == "bf16"
+    assert precision_of("auto", torch.device("cuda", 1)) == wanted
+    assert precision_of("auto", torch.device("cpu")) == "fp32"
+    assert precision_of("bf16", torch.device("cpu")) == "bf16"
 
 
 def test_classes_that_become_equal_when_cut_are_refused(trained, data):
@@ -252,7 +251,7 @@ def test_classes_that_become_equal_when_cut_are_refused(trained, data):
 def test_as_many_processes_go_on_as_began(trained, monkeypatch):
     trained()
     two = contextlib.nullcontext((Processes(rank=0, world=2), torch.device("cpu")))
-    monkeypatch.setattr(run_module, "joined", lambda device: two)
+    monkeypatch.setattr("vifistore.training.run.joined", lambda device: two)
     with pytest.raises(UsageError, match="processes is 1 and not 2; give another"):
         trained()
 

@@ -8,14 +8,16 @@ import torch
 from PIL import Image
 
 from vifi.demo.clips import draw_clip, write_mp4
-from vifistore.frames.decoding import content_digest, decode_video
+from vifistore.frames import together
+from vifistore.frames.decoding import content_digest, decode_video, decoder_version
+from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices
-from vifistore.training import reading
 from vifistore.training.augment import augment
 from vifistore.training.memory import in_memory
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, Order, stream
+from vifistore.training.reading import kept_by_steps
 from vifistore.training.settings import TrainSettings
 from vifistore.training.targets import one_hot
 from vifistore.training.videos import VideoSource
@@ -129,12 +131,13 @@ def test_an_entry_is_that_of_the_bytes_that_were_decoded(clips, tmp_path, monkey
     options = replace(OPTIONS, frame_cache=tmp_path / "frames")
     source = source_of([clips[0]] * 4, options)
     true = content_digest(clips[0].absolute())
-    monkeypatch.setattr(reading, "content_digest", lambda _: "0" * len(true))
+    monkeypatch.setattr(together, "content_digest", lambda _: "0" * len(true))
     plain = views_of(source, SETTINGS)
     monkeypatch.undo()
-    reader = reading.FrameReader(source.preprocessing, SETTINGS, options, {})
-    assert reader._cache.get(reader._key(true)) is not None
-    assert reader._cache.get(reader._key("0" * len(true))) is None
+    cache = FrameCache(options.frame_cache, 10**9)
+    kept = kept_by_steps(source.preprocessing, SETTINGS)
+    for digest, is_there in ((true, True), ("0" * len(true), False)):
+        assert cache.has(kept.key(digest, "pyav", decoder_version("pyav"))) == is_there
     assert len(plain) == 4
 
 

@@ -1,0 +1,65 @@
+"""What a trainer reads of the videos that a follower of its checkpoints extracts.
+
+    reads.json      beside the checkpoints: which videos the trainer draws frames from, and which
+                    frames it keeps of them in the frame cache
+
+Whoever comes to a video first, trainer or follower, decodes it for both.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vifistore.errors import VifiError
+from vifistore.extract.settings import EncodeSettings
+from vifistore.files import read_json
+from vifistore.frames.readers import Reader
+from vifistore.store.store import Store
+
+READS = "reads.json"
+
+logger = logging.getLogger("vifi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerFrames:
+    """Frames that a trainer draws from, in the frame cache that it shares with an extraction."""
+
+    kept: Reader
+    """Which ones."""
+    rows: frozenset[int]
+    """Videos of the extraction that it reads."""
+
+    def of_row(self, row: int) -> Sequence[Reader]:
+        """What it keeps of a video."""
+        return (self.kept,) if row in self.rows else ()
+
+
+def trainer_of(
+    folder: Path, store: Store, dataset: str, encode: EncodeSettings
+) -> TrainerFrames | None:
+    """What the trainer of a folder keeps; None if it shares no video and frame cache with an
+    extraction of the dataset, or does not say so."""
+    if encode.frame_cache is None:
+        return None
+    try:
+        said = read_json(folder / READS)
+        if said["decoder"] != encode.decoder:
+            return None
+        kept = Reader.from_dict(said["kept"])
+        read = video_paths(store, said["dataset"], store.split(said["dataset"], said["split"]).rows)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, VifiError) as error:
+        logger.warning("%s says nothing of use (%s); it is ignored", folder / READS, error)
+        return None
+    shared = set(read)
+    rows = (row for row, path in enumerate(video_paths(store, dataset)) if path in shared)
+    return TrainerFrames(kept=kept, rows=frozenset(rows))
+
+
+def video_paths(store: Store, dataset: str, rows: Iterable[int] | None = None) -> list[str]:
+    """Where the videos of a dataset are, all or those of some rows."""
+    paths, root = store.videos(dataset)["path"].to_numpy(), store.root(dataset)
+    return [str(root / path) for path in (paths if rows is None else paths[rows])]

@@ -1,0 +1,112 @@
+"""Who reads frames of videos: which ones, and what is done to them before they are kept."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vifistore.frames.decoding import Sampling
+from vifistore.frames.frame_cache import FrameKey
+from vifistore.frames.preprocess import preprocess, squares_of
+from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.frames.squares import Squares
+from vifistore.kernels.geometry import OPENCV, PILLOW, check_resizing, resized_shape
+from vifistore.kernels.opencv_linear import resize_linear
+from vifistore.store.recipe import Preprocessing
+
+# Normalising with these gives level / 255, from which the level can be told exactly.
+_PLAIN_MEAN, _PLAIN_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+# Of frames, or pixels: what a file says beyond it is no use.
+_MOST = 2**14
+_FILTER = Image.Resampling.BILINEAR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What one reader keeps of every video."""
+
+    frames: int
+    """Frames per clip."""
+    clips: int = 1
+    """Clips per video."""
+    preprocessing: Preprocessing | None = None
+    """Squares are cut as it says, so that normalising is left; None keeps whole frames."""
+    crops: int = 1
+    """Squares per frame."""
+    short_side: int = 0
+    """Whole frames with a larger one shrink to it, pixels; 0 leaves them as they are."""
+    backend: str = PILLOW
+    """What resizes whole frames; those that OpenCV resizes grow to the short side, too."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """Frames per clip, and clips."""
+        return self.frames, self.clips
+
+    @property
+    def squares(self) -> Squares | None:
+        """How Pillow cuts the squares; None if it cannot, or whole frames are kept."""
+        return squares_of(self.preprocessing, self.crops) if self.preprocessing else None
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> Self:
+        """From what `dataclasses.asdict` gave. Raises ValueError or TypeError for anything else."""
+        pixels = fields["preprocessing"]
+        if pixels is not None:
+            colours = {name: tuple(map(float, pixels[name])) for name in ("mean", "std")}
+            pixels = Preprocessing(**{**pixels, **colours})
+        kept = cls(**{**fields, "preprocessing": pixels})
+        least = {"frames": 1, "clips": 1, "crops": 1, "short_side": 0}
+        for name, number in least.items():
+            value = getattr(kept, name)
+            if type(value) is not int or not number <= value <= _MOST:
+                raise ValueError(f"{name} is {value!r}")
+        check_resizing(kept.backend, "bilinear", antialias=False)
+        return kept
+
+    def key(self, content_digest: str, decoder: str, decoder_version: str) -> FrameKey:
+        """The entry of a video."""
+        whole = {"largest_short_side": self.short_side}
+        if self.backend == OPENCV:
+            whole = {"short_side": self.short_side, "backend": self.backend}
+        return FrameKey(
+            content_digest=content_digest,
+            decoder=decoder,
+            decoder_version=decoder_version,
+            sampling={"rule": SAMPLING_RULE, "frames": self.frames, "clips": self.clips},
+            geometry=self.preprocessing.geometry(self.crops) if self.preprocessing else whole,
+        )
+
+    def cut(self, frames: np.ndarray) -> np.ndarray:
+        """uint8 [frame height width 3] as decoded -> uint8 [crop*frame size size 3], what is
+        normalised, or [frame height width 3] of frames that are not too large."""
+        if self.preprocessing is None:
+            return _resized(frames, self.short_side, self.backend)
+        plain = replace(self.preprocessing, mean=_PLAIN_MEAN, std=_PLAIN_STD)
+        pixels = preprocess(torch.from_numpy(frames), plain, self.crops)
+        levels = pixels.flatten(0, 1).mul_(255).round_().to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _resized(frames: np.ndarray, short_side: int, backend: str) -> np.ndarray:
+    """uint8 [frame height width 3] with that short side, or smaller but for OpenCV."""
+    if not short_side:
+        return frames
+    before = frames.shape[1:3]
+    shape = resized_shape(*before, short_side, backend)
+    is_small = min(before) <= short_side and backend != OPENCV
+    if is_small or shape == before:
+        return frames
+    if backend == OPENCV:
+        return np.stack([resize_linear(frame, shape) for frame in frames])
+    images = (Image.fromarray(frame).resize(shape[::-1], _FILTER) for frame in frames)
+    return np.stack([np.asarray(image) for image in images])
+
+
+def common_squares(all_kept: Iterable[Reader]) -> Squares | None:
+    """The squares that decoding workers can cut for all; None where they differ."""
+    found = {kept.squares for kept in all_kept}
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,45 @@
+"""One trainer per folder. Imports no torch, so that a second one is refused at once."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from vifistore.errors import LockedError, StoreError
+from vifistore.store.locks import ByteLocks
+
+logger = logging.getLogger("vifi")
+
+_NAME = ".lock"
+
+
+@contextlib.contextmanager
+def only_trainer(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run, which is made if it is not there, against other processes.
+
+    A process that ends, however it does, gives it back. Raises LockedError, which names host and
+    process, if another one has it. Without locks, as on some network disks, that is told alone.
+    """
+    locks = _locks(folder)
+    try:
+        locks.acquire([0])
+    except LockedError:
+        raise
+    except StoreError as error:
+        logger.warning("%s; until then, start no second trainer there", error)
+    try:
+        yield
+    finally:
+        locks.release()
+
+
+def refuse_second(folder: Path) -> None:
+    """Raise LockedError if a trainer is at work in a folder; nothing is written."""
+    if (folder / _NAME).exists() and not (folder / "finished.json").exists():
+        with only_trainer(folder):
+            pass
+
+
+def _locks(folder: Path) -> ByteLocks:
+    remedy = "wait for it, or give another --out"
+    return ByteLocks(folder / _NAME, f"the run in {folder}", remedy, "--out")

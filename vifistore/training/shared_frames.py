@@ -1,0 +1,54 @@
+"""Which frames a run and its follower keep in the frame cache that they share."""
+
+from dataclasses import asdict, replace
+
+from vifistore.extract.recipes import preprocessing_for, settled
+from vifistore.extract.settings import EncodeSettings
+from vifistore.extract.trainer_frames import video_paths
+from vifistore.frames.readers import Reader
+from vifistore.models.towers import LoadedModel
+from vifistore.store.recipe import Preprocessing
+from vifistore.store.store import Store
+from vifistore.training.identity import trained_with
+from vifistore.training.options import RunOptions
+from vifistore.training.reading import kept_by_steps
+from vifistore.training.settings import TrainSettings
+
+
+def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: TrainSettings) -> Reader:
+    """What extractions of the checkpoints of a run keep of every video."""
+    checkpoint = replace(start, identity=trained_with(start, settings))
+    wanted = settled(encode, checkpoint)
+    return Reader(
+        frames=wanted.frames,
+        clips=wanted.clips,
+        preprocessing=preprocessing_for(wanted, checkpoint, wanted.crops),
+        crops=wanted.crops,
+    )
+
+
+def shares(
+    store: Store, dataset: str, options: RunOptions, followed: str, encode: EncodeSettings
+) -> bool:
+    """Whether an extraction of a dataset reads videos of another one, or the same, from the frame
+    cache of a run on that."""
+    if not options.frame_cache or not encode.frame_cache or encode.decoder != options.decoder:
+        return False
+    if options.frame_cache.absolute() != encode.frame_cache.absolute():
+        return False
+    paths = (video_paths(store, name) for name in {dataset, followed})
+    return followed == dataset or not set(next(paths)).isdisjoint(next(paths))
+
+
+def what_is_read(
+    dataset: str,
+    split: str,
+    pixels: Preprocessing,
+    settings: TrainSettings,
+    options: RunOptions,
+) -> dict:
+    """What the run tells its follower of its own frames; empty if it keeps none."""
+    if not options.frame_cache or not settings.candidate_frames or options.in_memory:
+        return {}
+    kept = asdict(kept_by_steps(pixels, settings))
+    return {"dataset": dataset, "split": split, "decoder": options.decoder, "kept": kept}
