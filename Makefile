@@ -22,11 +22,12 @@ LOCK := $(VERSION:%=locks/%-$(HARDWARE).txt)
 # `make lock` takes torch at this version, and the torchvision and Triton that go with it.
 TORCH := 2.13.0
 
-.PHONY: help demo test lint format install newest lock clean
+.PHONY: help demo test mutations lint format install newest lock clean
 
 help:
 	@echo "make demo    set up, then run the whole line on a small generated data set"
 	@echo "make test    set up, then run the tests"
+	@echo "make mutations  break lines one by one, and see tests fail: half an hour or more"
 	@echo "make lint    check style"
 	@echo "make newest  run the tests with the newest release of everything, in .venv-newest"
 	@echo "make lock    write locks/ anew after pyproject.toml; UPGRADE=1 moves them to the newest"
@@ -38,6 +39,9 @@ demo: install
 # One thread a process: the tests run in parallel, and threads would fight for the cores.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+mutations: install
+	$(BIN)/python -m tests.mutations
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

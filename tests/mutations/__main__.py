@@ -9,6 +9,7 @@ Ends with 1 if one lives, no longer applies, or its tests fail without it.
 
 import argparse
 import csv
+import math
 import os
 import platform
 import shutil
@@ -36,23 +37,35 @@ def main(arguments: Sequence[str]) -> int:
     wanted = _parse(arguments)
     chosen = _choose(read_mutations(), wanted)
     start = time.monotonic()
-    lives = check(chosen, ROOT, processes=wanted.processes)
+    lives, untried = check(
+        chosen, ROOT, processes=wanted.processes, seconds=60 * wanted.minutes or math.inf
+    )
     seconds = time.monotonic() - start
     for line in lives:
         print(f"FAILED {line}")
-    print(f"{len(chosen) - len(lives)} of {len(chosen)} mutations noticed in {seconds:.0f} s")
+    tried = len(chosen) - untried
+    print(f"{tried - len(lives)} of {tried} mutations noticed in {seconds:.0f} s")
+    if untried:
+        print(f"{untried} more were not tried for lack of time")
     if wanted.row:
         _write_row(len(chosen), len(lives), seconds, wanted.processes)
     return 1 if lives else 0
 
 
 def check(
-    mutations: Sequence[Mutation], root: Path, *, files: Sequence[str] = (), processes: int = 2
-) -> list[str]:
-    """Say of each mutation that is not noticed why.
+    mutations: Sequence[Mutation],
+    root: Path,
+    *,
+    files: Sequence[str] = (),
+    processes: int = 2,
+    seconds: float = math.inf,
+) -> tuple[list[str], int]:
+    """Say of each mutation that is not noticed why, and how many were not tried: none is begun
+    after so many seconds.
 
     The `files` below `root` are copied, all that git would track if none are given.
     """
+    end = time.monotonic() + seconds
     files = files or _git("ls-files", "--cached", "--others", "--exclude-standard", root=root)
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         copies: SimpleQueue[Path] = SimpleQueue()
@@ -61,10 +74,12 @@ def check(
         first = copies.get()
         tests = sorted({test for mutation in mutations for test in mutation.tests})
         if tests and (ended := _run([*tests, "-n", str(processes)], first, seconds=None)):
-            return [f"tests end with {ended} without any mutation; mend them first"]
+            return [f"tests end with {ended} without any mutation; mend them first"], 0
         copies.put(first)
 
-        def one(mutation: Mutation) -> str:
+        def one(mutation: Mutation) -> str | None:
+            if time.monotonic() > end:
+                return None
             copy = copies.get()
             try:
                 return _why_not_noticed(mutation, copy)
@@ -72,7 +87,8 @@ def check(
                 copies.put(copy)
 
         with ThreadPoolExecutor(processes) as pool:
-            return [why for why in pool.map(one, mutations) if why]
+            found = list(pool.map(one, mutations))
+        return [why for why in found if why], found.count(None)
 
 
 def _why_not_noticed(mutation: Mutation, copy: Path) -> str:
@@ -126,7 +142,8 @@ def _choose(mutations: list[Mutation], wanted: argparse.Namespace) -> list[Mutat
         return mutations
     changed = of_files(mutations, _git("diff", "--name-only", wanted.changed))
     turn = int(_git("rev-list", "--count", "HEAD")[0])
-    return list(dict.fromkeys([*changed, *rotating(mutations, turn)]))
+    # Those that take turns come first, in case that there is no time for all.
+    return list(dict.fromkeys([*rotating(mutations, turn), *changed]))
 
 
 def _git(*arguments: str, root: Path = ROOT) -> list[str]:
@@ -159,6 +176,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--changed", metavar="REV", help="those of files changed since, and ten")
     parser.add_argument("--only", action="append", metavar="PATH", help="those of these files")
     parser.add_argument("--processes", type=int, default=2, help="tests at the same time")
+    parser.add_argument("--minutes", type=float, default=0, help="begin none after so many")
     parser.add_argument("--row", action="store_true", help="add a row to benchmarks/results")
     return parser.parse_args(arguments)
 

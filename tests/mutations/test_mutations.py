@@ -58,7 +58,9 @@ def test_a_mutation_that_lives_is_told_and_the_tree_stays_as_it_is(tmp_path):
         for line, others in lines.items()
         for becomes in others
     ]
-    lives = check(mutations, tmp_path, files=["a.py", "test_a.py"])
+    assert check(mutations, tmp_path, files=["a.py", "test_a.py"], seconds=0) == ([], 3)
+    lives, untried = check(mutations, tmp_path, files=["a.py", "test_a.py"])
+    assert untried == 0
     assert [line.partition(":")[0] for line in lives] == ["LIVES", "a.py"]
     assert "return x <= 1" in lives[0]
     assert "stands 0 times" in lives[1]
