@@ -1,7 +1,7 @@
 """Claim: three fusions of a large split are scored from the cache in seconds.
 
-    OMP_NUM_THREADS=2 python benchmarks/fusion.py          # 20,000 videos: about a minute
-    python benchmarks/fusion.py --num-videos 64 --num-frames 4 --num-classes 10 --dim 32
+    OMP_NUM_THREADS=2 python -m benchmarks.fusion          # 20,000 videos: about a minute
+    python -m benchmarks.fusion --num-videos 64 --num-frames 4 --num-classes 10 --dim 32
 
 Expected on two cores: embedding, decision and image fusion of 20,000 videos x 32 frames x 512
 against 400 classes in under 15 s and 2 GB; embedding and decision alone, from the view arrays, at
@@ -25,11 +25,13 @@ import numpy as np
 import tyro
 from threadpoolctl import threadpool_limits
 
+from benchmarks.store import video_table
 from harness.fusion import class_vectors, pool, unit
 from harness.scoring import Classes, Videos, score
 from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE, DONE
 from vifistore.store.store import Store, create_store
+from vifistore.store.tables import write_videos
 from vifistore.store.writer import FeatureWriter, Shape
 
 RESULTS = Path(__file__).parent / "results" / "fusion.jsonl"
@@ -97,6 +99,7 @@ def make_problem(store: Store, settings: Fusion) -> tuple[Videos, Classes]:
     labels = np.arange(settings.num_videos) % settings.num_classes
     shape = Shape(video=len(labels), view=1, frame=settings.num_frames, dim=settings.dim)
     recipe = {"image_digest": "random", "frames": settings.num_frames, "numerics": 1}
+    write_videos(store.backend, "bench", video_table(settings.num_videos), ["run"], "/")
     writer = FeatureWriter(store.backend, "bench", recipe, shape, {"host": "bench"})
     for block in range(-(-len(labels) // BLOCK_SIZE)):
         rows = list(writer.block_rows(block))

@@ -65,7 +65,7 @@ def cached_pixels(
     """(content digest, float32 [frame 3 size size]) of each video, twins once."""
     preprocessing = resolve_recipe(settings, loaded).preprocessing
     device, found = choose_device(settings.device), {}
-    with open_pools(settings, preprocessing, device) as (pool, _):
+    with open_pools(settings, preprocessing, device) as pool:
         for _, video in pool.decode(enumerate(video_paths(store, "d"))):
             if not isinstance(video, DecodeError):
                 levels = torch.from_numpy(video.frames)

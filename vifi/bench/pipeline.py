@@ -157,7 +157,7 @@ def plain_loop(
 def decode_only(paths: list[Path], wanted: ExtractSettings, loaded: LoadedModel) -> None:
     """Decode and, on a CPU, resize, as the pipeline does, its workers' start included."""
     preprocessing = resolve_recipe(wanted, loaded).preprocessing
-    with open_pools(wanted, preprocessing, choose_device(wanted.device)) as (pool, _):
+    with open_pools(wanted, preprocessing, choose_device(wanted.device)) as pool:
         for _ in pool.decode(enumerate(paths)):
             pass
 

@@ -1,10 +1,11 @@
 """Configs of OpenCLIP's models as they lie on the disk: importing OpenCLIP takes seconds.
 
-What a call gets wrong can so be told at once. Models that OpenCLIP learns of elsewhere (`hf-hub:`,
-`add_model_config`) are not known here; nothing is said of them.
+What a call gets wrong can so be told at once. Models of other places (`hf-hub:`) are not known
+here; nothing is said of them.
 """
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def find_config(model: str) -> dict | None:
 
 def model_faults(found: Faults, model: str, pretrained: str) -> None:
     """Note a model that does not exist, and weights that are a file which is not there."""
-    known = _files()
+    # Where OpenCLIP is there already, it may have been given further ones.
+    open_clip = sys.modules.get("open_clip")
+    known = {*_files(), *(open_clip.list_models() if open_clip else ())}
     if model not in known and ":" not in model:
         found.add(UnknownNameError("model", model, known))
     if Path(pretrained).suffix in WEIGHTS_SUFFIXES and not os.path.exists(pretrained):
