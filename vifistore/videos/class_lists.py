@@ -92,7 +92,11 @@ def _respelled(listing: Listing, spelling: Mapping[str, str]) -> Listing:
     )
     names = [spelling.get(name, name) for name in listing.class_names]
     splits = {
-        name: replace(split, class_names=[spelling.get(c, c) for c in split.class_names])
+        name: replace(
+            split,
+            class_names=[spelling.get(c, c) for c in split.class_names],
+            listed={spelling.get(c, c): count for c, count in split.listed.items()},
+        )
         for name, split in listing.splits.items()
     }
     labels = [spelling.get(label, label) for label in listing.labels]

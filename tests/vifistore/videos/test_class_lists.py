@@ -89,3 +89,11 @@ def test_two_classes_never_become_one(make_files):
     assert joined(listing, ["apple", "Apple"]).labels == listing.labels
     with pytest.raises(UsageError, match="'Apple' and 'apple' are both 'APPLE' in the dataset"):
         joined(listing, ["APPLE"])
+
+
+def test_what_a_list_names_is_counted_by_the_classes_of_the_dataset(make_files, write):
+    root = make_files("1.mp4")
+    source = write("t.csv", "path,label\n1.mp4,brush_hair\n2.mp4,brush_hair\n")
+    (split,) = joined(read_source(source, root=root), ["run", "brush hair"]).splits.values()
+    assert split.class_names == ["run", "brush hair"]
+    assert split.listed == {"brush hair": 2}
