@@ -10,7 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.extract.scan import (
     add_listing,
     as_in_store,
@@ -27,7 +27,7 @@ from vifistore.videos.listing import read_source
 from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing
 from vifistore.videos.splits import Wanted, with_made_splits
-from vifistore.videos.text import brief, first_bytes
+from vifistore.videos.text import first_bytes
 
 _SHOWN = 10
 
@@ -148,7 +148,7 @@ def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Pr
     if found:
         counted = f"{len(found):,} of {len(rows):,} videos were not fetched"
         path, told = next(iter(found.items()))
-        logging.getLogger("vifi").warning("%s (%s): %s", counted, brief(path), told)
+        logging.getLogger("vifi").warning("%s (%s): %s", counted, short(path), told)
 
 
 def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:
@@ -156,7 +156,7 @@ def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:
     if len(set(map(tuple, lists.values()))) > 1:
         told = ", ".join(f"{name} {len(names)}" for name, names in sorted(lists.items()))
         logger = logging.getLogger("vifi")
-        logger.info("splits have lists of classes of their own: %s", brief(told, 300))
+        logger.info("splits have lists of classes of their own: %s", short(told, 300))
 
 
 def _warn(problems: Sequence[Problem], listing: Listing) -> None:

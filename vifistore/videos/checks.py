@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.class_names import plain
 from vifistore.videos.evidence import strangers, weigh
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
-from vifistore.videos.text import brief, some
+from vifistore.videos.text import some
 
 _TRAINING = re.compile(r"(?:^|[^a-z])(?:train|few_?shot|fs(?![a-z]))")
 _EVALUATION = re.compile(r"(?:^|[^a-z])(?:val|test|eval|dev)")
@@ -55,7 +55,7 @@ def twins(class_names: Sequence[str]) -> list[Problem]:
     ]
     if not pairs:
         return []
-    shown = ", ".join(f"{brief(one, 30)!r} and {brief(other, 30)!r}" for one, other in pairs[:3])
+    shown = ", ".join(f"{short(one, 30)!r} and {short(other, 30)!r}" for one, other in pairs[:3])
     what = f"{len(pairs):,} classes are spelled like another ({shown})"
     remedy = "merge them unless they differ: most models ignore case, and refuse such texts"
     return [Problem(level="warn", what=what, remedy=remedy)]
@@ -145,7 +145,7 @@ def label_disagreements(listing: Listing, name: str, split: SplitListing) -> lis
     if not evidence.against:
         return _strange_names(name, split, strangers(paths, labels, split.class_names))
     shown = ", ".join(
-        f"{brief(paths[row])} as {brief(labels[row], 30)!r}" for row in evidence.against[:3]
+        f"{short(paths[row])} as {short(labels[row], 30)!r}" for row in evidence.against[:3]
     )
     count = f"{len(evidence.against):,} of {evidence.told:,}"
     what = f"split {name}: {count} labels contradict the names of files or folders ({shown})"
@@ -162,7 +162,7 @@ def _strange_names(
     if not pairs or not split.owns_classes:
         return []
     shown = ", ".join(
-        f"{brief(folder, 30)!r} is {brief(label, 30)!r}" for folder, label in pairs[:3]
+        f"{short(folder, 30)!r} is {short(label, 30)!r}" for folder, label in pairs[:3]
     )
     what = f"split {name}: labels follow the folders, but none has a folder's name ({shown})"
     return [Problem(level="warn", what=what, remedy="make sure that the class file is this list's")]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.files import parse_json
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.fields import (
@@ -22,7 +22,7 @@ from vifistore.videos.fields import (
     unquoted,
     whole_number,
 )
-from vifistore.videos.text import brief, first_of, read_text, some
+from vifistore.videos.text import first_of, read_text, some
 
 Pairs = list[tuple[int, str]]
 
@@ -151,7 +151,7 @@ def _table_pairs(rows: Sequence[Sequence[str]], ids: int, source: str) -> Pairs:
         number = whole_number(row[ids])
         if number is None:
             raise UsageError(
-                f"{source}: {brief(row[ids])!r} in {brief(','.join(row))!r} is no whole number; "
+                f"{source}: {short(row[ids])!r} in {short(','.join(row))!r} is no whole number; "
                 "write `id,name` lines"
             )
         pairs.append((number, unquoted(row[others[0]])))
@@ -159,7 +159,7 @@ def _table_pairs(rows: Sequence[Sequence[str]], ids: int, source: str) -> Pairs:
 
 
 def _unclear(row: Sequence[str], source: str) -> UsageError:
-    shown = brief(",".join(row))
+    shown = short(",".join(row))
     return UsageError(
         f"{source}: which column names the classes is not clear in {shown!r}; write `id,name` lines"
     )
@@ -261,7 +261,7 @@ def _class_file(pairs: Pairs, source: str) -> ClassFile:
         raise UsageError(f"{source} names no class; write one `id,name` line for each")
     pairs = sorted(pairs)
     ids, names = [id for id, _ in pairs], [name for _, name in pairs]
-    read = ", ".join(f"{id} {brief(name, 40)!r}" for id, name in pairs[:3])
+    read = ", ".join(f"{id} {short(name, 40)!r}" for id, name in pairs[:3])
     if not _is_count(ids) or len(set(ids)) < len(ids):
         raise UsageError(
             f"{source}: ids must run from 0 (or 1) without gaps (read as {read}); number them again"
@@ -272,6 +272,6 @@ def _class_file(pairs: Pairs, source: str) -> ClassFile:
         if before == name
     ]
     if repeated or "" in names:
-        told = f"named twice: {brief(some(repeated))}" if repeated else "an id without a name"
+        told = f"named twice: {short(some(repeated))}" if repeated else "an id without a name"
         raise UsageError(f"{source}: {told} (read as {read}); give every class its own name")
     return ClassFile(names=names, first_id=ids[0], source=source)

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from vifistore.cleaning import in_words
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.class_names import plain
 from vifistore.videos.draft import Draft
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
-from vifistore.videos.text import brief
 
 
 def unite(draft: Draft) -> None:
@@ -72,7 +71,7 @@ def _spelling(listing: Listing, known: Sequence[str]) -> dict[str, str]:
     for name, new in found.items():
         if taken.setdefault(new, name) != name:
             raise UsageError(
-                f"classes {brief(taken[new])!r} and {brief(name)!r} are both {brief(new)!r} in the "
+                f"classes {short(taken[new])!r} and {short(name)!r} are both {short(new)!r} in the "
                 "dataset; rename one, or scan them as another --dataset"
             )
     return found
@@ -87,8 +86,8 @@ def _respelled(listing: Listing, spelling: Mapping[str, str]) -> Listing:
         return listing
     first, new = next(iter(spelling.items()))
     note = (
-        f"{len(spelling):,} classes are spelled as the dataset has them ({brief(first)!r} as "
-        f"{brief(new)!r})"
+        f"{len(spelling):,} classes are spelled as the dataset has them ({short(first)!r} as "
+        f"{short(new)!r})"
     )
     names = [spelling.get(name, name) for name in listing.class_names]
     splits = {

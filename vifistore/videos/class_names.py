@@ -4,8 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vifistore.errors import UsageError
-from vifistore.videos.text import brief
+from vifistore.errors import UsageError, short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class ClassFile:
             last = self.first_id + len(self.names) - 1
             raise UsageError(
                 f"{where}: label {id} is not in {self.source} ({self.first_id} "
-                f"{brief(self.names[0], 40)!r} to {last} {brief(self.names[-1], 40)!r}); give the "
+                f"{short(self.names[0], 40)!r} to {last} {short(self.names[-1], 40)!r}); give the "
                 "class file of this list with --labels, numbered from 1 if the list counts from 1"
             )
         return self.names[id - self.first_id]

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.extensions import is_video
 from vifistore.videos.fields import whole_number, word_of
 from vifistore.videos.match import youtube_id
-from vifistore.videos.text import brief
 
 # Role -> words of headers; of several that a header has, the first one here.
 # fmt: off
@@ -144,7 +143,7 @@ def _without_videos(rows: Sequence[Sequence[str]], source: str) -> dict[str, int
         return {"path": 0, "label": 2}
     raise UsageError(
         f"{source}: which column holds the videos is not clear in "
-        f"{brief(','.join(rows[0]), 80)!r}; write a header line that names it `path` and that of "
+        f"{short(','.join(rows[0]), 80)!r}; write a header line that names it `path` and that of "
         "their classes `label`"
     )
 
@@ -163,6 +162,6 @@ def _remaining(
     if len(left) > 1:
         raise UsageError(
             f"{source}: which column gives the class is not clear in "
-            f"{brief(','.join(row), 80)!r}; write a header line such as path,label,split"
+            f"{short(','.join(row), 80)!r}; write a header line such as path,label,split"
         )
     return roles | ({"label": left[0]} if left else {})

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from urllib.parse import unquote
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.records import Line
-from vifistore.videos.text import brief, relative_path
+from vifistore.videos.text import relative_path
 from vifistore.videos.tree import Tree
 
 Prefixes = tuple[tuple[str, str], ...]
@@ -104,7 +104,7 @@ class Places:
             dropped = len(common)
         if dropped or are_absolute:
             start = ("/" if paths[places[0]].startswith("/") else "") + "/".join(common[:dropped])
-            self.notes.append(f"paths begin with {brief(start)!r}, which is read as the root")
+            self.notes.append(f"paths begin with {short(start)!r}, which is read as the root")
         for place, path in zip(places, parts, strict=True):
             paths[place] = "/".join(path[dropped:])
 
@@ -128,8 +128,8 @@ class Places:
         option = shlex.quote(f"{folder}=FOLDER") if is_short else "OLD=NEW (repeat it for several)"
         tail = "/".join([part for part in path.split("/") if part][-2:])
         raise UsageError(
-            f"{entry.where}: {brief(entry.path)!r} is not below the root "
-            f"{brief(str(self.tree.root))} (nor is {brief(tail)!r}); name its folder as --root, or "
+            f"{entry.where}: {short(entry.path)!r} is not below the root "
+            f"{short(str(self.tree.root))} (nor is {short(tail)!r}); name its folder as --root, or "
             f"if it is another machine's, say where it is here: --map-prefix {option}"
         )
 

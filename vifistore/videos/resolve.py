@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.match import match_paths
 from vifistore.videos.records import Listing, SplitListing
-from vifistore.videos.text import brief, some
+from vifistore.videos.text import some
 
 
 def resolve(draft: Draft) -> Listing:
@@ -47,14 +47,14 @@ def _refuse(draft: Draft, path: str) -> None:
     root, first = draft.tree.root, draft.listed.get(path, path)
     if isinstance(draft.tree, KnownVideos):
         raise UsageError(
-            f"the table names none of the videos (first: {brief(first)}, and theirs is "
-            f"{brief(min(draft.tree.ids))}); write their ids into its column `id`"
+            f"the table names none of the videos (first: {short(first)}, and theirs is "
+            f"{short(min(draft.tree.ids))}); write their ids into its column `id`"
         )
-    tried = f", tried as {brief(path)}" if path != first else ""
+    tried = f", tried as {short(path)}" if path != first else ""
     if link := draft.tree.link_on(path):
-        remedy = f"{brief(link, 40)} is a link that was not followed; add --follow-links"
+        remedy = f"{short(link, 40)} is a link that was not followed; add --follow-links"
     elif file := draft.tree.file_on(path):
-        remedy = f"{brief(file, 40)} is a file and no folder, as links are where they were copied "
+        remedy = f"{short(file, 40)} is a file and no folder, as links are where they were copied "
         remedy += "as text; link the folder again"
     elif draft.searches_all:
         remedy = "give the folder of the videos with --root, or say what paths begin with: "
@@ -63,8 +63,8 @@ def _refuse(draft: Draft, path: str) -> None:
         remedy = "give the folder of the videos with --root: without it, only the folder of the "
         remedy += "list is searched, and in it the folders that the list names"
     raise UsageError(
-        f"none of the {len(draft.paths):,} listed videos is below {brief(str(root))} "
-        f"(first: {brief(first)}{tried}); {remedy}"
+        f"none of the {len(draft.paths):,} listed videos is below {short(str(root))} "
+        f"(first: {short(first)}{tried}); {remedy}"
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.columns import (
     all_numbers,
     has_videos,
@@ -30,7 +30,7 @@ from vifistore.videos.fields import (
     unquoted,
     whole_number,
 )
-from vifistore.videos.text import brief, first_of, read_text
+from vifistore.videos.text import first_of, read_text
 
 Numbered = Sequence[tuple[int, str]]
 
@@ -119,7 +119,7 @@ def _rows(header: list[str], records: list[tuple[int, list[str]]], name: str) ->
             break
     if len(header) == 2 and len(roles) == 1 and not is_measure(other := header[1 - roles["path"]]):
         roles = roles | {"label": 1 - roles["path"]}
-        notes = [f"{name}: the column {brief(other)!r} is read as the class"]
+        notes = [f"{name}: the column {short(other)!r} is read as the class"]
     return Rows(header=header, roles=roles, records=records, notes=notes)
 
 
@@ -149,7 +149,7 @@ def _table(numbered: Numbered, name: str) -> Rows | None:
     numbers = [number for number, _ in _records(numbered, delimiter, name)]
     records = list(zip(numbers, rows, strict=True))[has_header:]
     told = (
-        ", ".join(f"{role} {brief(header[at])!r}" for role, at in roles.items()) if header else ""
+        ", ".join(f"{role} {short(header[at])!r}" for role, at in roles.items()) if header else ""
     )
     notes = [f"{name}: columns are read as {told}"] if told else []
     return Rows(header=header, roles=roles, records=records, notes=notes)
@@ -165,7 +165,7 @@ def _list(numbered: Numbered, name: str) -> Rows:
         return _rows(words, records, name)
     notes = []
     if len(numbered) > 1 and _is_above(numbered):
-        notes = [f"{name} line {numbered[0][0]} is read as a header: {brief(numbered[0][1])!r}"]
+        notes = [f"{name} line {numbered[0][0]} is read as a header: {short(numbered[0][1])!r}"]
         numbered = numbered[1:]
     records = [(number, [*parse_line(line, f"{name} line {number}")]) for number, line in numbered]
     _refuse_more(records, name)

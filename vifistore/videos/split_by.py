@@ -9,12 +9,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.columns import SPLIT_NAMES
 from vifistore.videos.draft import Draft
 from vifistore.videos.readers.names import split_name
 from vifistore.videos.records import SplitListing
-from vifistore.videos.text import brief
 
 
 def split_by(draft: Draft, pattern: str) -> None:
@@ -33,7 +32,7 @@ def split_by(draft: Draft, pattern: str) -> None:
             members.setdefault(split_name(name), []).append(place)
     if not members:
         raise UsageError(
-            f"--split-by {pattern!r} matches no path (first: {brief(draft.paths[split.rows[0]])}); "
+            f"--split-by {pattern!r} matches no path (first: {short(draft.paths[split.rows[0]])}); "
             "it is searched in the path below the root"
         )
     draft.splits = {name: _part(split, members[name], name, pattern) for name in sorted(members)}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from vifistore.errors import UsageError, first_few
+from vifistore.errors import UsageError, first_few, short
 from vifistore.files import open_regular, read_regular
 from vifistore.pointers import HEAD_BYTES, pointer_told
 
@@ -87,13 +87,7 @@ def some(names: Iterable[str], shown: int = 3) -> str:
 
 def first_of(texts: Iterable[str], shown: int = 3, width: int = 60) -> str:
     """The first few of some texts in their order, each cut to `width`, for a message."""
-    return ", ".join(repr(brief(text, width)) for text in islice(texts, shown))
-
-
-def brief(text: str, width: int = 60) -> str:
-    """A text cut to `width` characters: its beginning and its end, which tell paths apart."""
-    half = (width - 3) // 2
-    return text if len(text) <= width else f"{text[:half]}...{text[-half:]}"
+    return ", ".join(repr(short(text, width)) for text in islice(texts, shown))
 
 
 def relative_path(listed: str, root: Path, where: str) -> str:

@@ -9,7 +9,7 @@ The id of a video is its name, its YouTube id, or that with the times of its seg
 
 from pathlib import Path
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.columns import WORDS, labels_of, roles_by_words
@@ -20,7 +20,7 @@ from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.json_files import load_json
 from vifistore.videos.readers.kinetics import clip_name
 from vifistore.videos.records import Line
-from vifistore.videos.text import brief, first_of
+from vifistore.videos.text import first_of
 
 _SPLITS = ("subset", "split")
 
@@ -90,7 +90,7 @@ def _classes(source: Path, class_file: Path | None, content: dict) -> list[Class
 
 
 def _line(name: str, entry: dict, source: str) -> Line:
-    where = f"{source} entry {brief(name, 40)!r}"
+    where = f"{source} entry {short(name, 40)!r}"
     path = next((entry[key] for key in WORDS["path"][:8] if isinstance(entry.get(key), str)), name)
     if path == name and youtube_id(name) == name:
         path = clip_name(name, _times(entry), where)
@@ -131,7 +131,7 @@ def _field(entry: object, role: str, where: str) -> str:
     """The field of a role as text, "" where there is none. Raises UsageError."""
     if not isinstance(entry, dict):
         raise UsageError(
-            f"{where}: expected an object, found {brief(str(entry))!r}; mend the entry"
+            f"{where}: expected an object, found {short(str(entry))!r}; mend the entry"
         )
     keys = {key.lower(): key for key in entry}
     key = next((keys[word] for word in WORDS[role] if word in keys), None)
@@ -143,5 +143,5 @@ def _field(entry: object, role: str, where: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise UsageError(
-        f"{where}: expected one text {key!r}, found {brief(str(value))!r}; mend the entry"
+        f"{where}: expected one text {key!r}, found {short(str(value))!r}; mend the entry"
     )

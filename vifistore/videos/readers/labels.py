@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, short
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.draft import Draft
 from vifistore.videos.evidence import weigh
 from vifistore.videos.fields import whole_number
 from vifistore.videos.records import Line
-from vifistore.videos.text import brief, first_of, some
+from vifistore.videos.text import first_of, some
 
 _DECIMAL = re.compile(r"-?\d+\.\d+", re.ASCII)
 
@@ -133,8 +133,8 @@ def _named(
         if file.given:
             line = next(line for line in lines if line.label in unknown)
             remedy = f"({line.where}; the classes are those of {file.source})"
-            known = [brief(name, 30) for name in file.names]
-            raise UnknownNameError("class", brief(line.label), known, remedy)
+            known = [short(name, 30) for name in file.names]
+            raise UnknownNameError("class", short(line.label), known, remedy)
         told = f"{file.source} does not name {some(unknown)}, so it gives no order"
         draft.notes.append(f"{source.name}: {told}")
     return Labelled(labels, sorted(names))
