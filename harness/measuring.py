@@ -43,6 +43,10 @@ _OF_SIGMOID = (
 )
 
 
+# Entries of the provenance that a mean takes from all of its runs.
+_MARKS = ("not_as_trained", "assumed", "cleaning", "differs_from_released_code", PROBABILITIES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scored:
     """Scores of one fusion, and the rows that were made of them."""
@@ -258,6 +262,7 @@ def _summary(rows: Sequence[ResultRow], over: str, ddof: int) -> list[ResultRow]
         "tuned_on": ", ".join(dict.fromkeys(row.tuned_on for row in rows if row.tuned_on)),
         "provenance": first.provenance
         | _claims_of(origins, count)
+        | _marks_of(origins)
         | {name: joined(o[name] for o in origins) for name in ("recipe", "checkpoint", "manifest")}
         | {name: count(o[name] for o in origins) for name in ("rows_covered", "num_todo")}
         | {"over": over, "count": found.count, "ddof": ddof, "values": values},
@@ -290,6 +295,21 @@ def _claims_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]
         "shared_videos": count(origin.get("shared_videos", 0) for origin in origins),
         "shared_class_names": max(origin.get("shared_class_names", 0) for origin in origins),
     }
+
+
+def _marks_of(origins: Sequence[Mapping]) -> dict:
+    """What keeps the numbers of several runs from being what they look like, of any of them."""
+    marks: dict = {}
+    for name in _MARKS:
+        for found in (origin[name] for origin in origins if origin.get(name)):
+            known = marks.setdefault(name, found)
+            if isinstance(found, Mapping):
+                marks[name] = {**found, **known}
+            elif isinstance(found, list | tuple):
+                marks[name] = list(dict.fromkeys([*known, *found]))
+            else:
+                marks[name] = joined([known, found])
+    return marks
 
 
 def joined(values: Iterable[str | None]) -> str | None:

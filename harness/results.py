@@ -146,8 +146,9 @@ class ResultRow:
     @property
     def nameless_key(self) -> tuple:
         """The key, whatever the feature set was called: names are given and taken later."""
-        fields = (getattr(self, name) for name in KEY_FIELDS if name != "feature_names")
-        return *fields, self.train_split, self.checkpoint
+        others = ("feature_names", "protocol")
+        fields = (getattr(self, name) for name in KEY_FIELDS if name not in others)
+        return self.asked_protocol, *fields, self.train_split, self.checkpoint
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))

@@ -10,10 +10,11 @@ from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
 from harness.statistics import spread
-from harness.texts import fitting_texts
+from harness.texts import find_texts, fitting_texts
 from reports.layouts.grouping import short_template
 from reports.measurements import row_name
 from vifi.console import print_json, say
+from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, UsageError, shell
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.store import Store
@@ -48,9 +49,8 @@ def choose_texts(
     class_names = store.split(dataset, split).class_names
     wanted = (templates or trained.templates, how or trained.cleaning)
     # A set of more classes will do: that of a whole dataset serves its base and novel halves.
-    if found := fitting_texts(store, checkpoint, class_names, *wanted):
-        smallest = min(found, key=lambda texts: len(texts["class_names"]))
-        return smallest["id"] if wanted[0] else ""
+    if fitting_texts(store, checkpoint, class_names, *wanted):
+        return find_texts(store, checkpoint, class_names, *wanted) if wanted[0] else ""
     try:
         return _encode_texts(store, checkpoint, class_names, *wanted)
     except ModelError as error:
@@ -74,6 +74,9 @@ def _encode_texts(
     if "head" in (checkpoint["settings"] or {}):
         from vifistore.training.heads.texts import texts_of_checkpoint
 
+        if how not in ("", AS_IS):
+            told = "a head is scored with class names as they are; leave out --class-names"
+            raise UsageError(told)
         return texts_of_checkpoint(writable, checkpoint, class_names, templates)
     loaded = reload_checkpoint(checkpoint)
     prompts = (templates or default_templates(loaded), how or default_cleaning(loaded))

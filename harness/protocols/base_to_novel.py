@@ -166,6 +166,11 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
         num_todo=videos.num_todo + novel_videos.num_todo,
         listed=videos.num_listed + novel_videos.num_listed if is_part else None,
     )
+    if classes.cleaning != novel_classes.cleaning:
+        raise UsageError(
+            f"the texts of {videos.split} have class names {classes.cleaning}, those of "
+            f"{novel_videos.split} {novel_classes.cleaning}; choose one with --class-names"
+        )
     sets = dict.fromkeys((classes.text_set, novel_classes.text_set))
     templates = dict.fromkeys((*classes.templates, *novel_classes.templates))
     joined_classes = replace(

@@ -245,3 +245,9 @@ def test_round_trip(tmp_path_factory, value, text, seed):
     row = make_row(value=value, template=text, split=text, seed=seed, provenance={text: [value]})
     append_rows(folder, [row])
     assert read_rows(folder) == [row]
+
+
+def test_a_row_of_before_it_was_known_to_be_tuned_is_the_same_measurement():
+    old, new = make_row(protocol="zero-shot"), make_row(protocol="tuned", tuned_on="toy/train")
+    assert old.key == new.key
+    assert old.nameless_key == new.nameless_key

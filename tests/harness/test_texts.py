@@ -4,6 +4,7 @@ import pytest
 
 from harness.scoring import checkpoint_of, load_classes
 from harness.texts import find_texts, fitting_texts
+from vifi.scoring import choose_texts
 from vifistore.errors import UsageError
 from vifistore.store.identity import Identity
 
@@ -53,3 +54,11 @@ def test_without_knowing_the_training_it_must_be_clear(maker):
     with pytest.raises(UsageError, match=r"several .*\{\}, class names words.*--class-names"):
         find_texts(maker.store, found, NAMES)
     assert find_texts(maker.store, found, NAMES, how="words") == words
+
+
+def test_texts_of_asked_templates_must_be_clear_as_well(maker):
+    checkpoint(maker, Identity())
+    ways = [maker.texts(templates=PROMPT, cleaning=how) for how in ("as-is", "words")]
+    with pytest.raises(UsageError, match="several text sets fit"):
+        choose_texts(maker.store, "toy", "tiny", "", PROMPT)
+    assert choose_texts(maker.store, "toy", "tiny", "", PROMPT, "words") == ways[1]

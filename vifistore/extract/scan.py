@@ -160,7 +160,7 @@ def add_listing(
         has_split(store.backend, dataset, split, replace=replace_splits)
     # First, so that a scan that is killed leaves no split with fewer classes than its dataset.
     for split in _widened(store, dataset, class_names, listing.splits):
-        write_split(store.backend, dataset, split)
+        write_split(store.backend, dataset, split, replace=True)
     # A moved dataset keeps its rows; its paths start from the new root.
     labels = _labels(listing, videos)
     anew = not labels.equals(videos["label"])

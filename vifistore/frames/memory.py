@@ -5,6 +5,7 @@ share loses the video, and not the run, nor what else the machine does.
 """
 
 import os
+import re
 import resource
 from pathlib import Path
 
@@ -38,9 +39,23 @@ def worker_bytes(num_workers: int) -> int:
 
 
 def limit_memory(max_bytes: int) -> None:
-    """Let this process have so much memory of its own, and no more; 0 for any."""
+    """Let this process take so much more memory of its own than it has, and no more; 0 for any.
+
+    Libraries count among what it has: with torch's CUDA build some take a gigabyte.
+    """
     if not max_bytes:
         return
+    max_bytes += _own_bytes()
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+
+
+def _own_bytes() -> int:
+    """What RLIMIT_DATA counts of this process by now; 0 where that is not told."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    found = re.search(r"^VmData:\s*(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

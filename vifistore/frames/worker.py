@@ -31,11 +31,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _die_with_parent(parent)
-    limit_memory(settings.max_bytes)
     os.nice(settings.niceness)
     channel = socket.socket(fileno=channel_number)
     try:
         _announce(channel, settings.decoder)
+        limit_memory(settings.max_bytes)
         while True:
             job, _ = receive_message(channel)
             _forget_log()

@@ -171,7 +171,7 @@ def _half_splits(backend: Backend) -> Iterator[Garbage]:
 def _half_removed(backend: Backend) -> Iterator[Garbage]:
     """What a removal left that was killed where nothing can be renamed away: its group goes first.
 
-    A folder beside a local store's groups that holds none of their arrays is another's.
+    A folder beside the store's groups that holds none of their arrays is another's.
     """
     for kind, arrays in _ARRAYS.items():
         for folder in sorted(backend.place.folders(kind)):
@@ -179,7 +179,7 @@ def _half_removed(backend: Backend) -> Iterator[Garbage]:
             for name in inner:
                 path = f"{kind}/{folder}/{name}".rstrip("/")
                 is_ours = any(backend.exists(f"{path}/{array}") for array in arrays)
-                if not backend.exists(path) and (is_ours or isinstance(backend.folder, str)):
+                if is_ours and not backend.exists(path):
                     size = _size(backend, path)
                     yield Garbage(where=path, what="what a removal left", size_bytes=size)
 

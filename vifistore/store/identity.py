@@ -104,12 +104,15 @@ class Identity:
             known["tuned_on"] = [_tuned_on_json(entry) for entry in self.tuned_on]
         return known
 
+    def _states(self, name: str) -> bool:
+        """Whether it says a thing that might be assumed; one that knows nothing says nothing."""
+        return bool(self.preprocessing) and name not in self.assumed
+
     def completed(self, other: "Identity") -> "Identity":
         """This one, with what `other` knows beyond it; what is said wins over what is assumed."""
-        assumed = tuple(name for name in self.assumed if name in other.assumed)
-        if not other.preprocessing:
-            assumed = self.assumed
-        is_said = "preprocessing" in set(self.assumed) - set(assumed)
+        both = dict.fromkeys((*self.assumed, *other.assumed))
+        assumed = tuple(n for n in both if not (self._states(n) or other._states(n)))
+        is_said = other._states("preprocessing") and not self._states("preprocessing")
         known = replace(other if is_said else self, assumed=assumed)
         missing = {
             f.name: getattr(self if is_said else other, f.name)

@@ -57,12 +57,24 @@ def _checkpoint_of(backend: Backend, dataset: str, recipe: dict) -> dict:
     return next((record for record in records if record.get("image_digest") == wanted), {})
 
 
+# Pixels: what a model without another size takes.
+_USUAL_SIZE = 224
+
+
 def _model_flags(record: dict) -> list[str]:
     if not record:
         return ["--model", "MODEL", "--pretrained", "WEIGHTS"]
     pretrained = record["weights_path"] or record["names"][0]
     pretrained = "none" if pretrained == "random" else pretrained
-    return ["--model", record["model"], "--pretrained", pretrained]
+    words = ["--model", record["model"], "--pretrained", pretrained]
+    config, settings = record.get("config"), record.get("settings") or {}
+    vision = config.get("vision_cfg", {}) if isinstance(config, dict) else {}
+    if type(size := vision.get("image_size")) is int and size != _USUAL_SIZE:
+        words += ["--image-size", str(size)]
+    # One of ours that was made of an average holds nothing else.
+    if settings.get("weights") == "ema" and not pretrained.endswith(".safetensors"):
+        words += ["--ema-weights"]
+    return words
 
 
 def _pixel_flags(used: dict, record: dict) -> list[str]:

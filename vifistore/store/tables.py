@@ -82,14 +82,17 @@ def write_table(
         before = read_table(backend, path, specs)
         whole = {name: np.concatenate([before[name][:start], written[name]]) for name in specs}
     shape, chunks = (max(num_rows, 1),), (TABLE_CHUNK,)
-    if not start and backend.exists(path):
-        # A kill while rows are written anew leaves old ones or new ones, and no digest of others.
-        known = backend.attributes(path)
-        backend.make_group(path, {key: known[key] for key in known if key != FIELD})
-    backend.make_arrays({f"{path}/{name}": (spec, shape, chunks) for name, spec in specs.items()})
-    backend.write_rows(start, {f"{path}/{name}": written[name] for name in specs})
     kept = {**attributes, FIELD: digests(whole, specs, attributes)}
-    backend.make_group(path, {**kept, "rows": num_rows})
+    # Held throughout: arrays without a group are what a removal that was stopped has left.
+    with backend.place.writing():
+        if not start and backend.exists(path):
+            # A kill meanwhile leaves old rows or new ones, and no digest of others.
+            known = backend.attributes(path)
+            backend.make_group(path, {key: known[key] for key in known if key != FIELD})
+        arrays = {f"{path}/{name}": (spec, shape, chunks) for name, spec in specs.items()}
+        backend.make_arrays(arrays)
+        backend.write_rows(start, {f"{path}/{name}": written[name] for name in specs})
+        backend.make_group(path, {**kept, "rows": num_rows})
 
 
 def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
@@ -179,14 +182,18 @@ def write_split(backend: Backend, dataset: str, split: Split, *, replace: bool =
     """Write a split. Raises UsageError if one of that name holds other rows or labels, and is not
     to be replaced.
 
-    One that has fewer classes and no list of its own is written anew with those of `split`.
+    One that has fewer classes and no list of its own is written anew with those of `split`. Of one
+    with the same rows only what is told of its list is, if anything or it is to be replaced.
     """
     path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
     listed = {"listed": split.listed} if split.listed else {}
     if has_split(backend, dataset, split, replace=replace):
-        if listed:
-            # What a scan of before did not keep.
-            backend.make_group(path, {**backend.attributes(path), **listed})
+        if listed or replace:
+            # What a scan of before did not keep, or kept of another list.
+            told = {"source": split.source, "digest": split.digest, **listed}
+            known = backend.attributes(path)
+            kept = {key: known[key] for key in known if key != "listed"}
+            backend.make_group(path, {**kept, **told})
         return
     columns = {"rows": split.rows, "labels": split.labels}
     attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}

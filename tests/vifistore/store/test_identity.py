@@ -166,3 +166,13 @@ def test_a_damaged_record_is_one_line_and_verify_names_it(make_store, damage, ca
     capsys.readouterr()
     assert run(["verify", str(store.path)]) == 1
     assert f"checkpoints/{digest}" in capsys.readouterr().out
+
+
+def test_what_nobody_states_stays_assumed():
+    pixels = {"family": "openclip", "size": 224}
+    guess = Identity(preprocessing=pixels, assumed=("preprocessing", "activation"))
+    stated = Identity(preprocessing={**pixels, "size": 336})
+    for first, second in ((Identity(), guess), (guess, Identity()), (guess, guess)):
+        assert first.completed(second).assumed == ("preprocessing", "activation")
+    for first, second in ((stated, guess), (guess, stated)):
+        assert first.completed(second) == stated

@@ -224,3 +224,31 @@ def test_a_split_is_replaced_whole(store, monkeypatch):
     write_split(store.backend, "d", new, replace=True)
     assert len(store.split("d", "test").rows) == 9
     assert list(verify_store(store)) == []
+
+
+def test_what_is_being_scanned_is_no_garbage(store, monkeypatch):
+    other = open_store(store.path, mode="a")
+    old, write_rows = store.split("d", "test"), store.backend.write_rows
+    new = type(old)(**{**vars(old), "name": "more"})
+
+    def write_and_tidy(*arguments):
+        write_rows(*arguments)
+        assert [delete_garbage(other, garbage) for garbage in find_garbage(other)] in ([], [False])
+
+    monkeypatch.setattr(store.backend, "write_rows", write_and_tidy)
+    write_split(store.backend, "d", new)
+    assert store.splits("d") == ["more", "test"]
+    assert list(verify_store(store)) == []
+
+
+def test_what_is_told_of_a_list_is_replaced_with_it(store):
+    whole = store.split("d", "test")
+    counts = {name: len(whole.rows) for name in whole.class_names}
+    write_split(store.backend, "d", type(whole)(**{**vars(whole), "listed": counts}))
+    assert store.split("d", "test").listed == counts
+    write_split(store.backend, "d", whole)
+    assert store.split("d", "test").listed == counts
+    mended = type(whole)(**{**vars(whole), "source": "mended.csv"})
+    write_split(store.backend, "d", mended, replace=True)
+    assert store.split("d", "test").listed == {}
+    assert store.split("d", "test").source == "mended.csv"

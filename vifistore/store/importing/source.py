@@ -1,6 +1,7 @@
 """What a file to import holds: looked at, not yet read."""
 
 import hashlib
+import tokenize
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ MEAN_ARRAYS = tuple(
 # beyond all memory among them.
 UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError),
-    *(ArithmeticError, RuntimeError, MemoryError),
+    *(ArithmeticError, RuntimeError, MemoryError, tokenize.TokenError),
 )
 
 _NPY = b"\x93NUMPY"
