@@ -59,6 +59,7 @@ def test_without_knowing_the_training_it_must_be_clear(maker):
 def test_texts_of_asked_templates_must_be_clear_as_well(maker):
     checkpoint(maker, Identity())
     ways = [maker.texts(templates=PROMPT, cleaning=how) for how in ("as-is", "words")]
+    maker.split("val", range(6))
     with pytest.raises(UsageError, match="several text sets fit"):
-        choose_texts(maker.store, "toy", "tiny", "", PROMPT)
-    assert choose_texts(maker.store, "toy", "tiny", "", PROMPT, "words") == ways[1]
+        choose_texts(maker.store, "toy", "tiny", "val", PROMPT)
+    assert choose_texts(maker.store, "toy", "tiny", "val", PROMPT, "words") == ways[1]
