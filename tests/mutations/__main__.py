@@ -143,7 +143,11 @@ def _choose(mutations: list[Mutation], wanted: argparse.Namespace) -> list[Mutat
     changed = of_files(mutations, _git("diff", "--name-only", wanted.changed))
     turn = int(_git("rev-list", "--count", "HEAD")[0])
     # Those that take turns come first, in case that there is no time for all.
-    return list(dict.fromkeys([*rotating(mutations, turn), *changed]))
+    chosen = list(dict.fromkeys([*rotating(mutations, turn), *changed]))
+    if wanted.most and len(chosen) > wanted.most:
+        print(f"{len(chosen) - wanted.most} more are of changed files and left out (--most)")
+        chosen = chosen[: wanted.most]
+    return chosen
 
 
 def _git(*arguments: str, root: Path = ROOT) -> list[str]:
@@ -176,6 +180,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--changed", metavar="REV", help="those of files changed since, and ten")
     parser.add_argument("--only", action="append", metavar="PATH", help="those of these files")
     parser.add_argument("--processes", type=int, default=2, help="tests at the same time")
+    parser.add_argument("--most", type=int, default=0, help="at most so many in all")
     parser.add_argument("--minutes", type=float, default=0, help="begin none after so many")
     parser.add_argument("--row", action="store_true", help="add a row to benchmarks/results")
     return parser.parse_args(arguments)
