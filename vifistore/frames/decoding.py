@@ -12,7 +12,7 @@ import numpy as np
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError
 from vifistore.files import open_regular, read_regular
-from vifistore.frames.decord_decoder import decode_decord
+from vifistore.frames.decord_decoder import decode_decord, load_decord
 from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder, list_images
 from vifistore.frames.kept import WHOLE, Keep
@@ -133,7 +133,7 @@ def load_decoder(decoder: str) -> None:
     """Import a decoder now; raises UsageError if it is not there or cannot be loaded."""
     check_decoder(decoder)
     try:
-        import_module(_MODULES[decoder])
+        load_decord() if decoder == "decord" else import_module(_MODULES[decoder])
     except (ImportError, OSError, RuntimeError) as error:
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(

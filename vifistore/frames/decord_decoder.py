@@ -1,7 +1,12 @@
 """Frames through decord (the maintained decord2): the default decoder, and the paper's."""
 
+import sys
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -19,9 +24,36 @@ def decode_decord(path: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
     return decode_by_number(path, plan, _fetch, "decord", keep)
 
 
-def _fetch(path: Path, groups: list[np.ndarray], num_frames: int) -> Iterator[np.ndarray | None]:
-    import decord
+@cache
+def load_decord() -> ModuleType:
+    """Import decord without the CUDA libraries that it preloads for CUDA builds of its own.
 
+    It does so for any build where torch brought such libraries, and with them every decode worker
+    takes 600 MB and a second more.
+    """
+    if "+cu" in _version():
+        return import_module("decord")
+    known = sys.modules.get("nvidia")
+    # So the import system is told that there is no such package; decord looks for it once.
+    sys.modules["nvidia"] = None
+    try:
+        return import_module("decord")
+    finally:
+        del sys.modules["nvidia"]
+        if known is not None:
+            sys.modules["nvidia"] = known
+
+
+def _version() -> str:
+    try:
+        return version("decord2")
+    except PackageNotFoundError:
+        # Its forks do not preload anything.
+        return ""
+
+
+def _fetch(path: Path, groups: list[np.ndarray], num_frames: int) -> Iterator[np.ndarray | None]:
+    decord = load_decord()
     decord.logging.set_level(decord.logging.ERROR)
     try:
         # A single thread: the pool already keeps every core busy.
