@@ -110,6 +110,9 @@ class Features:
 
         Raises DamagedError for more than the dataset has.
         """
+        if not self.sealed and not self._backend.exists(f"{self.path}/status"):
+            # A run of before was stopped when it had just begun, and has planned none yet.
+            return 0
         count = self.sealed["rows"] if self.sealed else self.status.shape[0]
         # Read last: a dataset only grows.
         known = table_attributes(self._backend, f"videos/{self.dataset}", VIDEO_COLUMNS)["rows"]

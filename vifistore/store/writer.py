@@ -82,22 +82,25 @@ class FeatureWriter:
         self.refresh()
 
     def _plan(self, recipe: Mapping, names: Iterable[str]) -> dict[str, Layout]:
-        lengths = vars(self._shape)
-        if not self._backend.exists(self.path):
-            # What a removal that was stopped left behind would say that videos are done.
-            self._backend.place.remove(f"{self.path}/status")
-            attributes = {"recipe": dict(recipe), "sealed": None, **self._about}
-            self._backend.make_group(self.path, attributes)
-        self._require_no_more_rows()
+        lengths, is_new = vars(self._shape), not self._backend.exists(self.path)
         shapes = {
             name: tuple(lengths[axis] for axis in FEATURE_ARRAYS[name].axes) for name in names
         }
-        self._backend.make_arrays(
-            {
-                f"{self.path}/{name}": (FEATURE_ARRAYS[name], shape, (BLOCK_SIZE, *shape[1:]))
-                for name, shape in shapes.items()
-            }
-        )
+        wanted = {
+            f"{self.path}/{name}": (FEATURE_ARRAYS[name], shape, (BLOCK_SIZE, *shape[1:]))
+            for name, shape in shapes.items()
+        }
+        # Held throughout: arrays without a group are what a removal that was stopped has left.
+        with self._backend.place.writing():
+            if is_new:
+                # Else it would say that videos are done.
+                self._backend.place.remove(f"{self.path}/status")
+            self._require_no_more_rows()
+            self._backend.make_arrays(wanted)
+            if is_new:
+                # Last, so that a set is there when all of it is.
+                attributes = {"recipe": dict(recipe), "sealed": None, **self._about}
+                self._backend.make_group(self.path, attributes)
         return {name: self._own_layout(f"{self.path}/{name}") for name in shapes}
 
     def _own_layout(self, path: str) -> Layout:

@@ -17,6 +17,7 @@ from vifistore.extract.job import extract_dataset
 from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.pool import DecodePool
 from vifistore.store import open_store
+from vifistore.store.info import describe_store
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.verify import verify_store
 
@@ -124,3 +125,15 @@ def test_a_writer_that_fails_stops_the_run(tmp_path, folder, tiny, monkeypatch):
 def _children() -> list[str]:
     task = Path(f"/proc/{os.getpid()}/task")
     return [pid for path in task.glob("*/children") for pid in path.read_text().split()]
+
+
+def test_a_set_of_which_only_the_group_is_there_goes_on(folder, tiny, tmp_path, straight):
+    """As a run left it that was stopped when it began, before the group came last."""
+    store = scan(tmp_path / "s.zarr", folder)
+    extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=1)
+    (path,) = (store.path / "features" / "d").glob("*/zarr.json")
+    for array in path.parent.glob("*/"):
+        shutil.rmtree(array)
+    assert describe_store(open_store(store.path))["datasets"]["d"]["features"][0]["videos"] == 0
+    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert_complete(store, straight)

@@ -16,6 +16,7 @@ from tests.vifistore.store.test_verify import evaluate, folder_of, problems
 from vifi.__main__ import run
 from vifistore.errors import StoreError, UsageError
 from vifistore.store import durable, open_store
+from vifistore.store.info import describe_store
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.names import set_name
 from vifistore.store.tables import Split, write_split
@@ -173,6 +174,8 @@ def test_a_kill_anywhere_is_mended_by_the_same_command(tmp_path, work, step, cou
         work(store)
 
     assert in_child(killed) in (0, signal.SIGKILL)
+    # Whatever is there by now can be described.
+    describe_store(open_store(store))
     work(store)
     found = [problem for problem in problems(store) if not problem.where.startswith("names/")]
     assert found == []
