@@ -60,6 +60,17 @@ def test_a_failed_claim_holds_nothing(tmp_path):
         end(pid)
 
 
+def test_what_was_released_is_locked_again(tmp_path):
+    locks = BlockLocks(tmp_path, "d", "id")
+    for _ in range(2):
+        assert locks.acquire([0, 1]) == [0, 1]
+        assert in_child(lambda: BlockLocks(tmp_path, "d", "id").acquire([0])) != 0
+        locks.release([0])
+        assert in_child(lambda: BlockLocks(tmp_path, "d", "id").acquire([0])) == 0
+        locks.release()
+        assert in_child(lambda: BlockLocks(tmp_path, "d", "id").acquire([1])) == 0
+
+
 def test_one_plans_or_seals_at_a_time(tmp_path):
     here = BlockLocks(tmp_path, "d", "i")
     reader, writer = os.pipe()
