@@ -94,6 +94,9 @@ def _ended(arguments: list[str]) -> int:
             raise
         return _fail(said, 1)
     except KeyboardInterrupt as stop:
+        # Where it came while a text was executed, as for a dataclass, Python remembers that until
+        # the next one is, and would end by SIGINT instead of with our exit code.
+        exec("")
         return _fail(STOPPED, exit_code(stop))
 
 

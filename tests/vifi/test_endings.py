@@ -1,5 +1,6 @@
 """SIGTERM ends a command as Ctrl-C does, and a machine without memory costs one line."""
 
+import contextlib
 import os
 import re
 import signal
@@ -65,8 +66,10 @@ def children_of(pid: int) -> set[int]:
     """Processes below one, as far down as there are any."""
     found = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found |= {child, *children_of(child)}
+        # A thread may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in map(int, task.read_text().split()):
+                found |= {child, *children_of(child)}
     return found
 
 
@@ -148,6 +151,22 @@ def test_while_everything_is_imported(store, number):
     # Neither torch nor even the store is there yet.
     assert "torch" not in Path(f"/proc/{process.pid}/maps").read_text()
     assert_stopped(process, number)
+
+
+def test_while_a_text_is_executed(tmp_path):
+    """As dataclasses do, of which imports make many."""
+    (tmp_path / "stopped.py").write_text(
+        "import vifi.__main__ as verbs\n"
+        "verbs._run = lambda words: exec('raise KeyboardInterrupt')\n"
+        "verbs.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "stopped"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (130, f"vifi: {STOPPED}\n")
 
 
 def test_who_ignores_it_goes_on(store):

@@ -25,6 +25,8 @@ from vifistore.frames.worker_settings import WorkerSettings
 
 _START_SECONDS = 120.0
 _EXIT_SECONDS = 1.0
+# On a busy machine giving memory back takes its time.
+_KILLED_SECONDS = 10.0
 _LOG_TAIL_BYTES = 4096
 # The pool has one worker per core, so none needs threads of its own.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -109,7 +111,7 @@ class WorkerHandle:
             self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 # A process stuck inside the kernel cannot be waited for; it is left behind.
-                self.process.wait(_EXIT_SECONDS)
+                self.process.wait(_KILLED_SECONDS)
         self._words = _last_words(self.process.returncode, self._log.fileno())
         self._log.close()
         return self._words
