@@ -89,7 +89,8 @@ def _ended(arguments: list[str]) -> int:
     """The exit code, also of a command that is stopped or runs out of memory."""
     try:
         return _run(arguments)
-    except (MemoryError, ImportError, RuntimeError) as error:
+    except Exception as error:
+        # Of any kind: Python itself raises SystemError where it has no room for a MemoryError.
         if not (said := shortage(error)):
             raise
         return _fail(said, 1)

@@ -15,8 +15,9 @@ _SHORTAGE = re.compile(
     re.IGNORECASE,
 )
 
-
-_NEAR = 0.9
+# What the largest library, torch's, takes at once: one that was not loaded for lack of it shows
+# later, as something that does not exist.
+_LARGEST_BYTES = 2**29
 
 
 class Terminated(KeyboardInterrupt):
@@ -64,15 +65,12 @@ def shortage(error: BaseException) -> str:
 
 
 def _is_near_limit() -> bool:
-    """Whether this process has taken most of the address space that it may have."""
+    """Whether a library may not have found room in the address space of this process."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return False
     peak = re.search(r"VmPeak:\s*(\d+) kB", status)
-    return (
-        limit != resource.RLIM_INFINITY
-        and peak is not None
-        and (int(peak[1]) * 1024 > _NEAR * limit)
-    )
+    is_limited = limit != resource.RLIM_INFINITY and peak is not None
+    return is_limited and int(peak[1]) * 1024 > limit - _LARGEST_BYTES

@@ -184,6 +184,8 @@ WORDS = [
     RuntimeError("can't start new thread"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
     ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    # Of Python itself.
+    SystemError("error return without exception set"),
 ]
 
 
@@ -195,6 +197,7 @@ def test_a_shortage_is_one_line(error, monkeypatch, capsys):
         except Exception as cause:
             raise ImportError("NumPy cannot be loaded") from cause
 
+    monkeypatch.setattr("vifi.endings._is_near_limit", lambda: isinstance(error, SystemError))
     for raised in (fail, lambda _: (_ for _ in ()).throw(error)):
         monkeypatch.setattr("vifi.info.main", raised)
         assert run(["info", "S"]) == 1
