@@ -1,6 +1,7 @@
 """Checkpoints of others through the verbs: extracted, scored and found again by what was taken."""
 
 import json
+import shlex
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from vifistore.models.checkpoints import read_header
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
+from vifistore.store.problems import extract_command
 
 TINY = "vifi-tiny"
 
@@ -91,6 +93,23 @@ def test_another_picture_size_is_another_set_and_is_found_again(store, videos, c
     capsys.readouterr()
     assert vifi("search S.zarr --features of-48 --image red.png -k 2 --json") == 0
     assert len(json.loads(capsys.readouterr().out)["hits"]) == 2
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        *("", "--ema-weights --image-size 48", "--preprocess paper"),
+        *("--preprocess paper --mean 0.4 0.5 0.6", "--std 0.2 0.25 0.3 --resize-mode squash"),
+    ],
+)
+def test_the_command_that_mends_a_set_makes_the_same_set(store, flags):
+    """Else verify would have another one made, and leave the damaged one."""
+    assert vifi(f"{EXTRACT} --model {TINY} --pretrained run.pt {flags}") == 0
+    opened = open_store(store)
+    (made,) = opened.feature_ids("d")
+    _, *words = shlex.split(extract_command(opened.backend, "d", opened.features("d", made).recipe))
+    assert run(words) == 0
+    assert open_store(store).feature_ids("d") == [made]
 
 
 def test_a_folder_of_others_is_followed_with_the_same_flags(store, capsys):

@@ -77,14 +77,18 @@ def _model_flags(record: dict) -> list[str]:
     return words
 
 
+# The paper's resizing is always its own.
+_PARTS = ("mean", "std", "interpolation", "resize_mode")
+
+
 def _pixel_flags(used: dict, record: dict) -> list[str]:
     """The preprocessing of a recipe, in parts where the checkpoint's own may be another."""
     words = ["--preprocess", str(used.get("name"))]
     own = record.get("preprocessing")
     is_known = isinstance(own, dict) and "family" in own
-    if used.get("name") != OPENCLIP or (is_known and is_same_preprocessing(own, used)):
+    if is_known and is_same_preprocessing(own, used):
         return words
-    for part in ("mean", "std", "interpolation", "resize_mode"):
+    for part in _PARTS if used.get("name") == OPENCLIP else _PARTS[:2]:
         value = used.get(part, SHORTEST)
         values = value if isinstance(value, list) else [value]
         words += [f"--{part.replace('_', '-')}", *map(str, values)]
