@@ -10,7 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
-from vifistore.errors import UsageError, short
+from vifistore.errors import UsageError, first_few, short
 from vifistore.extract.scan import (
     add_listing,
     as_in_store,
@@ -21,6 +21,7 @@ from vifistore.extract.scan import (
     with_stored,
 )
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
+from vifistore.store.removable import trained_on_split
 from vifistore.store.store import Store, create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
@@ -106,6 +107,7 @@ def main(arguments: list[str]) -> int:
     report = add_listing(
         store, wanted.dataset, listing, rows, probed, replace_splits=wanted.replace
     )
+    _warn_of_trained(store, wanted.dataset, report.replaced)
     if wanted.json:
         print_json({**vars(report), "missing": listing.missing, "notes": listing.notes})
     else:
@@ -149,6 +151,18 @@ def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Pr
         counted = f"{len(found):,} of {len(rows):,} videos were not fetched"
         path, told = next(iter(found.items()))
         logging.getLogger("vifi").warning("%s (%s): %s", counted, short(path), told)
+
+
+def _warn_of_trained(store: Store, dataset: str, replaced: Sequence[str]) -> None:
+    """Say which checkpoints were trained on a split as it was before."""
+    for name in replaced:
+        if trained := trained_on_split(store, dataset, name):
+            logging.getLogger("vifi").warning(
+                "split %s has other videos or labels than when these were trained on it, whose "
+                "rows name it: %s; train them again, or call the new split by another name",
+                name,
+                first_few(trained),
+            )
 
 
 def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:

@@ -5,8 +5,10 @@ import shutil
 import pytest
 
 from tests.vifistore.extract.conftest import write_clip
+from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.store import open_store
+from vifistore.store.checkpoints import register_checkpoint
 
 
 @pytest.fixture
@@ -113,6 +115,28 @@ def test_a_split_is_replaced_where_that_is_said(scan, tmp_path):
     store = open_store(tmp_path / "s.zarr")
     assert list(store.videos("d")["id"][store.split("d", "test").rows]) == ["3.mp4", "5.mp4"]
     assert store.splits("d") == ["test", "train"]
+
+
+def test_what_was_trained_on_a_replaced_split_is_told(scan, tmp_path):
+    assert scan(TABLE)[0] == 0
+    store = open_store(tmp_path / "s.zarr", mode="a")
+    settings = {"trained_on": {"dataset": "d", "split": "train"}}
+    register_checkpoint(store.backend, {**RECORD, "name": "head", "settings": settings})
+    assert not any("trained on" in line for line in scan(TABLE, "--append", "--replace")[1])
+    code, errors = scan("0.mp4,a,train\n", "--append", "--replace")
+    assert code == 0
+    (line,) = (line for line in errors if "trained on" in line)
+    assert "split train has other videos or labels than when these were trained" in line
+    assert "checkpoint head" in line
+
+
+def test_a_draw_of_a_stored_split_is_scored_over_classes_that_the_same_call_adds(scan, tmp_path):
+    assert scan(TABLE)[0] == 0
+    draws = ("--few-shot", "train", "--shots", "1")
+    assert scan("5.mp4,c,other\n", "--append", *draws)[0] == 0
+    store = open_store(tmp_path / "s.zarr")
+    for name in ("train", "test", "other", "train_few_shot_1"):
+        assert store.split("d", name).class_names == ["a", "b", "c"], name
 
 
 def test_halves_of_one_fold_may_overlap_others_as_the_folds_do(scan, tmp_path):

@@ -11,8 +11,9 @@ from vifistore.errors import UsageError
 from vifistore.store.schema import check_name
 from vifistore.store.store import Store
 from vifistore.store.tables import (
+    OTHER,
     Split,
-    has_split,
+    split_change,
     write_captions,
     write_split,
     write_videos,
@@ -35,6 +36,8 @@ class ScanReport:
     """Videos of the dataset now."""
     splits: tuple[str, ...]
     """Splits written."""
+    replaced: tuple[str, ...]
+    """Those of them that were there with other videos or labels."""
 
 
 def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: bool) -> list[int]:
@@ -83,7 +86,8 @@ def with_stored(
         paths=[*listing.paths, *further["path"]],
         labels=[*listing.labels, *further["label"]],
     )
-    return listing, {name: _as_listed(split, place_of_row) for name, split in splits.items()}
+    classes = listing.class_names
+    return listing, {n: _as_listed(split, place_of_row, classes) for n, split in splits.items()}
 
 
 def stored_listing(store: Store, dataset: str) -> Listing:
@@ -101,11 +105,11 @@ def stored_listing(store: Store, dataset: str) -> Listing:
     )
 
 
-def _as_listed(split: Split, place_of_row: list[int]) -> SplitListing:
+def _as_listed(split: Split, place_of_row: list[int], of_dataset: list[str]) -> SplitListing:
     return SplitListing(
         rows=[place_of_row[row] for row in split.rows],
         labels=split.labels.tolist(),
-        class_names=split.class_names,
+        class_names=_classes(split, of_dataset),
         source=split.source,
         digest=split.digest,
         owns_classes=split.owns_classes,
@@ -156,8 +160,10 @@ def add_listing(
     class_names = listing.class_names
     number = {name: row for row, name in enumerate(videos["id"])}
     splits = [_split(name, split, listing, number) for name, split in listing.splits.items()]
-    for split in splits:
-        has_split(store.backend, dataset, split, replace=replace_splits)
+    changes = {
+        split.name: split_change(store.backend, dataset, split, replace=replace_splits)
+        for split in splits
+    }
     # First, so that a scan that is killed leaves no split with fewer classes than its dataset.
     for split in _widened(store, dataset, class_names, listing.splits):
         write_split(store.backend, dataset, split, replace=True)
@@ -171,7 +177,12 @@ def add_listing(
     if listing.captions:
         captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
         _add_captions(store, dataset, captions)
-    return ScanReport(added=len(rows), videos=len(videos), splits=tuple(listing.splits))
+    return ScanReport(
+        added=len(rows),
+        videos=len(videos),
+        splits=tuple(changes),
+        replaced=tuple(name for name, change in changes.items() if change == OTHER),
+    )
 
 
 def as_in_store(store: Store | None, dataset: str, listing: Listing) -> Listing:
@@ -188,10 +199,13 @@ def lists_of_classes(store: Store | None, dataset: str, listing: Listing) -> dic
     lists = {name: split.class_names for name, split in listing.splits.items()}
     if store is not None and dataset in store.datasets():
         for name in store.splits(dataset):
-            split = store.split(dataset, name)
-            is_own = split.owns_classes or not split.class_names
-            lists.setdefault(name, split.class_names if is_own else listing.class_names)
+            lists.setdefault(name, _classes(store.split(dataset, name), listing.class_names))
     return {name: names for name, names in lists.items() if names}
+
+
+def _classes(split: Split, of_dataset: list[str]) -> list[str]:
+    """The classes that a stored split is scored over where its dataset has these."""
+    return split.class_names if split.owns_classes or not split.class_names else list(of_dataset)
 
 
 def _widened(
@@ -200,11 +214,11 @@ def _widened(
     """Stored splits without a list of their own that lack classes, with all of them."""
     if dataset not in store.datasets():
         return []
-    stored = [store.split(dataset, name) for name in store.splits(dataset) if name not in but]
+    stored = (store.split(dataset, name) for name in store.splits(dataset) if name not in but)
     return [
-        replace(split, class_names=list(class_names))
+        replace(split, class_names=wider)
         for split in stored
-        if not split.owns_classes and split.class_names and split.class_names != class_names
+        if (wider := _classes(split, class_names)) != split.class_names
     ]
 
 

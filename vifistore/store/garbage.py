@@ -1,7 +1,5 @@
 """What can go: sets without a name, texts and splits cut short, files that a kill left behind."""
 
-import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +8,7 @@ from vifistore.store.backend import Backend
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.leftovers import leftovers
 from vifistore.store.names import read_names
-from vifistore.store.removal import locked_set, remove_group
+from vifistore.store.removal import is_fresh, locked_set, remove_group
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     FEATURE_ARRAYS,
@@ -29,9 +27,6 @@ _ARRAYS = {
     "videos": VIDEO_COLUMNS,
 }
 _NESTED = ("features", "splits")
-
-# What is locked by nobody and older than this no one is writing any more.
-_SETTLED_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +68,7 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
         return _delete_leftover(backend, where)
     try:
         with locked_set(backend, where) as is_held, clear_disk_errors(backend.folder):
-            if not is_held and _is_fresh(backend, where):
+            if not is_held and is_fresh(backend, where):
                 return False
             # Asked again under the locks: it may have got a name since it was found.
             if _is_needed(backend, where):
@@ -88,7 +83,7 @@ def _delete_leftover(backend: Backend, where: str) -> bool:
     """Remove what is half written or removed, where nobody is writing; in an object store, an hour
     later."""
     with clear_disk_errors(backend.folder), backend.place.alone() as is_alone:
-        if not is_alone and _is_fresh(backend, where):
+        if not is_alone and is_fresh(backend, where):
             return False
         # Asked again: it may have been finished since it was found.
         kind = where.split("/")[0]
@@ -132,7 +127,7 @@ def _is_needed(backend: Backend, where: str) -> bool:
 def _is_starting(backend: Backend, path: str) -> bool:
     """Whether a run has just planned a feature set: it names it next, and then locks blocks."""
     has_begun = any("/status/c." in file.key for file in backend.place.files(path))
-    return not has_begun and _is_fresh(backend, path)
+    return not has_begun and is_fresh(backend, path)
 
 
 def _parent(backend: Backend, dataset: str, feature_id: str) -> str:
@@ -195,9 +190,3 @@ def _leftovers(backend: Backend) -> Iterator[Garbage]:
 
 def _size(backend: Backend, path: str) -> int:
     return sum(file.size_bytes for file in backend.place.files(path))
-
-
-def _is_fresh(backend: Backend, path: str) -> bool:
-    """Whether a file was written so lately that somebody may still be at it; there may be none."""
-    changes = [file.changed_at for file in backend.place.files(path)]
-    return time.time() - max(changes, default=-math.inf) < _SETTLED_SECONDS

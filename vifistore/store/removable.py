@@ -5,14 +5,13 @@ remove_all(store, found)
 """
 
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vifistore.errors import LockedError, UnknownNameError, UsageError
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.names import read_names
-from vifistore.store.removal import clear_removed, locked_set, remove_group
+from vifistore.store.removal import clear_removed, is_fresh, locked_set, remove_group
 from vifistore.store.store import Store
 
 # First what only points at something, last the table that all of a dataset hangs on.
@@ -25,8 +24,6 @@ _WORDS = {
     "videos": "video",
 }
 KINDS = tuple(_WORDS)
-# An object store has no locks: what was written within the last hour may be being written.
-_SETTLED_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +71,7 @@ def remove_all(store: Store, found: Sequence[Removal]) -> None:
     with contextlib.ExitStack() as held, clear_disk_errors(backend.folder):
         for path in (path for removal in found for path in _sets_below(store, removal.where)):
             is_held = held.enter_context(locked_set(backend, path))
-            if not is_held and time.time() - _changed_at(store, path) < _SETTLED_SECONDS:
+            if not is_held and is_fresh(backend, path):
                 raise LockedError(
                     f"{path} was written within the last hour, and may be being written; wait "
                     "until it is settled"
@@ -148,7 +145,7 @@ def _removal(store: Store, path: str, gone: set[str]) -> Removal:
     if kind == "features" and is_one:
         needed_by = _needs_of_set(store, *parts, gone)
     elif kind == "splits" and is_one:
-        needed_by = _needs_of_split(store, *parts)
+        needed_by = [f"{who}, trained on it" for who in trained_on_split(store, *parts)]
     return Removal(
         where=path,
         what=_WORDS[kind] if is_one else f"all {_WORDS[kind]}s of {parts[0]}",
@@ -168,7 +165,7 @@ def _needs_of_set(store: Store, dataset: str, feature_id: str, gone: set[str]) -
     return found
 
 
-def _needs_of_split(store: Store, dataset: str, name: str) -> list[str]:
+def trained_on_split(store: Store, dataset: str, name: str) -> list[str]:
     """Checkpoints that say they were trained on it: scores on it are held against its videos."""
     found = []
     for checkpoint in store.checkpoints():
@@ -179,7 +176,7 @@ def _needs_of_split(store: Store, dataset: str, name: str) -> list[str]:
             and (part.get("dataset"), part.get("split")) == (dataset, name)
             for part in parts
         ):
-            found.append(f"checkpoint {checkpoint['names'][0]}, trained on it")
+            found.append(f"checkpoint {checkpoint['names'][0]}")
     return found
 
 
@@ -202,7 +199,3 @@ def _sets_below(store: Store, where: str) -> list[str]:
         return []
     ids = name or store.backend.children(where)
     return [f"features/{dataset}/{feature_id}" for feature_id in ids]
-
-
-def _changed_at(store: Store, path: str) -> float:
-    return max((file.changed_at for file in store.backend.place.files(path)), default=0.0)

@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import math
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,9 @@ from vifistore.store.schema import BLOCK_SIZE
 
 # In the cache folder: what was taken out of the store and is being deleted.
 _REMOVED = "removed"
+# What is locked by nobody and older than this no one is writing any more. An object store has no
+# locks, so there it is all that is known.
+_SETTLED_SECONDS = 3600.0
 
 
 def remove_group(backend: Backend, path: str) -> None:
@@ -39,6 +44,12 @@ def clear_removed(backend: Backend) -> None:
     """Delete what was taken out of the store by processes that were killed before they had."""
     # Another process may be deleting the same.
     shutil.rmtree(backend.cache_folder / _REMOVED, ignore_errors=True)
+
+
+def is_fresh(backend: Backend, path: str) -> bool:
+    """Whether a file was written so lately that somebody may still be at it; there may be none."""
+    changes = [file.changed_at for file in backend.place.files(path)]
+    return time.time() - max(changes, default=-math.inf) < _SETTLED_SECONDS
 
 
 @contextlib.contextmanager

@@ -187,7 +187,8 @@ def write_split(backend: Backend, dataset: str, split: Split, *, replace: bool =
     """
     path = f"splits/{check_name('dataset', dataset)}/{check_name('split', split.name)}"
     listed = {"listed": split.listed} if split.listed else {}
-    if has_split(backend, dataset, split, replace=replace):
+    change = split_change(backend, dataset, split, replace=replace)
+    if change == SAME:
         if listed or replace:
             # What a scan of before did not keep, or kept of another list.
             told = {"source": split.source, "digest": split.digest, **listed}
@@ -198,24 +199,31 @@ def write_split(backend: Backend, dataset: str, split: Split, *, replace: bool =
     columns = {"rows": split.rows, "labels": split.labels}
     attributes = {"class_names": split.class_names, "source": split.source, "digest": split.digest}
     attributes |= {"owns_classes": split.owns_classes, **listed}
-    if backend.exists(path) and not _widens(backend, dataset, split):
+    if backend.exists(path) and change != WIDER:
         remove_group(backend, path)
     write_table(backend, path, SPLIT_COLUMNS, columns, attributes)
 
 
-def has_split(backend: Backend, dataset: str, split: Split, *, replace: bool = False) -> bool:
-    """Whether a split is there already; raises as `write_split` does."""
+# What writing a split changes.
+NEW, SAME, WIDER, OTHER = "new", "same", "wider", "other"
+
+
+def split_change(backend: Backend, dataset: str, split: Split, *, replace: bool = False) -> str:
+    """What a split is beside the stored one of its name: new, the same, wider (only classes are
+    added, to those of the dataset), or another one; raises as `write_split` does."""
     if split.name not in split_names(backend, dataset):
-        return False
-    if _widens(backend, dataset, split):
-        return False
-    is_same = _same_split(read_split(backend, dataset, split.name), split)
-    if not is_same and not replace:
+        return NEW
+    stored = read_split(backend, dataset, split.name)
+    if _widens(stored, split):
+        return WIDER
+    if _same_split(stored, split):
+        return SAME
+    if not replace:
         raise UsageError(
             f"split {split.name!r} of {dataset} exists with other rows; give another --split NAME, "
             "or --replace"
         )
-    return is_same
+    return OTHER
 
 
 def split_names(backend: Backend, dataset: str) -> list[str]:
@@ -225,11 +233,7 @@ def split_names(backend: Backend, dataset: str) -> list[str]:
     return [name for name in names if "rows" in backend.attributes(f"{folder}/{name}")]
 
 
-def _widens(backend: Backend, dataset: str, split: Split) -> bool:
-    """Whether only classes are added, to a split that is scored over those of its dataset."""
-    if split.name not in split_names(backend, dataset):
-        return False
-    stored = read_split(backend, dataset, split.name)
+def _widens(stored: Split, split: Split) -> bool:
     is_more = len(split.class_names) > len(stored.class_names)
     return is_more and not split.owns_classes and _same_split(stored, _narrowed(split, stored))
 

@@ -146,7 +146,7 @@ def test_a_name_is_moved_and_a_table_grows(store):
 
 
 def test_sealing_and_gc_remove_ours_alone(shared, store, monkeypatch):
-    monkeypatch.setattr("vifistore.store.garbage._SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
     place = store.backend.place
     writer = write_features(store, "d", plain_recipe("1" * 64), FRAMES)
     left = f"{writer.path}/left{SUFFIX}"

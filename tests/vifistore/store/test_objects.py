@@ -184,7 +184,7 @@ def test_what_nothing_names_is_found_and_removed_once_it_is_settled(bucket, caps
     # It may be being written by another machine, whose locks are not seen here.
     assert run(["gc", location, "--delete"]) == 0
     assert unnamed.id in store.feature_ids("d")
-    monkeypatch.setattr("vifistore.store.garbage._SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
     assert run(["gc", location, "--delete"]) == 0
     assert unnamed.id not in store.feature_ids("d")
     store.backend.place.remove("left.txt")
