@@ -5,13 +5,12 @@ whatever its dataset is called in this store: videos are known by their content.
 both share are counted, and end nothing: Kinetics-400 and UCF101 have some in common.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.scoring import Videos
-from vifistore.cleaning import cleaning
+from vifistore.cleaning import class_key
 from vifistore.store.identity import Identity, TunedOn
 from vifistore.store.store import Store
 
@@ -51,13 +50,13 @@ def claim_of(store: Store, videos: Videos) -> Claim:
     if not identity.tuned_on:
         return Claim(identity=identity)
     digests = videos.features.read("content_digest")[videos.rows]
-    names = _words(videos.class_names)
+    names = set(map(class_key, videos.class_names))
     is_seen = np.zeros(len(digests), bool)
     seen_names: set[str] = set()
     entries, shared = [], []
     for entry in identity.tuned_on:
         held = entry.holds(digests) if entry.videos else _by_split(store, videos, entry)
-        common = names & _words(entry.class_names)
+        common = names & set(map(class_key, entry.class_names))
         entries.append(_facts(entry, held, common))
         if held.any() or entry.dataset == videos.dataset:
             shared.append(entry.name)
@@ -87,8 +86,3 @@ def _facts(entry: TunedOn, held: np.ndarray, common: set[str]) -> dict:
         "shared_videos": int(held.sum()),
         "shared_class_names": len(common),
     }
-
-
-def _words(names: Iterable[str]) -> set[str]:
-    """Class names as far as their spelling does not matter."""
-    return {cleaning("words")(name).casefold() for name in names}

@@ -1,6 +1,7 @@
 """The cleaning of class names, for the words of a prompt. Imports nothing of ours but errors."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from vifistore.errors import UnknownNameError, UsageError
@@ -19,6 +20,12 @@ def _spaces(name: str) -> str:
 def in_words(name: str) -> str:
     """A name in words: underscores become spaces, CamelCase is split."""
     return _spaces(_CAMEL.sub(" ", name))
+
+
+def class_key(name: str) -> str:
+    """What the spellings of one class have in common: neither case, underscores, CamelCase nor
+    Unicode's forms count."""
+    return unicodedata.normalize("NFC", in_words(name)).casefold()
 
 
 AS_IS = "as-is"

@@ -7,9 +7,8 @@ a class file of its own says which classes it is about, as for base and novel ha
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from vifistore.cleaning import in_words
+from vifistore.cleaning import class_key
 from vifistore.errors import UsageError, short
-from vifistore.videos.class_names import plain
 from vifistore.videos.draft import Draft
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 
@@ -61,11 +60,11 @@ def _spelling(listing: Listing, known: Sequence[str]) -> dict[str, str]:
     exact = set(known)
     by_key: dict[str, list[str]] = {}
     for name in known:
-        by_key.setdefault(_key(name), []).append(name)
+        by_key.setdefault(class_key(name), []).append(name)
     found = {
         name: candidates[0]
         for name in listing.class_names
-        if name not in exact and len(candidates := by_key.get(_key(name), [])) == 1
+        if name not in exact and len(candidates := by_key.get(class_key(name), [])) == 1
     }
     taken = {name: name for name in listing.class_names if name in exact}
     for name, new in found.items():
@@ -75,10 +74,6 @@ def _spelling(listing: Listing, known: Sequence[str]) -> dict[str, str]:
                 "dataset; rename one, or scan them as another --dataset"
             )
     return found
-
-
-def _key(name: str) -> str:
-    return plain(in_words(name))
 
 
 def _respelled(listing: Listing, spelling: Mapping[str, str]) -> Listing:
