@@ -70,6 +70,8 @@ class FrameKey:
     """Which frames: rule, frames and clips."""
     geometry: dict
     """What was done to them: sizes, filter, crops."""
+    stream: str = "best"
+    """Which video stream of a file that has several; entries of before may hold another's."""
 
     @property
     def digest(self) -> str:

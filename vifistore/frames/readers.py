@@ -48,7 +48,7 @@ class Reader:
 
     @property
     def squares(self) -> Squares | None:
-        """How Pillow cuts the squares; None if it cannot, or whole frames are kept."""
+        """How the CPU cuts the squares; None if it cannot, or whole frames are kept."""
         return squares_of(self.preprocessing, self.crops) if self.preprocessing else None
 
     @classmethod

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vifistore.cleaning import AS_IS, cleaning
-from vifistore.store.identity import TOWER_KEYS, Identity
+from vifistore.store.identity import SHORTEST, TOWER_KEYS, Identity
 
 
 def differences(
@@ -51,7 +51,7 @@ def _pixels(trained: Mapping, used: Mapping) -> str:
         return ""
     if trained["family"] != used.get("name"):
         return f"{used.get('name')}, trained with {trained['family']}"
-    plain = {"resize_mode": "shortest", **used}
+    plain = {"resize_mode": SHORTEST, **used}
     parts = [
         key.replace("_", " ")
         for key in TOWER_KEYS
