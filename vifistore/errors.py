@@ -87,6 +87,11 @@ def short(text: object, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
+def first_line(error: object, most: int = 120) -> str:
+    """The first line of what an error says that is not ours, or its type where it says nothing."""
+    return short((str(error).strip() or type(error).__name__).splitlines()[0], most)
+
+
 def first_few(names: Iterable[str], most: int = 3, length: int = 60) -> str:
     """The first names of many, and how many more there are."""
     names = list(names)

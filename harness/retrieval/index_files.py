@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import google_crc32c
 import numpy as np
 
-from vifistore.errors import DamagedError, StoreError
+from vifistore.errors import DamagedError, StoreError, first_line
 from vifistore.files import open_regular, read_json, require_regular
 from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
 
@@ -108,8 +108,7 @@ def _damage() -> Iterator[None]:
         *(RuntimeError, ValueError, LookupError, TypeError, OSError),
         *(ArithmeticError, AttributeError, MemoryError),
     ) as error:
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedError(cause) from error
+        raise DamagedError(first_line(error)) from error
 
 
 def _checksum(path: Path) -> int:

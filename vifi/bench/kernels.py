@@ -18,7 +18,7 @@ import torch
 from vifi.bench.kernel_cases import Case, cases
 from vifi.bench.settings import Kernels
 from vifi.bench.timing import machine, num_bytes, peak_bytes, seconds
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_line
 from vifistore.extract.recipes import choose_device
 from vifistore.kernels.dispatch import chosen_path
 
@@ -43,8 +43,7 @@ def run(settings: Kernels) -> Iterator[dict]:
                 if way != "compiled":
                     raise
                 # The compiler is another program's; without it the other ways still count.
-                cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                logger.warning("%s cannot be compiled here: %s", case.name, cause)
+                logger.warning("%s cannot be compiled here: %s", case.name, first_line(error))
 
 
 def line(row: dict) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
+from vifistore.errors import first_line
 from vifistore.extract.clock import Clock
 from vifistore.models.packed import can_pack, pack
 from vifistore.models.towers import LoadedModel
@@ -77,8 +78,7 @@ class Encoder:
                 self._forward(faster, example)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             # Most often there is no C compiler.
-            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            logger.warning("the image tower runs uncompiled: %s", cause)
+            logger.warning("the image tower runs uncompiled: %s", first_line(error))
             return tower
         return faster
 

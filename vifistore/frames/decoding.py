@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import DecodeError, UnknownNameError, UsageError
+from vifistore.errors import DecodeError, UnknownNameError, UsageError, first_line
 from vifistore.files import open_regular, read_regular
 from vifistore.frames.decord_decoder import decode_decord, load_decord
 from vifistore.frames.encryption import is_encrypted
@@ -135,9 +135,8 @@ def load_decoder(decoder: str) -> None:
     try:
         load_decord() if decoder == "decord" else import_module(_MODULES[decoder])
     except (ImportError, OSError, RuntimeError) as error:
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f"decoder {decoder!r} cannot be loaded ({cause}): {_REMEDIES[decoder]}"
+            f"decoder {decoder!r} cannot be loaded ({first_line(error)}): {_REMEDIES[decoder]}"
         ) from error
 
 

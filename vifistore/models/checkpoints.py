@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from vifistore.errors import ModelError, short
+from vifistore.errors import ModelError, first_line, short
 from vifistore.files import open_regular
 from vifistore.models.file_kinds import refuse_other_files
 from vifistore.store.durable import put_file
@@ -100,7 +100,7 @@ def read_header(path: Path) -> CheckpointHeader | None:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{short(path.name)} is not a readable safetensors file ({short(error, 120)}); copy it "
+            f"{short(path.name)} is not a readable safetensors file ({first_line(error)}); copy it "
             "again"
         ) from error
     text = metadata.get(_HEADER_KEY)
@@ -110,7 +110,7 @@ def read_header(path: Path) -> CheckpointHeader | None:
         return _parse_header(json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{short(path.name)} has a header that cannot be read ({short(error, 120)}); convert "
+            f"{short(path.name)} has a header that cannot be read ({first_line(error)}); convert "
             "the file again, or save its tensors alone"
         ) from error
 

@@ -4,7 +4,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from vifistore.errors import ModelError, short
+from vifistore.errors import ModelError, first_line, short
 from vifistore.files import open_regular
 from vifistore.pointers import pointer_told
 
@@ -16,6 +16,10 @@ _BESIDE = 64 * 2**20
 _WEB_PAGE = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
 _ZIP = b"PK\x03\x04"
 _START_BYTES = 256
+
+# What zipfile raises on a directory that is cut off (BadZipFile), that points out of the file
+# (OSError, ValueError), or that asks for a later version of the format (NotImplementedError).
+ZIP_DAMAGE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
 
 
 def refuse_other_files(path: Path) -> None:
@@ -36,6 +40,12 @@ def refuse_other_files(path: Path) -> None:
         raise ModelError(f"{name}: {told}")
     if _WEB_PAGE.match(start):
         raise ModelError(f"{name} is a web page and no weights; download it again")
+
+
+def unreadable(path: Path, error: Exception) -> ModelError:
+    """What to raise for a file whose reader failed; of some errors the text alone says nothing."""
+    reason = ": ".join(dict.fromkeys([type(error).__name__, first_line(error)]))
+    return ModelError(f"{short(path.name)} cannot be read as weights ({reason}); copy it again")
 
 
 def unpacked_limit(model_bytes: int) -> int:
@@ -62,8 +72,5 @@ def _unpacked_bytes(path: Path) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ModelError(
-            f"{short(path.name)} cannot be read as weights (BadZipFile: {short(error)}); copy it "
-            "again"
-        ) from error
+    except ZIP_DAMAGE as error:
+        raise unreadable(path, error) from error

@@ -5,7 +5,7 @@ import importlib.util
 import torch
 from torch import Tensor
 
-from vifistore.errors import ModelError, TextTowerError, short
+from vifistore.errors import ModelError, TextTowerError, first_line
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import LARGEST_SIDE
 from vifistore.models.registry import model_config, open_clip
@@ -98,7 +98,7 @@ def require_size(clip: torch.nn.Module, model: str) -> None:
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ModelError(
             f"the image tower of {model} cannot take pictures of {height} x {width} "
-            f"({short(error, 100)}); leave --image-size out, or give another"
+            f"({first_line(error, 100)}); leave --image-size out, or give another"
         ) from error
 
 

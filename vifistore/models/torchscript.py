@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 
-from vifistore.errors import ModelError, short
+from vifistore.errors import ModelError, first_line, short
+from vifistore.models.file_kinds import ZIP_DAMAGE
 
 _REBUILD = ("torch._utils", "_rebuild_tensor_v2")
 _DTYPES = {
@@ -32,10 +33,10 @@ _DTYPES = {
 }
 _MARK = object()
 
-# What following a description raises that is not one, or goes round in a circle.
+# What following a description raises that is not one, or goes round in a circle, and unpacking it.
 _DAMAGE = (
     *(ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError),
-    *(OSError, EOFError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile),
+    *(*ZIP_DAMAGE, EOFError, MemoryError, struct.error, zlib.error),
 )
 
 
@@ -51,7 +52,7 @@ def is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.split("/")[-1] == "constants.pkl" for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except ZIP_DAMAGE:
         # No zip file, or a damaged one, of which torch says what is wrong.
         return False
 
@@ -72,7 +73,7 @@ def read_torchscript(path: Path, limit: int | None = None) -> dict[str, torch.Te
     except _DAMAGE as error:
         raise ModelError(
             f"{short(path.name)} is a TorchScript archive that cannot be read as plain tensors "
-            f"({short(error, 120)}); give the weights as .safetensors"
+            f"({first_line(error)}); give the weights as .safetensors"
         ) from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from vifistore.errors import ModelError, UnknownNameError, UsageError, shell, short
+from vifistore.errors import ModelError, UnknownNameError, UsageError, first_line, shell, short
 from vifistore.models.checkpoints import CheckpointHeader, read_header
 from vifistore.models.claims import (
     check_activation,
@@ -196,7 +196,7 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
     except (RuntimeError, OSError) as error:
         raise ModelError(
             f"weights {tag!r} of {model} are not in the cache and cannot be fetched "
-            f"({short(str(error).splitlines()[0], 120)}); download them on a machine with a "
+            f"({first_line(error)}); download them on a machine with a "
             "network and give the file: --pretrained FILE"
         ) from error
     identity, words = from_tag(clip, model, tag)
@@ -293,6 +293,6 @@ def _token_embedding(model: str, path: Path, source: str, clip: torch.nn.Module)
         again = ("vifi", "convert", "FILE", "OUT", "--model", model, "--token-embedding", "FILE")
         raise ModelError(
             f"{short(path.name)} is ViFi-CLIP's and holds no token embedding, which is OpenAI's, "
-            f"and that of {short(source, 40)!r} cannot be had ({short(error, 70)}); where you have "
-            f"OpenAI's file, make a whole one with: {shell(*again)}"
+            f"and that of {short(source, 40)!r} cannot be had ({first_line(error, 70)}); where "
+            f"you have OpenAI's file, make a whole one with: {shell(*again)}"
         ) from error

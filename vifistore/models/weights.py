@@ -10,8 +10,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from vifistore.errors import ModelError, short
-from vifistore.models.file_kinds import refuse_larger, refuse_other_files, unpacked_limit
+from vifistore.errors import ModelError, first_line, short
+from vifistore.models.file_kinds import (
+    refuse_larger,
+    refuse_other_files,
+    unpacked_limit,
+    unreadable,
+)
 from vifistore.models.layouts import clip_weights
 from vifistore.models.torchscript import is_torchscript, read_torchscript
 
@@ -90,7 +95,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{short(path.name)} is not a readable safetensors file ({short(error, 120)}); copy it "
+            f"{short(path.name)} is not a readable safetensors file ({first_line(error)}); copy it "
             "again"
         ) from error
 
@@ -110,14 +115,11 @@ def _read_torch(path: Path) -> object:
             "read, so it is refused; ask its maker for .safetensors"
         ) from error
     except _DAMAGE as error:
-        # Of a LookupError the text alone says nothing.
-        reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
-        raise ModelError(
-            f"{short(path.name)} cannot be read as weights ({short(reason, 120)}); copy it again"
-        ) from error
+        raise unreadable(path, error) from error
 
 
-# What torch raises on damaged files.
+# What torch raises on damaged files: errors of its own, of the file, and of a description whose
+# instructions find other things than they expect, or sizes that no memory holds.
 _DAMAGE = (
     *(RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
     *(MemoryError, ArithmeticError),

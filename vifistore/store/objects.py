@@ -17,7 +17,7 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import ObjectStore
 
-from vifistore.errors import StoreError
+from vifistore.errors import StoreError, first_line
 from vifistore.store.durable import parallel
 from vifistore.store.places import StoredFile
 from vifistore.temporaries import SUFFIX
@@ -180,10 +180,9 @@ class ObjectPlace:
         except FileNotFoundError:
             raise
         except self._obstore.exceptions.BaseError as error:
-            reason = str(error).strip().splitlines()[0]
             raise StoreError(
-                f"{self.location} does not answer ({reason}); check the URL, the network and the "
-                "credentials in the environment"
+                f"{self.location} does not answer ({first_line(error)}); check the URL, the "
+                "network and the credentials in the environment"
             ) from error
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_line
 from vifistore.store.importing.arrow import load_parquet, read_parquet
 from vifistore.store.importing.source import (
     MEAN_ARRAYS,
@@ -18,7 +18,6 @@ from vifistore.store.importing.source import (
     digest_of_files,
     imported_recipe,
     open_npy,
-    short,
     table_of_ids,
 )
 from vifistore.store.writer import Shape
@@ -97,7 +96,8 @@ def _metadata(file: Path) -> tuple[list[str], list[str]]:
         raise
     except (*UNREADABLE, pyarrow.ArrowException) as error:
         raise UsageError(
-            f"{file} has no column image_path that can be read ({short(error)}); write it as text"
+            f"{file} has no column image_path that can be read ({first_line(error)}); write it "
+            "as text"
         ) from error
     return ids.to_pylist(), [label or "" for label in labels] or [""] * len(ids)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import DamagedError, UsageError
+from vifistore.errors import DamagedError, UsageError, first_line
 from vifistore.files import parse_json, require_regular
 from vifistore.store.importing.hdf5_trial import require_survivable
 from vifistore.store.importing.source import (
@@ -15,7 +15,6 @@ from vifistore.store.importing.source import (
     check_ids,
     check_lengths,
     require_possible,
-    short,
 )
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, VIDEO_COLUMNS, check_name
@@ -41,7 +40,7 @@ def open_hdf5(path: Path) -> Source:
         raise
     except UNREADABLE as error:
         raise UsageError(
-            f"{path} is not HDF5 ({short(error)}); give a file of vifi export"
+            f"{path} is not HDF5 ({first_line(error)}); give a file of vifi export"
         ) from error
     try:
         return _source(file, path)
@@ -49,7 +48,8 @@ def open_hdf5(path: Path) -> Source:
         raise
     except UNREADABLE as error:
         raise UsageError(
-            f"{path} is not what vifi export --format hdf5 writes ({short(error)}); export it again"
+            f"{path} is not what vifi export --format hdf5 writes ({first_line(error)}); export it "
+            "again"
         ) from error
 
 
@@ -67,7 +67,9 @@ def _source(file, path: Path) -> Source:
         try:
             return {name: _read(data, start, stop) for name, data in found.items()}
         except UNREADABLE as error:
-            raise DamagedError(f"{path} is damaged ({short(error)}); export it again") from error
+            raise DamagedError(
+                f"{path} is damaged ({first_line(error)}); export it again"
+            ) from error
 
     return Source(
         path=path,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_line
 from vifistore.store.importing.arrow import load_parquet, read_parquet
 from vifistore.store.importing.source import (
     MEAN_ARRAYS,
@@ -15,7 +15,6 @@ from vifistore.store.importing.source import (
     check_lengths,
     digest_of_files,
     imported_recipe,
-    short,
     table_of_ids,
 )
 from vifistore.store.writer import Shape
@@ -60,8 +59,8 @@ def _read_file(file: Path, ids: list[str]) -> np.ndarray:
         raise
     except (*UNREADABLE, pyarrow.ArrowException) as error:
         raise UsageError(
-            f"{file} has no columns id and embedding that can be read ({short(error)}); write them "
-            "as text and list<float>"
+            f"{file} has no columns id and embedding that can be read ({first_line(error)}); write "
+            "them as text and list<float>"
         ) from error
     kind = embedding.type
     is_list = pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_line
 from vifistore.files import open_regular
 from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS
 from vifistore.store.writer import Shape
@@ -138,7 +138,7 @@ def open_npy(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE as error:
         raise UsageError(
-            f"{path} is not a plain .npy array ({short(error)}); save it with numpy.save as "
+            f"{path} is not a plain .npy array ({first_line(error)}); save it with numpy.save as "
             "float16 or float32"
         ) from error
 
@@ -147,8 +147,3 @@ def require_possible(num_bytes: int, path: Path, *, is_compressed: bool) -> None
     """Raise UsageError if a file cannot hold what it says: memory is taken by that."""
     if num_bytes > path.stat().st_size * (_MOST_COMPRESSED if is_compressed else 1):
         raise UsageError(f"{path} says that it holds more than its size allows; export it again")
-
-
-def short(error: BaseException) -> str:
-    """An error in one line that is not too long."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:150]
