@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 import tyro
 
-from benchmarks.reextract import append_row, checkpoint, scanned, timed
+from benchmarks.reextract import Reextract, append_row, checkpoint, scanned, timed
 from vifistore.errors import DecodeError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device, resolve_recipe
@@ -40,19 +40,13 @@ RESULTS = Path(__file__).parent / "results" / "reencode.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reencode:
+class Reencode(Reextract):
     """What is extracted."""
 
-    folder: tyro.conf.Positional[Path]
-    """Folder of videos."""
     model: str = "ViT-B-32"
     """OpenCLIP model name."""
     frames: int = 8
     """Frames per video."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-    precision: str = "fp32"
-    """Arithmetic of the image tower."""
     pairs: int = 3
     """Times that both are measured."""
     results: Path = RESULTS

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import signal
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from harness.results import made_folder
 from reports.files import write_text
-from tests.vifistore.store.processes import end, start
+from tests.vifistore.store.processes import end, holding
 from vifistore import temporaries
 from vifistore.store.durable import put_file, put_stages
 from vifistore.store.exporting.fresh import fresh_path
@@ -27,22 +26,6 @@ def leave(path: Path) -> Path:
     return left
 
 
-def child_in(folder: Path) -> int:
-    """A process that is writing in a folder and waits to be killed."""
-    reader, writer = os.pipe()
-
-    def hold() -> None:
-        with writing(folder):
-            os.write(writer, b"y")
-            signal.pause()
-
-    pid = start(hold)
-    os.close(writer)
-    assert os.read(reader, 1) == b"y"
-    os.close(reader)
-    return pid
-
-
 def test_a_name_is_known_and_others_are_not(tmp_path):
     assert is_temporary(temporary_name(tmp_path / "a.csv").name)
     # As zarr calls them.
@@ -54,7 +37,8 @@ def test_a_name_is_known_and_others_are_not(tmp_path):
 def test_it_stays_while_its_process_lives_and_goes_then(tmp_path):
     left, other = leave(tmp_path / "a"), tmp_path / "a.partial"
     other.touch()
-    pid = child_in(tmp_path)
+    pid, is_writing = holding(lambda: writing(tmp_path))
+    assert is_writing
     clear_temporaries(tmp_path)
     assert left.exists()
     end(pid)

@@ -38,7 +38,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen = _choose(read_mutations(), wanted)
     start = time.monotonic()
     lives, untried = check(
-        chosen, ROOT, processes=wanted.processes, seconds=60 * wanted.minutes or math.inf
+        chosen,
+        ROOT,
+        processes=wanted.processes,
+        seconds=60 * wanted.minutes or math.inf,
+        is_tested=wanted.tested,
     )
     seconds = time.monotonic() - start
     for line in lives:
@@ -59,11 +63,13 @@ def check(
     files: Sequence[str] = (),
     processes: int = 2,
     seconds: float = math.inf,
+    is_tested: bool = False,
 ) -> tuple[list[str], int]:
     """Say of each mutation that is not noticed why, and how many were not tried: none is begun
     after so many seconds.
 
-    The `files` below `root` are copied, all that git would track if none are given.
+    Unless `is_tested`, the tests are run without any mutation first. The `files` below `root` are
+    copied, all that git would track if none are given.
     """
     end = time.monotonic() + seconds
     files = files or _git("ls-files", "--cached", "--others", "--exclude-standard", root=root)
@@ -73,8 +79,10 @@ def check(
             copies.put(_copy(root, files, Path(folder) / str(number)))
         first = copies.get()
         tests = sorted({test for mutation in mutations for test in mutation.tests})
-        if tests and (ended := _run([*tests, "-n", str(processes)], first, seconds=None)):
-            return [f"tests end with {ended} without any mutation; mend them first"], 0
+        if tests and not is_tested:
+            all_tests = [*tests, "-n", str(processes)]
+            if ended := _run(all_tests, first, seconds=None):
+                return [f"tests end with {ended} without any mutation; mend them first"], 0
         copies.put(first)
 
         def one(mutation: Mutation) -> str | None:
@@ -182,6 +190,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="tests at the same time")
     parser.add_argument("--most", type=int, default=0, help="at most so many in all")
     parser.add_argument("--minutes", type=float, default=0, help="begin none after so many")
+    parser.add_argument("--tested", action="store_true", help="the tests are known to pass")
     parser.add_argument("--row", action="store_true", help="add a row to benchmarks/results")
     return parser.parse_args(arguments)
 

@@ -65,3 +65,9 @@ def test_a_mutation_that_lives_is_told_and_the_tree_stays_as_it_is(tmp_path):
     assert "return x <= 1" in lives[0]
     assert "stands 0 times" in lives[1]
     assert (tmp_path / "a.py").read_text() == "def f(x):\n    return x < 1\n"
+    # Tests that fail anyway notice everything, which is told unless they are known to pass.
+    (tmp_path / "test_a.py").write_text("def test_f():\n    assert False\n")
+    given = {"files": ["a.py", "test_a.py"]}
+    (line,) = check(mutations[:2], tmp_path, **given)[0]
+    assert line.endswith("without any mutation; mend them first")
+    assert check(mutations[:2], tmp_path, **given, is_tested=True) == ([], 0)

@@ -5,7 +5,8 @@ import signal
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -116,36 +117,38 @@ def encoded_rows(path: Path) -> list[int]:
     return [int(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def held(path: Path, blocks: range) -> tuple[int, bool]:
-    """A child that has claimed blocks and waits to be killed: its pid, once the claim holds."""
+def holding(enter: Callable[[], AbstractContextManager]) -> tuple[int, bool]:
+    """A child that waits within a context to be killed: its pid, and whether it got there."""
     reader, writer = os.pipe()
 
-    def claim() -> None:
-        open_and_claim = open_writer(path)
-        open_and_claim.claim(blocks)
-        os.write(writer, b"y")
-        signal.pause()
+    def hold() -> None:
+        with enter():
+            os.write(writer, b"y")
+            signal.pause()
 
-    pid = start(claim)
+    pid = start(hold)
     os.close(writer)
     said = os.read(reader, 1)
     os.close(reader)
     return pid, said == b"y"
 
 
+def held(path: Path, blocks: range) -> tuple[int, bool]:
+    """A child that has claimed blocks and waits to be killed: its pid, once the claim holds."""
+
+    @contextmanager
+    def claimed() -> Iterator[None]:
+        writer = open_writer(path)
+        writer.claim(blocks)
+        yield
+
+    return holding(claimed)
+
+
 def writing(path: Path) -> int:
     """A child that is writing something in the store, and waits to be killed: its pid."""
-    reader, writer = os.pipe()
-
-    def hold() -> None:
-        with open_store(path).backend.place.writing():
-            os.write(writer, b"y")
-            signal.pause()
-
-    pid = start(hold)
-    os.close(writer)
-    assert os.read(reader, 1) == b"y"
-    os.close(reader)
+    pid, is_there = holding(lambda: open_store(path).backend.place.writing())
+    assert is_there
     return pid
 
 
