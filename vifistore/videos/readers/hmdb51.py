@@ -11,7 +11,7 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.labels import add_videos, class_labels
+from vifistore.videos.readers.labels import add_labelled, class_labels
 from vifistore.videos.readers.table import parse_list
 from vifistore.videos.records import Line
 from vifistore.videos.text import files_in
@@ -47,17 +47,10 @@ def read_hmdb51(source: Path, draft: Draft, class_file: Path | None) -> None:
     files = class_files_of(source, class_file) if class_file else []
     for split in sorted(lines):
         labelled = class_labels(lines[split], files, draft, source)
-        rows = add_videos(lines[split], labelled.labels, draft)
         number = split[-1]
-        draft.add_split(
-            split,
-            rows,
-            labelled.labels,
-            class_names=labelled.names,
-            owns_classes=labelled.is_own,
-            source=f"*_test_split{number}.txt",
-            digest=hashlib.sha256("".join(digests[number]).encode()).hexdigest(),
-        )
+        digest = hashlib.sha256("".join(digests[number]).encode()).hexdigest()
+        name = f"*_test_split{number}.txt"
+        add_labelled(draft, split, lines[split], labelled, source=name, digest=digest)
 
 
 def _files(folder: Path) -> list[tuple[Path, str, str]]:

@@ -12,7 +12,7 @@ from vifistore.videos.class_files import read_class_file, template_name
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.draft import Draft
 from vifistore.videos.readers.json_files import load_json, text_of
-from vifistore.videos.readers.labels import add_videos, class_labels
+from vifistore.videos.readers.labels import add_labelled, class_labels
 from vifistore.videos.records import Line
 from vifistore.videos.text import files_in, first_bytes
 
@@ -69,14 +69,5 @@ def _add_file(path: Path, split: str, draft: Draft, classes: list[ClassFile]) ->
         lines.append(Line(f"{text_of(entry, 'id', where)}.webm", template, where))
         captions.append(text_of(entry, "label", where, default=""))
     labelled = class_labels(lines, classes, draft, path)
-    rows = add_videos(lines, labelled.labels, draft)
+    rows = add_labelled(draft, split, lines, labelled, source=path.name, digest=digest)
     draft.captions += [(row, text) for row, text in zip(rows, captions, strict=True) if text]
-    draft.add_split(
-        split,
-        rows,
-        labelled.labels,
-        class_names=labelled.names,
-        owns_classes=labelled.is_own,
-        source=path.name,
-        digest=digest,
-    )
