@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.scoring import Videos, checkpoint_of
-from vifistore.errors import UsageError, first_few
+from vifistore.cleaning import class_key
+from vifistore.errors import UsageError, first_few, short
+from vifistore.store.identity import TunedOn
 from vifistore.store.store import Store
 from vifistore.store.tables import Split
 
@@ -35,6 +37,31 @@ def require_tuned(store: Store, videos: Videos) -> None:
     if found.is_of_these is False:
         name = videos.features.name
         raise UsageError(f"{name} {found.told}: class names give it no such score; {_REMEDY}")
+
+
+def require_novel(store: Store, videos: Videos) -> None:
+    """Raise UsageError for a checkpoint that was tuned on videos of these classes in this dataset.
+
+    That another dataset has a class of the same name makes none less novel.
+    """
+    digest = videos.features.checkpoint
+    known = {class_key(name): name for name in videos.class_names}
+    for entry in store.identity(digest).tuned_on if digest else ():
+        names = _tuned_classes(store, entry) if entry.dataset == videos.dataset else []
+        if seen := [known[key] for key in map(class_key, names) if key in known]:
+            raise UsageError(
+                f"{videos.features.name} was tuned on {len(seen)} of the {len(known)} classes of "
+                f"{videos.split} ({first_few(seen, 2)}; {short(entry.name)}), which are not novel "
+                "to it; score it by zero-shot or supervised, or one tuned on base classes alone"
+            )
+
+
+def _tuned_classes(store: Store, entry: TunedOn) -> Sequence[str]:
+    """Classes that a training had videos of; of a split that is gone those that it was among."""
+    if entry.split not in store.splits(entry.dataset):
+        return entry.class_names
+    split = store.split(entry.dataset, entry.split)
+    return [split.class_names[label] for label in np.unique(split.labels[split.labels >= 0])]
 
 
 def require_shots(
@@ -90,10 +117,11 @@ def tuning_of(store: Store, videos: Videos) -> Tuning:
             told = f"was tuned on {split.name}, without {len(lacking)} of these classes"
             return Tuning(is_of_these=True, told=told)
     shots = settings.get("shots")
-    if isinstance(shots, int) and shots > 0:
+    if known and len(known) == len(here):
+        return _of_splits(known, shots)
+    # The last training's setting, which says nothing of the videos of one before it.
+    if len(here) < 2 and isinstance(shots, int) and shots > 0:
         return Tuning(is_of_these=True, shots=shots, told=_tuned_on(shots, shots))
-    if known:
-        return _of_splits(known)
     if not (parts or settings or checkpoint["weights_path"]):
         return Tuning(is_of_these=False, told="was tuned on no video")
     return Tuning()
@@ -106,11 +134,17 @@ def _parts(checkpoint: Mapping, settings: Mapping) -> list[dict[str, str]]:
     return [{name: str(part.get(name) or "") for name in ("dataset", "split")} for part in parts]
 
 
-def _of_splits(splits: Sequence[Split]) -> Tuning:
-    counts = np.concatenate([_counts(split.labels, split.class_names) for split in splits])
-    fewest, most = int(counts.min()), int(counts.max())
-    shots = most if fewest == most else None
-    return Tuning(is_of_these=True, shots=shots, told=_tuned_on(fewest, most))
+def _of_splits(splits: Sequence[Split], claimed: object) -> Tuning:
+    """Different videos of each class; a class of which there were too few has all it had."""
+    rows: dict[str, set[int]] = {name: set() for split in splits for name in split.class_names}
+    for split in splits:
+        for row, label in zip(split.rows.tolist(), split.labels.tolist(), strict=True):
+            if label >= 0:
+                rows[split.class_names[label]].add(row)
+    counts = sorted(map(len, rows.values()))
+    is_even = counts[0] == counts[-1] or (counts[0] > 0 and counts[-1] == claimed)
+    shots = counts[-1] if is_even else None
+    return Tuning(is_of_these=True, shots=shots, told=_tuned_on(counts[0], counts[-1]))
 
 
 def videos_per_class(train: Videos, *, is_asked: bool = False) -> int:

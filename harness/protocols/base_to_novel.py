@@ -23,6 +23,7 @@ from harness.measuring import (
 from harness.metrics import harmonic_mean, is_right
 from harness.results import ResultRow
 from harness.scoring import Classes, Videos, load_videos, score
+from harness.shots import require_novel
 from harness.statistics import Interval, bootstrap_mean, interval, resampled_means
 from vifistore.errors import UsageError
 from vifistore.store.store import Store
@@ -54,8 +55,8 @@ def base_to_novel(
 
     `features` names one feature set per training run, `seeds` the seed of each (counted from 1 if
     left out and there are several). Raises UsageError when the counts differ, a feature set is
-    named twice, runs have other frames or views, or a class is both base and novel; and what
-    scoring raises.
+    named twice, runs have other frames or views, a class is both base and novel, or a checkpoint
+    was tuned on novel classes; and what scoring raises.
     """
     settings = settings or BaseToNovel()
     if not seeds:
@@ -101,6 +102,7 @@ def _one_run(
             f"{len(common)} classes are both base and novel (first: {min(common)!r}); choose "
             "splits whose classes differ"
         )
+    require_novel(store, videos[1])
     base, novel = ((part, chosen_classes(store, part, settings)) for part in videos)
     rows = _separate_rows(store, base, novel, seed, settings)
     return rows + (_joint_rows(store, base, novel, seed, settings) if settings.joint else [])

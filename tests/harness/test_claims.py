@@ -117,16 +117,19 @@ def test_a_head_of_an_older_version_is_known_by_its_split(maker, add):
 
 
 def test_other_protocols_keep_their_names(maker, add):
-    add("one", tuned("toy", range(30)))
     rows = np.arange(60)
+    add("one", tuned("toy", range(30)))
+    learned = [row for row in range(30) if maker.labels[row] < 4]
+    add("half", tuned("toy", learned, "base_train", NAMES[:4]))
+    maker.split("base_train", learned, class_names=maker.class_names[:4])
     maker.split("base_val", rows[maker.labels < 4], class_names=maker.class_names[:4])
     novel = rows[maker.labels >= 4]
     maker.split("novel_val", novel, maker.labels[novel] - 4, maker.class_names[4:])
     for half in (maker.class_names[:4], maker.class_names[4:]):
-        maker.texts("one", class_names=half)
+        maker.texts("half", class_names=half)
     store = maker.store
     found = [
-        *base_to_novel(store, "toy", ["one"], (), BaseToNovel(joint=False)),
+        *base_to_novel(store, "toy", ["half"], (), BaseToNovel(joint=False)),
         *few_shot(store, "toy", "one", "val", FewShot(shots=(5,))),
         *supervised(store, "toy", "one", "val"),
         *fusion_matrix(store, "toy", ["one"], "val"),
@@ -135,9 +138,10 @@ def test_other_protocols_keep_their_names(maker, add):
     assert {row.protocol for row in found} == {
         *("base-to-novel", "few-shot", "supervised", "ablation-fusion", "ablation-frames"),
     }
-    assert {row.tuned_on for row in found} == {"toy/train"}
-    (novel_top1,) = [r for r in found if (r.subset, r.metric) == ("novel", "top1")]
-    assert novel_top1.provenance["shared_videos"] == int((novel < 30).sum())
+    assert {row.tuned_on for row in found} == {"toy/train", "toy/base_train"}
+    for subset, shared in {"base": len(learned), "novel": 0}.items():
+        (top1,) = [r for r in found if (r.subset, r.metric) == (subset, "top1")]
+        assert top1.provenance["shared_videos"] == shared
 
 
 def test_a_mean_over_splits_is_zero_shot_only_if_all_are(maker, add):

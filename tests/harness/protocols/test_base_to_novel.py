@@ -7,6 +7,7 @@ from harness.fusion import unit
 from harness.protocols.base_to_novel import BaseToNovel, _harmonic_interval, base_to_novel
 from harness.statistics import bootstrap_mean
 from vifistore.errors import UsageError
+from vifistore.store.identity import Identity, TunedOn
 
 
 @pytest.fixture
@@ -42,6 +43,28 @@ def test_base_and_novel_compete_among_themselves(maker, value_of):
     assert harmonic.value == pytest.approx(2 / (1 / base_top1 + 1 / novel_top1))
     assert harmonic.ci_low < harmonic.value < harmonic.ci_high
     assert harmonic.seed is None
+
+
+def test_classes_that_a_checkpoint_was_tuned_on_are_not_novel(maker):
+    names = maker.class_names
+    maker.split("train", np.arange(120)[maker.labels < 5], class_names=names)
+    cases = {
+        # Its list names all classes, and videos are of the first five.
+        "train": ("toy", "train", names, "was tuned on 1 of the 2 classes of novel_val"),
+        "gone": ("toy", "gone", [names[5].upper()], "was tuned on 1 of the 2 classes of novel"),
+        "base": ("toy", "base_val", names[:4], None),
+        "other": ("k400", "train", names, None),
+    }
+    for case, (dataset, split, classes, words) in cases.items():
+        tuned_on = TunedOn(dataset=dataset, split=split, class_names=tuple(classes))
+        maker.checkpoint(case, identity=Identity(tuned_on=(tuned_on,)))
+        maker.features(maker.frames(), checkpoint=case)
+        maker.texts(case)
+        if words:
+            with pytest.raises(UsageError, match=words):
+                base_to_novel(maker.store, "toy", ["tiny"])
+        else:
+            assert base_to_novel(maker.store, "toy", ["tiny"])
 
 
 def test_videos_that_are_listed_and_missing_are_counted(maker, value_of):

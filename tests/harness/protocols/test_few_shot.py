@@ -8,6 +8,7 @@ from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.supervised import supervised
 from harness.scoring import load_videos
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.identity import Identity, TunedOn
 
 
 @pytest.fixture
@@ -92,6 +93,30 @@ def test_where_the_trainings_split_is_here_its_videos_are_counted(maker, value_o
     ):
         with pytest.raises(UsageError, match="tiny was "):
             few_shot(maker.store, "toy", "tiny", "val1", settings)
+
+
+def test_what_is_known_of_the_videos_wins_over_the_setting(maker, value_of):
+    """A split of fewer videos than the preset's 16, and a training on all of them before."""
+    maker.split("lacking", np.arange(24)[1:])
+
+    def shots_of(*splits: str, shots: int) -> int:
+        names = tuple(maker.class_names)
+        parts = tuple(TunedOn(dataset="toy", split=s, class_names=names) for s in splits)
+        name = "-".join([*splits, str(shots)])
+        checkpoint = {"checkpoint": name, "identity": Identity(tuned_on=parts), "shots": shots}
+        maker.features(maker.frames(num_views=2), name=name, **checkpoint)
+        maker.texts(name)
+        return value_of(few_shot(maker.store, "toy", name, "val1", FewShot()), metric="top1").shots
+
+    assert shots_of("train1_few_shot_4", shots=16) == 4
+    assert shots_of("train1", "train1_few_shot_4", shots=4) == 20
+    # A class that has fewer gives what it has.
+    assert shots_of("lacking", shots=4) == 4
+    with pytest.raises(UsageError, match="was tuned on 3 to 4 videos of each class"):
+        shots_of("lacking", shots=16)
+    # Of the training before nothing is known: its split is gone.
+    with pytest.raises(UsageError, match="say how many videos per class"):
+        shots_of("gone", "train1_few_shot_4", shots=4)
 
 
 def test_classes_without_training_videos_are_left_out_and_counted(maker, value_of):
