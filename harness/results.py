@@ -200,7 +200,9 @@ def made_folder(folder: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is not a folder; give another folder") from error
-    clear_temporaries(folder, "**/*")
+    # No deeper than results are: a store in the folder may be being written.
+    for level in ("*", "*/*", "artefacts/*/*"):
+        clear_temporaries(folder, level)
     return folder
 
 

@@ -104,8 +104,10 @@ def test_the_next_of_its_kind_removes_it(tmp_path, name):
 
 def test_those_deeper_in_a_results_folder_go_as_well(tmp_path):
     deep = leave(tmp_path / "artefacts" / "per_class" / "a.csv")
+    beside = leave(tmp_path / "S.zarr" / "features" / "d" / "0123" / "frames" / "c.0")
     made_folder(tmp_path)
     assert not deep.exists()
+    assert beside.exists()
 
 
 @pytest.mark.parametrize(

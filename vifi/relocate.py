@@ -1,7 +1,6 @@
 """`vifi relocate S`: say where a dataset's videos are now."""
 
 import logging
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from vifistore.errors import first_few
 from vifistore.extract.relocate import Relocation, find_videos, missing_before, relocate
 from vifistore.store import open_store
 from vifistore.store.features import Features
+from vifistore.store.problems import extract_command
 from vifistore.store.store import Store
 
 logger = logging.getLogger("vifi")
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     if not wanted.dry_run:
         relocate(store, wanted.dataset, found)
     again = [
-        _retry_command(wanted.store, store.features(wanted.dataset, name), store)
+        _retry_command(store, store.features(wanted.dataset, name))
         for name in missing_before(store, wanted.dataset)
     ]
     if wanted.json:
@@ -72,19 +72,7 @@ def _tell(found: Relocation, wanted: RelocateArguments) -> None:
         )
 
 
-def _retry_command(location: str, features: Features, store: Store) -> str:
+def _retry_command(store: Store, features: Features) -> str:
     """The command line that made a feature set, with --retry."""
-    recipe = features.recipe
-    name = next(iter(features.names), features.id)
-    digest = store.features(features.dataset, name).checkpoint
-    words = ["vifi", "extract", location, "--dataset", features.dataset]
-    if digest:
-        checkpoint = store.checkpoint(digest)
-        tag = checkpoint["names"][0]
-        weights = checkpoint["weights_path"] or (tag if tag != "random" else "none")
-        words += ["--model", checkpoint["model"], "--pretrained", weights, "--name", name]
-    given = {**recipe, "preprocess": recipe.get("preprocessing", {}).get("name")}
-    for flag in ("frames", "clips", "crops", "preprocess", "precision", "decoder"):
-        if given.get(flag):
-            words += [f"--{flag}", str(given[flag])]
-    return shlex.join([*words, "--retry"])
+    name = ("--name", features.names[0]) if features.names else ()
+    return extract_command(store.backend, features.dataset, features.recipe, *name, "--retry")

@@ -19,8 +19,8 @@ from vifistore.store.removable import Removal, removals, remove_all, with_names
 class RmArguments:
     """Remove datasets, splits, feature sets, texts or names from a store; asks first.
 
-    A feature set is kept that a name or a derived set needs, a split that a head was trained on,
-    and with --results whatever result rows need.
+    A feature set is kept that a name or a derived set needs, a split that a checkpoint was trained
+    on, and with --results whatever result rows need.
     """
 
     store: tyro.conf.Positional[str]

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vifistore.errors import LockedError, UnknownNameError, UsageError
+from vifistore.errors import LockedError, UnknownNameError, UsageError, short
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.names import read_names
 from vifistore.store.removal import clear_removed, is_fresh, locked_set, remove_group
@@ -82,6 +82,11 @@ def remove_all(store: Store, found: Sequence[Removal]) -> None:
 
 def _paths_of(store: Store, what: str) -> list[str]:
     """Paths of what is asked for, names first."""
+    if {"", ".", ".."} & set(what.split("/")):
+        raise UsageError(
+            f"{short(what)!r} names nothing in a store; give a dataset, DATASET/NAME, or a path "
+            "such as splits/DATASET/NAME"
+        )
     kind, _, rest = what.partition("/")
     if kind in KINDS:
         return _of_kind(store, kind, rest)

@@ -141,7 +141,7 @@ def test_the_verb_says_what_it_found_and_what_to_try_again(store, tmp_path, tiny
     assert "0 of them at another path than before" in said.out
     (line,) = said.err.strip().splitlines()
     assert "quarantined as missing are tried again with: vifi extract" in line
-    assert line.endswith("--decoder decord --retry")
+    assert line.endswith(f"--decoder decord --name {report.name} --retry")
     *_, command = line.partition("tried again with: vifi ")
     assert document["retry"] == [f"vifi {command}"]
     assert run([*command.split(), "--device", "cpu", "--workers", "1"]) == 0

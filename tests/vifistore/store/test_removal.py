@@ -65,7 +65,6 @@ def test_everything_can_be_asked_for_in_a_few_ways(store):
         "splits/d/test/rows",
         "names/d/x",
         "texts/x",
-        "../d",
     ):
         with pytest.raises(UnknownNameError):
             removals(store, [what])
@@ -115,6 +114,15 @@ def test_a_split_that_a_head_was_trained_on_is_needed(store):
     for told in ({"settings": {"trained_on": split}}, {"tuned_on": [split]}):
         store.backend.make_group(f"checkpoints/{digest}", {**attributes, **told})
         assert asked(store, "d/test") == {"splits/d/test": ["checkpoint start, trained on it"]}
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["..", ".", "", "../d", "splits/../videos", "names/../features", "d/..", "texts/..", "d//test"],
+)
+def test_a_path_that_climbs_names_nothing(store, what):
+    with pytest.raises(UsageError, match="names nothing in a store"):
+        removals(store, [what])
 
 
 def test_what_is_being_written_stays(store, whole):
