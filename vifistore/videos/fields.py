@@ -42,12 +42,18 @@ def content_lines(text: str) -> list[tuple[int, str]]:
 def split_fields(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Fields of every record without blanks and quotes, and how many lines end with it.
 
-    Quotes may hold the delimiter, and line ends. Raises csv.Error.
+    Quotes may hold the delimiter, and line ends, which become blanks. Raises csv.Error, also for a
+    quote that is not closed: it would swallow the lines behind it.
     """
     csv.field_size_limit(_FIELD_LIMIT)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    lines = [f"{line}\n" for line in lines]
+    form = {"delimiter": delimiter, "skipinitialspace": True}
+    reader, end = csv.reader(lines, **form), 0
     for fields in reader:
-        yield reader.line_num, [unquoted(field) for field in fields]
+        if reader.line_num > end + 1:
+            list(csv.reader(lines[end : reader.line_num], **form, strict=True))
+        end = reader.line_num
+        yield end, [unquoted(field.replace("\n", " ")) for field in fields]
 
 
 def table_of(lines: Sequence[str]) -> tuple[str, list[list[str]]]:

@@ -131,7 +131,9 @@ def _records(numbered: Numbered, delimiter: str, name: str) -> list[tuple[int, l
                 records.append((numbered[end - 1][0], fields))
     except csv.Error as error:
         number = numbered[min(end, len(numbered) - 1)][0]
-        raise UsageError(f"{name} line {number}: {error}; mend the line") from error
+        raise UsageError(
+            f"{name} line {number}: {error}; mend the line, and close quotes that it opens"
+        ) from error
     return records
 
 
@@ -140,6 +142,9 @@ def _table(numbered: Numbered, name: str) -> Rows | None:
     lines = [line for _, line in numbered]
     delimiter, rows = table_of(lines)
     if not rows:
+        for delimiter in DELIMITERS if any('"' in line for line in lines) else ():
+            if all(delimiter in line for line in lines):
+                _records(numbered, delimiter, name)
         return None
     # A path may hold commas.
     if not has_videos(rows) and all(VIDEO_LINE.fullmatch(line.strip()) for line in lines):

@@ -124,3 +124,22 @@ def test_what_is_not_clear_is_refused_and_shown(write, text, told):
     with pytest.raises(UsageError, match=told) as caught:
         lines_of(write, "l.csv", text)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("header", ["", "path,label\n"])
+@pytest.mark.parametrize("closing", ["", '9.mp4,"long jump\n'])
+def test_a_quote_that_is_not_closed_swallows_no_line(write, header, closing):
+    """At the end of the file, and where another one is opened before it."""
+    lines = [f"{number}.mp4,run\n" for number in range(8)]
+    lines[3] = '3.mp4,"high jump\n'
+    text = header + "".join(lines) + closing
+    number = 4 + bool(header)
+    with pytest.raises(UsageError, match=f"l.csv line {number}: .* close quotes that it opens"):
+        lines_of(write, "l.csv", text)
+
+
+def test_quotes_may_hold_delimiters_and_line_ends(write):
+    text = 'path,label\n1.mp4,"pick, and\nplace"\n2.mp4,"say ""hop"""\n3.mp4,"hop" on\n'
+    assert [(line.path, line.label) for line in lines_of(write, "l.csv", text)] == [
+        *(("1.mp4", "pick, and place"), ("2.mp4", 'say "hop"'), ("3.mp4", "hop on")),
+    ]
