@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
 
     run = _run(wanted, preset, store, options, watch)
     # Under torchrun one process starts the follower of all, and speaks for all.
-    is_first = os.environ.get("RANK", "0") == "0"
+    is_first = _is_first()
     followed = wanted.follow if is_first else FollowOptions()
     place = (wanted.out, wanted.store, wanted.dataset)
     with follower(followed, *place, shared_flags(wanted.options)):
@@ -118,9 +118,16 @@ def _checked(
     with found.gathered():
         found.attempt(_note_run, wanted, store)
     found.refuse()
-    refuse_second(wanted.out)
+    # Processes that belong together would refuse each other: only the first one trains there.
+    if _is_first():
+        refuse_second(wanted.out)
     options = wanted.options
     return replace(options, checkpoint_every=num_steps) if num_steps else options, watch
+
+
+def _is_first() -> bool:
+    """Whether torchrun started no process before this one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _watch(wanted: TrainArguments, store: Store, found: Faults) -> WatchArguments | None:

@@ -248,6 +248,22 @@ def test_a_folder_where_another_process_trains(store, tmp_path, capsys, monkeypa
     assert [path.name for path in (tmp_path / "o").iterdir()] == [".lock"]
 
 
+def test_processes_that_train_together_do_not_refuse_each_other(store, tmp_path, monkeypatch):
+    """Each looking for the moment that it has the folder would find another one looking."""
+    looked = []
+    monkeypatch.setattr("vifi.train.refuse_second", looked.append)
+
+    def far_enough(*_: object) -> None:
+        raise UsageError("far enough")
+
+    monkeypatch.setattr("vifi.train._run", far_enough)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, expected in (("1", []), ("0", [tmp_path / "o"])):
+        monkeypatch.setenv("RANK", rank)
+        assert run(call(store, tmp_path / "o")) == 2
+        assert looked == expected
+
+
 def test_an_unknown_preset(capsys):
     assert run(["train", "few_shots", "s"]) == 2
     assert "Did you mean 'few_shot'?" in capsys.readouterr().err
