@@ -40,6 +40,20 @@ def differences(
     return found
 
 
+def contradictions(first: Identity, second: Identity) -> list[str]:
+    """What both state of a training, and not as the same."""
+    names = ("preprocessing", "templates", "cleaning", "sampling")
+    assumed = {*first.assumed, *second.assumed}
+    pairs = {n: (getattr(first, n), getattr(second, n)) for n in names if n not in assumed}
+    return [name for name, (one, two) in pairs.items() if one and two and _contradict(one, two)]
+
+
+def _contradict(one: object, two: object) -> bool:
+    if isinstance(one, dict) and isinstance(two, dict):
+        return any(_plain(one[key]) != _plain(two[key]) for key in one.keys() & two.keys())
+    return one != two
+
+
 def is_same_preprocessing(trained: Mapping, used: Mapping) -> bool:
     """Whether a preprocessing of an identity is that of a recipe, as far as both are known."""
     return not _pixels(trained, used)

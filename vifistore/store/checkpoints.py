@@ -4,9 +4,11 @@ The digests of the videos that it was tuned on are megabytes, and few who open a
 them: they lie in a small group of their own, `checkpoints/<digest>/tuned_on`.
 """
 
+import logging
 from collections.abc import Mapping
 
-from vifistore.errors import DamagedError, UnknownNameError, UsageError
+from vifistore.errors import DamagedError, UnknownNameError, UsageError, short
+from vifistore.store.as_trained import contradictions
 from vifistore.store.backend import Backend
 from vifistore.store.fields import NONE, read_fields
 from vifistore.store.identity import Identity, of_settings, parse_identity
@@ -27,6 +29,8 @@ _KINDS = {
     "settings": (dict, NONE),
 }
 _TUNED_ON = "tuned_on"
+
+logger = logging.getLogger("vifi")
 
 
 def checkpoint_digest(image_digest: str, text_digest: str, logit_scale: float) -> str:
@@ -57,6 +61,12 @@ def register_checkpoint(
         backend.make_group(f"{path}/names/{name}", {})
         return digest
     known = read_identity(backend, digest)
+    if differing := contradictions(known, identity):
+        logger.warning(
+            "%s is in the store as trained with another %s than its file says now; rows and texts "
+            "keep to what was said first",
+            *(short(name), ", ".join(differing)),
+        )
     if (complete := known.completed(identity)) != known:
         attributes = read_fields(backend, path, _KINDS)
         of_identity = Identity().as_json().keys() | known.as_json().keys()

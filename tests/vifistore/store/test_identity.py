@@ -10,7 +10,7 @@ from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.errors import DamagedError
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.checkpoints import read_identity, register_checkpoint
 from vifistore.store.identity import Identity, TunedOn, joined, of_settings, packed, parse_identity
 from vifistore.store.importing.store_copy import copy_checkpoint
 from vifistore.store.store import create_store
@@ -166,6 +166,23 @@ def test_a_damaged_record_is_one_line_and_verify_names_it(make_store, damage, ca
     capsys.readouterr()
     assert run(["verify", str(store.path)]) == 1
     assert f"checkpoints/{digest}" in capsys.readouterr().out
+
+
+def test_what_is_stated_twice_and_differs_is_told(tmp_path, caplog):
+    backend = create_store(tmp_path / "s.zarr").backend
+    pixels = {"family": "openclip", "size": 224, "mean": [0.1, 0.2, 0.3]}
+    stated = Identity(preprocessing=pixels, templates=("a {}",), cleaning="as-is")
+    digest = register_checkpoint(backend, RECORD, stated)
+    guess = Identity(preprocessing={**pixels, "size": 336}, assumed=("preprocessing",))
+    fewer = Identity(preprocessing={"family": "openclip"})
+    for same in (stated, Identity(), guess, fewer):
+        register_checkpoint(backend, RECORD, same)
+    assert caplog.messages == []
+    other = Identity(preprocessing={**pixels, "mean": [0, 0, 0]}, templates=("b {}",))
+    register_checkpoint(backend, RECORD, other)
+    (line,) = caplog.messages
+    assert "as trained with another preprocessing, templates than its file says now" in line
+    assert read_identity(backend, digest) == stated
 
 
 def test_what_nobody_states_stays_assumed():
