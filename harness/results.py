@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vifistore.errors import DamagedError, UsageError
+from vifistore.errors import DamagedError, UsageError, first_few, short
 from vifistore.files import parse_json, read_regular, regular_opener
 from vifistore.temporaries import clear_temporaries
 
@@ -249,7 +249,9 @@ def from_record(record: Mapping) -> ResultRow:
         raise UsageError("not a result row: no object")
     unknown, missing = set(record) - set(FIELDS), _REQUIRED - set(record)
     if unknown or missing:
-        raise UsageError(f"not a result row: unknown {sorted(unknown)}, missing {sorted(missing)}")
+        told = {"unknown": unknown, "missing": missing}
+        parts = [f"{what} {first_few(sorted(n), 3, 30)}" for what, n in told.items() if n]
+        raise UsageError(f"not a result row: {', '.join(parts)}")
     values = dict(record)
     if values["value"] is None:
         values["value"] = math.nan
@@ -267,7 +269,9 @@ def _check_type(name: str, value: object, kind: object) -> None:
         # To Python true and false are whole numbers.
         fits = isinstance(value, accepted) and not isinstance(value, bool)
     if not fits:
-        raise UsageError(f"not a result row: {name} {value!r} is not {_TYPE_WORDS[kind]}")
+        raise UsageError(
+            f"not a result row: {name} {short(repr(value))} is not {_TYPE_WORDS[kind]}"
+        )
 
 
 def _encode(row: ResultRow) -> bytes:

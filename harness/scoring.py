@@ -166,7 +166,7 @@ def known_checkpoint(store: Store, features: Features) -> dict | None:
     if features.name == features.id and len({name.checkpoint for name in names}) > 1:
         raise UsageError(
             f"feature set {features.id} of {features.dataset} is shared by several checkpoints; "
-            f"score it by one of its names: {', '.join(name.name for name in names)}"
+            f"score it by one of its names: {first_few([name.name for name in names], 4)}"
         )
     if names or "imported" in features.source_recipe:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vifistore.cleaning import AS_IS, cleaning
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_few
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.store import Store
 
@@ -41,9 +41,10 @@ def find_texts(
             f"no text embeddings of these {len(class_names)} classes by checkpoint {name}; make "
             "them with `vifi texts`"
         )
-    listed = "; ".join(f"{t['id']} ({_told(t)})" for t in ways.values())
+    listed = [f"{t['id']} ({_told(t)})" for t in ways.values()]
     raise UsageError(
-        f"several text sets fit: {listed}; choose one with --template and --class-names"
+        f"several text sets fit: {first_few(listed, 3, 90)}; choose one with --template and "
+        "--class-names"
     )
 
 

@@ -14,6 +14,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from vifi.endings import STOPPED, end_on_sigterm, exit_code, shortage
 
+# Characters of a message.
+_LONGEST = 390
+
 # Verb -> what it does. Each lives in vifi/<verb>.py, imported only when it is called, so that
 # --help and the verbs that need no model start fast.
 VERBS = {
@@ -127,8 +130,12 @@ def _run(arguments: list[str]) -> int:
 
 def _fail(error: object, code: int) -> int:
     """Print why a call failed, whether or not anyone reads it, and return its exit code."""
+    told = " ".join(str(error).split())
+    if len(told) > _LONGEST:
+        # Names may be of any length. What happened stands first, the remedy last.
+        told = f"{told[: _LONGEST // 2]} ... {told[-_LONGEST // 2 + 5 :]}"
     try:
-        print(f"vifi: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"vifi: {told}", file=sys.stderr)
     except BrokenPipeError:
         _discard(sys.stderr)
     return code

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, short
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -48,8 +48,8 @@ def cleaned(names: Iterable[str], how: str) -> dict[str, str]:
     for name, new in result.items():
         if origin.setdefault(new, name) != name:
             raise UsageError(
-                f"classes {origin[new]!r} and {name!r} would both become {new!r}; "
-                "read their names as-is"
+                f"classes {short(repr(origin[new]))} and {short(repr(name))} would both become "
+                f"{short(repr(new))}; read their names as-is"
             )
     return result
 

@@ -150,7 +150,7 @@ def test_damage_before_the_last_line_is_an_error(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"colour": 1}, "unknown .'colour'."), ({"value": "high"}, "'high' is not a number")],
+    [({"colour": 1}, "unknown colour"), ({"value": "high"}, "'high' is not a number")],
 )
 def test_record_that_is_no_row(change, message):
     with pytest.raises(UsageError, match=message):

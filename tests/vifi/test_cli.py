@@ -11,6 +11,7 @@ import zarr
 
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import VERBS, run, usage
+from vifistore.errors import UsageError
 
 MODEL = ("--model", "vifi-tiny", "--pretrained", "none")
 EXTRACT = (*MODEL, "--frames", "2", "--precision", "fp32", "--device", "cpu")
@@ -265,3 +266,15 @@ def test_interrupted_call_ends_in_one_line(broken):
     assert process.returncode == 130
     assert error.splitlines()[-1].startswith("vifi: stopped")
     assert "Traceback" not in error
+
+
+def test_a_message_is_never_longer_than_can_be_read(capsys, monkeypatch):
+    def fail(_: object) -> None:
+        raise UsageError(f"what {'x' * 5000} is wrong; give another one")
+
+    monkeypatch.setattr("vifi.info.main", fail)
+    assert run(["info", "S"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert len(line) <= 400
+    assert line.startswith("vifi: what xxx")
+    assert line.endswith("xxx is wrong; give another one")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 
 # The paper's template for fine-tuned models (section 3; its code, datasets/labels).
 PAPER_TEMPLATE = "a photo of a {}."
@@ -18,7 +18,8 @@ def check_templates(templates: Sequence[str]) -> None:
     """Raise UsageError for a template without exactly one `{}`, or with other braces."""
     for template in templates:
         if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "", 1)):
-            raise UsageError(f"template {template!r} must hold exactly one {{}} for the class name")
+            told = short(repr(template), 120)
+            raise UsageError(f"template {told} must hold exactly one {{}} for the class name")
 
 
 def fill(template: str, class_name: str) -> str:

@@ -73,7 +73,9 @@ def locked_set(backend: Backend, path: str) -> Iterator[bool]:
         num_videos = 0
     try:
         locks.acquire(range(max(1, -(-num_videos // BLOCK_SIZE))))
-        yield True
+        # Who plans or seals holds no block.
+        with locks.turn():
+            yield True
     finally:
         locks.release()
 

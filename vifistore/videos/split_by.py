@@ -51,13 +51,14 @@ def split_folders(paths: Sequence[str]) -> str:
 
 
 def _compiled(pattern: str) -> re.Pattern:
+    told = short(repr(pattern))
     try:
         regex = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"--split-by {pattern!r} is no regular expression: {error}") from error
+        raise UsageError(f"--split-by {told} is no regular expression: {error}") from error
     if not regex.groups:
         raise UsageError(
-            f"--split-by {pattern!r} has no group to take the split's name from; write for "
+            f"--split-by {told} has no group to take the split's name from; write for "
             "instance '^(train|val)/'"
         )
     return regex

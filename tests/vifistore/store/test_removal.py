@@ -3,17 +3,19 @@
 import errno
 import os
 import shutil
+import time
 
 import pytest
 
 from tests.support import plain_recipe
 from tests.vifistore.store.conftest import SHAPE, make_whole_store
-from tests.vifistore.store.processes import end, held
+from tests.vifistore.store.processes import end, held, holding, start
 from vifi.__main__ import run
 from vifistore.errors import LockedError, UnknownNameError, UsageError
 from vifistore.store import open_store, removal
 from vifistore.store.derived import write_derived
 from vifistore.store.garbage import delete_garbage, find_garbage
+from vifistore.store.locks import BlockLocks
 from vifistore.store.names import set_name
 from vifistore.store.removable import removals, remove_all, with_names
 from vifistore.store.tables import write_split
@@ -123,6 +125,19 @@ def test_a_split_that_a_head_was_trained_on_is_needed(store):
 def test_a_path_that_climbs_names_nothing(store, what):
     with pytest.raises(UsageError, match="names nothing in a store"):
         removals(store, [what])
+
+
+def test_a_set_that_is_being_sealed_goes_afterwards(store, whole):
+    """Else sealing would make its group again, without any array."""
+    (feature_id,) = store.feature_ids("d")
+    pid, _ = holding(lambda: BlockLocks(store.backend.cache_folder, "d", feature_id).turn())
+    remover = start(lambda: remove_all(open_store(whole, mode="a"), removals(store, ["d/start"])))
+    time.sleep(0.3)
+    there = store.feature_ids("d")
+    end(pid)
+    assert there == [feature_id]
+    assert os.waitpid(remover, 0)[1] == 0
+    assert store.feature_ids("d") == []
 
 
 def test_what_is_being_written_stays(store, whole):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vifistore.errors import UsageError, first_line
+from vifistore.errors import UsageError, first_line, short
 from vifistore.files import open_regular
 from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS
 from vifistore.store.writer import Shape
@@ -107,9 +107,13 @@ def check_ids(ids: Sequence[str], path: Path) -> None:
     seen: set[str] = set()
     for name in ids:
         if not isinstance(name, str) or not name.strip() or "\0" in name or "\n" in name:
-            raise UsageError(f"{path} has {name!r} for an id; give every video one line of text")
+            raise UsageError(
+                f"{path} has {short(repr(name))} for an id; give every video one line of text"
+            )
         if name in seen:
-            raise UsageError(f"{path} has the id {name!r} twice; give every video one entry")
+            raise UsageError(
+                f"{path} has the id {short(repr(name))} twice; give every video one entry"
+            )
         seen.add(name)
 
 
