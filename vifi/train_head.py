@@ -14,6 +14,7 @@ from vifistore.store.features import Features
 from vifistore.store.names import check_set_name
 from vifistore.store.store import Store
 from vifistore.training.heads.settings import HeadKind, HeadSettings
+from vifistore.training.launch import require_alone
 
 logger = logging.getLogger("vifi")
 
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> int:
     found = Faults()
     wanted = parse("train-head", TrainHeadArguments, arguments, faults=found)
     _note(found, wanted)
+    found.attempt(require_alone)
     found.refuse()
     store = open_store(wanted.store, mode="a")
     features = store.features(wanted.dataset, wanted.features)

@@ -18,3 +18,14 @@ def require_torchrun() -> None:
         "(srun --ntasks=1 vifi train ...), or let torchrun start several: srun --ntasks=1 torchrun "
         "--nproc-per-node=GPUS -m vifi train ..."
     )
+
+
+def require_alone() -> None:
+    """Raise UsageError if any launcher started this process beside others: each would train the
+    same head, which takes one process seconds."""
+    rank = current_rank()
+    if rank is not None and rank.count > 1:
+        raise UsageError(
+            f"{current_launcher()} started {rank.count} processes, and a head is trained by one; "
+            "start vifi train-head by itself, under srun with --ntasks=1"
+        )

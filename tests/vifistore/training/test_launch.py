@@ -46,6 +46,17 @@ def test_tasks_are_refused_in_one_line(monkeypatch, tmp_path, capsys, values, wo
 
 
 @pytest.mark.parametrize(
+    ("values", "launcher"), [(TASK | {"SLURM_NTASKS": "8"}, "srun"), (TORCHRUN, "torchrun")]
+)
+def test_a_head_is_trained_by_one(monkeypatch, capsys, values, launcher):
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    call = ["train-head", "s.zarr", "--dataset", "d", "--features", "f", "--head", "a5"]
+    assert run([*call, "--split", "train"]) == 2
+    assert f"{launcher} started " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "values",
     [
         {},
