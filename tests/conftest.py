@@ -1,5 +1,6 @@
 """Fixtures of every test."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from vifistore.store.store import Store, create_store
 from vifistore.store.tables import write_videos
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell has it for its background jobs, and all that they start would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
