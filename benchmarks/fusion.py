@@ -28,10 +28,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.store import video_table
 from harness.fusion import class_vectors, pool, unit
 from harness.scoring import Classes, Videos, score
-from vifistore.store.features import Features
+from vifistore.store.dataset import write_videos
 from vifistore.store.schema import BLOCK_SIZE, DONE
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import write_videos
 from vifistore.store.writer import FeatureWriter, Shape
 
 RESULTS = Path(__file__).parent / "results" / "fusion.jsonl"
@@ -99,16 +98,15 @@ def make_problem(store: Store, settings: Fusion) -> tuple[Videos, Classes]:
     labels = np.arange(settings.num_videos) % settings.num_classes
     shape = Shape(video=len(labels), view=1, frame=settings.num_frames, dim=settings.dim)
     recipe = {"image_digest": "random", "frames": settings.num_frames, "numerics": 1}
-    write_videos(store.backend, "bench", video_table(settings.num_videos), ["run"], "/")
-    writer = FeatureWriter(store.backend, "bench", recipe, shape, {"host": "bench"})
+    write_videos(store.new_dataset("bench"), video_table(settings.num_videos), ["run"], "/")
+    writer = FeatureWriter(store.dataset("bench"), recipe, shape, {"host": "bench"})
     for block in range(-(-len(labels) // BLOCK_SIZE)):
         rows = list(writer.block_rows(block))
         writer.write_block(block, rows, block_arrays(directions[labels[rows]], settings, generator))
     writer.seal()
     videos = Videos(
-        dataset="bench",
         split="all",
-        features=Features(store.backend, "bench", writer.id),
+        features=store.features("bench", writer.id),
         rows=np.arange(len(labels)),
         labels=labels,
         class_names=[f"class {number}" for number in range(settings.num_classes)],

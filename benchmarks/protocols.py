@@ -34,12 +34,11 @@ from harness.protocols.base_to_novel import base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import Dataset, write_videos
 from vifistore.store.names import set_name
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, VIDEO_COLUMNS
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import Split, write_split, write_videos
-from vifistore.store.texts import write_texts
 from vifistore.store.writer import BlockData, FeatureWriter, Shape
 
 RESULTS = Path(__file__).parent / "results" / "protocols.jsonl"
@@ -102,7 +101,7 @@ def run(settings: Protocols) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         store = create_store(Path(folder) / "S.zarr")
         for dataset, sizes in SIZES.items():
-            make_dataset(store, dataset, sizes, settings)
+            make_dataset(store.new_dataset(dataset), sizes, settings)
         found = {name: timed(call, store) for name, call in PARTS.items()}
     seconds = {name: taken for name, (taken, _) in found.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -123,14 +122,22 @@ def run(settings: Protocols) -> dict:
 def score_zero_shot(store: Store) -> list[ResultRow]:
     """Three splits of three datasets."""
     splits = ("test1", "test2", "test3")
-    return [r for d in ("hmdb51", "ucf101", "k600") for r in zero_shot(store, d, "tuned-0", splits)]
+    return [
+        r
+        for d in ("hmdb51", "ucf101", "k600")
+        for r in zero_shot(store.features(d, "tuned-0"), splits)
+    ]
 
 
 def score_base_to_novel(store: Store) -> list[ResultRow]:
     """Three seeds on four datasets."""
     names = [f"tuned-{seed}" for seed in SEEDS]
     datasets = [dataset for dataset, sizes in SIZES.items() if sizes.base]
-    return [row for dataset in datasets for row in base_to_novel(store, dataset, names, SEEDS)]
+    return [
+        row
+        for dataset in datasets
+        for row in base_to_novel([store.features(dataset, name) for name in names], SEEDS)
+    ]
 
 
 def score_few_shot(store: Store) -> list[ResultRow]:
@@ -139,7 +146,9 @@ def score_few_shot(store: Store) -> list[ResultRow]:
         row
         for dataset in FEW_SHOT
         for number, shots in enumerate(SHOTS)
-        for row in few_shot(store, dataset, f"tuned-{number}", "test1", FewShot(shots=(shots,)))
+        for row in few_shot(
+            store.features(dataset, f"tuned-{number}"), "test1", FewShot(shots=(shots,))
+        )
     ]
 
 
@@ -150,7 +159,7 @@ def score_classifiers(store: Store) -> list[ResultRow]:
         row
         for dataset in FEW_SHOT
         for chosen in settings
-        for row in few_shot(store, dataset, "tuned-0", "test1", chosen)
+        for row in few_shot(store.features(dataset, "tuned-0"), "test1", chosen)
     ]
 
 
@@ -169,33 +178,31 @@ def timed(call: Callable[[Store], list[ResultRow]], store: Store) -> tuple[float
     return time.perf_counter() - start, rows
 
 
-def make_dataset(store: Store, dataset: str, sizes: Sizes, settings: Protocols) -> None:
+def make_dataset(dataset: Dataset, sizes: Sizes, settings: Protocols) -> None:
     """Videos, splits, texts and feature sets of one dataset, a set per tuned checkpoint."""
-    names = [f"{dataset} class {number}" for number in range(sizes.classes)]
+    names = [f"{dataset.name} class {number}" for number in range(sizes.classes)]
     num_tests = [max(1, round(count * settings.scale)) for count in sizes.tests]
     # Test videos first, then training videos of every class; videos go round the classes.
-    num_train = sizes.classes * max(SHOTS) if dataset in FEW_SHOT else 0
+    num_train = sizes.classes * max(SHOTS) if dataset.name in FEW_SHOT else 0
     labels = np.arange(max(num_tests) + num_train) % sizes.classes
-    write_videos(store.backend, dataset, video_table(labels, names), names, root="/videos")
+    write_videos(dataset, video_table(labels, names), names, root="/videos")
     for number, count in enumerate(num_tests, start=1):
         scored = sizes.test_classes or sizes.classes
         rows = np.arange(count)
-        add_split(store, dataset, f"test{number}", rows, rows % scored, names[:scored])
+        add_split(dataset, f"test{number}", rows, rows % scored, names[:scored])
     if num_train:
         rows = np.arange(max(num_tests), len(labels))
-        add_split(store, dataset, "train", rows, labels[rows], names)
+        add_split(dataset, "train", rows, labels[rows], names)
     if sizes.base:
-        add_halves(store, dataset, sizes, num_tests[0], names)
+        add_halves(dataset, sizes, num_tests[0], names)
     generator = np.random.default_rng(0)
     directions = generator.standard_normal((sizes.classes, settings.dim), np.float32)
     for number in range(len(SHOTS) if sizes.base else 1):
-        add_features(store, dataset, f"tuned-{number}", directions[labels], generator)
-        add_texts(store, f"tuned-{number}", names, directions)
+        add_features(dataset, f"tuned-{number}", directions[labels], generator)
+        add_texts(dataset.store, f"tuned-{number}", names, directions)
 
 
-def add_halves(
-    store: Store, dataset: str, sizes: Sizes, num_videos: int, names: Sequence[str]
-) -> None:
+def add_halves(dataset: Dataset, sizes: Sizes, num_videos: int, names: Sequence[str]) -> None:
     """`base_val` and `novel_val`, each labelled from 0, with the paper's shares of the videos."""
     cut = round(num_videos * sizes.halves[0] / sum(sizes.halves))
     base, novel = names[: sizes.base], names[sizes.base :]
@@ -203,11 +210,11 @@ def add_halves(
         ("base_val", np.arange(cut), base),
         ("novel_val", np.arange(cut, num_videos), novel),
     ):
-        add_split(store, dataset, split, rows, rows % len(own), own)
+        add_split(dataset, split, rows, rows % len(own), own)
 
 
 def add_split(
-    store: Store, dataset: str, name: str, rows: np.ndarray, labels: np.ndarray, names: Sequence
+    dataset: Dataset, name: str, rows: np.ndarray, labels: np.ndarray, names: Sequence
 ) -> None:
     """Write one split."""
     split = Split(
@@ -218,7 +225,7 @@ def add_split(
         source="generated",
         digest="0" * 64,
     )
-    write_split(store.backend, dataset, split)
+    write_split(dataset, split)
 
 
 def add_texts(store: Store, name: str, names: Sequence[str], directions: np.ndarray) -> None:
@@ -231,21 +238,21 @@ def add_texts(store: Store, name: str, names: Sequence[str], directions: np.ndar
         "context_length": 77,
         "precision": "fp32",
     }
-    write_texts(store.backend, fields, directions[:, None])
+    store.add_texts(fields, directions[:, None])
 
 
 def add_features(
-    store: Store, dataset: str, name: str, means: np.ndarray, generator: np.random.Generator
+    dataset: Dataset, name: str, means: np.ndarray, generator: np.random.Generator
 ) -> None:
     """A sealed feature set of one view per video: `means` [video dim] and noise."""
     record = {"name": name, "model": "generated", "config": {}, "weights_path": "", "parent": ""}
     record |= {"image_digest": f"image of {name}", "text_digest": f"text of {name}"}
     tuned = {"fusion": "embedding", "shots": SHOTS[int(name.removeprefix("tuned-"))]}
     record |= {"logit_scale": LOGIT_SCALE, "step": 0, "settings": tuned}
-    digest = register_checkpoint(store.backend, record)
+    digest = dataset.store.add_checkpoint(record)
     shape = Shape(video=len(means), view=1, frame=32, dim=means.shape[1])
     recipe = {"image_digest": record["image_digest"], "frames": 32, "clips": 1, "numerics": 1}
-    writer = FeatureWriter(store.backend, dataset, recipe, shape, {"host": "bench"}, arrays=ARRAYS)
+    writer = FeatureWriter(dataset, recipe, shape, {"host": "bench"}, arrays=ARRAYS)
     blocks = range(-(-len(means) // BLOCK_SIZE))
     for start in range(0, len(blocks), GROUP_BLOCKS):
         group = [
@@ -255,7 +262,7 @@ def add_features(
         ]
         writer.write_blocks(group)
     writer.seal()
-    set_name(store.backend, dataset, name, writer.id, digest, force=True)
+    set_name(dataset, name, writer.id, digest, force=True)
 
 
 def block_arrays(means: np.ndarray, generator: np.random.Generator) -> dict[str, np.ndarray]:

@@ -60,7 +60,7 @@ def cached_pixels(
     preprocessing = resolve_recipe(settings, loaded).preprocessing
     device, found = choose_device(settings.device), {}
     with open_pools(settings, preprocessing, device) as pool:
-        for _, video in pool.decode(enumerate(video_paths(store, "d"))):
+        for _, video in pool.decode(enumerate(video_paths(store.dataset("d")))):
             if not isinstance(video, DecodeError):
                 levels = torch.from_numpy(video.frames)
                 found[video.content_digest] = normalise(levels, preprocessing)

@@ -68,15 +68,20 @@ def scanned(path: Path, folder: Path) -> Store:
     """A new store of the videos of a folder."""
     listing = read_source(folder)
     store = create_store(path)
-    rows = new_rows(store, "d", listing, append=False)
-    add_listing(store, "d", listing, rows, probe_all(folder / listing.paths[row] for row in rows))
+    rows = new_rows(None, listing, append=False)
+    add_listing(
+        store.new_dataset("d"),
+        listing,
+        rows,
+        probe_all(folder / listing.paths[row] for row in rows),
+    )
     return store
 
 
 def timed(store: Store, settings: ExtractSettings, loaded: LoadedModel) -> float:
     """Seconds of one extraction."""
     start = time.perf_counter()
-    extract_dataset(store, "d", settings, loaded=loaded)
+    extract_dataset(store.dataset("d"), settings, loaded=loaded)
     return time.perf_counter() - start
 
 

@@ -122,9 +122,9 @@ def make_videos(folder: Path, num_videos: int) -> Path:
 def scan(source: Path, path: Path) -> None:
     """Add the videos of a folder to a new store, as `vifi scan` does."""
     listing = read_source(source)
-    rows = new_rows(None, "d", listing, append=False)
+    rows = new_rows(None, listing, append=False)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    add_listing(create_store(path), "d", listing, rows, probes)
+    add_listing(create_store(path).new_dataset("d"), listing, rows, probes)
 
 
 def write_features(store: Store, num_videos: int, settings: Scale) -> FeatureWriter:
@@ -133,7 +133,7 @@ def write_features(store: Store, num_videos: int, settings: Scale) -> FeatureWri
     data = block_data(block_settings, BLOCK_SIZE)
     shape = Shape(video=num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
     recipe = {"frames": settings.num_frames, "clips": 1, "crops": 1, "numerics": 1}
-    writer = FeatureWriter(store.backend, "d", recipe, shape, {"host": "benchmark"})
+    writer = FeatureWriter(store.dataset("d"), recipe, shape, {"host": "benchmark"})
     write_blocks(writer, data)
     return writer
 

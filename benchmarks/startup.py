@@ -33,9 +33,9 @@ import tyro
 from benchmarks.retrieval import middle
 from benchmarks.store import append_rows, block_data, video_table
 from vifi.__main__ import VERBS
+from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import write_videos
 from vifistore.store.writer import BlockData, FeatureWriter, Shape
 
 RESULTS = Path(__file__).parent / "results" / "startup.csv"
@@ -179,7 +179,6 @@ def make_store(folder: Path, num_videos: int) -> Store:
     from vifistore.models.registry import model_config
     from vifistore.models.skeletons import new_model
     from vifistore.models.towers import load_model
-    from vifistore.store.checkpoints import register_checkpoint
 
     weights = folder / "tiny.safetensors"
     config = model_config(MODEL)
@@ -190,10 +189,10 @@ def make_store(folder: Path, num_videos: int) -> Store:
     store = create_store(folder / "S.zarr")
     # Nothing here has to survive a power cut.
     with mock.patch.object(os, "fsync"):
-        write_videos(store.backend, "d", video_table(num_videos), ["run"], "/")
-        checkpoint = register_checkpoint(store.backend, load_model(MODEL, str(weights)).record())
+        write_videos(store.new_dataset("d"), video_table(num_videos), ["run"], "/")
+        checkpoint = store.add_checkpoint(load_model(MODEL, str(weights)).record())
         feature_id = write_means(store, num_videos, config["embed_dim"])
-        set_name(store.backend, "d", FEATURES, feature_id, checkpoint, force=True)
+        set_name(store.dataset("d"), FEATURES, feature_id, checkpoint, force=True)
     return store
 
 
@@ -201,7 +200,7 @@ def write_means(store: Store, num_videos: int, dim: int) -> str:
     """Write random embeddings of every video; return the feature set's id."""
     shape = Shape(video=num_videos, view=1, frame=1, dim=dim)
     recipe = {"image_digest": "random", "frames": 1, "numerics": 1}
-    writer = FeatureWriter(store.backend, "d", recipe, shape, {"host": "benchmark"})
+    writer = FeatureWriter(store.dataset("d"), recipe, shape, {"host": "benchmark"})
     writer.claim(blocks := writer.todo_blocks())
     generator = np.random.default_rng(0)
     for start in range(0, len(blocks), _GROUP):

@@ -37,12 +37,12 @@ import pandas as pd
 import tyro
 
 from vifistore.store.committer import BlockCommitter
+from vifistore.store.dataset import write_videos
 from vifistore.store.features import Features
 from vifistore.store.names import set_name
 from vifistore.store.pooling import pool_views
 from vifistore.store.schema import DONE, VIDEO_COLUMNS
 from vifistore.store.store import Store, create_store, open_store
-from vifistore.store.tables import write_videos
 from vifistore.store.writer import FeatureWriter, Shape
 
 RESULTS = Path(__file__).parent / "results" / "store.csv"
@@ -139,7 +139,7 @@ def empty(stores: list[Store]) -> None:
 def made(folder: Path, settings: StoreBenchmark) -> tuple[Features, Path]:
     """The feature set that was written last, and its frames as a plain file."""
     store = open_store(folder / f"{settings.pairs - 1}.zarr")
-    features = store.features("d", store.feature_ids("d")[0])
+    features = store.features("d", store.dataset("d").feature_ids()[0])
     save(folder / "frames.npy", features.read("frames"))
     return features, folder / "frames.npy"
 
@@ -178,9 +178,11 @@ def open_row(folder: Path, settings: StoreBenchmark) -> dict:
     # Groups alone: what an open must not depend on is how many there are.
     for number in range(settings.num_sets):
         store.backend.make_group(f"features/d/{number:012x}", {"recipe": {}, "sealed": None})
-        set_name(store.backend, "d", f"set{number}", f"{number:012x}", "c", force=True)
-    feature_id = next(name for name in store.feature_ids("d") if not name.startswith("00000000"))
-    set_name(store.backend, "d", "wanted", feature_id, "c", force=True)
+        set_name(store.dataset("d"), f"set{number}", f"{number:012x}", "c", force=True)
+    feature_id = next(
+        name for name in store.dataset("d").feature_ids() if not name.startswith("00000000")
+    )
+    set_name(store.dataset("d"), "wanted", feature_id, "c", force=True)
     save(folder / "means.npy", data["view_mean"])
 
     def open_and_read() -> np.ndarray:
@@ -263,7 +265,7 @@ def video_table(num_videos: int) -> pd.DataFrame:
 def empty_store(path: Path, settings: StoreBenchmark) -> Store:
     """A store of one dataset, without a feature set."""
     store = create_store(path)
-    write_videos(store.backend, "d", video_table(settings.num_videos), ["run"], "/")
+    write_videos(store.new_dataset("d"), video_table(settings.num_videos), ["run"], "/")
     return store
 
 
@@ -273,7 +275,7 @@ def write_features(
     """Write and seal a feature set that repeats a block, as an extraction does."""
     shape = Shape(video=settings.num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
     recipe = {"image_digest": "random", "frames": settings.num_frames, "numerics": 1}
-    writer = FeatureWriter(store.backend, "d", recipe, shape, {"host": "benchmark"})
+    writer = FeatureWriter(store.dataset("d"), recipe, shape, {"host": "benchmark"})
     write_blocks(writer, data)
     writer.seal()
     writer.release()

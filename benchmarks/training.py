@@ -106,9 +106,9 @@ def generated(settings: Training, scratch: Path) -> Store:
     write_clips(scratch / "videos", class_names(), {"train": settings.clips}, seed=0)
     listing = read_source(scratch / "videos")
     store = create_store(scratch / "s.zarr")
-    rows = new_rows(store, "d", listing, append=False)
+    rows = new_rows(None, listing, append=False)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    add_listing(store, "d", listing, rows, probes)
+    add_listing(store.new_dataset("d"), listing, rows, probes)
     return store
 
 
@@ -140,7 +140,12 @@ def measured(settings: Training, store: Store, way: str, scratch: Path) -> dict:
     if way == "store":
         extract(settings, store)
     videos = open_training_set(
-        store, "d", "", start, tuning, options, features="cached" if way == "store" else ""
+        store.dataset("d"),
+        "",
+        start,
+        tuning,
+        options,
+        features=store.features("d", "cached") if way == "store" else None,
     )
     device = choose_device(settings.device)
     if device.type == "cuda":
@@ -171,7 +176,7 @@ def extract(settings: Training, store: Store) -> None:
         device=settings.device,
         name="cached",
     )
-    extract_dataset(store, "d", cached)
+    extract_dataset(store.dataset("d"), cached)
 
 
 def figures(

@@ -14,7 +14,7 @@ from harness.measuring import Scoring, chosen_classes, scored_rows, text_setup
 from harness.results import ResultRow
 from harness.scoring import Videos, checkpoint_of, load_videos, score
 from vifistore.errors import UsageError
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 PAPER_FUSIONS = ("embedding", "decision", "image")
 
@@ -28,9 +28,7 @@ class Ablation(Scoring):
 
 
 def fusion_matrix(
-    store: Store,
-    dataset: str,
-    features: Sequence[str],
+    features: Sequence[Features],
     split: str = "",
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
@@ -41,9 +39,9 @@ def fusion_matrix(
     """
     settings = settings or Ablation()
     rows = []
-    for name in features:
-        videos = load_videos(store, dataset, name, split, partial=settings.partial)
-        rows += _rows(store, videos, "ablation-fusion", settings)
+    for one in features:
+        videos = load_videos(one, split, partial=settings.partial)
+        rows += _rows(videos, "ablation-fusion", settings)
     return rows
 
 
@@ -57,58 +55,50 @@ def missing_of_table5(rows: Sequence[ResultRow]) -> list[str]:
 
 
 def frames_ablation(
-    store: Store,
-    dataset: str,
-    features: str,
+    features: Features,
     counts: Sequence[int],
     split: str = "",
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos with fewer frames per view, evenly spaced among the cached ones."""
     settings = settings or Ablation()
-    videos = load_videos(store, dataset, features, split, partial=settings.partial)
+    videos = load_videos(features, split, partial=settings.partial)
     videos.features.require_array("frames")
     total = videos.features.frames.shape[2]
-    return _subset_rows(store, videos, "frames", total, counts, settings)
+    return _subset_rows(videos, "frames", total, counts, settings)
 
 
 def views_ablation(
-    store: Store,
-    dataset: str,
-    features: str,
+    features: Features,
     counts: Sequence[int],
     split: str = "",
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos with fewer views, evenly spaced among the cached ones (crop-major)."""
     settings = settings or Ablation()
-    videos = load_videos(store, dataset, features, split, partial=settings.partial)
+    videos = load_videos(features, split, partial=settings.partial)
     total = videos.features.view_mean.shape[1]
-    return _subset_rows(store, videos, "views", total, counts, settings)
+    return _subset_rows(videos, "views", total, counts, settings)
 
 
 def templates_ablation(
-    store: Store,
-    dataset: str,
-    features: str,
+    features: Features,
     texts: Sequence[str],
     split: str = "",
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos against several text sets, given by id."""
     settings = settings or Ablation()
-    videos = load_videos(store, dataset, features, split, partial=settings.partial)
+    videos = load_videos(features, split, partial=settings.partial)
     return [
         row
         for text_set in texts
-        for row in _rows(store, videos, "ablation-templates", replace(settings, texts=text_set))
+        for row in _rows(videos, "ablation-templates", replace(settings, texts=text_set))
     ]
 
 
 def blend_ablation(
-    store: Store,
-    dataset: str,
-    features: Sequence[str],
+    features: Sequence[Features],
     split: str = "",
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
@@ -120,28 +110,28 @@ def blend_ablation(
     """
     settings = settings or Ablation()
     rows = []
-    for name, share in blend_shares(store, dataset, features).items():
-        videos = load_videos(store, dataset, name, split, partial=settings.partial)
-        rows += _rows(store, videos, "ablation-blend", settings, extra={"blend": share})
+    for one, share in blend_shares(features).items():
+        videos = load_videos(one, split, partial=settings.partial)
+        rows += _rows(videos, "ablation-blend", settings, extra={"blend": share})
     return rows
 
 
-def blend_shares(store: Store, dataset: str, features: Sequence[str]) -> dict[str, float]:
+def blend_shares(features: Sequence[Features]) -> dict[Features, float]:
     """Share of the tuned weights per feature set, for those that belong to a blend, rising.
 
     `vifi train --blend 0.5` gives a checkpoint the kind `blend-0.5` and its start as its parent;
     the tuned end has the same parent and step.
     """
-    of = {name: checkpoint_of(store, store.features(dataset, name)) for name in features}
-    blends = {name: share for name, c in of.items() if (share := _blend_share(c)) is not None}
-    starts = {of[name]["parent"] for name in blends}
-    ends = {(of[name]["parent"], of[name]["step"]) for name in blends}
+    of = {one: checkpoint_of(one) for one in features}
+    blends = {one: share for one, c in of.items() if (share := _blend_share(c)) is not None}
+    starts = {of[one]["parent"] for one in blends}
+    ends = {(of[one]["parent"], of[one]["step"]) for one in blends}
     shares = dict(blends)
-    for name, checkpoint in of.items():
+    for one, checkpoint in of.items():
         if checkpoint["digest"] in starts:
-            shares.setdefault(name, 0.0)
+            shares.setdefault(one, 0.0)
         elif _kind(checkpoint) == "trained" and (checkpoint["parent"], checkpoint["step"]) in ends:
-            shares.setdefault(name, 1.0)
+            shares.setdefault(one, 1.0)
     return dict(sorted(shares.items(), key=lambda item: item[1]))
 
 
@@ -167,26 +157,25 @@ def evenly_spaced(total: int, count: int, what: str) -> np.ndarray:
 
 
 def _subset_rows(
-    store: Store, videos: Videos, axis: str, total: int, counts: Sequence[int], settings: Ablation
+    videos: Videos, axis: str, total: int, counts: Sequence[int], settings: Ablation
 ) -> list[ResultRow]:
     """Rows for `counts` of the `total` cached entries of an axis, frames or views."""
     rows = []
     for count in counts:
         chosen = {axis: evenly_spaced(total, count, axis)}
-        rows += _rows(store, videos, f"ablation-{axis}", settings, **chosen)
+        rows += _rows(videos, f"ablation-{axis}", settings, **chosen)
     return rows
 
 
 def _rows(
-    store: Store,
     videos: Videos,
     protocol: str,
     settings: Ablation,
     extra: Mapping[str, object] | None = None,
     **chosen: np.ndarray,
 ) -> list[ResultRow]:
-    classes = chosen_classes(store, videos, settings)
+    classes = chosen_classes(videos, settings)
     used = {f"num_{axis}": len(index) for axis, index in chosen.items()}
     setup = text_setup(protocol, classes, extra=dict(extra or {}), **used)
     scores = score(videos, classes, settings.fusions, **chosen)
-    return scored_rows(store, videos, scores, settings, setup)
+    return scored_rows(videos, scores, settings, setup)

@@ -12,7 +12,6 @@ import numpy as np
 from harness.scoring import Videos
 from vifistore.cleaning import class_key
 from vifistore.store.identity import Identity, TunedOn
-from vifistore.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +41,11 @@ class Claim:
         }
 
 
-def claim_of(store: Store, videos: Videos) -> Claim:
+def claim_of(videos: Videos) -> Claim:
     """Hold the checkpoint of a feature set against the videos that it is scored on."""
     digest = videos.features.checkpoint
     # Of embeddings made elsewhere no checkpoint is known.
-    identity = store.identity(digest) if digest else Identity()
+    identity = videos.features.store.identity(digest) if digest else Identity()
     if not identity.tuned_on:
         return Claim(identity=identity)
     digests = videos.features.read("content_digest")[videos.rows]
@@ -55,10 +54,10 @@ def claim_of(store: Store, videos: Videos) -> Claim:
     seen_names: set[str] = set()
     entries, shared = [], []
     for entry in identity.tuned_on:
-        held = entry.holds(digests) if entry.videos else _by_split(store, videos, entry)
+        held = entry.holds(digests) if entry.videos else _by_split(videos, entry)
         common = names & set(map(class_key, entry.class_names))
         entries.append(_facts(entry, held, common))
-        if held.any() or entry.dataset == videos.dataset:
+        if held.any() or entry.dataset == videos.dataset.name:
             shared.append(entry.name)
         is_seen |= held
         seen_names |= common
@@ -71,10 +70,10 @@ def claim_of(store: Store, videos: Videos) -> Claim:
     )
 
 
-def _by_split(store: Store, videos: Videos, entry: TunedOn) -> np.ndarray:
+def _by_split(videos: Videos, entry: TunedOn) -> np.ndarray:
     """Which scored videos are of a split that is known by its name alone, bool [video]."""
-    is_here = entry.dataset == videos.dataset and entry.split in store.splits(videos.dataset)
-    rows = store.split(videos.dataset, entry.split).rows if is_here else []
+    is_here = entry.dataset == videos.dataset.name and entry.split in videos.dataset.splits()
+    rows = videos.dataset.split(entry.split).rows if is_here else []
     return np.isin(videos.rows, rows)
 
 

@@ -1,6 +1,7 @@
 """Is one feature set better than another on the same videos? A paired bootstrap says.
 
-    (found,) = compare(store, "ucf101", "vifi-clip", "vanilla-clip", "val1")
+    ucf101 = store.dataset("ucf101")
+    (found,) = compare(ucf101.features("vifi-clip"), ucf101.features("vanilla-clip"), "val1")
     found.sentence          # "vifi-clip beats vanilla-clip by 2.1 ± 0.4 points, p < 0.001"
 
 Any protocol can be compared: `compare_answers` takes those of two runs of it, made of what
@@ -19,7 +20,7 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
 from harness.statistics import Comparison, paired_bootstrap, paired_harmonic
 from vifistore.errors import UsageError
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 # Rows that are compared agree in these. A baseline may have no seed, and no shots.
 _SHARED = ("dataset", "split", "subset", "classifier", "fusion")
@@ -120,28 +121,27 @@ class Compared:
 
 
 def compare(
-    store: Store,
-    dataset: str,
-    first: str,
-    second: str,
+    first: Features,
+    second: Features,
     split: str = "",
     settings: Scoring | None = None,
 ) -> list[Compared]:
-    """Compare the zero-shot top-1 of two feature sets by name, once per fusion, each with its own
+    """Compare the zero-shot top-1 of two feature sets, once per fusion, each with its own
     texts.
 
     Raises UsageError when no video is in both, and what scoring raises.
     """
     settings = settings or Scoring()
     kept: tuple[list[Answers], list[Answers]] = [], []
-    for name, found in zip((first, second), kept, strict=True):
+    for features, found in zip((first, second), kept, strict=True):
 
         def keep(scored: Scored, found: list[Answers] = found) -> None:
             found.append(answers_of(scored))
 
-        zero_shot(store, dataset, name, (split,), replace(settings, keep=keep))
+        zero_shot(features, (split,), replace(settings, keep=keep))
     pairs = zip(*kept, strict=True)
-    return [compare_answers(first, second, *pair, settings.bootstrap_seed) for pair in pairs]
+    names = (first.name, second.name)
+    return [compare_answers(*names, *pair, settings.bootstrap_seed) for pair in pairs]
 
 
 def compare_answers(

@@ -1,6 +1,6 @@
 """What makes a score look better than it is: videos that were trained on, and copies of videos.
 
-    for line in warnings_of(store, videos, training=("train1_few_shot_16",)): print(line)
+    for line in warnings_of(videos, training=("train1_few_shot_16",)): print(line)
 
 The same video in a training and a test split is refused where the training split is known
 (`check_apart`). Everything else is told: published lists hold copies of one video under several
@@ -14,7 +14,6 @@ import numpy as np
 from harness.claims import Claim, claim_of
 from harness.scoring import Videos
 from vifistore.errors import UsageError, first_few
-from vifistore.store.store import Store
 
 _SHOWN = 3
 
@@ -50,7 +49,6 @@ def copies_within(videos: Videos) -> list[list[int]]:
 
 
 def warnings_of(
-    store: Store,
     videos: Videos,
     training: Sequence[str] = (),
     train: Videos | None = None,
@@ -64,9 +62,9 @@ def warnings_of(
     `is_tuning_told` says that nothing need be said of a checkpoint that was tuned on other videos
     of the dataset, as the protocol wants it.
     """
-    ids = store.videos(videos.dataset)["id"].to_numpy()
-    claim = claim_of(store, videos)
-    lines = [*_copies(videos, ids), *_shared(store, videos, () if claim.entries else training)]
+    ids = videos.dataset.videos()["id"].to_numpy()
+    claim = claim_of(videos)
+    lines = [*_copies(videos, ids), *_shared(videos, () if claim.entries else training)]
     lines += tuned_lines(videos, claim, is_tuning_told=is_tuning_told)
     if train is not None and len(rows := copies_between(train, videos)):
         lines.append(
@@ -114,9 +112,9 @@ def _copies(videos: Videos, ids: np.ndarray) -> Iterator[str]:
         )
 
 
-def _shared(store: Store, videos: Videos, training: Sequence[str]) -> Iterator[str]:
+def _shared(videos: Videos, training: Sequence[str]) -> Iterator[str]:
     counts = {
-        name: len(np.intersect1d(store.split(videos.dataset, name).rows, videos.rows))
+        name: len(np.intersect1d(videos.dataset.split(name).rows, videos.rows))
         for name in training
         if name != videos.split
     }

@@ -26,8 +26,6 @@ from vifistore.cleaning import AS_IS
 from vifistore.store import as_trained
 from vifistore.store.features import Features
 from vifistore.store.identity import Identity
-from vifistore.store.names import read_names
-from vifistore.store.store import Store
 
 # Between the templates of a row.
 _AND = " | "
@@ -108,15 +106,14 @@ def text_setup(protocol: str, classes: Classes, **fields: object) -> Setup:
     return Setup(protocol=protocol, cleaning=classes.cleaning, **texts, **fields)
 
 
-def chosen_classes(store: Store, videos: Videos, settings: Scoring) -> Classes:
+def chosen_classes(videos: Videos, settings: Scoring) -> Classes:
     """The classes of the videos' split, from the text set that the settings choose."""
     names = videos.class_names
     chosen = (settings.texts, settings.templates, settings.cleaning)
-    return load_classes(store, videos.features, names, *chosen)
+    return load_classes(videos.features, names, *chosen)
 
 
 def scored_rows(
-    store: Store,
     videos: Videos,
     scores: Mapping[str, np.ndarray],
     settings: Scoring,
@@ -124,10 +121,10 @@ def scored_rows(
     further: Mapping[str, Mapping[str, Interval]] | None = None,
 ) -> list[ResultRow]:
     """Rows of {fusion: scores [video class]}; `further` gives {fusion: {metric: value}} to add."""
-    rows, claim = [], claim_of(store, videos)
+    rows, claim = [], claim_of(videos)
     for fusion, found in scores.items():
         values = measure(found, videos.labels, settings) | dict((further or {}).get(fusion, {}))
-        made = result_rows(store, videos, fusion, values, setup, claim)
+        made = result_rows(videos, fusion, values, setup, claim)
         if settings.keep:
             settings.keep(Scored(rows=made, videos=videos, scores=found))
         rows += made
@@ -148,7 +145,6 @@ def measure(scores: np.ndarray, labels: np.ndarray, settings: Scoring) -> dict[s
 
 
 def result_rows(
-    store: Store,
     videos: Videos,
     fusion: str,
     values: Mapping[str, Interval],
@@ -158,17 +154,17 @@ def result_rows(
     """One row per metric of `values`; `claim` is that of the videos, where it is known already."""
     features = videos.features
     # Embeddings made elsewhere have none.
-    checkpoint = known_checkpoint(store, features) or {}
-    claim = claim or claim_of(store, videos)
+    checkpoint = known_checkpoint(features) or {}
+    claim = claim or claim_of(videos)
     is_tuned = setup.protocol == ZERO_SHOT and claim.tuned_on
     num_frames = setup.num_frames or int(features.source_recipe["frames"])
     shared = {
         "protocol": TUNED if is_tuned else setup.protocol,
-        "dataset": videos.dataset,
+        "dataset": videos.dataset.name,
         "split": videos.split,
         "subset": setup.subset,
         "feature_set": features.id,
-        "feature_names": names_of(store, features),
+        "feature_names": names_of(features),
         "scored_checkpoint": checkpoint_name(checkpoint),
         "text_set": setup.text_set,
         "template": setup.template,
@@ -317,17 +313,13 @@ def joined(values: Iterable[str | None]) -> str | None:
     return "+".join(dict.fromkeys(value for value in values if value is not None)) or None
 
 
-def names_of(store: Store, features: Features) -> tuple[str, ...]:
+def names_of(features: Features) -> tuple[str, ...]:
     """Names that stand for this feature set and this checkpoint, first the one it was asked by.
 
     Checkpoints with equal image towers share a feature set; each has names of its own for it.
     """
     wanted = (features.id, features.checkpoint)
-    found = [
-        n.name
-        for n in read_names(store.backend, features.dataset)
-        if (n.id, n.checkpoint) == wanted
-    ]
+    found = [n.name for n in features.dataset.names() if (n.id, n.checkpoint) == wanted]
     return tuple(sorted(found, key=lambda name: name != features.name))
 
 

@@ -1,7 +1,7 @@
 """From a store to scores: which videos, against which classes, fused how.
 
-    videos = load_videos(store, "ucf101", "vifi-clip@step-2000", "val1")
-    classes = load_classes(store, videos.features, videos.class_names)
+    videos = load_videos(store.features("ucf101", "vifi-clip@step-2000"), "val1")
+    classes = load_classes(videos.features, videos.class_names)
     scores = score(videos, classes, ["embedding", "decision"])      # {fusion: [video class]}
 
 Quarantined videos have no embedding: they are left out of the scores and counted, and every
@@ -25,11 +25,10 @@ from harness.reading import read_vectors
 from harness.texts import cleaning_of, find_texts
 from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError, first_few
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.store.names import read_names
 from vifistore.store.schema import DONE, QUARANTINED, TODO
-from vifistore.store.store import Store
-from vifistore.store.tables import ALL_VIDEOS, Split
+from vifistore.store.splits import ALL_VIDEOS, Split
 from vifistore.store.texts import Texts
 
 
@@ -37,7 +36,6 @@ from vifistore.store.texts import Texts
 class Videos:
     """The videos of a split that a feature set holds, with their labels."""
 
-    dataset: str
     split: str
     features: Features
     rows: np.ndarray
@@ -50,6 +48,11 @@ class Videos:
     """Videos of the split that the feature set does not hold yet (only with `partial`)."""
     listed: int | None = None
     """Videos that the split's published list names; None where these are all."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that they are of."""
+        return self.features.dataset
 
     @property
     def num_listed(self) -> int:
@@ -72,18 +75,16 @@ class Classes:
     """Of the class names in the prompts."""
 
 
-def load_videos(
-    store: Store, dataset: str, features_name: str, split_name: str = "", *, partial: bool = False
-) -> Videos:
+def load_videos(features: Features, split_name: str = "", *, partial: bool = False) -> Videos:
     """The videos of a split, ready to be scored.
 
     Raises UsageError for no name where there are splits (see `scored_split`), an empty split,
     unlabelled videos or labels outside the classes; IncompleteError when videos are still to do
     and `partial` is False, or none is done.
     """
-    features = store.features(dataset, features_name)
-    split = store.split(dataset, scored_split(store, dataset, split_name))
-    _check_labels(split, dataset)
+    features = features
+    split = features.dataset.split(scored_split(features.dataset, split_name))
+    _check_labels(split, features.dataset.name)
     if not partial:
         features.require_sealed()
     status = _status_of(features, split.rows)
@@ -91,7 +92,6 @@ def load_videos(
     _check_covered(features, split, status, partial=partial)
     done = status == DONE
     return Videos(
-        dataset=dataset,
         split=split.name,
         features=features,
         rows=split.rows[done],
@@ -103,7 +103,7 @@ def load_videos(
     )
 
 
-def scored_split(store: Store, dataset: str, name: str, use: str = "score") -> str:
+def scored_split(dataset: Dataset, name: str, use: str = "score") -> str:
     """`name`, or where none is given and the dataset has no splits, that of all its videos.
 
     Raises UsageError for none where there are splits: all videos together hold those that were
@@ -111,16 +111,15 @@ def scored_split(store: Store, dataset: str, name: str, use: str = "score") -> s
     """
     if name:
         return name
-    if known := store.splits(dataset):
+    if known := dataset.splits():
         raise UsageError(
-            f"{dataset} has the split{'s' * (len(known) > 1)} {first_few(known, 8, 30)}; name the "
-            f"one to {use} with --split, or all its videos with --split {ALL_VIDEOS}"
+            f"{dataset.name} has the split{'s' * (len(known) > 1)} {first_few(known, 8, 30)}; name "
+            f"the one to {use} with --split, or all its videos with --split {ALL_VIDEOS}"
         )
     return ALL_VIDEOS
 
 
 def load_classes(
-    store: Store,
     features: Features,
     class_names: Sequence[str],
     texts: str = "",
@@ -135,9 +134,9 @@ def load_classes(
     from it, or when its dimension is not that of the features.
     """
     if not texts:
-        checkpoint = checkpoint_of(store, features)
-        texts = find_texts(store, checkpoint, class_names, templates, how)
-    chosen = store.texts(texts)
+        checkpoint = checkpoint_of(features)
+        texts = find_texts(features.store, checkpoint, class_names, templates, how)
+    chosen = features.store.texts(texts)
     index = _positions(chosen, class_names)
     dim, text_dim = features.view_mean.shape[-1], chosen.embeddings.shape[-1]
     if dim != text_dim:
@@ -154,39 +153,39 @@ def load_classes(
     )
 
 
-def known_checkpoint(store: Store, features: Features) -> dict | None:
+def known_checkpoint(features: Features) -> dict | None:
     """The checkpoint that a feature set was named under; None for embeddings made elsewhere, of
     whose towers the store knows nothing.
 
     Raises UsageError for an id that no name stands for, or names of several checkpoints do.
     """
     if features.checkpoint:
-        return store.checkpoint(features.checkpoint)
-    names = [n for n in read_names(store.backend, features.dataset) if n.id == features.id]
+        return features.store.checkpoint(features.checkpoint)
+    names = [n for n in features.dataset.names() if n.id == features.id]
     if features.name == features.id and len({name.checkpoint for name in names}) > 1:
         raise UsageError(
-            f"feature set {features.id} of {features.dataset} is shared by several checkpoints; "
-            f"score it by one of its names: {first_few([name.name for name in names], 4)}"
+            f"feature set {features.id} of {features.dataset.name} is shared by several checkpoints"
+            f"; score it by one of its names: {first_few([name.name for name in names], 4)}"
         )
     if names or "imported" in features.source_recipe:
         return None
     raise UsageError(
-        f"feature set {features.id} of {features.dataset} has no name, so that its checkpoint "
+        f"feature set {features.id} of {features.dataset.name} has no name, so that its checkpoint "
         "is not known; extract it again with --name, which encodes nothing twice"
     )
 
 
-def checkpoint_of(store: Store, features: Features) -> dict:
+def checkpoint_of(features: Features) -> dict:
     """The checkpoint of a feature set, for what needs its text tower.
 
     Raises UsageError where there is none, and as `known_checkpoint` does.
     """
-    checkpoint = known_checkpoint(store, features)
+    checkpoint = known_checkpoint(features)
     if checkpoint is None:
         raise UsageError(
-            f"feature set {features.name} of {features.dataset} was made elsewhere and has no text "
-            "tower; score it with --classifier linear-probe, prototype or cache, search it with "
-            "--like, or import it again with --checkpoint, one whose text tower belongs to it"
+            f"feature set {features.name} of {features.dataset.name} was made elsewhere and has no "
+            "text tower; score it with --classifier linear-probe, prototype or cache, search it "
+            "with --like, or import it again with --checkpoint, one whose text tower belongs to it"
         )
     return checkpoint
 
@@ -256,7 +255,7 @@ def _check_labels(split: Split, dataset: str) -> None:
 
 
 def _check_covered(features: Features, split: Split, status: np.ndarray, *, partial: bool) -> None:
-    where = f"of split {split.name} of {features.dataset}"
+    where = f"of split {split.name} of {features.dataset.name}"
     num_todo = int((status == TODO).sum())
     if num_todo and not partial:
         raise IncompleteError(

@@ -12,9 +12,9 @@ import numpy as np
 from harness.scoring import Videos, checkpoint_of
 from vifistore.cleaning import class_key
 from vifistore.errors import UsageError, first_few, short
+from vifistore.store.dataset import Dataset
 from vifistore.store.identity import TunedOn
-from vifistore.store.store import Store
-from vifistore.store.tables import Split
+from vifistore.store.splits import Split
 
 _REMEDY = "score it by zero-shot, or train a --classifier on a --train-split"
 
@@ -31,23 +31,25 @@ class Tuning:
     """The same in words, behind the name of the feature set."""
 
 
-def require_tuned(store: Store, videos: Videos) -> None:
+def require_tuned(videos: Videos) -> None:
     """Raise UsageError for a checkpoint that was not tuned on the dataset that is scored."""
-    found = tuning_of(store, videos)
+    found = tuning_of(videos)
     if found.is_of_these is False:
         name = videos.features.name
         raise UsageError(f"{name} {found.told}: class names give it no such score; {_REMEDY}")
 
 
-def require_novel(store: Store, videos: Videos) -> None:
+def require_novel(videos: Videos) -> None:
     """Raise UsageError for a checkpoint that was tuned on videos of these classes in this dataset.
 
     That another dataset has a class of the same name makes none less novel.
     """
     digest = videos.features.checkpoint
     known = {class_key(name): name for name in videos.class_names}
-    for entry in store.identity(digest).tuned_on if digest else ():
-        names = _tuned_classes(store, entry) if entry.dataset == videos.dataset else []
+    for entry in videos.features.store.identity(digest).tuned_on if digest else ():
+        names = (
+            _tuned_classes(videos.dataset, entry) if entry.dataset == videos.dataset.name else []
+        )
         if seen := [known[key] for key in map(class_key, names) if key in known]:
             raise UsageError(
                 f"{videos.features.name} was tuned on {len(seen)} of the {len(known)} classes of "
@@ -56,24 +58,22 @@ def require_novel(store: Store, videos: Videos) -> None:
             )
 
 
-def _tuned_classes(store: Store, entry: TunedOn) -> Sequence[str]:
+def _tuned_classes(dataset: Dataset, entry: TunedOn) -> Sequence[str]:
     """Classes that a training had videos of; of a split that is gone those that it was among."""
-    if entry.split not in store.splits(entry.dataset):
+    if entry.split not in dataset.splits():
         return entry.class_names
-    split = store.split(entry.dataset, entry.split)
+    split = dataset.split(entry.split)
     return [split.class_names[label] for label in np.unique(split.labels[split.labels >= 0])]
 
 
-def require_shots(
-    store: Store, videos: Videos, shots: Sequence[int], train: Videos | None
-) -> tuple[int, bool]:
+def require_shots(videos: Videos, shots: Sequence[int], train: Videos | None) -> tuple[int, bool]:
     """Videos per class that a checkpoint was tuned on, and whether it says so itself.
 
     `shots` are those asked for, `train` holds the videos it is said to be tuned on. Raises
     UsageError for a checkpoint that was tuned on other numbers or on none, and for one that says
     nothing where `train` does not say it either.
     """
-    found = tuning_of(store, videos)
+    found = tuning_of(videos)
     claimed = videos_per_class(train, is_asked=bool(shots)) if train else None
     wanted = shots[0] if len(shots) == 1 else claimed or found.shots
     if len(shots) > 1 or (wanted is None and found.is_of_these is None):
@@ -101,17 +101,17 @@ def _fault(found: Tuning, wanted: int | None, train: Videos | None, claimed: int
     return ""
 
 
-def tuning_of(store: Store, videos: Videos) -> Tuning:
+def tuning_of(videos: Videos) -> Tuning:
     """What the checkpoint of a feature set says of the videos that it was tuned on."""
-    checkpoint = checkpoint_of(store, videos.features)
+    checkpoint = checkpoint_of(videos.features)
     settings = checkpoint["settings"] or {}
     parts = _parts(checkpoint, settings)
-    here = [part["split"] for part in parts if part["dataset"] == videos.dataset]
+    here = [part["split"] for part in parts if part["dataset"] == videos.dataset.name]
     if parts and not here:
         elsewhere = first_few([f"{part['dataset']}/{part['split']}" for part in parts], 2)
-        told = f"was tuned on {elsewhere} and not on {videos.dataset}"
+        told = f"was tuned on {elsewhere} and not on {videos.dataset.name}"
         return Tuning(is_of_these=False, told=told)
-    known = [store.split(videos.dataset, n) for n in here if n in store.splits(videos.dataset)]
+    known = [videos.dataset.split(n) for n in here if n in videos.dataset.splits()]
     for split in known:
         if lacking := set(videos.class_names) - set(split.class_names):
             told = f"was tuned on {split.name}, without {len(lacking)} of these classes"

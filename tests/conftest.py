@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import video_table
+from vifistore.store.dataset import write_videos
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import write_videos
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -32,7 +32,7 @@ def make_store(tmp_path: Path):
     def make(num_videos: int = 10, class_names: tuple[str, ...] = ("run", "jump")) -> Store:
         store = create_store(tmp_path / "s.zarr")
         names = list(class_names)
-        write_videos(store.backend, "d", video_table(num_videos, names), names, str(tmp_path))
+        write_videos(store.new_dataset("d"), video_table(num_videos, names), names, str(tmp_path))
         return store
 
     return make

@@ -82,8 +82,7 @@ def write_features(store: Store, dataset: str, recipe: Recipe, frames: np.ndarra
     """Write `frames` [video view frame dim] as a feature set, not sealed."""
     video, view, frame, dim = frames.shape
     writer = FeatureWriter(
-        store.backend,
-        dataset,
+        store.dataset(dataset),
         recipe.as_dict(),
         Shape(video=video, view=view, frame=frame, dim=dim),
         {"host": "test"},

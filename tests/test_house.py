@@ -52,16 +52,24 @@ def modules(root: Path) -> dict[str, Path]:
     return found
 
 
-def imports_of(path: Path) -> set[str]:
-    """Every module that a file imports, wherever in it."""
+def imports_of(path: Path, *, for_types: bool = True) -> set[str]:
+    """Every module that a file imports, wherever in it; without those for annotations alone if
+    `for_types` is False."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not for_types:
+        tree.body = [node for node in tree.body if not _is_for_types(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
+
+
+def _is_for_types(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def room_of(module: str) -> str:
@@ -86,8 +94,13 @@ def wrong_imports(files: dict[str, Path]) -> list[str]:
 
 
 def cycles(files: dict[str, Path]) -> list[str]:
-    """Modules that import themselves, by whatever way round."""
-    graph = {module: imports_of(path) & files.keys() for module, path in files.items()}
+    """Modules that import themselves, by whatever way round.
+
+    What is imported for annotations alone is not counted: a thing may name the type of its owner.
+    """
+    graph = {
+        module: imports_of(path, for_types=False) & files.keys() for module, path in files.items()
+    }
 
     def reach(start: str) -> set[str]:
         seen: set[str] = set()
@@ -125,6 +138,8 @@ def test_a_wrong_import_and_a_circle_are_noticed(tmp_path):
         "reports/b.py": "import harness.fusion",
         "vifistore/store/c.py": "def f():\n    from vifistore.store import d",
         "vifistore/store/d.py": "import vifistore.store.c",
+        "vifistore/store/e.py": "from vifistore.store import f",
+        "vifistore/store/f.py": "if TYPE_CHECKING:\n    from vifistore.store import e",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -35,7 +35,7 @@ from vifi.scoring import choose_texts, require_features, warn_of_leaks, write_an
 from vifi.templates import expand
 from vifistore.errors import UsageError, shell
 from vifistore.store import open_store
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 logger = logging.getLogger("vifi")
 
@@ -85,17 +85,23 @@ def main(arguments: list[str]) -> int:
     require_features(wanted.features, "ablate")
     splits = _splits(wanted)
     store = open_store(wanted.store)
-    splits = [scored_split(store, *place) for place in zip(wanted.dataset, splits, strict=True)]
+    datasets = [store.dataset(name) for name in wanted.dataset]
+    splits = [scored_split(*place) for place in zip(datasets, splits, strict=True)]
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
-    features = tuple(dict.fromkeys(wanted.features))
     rows: list[ResultRow] = []
-    for dataset, split in zip(wanted.dataset, splits, strict=True):
-        warn_of_leaks(store, dataset, features, split, is_tuned_here=True, partial=wanted.partial)
-        for name in features:
-            rows += _rows(store, wanted, dataset, name, split)
-        rows += _blend_rows(store, wanted, dataset, features, split)
+    for dataset, split in zip(datasets, splits, strict=True):
+        sets = [dataset.features(name) for name in dict.fromkeys(wanted.features)]
+        warn_of_leaks(
+            sets,
+            split,
+            is_tuned_here=True,
+            partial=wanted.partial,
+        )
+        for features in sets:
+            rows += _rows(features, wanted, split)
+        rows += _blend_rows(sets, wanted, split)
     write_and_print(rows, wanted.results, json=wanted.json, shown=())
     if wanted.results is not None:
         record_command(wanted.results)
@@ -127,38 +133,32 @@ def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:
     )
 
 
-def _rows(
-    store: Store, wanted: AblateArguments, dataset: str, name: str, split: str
-) -> list[ResultRow]:
-    place_of_texts = (store, dataset, name, split)
+def _rows(features: Features, wanted: AblateArguments, split: str) -> list[ResultRow]:
     how = wanted.class_names
-    texts = choose_texts(*place_of_texts, expand(wanted.template), how)
+    texts = choose_texts(features, split, expand(wanted.template), how)
     settings = _settings(wanted, texts)
-    features = store.features(dataset, name)
     if not wanted.fusion and features.frames is None:
         why = "a head has pooled them" if features.parent else "its means alone are stored"
-        logger.info("%s has no frames, %s: image fusion is left out", name, why)
+        logger.info("%s has no frames, %s: image fusion is left out", features.name, why)
         settings = replace(settings, fusions=_WITHOUT_FRAMES)
     place = (split, settings)
-    rows = fusion_matrix(store, dataset, [name], *place)
+    rows = fusion_matrix([features], *place)
     if wanted.num_frames:
-        rows += frames_ablation(store, dataset, name, wanted.num_frames, *place)
+        rows += frames_ablation(features, wanted.num_frames, *place)
     if wanted.num_views:
-        rows += views_ablation(store, dataset, name, wanted.num_views, *place)
+        rows += views_ablation(features, wanted.num_views, *place)
     if len(wanted.template) > 1:
-        each = [choose_texts(*place_of_texts, expand((t,)), how) for t in wanted.template]
-        rows += templates_ablation(store, dataset, name, (*each, texts), *place)
+        each = [choose_texts(features, split, expand((t,)), how) for t in wanted.template]
+        rows += templates_ablation(features, (*each, texts), *place)
     return rows
 
 
-def _blend_rows(
-    store: Store, wanted: AblateArguments, dataset: str, features: Sequence[str], split: str
-) -> list[ResultRow]:
+def _blend_rows(sets: Sequence[Features], wanted: AblateArguments, split: str) -> list[ResultRow]:
     settings = _settings(wanted)
-    shares = blend_shares(store, dataset, features)
-    if not wanted.fusion and any(store.features(dataset, n).frames is None for n in shares):
+    shares = blend_shares(sets)
+    if not wanted.fusion and any(features.frames is None for features in shares):
         settings = replace(settings, fusions=_WITHOUT_FRAMES)
-    return blend_ablation(store, dataset, tuple(shares), split, settings)
+    return blend_ablation(tuple(shares), split, settings)
 
 
 def _print_tables(rows: Sequence[ResultRow]) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from vifistore.errors import DamagedError, DecodeError, StoreError
 from vifistore.extract.clock import STAGES
 from vifistore.extract.figures import kept_runs
 from vifistore.files import read_json, regular_opener
+from vifistore.store.dataset import Dataset
 from vifistore.store.info import lineage
 from vifistore.store.provenance import command_line
 from vifistore.store.store import Store
@@ -81,19 +82,17 @@ def write_map(results: Path, name: str, points: "pd.DataFrame", separation: "pd.
     write_text(folder / f"{name}_separation.csv", to_safe_csv(separation))
 
 
-def write_thumbnails(
-    store: Store, results: Path, dataset: str, rows: Iterable[int]
-) -> dict[int, str]:
+def write_thumbnails(dataset: Dataset, results: Path, rows: Iterable[int]) -> dict[int, str]:
     """Make a picture of each video below `results`; returns row -> its path from there.
 
     Pictures that are there are kept. A video that cannot be read gets none, with a line in the log.
     """
-    paths = store.videos(dataset)["path"].to_numpy()
+    paths = dataset.videos()["path"].to_numpy()
     written, failed = {}, []
     for row in map(int, rows):
-        place = thumbnail_path(dataset, row)
+        place = thumbnail_path(dataset.name, row)
         try:
-            draw_picture(store, dataset, paths[row], results / place)
+            draw_picture(dataset, paths[row], results / place)
             written[row] = place
         except (DecodeError, StoreError) as error:
             failed.append(str(error))
@@ -102,9 +101,7 @@ def write_thumbnails(
     return written
 
 
-def draw_picture(
-    store: Store, dataset: str, path: str, target: Path, seconds: float | None = None
-) -> None:
+def draw_picture(dataset: Dataset, path: str, target: Path, seconds: float | None = None) -> None:
     """Draw the video at `path` of a dataset, its middle or a moment; a picture that is there stays.
 
     Raises DecodeError for a video that cannot be read, StoreError for a path that is none.
@@ -113,15 +110,15 @@ def draw_picture(
     from vifistore.frames.thumbnails import write_thumbnail
 
     if not target.is_file():
-        write_thumbnail(video_file(store, dataset, path), target, seconds)
+        write_thumbnail(video_file(dataset, path), target, seconds)
 
 
 def write_provenance(store: Store, results: Path) -> None:
     """Write what the store's numbers were made from: checkpoints, recipes, versions."""
     recipes = [
-        {"dataset": dataset, "id": features.id, "names": features.names, "recipe": features.recipe}
-        for dataset in store.datasets()
-        for features in (store.features(dataset, name) for name in store.feature_ids(dataset))
+        {"dataset": dataset.name, "id": one.id, "names": one.names, "recipe": one.recipe}
+        for dataset in map(store.dataset, store.datasets())
+        for one in map(dataset.features, dataset.feature_ids())
     ]
     document = {"checkpoints": lineage(store), "recipes": recipes, "versions": versions()}
     write_artefact(results, "provenance", document)
@@ -129,7 +126,7 @@ def write_provenance(store: Store, results: Path) -> None:
 
 def write_throughput(store: Store, results: Path) -> None:
     """Write how fast the newest extractions into the store were, as this machine knows them."""
-    runs = [run for run in kept_runs(store.backend.cache_folder) if run.get("frames_encoded")]
+    runs = [run for run in kept_runs(store.cache_folder) if run.get("frames_encoded")]
     records = [
         {name: run.get(name) for name in _RUN_FACTS}
         | {
@@ -147,20 +144,19 @@ def record_command(results: Path) -> None:
     update_artefact(results, "commands", lambda known: [*dict.fromkeys([*known, command_line()])])
 
 
-def quarantined_videos(store: Store, datasets: Sequence[str]) -> list[dict]:
+def quarantined_videos(datasets: Iterable[Dataset]) -> list[dict]:
     """Every quarantined video of these datasets, once per feature set: where, why, how often."""
     found = []
     for dataset in datasets:
-        videos = store.videos(dataset)
-        for feature_id in store.feature_ids(dataset):
-            features = store.features(dataset, feature_id)
+        videos = dataset.videos()
+        for features in map(dataset.features, dataset.feature_ids()):
             decoder = features.source_recipe.get("decoder", "")
             for entry in features.quarantine():
                 place = videos.iloc[entry["row"]]
                 found.append(
                     {
-                        "dataset": dataset,
-                        "features": feature_id,
+                        "dataset": dataset.name,
+                        "features": features.id,
                         "id": place["id"],
                         "path": place["path"],
                         "decoder": decoder,

@@ -10,12 +10,12 @@ import tyro
 from vifi.choices import choose_dataset
 from vifi.console import parse, say
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.dataset import Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from vifistore.extract.attention import VideoAttention
-    from vifistore.store.store import Store
 
 # Where the figures stand in a results folder.
 FOLDER = "attention"
@@ -56,17 +56,15 @@ def main(arguments: list[str]) -> int:
     from vifistore.store import open_store
 
     store = open_store(wanted.store)
-    dataset = choose_dataset(store, wanted.dataset)
-    table = store.videos(dataset)
-    rows = [_row_of(table, name, dataset) for name in dict.fromkeys(wanted.videos)]
-    for file in draw_attention(store, dataset, rows, wanted):
+    dataset = store.dataset(choose_dataset(store, wanted.dataset))
+    table = dataset.videos()
+    rows = [_row_of(table, name, dataset.name) for name in dict.fromkeys(wanted.videos)]
+    for file in draw_attention(dataset, rows, wanted):
         say(str(file))
     return 0
 
 
-def draw_attention(
-    store: "Store", dataset: str, rows: Sequence[int], wanted: AttentionArguments
-) -> list[Path]:
+def draw_attention(dataset: Dataset, rows: Sequence[int], wanted: AttentionArguments) -> list[Path]:
     """Draw the videos of these rows, for the page too where there is a results folder.
 
     Returns the files. Raises UnknownNameError, ModelError and DecodeError.
@@ -75,9 +73,9 @@ def draw_attention(
     from vifi.video_files import video_file
     from vifistore.extract.attention import common_frames, load_checkpoints, video_attention
 
-    table = store.videos(dataset)
-    paths = [video_file(store, dataset, table["path"].iloc[row]) for row in rows]
-    models = load_checkpoints(store, dataset, wanted.checkpoints)
+    table = dataset.videos()
+    paths = [video_file(dataset, table["path"].iloc[row]) for row in rows]
+    models = load_checkpoints(dataset, wanted.checkpoints)
     folder = wanted.out or wanted.results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     files, entries = [], []
@@ -90,11 +88,11 @@ def draw_attention(
             preprocessing=wanted.preprocess,
             decoder=wanted.decoder,
         )
-        overlays, strips = _draw(folder / f"{dataset}-{row}", video, seen)
+        overlays, strips = _draw(folder / f"{dataset.name}-{row}", video, seen)
         files += [*overlays, *strips]
         entries.append(
             {
-                "dataset": dataset,
+                "dataset": dataset.name,
                 "id": video["id"],
                 "label": video["label"],
                 "models": list(models),

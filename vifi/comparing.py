@@ -11,20 +11,18 @@ from harness.results import ResultRow
 from reports.measurements import is_mean, row_name
 from vifi.scoring import covered_by, place_of
 from vifistore.errors import UsageError
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 # What one feature set, or the mean of several, got right, a score each.
 Run = Sequence[Answers]
 
 
-def check_baselines(
-    store: Store, dataset: str, names: Sequence[str], others: Sequence[str]
-) -> None:
+def check_baselines(sets: Sequence[Features], others: Sequence[Features]) -> None:
     """Raise UsageError for a feature set that would be compared with itself."""
-    for name, other in _paired(names, others):
-        first, second = (store.features(dataset, n) for n in (name, other))
-        if (first.id, first.checkpoint) == (second.id, second.checkpoint):
-            raise UsageError(f"{name} and {other} are one feature set; give another to --against")
+    for one, other in _paired(sets, others):
+        if (one.id, one.checkpoint) == (other.id, other.checkpoint):
+            named = f"{one.name} and {other.name}"
+            raise UsageError(f"{named} are one feature set; give another to --against")
 
 
 def comparisons(

@@ -40,7 +40,8 @@ from vifi.templates import expand
 from vifistore.errors import Faults, UsageError
 from vifistore.models.wording import check_templates
 from vifistore.store import open_store
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
+from vifistore.store.features import Features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,18 +61,21 @@ def main(arguments: list[str]) -> int:
     found.attempt(check_fusions, wanted.fusion)
     found.attempt(check_templates, wanted.template)
     found.refuse()
-    store = open_store(wanted.store)
-    _refuse_unknown(store, wanted)
+    dataset = open_store(wanted.store).dataset(wanted.dataset)
+    _refuse_unknown(dataset, wanted)
+    sets, others = (
+        [dataset.features(name) for name in names] for names in (wanted.features, wanted.against)
+    )
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
-    check_baselines(store, wanted.dataset, wanted.features, wanted.against)
-    splits = _splits(store, wanted)
+    check_baselines(sets, others)
+    splits = _splits(dataset, wanted)
     wanted = replace(wanted, split=splits if wanted.protocol != "base-to-novel" else ())
-    _warn(store, wanted, splits)
-    frequencies = _frequencies(store, wanted)
-    found = _score(store, wanted)
-    compared = _compare(store, wanted, found) if wanted.against else []
+    _warn(sets, others, wanted, splits)
+    frequencies = _frequencies(dataset, wanted)
+    found = _score(sets, wanted)
+    compared = _compare(sets, others, wanted, found) if others else []
     rows = found.rows + rows_of(compared, wanted.against)
     # Nothing that can be refused comes after the first thing that is written.
     write_and_print(rows, wanted.results, json=wanted.json)
@@ -79,30 +83,30 @@ def main(arguments: list[str]) -> int:
         for comparison in compared:
             say(sentence(comparison))
     if wanted.results is not None:
-        _write_artefacts(store, wanted, found.tables, frequencies)
+        _write_artefacts(sets, wanted, found.tables, frequencies)
     return 0
 
 
-def _refuse_unknown(store: Store, wanted: EvaluateArguments) -> None:
+def _refuse_unknown(dataset: Dataset, wanted: EvaluateArguments) -> None:
     """Raise UsageError for all feature sets and splits that there are not, and for fusions of
     arrays that a set lacks: before texts are encoded."""
     found = Faults()
     for name in (*wanted.features, *wanted.against):
-        found.attempt(_require_arrays, store, wanted, name)
+        found.attempt(_require_arrays, dataset, wanted, name)
     halves = (wanted.base_split, wanted.novel_split) if wanted.protocol == "base-to-novel" else ()
     for split in (*wanted.split, *halves, *filter(None, [wanted.train_split])):
-        found.attempt(store.split, wanted.dataset, split)
+        found.attempt(dataset.split, split)
     found.refuse()
 
 
-def _require_arrays(store: Store, wanted: EvaluateArguments, name: str) -> None:
-    features = store.features(wanted.dataset, name)
+def _require_arrays(dataset: Dataset, wanted: EvaluateArguments, name: str) -> None:
+    features = dataset.features(name)
     for fusion in wanted.fusion:
         features.require_array(array_of(fusion))
 
 
 def _write_artefacts(
-    store: Store,
+    sets: Sequence[Features],
     wanted: EvaluateArguments,
     tables: Sequence[ClassTables],
     frequencies: "pd.DataFrame | None",
@@ -111,7 +115,7 @@ def _write_artefacts(
         write_class_tables(wanted.results, table)
     if frequencies is not None:
         write_frequencies(wanted.results, wanted.dataset, frequencies)
-    write_quarantine(wanted.results, store, wanted.dataset, wanted.features)
+    write_quarantine(wanted.results, sets)
     record_command(wanted.results)
 
 
@@ -126,7 +130,7 @@ class _Found:
     """One per score, where there is a results folder for them."""
 
 
-def _score(store: Store, wanted: EvaluateArguments) -> _Found:
+def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
     answers: list[Answers] = []
     tables: list[ClassTables] = []
 
@@ -135,21 +139,23 @@ def _score(store: Store, wanted: EvaluateArguments) -> _Found:
         if wanted.results is not None:
             tables.append(class_tables(scored))
 
-    sets = [(name,) for name in wanted.features]
+    is_one_score = wanted.protocol == "base-to-novel"
     rows: list[ResultRow] = []
-    for features in [wanted.features] if wanted.protocol == "base-to-novel" else sets:
-        rows += _PROTOCOLS[wanted.protocol](store, replace(wanted, features=features), keep)
+    for scored in [sets] if is_one_score else [[features] for features in sets]:
+        rows += _PROTOCOLS[wanted.protocol](scored, wanted, keep)
     return _Found(rows=rows, answers=answers, tables=tables)
 
 
-def _compare(store: Store, wanted: EvaluateArguments, found: _Found) -> list[Compared]:
+def _compare(
+    sets: Sequence[Features], others: Sequence[Features], wanted: EvaluateArguments, found: _Found
+) -> list[Compared]:
     """Every set that was scored with its baseline, and the mean of several runs with theirs."""
-    other = replace(wanted, features=wanted.against, results=None)
+    other = replace(wanted, results=None)
     if wanted.protocol in ("few-shot", "supervised") and wanted.classifier == "text":
         # A baseline need not have been tuned: by class names it is scored all the same.
         other = replace(other, protocol="zero-shot")
-    runs = _per_set(found.answers, len(wanted.features))
-    baselines = _per_set(_score(store, other).answers, len(wanted.against))
+    runs = _per_set(found.answers, len(sets))
+    baselines = _per_set(_score(others, other).answers, len(others))
     return comparisons(found.rows, wanted.features, runs, wanted.against, baselines)
 
 
@@ -158,45 +164,47 @@ def _per_set(answers: list[Answers], num_sets: int) -> list[list[Answers]]:
     return [answers[at : at + size] for at in range(0, len(answers), size)]
 
 
-def _splits(store: Store, wanted: EvaluateArguments) -> tuple[str, ...]:
+def _splits(dataset: Dataset, wanted: EvaluateArguments) -> tuple[str, ...]:
     """Splits to score. Raises UsageError where one has to be named."""
     if wanted.protocol == "base-to-novel":
         return wanted.base_split, wanted.novel_split
-    return tuple(scored_split(store, wanted.dataset, name) for name in wanted.split or ("",))
+    return tuple(scored_split(dataset, name) for name in wanted.split or ("",))
 
 
-def _warn(store: Store, wanted: EvaluateArguments, splits: Sequence[str]) -> None:
+def _warn(
+    sets: Sequence[Features],
+    others: Sequence[Features],
+    wanted: EvaluateArguments,
+    splits: Sequence[str],
+) -> None:
     if wanted.protocol == "retrieval":
         # Captioned videos have no classes that could leak: its rows say what else there is to say.
         return
     is_tuned_here = wanted.protocol != "zero-shot"
     for split in splits:
         warn_of_leaks(
-            store,
-            wanted.dataset,
-            wanted.features,
+            sets,
             split,
             is_tuned_here=is_tuned_here,
             # Base-to-novel counts the videos of its training split and trains on none of them.
             train_split="" if wanted.protocol == "base-to-novel" else wanted.train_split,
             partial=wanted.partial,
         )
-        for name in wanted.against:
-            place = (store, wanted.dataset, name, split)
-            warn_of_tuning(*place, is_tuned_here=is_tuned_here, partial=wanted.partial)
+        for other in others:
+            warn_of_tuning(other, split, is_tuned_here=is_tuned_here, partial=wanted.partial)
     if wanted.classifier != "text":
-        place = (wanted.dataset, wanted.features[0], wanted.train_split)
-        for line in untrained_classes(load_videos(store, *place, partial=wanted.partial)):
+        train = load_videos(sets[0], wanted.train_split, partial=wanted.partial)
+        for line in untrained_classes(train):
             logger.warning("%s", line)
 
 
-def _frequencies(store: Store, wanted: EvaluateArguments) -> "pd.DataFrame | None":
+def _frequencies(dataset: Dataset, wanted: EvaluateArguments) -> "pd.DataFrame | None":
     """How many videos the base and the novel classes have, where that is to be written."""
     if wanted.protocol != "base-to-novel" or wanted.results is None:
         return None
     halves = (wanted.base_split, wanted.novel_split)
     try:
-        return class_frequencies(store, wanted.dataset, *halves, wanted.train_split)
+        return class_frequencies(dataset, *halves, wanted.train_split)
     except UsageError as error:
         if wanted.train_split:
             raise
@@ -215,55 +223,57 @@ def _common(wanted: EvaluateArguments, keep: Keep) -> dict:
     }
 
 
-def _texts(store: Store, wanted: EvaluateArguments, features: str, split: str) -> str:
-    prompts = (wanted.template, wanted.class_names)
-    return choose_texts(store, wanted.dataset, features, split, *prompts)
+def _texts(features: Features, wanted: EvaluateArguments, split: str) -> str:
+    return choose_texts(features, split, wanted.template, wanted.class_names)
 
 
-def _zero_shot(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    (features,) = wanted.features
-    place = (wanted.dataset, features)
-    texts = [_texts(store, wanted, features, split) for split in wanted.split]
+def _zero_shot(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
+    (features,) = sets
+    texts = [_texts(features, wanted, split) for split in wanted.split]
     settings = Scoring(**_common(wanted, keep), texts=texts[0] if len(set(texts)) == 1 else "")
-    return zero_shot(store, *place, wanted.split, settings)
+    return zero_shot(features, wanted.split, settings)
 
 
-def _base_to_novel(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
+def _base_to_novel(
+    sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep
+) -> list[ResultRow]:
     splits = (wanted.base_split, wanted.novel_split)
-    for features in wanted.features:
+    for features in sets:
         for split in splits:
-            _texts(store, wanted, features, split)
+            _texts(features, wanted, split)
     settings = BaseToNovel(**_common(wanted, keep), base_split=splits[0], novel_split=splits[1])
-    return base_to_novel(store, wanted.dataset, wanted.features, (), settings)
+    return base_to_novel(sets, (), settings)
 
 
-def _trained(store: Store, wanted: EvaluateArguments, keep: Keep) -> tuple[str, str, dict]:
-    (features,), (split,) = wanted.features, wanted.split
+def _trained(
+    sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep
+) -> tuple[Features, str, dict]:
+    (features,), (split,) = sets, wanted.split
     texts = ""
     if wanted.classifier in ("text", *USES_TEXT):
-        texts = _texts(store, wanted, features, split)
+        texts = _texts(features, wanted, split)
     chosen = {"classifier": wanted.classifier, "train_split": wanted.train_split, "texts": texts}
     return features, split, {**_common(wanted, keep), **chosen}
 
 
-def _few_shot(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    features, split, chosen = _trained(store, wanted, keep)
+def _few_shot(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
+    features, split, chosen = _trained(sets, wanted, keep)
     settings = FewShot(**chosen, shots=wanted.shots, draws=wanted.draws)
-    return few_shot(store, wanted.dataset, features, split, settings)
+    return few_shot(features, split, settings)
 
 
-def _supervised(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    features, split, chosen = _trained(store, wanted, keep)
-    return supervised(store, wanted.dataset, features, split, Trained(**chosen))
+def _supervised(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
+    features, split, chosen = _trained(sets, wanted, keep)
+    return supervised(features, split, Trained(**chosen))
 
 
-def _retrieval(store: Store, wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
-    (features,), (split,) = wanted.features, wanted.split
+def _retrieval(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
+    (features,), (split,) = sets, wanted.split
     settings = Scoring(**_common(wanted, None))
-    return retrieval_rows(store, wanted.dataset, features, split, settings)
+    return retrieval_rows(features, split, settings)
 
 
-_PROTOCOLS: dict[str, Callable[[Store, EvaluateArguments, Keep], list[ResultRow]]] = {
+_PROTOCOLS: dict[str, Callable[[Sequence[Features], EvaluateArguments, Keep], list[ResultRow]]] = {
     "zero-shot": _zero_shot,
     "base-to-novel": _base_to_novel,
     "few-shot": _few_shot,

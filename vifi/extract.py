@@ -53,7 +53,8 @@ def main(arguments: list[str]) -> int:
     _note(found, wanted)
     found.refuse()
     store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
-    num_videos = len(store.videos(wanted.dataset))
+    dataset = store.dataset(wanted.dataset)
+    num_videos = len(dataset.videos())
     blocks = _blocks(wanted, num_videos)
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
@@ -61,10 +62,14 @@ def main(arguments: list[str]) -> int:
 
     work = {"blocks": blocks, "limit": wanted.limit}
     if wanted.dry_run:
-        plan = plan_dataset(store, wanted.dataset, wanted.settings, **work)
+        plan = plan_dataset(dataset, wanted.settings, **work)
         return _print_plan(plan, as_json=wanted.json)
     report = extract_dataset(
-        store, wanted.dataset, wanted.settings, **work, retry=wanted.retry, repair=wanted.repair
+        dataset,
+        wanted.settings,
+        **work,
+        retry=wanted.retry,
+        repair=wanted.repair,
     )
     return _print_report(report, wanted, blocks)
 

@@ -11,7 +11,6 @@ from vifi.answers import Answer
 from vifi.artefacts import draw_picture, update_artefact
 from vifistore.errors import DamagedError, DecodeError, StoreError
 from vifistore.store.store import Store
-from vifistore.store.tables import read_column
 
 logger = logging.getLogger("vifi")
 
@@ -46,7 +45,7 @@ class Pictures:
 
     def of_video(self, dataset: str, row: int) -> str | None:
         """Path of the middle frame's picture below the results; None if it cannot be read."""
-        paths = read_column(self._store.backend, dataset, "path")
+        paths = self._store.dataset(dataset).column("path")
         return self._drawn(dataset, row, str(paths[row]))
 
     def of_hit(self, hit: Hit, *, is_moment: bool) -> str | None:
@@ -57,7 +56,7 @@ class Pictures:
     def _drawn(self, dataset: str, row: int, path: str, seconds: float | None = None) -> str | None:
         place = thumbnail_path(dataset, row, seconds)
         try:
-            draw_picture(self._store, dataset, path, self._results / place, seconds)
+            draw_picture(self._store.dataset(dataset), path, self._results / place, seconds)
         except (DecodeError, StoreError) as error:
             logger.warning("%s has no picture: %s", path, error)
             return None

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     found = find_garbage(store)
     deleted = [wanted.delete and delete_garbage(store, garbage) for garbage in found]
     if wanted.delete:
-        clear_temporaries(store.backend.cache_folder, "**/*")
+        clear_temporaries(store.cache_folder, "**/*")
     if wanted.json:
         documents = [
             {**garbage.as_dict(), "deleted": gone}

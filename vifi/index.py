@@ -10,8 +10,7 @@ from vifi.console import parse, print_json, say
 from vifistore.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.retrieval.sources import Source
-    from vifistore.store.store import Store
+    from vifistore.store.features import Features
 
 logger = logging.getLogger("vifi")
 
@@ -48,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
     store = open_store(wanted.store)
     sources = choose_sources(store, wanted.features, wanted.dataset)
-    documents = [_index(store, source, wanted) for source in sources]
+    documents = [_index(features, wanted) for features in sources]
     if wanted.json:
         print_json({"indexes": documents})
         return 0
@@ -62,16 +61,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _index(store: "Store", source: "Source", wanted: IndexArguments) -> dict:
+def _index(features: "Features", wanted: IndexArguments) -> dict:
     from harness.retrieval.indexes import build_index, open_index, save_index
     from harness.retrieval.quality import measure, sample_queries, tune
 
-    source.features.require_sealed()
-    cache = store.backend.cache_folder
-    flat = open_index(cache, source.features)
-    queries = sample_queries(store, source.features, flat)
-    index = tune(build_index(source.features, wanted.kind), flat, queries, wanted.recall)
-    path = save_index(cache, source.features, index)
+    features.require_sealed()
+    cache = features.store.cache_folder
+    flat = open_index(cache, features)
+    queries = sample_queries(features, flat)
+    index = tune(build_index(features, wanted.kind), flat, queries, wanted.recall)
+    path = save_index(cache, features, index)
     quality = measure(index, flat, queries)
     if quality.recall < wanted.recall:
         logger.warning(
@@ -81,8 +80,8 @@ def _index(store: "Store", source: "Source", wanted: IndexArguments) -> dict:
             wanted.recall,
         )
     return {
-        "dataset": source.dataset,
-        "features": source.features.name,
+        "dataset": features.dataset.name,
+        "features": features.name,
         "kind": index.kind,
         "videos": len(index.rows),
         "effort": index.effort,

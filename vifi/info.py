@@ -45,7 +45,7 @@ def _quarantined(store: Store) -> list[dict]:
     # It brings in pandas, which takes half a second to import.
     from vifi.artefacts import quarantined_videos
 
-    return quarantined_videos(store, store.datasets())
+    return quarantined_videos(map(store.dataset, store.datasets()))
 
 
 def _print_lineage(checkpoints: list[dict], derived: list[dict], *, json: bool) -> int:

@@ -29,10 +29,10 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("name", NameArguments, arguments)
     store = open_store(wanted.store, mode="a")
-    features = store.features(wanted.dataset, wanted.id)
+    dataset = store.dataset(wanted.dataset)
+    features = dataset.features(wanted.id)
     set_name(
-        store.backend,
-        wanted.dataset,
+        dataset,
         wanted.name,
         features.id,
         features.checkpoint,

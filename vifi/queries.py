@@ -34,7 +34,7 @@ def query_templates(checkpoint: dict) -> tuple[str, ...]:
 
 
 def _encoder(store: Store, checkpoint: dict) -> TextEncoder:
-    cache = store.backend.cache_folder
+    cache = store.cache_folder
     if "head" not in (checkpoint["settings"] or {}):
         return text_encoder(cache, checkpoint)
     parent = store.checkpoint(checkpoint["parent"])

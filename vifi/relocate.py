@@ -12,7 +12,6 @@ from vifistore.extract.relocate import Relocation, find_videos, missing_before, 
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.problems import extract_command
-from vifistore.store.store import Store
 
 logger = logging.getLogger("vifi")
 
@@ -40,13 +39,11 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("relocate", RelocateArguments, arguments)
     store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
-    found = find_videos(store, wanted.dataset, wanted.root)
+    dataset = store.dataset(wanted.dataset)
+    found = find_videos(dataset, wanted.root)
     if not wanted.dry_run:
-        relocate(store, wanted.dataset, found)
-    again = [
-        _retry_command(store, store.features(wanted.dataset, name))
-        for name in missing_before(store, wanted.dataset)
-    ]
+        relocate(dataset, found)
+    again = [_retry_command(dataset.features(name)) for name in missing_before(dataset)]
     if wanted.json:
         facts = {
             name: value for name, value in vars(found).items() if name not in ("root", "paths")
@@ -72,7 +69,7 @@ def _tell(found: Relocation, wanted: RelocateArguments) -> None:
         )
 
 
-def _retry_command(store: Store, features: Features) -> str:
+def _retry_command(features: Features) -> str:
     """The command line that made a feature set, with --retry."""
     name = ("--name", features.names[0]) if features.names else ()
-    return extract_command(store.backend, features.dataset, features.recipe, *name, "--retry")
+    return extract_command(features.dataset, features.recipe, *name, "--retry")

@@ -60,12 +60,13 @@ def _add_from_store(store: "Store", results: Path) -> None:
 
     write_provenance(store, results)
     write_throughput(store, results)
-    write_artefact(results, "quarantine", quarantined_videos(store, store.datasets()))
+    write_artefact(results, "quarantine", quarantined_videos(map(store.dataset, store.datasets())))
     for drawn in read_artefacts(results).maps:
         if {"dataset", "row"} <= set(drawn.points.columns):
-            for dataset, points in drawn.points.groupby("dataset"):
+            for name, points in drawn.points.groupby("dataset"):
                 # A folder may hold maps of several stores, and other rows than this one has.
-                if dataset in store.datasets():
+                if name in store.datasets():
+                    dataset = store.dataset(name)
                     rows = to_numeric(points["row"], errors="coerce").dropna().unique()
-                    is_there = (rows >= 0) & (rows < len(store.videos(dataset)))
-                    write_thumbnails(store, results, dataset, rows[is_there])
+                    is_there = (rows >= 0) & (rows < dataset.num_videos)
+                    write_thumbnails(dataset, results, rows[is_there])

@@ -13,40 +13,34 @@ from harness.retrieval.evaluation import (
 from harness.scoring import checkpoint_of
 from vifi.scoring import choose_texts
 from vifistore.store import open_store
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 
-def retrieval_rows(
-    store: Store,
-    dataset: str,
-    features: str,
-    split: str,
-    settings: Scoring,
-) -> list[ResultRow]:
+def retrieval_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
     """Rows of the retrieval protocol; texts that the store lacks are encoded first."""
-    captions = caption_texts(store, dataset)
+    captions = caption_texts(features.dataset)
     if captions:
-        _ensure_captions(store, dataset, features, captions)
+        _ensure_captions(features, captions)
     texts = ""
-    if is_labelled(store, dataset, split):
+    if is_labelled(features.dataset, split):
         prompts = (settings.templates, settings.cleaning)
-        texts = choose_texts(store, dataset, features, split, *prompts)
-    return retrieval(store, dataset, features, split, replace(settings, texts=texts))
+        texts = choose_texts(features, split, *prompts)
+    return retrieval(features, split, replace(settings, texts=texts))
 
 
-def _ensure_captions(store: Store, dataset: str, features: str, captions: list[str]) -> None:
-    checkpoint = checkpoint_of(store, store.features(dataset, features))
+def _ensure_captions(features: Features, captions: list[str]) -> None:
+    checkpoint = checkpoint_of(features)
     wanted = {
         "text_digest": checkpoint["text_digest"],
         "logit_scale": checkpoint["logit_scale"],
         "class_names": captions,
         "templates": [CAPTION_TEMPLATE],
     }
-    if store.find_texts(**wanted):
+    if features.store.find_texts(**wanted):
         return
 
     from vifistore.extract.texts import ensure_texts, reload_checkpoint
 
-    writable = open_store(store.path, mode="a")
+    writable = open_store(features.store.path, mode="a")
     loaded = reload_checkpoint(checkpoint)
     ensure_texts(writable, loaded, captions, (CAPTION_TEMPLATE,), are_classes=False)

@@ -14,6 +14,7 @@ from vifistore.errors import UsageError, first_few, short
 from vifistore.extract.scan import (
     add_listing,
     as_in_store,
+    find_dataset,
     lists_of_classes,
     new_rows,
     split_members,
@@ -21,8 +22,10 @@ from vifistore.extract.scan import (
     with_stored,
 )
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
+from vifistore.store.dataset import Dataset
 from vifistore.store.removable import trained_on_split
-from vifistore.store.store import Store, create_store, find_store
+from vifistore.store.schema import check_name
+from vifistore.store.store import create_store, find_store
 from vifistore.videos.checks import Problem, check_listing, refuse
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import Probe, probe_all
@@ -92,22 +95,22 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("scan", ScanArguments, arguments)
     store = find_store(wanted.store, mode="a")
-    source, listing = _listings(wanted, store)
+    check_name("dataset", wanted.dataset)
+    known = find_dataset(store, wanted.dataset)
+    source, listing = _listings(wanted, known)
     append = wanted.append or wanted.source is None
-    rows = new_rows(store, wanted.dataset, listing, append=append)
+    rows = new_rows(known, listing, append=append)
     # What is made is a part of what is listed or stored: nothing else can be wrong with it.
-    _warn(check_listing(source, split_members(store, wanted.dataset)), listing)
-    _tell_lists(lists_of_classes(store, wanted.dataset, listing))
+    _warn(check_listing(source, split_members(known)), listing)
+    _tell_lists(lists_of_classes(known, listing))
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
     probed = list(bar)
     _warn_of_pointers(listing, rows, probed)
     # The store is made only now, so that a wrong call leaves none behind.
-    store = store or create_store(wanted.store)
-    report = add_listing(
-        store, wanted.dataset, listing, rows, probed, replace_splits=wanted.replace
-    )
-    _warn_of_trained(store, wanted.dataset, report.replaced)
+    dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
+    report = add_listing(dataset, listing, rows, probed, replace_splits=wanted.replace)
+    _warn_of_trained(dataset, report.replaced)
     if wanted.json:
         print_json({**vars(report), "missing": listing.missing, "notes": listing.notes})
     else:
@@ -119,23 +122,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _listings(wanted: ScanArguments, store: Store | None) -> tuple[Listing, Listing]:
+def _listings(wanted: ScanArguments, dataset: Dataset | None) -> tuple[Listing, Listing]:
     """What the source lists; and the same with splits made of it and of what the dataset has."""
     made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
     makes_splits = bool(wanted.halves or wanted.few_shot)
     if wanted.source is not None:
         given = {name: getattr(wanted, name) for name in _HOW_READ}
-        listing = as_in_store(store, wanted.dataset, read_source(wanted.source, **given))
-    elif store is None or not makes_splits:
+        listing = as_in_store(dataset, read_source(wanted.source, **given))
+    elif dataset is None or not makes_splits:
         raise UsageError(
             "SOURCE is missing: name a folder of videos, a table or a list; without it, --halves "
             "and --few-shot make splits of those that a dataset has"
         )
     else:
-        listing = stored_listing(store, wanted.dataset)
+        listing = stored_listing(dataset)
     if not makes_splits:
         return listing, listing
-    every, stored = with_stored(store, wanted.dataset, listing)
+    every, stored = with_stored(dataset, listing)
     return listing, with_made_splits(every, Wanted(**made), stored)
 
 
@@ -153,10 +156,10 @@ def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Pr
         logging.getLogger("vifi").warning("%s (%s): %s", counted, short(path), told)
 
 
-def _warn_of_trained(store: Store, dataset: str, replaced: Sequence[str]) -> None:
+def _warn_of_trained(dataset: Dataset, replaced: Sequence[str]) -> None:
     """Say which checkpoints were trained on a split as it was before."""
     for name in replaced:
-        if trained := trained_on_split(store, dataset, name):
+        if trained := trained_on_split(dataset, name):
             logging.getLogger("vifi").warning(
                 "split %s has other videos or labels than when these were trained on it, whose "
                 "rows name it: %s; train them again, or call the new split by another name",

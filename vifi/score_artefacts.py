@@ -1,7 +1,7 @@
 """What `vifi evaluate` leaves in a results folder beside its rows (read by reports.artefacts)."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from reports.artefacts import CLASS_FREQUENCIES, CONFUSION, FOLDER, PER_CLASS, Q
 from reports.csv_cells import to_safe_csv
 from reports.files import write_text
 from vifi.artefacts import quarantined_videos
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +27,13 @@ def write_frequencies(results: Path, dataset: str, table: "pd.DataFrame") -> Non
     _write_csv(results, CLASS_FREQUENCIES, dataset, table)
 
 
-def write_quarantine(results: Path, store: Store, dataset: str, names: Iterable[str]) -> None:
+def write_quarantine(results: Path, sets: Sequence[Features]) -> None:
     """The quarantined videos of feature sets, one file each; none for a set that has none now."""
-    found = quarantined_videos(store, [dataset])
-    for feature_id in dict.fromkeys(store.features(dataset, name).id for name in names):
+    dataset = sets[0].dataset
+    found = quarantined_videos([dataset])
+    for feature_id in dict.fromkeys(features.id for features in sets):
         entries = [entry for entry in found if entry["features"] == feature_id]
-        path = _folder(results, QUARANTINE) / f"{dataset}-{feature_id}.json"
+        path = _folder(results, QUARANTINE) / f"{dataset.name}-{feature_id}.json"
         if entries:
             write_text(path, json.dumps(entries, indent=1, allow_nan=False))
         else:

@@ -17,6 +17,7 @@ from vifi.console import print_json, say
 from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, UsageError, shell
 from vifistore.store.checkpoints import trained_with
+from vifistore.store.features import Features
 from vifistore.store.store import Store
 from vifistore.videos.checks import is_training
 
@@ -29,14 +30,7 @@ SHOWN = (
 )
 
 
-def choose_texts(
-    store: Store,
-    dataset: str,
-    features: str,
-    split: str,
-    templates: Sequence[str],
-    how: str = "",
-) -> str:
+def choose_texts(features: Features, split: str, templates: Sequence[str], how: str = "") -> str:
     """Return the id of the text set to score with, or "" to let the harness find the only one.
 
     Templates and cleaning of class names that are not given are those that the checkpoint was
@@ -44,21 +38,21 @@ def choose_texts(
     Raises ModelError if its weights cannot be had, unless other texts are there and none were asked
     for: then that is said, and rows say it as well.
     """
-    checkpoint = checkpoint_of(store, store.features(dataset, features))
+    checkpoint = checkpoint_of(features)
     trained = trained_with(checkpoint)
-    class_names = store.split(dataset, split).class_names
+    class_names = features.dataset.split(split).class_names
     wanted = (templates or trained.templates, how or trained.cleaning)
     # A set of more classes will do: that of a whole dataset serves its base and novel halves.
-    if fitting_texts(store, checkpoint, class_names, *wanted):
-        return find_texts(store, checkpoint, class_names, *wanted) if wanted[0] else ""
+    if fitting_texts(features.store, checkpoint, class_names, *wanted):
+        return find_texts(features.store, checkpoint, class_names, *wanted) if wanted[0] else ""
     try:
-        return _encode_texts(store, checkpoint, class_names, *wanted)
+        return _encode_texts(features.store, checkpoint, class_names, *wanted)
     except ModelError as error:
-        if templates or how or not fitting_texts(store, checkpoint, class_names):
+        if templates or how or not fitting_texts(features.store, checkpoint, class_names):
             raise
         logger.warning(
             "scored with other texts than %s was trained with, which cannot be encoded: %s",
-            *(features, error),
+            *(features.name, error),
         )
         return ""
 
@@ -90,9 +84,7 @@ def require_features(features: Sequence[str], verb: str) -> None:
 
 
 def warn_of_leaks(
-    store: Store,
-    dataset: str,
-    features: Sequence[str],
+    features: Sequence[Features],
     split: str,
     *,
     is_tuned_here: bool,
@@ -107,23 +99,20 @@ def warn_of_leaks(
     """
     training, lines = [], {}
     if is_tuned_here and not train_split:
-        training = [name for name in store.splits(dataset) if is_training(name)]
-    for name in features:
-        place = {"store": store, "dataset": dataset, "features_name": name, "partial": partial}
-        train = load_videos(**place, split_name=train_split) if train_split else None
-        videos = load_videos(**place, split_name=split)
-        told = warnings_of(store, videos, training, train, is_tuning_told=is_tuned_here)
+        training = [name for name in features[0].dataset.splits() if is_training(name)]
+    for one in features:
+        train = load_videos(one, train_split, partial=partial) if train_split else None
+        videos = load_videos(one, split, partial=partial)
+        told = warnings_of(videos, training, train, is_tuning_told=is_tuned_here)
         lines |= dict.fromkeys(told)
     for line in lines:
         logger.warning("%s", line)
 
 
-def warn_of_tuning(
-    store: Store, dataset: str, features: str, split: str, *, is_tuned_here: bool, partial: bool
-) -> None:
+def warn_of_tuning(features: Features, split: str, *, is_tuned_here: bool, partial: bool) -> None:
     """Log that a checkpoint was tuned on what is scored: of sets beside that of `warn_of_leaks`."""
-    videos = load_videos(store, dataset, features, split, partial=partial)
-    claim = claim_of(store, videos)
+    videos = load_videos(features, split, partial=partial)
+    claim = claim_of(videos)
     for line in tuned_lines(videos, claim, is_tuning_told=is_tuned_here):
         logger.warning("%s", line)
 

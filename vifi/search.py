@@ -181,7 +181,7 @@ def _by_words(
         )
     encode = query_encoder(store, searcher.checkpoint, templates)
     found = _find(searcher, wanted, encode(texts))
-    names = [name for source in searcher.sources for name in store.class_names(source.dataset)]
+    names = [name for source in searcher.sources for name in source.dataset.class_names()]
     kind = "frames" if wanted.frames else "text"
     return [
         Answer(query=text, kind=kind, hits=hits, wanted=class_in_words(text, names))
@@ -204,7 +204,7 @@ def _like(searcher: "Searcher", wanted: SearchArguments) -> Answer:
 def _by_picture(searcher: "Searcher", wanted: SearchArguments) -> Answer:
     from vifistore.extract.queries import encode_picture
 
-    features = searcher.sources[0].features
+    features = searcher.sources[0]
     vector = encode_picture(features, searcher.checkpoint, wanted.image)
     (hits,) = _find(searcher, wanted, vector)
     kind = "image-frames" if wanted.frames else "image"

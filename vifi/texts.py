@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> int:
     model_faults(found, wanted.model, wanted.pretrained)
     found.refuse()
     store = open_store(wanted.store, mode="a")
-    if not store.class_names(wanted.dataset) and not store.splits(wanted.dataset):
+    dataset = store.dataset(wanted.dataset)
+    if not dataset.class_names() and not dataset.splits():
         raise UsageError(
             f"no video of {wanted.dataset} has a label, so there are no class names to encode; "
             "scan it with labels"
@@ -55,15 +56,14 @@ def main(arguments: list[str]) -> int:
     from vifistore.extract.texts import dataset_class_lists, ensure_texts
     from vifistore.models.text import default_cleaning, default_templates
     from vifistore.models.towers import load_model
-    from vifistore.store.checkpoints import register_checkpoint
 
     loaded = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
     templates = given or default_templates(loaded)
     how = wanted.class_names or default_cleaning(loaded)
-    register_checkpoint(store.backend, loaded.record(), loaded.identity)
+    store.add_checkpoint(loaded.record(), loaded.identity)
     made = [
         {"id": ensure_texts(store, loaded, names, templates, how), "classes": len(names)}
-        for names in dataset_class_lists(store, wanted.dataset)
+        for names in dataset_class_lists(dataset)
     ]
     if wanted.json:
         print_json({"texts": made})

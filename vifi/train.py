@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     require_torchrun()
     store = open_store(wanted.store, mode="r")
     options, watch = _checked(wanted, store, found)
-    if store.is_everything(wanted.dataset, wanted.split):
+    if store.dataset(wanted.dataset).is_everything(wanted.split):
         # One word for it: a stopped run goes on only with what it began with.
         wanted = replace(wanted, split="")
 
@@ -135,7 +135,7 @@ def _watch(wanted: TrainArguments, store: Store, found: Faults) -> WatchArgument
     words = watch_arguments(wanted.follow, *place, shared_flags(wanted.options))
     try:
         watch = parse("watch", WatchArguments, words)
-        store.videos(watch.dataset)
+        store.dataset(watch.dataset)
     except UsageError as error:
         found.add(error)
         return None
@@ -144,14 +144,13 @@ def _watch(wanted: TrainArguments, store: Store, found: Faults) -> WatchArgument
 
 def _note_run(wanted: TrainArguments, store: Store) -> None:
     """Refuse settings that fit neither the split, nor the model, nor each other."""
-    name = scored_split(store, wanted.dataset, wanted.split, "train on")
-    features = None
-    if wanted.from_store:
-        features = store.features(wanted.dataset, wanted.from_store)
+    dataset = store.dataset(wanted.dataset)
+    name = scored_split(dataset, wanted.split, "train on")
+    features = dataset.features(wanted.from_store) if wanted.from_store else None
     run_faults(
         wanted.settings,
         wanted.options,
-        store.split(wanted.dataset, name),
+        dataset.split(name),
         config=find_config(wanted.model),
         features=features,
         world=int(os.environ.get("WORLD_SIZE", "1")),
@@ -175,13 +174,13 @@ def _run(
 
     choose_device(options.device)
     start = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
-    place = (store, wanted.dataset)
+    dataset = store.dataset(wanted.dataset)
     others = ()
-    if watch and shares(*place, options, watch.dataset, watch.encode):
+    if watch and shares(dataset, options, watch.dataset, watch.encode):
         others = (kept_by_follower(watch.encode, start, wanted.settings),)
     videos = open_training_set(
-        *(*place, wanted.split, start, wanted.settings, options),
-        features=wanted.from_store,
+        *(dataset, wanted.split, start, wanted.settings, options),
+        features=dataset.features(wanted.from_store) if wanted.from_store else None,
         others=others,
     )
     return Run(

@@ -12,7 +12,6 @@ from vifistore.errors import Faults
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.names import check_set_name
-from vifistore.store.store import Store
 from vifistore.training.heads.settings import HeadKind, HeadSettings
 from vifistore.training.launch import require_alone
 
@@ -61,19 +60,19 @@ def main(arguments: list[str]) -> int:
     found.refuse()
     store = open_store(wanted.store, mode="a")
     features = store.features(wanted.dataset, wanted.features)
-    checkpoint = checkpoint_of(store, features)
+    checkpoint = checkpoint_of(features)
     # What can be refused is refused before torch and OpenCLIP are imported, which takes seconds.
     features.require_sealed()
     found.attempt(features.require_array, "frames")
     if wanted.split:
-        found.attempt(store.split, wanted.dataset, wanted.split)
+        found.attempt(features.dataset.split, wanted.split)
     found.refuse()
-    report = _run(wanted, store, features, checkpoint)
+    report = _run(wanted, features, checkpoint)
     if wanted.json:
         print_json(vars(report))
         return 0
     if report.accuracy is not None:
-        num_classes = len(store.split(wanted.dataset, wanted.split).class_names)
+        num_classes = len(features.dataset.split(wanted.split).class_names)
         say(
             f"{report.steps} steps, loss {report.loss:.3f}, top-1 on the training videos "
             f"{100 * report.accuracy:.1f} ({num_classes} classes)"
@@ -100,15 +99,14 @@ def _note(found: Faults, wanted: TrainHeadArguments) -> None:
     found.check(not given, f"--apply trains nothing; leave out {', '.join(given)}")
 
 
-def _run(wanted: TrainHeadArguments, store: Store, features: Features, checkpoint: dict):
+def _run(wanted: TrainHeadArguments, features: Features, checkpoint: dict):
     from vifistore.training.heads.job import apply_head, train_head
 
     if wanted.apply is not None:
         return apply_head(
-            store, features, checkpoint, wanted.apply, name=wanted.name, device=wanted.device
+            features, checkpoint, wanted.apply, name=wanted.name, device=wanted.device
         )
     return train_head(
-        store,
         features,
         checkpoint,
         wanted.split,

@@ -102,18 +102,18 @@ def _project(store: "Store", wanted: TsneArguments) -> "tuple[pd.DataFrame, pd.D
         partial=wanted.partial,
     )
     settings = Projection(method=wanted.method, perplexity=wanted.perplexity, seed=wanted.seed)
-    dataset = choose_dataset(store, wanted.dataset)
-    panels = load_panels(store, dataset, wanted.features, choice)
-    measured = _measured(store, wanted, panels)
-    return project(store, panels, settings), measured
+    dataset = store.dataset(choose_dataset(store, wanted.dataset))
+    panels = load_panels([dataset.features(name) for name in wanted.features], choice)
+    measured = _measured(wanted, panels)
+    return project(panels, settings), measured
 
 
-def _measured(store: "Store", wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
+def _measured(wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
     """How well classes separate; nothing, and a line that says why, where that means little."""
     from harness.projection.separation import separation
 
     measured = separation(panels)
-    if not wanted.split and (known := store.splits(panels.dataset)):
+    if not wanted.split and (known := panels.dataset.splits()):
         say(
             "the videos of all splits are drawn, also those trained on, so how well classes "
             f"separate is left out; name one with --split ({first_few(known, 8, 30)}), or all"
@@ -133,7 +133,8 @@ def _show_on_page(
     from vifi.artefacts import record_command, write_map, write_thumbnails
 
     write_map(wanted.results, wanted.method, points, measured)
-    write_thumbnails(store, wanted.results, points["dataset"].iloc[0], points["row"].unique())
+    dataset = store.dataset(points["dataset"].iloc[0])
+    write_thumbnails(dataset, wanted.results, points["row"].unique())
     record_command(wanted.results)
     draw = shell("vifi", "report", wanted.results)
     say(f"the map is in {wanted.results}; draw its page with: {draw}")

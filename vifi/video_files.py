@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vifistore.errors import StoreError
 from vifistore.frames.image_folder import list_images
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
 from vifistore.videos.extensions import is_video
 
 
@@ -17,27 +17,29 @@ class NotThereError(StoreError):
     """A row that the dataset does not have, or a file that is gone."""
 
 
-def video_file(store: Store, dataset: str, name: str) -> Path:
+def video_file(dataset: Dataset, name: str) -> Path:
     """The file of a video, or the folder of its frames, from its path in the table of videos.
 
     Raises NotThereError for a file that is not there, ForbiddenError for a path that leaves the
     dataset's folder or is no video.
     """
-    folder = store.root(dataset)
+    folder = dataset.root()
     if folder == Path():
         # Embeddings that were imported: it is no reason to look where the program was started.
-        raise NotThereError(f"where the videos of {dataset} lie is not known; scan them")
+        raise NotThereError(f"where the videos of {dataset.name} lie is not known; scan them")
     try:
         root = _resolved(folder)
         # A link counts as what it points to: whoever wrote the table chose both.
         path = _resolved(root / name)
         is_frames = path != root and path.is_dir() and _frames_are_inside(path, root)
     except (OSError, ValueError) as error:
-        raise NotThereError(f"{name} is gone; scan {dataset} again") from error
+        raise NotThereError(f"{name} is gone; scan {dataset.name} again") from error
     # A pipe or a device is no file, and reading it may take for ever.
     is_shown = is_frames or (path.is_file() and is_video(path.name))
     if not (is_shown and path.is_relative_to(root)):
-        raise ForbiddenError(f"{name} is no video in the folder of {dataset}; scan {dataset} again")
+        raise ForbiddenError(
+            f"{name} is no video in the folder of {dataset.name}; scan {dataset.name} again"
+        )
     return path
 
 

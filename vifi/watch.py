@@ -43,15 +43,14 @@ def main(arguments: list[str]) -> int:
     if wanted.follow.model:
         model_faults(found, wanted.follow.model, "")
     found.refuse()
-    store = open_store(wanted.store, mode="a")
-    store.videos(wanted.dataset)
+    dataset = open_store(wanted.store, mode="a").dataset(wanted.dataset)
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.extract.follow import follow
 
     # What became of a file last is what counts: it may have been mended.
     last: dict[Path, Followed] = {}
-    for followed in follow(store, wanted.dataset, wanted.folder, wanted.encode, wanted.follow):
+    for followed in follow(dataset, wanted.folder, wanted.encode, wanted.follow):
         last[followed.path] = followed
         _tell(followed, json=wanted.json)
     if wanted.json:

@@ -1,7 +1,7 @@
 """Maps of the same videos under several feature sets, next to each other.
 
-    panels = load_panels(store, "ucf101", ["vanilla", "vifi-clip"], Choice(num_classes=15))
-    points = project(store, panels)          # DataFrame: panel dataset row id label x y
+    panels = load_panels([vanilla, vifi_clip], Choice(num_classes=15))
+    points = project(panels)                 # DataFrame: panel dataset row id label x y
 
 Paper, Figure 1 (t-SNE of the embeddings of vanilla CLIP against those of fine-tuned models).
 """
@@ -14,7 +14,6 @@ import pandas as pd
 
 from harness.projection.panels import Panels
 from vifistore.errors import UsageError
-from vifistore.store.store import Store
 
 # openTSNE's own starting spread: small enough that attraction decides first.
 _START_DEVIATION = 1e-4
@@ -38,14 +37,14 @@ class Projection:
             raise UsageError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
 
 
-def project(store: Store, panels: Panels, settings: Projection | None = None) -> pd.DataFrame:
+def project(panels: Panels, settings: Projection | None = None) -> pd.DataFrame:
     """Coordinates of every panel: columns panel, dataset, row, id, label, x, y.
 
     A video without a label has an empty one. Every panel starts from (t-SNE) or is turned to (PCA)
     the one before, so that a video keeps its place as far as the embeddings allow.
     """
     settings = settings or Projection()
-    ids = store.videos(panels.dataset)["id"].to_numpy()[panels.rows]
+    ids = panels.dataset.videos()["id"].to_numpy()[panels.rows]
     # UNLABELLED is the last index.
     names = np.array([*panels.class_names, ""], dtype=object)
     parts, earlier = [], None
@@ -53,7 +52,7 @@ def project(store: Store, panels: Panels, settings: Projection | None = None) ->
         earlier = embed(vectors, settings, earlier)
         part = {
             "panel": name,
-            "dataset": panels.dataset,
+            "dataset": panels.dataset.name,
             "row": panels.rows,
             "id": ids,
             "label": names[panels.labels],

@@ -9,9 +9,9 @@ import numpy as np
 from harness.fusion import unit
 from harness.reading import read_all
 from vifistore.errors import IncompleteError, UnknownNameError, UsageError
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.schema import DONE
-from vifistore.store.store import Store
 
 MIN_VIDEOS = 5
 UNLABELLED = -1
@@ -45,7 +45,7 @@ class Choice:
 class Panels:
     """The same videos under one or more feature sets."""
 
-    dataset: str
+    dataset: Dataset
     rows: np.ndarray
     """int64 [video]: rows of the dataset, ascending."""
     labels: np.ndarray
@@ -61,9 +61,7 @@ class Panels:
         return self.labels != UNLABELLED
 
 
-def load_panels(
-    store: Store, dataset: str, features: Sequence[str], choice: Choice | None = None
-) -> Panels:
+def load_panels(features: Sequence[Features], choice: Choice | None = None) -> Panels:
     """The chosen videos that all of `features` hold, once each, in the order of the dataset.
 
     Raises UsageError for fewer than 5 videos, UnknownNameError for what does not exist,
@@ -71,11 +69,10 @@ def load_panels(
     embeddings that are zero or not finite.
     """
     choice = choice or Choice()
-    rows, labels, class_names = _shown(store, dataset, choice.split)
+    rows, labels, class_names = _shown(features[0].dataset, choice.split)
     kept = _of_classes(labels, class_names, choice)
     rows, labels = rows[kept], labels[kept]
-    sets = {name: store.features(dataset, name) for name in features}
-    done = reduce(np.intersect1d, [_done_rows(f, partial=choice.partial) for f in sets.values()])
+    done = reduce(np.intersect1d, [_done_rows(f, partial=choice.partial) for f in features])
     held = np.isin(rows, done)
     rows, labels = rows[held], labels[held]
     if len(rows) < MIN_VIDEOS:
@@ -84,27 +81,24 @@ def load_panels(
             f"that share at least {MIN_VIDEOS}"
         )
     return Panels(
-        dataset=dataset,
+        dataset=features[0].dataset,
         rows=rows,
         labels=labels,
         class_names=class_names,
-        vectors={
-            name: unit(read_all(found, "view_mean", rows).mean(axis=1))
-            for name, found in sets.items()
-        },
+        vectors={one.name: unit(read_all(one, "view_mean", rows).mean(axis=1)) for one in features},
     )
 
 
-def _shown(store: Store, dataset: str, split_name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _shown(dataset: Dataset, split_name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Rows in ascending order, their labels, and the class names."""
-    if not store.is_everything(dataset, split_name):
-        split = store.split(dataset, split_name)
+    if not dataset.is_everything(split_name):
+        split = dataset.split(split_name)
         rows, first = np.unique(split.rows, return_index=True)
         labels = split.labels[first].astype(np.int64)
         return rows, np.where(labels < 0, UNLABELLED, labels), split.class_names
-    names = store.class_names(dataset)
+    names = dataset.class_names()
     index = {name: number for number, name in enumerate(names)}
-    given = store.videos(dataset)["label"]
+    given = dataset.videos()["label"]
     labels = np.array([index.get(label, UNLABELLED) for label in given], np.int64)
     return np.arange(len(labels)), labels, names
 
@@ -134,6 +128,7 @@ def _done_rows(features: Features, *, partial: bool) -> np.ndarray:
     done = np.flatnonzero(features.read_status() == DONE)
     if not len(done):
         raise IncompleteError(
-            f"feature set {features.name} of {features.dataset} holds no video; run `vifi extract`"
+            f"feature set {features.name} of {features.dataset.name} holds no video; run "
+            "`vifi extract`"
         )
     return done

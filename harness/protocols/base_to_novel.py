@@ -1,6 +1,6 @@
 """Base-to-novel: tuned on 16 videos of each base class, scored on base and on novel classes.
 
-    rows = base_to_novel(store, "ucf101", ["run-s1", "run-s2", "run-s3"], seeds=(1, 2, 3))
+    rows = base_to_novel([ucf101.features(f"run-s{seed}") for seed in (1, 2, 3)])
 
 Paper, section 4.1 and Table 2. Base and novel videos each compete among their own classes only
 (`subset` base and novel). The harmonic mean is that of the means over seeds. Beyond the paper,
@@ -26,7 +26,7 @@ from harness.scoring import Classes, Videos, load_videos, score
 from harness.shots import require_novel
 from harness.statistics import Interval, bootstrap_mean, interval, resampled_means
 from vifistore.errors import UsageError
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 # The base or the novel videos, with the classes they are compared with.
 Half = tuple[Videos, Classes]
@@ -45,9 +45,7 @@ class BaseToNovel(Scoring):
 
 
 def base_to_novel(
-    store: Store,
-    dataset: str,
-    features: Sequence[str],
+    features: Sequence[Features],
     seeds: Sequence[int | None] = (),
     settings: BaseToNovel | None = None,
 ) -> list[ResultRow]:
@@ -65,23 +63,18 @@ def base_to_novel(
         raise UsageError(
             f"{len(features)} feature sets and {len(seeds)} seeds; give one seed per feature set"
         )
-    _check_alike(store, dataset, features)
-    runs = [
-        _one_run(store, dataset, name, seed, settings)
-        for name, seed in zip(features, seeds, strict=True)
-    ]
+    _check_alike(features)
+    runs = [_one_run(one, seed, settings) for one, seed in zip(features, seeds, strict=True)]
     rows = [row for run in runs for row in run]
     return rows + (_summary(runs) if len(runs) > 1 else [])
 
 
-def _check_alike(store: Store, dataset: str, names: Sequence[str]) -> None:
+def _check_alike(sets: Sequence[Features]) -> None:
     """Raise UsageError for one run given twice, and for a mean over other frames or views."""
-    sets = {name: store.features(dataset, name) for name in names}
-    if len({(f.id, f.checkpoint) for f in sets.values()}) < len(names):
-        raise UsageError(
-            f"a feature set is named twice in {', '.join(names)}; name one per training run"
-        )
-    sizes = {n: (int(f.source_recipe["frames"]), f.view_mean.shape[1]) for n, f in sets.items()}
+    if len({(f.id, f.checkpoint) for f in sets}) < len(sets):
+        names = ", ".join(f.name for f in sets)
+        raise UsageError(f"a feature set is named twice in {names}; name one per training run")
+    sizes = {f.name: (int(f.source_recipe["frames"]), f.view_mean.shape[1]) for f in sets}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {frames} x {views}" for name, (frames, views) in sizes.items())
         raise UsageError(
@@ -90,11 +83,9 @@ def _check_alike(store: Store, dataset: str, names: Sequence[str]) -> None:
         )
 
 
-def _one_run(
-    store: Store, dataset: str, name: str, seed: int | None, settings: BaseToNovel
-) -> list[ResultRow]:
+def _one_run(features: Features, seed: int | None, settings: BaseToNovel) -> list[ResultRow]:
     videos = [
-        load_videos(store, dataset, name, split, partial=settings.partial)
+        load_videos(features, split, partial=settings.partial)
         for split in (settings.base_split, settings.novel_split)
     ]
     if common := set(videos[0].class_names) & set(videos[1].class_names):
@@ -102,14 +93,13 @@ def _one_run(
             f"{len(common)} classes are both base and novel (first: {min(common)!r}); choose "
             "splits whose classes differ"
         )
-    require_novel(store, videos[1])
-    base, novel = ((part, chosen_classes(store, part, settings)) for part in videos)
-    rows = _separate_rows(store, base, novel, seed, settings)
-    return rows + (_joint_rows(store, base, novel, seed, settings) if settings.joint else [])
+    require_novel(videos[1])
+    base, novel = ((part, chosen_classes(part, settings)) for part in videos)
+    rows = _separate_rows(base, novel, seed, settings)
+    return rows + (_joint_rows(base, novel, seed, settings) if settings.joint else [])
 
 
 def _separate_rows(
-    store: Store,
     base: Half,
     novel: Half,
     seed: int | None,
@@ -120,19 +110,18 @@ def _separate_rows(
     for subset, (videos, classes) in {"base": base, "novel": novel}.items():
         setup = text_setup("base-to-novel", classes, subset=subset, seed=seed)
         scores = score(videos, classes, settings.fusions)
-        rows += scored_rows(store, videos, scores, settings, setup)
+        rows += scored_rows(videos, scores, settings, setup)
         for fusion, found in scores.items():
             right[fusion].append(is_right(found, videos.labels))
     joined, classes = _join(base, novel)
     setup = text_setup("base-to-novel", classes, subset="all", seed=seed)
     for fusion, (base_right, novel_right) in right.items():
         values = {"harmonic_mean": _harmonic_interval(base_right, novel_right, settings)}
-        rows += result_rows(store, joined, fusion, values, setup)
+        rows += result_rows(joined, fusion, values, setup)
     return rows
 
 
 def _joint_rows(
-    store: Store,
     base: Half,
     novel: Half,
     seed: int | None,
@@ -150,7 +139,7 @@ def _joint_rows(
             "novel_top1": bootstrap_mean(right[~is_base], settings.folds, settings.bootstrap_seed),
             "harmonic_mean": _harmonic_interval(right[is_base], right[~is_base], settings),
         }
-    return scored_rows(store, videos, scores, settings, setup, further)
+    return scored_rows(videos, scores, settings, setup, further)
 
 
 def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:

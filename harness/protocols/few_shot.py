@@ -1,7 +1,7 @@
 """Few-shot: K training videos per class.
 
-    few_shot(store, "hmdb51", "run-16shot", "val1", FewShot(train_split="train1_few_shot_16"))
-    few_shot(store, "hmdb51", "vanilla", "val1",
+    few_shot(tuned, "val1", FewShot(train_split="train1_few_shot_16"))
+    few_shot(vanilla, "val1",
              FewShot(train_split="train1", shots=(2, 4, 8, 16), draws=3, classifier="tip-adapter"))
 
 With the classifier `text`, a checkpoint that was fine-tuned on K videos per class is scored
@@ -20,7 +20,7 @@ from harness.protocols.trained import Trained, load_pair, trained_rows
 from harness.results import ResultRow
 from harness.scoring import Videos
 from harness.shots import require_shots, videos_per_class
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,37 +34,33 @@ class FewShot(Trained):
     """Draws per number of shots, with seeds 0, 1, ...; several give mean and deviation."""
 
 
-def few_shot(
-    store: Store, dataset: str, features: str, split: str, settings: FewShot
-) -> list[ResultRow]:
+def few_shot(features: Features, split: str, settings: FewShot) -> list[ResultRow]:
     """Rows per number of shots, draw, fusion and metric; over several draws mean and deviation.
 
     Raises UsageError without a way to know the shots, for class names and a checkpoint that was
     not tuned on as many (see `harness.shots`), for overlapping training and test videos, and for a
     class with too few videos; and what scoring raises.
     """
-    test, train = load_pair(store, dataset, features, split, settings)
+    test, train = load_pair(features, split, settings)
     if settings.classifier == "text":
-        shots, is_known = require_shots(store, test, settings.shots, train)
+        shots, is_known = require_shots(test, settings.shots, train)
         setup = {"shots": shots, "extra": {} if is_known else {"shots_told": True}}
-        return trained_rows(store, train, test, settings, protocol="few-shot", **setup)
+        return trained_rows(train, test, settings, protocol="few-shot", **setup)
     if not settings.shots:
         shots = videos_per_class(train)
-        return trained_rows(store, train, test, settings, protocol="few-shot", shots=shots)
+        return trained_rows(train, test, settings, protocol="few-shot", shots=shots)
     rows = []
     for shots in settings.shots:
-        runs = [
-            _one_draw(store, train, test, shots, seed, settings) for seed in range(settings.draws)
-        ]
+        runs = [_one_draw(train, test, shots, seed, settings) for seed in range(settings.draws)]
         rows += [row for run in runs for row in run]
         rows += summary_rows(runs, "seeds") if len(runs) > 1 else []
     return rows
 
 
 def _one_draw(
-    store: Store, train: Videos, test: Videos, shots: int, seed: int, settings: FewShot
+    train: Videos, test: Videos, shots: int, seed: int, settings: FewShot
 ) -> list[ResultRow]:
     drawn = draw_shots(train, shots, seed)
     few = replace(train, rows=train.rows[drawn], labels=train.labels[drawn])
     setup = {"protocol": "few-shot", "shots": shots, "seed": seed}
-    return trained_rows(store, few, test, settings, **setup)
+    return trained_rows(few, test, settings, **setup)

@@ -1,6 +1,6 @@
 """Fully supervised: tuned on all training videos, scored over several views.
 
-    supervised(store, "k400", "vifi-clip-16x4x3", "val")
+    supervised(store.features("k400", "vifi-clip-16x4x3"), "val")
 
 Paper, section 4.1 and Table 4: 16 frames, 4 clips x 3 crops, probabilities summed over the views.
 With a classifier other than `text`, it is trained here on the embeddings of a training split.
@@ -9,11 +9,11 @@ With a classifier other than `text`, it is trained here on the embeddings of a t
 from harness.protocols.trained import Trained, load_pair, trained_rows
 from harness.results import ResultRow
 from harness.shots import require_tuned
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 
 def supervised(
-    store: Store, dataset: str, features: str, split: str = "", settings: Trained | None = None
+    features: Features, split: str = "", settings: Trained | None = None
 ) -> list[ResultRow]:
     """Rows per fusion and metric of one split, over all views of the feature set.
 
@@ -21,7 +21,7 @@ def supervised(
     and a checkpoint that was tuned on none of the dataset's videos, and what scoring raises.
     """
     settings = settings or Trained()
-    test, train = load_pair(store, dataset, features, split, settings)
+    test, train = load_pair(features, split, settings)
     if settings.classifier == "text":
-        require_tuned(store, test)
-    return trained_rows(store, train, test, settings, protocol="supervised")
+        require_tuned(test)
+    return trained_rows(train, test, settings, protocol="supervised")

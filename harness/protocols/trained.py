@@ -12,7 +12,7 @@ from harness.probing import probe
 from harness.results import ResultRow
 from harness.scoring import Videos, known_checkpoint, load_videos, score
 from vifistore.errors import UnknownNameError, UsageError, first_few
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 # Of CLIP, once trained: what multiplies cosines in the softmax of embeddings made elsewhere.
 _USUAL_SCALE = 100.0
@@ -34,18 +34,16 @@ class Trained(Scoring):
             raise UsageError(f"{self.classifier} needs training videos; give --train-split NAME")
 
 
-def load_pair(
-    store: Store, dataset: str, features: str, split: str, settings: Trained
-) -> tuple[Videos, Videos | None]:
+def load_pair(features: Features, split: str, settings: Trained) -> tuple[Videos, Videos | None]:
     """The test videos, and the training videos if the settings name their split.
 
     Raises UsageError for training videos that are also test videos, and what `load_videos` and
     `of_trained_classes` do.
     """
-    test = load_videos(store, dataset, features, split, partial=settings.partial)
+    test = load_videos(features, split, partial=settings.partial)
     if not settings.train_split:
         return test, None
-    train = load_videos(store, dataset, features, settings.train_split, partial=settings.partial)
+    train = load_videos(features, settings.train_split, partial=settings.partial)
     check_apart(train, test)
     return (test, train) if settings.classifier == "text" else of_trained_classes(test, train)
 
@@ -83,7 +81,6 @@ def _of_classes(
 
 
 def trained_rows(
-    store: Store,
     train: Videos | None,
     test: Videos,
     settings: Trained,
@@ -96,10 +93,10 @@ def trained_rows(
 
     `setup` may give `shots` and `seed`, `extra` further entries of the provenance.
     """
-    checkpoint = known_checkpoint(store, test.features)
+    checkpoint = known_checkpoint(test.features)
     scale = float(checkpoint["logit_scale"]) if checkpoint else _USUAL_SCALE
     needs_text = settings.classifier in ("text", *USES_TEXT)
-    classes = chosen_classes(store, test, settings) if needs_text else None
+    classes = chosen_classes(test, settings) if needs_text else None
     if train is None or settings.classifier == "text":
         scored = score(test, classes, settings.fusions)
     else:
@@ -115,4 +112,4 @@ def trained_rows(
             "num_test_copies_in_train": len(copies_between(train, test)),
         }
     shared = text_setup(classes=classes, **fields) if classes else Setup(**fields)
-    return scored_rows(store, test, scored, settings, shared)
+    return scored_rows(test, scored, settings, shared)

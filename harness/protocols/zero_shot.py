@@ -1,6 +1,6 @@
 """Zero-shot: a checkpoint tuned elsewhere, scored against the class names of a dataset.
 
-    rows = zero_shot(store, "hmdb51", "vifi-clip@step-2000", splits=("val1", "val2", "val3"))
+    rows = zero_shot(store.features("hmdb51", "vifi-clip@step-2000"), ("val1", "val2", "val3"))
 
 Paper, section 4.1 and Table 1: top-1 on HMDB-51 and UCF-101, top-1 and top-5 on Kinetics-600,
 each as mean and deviation over three splits.
@@ -12,13 +12,12 @@ from harness.measuring import Scoring, chosen_classes, scored_rows, summary_rows
 from harness.results import ResultRow
 from harness.scoring import load_videos, score, scored_split
 from vifistore.errors import UsageError
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
+from vifistore.store.features import Features
 
 
 def zero_shot(
-    store: Store,
-    dataset: str,
-    features: str,
+    features: Features,
     splits: Sequence[str] = ("",),
     settings: Scoring | None = None,
 ) -> list[ResultRow]:
@@ -28,18 +27,18 @@ def zero_shot(
     for splits without a common mean, and what `load_videos`, `load_classes` and `score` raise.
     """
     settings = settings or Scoring()
-    splits = [scored_split(store, dataset, name) for name in splits]
-    _check_common_mean(store, dataset, splits)
-    runs = [_one_split(store, dataset, features, split, settings) for split in splits]
+    splits = [scored_split(features.dataset, name) for name in splits]
+    _check_common_mean(features.dataset, splits)
+    runs = [_one_split(features, split, settings) for split in splits]
     rows = [row for run in runs for row in run]
     return rows + (summary_rows(runs, "splits") if len(runs) > 1 else [])
 
 
-def _check_common_mean(store: Store, dataset: str, splits: Sequence[str]) -> None:
+def _check_common_mean(dataset: Dataset, splits: Sequence[str]) -> None:
     """Raise UsageError for a split given twice, and for splits of other numbers of classes."""
     if len(set(splits)) < len(splits):
         raise UsageError(f"a split is named twice in {', '.join(splits)}; name each once")
-    counts = {name: len(store.split(dataset, name).class_names) for name in splits}
+    counts = {name: len(dataset.split(name).class_names) for name in splits}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise UsageError(
@@ -48,10 +47,8 @@ def _check_common_mean(store: Store, dataset: str, splits: Sequence[str]) -> Non
         )
 
 
-def _one_split(
-    store: Store, dataset: str, features: str, split: str, settings: Scoring
-) -> list[ResultRow]:
-    videos = load_videos(store, dataset, features, split, partial=settings.partial)
-    classes = chosen_classes(store, videos, settings)
+def _one_split(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
+    videos = load_videos(features, split, partial=settings.partial)
+    classes = chosen_classes(videos, settings)
     scores = score(videos, classes, settings.fusions)
-    return scored_rows(store, videos, scores, settings, text_setup("zero-shot", classes))
+    return scored_rows(videos, scores, settings, text_setup("zero-shot", classes))

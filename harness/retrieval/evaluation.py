@@ -1,6 +1,6 @@
 """Retrieval as a protocol: how well texts find videos, and videos texts.
 
-    rows = retrieval(store, "msrvtt", "vifi-clip@step-2000", "test")
+    rows = retrieval(store.features("msrvtt", "vifi-clip@step-2000"), "test")
 
 With captions: text to video (t2v) and video to text (v2t), Recall@1/5/10 and median rank, one
 caption a query and its video the one right answer; a video's right answers are all its captions.
@@ -23,9 +23,10 @@ from harness.scoring import Classes, Videos, load_classes, load_videos, scored_s
 from harness.statistics import Interval, bootstrap_mean
 from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError
+from vifistore.store.dataset import Dataset
+from vifistore.store.features import Features
 from vifistore.store.schema import DONE, QUARANTINED, TODO
-from vifistore.store.store import Store
-from vifistore.store.tables import ALL_VIDEOS
+from vifistore.store.splits import ALL_VIDEOS
 
 PROTOCOL = "retrieval"
 CUTOFFS = (1, 5, 10)
@@ -47,9 +48,7 @@ class Captioned:
 
 
 def retrieval(
-    store: Store,
-    dataset: str,
-    features: str,
+    features: Features,
     split: str = "",
     settings: Scoring | None = None,
 ) -> list[ResultRow]:
@@ -59,46 +58,44 @@ def retrieval(
     labels; what `load_videos` and `load_classes` raise.
     """
     settings = settings or Scoring()
-    split = scored_split(store, dataset, split)
+    split = scored_split(features.dataset, split)
     if settings.fusions != ("embedding",):
         raise UsageError("retrieval compares mean embeddings; leave out --fusion")
     rows = []
-    if len(store.captions(dataset)):
-        rows += _caption_rows(store, dataset, features, split, settings)
-    if is_labelled(store, dataset, split):
-        rows += _class_rows(store, dataset, features, split, settings)
+    if len(features.dataset.captions()):
+        rows += _caption_rows(features, split, settings)
+    if is_labelled(features.dataset, split):
+        rows += _class_rows(features, split, settings)
     if not rows:
         raise UsageError(
-            f"{dataset} has neither captions nor labels, so no query has a right answer; scan it "
-            "with a caption file or with labels"
+            f"{features.dataset.name} has neither captions nor labels, so no query has a right "
+            "answer; scan it with a caption file or with labels"
         )
     return rows
 
 
-def is_labelled(store: Store, dataset: str, split: str) -> bool:
+def is_labelled(dataset: Dataset, split: str) -> bool:
     """Whether every video of the split has a label; of all videos, whether any has."""
-    if store.is_everything(dataset, split):
-        return bool(store.class_names(dataset))
-    found = store.split(dataset, split)
+    if dataset.is_everything(split):
+        return bool(dataset.class_names())
+    found = dataset.split(split)
     return bool(found.class_names) and bool((found.labels >= 0).all())
 
 
-def caption_texts(store: Store, dataset: str) -> list[str]:
+def caption_texts(dataset: Dataset) -> list[str]:
     """The different captions of a dataset, in the order they were first given."""
-    return list(dict.fromkeys(store.captions(dataset)["text"]))
+    return list(dict.fromkeys(dataset.captions()["text"]))
 
 
-def _caption_rows(
-    store: Store, dataset: str, features: str, split: str, settings: Scoring
-) -> list[ResultRow]:
-    captioned = load_captioned(store, dataset, features, split, partial=settings.partial)
+def _caption_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
+    captioned = load_captioned(features, split, partial=settings.partial)
     videos = captioned.videos
     texts = load_classes(
-        store, videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,), how=AS_IS
+        videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,), how=AS_IS
     )
     vectors = video_vectors(videos.features, videos.rows)
     values = caption_metrics(captioned, texts.vectors, vectors, settings)
-    return _rows(store, videos, texts, values, "videos")
+    return _rows(videos, texts, values, "videos")
 
 
 def caption_metrics(
@@ -132,14 +129,12 @@ def _rank_metrics(
     return {**found, f"{way}_median_rank": clustered_median(ranks, videos, **options)}
 
 
-def _class_rows(
-    store: Store, dataset: str, features: str, split: str, settings: Scoring
-) -> list[ResultRow]:
-    videos = load_videos(store, dataset, features, split, partial=settings.partial)
-    classes = chosen_classes(store, videos, settings)
+def _class_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
+    videos = load_videos(features, split, partial=settings.partial)
+    classes = chosen_classes(videos, settings)
     vectors = video_vectors(videos.features, videos.rows)
     values = class_metrics(classes.vectors, vectors, videos.labels, settings)
-    return _rows(store, videos, classes, values, "classes")
+    return _rows(videos, classes, values, "classes")
 
 
 def class_metrics(
@@ -164,20 +159,18 @@ def class_metrics(
     }
 
 
-def load_captioned(
-    store: Store, dataset: str, features_name: str, split: str, *, partial: bool
-) -> Captioned:
+def load_captioned(features: Features, split: str, *, partial: bool) -> Captioned:
     """The videos of a split, or of the dataset, that have captions and embeddings.
 
     Raises IncompleteError when videos are still to do and `partial` is False, or none is done.
     """
-    features = store.features(dataset, features_name)
+    features = features
     if not partial:
         features.require_sealed()
-    captions = store.captions(dataset)
+    captions = features.dataset.captions()
     rows, listed = np.unique(captions["row"].to_numpy()), None
-    if not store.is_everything(dataset, split):
-        members = store.split(dataset, split)
+    if not features.dataset.is_everything(split):
+        members = features.dataset.split(split)
         rows, listed = np.intersect1d(rows, members.rows), members.num_listed
     known = features.read_status()
     status = np.where(rows < len(known), known[np.minimum(rows, len(known) - 1)], TODO)
@@ -185,13 +178,12 @@ def load_captioned(
     if (num_todo and not partial) or not len(done):
         raise IncompleteError(
             f"feature set {features.name} holds {len(done)} of {len(rows)} captioned videos of "
-            f"{dataset}; run `vifi extract` again, or give --partial"
+            f"{features.dataset.name}; run `vifi extract` again, or give --partial"
         )
     pairs = captions[np.isin(captions["row"], done)]
     names = list(dict.fromkeys(pairs["text"]))
     index = {name: number for number, name in enumerate(names)}
     videos = Videos(
-        dataset=dataset,
         split=split or ALL_VIDEOS,
         features=features,
         rows=done,
@@ -209,10 +201,10 @@ def load_captioned(
 
 
 def _rows(
-    store: Store, videos: Videos, texts: Classes, values: dict[str, Interval], resampled: str
+    videos: Videos, texts: Classes, values: dict[str, Interval], resampled: str
 ) -> list[ResultRow]:
     setup = replace(text_setup(PROTOCOL, texts), extra={"resampled": resampled})
-    return result_rows(store, videos, "embedding", values, setup)
+    return result_rows(videos, "embedding", values, setup)
 
 
 def _chunks(num_queries: int, num_items: int) -> Iterator[slice]:

@@ -5,8 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from vifistore.store.store import Store
-from vifistore.store.tables import read_column, read_split
+from vifistore.store.dataset import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,41 +34,40 @@ class Hit:
 class VideoTable:
     """Columns of a dataset's table of videos, read once each when they are asked for."""
 
-    def __init__(self, store: Store, dataset: str) -> None:
-        self._store = store
+    def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
     @cached_property
     def ids(self) -> np.ndarray:
         """object [video]"""
-        return read_column(self._store.backend, self.dataset, "id")
+        return self.dataset.column("id")
 
     @cached_property
     def paths(self) -> np.ndarray:
         """object [video]"""
-        return read_column(self._store.backend, self.dataset, "path")
+        return self.dataset.column("path")
 
     @cached_property
     def labels(self) -> np.ndarray:
         """object [video]; empty where a video has none."""
-        return read_column(self._store.backend, self.dataset, "label")
+        return self.dataset.column("label")
 
     @cached_property
     def durations(self) -> np.ndarray:
         """float64 [video], seconds; 0 where it is not known."""
-        return np.nan_to_num(read_column(self._store.backend, self.dataset, "duration_seconds"))
+        return np.nan_to_num(self.dataset.column("duration_seconds"))
 
     def labelled_rows(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Rows of a split, or of the whole dataset, and the label of each in it."""
         if split:
-            found = read_split(self._store.backend, self.dataset, split)
+            found = self.dataset.split(split)
             # A label of -1 is the last name.
             return found.rows, np.array([*found.class_names, ""], object)[found.labels]
         return np.arange(len(self.labels)), self.labels
 
     def row_of(self, video: str) -> int | None:
         """Row of a video by its id, its path, or either behind the name of the dataset."""
-        names = (video, video.removeprefix(f"{self.dataset}/"))
+        names = (video, video.removeprefix(f"{self.dataset.name}/"))
         for column in (self.ids, self.paths):
             rows = np.flatnonzero((column == names[0]) | (column == names[1]))
             if len(rows):
@@ -86,7 +84,7 @@ class VideoTable:
         return Hit(
             rank=rank,
             score=score,
-            dataset=self.dataset,
+            dataset=self.dataset.name,
             row=row,
             id=str(self.ids[row]),
             path=str(self.paths[row]),

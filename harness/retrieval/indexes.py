@@ -1,6 +1,6 @@
 """FAISS indexes of a feature set: built, kept beside the store, and opened by memory mapping.
 
-    index = open_index(store.backend.cache_folder, features)     # exact; made if there is none
+    index = open_index(store.cache_folder, features)     # exact; made if there is none
     cosines, rows = index.search(queries, 10)                    # float32, int64 [query hit]
 
 An index lies at `indexes/<dataset>/<feature id>/<manifest>-<kind>/` in the cache. The manifest
@@ -135,7 +135,7 @@ def open_index(cache_folder: Path, features: Features, kind: Kind = "flat") -> I
         logger.warning(
             "feature set %s of %s is not complete: %d of %d videos are searched",
             features.name,
-            features.dataset,
+            features.dataset.name,
             counts["done"],
             counts["videos"],
         )
@@ -153,8 +153,8 @@ def open_index(cache_folder: Path, features: Features, kind: Kind = "flat") -> I
             logger.warning("the index in %s cannot be used (%s): it is made again", folder, error)
     if kind != "flat":
         raise UsageError(
-            f"there is no {kind} index of feature set {features.name} of {features.dataset} as it "
-            f"is now; make it with: {_index_command(features, kind)}"
+            f"there is no {kind} index of feature set {features.name} of "
+            f"{features.dataset.name} as it is now; make it with: {_index_command(features, kind)}"
         )
     index = build_index(features, kind)
     try:
@@ -165,7 +165,7 @@ def open_index(cache_folder: Path, features: Features, kind: Kind = "flat") -> I
 
 
 def _index_command(features: Features, kind: Kind) -> str:
-    words = ("--dataset", features.dataset, "--features", features.name, "--kind", kind)
+    words = ("--dataset", features.dataset.name, "--features", features.name, "--kind", kind)
     return shell("vifi", "index", "S", *words)
 
 
@@ -177,7 +177,7 @@ def build_index(features: Features, kind: Kind) -> Index:
     rows = searchable_rows(features)
     if not len(rows):
         raise UsageError(
-            f"no video of feature set {features.name} of {features.dataset} has an embedding; "
+            f"no video of feature set {features.name} of {features.dataset.name} has an embedding; "
             "run vifi extract"
         )
     index = empty_index(kind, features.view_mean.shape[-1], len(rows))
@@ -221,7 +221,7 @@ def save_index(cache_folder: Path, features: Features, index: Index) -> Path:
 def index_folder(cache_folder: Path, features: Features, kind: Kind) -> Path:
     """Where the index of a feature set as it is sealed now is kept."""
     name = f"{features.sealed['manifest'][:12]}-{kind}"
-    return cache_folder / _FOLDER / features.dataset / features.id / name
+    return cache_folder / _FOLDER / features.dataset.name / features.id / name
 
 
 def _read_index(folder: Path, kind: Kind) -> Index:

@@ -15,7 +15,6 @@ import numpy as np
 from harness.fusion import unit
 from harness.retrieval.indexes import Index
 from vifistore.store.features import Features
-from vifistore.store.store import Store
 
 # Neighbours that a recall is about.
 NEIGHBOURS = 10
@@ -41,19 +40,20 @@ class Quality:
         return self.flat_milliseconds / self.milliseconds
 
 
-def sample_queries(store: Store, features: Features, flat: Index, seed: int = 0) -> np.ndarray:
+def sample_queries(features: Features, flat: Index, seed: int = 0) -> np.ndarray:
     """Queries to try an index with, float32 [query dim]: videos, and texts as far as there are."""
     generator = np.random.default_rng(seed)
     count = min(_NUM_QUERIES, len(flat.rows))
     places = np.sort(generator.choice(len(flat.rows), count, replace=False))
     videos = flat.faiss.reconstruct_batch(places)
-    texts = _texts(store, features, videos.shape[1])
+    texts = _texts(features, videos.shape[1])
     return np.concatenate([videos, texts[generator.permutation(len(texts))[:_NUM_QUERIES]]])
 
 
-def _texts(store: Store, features: Features, dim: int) -> np.ndarray:
+def _texts(features: Features, dim: int) -> np.ndarray:
     if not features.checkpoint:
         return np.empty((0, dim), np.float32)
+    store = features.store
     digest = store.checkpoint(features.checkpoint)["text_digest"]
     sets = [store.texts(found["id"]) for found in store.find_texts(text_digest=digest)]
     found = [texts.embeddings.reshape(-1, texts.embeddings.shape[-1]) for texts in sets]

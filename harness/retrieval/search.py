@@ -57,7 +57,7 @@ class Searcher:
         self._store = store
         self.sources = choose_sources(store, features, dataset)
         self._kind = kind
-        self.tables = [VideoTable(store, source.dataset) for source in self.sources]
+        self.tables = [VideoTable(features.dataset) for features in self.sources]
         self._allowed = self._filter(split, label)
 
     def narrowed(self, *, split: str = "", label: str = "") -> "Searcher":
@@ -77,7 +77,7 @@ class Searcher:
     @property
     def name(self) -> str:
         """Name, or id, of the feature set that is searched."""
-        return self.sources[0].features.name
+        return self.sources[0].name
 
     @cached_property
     def checkpoint(self) -> dict:
@@ -85,13 +85,13 @@ class Searcher:
 
         Raises UsageError if the feature set has no name, or several checkpoints share it.
         """
-        return checkpoint_of(self._store, self.sources[0].features)
+        return checkpoint_of(self.sources[0])
 
     @cached_property
     def indexes(self) -> list[Index]:
         """The index of each source."""
-        folder = self._store.backend.cache_folder
-        return [open_index(folder, source.features, self._kind) for source in self.sources]
+        folder = self._store.cache_folder
+        return [open_index(folder, features, self._kind) for features in self.sources]
 
     @cached_property
     def masks(self) -> list[np.ndarray | None]:
@@ -127,7 +127,7 @@ class Searcher:
                 found[query] += [
                     Found(-float(cosine), number, int(row))
                     for cosine, row in zip(*pairs, strict=True)
-                    if row >= 0 and (source.dataset, int(row)) != without
+                    if row >= 0 and (source.dataset.name, int(row)) != without
                 ]
         return [self._hits(part, k) for part in found]
 
@@ -143,9 +143,9 @@ class Searcher:
         for number, source in enumerate(self.sources):
             rows, mask = self.indexes[number].rows, self.masks[number]
             rows = rows if mask is None else rows[mask]
-            if without and without[0] == source.dataset:
+            if without and without[0] == source.dataset.name:
                 rows = rows[rows != without[1]]
-            for query, moments in enumerate(find_moments(source.features, rows, queries, k)):
+            for query, moments in enumerate(find_moments(source, rows, queries, k)):
                 found[query] += [
                     Found(-m.score, number, m.row, m.start_seconds, m.end_seconds) for m in moments
                 ]
@@ -156,7 +156,7 @@ class Searcher:
 
         Raises UnknownNameError if none or UsageError if several datasets have it.
         """
-        rows = {table.dataset: table.row_of(video) for table in self.tables}
+        rows = {table.dataset.name: table.row_of(video) for table in self.tables}
         found = [(dataset, row) for dataset, row in rows.items() if row is not None]
         if not found:
             known = [str(name) for table in self.tables for name in table.ids]
@@ -176,7 +176,7 @@ class Searcher:
 
     def _number(self, dataset: str) -> int:
         """Number of the source of a dataset. Raises UnknownNameError if it is not searched."""
-        known = [source.dataset for source in self.sources]
+        known = [source.dataset.name for source in self.sources]
         if dataset not in known:
             raise UnknownNameError("dataset", dataset, known)
         return known.index(dataset)
@@ -202,7 +202,7 @@ class Searcher:
         index = self.indexes[number]
         if index.kind == "flat":
             return index
-        return open_index(self._store.backend.cache_folder, self.sources[number].features)
+        return open_index(self._store.cache_folder, self.sources[number])
 
     def _checked(self, queries: np.ndarray, k: int) -> np.ndarray:
         if k < 1:

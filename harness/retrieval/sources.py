@@ -1,22 +1,13 @@
 """Which feature sets a search goes through: one per dataset, all by one recipe and checkpoint."""
 
-from dataclasses import dataclass
-
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.store.names import Name, read_names
+from vifistore.store.names import Name
 from vifistore.store.store import Store
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What is searched of one dataset."""
-
-    dataset: str
-    features: Features
-
-
-def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[Source]:
+def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[Features]:
     """The feature set called `features` (a name or an id) in every dataset that has it.
 
     Without a dataset all are searched. Without a name there must be but one feature set and
@@ -25,7 +16,9 @@ def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[
     """
     if dataset and dataset not in (known := store.datasets()):
         raise UnknownNameError("dataset", dataset, known)
-    names = {name: _names(store, name) for name in ([dataset] if dataset else store.datasets())}
+    names = {
+        name: _names(store.dataset(name)) for name in ([dataset] if dataset else store.datasets())
+    }
     if not features:
         features = _only_one(names)
     chosen = {
@@ -36,19 +29,16 @@ def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[
     if not chosen:
         known = {name.name for found in names.values() for name in found}
         raise UnknownNameError("feature set", features, known)
-    sources = [
-        Source(dataset=where, features=store.features(where, name))
-        for where, name in chosen.items()
-    ]
+    sources = [store.features(where, name) for where, name in chosen.items()]
     _check_alike(sources, features)
     return sources
 
 
-def _names(store: Store, dataset: str) -> list[Name]:
+def _names(dataset: Dataset) -> list[Name]:
     """Every name of a dataset's feature sets; one without a name stands for itself."""
-    names = read_names(store.backend, dataset)
+    names = dataset.names()
     named = {name.id for name in names}
-    bare = [n for n in store.feature_ids(dataset) if n not in named]
+    bare = [n for n in dataset.feature_ids() if n not in named]
     return [*names, *(Name(name=n, id=n, checkpoint="") for n in bare)]
 
 
@@ -63,10 +53,10 @@ def _only_one(names: dict[str, list[Name]]) -> str:
     raise UsageError(f"this store has several feature sets: {listed}; choose one with --features")
 
 
-def _check_alike(sources: list[Source], features: str) -> None:
-    kinds = {(source.features.id, source.features.checkpoint) for source in sources}
+def _check_alike(sources: list[Features], features: str) -> None:
+    kinds = {(source.id, source.checkpoint) for source in sources}
     if len(kinds) > 1:
-        where = ", ".join(source.dataset for source in sources)
+        where = ", ".join(source.dataset.name for source in sources)
         raise UsageError(
             f"{features} stands for other embeddings in each of {where}; choose one with --dataset"
         )

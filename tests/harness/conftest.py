@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 
 from tests.support import plain_recipe
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
 from vifistore.store.schema import BLOCK_SIZE, DONE, QUARANTINED, VIDEO_COLUMNS
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import Split, write_split, write_videos
-from vifistore.store.texts import write_texts
 from vifistore.store.writer import FeatureWriter, Shape
 
 DATASET = "toy"
@@ -53,8 +52,7 @@ class Maker:
         identity=None,
         **settings,
     ) -> str:
-        return register_checkpoint(
-            self.backend,
+        return self.store.add_checkpoint(
             {
                 "name": name,
                 "model": "tiny",
@@ -93,7 +91,7 @@ class Maker:
             "precision": "fp32",
             **({"cleaning": cleaning} if cleaning else {}),
         }
-        return write_texts(self.backend, fields, embeddings)
+        return self.store.add_texts(fields, embeddings)
 
     def features(
         self,
@@ -110,7 +108,7 @@ class Maker:
         views, count = frames.shape[1:3]
         recipe = plain_recipe(f"image of {name}", frames=count, clips=views).as_dict()
         writer = FeatureWriter(
-            self.backend, DATASET, recipe, Shape(**_lengths(frames)), {"host": "here"}
+            self.store.dataset(DATASET), recipe, Shape(**_lengths(frames)), {"host": "here"}
         )
         status = np.full(len(frames), DONE, np.uint8) if status is None else status
         arrays = _arrays(frames, status)
@@ -122,7 +120,7 @@ class Maker:
                 writer.write_block(block, rows, {key: arrays[key][rows] for key in arrays})
         if seal:
             writer.seal()
-        set_name(self.backend, DATASET, name, writer.id, digest, force=True)
+        set_name(self.store.dataset(DATASET), name, writer.id, digest, force=True)
         return writer.id
 
     def split(self, name, rows, labels=None, class_names=None, listed=()) -> None:
@@ -137,7 +135,7 @@ class Maker:
             digest="0" * 64,
             listed=dict(zip(class_names or self.class_names, listed, strict=bool(listed))),
         )
-        write_split(self.backend, DATASET, split)
+        write_split(self.store.dataset(DATASET), split)
 
 
 @pytest.fixture
@@ -170,7 +168,7 @@ def planted_store(folder: Path, num_videos=70, num_classes=6, dim=16, unlabelled
     store = create_store(Path(folder) / "S.zarr")
     maker = Maker(store, labels, class_names, directions)
     names = ["" if row in unlabelled else class_names[labels[row]] for row in range(num_videos)]
-    write_videos(store.backend, DATASET, _videos(names), class_names, root="/videos")
+    write_videos(store.new_dataset(DATASET), _videos(names), class_names, root="/videos")
     maker.checkpoint()
     return maker
 

@@ -34,10 +34,10 @@ def test_evenly_spaced_is_the_rule_for_test_frames():
 
 
 def test_fewer_frames_and_all_of_them(maker, value_of):
-    rows = frames_ablation(maker.store, "toy", "tiny", (1, 8))
+    rows = frames_ablation(maker.store.features("toy", "tiny"), (1, 8))
     single = {row.value for row in rows if row.metric == "top1" and row.num_frames == 1}
     assert len(single) == 1, "one frame makes the fusions agree"
-    whole = value_of(zero_shot(maker.store, "toy", "tiny"), metric="top1").value
+    whole = value_of(zero_shot(maker.store.features("toy", "tiny")), metric="top1").value
     chosen = {"metric": "top1", "fusion": "embedding"}
     row = value_of(rows, num_frames=8, **chosen)
     assert row.value == whole
@@ -46,9 +46,9 @@ def test_fewer_frames_and_all_of_them(maker, value_of):
 
 
 def test_fewer_views(maker, value_of):
-    rows = views_ablation(maker.store, "toy", "tiny", (1, 3))
+    rows = views_ablation(maker.store.features("toy", "tiny"), (1, 3))
     chosen = {"metric": "top1", "fusion": "embedding"}
-    whole = value_of(zero_shot(maker.store, "toy", "tiny"), metric="top1").value
+    whole = value_of(zero_shot(maker.store.features("toy", "tiny")), metric="top1").value
     assert value_of(rows, num_views=3, **chosen).value == whole
     assert value_of(rows, num_views=1, **chosen).value < whole
 
@@ -57,7 +57,9 @@ def test_templates(maker, value_of):
     noisy = maker.texts(templates=("a {}",), noise=3.0)
     plain = maker.store.find_texts(templates=["{}"])[0]["id"]
     settings = Ablation(fusions=("decision",))
-    rows = templates_ablation(maker.store, "toy", "tiny", (plain, noisy), settings=settings)
+    rows = templates_ablation(
+        maker.store.features("toy", "tiny"), (plain, noisy), settings=settings
+    )
     values = {row.template: row.value for row in rows if row.metric == "top1"}
     assert values["{}"] > values["a {}"]
 
@@ -68,29 +70,29 @@ def test_fusion_matrix_and_the_papers_table(maker, value_of):
         maker.features(frames, name=fusion, checkpoint=fusion, fusion=fusion)
         maker.texts(fusion)
     names = ("embedding", "decision")
-    rows = fusion_matrix(maker.store, "toy", names)
+    rows = fusion_matrix([maker.store.features("toy", name) for name in names])
     matrix = {(r.trained_fusion, r.fusion) for r in rows if r.metric == "top1"}
     assert len(matrix) == 6
     assert missing_of_table5(rows) == ["image"]
-    rows = fusion_matrix(maker.store, "toy", (*names, "image"))
+    rows = fusion_matrix([maker.store.features("toy", name) for name in (*names, "image")])
     assert missing_of_table5(rows) == []
     assert len({row.key for row in rows}) == len(rows), "no row overwrites another"
 
 
 def test_mean_only_set_has_no_frames(maker):
     features = maker.store.features("toy", "tiny")
-    (maker.backend.folder / features.path / "frames" / "zarr.json").unlink()
+    (maker.store.backend.folder / features.path / "frames" / "zarr.json").unlink()
     with pytest.raises(UsageError, match="has no frames"):
-        frames_ablation(maker.store, "toy", "tiny", (1,))
+        frames_ablation(maker.store.features("toy", "tiny"), (1,))
     with pytest.raises(UsageError, match="has no frames"):
-        zero_shot(maker.store, "toy", "tiny", settings=Ablation(fusions=("image",)))
-    assert zero_shot(maker.store, "toy", "tiny")
+        zero_shot(maker.store.features("toy", "tiny"), settings=Ablation(fusions=("image",)))
+    assert zero_shot(maker.store.features("toy", "tiny"))
 
 
 def test_seeds_of_random_choices_do_not_leak(maker):
-    first = views_ablation(maker.store, "toy", "tiny", (2,))
+    first = views_ablation(maker.store.features("toy", "tiny"), (2,))
     np.random.default_rng().random()
-    second = views_ablation(maker.store, "toy", "tiny", (2,))
+    second = views_ablation(maker.store.features("toy", "tiny"), (2,))
     assert [r.value for r in first] == [r.value for r in second]
     assert [r.ci_low for r in first] == [r.ci_low for r in second]
 
@@ -106,11 +108,20 @@ def test_blends_are_scored_with_both_their_ends(maker):
     maker.texts("start")
     names = ("trained-9", "blend-0.5-9", "start", "tiny", "trained-4")
     shares = {"start": 0.0, "blend-0.5-9": 0.5, "trained-9": 1.0}
-    assert blend_shares(maker.store, "toy", names) == shares
-    rows = blend_ablation(maker.store, "toy", names, settings=Ablation(fusions=("decision",)))
+    sets = [maker.store.features("toy", name) for name in names]
+    assert {features.name: share for features, share in blend_shares(sets).items()} == shares
+    rows = blend_ablation(
+        [maker.store.features("toy", name) for name in names],
+        settings=Ablation(fusions=("decision",)),
+    )
     found = [
         (row.feature_names[0], row.provenance["blend"]) for row in rows if row.metric == "top1"
     ]
     assert found == list(shares.items())
     assert {row.protocol for row in rows} == {"ablation-blend"}
-    assert blend_ablation(maker.store, "toy", ("start", "trained-9")) == []
+    assert (
+        blend_ablation(
+            [maker.store.features("toy", "start"), maker.store.features("toy", "trained-9")]
+        )
+        == []
+    )

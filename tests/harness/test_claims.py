@@ -71,7 +71,7 @@ def only(rows, metric: str = "top1"):
 )
 def test_what_is_zero_shot(maker, add, identity, protocol, named, shared):
     name = add("one", identity)
-    row = only(zero_shot(maker.store, "toy", name, ("val",)))
+    row = only(zero_shot(maker.store.features("toy", name), ("val",)))
     assert (row.protocol, row.tuned_on) == (protocol, named)
     assert row.provenance.get("shared_videos") == shared
     assert row.asked_protocol == "zero-shot"
@@ -79,21 +79,21 @@ def test_what_is_zero_shot(maker, add, identity, protocol, named, shared):
 
 def test_its_own_training_videos_are_counted(maker, add):
     add("one", tuned("elsewhere", range(30)))
-    row = only(zero_shot(maker.store, "toy", "one", ("train",)))
+    row = only(zero_shot(maker.store.features("toy", "one"), ("train",)))
     assert (row.protocol, row.provenance["shared_videos"]) == ("tuned", 30)
     (entry,) = row.provenance["tuned_on"]
     expected = {"dataset": "elsewhere", "split": "train", "videos": 30, "shared_videos": 30}
     assert entry == {**expected, "shared_class_names": 6}
-    videos = load_videos(maker.store, "toy", "one", "train")
-    (line,) = warnings_of(maker.store, videos)
+    videos = load_videos(maker.store.features("toy", "one"), "train")
+    (line,) = warnings_of(videos)
     assert line.startswith("one was tuned on 30 of the 30 videos of train (elsewhere/train): ")
-    everything = load_videos(maker.store, "toy", "one", "all")
-    assert "30 of the 60 videos of all" in warnings_of(maker.store, everything)[0]
+    everything = load_videos(maker.store.features("toy", "one"), "all")
+    assert "30 of the 60 videos of all" in warnings_of(everything)[0]
 
 
 def test_shared_class_names_are_counted_and_end_nothing(maker, add):
     add("one", tuned("k400", range(3), names=["Class_0", "class 5", "other"]))
-    row = only(zero_shot(maker.store, "toy", "one", ("val",)))
+    row = only(zero_shot(maker.store.features("toy", "one"), ("val",)))
     assert (row.protocol, row.provenance["shared_class_names"]) == ("zero-shot", 2)
     assert row.provenance["shared_videos"] == 0
 
@@ -101,7 +101,7 @@ def test_shared_class_names_are_counted_and_end_nothing(maker, add):
 def test_a_chain_of_trainings_is_held_against_the_videos_as_a_whole(maker, add):
     first, second = tuned("k400", range(50, 60)).tuned_on[0], tuned("hmdb", range(40, 52))
     add("one", replace(second, tuned_on=(first, *second.tuned_on)))
-    row = only(zero_shot(maker.store, "toy", "one", ("val",)))
+    row = only(zero_shot(maker.store.features("toy", "one"), ("val",)))
     assert row.tuned_on == "k400/train, hmdb/train"
     # Two of them are in both.
     assert row.provenance["shared_videos"] == 20
@@ -111,9 +111,9 @@ def test_a_chain_of_trainings_is_held_against_the_videos_as_a_whole(maker, add):
 def test_a_head_of_an_older_version_is_known_by_its_split(maker, add):
     add("one", Identity(), head="a5", trained_on={"dataset": "toy", "split": "train", "videos": 30})
     maker.split("both", range(20, 40))
-    claim = claim_of(maker.store, load_videos(maker.store, "toy", "one", "both"))
+    claim = claim_of(load_videos(maker.store.features("toy", "one"), "both"))
     assert (claim.tuned_on, claim.shared_videos) == ("toy/train", 10)
-    assert only(zero_shot(maker.store, "toy", "one", ("val",))).protocol == "tuned"
+    assert only(zero_shot(maker.store.features("toy", "one"), ("val",))).protocol == "tuned"
 
 
 def test_other_protocols_keep_their_names(maker, add):
@@ -129,11 +129,11 @@ def test_other_protocols_keep_their_names(maker, add):
         maker.texts("half", class_names=half)
     store = maker.store
     found = [
-        *base_to_novel(store, "toy", ["half"], (), BaseToNovel(joint=False)),
-        *few_shot(store, "toy", "one", "val", FewShot(shots=(5,))),
-        *supervised(store, "toy", "one", "val"),
-        *fusion_matrix(store, "toy", ["one"], "val"),
-        *frames_ablation(store, "toy", "one", (2,), "val"),
+        *base_to_novel([store.features("toy", "half")], (), BaseToNovel(joint=False)),
+        *few_shot(store.features("toy", "one"), "val", FewShot(shots=(5,))),
+        *supervised(store.features("toy", "one"), "val"),
+        *fusion_matrix([store.features("toy", "one")], "val"),
+        *frames_ablation(store.features("toy", "one"), (2,), "val"),
     ]
     assert {row.protocol for row in found} == {
         *("base-to-novel", "few-shot", "supervised", "ablation-fusion", "ablation-frames"),
@@ -147,7 +147,7 @@ def test_other_protocols_keep_their_names(maker, add):
 def test_a_mean_over_splits_is_zero_shot_only_if_all_are(maker, add):
     add("one", tuned("other", range(30, 36)))
     maker.split("val2", range(36, 60))
-    rows = zero_shot(maker.store, "toy", "one", ("val", "val2"))
+    rows = zero_shot(maker.store.features("toy", "one"), ("val", "val2"))
     top1 = [row for row in rows if row.metric == "top1"]
     assert [row.protocol for row in top1] == ["tuned", "zero-shot", "tuned"]
     assert (top1[2].tuned_on, top1[2].provenance["shared_videos"]) == ("other/train", 6)
@@ -156,13 +156,15 @@ def test_a_mean_over_splits_is_zero_shot_only_if_all_are(maker, add):
 
 def test_a_tuned_set_is_compared_with_one_that_is_not(maker, add):
     add("one", tuned("toy", range(30)))
-    (found,) = compare(maker.store, "toy", "one", "tiny", "val")
+    (found,) = compare(
+        maker.store.features("toy", "one"), maker.store.features("toy", "tiny"), "val"
+    )
     assert (found.row.protocol, found.other.protocol) == ("tuned", "zero-shot")
 
 
 def test_a_row_that_was_called_zero_shot_before_is_replaced(maker, add, tmp_path):
     add("one", tuned("toy", range(30)))
-    row = only(zero_shot(maker.store, "toy", "one", ("val",)))
+    row = only(zero_shot(maker.store.features("toy", "one"), ("val",)))
     before = {**to_record(row), "protocol": "zero-shot"}
     del before["tuned_on"]
     old = from_record(before)
@@ -181,7 +183,7 @@ def test_what_differs_from_the_training_is_in_the_row(maker, add):
         assumed=("activation",),
     )
     add("one", identity)
-    row = only(zero_shot(maker.store, "toy", "one", ("val",)))
+    row = only(zero_shot(maker.store.features("toy", "one"), ("val",)))
     assert row.provenance["not_as_trained"] == {
         "preprocessing": "openclip, trained with paper",
         "frames": "4, trained with 8",
@@ -190,5 +192,5 @@ def test_what_differs_from_the_training_is_in_the_row(maker, add):
     assert row.provenance["assumed"] == ["activation"]
     assert (
         not {"not_as_trained", "assumed"}
-        & only(zero_shot(maker.store, "toy", "tiny", ("val",))).provenance.keys()
+        & only(zero_shot(maker.store.features("toy", "tiny"), ("val",))).provenance.keys()
     )

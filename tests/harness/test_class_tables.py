@@ -13,7 +13,9 @@ def kept(make_store) -> list[Scored]:
     maker.texts()
     scored: list[Scored] = []
     fusions = ("embedding", "decision")
-    zero_shot(maker.store, "toy", "tiny", settings=Scoring(fusions=fusions, keep=scored.append))
+    zero_shot(
+        maker.store.features("toy", "tiny"), settings=Scoring(fusions=fusions, keep=scored.append)
+    )
     return scored
 
 

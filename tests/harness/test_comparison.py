@@ -7,6 +7,10 @@ from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from vifistore.errors import UsageError
 
 
+def sets(maker, *names):
+    return [maker.store.features("toy", name) for name in names]
+
+
 def test_better_features_beat_worse_ones(make_store):
     maker = make_store(num_videos=150)
     maker.texts()
@@ -15,7 +19,7 @@ def test_better_features_beat_worse_ones(make_store):
     maker.features(maker.frames(noise=1.0), name="good")
     maker.features(maker.frames(noise=6.0), name="bad", status=status)
     found = compare(
-        maker.store, "toy", "bad", "good", settings=Scoring(fusions=("embedding", "decision"))
+        *sets(maker, "bad", "good"), settings=Scoring(fusions=("embedding", "decision"))
     )
     assert [compared.fusion for compared in found] == ["embedding", "decision"]
     assert found[0].num_videos == 140
@@ -27,7 +31,7 @@ def test_better_features_beat_worse_ones(make_store):
     assert row.provenance["against"] == "good"
     assert row.provenance["p_value"] < 0.001
     assert row.key != found[0].row.key
-    same = compare(maker.store, "toy", "good", "good")[0]
+    same = compare(*sets(maker, "good", "good"))[0]
     assert same.comparison.difference == 0
     assert "do not differ clearly" in same.sentence
 
@@ -36,7 +40,7 @@ def test_answers_are_paired_by_video(make_store):
     maker = make_store(num_videos=12)
     maker.texts()
     maker.features(maker.frames(), name="tiny")
-    (compared,) = compare(maker.store, "toy", "tiny", "tiny")
+    (compared,) = compare(*sets(maker, "tiny", "tiny"))
     shared = {"row": compared.row, "class_names": ["a", "b"]}
     first = Answers(videos=np.array([1, 2, 3]), is_right=np.array([True, False, True]), **shared)
     second = Answers(videos=np.array([0, 3, 2]), is_right=np.array([True, True, False]), **shared)
@@ -52,7 +56,7 @@ def test_nothing_in_common(make_store):
     maker.features(maker.frames(seed=0, num_frames=2), name="early", status=early)
     maker.features(maker.frames(seed=1, num_frames=3), name="late", status=late)
     with pytest.raises(UsageError, match="early and late hold no video of all in common"):
-        compare(maker.store, "toy", "early", "late")
+        compare(*sets(maker, "early", "late"))
 
 
 def test_any_protocol_can_be_compared(make_store):
@@ -67,7 +71,7 @@ def test_any_protocol_can_be_compared(make_store):
         maker.features(maker.frames(noise=noise), name=name)
         found = answers[name] = []
         settings = BaseToNovel(keep=lambda scored, found=found: found.append(answers_of(scored)))
-        base_to_novel(maker.store, "toy", [name], settings=settings)
+        base_to_novel([maker.store.features("toy", name)], settings=settings)
     pairs = zip(answers["good"], answers["bad"], strict=True)
     results = [compare_answers("good", "bad", *pair).result for pair in pairs]
     assert [row.subset for row in results] == ["base", "novel", "joint"]

@@ -15,15 +15,18 @@ def maker(make_store):
     maker.texts()
     head = {"digest": "h" * 64, "kind": "mean"}
     write_derived(
-        *(maker.store, "toy", "tiny"), head=head, apply=lambda frames: frames.mean(2), name="pooled"
+        maker.store.features("toy", "tiny"),
+        head=head,
+        apply=lambda frames: frames.mean(2),
+        name="pooled",
     )
     return maker
 
 
 def test_a_head_that_takes_the_mean_scores_as_the_mean_does(maker, value_of):
     settings = Ablation(fusions=("embedding", "decision"))
-    rows = zero_shot(maker.store, "toy", "pooled", settings=settings)
-    expected = value_of(zero_shot(maker.store, "toy", "tiny"), metric="top1")
+    rows = zero_shot(maker.store.features("toy", "pooled"), settings=settings)
+    expected = value_of(zero_shot(maker.store.features("toy", "tiny")), metric="top1")
     found = value_of(rows, metric="top1", fusion="embedding")
     assert found.value == expected.value
     assert (found.num_frames, found.num_views) == (4, 2)
@@ -36,6 +39,6 @@ def test_a_head_that_takes_the_mean_scores_as_the_mean_does(maker, value_of):
 
 def test_what_needs_frames_says_that_there_are_none(maker):
     with pytest.raises(UsageError, match="pooled of toy has no frames; use one that was extracted"):
-        zero_shot(maker.store, "toy", "pooled", settings=Ablation(fusions=("image",)))
+        zero_shot(maker.store.features("toy", "pooled"), settings=Ablation(fusions=("image",)))
     with pytest.raises(UsageError, match="pooled of toy has no frames"):
-        frames_ablation(maker.store, "toy", "pooled", (1,))
+        frames_ablation(maker.store.features("toy", "pooled"), (1,))

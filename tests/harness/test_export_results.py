@@ -18,7 +18,7 @@ def maker(make_store):
 
 
 def test_one_document_per_evaluation_with_the_keys_clip_benchmark_reads(maker, tmp_path, value_of):
-    rows = zero_shot(maker.store, "toy", "tiny")
+    rows = zero_shot(maker.store.features("toy", "tiny"))
     (path,) = export_clip_benchmark(rows, tmp_path / "out")
     assert path.name.startswith("toy_tiny_tiny_en_zeroshot_classification_")
     document = json.loads(path.read_text(), parse_constant=pytest.fail)
@@ -42,7 +42,7 @@ def test_linear_probe_has_its_own_metrics_and_other_classifiers_are_left_out(mak
     rows = []
     for classifier in ("linear-probe", "prototype"):
         settings = FewShot(classifier=classifier, train_split="train", shots=(2,))
-        rows += few_shot(maker.store, "toy", "tiny", "val", settings)
+        rows += few_shot(maker.store.features("toy", "tiny"), "val", settings)
     (path,) = export_clip_benchmark(rows, tmp_path)
     metrics = json.loads(path.read_text())["metrics"]
     assert set(metrics) == {"lp_acc1", "lp_acc5", "lp_mean_per_class_recall", "fewshot_k", "seed"}
@@ -52,7 +52,7 @@ def test_linear_probe_has_its_own_metrics_and_other_classifiers_are_left_out(mak
 
 
 def test_different_settings_never_share_a_file_and_names_stay_inside(maker, tmp_path):
-    rows = zero_shot(maker.store, "toy", "tiny")
+    rows = zero_shot(maker.store.features("toy", "tiny"))
     others = [replace(row, fusion="decision") for row in rows]
     assert len(export_clip_benchmark(rows + others, tmp_path)) == 2
     hostile = replace(rows[0], dataset="../../etc", scored_checkpoint="a/b")
@@ -61,7 +61,7 @@ def test_different_settings_never_share_a_file_and_names_stay_inside(maker, tmp_
 
 
 def test_all_files_or_none(maker, tmp_path, monkeypatch):
-    rows = zero_shot(maker.store, "toy", "tiny")
+    rows = zero_shot(maker.store.features("toy", "tiny"))
     unfit = [replace(row, fusion="decision", seed=object()) for row in rows]
     monkeypatch.setattr("harness.export_results.file_name", lambda row: f"{row.fusion}.json")
     with pytest.raises(TypeError):

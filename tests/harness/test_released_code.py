@@ -37,6 +37,6 @@ def test_every_row_says_where_it_differs(make_store):
     maker = make_store()
     maker.features(maker.frames(num_views=4))
     maker.texts()
-    for row in zero_shot(maker.store, "toy", "tiny"):
+    for row in zero_shot(maker.store.features("toy", "tiny")):
         told = row.provenance["differs_from_released_code"]
         assert told == [ALL_VIDEOS, TEXTS, FIXED_CLIPS, IN_ORDER, PIXELS, PRECISION["fp32"]]

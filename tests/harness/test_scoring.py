@@ -15,8 +15,8 @@ from vifistore.errors import DamagedError, IncompleteError, UnknownNameError, Us
 
 
 def scored(maker, split="", fusions=FUSIONS, **options):
-    videos = load_videos(maker.store, "toy", "tiny", split)
-    classes = load_classes(maker.store, videos.features, videos.class_names)
+    videos = load_videos(maker.store.features("toy", "tiny"), split)
+    classes = load_classes(videos.features, videos.class_names)
     return videos, score(videos, classes, fusions, **options)
 
 
@@ -88,17 +88,17 @@ def test_quarantined_videos_are_counted_and_not_scored(make_store):
 def test_unlabelled_videos_are_left_out_of_all_but_refused_in_a_split(make_store):
     maker = make_store(unlabelled=(0, 1, 2))
     maker.features(maker.frames())
-    assert load_videos(maker.store, "toy", "tiny").rows.tolist() == list(range(3, 70))
+    assert load_videos(maker.store.features("toy", "tiny")).rows.tolist() == list(range(3, 70))
     maker.split("test", [0, 5], labels=[-1, 2])
     with pytest.raises(UsageError, match="1 of 2 videos of split test of toy have no label"):
-        load_videos(maker.store, "toy", "tiny", "test")
+        load_videos(maker.store.features("toy", "tiny"), "test")
 
 
 def test_no_labels_at_all(make_store):
     maker = make_store(num_videos=5, unlabelled=range(5))
     maker.features(maker.frames())
     with pytest.raises(UsageError, match="none of these videos has a label"):
-        load_videos(maker.store, "toy", "tiny")
+        load_videos(maker.store.features("toy", "tiny"))
 
 
 @pytest.mark.parametrize(
@@ -113,18 +113,18 @@ def test_bad_splits(make_store, rows, labels, message):
     maker.features(maker.frames())
     maker.split("test", rows, labels=labels)
     with pytest.raises(UsageError, match=message):
-        load_videos(maker.store, "toy", "tiny", "test")
+        load_videos(maker.store.features("toy", "tiny"), "test")
 
 
 def test_unknown_names_say_what_exists(make_store):
     maker = make_store()
     maker.features(maker.frames())
     with pytest.raises(UnknownNameError, match=r"'tinny'.*Did you mean 'tiny'"):
-        load_videos(maker.store, "toy", "tinny")
+        load_videos(maker.store.features("toy", "tinny"))
     with pytest.raises(UnknownNameError, match="split of toy"):
-        load_videos(maker.store, "toy", "tiny", "val1")
+        load_videos(maker.store.features("toy", "tiny"), "val1")
     with pytest.raises(UnknownNameError, match="text set"):
-        load_classes(maker.store, maker.store.features("toy", "tiny"), ["a"], "none")
+        load_classes(maker.store.features("toy", "tiny"), ["a"], "none")
 
 
 def test_where_there_are_splits_one_has_to_be_named(make_store):
@@ -132,18 +132,21 @@ def test_where_there_are_splits_one_has_to_be_named(make_store):
     maker.features(maker.frames())
     maker.texts()
     for name in ("", "all"):
-        found = load_videos(maker.store, "toy", "tiny", name)
+        found = load_videos(maker.store.features("toy", "tiny"), name)
         assert (found.split, len(found.rows)) == ("all", 70)
     maker.split("train", range(40))
     maker.split("test", range(40, 70))
     for score_all in (zero_shot, retrieval, fusion_matrix):
-        features = ["tiny"] if score_all is fusion_matrix else "tiny"
+        tiny = maker.store.features("toy", "tiny")
+        features = [tiny] if score_all is fusion_matrix else tiny
         with pytest.raises(UsageError, match="has the splits test, train; name the one to score"):
-            score_all(maker.store, "toy", features)
-    assert {row.split for row in zero_shot(maker.store, "toy", "tiny", ("all",))} == {"all"}
-    assert {row.num_videos for row in retrieval(maker.store, "toy", "tiny", "all")} == {70}
+            score_all(features)
+    assert {row.split for row in zero_shot(maker.store.features("toy", "tiny"), ("all",))} == {
+        "all"
+    }
+    assert {row.num_videos for row in retrieval(maker.store.features("toy", "tiny"), "all")} == {70}
     maker.split("all", range(3))
-    assert len(load_videos(maker.store, "toy", "tiny", "all").rows) == 3
+    assert len(load_videos(maker.store.features("toy", "tiny"), "all").rows) == 3
 
 
 def test_split_of_a_set_that_is_not_sealed(make_store):
@@ -153,10 +156,10 @@ def test_split_of_a_set_that_is_not_sealed(make_store):
     maker.features(maker.frames(), status=status, seal=False)
     maker.split("late", [64, 65])
     with pytest.raises(IncompleteError, match="not sealed: 6 of 70"):
-        load_videos(maker.store, "toy", "tiny", "all")
-    assert load_videos(maker.store, "toy", "tiny", "all", partial=True).num_todo == 6
+        load_videos(maker.store.features("toy", "tiny"), "all")
+    assert load_videos(maker.store.features("toy", "tiny"), "all", partial=True).num_todo == 6
     with pytest.raises(IncompleteError, match="holds none of the 2 videos of split late"):
-        load_videos(maker.store, "toy", "tiny", "late", partial=True)
+        load_videos(maker.store.features("toy", "tiny"), "late", partial=True)
 
 
 @pytest.mark.parametrize(
@@ -180,13 +183,13 @@ def test_texts_of_another_dimension(make_store):
     text_set = maker.texts()
     features = maker.store.features("toy", "tiny")
     with pytest.raises(UsageError, match=r"tiny has 16 dimensions, text set .* has 8"):
-        load_classes(maker.store, features, maker.class_names, text_set)
+        load_classes(features, maker.class_names, text_set)
 
 
 def test_texts_are_found_by_checkpoint_and_class_names(make_store):
     maker = make_store()
     maker.features(maker.frames())
-    checkpoint = checkpoint_of(maker.store, maker.store.features("toy", "tiny"))
+    checkpoint = checkpoint_of(maker.store.features("toy", "tiny"))
     maker.texts("another")
     everything = maker.texts()
     some = maker.class_names[3:]
@@ -204,7 +207,7 @@ def test_of_many_templates_the_first_are_told(make_store):
     maker.features(maker.frames())
     maker.texts()
     maker.texts(templates=[f"{number} {{}}" for number in range(28)])
-    checkpoint = checkpoint_of(maker.store, maker.store.features("toy", "tiny"))
+    checkpoint = checkpoint_of(maker.store.features("toy", "tiny"))
     with pytest.raises(UsageError, match=r"\(0 \{\} \| 1 \{\} \| 2 \{\} and 25 more\)"):
         find_texts(maker.store, checkpoint, maker.class_names)
 
@@ -216,19 +219,19 @@ def test_templates_choose_between_text_sets(make_store):
     maker.texts(templates=("a {}",))
     several = maker.texts(templates=("a {}", "the {}"))
     names = maker.class_names
-    found = load_classes(maker.store, features, names, templates=("a {}", "the {}"))
+    found = load_classes(features, names, templates=("a {}", "the {}"))
     assert (found.text_set, found.templates) == (several, ("a {}", "the {}"))
     with pytest.raises(UsageError, match="no text embeddings of these 6 classes"):
-        load_classes(maker.store, features, names, templates=("the {}",))
+        load_classes(features, names, templates=("the {}",))
 
 
 def test_id_without_a_name_has_no_checkpoint(make_store):
     maker = make_store()
     feature_id = maker.features(maker.frames())
-    shutil.rmtree(maker.backend.folder / "names")
+    shutil.rmtree(maker.store.backend.folder / "names")
     features = maker.store.features("toy", feature_id)
     with pytest.raises(UsageError, match=r"has no name.*--name"):
-        load_classes(maker.store, features, maker.class_names)
+        load_classes(features, maker.class_names)
 
 
 def test_class_vectors_follow_the_asked_order(make_store):
@@ -237,13 +240,13 @@ def test_class_vectors_follow_the_asked_order(make_store):
     text_set = maker.texts()
     features = maker.store.features("toy", "tiny")
     order = [4, 0, 2]
-    whole = load_classes(maker.store, features, maker.class_names, text_set)
+    whole = load_classes(features, maker.class_names, text_set)
     names = [maker.class_names[index] for index in order]
-    part = load_classes(maker.store, features, names, text_set)
+    part = load_classes(features, names, text_set)
     np.testing.assert_array_equal(part.vectors, whole.vectors[order])
     assert part.logit_scale == 20.0
     with pytest.raises(UsageError, match=r"lacks 1 of 2 classes \(first: 'fly'\)"):
-        load_classes(maker.store, features, ["class 1", "fly"], text_set)
+        load_classes(features, ["class 1", "fly"], text_set)
 
 
 def test_several_larger_text_sets_of_one_way_are_one(make_store):
@@ -251,8 +254,8 @@ def test_several_larger_text_sets_of_one_way_are_one(make_store):
     maker.features(maker.frames())
     larger = [maker.texts(class_names=maker.class_names[:count]) for count in (4, 5)]
     features = maker.store.features("toy", "tiny")
-    classes = load_classes(maker.store, features, maker.class_names[:2])
+    classes = load_classes(features, maker.class_names[:2])
     assert classes.text_set in larger
     maker.texts(class_names=maker.class_names[:3], templates=("a {}",))
     with pytest.raises(UsageError, match="several text sets fit"):
-        load_classes(maker.store, features, maker.class_names[:2])
+        load_classes(features, maker.class_names[:2])

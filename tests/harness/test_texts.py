@@ -21,7 +21,7 @@ def maker(make_store):
 
 def checkpoint(maker, identity: Identity) -> dict:
     maker.features(maker.frames(), identity=identity)
-    return checkpoint_of(maker.store, maker.store.features("toy", "tiny"))
+    return checkpoint_of(maker.store.features("toy", "tiny"))
 
 
 def test_the_trained_prompts_win(maker):
@@ -34,7 +34,7 @@ def test_the_trained_prompts_win(maker):
     assert find_texts(maker.store, found, NAMES) == wanted
     assert find_texts(maker.store, found, NAMES, how="as-is", templates=("{}",)) == bare
     assert find_texts(maker.store, found, NAMES, how="as-is") == raw
-    classes = load_classes(maker.store, maker.store.features("toy", "tiny"), NAMES)
+    classes = load_classes(maker.store.features("toy", "tiny"), NAMES)
     assert (classes.text_set, classes.templates, classes.cleaning) == (wanted, PROMPT, "words")
 
 
@@ -61,5 +61,5 @@ def test_texts_of_asked_templates_must_be_clear_as_well(maker):
     ways = [maker.texts(templates=PROMPT, cleaning=how) for how in ("as-is", "words")]
     maker.split("val", range(6))
     with pytest.raises(UsageError, match="several text sets fit"):
-        choose_texts(maker.store, "toy", "tiny", "val", PROMPT)
-    assert choose_texts(maker.store, "toy", "tiny", "val", PROMPT, "words") == ways[1]
+        choose_texts(maker.store.features("toy", "tiny"), "val", PROMPT)
+    assert choose_texts(maker.store.features("toy", "tiny"), "val", PROMPT, "words") == ways[1]

@@ -83,7 +83,7 @@ def test_every_ablation_has_its_rows_and_none_overwrites_another(ablate, maker, 
 
 def test_a_set_without_frames_is_scored_as_far_as_it_goes(ablate, maker):
     features = maker.store.features("toy", "vanilla")
-    (maker.backend.folder / features.path / "frames" / "zarr.json").unlink()
+    (maker.store.backend.folder / features.path / "frames" / "zarr.json").unlink()
     code, said, error = ablate("toy", "--features", "vanilla")
     assert code == 0
     assert "scored with decision" in said
@@ -111,7 +111,7 @@ def test_several_datasets_take_one_split_or_one_each(ablate, maker):
 def test_an_id_that_several_checkpoints_share_asks_for_a_name(ablate, maker):
     features = maker.store.features("toy", "vanilla")
     other = maker.checkpoint("other")
-    set_name(maker.backend, "toy", "other", features.id, other, force=False)
+    set_name(maker.store.dataset("toy"), "other", features.id, other, force=False)
     code, _, error = ablate("toy", "--features", features.id)
     assert code == 2
     assert "score it by one of its names: other, vanilla" in error
@@ -139,7 +139,7 @@ def test_blends_of_sets_without_frames_are_scored_as_far_as_they_go(ablate, make
         maker.features(frames, name=kind, checkpoint=kind, parent=start, step=3, kind=kind)
         maker.texts(kind)
         features = maker.store.features("toy", kind)
-        (maker.backend.folder / features.path / "frames" / "zarr.json").unlink()
+        (maker.store.backend.folder / features.path / "frames" / "zarr.json").unlink()
     code, said, _ = ablate("toy", "--features", "trained", "blend-0.5", "--json")
     assert code == 0
     blends = [row for row in json.loads(said)["rows"] if row["protocol"] == "ablation-blend"]

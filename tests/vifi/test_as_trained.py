@@ -95,7 +95,7 @@ def test_it_was_tuned_on_what_is_scored_and_says_so(world, capsys):
     store = open_store(world / "s.zarr")
     (record,) = [c for c in store.checkpoints() if "plain@step-2" in c["names"]]
     (entry,) = store.identity(record["digest"]).tuned_on
-    paths = [store.root("d") / path for path in store.videos("d")["path"]]
+    paths = [store.dataset("d").root() / path for path in store.videos("d")["path"]]
     assert entry.videos == packed(map(content_digest, paths))
     assert run(evaluate(world, "plain")) == 0
     captured = capsys.readouterr()
@@ -158,7 +158,9 @@ def test_texts_watch_and_search_take_it_too(world, tmp_path, capsys):
     assert texts["cleaning"] == "words"
     watch = ("watch", str(world / "exact"), store, "--dataset", "d", "--once", *CPU)
     assert run(list(watch)) == 0
-    sets = [open_store(store).features("d", n) for n in open_store(store).feature_ids("d")]
+    sets = [
+        open_store(store).features("d", n) for n in open_store(store).dataset("d").feature_ids()
+    ]
     assert {s.recipe["preprocessing"]["name"] for s in sets} == {"paper"}
     assert {s.recipe["frames"] for s in sets} == {3}
     # Started again, it knows what it made and loads nothing.

@@ -2,15 +2,15 @@ import pytest
 
 from vifi.choices import choose_dataset
 from vifistore.errors import UsageError
+from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
 
 
 def test_the_only_dataset_is_meant(make_store):
     store = make_store()
     assert choose_dataset(store, "") == "d"
     assert choose_dataset(store, "e") == "e"
-    write_videos(store.backend, "e", store.videos("d"), ["run", "jump"], "/")
+    write_videos(store.new_dataset("e"), store.videos("d"), ["run", "jump"], "/")
     with pytest.raises(UsageError, match="d, e; say which: --dataset NAME"):
         choose_dataset(store, "")
 

@@ -79,7 +79,7 @@ def test_a_few_shot_score_is_compared_with_what_was_not_tuned(evaluate, maker):
 
 def test_nothing_is_compared_with_itself(evaluate, maker):
     good = maker.store.features("toy", "good")
-    set_name(maker.backend, "toy", "alias", good.id, good.checkpoint, force=False)
+    set_name(maker.store.dataset("toy"), "alias", good.id, good.checkpoint, force=False)
     code, _, errors = evaluate(
         "zero-shot", "--features", "good", "--split", "val1", "--against", "alias"
     )

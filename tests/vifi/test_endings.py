@@ -112,7 +112,7 @@ def test_an_extraction_that_is_stopped_goes_on(store, number, whole_group):
     assert_stopped(process, number, whole_group)
     assert list(verify_store(open_store(store))) == []
     # Workers that got the signal as well made no video look broken.
-    features = open_store(store).features("d", open_store(store).feature_ids("d")[0])
+    features = open_store(store).features("d", open_store(store).dataset("d").feature_ids()[0])
     assert features.counts()["quarantined"] == 0
     assert features.counts()["done"] >= 64
 

@@ -56,7 +56,7 @@ def test_an_alias_is_the_same_row(evaluate, maker, tmp_path):
     flags = ("--split", "val1", "--results", out, "--features")
     evaluate("zero-shot", *flags, "good")
     good = maker.store.features("toy", "good")
-    set_name(maker.backend, "toy", "alias", good.id, good.checkpoint, force=False)
+    set_name(maker.store.dataset("toy"), "alias", good.id, good.checkpoint, force=False)
     _, said, _ = evaluate("zero-shot", *flags, "good")
     assert all(line.startswith("good ") for line in said.splitlines()[:2])
     _, said, _ = evaluate("few-shot", *flags, "alias", *_PROTOTYPE, "--shots", "2", "--draws", "2")

@@ -32,15 +32,15 @@ def store(make_store):
     store = make_store(6)
     writer = write_features(store, "d", plain_recipe(), FRAMES)
     writer.seal()
-    set_name(store.backend, "d", "mine", writer.id, "", force=False)
+    set_name(store.dataset("d"), "mine", writer.id, "", force=False)
     shape = Shape(video=6, view=1, frame=4, dim=8)
-    half = FeatureWriter(store.backend, "d", plain_recipe("1" * 64).as_dict(), shape, {})
+    half = FeatureWriter(store.dataset("d"), plain_recipe("1" * 64).as_dict(), shape, {})
     data = block_data(FRAMES[:2])
     for name, spec in FEATURE_ARRAYS.items():
         data[name][1] = spec.fill
     data["status"][1] = QUARANTINED
     half.write_block(0, [0, 1], data)
-    set_name(store.backend, "d", "half", half.id, "", force=False)
+    set_name(store.dataset("d"), "half", half.id, "", force=False)
     return store.path
 
 

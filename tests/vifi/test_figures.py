@@ -24,8 +24,9 @@ from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.store import open_store
+from vifistore.store.dataset import write_videos
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import create_store
-from vifistore.store.tables import Split, write_split, write_videos
 
 NUM_CLIPS = 8
 
@@ -59,7 +60,7 @@ def store_path(tmp_path_factory):
         settings = ExtractSettings(
             model="vifi-tiny", pretrained=str(path), frames=2, precision="fp32", name=f"{name}.2f"
         )
-        extract_dataset(store, "d", settings)
+        extract_dataset(store.dataset("d"), settings)
     return folder / "s.zarr"
 
 
@@ -125,7 +126,7 @@ def test_splits_drawn_together_are_not_measured(store_path, said, tmp_path):
     rows = np.arange(NUM_CLIPS)
     names = class_names()[:2]
     split = Split(name="train", rows=rows, labels=rows % 2, class_names=names, source="", digest="")
-    write_split(open_store(store, mode="a").backend, "d", split)
+    write_split(open_store(store, mode="a").dataset("d"), split)
     shared = ("tsne", store, "--features", "plain.2f", "--out", tmp_path / "a.png")
     measures = {}
     for flags in ((), ("--split", "train"), ("--split", "all")):
@@ -197,11 +198,11 @@ def test_report_takes_origin_and_pictures_from_the_store(store_path, said, tmp_p
 
 def test_pictures_of_videos_that_are_gone_are_left_out(store_path, tmp_path, caplog):
     store = open_store(store_path)
-    gone = store.root("d") / store.videos("d")["path"][0]
+    gone = store.dataset("d").root() / store.videos("d")["path"][0]
     content = gone.read_bytes()
     gone.write_bytes(b"no video")
     try:
-        written = write_thumbnails(store, tmp_path, "d", np.arange(3))
+        written = write_thumbnails(store.dataset("d"), tmp_path, np.arange(3))
     finally:
         gone.write_bytes(content)
     assert list(written) == [1, 2]
@@ -215,15 +216,15 @@ def leading_out(tmp_path):
     store = create_store(tmp_path / "s.zarr")
     table = video_table(2, [])
     table["path"] = ["../secret.mp4", "inside.mp4"]
-    write_videos(store.backend, "d", table, [], str(tmp_path / "v"))
+    write_videos(store.new_dataset("d"), table, [], str(tmp_path / "v"))
     return store
 
 
 def test_no_picture_is_drawn_of_what_is_outside_the_folder(leading_out, tmp_path, caplog):
-    written = write_thumbnails(leading_out, tmp_path / "out", "d", np.arange(2))
+    written = write_thumbnails(leading_out.dataset("d"), tmp_path / "out", np.arange(2))
     assert list(written) == [1]
     assert "no video in the folder of d" in caplog.text
-    hit = VideoTable(leading_out, "d").hit(1, 0.5, 0, (0.0, 0.2))
+    hit = VideoTable(leading_out.dataset("d")).hit(1, 0.5, 0, (0.0, 0.2))
     for is_moment in (True, False):
         assert Pictures(leading_out, tmp_path / "out").of_hit(hit, is_moment=is_moment) is None
     names = [path.name for path in (tmp_path / "out").rglob("*.jpg")]

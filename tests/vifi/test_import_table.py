@@ -11,10 +11,9 @@ from tests.vifi.conftest import save_tiny
 from vifi.__main__ import run
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
 
 CLASSES = ("run", "jump", "swim", "climb")
 LABELS = np.arange(120) % 4
@@ -125,12 +124,12 @@ def test_labels_may_come_later_and_keep_what_is_there(folder, capsys):
     store = open_store("N.zarr")
     assert store.features("u", "mine").sealed == before
     assert store.videos("u")["label"].tolist() == [CLASSES[label] for label in LABELS]
-    assert store.splits("u") == ["test", "train"]
-    assert store.split("u", "test").rows.tolist() == list(range(80, 120))
+    assert store.dataset("u").splits() == ["test", "train"]
+    assert store.dataset("u").split("test").rows.tolist() == list(range(80, 120))
     (folder / "other.csv").write_text("id,label,split\nclip000,jump,odd\n")
     assert vifi("import N.zarr --dataset u --table other.csv") == 0
     assert store.videos("u")["label"].iloc[0] == "run"
-    odd = store.split("u", "odd")
+    odd = store.dataset("u").split("odd")
     assert (odd.rows.tolist(), [odd.class_names[label] for label in odd.labels]) == ([0], ["jump"])
 
 
@@ -144,7 +143,7 @@ def test_numbers_into_a_class_file_and_official_names(folder):
     (folder / "classInd.txt").write_text("1 Archery\n2 Surfing\n")
     line = "import N.zarr three.npy --format npy --dataset a --ids names.txt"
     assert vifi(f"{line} --table testlist01.txt --labels classInd.txt") == 0
-    split = open_store("N.zarr").split("a", "test1")
+    split = open_store("N.zarr").dataset("a").split("test1")
     assert (split.rows.tolist(), split.labels.tolist()) == ([0, 1, 2], [0, 0, 0])
     assert split.class_names == ["Archery", "Surfing"]
 
@@ -178,18 +177,18 @@ def test_files_that_name_their_videos_meet_the_table_by_these_names(folder):
     store = open_store("N.zarr")
     assert store.videos("u")["label"].tolist() == [CLASSES[number] for number in range(4)]
     assert store.features("u", "each").frames.shape == (4, 1, 3, 16)
-    assert store.splits("u") == ["train"]
+    assert store.dataset("u").splits() == ["train"]
 
 
 def test_a_dataset_that_was_scanned_keeps_its_videos_where_they_are(folder):
     store = create_store("N.zarr")
     table = video_table(3, [])
-    write_videos(store.backend, "d", table, [], "/videos")
+    write_videos(store.new_dataset("d"), table, [], "/videos")
     (folder / "late.csv").write_text("id,label\nv0.mp4,run\nv2.mp4,jump\n")
     assert vifi("import N.zarr --dataset d --table late.csv --split some") == 0
-    assert str(store.root("d")) == "/videos"
+    assert str(store.dataset("d").root()) == "/videos"
     assert store.videos("d")["label"].tolist() == ["run", "", "jump"]
-    assert store.split("d", "some").rows.tolist() == [0, 2]
+    assert store.dataset("d").split("some").rows.tolist() == [0, 2]
     assert store.videos("d")["size_bytes"].tolist() == table["size_bytes"].tolist()
 
 
@@ -225,8 +224,8 @@ def test_a_checkpoint_is_named_as_rows_and_tables_name_it(folder, capsys):
     assert vifi(f"{BRING} --table labels.csv") == 0
     store = open_store("N.zarr", mode="a")
     loaded = load_model("vifi-tiny", str(folder / "tiny.safetensors"))
-    digest = register_checkpoint(store.backend, loaded.record())
-    set_name(store.backend, "u", "full", store.features("u", "mine").id, digest, force=False)
+    digest = store.add_checkpoint(loaded.record())
+    set_name(store.dataset("u"), "full", store.features("u", "mine").id, digest, force=False)
     again = BRING.removesuffix("--name mine") + " --ids ids.txt"
     for number, name in enumerate(("tiny", digest, "full")):
         assert vifi(f"{again} --name c{number} --checkpoint {name}") == 0

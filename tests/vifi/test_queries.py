@@ -10,7 +10,6 @@ from vifi.__main__ import run
 from vifi.queries import query_encoder
 from vifistore.errors import ModelError
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.derived import write_derived
 
 
@@ -21,7 +20,10 @@ def store(searchable, tmp_path):
     store = open_store(tmp_path / "s.zarr", mode="a")
     head = {"digest": "a" * 64, "kind": "turned"}
     write_derived(
-        store, "d", "tiny", head=head, apply=lambda f: f.mean(axis=2)[..., ::-1], name="turned"
+        store.features("d", "tiny"),
+        head=head,
+        apply=lambda f: f.mean(axis=2)[..., ::-1],
+        name="turned",
     )
     return store
 
@@ -67,7 +69,7 @@ def head_on(store, tower: dict, **changes) -> dict:
         "settings": {"head": "actionclip-mean"},
         **changes,
     }
-    return store.checkpoint(register_checkpoint(store.backend, record))
+    return store.checkpoint(store.add_checkpoint(record))
 
 
 def test_a_head_is_asked_in_the_words_of_its_tower(store):

@@ -30,7 +30,7 @@ def test_it_lists_and_asks_before_it_removes(remove, maker, monkeypatch):
     code, _, errors = remove("toy/val2", "toy/bad")
     assert code == 2
     assert "nobody can be asked here; give --yes to remove it, --dry-run to see it" in errors[0]
-    assert "val2" in maker.store.splits("toy")
+    assert "val2" in maker.store.dataset("toy").splits()
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdin", terminal)
@@ -46,14 +46,14 @@ def test_it_lists_and_asks_before_it_removes(remove, maker, monkeypatch):
         code, said, _ = remove("toy/val2")
         assert code == 0
         assert ("nothing is removed" in said) == is_left
-        assert ("val2" in maker.store.splits("toy")) == is_left
+        assert ("val2" in maker.store.dataset("toy").splits()) == is_left
     assert all(text.startswith("remove these, ") for text in asked)
 
 
 def test_scripts_remove_without_being_asked(remove, maker):
     code, said, _ = remove("toy/bad", "--yes")
     assert (code, "removed" in said) == (0, True)
-    assert len(maker.store.feature_ids("toy")) == 1
+    assert len(maker.store.dataset("toy").feature_ids()) == 1
     code, said, _ = remove("toy", "--yes", "--json")
     document = json.loads(said)
     assert document["removed"]
@@ -63,7 +63,7 @@ def test_scripts_remove_without_being_asked(remove, maker):
 
 def test_what_is_needed_stays_without_force(remove, maker):
     good = maker.store.features("toy", "good")
-    set_name(maker.backend, "toy", "alias", good.id, good.checkpoint, force=False)
+    set_name(maker.store.dataset("toy"), "alias", good.id, good.checkpoint, force=False)
     code, said, errors = remove("toy/good", "--yes")
     assert code == 2
     assert "needed by its name alias" in said
@@ -71,7 +71,7 @@ def test_what_is_needed_stays_without_force(remove, maker):
         f"vifi: {good.path} is needed by its name alias; remove that first, or give --force"
     ]
     assert remove("toy/good", "--yes", "--force")[0] == 0
-    assert {name.name for name in read_names(maker.backend, "toy")} == {"bad"}
+    assert {name.name for name in read_names(maker.store.dataset("toy"))} == {"bad"}
 
 
 def test_result_rows_name_what_they_were_made_from(remove, maker, tmp_path, capsys):

@@ -8,9 +8,7 @@ from harness.protocols.zero_shot import zero_shot
 from tests.support import plain_recipe, write_features
 from vifi.__main__ import run
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.names import set_name
-from vifistore.store.texts import write_texts
 
 CLASSES = ["circle", "cross", "square", "triangle"]
 
@@ -42,14 +40,16 @@ def top1(store, split):
     checkpoint = {"model": "tiny", "config": {}, "weights_path": "", "parent": "", "step": 0}
     checkpoint |= {"name": "tiny", "image_digest": "image", "text_digest": "text"}
     checkpoint |= {"logit_scale": 20.0, "settings": {"fusion": "embedding"}}
-    digest = register_checkpoint(store.backend, checkpoint)
-    set_name(store.backend, "d", "f", writer.id, digest, force=False)
-    names = store.split("d", split).class_names
+    digest = store.add_checkpoint(checkpoint)
+    set_name(store.dataset("d"), "f", writer.id, digest, force=False)
+    names = store.dataset("d").split(split).class_names
     fields = {"text_digest": "text", "logit_scale": 20.0, "class_names": names}
     fields |= {"templates": ["{}"], "context_length": 12, "precision": "fp32"}
-    write_texts(store.backend, fields, np.eye(4)[[CLASSES.index(name) for name in names]][:, None])
+    store.add_texts(fields, np.eye(4)[[CLASSES.index(name) for name in names]][:, None])
     (row,) = [
-        row for row in zero_shot(store, "d", "f", (split,), Scoring()) if row.metric == "top1"
+        row
+        for row in zero_shot(store.features("d", "f"), (split,), Scoring())
+        if row.metric == "top1"
     ]
     return row.value, row.classes
 
@@ -68,14 +68,14 @@ def test_new_classes_widen_the_splits_that_are_there(scan, tmp_path):
     assert scan("val", *CLASSES[1:])[0] == 0
     assert scan("train", *CLASSES)[0] == 0
     store = open_store(tmp_path / "s.zarr")
-    assert store.class_names("d") == ["cross", "square", "triangle", "circle"]
+    assert store.dataset("d").class_names() == ["cross", "square", "triangle", "circle"]
     for split in ("train", "val"):
-        assert store.split("d", split).class_names == store.class_names("d")
-    assert store.split("d", "val").labels.tolist() == [0, 1, 2]
-    assert store.split("d", "train").labels.tolist() == [3, 0, 1, 2]
+        assert store.dataset("d").split(split).class_names == store.dataset("d").class_names()
+    assert store.dataset("d").split("val").labels.tolist() == [0, 1, 2]
+    assert store.dataset("d").split("train").labels.tolist() == [3, 0, 1, 2]
     # The same scans change nothing.
     assert scan("val", *CLASSES[1:])[0] == 0
-    assert store.split("d", "val").labels.tolist() == [0, 1, 2]
+    assert store.dataset("d").split("val").labels.tolist() == [0, 1, 2]
 
 
 def test_lists_of_their_own_stay_and_are_told(scan, tmp_path):
@@ -84,7 +84,7 @@ def test_lists_of_their_own_stay_and_are_told(scan, tmp_path):
     _, told = scan("all", *CLASSES)
     assert "splits have lists of classes of their own: all 4, base 2" in told
     store = open_store(tmp_path / "s.zarr")
-    assert store.split("d", "base").class_names == ["cross", "square"]
+    assert store.dataset("d").split("base").class_names == ["cross", "square"]
 
 
 def test_a_split_of_an_older_scan_is_united_by_scanning_again(scan, tmp_path):
@@ -96,9 +96,9 @@ def test_a_split_of_an_older_scan_is_united_by_scanning_again(scan, tmp_path):
     )
     _, told = scan("train", *CLASSES)
     assert "splits have lists of classes of their own: train 4, val 3" in told
-    assert len(store.split("d", "val").class_names) == 3
+    assert len(store.dataset("d").split("val").class_names) == 3
     assert scan("val", *CLASSES[1:])[0] == 0
-    assert store.split("d", "val").class_names == store.class_names("d")
+    assert store.dataset("d").split("val").class_names == store.dataset("d").class_names()
 
 
 def test_another_spelling_is_the_class_of_the_dataset(scan, tmp_path):
@@ -106,7 +106,7 @@ def test_another_spelling_is_the_class_of_the_dataset(scan, tmp_path):
     _, told = scan("val", "brush_hair")
     assert "1 classes are spelled as the dataset has them ('brush_hair' as 'brush hair')" in told
     store = open_store(tmp_path / "s.zarr")
-    assert store.class_names("d") == ["brush hair", "wave"]
+    assert store.dataset("d").class_names() == ["brush hair", "wave"]
     assert list(store.videos("d")["label"]) == ["brush hair", "wave", "brush hair"]
 
 

@@ -8,7 +8,6 @@ from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
 
 
 @pytest.fixture
@@ -36,13 +35,13 @@ def test_halves_and_draws_are_stored_with_their_notes(scan, tmp_path):
     code, _ = scan(TABLE, "--halves", "train", "test", *draws)
     assert code == 0
     store = open_store(tmp_path / "s.zarr")
-    assert set(store.splits("d")) == {
+    assert set(store.dataset("d").splits()) == {
         *("train", "test", "base_train", "base_val", "novel_val"),
         *("train_few_shot_1_s1", "train_few_shot_1_s2"),
     }
-    assert store.split("d", "base_val").class_names == ["b"]
-    assert store.split("d", "novel_val").labels.tolist() == [0]
-    assert len(store.split("d", "train_few_shot_1_s1").rows) == 2
+    assert store.dataset("d").split("base_val").class_names == ["b"]
+    assert store.dataset("d").split("novel_val").labels.tolist() == [0]
+    assert len(store.dataset("d").split("train_few_shot_1_s1").rows) == 2
 
 
 def test_splits_are_made_of_those_that_the_dataset_has(scan, tmp_path):
@@ -50,7 +49,8 @@ def test_splits_are_made_of_those_that_the_dataset_has(scan, tmp_path):
     together = tmp_path / "s.zarr"
     assert scan(TABLE, "--halves", "train", "test", *draws)[0] == 0
     made = {
-        name: open_store(together).split("d", name) for name in open_store(together).splits("d")
+        name: open_store(together).dataset("d").split(name)
+        for name in open_store(together).dataset("d").splits()
     }
     shutil.rmtree(together)
     # One after the other, with another video in between and with or without the source.
@@ -60,9 +60,9 @@ def test_splits_are_made_of_those_that_the_dataset_has(scan, tmp_path):
     assert scan("5.mp4,a,other\n", "--append", *draws)[0] == 0
     store = open_store(together)
     ids = store.videos("d")["id"].to_numpy()
-    assert set(store.splits("d")) == {*made, "other"}
+    assert set(store.dataset("d").splits()) == {*made, "other"}
     for name, split in made.items():
-        found = store.split("d", name)
+        found = store.dataset("d").split(name)
         assert [ids[row] for row in found.rows] == [f"{row}.mp4" for row in split.rows]
         assert (found.labels.tolist(), found.class_names) == (
             split.labels.tolist(),
@@ -84,7 +84,7 @@ def test_a_part_of_a_dataset_has_halves_and_draws_of_the_classes_that_are_there(
     assert code == 0
     assert "base and novel are halves of the 2 of 3 classes that have training videos" in errors
     store = open_store(tmp_path / "s.zarr")
-    found = {name: store.split("d", name) for name in store.splits("d")}
+    found = {name: store.dataset("d").split(name) for name in store.dataset("d").splits()}
     assert {name: split.num_listed for name, split in found.items()} == {
         # One of each of the three classes would have been drawn.
         **{"train": 4, "test": 3, "train_few_shot_1": 3},
@@ -100,7 +100,7 @@ def test_a_test_split_that_holds_stored_training_videos_is_refused(scan, tmp_pat
     code, errors = scan("2.mp4,b,val\n5.mp4,a,val\n", "--append")
     assert code == 2
     assert "train and val share 1 videos (2.mp4); take them out of one of the lists" in errors[-1]
-    assert "val" not in open_store(tmp_path / "s.zarr").splits("d")
+    assert "val" not in open_store(tmp_path / "s.zarr").dataset("d").splits()
     assert scan("5.mp4,a,val\n", "--append")[0] == 0
 
 
@@ -113,15 +113,18 @@ def test_a_split_is_replaced_where_that_is_said(scan, tmp_path):
     assert len(open_store(tmp_path / "s.zarr").videos("d")) == 5
     assert scan(other, "--append", "--replace")[0] == 0
     store = open_store(tmp_path / "s.zarr")
-    assert list(store.videos("d")["id"][store.split("d", "test").rows]) == ["3.mp4", "5.mp4"]
-    assert store.splits("d") == ["test", "train"]
+    assert list(store.videos("d")["id"][store.dataset("d").split("test").rows]) == [
+        "3.mp4",
+        "5.mp4",
+    ]
+    assert store.dataset("d").splits() == ["test", "train"]
 
 
 def test_what_was_trained_on_a_replaced_split_is_told(scan, tmp_path):
     assert scan(TABLE)[0] == 0
     store = open_store(tmp_path / "s.zarr", mode="a")
     settings = {"trained_on": {"dataset": "d", "split": "train"}}
-    register_checkpoint(store.backend, {**RECORD, "name": "head", "settings": settings})
+    store.add_checkpoint({**RECORD, "name": "head", "settings": settings})
     assert not any("trained on" in line for line in scan(TABLE, "--append", "--replace")[1])
     code, errors = scan("0.mp4,a,train\n", "--append", "--replace")
     assert code == 0
@@ -136,7 +139,7 @@ def test_a_draw_of_a_stored_split_is_scored_over_classes_that_the_same_call_adds
     assert scan("5.mp4,c,other\n", "--append", *draws)[0] == 0
     store = open_store(tmp_path / "s.zarr")
     for name in ("train", "test", "other", "train_few_shot_1"):
-        assert store.split("d", name).class_names == ["a", "b", "c"], name
+        assert store.dataset("d").split(name).class_names == ["a", "b", "c"], name
 
 
 def test_halves_of_one_fold_may_overlap_others_as_the_folds_do(scan, tmp_path):

@@ -22,7 +22,8 @@ from vifistore.models.skeletons import new_model
 from vifistore.models.text import encode_texts
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
-from vifistore.store.tables import Split, write_captions, write_split
+from vifistore.store.dataset import write_captions
+from vifistore.store.splits import Split, write_split
 
 
 @pytest.fixture
@@ -296,7 +297,7 @@ def test_where_nothing_is_left_to_find_that_is_said(searchable, capsys, tmp_path
         source="test",
         digest="0",
     )
-    write_split(store.backend, "d", split)
+    write_split(store.dataset("d"), split)
     for flags in ((), ("--frames",)):
         assert run(["search", str(copy), "a red run", "--split", "lost", *flags]) == 0
         assert "nothing is found" in capsys.readouterr().out
@@ -325,7 +326,7 @@ def test_retrieval_is_a_protocol_of_evaluate(searchable, tmp_path, capsys):
     weights = tmp_path / "tiny.safetensors"
     save_tiny(weights)
     captions = [(row, f"clip {row} of {row % 2}") for row in range(6)]
-    write_captions(open_store(store, mode="a").backend, "d", captions)
+    write_captions(open_store(store, mode="a").dataset("d"), captions)
     command = ["evaluate", str(store), "retrieval", "--dataset", "d", "--features", "tiny"]
     assert run([*command, "--json", "--results", str(tmp_path / "out")]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]

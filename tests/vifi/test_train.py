@@ -281,7 +281,7 @@ def test_every_checkpoint_is_extracted_while_training_goes_on(store, tmp_path, c
     names = {name for c in opened.checkpoints() for name in c["names"]}
     assert {"followed@step-2", "followed@step-4"} <= names
     (last,) = (c for c in opened.checkpoints() if "followed@step-4" in c["names"])
-    features = [opened.features("d", name) for name in opened.feature_ids("d")]
+    features = [opened.features("d", name) for name in opened.dataset("d").feature_ids()]
     assert last["image_digest"] in [f.recipe["image_digest"] for f in features if f.sealed]
     capfd.readouterr()
 

@@ -173,5 +173,5 @@ def test_what_no_trainer_wrote_is_told_and_left(scanned, tmp_path, caplog, said)
     (tmp_path / "reads.json").write_text(said)
     words = ["x", "s", "--dataset", "d", "--decoder", "pyav", "--frame-cache", "f"]
     encode = parse("watch", WatchArguments, words).encode
-    assert trainer_of(tmp_path, open_store(scanned), "d", encode) is None
+    assert trainer_of(tmp_path, open_store(scanned).dataset("d"), encode) is None
     assert "says nothing of use" in caplog.text

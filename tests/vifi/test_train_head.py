@@ -8,10 +8,10 @@ import pytest
 from tests.support import plain_recipe, video_table, write_features
 from vifi.__main__ import run
 from vifistore.models.towers import load_model
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import create_store
-from vifistore.store.tables import Split, write_split, write_videos
 
 CLASSES = ["run", "jump"]
 QUICK = ("--epochs", "2", "--layers", "1", "--batch-size", "4", "--warmup-epochs", "0")
@@ -39,23 +39,23 @@ def store(tmp_path, tiny, monkeypatch):
     """A store with a sealed set `base` of the tiny model; its folder is the current one."""
     monkeypatch.chdir(tmp_path)
     store = create_store(tmp_path / "s.zarr")
-    write_videos(store.backend, "d", video_table(8, CLASSES), CLASSES, "/nowhere")
+    write_videos(store.new_dataset("d"), video_table(8, CLASSES), CLASSES, "/nowhere")
     rows = np.arange(8)
     _split(store, "train", rows, CLASSES)
     _split(store, "novel", rows, ["walk", "fall"])
-    digest = register_checkpoint(store.backend, tiny.record())
+    digest = store.add_checkpoint(tiny.record())
     frames = np.random.default_rng(0).normal(size=(8, 1, 4, 64))
     writer = write_features(store, "d", plain_recipe(tiny.image_digest), frames)
     writer.seal()
     writer.release()
-    set_name(store.backend, "d", "base", writer.id, digest, force=False)
+    set_name(store.dataset("d"), "base", writer.id, digest, force=False)
     return store
 
 
 def _split(store, name, rows, class_names):
     labels = (rows % 2).astype(np.int32)
     made = {"source": "", "digest": "", "labels": labels, "class_names": class_names}
-    write_split(store.backend, "d", Split(name=name, rows=rows, **made))
+    write_split(store.dataset("d"), Split(name=name, rows=rows, **made))
 
 
 def test_trained_applied_and_evaluated(said, store):

@@ -52,7 +52,9 @@ EXTRACT = f"extract S.zarr --dataset d {FAST}"
 
 def names(store) -> list[str]:
     opened = open_store(store)
-    return sorted(n for f in opened.feature_ids("d") for n in opened.features("d", f).names)
+    return sorted(
+        n for f in opened.dataset("d").feature_ids() for n in opened.features("d", f).names
+    )
 
 
 def test_an_average_is_another_checkpoint_and_is_found_again(store, capsys):
@@ -106,10 +108,10 @@ def test_the_command_that_mends_a_set_makes_the_same_set(store, flags):
     """Else verify would have another one made, and leave the damaged one."""
     assert vifi(f"{EXTRACT} --model {TINY} --pretrained run.pt {flags}") == 0
     opened = open_store(store)
-    (made,) = opened.feature_ids("d")
-    _, *words = shlex.split(extract_command(opened.backend, "d", opened.features("d", made).recipe))
+    (made,) = opened.dataset("d").feature_ids()
+    _, *words = shlex.split(extract_command(opened.dataset("d"), opened.features("d", made).recipe))
     assert run(words) == 0
-    assert open_store(store).feature_ids("d") == [made]
+    assert open_store(store).dataset("d").feature_ids() == [made]
 
 
 def test_a_folder_of_others_is_followed_with_the_same_flags(store, capsys):

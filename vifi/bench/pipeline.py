@@ -166,7 +166,7 @@ def _extracted(
     path: Path, videos: Path, wanted: ExtractSettings, loaded: LoadedModel
 ) -> tuple[Store, JobReport]:
     store = _scanned(path, videos)
-    return store, extract_dataset(store, "videos", wanted, loaded=loaded)
+    return store, extract_dataset(store.dataset("videos"), wanted, loaded=loaded)
 
 
 def _encode_only(
@@ -194,7 +194,7 @@ def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int
     stored = store.features("videos", name).read("frames")
     lowest = 1.0
     for row in range(0, len(videos), max(1, len(videos) // _NUM_COMPARED)):
-        path = store.root("videos") / videos["path"].iloc[row]
+        path = store.dataset("videos").root() / videos["path"].iloc[row]
         video = decode_video(path, frames=num_frames, clips=1, decoder="decord")
         images = [Image.fromarray(video.frames[number]) for number in video.index[0]]
         with torch.inference_mode():
@@ -220,7 +220,7 @@ def memory(num_videos: int) -> dict:
             (folder / f"{number}.mp4").write_bytes(clip + _free_box(number))
         store = _scanned(Path(scratch) / "S.zarr", folder)
         wanted = ExtractSettings(model="vifi-tiny", pretrained="none", frames=8, device="cpu")
-        report = extract_dataset(store, "videos", wanted)
+        report = extract_dataset(store.dataset("videos"), wanted)
         return {
             "videos": num_videos,
             "encoded": report.encoded,
@@ -279,9 +279,9 @@ def _free_box(number: int) -> bytes:
 def _scanned(path: Path, folder: Path) -> Store:
     path.parent.mkdir(exist_ok=True)
     listing, store = read_source(folder), create_store(path)
-    rows = new_rows(store, "videos", listing, append=True)
+    rows = new_rows(None, listing, append=True)
     probes = probe_all(folder / listing.paths[row] for row in rows)
-    add_listing(store, "videos", listing, rows, probes)
+    add_listing(store.new_dataset("videos"), listing, rows, probes)
     return store
 
 

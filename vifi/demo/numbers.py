@@ -13,8 +13,8 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, append_rows
 from harness.retrieval.evaluation import retrieval
 from vifi.score_artefacts import write_class_tables
-from vifistore.store.store import Store
-from vifistore.store.tables import Split, write_split
+from vifistore.store.dataset import Dataset
+from vifistore.store.splits import Split, write_split
 
 # The test clips again, in two halves: a classifier is trained on one and scored on the other.
 SUPPORT, QUERY = "support", "query"
@@ -23,7 +23,7 @@ _SHOTS = (1, 2, 4, 8)
 _DRAWS = 2
 
 
-def score(store: Store, dataset: str, split: str, names: Sequence[str], out: Path) -> None:
+def score(dataset: Dataset, split: str, names: Sequence[str], out: Path) -> None:
     """Score every feature set; `names` begins with the untuned model and ends with any.
 
     Tables of classes and of mistakes go to the artefacts.
@@ -34,31 +34,29 @@ def score(store: Store, dataset: str, split: str, names: Sequence[str], out: Pat
 
     rows: list[ResultRow] = []
     for name in names:
-        rows += zero_shot(store, dataset, name, (split,), Scoring(keep=keep))
-        rows += retrieval(store, dataset, name, split, Scoring())
-    rows += fusion_matrix(store, dataset, names, split)
+        rows += zero_shot(dataset.features(name), (split,), Scoring(keep=keep))
+        rows += retrieval(dataset.features(name), split, Scoring())
+    rows += fusion_matrix([dataset.features(name) for name in names], split)
     append_rows(out, rows)
 
 
-def score_with_less(
-    store: Store, dataset: str, split: str, names: Sequence[str], out: Path
-) -> None:
+def score_with_less(dataset: Dataset, split: str, names: Sequence[str], out: Path) -> None:
     """Score `names` with fewer frames, and by prototypes of few clips."""
-    shots = _halve(store, dataset, split)
+    shots = _halve(dataset, split)
     rows: list[ResultRow] = []
     for name in names:
-        num_frames = store.features(dataset, name).frames.shape[2]
+        num_frames = dataset.features(name).frames.shape[2]
         counts = [count for count in _FRAME_COUNTS if count <= num_frames]
         settings = Ablation(fusions=("embedding",))
-        rows += frames_ablation(store, dataset, name, counts, split, settings)
+        rows += frames_ablation(dataset.features(name), counts, split, settings)
         few = FewShot(classifier="prototype", train_split=SUPPORT, shots=shots, draws=_DRAWS)
-        rows += few_shot(store, dataset, name, QUERY, few)
+        rows += few_shot(dataset.features(name), QUERY, few)
     append_rows(out, rows)
 
 
-def _halve(store: Store, dataset: str, split: str) -> tuple[int, ...]:
+def _halve(dataset: Dataset, split: str) -> tuple[int, ...]:
     """Write the halves of a split; returns the numbers of shots that every class has clips for."""
-    whole = store.split(dataset, split)
+    whole = dataset.split(split)
     # Clips of a class follow each other, so every second one is half of each class.
     for name, start in ((SUPPORT, 0), (QUERY, 1)):
         half = Split(
@@ -69,6 +67,6 @@ def _halve(store: Store, dataset: str, split: str) -> tuple[int, ...]:
             source=f"every second clip of {split}",
             digest=whole.digest,
         )
-        write_split(store.backend, dataset, half)
+        write_split(dataset, half)
     fewest = int(np.bincount(whole.labels[::2], minlength=len(whole.class_names)).min())
     return tuple(count for count in _SHOTS if count <= fewest)

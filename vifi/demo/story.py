@@ -57,8 +57,8 @@ def run_story(scale: DemoScale, out: Path) -> None:
     checkpoints = _checkpoints(scale, videos, store, out, steps)
     for name, path in checkpoints.items():
         with steps.step(f"encode the test clips under {name}", videos=scale.num_test_clips):
-            extract_dataset(store, DATASET, _settings(scale, name, path, out))
-    place = (store, DATASET, SPLIT)
+            extract_dataset(store.dataset(DATASET), _settings(scale, name, path, out))
+    place = (store.dataset(DATASET), SPLIT)
     with steps.step("score the cache: by class names, retrieval, fusions"):
         score(*place, list(checkpoints), out)
     with steps.step("score the cache: fewer frames, few shots"):
@@ -105,10 +105,10 @@ def _following(scale: DemoScale, store: Store, folder: Path, out: Path) -> Abstr
 
 def _store(videos: Path, out: Path) -> Store:
     listing = read_source(videos / SPLIT, split=SPLIT)
-    rows = new_rows(None, DATASET, listing, append=False)
+    rows = new_rows(None, listing, append=False)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     store = create_store(out / "store.zarr")
-    add_listing(store, DATASET, listing, rows, probes)
+    add_listing(store.new_dataset(DATASET), listing, rows, probes)
     return store
 
 
@@ -130,8 +130,9 @@ def _settings(scale: DemoScale, name: str, path: Path, out: Path) -> ExtractSett
 
 def _finish(store: Store, steps: Steps, out: Path) -> None:
     settings = Scoring(fusions=("embedding",))
-    (found,) = compare(store, DATASET, TUNED, VANILLA, SPLIT, settings)
-    tell_origin(store, DATASET, out)
+    sets = [store.features(DATASET, name) for name in (TUNED, VANILLA)]
+    (found,) = compare(sets[0], sets[1], SPLIT, settings)
+    tell_origin(store.dataset(DATASET), out)
     write_artefact(
         out,
         "summary",

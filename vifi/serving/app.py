@@ -68,9 +68,7 @@ def make_app(library: Library, results: Path | None = None) -> FastAPI:
         from vifi.serving.maps import map_points
 
         searcher = library.searcher(library.scope(features, dataset))
-        return map_points(
-            library.store, searcher.sources[0], searcher.indexes[0], searcher.tables[0], results
-        )
+        return map_points(searcher.sources[0], searcher.indexes[0], searcher.tables[0], results)
 
     return app
 

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock, Thread
 
@@ -15,7 +15,7 @@ from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiErro
 from vifistore.extract.queries import TextEncoder
 from vifistore.files import read_regular
 from vifistore.frames.thumbnails import thumbnail, write_thumbnail
-from vifistore.store.names import read_names
+from vifistore.store.dataset import Dataset
 from vifistore.store.store import Store
 from vifistore.videos.extensions import extension
 
@@ -48,7 +48,7 @@ class Library:
         self.dataset = ""
         self.searcher = lru_cache(_KEPT_SEARCHERS)(self._searcher)
         self._encoder = lru_cache(4)(self._new_encoder)
-        self._table = lru_cache(None)(partial(VideoTable, store))
+        self._table = lru_cache(None)(lambda name: VideoTable(store.dataset(name)))
         # One at a time: two would decode the same video, and leave no core for the search.
         self._drawing = Lock()
 
@@ -130,19 +130,19 @@ class Library:
             "dataset": self.dataset,
             "datasets": [
                 {
-                    "name": dataset,
-                    "splits": self.store.splits(dataset),
-                    "labels": self.store.class_names(dataset),
+                    "name": dataset.name,
+                    "splits": dataset.splits(),
+                    "labels": dataset.class_names(),
                     "features": self._features_of(dataset),
                 }
-                for dataset in self.store.datasets()
+                for dataset in map(self.store.dataset, self.store.datasets())
             ],
         }
 
-    def _features_of(self, dataset: str) -> list[str]:
+    def _features_of(self, dataset: Dataset) -> list[str]:
         """Names of the feature sets of a dataset, and the id that the page begins with."""
-        names = {name.name for name in read_names(self.store.backend, dataset)}
-        return sorted(names | ({self.features} & set(self.store.feature_ids(dataset))))
+        names = {name.name for name in dataset.names()}
+        return sorted(names | ({self.features} & set(dataset.feature_ids())))
 
     def video_path(self, dataset: str, row: int) -> Path:
         """The file of a video, or the folder of its frames.
@@ -151,7 +151,7 @@ class Library:
         leaves the dataset's folder or is no video.
         """
         self._require_row(dataset, row)
-        return video_file(self.store, dataset, str(self._table(dataset).paths[row]))
+        return video_file(self.store.dataset(dataset), str(self._table(dataset).paths[row]))
 
     def is_playable(self, path: str) -> bool:
         """Whether browsers know the container of a video."""
@@ -167,7 +167,7 @@ class Library:
             # Whole tenths, so that one video has so many pictures and no more.
             most = float(self._table(dataset).durations[row]) or _LONGEST_SECONDS
             seconds = round(min(max(seconds, 0.0), most), 1)
-        folder = self.store.backend.cache_folder / "thumbnails" / dataset
+        folder = self.store.cache_folder / "thumbnails" / dataset
         target = folder / f"{_picture_name(path, seconds)}.jpg"
         try:
             with self._drawing:

@@ -12,10 +12,9 @@ import pandas as pd
 
 from harness.retrieval.hits import VideoTable
 from harness.retrieval.indexes import Index
-from harness.retrieval.sources import Source
 from vifistore.errors import UsageError
 from vifistore.store.durable import put_stages
-from vifistore.store.store import Store
+from vifistore.store.features import Features
 
 logger = logging.getLogger("vifi")
 
@@ -24,16 +23,14 @@ MIN_VIDEOS = 5
 _COLUMNS = {"row": int, "x": float, "y": float}
 
 
-def map_points(
-    store: Store, source: Source, index: Index, table: VideoTable, results: Path | None
-) -> dict:
+def map_points(features: Features, index: Index, table: VideoTable, results: Path | None) -> dict:
     """Row, id, label and place of every video on the map, as columns.
 
     Raises UsageError for fewer than 5 videos.
     """
-    points = _from_results(results, source) if results else None
+    points = _from_results(results, features) if results else None
     if points is None:
-        points = _cached(store.backend.cache_folder, source, index)
+        points = _cached(features, index)
     rows = points["row"].to_numpy()
     return {
         "row": rows.tolist(),
@@ -44,26 +41,26 @@ def map_points(
     }
 
 
-def _from_results(results: Path, source: Source) -> pd.DataFrame | None:
+def _from_results(results: Path, features: Features) -> pd.DataFrame | None:
     from reports.artefacts import read_artefacts
 
     for found in read_artefacts(results).maps:
         points = found.points
         if found.name == "tsne" and {"row", "dataset"} <= set(points.columns):
-            is_ours = (points["panel"] == source.features.name) & (
-                points["dataset"] == source.dataset
+            is_ours = (points["panel"] == features.name) & (
+                points["dataset"] == features.dataset.name
             )
-            inside = points["row"].between(0, source.features.num_videos - 1)
+            inside = points["row"].between(0, features.num_videos - 1)
             if is_ours.any():
                 return points[is_ours & inside].dropna(subset=["x", "y"]).astype({"row": int})
     return None
 
 
-def _cached(cache_folder: Path, source: Source, index: Index) -> pd.DataFrame:
-    if source.features.sealed is None:
+def _cached(features: Features, index: Index) -> pd.DataFrame:
+    if features.sealed is None:
         return _draw(index)
-    name = f"{source.features.id}-{source.features.sealed['manifest'][:12]}.csv"
-    path = cache_folder / "maps" / source.dataset / name
+    name = f"{features.id}-{features.sealed['manifest'][:12]}.csv"
+    path = features.store.cache_folder / "maps" / features.dataset.name / name
     points = _read(path)
     if points is not None:
         return points

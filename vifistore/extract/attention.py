@@ -17,9 +17,9 @@ from vifistore.frames.preprocess import preprocess
 from vifistore.models.attention import METHODS, attention_maps, check_tower
 from vifistore.models.towers import LoadedModel
 from vifistore.store.checkpoints import find_checkpoint
+from vifistore.store.dataset import Dataset
 from vifistore.store.identity import SQUASH
 from vifistore.store.recipe import Preprocessing
-from vifistore.store.store import Store
 
 # As large as a frame is drawn on paper; towers see no more.
 _SHOWN_PIXELS = 224
@@ -37,7 +37,7 @@ class VideoAttention:
     """Model -> method (last, rollout) -> float32 [frame row column], each frame sums to 1."""
 
 
-def load_checkpoints(store: Store, dataset: str, names: tuple[str, ...]) -> dict[str, LoadedModel]:
+def load_checkpoints(dataset: Dataset, names: tuple[str, ...]) -> dict[str, LoadedModel]:
     """Models of the store by name: of the checkpoint, its digest, or of a feature set of `dataset`.
 
     Raises UnknownNameError for a name that is none of these, ModelError for weights that are gone
@@ -45,7 +45,7 @@ def load_checkpoints(store: Store, dataset: str, names: tuple[str, ...]) -> dict
     """
     loaded = {}
     for name in names:
-        checkpoint = find_checkpoint(store.backend, name, dataset)
+        checkpoint = find_checkpoint(dataset, name)
         loaded[name] = reload_checkpoint(checkpoint)
         if loaded[name].image_digest != checkpoint["image_digest"]:
             raise ModelError(

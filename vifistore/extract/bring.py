@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vifistore.errors import UsageError
-from vifistore.extract.scan import ScanReport, add_listing, split_members
+from vifistore.extract.scan import ScanReport, add_listing, find_dataset, split_members
 from vifistore.store.importing.formats import (
     ImportSettings,
     known_ids,
@@ -69,12 +69,12 @@ def bring(
     # What embeddings have beyond a dataset that exists is refused by the check of them.
     is_new = store is None or settings.dataset not in store.datasets()
     rows = list(range(len(listing.ids))) if is_new else []
-    problems = check_listing(listing, split_members(store, settings.dataset))
+    problems = check_listing(listing, split_members(find_dataset(store, settings.dataset)))
     refuse(problems)
     if source:
         check_source(store, source, target)
     store = create_store(location)
-    report = add_listing(store, settings.dataset, listing, rows, [Probe()] * len(rows))
+    report = add_listing(store.new_dataset(settings.dataset), listing, rows, [Probe()] * len(rows))
     features = write_source(store, source, target) if source else None
     missing = f"{len(listing.missing):,} listed videos are not in the dataset"
     return BroughtReport(
@@ -104,7 +104,7 @@ def _opened(
     if path and source is None:
         source = open_source(Path(path), settings, known, listing.ids)
     target = target_of(store, source, settings) if source else None
-    root = store.root(settings.dataset) if known else Path(settings.root)
+    root = store.dataset(settings.dataset).root() if known else Path(settings.root)
     return replace(_with_all(listing, source), root=root), source, target
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
 from vifistore.videos.extensions import is_frame
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ class ChangeLog:
     took of the same row then tells a new date from new content.
     """
 
-    def __init__(self, store: Store, dataset: str, videos: "pd.DataFrame") -> None:
-        self._store = store
+    def __init__(self, dataset: Dataset, videos: "pd.DataFrame") -> None:
         self._dataset = dataset
         self._paths = videos["path"].to_numpy()
         self._sizes = videos["size_bytes"].to_numpy()
@@ -58,8 +57,7 @@ class ChangeLog:
 
     def _digests_of(self, row: int) -> set[str]:
         if self._known is None:
-            ids = self._store.feature_ids(self._dataset)
-            sets = [self._store.features(self._dataset, name) for name in ids]
+            sets = [self._dataset.features(name) for name in self._dataset.feature_ids()]
             self._known = [features for features in sets if features.sealed]
         found = set()
         for features in self._known:

@@ -27,8 +27,7 @@ from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoints import read_header
 from vifistore.models.registry import model_config
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.store.names import read_names
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
 
 logger = logging.getLogger("vifi")
 
@@ -49,8 +48,7 @@ class Followed:
 
 
 def follow(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     folder: Path,
     encode: EncodeSettings,
     settings: FollowSettings,
@@ -69,9 +67,9 @@ def follow(
     StoreError
         If the store is damaged, or its disk is full. What was finished is kept.
     """
-    _check(store, dataset, folder, encode, settings)
+    _check(folder, encode, settings)
     checkpoints = CheckpointFolder(folder)
-    record = FollowRecord(store, dataset, encode, settings)
+    record = FollowRecord(dataset, encode, settings)
     while True:
         # Asked before looking: what was written last is then among what is found.
         is_last_look = settings.once or _has_ended(folder, settings)
@@ -79,7 +77,7 @@ def follow(
             signature = checkpoints.signature(path)
             try:
                 followed = _recalled(record, path, signature) or _extract(
-                    store, dataset, path, encode, settings
+                    dataset, path, encode, settings
                 )
             except LockedError as error:
                 logger.info("%s waits: %s", path.name, error)
@@ -95,11 +93,8 @@ def follow(
         time.sleep(settings.poll)
 
 
-def _check(
-    store: Store, dataset: str, folder: Path, encode: EncodeSettings, settings: FollowSettings
-) -> None:
+def _check(folder: Path, encode: EncodeSettings, settings: FollowSettings) -> None:
     """Refuse what would fail for every file alike; raises as `follow` does."""
-    store.videos(dataset)
     choose_device(encode.device)
     check_decoder(encode.decoder)
     if settings.model:
@@ -161,7 +156,7 @@ def _has_exited(process: int) -> bool:
 
 
 def _extract(
-    store: Store, dataset: str, path: Path, encode: EncodeSettings, settings: FollowSettings
+    dataset: Dataset, path: Path, encode: EncodeSettings, settings: FollowSettings
 ) -> Followed:
     """Raises LockedError if another process is writing the same feature set."""
     try:
@@ -169,9 +164,9 @@ def _extract(
         loaded = load_model(_model_of(path, settings.model), str(path), weights=weights)
         of_file = {"model": loaded.model, "pretrained": str(path), "weights": weights}
         wanted = ExtractSettings(**vars(encode), **of_file)
-        wanted = replace(wanted, name=_free_name(store, dataset, wanted, loaded))
-        trainer = trainer_of(path.parent, store, dataset, encode)
-        report = extract_dataset(store, dataset, wanted, loaded=loaded, trainer=trainer)
+        wanted = replace(wanted, name=_free_name(dataset, wanted, loaded))
+        trainer = trainer_of(path.parent, dataset, encode)
+        report = extract_dataset(dataset, wanted, loaded=loaded, trainer=trainer)
     except (ModelError, UsageError) as error:
         return Followed(path=path, digest="", report=None, error=str(error))
     finally:
@@ -187,17 +182,17 @@ def _model_of(path: Path, model: str) -> str:
     return header.model if header else model
 
 
-def _free_name(store: Store, dataset: str, settings: ExtractSettings, loaded: LoadedModel) -> str:
+def _free_name(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel) -> str:
     """The default name; with the digest behind it where another checkpoint has that already, or
     with the id where the checkpoint itself has it for another feature set.
 
     So it is when a run is made again, with other settings, in the folder of an older one.
     """
     name = default_name(settings, loaded)
-    taken = {taken.name: taken for taken in read_names(store.backend, dataset)}.get(name)
+    taken = {taken.name: taken for taken in dataset.names()}.get(name)
     if taken is None:
         return name
     if taken.checkpoint != loaded.digest:
         return f"{name}.{loaded.digest}"
-    recipe = resolve_recipe(continue_precision(store, dataset, settings, loaded), loaded)
+    recipe = resolve_recipe(continue_precision(dataset, settings, loaded), loaded)
     return name if taken.id == recipe.id else f"{name}.{recipe.id}"

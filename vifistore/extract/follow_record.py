@@ -23,13 +23,11 @@ from vifistore.frames.preprocess import BACKENDS
 from vifistore.frames.sampling import SAMPLING_RULE
 from vifistore.models.text import text_fields
 from vifistore.models.towers import LoadedModel
+from vifistore.store.dataset import Dataset
 from vifistore.store.durable import put_stages
-from vifistore.store.features import Features
 from vifistore.store.names import check_set_name, resolve
 from vifistore.store.recipe import NUMERICS, digest_of
-from vifistore.store.store import Store
-from vifistore.store.tables import read_column
-from vifistore.store.texts import has_texts, texts_id
+from vifistore.store.texts import texts_id
 
 logger = logging.getLogger("vifi")
 
@@ -61,14 +59,12 @@ class Outcome:
 class FollowRecord:
     """Outcomes by file, for one dataset and one way to encode it."""
 
-    def __init__(
-        self, store: Store, dataset: str, encode: EncodeSettings, settings: FollowSettings
-    ) -> None:
+    def __init__(self, dataset: Dataset, encode: EncodeSettings, settings: FollowSettings) -> None:
         """`settings` say what files are which do not say it, and what is taken from them."""
-        self._store, self._dataset = store, dataset
-        self._folder = store.backend.cache_folder / _FOLDER
+        self._dataset = dataset
+        self._folder = dataset.store.cache_folder / _FOLDER
         self._way = {
-            "dataset": dataset,
+            "dataset": dataset.name,
             "model": settings.model,
             "weights": asdict(settings.weights),
             **{name: getattr(encode, name) for name in _DECISIVE},
@@ -116,15 +112,14 @@ class FollowRecord:
 
     def _report(self, outcome: Outcome) -> JobReport | None:
         """What extracting it again would report; None where there would be something to do."""
-        backend = self._store.backend
-        named = resolve(backend, self._dataset, check_set_name(outcome.name))
+        store = self._dataset.store
+        named = resolve(self._dataset, check_set_name(outcome.name))
         if (named.id, named.checkpoint) != (outcome.features, outcome.digest):
             return None
-        features = Features(backend, self._dataset, outcome.name)
-        num_videos = len(read_column(backend, self._dataset, "size_bytes"))
-        if not features.sealed or features.sealed["rows"] != num_videos:
+        features = self._dataset.features(outcome.name)
+        if not features.sealed or features.sealed["rows"] != self._dataset.num_videos:
             return None
-        self._store.checkpoint(outcome.digest)
+        store.checkpoint(outcome.digest)
         if not self._has_texts(outcome):
             return None
         return JobReport(
@@ -141,9 +136,9 @@ class FollowRecord:
         """Whether the classes of the dataset are encoded, those of new splits, too."""
         wanted = [
             {**outcome.texts, "class_names": names, **cleaning_field(names, outcome.cleaning)}
-            for names in dataset_class_lists(self._store, self._dataset)
+            for names in dataset_class_lists(self._dataset)
         ]
-        return all(has_texts(self._store.backend, texts_id(fields)) for fields in wanted)
+        return all(self._dataset.store.has_texts(texts_id(fields)) for fields in wanted)
 
 
 def outcome_of(loaded: LoadedModel, encode: EncodeSettings, report: JobReport) -> Outcome:

@@ -14,13 +14,11 @@ from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import cleaning_field, dataset_class_lists, ensure_texts
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.features import Features
 from vifistore.store.locks import BlockLocks
 from vifistore.store.names import require_free, set_name
 from vifistore.store.recipe import Recipe
-from vifistore.store.store import Store
 
 logger = logging.getLogger("vifi")
 
@@ -37,8 +35,7 @@ class JobReport(ExtractReport):
 
 
 def extract_dataset(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     settings: ExtractSettings,
     *,
     blocks: range | None = None,
@@ -72,19 +69,19 @@ def extract_dataset(
         If the disk is full or read-only, or most of the videos are not where they were scanned.
         What was finished is kept.
     """
-    job = prepare(store, dataset, settings, loaded)
+    job = prepare(dataset, settings, loaded)
     if retry or repair:
-        _require_set(store, job)
+        _require_set(job)
     # Before all that is written: what is not there is no reason to quarantine all of it.
-    if retry or repair or rows_to_do(store, dataset, job.recipe.id, len(store.videos(dataset))):
-        Presence(store, dataset).require()
-    with clear_disk_errors(store.path):
+    if retry or repair or rows_to_do(dataset, job.recipe.id, dataset.num_videos):
+        Presence(dataset).require()
+    with clear_disk_errors(dataset.store.path):
         if not repair:
-            return _run(job, store, blocks=blocks, limit=limit, retry=retry, trainer=trainer)
+            return _run(job, blocks=blocks, limit=limit, retry=retry, trainer=trainer)
         # Before all else that is written, so that a run that is refused leaves no trace.
-        repairing = start_repair(store, dataset, job.recipe.id)
+        repairing = start_repair(dataset, job.recipe.id)
         try:
-            return _run(job, store, blocks=blocks, limit=limit, repairing=repairing)
+            return _run(job, blocks=blocks, limit=limit, repairing=repairing)
         finally:
             repairing.locks.release()
 
@@ -93,7 +90,7 @@ def extract_dataset(
 class Job:
     """An extraction that nothing speaks against, before anything is written."""
 
-    dataset: str
+    dataset: Dataset
     settings: ExtractSettings
     """With nothing left open."""
     loaded: LoadedModel
@@ -102,21 +99,18 @@ class Job:
     """What the feature set will be called."""
 
 
-def prepare(
-    store: Store, dataset: str, settings: ExtractSettings, loaded: LoadedModel | None = None
-) -> Job:
+def prepare(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel | None = None) -> Job:
     """Load the model and settle what is left open; raises as `extract_dataset` does."""
-    store.videos(dataset)
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
     asked, settings = settings, settled(settings, loaded)
-    settings = continue_precision(store, dataset, settings, loaded)
+    settings = continue_precision(dataset, settings, loaded)
     recipe = resolve_recipe(settings, loaded)
-    say_origin(asked, settings, loaded, recipe, store.class_names(dataset))
-    for class_names in dataset_class_lists(store, dataset):
+    say_origin(asked, settings, loaded, recipe, dataset.class_names())
+    for class_names in dataset_class_lists(dataset):
         cleaning_field(class_names, settings.class_names)
     name = settings.name or default_name(settings, loaded)
     # Refused before anything is written, so that a wrong --name leaves no trace.
-    require_free(store.backend, dataset, name, recipe.id, loaded.digest)
+    require_free(dataset, name, recipe.id, loaded.digest)
     return Job(
         dataset=dataset,
         settings=settings,
@@ -126,17 +120,16 @@ def prepare(
     )
 
 
-def _require_set(store: Store, job: Job) -> None:
-    if job.recipe.id not in store.feature_ids(job.dataset):
+def _require_set(job: Job) -> None:
+    if job.recipe.id not in job.dataset.feature_ids():
         raise UsageError(
-            f"{job.dataset} has no feature set of this recipe ({job.recipe.id}) to go over again; "
-            "run vifi extract without --retry and --repair"
+            f"{job.dataset.name} has no feature set of this recipe ({job.recipe.id}) to go over "
+            "again; run vifi extract without --retry and --repair"
         )
 
 
 def _run(
     job: Job,
-    store: Store,
     *,
     blocks: range | None,
     limit: int | None,
@@ -145,24 +138,24 @@ def _run(
     trainer: TrainerFrames | None = None,
 ) -> JobReport:
     dataset, feature_id = job.dataset, job.recipe.id
-    register_checkpoint(store.backend, job.loaded.record(), job.loaded.identity)
+    dataset.store.add_checkpoint(job.loaded.record(), job.loaded.identity)
     purpose = "repair" if repairing else "retry" if retry else "extract"
     extraction = Extraction(
-        *(store, dataset, job.settings, job.loaded), retry=retry, purpose=purpose, trainer=trainer
+        *(dataset, job.settings, job.loaded), retry=retry, purpose=purpose, trainer=trainer
     )
-    set_name(store.backend, dataset, job.name, feature_id, job.loaded.digest, force=False)
-    _ensure_texts(job, store)
+    set_name(dataset, job.name, feature_id, job.loaded.digest, force=False)
+    _ensure_texts(job)
     attempts = repairing.attempts if repairing else None
     if retry:
-        attempts = earlier_attempts(store, dataset, feature_id)
+        attempts = earlier_attempts(dataset, feature_id)
     report = extraction.run(blocks=blocks, limit=limit, attempts=attempts)
     if repairing:
         repairing.finish()
     else:
         # This run may have finished a repair that was stopped.
-        locks = BlockLocks(store.backend.cache_folder, dataset, feature_id)
-        compare_with_seal(store.backend, extraction.writer.path, locks)
-    counts = Features(store.backend, dataset, job.name).counts()
+        locks = BlockLocks(dataset.store.cache_folder, dataset.name, feature_id)
+        compare_with_seal(dataset.backend, extraction.writer.path, locks)
+    counts = dataset.features(job.name).counts()
     return JobReport(
         **vars(report),
         name=job.name,
@@ -171,18 +164,20 @@ def _run(
     )
 
 
-def _ensure_texts(job: Job, store: Store) -> None:
+def _ensure_texts(job: Job) -> None:
     """Encode the class names, where that can be done here: pictures need no texts."""
     try:
-        for class_names in dataset_class_lists(store, job.dataset):
+        for class_names in dataset_class_lists(job.dataset):
             prompts = (job.settings.template, job.settings.class_names)
-            ensure_texts(store, job.loaded, class_names, *prompts)
+            ensure_texts(job.dataset.store, job.loaded, class_names, *prompts)
     except TextTowerError as error:
-        logger.warning("no text embeddings of %s, pictures are encoded: %s", job.dataset, error)
+        logger.warning(
+            "no text embeddings of %s, pictures are encoded: %s", job.dataset.name, error
+        )
 
 
 def continue_precision(
-    store: Store, dataset: str, settings: ExtractSettings, loaded: LoadedModel
+    dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel
 ) -> ExtractSettings:
     """Settle precision `auto` on that of the one feature set that differs in nothing else, else on
     this machine's own.
@@ -193,7 +188,7 @@ def continue_precision(
         return settings
     own = resolve_recipe(settings, loaded)
     wanted = {**own.as_dict(), "precision": ""}
-    recipes = [store.features(dataset, name).recipe for name in store.feature_ids(dataset)]
+    recipes = [dataset.features(name).recipe for name in dataset.feature_ids()]
     found = [r["precision"] for r in recipes if {**r, "precision": ""} == wanted]
     if len(found) != 1:
         logger.info("precision %s, chosen for this machine", own.precision)
@@ -203,13 +198,12 @@ def continue_precision(
 
 
 def plan_dataset(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     settings: ExtractSettings,
     *,
     blocks: range | None = None,
     limit: int | None = None,
 ) -> dict:
     """Say what `extract_dataset` would do, without doing it; see `plan.plan`."""
-    job = prepare(store, dataset, settings)
-    return plan(store, dataset, job.settings, job.loaded, job.recipe, blocks=blocks, limit=limit)
+    job = prepare(dataset, settings)
+    return plan(dataset, job.settings, job.loaded, job.recipe, blocks=blocks, limit=limit)

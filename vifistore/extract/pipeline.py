@@ -34,8 +34,8 @@ from vifistore.frames.pool import DecodePool
 from vifistore.models.flops import image_flops
 from vifistore.models.towers import LoadedModel
 from vifistore.store.committer import BlockCommitter
+from vifistore.store.dataset import Dataset
 from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
-from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter, Shape
 
 # Batches of a GPU that may be queued: one computes while the next one is prepared.
@@ -64,8 +64,7 @@ class Extraction:
 
     def __init__(
         self,
-        store: Store,
-        dataset: str,
+        dataset: Dataset,
         settings: ExtractSettings,
         loaded: LoadedModel,
         *,
@@ -75,9 +74,8 @@ class Extraction:
     ) -> None:
         """`purpose` is kept in the provenance of the blocks that this run writes; `trainer` shares
         the frame cache."""
-        self._store, self._trainer = store, trainer
-        self._dataset = dataset
-        self._videos = store.videos(dataset)
+        self._dataset, self._trainer = dataset, trainer
+        self._videos = dataset.videos()
         self._settings = settings = settled(settings, loaded)
         self._loaded = loaded
         self._wanted = QUARANTINED if retry else TODO
@@ -94,9 +92,7 @@ class Extraction:
         self._provenance = {**machine_provenance(self._device), "purpose": purpose}
         if differing := not_as_trained(loaded, self.recipe):
             self._provenance["not_as_trained"] = differing
-        self.writer = FeatureWriter(
-            store.backend, dataset, self.recipe.as_dict(), self._shape, self._provenance
-        )
+        self.writer = FeatureWriter(dataset, self.recipe.as_dict(), self._shape, self._provenance)
 
     def run(
         self,
@@ -148,15 +144,15 @@ class Extraction:
         return rows
 
     def _run(self, rows: list[int], attempts: np.ndarray) -> ExtractReport:
-        changes = ChangeLog(self._store, self._dataset, self._videos)
-        self._reuse = Reuse(self._store, self._dataset, self.writer, self._videos, rows)
+        changes = ChangeLog(self._dataset, self._videos)
+        self._reuse = Reuse(self._dataset, self.writer, self._videos, rows)
         self._clock.restart()
         self._source = Source(
-            self._store.root(self._dataset),
+            self._dataset.root(),
             self._videos["path"].to_numpy(),
             reuse=self._reuse,
             changes=changes,
-            presence=Presence(self._store, self._dataset, self._videos["path"].to_numpy()),
+            presence=Presence(self._dataset, self._videos["path"].to_numpy()),
             clock=self._clock,
         )
         self._num_failed = 0
@@ -282,7 +278,7 @@ class Extraction:
         }
         seconds, shares = self._clock.seconds, self._clock.shares()
         row = {
-            "dataset": self._dataset,
+            "dataset": self._dataset.name,
             "id": self.writer.id,
             **run_facts(self._settings, self.recipe.precision, self._device),
             "batch": self._encoder.batch,
@@ -301,5 +297,5 @@ class Extraction:
         )
         row["worker_decode_seconds"] = round(self._source.decode_seconds, 3)
         row["worker_resize_seconds"] = round(self._source.cut_seconds, 3)
-        keep(row, self._store.backend.cache_folder)
+        keep(row, self._dataset.store.cache_folder)
         return row

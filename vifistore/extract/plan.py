@@ -17,6 +17,7 @@ from vifistore.extract.source import default_workers
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
 from vifistore.models.towers import LoadedModel
+from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Recipe
 from vifistore.store.schema import BLOCK_SIZE, TODO
 from vifistore.store.store import Store
@@ -25,8 +26,7 @@ _VIDEOS_TRIED = 4
 
 
 def plan(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     settings: ExtractSettings,
     loaded: LoadedModel,
     recipe: Recipe,
@@ -40,32 +40,32 @@ def plan(
     `estimated_seconds` is None where nothing is to do, or no video could be tried;
     `estimated_from` says what it comes from.
     """
-    videos = store.videos(dataset)
-    rows = rows_to_do(store, dataset, recipe.id, len(videos))
+    videos = dataset.videos()
+    rows = rows_to_do(dataset, recipe.id, len(videos))
     rows = [row for row in rows if blocks is None or row // BLOCK_SIZE in blocks][:limit]
     if rows:
-        Presence(store, dataset).require()
-    paths = [store.root(dataset) / path for path in videos["path"].to_numpy()[rows]]
+        Presence(dataset).require()
+    paths = [dataset.root() / path for path in videos["path"].to_numpy()[rows]]
     dim = loaded.config["embed_dim"]
     per_view = settings.frames * dim * 2 + dim * 8 + settings.frames * 4
-    seconds, source = _estimate(store, paths, settings, loaded, recipe)
+    seconds, source = _estimate(dataset.store, paths, settings, loaded, recipe)
     return {
         "id": recipe.id,
         "videos": len(videos),
         "todo": len(rows),
         "frames": len(rows) * settings.frames * settings.num_views,
         "bytes": len(rows) * settings.num_views * per_view,
-        "free_bytes": store.backend.place.free_bytes(),
+        "free_bytes": dataset.backend.place.free_bytes(),
         "estimated_seconds": None if seconds is None else round(seconds, 1),
         "estimated_from": source,
     }
 
 
-def rows_to_do(store: Store, dataset: str, feature_id: str, num_videos: int) -> list[int]:
+def rows_to_do(dataset: Dataset, feature_id: str, num_videos: int) -> list[int]:
     """Rows of a dataset that a feature set lacks, those that were added since included."""
-    if feature_id not in store.feature_ids(dataset):
+    if feature_id not in dataset.feature_ids():
         return list(range(num_videos))
-    status = store.features(dataset, feature_id).read_status()
+    status = dataset.features(feature_id).read_status()
     return [*np.flatnonzero(status == TODO).tolist(), *range(len(status), num_videos)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vifistore.errors import StoreError, shell
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
 
 # The reason that a video is quarantined for which is not there.
 MISSING = "missing"
@@ -21,11 +21,11 @@ _LOOKED_FOR = 256
 class Presence:
     """Looks whether the videos of a dataset are there: before a run, and when one is missing."""
 
-    def __init__(self, store: Store, dataset: str, paths: Sequence[str] | None = None) -> None:
+    def __init__(self, dataset: Dataset, paths: Sequence[str] | None = None) -> None:
         """`paths` are those that are wanted, below the dataset's root; all of them by default."""
-        self._store, self._dataset = store, dataset
-        self._root = store.root(dataset)
-        paths = store.videos(dataset)["path"].to_numpy() if paths is None else paths
+        self._dataset = dataset
+        self._root = dataset.root()
+        paths = dataset.column("path") if paths is None else paths
         step = -(-len(paths) // _LOOKED_FOR) or 1
         self._paths = [str(path) for path in paths[::step]]
         self._num_missing = 0
@@ -33,13 +33,13 @@ class Presence:
     def require(self) -> None:
         """Raise StoreError if the folder of the videos is gone, or more than half of them are."""
         if not os.path.isdir(self._root):
-            self._refuse(f"the folder of the videos of {self._dataset} is gone: {self._root}")
+            self._refuse(f"the folder of the videos of {self._dataset.name} is gone: {self._root}")
         missing = [path for path in self._paths if not os.path.exists(Path(self._root, path))]
         # One alone is one that is missing, also where it is the only one.
         if len(missing) > max(1, len(self._paths) // 2):
             self._refuse(
-                f"{len(missing)} of {len(self._paths)} videos of {self._dataset} that were looked "
-                f"for are not below {self._root} (first: {missing[0]})"
+                f"{len(missing)} of {len(self._paths)} videos of {self._dataset.name} that were "
+                f"looked for are not below {self._root} (first: {missing[0]})"
             )
 
     def miss(self) -> None:
@@ -51,7 +51,7 @@ class Presence:
             self.require()
 
     def _refuse(self, what: str) -> None:
-        words = ["vifi", "relocate", str(self._store.path), "--dataset", self._dataset]
+        words = ["vifi", "relocate", str(self._dataset.store.path), "--dataset", self._dataset.name]
         raise StoreError(
             f"{what}; mount it and run the same command again, or say where they are now: "
             f"{shell(*words)} --root NEW"

@@ -15,8 +15,7 @@ from vifistore.errors import DamagedError, DecodeError, UsageError
 from vifistore.extract.changes import size_and_date
 from vifistore.extract.presence import MISSING
 from vifistore.frames.decoding import content_digest
-from vifistore.store.store import Store
-from vifistore.store.tables import write_videos
+from vifistore.store.dataset import Dataset, write_videos
 from vifistore.videos.text import some
 from vifistore.videos.tree import Tree
 
@@ -42,31 +41,31 @@ class Relocation:
     """Ids of those of them that have a file of their name, but of another size."""
 
 
-def find_videos(store: Store, dataset: str, root: Path) -> Relocation:
+def find_videos(dataset: Dataset, root: Path) -> Relocation:
     """Look for every video of a dataset below `root`.
 
     Raises UsageError where a video could be several files, where fewer than half are found, and
     where one is lost that is still where it was.
     """
-    videos = store.videos(dataset)
+    videos = dataset.videos()
     root = Path(os.path.abspath(root))
-    search = _Search(store, dataset, Tree(root=root))
+    search = _Search(dataset, Tree(root=root))
     files = [search.find(row, video) for row, video in enumerate(videos.itertuples())]
     _refuse_doubtful(search.doubtful, files, videos)
     lost = [i for i, file in zip(videos["id"], files, strict=True) if not file]
     if 2 * len(lost) > len(files):
         resized = f", {len(search.resized)} with another size" if search.resized else ""
         raise UsageError(
-            f"{len(lost)} of {len(files)} videos of {dataset} are not below {root} (first: "
+            f"{len(lost)} of {len(files)} videos of {dataset.name} are not below {root} (first: "
             f"{lost[0]}{resized}); give the folder that holds them with --root"
         )
-    old = store.root(dataset)
+    old = dataset.root()
     pairs = list(zip(videos["path"], files, strict=True))
     left = [path for path, file in pairs if not file and (old / path).exists() and old != root]
     if left:
         raise UsageError(
-            f"{len(left)} videos of {dataset} are still below {old} and not below {root} (first: "
-            f"{left[0]}); give a folder that holds all of them"
+            f"{len(left)} videos of {dataset.name} are still below {old} and not below {root} "
+            f"(first: {left[0]}); give a folder that holds all of them"
         )
     return Relocation(
         root=root,
@@ -78,19 +77,19 @@ def find_videos(store: Store, dataset: str, root: Path) -> Relocation:
     )
 
 
-def relocate(store: Store, dataset: str, found: Relocation) -> None:
+def relocate(dataset: Dataset, found: Relocation) -> None:
     """Let the dataset's videos be those that were found. A kill between its files leaves paths that
     are looked for in the same way again."""
-    videos = store.videos(dataset).assign(path=found.paths)
-    names = store.class_names(dataset)
-    write_videos(store.backend, dataset, videos, names, str(found.root), anew=True)
+    videos = dataset.videos().assign(path=found.paths)
+    names = dataset.class_names()
+    write_videos(dataset, videos, names, str(found.root), anew=True)
 
 
-def missing_before(store: Store, dataset: str) -> dict[str, int]:
+def missing_before(dataset: Dataset) -> dict[str, int]:
     """Feature sets by id, and how many videos each has quarantined because they were missing."""
     counts = {}
-    for feature_id in store.feature_ids(dataset):
-        features = store.features(dataset, feature_id)
+    for feature_id in dataset.feature_ids():
+        features = dataset.features(feature_id)
         if not features.parent:
             reasons = Counter(entry["reason"] for entry in features.quarantine())
             counts[feature_id] = reasons[MISSING]
@@ -100,12 +99,12 @@ def missing_before(store: Store, dataset: str) -> dict[str, int]:
 class _Search:
     """The files below a root, by name."""
 
-    def __init__(self, store: Store, dataset: str, tree: Tree) -> None:
-        self._store, self._dataset, self._root = store, dataset, tree.root
+    def __init__(self, dataset: Dataset, tree: Tree) -> None:
+        self._root = tree.root
         self._files = defaultdict(list)
         for path in tree.videos():
             self._files[_name(path)].append(path)
-        self._sets = [store.features(dataset, name) for name in store.feature_ids(dataset)]
+        self._sets = [dataset.features(name) for name in dataset.feature_ids()]
         self.doubtful: dict[str, list[str]] = {}
         """Ids of videos that could be several files."""
         self.resized: list[str] = []

@@ -10,10 +10,10 @@ import numpy as np
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.dataset import Dataset
 from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO
 from vifistore.store.status import read_status_leniently
-from vifistore.store.store import Store
 from vifistore.store.verify_features import damaged_blocks
 
 logger = logging.getLogger("vifi")
@@ -77,35 +77,35 @@ def compare_with_seal(backend: Backend, path: str, locks: BlockLocks) -> None:
         )
 
 
-def start_repair(store: Store, dataset: str, feature_id: str) -> Repair:
+def start_repair(dataset: Dataset, feature_id: str) -> Repair:
     """Lock a feature set, find its damaged blocks and mark them as to do.
 
     Raises UsageError if nothing is damaged, LockedError if another process writes in the set; then
     nothing is changed, and nothing locked.
     """
-    locks = BlockLocks(store.backend.cache_folder, dataset, feature_id)
+    locks = BlockLocks(dataset.store.cache_folder, dataset.name, feature_id)
     # Which blocks are damaged is known only once nobody changes any.
-    locks.acquire(range(-(-len(store.videos(dataset)) // BLOCK_SIZE)))
+    locks.acquire(range(-(-dataset.num_videos // BLOCK_SIZE)))
     try:
-        return _start(store, dataset, feature_id, locks)
+        return _start(dataset, feature_id, locks)
     except BaseException:
         locks.release()
         raise
 
 
-def _start(store: Store, dataset: str, feature_id: str, locks: BlockLocks) -> Repair:
-    backend = store.backend
-    path = f"features/{dataset}/{feature_id}"
-    blocks, problems = damaged_blocks(backend, dataset, feature_id)
+def _start(dataset: Dataset, feature_id: str, locks: BlockLocks) -> Repair:
+    backend = dataset.backend
+    path = dataset.feature_path(feature_id)
+    blocks, problems = damaged_blocks(dataset, feature_id)
     if not problems:
         raise UsageError(
-            f"nothing of feature set {feature_id} of {dataset} is damaged; --repair is not needed, "
-            "run vifi extract without it"
+            f"nothing of feature set {feature_id} of {dataset.name} is damaged; --repair is not "
+            "needed, run vifi extract without it"
         )
     _require_own(backend, path)
     attributes = backend.attributes(path)
     sealed = attributes["sealed"]
-    planned = len(store.videos(dataset))
+    planned = dataset.num_videos
     num_videos = sealed["rows"] if sealed else planned
     metadata = {p.where for p in problems if p.where.endswith("/zarr.json")}
     broken = [name for name in FEATURE_ARRAYS if f"{path}/{name}/zarr.json" in metadata]
@@ -158,10 +158,10 @@ def _lost_blocks(backend: Backend, path: str, broken: list[str], num_videos: int
     return lost
 
 
-def earlier_attempts(store: Store, dataset: str, feature_id: str) -> np.ndarray:
+def earlier_attempts(dataset: Dataset, feature_id: str) -> np.ndarray:
     """How often each video of the dataset was tried, uint8 [video]."""
-    path = f"features/{dataset}/{feature_id}"
-    return _attempts(store.backend, path, len(store.videos(dataset)))
+    path = dataset.feature_path(feature_id)
+    return _attempts(dataset.backend, path, dataset.num_videos)
 
 
 def _attempts(backend: Backend, path: str, num_videos: int) -> np.ndarray:

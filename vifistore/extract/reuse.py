@@ -16,9 +16,9 @@ import pandas as pd
 from vifistore.errors import DamagedError, DecodeError
 from vifistore.extract.blocks import VideoResult
 from vifistore.frames.decoding import content_digest
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS
-from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter
 
 
@@ -27,32 +27,32 @@ class Reuse:
 
     def __init__(
         self,
-        store: Store,
-        dataset: str,
+        dataset: Dataset,
         writer: FeatureWriter,
         videos: pd.DataFrame,
         rows: list[int],
     ) -> None:
-        self._store, self._dataset, self._writer = store, dataset, writer
+        self._dataset, self._writer = dataset, writer
         self._sizes = videos["size_bytes"].to_numpy()
         self._digests: dict[str, tuple[Features, int]] = {}
-        known_sizes = self._learn(store, dataset, writer.id, videos) if rows else set()
+        known_sizes = self._learn(writer.id, videos) if rows else set()
         counts = pd.Series(self._sizes[rows]).value_counts()
         self._sizes_to_read = known_sizes | set(counts.index[counts > 1])
         self._copies: dict[int, tuple[Features, int]] = {}
         self._first: dict[str, int] = {}
         self._on_the_way: set[int] = set()
         self._twins: dict[int, list[int]] = defaultdict(list)
-        self._block: tuple[tuple[str, str, int], dict[str, np.ndarray]] | None = None
+        self._block: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
         self.num_copied = 0
 
-    def _learn(self, store: Store, dataset: str, feature_id: str, videos: pd.DataFrame) -> set[int]:
+    def _learn(self, feature_id: str, videos: pd.DataFrame) -> set[int]:
         """Remember every video done under this recipe; return their sizes in bytes."""
         sizes: set[int] = set()
-        for name in store.datasets():
-            if feature_id not in store.feature_ids(name):
+        store = self._dataset.store
+        for dataset in map(store.dataset, store.datasets()):
+            if feature_id not in dataset.feature_ids():
                 continue
-            features = store.features(name, feature_id)
+            features = dataset.features(feature_id)
             if not features.sealed:
                 continue
             try:
@@ -61,7 +61,7 @@ class Reuse:
             except DamagedError:
                 # Verify tells of it; here it only means that nothing can be copied.
                 continue
-            table = videos if name == dataset else store.videos(name)
+            table = videos if dataset == self._dataset else dataset.videos()
             sizes |= set(table["size_bytes"].to_numpy()[done].tolist())
             self._digests |= {digests[row]: (features, int(row)) for row in done}
         return sizes
@@ -80,7 +80,7 @@ class Reuse:
             self._twins[first].append(row)
             return "wait"
         if first != row and self._writer.status[first] == DONE:
-            features = Features(self._store.backend, self._dataset, self._writer.id)
+            features = self._dataset.features(self._writer.id)
             # What is remembered of its block may be older than the row.
             self._block = None
             if self._is_readable(row, (features, first)):
@@ -109,7 +109,7 @@ class Reuse:
     def _rows_of(self, features: Features, row: int) -> dict[str, np.ndarray]:
         """Arrays of the block that holds a row; neighbours are often copied together."""
         block = row // BLOCK_SIZE
-        key = (features.dataset, features.id, block)
+        key = (features.path, block)
         if self._block is None or self._block[0] != key:
             start, stop = block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE
             names = [name for name in FEATURE_ARRAYS if name not in ("attempts", "reason")]

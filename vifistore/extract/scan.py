@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.store.dataset import Dataset, write_captions, write_videos
 from vifistore.store.schema import check_name
+from vifistore.store.splits import OTHER, Split, split_change, write_split
 from vifistore.store.store import Store
-from vifistore.store.tables import (
-    OTHER,
-    Split,
-    split_change,
-    write_captions,
-    write_split,
-    write_videos,
-)
 from vifistore.videos.class_lists import joined
 from vifistore.videos.probe import Probe
 from vifistore.videos.records import Listing, SplitListing
@@ -40,13 +34,18 @@ class ScanReport:
     """Those of them that were there with other videos or labels."""
 
 
-def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: bool) -> list[int]:
+def find_dataset(store: Store | None, name: str) -> Dataset | None:
+    """The dataset of that name; None where it, or the store, is still to be made."""
+    is_there = store is not None and name in store.datasets()
+    return store.dataset(name) if is_there else None
+
+
+def new_rows(dataset: Dataset | None, listing: Listing, *, append: bool) -> list[int]:
     """Return the rows of the listing that the dataset does not have yet.
 
     Raises UsageError if the listing is empty, or the dataset exists and `append` is False, or its
     videos are not below the root of the listing.
     """
-    check_name("dataset", dataset)
     for name in listing.splits:
         check_name("split", name)
     if not listing.ids:
@@ -55,31 +54,31 @@ def new_rows(store: Store | None, dataset: str, listing: Listing, *, append: boo
             "right --root"
         )
     known: set[str] = set()
-    if store is not None and dataset in store.datasets():
+    if dataset is not None:
         if not append:
             raise UsageError(
-                f"dataset {dataset} is in {store.path} already; add videos and splits to it with "
-                "--append, or choose another --dataset"
+                f"dataset {dataset.name} is in {dataset.store.path} already; add videos and splits "
+                "to it with --append, or choose another --dataset"
             )
-        videos = store.videos(dataset)
-        _check_root(dataset, videos["path"], store.root(dataset), listing.root)
+        videos = dataset.videos()
+        _check_root(dataset.name, videos["path"], dataset.root(), listing.root)
         known = set(videos["id"])
     return [row for row, name in enumerate(listing.ids) if name not in known]
 
 
 def with_stored(
-    store: Store | None, dataset: str, listing: Listing
+    dataset: Dataset | None, listing: Listing
 ) -> tuple[Listing, dict[str, SplitListing]]:
     """The listing with the videos that only the dataset has behind its own, and the dataset's
     splits as positions in it."""
-    if store is None or dataset not in store.datasets():
+    if dataset is None:
         return listing, {}
-    videos = store.videos(dataset)
+    videos = dataset.videos()
     place = {name: row for row, name in enumerate(listing.ids)}
     further = videos[~videos["id"].isin(place)]
     place |= {name: len(place) + row for row, name in enumerate(further["id"])}
     place_of_row = [place[name] for name in videos["id"]]
-    splits = {name: store.split(dataset, name) for name in store.splits(dataset)}
+    splits = {name: dataset.split(name) for name in dataset.splits()}
     listing = replace(
         listing,
         ids=[*listing.ids, *further["id"]],
@@ -90,14 +89,14 @@ def with_stored(
     return listing, {n: _as_listed(split, place_of_row, classes) for n, split in splits.items()}
 
 
-def stored_listing(store: Store, dataset: str) -> Listing:
+def stored_listing(dataset: Dataset) -> Listing:
     """A listing that names nothing new: what is made of it is made of what the dataset has."""
     return Listing(
         ids=[],
         paths=[],
         labels=[],
-        root=store.root(dataset),
-        class_names=store.class_names(dataset),
+        root=dataset.root(),
+        class_names=dataset.class_names(),
         splits={},
         captions=[],
         missing=[],
@@ -137,8 +136,7 @@ def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> Non
 
 
 def add_listing(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     listing: Listing,
     rows: list[int],
     probes: Iterable[Probe],
@@ -153,30 +151,27 @@ def add_listing(
     """
     import pandas as pd
 
-    listing = as_in_store(store, dataset, listing)
+    known = dataset if dataset.exists else None
+    listing = as_in_store(known, listing)
     added = _table(listing, rows, list(probes))
-    exists = dataset in store.datasets()
-    videos = pd.concat([store.videos(dataset), added]) if exists else added
+    videos = pd.concat([known.videos(), added]) if known else added
     class_names = listing.class_names
     number = {name: row for row, name in enumerate(videos["id"])}
     splits = [_split(name, split, listing, number) for name, split in listing.splits.items()]
-    changes = {
-        split.name: split_change(store.backend, dataset, split, replace=replace_splits)
-        for split in splits
-    }
+    changes = {split.name: split_change(dataset, split, replace=replace_splits) for split in splits}
     # First, so that a scan that is killed leaves no split with fewer classes than its dataset.
-    for split in _widened(store, dataset, class_names, listing.splits):
-        write_split(store.backend, dataset, split, replace=True)
+    for split in _widened(known, class_names, listing.splits):
+        write_split(dataset, split, replace=True)
     # A moved dataset keeps its rows; its paths start from the new root.
     labels = _labels(listing, videos)
     anew = not labels.equals(videos["label"])
     videos = videos.assign(label=labels)
-    write_videos(store.backend, dataset, videos, class_names, str(listing.root), anew=anew)
+    write_videos(dataset, videos, class_names, str(listing.root), anew=anew)
     for split in splits:
-        write_split(store.backend, dataset, split, replace=replace_splits)
+        write_split(dataset, split, replace=replace_splits)
     if listing.captions:
         captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
-        _add_captions(store, dataset, captions)
+        _add_captions(dataset, captions)
     return ScanReport(
         added=len(rows),
         videos=len(videos),
@@ -185,21 +180,19 @@ def add_listing(
     )
 
 
-def as_in_store(store: Store | None, dataset: str, listing: Listing) -> Listing:
+def as_in_store(dataset: Dataset | None, listing: Listing) -> Listing:
     """The listing with the classes of the dataset, in its order and spelling, and its own behind.
 
     Raises UsageError where two of its classes are one in the dataset.
     """
-    exists = store is not None and dataset in store.datasets()
-    return joined(listing, store.class_names(dataset)) if exists else listing
+    return joined(listing, dataset.class_names()) if dataset else listing
 
 
-def lists_of_classes(store: Store | None, dataset: str, listing: Listing) -> dict[str, list[str]]:
+def lists_of_classes(dataset: Dataset | None, listing: Listing) -> dict[str, list[str]]:
     """The classes that every labelled split is scored over after the listing was added."""
     lists = {name: split.class_names for name, split in listing.splits.items()}
-    if store is not None and dataset in store.datasets():
-        for name in store.splits(dataset):
-            lists.setdefault(name, _classes(store.split(dataset, name), listing.class_names))
+    for name in dataset.splits() if dataset else ():
+        lists.setdefault(name, _classes(dataset.split(name), listing.class_names))
     return {name: names for name, names in lists.items() if names}
 
 
@@ -208,13 +201,11 @@ def _classes(split: Split, of_dataset: list[str]) -> list[str]:
     return split.class_names if split.owns_classes or not split.class_names else list(of_dataset)
 
 
-def _widened(
-    store: Store, dataset: str, class_names: list[str], but: Collection[str]
-) -> list[Split]:
+def _widened(dataset: Dataset | None, class_names: list[str], but: Collection[str]) -> list[Split]:
     """Stored splits without a list of their own that lack classes, with all of them."""
-    if dataset not in store.datasets():
+    if dataset is None:
         return []
-    stored = (store.split(dataset, name) for name in store.splits(dataset) if name not in but)
+    stored = (dataset.split(name) for name in dataset.splits() if name not in but)
     return [
         replace(split, class_names=wider)
         for split in stored
@@ -222,12 +213,12 @@ def _widened(
     ]
 
 
-def split_members(store: Store | None, dataset: str) -> dict[str, set[str]]:
+def split_members(dataset: Dataset | None) -> dict[str, set[str]]:
     """Ids of the videos of each split that the dataset has."""
-    if store is None or dataset not in store.datasets():
+    if dataset is None:
         return {}
-    ids = store.videos(dataset)["id"].to_numpy()
-    return {name: set(ids[store.split(dataset, name).rows]) for name in store.splits(dataset)}
+    ids = dataset.column("id")
+    return {name: set(ids[dataset.split(name).rows]) for name in dataset.splits()}
 
 
 def _labels(listing: Listing, videos: "pd.DataFrame") -> "pd.Series":
@@ -236,13 +227,13 @@ def _labels(listing: Listing, videos: "pd.DataFrame") -> "pd.Series":
     return videos["label"].where(videos["label"] != "", listed)
 
 
-def _add_captions(store: Store, dataset: str, captions: list[tuple[int, str]]) -> None:
+def _add_captions(dataset: Dataset, captions: list[tuple[int, str]]) -> None:
     """Add captions behind those of earlier scans; a video's own may be equal, as some lists are."""
-    found = store.captions(dataset)
+    found = dataset.captions()
     kept = list(zip(found["row"].tolist(), found["text"], strict=True))
     known = set(kept)
     added = [caption for caption in captions if caption not in known]
-    write_captions(store.backend, dataset, [*kept, *added])
+    write_captions(dataset, [*kept, *added])
 
 
 def _table(listing: Listing, rows: list[int], probes: list[Probe]) -> "pd.DataFrame":

@@ -17,8 +17,9 @@ from vifistore.models.text import (
     tokenizer,
 )
 from vifistore.models.towers import RANDOM, LoadedModel, load_model
+from vifistore.store.dataset import Dataset
 from vifistore.store.store import Store
-from vifistore.store.texts import has_texts, texts_id, write_texts
+from vifistore.store.texts import texts_id
 
 
 def ensure_texts(
@@ -37,12 +38,12 @@ def ensure_texts(
     and for two classes that the model cannot tell apart.
     """
     fields = text_fields(loaded, class_names, templates) | cleaning_field(class_names, how)
-    if has_texts(store.backend, name := texts_id(fields)):
+    if store.has_texts(name := texts_id(fields)):
         return name
     words = [cleaning(how)(name) for name in class_names]
     if are_classes:
         check_distinct(class_names, tokenizer(loaded)(prompts_of(words, templates)))
-    return write_texts(store.backend, fields, encode_classes(loaded, words, templates))
+    return store.add_texts(fields, encode_classes(loaded, words, templates))
 
 
 def cleaning_field(class_names: Sequence[str], how: str) -> dict:
@@ -54,10 +55,10 @@ def cleaning_field(class_names: Sequence[str], how: str) -> dict:
     return {} if changed == AS_IS else {"cleaning": changed}
 
 
-def dataset_class_lists(store: Store, dataset: str) -> list[list[str]]:
+def dataset_class_lists(dataset: Dataset) -> list[list[str]]:
     """Every list of classes that the dataset's videos are scored against, each once."""
-    lists = [store.class_names(dataset)]
-    lists += [store.split(dataset, name).class_names for name in store.splits(dataset)]
+    lists = [dataset.class_names()]
+    lists += [dataset.split(name).class_names for name in dataset.splits()]
     return [names for i, names in enumerate(lists) if names and names not in lists[:i]]
 
 

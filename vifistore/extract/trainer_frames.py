@@ -15,7 +15,7 @@ from vifistore.errors import VifiError
 from vifistore.extract.settings import EncodeSettings
 from vifistore.files import read_json
 from vifistore.frames.readers import Reader
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
 
 READS = "reads.json"
 
@@ -36,9 +36,7 @@ class TrainerFrames:
         return (self.kept,) if row in self.rows else ()
 
 
-def trainer_of(
-    folder: Path, store: Store, dataset: str, encode: EncodeSettings
-) -> TrainerFrames | None:
+def trainer_of(folder: Path, dataset: Dataset, encode: EncodeSettings) -> TrainerFrames | None:
     """What the trainer of a folder keeps; None if it shares no video and frame cache with an
     extraction of the dataset, or does not say so."""
     if encode.frame_cache is None:
@@ -48,18 +46,19 @@ def trainer_of(
         if said["decoder"] != encode.decoder:
             return None
         kept = Reader.from_dict(said["kept"])
-        read = video_paths(store, said["dataset"], store.split(said["dataset"], said["split"]).rows)
+        trained = dataset.store.dataset(said["dataset"])
+        read = video_paths(trained, trained.split(said["split"]).rows)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, VifiError) as error:
         logger.warning("%s says nothing of use (%s); it is ignored", folder / READS, error)
         return None
     shared = set(read)
-    rows = (row for row, path in enumerate(video_paths(store, dataset)) if path in shared)
+    rows = (row for row, path in enumerate(video_paths(dataset)) if path in shared)
     return TrainerFrames(kept=kept, rows=frozenset(rows))
 
 
-def video_paths(store: Store, dataset: str, rows: Iterable[int] | None = None) -> list[str]:
+def video_paths(dataset: Dataset, rows: Iterable[int] | None = None) -> list[str]:
     """Where the videos of a dataset are, all or those of some rows."""
-    paths, root = store.videos(dataset)["path"].to_numpy(), store.root(dataset)
+    paths, root = dataset.column("path"), dataset.root()
     return [str(root / path) for path in (paths if rows is None else paths[rows])]

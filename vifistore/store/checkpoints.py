@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from vifistore.errors import DamagedError, UnknownNameError, UsageError, short
 from vifistore.store.as_trained import contradictions
 from vifistore.store.backend import Backend
+from vifistore.store.dataset import Dataset
 from vifistore.store.fields import NONE, read_fields
 from vifistore.store.identity import Identity, of_settings, parse_identity
-from vifistore.store.names import read_names
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import check_name
 
@@ -109,21 +109,21 @@ def _read(backend: Backend, digest: str) -> dict:
     return {**attributes, "digest": digest, "names": names}
 
 
-def find_checkpoint(backend: Backend, name: str, dataset: str) -> dict:
+def find_checkpoint(dataset: Dataset, name: str) -> dict:
     """The checkpoint of a digest, of a name, or of the name of a feature set of `dataset`.
 
     Raises UnknownNameError naming those there are, UsageError for a name that several have.
     """
-    every = list_checkpoints(backend)
+    every = list_checkpoints(dataset.backend)
     found = [record for record in every if name in (record["digest"], *record["names"])]
     if len(found) > 1:
         digests = ", ".join(record["digest"] for record in found)
         raise UsageError(f"several checkpoints are called {name!r}; give a digest: {digests}")
     if found:
         return found[0]
-    named = {n.name: n.checkpoint for n in read_names(backend, dataset) if n.checkpoint}
+    named = {n.name: n.checkpoint for n in dataset.names() if n.checkpoint}
     if name in named:
-        return read_checkpoint(backend, named[name])
+        return read_checkpoint(dataset.backend, named[name])
     known = {name for record in every for name in record["names"]}
     raise UnknownNameError("checkpoint", name, {*known, *named})
 

@@ -15,7 +15,6 @@ from vifistore.store.names import require_free, set_name
 from vifistore.store.pooling import unit_views
 from vifistore.store.recipe import canonical_json, recipe_id
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, TODO
-from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter, Shape
 
 Apply = Callable[[np.ndarray], np.ndarray]
@@ -33,9 +32,7 @@ def derived_recipe(parent_id: str, head_digest: str) -> dict:
 
 
 def write_derived(
-    store: Store,
-    dataset: str,
-    parent: str,
+    parent: Features,
     *,
     head: Mapping,
     apply: Apply,
@@ -51,7 +48,7 @@ def write_derived(
     Parameters
     ----------
     parent
-        Name or id of a sealed feature set with frames.
+        A sealed feature set with frames.
     head
         `digest` (of its kind, settings and weights), `kind`, and any other plain JSON values.
     apply
@@ -74,15 +71,14 @@ def write_derived(
     ModelError
         If what the head gives has another shape, or is not finite.
     """
-    source = store.features(dataset, parent)
-    source.require_sealed()
-    source.require_array("frames")
-    recipe = derived_recipe(source.id, _digest_of(head))
-    checkpoint = checkpoint or source.checkpoint
-    require_free(store.backend, dataset, name, recipe_id(recipe), checkpoint)
-    work = _Derivation(store, source, head, apply, recipe, dict(provenance or {}))
+    parent.require_sealed()
+    parent.require_array("frames")
+    recipe = derived_recipe(parent.id, _digest_of(head))
+    checkpoint = checkpoint or parent.checkpoint
+    require_free(parent.dataset, name, recipe_id(recipe), checkpoint)
+    work = _Derivation(parent, head, apply, recipe, dict(provenance or {}))
     work.run(name, checkpoint)
-    return store.features(dataset, name)
+    return parent.dataset.features(name)
 
 
 def _digest_of(head: Mapping) -> str:
@@ -98,26 +94,23 @@ class _Derivation:
 
     def __init__(
         self,
-        store: Store,
         source: Features,
         head: Mapping,
         apply: Apply,
         recipe: dict,
         provenance: dict,
     ) -> None:
-        self._store = store
         self._source = source
         self._apply = apply
         self._status = source.read_status()
         if not (self._status == DONE).any():
             raise IncompleteError(
                 f"feature set {source.name} has no video that is done; see why with: "
-                f"{shell('vifi', 'info', store.path, '--quarantine')}"
+                f"{shell('vifi', 'info', source.store.path, '--quarantine')}"
             )
         first = int(np.flatnonzero(self._status == DONE)[0]) // BLOCK_SIZE
         views = self._views(first)
         self.writer = FeatureWriter(
-            store.backend,
             source.dataset,
             recipe,
             Shape(video=source.num_videos, view=views.shape[1], frame=0, dim=views.shape[2]),
@@ -143,8 +136,7 @@ class _Derivation:
                     committer.add(block, rows, self._data(block, rows))
             if stale or self.writer.needs_seal:
                 self.writer.seal(about={"parent_sealed": self._source.sealed})
-            backend, dataset = self._store.backend, self._source.dataset
-            set_name(backend, dataset, name, self.writer.id, checkpoint, force=False)
+            set_name(self._source.dataset, name, self.writer.id, checkpoint, force=False)
         finally:
             self.writer.release()
 
@@ -156,7 +148,7 @@ class _Derivation:
         if (self.writer.status[here] != TODO).any():
             path = f"{self.writer.path}/content_digest"
             try:
-                known = self._store.backend.read(path, rows.start, rows.stop)
+                known = self._source.dataset.backend.read(path, rows.start, rows.stop)
             except DamagedError:
                 return list(rows)
             stale |= known != self._source.read("content_digest", rows.start, rows.stop)
@@ -171,7 +163,7 @@ class _Derivation:
             first = rows[int(np.flatnonzero(done & ~np.isfinite(mean).all(axis=(1, 2)))[0])]
             raise ModelError(
                 f"the head gives numbers that are not finite, first for row {first} of "
-                f"{self._source.dataset}; train it again with a lower learning rate"
+                f"{self._source.dataset.name}; train it again with a lower learning rate"
             )
         mean[~done] = np.nan
         copied = {name: self._source.read(name, span.start, span.stop)[chosen] for name in _COPIED}

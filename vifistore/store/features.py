@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import zarr
@@ -10,31 +11,38 @@ import zarr
 from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.fields import NONE, read_fields
-from vifistore.store.names import read_names, resolve
+from vifistore.store.names import resolve
 from vifistore.store.schema import (
     DERIVED_FIELDS,
     DONE,
     QUARANTINED,
     TODO,
-    VIDEO_COLUMNS,
 )
 from vifistore.store.selection import Selection, block_ranges, choose_rows
 from vifistore.store.status import read_status_leniently
-from vifistore.store.tables import read_column, table_attributes
+
+if TYPE_CHECKING:
+    from vifistore.store.dataset import Dataset
+    from vifistore.store.store import Store
 
 
 class Features:
     """One feature set; arrays are opened when they are asked for."""
 
-    def __init__(self, backend: Backend, dataset: str, name_or_id: str) -> None:
-        name = resolve(backend, dataset, name_or_id)
-        self._backend = backend
+    def __init__(self, dataset: "Dataset", name_or_id: str) -> None:
+        name = resolve(dataset, name_or_id)
+        self._backend = dataset.backend
         self.dataset = dataset
         self.id = name.id
         self.name = name.name
         self.checkpoint = name.checkpoint
-        self.path = f"features/{dataset}/{name.id}"
-        self._attributes = read_feature_fields(backend, self.path)
+        self.path = dataset.feature_path(name.id)
+        self._attributes = read_feature_fields(self._backend, self.path)
+
+    @property
+    def store(self) -> "Store":
+        """The store that it is in."""
+        return self.dataset.store
 
     @property
     def recipe(self) -> dict:
@@ -74,7 +82,7 @@ class Features:
     @property
     def names(self) -> list[str]:
         """Names that stand for this feature set."""
-        names = read_names(self._backend, self.dataset)
+        names = self.dataset.names()
         return [name.name for name in names if name.id == self.id]
 
     @cached_property
@@ -115,11 +123,11 @@ class Features:
             return 0
         count = self.sealed["rows"] if self.sealed else self.status.shape[0]
         # Read last: a dataset only grows.
-        known = table_attributes(self._backend, f"videos/{self.dataset}", VIDEO_COLUMNS)["rows"]
+        known = self.dataset.num_videos
         if count > known:
             raise DamagedError(
-                f"feature set {self.id} says that it covers {count} videos, and {self.dataset} has "
-                f"{known}; run: {self._backend.verify_command}"
+                f"feature set {self.id} says that it covers {count} videos, and "
+                f"{self.dataset.name} has {known}; run: {self._backend.verify_command}"
             )
         return count
 
@@ -177,7 +185,6 @@ class Features:
         for name in arrays:
             self.require_array(name)
         chosen, labels = choose_rows(
-            self._backend,
             self.dataset,
             self.num_videos,
             ids=ids,
@@ -187,7 +194,7 @@ class Features:
         )
         return Selection(
             rows=chosen,
-            ids=read_column(self._backend, self.dataset, "id")[chosen],
+            ids=self.dataset.column("id")[chosen],
             labels=labels,
             status=self.read_status()[chosen],
             arrays={
@@ -225,7 +232,7 @@ class Features:
             status = self.read("status", may_lack=True)
             if (status == TODO).any():
                 raise DamagedError(
-                    f"feature set {self.id} of {self.dataset} is sealed but lost part of its "
+                    f"feature set {self.id} of {self.dataset.name} is sealed but lost part of its "
                     f"status; run: {self._backend.verify_command}"
                 )
             return status
@@ -247,8 +254,8 @@ class Features:
             counts = self.counts()
             again = "make it of its parent" if self.parent else "run vifi extract"
             raise IncompleteError(
-                f"feature set {self.name} of {self.dataset} is not sealed: {counts['todo']} of "
-                f"{counts['videos']} videos are to do; {again} again, or give --partial"
+                f"feature set {self.name} of {self.dataset.name} is not sealed: {counts['todo']} "
+                f"of {counts['videos']} videos are to do; {again} again, or give --partial"
             )
 
     def quarantine(self) -> list[dict]:
@@ -271,7 +278,7 @@ class Features:
         """Raise UsageError if the set lacks an array, as mean-only and derived sets do."""
         if not self._backend.exists(f"{self.path}/{name}"):
             raise UsageError(
-                f"feature set {self.name} of {self.dataset} has no {name}; use one that was "
+                f"feature set {self.name} of {self.dataset.name} has no {name}; use one that was "
                 "extracted from videos, or a fusion that does not need it"
             )
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vifistore.errors import DamagedError, LockedError
 from vifistore.store.backend import Backend
+from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.leftovers import leftovers
-from vifistore.store.names import read_names
 from vifistore.store.removal import is_fresh, locked_set, remove_group
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
@@ -15,8 +15,8 @@ from vifistore.store.schema import (
     SPLIT_COLUMNS,
     VIDEO_COLUMNS,
 )
+from vifistore.store.splits import split_names
 from vifistore.store.store import Store
-from vifistore.store.tables import split_names
 from vifistore.store.texts import has_texts
 
 # What lies below a kind of groups, and those whose groups lie below their dataset.
@@ -51,7 +51,7 @@ def find_garbage(store: Store) -> list[Garbage]:
     Raises DamagedError where a name cannot be read: what it stands for must not be lost.
     """
     backend = store.backend
-    found = [*_unnamed_sets(backend), *_half_texts(backend), *_half_splits(backend)]
+    found = [*_unnamed_sets(store), *_half_texts(store), *_half_splits(store)]
     found += _half_removed(backend)
     gone = tuple(f"{garbage.where}/" for garbage in found)
     found += [g for g in _leftovers(backend) if not f"{g.where}/".startswith(gone)]
@@ -65,13 +65,13 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
     """
     backend, where = store.backend, garbage.where
     if not garbage.is_set:
-        return _delete_leftover(backend, where)
+        return _delete_leftover(store, where)
     try:
         with locked_set(backend, where) as is_held, clear_disk_errors(backend.folder):
             if not is_held and is_fresh(backend, where):
                 return False
             # Asked again under the locks: it may have got a name since it was found.
-            if _is_needed(backend, where):
+            if _is_needed(store, where):
                 return False
             remove_group(backend, where)
     except LockedError:
@@ -79,29 +79,32 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
     return True
 
 
-def _delete_leftover(backend: Backend, where: str) -> bool:
+def _delete_leftover(store: Store, where: str) -> bool:
     """Remove what is half written or removed, where nobody is writing; in an object store, an hour
     later."""
+    backend = store.backend
     with clear_disk_errors(backend.folder), backend.place.alone() as is_alone:
         if not is_alone and is_fresh(backend, where):
             return False
         # Asked again: it may have been finished since it was found.
         kind = where.split("/")[0]
         is_left = where in leftovers(backend, where.rpartition("/")[0])
-        is_left |= kind in _HALVES and where in {g.where for g in _HALVES[kind](backend)}
+        is_left |= kind in _HALVES and where in {g.where for g in _HALVES[kind](store)}
         is_left |= where in {g.where for g in _half_removed(backend)}
         if is_left:
             backend.place.remove(where)
         return is_left
 
 
-def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
-    for dataset in backend.children("features"):
-        needed = _needed_sets(backend, dataset)
-        for feature_id in backend.children(f"features/{dataset}"):
+def _unnamed_sets(store: Store) -> Iterator[Garbage]:
+    backend = store.backend
+    for name in backend.children("features"):
+        dataset = Dataset(store, name)
+        needed = _needed_sets(dataset)
+        for feature_id in dataset.feature_ids():
             if feature_id in needed:
                 continue
-            path = f"features/{dataset}/{feature_id}"
+            path = dataset.feature_path(feature_id)
             state = "sealed" if _is_sealed(backend, path) else "not sealed"
             yield Garbage(
                 where=path,
@@ -111,17 +114,17 @@ def _unnamed_sets(backend: Backend) -> Iterator[Garbage]:
             )
 
 
-def _needed_sets(backend: Backend, dataset: str) -> set[str]:
+def _needed_sets(dataset: Dataset) -> set[str]:
     """Ids of the feature sets of a dataset that have a name, and of their parents."""
-    named = {name.id for name in read_names(backend, dataset)}
-    ids = backend.children(f"features/{dataset}")
-    return named | {_parent(backend, dataset, name) for name in ids if name in named}
+    named = {name.id for name in dataset.names()}
+    return named | {_parent(dataset, name) for name in dataset.feature_ids() if name in named}
 
 
-def _is_needed(backend: Backend, where: str) -> bool:
+def _is_needed(store: Store, where: str) -> bool:
     """Whether a feature set that could go when it was found must stay by now."""
     _, dataset, feature_id = where.split("/")
-    return feature_id in _needed_sets(backend, dataset) or _is_starting(backend, where)
+    is_needed = feature_id in _needed_sets(Dataset(store, dataset))
+    return is_needed or _is_starting(store.backend, where)
 
 
 def _is_starting(backend: Backend, path: str) -> bool:
@@ -130,9 +133,9 @@ def _is_starting(backend: Backend, path: str) -> bool:
     return not has_begun and is_fresh(backend, path)
 
 
-def _parent(backend: Backend, dataset: str, feature_id: str) -> str:
+def _parent(dataset: Dataset, feature_id: str) -> str:
     """Id of the set that a derived one was made from; empty for one made from videos."""
-    recipe = backend.attributes(f"features/{dataset}/{feature_id}").get("recipe", {})
+    recipe = dataset.backend.attributes(dataset.feature_path(feature_id)).get("recipe", {})
     return str(recipe.get("parent", ""))
 
 
@@ -143,8 +146,9 @@ def _is_sealed(backend: Backend, path: str) -> bool:
         return False
 
 
-def _half_texts(backend: Backend) -> Iterator[Garbage]:
+def _half_texts(store: Store) -> Iterator[Garbage]:
     """Text sets whose writing was cut short: their attributes are written last."""
+    backend = store.backend
     for folder in sorted(backend.place.folders("texts")):
         name = f"texts/{folder}"
         if _is_half_text(backend, name):
@@ -155,10 +159,12 @@ def _is_half_text(backend: Backend, path: str) -> bool:
     return not has_texts(backend, path.removeprefix("texts/"))
 
 
-def _half_splits(backend: Backend) -> Iterator[Garbage]:
+def _half_splits(store: Store) -> Iterator[Garbage]:
     """Splits whose writing was cut short: their attributes are written last."""
+    backend = store.backend
     for dataset in backend.children("splits"):
-        for name in set(backend.children(f"splits/{dataset}")) - {*split_names(backend, dataset)}:
+        whole = split_names(Dataset(store, dataset))
+        for name in set(backend.children(f"splits/{dataset}")).difference(whole):
             path = f"splits/{dataset}/{name}"
             yield Garbage(where=path, what="split cut short", size_bytes=_size(backend, path))
 

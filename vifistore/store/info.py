@@ -1,10 +1,11 @@
 """What a store holds, as one document."""
 
 from vifistore.store.checkpoints import trained_with
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.store.schema import SCHEMA_VERSION, VIDEO_COLUMNS
+from vifistore.store.schema import SCHEMA_VERSION
+from vifistore.store.splits import Split
 from vifistore.store.store import Store
-from vifistore.store.tables import table_attributes
 
 _FACTS = ("digest", "names", "parent", "step")
 # What is known of a training, where it is.
@@ -15,7 +16,9 @@ def describe_store(store: Store) -> dict:
     """Return the document that `vifi info --json` prints."""
     return {
         "schema": SCHEMA_VERSION,
-        "datasets": {dataset: _describe_dataset(store, dataset) for dataset in store.datasets()},
+        "datasets": {
+            dataset: _describe_dataset(store.dataset(dataset)) for dataset in store.datasets()
+        },
         "checkpoints": [_facts(checkpoint) for checkpoint in store.checkpoints()],
         "texts": [
             {
@@ -67,15 +70,15 @@ def _facts(checkpoint: dict) -> dict:
 def derived_lineage(store: Store) -> list[dict]:
     """The derived feature sets: dataset, id, names, parent, its names, whether it is here, head."""
     found = []
-    for dataset in store.datasets():
-        ids = store.feature_ids(dataset)
-        for features in (store.features(dataset, name) for name in ids):
+    for dataset in map(store.dataset, store.datasets()):
+        ids = dataset.feature_ids()
+        for features in map(dataset.features, ids):
             if features.parent:
                 is_here = features.parent in ids
-                parent = store.features(dataset, features.parent) if is_here else None
+                parent = dataset.features(features.parent) if is_here else None
                 found.append(
                     {
-                        "dataset": dataset,
+                        "dataset": dataset.name,
                         "id": features.id,
                         "names": features.names,
                         "parent": features.parent,
@@ -87,19 +90,17 @@ def derived_lineage(store: Store) -> list[dict]:
     return found
 
 
-def _describe_dataset(store: Store, dataset: str) -> dict:
-    features = [store.features(dataset, name) for name in store.feature_ids(dataset)]
+def _describe_dataset(dataset: Dataset) -> dict:
     return {
         # Not the table itself, which takes a second to read where there are a million.
-        "videos": table_attributes(store.backend, f"videos/{dataset}", VIDEO_COLUMNS)["rows"],
-        "classes": len(store.class_names(dataset)),
-        "splits": {name: _describe_split(store, dataset, name) for name in store.splits(dataset)},
-        "features": [_describe_features(feature_set) for feature_set in features],
+        "videos": dataset.num_videos,
+        "classes": len(dataset.class_names()),
+        "splits": {name: _describe_split(dataset.split(name)) for name in dataset.splits()},
+        "features": [_describe_features(dataset.features(id)) for id in dataset.feature_ids()],
     }
 
 
-def _describe_split(store: Store, dataset: str, name: str) -> dict:
-    split = store.split(dataset, name)
+def _describe_split(split: Split) -> dict:
     return {
         "videos": len(split.rows),
         "classes": len(split.class_names),

@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vifistore.errors import UnknownNameError, UsageError, shell
-from vifistore.store.backend import Backend
 from vifistore.store.fields import read_fields
 from vifistore.store.schema import check_name
+
+if TYPE_CHECKING:
+    from vifistore.store.dataset import Dataset
 
 _ID = re.compile(r"[0-9a-f]{12}")
 _KINDS = {"id": str, "checkpoint": str}
@@ -35,58 +38,59 @@ def check_set_name(name: str) -> str:
     return check_name("feature set", name)
 
 
-def require_free(
-    backend: Backend, dataset: str, name: str, feature_id: str, checkpoint: str
-) -> None:
+def require_free(dataset: "Dataset", name: str, feature_id: str, checkpoint: str) -> None:
     """Raise UsageError if `name` cannot be a name, or stands for another feature set already."""
-    check_set_name(name)
-    path = f"names/{dataset}/{name}"
+    path, backend = _path(dataset, check_set_name(name)), dataset.backend
     if not backend.exists(path):
         return
     old = read_fields(backend, path, _KINDS)
     if old != {"id": feature_id, "checkpoint": checkpoint}:
         raise UsageError(
-            f"the name {name!r} of {dataset} already stands for feature set {old['id']} of "
+            f"the name {name!r} of {dataset.name} already stands for feature set {old['id']} of "
             f"checkpoint {old['checkpoint']}; give another --name, or move it with: "
-            f"{shell('vifi', 'name', backend.folder, dataset, feature_id, name, '--force')}"
+            f"{shell('vifi', 'name', backend.folder, dataset.name, feature_id, name, '--force')}"
         )
 
 
 def set_name(
-    backend: Backend, dataset: str, name: str, feature_id: str, checkpoint: str, *, force: bool
+    dataset: "Dataset", name: str, feature_id: str, checkpoint: str, *, force: bool
 ) -> None:
     """Let `name` stand for a feature set. Without `force` it raises as `require_free` does."""
     check_set_name(name)
     if not force:
-        require_free(backend, dataset, name, feature_id, checkpoint)
-    backend.make_group(f"names/{dataset}/{name}", {"id": feature_id, "checkpoint": checkpoint})
+        require_free(dataset, name, feature_id, checkpoint)
+    fields = {"id": feature_id, "checkpoint": checkpoint}
+    dataset.backend.make_group(_path(dataset, name), fields)
 
 
-def read_names(backend: Backend, dataset: str) -> list[Name]:
+def read_names(dataset: "Dataset") -> list[Name]:
     """Every name of a dataset."""
-    names = []
-    for name in backend.children(f"names/{dataset}"):
-        attributes = read_fields(backend, f"names/{dataset}/{name}", _KINDS)
-        names.append(Name(name=name, id=attributes["id"], checkpoint=attributes["checkpoint"]))
-    return names
+    return [_read(dataset, name) for name in dataset.backend.children(f"names/{dataset.name}")]
 
 
-def resolve(backend: Backend, dataset: str, name_or_id: str) -> Name:
+def _read(dataset: "Dataset", name: str) -> Name:
+    attributes = read_fields(dataset.backend, _path(dataset, name), _KINDS)
+    return Name(name=name, id=attributes["id"], checkpoint=attributes["checkpoint"])
+
+
+def _path(dataset: "Dataset", name: str) -> str:
+    return f"names/{dataset.name}/{name}"
+
+
+def resolve(dataset: "Dataset", name_or_id: str) -> Name:
     """Return what a name, or a bare id, stands for.
 
     A bare id stands for a checkpoint only where all of its names agree on it: checkpoints whose
     image towers are equal share the set, but score it with different texts. Raises
     UnknownNameError naming what exists.
     """
-    path = f"names/{dataset}/{name_or_id}"
-    if "/" not in name_or_id and backend.exists(path):
-        attributes = read_fields(backend, path, _KINDS)
-        return Name(name=name_or_id, id=attributes["id"], checkpoint=attributes["checkpoint"])
-    names = read_names(backend, dataset)
-    ids = backend.children(f"features/{dataset}")
+    if "/" not in name_or_id and dataset.backend.exists(_path(dataset, name_or_id)):
+        return _read(dataset, name_or_id)
+    names = read_names(dataset)
+    ids = dataset.feature_ids()
     if name_or_id not in ids:
         known = [name.name for name in names] or ids
-        raise UnknownNameError(f"feature set of {dataset}", name_or_id, known)
+        raise UnknownNameError(f"feature set of {dataset.name}", name_or_id, known)
     checkpoints = {name.checkpoint for name in names if name.id == name_or_id}
     checkpoint = checkpoints.pop() if len(checkpoints) == 1 else ""
     return Name(name=name_or_id, id=name_or_id, checkpoint=checkpoint)

@@ -6,8 +6,8 @@ from vifistore.errors import VifiError, shell
 from vifistore.store.as_trained import is_same_preprocessing
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import read_checkpoint
+from vifistore.store.dataset import Dataset
 from vifistore.store.identity import OPENCLIP, SHORTEST
-from vifistore.store.names import read_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,10 @@ def removal(backend: Backend, path: str) -> str:
     return f"remove {shell(f'{backend.folder}/{path}')}"
 
 
-def extract_command(backend: Backend, dataset: str, recipe: dict, *flags: str) -> str:
+def extract_command(dataset: Dataset, recipe: dict, *flags: str) -> str:
     """The `vifi extract` command that makes the feature set of a recipe, as far as is known."""
-    record = _checkpoint_of(backend, dataset, recipe)
-    words = ["vifi", "extract", str(backend.folder), "--dataset", dataset]
+    record = _checkpoint_of(dataset, recipe)
+    words = ["vifi", "extract", str(dataset.backend.folder), "--dataset", dataset.name]
     words += _model_flags(record)
     preprocessing = recipe.get("preprocessing")
     if isinstance(preprocessing, dict):
@@ -46,11 +46,11 @@ def extract_command(backend: Backend, dataset: str, recipe: dict, *flags: str) -
     return shell(*words, *flags)
 
 
-def _checkpoint_of(backend: Backend, dataset: str, recipe: dict) -> dict:
+def _checkpoint_of(dataset: Dataset, recipe: dict) -> dict:
     """The record of a checkpoint whose image tower made the feature set; empty if none is known."""
     try:
-        names = read_names(backend, dataset)
-        records = [read_checkpoint(backend, name.checkpoint) for name in names]
+        names = dataset.names()
+        records = [read_checkpoint(dataset.backend, name.checkpoint) for name in names]
     except (VifiError, KeyError):
         records = []
     wanted = recipe.get("image_digest")

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vifistore.errors import LockedError, UnknownNameError, UsageError, short
+from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.names import read_names
 from vifistore.store.removal import clear_removed, is_fresh, locked_set, remove_group
 from vifistore.store.store import Store
 
@@ -91,7 +91,9 @@ def _paths_of(store: Store, what: str) -> list[str]:
     if kind in KINDS:
         return _of_kind(store, kind, rest)
     if kind in store.datasets():
-        return _of_dataset(store, kind, rest) if rest else _whole_dataset(store, kind)
+        return (
+            _of_dataset(store.dataset(kind), rest) if rest else _whole_dataset(store.dataset(kind))
+        )
     if not rest and store.backend.exists(f"texts/{what}"):
         return [f"texts/{what}"]
     remedy = "Give a dataset, DATASET/NAME, or a path such as splits/DATASET/NAME or texts/ID."
@@ -104,11 +106,11 @@ def _of_kind(store: Store, kind: str, rest: str) -> list[str]:
         store.texts(rest)
         return [f"texts/{rest}"]
     if kind == "videos" and not name:
-        return _whole_dataset(store, dataset)
+        return _whole_dataset(store.dataset(dataset))
     if kind == "features":
         features = store.features(dataset, name)
         named = [] if name == features.id else [f"names/{dataset}/{name}"]
-        return [*named, f"features/{dataset}/{features.id}"]
+        return [*named, features.path]
     path = f"{kind}/{rest}".rstrip("/")
     depth = 1 if kind == "captions" else 2
     above, _, last = path.rpartition("/")
@@ -118,29 +120,26 @@ def _of_kind(store: Store, kind: str, rest: str) -> list[str]:
     return [path]
 
 
-def _of_dataset(store: Store, dataset: str, name: str) -> list[str]:
+def _of_dataset(dataset: Dataset, name: str) -> list[str]:
     """The split, or the feature set, that a name of a dataset stands for."""
-    names = {known.name for known in read_names(store.backend, dataset)}
-    sets = names | set(store.feature_ids(dataset))
-    kinds = [
-        k for k, known in (("splits", store.splits(dataset)), ("features", sets)) if name in known
-    ]
+    splits, names = dataset.splits(), {known.name for known in dataset.names()}
+    known = {"splits": splits, "features": names.union(dataset.feature_ids())}
+    kinds = [kind for kind, those in known.items() if name in those]
+    where = dataset.name
     if len(kinds) > 1:
         raise UsageError(
-            f"{dataset} has a split and a feature set called {name!r}; give "
-            f"splits/{dataset}/{name} or features/{dataset}/{name}"
+            f"{where} has a split and a feature set called {name!r}; give "
+            f"splits/{where}/{name} or features/{where}/{name}"
         )
     if not kinds:
-        raise UnknownNameError(
-            f"split or feature set of {dataset}", name, [*store.splits(dataset), *names]
-        )
-    return _of_kind(store, kinds[0], f"{dataset}/{name}")
+        raise UnknownNameError(f"split or feature set of {where}", name, [*splits, *names])
+    return _of_kind(dataset.store, kinds[0], f"{where}/{name}")
 
 
-def _whole_dataset(store: Store, dataset: str) -> list[str]:
-    store.root(dataset)
-    folders = [f"{kind}/{dataset}" for kind in KINDS if kind != "texts"]
-    return [folder for folder in folders if any(store.backend.place.files(folder))]
+def _whole_dataset(dataset: Dataset) -> list[str]:
+    dataset.root()
+    folders = [f"{kind}/{dataset.name}" for kind in KINDS if kind != "texts"]
+    return [folder for folder in folders if any(dataset.backend.place.files(folder))]
 
 
 def _removal(store: Store, path: str, gone: set[str]) -> Removal:
@@ -148,9 +147,11 @@ def _removal(store: Store, path: str, gone: set[str]) -> Removal:
     is_one = len(parts) == 2 or kind in ("texts", "captions")
     needed_by: list[str] = []
     if kind == "features" and is_one:
-        needed_by = _needs_of_set(store, *parts, gone)
+        needed_by = _needs_of_set(Dataset(store, parts[0]), parts[1], gone)
     elif kind == "splits" and is_one:
-        needed_by = [f"{who}, trained on it" for who in trained_on_split(store, *parts)]
+        needed_by = [
+            f"{who}, trained on it" for who in trained_on_split(Dataset(store, parts[0]), parts[1])
+        ]
     return Removal(
         where=path,
         what=_WORDS[kind] if is_one else f"all {_WORDS[kind]}s of {parts[0]}",
@@ -159,26 +160,26 @@ def _removal(store: Store, path: str, gone: set[str]) -> Removal:
     )
 
 
-def _needs_of_set(store: Store, dataset: str, feature_id: str, gone: set[str]) -> list[str]:
+def _needs_of_set(dataset: Dataset, feature_id: str, gone: set[str]) -> list[str]:
     """Names that are not gone as well, and sets that were derived from it."""
-    names = _names_of(store, f"features/{dataset}/{feature_id}")
+    names = _names_of(dataset.store, dataset.feature_path(feature_id))
     found = [f"its name {path.rpartition('/')[2]}" for path in names if path not in gone]
-    for other in store.feature_ids(dataset):
-        features = store.features(dataset, other)
-        if features.parent == feature_id and f"features/{dataset}/{other}" not in gone:
+    for other in dataset.feature_ids():
+        features = dataset.features(other)
+        if features.parent == feature_id and features.path not in gone:
             found.append(f"{(features.names or [other])[0]}, derived from it")
     return found
 
 
-def trained_on_split(store: Store, dataset: str, name: str) -> list[str]:
+def trained_on_split(dataset: Dataset, name: str) -> list[str]:
     """Checkpoints that say they were trained on it: scores on it are held against its videos."""
     found = []
-    for checkpoint in store.checkpoints():
+    for checkpoint in dataset.store.checkpoints():
         settings = checkpoint["settings"] or {}
         parts = [*(checkpoint.get("tuned_on") or []), settings.get("trained_on")]
         if any(
             isinstance(part, Mapping)
-            and (part.get("dataset"), part.get("split")) == (dataset, name)
+            and (part.get("dataset"), part.get("split")) == (dataset.name, name)
             for part in parts
         ):
             found.append(f"checkpoint {checkpoint['names'][0]}")
@@ -192,7 +193,7 @@ def _names_of(store: Store, where: str) -> list[str]:
         return []
     return [
         f"names/{dataset}/{known.name}"
-        for known in read_names(store.backend, dataset)
+        for known in Dataset(store, dataset).names()
         if known.id == name[0]
     ]
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.store.backend import Backend
 from vifistore.store.schema import BLOCK_SIZE
-from vifistore.store.tables import read_column, read_split
+
+if TYPE_CHECKING:
+    from vifistore.store.dataset import Dataset
 
 # As much as one block of an iteration holds.
 _BLOCK_BYTES = 32 * 2**20
@@ -32,8 +34,7 @@ class Selection:
 
 
 def choose_rows(
-    backend: Backend,
-    dataset: str,
+    dataset: "Dataset",
     num_videos: int,
     *,
     ids: Sequence[str] | None,
@@ -50,33 +51,32 @@ def choose_rows(
     if sum([ids is not None, bool(split), rows is not None]) > 1:
         raise UsageError("give one of ids, split and rows; label narrows any of them down")
     if split:
-        found = read_split(backend, dataset, split)
+        found = dataset.split(split)
         chosen = found.rows
         # One more, which -1 means: a video that the split does not label.
         labels = np.array([*found.class_names, ""], object)[found.labels]
     else:
-        chosen = _rows_of(backend, dataset, num_videos, ids, rows)
+        chosen = _rows_of(dataset, num_videos, ids, rows)
         labels = None
-    _check_covered(chosen, num_videos, dataset)
+    _check_covered(chosen, num_videos, dataset.name)
     if labels is None:
-        labels = read_column(backend, dataset, "label")[chosen]
+        labels = dataset.column("label")[chosen]
     if label:
         chosen, labels = _with_label(chosen, labels, label)
     return chosen, labels
 
 
 def _rows_of(
-    backend: Backend,
-    dataset: str,
+    dataset: "Dataset",
     num_videos: int,
     ids: Sequence[str] | None,
     rows: Iterable[int] | None,
 ) -> np.ndarray:
     if ids is None:
         return np.arange(num_videos) if rows is None else _row_numbers(rows)
-    index = {name: row for row, name in enumerate(read_column(backend, dataset, "id"))}
+    index = {name: row for row, name in enumerate(dataset.column("id"))}
     if missing := [name for name in ids if name not in index]:
-        raise UnknownNameError(f"video of {dataset}", missing[0], index)
+        raise UnknownNameError(f"video of {dataset.name}", missing[0], index)
     return np.array([index[name] for name in ids], np.int64)
 
 

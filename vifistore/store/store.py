@@ -1,28 +1,26 @@
 """The store: one object that finds everything in it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vifistore.errors import DamagedError, StoreError, UsageError, shell
+import numpy as np
+
+from vifistore.errors import DamagedError, StoreError, UnknownNameError, UsageError, shell
 from vifistore.store.backend import Backend
-from vifistore.store.checkpoints import list_checkpoints, read_checkpoint, read_identity
+from vifistore.store.checkpoints import (
+    list_checkpoints,
+    read_checkpoint,
+    read_identity,
+    register_checkpoint,
+)
+from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
-from vifistore.store.fields import read_fields
 from vifistore.store.identity import Identity
 from vifistore.store.leftovers import clear_leftovers
-from vifistore.store.schema import SCHEMA_VERSION
-from vifistore.store.tables import (
-    ALL_VIDEOS,
-    Split,
-    check_dataset,
-    labelled_split,
-    read_captions,
-    read_split,
-    read_videos,
-    split_names,
-)
-from vifistore.store.texts import Texts, list_texts, read_texts
+from vifistore.store.schema import SCHEMA_VERSION, check_name
+from vifistore.store.texts import Texts, has_texts, list_texts, read_texts, write_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,61 +37,44 @@ class Store:
         """Folder of the store, or its URL in an object store; `open_store` takes either."""
         return self.backend.folder
 
+    @property
+    def cache_folder(self) -> Path:
+        """Folder of what can be made again: locks, indexes, thumbnails, decoded frames."""
+        return self.backend.cache_folder
+
     def datasets(self) -> list[str]:
         """Names of the datasets."""
         return self.backend.children("videos")
 
+    def dataset(self, name: str) -> Dataset:
+        """A dataset by name. Raises UnknownNameError naming those there are."""
+        if name not in (known := self.datasets()):
+            remedy = f"Add one with: {shell('vifi', 'scan', self.path)} SOURCE --dataset NAME"
+            raise UnknownNameError("dataset", name, known, remedy)
+        return Dataset(self, name)
+
+    def new_dataset(self, name: str) -> Dataset:
+        """A dataset that may still have to be made. Raises UsageError for what cannot name one."""
+        return Dataset(self, check_name("dataset", name))
+
     def videos(self, dataset: str) -> "pd.DataFrame":
-        """The videos of a dataset, a row each: id, path, label, num_frames, fps,
-        duration_seconds, width, height (pixels), size_bytes, mtime_ns.
+        """The videos of a dataset, a row each; see `Dataset.videos`.
 
         Raises UnknownNameError if there is no such dataset.
         """
-        return read_videos(self.backend, dataset)
-
-    def class_names(self, dataset: str) -> list[str]:
-        """Names of the dataset's classes; empty if no video is labelled."""
-        check_dataset(self.backend, dataset)
-        kinds = {"class_names": list}
-        return list(read_fields(self.backend, f"videos/{dataset}", kinds)["class_names"])
-
-    def root(self, dataset: str) -> Path:
-        """Folder that the paths of the dataset's videos are relative to."""
-        check_dataset(self.backend, dataset)
-        return Path(read_fields(self.backend, f"videos/{dataset}", {"root": str})["root"])
-
-    def splits(self, dataset: str) -> list[str]:
-        """Names of the dataset's splits."""
-        check_dataset(self.backend, dataset)
-        return split_names(self.backend, dataset)
-
-    def split(self, dataset: str, name: str = "") -> Split:
-        """A split by name; with no name or `all`, every labelled video of the dataset.
-
-        Raises UnknownNameError for an unknown name, UsageError if no video is labelled.
-        """
-        if self.is_everything(dataset, name):
-            return labelled_split(self.videos(dataset), self.class_names(dataset))
-        return read_split(self.backend, dataset, name)
-
-    def is_everything(self, dataset: str, split: str) -> bool:
-        """Whether a split's name stands for all videos: empty, or `all` where none is called so."""
-        return not split or (split == ALL_VIDEOS and ALL_VIDEOS not in self.splits(dataset))
-
-    def captions(self, dataset: str) -> "pd.DataFrame":
-        """The captions of a dataset: columns `row` and `text`, many per video."""
-        check_dataset(self.backend, dataset)
-        return read_captions(self.backend, dataset)
+        return self.dataset(dataset).videos()
 
     def features(self, dataset: str, name_or_id: str) -> Features:
         """A feature set by name or id. Raises UnknownNameError naming what exists."""
-        check_dataset(self.backend, dataset)
-        return Features(self.backend, dataset, name_or_id)
+        return self.dataset(dataset).features(name_or_id)
 
-    def feature_ids(self, dataset: str) -> list[str]:
-        """Ids of the dataset's feature sets, sealed or not."""
-        check_dataset(self.backend, dataset)
-        return self.backend.children(f"features/{dataset}")
+    def add_texts(self, fields: Mapping, embeddings: np.ndarray) -> str:
+        """Keep text embeddings [class prompt dim] made as `fields` say; return their id."""
+        return write_texts(self.backend, fields, embeddings)
+
+    def has_texts(self, name: str) -> bool:
+        """Whether there is a text set of that id."""
+        return has_texts(self.backend, name)
 
     def texts(self, name: str) -> Texts:
         """A text set by its id. Raises UnknownNameError naming those there are."""
@@ -106,6 +87,11 @@ class Store:
             for texts in list_texts(self.backend)
             if all(texts[key] == value for key, value in fields.items())
         ]
+
+    def add_checkpoint(self, checkpoint: Mapping, identity: Identity | None = None) -> str:
+        """Record a checkpoint and what it was trained with, and return its digest; see
+        `register_checkpoint`."""
+        return register_checkpoint(self.backend, checkpoint, identity)
 
     def checkpoint(self, digest: str) -> dict:
         """A checkpoint by its digest. Raises UnknownNameError naming those there are."""

@@ -6,7 +6,7 @@ Memory stays bounded: feature sets are read block by block, tables and texts one
 from collections.abc import Iterator
 
 from vifistore.errors import shell
-from vifistore.store.backend import Backend
+from vifistore.store.dataset import Dataset
 from vifistore.store.problems import Problem
 from vifistore.store.store import Store
 from vifistore.store.verify_features import FeatureVerifier
@@ -19,16 +19,17 @@ def verify_store(store: Store) -> Iterator[Problem]:
     backend = store.backend
     yield from verify_files(backend)
     yield from TableVerifier(backend).problems()
-    yield from _verify_features(backend, set(store.datasets()))
+    yield from _verify_features(store, set(store.datasets()))
 
 
-def _verify_features(backend: Backend, datasets: set[str]) -> Iterator[Problem]:
-    for dataset in backend.children("features"):
-        if dataset not in datasets:
+def _verify_features(store: Store, datasets: set[str]) -> Iterator[Problem]:
+    for name in store.backend.children("features"):
+        if name not in datasets:
             yield Problem(
-                where=f"features/{dataset}",
-                what=f"orphan: there is no dataset {dataset}",
-                remedy=f"scan it with {shell('--dataset', dataset)}",
+                where=f"features/{name}",
+                what=f"orphan: there is no dataset {name}",
+                remedy=f"scan it with {shell('--dataset', name)}",
             )
-        for feature_id in backend.children(f"features/{dataset}"):
-            yield from FeatureVerifier(backend, dataset, feature_id).problems()
+        dataset = Dataset(store, name)
+        for feature_id in dataset.feature_ids():
+            yield from FeatureVerifier(dataset, feature_id).problems()

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from vifistore.errors import DamagedError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.dataset import Dataset
 from vifistore.store.problems import removal
 from vifistore.store.recipe import recipe_id
 
 
-def derived_problems(backend: Backend, dataset: str, attributes: Mapping) -> Iterator[str]:
+def derived_problems(dataset: Dataset, attributes: Mapping) -> Iterator[str]:
     """Yield what is wrong; `attributes` are those of the derived set's group."""
     recipe = attributes["recipe"]
     parent_recipe, head = attributes.get("parent_recipe"), attributes.get("head")
@@ -18,7 +19,7 @@ def derived_problems(backend: Backend, dataset: str, attributes: Mapping) -> Ite
         yield "the recipe it gives for its parent is another's"
     if not isinstance(head, dict) or head.get("digest") != recipe.get("head"):
         yield "the head it names is not that of its recipe"
-    if _has_changed(backend, f"features/{dataset}/{recipe['parent']}", attributes):
+    if _has_changed(dataset.backend, dataset.feature_path(recipe["parent"]), attributes):
         yield f"its parent {recipe['parent']} has changed since it was made"
 
 

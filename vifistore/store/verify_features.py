@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from vifistore.errors import DamagedError, VifiError, shell
-from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, is_own, lacks_chunk, manifest_digest, open_checked
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import read_feature_fields
 from vifistore.store.layout import Grid, Layout
 from vifistore.store.pooling import pool_views, unit_views
@@ -19,9 +19,7 @@ from vifistore.store.schema import (
     QUARANTINE_REASONS,
     QUARANTINED,
     TODO,
-    VIDEO_COLUMNS,
 )
-from vifistore.store.tables import table_attributes
 from vifistore.store.verify_derived import derived_problems, remake_command
 
 # Sums over frames in another order differ by a few roundings of float32 (6e-8 each) per frame.
@@ -34,13 +32,13 @@ _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticErro
 class FeatureVerifier:
     """Checks of one feature set; memory is bounded by one block."""
 
-    def __init__(self, backend: Backend, dataset: str, feature_id: str) -> None:
-        self._backend = backend
+    def __init__(self, dataset: Dataset, feature_id: str) -> None:
+        self._backend = dataset.backend
         self._dataset = dataset
         self._id = feature_id
-        self._path = f"features/{dataset}/{feature_id}"
+        self._path = dataset.feature_path(feature_id)
         self._arrays: dict[str, Grid] = {}
-        self._again = self._repair = shell("vifi", "gc", backend.folder, "--delete")
+        self._again = self._repair = shell("vifi", "gc", self._backend.folder, "--delete")
         self._attributes: dict = {}
 
     def problems(self) -> Iterator[Problem]:
@@ -72,7 +70,7 @@ class FeatureVerifier:
         if (digest := recipe_id(recipe)) != self._id:
             yield self._problem("", f"the digest of its recipe is {digest}", self._remake())
         if "parent" in recipe:
-            for what in derived_problems(self._backend, self._dataset, self._attributes):
+            for what in derived_problems(self._dataset, self._attributes):
                 yield self._problem("", what, self._again)
         yield from self._open_arrays()
         if "status" in self._arrays:
@@ -89,8 +87,8 @@ class FeatureVerifier:
             words = ("vifi", "import", self._backend.folder, imported["source"])
             again = f"{removal(self._backend, self._path)}, then: {shell(*words)}"
             return again, again
-        again = extract_command(self._backend, self._dataset, recipe)
-        return again, extract_command(self._backend, self._dataset, recipe, "--repair")
+        again = extract_command(self._dataset, recipe)
+        return again, extract_command(self._dataset, recipe, "--repair")
 
     def _problem(self, below: str, what: str, remedy: str, block: int | None = None) -> Problem:
         where = f"{self._path}/{below}".rstrip("/")
@@ -179,7 +177,7 @@ class FeatureVerifier:
     def _most_rows(self) -> int:
         """How many videos there can be, by what is stored: a number is easily written."""
         try:
-            return table_attributes(self._backend, f"videos/{self._dataset}", VIDEO_COLUMNS)["rows"]
+            return self._dataset.num_videos
         except VifiError:
             files = self._backend.place.files(f"{self._path}/status")
             return sum(1 for _ in files) * BLOCK_SIZE
@@ -286,7 +284,7 @@ def _expected_views(
     yield from ((name, *values) for name, values in expected.items() if name in data)
 
 
-def damaged_blocks(backend: Backend, dataset: str, feature_id: str) -> tuple[list[int], list]:
+def damaged_blocks(dataset: Dataset, feature_id: str) -> tuple[list[int], list]:
     """Blocks of a feature set that have to be encoded again, and every problem found."""
-    found = list(FeatureVerifier(backend, dataset, feature_id).problems())
+    found = list(FeatureVerifier(dataset, feature_id).problems())
     return sorted({p.block for p in found if p.block is not None}), found

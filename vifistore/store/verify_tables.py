@@ -12,7 +12,8 @@ from vifistore.store.digests import wrong_digests
 from vifistore.store.layout import Layout
 from vifistore.store.problems import Problem, removal
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
-from vifistore.store.tables import require_listed, table_attributes
+from vifistore.store.splits import require_listed
+from vifistore.store.tables import table_attributes
 from vifistore.store.texts import TEXT_FIELDS, TEXT_SPECS, texts_id
 
 # Reading what a zarr.json does not hold, or holds as another type.

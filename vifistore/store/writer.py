@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DamagedError, IncompleteError, StoreError
-from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.coding import encode_chunk
+from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import read_feature_fields
 from vifistore.store.layout import Layout
@@ -55,8 +55,7 @@ class FeatureWriter:
 
     def __init__(
         self,
-        backend: Backend,
-        dataset: str,
+        dataset: Dataset,
         recipe: Mapping,
         shape: Shape,
         provenance: dict,
@@ -68,16 +67,16 @@ class FeatureWriter:
 
         `about` holds further attributes of a set that is new.
         """
-        self._backend = backend
+        self._backend = dataset.backend
         self.id = recipe_id(recipe)
-        self.path = f"features/{check_name('dataset', dataset)}/{self.id}"
+        self.path = f"features/{check_name('dataset', dataset.name)}/{self.id}"
         self._shape = shape
         self._about = dict(about or {})
         self._run = RunRecord(self.path, provenance)
-        self._locks = BlockLocks(backend.cache_folder, dataset, self.id)
-        with self._locks.turn(), clear_disk_errors(backend.folder):
+        self._locks = BlockLocks(dataset.backend.cache_folder, dataset.name, self.id)
+        with self._locks.turn(), clear_disk_errors(dataset.backend.folder):
             self._layouts = self._plan(recipe, arrays)
-            clear_leftovers(backend, self.path)
+            clear_leftovers(dataset.backend, self.path)
         self.status = np.full(shape.video, TODO, np.uint8)
         self.refresh()
 

@@ -16,12 +16,12 @@ from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.readers import Reader
 from vifistore.kernels.geometry import PILLOW
 from vifistore.models.towers import LoadedModel
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.identity import PAPER, TunedOn
 from vifistore.store.recipe import Preprocessing
 from vifistore.store.schema import DONE
-from vifistore.store.store import Store
-from vifistore.store.tables import Split
+from vifistore.store.splits import Split
 from vifistore.training.data import FrameData, Source
 from vifistore.training.faults import run_faults
 from vifistore.training.options import RunOptions
@@ -51,14 +51,13 @@ class TrainingSet:
 
 
 def open_training_set(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     split_name: str,
     start: LoadedModel,
     settings: TrainSettings,
     options: RunOptions,
     *,
-    features: str = "",
+    features: Features | None = None,
     others: Sequence[Reader] = (),
 ) -> TrainingSet:
     """Open the videos of a split, or with `features` their cached embeddings.
@@ -72,33 +71,32 @@ def open_training_set(
     UsageError
         If the settings do not fit what is to be read.
     """
-    split = store.split(dataset, split_name)
-    found = store.features(dataset, features) if features else None
-    run_faults(settings, options, split, features=found, is_followed=bool(others)).refuse()
+    split = dataset.split(split_name)
+    run_faults(settings, options, split, features=features, is_followed=bool(others)).refuse()
     _warn_of_few(split, settings.shots)
     _warn_of_sides(split.class_names, settings.flip)
     reads: dict = {}
-    data = {"dataset": dataset, "split": split_name, "digest": split.digest}
-    if found is not None:
+    data = {"dataset": dataset.name, "split": split_name, "digest": split.digest}
+    if features is not None:
         _warn_of_idle_flags(options, is_shared=bool(others))
-        source: Source = _embeddings(store, found, split, start, settings)
-        pixels = Preprocessing(**found.recipe["preprocessing"])
-        data["features"] = found.id
+        source: Source = _embeddings(features, split, start, settings)
+        pixels = Preprocessing(**features.recipe["preprocessing"])
+        data["features"] = features.id
     else:
         pixels = preprocessing_of(settings.preprocess, start.preprocess_config, 1)
-        source = _videos(store, dataset, split, pixels, settings, options, others)
-        reads = what_is_read(dataset, split_name, pixels, settings, options)
+        source = _videos(dataset, split, pixels, settings, options, others)
+        reads = what_is_read(dataset.name, split_name, pixels, settings, options)
         data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
         if pixels.backend != PILLOW:
             # Runs of before OpenCV resized for the paper do not go on with other pixels.
             data["resizing"] = pixels.backend
-    _say_pixels(settings, pixels, start, is_cached=bool(features))
+    _say_pixels(settings, pixels, start, is_cached=features is not None)
     names = tuple(split.class_names)
     return TrainingSet(
         source=source,
         class_names=list(names),
         data=data,
-        tuned_on=TunedOn(dataset=dataset, split=split.name, class_names=names),
+        tuned_on=TunedOn(dataset=dataset.name, split=split.name, class_names=names),
         preprocessing=pixels,
         reads=reads,
     )
@@ -143,17 +141,16 @@ def _warn_of_sides(class_names: list[str], flip: float) -> None:
 
 
 def _videos(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     split: Split,
     pixels: Preprocessing,
     settings: TrainSettings,
     options: RunOptions,
     others: Sequence[Reader],
 ) -> Source:
-    paths = store.videos(dataset)["path"].to_numpy()[split.rows]
-    Presence(store, dataset, paths).require()
-    root = store.root(dataset)
+    paths = dataset.column("path")[split.rows]
+    Presence(dataset, paths).require()
+    root = dataset.root()
     return VideoSource(
         paths=[Path(root / path) for path in paths],
         targets=_targets(split),
@@ -164,7 +161,6 @@ def _videos(
 
 
 def _embeddings(
-    store: Store,
     features: Features,
     split: Split,
     start: LoadedModel,

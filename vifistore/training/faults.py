@@ -10,7 +10,7 @@ import numpy as np
 
 from vifistore.errors import Faults, UsageError
 from vifistore.store.features import Features
-from vifistore.store.tables import Split
+from vifistore.store.splits import Split
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.settings import TrainSettings

@@ -7,8 +7,8 @@ from vifistore.extract.settings import EncodeSettings
 from vifistore.extract.trainer_frames import video_paths
 from vifistore.frames.readers import Reader
 from vifistore.models.towers import LoadedModel
+from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
-from vifistore.store.store import Store
 from vifistore.training.identity import trained_with
 from vifistore.training.options import RunOptions
 from vifistore.training.reading import kept_by_steps
@@ -27,17 +27,15 @@ def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: Train
     )
 
 
-def shares(
-    store: Store, dataset: str, options: RunOptions, followed: str, encode: EncodeSettings
-) -> bool:
+def shares(dataset: Dataset, options: RunOptions, followed: str, encode: EncodeSettings) -> bool:
     """Whether an extraction of a dataset reads videos of another one, or the same, from the frame
     cache of a run on that."""
     if not options.frame_cache or not encode.frame_cache or encode.decoder != options.decoder:
         return False
     if options.frame_cache.absolute() != encode.frame_cache.absolute():
         return False
-    paths = (video_paths(store, name) for name in {dataset, followed})
-    return followed == dataset or not set(next(paths)).isdisjoint(next(paths))
+    paths = (video_paths(dataset.store.dataset(name)) for name in {dataset.name, followed})
+    return followed == dataset.name or not set(next(paths)).isdisjoint(next(paths))
 
 
 def what_is_read(

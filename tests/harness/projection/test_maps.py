@@ -49,7 +49,7 @@ def test_videos_that_are_all_the_same_have_no_map(method):
 def test_a_row_per_panel_and_video(two_sets):
     maker = two_sets(unlabelled=(3,))
     names = ["vanilla", "tuned"]
-    maps = project(maker.store, load_panels(maker.store, "toy", names), PCA_SETTINGS)
+    maps = project(load_panels([maker.store.features("toy", name) for name in names]), PCA_SETTINGS)
     assert list(maps.columns) == ["panel", "dataset", "row", "id", "label", "x", "y"]
     panels = dict(iter(maps.groupby("panel", sort=False)))
     assert list(panels) == names

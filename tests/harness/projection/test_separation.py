@@ -56,7 +56,9 @@ def test_nearest_mean_leaves_the_video_itself_out(blobs):
 
 def test_better_features_separate_better_with_intervals(two_sets):
     maker = two_sets(unlabelled=(0, 1))
-    found = separation(load_panels(maker.store, "toy", ["vanilla", "tuned"]))
+    found = separation(
+        load_panels([maker.store.features("toy", "vanilla"), maker.store.features("toy", "tuned")])
+    )
     table = found.set_index(["panel", "metric"])
     for metric in METRICS:
         worse, better = table.loc[("vanilla", metric)], table.loc[("tuned", metric)]
@@ -69,4 +71,4 @@ def test_better_features_separate_better_with_intervals(two_sets):
 def test_without_labels_there_is_no_separation(make_store):
     maker = make_store(num_videos=12, unlabelled=range(12))
     maker.features(maker.frames())
-    assert separation(load_panels(maker.store, "toy", ["tiny"])).empty
+    assert separation(load_panels([maker.store.features("toy", "tiny")])).empty

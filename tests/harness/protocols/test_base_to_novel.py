@@ -30,7 +30,7 @@ def cosines(maker, name):
 
 def test_base_and_novel_compete_among_themselves(maker, value_of):
     maker.features(maker.frames(noise=2.5))
-    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    rows = base_to_novel([maker.store.features("toy", "tiny")])
     z, labels = cosines(maker, "tiny"), maker.labels
     base, novel = labels < 4, labels >= 4
     base_top1 = (z[base, :4].argmax(axis=1) == labels[base]).mean()
@@ -62,16 +62,18 @@ def test_classes_that_a_checkpoint_was_tuned_on_are_not_novel(maker):
         maker.texts(case)
         if words:
             with pytest.raises(UsageError, match=words):
-                base_to_novel(maker.store, "toy", ["tiny"])
+                base_to_novel([maker.store.features("toy", "tiny")])
         else:
-            assert base_to_novel(maker.store, "toy", ["tiny"])
+            assert base_to_novel([maker.store.features("toy", "tiny")])
 
 
 def test_videos_that_are_listed_and_missing_are_counted(maker, value_of):
     maker.features(maker.frames())
     rows = np.arange(120)[maker.labels < 4]
     maker.split("part", rows, class_names=maker.class_names[:4], listed=[30, 20, 20, 30])
-    rows = base_to_novel(maker.store, "toy", ["tiny"], settings=BaseToNovel(base_split="part"))
+    rows = base_to_novel(
+        [maker.store.features("toy", "tiny")], settings=BaseToNovel(base_split="part")
+    )
     assert value_of(rows, subset="base", metric="top1").listed == 100
     assert value_of(rows, subset="novel", metric="top1").listed is None
     assert value_of(rows, subset="joint", metric="top1").listed == 100 + 40
@@ -79,7 +81,7 @@ def test_videos_that_are_listed_and_missing_are_counted(maker, value_of):
 
 def test_joint_lets_all_classes_compete(maker, value_of):
     maker.features(maker.frames(noise=2.5))
-    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    rows = base_to_novel([maker.store.features("toy", "tiny")])
     right = cosines(maker, "tiny").argmax(axis=1) == maker.labels
     novel = maker.labels >= 4
     joint = value_of(rows, subset="joint", metric="top1")
@@ -89,7 +91,7 @@ def test_joint_lets_all_classes_compete(maker, value_of):
     assert part == pytest.approx(right[novel].mean())
     # More classes to mistake it for: a novel video is never easier in the joint task.
     assert part <= value_of(rows, subset="novel", metric="top1").value
-    alone = base_to_novel(maker.store, "toy", ["tiny"], settings=BaseToNovel(joint=False))
+    alone = base_to_novel([maker.store.features("toy", "tiny")], settings=BaseToNovel(joint=False))
     assert {row.subset for row in alone} == {"base", "novel", "all"}
 
 
@@ -97,7 +99,7 @@ def test_harmonic_mean_is_that_of_the_means_over_seeds(maker, value_of):
     names = ["s1", "s2", "s3"]
     for seed, name in enumerate(names):
         maker.features(maker.frames(noise=2 + seed, seed=seed), name=name)
-    rows = base_to_novel(maker.store, "toy", names)
+    rows = base_to_novel([maker.store.features("toy", name) for name in names])
 
     def runs(subset, metric="top1"):
         return [value_of(rows, subset=subset, metric=metric, seed=seed).value for seed in (1, 2, 3)]
@@ -134,11 +136,11 @@ def test_base_and_novel_videos_are_resampled_independently(maker):
 
 def test_own_text_sets_for_base_and_novel(maker, value_of):
     maker.features(maker.frames(noise=2.5))
-    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    rows = base_to_novel([maker.store.features("toy", "tiny")])
     joint = value_of(rows, subset="joint", metric="top1")
     base_set = maker.texts(class_names=maker.class_names[:4])
     novel_set = maker.texts(class_names=maker.class_names[4:])
-    rows = base_to_novel(maker.store, "toy", ["tiny"])
+    rows = base_to_novel([maker.store.features("toy", "tiny")])
     assert value_of(rows, subset="base", metric="top1").text_set == base_set
     assert value_of(rows, subset="joint", metric="top1").text_set == f"{base_set}+{novel_set}"
     assert value_of(rows, subset="joint", metric="top1").classes == joint.classes
@@ -147,13 +149,13 @@ def test_own_text_sets_for_base_and_novel(maker, value_of):
 def test_refusals(maker):
     maker.features(maker.frames())
     with pytest.raises(UsageError, match="1 feature sets and 2 seeds"):
-        base_to_novel(maker.store, "toy", ["tiny"], seeds=(1, 2))
+        base_to_novel([maker.store.features("toy", "tiny")], seeds=(1, 2))
     with pytest.raises(UsageError, match="named twice in tiny, tiny; name one per training run"):
-        base_to_novel(maker.store, "toy", ["tiny", "tiny"])
+        base_to_novel([maker.store.features("toy", "tiny"), maker.store.features("toy", "tiny")])
     maker.features(maker.frames(num_frames=3, num_views=2), name="other")
     with pytest.raises(UsageError, match=r"\(tiny 4 x 1, other 3 x 2\) have no common mean"):
-        base_to_novel(maker.store, "toy", ["tiny", "other"])
+        base_to_novel([maker.store.features("toy", "tiny"), maker.store.features("toy", "other")])
     maker.split("overlap", [0, 1], [0, 1], maker.class_names[3:5])
     settings = replace(BaseToNovel(), novel_split="overlap")
     with pytest.raises(UsageError, match=r"1 classes are both base and novel \(first: 'class 3'\)"):
-        base_to_novel(maker.store, "toy", ["tiny"], settings=settings)
+        base_to_novel([maker.store.features("toy", "tiny")], settings=settings)

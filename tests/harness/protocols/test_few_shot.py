@@ -24,7 +24,9 @@ def maker(make_store):
 
 
 def test_text_classifier_scores_a_tuned_checkpoint(maker, value_of):
-    rows = few_shot(maker.store, "toy", "tiny", "val1", FewShot(train_split="train1_few_shot_4"))
+    rows = few_shot(
+        maker.store.features("toy", "tiny"), "val1", FewShot(train_split="train1_few_shot_4")
+    )
     top1 = value_of(rows, metric="top1")
     assert (top1.protocol, top1.classifier, top1.shots) == ("few-shot", "text", 4)
     assert top1.num_videos == 60
@@ -34,7 +36,9 @@ def test_text_classifier_scores_a_tuned_checkpoint(maker, value_of):
     maker.features(maker.frames(num_views=2, noise=2.0), checkpoint="told", shots=4)
     maker.texts("told", noise=2.0)
     for settings in (FewShot(shots=(4,)), FewShot(), FewShot(train_split="train1_few_shot_4")):
-        again = value_of(few_shot(maker.store, "toy", "tiny", "val1", settings), metric="top1")
+        again = value_of(
+            few_shot(maker.store.features("toy", "tiny"), "val1", settings), metric="top1"
+        )
         assert (again.value, again.shots) == (top1.value, 4)
         assert "shots_told" not in again.provenance
 
@@ -66,33 +70,33 @@ def test_what_was_not_tuned_on_so_many_videos_has_no_such_score(maker, case):
     maker.split("base", rows, class_names=maker.class_names[:4])
     digest = maker.checkpoint(case)
     path = f"checkpoints/{digest}"
-    attributes = maker.backend.attributes(path)
-    maker.backend.make_group(path, {**attributes, "settings": settings})
+    attributes = maker.store.backend.attributes(path)
+    maker.store.backend.make_group(path, {**attributes, "settings": settings})
     maker.features(maker.frames(num_views=2), checkpoint=case)
     maker.texts(case)
     with pytest.raises(UsageError, match=f"tiny {words}"):
-        few_shot(maker.store, "toy", "tiny", "val1", FewShot(shots=(4,)))
+        few_shot(maker.store.features("toy", "tiny"), "val1", FewShot(shots=(4,)))
     if case in ("none", "elsewhere"):
         with pytest.raises(UsageError, match="class names give it no such score; score it by"):
-            supervised(maker.store, "toy", "tiny", "val1")
+            supervised(maker.store.features("toy", "tiny"), "val1")
     else:
-        assert supervised(maker.store, "toy", "tiny", "val1")
+        assert supervised(maker.store.features("toy", "tiny"), "val1")
     prototypes = FewShot(classifier="prototype", train_split="train1", shots=(4,))
-    assert few_shot(maker.store, "toy", "tiny", "val1", prototypes)
+    assert few_shot(maker.store.features("toy", "tiny"), "val1", prototypes)
 
 
 def test_where_the_trainings_split_is_here_its_videos_are_counted(maker, value_of):
     trained_on = {"dataset": "toy", "split": "train1_few_shot_4"}
     maker.features(maker.frames(num_views=2), checkpoint="head", trained_on=trained_on)
     maker.texts("head")
-    rows = few_shot(maker.store, "toy", "tiny", "val1", FewShot())
+    rows = few_shot(maker.store.features("toy", "tiny"), "val1", FewShot())
     assert value_of(rows, metric="top1").shots == 4
     for settings in (
         FewShot(shots=(20,), train_split="train1"),
         FewShot(shots=(4,), train_split="train1"),
     ):
         with pytest.raises(UsageError, match="tiny was "):
-            few_shot(maker.store, "toy", "tiny", "val1", settings)
+            few_shot(maker.store.features("toy", "tiny"), "val1", settings)
 
 
 def test_what_is_known_of_the_videos_wins_over_the_setting(maker, value_of):
@@ -106,7 +110,9 @@ def test_what_is_known_of_the_videos_wins_over_the_setting(maker, value_of):
         checkpoint = {"checkpoint": name, "identity": Identity(tuned_on=parts), "shots": shots}
         maker.features(maker.frames(num_views=2), name=name, **checkpoint)
         maker.texts(name)
-        return value_of(few_shot(maker.store, "toy", name, "val1", FewShot()), metric="top1").shots
+        return value_of(
+            few_shot(maker.store.features("toy", name), "val1", FewShot()), metric="top1"
+        ).shots
 
     assert shots_of("train1_few_shot_4", shots=16) == 4
     assert shots_of("train1", "train1_few_shot_4", shots=4) == 20
@@ -124,12 +130,12 @@ def test_classes_without_training_videos_are_left_out_and_counted(maker, value_o
     maker.split("five", few)
     for classifier in ("prototype", "linear-probe", "tip-adapter"):
         settings = FewShot(classifier=classifier, train_split="five", shots=(2, 4), draws=2)
-        rows = few_shot(maker.store, "toy", "tiny", "val1", settings)
+        rows = few_shot(maker.store.features("toy", "tiny"), "val1", settings)
         row = value_of(rows, metric="top1", shots=2, seed=None)
         assert (row.classes, row.num_videos, row.listed) == (5, 50, 60)
-    (line,) = untrained_classes(load_videos(maker.store, "toy", "tiny", "five"))
+    (line,) = untrained_classes(load_videos(maker.store.features("toy", "tiny"), "five"))
     assert line.startswith("1 of 6 classes have no video in five (class 2): what is trained on it")
-    assert untrained_classes(load_videos(maker.store, "toy", "tiny", "train1")) == []
+    assert untrained_classes(load_videos(maker.store.features("toy", "tiny"), "train1")) == []
     # The same as if the class had never been.
     names = [name for number, name in enumerate(maker.class_names) if number != 2]
     val = np.arange(120, 180)
@@ -137,17 +143,17 @@ def test_classes_without_training_videos_are_left_out_and_counted(maker, value_o
         labels = maker.labels[chosen]
         maker.split(name, chosen, labels - (labels > 2), names)
     alone = FewShot(classifier="tip-adapter", train_split="five_alone", shots=(2,), draws=2)
-    other = few_shot(maker.store, "toy", "tiny", "val_alone", alone)
+    other = few_shot(maker.store.features("toy", "tiny"), "val_alone", alone)
     assert value_of(other, metric="top1", seed=None).value == row.value
     maker.split("one", [2, 8])
     settings = FewShot(classifier="prototype", train_split="one")
     with pytest.raises(UsageError, match="one has videos of 'class 2' alone of 6 classes"):
-        few_shot(maker.store, "toy", "tiny", "val1", settings)
+        few_shot(maker.store.features("toy", "tiny"), "val1", settings)
     maker.split("rest", [120, 121])
     maker.split("far", [2, 3])
     settings = FewShot(classifier="prototype", train_split="far")
     with pytest.raises(UsageError, match=r"rest has no video of the 2 classes of far \(class 2, "):
-        few_shot(maker.store, "toy", "tiny", "rest", settings)
+        few_shot(maker.store.features("toy", "tiny"), "rest", settings)
 
 
 @pytest.mark.parametrize("classifier", ["linear-probe", "prototype", "cache", "tip-adapter"])
@@ -159,7 +165,7 @@ def test_classifiers_learn_from_shots(maker, value_of, classifier):
         draws=2,
         fusions=("embedding", "decision"),
     )
-    rows = few_shot(maker.store, "toy", "tiny", "val1", settings)
+    rows = few_shot(maker.store.features("toy", "tiny"), "val1", settings)
     chosen = {"metric": "top1", "fusion": "decision", "seed": None}
     few = value_of(rows, shots=1, **chosen).value
     many = value_of(rows, shots=16, **chosen)
@@ -180,12 +186,12 @@ def test_classifiers_learn_from_shots(maker, value_of, classifier):
 
 def test_whole_training_split_without_shots(maker, value_of):
     settings = FewShot(classifier="prototype", train_split="train1_few_shot_4")
-    row = value_of(few_shot(maker.store, "toy", "tiny", "val1", settings), metric="top1")
+    row = value_of(few_shot(maker.store.features("toy", "tiny"), "val1", settings), metric="top1")
     assert (row.shots, row.seed) == (4, None)
 
 
 def test_draws_are_seeded_nested_and_even(maker):
-    train = load_videos(maker.store, "toy", "tiny", "train1")
+    train = load_videos(maker.store.features("toy", "tiny"), "train1")
     four, eight = draw_shots(train, 4, seed=1), draw_shots(train, 8, seed=1)
     assert np.bincount(train.labels[four]).tolist() == [4] * 6
     assert set(four) <= set(eight)
@@ -200,7 +206,7 @@ def test_training_videos_in_the_test_split_are_refused(maker):
     for classifier in ("text", "prototype"):
         settings = FewShot(classifier=classifier, train_split="train1")
         with pytest.raises(UsageError, match="20 of 120 training videos of train1 are also in"):
-            few_shot(maker.store, "toy", "tiny", "leaky", settings)
+            few_shot(maker.store.features("toy", "tiny"), "leaky", settings)
 
 
 def test_wrong_use(maker):
@@ -209,31 +215,33 @@ def test_wrong_use(maker):
     with pytest.raises(UsageError, match="needs training videos; give --train-split"):
         FewShot(classifier="prototype")
     with pytest.raises(UsageError, match="say how many videos per class"):
-        few_shot(maker.store, "toy", "tiny", "val1", FewShot())
+        few_shot(maker.store.features("toy", "tiny"), "val1", FewShot())
     settings = FewShot(classifier="prototype", train_split="train1", fusions=("image",))
     with pytest.raises(UsageError, match="fusion 'image' has not; use embedding or decision"):
-        few_shot(maker.store, "toy", "tiny", "val1", settings)
+        few_shot(maker.store.features("toy", "tiny"), "val1", settings)
     maker.split("uneven", [0, 1, 2, 3, 4, 5, 6])
     settings = FewShot(train_split="uneven")
     with pytest.raises(UsageError, match="uneven has 1 to 2 videos per class; give --shots K"):
-        few_shot(maker.store, "toy", "tiny", "val1", settings)
+        few_shot(maker.store.features("toy", "tiny"), "val1", settings)
     maker.split("others", [0, 1], [0, 1], ["run", "sit"])
     with pytest.raises(UsageError, match=r"others \(2 classes\).*name different classes"):
-        few_shot(maker.store, "toy", "tiny", "val1", FewShot(train_split="others"))
+        few_shot(maker.store.features("toy", "tiny"), "val1", FewShot(train_split="others"))
     maker.split("lacking", [0, 1, 2, 3, 4, 10])
     settings = FewShot(classifier="prototype", train_split="lacking", shots=())
     with pytest.raises(UsageError, match="lacking has 1 to 2 videos per class"):
-        few_shot(maker.store, "toy", "tiny", "val1", settings)
+        few_shot(maker.store.features("toy", "tiny"), "val1", settings)
 
 
 def test_memory_of_a_cache_is_bounded(maker, monkeypatch):
     settings = FewShot(classifier="tip-adapter", train_split="train1_few_shot_4")
-    whole = few_shot(maker.store, "toy", "tiny", "val1", settings)
+    whole = few_shot(maker.store.features("toy", "tiny"), "val1", settings)
     steps, run = [], probing.run_slabs
     monkeypatch.setattr(
         probing, "run_slabs", lambda work, *sizes: (steps.append(sizes), run(work, *sizes))
     )
     # Two views a video, each compared with those of 24 training videos.
     monkeypatch.setattr(probing, "_SLAB_ELEMENTS", 7 * 2 * 48)
-    assert few_shot(maker.store, "toy", "tiny", "val1", settings)[0].value == whole[0].value
+    assert (
+        few_shot(maker.store.features("toy", "tiny"), "val1", settings)[0].value == whole[0].value
+    )
     assert steps == [(60, 7)]

@@ -15,9 +15,8 @@ from harness.retrieval.evaluation import (
     retrieval,
 )
 from vifistore.errors import IncompleteError, UsageError
+from vifistore.store.dataset import write_captions
 from vifistore.store.schema import QUARANTINED
-from vifistore.store.tables import write_captions
-from vifistore.store.texts import write_texts
 
 QUICK = Scoring(folds=50)
 
@@ -69,7 +68,7 @@ def maker(make_store):
 
 def caption_all(maker, rows):
     """A caption per video, whose text embedding is the video's own."""
-    write_captions(maker.backend, "toy", [(row, f"caption {row}") for row in rows])
+    write_captions(maker.store.dataset("toy"), [(row, f"caption {row}") for row in rows])
     vectors = maker.frames(noise=0.2).astype(np.float32).mean(axis=2)[rows]
     fields = {
         "text_digest": "text of tiny",
@@ -79,14 +78,14 @@ def caption_all(maker, rows):
         "context_length": 12,
         "precision": "fp32",
     }
-    write_texts(maker.backend, fields, vectors)
+    maker.store.add_texts(fields, vectors)
 
 
 def test_rows_of_a_captioned_dataset(maker):
     maker.texts(templates=("a {}",))
     caption_all(maker, list(range(5, 15)))
     settings = Scoring(folds=50, templates=("a {}",))
-    rows = retrieval(maker.store, "toy", "tiny", settings=settings)
+    rows = retrieval(maker.store.features("toy", "tiny"), settings=settings)
     first = value(rows, "t2v_recall_at_1")
     assert (first.value, first.num_videos, first.num_quarantined) == (1.0, 9, 1)
     assert (first.classes, first.template, first.protocol) == (9, "{}", "retrieval")
@@ -104,7 +103,7 @@ def test_a_split_narrows_both_down(maker):
     maker.texts(templates=("a {}",))
     caption_all(maker, list(range(5, 15)))
     settings = Scoring(folds=50, templates=("a {}",))
-    rows = retrieval(maker.store, "toy", "tiny", "half", settings)
+    rows = retrieval(maker.store.features("toy", "tiny"), "half", settings)
     assert value(rows, "t2v_recall_at_1").num_videos == 5
     assert value(rows, "precision_at_10").num_videos == 20
 
@@ -112,20 +111,20 @@ def test_a_split_narrows_both_down(maker):
 def test_unlabelled_videos_are_scored_by_their_captions_alone(make_store):
     maker = make_store(num_videos=12, num_classes=1, unlabelled=range(12))
     maker.features(maker.frames(noise=0.2))
-    maker.backend.make_group(
-        "videos/toy", {**maker.backend.attributes("videos/toy"), "class_names": []}
+    maker.store.backend.make_group(
+        "videos/toy", {**maker.store.backend.attributes("videos/toy"), "class_names": []}
     )
-    assert not is_labelled(maker.store, "toy", "")
+    assert not is_labelled(maker.store.dataset("toy"), "")
     with pytest.raises(UsageError, match="neither captions nor labels"):
-        retrieval(maker.store, "toy", "tiny")
+        retrieval(maker.store.features("toy", "tiny"))
     caption_all(maker, list(range(12)))
-    rows = retrieval(maker.store, "toy", "tiny", settings=QUICK)
+    rows = retrieval(maker.store.features("toy", "tiny"), settings=QUICK)
     assert {row.metric[:3] for row in rows} == {"t2v", "v2t"}
 
 
 def test_what_cannot_be_scored_is_refused(maker):
     with pytest.raises(UsageError, match="leave out --fusion"):
-        retrieval(maker.store, "toy", "tiny", settings=Scoring(fusions=("image",)))
-    write_captions(maker.backend, "toy", [(9, "the quarantined one")])
+        retrieval(maker.store.features("toy", "tiny"), settings=Scoring(fusions=("image",)))
+    write_captions(maker.store.dataset("toy"), [(9, "the quarantined one")])
     with pytest.raises(IncompleteError, match="0 of 1 captioned"):
-        retrieval(maker.store, "toy", "tiny")
+        retrieval(maker.store.features("toy", "tiny"))

@@ -216,7 +216,7 @@ def test_queries_to_try_an_index_with_are_videos_and_texts(make_store, tmp_path)
     maker.features(maker.frames())
     maker.texts()
     features = maker.store.features("toy", "tiny")
-    queries = sample_queries(maker.store, features, open_index(tmp_path, features))
+    queries = sample_queries(features, open_index(tmp_path, features))
     assert queries.shape == (76, 16)
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, atol=1e-5)
 

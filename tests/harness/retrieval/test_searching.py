@@ -101,7 +101,7 @@ def test_what_cannot_be_searched_is_refused(maker):
 def test_a_set_that_checkpoints_share_is_searched_by_name(maker):
     other = maker.checkpoint("other")
     feature_id = maker.store.features("toy", "tiny").id
-    set_name(maker.backend, "toy", "other", feature_id, other, force=False)
+    set_name(maker.store.dataset("toy"), "other", feature_id, other, force=False)
     with pytest.raises(UsageError, match="other, tiny; choose one with --features"):
         Searcher(maker.store)
     assert Searcher(maker.store, "other").checkpoint["names"] == ["other"]
@@ -117,7 +117,7 @@ def test_an_approximate_index_is_searched_when_asked_for_but_not_behind_a_filter
     with pytest.raises(UsageError, match="vifi index"):
         Searcher(maker.store, kind="hnsw").search(maker.directions[0])
     features = maker.store.features("toy", "tiny")
-    cache = maker.backend.cache_folder
+    cache = maker.store.backend.cache_folder
     save_index(cache, features, replace(build_index(features, "hnsw"), effort=64))
     searcher = Searcher(maker.store, kind="hnsw")
     (hits,) = searcher.search(maker.directions[0], 3)

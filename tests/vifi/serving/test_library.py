@@ -13,9 +13,9 @@ from tests.vifistore.extract.conftest import write_clip
 from vifi.serving.library import Library, Scope
 from vifi.video_files import ForbiddenError, NotThereError
 from vifistore.errors import UsageError
+from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def library_of(tmp_path):
         store = create_store(tmp_path / "s.zarr")
         table = video_table(len(paths), ["a"])
         table["path"] = list(paths)
-        write_videos(store.backend, "d", table, ["a"], str(root))
+        write_videos(store.new_dataset("d"), table, ["a"], str(root))
         return Library(store)
 
     return make
@@ -126,7 +126,7 @@ def test_videos_of_an_unknown_folder_are_not_looked_for_here(library_of, tmp_pat
     library = library_of("v.mp4")
     (tmp_path / "videos/v.mp4").touch()
     monkeypatch.chdir(tmp_path / "videos")
-    write_videos(library.store.backend, "imported", video_table(1, ["a"]), ["a"], "")
+    write_videos(library.store.new_dataset("imported"), video_table(1, ["a"]), ["a"], "")
     library._table("imported").__dict__["paths"] = np.array(["v.mp4"], object)
     with pytest.raises(NotThereError, match="is not known; scan them"):
         library.video_path("imported", 0)
@@ -179,12 +179,12 @@ def test_a_name_that_stands_for_other_embeddings_in_each_dataset(library_of, tmp
     store = library_of("a.mp4").store
     for dataset, frames in {"d": 2, "e": 4}.items():
         if dataset == "e":
-            write_videos(store.backend, "e", video_table(1, ["a"]), ["a"], str(tmp_path))
+            write_videos(store.new_dataset("e"), video_table(1, ["a"]), ["a"], str(tmp_path))
         generator = np.random.default_rng(frames)
         embeddings = generator.normal(size=(1, 1, frames, 8))
         writer = write_features(store, dataset, plain_recipe(frames=frames), embeddings)
         writer.seal()
-        set_name(store.backend, dataset, "same", writer.id, "0" * 12, force=False)
+        set_name(store.dataset(dataset), "same", writer.id, "0" * 12, force=False)
     library = Library(store)
     library.start("same")
     assert (library.describe()["features"], library.describe()["dataset"]) == ("same", "d")

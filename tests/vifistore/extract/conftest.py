@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from vifistore.extract.scan import add_listing, new_rows
+from vifistore.extract.scan import add_listing, find_dataset, new_rows
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.store import Store, create_store
 from vifistore.videos.listing import read_source
@@ -35,8 +35,13 @@ def scan(store_path: Path, source: Path, dataset: str = "d") -> Store:
     """Scan a folder as the verb does."""
     listing = read_source(source)
     store = create_store(store_path)
-    rows = new_rows(store, dataset, listing, append=True)
-    add_listing(store, dataset, listing, rows, probe_all(source / listing.paths[r] for r in rows))
+    rows = new_rows(find_dataset(store, dataset), listing, append=True)
+    add_listing(
+        store.new_dataset(dataset),
+        listing,
+        rows,
+        probe_all(source / listing.paths[r] for r in rows),
+    )
     return store
 
 

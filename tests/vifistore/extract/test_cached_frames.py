@@ -35,16 +35,16 @@ def test_the_second_checkpoint_decodes_nothing(tmp_path, clips, tiny, monkeypatc
     plain = dataclasses.replace(SETTINGS, preprocess=preprocess)
     cached = dataclasses.replace(plain, frame_cache=tmp_path / "frames")
     store = scan(tmp_path / "plain.zarr", clips)
-    expected = [extract_dataset(store, "d", plain, loaded=model) for model in (tiny, other)]
+    expected = [extract_dataset(store.dataset("d"), plain, loaded=model) for model in (tiny, other)]
     again = scan(tmp_path / "cached.zarr", clips)
-    reports = [extract_dataset(again, "d", cached, loaded=tiny)]
+    reports = [extract_dataset(again.dataset("d"), cached, loaded=tiny)]
     assert reports[0].figures["worker_decode_seconds"] > 0
 
     def unexpected(self, path, draw=None):
         raise AssertionError(f"{path} is decoded")
 
     monkeypatch.setattr(DecodePool, "submit", unexpected)
-    reports.append(extract_dataset(again, "d", cached, loaded=other))
+    reports.append(extract_dataset(again.dataset("d"), cached, loaded=other))
     assert reports[1].encoded == 6
     for found, wanted in zip(reports, expected, strict=True):
         assert found.id == wanted.id

@@ -46,7 +46,7 @@ def folder(tmp_path_factory) -> Path:
 def straight(folder, tiny, tmp_path_factory) -> dict[str, np.ndarray]:
     """What a run that nothing disturbs gives."""
     store = scan(tmp_path_factory.mktemp("straight") / "s.zarr", folder)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     return arrays(store)
 
 
@@ -74,7 +74,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path, folder, straight, tiny):
         process.kill()
     done = store.features("d", NAME).counts()["done"]
     assert 64 <= done < NUM_CLIPS
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.sealed) == (NUM_CLIPS - done, True)
     assert_complete(store, straight)
 
@@ -91,7 +91,7 @@ def test_workers_that_are_killed_cost_a_video_each(tmp_path, folder, straight, t
             yield result
 
     monkeypatch.setattr(DecodePool, "decode", disturbed)
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert len(pools) == 1
     assert report.quarantined <= 2
     assert report.sealed
@@ -99,7 +99,7 @@ def test_workers_that_are_killed_cost_a_video_each(tmp_path, folder, straight, t
     if report.quarantined:
         reasons = {entry["reason"] for entry in store.features("d", NAME).quarantine()}
         assert reasons == {"worker crashed"}
-        extract_dataset(store, "d", SETTINGS, loaded=tiny, retry=True)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, retry=True)
     found = arrays(store)
     for name in ("frames", "view_mean", "view_consensus", "status", "content_digest"):
         np.testing.assert_array_equal(found[name], straight[name], err_msg=name)
@@ -115,7 +115,7 @@ def test_a_writer_that_fails_stops_the_run(tmp_path, folder, tiny, monkeypatch):
     monkeypatch.setattr("vifistore.store.writer.FeatureWriter.write_blocks", broken)
     before = set(_children())
     with pytest.raises(StoreError, match="the disk is gone"):
-        extract_dataset(store, "d", SETTINGS, loaded=tiny)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert set(_children()) <= before
     monkeypatch.undo()
     assert store.features("d", NAME).counts()["done"] == 0
@@ -130,10 +130,10 @@ def _children() -> list[str]:
 def test_a_set_of_which_only_the_group_is_there_goes_on(folder, tiny, tmp_path, straight):
     """As a run left it that was stopped when it began, before the group came last."""
     store = scan(tmp_path / "s.zarr", folder)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=1)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, limit=1)
     (path,) = (store.path / "features" / "d").glob("*/zarr.json")
     for array in path.parent.glob("*/"):
         shutil.rmtree(array)
     assert describe_store(open_store(store.path))["datasets"]["d"]["features"][0]["videos"] == 0
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert_complete(store, straight)

@@ -28,7 +28,7 @@ def test_equal_files_far_apart_are_all_done(tmp_path, clips, tiny):
     (folder / "41.mp4").write_bytes(b"no video")
     (folder / "68.mp4").write_bytes(b"no video")
     store = scan(tmp_path / "s.zarr", folder)
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.sealed, report.quarantined) == (True, 2)
     assert report.encoded + report.reused == NUM_VIDEOS - 2
     found = arrays(store)
@@ -36,4 +36,4 @@ def test_equal_files_far_apart_are_all_done(tmp_path, clips, tiny):
     assert list(verify_store(open_store(store.path))) == []
     assert store.features("d", NAME).sealed
     other = dataclasses.replace(SETTINGS, frames=1)
-    assert extract_dataset(store, "d", other, loaded=tiny, limit=3).encoded == 3
+    assert extract_dataset(store.dataset("d"), other, loaded=tiny, limit=3).encoded == 3

@@ -60,33 +60,33 @@ def test_the_last_run_made_the_same_way(tmp_path):
 
 def test_a_run_leaves_its_row_and_the_next_plan_uses_it(store, tiny, monkeypatch):
     monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
-    plan = plan_dataset(store, "d", SETTINGS)
+    plan = plan_dataset(store.dataset("d"), SETTINGS)
     assert plan["estimated_from"] == "decoding 4 videos and encoding one batch just now"
     assert 0 <= plan["estimated_seconds"] < 60
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=4)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, limit=4)
     row = report.figures
     assert (row["encoded"], row["frames_encoded"], row["workers"]) == (4, 16, 1)
     assert row["worker_decode_seconds"] > 0
     assert sum(row[f"{name}_share"] for name in ("decode", "encode", "idle")) <= 1.001
     (line,) = (store.backend.cache_folder / RUNS_FILE).read_text().splitlines()
     assert json.loads(line) == row
-    plan = plan_dataset(store, "d", SETTINGS)
+    plan = plan_dataset(store.dataset("d"), SETTINGS)
     assert plan["estimated_from"] == f"the run of {row['time']} on this machine"
     assert plan["estimated_seconds"] == pytest.approx(8 / row["frames_per_second"], abs=0.06)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
-    assert plan_dataset(store, "d", SETTINGS)["estimated_from"] == "nothing to do"
-    assert extract_dataset(store, "d", SETTINGS, loaded=tiny).figures == {}
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
+    assert plan_dataset(store.dataset("d"), SETTINGS)["estimated_from"] == "nothing to do"
+    assert extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny).figures == {}
 
 
 def test_what_is_done_needs_no_encoder(store, tiny, monkeypatch):
     """On a GPU it would be compiled, for a minute, to encode nothing."""
-    first = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    first = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
 
     def compiled(*_, **__):
         raise AssertionError("an encoder was made")
 
     monkeypatch.setattr("vifistore.extract.pipeline.Encoder", compiled)
-    again = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    again = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (again.id, again.encoded, again.sealed) == (first.id, 0, True)
 
 
@@ -105,7 +105,7 @@ def test_a_plan_of_videos_that_cannot_be_read_has_no_time(tmp_path, tiny, monkey
     store = scan(tmp_path / "s.zarr", tmp_path / "v")
     (tmp_path / "v" / "a.mp4").write_text("no video")
     monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
-    plan = plan_dataset(store, "d", SETTINGS, blocks=range(1), limit=5)
+    plan = plan_dataset(store.dataset("d"), SETTINGS, blocks=range(1), limit=5)
     assert (plan["todo"], plan["estimated_seconds"]) == (1, None)
     assert plan["estimated_from"] == "none of 1 videos tried can be decoded"
 

@@ -81,7 +81,7 @@ def write(folder: Path, tiny: LoadedModel, step: int, *, change: str, parent: st
 
 
 def run(store: Store, folder: Path, settings: FollowSettings = ONCE) -> list[Followed]:
-    return list(follow(store, "d", folder, ENCODE, settings))
+    return list(follow(store.dataset("d"), folder, ENCODE, settings))
 
 
 def test_each_checkpoint_is_extracted_with_its_lineage(store, folder, tiny):
@@ -119,7 +119,7 @@ def test_with_a_frame_cache_videos_are_decoded_once(store, folder, tiny, decoded
     encode = replace(ENCODE, frame_cache=tmp_path / "frames")
     for step in (1, 2):
         write(folder, tiny, step, change="image")
-    found = list(follow(store, "d", folder, encode, ONCE))
+    found = list(follow(store.dataset("d"), folder, encode, ONCE))
     assert [f.report.encoded for f in found] == [6, 6]
     assert len(decoded) == 6
 
@@ -267,7 +267,7 @@ def test_prompts_are_used_and_scored_with_their_own_template(store, folder, tiny
     wanted = ExtractSettings(**vars(ENCODE), model=tiny.model, pretrained="none")
     recipe = resolve_recipe(wanted, prompted)
     videos = [
-        decode_video(store.root("d") / path, frames=2, clips=1, decoder="decord").frames
+        decode_video(store.dataset("d").root() / path, frames=2, clips=1, decoder="decord").frames
         for path in store.videos("d")["path"]
     ]
     frames = torch.from_numpy(np.concatenate(videos))
@@ -300,7 +300,7 @@ def test_wrong_use_is_refused_before_anything_is_read(store, folder, tmp_path):
     with pytest.raises(UsageError, match="there is no folder"):
         run(store, tmp_path / "nowhere")
     with pytest.raises(UnknownNameError, match="dataset"):
-        list(follow(store, "other", folder, ENCODE, ONCE))
+        list(follow(store.dataset("other"), folder, ENCODE, ONCE))
     with pytest.raises(UsageError, match="two things"):
         FollowSettings(once=True, until_done=True)
     with pytest.raises(UsageError, match="--until-done"):
@@ -314,7 +314,7 @@ def test_wrong_use_is_refused_before_anything_is_read(store, folder, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(UsageError, match="there is no folder"):
-        next(follow(store, "d", file, ENCODE, DONE))
+        next(follow(store.dataset("d"), file, ENCODE, DONE))
 
 
 def test_a_folder_that_is_not_there_yet_is_told_of(store, tmp_path, log):

@@ -18,9 +18,11 @@ def test_a_name_that_the_checkpoint_has_for_another_set(store, tiny, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     write(folder, tiny, 1, change="image")
-    (plain,) = follow(store, "d", folder, ENCODE, ONCE)
-    (paper,) = follow(store, "d", folder, replace(ENCODE, preprocess="paper"), ONCE)
+    (plain,) = follow(store.dataset("d"), folder, ENCODE, ONCE)
+    (paper,) = follow(store.dataset("d"), folder, replace(ENCODE, preprocess="paper"), ONCE)
     assert paper.error == ""
     assert paper.report.name == f"{plain.report.name}.{paper.report.id}"
-    (again,) = follow(store, "d", folder, replace(ENCODE, preprocess="paper", batch=3), ONCE)
+    (again,) = follow(
+        store.dataset("d"), folder, replace(ENCODE, preprocess="paper", batch=3), ONCE
+    )
     assert again.report.name == paper.report.name

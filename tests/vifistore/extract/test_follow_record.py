@@ -16,8 +16,8 @@ from vifistore.errors import StoreError
 from vifistore.extract import follow as follow_module
 from vifistore.extract import follow_folder, follow_record
 from vifistore.extract.follow import Followed, follow
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store
-from vifistore.store.tables import Split, write_split
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def loaded(monkeypatch) -> list[str]:
 
 
 def run(store: Store, folder: Path, encode=ENCODE) -> dict[str, Followed]:
-    return {f.path.name: f for f in follow(store, "d", folder, encode, ONCE)}
+    return {f.path.name: f for f in follow(store.dataset("d"), folder, encode, ONCE)}
 
 
 def records(store: Store) -> list[Path]:
@@ -153,7 +153,7 @@ def test_new_videos_and_new_classes_are_seen(store, source, folder, loaded):
     labels = np.zeros(2, np.int32)
     names = ["walk", "fall"]
     split = Split(name="new", rows=rows, labels=labels, class_names=names, source="", digest="")
-    write_split(store.backend, "d", split)
+    write_split(store.dataset("d"), split)
     run(store, folder)
     assert len(loaded) == 2
     assert names in [texts["class_names"] for texts in store.find_texts()]
@@ -203,7 +203,7 @@ def test_a_link_keeps_its_own_name(store, tmp_path, tiny, loaded):
     settings = replace(ONCE, model=tiny.model)
     for num_loaded in (2, 0):
         loaded.clear()
-        found = list(follow(store, "d", folder, ENCODE, settings))
+        found = list(follow(store.dataset("d"), folder, ENCODE, settings))
         names = {f.report.name for f in found}
         assert names == {"vifi-tiny@step-5.2f", "vifi-tiny@latest.2f"}
         assert len(loaded) == num_loaded

@@ -33,14 +33,14 @@ def folder(tmp_path):
 def test_equal_folders_are_encoded_once(folder, tmp_path, tiny):
     store = scan(tmp_path / "s.zarr", folder)
     assert store.videos("d")["num_frames"].tolist() == [4, 4, 4]
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.reused, report.quarantined) == (2, 1, 0)
     found = arrays(store)
     np.testing.assert_array_equal(found["frames"][0], found["frames"][1])
     assert found["content_digest"][0] == found["content_digest"][1] != found["content_digest"][2]
     # A copy in another dataset is not even decoded.
     scan(store.path, shutil.copytree(folder, tmp_path / "w"), "e")
-    report = extract_dataset(store, "e", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("e"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.reused) == (0, 3)
     assert list(verify_store(open_store(store.path))) == []
 
@@ -51,16 +51,16 @@ def test_what_is_no_frame_among_equal_folders_holds_nothing_up(folder, tmp_path,
     make(folder / "run" / "b" / "9.png")
     store = scan(tmp_path / "s.zarr", folder)
     with bounded(seconds=60):
-        report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+        report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.reused, report.quarantined) == (2, 1, 0)
 
 
 def changes(store) -> dict[str, str]:
     """What a look at every video finds, by id."""
     videos = store.videos("d")
-    log = ChangeLog(store, "d", videos)
+    log = ChangeLog(store.dataset("d"), videos)
     for row, path in enumerate(videos["path"]):
-        log.look(row, store.root("d") / path)
+        log.look(row, store.dataset("d").root() / path)
     return {videos["id"][row]: why for row, why in log._suspects.items()}
 
 
@@ -79,13 +79,13 @@ def test_a_changed_folder_is_noticed(folder, tmp_path):
 
 def test_another_content_is_told_from_another_date(folder, tmp_path, tiny, caplog):
     store = scan(tmp_path / "s.zarr", folder)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     for name in "ac":
         os.utime(folder / "run" / name / "1.png", ns=(1, 2**61))
     pixels = np.array(Image.open(folder / "run" / "c" / "1.png"))
     Image.fromarray(255 - pixels).save(folder / "run" / "c" / "1.png")
     with caplog.at_level("WARNING", logger="vifi"):
-        extract_dataset(store, "d", dataclasses.replace(SETTINGS, frames=1), loaded=tiny)
+        extract_dataset(store.dataset("d"), dataclasses.replace(SETTINGS, frames=1), loaded=tiny)
     (line,) = [r.getMessage() for r in caplog.records if "changed on disk" in r.getMessage()]
     assert line.startswith("1 videos")
     assert "c (" in line

@@ -27,13 +27,13 @@ def test_growth_encodes_only_what_is_new(tmp_path, tiny, monkeypatch):
     for number in range(3):
         write_clip(folder / f"{number}.mp4", seed=number)
     store = scan(tmp_path / "s.zarr", folder)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     before = arrays(store)
     for number in range(3, 5):
         write_clip(folder / f"{number}.mp4", seed=number)
     scan(tmp_path / "s.zarr", folder)
     counts = frames_encoded(monkeypatch)
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.sealed, sum(counts)) == (2, True, 2 * 2)
     after = arrays(store)
     assert_equal({name: values[:3] for name, values in after.items()}, before)
@@ -52,14 +52,14 @@ def test_retry_takes_quarantined_videos_alone_and_counts(tmp_path, clips, tiny, 
     bad.write_text("no video")
     write_clip(folder / "3.mp4", seed=99)
     store = scan(tmp_path / "s.zarr", folder)
-    first = extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=limit)
+    first = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, limit=limit)
     assert (first.quarantined, first.sealed) == (1, limit is None)
     before = arrays(store)
-    still = extract_dataset(store, "d", SETTINGS, loaded=tiny, retry=True)
+    still = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, retry=True)
     assert (still.encoded, still.quarantined, still.sealed) == (0, 1, limit is None)
     assert arrays(store)["attempts"][1] == 2
     bad.write_bytes(good)
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny, retry=True)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, retry=True)
     assert (report.encoded, report.num_quarantined, report.sealed) == (1, 0, limit is None)
     after = arrays(store)
     assert (after["status"][1], after["attempts"][1], after["reason"][1]) == (1, 3, "")
@@ -68,7 +68,7 @@ def test_retry_takes_quarantined_videos_alone_and_counts(tmp_path, clips, tiny, 
         {name: values[others] for name, values in after.items()},
         {name: values[others] for name, values in before.items()},
     )
-    assert extract_dataset(store, "d", SETTINGS, loaded=tiny).sealed
+    assert extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny).sealed
     features = open_store(store.path).features("d", NAME)
     assert "retry" in {run["purpose"] for run in features.provenance}
     assert list(verify_store(open_store(store.path))) == []
@@ -77,10 +77,10 @@ def test_retry_takes_quarantined_videos_alone_and_counts(tmp_path, clips, tiny, 
 def test_nothing_to_go_over_again(store, tiny):
     for flag in ({"retry": True}, {"repair": True}):
         with pytest.raises(UsageError, match="no feature set of this recipe"):
-            extract_dataset(store, "d", SETTINGS, loaded=tiny, **flag)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+            extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, **flag)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     with pytest.raises(UsageError, match="is damaged; --repair is not needed"):
-        extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def two_blocks(tmp_path_factory, clips, tiny):
     for number in range(66):
         shutil.copy(sources[number % len(sources)], root / "v" / f"{number:02}.mp4")
     store = scan(root / "s.zarr", root / "v")
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     return store.path
 
 
@@ -116,7 +116,7 @@ def test_repair_gives_every_byte_back(two_blocks, tmp_path, tiny, log, wound):
     sealed = store.features("d", NAME).sealed
     WOUNDS[wound](path / store.features("d", NAME).path / wound)
     assert list(verify_store(open_store(path)))
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
     expected = 64 if "/c.0" in wound else 0 if "json" in wound else 2 if "/" in wound else 66
     assert report.encoded + report.reused == expected
     assert_equal(arrays(store), before)
@@ -146,13 +146,13 @@ def test_a_repair_that_is_refused_leaves_no_trace(two_blocks, tmp_path, tiny):
     os.read(reader, 1)
     try:
         with pytest.raises(LockedError, match=f"block 0 of .* process {pid} on"):
-            extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+            extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
     finally:
         end(pid)
         os.close(reader)
         os.close(writer)
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
-    assert extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True).sealed
+    assert extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True).sealed
 
 
 def test_a_repair_that_was_stopped_is_still_proved(two_blocks, tmp_path, tiny, log):
@@ -161,9 +161,9 @@ def test_a_repair_that_was_stopped_is_still_proved(two_blocks, tmp_path, tiny, l
     features = store.features("d", NAME)
     before = store.backend.attributes(features.path)
     flip(path / features.path / "frames/c.1.0.0.0")
-    start_repair(store, "d", features.id).locks.release()
+    start_repair(store.dataset("d"), features.id).locks.release()
     assert store.features("d", NAME).sealed is None
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert "every byte of" in " ".join(log)
     after = store.backend.attributes(features.path)
     assert (after["sealed"], after.keys()) == (before["sealed"], before.keys())
@@ -175,7 +175,7 @@ def test_a_repair_that_gives_other_bytes_says_so(two_blocks, tmp_path, tiny, log
     flip(path / store.features("d", NAME).path / "frames/c.1.0.0.0")
     encode = Encoder._encode
     monkeypatch.setattr(Encoder, "_encode", lambda self, pixels: 1.01 * encode(self, pixels))
-    extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
     assert "differs in some bytes" in " ".join(log)
     assert list(verify_store(open_store(path))) == []
 
@@ -198,7 +198,7 @@ def test_a_repair_that_touches_what_was_well_says_so(two_blocks, tmp_path, tiny,
 
     monkeypatch.setattr(Repair, "finish", finish_late)
     with pytest.raises(DamagedError, match=r"block 0 of .*/view_mean was well and changed during"):
-        extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
 
 
 def test_a_repair_lets_others_write_again(two_blocks, tmp_path, tiny):
@@ -206,7 +206,7 @@ def test_a_repair_lets_others_write_again(two_blocks, tmp_path, tiny):
     store = open_store(path, mode="a")
     features = store.features("d", NAME)
     flip(path / features.path / "frames/c.1.0.0.0")
-    extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
 
     def lock() -> None:
         BlockLocks(store.backend.cache_folder, "d", features.id).acquire([0, 1])
@@ -226,7 +226,7 @@ def test_a_repair_that_fails_lets_others_write_again(two_blocks, tmp_path, tiny,
         BlockLocks(store.backend.cache_folder, "d", features.id).acquire([0, 1])
 
     with pytest.raises(ZeroDivisionError) as error:
-        extract_dataset(store, "d", SETTINGS, loaded=tiny, repair=True)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
     # The error keeps what was there when it was raised, locks among it, as a debugger would.
     assert in_child(lock) == 0
     assert error.tb is not None
@@ -240,7 +240,7 @@ def test_a_video_without_a_result_is_no_success(store, tiny, monkeypatch):
 
     monkeypatch.setattr(Extraction, "_results", lossy)
     with pytest.raises(IncompleteError, match="6 of the 6 videos of this run are neither done"):
-        extract_dataset(store, "d", SETTINGS, loaded=tiny)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
 
 
 def test_a_locked_block_stops_the_run(store, tiny, monkeypatch):
@@ -249,7 +249,7 @@ def test_a_locked_block_stops_the_run(store, tiny, monkeypatch):
 
     monkeypatch.setattr("vifistore.store.locks.BlockLocks._lock", locked)
     with pytest.raises(LockedError, match="is being written by"):
-        extract_dataset(store, "d", SETTINGS, loaded=tiny)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
 
 
 FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")

@@ -94,11 +94,11 @@ def test_a_compiled_tower_gives_what_a_plain_one_does(gpu, tiny, precision):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("compiled", [False, True])
 def test_the_pipeline_gives_what_it_gives_on_the_cpu(gpu, store, clips, tiny, tmp_path, compiled):
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     wanted = replace(SETTINGS, device=str(gpu), compile=compiled, batch=5)
     stores = [scan(tmp_path / f"{number}.zarr", clips) for number in range(2)]
     for other in stores:
-        report = extract_dataset(other, "d", wanted, loaded=tiny)
+        report = extract_dataset(other.dataset("d"), wanted, loaded=tiny)
         assert (report.encoded, report.sealed, report.name) == (6, True, NAME)
         assert list(verify_store(open_store(other.path))) == []
     first, again = map(arrays, stores)

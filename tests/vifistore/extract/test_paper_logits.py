@@ -70,7 +70,7 @@ def logits(views: np.ndarray, texts: np.ndarray, scale: float) -> np.ndarray:
 
 def shift(store: Store, folder: Path, loaded: LoadedModel, settings, texts: np.ndarray) -> float:
     """The largest difference of a logit, as a share of the range of its view's classes."""
-    name = extract_dataset(store, "d", settings, loaded=loaded).name
+    name = extract_dataset(store.dataset("d"), settings, loaded=loaded).name
     found = store.features("d", name).read("view_mean")
     shares = []
     for row, path in enumerate(store.videos("d")["path"]):

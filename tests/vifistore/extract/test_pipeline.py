@@ -101,7 +101,7 @@ def test_embeddings_of_real_clips_are_openclips_own(shared, tmp_path, model, cli
 
 
 def test_whole_job(store, tiny):
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.quarantined, report.sealed) == (6, 0, True)
     assert report.name == "vifi-tiny@random.4f"
     features = store.features("d", report.name)
@@ -113,33 +113,33 @@ def test_whole_job(store, tiny):
     assert (np.diff(features.read("timestamps"), axis=-1) > 0).all()
     (texts,) = store.find_texts(class_names=["blue jump", "red run"])
     assert texts["text_digest"] == tiny.text_digest
-    again = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    again = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (again.encoded, again.sealed, again.id) == (0, True, report.id)
 
 
 def test_a_resumed_run_gives_the_same_bytes(store, tiny, tmp_path, clips):
-    partial = extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=2)
+    partial = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, limit=2)
     assert (partial.encoded, partial.sealed) == (2, False)
-    resumed = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    resumed = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (resumed.encoded, resumed.sealed) == (4, True)
     straight = scan(tmp_path / "straight.zarr", clips)
-    assert extract_dataset(straight, "d", SETTINGS, loaded=tiny).id == resumed.id
+    assert extract_dataset(straight.dataset("d"), SETTINGS, loaded=tiny).id == resumed.id
     for name in FEATURE_ARRAYS:
         first, second = (s.features("d", resumed.id).read(name) for s in (store, straight))
         np.testing.assert_array_equal(first, second)
 
 
 def test_another_batch_size_is_the_same_feature_set(store, tiny):
-    first = extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=2)
+    first = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, limit=2)
     other = dataclasses.replace(SETTINGS, batch=5)
-    assert extract_dataset(store, "d", other, loaded=tiny).id == first.id
+    assert extract_dataset(store.dataset("d"), other, loaded=tiny).id == first.id
 
 
 def test_views_are_crop_major(tmp_path, tiny):
     write_clip(tmp_path / "v" / "a.mp4", seed=3, size=(96, 48), num_frames=20)
     store = scan(tmp_path / "s.zarr", tmp_path / "v")
     settings = dataclasses.replace(SETTINGS, clips=2, crops=3)
-    extract_dataset(store, "d", settings, loaded=tiny)
+    extract_dataset(store.dataset("d"), settings, loaded=tiny)
     frames = store.features("d", "vifi-tiny@random.4f.2x3v").read("frames")[0]
     decoded = decode_video(tmp_path / "v" / "a.mp4", frames=4, clips=2, decoder="decord")
     recipe = preprocessing_of("openclip", tiny.preprocess_config, crops=3)
@@ -160,7 +160,7 @@ def test_bad_videos_are_quarantined_and_the_rest_goes_on(tmp_path, clips, tiny):
     (folder / "gone.mp4").write_bytes((folder / "good.mp4").read_bytes())
     store = scan(tmp_path / "s.zarr", folder)
     (folder / "gone.mp4").unlink()
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.quarantined, report.sealed) == (1, 3, True)
     videos = store.videos("d")
     found = {
@@ -176,9 +176,9 @@ def test_a_gpu_that_is_too_small_is_told_in_a_line(store, tiny, monkeypatch):
 
     monkeypatch.setattr(Encoder, "_encode", full)
     with pytest.raises(UsageError, match=r"is too small .* give a smaller --batch"):
-        extract_dataset(store, "d", SETTINGS, loaded=tiny)
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     monkeypatch.undo()
-    assert extract_dataset(store, "d", SETTINGS, loaded=tiny).encoded == 6
+    assert extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny).encoded == 6
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), 1e6])
@@ -186,31 +186,31 @@ def test_embeddings_that_are_not_finite_are_never_sealed(store, tiny, monkeypatc
     encode = Encoder._encode
     monkeypatch.setattr(Encoder, "_encode", lambda self, pixels: encode(self, pixels) * 0 + wrong)
     with pytest.raises(ModelError, match=r"for 6 videos \(first: row 0\); .* --precision fp32"):
-        extract_dataset(store, "d", SETTINGS, loaded=tiny)
-    (name,) = store.feature_ids("d")
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
+    (name,) = store.dataset("d").feature_ids()
     assert (store.features("d", name).sealed, store.features("d", name).counts()["todo"]) == (
         None,
         6,
     )
     monkeypatch.undo()
-    assert extract_dataset(store, "d", SETTINGS, loaded=tiny).sealed
+    assert extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny).sealed
 
 
 def test_name_that_is_taken_leaves_no_trace(store, tiny):
     named = dataclasses.replace(SETTINGS, name="mine")
-    extract_dataset(store, "d", named, loaded=tiny)
+    extract_dataset(store.dataset("d"), named, loaded=tiny)
     other = dataclasses.replace(named, frames=2)
     with pytest.raises(UsageError, match="already stands for"):
-        extract_dataset(store, "d", other, loaded=tiny)
-    assert len(store.feature_ids("d")) == 1
+        extract_dataset(store.dataset("d"), other, loaded=tiny)
+    assert len(store.dataset("d").feature_ids()) == 1
 
 
 def test_plan_says_what_is_left(store, tiny, monkeypatch):
     monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
-    before = plan_dataset(store, "d", SETTINGS)
+    before = plan_dataset(store.dataset("d"), SETTINGS)
     assert (before["videos"], before["todo"], before["frames"]) == (6, 6, 24)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny, limit=4)
-    assert plan_dataset(store, "d", SETTINGS)["todo"] == 2
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, limit=4)
+    assert plan_dataset(store.dataset("d"), SETTINGS)["todo"] == 2
 
 
 @pytest.mark.parametrize("text", ["", "1", "a:b", "1:1", "0:9", "-1:1"])
@@ -240,4 +240,4 @@ def test_wrong_settings(wrong):
 
 def test_unknown_dataset(store, tiny):
     with pytest.raises(UnknownNameError, match="There are: d"):
-        extract_dataset(store, "e", SETTINGS, loaded=tiny)
+        extract_dataset(store.dataset("e"), SETTINGS, loaded=tiny)

@@ -179,7 +179,7 @@ def test_two_processes_make_one_sealed_set(tmp_path, clips):
     assert all("takes one block of 64 videos in 2" in error for _, error in ended)
     assert any("; sealed" in out for out, _ in ended)
     store = open_store(tmp_path / "s.zarr")
-    (features,) = (store.features("d", name) for name in store.feature_ids("d"))
+    (features,) = (store.features("d", name) for name in store.dataset("d").feature_ids())
     assert features.counts()["done"] == 130
     assert len(features.provenance) == 2
     frames = features.read("frames")

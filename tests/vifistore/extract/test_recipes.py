@@ -200,9 +200,9 @@ def test_text_tuning_shares_the_set(tiny):
 
 def test_a_dataset_that_moved_has_nothing_to_do(clips, tiny, tmp_path):
     store = scan(tmp_path / "s.zarr", clips)
-    first = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    first = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     moved = shutil.copytree(clips, tmp_path / "moved")
     store = scan(tmp_path / "s.zarr", moved)
-    assert store.root("d") == moved
-    second = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    assert store.dataset("d").root() == moved
+    second = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (second.id, second.encoded, second.sealed) == (first.id, 0, True)

@@ -14,7 +14,7 @@ from vifistore.store.verify import verify_store
 
 
 def test_files_known_under_this_recipe_are_copied(store, clips, tiny, tmp_path, monkeypatch):
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     known = arrays(store)
     folder = tmp_path / "v"
     folder.mkdir()
@@ -23,7 +23,7 @@ def test_files_known_under_this_recipe_are_copied(store, clips, tiny, tmp_path, 
     write_clip(folder / "9.mp4", seed=77)
     scan(store.path, folder, "e")
     counts = frames_encoded(monkeypatch)
-    report = extract_dataset(store, "e", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("e"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.reused, sum(counts)) == (1, 6, 2)
     found = arrays(store, "e")
     by_digest = {digest: row for row, digest in enumerate(known["content_digest"])}
@@ -33,16 +33,16 @@ def test_files_known_under_this_recipe_are_copied(store, clips, tiny, tmp_path, 
             np.testing.assert_array_equal(found[name][row], known[name][source])
     assert list(verify_store(open_store(store.path))) == []
     other = dataclasses.replace(SETTINGS, frames=1)
-    assert extract_dataset(store, "e", other, loaded=tiny).reused == 0
+    assert extract_dataset(store.dataset("e"), other, loaded=tiny).reused == 0
 
 
 def test_what_lost_its_frames_is_encoded_not_copied(store, clips, tiny, monkeypatch):
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     known = arrays(store)
     (lost,) = store.path.glob(f"features/d/{report.id}/frames/c.0*")
     lost.unlink()
     scan(store.path, clips, "e")
-    again = extract_dataset(store, "e", SETTINGS, loaded=tiny)
+    again = extract_dataset(store.dataset("e"), SETTINGS, loaded=tiny)
     assert (again.encoded, again.reused) == (6, 0)
     np.testing.assert_array_equal(arrays(store, "e")["frames"], known["frames"])
 
@@ -59,7 +59,7 @@ def test_equal_files_of_one_run_are_encoded_once(tmp_path, tiny, monkeypatch):
     (folder / "d.mp4").write_bytes(bytes(same_size))
     store = scan(tmp_path / "s.zarr", folder)
     counts = frames_encoded(monkeypatch)
-    report = extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.reused, report.quarantined) == (2, 2, 2)
     assert sum(counts) == 2 * 2
     frames = arrays(store)["frames"]
@@ -72,14 +72,14 @@ def test_a_changed_video_is_named(tmp_path, tiny, log):
     for number in range(4):
         write_clip(folder / f"{number}.mp4", seed=number)
     store = scan(tmp_path / "s.zarr", folder)
-    extract_dataset(store, "d", SETTINGS, loaded=tiny)
+    extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert not [line for line in log if "changed on disk" in line]
     write_clip(folder / "1.mp4", seed=50, num_frames=30)
     os.utime(folder / "2.mp4", (1, 1))
     same_size = bytearray((folder / "3.mp4").read_bytes())
     same_size[-1] ^= 1
     (folder / "3.mp4").write_bytes(bytes(same_size))
-    extract_dataset(store, "d", dataclasses.replace(SETTINGS, frames=1), loaded=tiny)
+    extract_dataset(store.dataset("d"), dataclasses.replace(SETTINGS, frames=1), loaded=tiny)
     (line,) = [line for line in log if "changed on disk" in line]
     assert line.startswith("2 videos")
     assert "1.mp4 (" in line

@@ -6,9 +6,9 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import DamagedError, UsageError
-from vifistore.extract.scan import add_listing, new_rows
+from vifistore.extract.scan import add_listing, find_dataset, new_rows
+from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
 from vifistore.store.verify import verify_store
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all
@@ -25,20 +25,20 @@ def test_a_list_of_which_videos_are_missing_is_kept_with_its_length(tmp_path):
     lines = "1.mp4,run\n2.mp4,jump\n3.mp4,jump\n4.mp4,run\n5.mp4,run\n6.mp4,swim\n"
     store = create_store(tmp_path / "s.zarr")
     add(store, listed(root, f"path,label\n{lines}"))
-    split = store.split("d", "list")
+    split = store.dataset("d").split("list")
     assert split.class_names == ["jump", "run", "swim"]
     assert (split.num_listed, len(split.rows)) == (6, 3)
     assert split.listed == {"jump": 2, "run": 3, "swim": 1}
     attributes = store.backend.attributes("splits/d/list")
     # A split of before does not know it, until it is scanned again.
     store.backend.make_group("splits/d/list", {**attributes, "listed": {}})
-    assert store.split("d", "list").num_listed is None
+    assert store.dataset("d").split("list").num_listed is None
     add(store, listed(root, f"path,label\n{lines}"))
-    assert store.split("d", "list").num_listed == 6
+    assert store.dataset("d").split("list").num_listed == 6
     for wrong in ({"jump": 1, "run": 3}, {"run": 3}, {**split.listed, "swim": 1.0}, [2, 3, 1], 6):
         store.backend.make_group("splits/d/list", {**attributes, "listed": wrong})
         with pytest.raises(DamagedError, match="how many videos were listed as it should"):
-            store.split("d", "list")
+            store.dataset("d").split("list")
         assert "splits/d/list" in {problem.where for problem in verify_store(store)}
 
 
@@ -47,7 +47,7 @@ def test_all_videos_of_a_list_leave_nothing_to_say(tmp_path):
     # A video that is listed twice is one.
     store = create_store(tmp_path / "s.zarr")
     add(store, listed(root, "path,label\n1.mp4,run\n2.mp4,jump\n1.mp4,run\n"))
-    assert store.split("d", "list").num_listed is None
+    assert store.dataset("d").split("list").num_listed is None
     assert "listed" not in store.backend.attributes("splits/d/list")
 
 
@@ -60,7 +60,7 @@ def test_another_folder_does_not_take_the_place_of_the_first(tmp_path):
     )
     with pytest.raises(UsageError, match=words):
         scan(store.path, other)
-    assert store.root("d") == first
+    assert store.dataset("d").root() == first
     # A folder below the root is another root, too.
     folder_of(first, "jump/4.mp4")
     with pytest.raises(UsageError, match="--root"):
@@ -75,7 +75,7 @@ def test_a_dataset_may_move_and_lose_videos(tmp_path):
     shutil.move(first, moved)
     (moved / "run" / "2.mp4").unlink()
     folder_of(moved, "run/3.mp4")
-    assert scan(store.path, moved).root("d") == moved
+    assert scan(store.path, moved).dataset("d").root() == moved
     assert list(store.videos("d")["path"]) == ["run/1.mp4", "run/2.mp4", "run/3.mp4"]
 
 
@@ -92,9 +92,9 @@ def listed(root, text):
 
 
 def add(store, listing, dataset="d"):
-    rows = new_rows(store, dataset, listing, append=True)
+    rows = new_rows(find_dataset(store, dataset), listing, append=True)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    return add_listing(store, dataset, listing, rows, probes)
+    return add_listing(store.new_dataset(dataset), listing, rows, probes)
 
 
 def test_captions_of_several_lists_are_kept(tmp_path):
@@ -104,7 +104,7 @@ def test_captions_of_several_lists_are_kept(tmp_path):
     add(store, first)
     add(store, listed(root, "path,caption,split\n2.mp4,a jump,test\n"))
     add(store, first)
-    found = store.captions("d")
+    found = store.dataset("d").captions()
     captions = list(zip(found["row"], found["text"], strict=True))
     assert captions == [(0, "a run"), (0, "a run"), (1, "a jump")]
 
@@ -123,14 +123,14 @@ def test_what_is_added_is_scored_over_the_classes_of_the_dataset(tmp_path):
     store = create_store(tmp_path / "s.zarr")
     add(store, listed(root, "path,label,split\n1.mp4,run,train\n2.mp4,jump,train\n"))
     add(store, listed(root, "path,label,split\n3.mp4,run,test\n"))
-    assert store.split("d", "test").class_names == ["jump", "run"]
-    assert store.split("d", "test").labels.tolist() == [1]
+    assert store.dataset("d").split("test").class_names == ["jump", "run"]
+    assert store.dataset("d").split("test").labels.tolist() == [1]
 
 
 def test_what_was_imported_gets_a_root(tmp_path):
     store = scan(tmp_path / "s.zarr", folder_of(tmp_path / "v", "run/1.mp4"))
     table = store.videos("d")
-    write_videos(store.backend, "e", table.assign(path="one", id="one"), ["run"], "")
+    write_videos(store.new_dataset("e"), table.assign(path="one", id="one"), ["run"], "")
     scan(store.path, tmp_path / "v", "e")
-    assert store.root("e") == tmp_path / "v"
+    assert store.dataset("e").root() == tmp_path / "v"
     assert list(store.videos("e")["id"]) == ["one", "run/1.mp4"]

@@ -34,13 +34,13 @@ def squashing(tiny):
 @pytest.mark.parametrize("cached", [False, True])
 def test_frames_are_those_of_openclip(store, squashing, tmp_path, cached):
     settings = replace(SETTINGS, frame_cache=tmp_path / "frames" if cached else None)
-    report = extract_dataset(store, "d", settings, loaded=squashing)
+    report = extract_dataset(store.dataset("d"), settings, loaded=squashing)
     features = store.features("d", report.id)
     assert features.recipe["preprocessing"]["resize_mode"] == "squash"
     cfg = open_clip.transform.PreprocessCfg(**squashing.preprocess_config)
     transform = open_clip.transform.image_transform_v2(cfg, is_train=False)
     for row, path in enumerate(store.videos("d")["path"]):
-        video = decode_video(store.root("d") / path, frames=2, clips=1, decoder="decord")
+        video = decode_video(store.dataset("d").root() / path, frames=2, clips=1, decoder="decord")
         frames = video.frames[video.index[0]]
         pixels = torch.stack([transform(Image.fromarray(frame)) for frame in frames])
         with torch.inference_mode():
@@ -49,10 +49,10 @@ def test_frames_are_those_of_openclip(store, squashing, tmp_path, cached):
         np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
     # Squares cut from the same frames are other entries of the cache, and another set.
     plain = replace(settings, resize_mode="shortest", name="plain")
-    assert extract_dataset(store, "d", plain, loaded=squashing).id != report.id
+    assert extract_dataset(store.dataset("d"), plain, loaded=squashing).id != report.id
 
 
 def test_a_squashed_frame_has_no_crops(store, squashing):
     with pytest.raises(UsageError, match="give --crops 1"):
-        extract_dataset(store, "d", replace(SETTINGS, crops=3), loaded=squashing)
-    assert store.feature_ids("d") == []
+        extract_dataset(store.dataset("d"), replace(SETTINGS, crops=3), loaded=squashing)
+    assert store.dataset("d").feature_ids() == []

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from tests.support import block_data, plain_recipe, video_table
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_captions, write_videos
 from vifistore.store.names import set_name
 from vifistore.store.schema import QUARANTINED
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import Split, write_captions, write_split, write_videos
-from vifistore.store.texts import write_texts
 from vifistore.store.writer import FeatureWriter, Shape
 
 NUM_VIDEOS = 70
@@ -55,9 +54,9 @@ def block_of(rows: list[int], *, mended: bool = False) -> dict[str, np.ndarray]:
 def write_all(store: Store, num_videos: int = NUM_VIDEOS) -> FeatureWriter:
     """Write the feature set of dataset `d`, not sealed; the dataset grows with it."""
     if num_videos > len(store.videos("d")):
-        write_videos(store.backend, "d", video_table(num_videos, CLASSES), CLASSES, "/videos")
+        write_videos(store.new_dataset("d"), video_table(num_videos, CLASSES), CLASSES, "/videos")
     shape = Shape(video=num_videos, view=1, frame=4, dim=8)
-    writer = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {"host": "test"})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {"host": "test"})
     for block in writer.todo_blocks():
         rows = writer.todo_rows(block)
         writer.write_block(block, rows, block_of(rows))
@@ -67,7 +66,7 @@ def write_all(store: Store, num_videos: int = NUM_VIDEOS) -> FeatureWriter:
 def make_whole_store(path: Path) -> Store:
     """Videos, a split, captions, a checkpoint, texts, and a sealed feature set with a name."""
     store = create_store(path)
-    write_videos(store.backend, "d", video_table(NUM_VIDEOS, CLASSES), CLASSES, "/videos")
+    write_videos(store.new_dataset("d"), video_table(NUM_VIDEOS, CLASSES), CLASSES, "/videos")
     split = Split(
         name="test",
         rows=np.arange(NUM_VIDEOS),
@@ -76,17 +75,17 @@ def make_whole_store(path: Path) -> Store:
         source="list.txt",
         digest="abc",
     )
-    write_split(store.backend, "d", split)
-    write_captions(store.backend, "d", [(0, "someone runs"), (1, "someone jumps")])
+    write_split(store.dataset("d"), split)
+    write_captions(store.dataset("d"), [(0, "someone runs"), (1, "someone jumps")])
     fields = {key: RECORD[key] for key in ("text_digest", "logit_scale")}
     fields |= {"class_names": CLASSES, "templates": ["{}"]}
     fields |= {"context_length": 77, "precision": "fp32"}
-    write_texts(store.backend, fields, np.random.default_rng(1).normal(size=(2, 1, 8)))
-    checkpoint = register_checkpoint(store.backend, RECORD)
+    store.add_texts(fields, np.random.default_rng(1).normal(size=(2, 1, 8)))
+    checkpoint = store.add_checkpoint(RECORD)
     writer = write_all(store)
     writer.seal()
     writer.release()
-    set_name(store.backend, "d", "start", writer.id, checkpoint, force=False)
+    set_name(store.dataset("d"), "start", writer.id, checkpoint, force=False)
     return store
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from tests.support import plain_recipe, video_table
 from tests.vifistore.store.conftest import CLASSES, block_of
 from vifistore.store import durable, open_store
+from vifistore.store.dataset import write_videos
 from vifistore.store.schema import QUARANTINED, TODO
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
 from vifistore.store.writer import BlockData, FeatureWriter, Shape
 
 # How often what may go wrong once in a while is tried; a longer run sets it to 20.
@@ -73,14 +73,14 @@ def together(*works: Callable[[], None]) -> list[int]:
 def grow(path: Path, num_videos: int) -> None:
     """Give dataset `d` that many videos."""
     store = create_store(path)
-    write_videos(store.backend, "d", video_table(num_videos, CLASSES), CLASSES, "/videos")
+    write_videos(store.new_dataset("d"), video_table(num_videos, CLASSES), CLASSES, "/videos")
 
 
 def open_writer(path: Path) -> FeatureWriter:
     """A writer over all videos of dataset `d`."""
     store = open_store(path, mode="a")
     shape = Shape(video=len(store.videos("d")), view=1, frame=4, dim=8)
-    return FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {"host": "test"})
+    return FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {"host": "test"})
 
 
 def extract(path: Path, blocks: Iterable[int] | None = None, *, retry: bool = False) -> None:

@@ -56,7 +56,7 @@ def chunked(count: int):
 def read_all(folder: Path) -> None:
     store = open_store(folder)
     store.videos("d")
-    store.captions("d")
+    store.dataset("d").captions()
     features = store.features("d", "start")
     for name in FEATURE_ARRAYS:
         features.read(name)

@@ -38,7 +38,7 @@ def derive(
 ) -> Features:
     """Derive a set from the one of the store at `path`."""
     store = open_store(path, mode="a")
-    return write_derived(store, "d", "start", head=head, apply=apply, name=name)
+    return write_derived(store.features("d", "start"), head=head, apply=apply, name=name)
 
 
 def problems(path: Path) -> list[str]:
@@ -125,7 +125,7 @@ def retry(path: Path) -> None:
     store = open_store(path, mode="a")
     recipe = store.features("d", "start").recipe
     writer = FeatureWriter(
-        store.backend, "d", recipe, Shape(video=NUM_VIDEOS, view=1, frame=4, dim=8), {}
+        store.dataset("d"), recipe, Shape(video=NUM_VIDEOS, view=1, frame=4, dim=8), {}
     )
     writer.unseal()
     data = block_data(frames_of(4)[3:])
@@ -166,8 +166,8 @@ def test_a_derivation_that_is_killed_goes_on(whole, tmp_path):
 def test_fusions_that_need_frames_say_so(whole):
     derive(whole, apply=lambda frames: frames[:, :, -1])
     store = open_store(whole)
-    videos = load_videos(store, "d", "start+last", "test")
-    classes = load_classes(store, videos.features, videos.class_names)
+    videos = load_videos(store.features("d", "start+last"), "test")
+    classes = load_classes(videos.features, videos.class_names)
     scores = score(videos, classes, ["embedding", "decision"])
     assert all(np.isfinite(values).all() for values in scores.values())
     needs = [fusion for fusion, array in ARRAY_OF_FUSION.items() if array == "frames"]
@@ -206,7 +206,7 @@ def test_what_cannot_be_a_parent_or_a_head(whole):
     derive(whole)
     store = open_store(whole, mode="a")
     with pytest.raises(UsageError, match="has no frames"):
-        write_derived(store, "d", "start+last", head=HEAD, apply=last_frame, name="x")
+        write_derived(store.features("d", "start+last"), head=HEAD, apply=last_frame, name="x")
     with pytest.raises(UsageError, match="no digest"):
         derive(whole, head={"kind": "x"})
     attributes = store.backend.attributes(path := store.features("d", "start").path)
@@ -282,6 +282,6 @@ def test_export_brings_or_names_the_parent(whole, tmp_path, kind):
     assert copied.source_recipe == features.source_recipe
     assert copied.sealed == features.sealed
     np.testing.assert_array_equal(copied.read("view_mean"), features.read("view_mean"))
-    ids = open_store(target).feature_ids("d")
+    ids = open_store(target).dataset("d").feature_ids()
     assert (features.parent in ids) == (kind == "zarr")
     assert problems(target) == []

@@ -14,28 +14,28 @@ from tests.vifistore.store.conftest import CLASSES
 from tests.vifistore.store.test_verify import edit, evaluate, problems
 from vifistore.errors import DamagedError
 from vifistore.store import open_store
+from vifistore.store.dataset import write_captions, write_videos
 from vifistore.store.digests import FIELD, column_digest
 from vifistore.store.schema import VIDEO_COLUMNS
-from vifistore.store.tables import Split, write_captions, write_split, write_videos
-from vifistore.store.texts import write_texts
+from vifistore.store.splits import Split, write_split
 
 
 @pytest.fixture
 def two(whole) -> Path:
     """The whole store with a second split, text set and dataset."""
-    backend = open_store(whole, mode="a").backend
+    store = open_store(whole, mode="a")
     rows = np.arange(70)[::-1].copy()
     labels = (np.arange(70) % 2).astype(np.int32)[::-1].copy()
     split = Split(name="val", rows=rows, labels=labels, class_names=CLASSES, source="", digest="")
-    write_split(backend, "d", split)
+    write_split(store.dataset("d"), split)
     fields = {"text_digest": "t", "logit_scale": 10.0, "class_names": CLASSES[::-1]}
     fields |= {"templates": ["{}"], "context_length": 77, "precision": "fp32"}
-    write_texts(backend, fields, np.random.default_rng(2).normal(size=(2, 1, 8)))
+    store.add_texts(fields, np.random.default_rng(2).normal(size=(2, 1, 8)))
     table = video_table(70, CLASSES)
     table["num_frames"] += np.arange(70)
     table["path"] = "x/" + table["path"]
-    write_videos(backend, "e", table, CLASSES, "/videos")
-    write_captions(backend, "e", [(1, "someone jumps"), (0, "someone walks")])
+    write_videos(store.new_dataset("e"), table, CLASSES, "/videos")
+    write_captions(store.dataset("e"), [(1, "someone jumps"), (0, "someone walks")])
     return whole
 
 
@@ -83,8 +83,8 @@ def test_what_was_swapped_is_not_read(two):
     store = open_store(two)
     reads = {
         "videos/d": lambda: store.videos("d"),
-        "splits/d/test": lambda: store.split("d", "test"),
-        "captions/e": lambda: store.captions("e"),
+        "splits/d/test": lambda: store.dataset("d").split("test"),
+        "captions/e": lambda: store.dataset("e").captions(),
         "texts/*": lambda: [store.texts(found["id"]) for found in store.find_texts()],
     }
     columns = {"videos/d": ("id", "path"), "splits/d/test": ("rows",), "captions/e": ("text",)}
@@ -119,7 +119,7 @@ def test_class_names_in_another_order_are_found(whole, group):
     store = open_store(whole)
     read = {
         "videos/d": lambda: store.videos("d"),
-        "splits/d/test": lambda: store.split("d", "test"),
+        "splits/d/test": lambda: store.dataset("d").split("test"),
     }
     with pytest.raises(DamagedError, match="class_names is not what was written"):
         read[group]()
@@ -139,7 +139,7 @@ def test_a_store_from_before_opens_and_is_verified(two):
     evaluate(two)
     # Written again, it has them.
     write_videos(
-        open_store(two, mode="a").backend, "d", video_table(80, CLASSES), CLASSES, "/videos"
+        open_store(two, mode="a").new_dataset("d"), video_table(80, CLASSES), CLASSES, "/videos"
     )
     assert set(VIDEO_COLUMNS) < open_store(two).backend.attributes("videos/d")[FIELD].keys()
     assert problems(two) == []
@@ -152,16 +152,16 @@ def test_a_table_that_was_swapped_is_not_added_to(whole):
     before = (whole / "videos" / "d" / "zarr.json").read_text()
     with pytest.raises(DamagedError, match="is not what was written"):
         write_videos(
-            open_store(whole, mode="a").backend, "d", video_table(80, CLASSES), CLASSES, "/v"
+            open_store(whole, mode="a").new_dataset("d"), video_table(80, CLASSES), CLASSES, "/v"
         )
     assert (whole / "videos" / "d" / "zarr.json").read_text() == before
 
 
 def test_growth_in_pieces_gives_the_digest_of_the_whole(make_store):
-    backend, table = make_store(3).backend, video_table(70, ["run", "jump"])
+    store, table = make_store(3), video_table(70, ["run", "jump"])
     for count in (64, 70):
-        write_videos(backend, "d", table[:count], ["run", "jump"], "/v")
-    kept = backend.attributes("videos/d")[FIELD]
+        write_videos(store.new_dataset("d"), table[:count], ["run", "jump"], "/v")
+    kept = store.backend.attributes("videos/d")[FIELD]
     for name, spec in VIDEO_COLUMNS.items():
         assert kept[name] == column_digest(table[name].to_numpy(), spec)
 

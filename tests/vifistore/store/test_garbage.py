@@ -24,7 +24,7 @@ def other_set(path, *, sealed: bool) -> str:
     """Write a feature set without a name; return its path in the store."""
     store = open_store(path, mode="a")
     recipe = plain_recipe("1" * 64).as_dict()
-    writer = FeatureWriter(store.backend, "d", recipe, SHAPE, {})
+    writer = FeatureWriter(store.dataset("d"), recipe, SHAPE, {})
     for block in (0, 1) if sealed else (0,):
         rows = writer.todo_rows(block)
         writer.write_block(block, rows, block_of(rows))
@@ -41,7 +41,7 @@ def old(path) -> None:
 
 def test_a_set_that_a_run_has_just_planned_stays(whole):
     store = open_store(whole, mode="a")
-    writer = FeatureWriter(store.backend, "d", plain_recipe("1" * 64).as_dict(), SHAPE, {})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe("1" * 64).as_dict(), SHAPE, {})
     (garbage,) = find_garbage(store)
     assert garbage.where == writer.path
     assert not delete_garbage(store, garbage)

@@ -113,16 +113,14 @@ def test_settings_of_an_older_version_say_what_it_was_trained_with():
 
 def test_a_store_keeps_it_and_opens_without_its_videos(make_store):
     store = make_store(3)
-    digest = register_checkpoint(store.backend, RECORD, WHOLE)
+    digest = store.add_checkpoint(RECORD, WHOLE)
     opened = open_store(store.path)
     assert opened.identity(digest) == WHOLE
     record = opened.checkpoint(digest)
     assert record["tuned_on"] == [TRAIN.summary]
     assert record["templates"] == ["a photo of a {}."]
     assert "videos" not in json.dumps(record["tuned_on"]).replace("num_videos", "")
-    assert opened.identity(register_checkpoint(store.backend, {**RECORD, "logit_scale": 2.0})) == (
-        Identity()
-    )
+    assert opened.identity(store.add_checkpoint({**RECORD, "logit_scale": 2.0})) == (Identity())
 
 
 def test_a_record_gains_what_a_header_knows_and_loses_nothing(make_store):
@@ -130,18 +128,18 @@ def test_a_record_gains_what_a_header_knows_and_loses_nothing(make_store):
     store = make_store(3)
     guess = {**WHOLE.preprocessing, "family": "openclip"}
     bare = Identity(preprocessing=guess, assumed=("preprocessing",))
-    digest = register_checkpoint(store.backend, RECORD, bare)
-    assert register_checkpoint(store.backend, {**RECORD, "name": "again"}, WHOLE) == digest
+    digest = store.add_checkpoint(RECORD, bare)
+    assert store.add_checkpoint({**RECORD, "name": "again"}, WHOLE) == digest
     found = store.identity(digest)
     assert found == Identity(**{**vars(WHOLE), "assumed": ()})
     assert store.checkpoint(digest)["names"] == ["start", "again"]
-    register_checkpoint(store.backend, RECORD, Identity(cleaning="as-is"))
+    store.add_checkpoint(RECORD, Identity(cleaning="as-is"))
     assert store.identity(digest) == found
 
 
 def test_a_store_that_is_copied_keeps_it(make_store, tmp_path):
     store, other = make_store(3), create_store(tmp_path / "other.zarr")
-    digest = register_checkpoint(store.backend, RECORD, WHOLE)
+    digest = store.add_checkpoint(RECORD, WHOLE)
     copy_checkpoint(store, other, digest)
     assert other.identity(digest) == WHOLE
     assert other.checkpoint(digest) == store.checkpoint(digest)
@@ -150,7 +148,7 @@ def test_a_store_that_is_copied_keeps_it(make_store, tmp_path):
 @pytest.mark.parametrize("damage", ["video", "entries", "field"])
 def test_a_damaged_record_is_one_line_and_verify_names_it(make_store, damage, capsys):
     store = make_store(3)
-    digest = register_checkpoint(store.backend, RECORD, WHOLE)
+    digest = store.add_checkpoint(RECORD, WHOLE)
     place = store.path / "checkpoints" / digest
     path = place / "zarr.json" if damage == "field" else place / "tuned_on" / "zarr.json"
     text = path.read_text()

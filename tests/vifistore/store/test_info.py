@@ -4,7 +4,6 @@ import json
 
 from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
-from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.info import lineage
 
 
@@ -13,7 +12,7 @@ def test_children_come_below_their_parents(make_store, capsys):
 
     def add(name: str, step: int, parent: str) -> str:
         fields = {"name": name, "image_digest": name, "step": step, "parent": parent}
-        return register_checkpoint(store.backend, {**RECORD, **fields})
+        return store.add_checkpoint({**RECORD, **fields})
 
     root = add("openai", 0, "")
     half = add("half", 500, root)
@@ -34,5 +33,5 @@ def test_parents_in_a_circle_are_all_listed(make_store):
     store = make_store(3)
     for name, parent in (("a", "b"), ("b", "a")):
         fields = {"name": name, "image_digest": name, "parent": parent}
-        register_checkpoint(store.backend, {**RECORD, **fields})
+        store.add_checkpoint({**RECORD, **fields})
     assert sorted(c["names"][0] for c in lineage(store)) == ["a", "b"]

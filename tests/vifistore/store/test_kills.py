@@ -58,7 +58,7 @@ def read_status(path: Path) -> np.ndarray:
     store = open_store(path)
     num_videos = len(store.videos("d"))
     status = np.full(num_videos, TODO, np.uint8)
-    if store.feature_ids("d") and store.backend.exists(f"features/d/{SET_ID}/status"):
+    if store.dataset("d").feature_ids() and store.backend.exists(f"features/d/{SET_ID}/status"):
         found = store.backend.read(f"features/d/{SET_ID}/status")
         status[: len(found)] = found
     return status
@@ -190,7 +190,7 @@ def test_a_repair_that_is_killed(tmp_path, undisturbed, moment):
         # As the verb does; a second time finds what is left to do, or nothing damaged any more.
         store = open_store(path, mode="a")
         if list(verify_store(store)):
-            repairing = start_repair(store, "d", SET_ID)
+            repairing = start_repair(store.dataset("d"), SET_ID)
             extract(path)
             repairing.finish()
         else:

@@ -19,8 +19,7 @@ from vifistore.store import durable, open_store
 from vifistore.store.info import describe_store
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.names import set_name
-from vifistore.store.tables import Split, write_split
-from vifistore.store.texts import write_texts
+from vifistore.store.splits import Split, write_split
 
 # What a run that is killed may leave in a whole store: names of files with their folders.
 PLACES = [
@@ -130,7 +129,7 @@ def test_a_folder_held_by_somebody_else_stops_nothing(whole):
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         store = open_store(whole, mode="a")
-        set_name(store.backend, "d", "other", "x", "", force=False)
+        set_name(store.dataset("d"), "other", "x", "", force=False)
     finally:
         os.close(descriptor)
     assert (whole / "names" / "d" / "other" / "zarr.json").is_file()
@@ -149,17 +148,17 @@ def add_a_split(path: Path) -> None:
         source="",
         digest="",
     )
-    write_split(open_store(path, mode="a").backend, "d", split)
+    write_split(open_store(path, mode="a").dataset("d"), split)
 
 
 def add_texts(path: Path) -> None:
     fields = {"text_digest": "u", "logit_scale": 1.0, "class_names": ["a"], "templates": ["{}"]}
     fields |= {"context_length": 77, "precision": "fp32"}
-    write_texts(open_store(path, mode="a").backend, fields, np.ones((1, 1, 8)))
+    open_store(path, mode="a").add_texts(fields, np.ones((1, 1, 8)))
 
 
 def add_a_name(path: Path) -> None:
-    set_name(open_store(path, mode="a").backend, "d", "other", "x", "", force=False)
+    set_name(open_store(path, mode="a").dataset("d"), "other", "x", "", force=False)
 
 
 @pytest.mark.parametrize("work", [plan_a_set, add_a_split, add_texts, add_a_name])
@@ -187,7 +186,7 @@ def test_a_store_that_was_removed_is_not_begun_anew(whole):
     shutil.rmtree(whole)
     for write in (
         lambda: writer.write_block(1, list(writer.block_rows(1)), block_of([*range(64, 75)])),
-        lambda: set_name(store.backend, "d", "other", "x", "", force=True),
+        lambda: set_name(store.dataset("d"), "other", "x", "", force=True),
         lambda: write_all(store, 75),
     ):
         with pytest.raises((StoreError, UsageError)):

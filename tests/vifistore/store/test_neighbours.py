@@ -13,11 +13,11 @@ from tests.support import plain_recipe, video_table, write_features
 from tests.vifistore.store.test_objects import FRAMES, fill
 from vifi.__main__ import run
 from vifistore.store import open_store
+from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.places import Place
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import write_videos
 from vifistore.store.verify import verify_store
 from vifistore.temporaries import SUFFIX
 
@@ -139,8 +139,8 @@ def test_ours_is_replaced(store):
 
 def test_a_name_is_moved_and_a_table_grows(store):
     features = store.features("d", "a@b")
-    set_name(store.backend, "d", "a@b", features.id, "", force=True)
-    write_videos(store.backend, "d", video_table(71, ["run", "jump"]), ["run", "jump"], "/")
+    set_name(store.dataset("d"), "a@b", features.id, "", force=True)
+    write_videos(store.new_dataset("d"), video_table(71, ["run", "jump"]), ["run", "jump"], "/")
     assert len(open_store(store.backend.folder).videos("d")) == 71
     assert create_store(store.backend.folder).datasets() == ["d"]
 

@@ -13,13 +13,11 @@ from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store import open_store
 from vifistore.store.backend import Backend
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.objects import object_url
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
-from vifistore.store.texts import write_texts
 from vifistore.store.verify import verify_store
 
 CHECKPOINT = {
@@ -40,11 +38,11 @@ FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
 def fill(location: str) -> str:
     """Make a store with a sealed feature set, its checkpoint and texts; return its location."""
     store = create_store(location)
-    write_videos(store.backend, "d", video_table(70, ["run", "jump"]), ["run", "jump"], "/")
+    write_videos(store.new_dataset("d"), video_table(70, ["run", "jump"]), ["run", "jump"], "/")
     writer = write_features(store, "d", plain_recipe(), FRAMES)
     writer.seal()
-    digest = register_checkpoint(store.backend, CHECKPOINT)
-    set_name(store.backend, "d", "a@b", writer.id, digest, force=False)
+    digest = store.add_checkpoint(CHECKPOINT)
+    set_name(store.dataset("d"), "a@b", writer.id, digest, force=False)
     fields = {
         "text_digest": "t",
         "logit_scale": 10.0,
@@ -53,7 +51,7 @@ def fill(location: str) -> str:
         "context_length": 77,
         "precision": "fp32",
     }
-    write_texts(store.backend, fields, FRAMES[:2, 0, :1].astype(np.float32))
+    store.add_texts(fields, FRAMES[:2, 0, :1].astype(np.float32))
     return location
 
 
@@ -86,7 +84,7 @@ def test_chosen_rows_are_read_alone(url):
 def test_the_table_grows(bucket):
     store = create_store(f"{bucket}/grows.zarr")
     for num_videos in (3, 5):
-        write_videos(store.backend, "d", video_table(num_videos, ["a"]), ["a"], "/")
+        write_videos(store.new_dataset("d"), video_table(num_videos, ["a"]), ["a"], "/")
     assert create_store(f"{bucket}/grows.zarr").videos("d")["id"].tolist()[-1] == "v4.mp4"
 
 
@@ -99,7 +97,7 @@ def test_info_describes_it(url):
 
 def test_a_changed_object_is_noticed(bucket):
     store = create_store(f"{bucket}/damaged.zarr")
-    write_videos(store.backend, "d", video_table(3, ["a"]), ["a"], "/")
+    write_videos(store.new_dataset("d"), video_table(3, ["a"]), ["a"], "/")
     store.backend.place.put({"videos/d/fps/c.0": [b"torn"]})
     with pytest.raises(DamagedError, match=r"vifi verify s3://bucket/damaged.zarr"):
         store.videos("d")
@@ -109,7 +107,7 @@ def test_a_changed_object_is_noticed(bucket):
 
 def test_reading_cannot_write(url):
     with pytest.raises(UsageError, match="read-only"):
-        set_name(open_store(url).backend, "d", "x", "y", "z", force=True)
+        set_name(open_store(url).dataset("d"), "x", "y", "z", force=True)
 
 
 def test_what_is_not_there_is_said_in_one_line(bucket):
@@ -133,7 +131,7 @@ def test_what_obstore_says_becomes_one_line(bucket):
 
 def test_zero_shot_evaluation_gives_what_a_folder_gives(url, tmp_path):
     here, there = (
-        {row.metric: row.value for row in zero_shot(open_store(location), "d", "a@b")}
+        {row.metric: row.value for row in zero_shot(open_store(location).features("d", "a@b"))}
         for location in (fill(str(tmp_path / "S.zarr")), url)
     )
     assert here == there
@@ -183,10 +181,10 @@ def test_what_nothing_names_is_found_and_removed_once_it_is_settled(bucket, caps
     assert all(garbage["size_bytes"] > 0 for garbage in listed)
     # It may be being written by another machine, whose locks are not seen here.
     assert run(["gc", location, "--delete"]) == 0
-    assert unnamed.id in store.feature_ids("d")
+    assert unnamed.id in store.dataset("d").feature_ids()
     monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
     assert run(["gc", location, "--delete"]) == 0
-    assert unnamed.id not in store.feature_ids("d")
+    assert unnamed.id not in store.dataset("d").feature_ids()
     store.backend.place.remove("left.txt")
     store.backend.place.remove(f"{path}/timestamps/zarr.json")
     found = {problem.where for problem in verify_store(open_store(location))}

@@ -53,8 +53,8 @@ def everything(folder: Path) -> dict[str, np.ndarray]:
     found = {f"features {name}": features.read(name) for name in FEATURE_ARRAYS}
     found |= {name: column.to_numpy() for name, column in store.videos("d").items()}
     found |= {"texts": store.texts(store.find_texts()[0]["id"]).embeddings}
-    found |= {"captions": store.captions("d")["text"].to_numpy()}
-    split = store.split("d", "test")
+    found |= {"captions": store.dataset("d").captions()["text"].to_numpy()}
+    split = store.dataset("d").split("test")
     found |= {"rows": split.rows, "labels": split.labels}
     chosen = features.select(rows=[66, 2], arrays=("frames",), verify=False)
     found |= {"selected": chosen.arrays["frames"], "property": features.frames[65:]}
@@ -149,7 +149,7 @@ def test_such_a_set_is_not_written_but_brought_in(whole, tmp_path, capsys):
     old = values[3:5]
     values[4] += 1
     with pytest.raises(StoreError, match="another program"):
-        start_repair(open_store(whole, mode="a"), "d", feature_id)
+        start_repair(open_store(whole, mode="a").dataset("d"), feature_id)
     values[3:5] = old
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before
     new = tmp_path / "NEW.zarr"

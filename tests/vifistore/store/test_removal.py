@@ -18,7 +18,7 @@ from vifistore.store.garbage import delete_garbage, find_garbage
 from vifistore.store.locks import BlockLocks
 from vifistore.store.names import set_name
 from vifistore.store.removable import removals, remove_all, with_names
-from vifistore.store.tables import write_split
+from vifistore.store.splits import write_split
 from vifistore.store.verify import verify_store
 from vifistore.store.writer import FeatureWriter
 
@@ -40,7 +40,7 @@ def remove(store, *what):
 def derive(store, name="pooled"):
     head = {"digest": "e" * 64, "kind": "mean"}
     return write_derived(
-        store, "d", "start", head=head, apply=lambda frames: frames.mean(axis=2), name=name
+        store.features("d", "start"), head=head, apply=lambda frames: frames.mean(axis=2), name=name
     )
 
 
@@ -70,7 +70,7 @@ def test_everything_can_be_asked_for_in_a_few_ways(store):
     ):
         with pytest.raises(UnknownNameError):
             removals(store, [what])
-    set_name(store.backend, "d", "test", start, store.features("d", "start").checkpoint, force=True)
+    set_name(store.dataset("d"), "test", start, store.features("d", "start").checkpoint, force=True)
     with pytest.raises(UsageError, match="give splits/d/test or features/d/test"):
         removals(store, ["d/test"])
 
@@ -82,10 +82,10 @@ def test_what_is_removed_is_gone_and_the_rest_is_well(store):
     )
     assert {r.where: r.size_bytes for r in removals(store, ["d/start"])}[start.path] == size
     remove(store, "captions/d", "d/test")
-    assert store.splits("d") == []
-    assert not len(store.captions("d"))
+    assert store.dataset("d").splits() == []
+    assert not len(store.dataset("d").captions())
     remove(store, "d/start")
-    assert store.feature_ids("d") == []
+    assert store.dataset("d").feature_ids() == []
     assert find_garbage(store) == []
     remove(store, "d")
     assert store.datasets() == []
@@ -93,13 +93,13 @@ def test_what_is_removed_is_gone_and_the_rest_is_well(store):
     # The same dataset can be made anew, with nothing of before.
     other = make_whole_store(store.path.with_name("other.zarr")).path
     shutil.copytree(other / "videos", store.path / "videos", dirs_exist_ok=True)
-    assert (store.splits("d"), store.feature_ids("d")) == ([], [])
+    assert (store.dataset("d").splits(), store.dataset("d").feature_ids()) == ([], [])
 
 
 def test_a_set_with_another_name_or_derived_sets_is_needed(store):
     start = store.features("d", "start")
     derive(store)
-    set_name(store.backend, "d", "alias", start.id, start.checkpoint, force=False)
+    set_name(store.dataset("d"), "alias", start.id, start.checkpoint, force=False)
     needs = ["its name alias", "pooled, derived from it"]
     assert asked(store, "d/start")[start.path] == needs
     assert asked(store, "d/start", "d/pooled")[start.path] == needs[:1]
@@ -129,15 +129,15 @@ def test_a_path_that_climbs_names_nothing(store, what):
 
 def test_a_set_that_is_being_sealed_goes_afterwards(store, whole):
     """Else sealing would make its group again, without any array."""
-    (feature_id,) = store.feature_ids("d")
+    (feature_id,) = store.dataset("d").feature_ids()
     pid, _ = holding(lambda: BlockLocks(store.backend.cache_folder, "d", feature_id).turn())
     remover = start(lambda: remove_all(open_store(whole, mode="a"), removals(store, ["d/start"])))
     time.sleep(0.3)
-    there = store.feature_ids("d")
+    there = store.dataset("d").feature_ids()
     end(pid)
     assert there == [feature_id]
     assert os.waitpid(remover, 0)[1] == 0
-    assert store.feature_ids("d") == []
+    assert store.dataset("d").feature_ids() == []
 
 
 def test_what_is_being_written_stays(store, whole):
@@ -175,14 +175,14 @@ def test_a_kill_leaves_nothing_half(store, monkeypatch):
 
 
 def test_a_split_that_a_kill_cut_short_is_garbage_and_is_written_anew(store):
-    old = store.split("d", "test")
+    old = store.dataset("d").split("test")
     # As zarr leaves a group above arrays that it has made.
     store.backend.make_group("splits/d/test", {})
-    assert store.splits("d") == []
+    assert store.dataset("d").splits() == []
     (garbage,) = find_garbage(store)
     assert (garbage.where, garbage.what) == ("splits/d/test", "split cut short")
-    write_split(store.backend, "d", old)
-    assert store.splits("d") == ["test"]
+    write_split(store.dataset("d"), old)
+    assert store.dataset("d").splits() == ["test"]
     assert list(verify_store(store)) == []
 
 
@@ -222,7 +222,7 @@ def test_what_a_kill_leaves_of_a_group_is_garbage_and_no_group(store, monkeypatc
         "splits/d/test": "what a removal left",
     }
     # A set of the same recipe begins with nothing done.
-    writer = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), SHAPE, {"host": "test"})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), SHAPE, {"host": "test"})
     assert writer.path == start
     assert writer.todo_blocks() == [0, 1]
     writer.release()
@@ -233,25 +233,25 @@ def test_what_a_kill_leaves_of_a_group_is_garbage_and_no_group(store, monkeypatc
 
 
 def test_a_split_is_replaced_whole(store, monkeypatch):
-    old = store.split("d", "test")
+    old = store.dataset("d").split("test")
     new = type(old)(**{**vars(old), "rows": old.rows[:9], "labels": old.labels[:9]})
     with pytest.raises(
         UsageError, match="exists with other rows; give another --split NAME, or --re"
     ):
-        write_split(store.backend, "d", new)
+        write_split(store.dataset("d"), new)
     monkeypatch.setattr(store.backend, "write_rows", stop)
     with pytest.raises(KeyboardInterrupt):
-        write_split(store.backend, "d", new, replace=True)
+        write_split(store.dataset("d"), new, replace=True)
     monkeypatch.undo()
-    assert "test" not in store.splits("d"), "neither the old one nor half of the new one"
-    write_split(store.backend, "d", new, replace=True)
-    assert len(store.split("d", "test").rows) == 9
+    assert "test" not in store.dataset("d").splits(), "neither the old one nor half of the new one"
+    write_split(store.dataset("d"), new, replace=True)
+    assert len(store.dataset("d").split("test").rows) == 9
     assert list(verify_store(store)) == []
 
 
 def test_what_is_being_scanned_is_no_garbage(store, monkeypatch):
     other = open_store(store.path, mode="a")
-    old, write_rows = store.split("d", "test"), store.backend.write_rows
+    old, write_rows = store.dataset("d").split("test"), store.backend.write_rows
     new = type(old)(**{**vars(old), "name": "more"})
 
     def write_and_tidy(*arguments):
@@ -259,19 +259,19 @@ def test_what_is_being_scanned_is_no_garbage(store, monkeypatch):
         assert [delete_garbage(other, garbage) for garbage in find_garbage(other)] in ([], [False])
 
     monkeypatch.setattr(store.backend, "write_rows", write_and_tidy)
-    write_split(store.backend, "d", new)
-    assert store.splits("d") == ["more", "test"]
+    write_split(store.dataset("d"), new)
+    assert store.dataset("d").splits() == ["more", "test"]
     assert list(verify_store(store)) == []
 
 
 def test_what_is_told_of_a_list_is_replaced_with_it(store):
-    whole = store.split("d", "test")
+    whole = store.dataset("d").split("test")
     counts = {name: len(whole.rows) for name in whole.class_names}
-    write_split(store.backend, "d", type(whole)(**{**vars(whole), "listed": counts}))
-    assert store.split("d", "test").listed == counts
-    write_split(store.backend, "d", whole)
-    assert store.split("d", "test").listed == counts
+    write_split(store.dataset("d"), type(whole)(**{**vars(whole), "listed": counts}))
+    assert store.dataset("d").split("test").listed == counts
+    write_split(store.dataset("d"), whole)
+    assert store.dataset("d").split("test").listed == counts
     mended = type(whole)(**{**vars(whole), "source": "mended.csv"})
-    write_split(store.backend, "d", mended, replace=True)
-    assert store.split("d", "test").listed == {}
-    assert store.split("d", "test").source == "mended.csv"
+    write_split(store.dataset("d"), mended, replace=True)
+    assert store.dataset("d").split("test").listed == {}
+    assert store.dataset("d").split("test").source == "mended.csv"

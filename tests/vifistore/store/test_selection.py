@@ -6,8 +6,8 @@ import pytest
 from tests.support import plain_recipe, write_features
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
 from vifistore.store.selection import block_ranges
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store
-from vifistore.store.tables import Split, write_split
 
 FRAMES = np.random.default_rng(0).normal(size=(130, 2, 4, 8)).astype(np.float16)
 
@@ -25,13 +25,13 @@ def store(make_store) -> Store:
         source="list.txt",
         digest="abc",
     )
-    write_split(store.backend, "d", split)
+    write_split(store.dataset("d"), split)
     return store
 
 
 @pytest.fixture
 def features(store):
-    return store.features("d", store.feature_ids("d")[0])
+    return store.features("d", store.dataset("d").feature_ids()[0])
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -67,7 +67,7 @@ def test_a_video_that_the_split_does_not_label_has_no_label(store, features):
         source="list.txt",
         digest="abc",
     )
-    write_split(store.backend, "d", split)
+    write_split(store.dataset("d"), split)
     assert features.select(split="mixed").labels.tolist() == ["", "walk"]
 
 

@@ -16,13 +16,12 @@ from vifistore.errors import (
     UsageError,
 )
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import create_store
-from vifistore.store.tables import Split, write_split, write_videos
-from vifistore.store.texts import write_texts
 from vifistore.store.writer import FeatureWriter, Shape
 
 RNG = np.random.default_rng(0)
@@ -37,7 +36,7 @@ def test_videos_come_back(make_store):
 
 def test_videos_grow_and_old_rows_stay(make_store):
     store = make_store(5)
-    write_videos(store.backend, "d", video_table(9, ["run", "jump"]), ["run", "jump"], "/")
+    write_videos(store.new_dataset("d"), video_table(9, ["run", "jump"]), ["run", "jump"], "/")
     got = open_store(store.path).videos("d")
     assert got.to_dict("list") == video_table(9, ["run", "jump"]).to_dict("list")
 
@@ -45,7 +44,7 @@ def test_videos_grow_and_old_rows_stay(make_store):
 def test_uncommitted_rows_are_not_seen(make_store):
     store = make_store(5)
     before = store.backend.attributes("videos/d")
-    write_videos(store.backend, "d", video_table(9, ["run", "jump"]), ["run", "jump"], "/")
+    write_videos(store.new_dataset("d"), video_table(9, ["run", "jump"]), ["run", "jump"], "/")
     store.backend.make_group("videos/d", before)  # as a kill before the last write leaves it
     assert len(open_store(store.path).videos("d")) == 5
 
@@ -70,7 +69,7 @@ def test_features_come_back_through_any_zarr_reader(make_store, num_videos):
 def test_unsealed_set_is_refused_and_cannot_be_sealed_early(make_store):
     store = make_store(70)
     shape = Shape(video=70, view=1, frame=4, dim=8)
-    writer = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {})
     writer.write_block(0, writer.todo_rows(0), block_data(RNG.normal(size=(64, 1, 4, 8))))
     with pytest.raises(IncompleteError, match="6 of 70 videos are to do"):
         writer.seal()
@@ -83,9 +82,9 @@ def test_rows_done_stay_equal_when_the_rest_of_the_block_is_written(make_store):
     store = make_store(10)
     frames = RNG.normal(size=(10, 1, 4, 8))
     shape = Shape(video=10, view=1, frame=4, dim=8)
-    first = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {})
+    first = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {})
     first.write_block(0, [0, 1, 2], block_data(frames[:3]))
-    second = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {})
+    second = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {})
     assert second.todo_rows(0) == list(range(3, 10))
     second.write_block(0, second.todo_rows(0), block_data(frames[3:]))
     second.seal()
@@ -98,9 +97,9 @@ def test_sealed_set_stays_readable_while_it_grows(make_store):
     frames = RNG.normal(size=(12, 1, 4, 8))
     sealed = write_features(store, "d", plain_recipe(), frames[:10])
     sealed.seal()
-    write_videos(store.backend, "d", video_table(12, ["run", "jump"]), ["run", "jump"], "/v")
+    write_videos(store.new_dataset("d"), video_table(12, ["run", "jump"]), ["run", "jump"], "/v")
     shape = Shape(video=12, view=1, frame=4, dim=8)
-    grown = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {})
+    grown = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {})
     features = open_store(store.path).features("d", grown.id)
     assert features.sealed["rows"] == features.num_videos == 10
     np.testing.assert_array_equal(features.read("frames"), frames[:10].astype(np.float16))
@@ -161,19 +160,19 @@ RECORD = {
 def test_a_name_is_no_id(make_store, name):
     store = make_store(3)
     with pytest.raises(UsageError, match="looks like the id of a feature set"):
-        set_name(store.backend, "d", name, "x", "", force=True)
+        set_name(store.dataset("d"), name, "x", "", force=True)
     for other in (name[:-1], name + "0", name.upper()):
-        set_name(store.backend, "d", other, "x", "", force=False)
+        set_name(store.dataset("d"), other, "x", "", force=False)
 
 
 def test_names_move_only_by_force(make_store):
     store = make_store(3)
     writer = write_features(store, "d", plain_recipe(), RNG.normal(size=(3, 1, 4, 8)))
-    set_name(store.backend, "d", "a@b", writer.id, "c1", force=False)
-    set_name(store.backend, "d", "a@b", writer.id, "c1", force=False)
+    set_name(store.dataset("d"), "a@b", writer.id, "c1", force=False)
+    set_name(store.dataset("d"), "a@b", writer.id, "c1", force=False)
     with pytest.raises(UsageError, match="already stands for"):
-        set_name(store.backend, "d", "a@b", writer.id, "c2", force=False)
-    set_name(store.backend, "d", "a@b", writer.id, "c2", force=True)
+        set_name(store.dataset("d"), "a@b", writer.id, "c2", force=False)
+    set_name(store.dataset("d"), "a@b", writer.id, "c2", force=True)
     assert store.features("d", "a@b").checkpoint == "c2"
     with pytest.raises(UnknownNameError, match=r"Did you mean 'a@b'\?"):
         store.features("d", "a@c")
@@ -181,11 +180,11 @@ def test_names_move_only_by_force(make_store):
 
 def test_checkpoint_keeps_its_record_and_gains_names(make_store):
     store = make_store(3)
-    digest = register_checkpoint(store.backend, RECORD)
-    assert register_checkpoint(store.backend, {**RECORD, "name": "again", "step": 9}) == digest
+    digest = store.add_checkpoint(RECORD)
+    assert store.add_checkpoint({**RECORD, "name": "again", "step": 9}) == digest
     found = store.checkpoint(digest)
     assert (found["names"], found["step"]) == (["start", "again"], 0)
-    assert register_checkpoint(store.backend, {**RECORD, "logit_scale": 11.0}) != digest
+    assert store.add_checkpoint({**RECORD, "logit_scale": 11.0}) != digest
 
 
 def test_texts_come_back(make_store):
@@ -199,7 +198,7 @@ def test_texts_come_back(make_store):
         "precision": "fp32",
     }
     embeddings = RNG.normal(size=(2, 1, 8)).astype(np.float32)
-    name = write_texts(store.backend, fields, embeddings)
+    name = store.add_texts(fields, embeddings)
     texts = open_store(store.path).texts(name)
     np.testing.assert_array_equal(texts.embeddings, embeddings)
     assert texts.attrs == fields
@@ -217,25 +216,25 @@ def test_split_comes_back_and_cannot_change(make_store):
         source="list.txt",
         digest="abc",
     )
-    write_split(store.backend, "d", split)
-    write_split(store.backend, "d", split)
-    got = open_store(store.path).split("d", "test1")
+    write_split(store.dataset("d"), split)
+    write_split(store.dataset("d"), split)
+    got = open_store(store.path).dataset("d").split("test1")
     assert got.rows.tolist() == [2, 0]
     assert got.class_names == ["x", "y"]
     with pytest.raises(UsageError, match="exists with other rows"):
-        write_split(store.backend, "d", dataclasses.replace(split, rows=np.array([1, 0])))
+        write_split(store.dataset("d"), dataclasses.replace(split, rows=np.array([1, 0])))
 
 
 def test_unlabelled_videos_have_no_split(make_store):
     with pytest.raises(UsageError, match="none of these videos has a label"):
-        make_store(4, ()).split("d")
+        make_store(4, ()).dataset("d").split()
 
 
 def test_document_is_json_with_the_agreed_keys(make_store):
     store = make_store(3)
     writer = write_features(store, "d", plain_recipe(), RNG.normal(size=(3, 1, 4, 8)))
     writer.seal()
-    register_checkpoint(store.backend, RECORD)
+    store.add_checkpoint(RECORD)
     document = json.loads(json.dumps(describe_store(open_store(store.path))))
     assert document.keys() == {"schema", "datasets", "checkpoints", "texts"}
     assert document["datasets"]["d"].keys() == {"videos", "classes", "splits", "features"}
@@ -258,13 +257,13 @@ def test_texts_that_were_cut_short_are_none_and_are_written_anew(make_store, mon
     with monkeypatch.context() as patch:
         patch.setattr("vifistore.store.backend.Backend.make_group", killed)
         with pytest.raises(KeyboardInterrupt):
-            write_texts(store.backend, fields, embeddings)
+            store.add_texts(fields, embeddings)
     assert store.backend.children("texts") == []
     (half,) = store.backend.place.folders("texts")
     assert describe_store(store)["texts"] == []
     with pytest.raises(UnknownNameError):
         store.texts(half)
-    assert write_texts(store.backend, fields, embeddings) == half
+    assert store.add_texts(fields, embeddings) == half
     np.testing.assert_array_equal(store.texts(half).embeddings, embeddings)
 
 
@@ -272,7 +271,7 @@ def test_texts_that_were_cut_short_are_none_and_are_written_anew(make_store, mon
 def test_names_that_could_leave_the_store_are_refused(make_store, name):
     store = make_store(3)
     with pytest.raises(UsageError):
-        write_videos(store.backend, name, video_table(1, []), [], "/")
+        write_videos(store.new_dataset(name), video_table(1, []), [], "/")
     with pytest.raises(UnknownNameError):
         store.videos(name)
     with pytest.raises(UnknownNameError):
@@ -303,4 +302,4 @@ def test_something_else_is_not_a_store(tmp_path):
 def test_reading_cannot_write(make_store):
     store = open_store(make_store(3).path)
     with pytest.raises(ValueError, match="read-only"):
-        set_name(store.backend, "d", "a", "b", "c", force=False)
+        set_name(store.dataset("d"), "a", "b", "c", force=False)

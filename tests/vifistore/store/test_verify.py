@@ -76,8 +76,8 @@ def problems(folder: Path) -> list[Problem]:
 def evaluate(folder: Path) -> dict[str, np.ndarray]:
     """Scores of the split by every fusion."""
     store = open_store(folder)
-    videos = load_videos(store, "d", "start", "test")
-    classes = load_classes(store, videos.features, videos.class_names)
+    videos = load_videos(store.features("d", "start"), "test")
+    classes = load_classes(videos.features, videos.class_names)
     return score(videos, classes, list(ARRAY_OF_FUSION))
 
 

@@ -1,6 +1,7 @@
 """A split of a store is read as videos or as cached embeddings, with one loss curve."""
 
 import logging
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -45,10 +46,10 @@ def store(tmp_path_factory) -> Store:
     written = write_clips(folder / "videos", classes, {"train": 3}, seed=0)
     written[1].write_bytes(b"not a video")
     listing = read_source(folder / "videos" / "train", split="train")
-    rows = new_rows(None, "d", listing, append=False)
+    rows = new_rows(None, listing, append=False)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
     store = create_store(folder / "s.zarr")
-    add_listing(store, "d", listing, rows, probes)
+    add_listing(store.new_dataset("d"), listing, rows, probes)
     for name, model_frames in (("six", 6), ("two", 2)):
         settings = ExtractSettings(
             model=MODEL,
@@ -59,13 +60,16 @@ def store(tmp_path_factory) -> Store:
             workers=1,
             name=name,
         )
-        extract_dataset(store, "d", settings)
+        extract_dataset(store.dataset("d"), settings)
     return store
 
 
 def run_of(store, out, settings=SETTINGS, options=OPTIONS, **kinds) -> Run:
     start = load_model(MODEL, "none")
-    opened = open_training_set(store, "d", "train", start, settings, options, **kinds)
+    dataset = store.dataset("d")
+    if "features" in kinds:
+        kinds["features"] = dataset.features(kinds["features"])
+    opened = open_training_set(dataset, "train", start, settings, options, **kinds)
     return Run(
         start=start,
         source=opened.source,
@@ -133,8 +137,8 @@ def test_what_identifies_a_run(store, tmp_path):
     of_the_paper = run_of(store, tmp_path, replace(SETTINGS, preprocess="paper"))
     # One of before OpenCV resized for the paper had none either, and does not go on.
     assert of_the_paper.data["resizing"] == "opencv-exact"
-    assert run.data["digest"] == store.split("d", "train").digest
-    assert np.array_equal(run.source.targets.argmax(1), store.split("d", "train").labels)
+    assert run.data["digest"] == store.dataset("d").split("train").digest
+    assert np.array_equal(run.source.targets.argmax(1), store.dataset("d").split("train").labels)
 
 
 @pytest.mark.parametrize(
@@ -178,13 +182,14 @@ def test_what_has_nothing_to_do_is_told(store, tmp_path, caplog, monkeypatch):
     assert not (tmp_path / "frames").exists()
 
 
-def test_embeddings_of_another_tower_are_refused(store):
+def test_embeddings_of_another_tower_are_refused(store, tmp_path, monkeypatch):
     start = load_model(MODEL, "none")
     with torch.no_grad():
         start.clip.visual.proj.mul_(2)
     start.image_digest = "0" * 64
+    monkeypatch.setattr(sys.modules[__name__], "load_model", lambda *_: start)
     with pytest.raises(UsageError, match="another image tower"):
-        open_training_set(store, "d", "train", start, SETTINGS, OPTIONS, features="six")
+        run_of(store, tmp_path, features="six")
 
 
 def test_a_split_without_a_readable_video(store, tmp_path):

@@ -9,7 +9,7 @@ from vifistore.errors import Faults, UsageError
 from vifistore.models.config_files import find_config, model_faults
 from vifistore.models.prompts import PromptSettings, add_prompts
 from vifistore.models.towers import model_config, new_model, open_clip
-from vifistore.store.tables import Split
+from vifistore.store.splits import Split
 from vifistore.training.faults import run_faults
 from vifistore.training.options import RunOptions
 from vifistore.training.settings import TrainSettings

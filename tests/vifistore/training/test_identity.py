@@ -40,10 +40,10 @@ def test_what_was_read_by_whatever_way(store, tmp_path, way):  # noqa: F811
         train(run_of(store, tmp_path / "first", settings, options))
     train(run_of(store, tmp_path / "out", settings, options, **kinds))
     found = identity_of(tmp_path / "out")
-    paths = [store.root("d") / path for path in store.videos("d")["path"]]
+    paths = [store.dataset("d").root() / path for path in store.videos("d")["path"]]
     readable = [path for path in paths if path.read_bytes() != b"not a video"]
     assert len(readable) == 5
-    names = tuple(store.class_names("d"))
+    names = tuple(store.dataset("d").class_names())
     own = replace(TRAIN, class_names=names, videos=packed(map(content_digest, readable)))
     assert found.tuned_on == (own,)
     assert (found.templates, found.cleaning) == (("a photo of a {}.",), "as-is")

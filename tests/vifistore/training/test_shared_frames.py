@@ -10,8 +10,8 @@ from tests.vifistore.training.conftest import tiny_model
 from vifistore.extract.settings import EncodeSettings
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.readers import Reader
+from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
 from vifistore.training.options import RunOptions
 from vifistore.training.reading import kept_by_steps
 from vifistore.training.settings import TrainSettings
@@ -27,17 +27,17 @@ def store(tmp_path):
     """Datasets of the same videos, d and again, and of others."""
     store = create_store(tmp_path / "s.zarr")
     for name, root in (("d", "/videos"), ("again", "/videos"), ("others", "/elsewhere")):
-        write_videos(store.backend, name, video_table(3, ["a"]), ["a"], root)
+        write_videos(store.new_dataset(name), video_table(3, ["a"]), ["a"], root)
     return store
 
 
 def test_the_same_cache_decoder_and_videos_are_shared(store):
-    assert shares(store, "d", OPTIONS, "d", ENCODE)
-    assert shares(store, "d", OPTIONS, "again", ENCODE)
-    assert not shares(store, "d", OPTIONS, "others", ENCODE)
-    assert not shares(store, "d", RunOptions(), "d", ENCODE)
+    assert shares(store.dataset("d"), OPTIONS, "d", ENCODE)
+    assert shares(store.dataset("d"), OPTIONS, "again", ENCODE)
+    assert not shares(store.dataset("d"), OPTIONS, "others", ENCODE)
+    assert not shares(store.dataset("d"), RunOptions(), "d", ENCODE)
     for other in ({"frame_cache": None}, {"frame_cache": Path("own")}, {"decoder": "pyav"}):
-        assert not shares(store, "d", OPTIONS, "d", replace(ENCODE, **other))
+        assert not shares(store.dataset("d"), OPTIONS, "d", replace(ENCODE, **other))
 
 
 def test_a_follower_keeps_what_extractions_of_the_checkpoints_read():

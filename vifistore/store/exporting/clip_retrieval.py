@@ -53,7 +53,7 @@ def _write_metadata(stream: FeatureStream, rows: np.ndarray, file: Path) -> None
         "caption": pyarrow.array(videos["label"].tolist(), text),
         "video_id": pyarrow.array(videos["id"].tolist(), text),
         "video_path": pyarrow.array(videos["path"].tolist(), text),
-        "dataset": pyarrow.array([stream.features.dataset] * len(rows), text),
+        "dataset": pyarrow.array([stream.features.dataset.name] * len(rows), text),
         "row": pyarrow.array(rows, pyarrow.int64()),
         "duration_seconds": pyarrow.array(videos["duration_seconds"].to_numpy()),
     }

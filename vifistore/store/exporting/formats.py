@@ -76,7 +76,9 @@ def export_features(store: Store, settings: ExportSettings) -> ExportReport:
         raise UsageError(
             f"{settings.out} is in an object store; give a local --out, then copy it there"
         )
-    stream = FeatureStream(store, settings.dataset, settings.features, partial=settings.partial)
+    stream = FeatureStream(
+        store.features(settings.dataset, settings.features), partial=settings.partial
+    )
     inside = Path(store.path).resolve()
     if inside in (out := settings.out.resolve()).parents or out == inside:
         raise UsageError(f"{settings.out} lies in the store itself; give another --out")

@@ -25,7 +25,7 @@ def write_hdf5(stream: FeatureStream, path: Path) -> None:
         for name, spec in VIDEO_COLUMNS.items():
             values = stream.videos[name].to_numpy()
             file.create_dataset(f"{VIDEOS}/{name}", data=values, dtype=_kind(h5py, spec.dtype))
-        class_names = stream.store.class_names(stream.features.dataset)
+        class_names = stream.features.dataset.class_names()
         file.create_dataset(CLASS_NAMES, data=class_names, dtype=h5py.string_dtype())
         for name in stream.arrays:
             _write_array(h5py, file, stream, name)
@@ -40,7 +40,7 @@ def _attributes(stream: FeatureStream) -> dict:
     return {
         "id": features.id,
         "recipe": canonical_json(features.recipe),
-        "dataset": features.dataset,
+        "dataset": features.dataset.name,
         "names": canonical_json(sorted(features.names, key=lambda name: name != features.name)),
         "checkpoint": features.checkpoint,
         "manifest": features.sealed["manifest"] if features.sealed else "",

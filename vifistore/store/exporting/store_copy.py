@@ -3,6 +3,7 @@ one comes along."""
 
 from pathlib import Path
 
+from vifistore.store.dataset import Dataset, write_videos
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.features import Features
 from vifistore.store.importing.store_copy import (
@@ -12,31 +13,28 @@ from vifistore.store.importing.store_copy import (
     parents_first,
 )
 from vifistore.store.importing.writing import Target, write_source
-from vifistore.store.names import read_names, set_name
-from vifistore.store.store import Store, create_store
-from vifistore.store.tables import write_videos
+from vifistore.store.names import set_name
+from vifistore.store.store import create_store
 
 
 def write_store(stream: FeatureStream, path: Path) -> None:
     """Write a store with the dataset's videos, splits and captions, the feature set and its names,
     and their checkpoints and texts."""
-    features, source_store = stream.features, stream.store
-    dataset = features.dataset
-    source = open_features(source_store, features)
-    store = create_store(path)
-    root = str(source_store.root(dataset))
-    write_videos(store.backend, dataset, source.videos, list(source.class_names), root)
-    copy_lists(source_store, store, dataset, dataset)
-    for copied in parents_first(source_store, features):
-        _copy_features(source_store, store, copied)
+    features = stream.features
+    source = open_features(features)
+    dataset = create_store(path).new_dataset(features.dataset.name)
+    root = str(features.dataset.root())
+    write_videos(dataset, source.videos, list(source.class_names), root)
+    copy_lists(features.dataset, dataset)
+    for copied in parents_first(features):
+        _copy_features(copied, dataset)
 
 
-def _copy_features(source_store: Store, store: Store, features: Features) -> None:
-    dataset = features.dataset
-    names = [name for name in read_names(source_store.backend, dataset) if name.id == features.id]
+def _copy_features(features: Features, dataset: Dataset) -> None:
+    names = [name for name in features.dataset.names() if name.id == features.id]
     for checkpoint in sorted({name.checkpoint for name in names} - {""}):
-        copy_checkpoint(source_store, store, checkpoint)
-    target = Target(dataset=dataset, name="", checkpoint=features.checkpoint)
-    write_source(store, open_features(source_store, features), target)
+        copy_checkpoint(features.store, dataset.store, checkpoint)
+    target = Target(dataset=dataset.name, name="", checkpoint=features.checkpoint)
+    write_source(dataset.store, open_features(features), target)
     for name in names:
-        set_name(store.backend, dataset, name.name, name.id, name.checkpoint, force=False)
+        set_name(dataset, name.name, name.id, name.checkpoint, force=False)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from vifistore.errors import IncompleteError, shell
+from vifistore.store.features import Features
 from vifistore.store.importing.covered import read_covered
 from vifistore.store.importing.store_copy import array_names
 from vifistore.store.schema import BLOCK_SIZE, DONE, TODO
-from vifistore.store.store import Store
 
 # Bytes of one array held at a time.
 _SPAN_BYTES = 64 * 2**20
@@ -17,23 +17,22 @@ _SPAN_BYTES = 64 * 2**20
 class FeatureStream:
     """One feature set to export: its videos, what of it is done, and its arrays."""
 
-    def __init__(self, store: Store, dataset: str, name: str, *, partial: bool) -> None:
-        self.store = store
-        self.features = store.features(dataset, name)
+    def __init__(self, features: Features, *, partial: bool) -> None:
+        self.features = features
         if not partial:
             self.features.require_sealed()
-        self.table = store.videos(dataset)
+        self.table = features.dataset.videos()
         self.videos = self.table.iloc[: self.features.num_videos]
         self.status = self.features.read_status()
         self.done = np.flatnonzero(self.status == DONE)
-        self.arrays = array_names(store, self.features)
+        self.arrays = array_names(features)
 
     def require_done(self) -> None:
         """Raise IncompleteError if no video at all is done."""
         if not len(self.done):
             raise IncompleteError(
                 f"feature set {self.features.name} has no video that is done; see why with: "
-                f"{shell('vifi', 'info', self.store.path, '--quarantine')}"
+                f"{shell('vifi', 'info', self.features.store.path, '--quarantine')}"
             )
 
     def spans(self, name: str) -> Iterator[tuple[int, int]]:

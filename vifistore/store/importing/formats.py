@@ -111,8 +111,8 @@ def _import_copy(
     wanted = choose_features(other, settings.dataset, settings.features)
     is_new = store is None or settings.dataset not in store.datasets()
     copies = []
-    for features in parents_first(other, wanted):
-        source = open_features(other, features)
+    for features in parents_first(wanted):
+        source = open_features(features)
         target = replace(target_of(store, source, settings), checkpoint=features.checkpoint)
         if features.id != wanted.id:
             target = replace(target, name=_free_name(store, settings.dataset, features))
@@ -124,7 +124,7 @@ def _import_copy(
             copy_checkpoint(other, store, target.checkpoint)
         report = write_source(store, source, target)
     if is_new:
-        copy_lists(other, store, wanted.dataset, settings.dataset)
+        copy_lists(wanted.dataset, store.dataset(settings.dataset))
     return report
 
 
@@ -146,7 +146,7 @@ def _checkpoint(store: Store | None, source: Source, settings: ImportSettings) -
     if settings.checkpoint and store is None:
         raise UnknownNameError("checkpoint", settings.checkpoint, ())
     if settings.checkpoint:
-        return find_checkpoint(store.backend, settings.checkpoint, settings.dataset)["digest"]
+        return find_checkpoint(store.new_dataset(settings.dataset), settings.checkpoint)["digest"]
     # What the file says of its checkpoint is of use only where that one is known.
     known = store.backend.children("checkpoints") if store else ()
     return source.checkpoint if source.checkpoint in known else ""

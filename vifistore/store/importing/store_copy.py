@@ -3,19 +3,18 @@
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, UnknownNameError
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import Dataset, write_captions
 from vifistore.store.features import Features
 from vifistore.store.importing.covered import read_covered
 from vifistore.store.importing.source import Source
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import FEATURE_ARRAYS
+from vifistore.store.splits import write_split
 from vifistore.store.store import Store
-from vifistore.store.tables import write_captions, write_split
-from vifistore.store.texts import write_texts
 from vifistore.store.writer import Shape
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 def choose_features(store: Store, dataset: str, name: str) -> Features:
@@ -27,27 +26,30 @@ def choose_features(store: Store, dataset: str, name: str) -> Features:
     datasets = store.datasets()
     if dataset not in datasets and len(datasets) == 1:
         (dataset,) = datasets
+    chosen = store.dataset(dataset)
     if name:
-        return store.features(dataset, name)
-    found = [store.features(dataset, feature_id) for feature_id in store.feature_ids(dataset)]
+        return chosen.features(name)
+    found = [chosen.features(feature_id) for feature_id in chosen.feature_ids()]
     parents = {features.parent for features in found}
     ids = [features.id for features in found if features.id not in parents]
     if len(ids) != 1:
         remedy = "Choose one with --features."
         raise UnknownNameError(f"feature set of {dataset} in {store.path}", name, ids, remedy)
-    return store.features(dataset, ids[0])
+    return chosen.features(ids[0])
 
 
-def array_names(store: Store, features: Features) -> list[str]:
+def array_names(features: Features) -> list[str]:
     """Which of FEATURE_ARRAYS the set has."""
-    return [name for name in FEATURE_ARRAYS if store.backend.exists(f"{features.path}/{name}")]
+    backend = features.dataset.backend
+    return [name for name in FEATURE_ARRAYS if backend.exists(f"{features.path}/{name}")]
 
 
-def open_features(store: Store, features: Features) -> Source:
+def open_features(features: Features) -> Source:
     """Open a feature set to copy it. Raises DamagedError if its id is not that of its recipe."""
     if recipe_id(features.recipe) != features.id:
         raise DamagedError(
-            f"feature set {features.id} of {features.dataset} has another's recipe; extract again"
+            f"feature set {features.id} of {features.dataset.name} has another's recipe; "
+            "extract again"
         )
     frames, mean = features.frames, features.view_mean
     shape = Shape(
@@ -56,7 +58,7 @@ def open_features(store: Store, features: Features) -> Source:
         frame=0 if frames is None else frames.shape[2],
         dim=mean.shape[2],
     )
-    names = array_names(store, features)
+    names = array_names(features)
     status = features.read_status()
 
     def read(start: int, stop: int) -> dict:
@@ -68,11 +70,11 @@ def open_features(store: Store, features: Features) -> Source:
         return {**found, "status": status[start:stop]}
 
     return Source(
-        path=store.path,
+        path=features.store.path,
         recipe=features.recipe,
         is_original=True,
-        videos=store.videos(features.dataset),
-        class_names=store.class_names(features.dataset),
+        videos=features.dataset.videos(),
+        class_names=features.dataset.class_names(),
         shape=shape,
         arrays=tuple(names),
         read=read,
@@ -82,11 +84,11 @@ def open_features(store: Store, features: Features) -> Source:
     )
 
 
-def parents_first(store: Store, features: Features) -> list[Features]:
+def parents_first(features: Features) -> list[Features]:
     """A feature set behind the one that it was derived from, where that is in the store."""
-    if features.parent not in store.feature_ids(features.dataset):
+    if features.parent not in features.dataset.feature_ids():
         return [features]
-    return [store.features(features.dataset, features.parent), features]
+    return [features.dataset.features(features.parent), features]
 
 
 def copy_checkpoint(source: Store, target: Store, digest: str) -> None:
@@ -95,18 +97,18 @@ def copy_checkpoint(source: Store, target: Store, digest: str) -> None:
     first, *further = checkpoint.pop("names")
     fields = {key: value for key, value in checkpoint.items() if key != "digest"}
     for name in (first, *further):
-        register_checkpoint(target.backend, {**fields, "name": name}, source.identity(digest))
+        target.add_checkpoint({**fields, "name": name}, source.identity(digest))
     scored_by = {key: checkpoint[key] for key in ("text_digest", "logit_scale")}
     for texts in source.find_texts(**scored_by):
         found = source.texts(texts["id"])
-        write_texts(target.backend, found.attrs, found.embeddings)
+        target.add_texts(found.attrs, found.embeddings)
 
 
-def copy_lists(source: Store, target: Store, dataset: str, copied: str) -> None:
-    """Copy splits and captions of `dataset` to the dataset `copied`, whose rows are equal."""
-    for name in source.splits(dataset):
-        write_split(target.backend, copied, source.split(dataset, name))
-    captions: pd.DataFrame = source.captions(dataset)
+def copy_lists(source: Dataset, target: Dataset) -> None:
+    """Copy splits and captions of a dataset to another, whose rows are equal."""
+    for name in source.splits():
+        write_split(target, source.split(name))
+    captions = source.captions()
     if len(captions):
         rows = list(zip(captions["row"].tolist(), captions["text"], strict=True))
-        write_captions(target.backend, copied, rows)
+        write_captions(target, rows)

@@ -11,13 +11,13 @@ import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.committer import BlockCommitter
+from vifistore.store.dataset import Dataset, write_videos
 from vifistore.store.importing.entries import check_values, read_entries
 from vifistore.store.importing.source import Source
 from vifistore.store.names import check_set_name, require_free, set_name
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import TODO, check_name
 from vifistore.store.store import Store
-from vifistore.store.tables import write_videos
 from vifistore.store.writer import FeatureWriter
 
 if TYPE_CHECKING:
@@ -69,11 +69,12 @@ def check_source(store: Store | None, source: Source, target: Target) -> None:
         _check_paths(source)
         match_rows(source, source.videos)
     else:
-        match_rows(source, store.videos(target.dataset))
+        dataset = store.dataset(target.dataset)
+        match_rows(source, dataset.videos())
         feature_id = recipe_id(source.recipe)
-        _check_existing(store, target.dataset, feature_id, source)
+        _check_existing(dataset, feature_id, source)
         if target.name:
-            require_free(store.backend, target.dataset, target.name, feature_id, target.checkpoint)
+            require_free(dataset, target.name, feature_id, target.checkpoint)
     check_values(source)
 
 
@@ -82,12 +83,12 @@ def write_source(store: Store, source: Source, target: Target) -> ImportReport:
 
     Rows of a known dataset are found by their ids; those that the source lacks are quarantined.
     """
-    dataset = target.dataset
-    if dataset not in store.datasets():
-        write_videos(store.backend, dataset, source.videos, list(source.class_names), target.root)
-    entries = match_rows(source, store.videos(dataset))
-    feature_id = _write_features(store, target, source, entries)
-    features = store.features(dataset, feature_id)
+    dataset = store.new_dataset(target.dataset)
+    if not dataset.exists:
+        write_videos(dataset, source.videos, list(source.class_names), target.root)
+    entries = match_rows(source, dataset.videos())
+    feature_id = _write_features(dataset, target, source, entries)
+    features = dataset.features(feature_id)
     counts = features.counts()
     return ImportReport(
         id=feature_id,
@@ -147,11 +148,11 @@ def _check_paths(source: Source) -> None:
             )
 
 
-def _check_existing(store: Store, dataset: str, feature_id: str, source: Source) -> None:
+def _check_existing(dataset: Dataset, feature_id: str, source: Source) -> None:
     """Raise UsageError if a set of that id is there, but with other axes."""
-    if feature_id not in store.feature_ids(dataset):
+    if feature_id not in dataset.feature_ids():
         return
-    shape, there = source.shape, store.features(dataset, feature_id)
+    shape, there = source.shape, dataset.features(feature_id)
     frames = (shape.view, shape.frame, shape.dim) if "frames" in source.arrays else None
     found = None if there.frames is None else there.frames.shape[1:]
     if (found, there.view_mean.shape[1:]) != (frames, (shape.view, shape.dim)):
@@ -161,15 +162,13 @@ def _check_existing(store: Store, dataset: str, feature_id: str, source: Source)
         )
 
 
-def _write_features(store: Store, target: Target, source: Source, entries: np.ndarray) -> str:
-    dataset = target.dataset
+def _write_features(dataset: Dataset, target: Target, source: Source, entries: np.ndarray) -> str:
     # The set may be there and cover more videos already; it must not be cut.
     feature_id, planned = recipe_id(source.recipe), 0
-    if feature_id in store.feature_ids(dataset):
-        planned = store.features(dataset, feature_id).status.shape[0]
+    if feature_id in dataset.feature_ids():
+        planned = dataset.features(feature_id).status.shape[0]
     shape = replace(source.shape, video=max(len(entries), planned))
     writer = FeatureWriter(
-        store.backend,
         dataset,
         source.recipe,
         shape,
@@ -183,9 +182,7 @@ def _write_features(store: Store, target: Target, source: Source, entries: np.nd
             writer.seal(about)
         # Named while it is locked: what has neither a name nor a lock may be removed.
         if target.name:
-            set_name(
-                store.backend, dataset, target.name, feature_id, target.checkpoint, force=False
-            )
+            set_name(dataset, target.name, feature_id, target.checkpoint, force=False)
     finally:
         writer.release()
     return feature_id

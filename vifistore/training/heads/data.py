@@ -11,7 +11,7 @@ from torch import Tensor
 from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.features import Features
 from vifistore.store.schema import DONE
-from vifistore.store.tables import Split
+from vifistore.store.splits import Split
 
 logger = logging.getLogger("vifi")
 
@@ -100,9 +100,9 @@ def _check_usable(features: Features, frames: np.ndarray, rows: np.ndarray) -> N
     bad = ~np.isfinite(frames).all(axis=(1, 2, 3)) | ~frames.any(axis=3).all(axis=(1, 2))
     if bad.any():
         raise DamagedError(
-            f"feature set {features.name} of {features.dataset}: frames of {int(bad.sum())} videos "
-            f"(first: row {int(rows[bad.argmax()])}) are zero or not finite; make them again with "
-            "vifi extract --repair"
+            f"feature set {features.name} of {features.dataset.name}: frames of {int(bad.sum())} "
+            f"videos (first: row {int(rows[bad.argmax()])}) are zero or not finite; make them "
+            "again with vifi extract --repair"
         )
 
 

@@ -14,9 +14,8 @@ from vifistore.extract.texts import dataset_class_lists, reload_checkpoint
 from vifistore.models.towers import LoadedModel
 from vifistore.store.features import Features
 from vifistore.store.identity import Identity, TunedOn, joined, packed
-from vifistore.store.names import check_set_name, read_names
+from vifistore.store.names import check_set_name
 from vifistore.store.recipe import Preprocessing
-from vifistore.store.store import Store
 from vifistore.training.heads.data import HeadData, read_head_data
 from vifistore.training.heads.files import (
     Head,
@@ -39,7 +38,6 @@ _FOLDER = Path("heads")
 
 
 def train_head(
-    store: Store,
     features: Features,
     checkpoint: dict,
     split: str,
@@ -72,22 +70,24 @@ def train_head(
     """
     settings = settings.of(kind)
     name = name or f"{features.name}+{kind}"
-    trained_on = {"dataset": features.dataset, "split": split, "features": features.id}
+    trained_on = {"dataset": features.dataset.name, "split": split, "features": features.id}
     # Refused before training, not after it.
-    _require_free(store, features, name, {"kind": kind, **given(asdict(settings))}, trained_on)
+    _require_free(features, name, {"kind": kind, **given(asdict(settings))}, trained_on)
     if out is not None:
         _require_own_file(out, kind, settings, checkpoint, trained_on)
     used = {field: value for field, value in vars(settings).items() if value is not None}
     logger.info("%s with %s", kind, ", ".join(f"{key} {value}" for key, value in used.items()))
-    data = read_head_data(features, store.split(features.dataset, split))
+    data = read_head_data(features, features.dataset.split(split))
     loaded = _load(checkpoint, device)
     # Names of other splits are scored with the same prompts.
-    lists = [data.class_names, *dataset_class_lists(store, features.dataset)]
+    lists = [data.class_names, *dataset_class_lists(features.dataset)]
     prompts = _prompts_shape(loaded, lists, settings.prompts)
-    identity = _identity(features, store.identity(checkpoint["digest"]), prompts is not None)
+    identity = _identity(
+        features, features.store.identity(checkpoint["digest"]), prompts is not None
+    )
     if settings.epochs is not None:
         own = TunedOn(
-            dataset=features.dataset,
+            dataset=features.dataset.name,
             split=split,
             class_names=tuple(data.class_names),
             videos=packed(data.digests),
@@ -108,14 +108,13 @@ def train_head(
     save_head(path, head)
     # What follows can fail, for a disk that is full: --apply then needs no second training.
     logger.info("the head is in %s", path)
-    report = store_head(store, features, checkpoint, head, path, loaded, name)
+    report = store_head(features, checkpoint, head, path, loaded, name)
     if last is None:
         return report
     return replace(report, steps=last.step, loss=last.loss, accuracy=last.accuracy)
 
 
 def apply_head(
-    store: Store,
     features: Features,
     checkpoint: dict,
     path: Path,
@@ -131,25 +130,23 @@ def apply_head(
     head = load_head(path)
     _check_fits(head, features, checkpoint, path)
     name = name or f"{features.name}+{head.header.kind}"
-    return store_head(store, features, checkpoint, head, path, _load(checkpoint, device), name)
+    return store_head(features, checkpoint, head, path, _load(checkpoint, device), name)
 
 
-def _require_free(
-    store: Store, features: Features, name: str, head: dict, trained_on: dict
-) -> None:
+def _require_free(features: Features, name: str, head: dict, trained_on: dict) -> None:
     """Raise UsageError if a name cannot be one, or is taken.
 
     It may stand for what the same training gave: that gives the same head again.
     """
     check_set_name(name)
-    taken = {known.name: known.id for known in read_names(store.backend, features.dataset)}
+    taken = {known.name: known.id for known in features.dataset.names()}
     if name not in taken:
         return
-    found = store.backend.attributes(f"features/{features.dataset}/{taken[name]}").get("head") or {}
+    found = features.dataset.features(taken[name]).head or {}
     known = {**found, **found.get("trained_on", {})}
     if any(known.get(key) != value for key, value in {**head, **trained_on}.items()):
         raise UsageError(
-            f"the name {name!r} of {features.dataset} already stands for feature set "
+            f"the name {name!r} of {features.dataset.name} already stands for feature set "
             f"{taken[name]}; give another --name"
         )
 

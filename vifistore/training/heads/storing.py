@@ -10,13 +10,12 @@ from torch import nn
 from vifistore.extract.provenance import machine_provenance
 from vifistore.extract.texts import dataset_class_lists
 from vifistore.models.towers import LoadedModel
-from vifistore.store.checkpoints import checkpoint_digest, register_checkpoint
+from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.derived import derived_recipe, write_derived
 from vifistore.store.features import Features
 from vifistore.store.identity import parse_identity
 from vifistore.store.names import require_free
 from vifistore.store.recipe import recipe_id
-from vifistore.store.store import Store
 from vifistore.training.heads.files import Head
 from vifistore.training.heads.texts import ensure_head_texts, logit_scale
 
@@ -47,7 +46,6 @@ class HeadReport:
 
 
 def store_head(
-    store: Store,
     features: Features,
     checkpoint: dict,
     head: Head,
@@ -64,17 +62,15 @@ def store_head(
     # What may be refused comes first.
     feature_id = recipe_id(derived_recipe(features.id, head.digest))
     digest = checkpoint_digest(head.image_digest, head.text_digest, logit_scale(head))
-    require_free(store.backend, features.dataset, name, feature_id, digest)
+    require_free(features.dataset, name, feature_id, digest)
     texts = [
-        ensure_head_texts(store, head, loaded, names)
-        for names in dataset_class_lists(store, features.dataset)
+        ensure_head_texts(features.store, head, loaded, names)
+        for names in dataset_class_lists(features.dataset)
     ]
     identity = parse_identity(head.header.identity)
-    register_checkpoint(store.backend, _record(head, checkpoint, path), identity)
+    features.store.add_checkpoint(_record(head, checkpoint, path), identity)
     derived = write_derived(
-        store,
-        features.dataset,
-        features.name,
+        features,
         head={"digest": head.digest, "kind": head.header.kind, **_about(head, path)},
         apply=lambda frames: _pool(head.pooling, frames, device),
         name=name,

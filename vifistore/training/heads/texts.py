@@ -17,7 +17,7 @@ from vifistore.models.text import check_distinct, encode_classes, text_fields
 from vifistore.models.towers import LoadedModel
 from vifistore.models.wording import BARE_TEMPLATE
 from vifistore.store.store import Store
-from vifistore.store.texts import has_texts, texts_id, write_texts
+from vifistore.store.texts import texts_id
 from vifistore.training.heads.files import Head, load_head
 from vifistore.training.heads.prompts import check_room, check_text_tower, tokenise_names
 
@@ -89,9 +89,9 @@ def ensure_head_texts(
 ) -> str:
     """Return the id of a head's text set of these classes; encode it if the store lacks it."""
     fields = head_text_fields(head, loaded, class_names)
-    if has_texts(store.backend, name := texts_id(fields)):
+    if store.has_texts(name := texts_id(fields)):
         return name
-    return write_texts(store.backend, fields, encode_for_head(head, loaded, class_names))
+    return store.add_texts(fields, encode_for_head(head, loaded, class_names))
 
 
 def texts_of_checkpoint(

@@ -27,7 +27,7 @@ def store(make_store):
     """A store with one sealed set `mine` of 70 videos, one of them quarantined."""
     store = make_store(70)
     shape = Shape(video=70, view=2, frame=4, dim=8)
-    writer = FeatureWriter(store.backend, "d", plain_recipe(clips=2).as_dict(), shape, {})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe(clips=2).as_dict(), shape, {})
     for block in writer.todo_blocks():
         rows = writer.todo_rows(block)
         data = block_data(FRAMES[rows])
@@ -35,7 +35,7 @@ def store(make_store):
             _quarantine(data, rows.index(BAD))
         writer.write_block(block, rows, data)
     writer.seal()
-    set_name(store.backend, "d", "mine", writer.id, "", force=False)
+    set_name(store.dataset("d"), "mine", writer.id, "", force=False)
     return open_store(store.path)
 
 
@@ -100,7 +100,7 @@ def test_parquet_has_id_and_embedding(store, tmp_path):
 @pytest.mark.parametrize("part_rows", [1000, 20, 5])
 def test_clip_retrieval_folder(store, tmp_path, part_rows):
     parquet = pytest.importorskip("pyarrow.parquet")
-    stream = FeatureStream(store, "d", "mine", partial=False)
+    stream = FeatureStream(store.features("d", "mine"), partial=False)
     write_clip_retrieval(stream, tmp_path / "x", part_rows=part_rows)
     files = sorted((tmp_path / "x" / "img_emb").iterdir())
     assert len(files) == -(-69 // part_rows)
@@ -148,7 +148,7 @@ def test_zarr_is_a_sealed_store_with_the_same_bytes(store, tmp_path):
     )
     assert copy.sealed == original.sealed
     assert (copy.recipe, copy.names, copy.id) == (original.recipe, original.names, original.id)
-    assert open_store(tmp_path / "x.zarr").root("d") == store.root("d")
+    assert open_store(tmp_path / "x.zarr").dataset("d").root() == store.dataset("d").root()
 
 
 FORMATS = ("hdf5", "npy", "clip-retrieval", "parquet", "zarr")
@@ -175,7 +175,7 @@ def test_unsealed_set_is_refused_unless_partial(make_store, tmp_path):
     h5py = pytest.importorskip("h5py")
     store = make_store(200)
     shape = Shape(video=200, view=1, frame=4, dim=8)
-    writer = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {})
     writer.write_block(1, list(range(64, 120)), block_data(FRAMES[:56, :1]))
     with pytest.raises(IncompleteError, match="--partial"):
         export(store, "hdf5", tmp_path / "x.h5", features=writer.id)
@@ -224,7 +224,7 @@ def test_interrupted_output_is_not_there(tmp_path):
 def test_set_without_any_video_done_has_nothing_to_export(make_store, tmp_path):
     store = make_store(2)
     shape = Shape(video=2, view=1, frame=4, dim=8)
-    writer = FeatureWriter(store.backend, "d", plain_recipe().as_dict(), shape, {})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {})
     data = block_data(FRAMES[:2, :1])
     for position in range(2):
         _quarantine(data, position)

@@ -3,11 +3,11 @@
 import numpy as np
 
 from tests.support import plain_recipe, video_table, write_features
+from vifistore.store.dataset import write_videos
 from vifistore.store.exporting.formats import ExportSettings, export_features
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.names import set_name
 from vifistore.store.store import create_store
-from vifistore.store.tables import write_videos
 
 RNG = np.random.default_rng(0)
 
@@ -16,12 +16,12 @@ def fill_store(folder, frames, clips=1):
     """A store at folder/s.zarr with `frames` as the sealed set `mine`."""
     store = create_store(folder / "s.zarr")
     table = video_table(len(frames), ["run", "jump"])
-    write_videos(store.backend, "d", table, ["run", "jump"], "/videos")
+    write_videos(store.new_dataset("d"), table, ["run", "jump"], "/videos")
     recipe = plain_recipe(frames=frames.shape[2], clips=clips)
     writer = write_features(store, "d", recipe, frames)
     writer.seal()
     writer.release()
-    set_name(store.backend, "d", "mine", writer.id, "", force=False)
+    set_name(store.dataset("d"), "mine", writer.id, "", force=False)
     return store
 
 

@@ -6,7 +6,6 @@ import pytest
 from tests.vifistore.store.importing.bringing import RNG, bring, fill_store, means
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.importing.store_copy import array_names
 from vifistore.store.verify import verify_store
 
@@ -41,7 +40,7 @@ def test_checkpoint_of_this_store_scores_an_import(tmp_path):
         bring(store.path, path, "npy", checkpoint="nope", **ids)
     record = {"name": "c", "model": "m", "config": {}, "weights_path": "", "parent": ""}
     record |= {"image_digest": "i", "text_digest": "t", "logit_scale": 10.0}
-    digest = register_checkpoint(store.backend, {**record, "step": 0, "settings": {}})
+    digest = store.add_checkpoint({**record, "step": 0, "settings": {}})
     bring(store.path, path, "npy", checkpoint=digest, **ids)
     assert store.features("d", "x").checkpoint == digest
 
@@ -55,7 +54,7 @@ def test_names_that_are_taken_or_none_are_refused(tmp_path):
         bring(store.path, path, "npy", name="../x", **ids)
     with pytest.raises(UsageError, match="looks like the id"):
         bring(store.path, path, "npy", name="0" * 12, **ids)
-    assert len(store.feature_ids("d")) == 1
+    assert len(store.dataset("d").feature_ids()) == 1
 
 
 def test_nothing_there_is_said(tmp_path):
@@ -74,7 +73,7 @@ def test_what_is_imported_is_well_and_its_damage_is_found(tmp_path, shape):
     store = open_store(tmp_path / "new.zarr")
     assert list(verify_store(store)) == []
     features = store.features("d", "x")
-    for name in array_names(store, features):
+    for name in array_names(features):
         metadata = store.path / features.path / name / "zarr.json"
         content = metadata.read_bytes()
         metadata.unlink()

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from tests.support import plain_recipe, video_table, write_features
 from tests.vifistore.store.importing.bringing import RNG, bring, export, fill_store
 from vifistore.store import open_store
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_captions, write_videos
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
-from vifistore.store.tables import Split, write_captions, write_split, write_videos
-from vifistore.store.texts import write_texts
+from vifistore.store.splits import Split, write_split
 from vifistore.store.writer import FeatureWriter
 
 
@@ -46,7 +45,9 @@ def test_an_older_export_does_not_cut_a_set_that_grew(tmp_path):
     frames = RNG.normal(size=(12, 1, 4, 8))
     store = fill_store(tmp_path, frames[:10])
     exports = [(f, export(store, f, tmp_path / f)) for f in ("hdf5", "zarr")]
-    write_videos(store.backend, "d", video_table(12, ["run", "jump"]), ["run", "jump"], "/videos")
+    write_videos(
+        store.new_dataset("d"), video_table(12, ["run", "jump"]), ["run", "jump"], "/videos"
+    )
     writer = write_features(store, "d", plain_recipe(), frames)
     writer.seal()
     writer.release()
@@ -76,15 +77,15 @@ def test_zarr_brings_checkpoint_texts_and_lists(tmp_path):
     store = fill_store(tmp_path, RNG.normal(size=(5, 1, 4, 8)))
     record = {"name": "c", "model": "m", "config": {}, "weights_path": "", "parent": ""}
     record |= {"image_digest": "i", "text_digest": "t", "logit_scale": 10.0}
-    digest = register_checkpoint(store.backend, {**record, "step": 0, "settings": {}})
+    digest = store.add_checkpoint({**record, "step": 0, "settings": {}})
     fields = {"text_digest": "t", "logit_scale": 10.0, "class_names": ["run", "jump"]}
     fields |= {"templates": ["{}"], "context_length": 77, "precision": "fp32"}
-    texts = write_texts(store.backend, fields, RNG.normal(size=(2, 1, 8)).astype(np.float32))
+    texts = store.add_texts(fields, RNG.normal(size=(2, 1, 8)).astype(np.float32))
     rows = {"rows": np.array([1]), "labels": np.array([1], np.int32)}
     split = Split(name="test", class_names=["run", "jump"], source="s", digest="x", **rows)
-    write_split(store.backend, "d", split)
-    write_captions(store.backend, "d", [(0, "a run")])
-    set_name(store.backend, "d", "mine", store.features("d", "mine").id, digest, force=True)
+    write_split(store.dataset("d"), split)
+    write_captions(store.dataset("d"), [(0, "a run")])
+    set_name(store.dataset("d"), "mine", store.features("d", "mine").id, digest, force=True)
     out = export(store, "zarr", tmp_path / "x.zarr")
     bring(tmp_path / "new.zarr", out, "zarr", name="other")
     for path, name in ((out, "mine"), (tmp_path / "new.zarr", "other")):
@@ -92,5 +93,5 @@ def test_zarr_brings_checkpoint_texts_and_lists(tmp_path):
         assert copy.features("d", name).checkpoint == digest
         assert copy.checkpoint(digest) == store.checkpoint(digest)
         np.testing.assert_array_equal(copy.texts(texts).embeddings, store.texts(texts).embeddings)
-        assert copy.split("d", "test").rows.tolist() == [1]
-        assert copy.captions("d")["text"].tolist() == ["a run"]
+        assert copy.dataset("d").split("test").rows.tolist() == [1]
+        assert copy.dataset("d").captions()["text"].tolist() == ["a run"]

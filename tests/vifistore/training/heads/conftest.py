@@ -5,11 +5,11 @@ import pytest
 
 from tests.support import plain_recipe, video_table, write_features
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
 from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import Split, write_split, write_videos
 
 CLASSES = ["red run", "blue jump", "fall"]
 NUM_VIDEOS, NUM_VIEWS, NUM_FRAMES, DIM = BLOCK_SIZE + 8, 2, 4, 64
@@ -29,7 +29,7 @@ def cached_frames(seed: int = 0) -> np.ndarray:
 def add_features(store: Store, dataset: str, tiny: LoadedModel, name: str, seed: int = 0) -> str:
     """Write a dataset with a split `train` and one sealed feature set of the tiny model."""
     table = video_table(NUM_VIDEOS, CLASSES)
-    write_videos(store.backend, dataset, table, CLASSES, "/nowhere")
+    write_videos(store.new_dataset(dataset), table, CLASSES, "/nowhere")
     rows = np.arange(NUM_VIDEOS)
     labels = rows % len(CLASSES)
     split = Split(
@@ -40,13 +40,13 @@ def add_features(store: Store, dataset: str, tiny: LoadedModel, name: str, seed:
         source="",
         digest="",
     )
-    write_split(store.backend, dataset, split)
-    checkpoint = register_checkpoint(store.backend, tiny.record())
+    write_split(store.dataset(dataset), split)
+    checkpoint = store.add_checkpoint(tiny.record())
     recipe = plain_recipe(tiny.image_digest, frames=NUM_FRAMES, clips=NUM_VIEWS)
     writer = write_features(store, dataset, recipe, cached_frames(seed))
     writer.seal()
     writer.release()
-    set_name(store.backend, dataset, name, writer.id, checkpoint, force=False)
+    set_name(store.dataset(dataset), name, writer.id, checkpoint, force=False)
     return checkpoint
 
 

@@ -24,7 +24,7 @@ def heard(monkeypatch):
 def write(store, frames, lost=()):
     """A sealed feature set of these frames, with quarantined rows `lost`."""
     shape = Shape(video=len(frames), view=2, frame=4, dim=64)
-    writer = FeatureWriter(store.backend, "d", plain_recipe("f" * 64, clips=2).as_dict(), shape, {})
+    writer = FeatureWriter(store.dataset("d"), plain_recipe("f" * 64, clips=2).as_dict(), shape, {})
     for block in writer.todo_blocks():
         rows = writer.todo_rows(block)
         data = block_data(frames[rows])
@@ -36,7 +36,7 @@ def write(store, frames, lost=()):
 
 
 def test_frames_and_labels_of_a_split_in_its_order(store, caplog):
-    split = store.split("d", "train")
+    split = store.dataset("d").split("train")
     split = replace(split, rows=split.rows[[70, 3, 5]], labels=split.labels[[70, 3, 5]])
     features = store.features("d", "base")
     data = read_head_data(features, split)
@@ -47,7 +47,7 @@ def test_frames_and_labels_of_a_split_in_its_order(store, caplog):
 
 def test_quarantined_videos_are_left_out_and_unseen_classes_are_said(store, caplog):
     lost = [row for row in range(NUM_VIDEOS) if row % 3 == 1]
-    data = read_head_data(write(store, cached_frames(), lost), store.split("d", "train"))
+    data = read_head_data(write(store, cached_frames(), lost), store.dataset("d").split("train"))
     assert len(data) == NUM_VIDEOS - len(lost)
     assert set(data.labels.tolist()) == {0, 2}
     assert f"{len(lost)} of {NUM_VIDEOS} videos are quarantined" in caplog.text
@@ -55,7 +55,7 @@ def test_quarantined_videos_are_left_out_and_unseen_classes_are_said(store, capl
 
 
 def test_an_epoch_shows_every_video_once_in_one_of_its_views(store):
-    data = read_head_data(store.features("d", "base"), store.split("d", "train"))
+    data = read_head_data(store.features("d", "base"), store.dataset("d").split("train"))
     numbered = replace(
         data,
         frames=torch.arange(NUM_VIDEOS * 2.0).reshape(-1, 2, 1, 1).expand(-1, 2, 4, 64).half(),
@@ -70,7 +70,7 @@ def test_an_epoch_shows_every_video_once_in_one_of_its_views(store):
 
 
 def test_what_cannot_teach_is_refused(store):
-    split, base = store.split("d", "train"), store.features("d", "base")
+    split, base = store.dataset("d").split("train"), store.features("d", "base")
     for change, words in [
         ({"rows": split.rows[:0], "labels": split.labels[:0]}, "is empty"),
         ({"class_names": ["run"]}, "two or more"),
@@ -86,10 +86,10 @@ def test_damaged_frames_are_refused_with_their_row(store, value):
     frames = cached_frames()
     frames[66, 1, 2] = value
     with pytest.raises(DamagedError, match=r"first: row 66.*--repair"):
-        read_head_data(write(store, frames), store.split("d", "train"))
+        read_head_data(write(store, frames), store.dataset("d").split("train"))
 
 
 def test_a_split_of_quarantined_videos_is_refused(store):
     features = write(store, cached_frames(), range(NUM_VIDEOS))
     with pytest.raises(IncompleteError, match="--retry"):
-        read_head_data(features, store.split("d", "train"))
+        read_head_data(features, store.dataset("d").split("train"))

@@ -18,7 +18,7 @@ from tests.vifistore.training.heads.conftest import (
 from vifistore.errors import ModelError, UsageError
 from vifistore.store.identity import TunedOn, packed
 from vifistore.store.names import set_name
-from vifistore.store.tables import Split, write_split
+from vifistore.store.splits import Split, write_split
 from vifistore.store.writer import FeatureWriter, Shape
 from vifistore.training.heads import texts
 from vifistore.training.heads.files import load_head
@@ -32,9 +32,8 @@ def train(store, kind, **changes):
     features = store.features("d", "base")
     epochs = []
     report = train_head(
-        store,
         features,
-        checkpoint_of(store, features),
+        checkpoint_of(features),
         "train",
         kind,
         HeadSettings(**learn | changes),
@@ -45,7 +44,7 @@ def train(store, kind, **changes):
 
 
 def top1(store, name):
-    rows = zero_shot(store, "d", name, ["train"])
+    rows = zero_shot(store.features("d", name), ["train"])
     (row,) = [row for row in rows if row.metric == "top1"]
     return row
 
@@ -102,7 +101,7 @@ def test_what_the_store_holds_is_what_the_file_gives(store):
     pooled = head.pooling.eval()(torch.from_numpy(stored)).numpy()
     np.testing.assert_allclose(features.read("view_mean"), pooled, atol=1e-5, rtol=1e-5)
     checkpoint = store.checkpoint(report.checkpoint)
-    assert checkpoint["parent"] == checkpoint_of(store, store.features("d", "base"))["digest"]
+    assert checkpoint["parent"] == checkpoint_of(store.features("d", "base"))["digest"]
     assert checkpoint["settings"]["trained_on"]["videos"] == NUM_VIDEOS
     assert (checkpoint["step"], checkpoint["logit_scale"]) == (report.steps, 1 / 0.07)
 
@@ -132,9 +131,8 @@ def test_a_name_that_cannot_be_given_is_refused_before_training(store, name, wor
     files = sorted(store.path.parent.rglob("*"))
     with pytest.raises(UsageError, match=words):
         train_head(
-            store,
             features,
-            checkpoint_of(store, features),
+            checkpoint_of(features),
             "train",
             "a5",
             HeadSettings(epochs=2, seed=1),
@@ -150,7 +148,7 @@ def test_a_head_pools_another_dataset_of_the_same_checkpoint(store, tiny):
     add_features(store, "other", tiny, "base", seed=7)
     features = store.features("other", "base")
     path = store.path.parent / report.head
-    applied = apply_head(store, features, checkpoint_of(store, features), path, device="cpu")
+    applied = apply_head(features, checkpoint_of(features), path, device="cpu")
     assert (applied.steps, applied.checkpoint) == (0, report.checkpoint)
     assert store.features("other", applied.name).sealed
 
@@ -158,16 +156,16 @@ def test_a_head_pools_another_dataset_of_the_same_checkpoint(store, tiny):
 def test_a_head_for_other_towers_or_frames_is_refused(store, tiny):
     report, _ = train(store, "actionclip-transf", epochs=2)
     path, base = store.path.parent / report.head, store.features("d", "base")
-    checkpoint = checkpoint_of(store, base)
+    checkpoint = checkpoint_of(base)
     for tower in ("image_digest", "text_digest"):
         with pytest.raises(UsageError, match="was trained on"):
-            apply_head(store, base, {**checkpoint, tower: "0" * 64}, path)
+            apply_head(base, {**checkpoint, tower: "0" * 64}, path)
     recipe = plain_recipe(tiny.image_digest, frames=1, clips=1).as_dict()
-    writer = FeatureWriter(store.backend, "d", recipe, Shape(video=72, view=1, frame=1, dim=64), {})
+    writer = FeatureWriter(store.dataset("d"), recipe, Shape(video=72, view=1, frame=1, dim=64), {})
     _finish(writer, cached_frames()[:, :1, :1])
-    set_name(store.backend, "d", "short", writer.id, checkpoint["digest"], force=False)
+    set_name(store.dataset("d"), "short", writer.id, checkpoint["digest"], force=False)
     with pytest.raises(UsageError, match="--frames 4"):
-        apply_head(store, store.features("d", "short"), checkpoint, path)
+        apply_head(store.features("d", "short"), checkpoint, path)
 
 
 def _finish(writer, frames):
@@ -193,7 +191,7 @@ def one_class(name, class_name):
 
 def test_prompts_leave_room_for_the_names_of_other_splits(store):
     longest = "a b c d e f g h i j k"
-    write_split(store.backend, "d", one_class("novel", longest))
+    write_split(store.dataset("d"), one_class("novel", longest))
     report, _ = train(store, "a5", epochs=2)
     assert len(report.texts) == 2
     head = load_head(store.path.parent / report.head)
@@ -204,12 +202,12 @@ def test_prompts_leave_room_for_the_names_of_other_splits(store):
 def test_a_name_too_long_for_the_prompts_leaves_no_feature_set(store, tiny):
     report, _ = train(store, "a5", epochs=2)
     add_features(store, "other", tiny, "base", seed=7)
-    write_split(store.backend, "other", one_class("long", "a b c d e f g h i"))
+    write_split(store.dataset("other"), one_class("long", "a b c d e f g h i"))
     features = store.features("other", "base")
     path = store.path.parent / report.head
     with pytest.raises(UsageError, match="do not fit the context of 16 tokens"):
-        apply_head(store, features, checkpoint_of(store, features), path, device="cpu")
-    assert store.feature_ids("other") == [features.id]
+        apply_head(features, checkpoint_of(features), path, device="cpu")
+    assert store.dataset("other").feature_ids() == [features.id]
 
 
 def test_a_file_of_another_head_is_kept(store, tmp_path):
@@ -218,9 +216,8 @@ def test_a_file_of_another_head_is_kept(store, tmp_path):
 
     def run(seed, name):
         return train_head(
-            store,
             features,
-            checkpoint_of(store, features),
+            checkpoint_of(features),
             "train",
             "a5",
             HeadSettings(epochs=1, layers=1, seed=seed),
@@ -247,9 +244,8 @@ def test_a_folder_that_cannot_be_made_is_told_before_training(store, tmp_path):
     features = store.features("d", "base")
     with pytest.raises(OSError, match="file"):
         train_head(
-            store,
             features,
-            checkpoint_of(store, features),
+            checkpoint_of(features),
             "train",
             "a5",
             HeadSettings(epochs=1, layers=1),
@@ -263,10 +259,10 @@ def test_a_taken_name_for_a_head_that_is_applied_changes_nothing(store, tiny):
     report, _ = train(store, "a5", epochs=2)
     add_features(store, "other", tiny, "base", seed=7)
     features = store.features("other", "base")
-    checkpoint = checkpoint_of(store, features)
-    write_split(store.backend, "other", one_class("novel", "skip"))
+    checkpoint = checkpoint_of(features)
+    write_split(store.dataset("other"), one_class("novel", "skip"))
     path = store.path.parent / report.head
     files = sorted(store.path.rglob("*"))
     with pytest.raises(UsageError, match="'base' of other already stands for"):
-        apply_head(store, features, checkpoint, path, name="base", device="cpu")
+        apply_head(features, checkpoint, path, name="base", device="cpu")
     assert sorted(store.path.rglob("*")) == files
