@@ -27,13 +27,13 @@ from pathlib import Path
 import torch
 import tyro
 
+from vifi.bench.flops import forward_flops
+from vifi.bench.matmul import measure_matmul
 from vifi.demo.clips import class_names, write_clips
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.matmul_rate import measure_matmul
 from vifistore.extract.recipes import choose_device
 from vifistore.extract.scan import add_listing, new_rows
 from vifistore.extract.settings import ExtractSettings
-from vifistore.models.flops import forward_flops
 from vifistore.models.towers import load_model
 from vifistore.store.store import Store, create_store
 from vifistore.training.dataset import open_training_set

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from vifi.artefacts import update_artefact
+from vifi.bench.flops import forward_flops, image_flops
 from vifi.bench.settings import Compute
 from vifi.bench.timing import machine, peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device, choose_precision
-from vifistore.models.flops import forward_flops, image_flops
 from vifistore.models.text import context_length
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.training.heads.files import Head, load_head

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 
 import torch
 
+from vifi.bench.flops import image_flops
+from vifi.bench.matmul import measure_matmul
 from vifi.bench.settings import Encode
 from vifi.bench.timing import machine, peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
-from vifistore.extract.matmul_rate import measure_matmul
 from vifistore.extract.recipes import choose_device
 from vifistore.frames.preprocess import preprocess, preprocessing_of
-from vifistore.models.flops import image_flops
 from vifistore.models.towers import LoadedModel, load_model
 
 _PRECISIONS = ("fp32", "bf16")

@@ -18,7 +18,7 @@ most 1.1 times decoding plus encoding alone; without them at least the loop's. W
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -28,6 +28,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vifi.bench.flops import image_flops
+from vifi.bench.matmul import measure_matmul
 from vifi.bench.settings import Pipeline
 from vifi.bench.timing import Seconds, machine, quantiles
 from vifistore.errors import DecodeError, UsageError
@@ -109,8 +111,17 @@ def speed(model: str, videos: Path, settings: Pipeline, stores: Path) -> dict:
         **_ratios(num_frames, quantiles(loops).p50, taken, decode_seconds, encode_seconds),
         "lowest_cosine_with_fp32": _lowest_cosine(store, report.name, loaded, settings.frames),
         **{key: value for key, value in report.figures.items() if key.endswith("_share")},
-        "tflops": report.figures["tflops"],
+        **_arithmetic(loaded, report.figures, device, recipe.precision),
     }
+
+
+def _arithmetic(
+    loaded: LoadedModel, run: Mapping, device: torch.device, precision: str
+) -> dict[str, float]:
+    """What the image tower computes in a second of a run, beside a matrix product of its dtype."""
+    flops = image_flops(loaded) * run["frames_encoded"] / run["seconds"]
+    rate = measure_matmul(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    return {"matmul_share": round(flops / rate, 4), "tflops": round(flops / 1e12, 4)}
 
 
 def _ratios(

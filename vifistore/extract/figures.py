@@ -18,32 +18,19 @@ RUNS_FILE = "extractions.jsonl"
 SAME = ("model", "precision", "device", "preprocess", "decoder", "frames", "clips", "crops")
 
 
-def figures(
-    counts: Mapping[str, int],
-    shares: Mapping[str, float],
-    *,
-    seconds: float,
-    frame_flops: int,
-    matmul_flops: float,
-) -> dict:
+def figures(counts: Mapping[str, int], shares: Mapping[str, float], *, seconds: float) -> dict:
     """The numbers of a run.
 
-    `counts` are the numbers of videos by outcome, and of `frames_encoded`; `frame_flops` is what
-    the tower computes for one of these (0: not known), `matmul_flops` what the device can do in a
-    second. Shares are of the run's time: what its main thread did, or waited for.
+    `counts` are the numbers of videos by outcome, and of `frames_encoded`. Shares are of the run's
+    time: what its main thread did, or waited for.
     """
-    frames_per_second = counts["frames_encoded"] / seconds
-    flops = frames_per_second * frame_flops
     videos = counts["encoded"] + counts["reused"] + counts["quarantined"]
     return {
         **counts,
         "seconds": round(seconds, 3),
         "videos_per_second": round(videos / seconds, 3),
-        "frames_per_second": round(frames_per_second, 3),
+        "frames_per_second": round(counts["frames_encoded"] / seconds, 3),
         **{f"{name}_share": round(share, 4) for name, share in shares.items()},
-        "tflops": round(flops / 1e12, 4) if frame_flops else None,
-        "matmul_tflops": round(matmul_flops / 1e12, 4),
-        "matmul_share": round(flops / matmul_flops, 4) if frame_flops else None,
         "peak_mebibytes": round(_peak_mebibytes()),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -58,14 +45,8 @@ def _peak_mebibytes() -> float:
 def summary(row: Mapping) -> str:
     """The row in one line."""
     shares = ", ".join(f"{name} {row[f'{name}_share']:.0%}" for name in (*STAGES, "idle"))
-    parts = [
-        f"{row['seconds']:.1f} s: {row['videos_per_second']:.1f} videos/s",
-        f"{row['frames_per_second']:.1f} frames/s",
-    ]
-    if row["tflops"] is not None:
-        share = f"{row['matmul_share']:.0%} of the measured matrix product"
-        parts.append(f"{row['tflops']:.2f} TFLOP/s ({share})")
-    return f"{', '.join(parts)}; {shares}"
+    speed = f"{row['videos_per_second']:.1f} videos/s, {row['frames_per_second']:.1f} frames/s"
+    return f"{row['seconds']:.1f} s: {speed}; {shares}"
 
 
 def keep(row: Mapping, cache_folder: Path) -> None:

@@ -19,7 +19,6 @@ from vifistore.extract.changes import ChangeLog
 from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.figures import figures, keep
-from vifistore.extract.matmul_rate import matmul_rate
 from vifistore.extract.origin import not_as_trained
 from vifistore.extract.presence import Presence
 from vifistore.extract.provenance import device_name, machine_provenance, run_facts
@@ -31,7 +30,6 @@ from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.extract.transfer import Pixels, to_host
 from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.pool import DecodePool
-from vifistore.models.flops import image_flops
 from vifistore.models.towers import LoadedModel
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.dataset import Dataset
@@ -286,15 +284,7 @@ class Extraction:
             "host": self._provenance["host"],
             "versions": self._provenance["versions"],
         }
-        frame_flops = image_flops(self._loaded)
-        reached = self._encoder.num_frames * frame_flops / seconds
-        row |= figures(
-            counts,
-            shares,
-            seconds=seconds,
-            frame_flops=frame_flops,
-            matmul_flops=matmul_rate(self._device, self._encoder.dtype, reached),
-        )
+        row |= figures(counts, shares, seconds=seconds)
         row["worker_decode_seconds"] = round(self._source.decode_seconds, 3)
         row["worker_resize_seconds"] = round(self._source.cut_seconds, 3)
         keep(row, self._dataset.store.cache_folder)

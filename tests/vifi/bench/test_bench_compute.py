@@ -7,9 +7,9 @@ import pytest
 
 from reports.artefacts import read_artefacts
 from vifi.bench import compute
+from vifi.bench.flops import image_flops
 from vifi.bench.settings import Compute
 from vifistore.errors import UsageError
-from vifistore.models.flops import image_flops
 from vifistore.models.towers import load_model
 from vifistore.training.heads.files import HeadHeader, PromptsShape, new_head, save_head
 from vifistore.training.heads.poolings import PoolingShape

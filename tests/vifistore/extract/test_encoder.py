@@ -1,4 +1,4 @@
-"""Batches of one size, whatever the lengths of videos; how much arithmetic a batch is."""
+"""Batches of one size, whatever the lengths of videos."""
 
 import logging
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from vifistore.extract import encoder as encoder_module
 from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder, _is_convolutional
-from vifistore.models.flops import forward_flops, image_flops
 
 CPU = torch.device("cpu")
 
@@ -124,40 +123,3 @@ def test_a_tower_is_compiled_whole_and_once(tiny, monkeypatch):
     ((_, found),) = encoder.encode([(0, frames)])
     assert len(graphs) == 1
     torch.testing.assert_close(found, expected)
-
-
-def test_operations_of_layers_that_can_be_counted_by_hand():
-    linear = torch.nn.Linear(7, 5).bfloat16()
-    assert forward_flops(linear, (3, 7)) == 2 * 3 * 7 * 5
-    attention = torch.nn.MultiheadAttention(8, 2, batch_first=True).eval()
-
-    class Layer(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.attention = attention
-
-        def forward(self, x):
-            return self.attention(x, x, x, need_weights=False)[0]
-
-    tokens, width = 6, 8
-    projections = 4 * tokens * width * width
-    assert forward_flops(Layer(), (1, tokens, width)) == 2 * (projections + 2 * tokens**2 * width)
-
-
-def test_a_tower_that_needs_data_is_not_counted(tiny, monkeypatch):
-    def forward(self, pixels):
-        return pixels[pixels > pixels.mean().item()]
-
-    monkeypatch.setattr(type(tiny.clip.visual), "forward", forward)
-    assert image_flops(tiny) == 0
-
-
-def test_operations_of_an_image_tower(tiny):
-    config, dim = tiny.config["vision_cfg"], tiny.config["embed_dim"]
-    width, patch = config["width"], config["patch_size"]
-    patches = (config["image_size"] // patch) ** 2
-    tokens = patches + 1
-    hidden = int(width * config.get("mlp_ratio", 4))
-    layer = tokens * (4 * width**2 + 2 * width * hidden) + 2 * tokens**2 * width
-    products = config["layers"] * layer + patches * 3 * patch**2 * width + width * dim
-    assert image_flops(tiny) == 2 * products

@@ -4,13 +4,11 @@ import json
 import time
 
 import pytest
-import torch
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifi.__main__ import run
 from vifi.extract import _duration
-from vifistore.extract import matmul_rate as matmul
 from vifistore.extract.clock import Clock
 from vifistore.extract.figures import RUNS_FILE, SAME, figures, kept_runs, last_run, summary
 from vifistore.extract.job import extract_dataset, plan_dataset
@@ -33,15 +31,12 @@ def test_shares_of_the_clock_add_up_to_one():
 
 def test_numbers_of_a_run():
     shares = {"decode": 0.1, "preprocess": 0.0, "encode": 0.8, "write": 0.05, "idle": 0.05}
-    row = figures(COUNTS, shares, seconds=6, frame_flops=10**9, matmul_flops=1e11)
+    row = figures(COUNTS, shares, seconds=6)
     assert (row["videos_per_second"], row["frames_per_second"]) == (2, 50)
-    assert (row["tflops"], row["matmul_share"]) == (0.05, 0.5)
-    line = summary(row)
-    assert line.startswith("6.0 s: 2.0 videos/s, 50.0 frames/s, 0.05 TFLOP/s (50% of")
-    assert line.endswith("decode 10%, preprocess 0%, encode 80%, write 5%, idle 5%")
-    row = figures(COUNTS, shares, seconds=6, frame_flops=0, matmul_flops=1e11)
-    assert (row["tflops"], row["matmul_share"]) == (None, None)
-    assert "50.0 frames/s; decode" in summary(row)
+    assert summary(row) == (
+        "6.0 s: 2.0 videos/s, 50.0 frames/s; "
+        "decode 10%, preprocess 0%, encode 80%, write 5%, idle 5%"
+    )
 
 
 def test_the_last_run_made_the_same_way(tmp_path):
@@ -129,28 +124,3 @@ def test_one_line_and_one_row_at_the_end(store, monkeypatch, capsys):
 )
 def test_durations(seconds, words):
     assert _duration(seconds) == words
-
-
-def test_the_matrix_product_is_measured_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(matmul, "_SIDES", {"cpu": 64})
-    monkeypatch.setattr(matmul, "_SECONDS", 0)
-    cpu = torch.device("cpu")
-    rate = matmul.matmul_rate(cpu, torch.float32)
-    assert rate > 1e6
-    monkeypatch.setattr(matmul, "measure_matmul", lambda *_: 7.0)
-    assert matmul.matmul_rate(cpu, torch.float32) == rate
-    assert matmul.matmul_rate(cpu, torch.bfloat16) == 7.0
-    # A tower that is faster shows that the machine was busy when it was measured.
-    monkeypatch.setattr(matmul, "measure_matmul", lambda *_: 9.0)
-    assert matmul.matmul_rate(cpu, torch.bfloat16, reached=8.0) == 9.0
-    assert matmul.matmul_rate(cpu, torch.bfloat16, reached=5.0) == 9.0
-    (tmp_path / "vifistore" / "matmul_rates.json").write_text("{broken")
-    assert matmul.matmul_rate(cpu, torch.float32) == 9.0
-
-
-def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(matmul, "measure_matmul", lambda *_: 7.0)
-    assert matmul.matmul_rate(torch.device("cpu"), torch.float32) == 7.0
