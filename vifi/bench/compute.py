@@ -16,14 +16,20 @@ from torch import nn
 
 from vifi.artefacts import update_artefact
 from vifi.bench.flops import forward_flops, image_flops
+from vifi.bench.machine import machine
 from vifi.bench.settings import Compute
-from vifi.bench.timing import machine, peak_bytes, seconds
+from vifi.bench.timing import peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device, choose_precision
 from vifistore.models.text import context_length
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.training.heads.files import Head, load_head
+
+CASE = (
+    *("tower", "kind", "model", "precision", "way"),
+    *("frames", "views", "context", "classes"),
+)
 
 
 def run(settings: Compute) -> Iterator[dict]:
@@ -33,7 +39,6 @@ def run(settings: Compute) -> Iterator[dict]:
     loaded = load_model(settings.model, settings.pretrained)
     head = _load_head(settings) if settings.head else None
     common = {"model": settings.model, "pretrained": loaded.name, "precision": precision}
-    common |= machine(device)
     image = _image_row(settings, loaded, head, device, precision)
     text = _text_row(settings, loaded, device, precision)
     yield image | common
@@ -42,19 +47,8 @@ def run(settings: Compute) -> Iterator[dict]:
         yield _head_row(settings, head) | common
     if settings.results is not None:
         record = _cost_record(settings, image, text, head)
-        _write_cost(settings, record | {"device": common["device"], "precision": precision})
-
-
-def line(row: dict) -> str:
-    """A row for the reader."""
-    what = {"image": "a view", "text": "a class", "head": "a view"}[row["tower"]]
-    said = f"{row['tower']}: {row['params_millions']:.2f} M parameters, {row['gmacs']:.4g} GMACs "
-    said += what + (f" of {row['frames']} frames" if "frames" in row else "")
-    if row["tower"] == "image":
-        said += f" ({row['gmacs_per_frame']:.4g} a frame), {row['views_per_second']:.4g} views/s"
-    if row["tower"] == "text":
-        said += f", {row['classes_per_second']:.4g} classes/s"
-    return said
+        here = {"device": machine(settings.device)["device"], "precision": precision}
+        _write_cost(settings, record | here)
 
 
 def _image_row(

@@ -15,14 +15,14 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import torch
-
+from vifi.bench.inputs import find_videos
 from vifi.bench.settings import Decode
-from vifi.bench.timing import machine, quantiles
+from vifi.bench.timing import quantiles
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DECODERS, DecodedVideo, decode_video, decoder_version
 from vifistore.frames.pool import DecodePool
-from vifistore.videos.extensions import is_video
+
+CASE = ("decoder", "workers", "clip_frames", "videos", "failed")
 
 Results = Iterable[DecodedVideo | DecodeError]
 
@@ -34,7 +34,6 @@ def run(settings: Decode) -> Iterator[dict]:
     paths = find_videos(settings.folder, settings.limit)
     for path in paths:
         path.read_bytes()  # so that no decoder pays for the first reading
-    common = machine(torch.device("cpu"))
     for decoder in DECODERS:
         try:
             release = decoder_version(decoder)
@@ -44,24 +43,7 @@ def run(settings: Decode) -> Iterator[dict]:
         chosen = {"decoder": decoder, "release": release, "clip_frames": settings.frames}
         for workers in (0, settings.workers or os.cpu_count() or 1):
             measured = _measured(paths, settings, workers, decoder)
-            yield {**chosen, "workers": workers, **measured, **common}
-
-
-def line(row: dict) -> str:
-    """A row for the reader."""
-    return (
-        f"{row['decoder']} {row['release']}, {row['workers']} workers: "
-        f"{row['videos_per_second']:.1f} videos/s, {row['frames_per_second']:.0f} frames/s, "
-        f"{row['failed']} of {row['videos'] + row['failed']} failed"
-    )
-
-
-def find_videos(folder: Path, limit: int) -> list[Path]:
-    """Videos of a folder, at most `limit`, evenly drawn. Raises UsageError if there are none."""
-    paths = sorted(p for p in folder.rglob("*") if is_video(p.name))
-    if not paths:
-        raise UsageError(f"there are no videos in {folder}; give another --folder")
-    return paths[:: -(-len(paths) // limit)]
+            yield {**chosen, "workers": workers, **measured}
 
 
 def _measured(paths: list[Path], settings: Decode, workers: int, decoder: str) -> dict:

@@ -16,13 +16,14 @@ import torch
 from vifi.bench.flops import image_flops
 from vifi.bench.matmul import measure_matmul
 from vifi.bench.settings import Encode
-from vifi.bench.timing import machine, peak_bytes, seconds
+from vifi.bench.timing import peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.towers import LoadedModel, load_model
 
+CASE = ("model", "precision", "way", "batch", "height", "width")
 _PRECISIONS = ("fp32", "bf16")
 
 
@@ -33,19 +34,10 @@ def run(settings: Encode) -> Iterator[dict]:
             raise UsageError(f"--precisions has {precision!r}; give {' or '.join(_PRECISIONS)}")
     device = choose_device(settings.device)
     loaded = load_model(settings.model, settings.pretrained)
-    common = {"model": settings.model, "pretrained": loaded.name, **machine(device)}
+    common = {"model": settings.model, "pretrained": loaded.name}
     for precision in settings.precisions:
         for compiled in (False, True) if device.type == "cuda" else (False,):
             yield _row(settings, loaded, device, precision, compiled) | common
-
-
-def line(row: dict) -> str:
-    """A row for the reader."""
-    return (
-        f"{row['model']} {row['precision']} {row['way']}, batch {row['batch']}: "
-        f"{row['frames_per_second']:.4g} frames/s, {row['tflops']:.3g} TFLOP/s, "
-        f"{100 * row['share_of_matmul']:.0f}% of a matrix product's {row['matmul_tflops']:.3g}"
-    )
 
 
 def _row(

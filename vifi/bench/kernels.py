@@ -17,13 +17,14 @@ import torch
 
 from vifi.bench.kernel_cases import Case, cases
 from vifi.bench.settings import Kernels
-from vifi.bench.timing import machine, num_bytes, peak_bytes, seconds
+from vifi.bench.timing import num_bytes, peak_bytes, seconds
 from vifistore.errors import UsageError, first_line
 from vifistore.extract.recipes import choose_device
 from vifistore.kernels.dispatch import chosen_path
 
 logger = logging.getLogger("vifi")
 
+CASE = ("case", "views", "frames", "dim", "classes", "height", "width", "size", "dtype", "way")
 _DTYPES = ("float16", "bfloat16", "float32")
 # Values copied: larger than any cache.
 _COPIED = {"cuda": 2**28, "cpu": 2**24}
@@ -34,25 +35,16 @@ def run(settings: Kernels) -> Iterator[dict]:
     if settings.dtype not in _DTYPES:
         raise UsageError(f"--dtype is {settings.dtype!r}; give one of {', '.join(_DTYPES)}")
     device = choose_device(settings.device)
-    common = machine(device) | {"copy_gigabytes_per_second": _copy_rate(settings, device)}
+    copy = {"copy_gigabytes_per_second": _copy_rate(settings, device)}
     for case in cases(settings, device):
         for way, function in _ways(case, device).items():
             try:
-                yield _row(case, way, function, settings, device) | common
+                yield _row(case, way, function, settings, device) | copy
             except RuntimeError as error:
                 if way != "compiled":
                     raise
                 # The compiler is another program's; without it the other ways still count.
                 logger.warning("%s cannot be compiled here: %s", case.name, first_line(error))
-
-
-def line(row: dict) -> str:
-    """A row for the reader."""
-    sizes = " ".join(str(row[name]) for name in ("views", "frames", "dim") if name in row)
-    return (
-        f"{row['case']} [{sizes}] {row['way']} ({row['path']}): {row['p50_ms']:.3f} ms, "
-        f"{row['gigabytes_per_second']:.3g} GB/s, a copy {row['copy_gigabytes_per_second']:.3g}"
-    )
 
 
 def _ways(case: Case, device: torch.device) -> dict[str, Callable]:

@@ -17,7 +17,6 @@ most 1.1 times decoding plus encoding alone; without them at least the loop's. W
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -29,24 +28,23 @@ import torch
 from PIL import Image
 
 from vifi.bench.flops import image_flops
+from vifi.bench.inputs import find_videos, scanned, write_noise_clip
 from vifi.bench.matmul import measure_matmul
 from vifi.bench.settings import Pipeline
-from vifi.bench.timing import Seconds, machine, quantiles
+from vifi.bench.timing import Quantiles, elapsed, peak_mebibytes, quantiles
 from vifistore.errors import DecodeError, UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import JobReport, extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
-from vifistore.extract.scan import add_listing, new_rows
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.source import open_pools
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.sampling import sample_indices
 from vifistore.models.registry import open_clip
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.store.store import Store, create_store
-from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
+from vifistore.store.store import Store
 
+CASE = ("case", "model", "precision", "videos", "frames")
 _NUM_COMPARED = 4
 
 
@@ -55,28 +53,15 @@ def run(settings: Pipeline) -> Iterator[dict]:
     if settings.tiny:
         sizes = {"models": ("vifi-tiny",), "frames": 2, "num_videos": 3, "memory_videos": (2, 4)}
         settings = replace(settings, **sizes)
-    common = machine(choose_device(settings.device))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         videos = _chosen_videos(settings, folder / "videos")
         for model in settings.models:
-            yield speed(model, videos, settings, folder / "stores") | common
+            yield speed(model, videos, settings, folder / "stores")
     for count in settings.memory_videos:
         # A process of its own: a peak cannot be taken back.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            yield {"case": "memory"} | process.submit(memory, count).result() | common
-
-
-def line(row: dict) -> str:
-    """A row for the reader."""
-    if row["case"] == "memory":
-        return f"{row['videos']} small videos: {row['peak_mebibytes']} MiB at most"
-    return (
-        f"{row['model']} {row['precision']}: {row['pipeline_frames_per_second']:.4g} frames/s, "
-        f"{row['times_the_loop']:.3g} times the loop; {row['times_their_sum']:.3g} times decoding "
-        f"plus encoding, {row['times_the_larger']:.3g} times the larger; cosine with fp32 "
-        f"{row['lowest_cosine_with_fp32']:.5f}"
-    )
+            yield {"case": "memory"} | process.submit(memory, count).result()
 
 
 def speed(model: str, videos: Path, settings: Pipeline, stores: Path) -> dict:
@@ -95,7 +80,7 @@ def speed(model: str, videos: Path, settings: Pipeline, stores: Path) -> dict:
     loops, runs = [], []
     # In turns, so that what else the machine does falls on both.
     for number in range(settings.repeats):
-        loops.append(_timed(lambda: plain_loop(paths, loaded, settings.frames, device)))
+        loops.append(elapsed(lambda: plain_loop(paths, loaded, settings.frames, device)))
         runs.append(_extracted(stores / f"{model}-{number}.zarr", videos, wanted, loaded))
     store, report = runs[-1]
     decode_seconds = _median(settings, lambda: decode_only(paths, wanted, loaded))
@@ -127,7 +112,7 @@ def _arithmetic(
 def _ratios(
     num_frames: int,
     loop_seconds: float,
-    taken: Seconds,
+    taken: Quantiles,
     decode_seconds: float,
     encode_seconds: float,
 ) -> dict[str, float]:
@@ -176,8 +161,9 @@ def decode_only(paths: list[Path], wanted: ExtractSettings, loaded: LoadedModel)
 def _extracted(
     path: Path, videos: Path, wanted: ExtractSettings, loaded: LoadedModel
 ) -> tuple[Store, JobReport]:
-    store = _scanned(path, videos)
-    return store, extract_dataset(store.dataset("videos"), wanted, loaded=loaded)
+    path.parent.mkdir(exist_ok=True)
+    store = scanned(path, videos)
+    return store, extract_dataset(store, "videos", wanted, loaded=loaded)
 
 
 def _encode_only(
@@ -205,7 +191,7 @@ def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int
     stored = store.features("videos", name).read("frames")
     lowest = 1.0
     for row in range(0, len(videos), max(1, len(videos) // _NUM_COMPARED)):
-        path = store.dataset("videos").root() / videos["path"].iloc[row]
+        path = store.root("videos") / videos["path"].iloc[row]
         video = decode_video(path, frames=num_frames, clips=1, decoder="decord")
         images = [Image.fromarray(video.frames[number]) for number in video.index[0]]
         with torch.inference_mode():
@@ -226,24 +212,19 @@ def memory(num_videos: int) -> dict:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "videos"
         folder.mkdir()
-        clip = _clip_bytes(folder / "0.mp4", seed=0)
+        write_noise_clip(folder / "0.mp4", 0)
+        clip = (folder / "0.mp4").read_bytes()
         for number in range(num_videos):
             (folder / f"{number}.mp4").write_bytes(clip + _free_box(number))
-        store = _scanned(Path(scratch) / "S.zarr", folder)
+        store = scanned(Path(scratch) / "S.zarr", folder)
         wanted = ExtractSettings(model="vifi-tiny", pretrained="none", frames=8, device="cpu")
-        report = extract_dataset(store.dataset("videos"), wanted)
+        report = extract_dataset(store, "videos", wanted)
         return {
             "videos": num_videos,
             "encoded": report.encoded,
             "seconds": report.figures["seconds"],
-            "peak_mebibytes": round(_peak_mebibytes()),
+            "peak_mebibytes": round(peak_mebibytes()),
         }
-
-
-def _peak_mebibytes() -> float:
-    """Of this program alone: `getrusage` also counts what the process was before it became it."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _chosen_videos(settings: Pipeline, folder: Path) -> Path:
@@ -251,11 +232,9 @@ def _chosen_videos(settings: Pipeline, folder: Path) -> Path:
     folder.mkdir()
     if settings.tiny or settings.folder is None:
         for number in range(settings.num_videos):
-            _clip_bytes(folder / f"{number}.mp4", seed=number)
+            write_noise_clip(folder / f"{number}.mp4", number)
         return folder
-    paths = sorted(path for path in settings.folder.rglob("*") if path.is_file())
-    step = max(1, len(paths) // settings.num_videos)
-    for number, path in enumerate(paths[::step][: settings.num_videos]):
+    for number, path in enumerate(find_videos(settings.folder, settings.num_videos)):
         try:
             decode_video(path, frames=2, clips=1, decoder="decord")
         except DecodeError:
@@ -266,41 +245,10 @@ def _chosen_videos(settings: Pipeline, folder: Path) -> Path:
     return folder
 
 
-def _clip_bytes(path: Path, *, seed: int) -> bytes:
-    """Write a small H.264 clip of noise that moves, and return its bytes."""
-    import av
-
-    picture = np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    picture = picture.repeat(8, 0).repeat(8, 1)
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-        for number in range(12):
-            image = av.VideoFrame.from_ndarray(np.roll(picture, 3 * number, axis=1))
-            output.mux(stream.encode(image))
-        output.mux(stream.encode())
-    return path.read_bytes()
-
-
 def _free_box(number: int) -> bytes:
     """A box of an MP4 file that every reader passes over; as long for every number."""
     return (16).to_bytes(4, "big") + b"free" + number.to_bytes(8, "big")
 
 
-def _scanned(path: Path, folder: Path) -> Store:
-    path.parent.mkdir(exist_ok=True)
-    listing, store = read_source(folder), create_store(path)
-    rows = new_rows(None, listing, append=True)
-    probes = probe_all(folder / listing.paths[row] for row in rows)
-    add_listing(store.new_dataset("videos"), listing, rows, probes)
-    return store
-
-
 def _median(settings: Pipeline, function: Callable[[], object]) -> float:
-    return quantiles([_timed(function) for _ in range(settings.repeats)]).p50
-
-
-def _timed(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    return quantiles([elapsed(function) for _ in range(settings.repeats)]).p50

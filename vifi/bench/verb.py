@@ -1,8 +1,6 @@
 """`vifi bench NAME...`: run benchmarks, add their rows to files, and say what they reached."""
 
 import importlib
-import json
-from pathlib import Path
 
 from vifi.bench.settings import Bench, Compute, Decode, Encode, Kernels, Pipeline
 from vifi.console import parse, say
@@ -16,9 +14,6 @@ BENCHMARKS: dict[str, type[Bench]] = {
     "pipeline": Pipeline,
     "compute": Compute,
 }
-
-_COMMITTED = Path("benchmarks") / "results"
-_ELSEWHERE = Path("bench")
 
 
 def usage() -> str:
@@ -60,20 +55,11 @@ def main(arguments: list[str]) -> int:
 
 
 def run_one(name: str, settings: Bench) -> list[dict]:
-    """Run a benchmark, add each row to its file as soon as it is there, and return all of them."""
+    """Run a benchmark, and return the rows that it added to its file."""
+    from vifi.bench.recording import record
+
     module = importlib.import_module(f"vifi.bench.{name}")
-    folder = settings.out or (_COMMITTED if _COMMITTED.is_dir() else _ELSEWHERE)
-    path, rows = folder / f"{name}.jsonl", []
-    for row in module.run(settings):
-        row = {"benchmark": name, **row}
-        # Only now, so that a wrong call leaves no folder behind.
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        say(module.line(row))
-        rows.append(row)
-    say(f"{len(rows)} rows in {path}")
-    return rows
+    return record(name, settings, module.run, module.CASE)
 
 
 def _say_targets(rows: list[dict]) -> None:

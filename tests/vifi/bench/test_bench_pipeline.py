@@ -6,7 +6,7 @@ import pytest
 
 from vifi.bench import pipeline
 from vifi.bench.settings import Pipeline
-from vifi.bench.timing import Seconds
+from vifi.bench.timing import Quantiles
 
 
 def test_speed_and_memory_are_measured(monkeypatch):
@@ -25,14 +25,20 @@ def test_speed_and_memory_are_measured(monkeypatch):
         ("memory", 4, 4),
     ]
     assert few["peak_mebibytes"] > 0
-    for row in (speed, few):
-        assert row["versions"]["torch"]
-        assert pipeline.line(row)
+
+
+def test_the_share_of_a_matrix_product_by_hand(monkeypatch):
+    """A tower of 6 operations a frame, 10^12 frames in 2 s, on a device that can 4 x 10^12."""
+    monkeypatch.setattr(pipeline, "image_flops", lambda loaded: 6)
+    monkeypatch.setattr(pipeline, "measure_matmul", lambda *_: 4e12)
+    run = {"frames_encoded": 10**12, "seconds": 2.0}
+    found = pipeline._arithmetic(None, run, None, "bf16")
+    assert found == {"matmul_share": 0.75, "tflops": 3.0}
 
 
 def test_ratios_by_hand():
     """A loop of 12 s and a pipeline of 4 s over 8 frames, whose parts take 3 s and 2 s alone."""
-    found = pipeline._ratios(8, 12.0, Seconds(3.0, 4.0, 5.0), 3.0, 2.0)
+    found = pipeline._ratios(8, 12.0, Quantiles(3.0, 4.0, 5.0), 3.0, 2.0)
     assert found["times_the_loop"] == 3
     assert found["times_their_sum"] == 0.8
     assert found["times_the_larger"] == 1.333

@@ -1,8 +1,8 @@
-"""Times become quantiles, and rows say which machine and driver made them."""
+"""Times become quantiles, of calls and of pairs of them, and memory what a call takes."""
 
 import logging
-import os
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,8 +25,7 @@ SMALL = Kernels(
 
 
 def test_quantiles_of_known_times():
-    times = [float(number) for number in range(11)]
-    assert timing.quantiles(times) == (2.0, 5.0, 8.0)
+    assert timing.quantiles(map(float, range(11))) == (2.0, 5.0, 8.0)
     assert timing.quantiles([0.5]) == (0.5, 0.5, 0.5)
     assert timing.quantiles([0.5]).row() == {"p20_ms": 500.0, "p50_ms": 500.0, "p80_ms": 500.0}
 
@@ -45,16 +44,30 @@ def test_a_slow_call_is_timed_a_few_times_only(monkeypatch):
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize(
-    ("script", "version"), [("echo 570.86.15\necho 570.86.15", "570.86.15"), ("exit 9", "")]
-)
-def test_the_driver_is_what_nvidia_smi_says(tmp_path, monkeypatch, script, version):
-    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
-    os.chmod(tmp_path / "nvidia-smi", 0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert timing._driver() == version
-    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    assert timing._driver() == ""
+def test_pairs_are_taken_in_turns_and_compared_one_by_one(monkeypatch):
+    """Ratios 0.5, 2 and 4: their median is not that of the medians, 2 s over 2 s."""
+    order, clock = [], iter([1.0, 2.0, 2.0, 4.0, 4.0, 1.0])
+    monkeypatch.setattr(timing, "elapsed", lambda call: (call(), next(clock))[1])
+    pairs = timing.pairs(
+        *(lambda: order.append("ours"), lambda: order.append("other")),
+        *(3, lambda: order.append("between")),
+    )
+    assert order == [
+        *("ours", "other", "between"),
+        *("other", "ours", "between"),
+        *("ours", "other", "between"),
+    ]
+    assert (pairs.ours.p50, pairs.reference.p50, pairs.ratio.p50) == (4.0, 2.0, 2.0)
+    row = pairs.row()
+    assert (row["p50_ms"], row["reference_p50_ms"], row["ratio"]) == (4e3, 2e3, 2.0)
+    assert row["ratio_p20"] < row["ratio"] < row["ratio_p80"]
+
+
+def test_memory_that_a_call_takes():
+    before = timing.peak_mebibytes()
+    extra = timing.extra_mebibytes(lambda: np.ones(40 * 2**20, np.uint8))
+    assert 35 < extra < 60
+    assert before > 20
 
 
 def test_a_gpu_times_the_compiler_too_where_it_can(monkeypatch):

@@ -119,7 +119,9 @@ def test_help_names_every_benchmark(bench, capsys):
     assert stop.value.code == 0
 
 
-def test_wrong_calls_are_one_line_with_the_remedy(bench, tmp_path):
+def test_wrong_calls_are_one_line_with_the_remedy(bench, tmp_path, tmp_path_factory):
+    unreadable = tmp_path_factory.mktemp("unreadable")
+    (unreadable / "a.mp4").write_text("no video")
     for arguments, words in [
         ((), "name a benchmark: kernels, encode"),
         (("--device", "cpu"), "name a benchmark: kernels, encode"),
@@ -130,8 +132,9 @@ def test_wrong_calls_are_one_line_with_the_remedy(bench, tmp_path):
         (("encode", "--precisions", "fp8"), "give fp32 or bf16"),
         (("kernels", "--dtype", "int8"), "--dtype is 'int8'"),
         (("kernels", "--device", "tpu"), "--device"),
-        (("decode", "--folder", tmp_path), "there are no videos in"),
-        (("pipeline", "--folder", tmp_path, "--device", "cpu"), "decord reads no video of"),
+        (("decode", "--folder", tmp_path / "none"), "there are no videos in"),
+        (("pipeline", "--folder", tmp_path / "none", "--device", "cpu"), "there are no videos in"),
+        (("pipeline", "--folder", unreadable, "--device", "cpu"), "decord reads no video of"),
         (("compute", "--features", "x"), "--results and --features go together"),
     ]:
         code, text, error = bench(*arguments)

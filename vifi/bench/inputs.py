@@ -1,0 +1,51 @@
+"""What benchmarks read: videos of a folder, clips that are made, and stores that know them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from vifistore.errors import UsageError
+from vifistore.extract.scan import add_listing, new_rows
+from vifistore.store.store import Store, create_store
+from vifistore.videos.extensions import is_video
+from vifistore.videos.listing import read_source
+from vifistore.videos.probe import probe_all
+
+
+def find_videos(folder: Path, limit: int) -> list[Path]:
+    """Videos of a folder, at most `limit`, evenly drawn. Raises UsageError if there are none."""
+    paths = sorted(p for p in folder.rglob("*") if is_video(p.name))
+    if not paths:
+        raise UsageError(f"there are no videos in {folder}; give another folder")
+    return paths[:: -(-len(paths) // limit)]
+
+
+def write_clip(path: Path, size: tuple[int, int], pictures: Iterable[np.ndarray]) -> None:
+    """Write an H.264 video of pictures, uint8 [height width 3], 25 a second; `size` is width and
+    height."""
+    import av
+
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for picture in pictures:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode())
+
+
+def write_noise_clip(path: Path, seed: int) -> None:
+    """Write a small clip of noise that moves, 12 frames of 320 x 240."""
+    picture = np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    picture = picture.repeat(8, 0).repeat(8, 1)
+    pictures = (np.roll(picture, 3 * number, axis=1) for number in range(12))
+    write_clip(path, (320, 240), pictures)
+
+
+def scanned(path: Path, folder: Path, dataset: str = "videos") -> Store:
+    """A new store that knows the videos of a folder, as `vifi scan` makes it."""
+    listing, store = read_source(folder), create_store(path)
+    rows = new_rows(store, dataset, listing, append=False)
+    probes = probe_all(listing.root / listing.paths[row] for row in rows)
+    add_listing(store, dataset, listing, rows, probes)
+    return store
