@@ -1,26 +1,29 @@
 """Claim: every file of a folder ends with a verdict, with every decoder; none hangs or kills a run.
 
-    python benchmarks/decode_verdicts.py FOLDER
+    python -m benchmarks.decode_verdicts FOLDER
 
-Prints how many files end with which verdict, and writes one line per file and decoder to
-`benchmarks/results/decode_verdicts.csv`: `ok` or the reason, what read the frames, frames decoded
-and declared, size, and the message. About half a minute for 160 short clips on two cores.
+One row per decoder and verdict: how many files end with it. A table beside the rows,
+`decode_verdicts.csv`, has one line per file and decoder: `ok` or the reason, what read the frames,
+frames decoded and declared, size, and the message. About half a minute for 160 short clips on two
+cores.
 """
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import tyro
 
+from vifi.bench.recording import results_folder, script
+from vifi.bench.settings import Bench
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DECODERS, DecodedVideo, decoder_version
 from vifistore.frames.pool import DecodePool
 
-RESULTS = Path(__file__).parent / "results" / "decode_verdicts.csv"
+CASE = ("decoder", "verdict")
 COLUMNS = [
     "file",
     "decoder",
@@ -36,7 +39,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdicts:
+class Verdicts(Bench):
     """What is decoded, and how."""
 
     folder: tyro.conf.Positional[Path]
@@ -45,26 +48,19 @@ class Verdicts:
     """Frames per video."""
     timeout_seconds: float = 60.0
     """Time limit per video."""
-    results: Path = RESULTS
-    """CSV file that is written."""
 
 
-def main(settings: Verdicts) -> None:
-    """Decode all files with all installed decoders, write the table and print its sums."""
+def run(settings: Verdicts) -> Iterator[dict]:
+    """A row per decoder and verdict; writes the table of all files."""
     paths = sorted(path for path in settings.folder.rglob("*") if path.is_file())
-    rows = [row for decoder in DECODERS for row in verdicts(paths, decoder, settings)]
-    settings.results.parent.mkdir(parents=True, exist_ok=True)
-    with settings.results.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    for (decoder, verdict), number in sorted(Counter(map(summary, rows)).items()):
-        print(f"{decoder:10}  {verdict:20}  {number:4}")
-
-
-def summary(row: dict) -> tuple[str, str]:
-    """What rows are counted by."""
-    return row["decoder"], row["verdict"]
+    found = [row for decoder in DECODERS for row in verdicts(paths, decoder, settings)]
+    folder = results_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(found, columns=COLUMNS).convert_dtypes()
+    table.to_csv(folder / "decode_verdicts.csv", index=False)
+    numbers = Counter((row["decoder"], row["verdict"]) for row in found)
+    for (decoder, verdict), number in sorted(numbers.items()):
+        yield {"decoder": decoder, "verdict": verdict, "files": number}
 
 
 def verdicts(paths: list[Path], decoder: str, settings: Verdicts) -> Iterator[dict]:
@@ -102,4 +98,4 @@ def described(result: DecodedVideo | DecodeError, path: Path) -> dict:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Verdicts, description=__doc__))
+    script("decode_verdicts", Verdicts, run, CASE, __doc__)

@@ -1,23 +1,16 @@
 """Claim: raw frames are read faster than any packed form of them, which is why the cache keeps raw.
 
-    python benchmarks/frame_formats.py FOLDER        # half a minute for 12 videos, one core
+    python -m benchmarks.frame_formats FOLDER        # half a minute for 12 videos, one core
 
 Cuts squares of sampled frames of the videos of a folder, as the frame cache keeps them, packs them
-in every format, and reads them back until there is a number: one row per format in
-`benchmarks/results/frame_formats.csv`, with size, speed, machine and versions. Expected: raw is
-read at least twice as fast as Zstandard, 10 times as fast as PNG; JPEG is smallest, and not exact.
+in every format, and reads them back: one row per format. Expected: raw is read at least twice as
+fast as Zstandard, 10 times as fast as PNG; JPEG is smallest, and not exact.
 """
 
-import csv
 import io
-import os
-import platform
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +18,14 @@ import tyro
 from numcodecs import Zstd
 from PIL import Image
 
+from vifi.bench.inputs import find_videos
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import elapsed, seconds
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.squares import Squares
 
-RESULTS = Path(__file__).parent / "results" / "frame_formats.csv"
-SUFFIXES = {".mp4", ".mkv", ".avi", ".webm", ".mov"}
+CASE = ("format", "videos", "frames", "size")
 _ZSTD = Zstd(level=1)
 _REPEATS = 3
 
@@ -38,7 +34,7 @@ Unpack = Callable[[bytes], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Formats:
+class Formats(Bench):
     """What is packed."""
 
     folder: tyro.conf.Positional[Path]
@@ -49,8 +45,6 @@ class Formats:
     """Side of a square, pixels."""
     limit: int = 12
     """Videos at most, evenly drawn from the folder."""
-    results: Path = RESULTS
-    """CSV file that the rows are added to."""
 
 
 def _image_packer(form: str, **options: int) -> Pack:
@@ -89,19 +83,17 @@ def formats(shape: tuple[int, int, int]) -> dict[str, tuple[Pack, Unpack]]:
     }
 
 
-def rows(settings: Formats) -> Iterator[dict]:
+def run(settings: Formats) -> Iterator[dict]:
     """One row per format."""
-    paths = sorted(p for p in settings.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    paths = paths[:: max(1, -(-len(paths) // settings.limit))]
+    paths = find_videos(settings.folder, settings.limit)
     side = settings.size
     squares = Squares(size=side, short_side=side, interpolation="bicubic", crops=1)
     videos = [decode_video(p, frames=settings.frames, clips=1, decoder="decord") for p in paths]
     frames = np.concatenate([squares.cut(video.frames)[0] for video in videos])
     for name, (pack, unpack) in formats(frames.shape[1:]).items():
-        start = time.perf_counter()
-        packed = [pack(frame) for frame in frames]
-        write_seconds = time.perf_counter() - start
-        read_seconds = min(_timed(packed, unpack) for _ in range(_REPEATS))
+        packed: list[bytes] = []
+        write_seconds = elapsed(lambda pack=pack, to=packed: to.extend(map(pack, frames)))
+        read = seconds(lambda unpack=unpack, them=packed: [*map(unpack, them)], _REPEATS)
         megabytes = frames.nbytes / 1e6
         yield {
             "format": name,
@@ -109,38 +101,14 @@ def rows(settings: Formats) -> Iterator[dict]:
             "frames": len(frames),
             "size": settings.size,
             "share_of_raw": round(sum(map(len, packed)) / frames.nbytes, 3),
-            "read_mb_per_second": round(megabytes / read_seconds),
+            **read.row(),
+            "read_mb_per_second": round(megabytes / read.p50),
             "write_mb_per_second": round(megabytes / write_seconds),
             "is_exact": all(
                 np.array_equal(unpack(p), f) for p, f in zip(packed, frames, strict=True)
             ),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            "versions": f"numcodecs {version('numcodecs')}, pillow {version('pillow')}",
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
 
-def _timed(packed: list[bytes], unpack: Unpack) -> float:
-    start = time.perf_counter()
-    for data in packed:
-        unpack(data)
-    return time.perf_counter() - start
-
-
-def main(settings: Formats) -> None:
-    """Measure every format and add the rows to the results."""
-    is_new = not settings.results.exists()
-    settings.results.parent.mkdir(parents=True, exist_ok=True)
-    with settings.results.open("a", newline="") as file:
-        writer = None
-        for row in rows(settings):
-            if writer is None:
-                writer = csv.DictWriter(file, list(row))
-                if is_new:
-                    writer.writeheader()
-            writer.writerow(row)
-            print(*list(row.values())[:8], sep="  ")
-
-
 if __name__ == "__main__":
-    main(tyro.cli(Formats, description=__doc__))
+    script("frame_formats", Formats, run, CASE, __doc__)

@@ -1,45 +1,39 @@
 """Claim: with the frame cache a further checkpoint is extracted at least 3 times faster.
 
-    python benchmarks/reextract.py FOLDER      # two minutes for 100 short clips on two cores
+    python -m benchmarks.reextract FOLDER      # two minutes for 100 short clips on two cores
 
-Extracts the videos of a folder under five checkpoints of one model (random weights, whose values do
-not change the work): without a cache, filling it, with it, and the first and the last once more.
-One row in `benchmarks/results/reextract.csv`: the best seconds of each, their ratio, whether the
-embeddings of one checkpoint are bit-equal with and without the cache, machine and versions. Loading
-and digesting the model is not counted: it is the same with and without. Expected: a ratio of 3 or
-more with a small tower; with a large one on a CPU the tower is all that is left to wait for.
+Extracts the videos of a folder under three checkpoints of one model (random weights, whose values
+do not change the work): one fills the cache, the others are two pairs, with it and without. The row
+also says whether the embeddings of one checkpoint are bit-equal with and without the cache. Loading
+and digesting the model is not counted: it is the same with and without. Expected: a `speed_up` of 3
+or more with a small tower; with a large one on a CPU the tower is all that is left to wait for.
 """
 
-import csv
-import os
-import platform
 import tempfile
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 import tyro
 
+from vifi.bench.inputs import scanned
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import elapsed, pairs
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.scan import add_listing, new_rows
 from vifistore.extract.settings import ExtractSettings
 from vifistore.models.checkpoints import CheckpointHeader
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import LoadedModel, describe
-from vifistore.store.store import Store, create_store
-from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
-RESULTS = Path(__file__).parent / "results" / "reextract.csv"
+CASE = ("model", "precision", "videos", "clip_frames")
+_PAIRS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reextract:
+class Reextract(Bench):
     """What is extracted."""
 
     folder: tyro.conf.Positional[Path]
@@ -52,8 +46,6 @@ class Reextract:
     """cpu, cuda, or auto."""
     precision: str = "fp32"
     """Arithmetic of the image tower."""
-    results: Path = RESULTS
-    """CSV file that the row is added to."""
 
 
 def checkpoint(model: str, seed: int) -> LoadedModel:
@@ -64,25 +56,10 @@ def checkpoint(model: str, seed: int) -> LoadedModel:
     return describe(new_model(model, seed).eval().requires_grad_(False), header)
 
 
-def scanned(path: Path, folder: Path) -> Store:
-    """A new store of the videos of a folder."""
-    listing = read_source(folder)
-    store = create_store(path)
-    rows = new_rows(None, listing, append=False)
-    add_listing(
-        store.new_dataset("d"),
-        listing,
-        rows,
-        probe_all(folder / listing.paths[row] for row in rows),
-    )
-    return store
-
-
-def timed(store: Store, settings: ExtractSettings, loaded: LoadedModel) -> float:
-    """Seconds of one extraction."""
-    start = time.perf_counter()
-    extract_dataset(store.dataset("d"), settings, loaded=loaded)
-    return time.perf_counter() - start
+def run(settings: Reextract) -> Iterator[dict]:
+    """One row: extractions with the frame cache and without."""
+    with tempfile.TemporaryDirectory() as scratch:
+        yield measured(settings, Path(scratch))
 
 
 def measured(settings: Reextract, scratch: Path) -> dict:
@@ -95,57 +72,37 @@ def measured(settings: Reextract, scratch: Path) -> dict:
         precision=settings.precision,
     )
     cached = replace(plain, frame_cache=scratch / "frames")
-    models = [checkpoint(settings.model, seed) for seed in range(5)]
+    models = [checkpoint(settings.model, seed) for seed in range(1 + _PAIRS)]
     store = scanned(scratch / "plain.zarr", settings.folder)
     again = scanned(scratch / "cached.zarr", settings.folder)
     # The first reading of the files is nobody's to pay; the model's first pass neither.
-    timed(store, plain, models[0])
-    without = [timed(store, plain, models[1])]
-    filling = timed(again, cached, models[0])
-    with_cache = [timed(again, cached, models[2])]
-    without.append(timed(store, plain, models[3]))
-    with_cache.append(timed(again, cached, models[4]))
-    counts = store.features("d", f"{settings.model}@seed-0.{settings.frames}f").counts()
-    frames = [
-        s.features("d", f"{settings.model}@seed-0.{settings.frames}f").read("frames")
-        for s in (store, again)
+    extract_dataset(store, "videos", plain, loaded=models[0])
+    filling = elapsed(lambda: extract_dataset(again, "videos", cached, loaded=models[0]))
+    to_do, to_do_again = iter(models[1:]), iter(models[1:])
+    taken = pairs(
+        lambda: extract_dataset(again, "videos", cached, loaded=next(to_do_again)),
+        lambda: extract_dataset(store, "videos", plain, loaded=next(to_do)),
+        _PAIRS,
+    )
+    sets = [
+        s.features("videos", f"{settings.model}@seed-0.{settings.frames}f") for s in (store, again)
     ]
+    counts = sets[0].counts()
+    frames = [features.read("frames") for features in sets]
     size = sum(path.stat().st_size for path in cached.frame_cache.rglob("*.frames"))
     return {
         "model": settings.model,
+        "precision": settings.precision,
         "videos": counts["done"],
         "quarantined": counts["quarantined"],
         "clip_frames": settings.frames,
         "cache_megabytes": round(size / 1e6, 1),
-        "seconds_without": round(min(without), 2),
         "seconds_filling": round(filling, 2),
-        "seconds_with": round(min(with_cache), 2),
-        "ratio": round(min(without) / min(with_cache), 2),
+        **taken.row(),
+        "speed_up": round(1 / taken.ratio.p50, 2),
         "is_bit_equal": bool(np.array_equal(frames[0].view(np.uint16), frames[1].view(np.uint16))),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": f"torch {torch.__version__}, decord2 {version('decord2')}",
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def append_row(results: Path, row: dict) -> None:
-    """Add a row to a CSV file, which is made if it is not there."""
-    is_new = not results.exists()
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with results.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def main(settings: Reextract) -> None:
-    """Measure, and add the row to the results."""
-    with tempfile.TemporaryDirectory() as scratch:
-        row = measured(settings, Path(scratch))
-    append_row(settings.results, row)
-    print(*(f"{name} {value}" for name, value in row.items()), sep="\n")
-
-
 if __name__ == "__main__":
-    main(tyro.cli(Reextract, description=__doc__))
+    script("reextract", Reextract, run, CASE, __doc__)

@@ -1,7 +1,7 @@
 """Claims: training waits for its data less than a fifth of the time, and least from the store.
 
-    OMP_NUM_THREADS=1 python benchmarks/training.py       # two minutes on two cores
-    python benchmarks/training.py --model ViT-B-16-quickgelu --num-frames 16 --batch-size 64 \\
+    OMP_NUM_THREADS=1 python -m benchmarks.training       # two minutes on two cores
+    python -m benchmarks.training --model ViT-B-16-quickgelu --num-frames 16 --batch-size 64 \\
         --micro-batch 64 --device cuda --compile --workers 12 --clips 32 --ways cache
 
 Fine-tunes a model with random weights (their values do not change the work) on generated clips, and
@@ -10,46 +10,42 @@ to read: `videos` decodes at every step, `cache` reads decoded frames from the f
 is what the demo does, `store` trains the text tower on cached embeddings; `text-videos` is the same
 text tuning from pixels, against which the speed-up of `store` is. With full tuning, the arithmetic
 of the image tower (forward, and twice that backward) is compared with the rate of a large matrix
-product on the same device in the same call. One row each in benchmarks/results/training.csv.
+product on the same device in the same call.
 Expected: `memory` waits under 20% on two cores; on a GPU `cache` reaches 35% of the matmul rate.
 """
 
 import csv
-import os
-import platform
-import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-import tyro
 
 from vifi.bench.flops import forward_flops
+from vifi.bench.inputs import scanned
 from vifi.bench.matmul import measure_matmul
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import quantiles
 from vifi.demo.clips import class_names, write_clips
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device
-from vifistore.extract.scan import add_listing, new_rows
 from vifistore.extract.settings import ExtractSettings
 from vifistore.models.towers import load_model
-from vifistore.store.store import Store, create_store
+from vifistore.store.store import Store
 from vifistore.training.dataset import open_training_set
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.run import Run, train
 from vifistore.training.settings import TrainSettings
-from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
-RESULTS = Path(__file__).parent / "results" / "training.csv"
+CASE = ("way", "trains", "model", "num_frames", "batch_size", "is_compiled")
 WAYS = ("memory", "videos", "cache", "text-videos", "store")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(Bench):
     """What is trained on what."""
 
     model: str = "vifi-tiny"
@@ -74,22 +70,18 @@ class Training:
     """Decoding processes."""
     ways: tuple[str, ...] = WAYS
     """Ways to read: memory, videos, cache, text-videos, store."""
-    results: Path = RESULTS
-    """CSV file that the rows are added to."""
 
 
-def main(settings: Training) -> None:
-    """Measure, print the rows and add them to the results."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = list(rows(settings, Path(folder)))
-    for row in found:
-        print(*(f"{key}={value}" for key, value in row.items()))
-    append_rows(settings.results, found)
+def run(settings: Training) -> Iterator[dict]:
+    """A row per way."""
+    with tempfile.TemporaryDirectory() as scratch:
+        yield from rows(settings, Path(scratch))
 
 
 def rows(settings: Training, scratch: Path) -> Iterator[dict]:
     """A row per way."""
-    store = generated(settings, scratch)
+    write_clips(scratch / "videos", class_names(), {"train": settings.clips}, seed=0)
+    store = scanned(scratch / "s.zarr", scratch / "videos")
     seconds: dict[str, float] = {}
     for way in settings.ways:
         row = measured(settings, store, way, scratch)
@@ -97,19 +89,8 @@ def rows(settings: Training, scratch: Path) -> Iterator[dict]:
         slower = {"cache": "videos", "store": "text-videos"}.get(way)
         yield {
             **row,
-            "speed_up": round(seconds[slower] / seconds[way], 2) if slower in seconds else "",
+            "speed_up": round(seconds[slower] / seconds[way], 2) if slower in seconds else None,
         }
-
-
-def generated(settings: Training, scratch: Path) -> Store:
-    """A store of generated clips."""
-    write_clips(scratch / "videos", class_names(), {"train": settings.clips}, seed=0)
-    listing = read_source(scratch / "videos")
-    store = create_store(scratch / "s.zarr")
-    rows = new_rows(None, listing, append=False)
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    add_listing(store.new_dataset("d"), listing, rows, probes)
-    return store
 
 
 def measured(settings: Training, store: Store, way: str, scratch: Path) -> dict:
@@ -140,12 +121,7 @@ def measured(settings: Training, store: Store, way: str, scratch: Path) -> dict:
     if way == "store":
         extract(settings, store)
     videos = open_training_set(
-        store.dataset("d"),
-        "",
-        start,
-        tuning,
-        options,
-        features=store.features("d", "cached") if way == "store" else None,
+        store, "videos", "", start, tuning, options, features="cached" if way == "store" else ""
     )
     device = choose_device(settings.device)
     if device.type == "cuda":
@@ -176,7 +152,7 @@ def extract(settings: Training, store: Store) -> None:
         device=settings.device,
         name="cached",
     )
-    extract_dataset(store.dataset("d"), cached)
+    extract_dataset(store, "videos", cached)
 
 
 def figures(
@@ -192,7 +168,7 @@ def figures(
         steps = list(csv.DictReader(file))[skip:]
     seconds = [float(step["seconds"]) for step in steps]
     waiting = [float(step["data_seconds"]) for step in steps]
-    median = statistics.median(seconds)
+    taken = quantiles(seconds)
     # Before the matrix product, which takes memory, too.
     peak = peak_gigabytes(device)
     return {
@@ -203,10 +179,13 @@ def figures(
         "batch_size": settings.batch_size,
         "is_compiled": settings.compile,
         "steps": len(steps),
-        "seconds_per_step": round(median, 4),
-        "videos_per_second": round(settings.batch_size / median, 1),
+        "seconds_per_step": round(taken.p50, 4),
+        **taken.row(),
+        "videos_per_second": round(settings.batch_size / taken.p50, 1),
         "data_share": round(sum(waiting) / sum(seconds), 3),
-        "matmul_share": matmul_share(settings, median, device) if tuning.trains == "full" else "",
+        "matmul_share": matmul_share(settings, taken.p50, device)
+        if tuning.trains == "full"
+        else None,
         "peak_gigabytes": peak,
     }
 
@@ -220,29 +199,12 @@ def matmul_share(settings: Training, seconds: float, device: torch.device) -> fl
     return round(3 * forward / seconds / measure_matmul(device, dtype), 3)
 
 
-def peak_gigabytes(device: torch.device) -> float | str:
-    """Most memory of the GPU that tensors took."""
+def peak_gigabytes(device: torch.device) -> float | None:
+    """Most memory of the GPU that tensors took; None on a CPU."""
     if device.type != "cuda":
-        return ""
+        return None
     return round(torch.cuda.max_memory_allocated(device) / 1e9, 2)
 
 
-def append_rows(path: Path, found: list[dict]) -> None:
-    """Add rows to a CSV file, with machine, versions and time behind each."""
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    here = {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{gpu}",
-        "versions": f"torch {torch.__version__}",
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not path.exists()
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*found[0], *here])
-        if is_new:
-            writer.writeheader()
-        writer.writerows({**row, **here} for row in found)
-
-
 if __name__ == "__main__":
-    main(tyro.cli(Training))
+    script("training", Training, run, CASE, __doc__)

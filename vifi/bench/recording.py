@@ -36,8 +36,7 @@ def record(name: str, settings: Bench, run: Measure, case: Sequence[str]) -> lis
 
     Raises UsageError if the file of earlier rows is not one of rows.
     """
-    folder = settings.out or (COMMITTED if COMMITTED.is_dir() else _ELSEWHERE)
-    path = folder / f"{name}.jsonl"
+    path = results_folder(settings) / f"{name}.jsonl"
     committed = COMMITTED / path.name
     earlier = read_rows(committed if committed.is_file() else path)
     rows = []
@@ -49,6 +48,11 @@ def record(name: str, settings: Bench, run: Measure, case: Sequence[str]) -> lis
         rows.append(row)
     say(f"{len(rows)} rows in {path}")
     return rows
+
+
+def results_folder(settings: Bench) -> Path:
+    """Where the rows of a run go."""
+    return settings.out or (COMMITTED if COMMITTED.is_dir() else _ELSEWHERE)
 
 
 def add_row(path: Path, row: dict) -> None:

@@ -1,7 +1,7 @@
 """Decoded frames on disk, so that a video is decoded once for all epochs and all checkpoints.
 
 An entry is one file: a header, then the frames as raw uint8, each with a checksum of its own. Raw
-was chosen by measuring (`benchmarks/frame_formats.py`, rows in its CSV): real frames of 224 x 224
+was chosen by measuring (`benchmarks/frame_formats.py` and its rows): real frames of 224 x 224
 packed by Zstandard take two thirds of the space, by PNG less than half, but are read less than half
 and less than a tenth as fast, and written slower still. JPEG takes a tenth of the space and gives
 other pixels, so that embeddings with and without the cache would differ.
