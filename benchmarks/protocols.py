@@ -1,7 +1,7 @@
 """Claim: every protocol of the paper is scored from the cache in less than a minute.
 
-    OMP_NUM_THREADS=2 python benchmarks/protocols.py        # first generates 1 GB of features
-    python benchmarks/protocols.py --scale 0.01             # a hundredth of the videos
+    OMP_NUM_THREADS=2 python -m benchmarks.protocols        # first generates 1 GB of features
+    python -m benchmarks.protocols --scale 0.01             # a hundredth of the videos
 
 Zero-shot on three splits of HMDB-51, UCF-101 and Kinetics-600; base-to-novel with three seeds on
 Kinetics-400, HMDB-51, UCF-101 and SSv2; few-shot with 2, 4, 8 and 16 videos of each class on
@@ -10,43 +10,37 @@ frozen features. All with 95% intervals of 1,000 bootstrap folds. Numbers of vid
 those of the paper's lists; the embeddings are generated, and their values mean nothing. Only the
 view arrays are written, since these protocols read nothing else.
 
-Expected on two cores: less than 60 s for all of it (generating is not part of it). Rows go to
-`benchmarks/results/protocols.jsonl`, one for each run of the script.
+Expected on two cores: less than 60 s for all of it (generating is not part of it).
 """
 
-import json
-import os
-import platform
-import resource
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import tyro
 
+from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced, write_blocks
 from harness.protocols.base_to_novel import base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
-from vifistore.store.dataset import Dataset, write_videos
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import elapsed, peak_mebibytes
+from vifistore.store.checkpoints import register_checkpoint
 from vifistore.store.names import set_name
-from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, VIDEO_COLUMNS
-from vifistore.store.splits import Split, write_split
+from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.store import Store, create_store
-from vifistore.store.writer import BlockData, FeatureWriter, Shape
+from vifistore.store.tables import Split, write_split
+from vifistore.store.texts import write_texts
+from vifistore.store.writer import Shape
 
-RESULTS = Path(__file__).parent / "results" / "protocols.jsonl"
+CASE = ("scale", "dim")
 LOGIT_SCALE = 100.0
 SHOTS = (2, 4, 8, 16)
 SEEDS = (1, 2, 3)
 ARRAYS = tuple(name for name, spec in FEATURE_ARRAYS.items() if "frame" not in spec.axes)
-GROUP_BLOCKS = 64
 CLASSIFIERS = ("prototype", "tip-adapter", "linear-probe")
 
 
@@ -76,68 +70,47 @@ FEW_SHOT = ("hmdb51", "ucf101", "ssv2")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocols:
+class Protocols(Bench):
     """Size of the benchmark; the defaults are the paper's lists."""
 
     scale: float = 1.0
     """Share of the videos."""
     dim: int = 512
     """Dimensions of an embedding."""
-    results: Path = RESULTS
-    """File that the row is added to."""
 
 
-def main(settings: Protocols) -> None:
-    """Measure once, add the row to the results and print it."""
-    row = run(settings)
-    settings.results.parent.mkdir(parents=True, exist_ok=True)
-    with open(settings.results, "a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row, indent=1))
-
-
-def run(settings: Protocols) -> dict:
-    """Seconds and rows per protocol, peak memory, machine and versions."""
+def run(settings: Protocols) -> Iterator[dict]:
+    """One row: seconds and rows per protocol, and peak memory."""
+    found: dict[str, list[ResultRow]] = {}
+    seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         store = create_store(Path(folder) / "S.zarr")
-        for dataset, sizes in SIZES.items():
-            make_dataset(store.new_dataset(dataset), sizes, settings)
-        found = {name: timed(call, store) for name, call in PARTS.items()}
-    seconds = {name: taken for name, (taken, _) in found.items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
+        with unsynced():
+            for dataset, sizes in SIZES.items():
+                make_dataset(store, dataset, sizes, settings)
+        for name, call in PARTS.items():
+            seconds[name] = elapsed(lambda n=name, call=call: found.update({n: call(store)}))
+    yield {
         "scale": settings.scale,
         "dim": settings.dim,
         **{f"{name}_seconds": round(taken, 2) for name, taken in seconds.items()},
         "all_seconds": round(sum(seconds.values()), 2),
-        **{f"{name}_rows": len(rows) for name, (_, rows) in found.items()},
-        "peak_mebibytes": round(peak),
-        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("numpy", "scikit-learn", "zarr", "zarrs")},
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        **{f"{name}_rows": len(rows) for name, rows in found.items()},
+        "peak_mebibytes": round(peak_mebibytes()),
     }
 
 
 def score_zero_shot(store: Store) -> list[ResultRow]:
     """Three splits of three datasets."""
     splits = ("test1", "test2", "test3")
-    return [
-        r
-        for d in ("hmdb51", "ucf101", "k600")
-        for r in zero_shot(store.features(d, "tuned-0"), splits)
-    ]
+    return [r for d in ("hmdb51", "ucf101", "k600") for r in zero_shot(store, d, "tuned-0", splits)]
 
 
 def score_base_to_novel(store: Store) -> list[ResultRow]:
     """Three seeds on four datasets."""
     names = [f"tuned-{seed}" for seed in SEEDS]
     datasets = [dataset for dataset, sizes in SIZES.items() if sizes.base]
-    return [
-        row
-        for dataset in datasets
-        for row in base_to_novel([store.features(dataset, name) for name in names], SEEDS)
-    ]
+    return [row for dataset in datasets for row in base_to_novel(store, dataset, names, SEEDS)]
 
 
 def score_few_shot(store: Store) -> list[ResultRow]:
@@ -146,9 +119,7 @@ def score_few_shot(store: Store) -> list[ResultRow]:
         row
         for dataset in FEW_SHOT
         for number, shots in enumerate(SHOTS)
-        for row in few_shot(
-            store.features(dataset, f"tuned-{number}"), "test1", FewShot(shots=(shots,))
-        )
+        for row in few_shot(store, dataset, f"tuned-{number}", "test1", FewShot(shots=(shots,)))
     ]
 
 
@@ -159,7 +130,7 @@ def score_classifiers(store: Store) -> list[ResultRow]:
         row
         for dataset in FEW_SHOT
         for chosen in settings
-        for row in few_shot(store.features(dataset, "tuned-0"), "test1", chosen)
+        for row in few_shot(store, dataset, "tuned-0", "test1", chosen)
     ]
 
 
@@ -171,38 +142,33 @@ PARTS: dict[str, Callable[[Store], list[ResultRow]]] = {
 }
 
 
-def timed(call: Callable[[Store], list[ResultRow]], store: Store) -> tuple[float, list[ResultRow]]:
-    """Seconds that one call took, and what it returned."""
-    start = time.perf_counter()
-    rows = call(store)
-    return time.perf_counter() - start, rows
-
-
-def make_dataset(dataset: Dataset, sizes: Sizes, settings: Protocols) -> None:
+def make_dataset(store: Store, dataset: str, sizes: Sizes, settings: Protocols) -> None:
     """Videos, splits, texts and feature sets of one dataset, a set per tuned checkpoint."""
-    names = [f"{dataset.name} class {number}" for number in range(sizes.classes)]
+    names = [f"{dataset} class {number}" for number in range(sizes.classes)]
     num_tests = [max(1, round(count * settings.scale)) for count in sizes.tests]
     # Test videos first, then training videos of every class; videos go round the classes.
-    num_train = sizes.classes * max(SHOTS) if dataset.name in FEW_SHOT else 0
+    num_train = sizes.classes * max(SHOTS) if dataset in FEW_SHOT else 0
     labels = np.arange(max(num_tests) + num_train) % sizes.classes
-    write_videos(dataset, video_table(labels, names), names, root="/videos")
+    add_videos(store, dataset, [names[label] for label in labels], names)
     for number, count in enumerate(num_tests, start=1):
         scored = sizes.test_classes or sizes.classes
         rows = np.arange(count)
-        add_split(dataset, f"test{number}", rows, rows % scored, names[:scored])
+        add_split(store, dataset, f"test{number}", rows, rows % scored, names[:scored])
     if num_train:
         rows = np.arange(max(num_tests), len(labels))
-        add_split(dataset, "train", rows, labels[rows], names)
+        add_split(store, dataset, "train", rows, labels[rows], names)
     if sizes.base:
-        add_halves(dataset, sizes, num_tests[0], names)
+        add_halves(store, dataset, sizes, num_tests[0], names)
     generator = np.random.default_rng(0)
     directions = generator.standard_normal((sizes.classes, settings.dim), np.float32)
     for number in range(len(SHOTS) if sizes.base else 1):
-        add_features(dataset, f"tuned-{number}", directions[labels], generator)
-        add_texts(dataset.store, f"tuned-{number}", names, directions)
+        add_features(store, dataset, f"tuned-{number}", directions[labels], generator)
+        add_texts(store, f"tuned-{number}", names, directions)
 
 
-def add_halves(dataset: Dataset, sizes: Sizes, num_videos: int, names: Sequence[str]) -> None:
+def add_halves(
+    store: Store, dataset: str, sizes: Sizes, num_videos: int, names: Sequence[str]
+) -> None:
     """`base_val` and `novel_val`, each labelled from 0, with the paper's shares of the videos."""
     cut = round(num_videos * sizes.halves[0] / sum(sizes.halves))
     base, novel = names[: sizes.base], names[sizes.base :]
@@ -210,11 +176,11 @@ def add_halves(dataset: Dataset, sizes: Sizes, num_videos: int, names: Sequence[
         ("base_val", np.arange(cut), base),
         ("novel_val", np.arange(cut, num_videos), novel),
     ):
-        add_split(dataset, split, rows, rows % len(own), own)
+        add_split(store, dataset, split, rows, rows % len(own), own)
 
 
 def add_split(
-    dataset: Dataset, name: str, rows: np.ndarray, labels: np.ndarray, names: Sequence
+    store: Store, dataset: str, name: str, rows: np.ndarray, labels: np.ndarray, names: Sequence
 ) -> None:
     """Write one split."""
     split = Split(
@@ -225,7 +191,7 @@ def add_split(
         source="generated",
         digest="0" * 64,
     )
-    write_split(dataset, split)
+    write_split(store.backend, dataset, split)
 
 
 def add_texts(store: Store, name: str, names: Sequence[str], directions: np.ndarray) -> None:
@@ -238,60 +204,30 @@ def add_texts(store: Store, name: str, names: Sequence[str], directions: np.ndar
         "context_length": 77,
         "precision": "fp32",
     }
-    store.add_texts(fields, directions[:, None])
+    write_texts(store.backend, fields, directions[:, None])
 
 
 def add_features(
-    dataset: Dataset, name: str, means: np.ndarray, generator: np.random.Generator
+    store: Store, dataset: str, name: str, means: np.ndarray, generator: np.random.Generator
 ) -> None:
     """A sealed feature set of one view per video: `means` [video dim] and noise."""
     record = {"name": name, "model": "generated", "config": {}, "weights_path": "", "parent": ""}
     record |= {"image_digest": f"image of {name}", "text_digest": f"text of {name}"}
     tuned = {"fusion": "embedding", "shots": SHOTS[int(name.removeprefix("tuned-"))]}
     record |= {"logit_scale": LOGIT_SCALE, "step": 0, "settings": tuned}
-    digest = dataset.store.add_checkpoint(record)
+    digest = register_checkpoint(store.backend, record)
     shape = Shape(video=len(means), view=1, frame=32, dim=means.shape[1])
-    recipe = {"image_digest": record["image_digest"], "frames": 32, "clips": 1, "numerics": 1}
-    writer = FeatureWriter(dataset, recipe, shape, {"host": "bench"}, arrays=ARRAYS)
-    blocks = range(-(-len(means) // BLOCK_SIZE))
-    for start in range(0, len(blocks), GROUP_BLOCKS):
-        group = [
-            BlockData(block=block, rows=rows, data=block_arrays(means[rows], generator))
-            for block in blocks[start : start + GROUP_BLOCKS]
-            for rows in [list(writer.block_rows(block))]
-        ]
-        writer.write_blocks(group)
+    writer = new_writer(store, dataset, shape, record["image_digest"], arrays=ARRAYS)
+
+    def make(rows: list[int]) -> dict[str, np.ndarray]:
+        noise = 6 * generator.standard_normal((len(rows), shape.dim), np.float32)
+        arrays = block_arrays((means[rows] + noise)[:, None, None])
+        return {name: arrays[name] for name in ARRAYS}
+
+    write_blocks(writer, make)
     writer.seal()
-    set_name(dataset, name, writer.id, digest, force=True)
-
-
-def block_arrays(means: np.ndarray, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """All arrays of a block without frames."""
-    count = len(means)
-    view_mean = (means + 6 * generator.standard_normal(means.shape, np.float32))[:, None]
-    empty = np.full(count, "", object)
-    return {
-        "view_mean": view_mean,
-        "view_consensus": view_mean / np.linalg.norm(view_mean, axis=-1, keepdims=True),
-        "content_digest": empty,
-        "reason": empty,
-        "message": empty,
-        "attempts": np.ones(count, np.uint8),
-        "status": np.full(count, DONE, np.uint8),
-    }
-
-
-def video_table(labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """A table of videos of which only id and label matter."""
-    ids = [f"video{row}" for row in range(len(labels))]
-    texts = {"id": ids, "path": ids, "label": [names[label] for label in labels]}
-    numbers = {
-        name: np.zeros(len(labels), spec.dtype)
-        for name, spec in VIDEO_COLUMNS.items()
-        if spec.dtype != "str"
-    }
-    return pd.DataFrame(numbers | texts)
+    set_name(store.backend, dataset, name, writer.id, digest, force=True)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Protocols))
+    script("protocols", Protocols, run, CASE, __doc__)

@@ -1,7 +1,7 @@
 """Claims: Flat search costs what its matrix product costs; approximate indexes are far faster.
 
-    python benchmarks/retrieval.py                    # ten minutes and 6 GB of memory
-    python benchmarks/retrieval.py --num-flat 20000 --num-clustered 5000 --num-clusters 50
+    python -m benchmarks.retrieval                    # ten minutes and 6 GB of memory
+    python -m benchmarks.retrieval --num-flat 20000 --num-clustered 5000 --num-clusters 50
 
 *flat*: the 10 nearest of 1,000,000 x 512 for 1, 16 and 64 queries at once, in turns with a NumPy
 matrix product and argpartition on the same vectors. Expected: at most 1.3 times its time, and
@@ -13,27 +13,25 @@ points, one query at a time. Expected: 10 times faster than Flat, one of them at
 Floor: every vector is read once, 2 GB for one query, at the speed of the memory.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import faiss
 import numpy as np
-import tyro
 
-from benchmarks.store import append_rows
 from harness.fusion import unit
 from harness.retrieval.indexes import Index, Kind, empty_index
 from harness.retrieval.quality import NEIGHBOURS, measure, tune
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import elapsed, extra_mebibytes, pairs, pairs_of
 
-RESULTS = Path(__file__).parent / "results" / "retrieval.csv"
+CASE = ("measure", "kind", "vectors", "dim", "queries")
 _BLOCK = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrievalBenchmark:
+class RetrievalBenchmark(Bench):
     """Sizes of the benchmark."""
 
     num_flat: int = 1_000_000
@@ -52,18 +50,9 @@ class RetrievalBenchmark:
     """Recall@10 that they are tuned to."""
     pairs: int = 5
     """Times that each measure is taken, in turns with what it is compared with."""
-    results: Path = RESULTS
-    """CSV file that the rows are added to."""
 
 
-def main(settings: RetrievalBenchmark) -> None:
-    """Measure, print each row and add it to the results."""
-    for row in rows(settings):
-        print(*(f"{key}={value}" for key, value in row.items()), flush=True)
-        append_rows(settings.results, [row])
-
-
-def rows(settings: RetrievalBenchmark) -> Iterator[dict]:
+def run(settings: RetrievalBenchmark) -> Iterator[dict]:
     """A row per measure."""
     yield from flat_rows(settings)
     yield from clustered_rows(settings)
@@ -87,16 +76,12 @@ def flat_rows(settings: RetrievalBenchmark) -> Iterator[dict]:
             return np.argpartition(scores, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
 
         check_same(ours()[1], plain())
-        pairs = [(measured(ours), measured(plain)) for _ in range(settings.pairs)]
         yield {
             **row("flat", "flat", settings.num_flat, settings, count),
-            "milliseconds": middle(pair[0][0] for pair in pairs),
-            "reference_milliseconds": middle(pair[1][0] for pair in pairs),
-            "ratio": middle(pair[0][0] / pair[1][0] for pair in pairs),
+            **pairs(ours, plain, settings.pairs).row(),
             "recall_at_10": 1.0,
-            "mebibytes": middle(pair[0][1] for pair in pairs),
-            "reference_mebibytes": middle(pair[1][1] for pair in pairs),
-            "build_seconds": "",
+            "mebibytes": round(extra_mebibytes(ours), 1),
+            "reference_mebibytes": round(extra_mebibytes(plain), 1),
         }
 
 
@@ -106,19 +91,15 @@ def clustered_rows(settings: RetrievalBenchmark) -> Iterator[dict]:
     places = np.arange(len(vectors))
     flat = Index(faiss=filled("flat", vectors), rows=places, kind="flat")
     for kind in settings.kinds:
-        start = time.perf_counter()
-        index = Index(faiss=filled(kind, vectors), rows=places, kind=kind, effort=1)
-        taken = time.perf_counter() - start
+        made: list[faiss.Index] = []
+        taken = elapsed(lambda kind=kind, made=made: made.append(filled(kind, vectors)))
+        index = Index(faiss=made[0], rows=places, kind=kind, effort=1)
         tuned = tune(index, flat, queries, settings.recall)
         found = [measure(tuned, flat, queries) for _ in range(settings.pairs)]
         yield {
             **row("clustered", kind, settings.num_clustered, settings, 1),
-            "milliseconds": middle(q.milliseconds for q in found),
-            "reference_milliseconds": middle(q.flat_milliseconds for q in found),
-            "ratio": middle(1 / q.speedup for q in found),
+            **pairs_of((q.milliseconds / 1e3, q.flat_milliseconds / 1e3) for q in found).row(),
             "recall_at_10": round(found[0].recall, 4),
-            "mebibytes": "",
-            "reference_mebibytes": "",
             "build_seconds": round(taken, 1),
         }
 
@@ -167,28 +148,6 @@ def filled(kind: Kind, vectors: np.ndarray) -> faiss.Index:
     return index
 
 
-def measured(call: Callable[[], object]) -> tuple[float, float]:
-    """Milliseconds of a call, and the mebibytes that it took at most beyond what was there."""
-    # Linux forgets the peak so far when told to.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _mebibytes("VmRSS")
-    start = time.perf_counter()
-    call()
-    taken = 1e3 * (time.perf_counter() - start)
-    return taken, max(_mebibytes("VmHWM") - before, 0.0)
-
-
-def _mebibytes(field: str) -> float:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    (line,) = (line for line in lines if line.startswith(f"{field}:"))
-    return int(line.split()[1]) / 1024
-
-
-def middle(values) -> float:
-    """Median, with four digits."""
-    return float(f"{statistics.median(values):.4g}")
-
-
 def check_same(found: np.ndarray, expected: np.ndarray) -> None:
     """Raise AssertionError unless both found the same vectors."""
     if not np.array_equal(np.sort(found, axis=1), np.sort(expected, axis=1)):
@@ -196,4 +155,4 @@ def check_same(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(RetrievalBenchmark))
+    script("retrieval", RetrievalBenchmark, run, CASE, __doc__)

@@ -14,7 +14,6 @@ nine files a block: 140,000 files, whose names are what takes most of the time.
 """
 
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,26 +22,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
-from benchmarks.store import StoreBenchmark, append_rows, block_data, write_blocks
-from vifistore.extract.scan import add_listing, new_rows
+from benchmarks.generated import new_writer, random_block, write_blocks
+from vifi.bench.inputs import scanned
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import peak_mebibytes
 from vifistore.store.info import describe_store
 from vifistore.store.schema import BLOCK_SIZE
-from vifistore.store.store import Store, create_store, open_store
+from vifistore.store.store import Store, open_store
 from vifistore.store.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
-from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
 # A file has at most 65,000 names on ext4.
 _NAMES_PER_FILE = 50_000
 
-RESULTS = Path(__file__).parent / "results" / "scale.csv"
+CASE = ("videos",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class Scale(Bench):
     """What is written and read."""
 
     sizes: tuple[int, ...] = (20_000, 100_000, 1_000_000)
@@ -51,21 +50,18 @@ class Scale:
     """Frames per video."""
     dim: int = 64
     """Dimensions of an embedding."""
-    results: Path = RESULTS
-    """CSV file that the rows are added to."""
     folder: Path | None = None
     """Where stores are written and removed; the system's folder for temporary files by default."""
 
 
-def main(settings: Scale) -> None:
-    """Measure each size, print its row and add it to the results."""
+def run(settings: Scale) -> Iterator[dict]:
+    """A row per size, each from a process of its own, so that its peak memory is its own."""
     for num_videos in settings.sizes:
-        with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
-            # Its own process, so that peak memory is that of this size.
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                row = pool.apply(measure, (Path(folder), num_videos, settings))
-            print(*(f"{key}={value}" for key, value in row.items()), flush=True)
-            append_rows(settings.results, [row])
+        with (
+            tempfile.TemporaryDirectory(dir=settings.folder) as folder,
+            multiprocessing.get_context("spawn").Pool(1) as pool,
+        ):
+            yield pool.apply(measure, (Path(folder), num_videos, settings))
 
 
 def measure(folder: Path, num_videos: int, settings: Scale) -> dict:
@@ -80,7 +76,7 @@ def measure(folder: Path, num_videos: int, settings: Scale) -> dict:
 
     source, path = make_videos(folder / "videos", num_videos), folder / "S.zarr"
     with step("scan"):
-        scan(source, path)
+        scanned(path, source, "d")
     with step("write"):
         writer = write_features(open_store(path, mode="a"), num_videos, settings)
     with step("seal"):
@@ -100,8 +96,7 @@ def measure(folder: Path, num_videos: int, settings: Scale) -> dict:
     counts = {described["done"], described["videos"], num_read}
     if counts != {num_videos} or not (chosen.status == 1).all() or problems:
         raise AssertionError(f"{counts} of {num_videos} are there; {problems[:3]}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"videos": num_videos, **taken, "peak_mebibytes": round(peak / 1024)}
+    return {"videos": num_videos, **taken, "peak_mebibytes": round(peak_mebibytes())}
 
 
 def make_videos(folder: Path, num_videos: int) -> Path:
@@ -119,24 +114,14 @@ def make_videos(folder: Path, num_videos: int) -> Path:
     return folder
 
 
-def scan(source: Path, path: Path) -> None:
-    """Add the videos of a folder to a new store, as `vifi scan` does."""
-    listing = read_source(source)
-    rows = new_rows(None, listing, append=False)
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    add_listing(create_store(path).new_dataset("d"), listing, rows, probes)
-
-
 def write_features(store: Store, num_videos: int, settings: Scale) -> FeatureWriter:
     """Write a feature set that repeats one block."""
-    block_settings = StoreBenchmark(num_frames=settings.num_frames, dim=settings.dim)
-    data = block_data(block_settings, BLOCK_SIZE)
+    data = random_block(BLOCK_SIZE, settings.num_frames, settings.dim)
     shape = Shape(video=num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
-    recipe = {"frames": settings.num_frames, "clips": 1, "crops": 1, "numerics": 1}
-    writer = FeatureWriter(store.dataset("d"), recipe, shape, {"host": "benchmark"})
-    write_blocks(writer, data)
+    writer = new_writer(store, "d", shape)
+    write_blocks(writer, lambda rows: {name: values[: len(rows)] for name, values in data.items()})
     return writer
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Scale))
+    script("scale", Scale, run, CASE, __doc__)

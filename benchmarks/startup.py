@@ -13,41 +13,36 @@ beside a CPU build of torch), it is measured with the operators named that torch
 *warm query*: milliseconds of a query to the page of `vifi serve`, over HTTP. Expected: under 30.
 """
 
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
-import tyro
 
-from benchmarks.retrieval import middle
-from benchmarks.store import append_rows, block_data, video_table
+from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced, write_blocks
 from vifi.__main__ import VERBS
-from vifistore.store.dataset import write_videos
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import elapsed, pairs, quantiles, seconds
 from vifistore.store.names import set_name
 from vifistore.store.store import Store, create_store
-from vifistore.store.writer import BlockData, FeatureWriter, Shape
+from vifistore.store.writer import Shape
 
-RESULTS = Path(__file__).parent / "results" / "startup.csv"
+CASE = ("measure", "videos")
 MODEL = "vifi-tiny"
 FEATURES = "tiny"
 _OPERATORS = "from vifistore.models import torchvision_operators as t; t.prepare(); "
 _IMPORT = "import torch, open_clip"
-_GROUP = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartupBenchmark:
+class StartupBenchmark(Bench):
     """What is started, and how often."""
 
     num_videos: int = 100_000
@@ -58,42 +53,34 @@ class StartupBenchmark:
     """Queries to the page."""
     verbs: tuple[str, ...] = tuple(VERBS)
     """Verbs whose --help is measured."""
-    results: Path = RESULTS
-    """CSV file that the rows are added to."""
 
 
-def main(settings: StartupBenchmark) -> None:
-    """Measure, print each row and add it to the results."""
-    with tempfile.TemporaryDirectory() as folder:
-        for row in rows(Path(folder), settings):
-            print(*(f"{key}={value}" for key, value in row.items()), flush=True)
-            append_rows(settings.results, [row])
-
-
-def rows(folder: Path, settings: StartupBenchmark) -> Iterator[dict]:
+def run(settings: StartupBenchmark) -> Iterator[dict]:
     """A row per measure."""
+    with tempfile.TemporaryDirectory() as folder:
+        for row in measured(Path(folder), settings):
+            yield {"videos": settings.num_videos, **row}
+
+
+def measured(folder: Path, settings: StartupBenchmark) -> Iterator[dict]:
+    """What each measure says."""
     for verb in settings.verbs:
-        yield row(f"help {verb}", settings, seconds_of(vifi(verb, "--help"), settings.repeats))
+        yield started(f"help {verb}", vifi(verb, "--help"), settings)
     store = make_store(folder, settings.num_videos)
-    info = vifi("info", str(store.path))
-    yield row("info", settings, seconds_of(info, settings.repeats))
+    yield started("info", vifi("info", str(store.path)), settings)
     yield search_row(store, settings)
     yield warm_row(store, settings)
 
 
 def search_row(store: Store, settings: StartupBenchmark) -> dict:
     """`vifi search` from the shell against importing torch and OpenCLIP."""
-    search = vifi("search", str(store.path), "someone juggling a ball", "--json")
+    search = process(vifi("search", str(store.path), "someone juggling a ball", "--json"))
     plain = [sys.executable, "-c", _IMPORT]
     if subprocess.run(plain, capture_output=True).returncode:
         plain = [sys.executable, "-c", _OPERATORS + _IMPORT]
     # The first search makes the index.
-    run(search)
-    pairs = [(run(search), run(plain)) for _ in range(settings.repeats)]
-    found = row("search", settings, statistics.median(pair[0] for pair in pairs))
-    found["reference_seconds"] = middle(pair[1] for pair in pairs)
-    found["ratio"] = middle(pair[0] / pair[1] for pair in pairs)
-    return found
+    search()
+    return {"measure": "search", **pairs(search, process(plain), settings.repeats).row()}
 
 
 def warm_row(store: Store, settings: StartupBenchmark) -> dict:
@@ -101,21 +88,15 @@ def warm_row(store: Store, settings: StartupBenchmark) -> dict:
     with serving(store) as ask:
         ask("warm up")
         taken = [
-            timed(lambda number=number: ask(f"video number {number}"))
+            elapsed(lambda number=number: ask(f"video number {number}"))
             for number in range(settings.num_queries)
         ]
-    return row("warm query", settings, statistics.median(taken))
+    return {"measure": "warm query", **quantiles(taken).row()}
 
 
-def row(measure: str, settings: StartupBenchmark, seconds: float) -> dict:
-    """One measure; a search has more to say."""
-    return {
-        "measure": measure,
-        "videos": settings.num_videos,
-        "seconds": float(f"{seconds:.4g}"),
-        "reference_seconds": "",
-        "ratio": "",
-    }
+def started(measure: str, command: list[str], settings: StartupBenchmark) -> dict:
+    """How long a process takes; a first run warms the files it reads."""
+    return {"measure": measure, **seconds(process(command), settings.repeats).row()}
 
 
 def vifi(*arguments: str) -> list[str]:
@@ -123,21 +104,9 @@ def vifi(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "vifi", *arguments]
 
 
-def run(command: list[str]) -> float:
-    """Seconds that a process takes. Raises CalledProcessError if it fails."""
-    return timed(lambda: subprocess.run(command, check=True, capture_output=True))
-
-
-def seconds_of(command: list[str], repeats: int) -> float:
-    """Median of several runs."""
-    return statistics.median(run(command) for _ in range(repeats))
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Seconds of a call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def process(command: list[str]) -> Callable[[], object]:
+    """A call that runs a program, and raises CalledProcessError if it fails."""
+    return lambda: subprocess.run(command, check=True, capture_output=True)
 
 
 class serving:
@@ -179,6 +148,7 @@ def make_store(folder: Path, num_videos: int) -> Store:
     from vifistore.models.registry import model_config
     from vifistore.models.skeletons import new_model
     from vifistore.models.towers import load_model
+    from vifistore.store.checkpoints import register_checkpoint
 
     weights = folder / "tiny.safetensors"
     config = model_config(MODEL)
@@ -187,43 +157,21 @@ def make_store(folder: Path, num_videos: int) -> Store:
     )
     save_checkpoint(weights, new_model(MODEL, 0).state_dict(), header)
     store = create_store(folder / "S.zarr")
-    # Nothing here has to survive a power cut.
-    with mock.patch.object(os, "fsync"):
-        write_videos(store.new_dataset("d"), video_table(num_videos), ["run"], "/")
-        checkpoint = store.add_checkpoint(load_model(MODEL, str(weights)).record())
-        feature_id = write_means(store, num_videos, config["embed_dim"])
-        set_name(store.dataset("d"), FEATURES, feature_id, checkpoint, force=True)
+    generator = np.random.default_rng(0)
+    shape = Shape(video=num_videos, view=1, frame=1, dim=config["embed_dim"])
+
+    def make(rows: list[int]) -> dict[str, np.ndarray]:
+        return block_arrays(generator.standard_normal((len(rows), 1, 1, shape.dim), np.float32))
+
+    with unsynced():
+        add_videos(store, "d", ["run"] * num_videos, ["run"])
+        checkpoint = register_checkpoint(store.backend, load_model(MODEL, str(weights)).record())
+        writer = new_writer(store, "d", shape)
+        write_blocks(writer, make)
+        writer.seal()
+        set_name(store.backend, "d", FEATURES, writer.id, checkpoint, force=True)
     return store
 
 
-def write_means(store: Store, num_videos: int, dim: int) -> str:
-    """Write random embeddings of every video; return the feature set's id."""
-    shape = Shape(video=num_videos, view=1, frame=1, dim=dim)
-    recipe = {"image_digest": "random", "frames": 1, "numerics": 1}
-    writer = FeatureWriter(store.dataset("d"), recipe, shape, {"host": "benchmark"})
-    writer.claim(blocks := writer.todo_blocks())
-    generator = np.random.default_rng(0)
-    for start in range(0, len(blocks), _GROUP):
-        group = []
-        for block in blocks[start : start + _GROUP]:
-            rows = list(writer.block_rows(block))
-            frames = generator.standard_normal((len(rows), 1, 1, dim), np.float32)
-            group.append(BlockData(block=block, rows=rows, data=block_of(frames)))
-        writer.write_blocks(group)
-    writer.seal()
-    return writer.id
-
-
-def block_of(frames: np.ndarray) -> dict[str, np.ndarray]:
-    """What a block of frames [video view frame dim] holds."""
-    from benchmarks.store import StoreBenchmark
-
-    data = block_data(StoreBenchmark(num_frames=1, dim=frames.shape[-1]), len(frames))
-    stored = frames.astype(np.float16)
-    mean = stored[:, :, 0].astype(np.float32)
-    length = np.linalg.norm(mean, axis=-1, keepdims=True)
-    return {**data, "frames": stored, "view_mean": mean, "view_consensus": mean / length}
-
-
 if __name__ == "__main__":
-    main(tyro.cli(StartupBenchmark))
+    script("startup", StartupBenchmark, run, CASE, __doc__)

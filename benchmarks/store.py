@@ -1,6 +1,6 @@
 """Claim: reading the store costs little beside plain NumPy files of the same bytes.
 
-    OMP_NUM_THREADS=1 python benchmarks/store.py     # two minutes and 1 GB of disk
+    OMP_NUM_THREADS=1 python -m benchmarks.store     # two minutes and 1 GB of disk
 
 Each measure is a pair, the store and the plainest way to do the same, in turns in one process and
 on a warm page cache; the row gives the median of the pairs' ratios (above 1: the store is faster).
@@ -20,36 +20,28 @@ frames are 268 MB (8,192 videos x 32 frames x 512 x 2 bytes), 302 MB with the vi
 timestamps that are written beside them; 1,024 random videos are 34 MB.
 """
 
-import csv
 import os
-import platform
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import tyro
 
-from vifistore.store.committer import BlockCommitter
-from vifistore.store.dataset import write_videos
+from benchmarks.generated import add_videos, new_writer, random_block, write_blocks
+from vifi.bench.recording import script
+from vifi.bench.settings import Bench
+from vifi.bench.timing import Call, pairs
 from vifistore.store.features import Features
 from vifistore.store.names import set_name
-from vifistore.store.pooling import pool_views
-from vifistore.store.schema import DONE, VIDEO_COLUMNS
 from vifistore.store.store import Store, create_store, open_store
-from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.writer import Shape
 
-RESULTS = Path(__file__).parent / "results" / "store.csv"
+CASE = ("measure", "videos", "frames", "dim")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreBenchmark:
+class StoreBenchmark(Bench):
     """Size of the benchmark."""
 
     num_videos: int = 8192
@@ -64,51 +56,22 @@ class StoreBenchmark:
     """Feature sets of the store that is opened."""
     pairs: int = 7
     """Times that each measure is taken, in turns with what it is compared with."""
-    results: Path = RESULTS
-    """CSV file that the rows are added to."""
 
 
-def main(settings: StoreBenchmark) -> None:
-    """Measure, print the rows and add them to the results."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = list(rows(Path(folder), settings))
-    for row in found:
-        print(*(f"{key}={value}" for key, value in row.items()))
-    append_rows(settings.results, found)
-
-
-def append_rows(path: Path, found: list[dict]) -> None:
-    """Add rows to a CSV file, with machine, versions and time behind each."""
-    here = {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": " ".join(f"{name} {version(name)}" for name in ("numpy", "zarr", "zarrs")),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [*found[0], *here]
-    with open(path, "a+", newline="", encoding="utf-8") as file:
-        file.seek(0)
-        header = next(csv.reader(file), None)
-        if header not in (None, columns):
-            raise ValueError(f"{path} has the columns {header}, not {columns}; give another file")
-        writer = csv.DictWriter(file, columns)
-        if header is None:
-            writer.writeheader()
-        writer.writerows({**row, **here} for row in found)
-
-
-def rows(folder: Path, settings: StoreBenchmark) -> Iterator[dict]:
+def run(settings: StoreBenchmark) -> Iterator[dict]:
     """A row per measure."""
-    yield write_row(folder, settings)
-    features, plain = made(folder, settings)
-    yield read_row(features, plain, settings)
-    yield from random_rows(features, plain, settings)
-    yield open_row(folder, settings)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        yield write_row(folder, settings)
+        features, plain = made(folder, settings)
+        yield read_row(features, plain, settings)
+        yield from random_rows(features, plain, settings)
+        yield open_row(folder, settings)
 
 
 def write_row(folder: Path, settings: StoreBenchmark) -> dict:
     """A lasting write of all arrays against np.save and fsync of as many bytes."""
-    data = block_data(settings, 64)
+    data = random_block(64, settings.num_frames, settings.dim)
     num_bytes = sum(data[name].nbytes for name in data if data[name].dtype != object)
     num_bytes *= settings.num_videos // 64
     plain = np.ones(num_bytes, np.uint8)
@@ -139,7 +102,7 @@ def empty(stores: list[Store]) -> None:
 def made(folder: Path, settings: StoreBenchmark) -> tuple[Features, Path]:
     """The feature set that was written last, and its frames as a plain file."""
     store = open_store(folder / f"{settings.pairs - 1}.zarr")
-    features = store.features("d", store.dataset("d").feature_ids()[0])
+    features = store.features("d", store.feature_ids("d")[0])
     save(folder / "frames.npy", features.read("frames"))
     return features, folder / "frames.npy"
 
@@ -172,17 +135,15 @@ def open_row(folder: Path, settings: StoreBenchmark) -> dict:
     """
     path = folder / "sets.zarr"
     small = StoreBenchmark(num_videos=64, num_frames=1, dim=settings.dim)
-    data = block_data(small, 64)
+    data = random_block(64, 1, settings.dim)
     store = empty_store(path, small)
     write_features(store, small, data)
     # Groups alone: what an open must not depend on is how many there are.
     for number in range(settings.num_sets):
         store.backend.make_group(f"features/d/{number:012x}", {"recipe": {}, "sealed": None})
-        set_name(store.dataset("d"), f"set{number}", f"{number:012x}", "c", force=True)
-    feature_id = next(
-        name for name in store.dataset("d").feature_ids() if not name.startswith("00000000")
-    )
-    set_name(store.dataset("d"), "wanted", feature_id, "c", force=True)
+        set_name(store.backend, "d", f"set{number}", f"{number:012x}", "c", force=True)
+    feature_id = next(name for name in store.feature_ids("d") if not name.startswith("00000000"))
+    set_name(store.backend, "d", "wanted", feature_id, "c", force=True)
     save(folder / "means.npy", data["view_mean"])
 
     def open_and_read() -> np.ndarray:
@@ -196,34 +157,21 @@ def row(
     name: str,
     settings: StoreBenchmark,
     num_bytes: int,
-    ours: Callable[[], object],
-    plain: Callable[[], object],
-    between: Callable[[], object] = lambda: None,
+    ours: Call,
+    plain: Call,
+    between: Call = lambda: None,
 ) -> dict:
-    """Medians of pairs of calls, and of their ratios; `between` comes after each pair."""
-    pairs = []
-    for _ in range(settings.pairs):
-        pairs.append((seconds(ours), seconds(plain)))
-        between()
+    """Pairs of calls; `between` comes after each."""
+    taken = pairs(ours, plain, settings.pairs, between)
     return {
         "measure": name,
         "videos": settings.num_videos,
         "frames": settings.num_frames,
         "dim": settings.dim,
         "megabytes": round(num_bytes / 1e6, 1),
-        "store_ms": round(1e3 * statistics.median(pair[0] for pair in pairs), 2),
-        "plain_ms": round(1e3 * statistics.median(pair[1] for pair in pairs), 2),
-        "speed_over_plain": round(statistics.median(pair[1] / pair[0] for pair in pairs), 3),
+        **taken.row(),
+        "speed_over_plain": round(1 / taken.ratio.p50, 3),
     }
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Seconds that one call took; what it returned is freed afterwards."""
-    start = time.perf_counter()
-    result = call()
-    taken = time.perf_counter() - start
-    del result
-    return taken
 
 
 def save(path: Path, array: np.ndarray) -> None:
@@ -235,61 +183,21 @@ def save(path: Path, array: np.ndarray) -> None:
         os.fsync(file.fileno())
 
 
-def block_data(settings: StoreBenchmark, num_videos: int) -> dict[str, np.ndarray]:
-    """Random data of a block, every video done."""
-    shape = (num_videos, 1, settings.num_frames, settings.dim)
-    frames = np.random.default_rng(0).standard_normal(shape, np.float32).astype(np.float16)
-    mean, consensus = pool_views(frames)
-    empty = np.full(num_videos, "", object)
-    return {
-        "frames": frames,
-        "view_mean": mean,
-        "view_consensus": consensus,
-        "timestamps": np.zeros(shape[:3], np.float32),
-        "content_digest": np.full(num_videos, "0" * 64, object),
-        "reason": empty,
-        "message": empty,
-        "attempts": np.ones(num_videos, np.uint8),
-        "status": np.full(num_videos, DONE, np.uint8),
-    }
-
-
-def video_table(num_videos: int) -> pd.DataFrame:
-    """A table of as many videos of one class."""
-    numbers = np.arange(num_videos)
-    names = [f"video{number:08d}.mp4" for number in range(num_videos)]
-    columns = {name: numbers.astype(s.dtype) for name, s in VIDEO_COLUMNS.items() if s.fill != ""}
-    return pd.DataFrame({**columns, "id": names, "path": names, "label": ["run"] * num_videos})
-
-
 def empty_store(path: Path, settings: StoreBenchmark) -> Store:
     """A store of one dataset, without a feature set."""
     store = create_store(path)
-    write_videos(store.new_dataset("d"), video_table(settings.num_videos), ["run"], "/")
+    add_videos(store, "d", ["run"] * settings.num_videos, ["run"])
     return store
 
 
-def write_features(
-    store: Store, settings: StoreBenchmark, data: dict[str, np.ndarray]
-) -> FeatureWriter:
+def write_features(store: Store, settings: StoreBenchmark, data: dict[str, np.ndarray]) -> None:
     """Write and seal a feature set that repeats a block, as an extraction does."""
     shape = Shape(video=settings.num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
-    recipe = {"image_digest": "random", "frames": settings.num_frames, "numerics": 1}
-    writer = FeatureWriter(store.dataset("d"), recipe, shape, {"host": "benchmark"})
-    write_blocks(writer, data)
+    writer = new_writer(store, "d", shape)
+    write_blocks(writer, lambda rows: {name: values[: len(rows)] for name, values in data.items()})
     writer.seal()
     writer.release()
-    return writer
-
-
-def write_blocks(writer: FeatureWriter, data: dict[str, np.ndarray]) -> None:
-    """Write all blocks, every one of them with the same data."""
-    writer.claim(blocks := writer.todo_blocks())
-    with BlockCommitter(writer) as committer:
-        for block in blocks:
-            rows = list(writer.block_rows(block))
-            committer.add(block, rows, {name: values[: len(rows)] for name, values in data.items()})
 
 
 if __name__ == "__main__":
-    main(tyro.cli(StoreBenchmark))
+    script("store", StoreBenchmark, run, CASE, __doc__)

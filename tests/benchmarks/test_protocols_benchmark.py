@@ -1,18 +1,7 @@
-import importlib.util
-import json
-import sys
-from pathlib import Path
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "protocols.py"
+from benchmarks import protocols as module
 
 
-def test_every_protocol_runs_untimed(tmp_path, capsys, monkeypatch):
-    # Waiting for the disk is most of the time of so small a store.
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    spec = importlib.util.spec_from_file_location("protocols_benchmark", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+def test_every_protocol_runs_untimed(monkeypatch):
     monkeypatch.setattr(module, "SHOTS", (1, 2))
     monkeypatch.setattr(module, "SEEDS", (0, 1))
     monkeypatch.setattr(module, "CLASSIFIERS", ("prototype",))
@@ -23,10 +12,7 @@ def test_every_protocol_runs_untimed(tmp_path, capsys, monkeypatch):
         "k600": module.Sizes(classes=8, tests=(12, 12, 12), test_classes=6),
     }
     monkeypatch.setattr(module, "SIZES", small)
-    results = tmp_path / "protocols.jsonl"
-    module.main(module.Protocols(dim=16, results=results))
-    row = json.loads(results.read_text())
-    assert row == json.loads(capsys.readouterr().out)
+    (row,) = module.run(module.Protocols(dim=16))
     # Three splits, their mean and deviation, of four metrics, on three datasets.
     assert row["zero_shot_rows"] == 3 * (3 + 2) * 4
     assert row["few_shot_rows"] == 3 * 2 * 4

@@ -8,10 +8,8 @@ Ends with 1 if one lives, no longer applies, or its tests fail without it.
 """
 
 import argparse
-import csv
 import math
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,14 +17,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutations.mutation import Mutation, of_files, read_mutations, rotating
+from vifi.bench.machine import machine
+from vifi.bench.recording import add_row
 
 ROOT = Path(__file__).parents[2]
-ROWS = ROOT / "benchmarks" / "results" / "mutations.csv"
+ROWS = ROOT / "benchmarks" / "results" / "mutations.jsonl"
 # A mutation may make an endless loop: that is noticed, too.
 _SECONDS = 300
 _TESTS_FAILED = 1
@@ -167,20 +166,14 @@ def _git(*arguments: str, root: Path = ROOT) -> list[str]:
 
 def _write_row(count: int, alive: int, seconds: float, processes: int) -> None:
     row = {
+        "benchmark": "mutations",
         "mutations": count,
         "alive": alive,
         "seconds": round(seconds),
         "processes": processes,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        **machine(),
     }
-    is_new = not ROWS.exists()
-    with ROWS.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+    add_row(ROWS, row)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

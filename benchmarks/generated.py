@@ -1,0 +1,76 @@
+"""Stores of generated embeddings, whose values mean nothing, for the scripts here to read."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+
+from vifistore.store.committer import BlockCommitter
+from vifistore.store.pooling import pool_views
+from vifistore.store.schema import DONE, VIDEO_COLUMNS
+from vifistore.store.store import Store
+from vifistore.store.tables import write_videos
+from vifistore.store.writer import FeatureWriter, Shape
+
+Arrays = dict[str, np.ndarray]
+
+
+def add_videos(store: Store, dataset: str, labels: Sequence[str], class_names: list[str]) -> None:
+    """Add a dataset of one video a label; of its table only ids and labels mean anything."""
+    numbers = np.arange(len(labels))
+    names = [f"video{number:08d}.mp4" for number in numbers]
+    columns = {name: numbers.astype(s.dtype) for name, s in VIDEO_COLUMNS.items() if s.fill != ""}
+    videos = pd.DataFrame({**columns, "id": names, "path": names, "label": labels})
+    write_videos(store.backend, dataset, videos, class_names, "/videos")
+
+
+def new_writer(
+    store: Store, dataset: str, shape: Shape, image_digest: str = "random", **options: object
+) -> FeatureWriter:
+    """The writer of a feature set of this shape; `options` are those of FeatureWriter."""
+    recipe = {"image_digest": image_digest, "frames": shape.frame, "clips": 1, "numerics": 1}
+    return FeatureWriter(store.backend, dataset, recipe, shape, {"host": "benchmark"}, **options)
+
+
+def write_blocks(writer: FeatureWriter, make: Callable[[list[int]], Arrays]) -> None:
+    """Write every block, as an extraction does; `make` gives the arrays of a block's rows."""
+    writer.claim(blocks := writer.todo_blocks())
+    with BlockCommitter(writer) as committer:
+        for block in blocks:
+            rows = list(writer.block_rows(block))
+            committer.add(block, rows, make(rows))
+
+
+def block_arrays(frames: np.ndarray) -> Arrays:
+    """All arrays of a block whose videos are done, from frames [video view frame dim]."""
+    frames = frames.astype(np.float16)
+    mean, consensus = pool_views(frames)
+    num_videos = len(frames)
+    empty = np.full(num_videos, "", object)
+    return {
+        "frames": frames,
+        "view_mean": mean,
+        "view_consensus": consensus,
+        "timestamps": np.zeros(frames.shape[:3], np.float32),
+        "content_digest": np.full(num_videos, "0" * 64, object),
+        "reason": empty,
+        "message": empty,
+        "attempts": np.ones(num_videos, np.uint8),
+        "status": np.full(num_videos, DONE, np.uint8),
+    }
+
+
+def random_block(num_videos: int, num_frames: int, dim: int) -> Arrays:
+    """The arrays of a block of random frames, one view a video."""
+    shape = (num_videos, 1, num_frames, dim)
+    return block_arrays(np.random.default_rng(0).standard_normal(shape, np.float32))
+
+
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """Write without waiting for the disk: nothing that is generated has to survive a power cut."""
+    with mock.patch.object(os, "fsync"):
+        yield
