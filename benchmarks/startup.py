@@ -3,12 +3,15 @@
     python -m benchmarks.startup              # some minutes: every verb's --help, three times
     python -m benchmarks.startup --num-videos 1000 --repeats 1 --verbs info
 
-*help*, *info*: seconds of `vifi VERB --help`, and of `vifi info` on a store of 100,000 videos.
+*help*, *info*: time of `vifi VERB --help`, and of `vifi info` on a store of 100,000 videos.
 Expected: under 1 s, and no torch in a verb that needs no model.
 
-*search*: seconds of `vifi search` on that store, in turns with `python -c "import torch,
+*search*: time of `vifi search` on that store, in turns with `python -c "import torch,
 open_clip"`. Expected: at most 1.3 times as long. Where that import fails (PyPI's torchvision
 beside a CPU build of torch), it is measured with the operators named that torchvision misses.
+
+*search without torch*: the same search, in turns with one whose words torch's text tower encodes.
+Expected: 2 s less at least; else a text tower of our own in NumPy has no reason.
 
 *warm query*: milliseconds of a query to the page of `vifi serve`, over HTTP. Expected: under 30.
 """
@@ -39,6 +42,11 @@ MODEL = "vifi-tiny"
 FEATURES = "tiny"
 _OPERATORS = "from vifistore.models import torchvision_operators as t; t.prepare(); "
 _IMPORT = "import torch, open_clip"
+# A search that finds no text tower which NumPy computes.
+_BY_TORCH = (
+    "from vifistore.extract import queries; queries._plain_tower = lambda *_: None; "
+    "from vifi.__main__ import main; main()"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +76,24 @@ def measured(folder: Path, settings: StartupBenchmark) -> Iterator[dict]:
         yield started(f"help {verb}", vifi(verb, "--help"), settings)
     store = make_store(folder, settings.num_videos)
     yield started("info", vifi("info", str(store.path)), settings)
-    yield search_row(store, settings)
+    yield from search_rows(store, settings)
     yield warm_row(store, settings)
 
 
-def search_row(store: Store, settings: StartupBenchmark) -> dict:
-    """`vifi search` from the shell against importing torch and OpenCLIP."""
-    search = process(vifi("search", str(store.path), "someone juggling a ball", "--json"))
+def search_rows(store: Store, settings: StartupBenchmark) -> Iterator[dict]:
+    """`vifi search` from the shell against importing torch and OpenCLIP, and using them."""
+    arguments = ("search", str(store.path), "someone juggling a ball", "--json")
+    search = process(vifi(*arguments))
     plain = [sys.executable, "-c", _IMPORT]
     if subprocess.run(plain, capture_output=True).returncode:
         plain = [sys.executable, "-c", _OPERATORS + _IMPORT]
     # The first search makes the index.
     search()
-    return {"measure": "search", **pairs(search, process(plain), settings.repeats).row()}
+    yield {"measure": "search", **pairs(search, process(plain), settings.repeats).row()}
+    by_torch = process([sys.executable, "-c", _BY_TORCH, *arguments])
+    by_torch()
+    taken = pairs(search, by_torch, settings.repeats)
+    yield {"measure": "search without torch", **taken.row()}
 
 
 def warm_row(store: Store, settings: StartupBenchmark) -> dict:

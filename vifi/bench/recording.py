@@ -42,6 +42,7 @@ def record(name: str, settings: Bench, run: Measure, case: Sequence[str]) -> lis
     rows = []
     for measured in run(settings):
         row = {"benchmark": name, **measured, **machine(getattr(settings, "device", "cpu"))}
+        row |= {"note": settings.note} if settings.note else {}
         add_row(path, row)
         for line in table(row, case, earlier):
             say(line)
@@ -85,7 +86,7 @@ def table(row: dict, case: Sequence[str], earlier: Sequence[dict]) -> Iterator[s
     beside = f"  | earlier, {_origin(other)}, | ratio" if other else ""
     yield f"{row['benchmark']}: {what}{beside}"
     for name, value in row.items():
-        if value is not None and name not in ("benchmark", *case, *FIELDS):
+        if value is not None and name not in ("benchmark", "note", *case, *FIELDS):
             yield f"  {name:<28} {_shown(value)}{_compared(value, other.get(name))}"
 
 

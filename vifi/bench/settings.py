@@ -15,6 +15,8 @@ class Bench:
 
     out: Path | None = None
     """Folder of the rows. Default: benchmarks/results where there is one, else bench."""
+    note: str = ""
+    """What a reader of the rows should know, such as what else the machine did."""
 
     def __post_init__(self) -> None:
         for field, value in vars(self).items():
