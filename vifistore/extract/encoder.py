@@ -11,7 +11,6 @@ import torch
 
 from vifistore.errors import first_line
 from vifistore.extract.clock import Clock
-from vifistore.models.packed import can_pack, pack
 from vifistore.models.towers import LoadedModel
 
 logger = logging.getLogger("vifi")
@@ -54,8 +53,6 @@ class Encoder:
         if device.type == "cuda" and _is_convolutional(self._tower):
             self._layout = torch.channels_last
             self._tower.to(memory_format=self._layout)
-        if device.type == "cpu" and self.dtype == torch.bfloat16 and can_pack():
-            pack(self._tower)
         self._frame_shape = (3, *loaded.image_size)
         plain = self._tower
         if compiled and device.type == "cuda":
