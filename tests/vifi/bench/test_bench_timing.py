@@ -65,8 +65,9 @@ def test_pairs_are_taken_in_turns_and_compared_one_by_one(monkeypatch):
 
 def test_memory_that_a_call_takes():
     before = timing.peak_mebibytes()
-    extra = timing.extra_mebibytes(lambda: np.ones(40 * 2**20, np.uint8))
-    assert 35 < extra < 60
+    extra = timing.extra_mebibytes(lambda: np.ones(160 * 2**20, np.uint8))
+    # Wide: what tests before it left behind may be freed or taken meanwhile.
+    assert 80 < extra < 320
     assert before > 20
 
 
