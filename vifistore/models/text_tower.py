@@ -6,6 +6,7 @@ A is causal self-attention, g GELU or QuickGELU, `end` the place of the end toke
 2019, section 2.3, and 2021, section 2.4). Nothing looks ahead, so what follows the end token is
 never computed: a query of eight tokens costs a tenth of the full context. Any tower that differs
 (prompts, other pooling, Hugging Face encoders) is none of ours; see `is_plain`.
+What it saves a search is measured by `benchmarks/startup.py`, as *search without torch*.
 """
 
 import logging
