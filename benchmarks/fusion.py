@@ -23,7 +23,6 @@ from harness.scoring import Classes, Videos, score
 from vifi.bench.recording import script
 from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, pairs, peak_mebibytes
-from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE
 from vifistore.store.store import Store, create_store
 from vifistore.store.writer import Shape
@@ -89,14 +88,13 @@ def make_problem(store: Store, settings: Fusion) -> tuple[Videos, Classes]:
 
     shape = Shape(video=len(labels), view=1, frame=settings.num_frames, dim=settings.dim)
     with unsynced():
-        add_videos(store, "bench", ["run"] * len(labels), ["run"])
-        writer = new_writer(store, "bench", shape)
+        add_videos(store.new_dataset("bench"), ["run"] * len(labels), ["run"])
+        writer = new_writer(store.new_dataset("bench"), shape)
         write_blocks(writer, make)
         writer.seal()
     videos = Videos(
-        dataset="bench",
         split="all",
-        features=Features(store.backend, "bench", writer.id),
+        features=store.features("bench", writer.id),
         rows=np.arange(len(labels)),
         labels=labels,
         class_names=[f"class {number}" for number in range(settings.num_classes)],

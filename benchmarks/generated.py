@@ -9,30 +9,29 @@ import numpy as np
 import pandas as pd
 
 from vifistore.store.committer import BlockCommitter
+from vifistore.store.dataset import Dataset, write_videos
 from vifistore.store.pooling import pool_views
 from vifistore.store.schema import DONE, VIDEO_COLUMNS
-from vifistore.store.store import Store
-from vifistore.store.tables import write_videos
 from vifistore.store.writer import FeatureWriter, Shape
 
 Arrays = dict[str, np.ndarray]
 
 
-def add_videos(store: Store, dataset: str, labels: Sequence[str], class_names: list[str]) -> None:
-    """Add a dataset of one video a label; of its table only ids and labels mean anything."""
+def add_videos(dataset: Dataset, labels: Sequence[str], class_names: list[str]) -> None:
+    """Write a dataset of one video a label; of its table only ids and labels mean anything."""
     numbers = np.arange(len(labels))
     names = [f"video{number:08d}.mp4" for number in numbers]
     columns = {name: numbers.astype(s.dtype) for name, s in VIDEO_COLUMNS.items() if s.fill != ""}
     videos = pd.DataFrame({**columns, "id": names, "path": names, "label": labels})
-    write_videos(store.backend, dataset, videos, class_names, "/videos")
+    write_videos(dataset, videos, class_names, "/videos")
 
 
 def new_writer(
-    store: Store, dataset: str, shape: Shape, image_digest: str = "random", **options: object
+    dataset: Dataset, shape: Shape, image_digest: str = "random", **options: object
 ) -> FeatureWriter:
     """The writer of a feature set of this shape; `options` are those of FeatureWriter."""
     recipe = {"image_digest": image_digest, "frames": shape.frame, "clips": 1, "numerics": 1}
-    return FeatureWriter(store.backend, dataset, recipe, shape, {"host": "benchmark"}, **options)
+    return FeatureWriter(dataset, recipe, shape, {"host": "benchmark"}, **options)
 
 
 def write_blocks(writer: FeatureWriter, make: Callable[[list[int]], Arrays]) -> None:

@@ -28,12 +28,11 @@ from harness.results import ResultRow
 from vifi.bench.recording import script
 from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, peak_mebibytes
-from vifistore.store.checkpoints import register_checkpoint
+from vifistore.store.dataset import Dataset
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
+from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store, create_store
-from vifistore.store.tables import Split, write_split
-from vifistore.store.texts import write_texts
 from vifistore.store.writer import Shape
 
 CASE = ("scale", "dim")
@@ -87,7 +86,7 @@ def run(settings: Protocols) -> Iterator[dict]:
         store = create_store(Path(folder) / "S.zarr")
         with unsynced():
             for dataset, sizes in SIZES.items():
-                make_dataset(store, dataset, sizes, settings)
+                make_dataset(store.new_dataset(dataset), sizes, settings)
         for name, call in PARTS.items():
             seconds[name] = elapsed(lambda n=name, call=call: found.update({n: call(store)}))
     yield {
@@ -103,14 +102,22 @@ def run(settings: Protocols) -> Iterator[dict]:
 def score_zero_shot(store: Store) -> list[ResultRow]:
     """Three splits of three datasets."""
     splits = ("test1", "test2", "test3")
-    return [r for d in ("hmdb51", "ucf101", "k600") for r in zero_shot(store, d, "tuned-0", splits)]
+    return [
+        row
+        for name in ("hmdb51", "ucf101", "k600")
+        for row in zero_shot(store.features(name, "tuned-0"), splits)
+    ]
 
 
 def score_base_to_novel(store: Store) -> list[ResultRow]:
     """Three seeds on four datasets."""
     names = [f"tuned-{seed}" for seed in SEEDS]
     datasets = [dataset for dataset, sizes in SIZES.items() if sizes.base]
-    return [row for dataset in datasets for row in base_to_novel(store, dataset, names, SEEDS)]
+    return [
+        row
+        for dataset in datasets
+        for row in base_to_novel([store.features(dataset, name) for name in names], SEEDS)
+    ]
 
 
 def score_few_shot(store: Store) -> list[ResultRow]:
@@ -119,7 +126,9 @@ def score_few_shot(store: Store) -> list[ResultRow]:
         row
         for dataset in FEW_SHOT
         for number, shots in enumerate(SHOTS)
-        for row in few_shot(store, dataset, f"tuned-{number}", "test1", FewShot(shots=(shots,)))
+        for row in few_shot(
+            store.features(dataset, f"tuned-{number}"), "test1", FewShot(shots=(shots,))
+        )
     ]
 
 
@@ -130,7 +139,7 @@ def score_classifiers(store: Store) -> list[ResultRow]:
         row
         for dataset in FEW_SHOT
         for chosen in settings
-        for row in few_shot(store, dataset, "tuned-0", "test1", chosen)
+        for row in few_shot(store.features(dataset, "tuned-0"), "test1", chosen)
     ]
 
 
@@ -142,33 +151,31 @@ PARTS: dict[str, Callable[[Store], list[ResultRow]]] = {
 }
 
 
-def make_dataset(store: Store, dataset: str, sizes: Sizes, settings: Protocols) -> None:
+def make_dataset(dataset: Dataset, sizes: Sizes, settings: Protocols) -> None:
     """Videos, splits, texts and feature sets of one dataset, a set per tuned checkpoint."""
-    names = [f"{dataset} class {number}" for number in range(sizes.classes)]
+    names = [f"{dataset.name} class {number}" for number in range(sizes.classes)]
     num_tests = [max(1, round(count * settings.scale)) for count in sizes.tests]
     # Test videos first, then training videos of every class; videos go round the classes.
-    num_train = sizes.classes * max(SHOTS) if dataset in FEW_SHOT else 0
+    num_train = sizes.classes * max(SHOTS) if dataset.name in FEW_SHOT else 0
     labels = np.arange(max(num_tests) + num_train) % sizes.classes
-    add_videos(store, dataset, [names[label] for label in labels], names)
+    add_videos(dataset, [names[label] for label in labels], names)
     for number, count in enumerate(num_tests, start=1):
         scored = sizes.test_classes or sizes.classes
         rows = np.arange(count)
-        add_split(store, dataset, f"test{number}", rows, rows % scored, names[:scored])
+        add_split(dataset, f"test{number}", rows, rows % scored, names[:scored])
     if num_train:
         rows = np.arange(max(num_tests), len(labels))
-        add_split(store, dataset, "train", rows, labels[rows], names)
+        add_split(dataset, "train", rows, labels[rows], names)
     if sizes.base:
-        add_halves(store, dataset, sizes, num_tests[0], names)
+        add_halves(dataset, sizes, num_tests[0], names)
     generator = np.random.default_rng(0)
     directions = generator.standard_normal((sizes.classes, settings.dim), np.float32)
     for number in range(len(SHOTS) if sizes.base else 1):
-        add_features(store, dataset, f"tuned-{number}", directions[labels], generator)
-        add_texts(store, f"tuned-{number}", names, directions)
+        add_features(dataset, f"tuned-{number}", directions[labels], generator)
+        add_texts(dataset.store, f"tuned-{number}", names, directions)
 
 
-def add_halves(
-    store: Store, dataset: str, sizes: Sizes, num_videos: int, names: Sequence[str]
-) -> None:
+def add_halves(dataset: Dataset, sizes: Sizes, num_videos: int, names: Sequence[str]) -> None:
     """`base_val` and `novel_val`, each labelled from 0, with the paper's shares of the videos."""
     cut = round(num_videos * sizes.halves[0] / sum(sizes.halves))
     base, novel = names[: sizes.base], names[sizes.base :]
@@ -176,11 +183,11 @@ def add_halves(
         ("base_val", np.arange(cut), base),
         ("novel_val", np.arange(cut, num_videos), novel),
     ):
-        add_split(store, dataset, split, rows, rows % len(own), own)
+        add_split(dataset, split, rows, rows % len(own), own)
 
 
 def add_split(
-    store: Store, dataset: str, name: str, rows: np.ndarray, labels: np.ndarray, names: Sequence
+    dataset: Dataset, name: str, rows: np.ndarray, labels: np.ndarray, names: Sequence
 ) -> None:
     """Write one split."""
     split = Split(
@@ -191,7 +198,7 @@ def add_split(
         source="generated",
         digest="0" * 64,
     )
-    write_split(store.backend, dataset, split)
+    write_split(dataset, split)
 
 
 def add_texts(store: Store, name: str, names: Sequence[str], directions: np.ndarray) -> None:
@@ -204,20 +211,20 @@ def add_texts(store: Store, name: str, names: Sequence[str], directions: np.ndar
         "context_length": 77,
         "precision": "fp32",
     }
-    write_texts(store.backend, fields, directions[:, None])
+    store.add_texts(fields, directions[:, None])
 
 
 def add_features(
-    store: Store, dataset: str, name: str, means: np.ndarray, generator: np.random.Generator
+    dataset: Dataset, name: str, means: np.ndarray, generator: np.random.Generator
 ) -> None:
     """A sealed feature set of one view per video: `means` [video dim] and noise."""
     record = {"name": name, "model": "generated", "config": {}, "weights_path": "", "parent": ""}
     record |= {"image_digest": f"image of {name}", "text_digest": f"text of {name}"}
     tuned = {"fusion": "embedding", "shots": SHOTS[int(name.removeprefix("tuned-"))]}
     record |= {"logit_scale": LOGIT_SCALE, "step": 0, "settings": tuned}
-    digest = register_checkpoint(store.backend, record)
+    digest = dataset.store.add_checkpoint(record)
     shape = Shape(video=len(means), view=1, frame=32, dim=means.shape[1])
-    writer = new_writer(store, dataset, shape, record["image_digest"], arrays=ARRAYS)
+    writer = new_writer(dataset, shape, record["image_digest"], arrays=ARRAYS)
 
     def make(rows: list[int]) -> dict[str, np.ndarray]:
         noise = 6 * generator.standard_normal((len(rows), shape.dim), np.float32)
@@ -226,7 +233,7 @@ def add_features(
 
     write_blocks(writer, make)
     writer.seal()
-    set_name(store.backend, dataset, name, writer.id, digest, force=True)
+    set_name(dataset, name, writer.id, digest, force=True)
 
 
 if __name__ == "__main__":

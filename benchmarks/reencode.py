@@ -52,7 +52,7 @@ def cached_pixels(
     preprocessing = resolve_recipe(settings, loaded).preprocessing
     device, found = choose_device(settings.device), {}
     with open_pools(settings, preprocessing, device) as pool:
-        for _, video in pool.decode(enumerate(video_paths(store, "videos"))):
+        for _, video in pool.decode(enumerate(video_paths(store.dataset("videos")))):
             if not isinstance(video, DecodeError):
                 levels = torch.from_numpy(video.frames)
                 found[video.content_digest] = normalise(levels, preprocessing)
@@ -87,7 +87,7 @@ def measured(wanted: Reencode, scratch: Path) -> dict:
     )
     store = scanned(scratch / "s.zarr", wanted.folder)
     first = checkpoint(wanted.model, 0)
-    filling = elapsed(lambda: extract_dataset(store, "videos", settings, loaded=first))
+    filling = elapsed(lambda: extract_dataset(store.dataset("videos"), settings, loaded=first))
     videos = cached_pixels(store, settings, first)
     taken = pairs_of(_pair(store, settings, seed, videos) for seed in range(1, wanted.pairs + 1))
     return {
@@ -111,7 +111,7 @@ def _pair(
     model = checkpoint(settings.model, seed)
     # Once by each order, so that neither always comes second.
     first = None if seed % 2 else encoding_seconds(settings, model, videos)
-    extracting = elapsed(lambda: extract_dataset(store, "videos", settings, loaded=model))
+    extracting = elapsed(lambda: extract_dataset(store.dataset("videos"), settings, loaded=model))
     return extracting, encoding_seconds(settings, model, videos) if first is None else first
 
 

@@ -76,12 +76,12 @@ def measured(settings: Reextract, scratch: Path) -> dict:
     store = scanned(scratch / "plain.zarr", settings.folder)
     again = scanned(scratch / "cached.zarr", settings.folder)
     # The first reading of the files is nobody's to pay; the model's first pass neither.
-    extract_dataset(store, "videos", plain, loaded=models[0])
-    filling = elapsed(lambda: extract_dataset(again, "videos", cached, loaded=models[0]))
+    extract_dataset(store.dataset("videos"), plain, loaded=models[0])
+    filling = elapsed(lambda: extract_dataset(again.dataset("videos"), cached, loaded=models[0]))
     to_do, to_do_again = iter(models[1:]), iter(models[1:])
     taken = pairs(
-        lambda: extract_dataset(again, "videos", cached, loaded=next(to_do_again)),
-        lambda: extract_dataset(store, "videos", plain, loaded=next(to_do)),
+        lambda: extract_dataset(again.dataset("videos"), cached, loaded=next(to_do_again)),
+        lambda: extract_dataset(store.dataset("videos"), plain, loaded=next(to_do)),
         _PAIRS,
     )
     sets = [

@@ -118,7 +118,7 @@ def write_features(store: Store, num_videos: int, settings: Scale) -> FeatureWri
     """Write a feature set that repeats one block."""
     data = random_block(BLOCK_SIZE, settings.num_frames, settings.dim)
     shape = Shape(video=num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
-    writer = new_writer(store, "d", shape)
+    writer = new_writer(store.new_dataset("d"), shape)
     write_blocks(writer, lambda rows: {name: values[: len(rows)] for name, values in data.items()})
     return writer
 

@@ -161,7 +161,6 @@ def make_store(folder: Path, num_videos: int) -> Store:
     from vifistore.models.registry import model_config
     from vifistore.models.skeletons import new_model
     from vifistore.models.towers import load_model
-    from vifistore.store.checkpoints import register_checkpoint
 
     weights = folder / "tiny.safetensors"
     config = model_config(MODEL)
@@ -177,12 +176,12 @@ def make_store(folder: Path, num_videos: int) -> Store:
         return block_arrays(generator.standard_normal((len(rows), 1, 1, shape.dim), np.float32))
 
     with unsynced():
-        add_videos(store, "d", ["run"] * num_videos, ["run"])
-        checkpoint = register_checkpoint(store.backend, load_model(MODEL, str(weights)).record())
-        writer = new_writer(store, "d", shape)
+        add_videos(store.new_dataset("d"), ["run"] * num_videos, ["run"])
+        checkpoint = store.add_checkpoint(load_model(MODEL, str(weights)).record())
+        writer = new_writer(store.new_dataset("d"), shape)
         write_blocks(writer, make)
         writer.seal()
-        set_name(store.backend, "d", FEATURES, writer.id, checkpoint, force=True)
+        set_name(store.dataset("d"), FEATURES, writer.id, checkpoint, force=True)
     return store
 
 

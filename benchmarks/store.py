@@ -102,7 +102,7 @@ def empty(stores: list[Store]) -> None:
 def made(folder: Path, settings: StoreBenchmark) -> tuple[Features, Path]:
     """The feature set that was written last, and its frames as a plain file."""
     store = open_store(folder / f"{settings.pairs - 1}.zarr")
-    features = store.features("d", store.feature_ids("d")[0])
+    features = store.features("d", store.dataset("d").feature_ids()[0])
     save(folder / "frames.npy", features.read("frames"))
     return features, folder / "frames.npy"
 
@@ -141,9 +141,11 @@ def open_row(folder: Path, settings: StoreBenchmark) -> dict:
     # Groups alone: what an open must not depend on is how many there are.
     for number in range(settings.num_sets):
         store.backend.make_group(f"features/d/{number:012x}", {"recipe": {}, "sealed": None})
-        set_name(store.backend, "d", f"set{number}", f"{number:012x}", "c", force=True)
-    feature_id = next(name for name in store.feature_ids("d") if not name.startswith("00000000"))
-    set_name(store.backend, "d", "wanted", feature_id, "c", force=True)
+        set_name(store.dataset("d"), f"set{number}", f"{number:012x}", "c", force=True)
+    feature_id = next(
+        name for name in store.dataset("d").feature_ids() if not name.startswith("00000000")
+    )
+    set_name(store.dataset("d"), "wanted", feature_id, "c", force=True)
     save(folder / "means.npy", data["view_mean"])
 
     def open_and_read() -> np.ndarray:
@@ -186,14 +188,14 @@ def save(path: Path, array: np.ndarray) -> None:
 def empty_store(path: Path, settings: StoreBenchmark) -> Store:
     """A store of one dataset, without a feature set."""
     store = create_store(path)
-    add_videos(store, "d", ["run"] * settings.num_videos, ["run"])
+    add_videos(store.new_dataset("d"), ["run"] * settings.num_videos, ["run"])
     return store
 
 
 def write_features(store: Store, settings: StoreBenchmark, data: dict[str, np.ndarray]) -> None:
     """Write and seal a feature set that repeats a block, as an extraction does."""
     shape = Shape(video=settings.num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
-    writer = new_writer(store, "d", shape)
+    writer = new_writer(store.new_dataset("d"), shape)
     write_blocks(writer, lambda rows: {name: values[: len(rows)] for name, values in data.items()})
     writer.seal()
     writer.release()

@@ -121,7 +121,12 @@ def measured(settings: Training, store: Store, way: str, scratch: Path) -> dict:
     if way == "store":
         extract(settings, store)
     videos = open_training_set(
-        store, "videos", "", start, tuning, options, features="cached" if way == "store" else ""
+        store.dataset("videos"),
+        "",
+        start,
+        tuning,
+        options,
+        features=store.features("videos", "cached") if way == "store" else None,
     )
     device = choose_device(settings.device)
     if device.type == "cuda":
@@ -152,7 +157,7 @@ def extract(settings: Training, store: Store) -> None:
         device=settings.device,
         name="cached",
     )
-    extract_dataset(store, "videos", cached)
+    extract_dataset(store.dataset("videos"), cached)
 
 
 def figures(

@@ -45,7 +45,7 @@ def write_noise_clip(path: Path, seed: int) -> None:
 def scanned(path: Path, folder: Path, dataset: str = "videos") -> Store:
     """A new store that knows the videos of a folder, as `vifi scan` makes it."""
     listing, store = read_source(folder), create_store(path)
-    rows = new_rows(store, dataset, listing, append=False)
+    rows = new_rows(None, listing, append=False)
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    add_listing(store, dataset, listing, rows, probes)
+    add_listing(store.new_dataset(dataset), listing, rows, probes)
     return store

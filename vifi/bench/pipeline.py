@@ -163,7 +163,7 @@ def _extracted(
 ) -> tuple[Store, JobReport]:
     path.parent.mkdir(exist_ok=True)
     store = scanned(path, videos)
-    return store, extract_dataset(store, "videos", wanted, loaded=loaded)
+    return store, extract_dataset(store.dataset("videos"), wanted, loaded=loaded)
 
 
 def _encode_only(
@@ -191,7 +191,7 @@ def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int
     stored = store.features("videos", name).read("frames")
     lowest = 1.0
     for row in range(0, len(videos), max(1, len(videos) // _NUM_COMPARED)):
-        path = store.root("videos") / videos["path"].iloc[row]
+        path = store.dataset("videos").root() / videos["path"].iloc[row]
         video = decode_video(path, frames=num_frames, clips=1, decoder="decord")
         images = [Image.fromarray(video.frames[number]) for number in video.index[0]]
         with torch.inference_mode():
@@ -218,7 +218,7 @@ def memory(num_videos: int) -> dict:
             (folder / f"{number}.mp4").write_bytes(clip + _free_box(number))
         store = scanned(Path(scratch) / "S.zarr", folder)
         wanted = ExtractSettings(model="vifi-tiny", pretrained="none", frames=8, device="cpu")
-        report = extract_dataset(store, "videos", wanted)
+        report = extract_dataset(store.dataset("videos"), wanted)
         return {
             "videos": num_videos,
             "encoded": report.encoded,
