@@ -108,7 +108,7 @@ def test_classes_that_a_split_does_not_have_are_refused():
 def draw(shots, seed=0, nested=False, order=range(100)):
     rows = list(order)
     train = split_of([row % 5 for row in rows], list("abcde"), rows=rows)
-    return few_shot(listing_of(100).features(train, shots), seed=seed, nested=nested)
+    return few_shot(listing_of(100), train, shots, seed=seed, nested=nested)
 
 
 def test_few_shots_are_so_many_of_every_class():
