@@ -6,6 +6,7 @@ Exit codes: 0 all done; 1 failed; 2 wrong use; 3 done, but some videos are quara
 import importlib
 import os
 import sys
+from importlib.metadata import version
 from typing import TextIO
 
 # Before torch is imported: a thread of its that waits sleeps instead of spinning. Beside decode
@@ -48,6 +49,8 @@ VERBS = {
     "bench": "measure kernels, decoding, encoding and the pipeline on this machine",
 }
 
+PRINT_COMPLETION = "--print-completion"
+
 # Verbs whose module has another name.
 _MODULES = {
     "import": "vifi.import_",
@@ -58,13 +61,18 @@ _MODULES = {
 }
 
 
+def module_of(verb: str) -> str:
+    """Name of the module that runs a verb."""
+    return _MODULES.get(verb, f"vifi.{verb}")
+
+
 def usage() -> str:
     """Return the text of `vifi --help`."""
     width = max(map(len, VERBS))
     lines = [f"  {verb:<{width}}  {text}" for verb, text in VERBS.items()]
     return "\n".join(
         [
-            "usage: vifi VERB ...     (vifi VERB --help explains its arguments)",
+            "usage: vifi VERB ...     (vifi VERB --help explains its arguments; vifi --version)",
             "",
             "Encode every video once per checkpoint; answer every question from the cache.",
             "",
@@ -109,6 +117,9 @@ def _run(arguments: list[str]) -> int:
         print(usage())
         return 0 if arguments else 2
     verb, *rest = arguments
+    if verb == "--version":
+        print(f"vifistore {version('vifistore')}")
+        return 0
 
     # A third of a second: what comes before it must be able to end in order, too.
     from vifi.console import start_logging
@@ -116,9 +127,11 @@ def _run(arguments: list[str]) -> int:
 
     start_logging()
     try:
+        if verb == PRINT_COMPLETION:
+            return importlib.import_module("vifi.completion").main(rest)
         if verb not in VERBS:
             raise UnknownNameError("verb", verb, VERBS, "See vifi --help.")
-        return importlib.import_module(_MODULES.get(verb, f"vifi.{verb}")).main(rest)
+        return importlib.import_module(module_of(verb)).main(rest)
     except VifiError as error:
         return _fail(error, error.exit_code)
     except BrokenPipeError:

@@ -11,7 +11,10 @@ from typing import TypeVar
 
 import tyro
 
+from vifi.help import help_registry
 from vifistore.errors import Faults, UsageError
+
+logger = logging.getLogger("vifi")
 
 Arguments = TypeVar("Arguments")
 
@@ -45,10 +48,7 @@ def _parse(
     arguments: list[str],
     default: Arguments | None,
 ) -> Arguments:
-    flags = Counter(word.split("=")[0] for word in arguments if word.startswith("--"))
-    twice = [flag for flag, count in flags.items() if count > 1 and flag not in _REPEATABLE]
-    if twice:
-        raise UsageError(f"{twice[0]} is given twice; give all its values after one {twice[0]}")
+    _tell_repeated(arguments)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -57,12 +57,29 @@ def _parse(
                 prog=f"vifi {verb}",
                 args=arguments,
                 **({} if default is None else {"default": default}),
-                config=(tyro.conf.OmitArgPrefixes,),
+                **_looks(arguments),
             )
     except SystemExit as stop:
         if not stop.code:
             raise
         raise UsageError(_one_line(said.getvalue(), verb)) from None
+
+
+def _looks(arguments: list[str]) -> dict:
+    """How tyro names things; help shows of a boolean only the form that changes its default."""
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalMetavarFromFieldName)
+    if not set(arguments) & {"-h", "--help"}:
+        return {"config": config}
+    return {"config": (*config, tyro.conf.FlagCreatePairsOff), "registry": help_registry()}
+
+
+def _tell_repeated(arguments: list[str]) -> None:
+    """Say which flags are given again: the last one counts, as in `vifi train $COMMON ...`."""
+    flags = Counter(
+        word.split("=")[0].replace("_", "-") for word in arguments if word.startswith("--")
+    )
+    for flag in (f for f, count in flags.items() if count > 1 and f not in _REPEATABLE):
+        logger.info("%s is given more than once; the last one counts", flag)
 
 
 def _one_line(box: str, verb: str) -> str:

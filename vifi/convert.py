@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -24,7 +24,7 @@ class ConvertArguments:
     needs force_image_size there.
     """
 
-    file: tyro.conf.Positional[Path]
+    file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="CHECKPOINT")]]
     """The checkpoint; nothing in it is run."""
     out: tyro.conf.Positional[Path]
     """New file, .safetensors or .pt. The former also says what it is: name, step, settings."""

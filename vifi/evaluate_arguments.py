@@ -31,7 +31,8 @@ class EvaluateArguments:
     protocol: tyro.conf.Positional[
         Literal["zero-shot", "base-to-novel", "few-shot", "supervised", "retrieval"]
     ]
-    """How the number is computed; retrieval by captions and class names, whichever there are."""
+    """How the number is computed: zero-shot, base-to-novel, few-shot, supervised, or retrieval (by
+    captions and class names, whichever there are)."""
     dataset: str
     """Dataset to score."""
     features: tuple[str, ...] = ()

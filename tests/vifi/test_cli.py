@@ -171,7 +171,6 @@ WRONG = [
         "none of these videos has a label",
     ),
     (("ablate", "s.zarr", "--dataset", "d"), 2, "--features is missing"),
-    (("ablate", "s.zarr", "--dataset", "d", "--features", "a", "--features", "b"), 2, "twice"),
     ((*ZERO_SHOT, "--shots", "3"), 2, "--shots has no meaning for zero-shot"),
     ((*ZERO_SHOT, "--classifier", "prototype"), 2, "--classifier has no meaning"),
     (("evaluate", "s.zarr", "few-shot", "--dataset", "d", *FLAT, "--shots", "0"), 2, "1 or more"),
