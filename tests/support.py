@@ -85,7 +85,7 @@ def write_features(store: Store, dataset: str, recipe: Recipe, frames: np.ndarra
         store.dataset(dataset),
         recipe.as_dict(),
         Shape(video=video, view=view, frame=frame, dim=dim),
-        {"host": "test"},
+        {"host": "test", "started": "2026-02-03T04:05:06+00:00"},
     )
     for block in writer.todo_blocks():
         rows = writer.todo_rows(block)

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 import tyro
 
 from vifi.console import parse, print_json, say
+from vifi.lineage import print_lineage, step_of, training_of
 from vifistore.store import open_store
-from vifistore.store.info import derived_lineage, describe_store, lineage
+from vifistore.store.features import Features
+from vifistore.store.info import (
+    derived_lineage,
+    describe_store,
+    feature_size,
+    lineage,
+    made_on,
+)
 from vifistore.store.store import Store
 
 
@@ -21,8 +29,8 @@ class InfoArguments:
     quarantine: bool = False
     """List the quarantined videos and why."""
     lineage: bool = False
-    """Print the checkpoints as a tree: what each was trained from, at which step and how; and of
-    which feature set each derived one was made."""
+    """Print the checkpoints as a tree: what each was trained from, at which step, and what differs
+    from its parent; and of which feature set each derived one was made. --json has all."""
 
 
 def main(arguments: list[str]) -> int:
@@ -30,14 +38,14 @@ def main(arguments: list[str]) -> int:
     wanted = parse("info", InfoArguments, arguments)
     store = open_store(wanted.store)
     if wanted.lineage:
-        return _print_lineage(lineage(store), derived_lineage(store), json=wanted.json)
+        return print_lineage(lineage(store), derived_lineage(store), json=wanted.json)
     document = _quarantined(store) if wanted.quarantine else describe_store(store)
     if wanted.json:
         print_json(document)
     elif wanted.quarantine:
         _print_quarantine(document)
     else:
-        _print_summary(document)
+        _print_summary(store, document)
     return 0
 
 
@@ -46,50 +54,6 @@ def _quarantined(store: Store) -> list[dict]:
     from vifi.artefacts import quarantined_videos
 
     return quarantined_videos(map(store.dataset, store.datasets()))
-
-
-def _print_lineage(checkpoints: list[dict], derived: list[dict], *, json: bool) -> int:
-    if json:
-        print_json({"checkpoints": checkpoints, "features": derived})
-        return 0
-    for checkpoint in checkpoints:
-        is_lost = checkpoint["parent"] and not checkpoint["depth"]
-        lost = f", from {checkpoint['parent']}, which is not here" if is_lost else ""
-        indent = "  " * checkpoint["depth"]
-        said = f"{checkpoint['digest']} ({', '.join(checkpoint['names'])})"
-        how = f"; {_settings(checkpoint['settings'])}" if checkpoint["settings"] else ""
-        say(f"{indent}{said}: step {checkpoint['step']}{lost}{_training(checkpoint)}{how}")
-    for features in derived:
-        parent = ", ".join(features["parent_names"]) or features["parent"]
-        lost = "" if features["parent_is_here"] else ", which is not here"
-        names = ", ".join(features["names"]) or "no name"
-        said = f"features {features['dataset']} {features['id']} ({names})"
-        say(f"{said}: from {parent}{lost}; {_settings(features['head'] or {})}")
-    return 0
-
-
-def _training(checkpoint: dict) -> str:
-    """What a checkpoint was trained on and with, as far as it is known, behind a comma."""
-    words = [
-        f"tuned on {entry['dataset']}/{entry['split']} ({entry['num_videos']} videos)"
-        for entry in checkpoint.get("tuned_on", ())
-    ]
-    if "sampling" in checkpoint:
-        frames = checkpoint["sampling"]["frames"]
-        words.append(f"{frames} frame{'s' * (frames != 1)}")
-    if "preprocessing" in checkpoint:
-        is_assumed = "preprocessing" in checkpoint.get("assumed", ())
-        family = checkpoint["preprocessing"]["family"]
-        words.append(f"preprocessing {family}{' (assumed)' if is_assumed else ''}")
-    if "templates" in checkpoint:
-        words.append(f"“{' | '.join(checkpoint['templates'])}”")
-    if "cleaning" in checkpoint:
-        words.append(f"class names {checkpoint['cleaning']}")
-    return "".join(f", {word}" for word in words)
-
-
-def _settings(settings: dict) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
 def _print_quarantine(found: list[dict]) -> None:
@@ -101,22 +65,49 @@ def _print_quarantine(found: list[dict]) -> None:
     say(f"{len(found)} quarantined")
 
 
-def _print_summary(document: dict) -> None:
+def _print_summary(store: Store, document: dict) -> None:
+    names_of_texts = _names_by_texts(store)
     for dataset, facts in document["datasets"].items():
         say(f"dataset {dataset}: {facts['videos']} videos, {facts['classes']} classes")
         for name, split in facts["splits"].items():
             say(f"  split {name}: {split['videos']} videos, {split['classes']} classes")
-        for features in facts["features"]:
-            state = "sealed" if features["sealed"] else f"{features['todo']} to do"
-            names = ", ".join(features["names"]) or "no name"
-            say(
-                f"  features {features['id']} ({names}): {features['done']} done, "
-                f"{features['quarantined']} quarantined, {state}"
-            )
-    for checkpoint in document["checkpoints"]:
+        for features in sorted(facts["features"], key=_by_name):
+            say(f"  {_features_line(store.features(dataset, features['id']), features)}")
+    for checkpoint in sorted(lineage(store), key=_by_name):
         parent = f", from {checkpoint['parent']}" if checkpoint["parent"] else ""
-        names = ", ".join(checkpoint["names"])
-        said = f"checkpoint {checkpoint['digest']} ({names}): step {checkpoint['step']}{parent}"
-        say(f"{said}{_training(checkpoint)}")
+        said = f"checkpoint {checkpoint['digest']} ({', '.join(checkpoint['names'])})"
+        say(f"{said}: {step_of(checkpoint)}{parent}{training_of(checkpoint)}")
     for texts in document["texts"]:
-        say(f"texts {texts['id']}: {texts['classes']} classes, {', '.join(texts['templates'])}")
+        of = ", ".join(names_of_texts.get(texts["text_digest"], ["no checkpoint here"]))
+        words = f"{texts['classes']} classes, {', '.join(texts['templates'])}"
+        say(f"texts {texts['id']} (of {of}): {words}")
+
+
+def _by_name(facts: dict) -> tuple:
+    """Sorts by names; what has none comes last, by its id."""
+    names = sorted(facts["names"])
+    return not names, names, facts.get("id", "")
+
+
+def _names_by_texts(store: Store) -> dict[str, list[str]]:
+    """Names of the checkpoints that share a text tower, by its digest."""
+    found: dict[str, list[str]] = {}
+    for checkpoint in store.checkpoints():
+        found.setdefault(checkpoint["text_digest"], []).extend(checkpoint["names"])
+    return found
+
+
+def _features_line(features: Features, facts: dict) -> str:
+    names = ", ".join(sorted(facts["names"])) or "no name"
+    words = [f"{facts['done']} done", f"{facts['quarantined']} quarantined"]
+    words.append("sealed" if facts["sealed"] else f"{facts['todo']} to do")
+    if size := feature_size(features):
+        views = f"{size.views} views of " if size.views > 1 else ""
+        words.append(f"{views}{size.frames} frames" if size.frames else f"{views}means alone")
+        words += [f"{size.dim} dimensions", f"{size.num_bytes / 1e6:.1f} MB"]
+    return f"features {facts['id']} ({names}): {', '.join([*words, *_day(features)])}"
+
+
+def _day(features: Features) -> list[str]:
+    day = made_on(features)
+    return [f"made on {day}"] if day else []

@@ -88,9 +88,7 @@ class Features:
     @cached_property
     def frames(self) -> zarr.Array | None:
         """float16 [video view frame dim], un-normalised; None for a set without frames."""
-        if not self._backend.exists(f"{self.path}/frames"):
-            return None
-        return self._backend.open_array(f"{self.path}/frames")
+        return self.array("frames")
 
     @cached_property
     def view_mean(self) -> zarr.Array:
@@ -273,6 +271,11 @@ class Features:
             }
             for i, row in enumerate(rows)
         ]
+
+    def array(self, name: str) -> zarr.Array | None:
+        """An array [video ...] by its name; None if the set lacks it."""
+        path = f"{self.path}/{name}"
+        return self._backend.open_array(path) if self._backend.exists(path) else None
 
     def require_array(self, name: str) -> None:
         """Raise UsageError if the set lacks an array, as mean-only and derived sets do."""

@@ -1,9 +1,12 @@
 """What a store holds, as one document."""
 
+import math
+from dataclasses import dataclass
+
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.store.schema import SCHEMA_VERSION
+from vifistore.store.schema import FEATURE_ARRAYS, SCHEMA_VERSION
 from vifistore.store.splits import Split
 from vifistore.store.store import Store
 
@@ -32,14 +35,53 @@ def describe_store(store: Store) -> dict:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class FeatureSize:
+    """How large a feature set is."""
+
+    views: int
+    """Views of a video."""
+    frames: int
+    """Frames of a view; 0 where they are not kept."""
+    dim: int
+    """Numbers of an embedding."""
+    num_bytes: int
+    """Of all arrays, when every video is done."""
+
+
+def feature_size(features: Features) -> FeatureSize | None:
+    """Return how large a set is; None for one that was stopped before it had arrays."""
+    arrays = {name: features.array(name) for name in FEATURE_ARRAYS}
+    mean, frames = arrays["view_mean"], arrays["frames"]
+    if mean is None:
+        return None
+    _, views, dim = mean.shape
+    # Texts of other lengths are small beside embeddings.
+    numbers = [a for a in arrays.values() if a is not None and a.dtype.kind in "fu"]
+    return FeatureSize(
+        views=views,
+        frames=0 if frames is None else frames.shape[2],
+        dim=dim,
+        num_bytes=sum(math.prod(array.shape) * array.dtype.itemsize for array in numbers),
+    )
+
+
+def made_on(features: Features) -> str:
+    """The day (UTC, as 2026-01-31) on which a sealed set's last block was begun, else nothing."""
+    started = [run.get("started") for run in features.provenance]
+    return max((text[:10] for text in started if isinstance(text, str)), default="")
+
+
 def lineage(store: Store) -> list[dict]:
     """The checkpoints as a tree, parents before their children: digest, names, parent, step,
-    settings, depth, and what is known of their training.
+    settings, depth, run_step, and what is known of their training.
 
     A parent is a digest or a name; one that the store does not have leaves its children at depth 0.
+    `step` counts from the first ancestor on, `run_step` from the parent.
     """
     checkpoints = store.checkpoints()
     digest_of = {name: c["digest"] for c in checkpoints for name in (*c["names"], c["digest"])}
+    steps = {checkpoint["digest"]: checkpoint["step"] for checkpoint in checkpoints}
     children: dict[str, list[dict]] = {}
     for checkpoint in sorted(checkpoints, key=lambda c: (c["step"], c["names"])):
         parent = digest_of.get(checkpoint["parent"], "")
@@ -54,7 +96,8 @@ def lineage(store: Store) -> list[dict]:
             waiting = [(checkpoint, 0) for checkpoint in reversed(children.pop(first))]
         checkpoint, depth = waiting.pop()
         facts = {**_facts(checkpoint), "settings": checkpoint["settings"]}
-        found.append({**facts, "depth": depth})
+        run_step = checkpoint["step"] - steps.get(digest_of.get(checkpoint["parent"], ""), 0)
+        found.append({**facts, "depth": depth, "run_step": run_step})
         below = children.pop(checkpoint["digest"], [])
         waiting += [(child, depth + 1) for child in reversed(below)]
     return found
