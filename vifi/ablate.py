@@ -30,8 +30,9 @@ from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
 from reports.writers.markdown import to_markdown
 from vifi.artefacts import record_command
+from vifi.choices import choose_features
 from vifi.console import parse, say
-from vifi.scoring import choose_texts, require_features, warn_of_leaks, write_and_print
+from vifi.scoring import choose_texts, warn_of_leaks, write_and_print
 from vifi.templates import expand
 from vifistore.errors import UsageError, shell
 from vifistore.store import open_store
@@ -53,7 +54,7 @@ class AblateArguments:
     dataset: tuple[str, ...]
     """Dataset to score; several make the columns of one table."""
     features: tuple[str, ...] = ()
-    """Names or ids of feature sets, the same in every dataset."""
+    """Names or ids of feature sets, the same in every dataset. Default: the first's only one."""
     split: tuple[str, ...] = ()
     """Split to score: one for all datasets, or one for each. `all`: every labelled video, which is
     the default where a dataset has no splits."""
@@ -82,7 +83,6 @@ class AblateArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("ablate", AblateArguments, arguments)
-    require_features(wanted.features, "ablate")
     splits = _splits(wanted)
     store = open_store(wanted.store)
     datasets = [store.dataset(name) for name in wanted.dataset]
@@ -90,9 +90,10 @@ def main(arguments: list[str]) -> int:
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
+    names = [features.name for features in choose_features(datasets[0], wanted.features)]
     rows: list[ResultRow] = []
     for dataset, split in zip(datasets, splits, strict=True):
-        sets = [dataset.features(name) for name in dict.fromkeys(wanted.features)]
+        sets = [dataset.features(name) for name in dict.fromkeys(names)]
         warn_of_leaks(
             sets,
             split,

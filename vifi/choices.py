@@ -1,10 +1,13 @@
 """What a verb means when a flag is left out."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vifistore.errors import UsageError
 
 if TYPE_CHECKING:
+    from vifistore.store.dataset import Dataset
+    from vifistore.store.features import Features
     from vifistore.store.store import Store
 
 
@@ -16,3 +19,16 @@ def choose_dataset(store: "Store", dataset: str) -> str:
     if not known:
         raise UsageError(f"{store.path} holds no dataset; add one with vifi scan")
     raise UsageError(f"{store.path} holds {', '.join(known)}; say which: --dataset NAME")
+
+
+def choose_features(dataset: "Dataset", names: Sequence[str]) -> "list[Features]":
+    """The feature sets of these names, or without any the only one of the dataset.
+
+    Raises UsageError where there is none, or several, which are listed.
+    """
+    if names:
+        return [dataset.features(name) for name in names]
+
+    from harness.retrieval.sources import choose_sources
+
+    return choose_sources(dataset.store, dataset=dataset.name)

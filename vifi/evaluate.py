@@ -24,6 +24,7 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
 from harness.scoring import load_videos, scored_split
 from vifi.artefacts import record_command
+from vifi.choices import choose_features
 from vifi.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.console import parse, say
 from vifi.evaluate_arguments import EvaluateArguments, note_unused
@@ -31,7 +32,6 @@ from vifi.retrieval import retrieval_rows
 from vifi.score_artefacts import write_class_tables, write_frequencies, write_quarantine
 from vifi.scoring import (
     choose_texts,
-    require_features,
     warn_of_leaks,
     warn_of_tuning,
     write_and_print,
@@ -56,12 +56,14 @@ def main(arguments: list[str]) -> int:
     wanted = parse("evaluate", EvaluateArguments, arguments)
     wanted = replace(wanted, template=expand(wanted.template))
     found = Faults()
-    found.attempt(require_features, wanted.features, "evaluate")
     note_unused(found, wanted)
     found.attempt(check_fusions, wanted.fusion)
     found.attempt(check_templates, wanted.template)
     found.refuse()
     dataset = open_store(wanted.store).dataset(wanted.dataset)
+    if not wanted.features:
+        (only,) = choose_features(dataset, ())
+        wanted = replace(wanted, features=(only.name,))
     _refuse_unknown(dataset, wanted)
     sets, others = (
         [dataset.features(name) for name in names] for names in (wanted.features, wanted.against)

@@ -37,7 +37,7 @@ class EvaluateArguments:
     """Dataset to score."""
     features: tuple[str, ...] = ()
     """Names or ids of feature sets, each scored by itself; base-to-novel takes one per seed, and
-    gives their mean as well."""
+    gives their mean as well. Default: the dataset's only one."""
     split: tuple[str, ...] = ()
     """Split to score; several give their mean as well. `all`: every labelled video, which is the
     default where the dataset has no splits."""
@@ -94,10 +94,11 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
     )
     told = "--against has no meaning for retrieval; leave it out"
     found.check(not (wanted.against and wanted.protocol == "retrieval"), told)
+    num_features = len(wanted.features) or 1
     found.check(
-        len(wanted.against) in (0, 1, len(wanted.features)),
-        f"--against names {len(wanted.against)} feature sets and --features "
-        f"{len(wanted.features)}; give one for all, or one for each",
+        len(wanted.against) in (0, 1, num_features),
+        f"--against names {len(wanted.against)} feature sets and --features {num_features}; give "
+        "one for all, or one for each",
     )
     _note_training(found, wanted)
 

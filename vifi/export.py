@@ -1,9 +1,10 @@
 """`vifi export S`: write a feature set as files of other tools."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import tyro
 
+from vifi.choices import choose_features
 from vifi.console import parse, print_json, say
 from vifistore.store import open_store
 from vifistore.store.exporting.formats import ExportSettings, export_features
@@ -23,7 +24,11 @@ class ExportArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("export", ExportArguments, arguments)
-    report = export_features(open_store(wanted.store), wanted.settings)
+    store, settings = open_store(wanted.store), wanted.settings
+    if not settings.features:
+        (features,) = choose_features(store.dataset(settings.dataset), ())
+        settings = replace(settings, features=features.name)
+    report = export_features(store, settings)
     if wanted.json:
         print_json(asdict(report))
     else:

@@ -77,12 +77,6 @@ def _encode_texts(
     return ensure_texts(writable, loaded, class_names, *prompts)
 
 
-def require_features(features: Sequence[str], verb: str) -> None:
-    """Raise UsageError unless --features was given."""
-    if not features:
-        raise UsageError(f"--features is missing; name a feature set, see vifi {verb} --help")
-
-
 def warn_of_leaks(
     features: Sequence[Features],
     split: str,

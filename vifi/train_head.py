@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from harness.scoring import checkpoint_of
+from vifi.choices import choose_features
 from vifi.console import parse, print_json, say
 from vifistore.errors import Faults
 from vifistore.store import open_store
@@ -31,8 +32,8 @@ class TrainHeadArguments:
     """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str
     """Dataset whose frames are pooled."""
-    features: str
-    """Name or id of a feature set with frames."""
+    features: str = ""
+    """Name or id of a feature set with frames. Default: the dataset's only one."""
     split: str = ""
     """Split of the training videos."""
     head: HeadKind | None = None
@@ -59,7 +60,8 @@ def main(arguments: list[str]) -> int:
     found.attempt(require_alone)
     found.refuse()
     store = open_store(wanted.store, mode="a")
-    features = store.features(wanted.dataset, wanted.features)
+    dataset = store.dataset(wanted.dataset)
+    (features,) = choose_features(dataset, [wanted.features] if wanted.features else [])
     checkpoint = checkpoint_of(features)
     # What can be refused is refused before torch and OpenCLIP are imported, which takes seconds.
     features.require_sealed()

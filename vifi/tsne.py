@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from vifi.choices import choose_dataset
+from vifi.choices import choose_dataset, choose_features
 from vifi.console import parse, say
 from vifistore.errors import UsageError, first_few, shell
 
@@ -29,7 +29,7 @@ class TsneArguments:
     dataset: str = ""
     """Dataset to draw. Default: the store's only one."""
     features: tuple[str, ...] = ()
-    """Names or ids of feature sets, a panel each."""
+    """Names or ids of feature sets, a panel each. Default: the dataset's only one."""
     split: str = ""
     """Split to draw. Default: every video; those without a label are drawn grey. How well classes
     separate is measured where a split is named, `all` for every video, or there is none."""
@@ -54,8 +54,6 @@ class TsneArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("tsne", TsneArguments, arguments)
-    if not wanted.features:
-        raise UsageError("--features is missing; name a feature set, see vifi tsne --help")
     if wanted.out.suffix not in (".png", ".svg", ".pdf"):
         raise UsageError(f"--out is {wanted.out}; it must end in .png, .svg or .pdf")
 
@@ -103,7 +101,7 @@ def _project(store: "Store", wanted: TsneArguments) -> "tuple[pd.DataFrame, pd.D
     )
     settings = Projection(method=wanted.method, perplexity=wanted.perplexity, seed=wanted.seed)
     dataset = store.dataset(choose_dataset(store, wanted.dataset))
-    panels = load_panels([dataset.features(name) for name in wanted.features], choice)
+    panels = load_panels(choose_features(dataset, wanted.features), choice)
     measured = _measured(wanted, panels)
     return project(panels, settings), measured
 

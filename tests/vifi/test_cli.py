@@ -62,6 +62,11 @@ def test_the_whole_line(said, clips, tmp_path):
     assert said("report", results)[0] == 0
     assert (results / "index.html").is_file()
     assert said("name", store, "d", features["id"], "mine")[0] == 0
+    # Two names of the only set, which need not be named.
+    for words in (("evaluate", store, "zero-shot"), ("ablate", store)):
+        assert said(*words, "--dataset", "d", *template)[0] == 0
+    out = tmp_path / "out.h5"
+    assert said("export", store, "--dataset", "d", "--format", "hdf5", "--out", out)[0] == 0
 
 
 def test_texts_are_made_when_evaluation_lacks_them(said, clips, tmp_path):
@@ -141,7 +146,7 @@ WRONG = [
     (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--blocks", "3"), 2, "--blocks is"),
     (("extract", "s.zarr", "--dataset", "d", *MODEL, "--device", "tpu9"), 2, "--device is"),
     (("extract", "s.zarr", "--dataset", "d", *EXTRACT, "--name", "a/b"), 2, "cannot name"),
-    (("evaluate", "s.zarr", "zero-shot", "--dataset", "d"), 2, "--features is missing"),
+    (("evaluate", "s.zarr", "zero-shot", "--dataset", "d"), 2, "no feature set yet; make one"),
     (
         (
             *("extract", "s.zarr", "--dataset", "d", "--model", "ViT-B-17", "--frames", "0"),
@@ -170,7 +175,7 @@ WRONG = [
         2,
         "none of these videos has a label",
     ),
-    (("ablate", "s.zarr", "--dataset", "d"), 2, "--features is missing"),
+    (("ablate", "s.zarr", "--dataset", "d"), 2, "no feature set yet; make one"),
     ((*ZERO_SHOT, "--shots", "3"), 2, "--shots has no meaning for zero-shot"),
     ((*ZERO_SHOT, "--classifier", "prototype"), 2, "--classifier has no meaning"),
     (("evaluate", "s.zarr", "few-shot", "--dataset", "d", *FLAT, "--shots", "0"), 2, "1 or more"),
@@ -187,7 +192,8 @@ WRONG = [
     (("texts", "flat.zarr", "--dataset", "d", *MODEL), 2, "no class names"),
     (("report", "empty"), 2, "holds no results"),
     (("report", "nowhere"), 2, "there is no results folder"),
-    (("tsne", "s.zarr", "--dataset", "d", "--out", "x.png"), 2, "--features is missing"),
+    (("tsne", "s.zarr", "--dataset", "d", "--out", "x.png"), 2, "no feature set yet; make one"),
+    (("export", "s.zarr", "--dataset", "d", "--format", "npy", "--out", "o"), 2, "no feature set"),
     (("name", "s.zarr", "d", "x", "y"), 2, "unknown feature set"),
 ]
 

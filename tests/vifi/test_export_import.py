@@ -78,7 +78,7 @@ def test_wrong_calls_are_one_line_and_leave_nothing(said, store, tmp_path, monke
     mine = ("export", store, "--dataset", "d", "--features", "mine", "--out", "x")
     bring = ("import", "new.zarr", "m.npy", "--format", "npy", "--dataset")
     for arguments, code, words in [
-        (("export", store, "--dataset", "d"), 2, "--features"),
+        (("export", store, "--dataset", "d"), 2, "--out PATH; see vifi export"),
         ((*mine, "--format", "csv"), 2, "csv"),
         ((*mine[:-1], "m.npy", "--format", "hdf5"), 2, "m.npy exists"),
         ((*mine[:4], "--features", "mines", *mine[6:], "--format", "npy"), 2, "Did you mean"),

@@ -35,8 +35,8 @@ class ExportSettings:
 
     dataset: str
     """Dataset of the feature set."""
-    features: str
-    """Name or id of the feature set."""
+    features: str = ""
+    """Name or id of the feature set. Default: the dataset's only one."""
     format: Format
     """hdf5: one file with every array and the recipe. zarr: a store with this set alone. npy: a
     folder as video_features writes it. clip-retrieval: img_emb and metadata, for its index and for
