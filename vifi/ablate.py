@@ -31,7 +31,7 @@ from reports.measurements import measurements
 from reports.writers.markdown import to_markdown
 from vifi.artefacts import record_command
 from vifi.choices import choose_features
-from vifi.console import parse, say
+from vifi.console import parse, renamed, say
 from vifi.scoring import choose_texts, warn_of_leaks, write_and_print
 from vifi.templates import expand
 from vifistore.errors import UsageError, shell
@@ -41,6 +41,8 @@ from vifistore.store.features import Features
 logger = logging.getLogger("vifi")
 
 _WITHOUT_FRAMES = ("embedding", "decision")
+
+_RENAMED = {"--num-frames": "--frames", "--num-views": "--views"}
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
@@ -68,9 +70,9 @@ class AblateArguments:
     class_names: Literal["", "as-is", "spaces", "words"] = ""
     """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
     as well). Default: as the checkpoint was trained."""
-    num_frames: tuple[int, ...] = ()
+    frames: tuple[int, ...] = ()
     """Also score with so many of the cached frames."""
-    num_views: tuple[int, ...] = ()
+    views: tuple[int, ...] = ()
     """Also score with so many of the cached views."""
     partial: bool = False
     """Score feature sets that are not complete; rows say how many videos they cover."""
@@ -82,7 +84,7 @@ class AblateArguments:
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
-    wanted = parse("ablate", AblateArguments, arguments)
+    wanted = parse("ablate", AblateArguments, renamed(arguments, _RENAMED))
     splits = _splits(wanted)
     store = open_store(wanted.store)
     datasets = [store.dataset(name) for name in wanted.dataset]
@@ -144,10 +146,10 @@ def _rows(features: Features, wanted: AblateArguments, split: str) -> list[Resul
         settings = replace(settings, fusions=_WITHOUT_FRAMES)
     place = (split, settings)
     rows = fusion_matrix([features], *place)
-    if wanted.num_frames:
-        rows += frames_ablation(features, wanted.num_frames, *place)
-    if wanted.num_views:
-        rows += views_ablation(features, wanted.num_views, *place)
+    if wanted.frames:
+        rows += frames_ablation(features, wanted.frames, *place)
+    if wanted.views:
+        rows += views_ablation(features, wanted.views, *place)
     if len(wanted.template) > 1:
         each = [choose_texts(features, split, expand((t,)), how) for t in wanted.template]
         rows += templates_ablation(features, (*each, texts), *place)

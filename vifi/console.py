@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from typing import TypeVar
 
 import tyro
@@ -28,14 +29,19 @@ def parse(
     arguments: list[str],
     default: Arguments | None = None,
     faults: Faults | None = None,
+    *,
+    is_trial: bool = False,
 ) -> Arguments:
-    """Parse a verb's arguments into its frozen dataclass, or over an instance of it.
+    """Parse a verb's arguments into its frozen dataclass, or over an instance of it; nothing is
+    logged of them in a trial.
 
     Raises UsageError with everything tyro has to say, as one line instead of a box, and with all
     values that cannot be; these are added to `faults` instead, where others are to be told as well.
     """
     found = Faults() if faults is None else faults
     with found.gathered():
+        if not is_trial:
+            _tell_repeated(arguments)
         parsed = _parse(verb, arguments_class, arguments, default)
     if faults is None:
         found.refuse()
@@ -48,7 +54,6 @@ def _parse(
     arguments: list[str],
     default: Arguments | None,
 ) -> Arguments:
-    _tell_repeated(arguments)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -63,6 +68,18 @@ def _parse(
         if not stop.code:
             raise
         raise UsageError(_one_line(said.getvalue(), verb)) from None
+
+
+def renamed(arguments: list[str], names: Mapping[str, str]) -> list[str]:
+    """The words of a call, flags of an earlier version (`--old`) by today's names; says which."""
+    words = []
+    for word in arguments:
+        flag, equals, value = word.partition("=")
+        if new := names.get(flag.replace("_", "-")):
+            logger.info("%s is called %s now", flag, new)
+            word = f"{new}{equals}{value}"
+        words.append(word)
+    return words
 
 
 def _looks(arguments: list[str]) -> dict:

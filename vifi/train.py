@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import tyro
 
 from harness.scoring import scored_split
-from vifi.console import parse, print_json, say
+from vifi.console import parse, print_json, renamed, say
+from vifi.train_defaults import with_fitting_warmup, with_frames_of
 from vifi.watch import WatchArguments
 from vifistore.errors import Faults, UnknownNameError, UsageError
 from vifistore.models.config_files import find_config, model_faults
@@ -63,7 +64,8 @@ class TrainArguments:
     paper_exact: bool = False
     """Do as the released code does, also where it is known to be wrong."""
     from_store: str = ""
-    """Train on the cached embeddings of this feature set; needs a frozen image tower."""
+    """Train on the cached embeddings of this feature set, on all of its frames unless --frames says
+    otherwise; needs a frozen image tower."""
     settings: TrainSettings = field(default_factory=TrainSettings)
     options: RunOptions = field(default_factory=RunOptions)
     follow: FollowOptions = field(default_factory=FollowOptions)
@@ -73,11 +75,13 @@ class TrainArguments:
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
-    preset, rest = _preset(arguments)
+    preset, rest = _preset(renamed(arguments, {"--num-frames": "--frames"}))
     found = Faults()
     wanted = _parse(preset, rest, found)
     require_torchrun()
     store = open_store(wanted.store, mode="r")
+    place = (store, wanted.dataset, wanted.from_store)
+    wanted = replace(wanted, settings=with_frames_of(wanted.settings, *place, rest))
     options, watch = _checked(wanted, store, found)
     if store.dataset(wanted.dataset).is_everything(wanted.split):
         # One word for it: a stopped run goes on only with what it began with.
@@ -224,12 +228,14 @@ def _parse(preset: str, arguments: list[str], found: Faults | None = None) -> Tr
     verb = f"train {preset}"
     defaults = TrainArguments(**missing, settings=PRESETS[preset]())
     # What is wrong with them is told of the second reading.
-    first = parse(verb, TrainArguments, arguments, default=defaults, faults=Faults())
+    trial = {"faults": Faults(), "is_trial": True}
+    first = parse(verb, TrainArguments, arguments, default=defaults, **trial)
     choice = {"paper_exact": first.paper_exact, "dataset": first.dataset}
     if preset in WITH_SHOTS:
         choice["shots"] = first.settings.shots
     with Faults().gathered():
         settings = PRESETS[preset](**choice)
+        settings = with_fitting_warmup(settings, first.settings.epochs, arguments)
     defaults = replace(defaults, settings=settings)
     return parse(verb, TrainArguments, arguments, default=defaults, faults=found)
 

@@ -59,7 +59,7 @@ def test_every_ablation_has_its_rows_and_none_overwrites_another(ablate, maker, 
     maker.texts("vanilla", templates=("a {}", "the {}"))
     maker.texts("vanilla", templates=("a {}",))
     maker.texts("vanilla", templates=("the {}",))
-    subsets = ("--num-frames", "1", "2", "4", "--num-views", "1", "2")
+    subsets = ("--frames", "1", "2", "4", "--num-views", "1", "2")
     fusions = ("--fusion", "embedding", "max", "top-2", "attention")
     templates = ("--template", "a {}", "--template", "the {}")
     results = ("--results", tmp_path / "out")

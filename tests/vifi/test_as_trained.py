@@ -18,7 +18,7 @@ CLASSES = ["ApplyEyeMakeup", "brush_hair"]
 TRAINED = ["a photo of a Apply Eye Makeup.", "a photo of a brush hair."]
 LAST = "step-00000002.safetensors"
 TINY = (
-    *("--model", "vifi-tiny", "--pretrained", "none", "--shots", "0", "--num-frames", "3"),
+    *("--model", "vifi-tiny", "--pretrained", "none", "--shots", "0", "--frames", "3"),
     *("--batch-size", "4", "--micro-batch", "0", "--epochs", "2", "--warmup-epochs", "0"),
     *("--learning-rate", "1e-3", "--no-mixing", "--decoder", "pyav", "--workers", "1"),
 )

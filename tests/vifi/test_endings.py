@@ -121,7 +121,7 @@ def test_a_training_ends_with_its_follower(store, tmp_path):
     process = vifi(
         *("train", "zero_shot_k400", store, "--dataset", "d", "--model", "vifi-tiny"),
         *("--pretrained", "none", "--out", tmp_path / "run", "--epochs", "1000"),
-        *("--extract-every", "checkpoint", "--device", "cpu", "--num-frames", "2"),
+        *("--extract-every", "checkpoint", "--device", "cpu", "--frames", "2"),
     )
     log = tmp_path / "run" / "log.csv"
     wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 1, process)

@@ -24,7 +24,7 @@ from vifistore.training.presets import PRESETS
 from vifistore.training.processes import Processes
 
 TINY = (
-    *("--shots", "0", "--num-frames", "2", "--candidate-frames", "4", "--batch-size", "4"),
+    *("--shots", "0", "--frames", "2", "--candidate-frames", "4", "--batch-size", "4"),
     *("--micro-batch", "2", "--epochs", "2", "--warmup-epochs", "0", "--learning-rate", "1e-3"),
     *("--decoder", "pyav", "--workers", "1"),
 )
@@ -129,6 +129,38 @@ def test_any_field_can_be_given_another_value():
     expected = replace(PRESETS["few_shot"](shots=4), fusion="image", mixing=False)
     assert wanted.settings == expected
     assert arguments_of("few_shot", "--compile").options.compile
+
+
+def test_fewer_epochs_alone_shrink_the_warmup(caplog):
+    caplog.set_level("INFO", "vifi")
+    assert arguments_of("few_shot", "--epochs", "2").settings.warmup_epochs == pytest.approx(0.2)
+    assert "a warm-up of 5 epochs does not fit into 2: it takes 0.2" in caplog.text
+    caplog.clear()
+    assert arguments_of("few_shot", "--epochs", "6").settings.warmup_epochs == 5.0
+    exact = arguments_of("few_shot", "--epochs", "5", "--paper-exact").settings
+    assert exact.warmup_epochs == pytest.approx(0.5)
+    with pytest.raises(UsageError, match=r"warmup_epochs is 3\.0; give from 0 to below epochs=2"):
+        arguments_of("few_shot", "--epochs", "2", "--warmup-epochs=3")
+
+
+def test_all_frames_of_a_set_are_trained_on(store, tmp_path, capsys):
+    copy = tmp_path / "s.zarr"
+    shutil.copytree(store, copy)
+    model = ("--model", "vifi-tiny", "--pretrained", "none", "--precision", "fp32")
+    extract = ["extract", str(copy), "--dataset", "d", *model, "--frames", "3", "--name", "three"]
+    assert run([*extract, "--device", "cpu", "--workers", "1"]) == 0
+    words = call(copy, tmp_path / "o", "--from-store", "three", "--trains", "text", "--no-mixing")
+    for flag in ("--frames", "--candidate-frames"):
+        at = words.index(flag)
+        del words[at : at + 2]
+    assert run(words) == 0
+    assert "three has 3 frames per video, and all are trained on" in capsys.readouterr().err
+    kept = json.loads((tmp_path / "o" / "run.json").read_text())
+    assert kept["settings"]["num_frames"] == 3
+    assert run([*words, "--num-frames", "4"]) == 2
+    error = capsys.readouterr().err
+    assert "--num-frames is called --frames now" in error
+    assert "feature set three has 3 frames per video; give --frames 3 or fewer" in error
 
 
 def test_help_tells_what_to_expect(capsys):

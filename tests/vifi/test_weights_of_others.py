@@ -153,7 +153,7 @@ def test_coca_is_extracted_and_scored(store, capsys):
 
 def test_a_model_is_trained_for_pictures_of_another_size(store, capsys):
     train = f"train few_shot S.zarr --dataset d --model {TINY} --pretrained run.pt --image-size 48"
-    sizes = "--epochs 1 --warmup-epochs 0 --num-frames 2 --candidate-frames 2 --shots 0"
+    sizes = "--epochs 1 --warmup-epochs 0 --frames 2 --candidate-frames 2 --shots 0"
     sizes += " --batch-size 4 --micro-batch 4 --workers 1 --decoder pyav"
     assert vifi(f"{train} --out out {sizes} --device cpu --json") == 0
     last = json.loads("{" + capsys.readouterr().out.partition("{")[2])["checkpoint"]

@@ -119,7 +119,7 @@ def note_features(found: Faults, features: Features, settings: TrainSettings) ->
     )
     found.check(
         frames >= settings.num_frames,
-        f"feature set {name} has {frames} frames per video; give --num-frames {frames} or fewer",
+        f"feature set {name} has {frames} frames per video; give --frames {frames} or fewer",
     )
 
 

@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+import tyro
 
 from vifistore.errors import Faults, UnknownNameError
 
@@ -33,7 +35,7 @@ class TrainSettings:
     text changes nothing but the time."""
     shots: int = 0
     """Refuse a training split with more videos of a class than this; 0 takes any."""
-    num_frames: int = 32
+    num_frames: Annotated[int, tyro.conf.arg(name="frames")] = 32
     """Frames sampled from a video at each step, one at random out of each of as many segments."""
     candidate_frames: int = 0
     """Draw them out of this many evenly spaced frames of a video, which can be cached; 0 draws
@@ -52,7 +54,8 @@ class TrainSettings:
     drop_last: bool = False
     """Leave out what does not fill a step at the end of an epoch, instead of a smaller step."""
     warmup_epochs: float = 5.0
-    """Epochs over which the learning rate rises from 0; after them it follows a half cosine."""
+    """Epochs over which the learning rate rises from 0; after them it follows a half cosine. Not
+    given, they shrink where --epochs leaves no room for them."""
     released_schedule: bool = False
     """Take the rate that the released code takes: a step late, and from a half cosine counted from
     the start of the run, so that it drops where warm-up ends; without it, the cosine starts there,

@@ -145,7 +145,7 @@ def test_what_identifies_a_run(store, tmp_path):
     ("changes", "kinds", "words"),
     [
         ({"trains": "full"}, {"features": "six"}, "give --trains text"),
-        ({}, {"features": "two"}, "--num-frames 2 or fewer"),
+        ({}, {"features": "two"}, "--frames 2 or fewer"),
         ({"shots": 2}, {}, "--shots 0"),
         (
             {"jitter": 0.5},

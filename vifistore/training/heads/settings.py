@@ -31,7 +31,7 @@ class HeadSettings:
     learning_rate: float | None = None
     """Highest learning rate."""
     warmup_epochs: float | None = None
-    """Epochs over which the learning rate rises from 0."""
+    """Epochs over which the learning rate rises from 0; fewer where --epochs has no room."""
     final_ratio: float | None = None
     """Learning rate at the last step, as a fraction of the highest; between them a half cosine."""
     weight_decay: float | None = None
@@ -69,6 +69,10 @@ class HeadSettings:
             found.check(getattr(default, field) is not None, told)
         filled = replace(default, **given)
         if default.epochs is not None:
+            if self.warmup_epochs is None and filled.warmup_epochs >= filled.epochs:
+                # The same share of a shorter run.
+                share = default.warmup_epochs / default.epochs
+                filled = replace(filled, warmup_epochs=share * filled.epochs)
             told = f"--warmup-epochs is {filled.warmup_epochs} of {filled.epochs} epochs; give less"
             found.check(filled.warmup_epochs < filled.epochs, told)
         found.refuse()

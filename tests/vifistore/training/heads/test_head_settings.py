@@ -23,5 +23,7 @@ def test_a5_s_are_those_of_its_published_command():
 def test_what_is_given_goes_before_the_default():
     found = HeadSettings(layers=2, learning_rate=1e-3).of("a5")
     assert (found.layers, found.learning_rate, found.prompts) == (2, 1e-3, 16)
+    assert HeadSettings(epochs=2).of("actionclip-transf").warmup_epochs == 0.2
+    assert HeadSettings(epochs=3).of("actionclip-transf").warmup_epochs == 2.0
     with pytest.raises(UsageError, match="--prompts has no meaning for actionclip-transf"):
         HeadSettings(prompts=4).of("actionclip-transf")
