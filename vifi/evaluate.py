@@ -16,6 +16,7 @@ from harness.frequencies import class_frequencies
 from harness.fusion import array_of, check_fusions
 from harness.leaks import untrained_classes
 from harness.measuring import Scored, Scoring
+from harness.predictions import predictions
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.supervised import supervised
@@ -29,7 +30,12 @@ from vifi.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.console import parse, say
 from vifi.evaluate_arguments import EvaluateArguments, note_unused
 from vifi.retrieval import retrieval_rows
-from vifi.score_artefacts import write_class_tables, write_frequencies, write_quarantine
+from vifi.score_artefacts import (
+    write_class_tables,
+    write_frequencies,
+    write_predictions,
+    write_quarantine,
+)
 from vifi.scoring import (
     choose_texts,
     warn_of_leaks,
@@ -84,6 +90,8 @@ def main(arguments: list[str]) -> int:
     if not wanted.json:
         for comparison in compared:
             say(sentence(comparison))
+    if wanted.predictions is not None:
+        write_predictions(wanted.predictions, found.predictions)
     if wanted.results is not None:
         _write_artefacts(sets, wanted, found.tables, frequencies)
     return 0
@@ -130,14 +138,19 @@ class _Found:
     """One per score: what it got right."""
     tables: list[ClassTables]
     """One per score, where there is a results folder for them."""
+    predictions: list["pd.DataFrame"]
+    """One per score, where there is a file for them."""
 
 
 def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
     answers: list[Answers] = []
     tables: list[ClassTables] = []
+    lines: list[pd.DataFrame] = []
 
     def keep(scored: Scored) -> None:
         answers.append(answers_of(scored))
+        if wanted.predictions is not None:
+            lines.append(predictions(scored, store.videos(wanted.dataset)))
         if wanted.results is not None:
             tables.append(class_tables(scored))
 
@@ -145,14 +158,14 @@ def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
     rows: list[ResultRow] = []
     for scored in [sets] if is_one_score else [[features] for features in sets]:
         rows += _PROTOCOLS[wanted.protocol](scored, wanted, keep)
-    return _Found(rows=rows, answers=answers, tables=tables)
+    return _Found(rows=rows, answers=answers, tables=tables, predictions=lines)
 
 
 def _compare(
     sets: Sequence[Features], others: Sequence[Features], wanted: EvaluateArguments, found: _Found
 ) -> list[Compared]:
     """Every set that was scored with its baseline, and the mean of several runs with theirs."""
-    other = replace(wanted, results=None)
+    other = replace(wanted, results=None, predictions=None)
     if wanted.protocol in ("few-shot", "supervised") and wanted.classifier == "text":
         # A baseline need not have been tuned: by class names it is scored all the same.
         other = replace(other, protocol="zero-shot")

@@ -74,6 +74,9 @@ class EvaluateArguments:
     """Score a feature set that is not complete; rows say how many videos they cover."""
     results: Path | None = None
     """Folder to append the rows to; also gets tables of classes and of mistakes."""
+    predictions: Path | None = None
+    """File (.csv or .parquet) of what each video was taken for, a line per video and score: id,
+    path, label, predicted, the five best classes and their scores."""
     json: bool = False
     """Print one JSON document."""
 
@@ -92,8 +95,11 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
         f"{wanted.protocol} takes {'no --split' if most == 0 else 'one split'}, not "
         f"{', '.join(wanted.split)}",
     )
-    told = "--against has no meaning for retrieval; leave it out"
-    found.check(not (wanted.against and wanted.protocol == "retrieval"), told)
+    for flag in ("against", "predictions"):
+        told = f"--{flag} has no meaning for retrieval; leave it out"
+        found.check(not (getattr(wanted, flag) and wanted.protocol == "retrieval"), told)
+    is_table = wanted.predictions is None or wanted.predictions.suffix in (".csv", ".parquet")
+    found.check(is_table, f"--predictions is {wanted.predictions}; it must end in .csv or .parquet")
     num_features = len(wanted.features) or 1
     found.check(
         len(wanted.against) in (0, 1, num_features),

@@ -36,7 +36,7 @@ _WORDS = {
     "DIR": ("root", "results", "folder", "frame_cache", "out"),
     "FILE": (
         *("labels", "image", "queries", "ids", "head", "apply", "table"),
-        *("TsneArguments.out", "TrainHeadArguments.out"),
+        *("predictions", "TsneArguments.out", "TrainHeadArguments.out"),
     ),
     "PATH": ("ExportSettings.out",),
     "OLD=NEW": ("map_prefix",),

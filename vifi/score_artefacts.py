@@ -1,5 +1,6 @@
 """What `vifi evaluate` leaves in a results folder beside its rows (read by reports.artefacts)."""
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING
 from harness.class_tables import ClassTables
 from reports.artefacts import CLASS_FREQUENCIES, CONFUSION, FOLDER, PER_CLASS, QUARANTINE
 from reports.csv_cells import to_safe_csv
-from reports.files import write_text
+from reports.files import write_bytes, write_text
 from vifi.artefacts import quarantined_videos
 from vifistore.store.features import Features
+from vifistore.store.importing.arrow import load_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +41,24 @@ def write_quarantine(results: Path, sets: Sequence[Features]) -> None:
         else:
             # What was quarantined before may have been tried again since.
             path.unlink(missing_ok=True)
+
+
+def write_predictions(path: Path, tables: Sequence["pd.DataFrame"]) -> None:
+    """Write the lines of all scores (harness.predictions) as CSV or Parquet, by the ending.
+
+    Raises UsageError where pyarrow is not installed, and for Parquet alone.
+    """
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".csv":
+        write_text(path, to_safe_csv(table))
+        return
+    load_parquet()
+    data = io.BytesIO()
+    table.to_parquet(data, index=False)
+    write_bytes(path, data.getvalue())
 
 
 def _write_csv(results: Path, folder: str, name: str, table: "pd.DataFrame") -> None:

@@ -5,6 +5,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.results import read_rows
@@ -38,6 +39,33 @@ def test_rows_tables_of_classes_and_quarantine_go_to_the_results(evaluate, tmp_p
     assert counts == sorted(counts, reverse=True)
     evaluate("zero-shot", *flags)
     assert read_artefacts(out).per_class == found.per_class, "the same setting replaces its tables"
+
+
+def test_what_each_video_was_taken_for_is_a_file(evaluate, tmp_path):
+    out = tmp_path / "deep" / "p.csv"
+    flags = ("--split", "val1", "--fusion", "embedding", "decision", "--against", "bad")
+    code, _, _ = evaluate(
+        "zero-shot", "--features", "good", "bad", *flags[:-2], "--predictions", out
+    )
+    assert code == 0
+    lines = pd.read_csv(out)
+    # One video is quarantined in one of the sets.
+    assert lines.groupby(["features", "fusion"]).size().to_dict() == {
+        **{("good", fusion): 59 for fusion in ("decision", "embedding")},
+        **{("bad", fusion): 60 for fusion in ("decision", "embedding")},
+    }
+    assert (lines["predicted"] == lines["top_1"]).all()
+    assert ((lines["label"] == lines["predicted"]) == lines["is_right"]).all()
+    assert (lines["score_1"] >= lines["score_2"]).all()
+    assert {"id", "path", "top_5", "score_5", "split"} <= set(lines.columns)
+    code, said, _ = evaluate("zero-shot", "--features", "good", "--split", "val1", "--json")
+    (top1,) = [row for row in json.loads(said)["rows"] if row["metric"] == "top1"]
+    chosen = (lines["features"] == "good") & (lines["fusion"] == "embedding")
+    assert lines[chosen]["is_right"].mean() == pytest.approx(top1["value"])
+    # A baseline is no part of it.
+    out = out.with_suffix(".parquet")
+    evaluate("zero-shot", "--features", "good", *flags, "--predictions", out)
+    assert set(pd.read_parquet(out)["features"]) == {"good"}
 
 
 def test_a_mean_is_printed_with_its_deviation(evaluate):
@@ -162,6 +190,8 @@ def test_splits_that_share_videos_are_warned_of(evaluate, maker):
             "--template has no meaning for prototype; leave it out",
         ),
         ("zero-shot", ["--split", "val1", "--fusion", "embeding"], "Did you mean 'embedding'"),
+        ("zero-shot", ["--predictions", "p.txt"], "it must end in .csv or .parquet"),
+        ("retrieval", ["--predictions", "p.csv"], "--predictions has no meaning for retrieval"),
     ],
 )
 def test_wrong_use_is_one_line(evaluate, protocol, flags, told):

@@ -40,8 +40,8 @@ class ExportSettings:
     format: Format
     """hdf5: one file with every array and the recipe. zarr: a store with this set alone. npy: a
     folder as video_features writes it. clip-retrieval: img_emb and metadata, for its index and for
-    autofaiss. parquet: id and embedding, as NeMo Curator reads them. The last two hold the mean
-    over views and frames; they, and npy, leave quarantined videos out."""
+    autofaiss. parquet: id and embedding, as NeMo Curator reads them, with label, split, path. The
+    last two hold the mean over views and frames; they, and npy, leave quarantined videos out."""
     out: Path
     """File (hdf5, parquet) or folder to write; it must not exist."""
     partial: bool = False

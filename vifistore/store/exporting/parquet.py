@@ -8,23 +8,42 @@ from vifistore.store.recipe import canonical_json
 
 
 def write_parquet(stream: FeatureStream, path: Path) -> None:
-    """Write `id` and `embedding` list<float> (mean over views and frames, un-normalised) of each
-    video that is done; the recipe lies in the schema's metadata."""
+    """Write `id`, `embedding` list<float> (mean over views and frames, un-normalised), `label`,
+    `split` (of several, commas between them) and `path` of each video that is done; the recipe lies
+    in the schema's metadata."""
     pyarrow, parquet = load_parquet()
     stream.require_done()
+    text = pyarrow.string()
     schema = pyarrow.schema(
-        [("id", pyarrow.string()), ("embedding", pyarrow.list_(pyarrow.float32()))],
+        [
+            *(("id", text), ("embedding", pyarrow.list_(pyarrow.float32()))),
+            *((name, text) for name in ("label", "split", "path")),
+        ],
         metadata={
             "vifistore_id": stream.features.id,
             "vifistore_recipe": canonical_json(stream.features.recipe),
         },
     )
-    ids = stream.videos["id"].to_numpy()
+    videos = stream.videos.assign(split=_splits(stream))
     with parquet.ParquetWriter(path, schema) as writer:
         for rows, vectors in stream.video_vectors():
             values = pyarrow.array(vectors.reshape(-1))
             offsets = pyarrow.array(range(0, vectors.size + 1, vectors.shape[1]), pyarrow.int32())
             embeddings = pyarrow.ListArray.from_arrays(offsets, values)
-            writer.write_table(
-                pyarrow.table([pyarrow.array(ids[rows].tolist()), embeddings], schema=schema)
+            ids, *others = (
+                pyarrow.array(videos[name].to_numpy()[rows].tolist())
+                for name in ("id", "label", "split", "path")
             )
+            writer.write_table(pyarrow.table([ids, embeddings, *others], schema=schema))
+
+
+def _splits(stream: FeatureStream) -> list[str]:
+    """Names of the splits that each video is in, [video]."""
+    store, dataset = stream.store, stream.features.dataset
+    found: list[list[str]] = [[] for _ in range(len(stream.videos))]
+    for name in store.splits(dataset):
+        for row in store.split(dataset, name).rows:
+            # A set that is not sealed may cover fewer videos than the dataset has.
+            if row < len(found):
+                found[row].append(name)
+    return [",".join(names) for names in found]

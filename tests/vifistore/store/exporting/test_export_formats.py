@@ -16,6 +16,7 @@ from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS, QUARANTINED
+from vifistore.store.tables import Split, write_split
 from vifistore.store.writer import FeatureWriter, Shape
 
 FRAMES = np.random.default_rng(0).normal(size=(70, 2, 4, 8)).astype(np.float16)
@@ -86,9 +87,19 @@ def expected_vectors():
 
 def test_parquet_has_id_and_embedding(store, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
+    for name, rows in (("late", range(40, 70)), ("even", range(0, 70, 2))):
+        listed = {"rows": np.array(rows), "labels": np.zeros(len(rows), np.int32)}
+        split = Split(name=name, class_names=["run"], source="", digest="", **listed)
+        write_split(open_store(store.path, mode="a").backend, "d", split)
     export(store, "parquet", tmp_path / "x.parquet")
     table = parquet.read_table(tmp_path / "x.parquet")
-    assert table.column_names == ["id", "embedding"]
+    assert table.column_names == ["id", "embedding", "label", "split", "path"]
+    videos = store.videos("d")
+    done = [row for row in range(len(videos)) if row != BAD]
+    for name in ("label", "path"):
+        assert table[name].to_pylist() == videos[name].iloc[done].tolist()
+    split_of = dict(zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True))
+    assert [split_of[f"v{row}.mp4"] for row in (1, 2, 41, 42)] == ["", "even", "late", "even,late"]
     assert str(table.schema.field("embedding").type) in (
         "list<item: float>",
         "list<element: float>",

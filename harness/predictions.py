@@ -1,0 +1,38 @@
+"""What every video was taken for, behind a score: for one's own analysis of mistakes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.measuring import Scored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Columns that say of which score a line is.
+SETTING = ("dataset", "split", "subset", "classifier", "fusion", "shots", "seed")
+_BEST = 5
+
+
+def predictions(scored: Scored, table: "pd.DataFrame") -> "pd.DataFrame":
+    """A line per scored video: SETTING, features, id, path, label, predicted, is_right, then the
+    classes of the highest scores, best first (top_1 to top_5, fewer where there are fewer classes)
+    and these scores (score_1 to score_5, probabilities summed over views).
+
+    `scored` is what `Scoring.keep` is called with, `table` holds the videos of the dataset
+    (`Store.videos`).
+    """
+    import pandas as pd
+
+    row, names = scored.rows[0], np.asarray(scored.videos.class_names, dtype=object)
+    videos = table.iloc[scored.videos.rows]
+    best = np.argsort(-scored.scores, axis=1, kind="stable")[:, :_BEST]
+    values = np.take_along_axis(scored.scores, best, axis=1)
+    columns = {name: [getattr(row, name)] * len(best) for name in SETTING}
+    columns["features"] = [scored.videos.features.name] * len(best)
+    columns |= {name: videos[name].to_numpy() for name in ("id", "path")}
+    columns |= {"label": names[scored.videos.labels], "predicted": names[best[:, 0]]}
+    columns["is_right"] = scored.videos.labels == best[:, 0]
+    columns |= {f"top_{n + 1}": names[best[:, n]] for n in range(best.shape[1])}
+    columns |= {f"score_{n + 1}": values[:, n] for n in range(best.shape[1])}
+    return pd.DataFrame(columns)
