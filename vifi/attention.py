@@ -1,5 +1,6 @@
 """`vifi attention S`: draw what checkpoints look at in videos, side by side."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import tyro
 
 from vifi.choices import choose_dataset
 from vifi.console import parse, say
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UsageError
 from vifistore.store.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class AttentionArguments:
     checkpoints: tuple[str, ...] = ()
     """Names or digests of checkpoints, or names of feature sets, in the order of the figure."""
     videos: tuple[str, ...] = ()
-    """Ids of videos, a figure each."""
+    """Ids of videos, a figure each; the end of an id or path will do, also without its suffix."""
     frames: int | None = None
     """Frames sampled from each video; up to 8 of them are drawn, the strips show all. Default: as
     many as the checkpoints were trained with, else 16."""
@@ -44,7 +45,8 @@ class AttentionArguments:
     out: Path | None = None
     """Folder for the figures (PNG and PDF)."""
     results: Path | None = None
-    """Results folder whose page shall show them; --out is then DIR/attention unless given."""
+    """Results folder whose page shall show them; --out is then DIR/attention unless given. The page
+    has its own copies of figures that lie elsewhere."""
 
 
 def main(arguments: list[str]) -> int:
@@ -53,12 +55,13 @@ def main(arguments: list[str]) -> int:
     _check(wanted)
 
     # The store takes a while to import: only once the call is known to be right.
+    from vifi.video_files import row_of
     from vifistore.store import open_store
 
     store = open_store(wanted.store)
     dataset = store.dataset(choose_dataset(store, wanted.dataset))
     table = dataset.videos()
-    rows = [_row_of(table, name, dataset.name) for name in dict.fromkeys(wanted.videos)]
+    rows = [row_of(table, name, dataset.name) for name in dict.fromkeys(wanted.videos)]
     for file in draw_attention(dataset, rows, wanted):
         say(str(file))
     return 0
@@ -111,21 +114,8 @@ def _check(wanted: AttentionArguments) -> None:
             raise UsageError(f"--{field} is missing; see vifi attention --help")
     if wanted.out is None and wanted.results is None:
         raise UsageError("say where the figures go: --out FOLDER or --results DIR")
-    if wanted.out is not None and wanted.results is not None:
-        out, results = wanted.out.resolve(), wanted.results.resolve()
-        if not out.is_relative_to(results):
-            raise UsageError(
-                f"--out must be inside {wanted.results} for the page to show the figures"
-            )
     if wanted.frames is not None and wanted.frames < 1:
         raise UsageError(f"--frames is {wanted.frames}; give 1 or more")
-
-
-def _row_of(table: "pd.DataFrame", name: str, dataset: str) -> int:
-    ids = table["id"].tolist()
-    if name not in ids:
-        raise UnknownNameError(f"video of {dataset}", name, ids)
-    return ids.index(name)
 
 
 def _draw(path: Path, video: "pd.Series", seen: "VideoAttention") -> tuple[list[Path], list[Path]]:
@@ -148,7 +138,7 @@ def _show_on_page(results: Path, entries: list[dict]) -> None:
 
     for entry in entries:
         for key in ("image", "strip"):
-            entry[key] = entry[key].resolve().relative_to(results.resolve()).as_posix()
+            entry[key] = _inside(results, entry[key])
 
     def merge(known: list) -> list:
         old = {e["image"]: e for e in known if isinstance(e, dict) and "image" in e}
@@ -156,3 +146,12 @@ def _show_on_page(results: Path, entries: list[dict]) -> None:
 
     update_artefact(results, "attention", merge)
     record_command(results)
+
+
+def _inside(results: Path, figure: Path) -> str:
+    """Where a figure is in the results folder; one from elsewhere is copied there."""
+    if not figure.resolve().is_relative_to(results.resolve()):
+        place = results / FOLDER / figure.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        figure = Path(shutil.copyfile(figure, place))
+    return figure.resolve().relative_to(results.resolve()).as_posix()

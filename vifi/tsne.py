@@ -24,8 +24,8 @@ class TsneArguments:
     store: tyro.conf.Positional[str]
     """Path of the store, or its URL: s3://bucket/S.zarr."""
     out: Path
-    """Figure to write; PNG, SVG and PDF of that name are all written, with the coordinates and
-    measures as NAME.csv and NAME_separation.csv."""
+    """Figure to write; PNG, SVG and PDF of that name are all written, whatever it ends in, with the
+    coordinates and measures as NAME.csv and NAME_separation.csv."""
     dataset: str = ""
     """Dataset to draw. Default: the store's only one."""
     features: tuple[str, ...] = ()
@@ -54,8 +54,9 @@ class TsneArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("tsne", TsneArguments, arguments)
-    if wanted.out.suffix not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--out is {wanted.out}; it must end in .png, .svg or .pdf")
+    if wanted.out.suffix not in ("", ".png", ".svg", ".pdf"):
+        told = f"--out is {wanted.out}; it must end in .png, .svg, .pdf or nothing"
+        raise UsageError(told)
 
     # The store takes a while to import: only once the call is known to be right.
     from harness.results import made_folder

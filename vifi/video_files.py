@@ -1,12 +1,16 @@
 """The files of a store's videos: what a table of videos names, and nothing outside its folder."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from vifistore.errors import StoreError
+from vifistore.errors import StoreError, UnknownNameError, UsageError, first_few
 from vifistore.frames.image_folder import list_images
 from vifistore.store.dataset import Dataset
 from vifistore.videos.extensions import is_video
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ForbiddenError(StoreError):
@@ -41,6 +45,27 @@ def video_file(dataset: Dataset, name: str) -> Path:
             f"{name} is no video in the folder of {dataset.name}; scan {dataset.name} again"
         )
     return path
+
+
+def row_of(table: "pd.DataFrame", name: str, dataset: str) -> int:
+    """Row of a video in the table of its dataset, by its id or path, or by the end of one of them,
+    with or without its suffix. Raises UnknownNameError for none, UsageError for several.
+    """
+    known = {text: row for column in ("path", "id") for row, text in enumerate(table[column])}
+    if name in known:
+        return known[name]
+    ends = {row for text, row in known.items() if _ends_with(text, name)}
+    if not ends:
+        raise UnknownNameError(f"video of {dataset}", name, table["id"].tolist())
+    if len(ends) > 1:
+        found = table["id"].iloc[sorted(ends)].tolist()
+        raise UsageError(f"{name} is the end of several videos; give one of {first_few(found)}")
+    return ends.pop()
+
+
+def _ends_with(text: str, name: str) -> bool:
+    stem = str(PurePosixPath(text).with_suffix("")) if text else ""
+    return any(f"/{whole}".endswith(f"/{name}") for whole in (text, stem))
 
 
 def _resolved(path: Path) -> Path:

@@ -16,6 +16,8 @@ from vifi.artefacts import update_artefact, write_thumbnails
 from vifi.attention import _draw
 from vifi.demo.clips import class_names, draw_clip, write_mp4
 from vifi.gallery import Pictures
+from vifi.video_files import row_of
+from vifistore.errors import UnknownNameError, UsageError
 from vifistore.extract.attention import VideoAttention
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.settings import ExtractSettings
@@ -85,7 +87,7 @@ def said(capsys):
 
 def test_tsne_writes_three_formats_rows_and_the_pages_map(store_path, said, tmp_path):
     features = ("--features", "plain.2f", "prompted.2f")
-    out = ("--out", tmp_path / "fig.pdf", "--results", tmp_path / "results")
+    out = ("--out", tmp_path / "fig", "--results", tmp_path / "results")
     code, said_out, _ = said("tsne", store_path, *features, *out, "--method", "pca")
     assert code == 0
     assert "1 videos have no label" in said_out
@@ -110,7 +112,7 @@ def test_tsne_of_chosen_classes(store_path, said, tmp_path):
     for wrong, words in {
         ("--classes", "9"): "more than the 2",
         ("--class-names", "nope"): "unknown class 'nope'",
-        ("--out", tmp_path / "a.jpg"): "twice",
+        ("--out", tmp_path / "a.jpg"): "must end in .png, .svg, .pdf or nothing",
         ("--dataset", "e"): "unknown dataset 'e'",
         ("--seed", "-1"): "seed is -1",
         ("--results", tmp_path / "a.png"): "is not a folder",
@@ -152,6 +154,28 @@ def test_attention_of_plain_and_prompted_models_side_by_side(store_path, said, t
     assert said(*shared, "--videos", names[0], "--results", results)[0] == 0
     again = json.loads((results / "artefacts" / "attention.json").read_text())
     assert [entry["image"] for entry in again] == [entry["image"] for entry in entries]
+    # Figures that lie elsewhere are copied for the page; the end of an id names a video.
+    shutil.rmtree(results)
+    out = ("--out", tmp_path / "elsewhere", "--results", results)
+    assert said(*shared, "--videos", "lost", *out)[0] == 0
+    (entry,) = json.loads((results / "artefacts" / "attention.json").read_text())
+    assert entry["id"] == "lost.mp4"
+    assert (results / entry["image"]).is_file()
+    assert (tmp_path / "elsewhere" / (results / entry["image"]).name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("a/1.mp4", 0), ("v/b/1.mp4", 1), ("b/1", 1), ("b/1.mp4", 1), ("2.x", 2), ("2.x.avi", 2)],
+)
+def test_a_video_is_named_by_the_end_of_its_id_or_path(name, row):
+    ids = ["a/1.mp4", "b/1.mp4", "b/2.x.avi"]
+    table = pd.DataFrame({"id": ids, "path": [f"v/{name}" for name in ids]})
+    assert row_of(table, name, "d") == row
+    with pytest.raises(UsageError, match=r"end of several videos; give one of a/1\.mp4, b/1"):
+        row_of(table, "1", "d")
+    with pytest.raises(UnknownNameError, match=r"unknown video of d '1\.avi'"):
+        row_of(table, "1.avi", "d")
 
 
 def test_wrong_calls_of_attention(store_path, said, tmp_path):
@@ -163,7 +187,7 @@ def test_wrong_calls_of_attention(store_path, said, tmp_path):
         (*video, "--checkpoints", "plan"): "Did you mean 'plain'?",
         ("--checkpoints", "plain", "--videos", "los.mp4"): "Did you mean 'lost.mp4'?",
         (*video, "--checkpoints", "plain", "--frames", "0"): "--frames is 0",
-        (*video, "--checkpoints", "plain", "--results", tmp_path / "b"): "--out must be inside",
+        ("--checkpoints", "plain", "--videos", "mp4"): "unknown video of d 'mp4'",
     }.items():
         code, _, error = said(*shared, *wrong)
         assert (code, words in error) == (2, True), error
