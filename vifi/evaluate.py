@@ -150,7 +150,7 @@ def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
     def keep(scored: Scored) -> None:
         answers.append(answers_of(scored))
         if wanted.predictions is not None:
-            lines.append(predictions(scored, store.videos(wanted.dataset)))
+            lines.append(predictions(scored, sets[0].dataset.videos()))
         if wanted.results is not None:
             tables.append(class_tables(scored))
 

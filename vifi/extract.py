@@ -12,6 +12,7 @@ from vifistore.extract.figures import summary
 from vifistore.extract.ranks import current_rank, parse_blocks, rank_blocks
 from vifistore.extract.settings import ExtractSettings
 from vifistore.models.config_files import model_faults
+from vifistore.progress import duration
 from vifistore.store import open_store
 from vifistore.store.names import check_set_name
 from vifistore.store.schema import BLOCK_SIZE
@@ -148,15 +149,7 @@ def _print_plan(plan: dict, *, as_json: bool) -> int:
         f"{plan['todo']} of {plan['videos']} videos to do, {plan['frames']} frames, "
         f"{plan['bytes'] / 1e6:.1f} MB of embeddings; "
         + ("no limit of space is known" if free is None else f"{free / 1e9:.1f} GB free")
-        + ("; " if seconds is None else f"; about {_duration(seconds)}, from ")
+        + ("; " if seconds is None else f"; about {duration(seconds)}, from ")
         + plan["estimated_from"]
     )
     return 0
-
-
-def _duration(seconds: float) -> str:
-    """Seconds in words that suit their number."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
 from vifi.console import parse, print_json, say
 from vifistore.errors import UsageError, first_few, short
@@ -22,6 +21,7 @@ from vifistore.extract.scan import (
     with_stored,
 )
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
+from vifistore.progress import Progress
 from vifistore.store.dataset import Dataset
 from vifistore.store.removable import trained_on_split
 from vifistore.store.schema import check_name
@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     _warn(check_listing(source, split_members(known)), listing)
     _tell_lists(lists_of_classes(known, listing))
     probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    bar = tqdm(probes, total=len(rows), unit="video", desc="scan", disable=None)
+    bar = Progress(probes, total=len(rows), unit="video", desc="scan")
     probed = list(bar)
     _warn_of_pointers(listing, rows, probed)
     # The store is made only now, so that a wrong call leaves none behind.

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from vifistore.errors import UsageError
 from vifistore.extract.blocks import VideoResult, done, stack
@@ -31,6 +30,7 @@ from vifistore.extract.transfer import Pixels, to_host
 from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.pool import DecodePool
 from vifistore.models.towers import LoadedModel
+from vifistore.progress import Progress
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.dataset import Dataset
 from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
@@ -154,7 +154,7 @@ class Extraction:
             clock=self._clock,
         )
         self._num_failed = 0
-        with tqdm(total=len(rows), unit="video", desc="extract", disable=None) as bar:
+        with Progress(total=len(rows), unit="video", desc="extract") as bar:
             self._write_all(rows, attempts, bar)
         changes.say()
         with self._clock.stage("write"):
@@ -191,7 +191,7 @@ class Extraction:
             self.writer.seal()
         return complete
 
-    def _write_all(self, rows: list[int], attempts: np.ndarray, bar: tqdm) -> None:
+    def _write_all(self, rows: list[int], attempts: np.ndarray, bar: Progress) -> None:
         """Hand the finished blocks to the thread that writes them; return when all are written."""
         if not rows:
             return
@@ -220,7 +220,7 @@ class Extraction:
         committer.add(rows[0] // BLOCK_SIZE, rows, data)
 
     def _counted(
-        self, rows: list[int], results: Iterator[VideoResult], bar: tqdm
+        self, rows: list[int], results: Iterator[VideoResult], bar: Progress
     ) -> Iterator[tuple[VideoResult, int]]:
         """Yield each result with the number of rows of its block, and move the bar."""
         in_block = np.bincount(np.array(rows) // BLOCK_SIZE)

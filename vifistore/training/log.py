@@ -7,10 +7,9 @@ import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from tqdm import tqdm
-
 from vifistore.errors import UsageError
 from vifistore.files import read_regular, regular_opener
+from vifistore.progress import Progress
 from vifistore.store.durable import put_stages
 
 logger = logging.getLogger("vifi")
@@ -55,9 +54,7 @@ class Log:
         self._rows = csv.DictWriter(self._file, [field.name for field in fields(StepRecord)])
         if not self._file.tell():
             self._rows.writeheader()
-        self._bar = tqdm(
-            total=num_steps, initial=first_step, unit="step", desc="train", disable=None
-        )
+        self._bar = Progress(total=num_steps, initial=first_step, unit="step", desc="train")
         self._shown: StepRecord | None = None
         self._seconds = self._data_seconds = 0.0
 
@@ -78,8 +75,8 @@ class Log:
         if not self._bar.disable:
             return
         rate = self._shown.num_views / max(self._shown.seconds, 1e-9) if self._shown else 0.0
-        words = "step %d of %d: loss %.3f, accuracy %.1f%%, %.1f videos/s"
-        values = (means["loss"], 100 * means["accuracy"], rate)
+        words = "step %d of %d: loss %.3f, accuracy %.1f%%, %.1f videos/s, %s"
+        values = (means["loss"], 100 * means["accuracy"], rate, self._bar.left)
         logger.info(words, step, self._bar.total, *values)
 
     def _words(self, record: StepRecord, num_skipped: int) -> dict[str, str]:

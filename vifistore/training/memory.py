@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from vifistore.progress import Progress
 from vifistore.training.data import FrameData
 from vifistore.training.order import MicroBatch
 from vifistore.training.settings import TrainSettings
@@ -26,7 +27,8 @@ def in_memory(videos: VideoSource, settings: TrainSettings) -> FrameData:
     size = videos.preprocessing.size
     frames = torch.zeros(len(videos.paths), settings.candidate_frames, 3, size, size)
     read = videos.views(one_by_one, unchanged, torch.device("cpu"))
-    for row, views in enumerate(read):
+    bar = Progress(read, total=len(frames), unit="video", desc="decode into memory")
+    for row, views in enumerate(bar):
         if views is not None:
             frames[row] = views.frames[0]
     known = {"skipped": videos.skipped, "digests": videos.digests}

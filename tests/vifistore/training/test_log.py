@@ -39,7 +39,7 @@ def test_where_no_bar_is_shown_checkpoints_are_said(tmp_path, caplog, monkeypatc
     log = write(tmp_path / "log.csv", range(1, 4), 0)
     log.at_checkpoint(3, {"loss": 1.5, "accuracy": 0.25})
     # Four videos in two seconds.
-    assert "step 3 of 9: loss 1.500, accuracy 25.0%, 2.0 videos/s" in caplog.text
+    assert "step 3 of 9: loss 1.500, accuracy 25.0%, 2.0 videos/s, about 1 s left" in caplog.text
     caplog.clear()
     log._bar.disable = False
     log.at_checkpoint(3, {"loss": 1.5, "accuracy": 0.25})
