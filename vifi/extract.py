@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from vifi.commands import remember_command
 from vifi.console import parse, print_json, say
 from vifistore.errors import Faults, UsageError, shell
 from vifistore.extract.figures import summary
@@ -72,6 +73,7 @@ def main(arguments: list[str]) -> int:
         retry=wanted.retry,
         repair=wanted.repair,
     )
+    remember_command(store)
     return _print_report(report, wanted, blocks)
 
 

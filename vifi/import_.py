@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, field
 
 import tyro
 
+from vifi.commands import remember_command
 from vifi.console import parse, print_json, say
 from vifistore.errors import UsageError
 from vifistore.extract.bring import BroughtReport, TableSettings, bring
+from vifistore.store import open_store
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.importing.writing import ImportReport
 
@@ -36,6 +38,7 @@ def main(arguments: list[str]) -> int:
     if not wanted.path:
         raise UsageError("there is nothing to import; give PATH, the embeddings, or --table FILE")
     report = import_features(wanted.store, wanted.path, wanted.settings)
+    remember_command(open_store(wanted.store))
     if wanted.json:
         print_json(asdict(report))
     else:
@@ -45,6 +48,7 @@ def main(arguments: list[str]) -> int:
 
 def _with_table(wanted: ImportArguments) -> int:
     brought = bring(wanted.store, wanted.path, wanted.settings, wanted.table)
+    remember_command(open_store(wanted.store))
     for line in brought.notes:
         logger.info("%s", line)
     report = brought.features

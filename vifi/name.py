@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import tyro
 
+from vifi.commands import remember_command
 from vifi.console import parse, say
 from vifistore.store import open_store
 from vifistore.store.names import set_name
@@ -38,5 +39,6 @@ def main(arguments: list[str]) -> int:
         features.checkpoint,
         force=wanted.force,
     )
+    remember_command(store)
     say(f"{wanted.name} stands for feature set {features.id} of {wanted.dataset}")
     return 0

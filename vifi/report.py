@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from vifi.commands import commands_of
 from vifi.console import parse, say
 from vifistore.errors import UsageError
 
@@ -20,8 +21,8 @@ class ReportArguments:
     results: tyro.conf.Positional[Path]
     """Results folder, as written by --results of evaluate, ablate, tsne, attention and search."""
     store: str = ""
-    """Store, or its URL, to take checkpoints, recipes, quarantined videos and pictures of the map
-    from."""
+    """Store, or its URL, to take checkpoints, recipes, quarantined videos, the commands that filled
+    it, and pictures of the map from."""
 
 
 def main(arguments: list[str]) -> int:
@@ -52,12 +53,15 @@ def _add_from_store(store: "Store", results: Path) -> None:
     from reports.artefacts import read_artefacts
     from vifi.artefacts import (
         quarantined_videos,
+        update_artefact,
         write_artefact,
         write_provenance,
         write_throughput,
         write_thumbnails,
     )
 
+    made = commands_of(store)
+    update_artefact(results, "commands", lambda known: [*dict.fromkeys([*made, *known])])
     write_provenance(store, results)
     write_throughput(store, results)
     write_artefact(results, "quarantine", quarantined_videos(map(store.dataset, store.datasets())))

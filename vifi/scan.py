@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tyro
 
+from vifi.commands import remember_command
 from vifi.console import parse, print_json, say
 from vifistore.errors import UsageError, first_few, short
 from vifistore.extract.scan import (
@@ -110,6 +111,7 @@ def main(arguments: list[str]) -> int:
     # The store is made only now, so that a wrong call leaves none behind.
     dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
     report = add_listing(dataset, listing, rows, probed, replace_splits=wanted.replace)
+    remember_command(dataset.store)
     _warn_of_trained(dataset, report.replaced)
     if wanted.json:
         print_json({**vars(report), "missing": listing.missing, "notes": listing.notes})

@@ -5,6 +5,7 @@ from typing import Literal
 
 import tyro
 
+from vifi.commands import remember_command
 from vifi.console import parse, print_json, say
 from vifi.templates import expand
 from vifistore.errors import Faults, UsageError
@@ -65,6 +66,7 @@ def main(arguments: list[str]) -> int:
         {"id": ensure_texts(store, loaded, names, templates, how), "classes": len(names)}
         for names in dataset_class_lists(dataset)
     ]
+    remember_command(store)
     if wanted.json:
         print_json({"texts": made})
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from harness.scoring import scored_split
+from vifi.commands import remember_command
 from vifi.console import parse, print_json, renamed, say
 from vifi.train_defaults import with_fitting_warmup, with_frames_of
 from vifi.watch import WatchArguments
@@ -98,6 +99,7 @@ def main(arguments: list[str]) -> int:
     with follower(followed, *place, shared_flags(wanted.options)):
         report = train(run)
     if is_first:
+        remember_command(store)
         _tell(wanted, report, len(run.class_names))
     return _status(report)
 

@@ -8,6 +8,7 @@ import tyro
 
 from harness.scoring import checkpoint_of
 from vifi.choices import choose_features
+from vifi.commands import remember_command
 from vifi.console import parse, print_json, say
 from vifistore.errors import Faults
 from vifistore.store import open_store
@@ -70,6 +71,7 @@ def main(arguments: list[str]) -> int:
         found.attempt(features.dataset.split, wanted.split)
     found.refuse()
     report = _run(wanted, features, checkpoint)
+    remember_command(features.store)
     if wanted.json:
         print_json(vars(report))
         return 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from vifi.commands import remember_command
 from vifi.console import parse, print_error, print_json, say
 from vifistore.errors import Faults
 from vifistore.extract.follow_settings import FollowSettings
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
     for followed in follow(dataset, wanted.folder, wanted.encode, wanted.follow):
         last[followed.path] = followed
         _tell(followed, json=wanted.json)
+    remember_command(store)
     if wanted.json:
         print_json({"checkpoints": [_document(followed) for followed in last.values()]})
     if any(followed.error for followed in last.values()):

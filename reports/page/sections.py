@@ -93,9 +93,10 @@ def provenance_section(rows: Sequence[ResultRow], extras: Extras) -> str:
 
 
 def commands_section(rows: Sequence[ResultRow], further: Sequence[str]) -> str:
-    """The commands that made the rows and the rest, each once, in their order."""
+    """The commands that made the store and the results, each once, in their order; then those of
+    rows that were brought from elsewhere."""
     made = [str(row.provenance.get("command", "")) for row in rows]
-    commands = dict.fromkeys([*made, *further])
+    commands = dict.fromkeys([*further, *made])
     items = "".join(f"<li><code>{escape(line)}</code></li>" for line in commands if line)
     return f'<ol class="commands">{items}</ol>' if items else ""
 
@@ -114,12 +115,20 @@ def _tree(checkpoints: Sequence[Mapping]) -> str:
     items = "".join(
         f'<li style="--depth: {int(c["depth"])}"><b>{escape(", ".join(map(str, c["names"])))}</b> '
         f"<code>{escape(c['digest'])}</code>"
-        + (f" <small>step {int(c['step']):,}</small>" if c.get("step") else "")
+        + (f" <small>step {_step(c)}</small>" if c.get("step") else "")
         + (f" <small>tuned on {escape(parts)}</small>" if (parts := _parts(c)) else "")
         + "</li>"
         for c in checkpoints
     )
     return f'<h3>Checkpoints</h3><ul class="tree">{items}</ul>' if items else ""
+
+
+def _step(checkpoint: Mapping) -> str:
+    """The step in its own run, and the sum with its parents' where that is another."""
+    every = int(checkpoint["step"])
+    # Folders of before do not tell the first.
+    own = int(checkpoint.get("run_step", every))
+    return f"{own:,}" if own == every else f"{own:,} ({every:,} with its parents')"
 
 
 def _parts(checkpoint: Mapping) -> str:
