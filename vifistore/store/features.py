@@ -44,6 +44,12 @@ class Features:
         """The store that it is in."""
         return self.dataset.store
 
+    def __repr__(self) -> str:
+        """Its name, id and dataset, and whether it is complete."""
+        state = f"{self.sealed['rows']} videos, sealed" if self.sealed else "not sealed"
+        name = self.id if self.name == self.id else f"{self.name} ({self.id})"
+        return f"<Features {name} of {self.dataset}: {state}>"
+
     @property
     def recipe(self) -> dict:
         """All that decided the numbers, as plain JSON values."""

@@ -32,6 +32,10 @@ class Store:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
+    def __repr__(self) -> str:
+        """Its path and datasets."""
+        return f"<Store {self.path}: {', '.join(self.datasets()) or 'no dataset'}>"
+
     @property
     def path(self) -> Path | str:
         """Folder of the store, or its URL in an object store; `open_store` takes either."""

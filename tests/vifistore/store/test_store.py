@@ -225,6 +225,18 @@ def test_split_comes_back_and_cannot_change(make_store):
         write_split(store.dataset("d"), dataclasses.replace(split, rows=np.array([1, 0])))
 
 
+def test_what_they_are_is_shown(make_store, tmp_path):
+    store = make_store(3)
+    assert repr(store) == f"<Store {store.path}: d>"
+    assert repr(create_store(tmp_path / "new.zarr")).endswith("new.zarr: no dataset>")
+    writer = write_features(store, "d", plain_recipe(), RNG.normal(size=(3, 1, 4, 8)))
+    assert repr(store.features("d", writer.id)) == f"<Features {writer.id} of d: not sealed>"
+    writer.seal()
+    set_name(store.backend, "d", "mine", writer.id, "", force=False)
+    shown = f"<Features mine ({writer.id}) of d: 3 videos, sealed>"
+    assert repr(store.features("d", "mine")) == shown
+
+
 def test_unlabelled_videos_have_no_split(make_store):
     with pytest.raises(UsageError, match="none of these videos has a label"):
         make_store(4, ()).dataset("d").split()
