@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from vifistore.errors import ModelError, UsageError
+from vifistore.errors import ModelError, UsageError, shell
 from vifistore.extract.trainer_frames import READS
 from vifistore.files import read_json, require_regular
 from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
@@ -96,8 +96,22 @@ class RunFolder:
             if known.get(key) != identity.get(key):
                 raise UsageError(
                     f"{self.path} holds another run, whose {key} is "
-                    f"{_differing(known.get(key), identity.get(key))}; give another --out"
+                    f"{_differing(known.get(key), identity.get(key))}; "
+                    f"{self._remedy(known.get(key), identity.get(key))}"
                 )
+
+    def _remedy(self, known: object, wanted: object) -> str:
+        """What to do about a part of the identity that differs."""
+        if isinstance(known, dict) and isinstance(wanted, dict) and "epochs" in known:
+            changed = {key for key in known if known[key] != wanted.get(key)}
+            if "epochs" in changed and changed <= {"epochs", "warmup_epochs"}:
+                weights = self.weights_path(self.last_step())
+                return (
+                    "learning rates depend on the number of epochs from the first step on, so it "
+                    "cannot be made longer or shorter; give another --out, and to go on from these "
+                    f"weights: {shell('--pretrained', weights)}"
+                )
+        return "give another --out"
 
     def begin(self, identity: dict, device_name: str, reads: dict) -> None:
         """Say what the run is and reads; the folder holds no other, as `check` has seen."""

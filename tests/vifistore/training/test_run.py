@@ -133,6 +133,13 @@ def test_another_run_does_not_go_on_here(trained, tmp_path):
         UsageError, match=r"settings is learning_rate=0\.001 and not 0\.5; give another"
     ):
         trained(learning_rate=0.5)
+    with pytest.raises(
+        UsageError,
+        match=r"epochs=2 and not 3; learning rates depend .* --pretrained .*/step-00000004\.safe",
+    ):
+        trained(epochs=3)
+    with pytest.raises(UsageError, match=r"not 3; give another --out$"):
+        trained(epochs=3, seed=5)
     with pytest.raises(UsageError, match="start is"):
         trained(start=tiny_model(1))
     for other in ("compile", "gradient_checkpointing"):
