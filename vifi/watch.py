@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     for followed in follow(dataset, wanted.folder, wanted.encode, wanted.follow):
         last[followed.path] = followed
         _tell(followed, json=wanted.json)
-    remember_command(store)
+    remember_command(dataset.store)
     if wanted.json:
         print_json({"checkpoints": [_document(followed) for followed in last.values()]})
     if any(followed.error for followed in last.values()):

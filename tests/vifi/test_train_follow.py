@@ -91,7 +91,7 @@ def assert_as_extracted(store: Path, out: Path, tmp_path: Path, steps: list[int]
         command = ["extract", str(alone), "--dataset", "d", "--model", "vifi-tiny"]
         command += ["--pretrained", str(weights), "--precision", "fp32", "--device", "cpu"]
         assert run([*command, "--decoder", "pyav", "--workers", "1"]) == 0
-        name = f"vifi-tiny@{out.name}@step-{step}.2f"
+        name = f"{out.name}@step-{step}"
         found, expected = (open_store(path).features("d", name) for path in (store, alone))
         assert found.sealed
         assert found.id == expected.id

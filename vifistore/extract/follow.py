@@ -20,7 +20,8 @@ from vifistore.extract.follow_folder import CheckpointFolder, Signature
 from vifistore.extract.follow_record import FollowRecord, Outcome, outcome_of
 from vifistore.extract.follow_settings import FollowSettings
 from vifistore.extract.job import JobReport, continue_precision, extract_dataset
-from vifistore.extract.recipes import choose_device, default_name, resolve_recipe
+from vifistore.extract.recipes import choose_device, resolve_recipe
+from vifistore.extract.set_names import choose_name
 from vifistore.extract.settings import EncodeSettings, ExtractSettings
 from vifistore.extract.trainer_frames import trainer_of
 from vifistore.frames.decoding import check_decoder
@@ -188,11 +189,14 @@ def _free_name(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel)
 
     So it is when a run is made again, with other settings, in the folder of an older one.
     """
-    name = default_name(settings, loaded)
+
+    def recipe_id() -> str:
+        return resolve_recipe(continue_precision(dataset, settings, loaded), loaded).id
+
+    name = choose_name(dataset, settings, loaded, recipe_id)
     taken = {taken.name: taken for taken in dataset.names()}.get(name)
     if taken is None:
         return name
     if taken.checkpoint != loaded.digest:
         return f"{name}.{loaded.digest}"
-    recipe = resolve_recipe(continue_precision(dataset, settings, loaded), loaded)
-    return name if taken.id == recipe.id else f"{name}.{recipe.id}"
+    return name if taken.id == recipe_id() else f"{name}.{recipe_id()}"

@@ -8,8 +8,9 @@ from vifistore.extract.origin import say_origin
 from vifistore.extract.pipeline import Extraction, ExtractReport
 from vifistore.extract.plan import plan, rows_to_do
 from vifistore.extract.presence import Presence
-from vifistore.extract.recipes import default_name, resolve_recipe, settled
+from vifistore.extract.recipes import resolve_recipe, settled
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
+from vifistore.extract.set_names import choose_name
 from vifistore.extract.settings import ExtractSettings
 from vifistore.extract.texts import cleaning_field, dataset_class_lists, ensure_texts
 from vifistore.extract.trainer_frames import TrainerFrames
@@ -108,7 +109,8 @@ def prepare(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel | N
     say_origin(asked, settings, loaded, recipe, dataset.class_names())
     for class_names in dataset_class_lists(dataset):
         cleaning_field(class_names, settings.class_names)
-    name = settings.name or default_name(settings, loaded)
+    place = (store, dataset, settings, loaded)
+    name = settings.name or choose_name(*place, lambda: recipe.id)
     # Refused before anything is written, so that a wrong --name leaves no trace.
     require_free(dataset, name, recipe.id, loaded.digest)
     return Job(

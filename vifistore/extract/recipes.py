@@ -125,10 +125,3 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
         decoder=settings.decoder,
         decoder_version=decoder_version(settings.decoder),
     )
-
-
-def default_name(settings: ExtractSettings, loaded: LoadedModel) -> str:
-    """Return a name that carries model, checkpoint, frames and views."""
-    settings = settled(settings, loaded)
-    views = "" if settings.num_views == 1 else f".{settings.clips}x{settings.crops}v"
-    return f"{loaded.model}@{loaded.name}.{settings.frames}f{views}"

@@ -132,7 +132,8 @@ class ExtractSettings(EncodeSettings):
     """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     name: str = ""
-    """Name of the feature set; empty chooses one from model, checkpoint, frames and views."""
+    """Name of the feature set. Default: that of a run's checkpoint, as in full@step-500, or one of
+    model, weights, frames and views, as in ViT-B-16@openai.32f."""
 
 
 def _note_choice(found: Faults, flag: str, value: str, choices: tuple[str, ...]) -> None:

@@ -19,6 +19,7 @@ from vifistore.extract import follow as follow_module
 from vifistore.extract import follow_folder
 from vifistore.extract.follow import Followed, follow
 from vifistore.extract.follow_settings import FollowSettings
+from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import resolve_recipe
 from vifistore.extract.settings import EncodeSettings, ExtractSettings
 from vifistore.frames.decoding import decode_video
@@ -96,7 +97,7 @@ def test_each_checkpoint_is_extracted_with_its_lineage(store, folder, tiny):
     assert (new["step"], new["parent"], new["depth"]) == (2, first.digest, 1)
     checkpoint = store.checkpoint(new["digest"])
     assert checkpoint["settings"] == {"learning_rate": 0.1}
-    assert store.features("d", "vifi-tiny@run@step-2.2f").sealed
+    assert store.features("d", "run@step-2").sealed
 
 
 def test_an_unchanged_image_tower_costs_no_video(store, folder, tiny, decoded):
@@ -221,10 +222,13 @@ def test_a_run_made_again_under_the_same_names_keeps_both(store, folder, tiny):
     (first,) = run(store, folder)
     write(folder, tiny, 1, change="image text")
     (second,) = run(store, folder)
-    assert first.report.name == "vifi-tiny@run@step-1.2f"
-    assert second.report.name == f"{first.report.name}.{second.digest}"
+    assert first.report.name == "run@step-1"
+    assert second.report.name == "vifi-tiny@run@step-1.2f"
+    write(folder, tiny, 1, change="text")
+    (third,) = run(store, folder)
+    assert third.report.name == f"{second.report.name}.{third.digest}"
     assert store.features("d", first.report.name).checkpoint == first.digest
-    assert [f.report.name for f in run(store, folder)] == [second.report.name]
+    assert [f.report.name for f in run(store, folder)] == [third.report.name]
 
 
 _HOLD_BLOCK = """
@@ -335,3 +339,18 @@ def test_a_gpu_is_given_back_after_each_checkpoint(store, folder, tiny, monkeypa
     # What is in the store already touches no GPU.
     assert len(run(store, folder)) == 2
     assert len(calls) == 4
+
+
+def test_other_frames_get_the_long_name_and_a_known_one_stays(store, folder, tiny):
+    path = write(folder, tiny, 1, change="image")
+    wanted = ExtractSettings(**vars(ENCODE), model=tiny.model, pretrained=str(path))
+    assert extract_dataset(store, "d", wanted).name == "run@step-1"
+    longer = extract_dataset(store, "d", replace(wanted, frames=3))
+    assert longer.name == "vifi-tiny@run@step-1.3f"
+    assert extract_dataset(store, "d", replace(wanted, frames=3)).name == longer.name
+    # A set of an earlier version keeps its name, and gets no other.
+    other = write(folder, tiny, 2, change="image")
+    earlier = replace(wanted, pretrained=str(other), name="vifi-tiny@run@step-2.2f")
+    extract_dataset(store, "d", earlier)
+    assert extract_dataset(store, "d", replace(earlier, name="")).name == earlier.name
+    assert [f.report.name for f in run(store, folder)] == ["run@step-1", earlier.name]
