@@ -54,20 +54,29 @@ def _parse(
     arguments: list[str],
     default: Arguments | None,
 ) -> Arguments:
+    shared = {
+        **{"prog": f"vifi {verb}", "args": arguments, **_looks(arguments)},
+        **({} if default is None else {"default": default}),
+    }
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                arguments_class,
-                prog=f"vifi {verb}",
-                args=arguments,
-                **({} if default is None else {"default": default}),
-                **_looks(arguments),
-            )
+            return tyro.cli(arguments_class, **shared)
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise UsageError(_one_line(said.getvalue(), verb)) from None
+        told = _in_words(said.getvalue(), arguments_class, shared)
+        raise UsageError(_one_line(told, verb)) from None
+
+
+def _in_words(box: str, arguments_class: type, shared: dict) -> str:
+    """The same box with the words of help for values, where it names options that are missing."""
+    if "Missing" not in box:
+        return box
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        tyro.cli(arguments_class, **{**shared, "registry": help_registry()})
+    return said.getvalue() or box
 
 
 def renamed(arguments: list[str], names: Mapping[str, str]) -> list[str]:

@@ -123,7 +123,8 @@ WRONG = [
     (("scan", "other.zarr", "v", "--dataset", "d"), 1, "something else made"),
     (("info", "new.zarr"), 1, "there is no store"),
     (("info", "other.zarr"), 1, "something else made"),
-    (("info",), 2, "see vifi info --help"),
+    (("info",), 2, "Missing from vifi info: STORE; see vifi info --help"),
+    (("extract", "s.zarr", *MODEL), 2, "Missing from vifi extract: --dataset DATASET; see vifi"),
     (("info", "s.zarr", "--jsn"), 2, "--jsn"),
     (("extract", "s.zarr", "--dataset", "e", *EXTRACT), 2, "There are: d"),
     (
