@@ -23,6 +23,12 @@ Arguments = TypeVar("Arguments")
 _REPEATABLE = ("--template", "--map-prefix")
 
 
+# What tyro says of a value that may also be left out; its reasons are Python's.
+_NO_OPTION = re.compile(
+    r"no type matching \{None\}\|(.+?) could be instantiated from \[(.*)\]\. .*"
+)
+
+
 def parse(
     verb: str,
     arguments_class: type[Arguments],
@@ -121,7 +127,8 @@ def _one_line(box: str, verb: str) -> str:
         # Names stand at four spaces, their help texts deeper.
         names = [line.strip() for line in kept if line.startswith("    ") and line[4] != " "]
         words = [line.strip() for line in kept if not line.startswith(" ")]
-        said.append(" ".join([*words, ", ".join(names)]).strip().rstrip("."))
+        told = " ".join([*words, ", ".join(names)]).strip().rstrip(".")
+        said.append(_NO_OPTION.sub(r"\2 is no \1", told))
     return f"{'; '.join(said)}; see vifi {verb} --help"
 
 

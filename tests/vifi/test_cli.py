@@ -123,6 +123,11 @@ WRONG = [
     (("scan", "other.zarr", "v", "--dataset", "d"), 1, "something else made"),
     (("info", "new.zarr"), 1, "there is no store"),
     (("info", "other.zarr"), 1, "something else made"),
+    (
+        ("extract", "s.zarr", "--dataset", "d", *MODEL, "--frames", "x"),
+        2,
+        "Error parsing --frames: 'x' is no INT; see vifi extract --help",
+    ),
     (("info",), 2, "Missing from vifi info: STORE; see vifi info --help"),
     (("extract", "s.zarr", *MODEL), 2, "Missing from vifi extract: --dataset DATASET; see vifi"),
     (("info", "s.zarr", "--jsn"), 2, "--jsn"),
