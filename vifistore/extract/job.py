@@ -109,8 +109,7 @@ def prepare(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel | N
     say_origin(asked, settings, loaded, recipe, dataset.class_names())
     for class_names in dataset_class_lists(dataset):
         cleaning_field(class_names, settings.class_names)
-    place = (store, dataset, settings, loaded)
-    name = settings.name or choose_name(*place, lambda: recipe.id)
+    name = settings.name or choose_name(dataset, settings, loaded, lambda: recipe.id)
     # Refused before anything is written, so that a wrong --name leaves no trace.
     require_free(dataset, name, recipe.id, loaded.digest)
     return Job(

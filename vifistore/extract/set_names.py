@@ -5,8 +5,8 @@ from collections.abc import Callable
 from vifistore.extract.recipes import settled
 from vifistore.extract.settings import ExtractSettings
 from vifistore.models.towers import LoadedModel
-from vifistore.store.names import Name, read_names
-from vifistore.store.store import Store
+from vifistore.store.dataset import Dataset
+from vifistore.store.names import Name
 
 
 def default_names(settings: ExtractSettings, loaded: LoadedModel) -> tuple[str, ...]:
@@ -23,8 +23,7 @@ def default_names(settings: ExtractSettings, loaded: LoadedModel) -> tuple[str, 
 
 
 def choose_name(
-    store: Store,
-    dataset: str,
+    dataset: Dataset,
     settings: ExtractSettings,
     loaded: LoadedModel,
     recipe_id: Callable[[], str],
@@ -35,7 +34,7 @@ def choose_name(
     the id of the set only where a name is taken.
     """
     names = default_names(settings, loaded)
-    taken: dict[str, Name] = {name.name: name for name in read_names(store.backend, dataset)}
+    taken: dict[str, Name] = {name.name: name for name in dataset.names()}
     for name in (name for name in names if name in taken):
         found = taken[name]
         if (found.checkpoint, found.id) == (loaded.digest, recipe_id()):

@@ -344,13 +344,13 @@ def test_a_gpu_is_given_back_after_each_checkpoint(store, folder, tiny, monkeypa
 def test_other_frames_get_the_long_name_and_a_known_one_stays(store, folder, tiny):
     path = write(folder, tiny, 1, change="image")
     wanted = ExtractSettings(**vars(ENCODE), model=tiny.model, pretrained=str(path))
-    assert extract_dataset(store, "d", wanted).name == "run@step-1"
-    longer = extract_dataset(store, "d", replace(wanted, frames=3))
+    assert extract_dataset(store.dataset("d"), wanted).name == "run@step-1"
+    longer = extract_dataset(store.dataset("d"), replace(wanted, frames=3))
     assert longer.name == "vifi-tiny@run@step-1.3f"
-    assert extract_dataset(store, "d", replace(wanted, frames=3)).name == longer.name
+    assert extract_dataset(store.dataset("d"), replace(wanted, frames=3)).name == longer.name
     # A set of an earlier version keeps its name, and gets no other.
     other = write(folder, tiny, 2, change="image")
     earlier = replace(wanted, pretrained=str(other), name="vifi-tiny@run@step-2.2f")
-    extract_dataset(store, "d", earlier)
-    assert extract_dataset(store, "d", replace(earlier, name="")).name == earlier.name
+    extract_dataset(store.dataset("d"), earlier)
+    assert extract_dataset(store.dataset("d"), replace(earlier, name="")).name == earlier.name
     assert [f.report.name for f in run(store, folder)] == ["run@step-1", earlier.name]

@@ -232,7 +232,7 @@ def test_what_they_are_is_shown(make_store, tmp_path):
     writer = write_features(store, "d", plain_recipe(), RNG.normal(size=(3, 1, 4, 8)))
     assert repr(store.features("d", writer.id)) == f"<Features {writer.id} of d: not sealed>"
     writer.seal()
-    set_name(store.backend, "d", "mine", writer.id, "", force=False)
+    set_name(store.dataset("d"), "mine", writer.id, "", force=False)
     shown = f"<Features mine ({writer.id}) of d: 3 videos, sealed>"
     assert repr(store.features("d", "mine")) == shown
 

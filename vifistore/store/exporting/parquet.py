@@ -39,10 +39,10 @@ def write_parquet(stream: FeatureStream, path: Path) -> None:
 
 def _splits(stream: FeatureStream) -> list[str]:
     """Names of the splits that each video is in, [video]."""
-    store, dataset = stream.store, stream.features.dataset
+    dataset = stream.features.dataset
     found: list[list[str]] = [[] for _ in range(len(stream.videos))]
-    for name in store.splits(dataset):
-        for row in store.split(dataset, name).rows:
+    for name in dataset.splits():
+        for row in dataset.split(name).rows:
             # A set that is not sealed may cover fewer videos than the dataset has.
             if row < len(found):
                 found[row].append(name)
