@@ -14,15 +14,14 @@ def hurry(monkeypatch):
     monkeypatch.setattr(follow_folder, "_SETTLED_SECONDS", 0.0)
 
 
-def test_a_name_that_the_checkpoint_has_for_another_set(store, tiny, tmp_path):
+def test_names_that_the_checkpoint_has_for_other_sets(store, tiny, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     write(folder, tiny, 1, change="image")
-    (plain,) = follow(store.dataset("d"), folder, ENCODE, ONCE)
-    (paper,) = follow(store.dataset("d"), folder, replace(ENCODE, preprocess="paper"), ONCE)
-    assert paper.error == ""
-    assert paper.report.name == f"{plain.report.name}.{paper.report.id}"
-    (again,) = follow(
-        store.dataset("d"), folder, replace(ENCODE, preprocess="paper", batch=3), ONCE
-    )
-    assert again.report.name == paper.report.name
+    dataset = store.dataset("d")
+    paper = replace(ENCODE, preprocess="paper")
+    ways = [ENCODE, paper, replace(paper, mean=(0.5, 0.5, 0.5)), replace(paper, batch=3)]
+    short, long, third, again = (next(follow(dataset, folder, way, ONCE)).report for way in ways)
+    assert (short.name, long.name) == ("run@step-1", f"vifi-tiny@run@step-1.{ENCODE.frames}f")
+    assert third.name == f"{long.name}.{third.id}"
+    assert again.name == long.name
