@@ -66,13 +66,16 @@ def test_it_reads_the_tables(made):
     for name, values in videos.items():
         np.testing.assert_array_equal(values, wanted[name])
     told = reader.metadata(made / "videos" / "d")["attributes"]
-    assert told["class_names"] == store.class_names("d")
-    assert Path(told["root"]) == store.root("d")
-    split, found = store.split("d", "test"), reader.read_table(made / "splits" / "d" / "test")
+    assert told["class_names"] == store.dataset("d").class_names()
+    assert Path(told["root"]) == store.dataset("d").root()
+    split, found = (
+        store.dataset("d").split("test"),
+        reader.read_table(made / "splits" / "d" / "test"),
+    )
     np.testing.assert_array_equal(found["rows"], split.rows)
     np.testing.assert_array_equal(found["labels"], split.labels)
     captions = reader.read_table(made / "captions" / "d")
-    assert captions["text"].tolist() == store.captions("d")["text"].tolist()
+    assert captions["text"].tolist() == store.dataset("d").captions()["text"].tolist()
 
 
 def test_it_reads_a_feature_set_by_name(made):

@@ -55,7 +55,7 @@ def test_files_that_are_named_are_there(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_verbs_that_are_named_are_there(path):
-    named = set(re.findall(r"`vifi ([a-z-]+)", path.read_text(encoding="utf-8")))
+    named = set(re.findall(r"`vifi ([a-z][a-z-]*)", path.read_text(encoding="utf-8")))
     assert named <= VERBS.keys()
 
 
