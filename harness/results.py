@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError, first_few, short
-from vifistore.files import parse_json, read_regular, regular_opener
+from vifistore.files import parse_json, read_regular, regular_opener, write_all
 from vifistore.temporaries import clear_temporaries
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
     is_new = not path.exists()
     with open(path, "a+b", buffering=0, opener=regular_opener) as file, _locked(file.fileno()):
         _mend_tail(file, path)
-        _write_all(file.fileno(), lines)
+        write_all(file.fileno(), lines)
         os.fsync(file.fileno())
     if is_new:
         _sync_folder(path.parent)
@@ -328,16 +328,10 @@ def _mend_tail(file, path: Path) -> None:
     if not tail:
         return
     if _is_row(tail):
-        _write_all(file.fileno(), b"\n")
+        write_all(file.fileno(), b"\n")
         return
     logger.warning("%s: the last line was torn by a killed writer and is removed", path)
     file.truncate(len(content) - len(tail))
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 @contextlib.contextmanager

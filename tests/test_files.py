@@ -16,7 +16,7 @@ from tests.test_house import ROOT, modules
 from vifi.artefacts import update_artefact
 from vifistore.errors import DecodeError, UsageError, VifiError
 from vifistore.extract.queries import _read_picture
-from vifistore.files import open_regular, parse_json, read_json, read_regular
+from vifistore.files import open_regular, parse_json, read_json, read_regular, write_all
 from vifistore.frames.decoding import content_digest, decode_video
 from vifistore.frames.image_folder import list_images
 from vifistore.frames.packets import open_video
@@ -254,3 +254,12 @@ def test_a_bare_opening_is_noticed(tmp_path):
     path = tmp_path / "m.py"
     path.write_text("p.read_text()\np.open('rb')\nopen(p)\nopen(p, opener=o)\nImage.open(p)\n")
     assert _bare_openings(path) == [1, 2, 3]
+
+
+def test_a_whole_buffer_is_written_however_little_a_call_takes(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
+    with open(tmp_path / "x", "wb", buffering=0) as file:
+        write_all(file.fileno(), np.arange(5, dtype=np.int16))
+        write_all(file.fileno(), b"")
+    assert np.fromfile(tmp_path / "x", np.int16).tolist() == [0, 1, 2, 3, 4]

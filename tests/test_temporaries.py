@@ -14,7 +14,13 @@ from tests.vifistore.store.processes import end, holding
 from vifistore import temporaries
 from vifistore.store.durable import put_file, put_stages
 from vifistore.store.exporting.fresh import fresh_path
-from vifistore.temporaries import alone_in, clear_temporaries, is_temporary, temporary_name
+from vifistore.temporaries import (
+    alone_in,
+    atomic_path,
+    clear_temporaries,
+    is_temporary,
+    temporary_name,
+)
 from vifistore.temporaries import writing_in as writing
 
 
@@ -78,6 +84,21 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
         assert not is_alone
     clear_temporaries(tmp_path)
     assert left.exists()
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    def write(name: str, fails: bool) -> None:
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.mkdir()
+            (temporary / "x").write_text("x")
+            assert not (tmp_path / name).exists()
+            assert not fails
+
+    write("whole", fails=False)
+    with pytest.raises(AssertionError):
+        write("half", fails=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+    assert (tmp_path / "whole" / "x").read_text() == "x"
 
 
 WRITERS = {

@@ -64,6 +64,14 @@ def read_regular(path: str | os.PathLike, most_bytes: int = _LARGEST_BYTES) -> b
     return content
 
 
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of a buffer: one call of the system takes 2 GiB at most, and less where the disk
+    fills up. Raises OSError of the disk."""
+    rest = memoryview(data).cast("B")
+    while len(rest):
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def parse_json(text: str | bytes) -> object:
     """The value of a JSON document. Raises ValueError for whatever is none."""
     try:

@@ -7,6 +7,7 @@ process left. A lock ends with its process, however that ends.
 
 import contextlib
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -77,6 +78,30 @@ def alone_in(folder: Path) -> Iterator[bool]:
         yield is_alone
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a path of the same name to write a file or a folder at, which is renamed to `path` at
+    the end of the block; where the block raises, nothing stays.
+
+    The folder of `path` must be there. Nothing is forced to the disk: `vifistore.store.durable`
+    does that.
+    """
+    # A folder of its own: what is made beside it, like the cache of a store, goes as well.
+    private = temporary_name(path)
+    with writing_in(path.parent):
+        try:
+            private.mkdir()
+            yield private / path.name
+            os.replace(private / path.name, path)
+        finally:
+            remove_path(private)
+
+
+def clear_temporaries_of(path: Path) -> None:
+    """Remove what stopped processes left of one file or folder, as `clear_temporaries` does."""
+    clear_temporaries(path.parent, f"{glob.escape(path.name)}.*")
 
 
 def clear_temporaries(folder: Path, pattern: str = "*") -> None:

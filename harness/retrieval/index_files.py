@@ -6,6 +6,7 @@ reads all of it anyway.
 """
 
 import contextlib
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, StoreError, first_line
 from vifistore.files import open_regular, read_json, require_regular
-from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
+from vifistore.temporaries import atomic_path, clear_temporaries
 
 if TYPE_CHECKING:
     import faiss
@@ -49,33 +50,27 @@ def write_index_files(folder: Path, index: "faiss.Index", rows: np.ndarray, sett
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     clear_temporaries(folder.parent)
-    with writing_in(folder.parent):
-        # Not one of `tempfile`, which nobody else could read.
-        temporary = temporary_name(folder)
-        temporary.mkdir()
-        try:
-            load_faiss().write_index(index, str(temporary / _VECTORS))
-            np.save(temporary / _ROWS, rows)
-            checksums = {name: _checksum(temporary / name) for name in (_VECTORS, _ROWS)}
-            text = json.dumps({**settings, _CHECKSUMS: checksums})
-            (temporary / _SETTINGS).write_text(text, encoding="utf-8")
+    try:
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            _write(temporary, index, rows, settings)
             for old in folder.parent.glob(f"*-{folder.name.rpartition('-')[2]}"):
                 shutil.rmtree(old, ignore_errors=True)
-            _move(temporary, folder)
-        except RuntimeError as error:
-            # What FAISS raises for a full disk.
-            raise StoreError(f"{folder} cannot be written ({error}); make room there") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _move(temporary: Path, folder: Path) -> None:
-    try:
-        temporary.rename(folder)
-    except OSError:
+    except RuntimeError as error:
+        # What FAISS raises for a full disk.
+        raise StoreError(f"{folder} cannot be written ({error}); make room there") from error
+    except OSError as error:
         # Another process may have been faster, with an index of the same videos.
-        if not folder.is_dir():
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
+
+
+def _write(folder: Path, index: "faiss.Index", rows: np.ndarray, settings: dict) -> None:
+    load_faiss().write_index(index, str(folder / _VECTORS))
+    np.save(folder / _ROWS, rows)
+    checksums = {name: _checksum(folder / name) for name in (_VECTORS, _ROWS)}
+    text = json.dumps({**settings, _CHECKSUMS: checksums})
+    (folder / _SETTINGS).write_text(text, encoding="utf-8")
 
 
 def read_index_files(folder: Path) -> tuple["faiss.Index", np.ndarray, dict]:

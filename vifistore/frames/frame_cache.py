@@ -32,19 +32,17 @@ from threading import Lock
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
-from vifistore.files import open_regular, parse_json
+from vifistore.files import open_regular, parse_json, write_all
 from vifistore.frames.claims import Claims
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.store.recipe import digest_of
-from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
+from vifistore.temporaries import atomic_path, clear_temporaries
 
 _MAGIC = b"vififrm1"
 # Magic, length and checksum of the header, which is JSON.
 _PREFIX = struct.Struct("<8sII")
 _SUFFIX = ".frames"
 _CLAIMS = ".claims"
-# What a killed process left is removed when nobody can be writing it any more.
-_PARTIAL_SECONDS = 3600.0
 # How decoding went this time, and what it cost, which reading an entry does not tell, and what its
 # key does.
 _NOT_KEPT = ("was_retried", "decode_seconds", "cut_seconds", "are_squares")
@@ -144,17 +142,11 @@ class FrameCache:
         if num_bytes > self._max_bytes:
             return
         path = self._path(key)
-        partial = temporary_name(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with writing_in(path.parent):
-                try:
-                    with partial.open("wb", buffering=0) as file:
-                        _write_all(file.fileno(), header)
-                        _write_all(file.fileno(), frames)
-                    os.replace(partial, path)
-                finally:
-                    partial.unlink(missing_ok=True)
+            with atomic_path(path) as partial, partial.open("wb", buffering=0) as file:
+                write_all(file.fileno(), header)
+                write_all(file.fileno(), frames)
             self._make_room(num_bytes)
         except OSError as error:
             self._warn(error)
@@ -205,12 +197,6 @@ def _header(key: FrameKey, video: DecodedVideo) -> bytes:
     facts["checksums"] = [zlib.crc32(np.ascontiguousarray(frame)) for frame in video.frames]
     text = json.dumps({"key": asdict(key), "video": facts}).encode("ascii")
     return _PREFIX.pack(_MAGIC, len(text), zlib.crc32(text)) + text
-
-
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
-    written = 0
-    while written < len(data):
-        written += os.write(descriptor, data[written:])
 
 
 def _read_entry(

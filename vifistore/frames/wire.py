@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from vifistore.files import write_all
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -82,18 +84,17 @@ def write_anonymous_file(array: np.ndarray) -> int:
     data = memoryview(np.ascontiguousarray(array)).cast("B")
     if hasattr(os, "memfd_create"):
         try:
-            return _write_all(os.memfd_create("vifistore-frames", os.MFD_CLOEXEC), data)
+            return _filled(os.memfd_create("vifistore-frames", os.MFD_CLOEXEC), data)
         except OSError:
             pass  # memory is short, or memory files are forbidden: go on with a file on disk
     with tempfile.TemporaryFile() as file:
-        return _write_all(os.dup(file.fileno()), data)
+        return _filled(os.dup(file.fileno()), data)
 
 
-def _write_all(file: int, data: memoryview) -> int:
-    written = 0
+def _filled(file: int, data: memoryview) -> int:
+    """The open file with the data in it; closed where it does not fit."""
     try:
-        while written < len(data):
-            written += os.write(file, data[written:])
+        write_all(file, data)
     except OSError:
         os.close(file)
         raise

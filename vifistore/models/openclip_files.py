@@ -1,8 +1,6 @@
 """Checkpoint files as OpenCLIP reads them: `open_clip.create_model(model, pretrained=FILE)`."""
 
-import glob
 import logging
-import os
 from pathlib import Path
 
 import torch
@@ -12,7 +10,7 @@ from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
 from vifistore.models.prompts import prompt_state
 from vifistore.models.skeletons import MissingText
 from vifistore.models.towers import LoadedModel
-from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
+from vifistore.temporaries import atomic_path, clear_temporaries_of
 
 logger = logging.getLogger("vifi")
 
@@ -49,16 +47,10 @@ def write_openclip(path: Path, loaded: LoadedModel) -> None:
             *(path.name, loaded.name),
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    clear_temporaries(path.parent, f"{glob.escape(path.name)}.*")
-    temporary = temporary_name(path)
-    with writing_in(path.parent):
-        try:
-            # Opened here: where that fails, the error says why, and torch's own does not.
-            with temporary.open("wb") as file:
-                torch.save({"state_dict": state}, file)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    clear_temporaries_of(path)
+    # Opened here: where that fails, the error says why, and torch's own does not.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save({"state_dict": state}, file)
 
 
 def _tell_of_prompts(path: Path, loaded: LoadedModel) -> None:

@@ -8,7 +8,6 @@ long for a block of embeddings.
 import ctypes
 import errno
 import functools
-import glob
 import os
 import platform
 import re
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from vifistore.errors import StoreError
-from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
+from vifistore.files import write_all
+from vifistore.temporaries import clear_temporaries_of, temporary_name, writing_in
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ _SYNC_FILE_RANGE_WRITE = 2
 
 def put_file(path: Path, *buffers) -> None:
     """Write one file, as `put_stages` does; what stopped runs left of it goes."""
-    clear_temporaries(path.parent, f"{glob.escape(path.name)}.*")
+    clear_temporaries_of(path)
     put_stages([{path: buffers}])
 
 
@@ -164,7 +164,7 @@ def _write(item: tuple[Path, Sequence]) -> None:
     path, buffers = item
     with open(path, "xb", buffering=0) as file:
         for buffer in buffers:
-            _write_all(file, buffer)
+            write_all(file.fileno(), buffer)
         if file.tell() >= _LARGE_BYTES:
             _send_ahead(file.fileno())
 
@@ -190,13 +190,6 @@ def _write_each(items: Iterable[tuple[Path, Sequence]]) -> None:
 def _write_and_fsync(item: tuple[Path, Sequence]) -> None:
     _write(item)
     _fsync(item[0])
-
-
-def _write_all(file, buffer) -> None:
-    """Write a whole buffer: one call takes 2 GiB at most, and less where the disk fills up."""
-    rest = memoryview(buffer).cast("B")
-    while len(rest):
-        rest = rest[file.write(rest) :]
 
 
 def _rename(temporary: Path, path: Path) -> None:

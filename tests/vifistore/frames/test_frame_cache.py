@@ -57,7 +57,7 @@ def same(first: DecodedVideo, second: DecodedVideo) -> bool:
 
 
 def entries(cache: FrameCache) -> list:
-    return sorted(cache.folder.rglob("*.frames"))
+    return sorted(cache.folder.glob("*/*.frames"))
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_threads_and_a_folder_that_goes_away(tmp_path):
             if found is not None and not same(found, video(int(name), 8, 16)):
                 wrong.append(name)
             if turn % 10 == number:
-                for path in cache.folder.rglob("*.frames"):
+                for path in entries(cache):
                     path.unlink(missing_ok=True)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -147,17 +147,3 @@ def test_a_file_that_vanished(tmp_path):
 def test_parallel_keeps_the_order():
     assert parallel(lambda n: n * n, range(50), 8) == [n * n for n in range(50)]
     assert parallel(str, [], 8) == []
-
-
-def test_a_whole_buffer_is_written_however_little_a_call_takes(tmp_path, monkeypatch):
-    class Slow:
-        def __init__(self) -> None:
-            self.got = b""
-
-        def write(self, data) -> int:
-            self.got += bytes(data[:3])
-            return min(3, len(data))
-
-    file = Slow()
-    durable._write_all(file, b"0123456789")
-    assert file.got == b"0123456789"

@@ -1,13 +1,12 @@
 """Output that is either whole or not there."""
 
 import contextlib
-import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from vifistore.errors import StoreError, UsageError
-from vifistore.temporaries import clear_temporaries, remove_path, temporary_name, writing_in
+from vifistore.temporaries import atomic_path, clear_temporaries_of
 
 
 @contextlib.contextmanager
@@ -20,17 +19,10 @@ def fresh_path(out: Path) -> Iterator[Path]:
         raise UsageError(f"{out} exists; remove it or give another --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        clear_temporaries(out.parent, f"{glob.escape(out.name)}.*")
-        with writing_in(out.parent):
-            folder = temporary_name(out)
-            folder.mkdir()
-            try:
-                written = folder / out.name
-                yield written
-                _sync(written)
-                os.replace(written, out)
-            finally:
-                remove_path(folder)
+        clear_temporaries_of(out)
+        with atomic_path(out) as written:
+            yield written
+            _sync(written)
     except OSError as error:
         if isinstance(error, (StoreError, UsageError)) or error.errno is None:
             raise
