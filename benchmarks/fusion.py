@@ -23,7 +23,7 @@ from harness.scoring import Classes, Videos, score
 from vifi.bench.recording import script
 from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, pairs, peak_mebibytes
-from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.block_ranges import stretches
 from vifistore.store.store import Store, create_store
 from vifistore.store.writer import Shape
 
@@ -110,8 +110,8 @@ def direct_loop(videos: Videos, classes: Classes) -> dict[str, np.ndarray]:
     blockwise."""
     features, text = videos.features, classes.vectors.T
     scores = {name: [] for name in FUSIONS}
-    for start in range(0, len(videos.rows), BLOCK_SIZE):
-        for frames in features.read("frames", start, start + BLOCK_SIZE):
+    for start, stop in stretches(0, len(videos.rows)):
+        for frames in features.read("frames", start, stop):
             frames = frames[0].astype(np.float32)
             mean_logits = LOGIT_SCALE * (unit(frames.mean(axis=0)) @ text)
             frame_logits = (LOGIT_SCALE * (unit(frames) @ text)).mean(axis=0)

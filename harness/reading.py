@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.fusion import is_usable
 from vifistore.errors import DamagedError
+from vifistore.store.block_ranges import blocks_within
 from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE
 
@@ -43,8 +44,7 @@ def read_all(features: Features, name: str, rows: np.ndarray) -> np.ndarray:
 
 def _blocks_per_read(features: Features, name: str) -> int:
     array = getattr(features, name)
-    block_bytes = BLOCK_SIZE * array.dtype.itemsize * int(np.prod(array.shape[1:]))
-    return max(1, READ_BYTES // block_bytes)
+    return blocks_within(READ_BYTES, array.dtype.itemsize * int(np.prod(array.shape[1:])))
 
 
 def _spans(sorted_rows: np.ndarray, max_blocks: int) -> Iterator[tuple[int, int]]:

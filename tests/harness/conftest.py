@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from tests.support import plain_recipe
+from vifistore.store.block_ranges import num_blocks
 from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
-from vifistore.store.schema import BLOCK_SIZE, DONE, QUARANTINED, VIDEO_COLUMNS
+from vifistore.store.schema import DONE, QUARANTINED, VIDEO_COLUMNS
 from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store, create_store
 from vifistore.store.writer import FeatureWriter, Shape
@@ -114,7 +115,7 @@ class Maker:
         arrays = _arrays(frames, status)
         if digests is not None:
             arrays["content_digest"] = np.array(digests, object)
-        for block in range(-(-len(frames) // BLOCK_SIZE)):
+        for block in range(num_blocks(len(frames))):
             rows = [row for row in writer.block_rows(block) if status[row]]
             if rows:
                 writer.write_block(block, rows, {key: arrays[key][rows] for key in arrays})

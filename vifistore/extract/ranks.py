@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vifistore.errors import UsageError
+from vifistore.store.block_ranges import num_blocks
 from vifistore.store.schema import BLOCK_SIZE
 
 # Launcher: (number, how many, number on this machine, how many on this machine). The innermost is
@@ -112,20 +113,20 @@ def without_rank(environment: Mapping[str, str]) -> dict[str, str]:
 
 def rank_blocks(rank: Rank, num_videos: int) -> range:
     """The blocks of a rank: every `count`-th one, so that growth falls on all."""
-    return range(rank.number, -(-num_videos // BLOCK_SIZE), rank.count)
+    return range(rank.number, num_blocks(num_videos), rank.count)
 
 
 def parse_blocks(text: str, num_videos: int) -> range:
     """Read `A:B` as the blocks A to B-1. Raises UsageError if it is no range of the dataset's."""
-    num_blocks = -(-num_videos // BLOCK_SIZE)
+    most = num_blocks(num_videos)
     start, colon, stop = text.partition(":")
     try:
-        chosen = range(int(start or 0), int(stop or num_blocks))
+        chosen = range(int(start or 0), int(stop or most))
     except ValueError:
         chosen = range(0)
-    if not colon or not chosen or chosen.start < 0 or chosen.stop > num_blocks:
+    if not colon or not chosen or chosen.start < 0 or chosen.stop > most:
         raise UsageError(
-            f"--blocks is {text!r}; give A:B with 0 <= A < B <= {num_blocks}, the number of "
+            f"--blocks is {text!r}; give A:B with 0 <= A < B <= {most}, the number of "
             f"blocks of {BLOCK_SIZE} videos"
         )
     return chosen

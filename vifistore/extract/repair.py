@@ -9,6 +9,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
+from vifistore.store.block_ranges import block_rows, num_blocks, stretches
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import Dataset
 from vifistore.store.locks import BlockLocks
@@ -85,7 +86,7 @@ def start_repair(dataset: Dataset, feature_id: str) -> Repair:
     """
     locks = BlockLocks(dataset.store.cache_folder, dataset.name, feature_id)
     # Which blocks are damaged is known only once nobody changes any.
-    locks.acquire(range(-(-dataset.num_videos // BLOCK_SIZE)))
+    locks.acquire(range(num_blocks(dataset.num_videos)))
     try:
         return _start(dataset, feature_id, locks)
     except BaseException:
@@ -112,15 +113,13 @@ def _start(dataset: Dataset, feature_id: str, locks: BlockLocks) -> Repair:
     blocks = sorted(_lost_blocks(backend, path, broken, num_videos).union(blocks))
     if not blocks and not metadata:
         # Every chunk is sound in itself, but some are not those that were sealed.
-        blocks = list(range(-(-num_videos // BLOCK_SIZE)))
+        blocks = list(range(num_blocks(num_videos)))
     for problem in problems:
         logger.info("%s: %s", problem.where, " ".join(problem.what.split()))
     logger.info("encoding %d blocks again: %s", len(blocks), ", ".join(map(str, blocks)))
     attempts = _attempts(backend, path, planned)
     # Videos added since fill up the last block, which is rewritten for them.
-    num_lasting = (
-        -(-num_videos // BLOCK_SIZE) if planned == num_videos else num_videos // BLOCK_SIZE
-    )
+    num_lasting = num_blocks(num_videos) if planned == num_videos else num_videos // BLOCK_SIZE
     # A repair that was stopped has left blocks to do.
     status = read_status_leniently(backend, path, 0, num_videos)
     unfinished = {int(row) // BLOCK_SIZE for row in np.flatnonzero(status == TODO)}
@@ -152,7 +151,7 @@ def _lost_blocks(backend: Backend, path: str, broken: list[str], num_videos: int
     lost = set()
     for name in broken:
         rest = ".0" * (len(FEATURE_ARRAYS[name].axes) - 1)
-        for block in range(-(-num_videos // BLOCK_SIZE)):
+        for block in range(num_blocks(num_videos)):
             if not backend.place.exists(f"{path}/{name}/c.{block}{rest}"):
                 lost.add(block)
     return lost
@@ -167,12 +166,10 @@ def earlier_attempts(dataset: Dataset, feature_id: str) -> np.ndarray:
 def _attempts(backend: Backend, path: str, num_videos: int) -> np.ndarray:
     """uint8 [video]; 0 where that cannot be read."""
     attempts = np.zeros(num_videos, np.uint8)
-    for start in range(0, num_videos, BLOCK_SIZE):
-        try:
-            found = backend.read(f"{path}/attempts", start, min(start + BLOCK_SIZE, num_videos))
-        except DamagedError:
-            continue
-        attempts[start : start + len(found)] = found
+    for start, stop in stretches(0, num_videos):
+        with contextlib.suppress(DamagedError):
+            found = backend.read(f"{path}/attempts", start, stop)
+            attempts[start : start + len(found)] = found
     return attempts
 
 
@@ -182,9 +179,8 @@ def _mark_as_to_do(backend: Backend, path: str, blocks: list[int], num_videos: i
         spec = FEATURE_ARRAYS["status"]
         backend.make_arrays({status: (spec, (num_videos,), (BLOCK_SIZE,))})
     for block in blocks:
-        stop = min((block + 1) * BLOCK_SIZE, num_videos)
-        rows = np.full(stop - block * BLOCK_SIZE, TODO, np.uint8)
-        backend.write_rows(block * BLOCK_SIZE, {status: rows})
+        rows = block_rows(block, num_videos)
+        backend.write_rows(rows.start, {status: np.full(len(rows), TODO, np.uint8)})
 
 
 def _drop_metadata(backend: Backend, path: str) -> None:

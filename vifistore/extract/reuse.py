@@ -16,6 +16,7 @@ import pandas as pd
 from vifistore.errors import DamagedError, DecodeError
 from vifistore.extract.blocks import VideoResult
 from vifistore.frames.decoding import content_digest
+from vifistore.store.block_ranges import block_rows
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS
@@ -111,9 +112,9 @@ class Reuse:
         block = row // BLOCK_SIZE
         key = (features.path, block)
         if self._block is None or self._block[0] != key:
-            start, stop = block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE
+            rows = block_rows(block, features.num_videos)
             names = [name for name in FEATURE_ARRAYS if name not in ("attempts", "reason")]
-            self._block = key, {name: features.read(name, start, stop) for name in names}
+            self._block = key, {name: features.read(name, rows.start, rows.stop) for name in names}
         return self._block[1]
 
     def with_twins(self, result: VideoResult) -> Iterator[VideoResult]:

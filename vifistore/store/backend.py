@@ -13,6 +13,7 @@ import zarr
 
 from vifistore.errors import DamagedError, StoreError, UsageError, shell
 from vifistore.files import parse_json
+from vifistore.store.block_ranges import blocks_of, num_blocks
 from vifistore.store.coding import encode_chunk, read_chosen, read_rows
 from vifistore.store.durable import parallel
 from vifistore.store.layout import Grid, Layout, parse_layout
@@ -133,8 +134,8 @@ class Backend:
                 files[metadata_key(path)] = array_file(spec, shape, chunks)
             elif (grid := self.layout(path)).shape != shape:
                 size = self.own_layout(path).size
-                old, new = (-(-length // size) for length in (grid.shape[0], shape[0]))
-                lost += [grid.key(path, block) for block in range(new, old)]
+                gone = range(num_blocks(shape[0], size), num_blocks(grid.shape[0], size))
+                lost += [grid.key(path, block) for block in gone]
                 document = self._metadata(path, "array")
                 files[metadata_key(path)] = json_file({**document, "shape": list(shape)})
         if files:
@@ -240,7 +241,7 @@ class Backend:
         for path, values in columns.items():
             layout = self.own_layout(path)
             stop = start + len(values)
-            for block in range(start // layout.size, -(-stop // layout.size)):
+            for block in blocks_of(start, stop, layout.size):
                 chunk = self._changed_chunk(path, layout, block, start, values)
                 files[layout.key(path, block)] = encode_chunk(chunk, layout)
         self.put(files)

@@ -7,6 +7,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
+from vifistore.store.block_ranges import block_rows, num_blocks
 from vifistore.store.coding import MODEST_BYTES, encode_chunk
 from vifistore.store.layout import Grid, Layout
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS
@@ -55,7 +56,7 @@ def checksums(backend: Backend, path: str, num_rows: int) -> dict[str, list[byte
     was: only those rows, and then the fill value. Of an array that another program laid out they
     are computed. Raises DamagedError if a chunk is gone or too short.
     """
-    blocks = range(-(-num_rows // BLOCK_SIZE))
+    blocks = range(num_blocks(num_rows))
     found = {}
     for name in sorted(FEATURE_ARRAYS):
         array_path = f"{path}/{name}"
@@ -93,8 +94,8 @@ def manifest_digest(stored: Mapping[str, list[bytes]]) -> str:
 def _computed(backend: Backend, path: str, grid: Grid, block: int, num_rows: int) -> bytes:
     """Checksum that a chunk of ours has with the rows of a block before `num_rows`."""
     spec = FEATURE_ARRAYS[path.rpartition("/")[2]]
-    start = block * BLOCK_SIZE
-    values = backend.read(path, start, min(start + BLOCK_SIZE, num_rows))
+    rows = block_rows(block, num_rows)
+    values = backend.read(path, rows.start, rows.stop)
     layout = Layout(
         shape=grid.shape,
         chunk_shape=(BLOCK_SIZE, *grid.shape[1:]),

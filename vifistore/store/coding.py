@@ -14,6 +14,7 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 
 from vifistore.errors import DamagedError, shell
+from vifistore.store.block_ranges import blocks_of
 from vifistore.store.durable import parallel
 from vifistore.store.layout import Layout
 from vifistore.store.places import Place
@@ -62,7 +63,7 @@ def read_rows(
         here[...] = chunk[max(first, start) - first : min(last, stop) - first]
 
     if len(rows):
-        blocks = range(start // layout.size, -(-stop // layout.size))
+        blocks = blocks_of(start, stop, layout.size)
         parallel(read, blocks, place.threads(layout.size * layout.row_bytes))
     return rows
 

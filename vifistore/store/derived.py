@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from vifistore.errors import DamagedError, IncompleteError, ModelError, UsageError, shell
+from vifistore.store.block_ranges import block_rows, num_blocks
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.features import Features
 from vifistore.store.names import require_free, set_name
@@ -125,7 +126,7 @@ class _Derivation:
         It is named while it is locked: what has neither a name nor a lock may be removed.
         """
         try:
-            blocks = range(-(-len(self._status) // BLOCK_SIZE))
+            blocks = range(num_blocks(len(self._status)))
             self.writer.claim(blocks)
             stale = {block: rows for block in blocks if (rows := self._stale_rows(block))}
             settled = any(self.writer.status[rows].any() for rows in stale.values())
@@ -172,10 +173,10 @@ class _Derivation:
 
     def _views(self, block: int) -> np.ndarray:
         """float32 [BLOCK_SIZE view dim]: what the head makes of a block, and of zeros behind it."""
-        start = block * BLOCK_SIZE
-        frames = self._source.read("frames", start, start + BLOCK_SIZE)
+        rows = block_rows(block, len(self._status))
+        frames = self._source.read("frames", rows.start, rows.stop)
         full = np.zeros((BLOCK_SIZE, *frames.shape[1:]), np.float32)
-        done = self._status[start : start + BLOCK_SIZE] == DONE
+        done = self._status[rows.start : rows.stop] == DONE
         full[: len(frames)][done] = frames[done]
         views = np.array(self._apply(full), np.float32)
         if views.ndim != 3 or views.shape[:2] != full.shape[:2] or not views.shape[2]:

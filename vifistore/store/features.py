@@ -10,20 +10,19 @@ import zarr
 
 from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.backend import Backend
+from vifistore.store.block_ranges import blocks_within, stretches
 from vifistore.store.fields import NONE, read_fields
 from vifistore.store.names import resolve
-from vifistore.store.schema import (
-    DERIVED_FIELDS,
-    DONE,
-    QUARANTINED,
-    TODO,
-)
-from vifistore.store.selection import Selection, block_ranges, choose_rows
+from vifistore.store.schema import DERIVED_FIELDS, DONE, QUARANTINED, TODO
+from vifistore.store.selection import Selection, choose_rows
 from vifistore.store.status import read_status_leniently
 
 if TYPE_CHECKING:
     from vifistore.store.dataset import Dataset
     from vifistore.store.store import Store
+
+# As much as one step of an iteration holds.
+_STEP_BYTES = 32 * 2**20
 
 
 class Features:
@@ -219,8 +218,9 @@ class Features:
         """
         for name in arrays:
             self.require_array(name)
-        for rows in block_ranges(self.num_videos, sum(map(self._bytes_per_video, arrays))):
-            yield rows, {name: self.read(name, rows.start, rows.stop) for name in arrays}
+        most = blocks_within(_STEP_BYTES, sum(map(self._bytes_per_video, arrays)))
+        for start, stop in stretches(0, self.num_videos, most):
+            yield range(start, stop), {name: self.read(name, start, stop) for name in arrays}
 
     def _bytes_per_video(self, name: str) -> int:
         array = self._backend.open_array(f"{self.path}/{name}")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vifistore.store.block_ranges import num_blocks
+
 _SEPARATORS = (".", "/")
 # What zarr takes where the key encoding does not name a separator.
 _DEFAULT_SEPARATOR = {"default": "/", "v2": "."}
@@ -46,7 +48,7 @@ class Grid:
         numbers = name.split(self.separator)
         if self.prefix and numbers.pop(0) != self.prefix:
             return False
-        counts = [-(-n // size) for n, size in zip(self.shape, self.chunk_shape, strict=True)]
+        counts = list(map(num_blocks, self.shape, self.chunk_shape))
         return len(numbers) == len(counts) and all(
             re.fullmatch(r"0|[1-9]\d{0,18}", number) and int(number) < count
             for number, count in zip(numbers, counts, strict=True)

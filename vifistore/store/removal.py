@@ -12,10 +12,10 @@ from pathlib import Path
 
 from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
+from vifistore.store.block_ranges import num_blocks
 from vifistore.store.durable import fsync_all
 from vifistore.store.locks import BlockLocks
 from vifistore.store.places import LocalPlace
-from vifistore.store.schema import BLOCK_SIZE
 
 # In the cache folder: what was taken out of the store and is being deleted.
 _REMOVED = "removed"
@@ -72,7 +72,7 @@ def locked_set(backend: Backend, path: str) -> Iterator[bool]:
     except DamagedError:
         num_videos = 0
     try:
-        locks.acquire(range(max(1, -(-num_videos // BLOCK_SIZE))))
+        locks.acquire(range(max(1, num_blocks(num_videos))))
         # Who plans or seals holds no block.
         with locks.turn():
             yield True

@@ -1,19 +1,15 @@
 """Choose videos of a feature set by id, split, class or row, and read them at once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.store.schema import BLOCK_SIZE
 
 if TYPE_CHECKING:
     from vifistore.store.dataset import Dataset
-
-# As much as one block of an iteration holds.
-_BLOCK_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +98,3 @@ def _with_label(rows: np.ndarray, labels: np.ndarray, label: str) -> tuple[np.nd
     if not chosen.any():
         raise UnknownNameError("label among these videos", label, set(labels) - {""})
     return rows[chosen], labels[chosen]
-
-
-def block_ranges(num_videos: int, bytes_per_video: int) -> Iterator[range]:
-    """Rows of neighbouring videos, whole chunks of them and about 32 MiB at a time."""
-    num_blocks = max(1, _BLOCK_BYTES // (BLOCK_SIZE * max(bytes_per_video, 1)))
-    for start in range(0, num_videos, num_blocks * BLOCK_SIZE):
-        yield range(start, min(start + num_blocks * BLOCK_SIZE, num_videos))

@@ -4,7 +4,8 @@ import numpy as np
 
 from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
-from vifistore.store.schema import BLOCK_SIZE, TODO
+from vifistore.store.block_ranges import stretches
+from vifistore.store.schema import TODO
 
 
 def read_status_leniently(backend: Backend, path: str, start: int, stop: int) -> np.ndarray:
@@ -14,8 +15,7 @@ def read_status_leniently(backend: Backend, path: str, start: int, stop: int) ->
         return backend.read(f"{path}/status", start, stop)
     except DamagedError:
         status = np.full(stop - start, TODO, dtype=np.uint8)
-    for first in range(start - start % BLOCK_SIZE, stop, BLOCK_SIZE):
-        low, high = max(first, start), min(first + BLOCK_SIZE, stop)
+    for low, high in stretches(start, stop):
         try:
             status[low - start : high - start] = backend.read(f"{path}/status", low, high)
         except DamagedError:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vifistore.errors import DamagedError, VifiError, shell
+from vifistore.store.block_ranges import stretches
 from vifistore.store.chunks import checksums, is_own, lacks_chunk, manifest_digest, open_checked
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import read_feature_fields
@@ -170,8 +171,7 @@ class FeatureVerifier:
             words = f"it says that it covers {rows} videos; there can be {num_videos} at most"
             file = shell(f"{self._backend.folder}/{self._path}/zarr.json")
             yield self._problem("zarr.json", words, f"restore {file} from a copy")
-        for block in range(-(-num_videos // BLOCK_SIZE)):
-            start, stop = block * BLOCK_SIZE, min((block + 1) * BLOCK_SIZE, num_videos)
+        for block, (start, stop) in enumerate(stretches(0, num_videos)):
             yield from self._check_block(block, start, stop)
 
     def _most_rows(self) -> int:

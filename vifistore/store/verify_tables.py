@@ -6,6 +6,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.backend import Backend
+from vifistore.store.block_ranges import num_blocks
 from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint, read_identity
 from vifistore.store.chunks import lacks_chunk, open_checked
 from vifistore.store.digests import wrong_digests
@@ -89,7 +90,7 @@ class TableVerifier:
         if grid.shape[0] < count:
             raise DamagedError(f"{path} has {grid.shape[0]} rows, not {count}")
         # Of one that another program laid out none is missed.
-        for chunk in range(-(-count // grid.size)) if isinstance(grid, Layout) else ():
+        for chunk in range(num_blocks(count, grid.size)) if isinstance(grid, Layout) else ():
             if lacks_chunk(self._backend, path, grid, chunk):
                 name = grid.key(path, chunk).rpartition("/")[2]
                 raise DamagedError(f"chunk {name} of {path} is gone")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DamagedError, IncompleteError, StoreError
+from vifistore.store.block_ranges import block_rows
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.coding import encode_chunk
 from vifistore.store.dataset import Dataset
@@ -129,7 +130,7 @@ class FeatureWriter:
         Raises LockedError, with nothing more locked, if another process holds one of them.
         """
         for first, last in neighbours(self._locks.acquire(blocks)):
-            self._learn(first * BLOCK_SIZE, min((last + 1) * BLOCK_SIZE, self._shape.video))
+            self._learn(self.block_rows(first).start, self.block_rows(last).stop)
 
     def refresh(self) -> None:
         """Learn what other processes have written since."""
@@ -156,8 +157,7 @@ class FeatureWriter:
 
     def block_rows(self, block: int) -> range:
         """Rows of the videos of a block."""
-        start = block * BLOCK_SIZE
-        return range(start, min(start + BLOCK_SIZE, self._shape.video))
+        return block_rows(block, self._shape.video)
 
     def todo_rows(self, block: int) -> list[int]:
         """Rows of a block that are neither done nor quarantined."""

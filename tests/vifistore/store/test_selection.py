@@ -5,7 +5,6 @@ import pytest
 
 from tests.support import plain_recipe, write_features
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
-from vifistore.store.selection import block_ranges
 from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store
 
@@ -118,14 +117,6 @@ def test_blocks_cover_every_video_once(features):
         assert len(arrays["status"]) == len(span)
     assert rows == list(range(130))
     np.testing.assert_array_equal(np.concatenate(frames), FRAMES)
-
-
-def test_blocks_are_whole_chunks_within_bounds():
-    spans = list(block_ranges(10_000, 32 * 512 * 2))
-    assert all(span.start % 64 == 0 for span in spans)
-    assert max(len(span) for span in spans) == 1024
-    assert sum(len(span) for span in spans) == 10_000
-    assert [len(span) for span in block_ranges(130, 10**9)] == [64, 64, 2]
 
 
 def test_xarray_opens_a_feature_set(store, features):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vifistore.store.block_ranges import num_blocks
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.importing.arrow import load_parquet
 
@@ -22,7 +23,7 @@ def write_clip_retrieval(stream: FeatureStream, path: Path, part_rows: int = PAR
     stream.require_done()
     for folder in ("img_emb", "metadata"):
         (path / folder).mkdir(parents=True)
-    num_parts = -(-len(stream.done) // part_rows)
+    num_parts = num_blocks(len(stream.done), part_rows)
     digits = len(str(num_parts))
     dim = stream.features.view_mean.shape[-1]
     vectors = _one_by_one(stream)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from vifistore.errors import IncompleteError, shell
+from vifistore.store.block_ranges import blocks_within, stretches
 from vifistore.store.features import Features
 from vifistore.store.importing.covered import read_covered
 from vifistore.store.importing.store_copy import array_names
-from vifistore.store.schema import BLOCK_SIZE, DONE, TODO
+from vifistore.store.schema import DONE, TODO
 
 # Bytes of one array held at a time.
 _SPAN_BYTES = 64 * 2**20
@@ -41,10 +42,8 @@ class FeatureStream:
         Stretches that are to do altogether are left out.
         """
         array = getattr(self.features, name)
-        block_bytes = BLOCK_SIZE * array.dtype.itemsize * int(np.prod(array.shape[1:]))
-        step = BLOCK_SIZE * max(1, _SPAN_BYTES // block_bytes)
-        for start in range(0, len(self.status), step):
-            stop = min(start + step, len(self.status))
+        row_bytes = array.dtype.itemsize * int(np.prod(array.shape[1:]))
+        for start, stop in stretches(0, len(self.status), blocks_within(_SPAN_BYTES, row_bytes)):
             if (self.status[start:stop] != TODO).any():
                 yield start, stop
 

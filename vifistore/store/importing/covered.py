@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vifistore.store.block_ranges import block_rows, stretches
 from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO
 
@@ -18,9 +19,9 @@ def read_covered(
         return features.read(name, start, stop)
     spec = FEATURE_ARRAYS[name]
     parts = []
-    for first in range(start - start % BLOCK_SIZE, stop, BLOCK_SIZE):
-        low, high = max(first, start), min(first + BLOCK_SIZE, stop)
-        if (status[first : first + BLOCK_SIZE] == TODO).all():
+    for low, high in stretches(start, stop):
+        block = block_rows(low // BLOCK_SIZE, len(status))
+        if (status[block.start : block.stop] == TODO).all():
             shape = (high - low, *getattr(features, name).shape[1:]) if len(spec.axes) > 1 else ()
             kind = object if spec.dtype == "str" else spec.dtype
             parts.append(np.full(shape or high - low, spec.fill, kind))
