@@ -7,8 +7,6 @@ from vifistore.errors import UsageError, first_few
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.store import Store
 
-_TEMPLATES_TOLD = 3
-
 
 def find_texts(
     store: Store,
@@ -89,8 +87,6 @@ def _words(class_names: Iterable[str], how: str) -> tuple[str, ...]:
 
 def _told(texts: Mapping) -> str:
     """A text set in a message: of many templates the first."""
-    templates = texts["templates"]
-    more = len(templates) - _TEMPLATES_TOLD
-    told = " | ".join(templates[:_TEMPLATES_TOLD]) + (f" and {more} more" if more > 0 else "")
+    told = first_few(texts["templates"], between=" | ")
     how = cleaning_of(texts)
     return told if how == AS_IS else f"{told}, class names {how}"

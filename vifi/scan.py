@@ -35,6 +35,7 @@ from vifistore.videos.splits import Wanted, with_made_splits
 from vifistore.videos.text import first_bytes
 
 _SHOWN = 10
+_LONG_PATH = 200
 
 
 _HOW_READ = ("root", "split", "labels", "names", "map_prefix", "follow_links", "split_by")
@@ -185,6 +186,5 @@ def _warn(problems: Sequence[Problem], listing: Listing) -> None:
     for line in [*listing.notes, *problems]:
         logger.info("%s", line)
     if listing.missing:
-        shown = ", ".join(os.fspath(path) for path in listing.missing[:_SHOWN])
-        more = f" and {len(listing.missing) - _SHOWN} more" if len(listing.missing) > _SHOWN else ""
-        logger.warning("%d listed videos are missing: %s%s", len(listing.missing), shown, more)
+        shown = first_few(map(os.fspath, listing.missing), _SHOWN, _LONG_PATH)
+        logger.warning("%d listed videos are missing: %s", len(listing.missing), shown)

@@ -92,11 +92,11 @@ def first_line(error: object, most: int = 120) -> str:
     return short((str(error).strip() or type(error).__name__).splitlines()[0], most)
 
 
-def first_few(names: Iterable[str], most: int = 3, length: int = 60) -> str:
-    """The first names of many, and how many more there are."""
+def first_few(names: Iterable[str], most: int = 3, length: int = 60, between: str = ", ") -> str:
+    """The first names of many, each as `short` cuts it, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(short(name, length) for name in names[:most]) + more
+    return between.join(short(name, length) for name in names[:most]) + more
 
 
 def _unknown_name_message(kind: str, name: str, known: list[str], remedy: str) -> str:

@@ -72,6 +72,14 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
+def user_cache_folder() -> Path:
+    """Folder for caches that belong to no store on this disk: in `XDG_CACHE_HOME`, else `~/.cache`.
+
+    It need not be there yet.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vifistore"
+
+
 def parse_json(text: str | bytes) -> object:
     """The value of a JSON document. Raises ValueError for whatever is none."""
     try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vifistore.errors import Faults, UnknownNameError, UsageError
+from vifistore.errors import Faults, UnknownNameError, UsageError, first_few
 from vifistore.extract.settings import ExtractSettings
 from vifistore.training.settings import TrainSettings
 
@@ -53,3 +53,13 @@ def test_what_is_refused_within_is_told_with_the_rest():
     # Outside of it each is refused by itself again.
     with pytest.raises(UsageError, match=r"^--frames is 0; give 1 or more$"):
         ExtractSettings(model="m", pretrained="p", frames=0)
+
+
+def test_of_many_names_the_first_are_told_each_cut_in_the_middle():
+    assert (
+        first_few(["b", "a" * 40 + "z" * 40, "c", "d"], length=13)
+        == "b, aaaaa...zzzzz, c and 1 more"
+    )
+    assert first_few("abc", 3, between=" | ") == "a | b | c"
+    assert first_few(map(str, range(1002)), 1) == "0 and 1,001 more"
+    assert first_few([]) == ""

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vifistore.errors import DamagedError
+from vifistore.errors import DamagedError, first_few
 from vifistore.store.dataset import Dataset
 from vifistore.videos.extensions import is_frame
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("vifi")
 
 _SHOWN = 10
+_LONG_PATH = 200
 
 
 class ChangeLog:
@@ -72,13 +73,10 @@ class ChangeLog:
         """Log the videos that changed, in one line."""
         if not self._suspects:
             return
-        shown = [f"{self._paths[row]} ({why})" for row, why in self._suspects.items()][:_SHOWN]
-        more = len(self._suspects) - len(shown)
+        changed = [f"{self._paths[row]} ({why})" for row, why in self._suspects.items()]
         logger.warning(
-            "%d videos changed on disk since the scan, and were read as they are now: %s%s",
-            len(self._suspects),
-            ", ".join(shown),
-            f" and {more} more" if more else "",
+            "%d videos changed on disk since the scan, and were read as they are now: %s",
+            *(len(changed), first_few(changed, _SHOWN, _LONG_PATH)),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vifistore.cleaning import AS_IS, cleaning
+from vifistore.errors import first_few
 from vifistore.store.identity import SHORTEST, TOWER_KEYS, Identity
 
 
@@ -86,5 +87,4 @@ def _differ(first: str, second: str, names: Sequence[str]) -> bool:
 
 
 def _shown(templates: Sequence[str]) -> str:
-    more = f" and {len(templates) - 1} more" if len(templates) > 1 else ""
-    return f"“{templates[0]}”{more}"
+    return first_few((f"“{template}”" for template in templates), 1)

@@ -6,7 +6,6 @@ and lasts when it returns.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +17,7 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.storage import ObjectStore
 
 from vifistore.errors import StoreError, first_line
+from vifistore.files import user_cache_folder
 from vifistore.store.durable import parallel
 from vifistore.store.places import StoredFile
 from vifistore.temporaries import SUFFIX
@@ -55,8 +55,7 @@ class ObjectPlace:
             )
         self.location = url
         name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        self.cache_folder = Path(home) / "vifistore" / name
+        self.cache_folder = user_cache_folder() / name
         self._obstore = obstore
         self._objects = self._ask(from_url, url)
         self.zarr_store: ZarrStore = ObjectStore(self._objects, read_only=not writable)

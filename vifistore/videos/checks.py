@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from vifistore.errors import UsageError, short
+from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_names import plain
 from vifistore.videos.evidence import strangers, weigh
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
@@ -55,7 +55,8 @@ def twins(class_names: Sequence[str]) -> list[Problem]:
     ]
     if not pairs:
         return []
-    shown = ", ".join(f"{short(one, 30)!r} and {short(other, 30)!r}" for one, other in pairs[:3])
+    told = (f"{short(one, 30)!r} and {short(other, 30)!r}" for one, other in pairs)
+    shown = first_few(told, length=80)
     what = f"{len(pairs):,} classes are spelled like another ({shown})"
     remedy = "merge them unless they differ: most models ignore case, and refuse such texts"
     return [Problem(level="warn", what=what, remedy=remedy)]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vifistore.errors import UsageError, short
+from vifistore.errors import UsageError, first_few, short
 from vifistore.files import parse_json
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.fields import (
@@ -22,7 +22,7 @@ from vifistore.videos.fields import (
     unquoted,
     whole_number,
 )
-from vifistore.videos.text import first_of, read_text, some
+from vifistore.videos.text import read_text, some
 
 Pairs = list[tuple[int, str]]
 
@@ -189,7 +189,7 @@ def _json_pairs(content: object, source: str) -> Pairs:
         pairs = _entry_pairs(content) if isinstance(content, list) else []
     if pairs:
         return pairs
-    keys = f" (it holds {first_of(map(str, content))})" if isinstance(content, dict) else ""
+    keys = f" (it holds {first_few(map(repr, content))})" if isinstance(content, dict) else ""
     raise UsageError(
         f"{source} gives no class names{keys}; write an object of name to id, one of id to name, "
         "or a list of names"
@@ -261,7 +261,7 @@ def _class_file(pairs: Pairs, source: str) -> ClassFile:
         raise UsageError(f"{source} names no class; write one `id,name` line for each")
     pairs = sorted(pairs)
     ids, names = [id for id, _ in pairs], [name for _, name in pairs]
-    read = ", ".join(f"{id} {short(name, 40)!r}" for id, name in pairs[:3])
+    read = first_few(f"{id} {short(name, 40)!r}" for id, name in pairs)
     if not _is_count(ids) or len(set(ids)) < len(ids):
         raise UsageError(
             f"{source}: ids must run from 0 (or 1) without gaps (read as {read}); number them again"

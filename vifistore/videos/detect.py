@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifistore.errors import UsageError, short
+from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_search import is_class_file
 from vifistore.videos.extensions import is_video
 from vifistore.videos.readers.database import is_database, is_records
@@ -13,7 +13,7 @@ from vifistore.videos.readers.lists import lists_in
 from vifistore.videos.readers.ssv2 import is_ssv2
 from vifistore.videos.readers.ucf101 import is_ucf101
 from vifistore.videos.rows import header_of
-from vifistore.videos.text import first_of, read_text
+from vifistore.videos.text import read_text
 from vifistore.videos.tree import Tree
 
 FOLDER_OF_LISTS = "lists"
@@ -75,7 +75,7 @@ def _detect_json(content: object, name: str) -> Seen:
         return Seen(format="records", why="JSON objects with a video and its class")
     if isinstance(content, list):
         return Seen(format="captions_json", why="JSON with captions")
-    held = first_of(content) if isinstance(content, dict) else short(str(content))
+    held = first_few(map(repr, content)) if isinstance(content, dict) else short(str(content))
     raise UsageError(
         f"{name} is JSON of no known form (it holds {held}); give a database "
         '{id: {"annotations": {"label"}, "subset"}}, a list of {"path", "label"}, or a table'

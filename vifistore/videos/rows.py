@@ -30,7 +30,7 @@ from vifistore.videos.fields import (
     unquoted,
     whole_number,
 )
-from vifistore.videos.text import first_of, read_text
+from vifistore.videos.text import read_text
 
 Numbered = Sequence[tuple[int, str]]
 
@@ -241,7 +241,7 @@ def _refuse_more(records: Sequence[tuple[int, list[str]]], name: str) -> None:
     leads = all(whole_number(words[0]) is not None for words in rests)
     timed = all(any(re.fullmatch(r"\d+\.\d+", word) for word in words) for words in rests)
     if leads or timed:
-        shown = first_of((label for _, (_, label) in records), 1)
+        shown = repr(short(next(label for _, (_, label) in records if label)))
         raise UsageError(
             f"{name}: several fields behind every video ({shown}); write `path label`, or a header "
             "line that names the columns, such as `path label split`"

@@ -4,10 +4,9 @@ import codecs
 import hashlib
 import os
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 
-from vifistore.errors import UsageError, first_few, short
+from vifistore.errors import UsageError, first_few
 from vifistore.files import open_regular, read_regular
 from vifistore.pointers import HEAD_BYTES, pointer_told
 
@@ -83,11 +82,6 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
 def some(names: Iterable[str], shown: int = 3) -> str:
     """The first few of some names and how many more there are, for one line of a message."""
     return first_few(sorted(set(names)), shown)
-
-
-def first_of(texts: Iterable[str], shown: int = 3, width: int = 60) -> str:
-    """The first few of some texts in their order, each cut to `width`, for a message."""
-    return ", ".join(repr(short(text, width)) for text in islice(texts, shown))
 
 
 def relative_path(listed: str, root: Path, where: str) -> str:

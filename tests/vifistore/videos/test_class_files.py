@@ -65,7 +65,7 @@ def test_something_something_templates_are_in_the_order_of_their_ids(write):
         ("l.csv", "id,name\n0,a,b\n", "other columns below its header 'id,name'"),
         ("l.csv", "0,a,x\n1,b,y\n", "which column names the classes is not clear in '0,a,x'"),
         ("l.tsv", "a\tx\nb\ty\n", "which column names the classes is not clear in 'a,x'"),
-        ("l.csv", "0,a\n2,b\n7,c\n9,d\n", r"\(read as 0 'a', 2 'b', 7 'c'\)"),
+        ("l.csv", "0,a\n2,b\n7,c\n9,d\n", r"\(read as 0 'a', 2 'b', 7 'c' and 1 more\)"),
         ("l.json", '{"0": 5, "1": 7}', r"no class names \(it holds '0', '1'\)"),
         ("l.json", '{"v1.mp4": "run", "v2.mp4": "hop"}', r"it holds 'v1.mp4', 'v2.mp4'"),
         ("l.json", "{", "is no JSON"),

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from vifistore.errors import UsageError
 from vifistore.videos.text import (
     files_in,
-    first_of,
     read_text,
     relative_path,
     some,
@@ -101,10 +100,6 @@ def test_carriage_returns_alone_end_lines_too(write):
 def test_text_that_is_none_is_refused_with_the_remedy(write, content, told):
     with pytest.raises(UsageError, match=told):
         read_text(write("list.txt", content))
-
-
-def test_long_texts_are_cut_in_the_middle_and_the_order_stays():
-    assert first_of(["b", "a" * 40 + "z" * 40, "c", "d"], width=13) == "'b', 'aaaaa...zzzzz', 'c'"
 
 
 def test_bytes_that_are_not_utf8_name_their_line(write):

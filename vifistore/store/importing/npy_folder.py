@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_few
 from vifistore.store.importing.file_names import file_stems
 from vifistore.store.importing.source import (
     FRAME_ARRAYS,
@@ -78,7 +78,7 @@ def _embedding_files(path: Path) -> dict[str, Path]:
         )
     if len(kinds) > 1:
         raise UsageError(
-            f"{path} holds files of several types ({', '.join(sorted(kinds)[:4])}); give a folder "
+            f"{path} holds files of several types ({first_few(sorted(kinds), 4)}); give a folder "
             "of STEM_TYPE.npy files of one"
         )
     return found

@@ -9,7 +9,7 @@ The id of a video is its name, its YouTube id, or that with the times of its seg
 
 from pathlib import Path
 
-from vifistore.errors import UsageError, short
+from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.columns import WORDS, labels_of, roles_by_words
@@ -20,7 +20,6 @@ from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.json_files import load_json
 from vifistore.videos.readers.kinetics import clip_name
 from vifistore.videos.records import Line
-from vifistore.videos.text import first_of
 
 _SPLITS = ("subset", "split")
 
@@ -121,9 +120,8 @@ def _label(entry: dict, where: str) -> str:
         value = _field(part, "label", where)
         labels |= {value: None} if value else {}
     if len(labels) > 1:
-        raise UsageError(
-            f"{where}: several labels for one video ({first_of(labels, width=40)}); keep one"
-        )
+        shown = first_few(map(repr, labels), length=40)
+        raise UsageError(f"{where}: several labels for one video ({shown}); keep one")
     return next(iter(labels), "")
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vifistore.errors import UnknownNameError, UsageError, short
+from vifistore.errors import UnknownNameError, UsageError, first_few, short
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.draft import Draft
 from vifistore.videos.evidence import weigh
 from vifistore.videos.fields import whole_number
 from vifistore.videos.records import Line
-from vifistore.videos.text import first_of, some
+from vifistore.videos.text import some
 
 _DECIMAL = re.compile(r"-?\d+\.\d+", re.ASCII)
 
@@ -51,11 +51,11 @@ def class_labels(
 def _refuse_mixture(lines: Sequence[Line], names: Sequence[str], source: Path) -> None:
     where = next(line.where for line in lines if line.label in names)
     numbers = (line.label for line in lines if line.label and line.label not in names)
-    numbers = first_of(dict.fromkeys(numbers), width=20) or "none"
+    numbers = first_few(map(repr, dict.fromkeys(numbers)), length=20) or "none"
     raise UsageError(
         f"{source.name}: labels are neither all whole numbers ({numbers}) nor all names "
-        f"({first_of(names, width=30)}; {where}); mend the list, or give a class file that names "
-        "them all with --labels"
+        f"({first_few(map(repr, names), length=30)}; {where}); mend the list, or give a class file "
+        "that names them all with --labels"
     )
 
 
@@ -172,5 +172,5 @@ def _folder_labels(
 
 
 def _note_file(file: ClassFile, draft: Draft) -> None:
-    shown = f"{first_of(file.names)}{', ...' if len(file.names) > 3 else ''}"
+    shown = first_few(map(repr, file.names))
     draft.notes.append(f"{len(file.names):,} classes are named by {file.source}: {shown}")
