@@ -8,9 +8,7 @@ Units: accuracies, rates and their intervals are fractions in [0, 1]; ranks coun
 A deviation over splits or seeds is a row of its own, whose metric ends in `_std`.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import json
 import logging
 import math
@@ -23,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError, first_few, short
-from vifistore.files import parse_json, read_regular, regular_opener, write_all
+from vifistore.files import locked, parse_json, read_regular, regular_opener, write_all
 from vifistore.temporaries import clear_temporaries
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "results.jsonl"
+_LOCK = ".lock"
 SUBSETS = ("all", "base", "novel", "joint")
 VALUE_FIELDS = (
     *("num_videos", "num_quarantined", "listed"),
@@ -182,7 +181,8 @@ def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
         return
     path = made_folder(folder) / FILE_NAME
     is_new = not path.exists()
-    with open(path, "a+b", buffering=0, opener=regular_opener) as file, _locked(file.fileno()):
+    # A file of its own: some versions of the library that locks it empty what they open.
+    with locked(path.with_name(_LOCK)), open(path, "a+b", 0, opener=regular_opener) as file:
         _mend_tail(file, path)
         write_all(file.fileno(), lines)
         os.fsync(file.fileno())
@@ -332,15 +332,6 @@ def _mend_tail(file, path: Path) -> None:
         return
     logger.warning("%s: the last line was torn by a killed writer and is removed", path)
     file.truncate(len(content) - len(tail))
-
-
-@contextlib.contextmanager
-def _locked(descriptor: int) -> Iterator[None]:
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,10 +1,8 @@
 """Files of a results folder that the report reads beside result rows (see reports.artefacts)."""
 
-import contextlib
-import fcntl
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,7 @@ from vifi.video_files import video_file
 from vifistore.errors import DamagedError, DecodeError, StoreError
 from vifistore.extract.clock import STAGES
 from vifistore.extract.figures import kept_runs
-from vifistore.files import read_json, regular_opener
+from vifistore.files import locked, read_json
 from vifistore.store.dataset import Dataset
 from vifistore.store.info import lineage
 from vifistore.store.provenance import command_line
@@ -50,16 +48,8 @@ def update_artefact(results: Path, name: str, change: Callable[[list], list]) ->
     """
     path = results / FOLDER / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.with_name(".lock")):
+    with locked(path.with_name(".lock")):
         write_artefact(results, name, change(_read_list(path)))
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with open(path, "a", opener=regular_opener) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        # Closing the file gives the lock back.
-        yield
 
 
 def _read_list(path: Path) -> list:

@@ -4,16 +4,20 @@ A pipe or a device named like a picture, a list or a chunk would be read for eve
 Anything may lie in a folder of videos, a store or a results folder that came from elsewhere.
 """
 
+import contextlib
 import errno
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 # Far above any list, table or document: what is larger is a video or an archive named by mistake.
 _LARGEST_BYTES = 1 << 30
 _PIECE_BYTES = 1 << 20
+# Whoever holds a lock file appends some lines.
+_POLL_SECONDS = 0.005
 
 
 def require_regular(path: str | os.PathLike) -> None:
@@ -70,6 +74,23 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     rest = memoryview(data).cast("B")
     while len(rest):
         rest = rest[os.write(descriptor, rest) :]
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until nobody else, in this process or another, holds the lock file `path`, and hold it.
+
+    The file is made where it is not there, and stays. A lock ends with its process, however that
+    ends. Raises OSError for what is no regular file, and where the file system has no locks.
+    """
+    # Few commands need it, and importing it takes longer than all others of this module.
+    from filelock import FileLock
+
+    with contextlib.suppress(FileNotFoundError):
+        require_regular(path)
+    # What it falls back to where there are no locks would stay after a kill.
+    with FileLock(path, poll_interval=_POLL_SECONDS, fallback_to_soft=False):
+        yield
 
 
 def user_cache_folder() -> Path:

@@ -50,6 +50,7 @@ def writing_in(folder: Path) -> Iterator[None]:
 
 
 def _share(descriptor: int) -> None:
+    # Shared, and of a folder, neither of which `vifistore.files.locked` can do.
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:
