@@ -14,6 +14,18 @@ from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 
 
+@pytest.fixture
+def said(capsys):
+    """Run a command line; return its exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err.strip()
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def searchable(tmp_path_factory) -> Path:
     """Path of a store with the feature set `tiny` of the dataset `d`; its videos lie in `videos`

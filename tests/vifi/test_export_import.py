@@ -6,24 +6,11 @@ import numpy as np
 import pytest
 
 from tests.support import block_data, plain_recipe, write_features
-from vifi.__main__ import run
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS, QUARANTINED
 from vifistore.store.writer import FeatureWriter, Shape
 
 FRAMES = np.random.default_rng(0).normal(size=(6, 1, 4, 8))
-
-
-@pytest.fixture
-def said(capsys):
-    """Run a command line; return its exit code, standard output and error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err.strip()
-
-    return call
 
 
 @pytest.fixture

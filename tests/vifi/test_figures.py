@@ -11,7 +11,6 @@ import pytest
 from harness.retrieval.hits import VideoTable
 from tests.support import video_table
 from tests.vifistore.extract.conftest import scan, write_clip
-from vifi.__main__ import run
 from vifi.artefacts import update_artefact, write_thumbnails
 from vifi.attention import _draw
 from vifi.demo.clips import class_names, draw_clip, write_mp4
@@ -71,18 +70,6 @@ def one_format(monkeypatch):
     """Draw PNG alone: that all formats are written is seen once."""
     for module in ("style", "attention"):
         monkeypatch.setattr(f"reports.figures.{module}.FORMATS", ("png",))
-
-
-@pytest.fixture
-def said(capsys):
-    """Run a command line; return its exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def test_tsne_writes_three_formats_rows_and_the_pages_map(store_path, said, tmp_path):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests.support import plain_recipe, video_table, write_features
-from vifi.__main__ import run
 from vifistore.models.towers import load_model
 from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
@@ -20,18 +19,6 @@ QUICK = ("--epochs", "2", "--layers", "1", "--batch-size", "4", "--warmup-epochs
 @pytest.fixture(scope="module")
 def tiny():
     return load_model("vifi-tiny", "none")
-
-
-@pytest.fixture
-def said(capsys):
-    """Run a command line; return its exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err.strip()
-
-    return call
 
 
 @pytest.fixture

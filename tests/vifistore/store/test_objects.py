@@ -9,6 +9,7 @@ import pytest
 from harness.protocols.zero_shot import zero_shot
 from tests.support import plain_recipe, video_table, write_features
 from tests.vifistore.extract.conftest import write_clip
+from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store import open_store
@@ -20,18 +21,7 @@ from vifistore.store.objects import object_url
 from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
 
-CHECKPOINT = {
-    "name": "a",
-    "model": "m",
-    "config": {},
-    "weights_path": "",
-    "image_digest": "0" * 64,
-    "text_digest": "t",
-    "logit_scale": 10.0,
-    "parent": "",
-    "step": 0,
-    "settings": {},
-}
+CHECKPOINT = {**RECORD, "name": "a", "model": "m"}
 FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
 
 

@@ -9,16 +9,12 @@ import numpy as np
 from vifistore.errors import UsageError, first_line
 from vifistore.store.importing.arrow import load_parquet, read_parquet
 from vifistore.store.importing.source import (
-    MEAN_ARRAYS,
     UNREADABLE,
     Source,
-    check_float,
     check_ids,
-    check_lengths,
     digest_of_files,
-    imported_recipe,
-    open_npy,
-    table_of_ids,
+    foreign_source,
+    open_embeddings,
 )
 from vifistore.store.writer import Shape
 
@@ -30,7 +26,7 @@ def open_clip_retrieval(path: Path) -> Source:
     if parts, rows, dtypes or lengths do not fit each other.
     """
     pairs = _parts(path)
-    arrays = [_embeddings(embeddings) for embeddings, _ in pairs]
+    arrays = [open_embeddings(file, [2], "[video dim]") for file, _ in pairs]
     dims = {array.shape[1] for array in arrays}
     if len(dims) != 1:
         raise UsageError(f"{path} has embeddings of lengths {sorted(dims)}; give one length")
@@ -47,15 +43,11 @@ def open_clip_retrieval(path: Path) -> Source:
     check_ids(ids, path)
     shape = Shape(video=len(ids), view=1, frame=0, dim=dims.pop())
     files = [file for pair in pairs for file in pair]
-    return Source(
-        path=path,
-        recipe=imported_recipe("clip-retrieval", path, digest_of_files(files, path), shape),
-        is_original=False,
-        videos=table_of_ids(ids, labels),
-        class_names=sorted(set(labels) - {""}),
-        shape=shape,
-        arrays=MEAN_ARRAYS,
+    return foreign_source(
+        "clip-retrieval",
+        *(path, digest_of_files(files, path), shape, ids),
         read=lambda start, stop: {"view_mean": _rows(arrays, start, stop)[:, None]},
+        labels=labels,
     )
 
 
@@ -73,15 +65,6 @@ def _parts(path: Path) -> list[tuple[Path, Path]]:
             raise UsageError(f"{metadata} is missing, so ids are unknown; run with enable_metadata")
         pairs.append((numbers[number], metadata))
     return pairs
-
-
-def _embeddings(file: Path) -> np.ndarray:
-    array = open_npy(file)
-    check_float(array.dtype, file)
-    if array.ndim != 2:
-        raise UsageError(f"{file} has shape {array.shape}; give [video dim]")
-    check_lengths(array.shape, file)
-    return array
 
 
 def _metadata(file: Path) -> tuple[list[str], list[str]]:

@@ -8,16 +8,11 @@ import numpy as np
 from vifistore.errors import UsageError
 from vifistore.files import read_regular
 from vifistore.store.importing.source import (
-    FRAME_ARRAYS,
-    MEAN_ARRAYS,
     Source,
-    check_float,
     check_ids,
-    check_lengths,
     digest_of_files,
-    imported_recipe,
-    open_npy,
-    table_of_ids,
+    foreign_source,
+    open_embeddings,
 )
 from vifistore.store.recipe import digest_of
 from vifistore.store.writer import Shape
@@ -44,28 +39,17 @@ def open_npy_array(path: Path, ids: Sequence[str], said_by: str) -> Source:
             f"{path} does not say which video a row is; give --ids FILE with one id per line, or "
             "--table FILE with a line per row"
         )
-    array = open_npy(path)
-    check_float(array.dtype, path)
-    if array.ndim not in (2, 3, 4):
-        raise UsageError(
-            f"{path} has shape {array.shape}; give [video dim], [video frame dim] or "
-            "[video view frame dim]"
-        )
-    check_lengths(array.shape, path)
+    told = "[video dim], [video frame dim] or [video view frame dim]"
+    array = open_embeddings(path, [2, 3, 4], told)
     if len(array) != len(ids):
         raise UsageError(f"{path} has {len(array)} rows but {said_by} {len(ids)} ids; give as many")
     shape = _shape(array)
-    name, arrays = ("frames", FRAME_ARRAYS) if shape.frame else ("view_mean", MEAN_ARRAYS)
+    name = "frames" if shape.frame else "view_mean"
     axes = (shape.view, shape.frame, shape.dim) if shape.frame else (shape.view, shape.dim)
     digest = digest_of([digest_of_files([path], path.parent), list(ids)])
-    return Source(
-        path=path,
-        recipe=imported_recipe("npy", path, digest, shape),
-        is_original=False,
-        videos=table_of_ids(ids),
-        class_names=[],
-        shape=shape,
-        arrays=arrays,
+    return foreign_source(
+        "npy",
+        *(path, digest, shape, ids),
         read=lambda start, stop: {name: np.asarray(array[start:stop]).reshape(-1, *axes)},
     )
 

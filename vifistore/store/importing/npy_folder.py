@@ -10,15 +10,12 @@ import numpy as np
 from vifistore.errors import UsageError, first_few
 from vifistore.store.importing.file_names import file_stems
 from vifistore.store.importing.source import (
-    FRAME_ARRAYS,
     Source,
-    check_float,
     check_ids,
-    check_lengths,
     digest_of_files,
-    imported_recipe,
+    foreign_source,
+    open_embeddings,
     open_npy,
-    table_of_ids,
 )
 from vifistore.store.writer import Shape
 
@@ -50,16 +47,8 @@ def open_npy_folder(path: Path, known_ids: Sequence[str]) -> Source:
 
     for time in present:
         _seconds(time, frame)
-    return Source(
-        path=path,
-        recipe=imported_recipe("npy", path, digest_of_files([*files, *present], path), shape),
-        is_original=False,
-        videos=table_of_ids([name for name, _ in entries]),
-        class_names=[],
-        shape=shape,
-        arrays=FRAME_ARRAYS,
-        read=read,
-    )
+    digest = digest_of_files([*files, *present], path)
+    return foreign_source("npy", path, digest, shape, [name for name, _ in entries], read)
 
 
 def _embedding_files(path: Path) -> dict[str, Path]:
@@ -103,11 +92,7 @@ def _ids_of(stems: Mapping[str, Path], known_ids: Sequence[str], path: Path) -> 
 def _common_shape(files: Sequence[Path]) -> tuple[int, int]:
     shape = None
     for file in files:
-        array = open_npy(file)
-        check_float(array.dtype, file)
-        if array.ndim != 2:
-            raise UsageError(f"{file} has shape {array.shape}; give [frame dim]")
-        check_lengths(array.shape, file)
+        array = open_embeddings(file, [2], "[frame dim]")
         if shape not in (None, array.shape):
             raise UsageError(
                 f"{file} has shape {array.shape}, {files[0]} {shape}; extract every video with the "

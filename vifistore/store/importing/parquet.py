@@ -7,15 +7,13 @@ import numpy as np
 from vifistore.errors import UsageError, first_line
 from vifistore.store.importing.arrow import load_parquet, read_parquet
 from vifistore.store.importing.source import (
-    MEAN_ARRAYS,
     UNREADABLE,
     Source,
     check_float,
     check_ids,
     check_lengths,
     digest_of_files,
-    imported_recipe,
-    table_of_ids,
+    foreign_source,
 )
 from vifistore.store.writer import Shape
 
@@ -36,14 +34,9 @@ def open_parquet(path: Path) -> Source:
     check_lengths(means.shape, path)
     shape = Shape(video=len(means), view=1, frame=0, dim=means.shape[1])
     base = path if path.is_dir() else path.parent
-    return Source(
-        path=path,
-        recipe=imported_recipe("parquet", path, digest_of_files(files, base), shape),
-        is_original=False,
-        videos=table_of_ids(ids),
-        class_names=[],
-        shape=shape,
-        arrays=MEAN_ARRAYS,
+    return foreign_source(
+        "parquet",
+        *(path, digest_of_files(files, base), shape, ids),
         read=lambda start, stop: {"view_mean": means[start:stop, None]},
     )
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import tokenize
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,14 +66,33 @@ class Source:
     """What a derived set says of its head and parent."""
 
 
-def imported_recipe(format: str, path: Path, digest: str, shape: Shape) -> dict:
-    """Recipe of embeddings made elsewhere: all that is known is which bytes they were."""
-    return {
+def foreign_source(
+    format: str,
+    path: Path,
+    digest: str,
+    shape: Shape,
+    ids: Sequence[str],
+    read: Read,
+    labels: Sequence[str] = (),
+) -> Source:
+    """Embeddings made elsewhere: all that is known is which bytes they were, the ids of the videos
+    and perhaps their labels, "" for none."""
+    recipe = {
         "imported": {"format": format, "source": path.name, "digest": digest},
         "frames": shape.frame,
         "clips": shape.view,
         "crops": 1,
     }
+    return Source(
+        path=path,
+        recipe=recipe,
+        is_original=False,
+        videos=_table(ids, labels),
+        class_names=sorted(set(labels) - {""}),
+        shape=shape,
+        arrays=FRAME_ARRAYS if shape.frame else MEAN_ARRAYS,
+        read=read,
+    )
 
 
 def digest_of_files(files: Sequence[Path], base: Path) -> str:
@@ -86,8 +105,7 @@ def digest_of_files(files: Sequence[Path], base: Path) -> str:
     return digest.hexdigest()
 
 
-def table_of_ids(ids: Sequence[str], labels: Sequence[str] | None = None) -> "pd.DataFrame":
-    """A table of videos of which only ids, and perhaps labels, are known."""
+def _table(ids: Sequence[str], labels: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
 
     columns = {
@@ -95,7 +113,7 @@ def table_of_ids(ids: Sequence[str], labels: Sequence[str] | None = None) -> "pd
         for name, spec in VIDEO_COLUMNS.items()
     }
     columns["id"] = columns["path"] = np.array(list(ids), object)
-    if labels is not None:
+    if labels:
         columns["label"] = np.array(list(labels), object)
     return pd.DataFrame(columns)
 
@@ -145,6 +163,19 @@ def open_npy(path: Path) -> np.ndarray:
             f"{path} is not a plain .npy array ({first_line(error)}); save it with numpy.save as "
             "float16 or float32"
         ) from error
+
+
+def open_embeddings(path: Path, axes: Collection[int], told: str) -> np.ndarray:
+    """Map a .npy file of embeddings that has one of these numbers of axes, as `told`.
+
+    Raises UsageError if it is none, or its type or lengths cannot be.
+    """
+    array = open_npy(path)
+    check_float(array.dtype, path)
+    if array.ndim not in axes:
+        raise UsageError(f"{path} has shape {array.shape}; give {told}")
+    check_lengths(array.shape, path)
+    return array
 
 
 def require_possible(num_bytes: int, path: Path, *, is_compressed: bool) -> None:
