@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.csv_cells import plain_cell
+from harness.results.csv_cells import plain_cell
 from vifistore.errors import DamagedError
 from vifistore.files import read_json
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.results import read_rows
+from harness.results.files import write_text
 from reports.artefacts import Artefacts, read_artefacts
 from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
 from reports.figures.frequencies import class_frequencies
 from reports.figures.heatmap import fusion_heatmap, fusion_matrices
 from reports.figures.scatter import scatter_panels
-from reports.files import write_text
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables

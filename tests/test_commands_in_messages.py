@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.results import append_rows
-from tests.harness.test_results import make_row
+from tests.harness.results.test_results import make_row
 from tests.test_house import ROOT, modules
 from tests.vifistore.store.conftest import make_whole_store
 from vifi.export_results import main as export_results

@@ -157,7 +157,7 @@ def test_folders_with_it_are_refused_or_read_without_it(tmp_path, make, make_sto
 
 
 def _row():
-    from tests.harness.test_results import make_row
+    from tests.harness.results.test_results import make_row
 
     return make_row()
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.provenance import versions
+from harness.results.csv_cells import to_safe_csv
+from harness.results.files import write_text
 from reports.artefacts import FOLDER
-from reports.csv_cells import to_safe_csv
-from reports.files import write_text
 from reports.page.extras import thumbnail_path
 from vifi.video_files import video_file
 from vifistore.errors import DamagedError, DecodeError, StoreError

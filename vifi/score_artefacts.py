@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.class_tables import ClassTables
+from harness.results.csv_cells import to_safe_csv
+from harness.results.files import write_bytes, write_text
 from reports.artefacts import CLASS_FREQUENCIES, CONFUSION, FOLDER, PER_CLASS, QUARANTINE
-from reports.csv_cells import to_safe_csv
-from reports.files import write_bytes, write_text
 from vifi.artefacts import quarantined_videos
 from vifistore.store.features import Features
 from vifistore.store.importing.arrow import load_parquet

@@ -69,9 +69,9 @@ def main(arguments: list[str]) -> int:
     points, measured = _project(store, wanted)
 
     # matplotlib takes a second to import: only once the call is known to be right.
-    from reports.csv_cells import to_safe_csv
+    from harness.results.csv_cells import to_safe_csv
+    from harness.results.files import write_text
     from reports.figures.scatter import scatter_panels
-    from reports.files import write_text
 
     path = wanted.out.parent / wanted.out.stem
     wanted.out.parent.mkdir(parents=True, exist_ok=True)

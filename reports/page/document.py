@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.results import ResultRow
+from harness.results.files import write_text
 from reports.artefacts import Artefacts
 from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.heatmap import fusion_matrices
-from reports.files import write_text
 from reports.measurements import Measurement
 from reports.page.classes import classes_section
 from reports.page.extras import Extras

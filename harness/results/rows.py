@@ -1,36 +1,19 @@
-"""The results folder: one number a row, appended to `results.jsonl`, the last of a key wins.
-
-    append_rows("results", [row])       # safe against a kill, and between processes
-    rows = read_rows("results")         # list[ResultRow]
-    frame = read_frame("results")       # the same as a pandas.DataFrame, one column a field
+"""A result row: one number and all that remakes it, and how it is written as a JSON object.
 
 Units: accuracies, rates and their intervals are fractions in [0, 1]; ranks count from 1.
 A deviation over splits or seeds is a row of its own, whose metric ends in `_std`.
 """
 
 import dataclasses
-import json
-import logging
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vifistore.errors import DamagedError, UsageError, first_few, short
-from vifistore.files import locked, parse_json, read_regular, regular_opener, write_all
-from vifistore.temporaries import clear_temporaries
+from harness.results.typed import check_type
+from vifistore.errors import UsageError, first_few
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-logger = logging.getLogger(__name__)
-
-FILE_NAME = "results.jsonl"
-_LOCK = ".lock"
 SUBSETS = ("all", "base", "novel", "joint")
 VALUE_FIELDS = (
     *("num_videos", "num_quarantined", "listed"),
@@ -40,7 +23,6 @@ VALUE_FIELDS = (
 )
 # What zero-shot is called where the checkpoint was tuned on the scored videos or their dataset.
 ZERO_SHOT, TUNED = "zero-shot", "tuned"
-_REMEDY = "remove or mend that line, or point to another results folder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,84 +140,6 @@ _REQUIRED = frozenset(
     if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 )
 _TYPES = {f.name: f.type for f in dataclasses.fields(ResultRow)}
-_TYPE_WORDS = {
-    str: "a text",
-    int: "a whole number",
-    int | None: "a whole number or null",
-    float: "a number",
-    float | None: "a number or null",
-    tuple[str, ...]: "a list of texts",
-    dict: "an object",
-}
-_WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos", "listed")
-
-
-def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
-    """Append rows to `folder/results.jsonl`, made if missing, and wait until they are on disk.
-
-    A last line torn by a killed writer is cut off first, with a line in the log. Several
-    processes may append at once. Raises UsageError when `folder` is not a folder.
-    """
-    lines = b"".join(_encode(row) for row in rows)
-    if not lines:
-        return
-    path = made_folder(folder) / FILE_NAME
-    is_new = not path.exists()
-    # A file of its own: some versions of the library that locks it empty what they open.
-    with locked(path.with_name(_LOCK)), open(path, "a+b", 0, opener=regular_opener) as file:
-        _mend_tail(file, path)
-        write_all(file.fileno(), lines)
-        os.fsync(file.fileno())
-    if is_new:
-        _sync_folder(path.parent)
-
-
-def made_folder(folder: str | Path) -> Path:
-    """A results folder, made if missing; what stopped runs left half written in it goes.
-
-    Raises UsageError when `folder` is no folder.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{folder} is not a folder; give another folder") from error
-    # No deeper than results are: a store in the folder may be being written.
-    for level in ("*", "*/*", "artefacts/*/*"):
-        clear_temporaries(folder, level)
-    return folder
-
-
-def read_rows(folder: str | Path) -> list[ResultRow]:
-    """Rows in the order they were first written; of several with one key, the last.
-
-    A torn last line is left out with a line in the log. A folder without results gives an empty
-    list. Raises UsageError when there is no such folder, DamagedError for any other bad line.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"no results folder {folder}: name one that `vifi evaluate` wrote")
-    path = folder / FILE_NAME
-    if not path.exists():
-        return []
-    rows: dict[tuple, ResultRow] = {}
-    for row in _parse_lines(path):
-        rows[row.key] = row
-    return list(rows.values())
-
-
-def read_frame(folder: str | Path) -> "pd.DataFrame":
-    """`read_rows` as a table with one column per field, missing whole numbers as <NA>."""
-    import pandas as pd
-
-    rows = read_rows(folder)
-    columns = {name: [getattr(row, name) for row in rows] for name in FIELDS}
-    frame = pd.DataFrame(columns, columns=list(FIELDS))
-    for name in (*_WHOLE_FIELDS, "num_quarantined"):
-        frame[name] = frame[name].astype("Int64")
-    for name in ("value", "ci_low", "ci_high"):
-        frame[name] = frame[name].astype("float64")
-    return frame
 
 
 def to_record(row: ResultRow) -> dict:
@@ -255,28 +159,13 @@ def from_record(record: Mapping) -> ResultRow:
     values = dict(record)
     if values["value"] is None:
         values["value"] = math.nan
-    for name, value in values.items():
-        _check_type(name, value, _TYPES[name])
-    _check_type("num_todo", values.get("provenance", {}).get("num_todo", 0), int)
+    try:
+        for name, value in values.items():
+            check_type(name, value, _TYPES[name])
+        check_type("num_todo", values.get("provenance", {}).get("num_todo", 0), int)
+    except ValueError as error:
+        raise UsageError(f"not a result row: {error}") from error
     return ResultRow(**values)
-
-
-def _check_type(name: str, value: object, kind: object) -> None:
-    if kind == tuple[str, ...]:
-        fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-    else:
-        accepted = kind | int if kind in (float, float | None) else kind
-        # To Python true and false are whole numbers.
-        fits = isinstance(value, accepted) and not isinstance(value, bool)
-    if not fits:
-        raise UsageError(
-            f"not a result row: {name} {short(repr(value))} is not {_TYPE_WORDS[kind]}"
-        )
-
-
-def _encode(row: ResultRow) -> bytes:
-    text = json.dumps(to_record(row), allow_nan=False, ensure_ascii=False)
-    return (text + "\n").encode("utf-8")
 
 
 def _plain(value: object) -> object:
@@ -289,54 +178,3 @@ def _plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _parse_lines(path: Path) -> Iterator[ResultRow]:
-    lines = read_regular(path).split(b"\n")
-    tail = lines.pop()
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield _parse_line(line, path, number)
-    if tail and not _is_row(tail):
-        logger.warning("%s: the last line was torn by a killed writer and is left out", path)
-    elif tail:
-        yield _parse_line(tail, path, len(lines) + 1)
-
-
-def _parse_line(line: bytes, path: Path, number: int) -> ResultRow:
-    try:
-        return from_record(parse_json(line))
-    except UsageError as error:
-        raise DamagedError(f"{path}, line {number}: {error}; {_REMEDY}") from error
-    except ValueError as error:
-        message = f"{path}, line {number}: not a result row ({error}); {_REMEDY}"
-        raise DamagedError(message) from error
-
-
-def _is_row(line: bytes) -> bool:
-    try:
-        return isinstance(parse_json(line), dict)
-    except ValueError:
-        return False
-
-
-def _mend_tail(file, path: Path) -> None:
-    """End the file with a newline: complete a whole last row, cut off a torn one."""
-    file.seek(0)
-    content = file.read()
-    tail = content.rpartition(b"\n")[2]
-    if not tail:
-        return
-    if _is_row(tail):
-        write_all(file.fileno(), b"\n")
-        return
-    logger.warning("%s: the last line was torn by a killed writer and is removed", path)
-    file.truncate(len(content) - len(tail))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
