@@ -1,0 +1,71 @@
+"""Tables of classes: which are right, which are taken for which, and how many videos each has.
+
+Those of a score begin with its setting, so that tables of many scores can lie in one.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from harness.results.csv_tables import read_tables, write_table
+from harness.results.files import FOLDER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PER_CLASS, _CONFUSION, _FREQUENCIES = "per_class", "confusion", "class_frequencies"
+_RECALL_COLUMNS = (
+    *("dataset", "features", "fusion", "class"),
+    *("value", "ci_low", "ci_high", "num_videos"),
+)
+_MISTAKE_COLUMNS = ("dataset", "features", "fusion", "true", "predicted", "count", "num_videos")
+_FREQUENCY_COLUMNS = ("dataset", "class", "count", "subset")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTables:
+    """Tables of one score, or of all of a results folder."""
+
+    name: str = ""
+    """Made of the setting: equal settings give equal names, others others."""
+    per_class: "pd.DataFrame"
+    """The setting, features, class, num_videos, value (recall), ci_low, ci_high, precision,
+    most_confused_with."""
+    confusion: "pd.DataFrame"
+    """The setting, features, true, predicted, count, num_videos (of the true class), share; the
+    most frequent first."""
+
+    @classmethod
+    def read_all(cls, results: Path) -> Self:
+        """Those of all scores, without a name. Raises DamagedError."""
+        inner = results / FOLDER
+        confusion = read_tables(inner / _CONFUSION, _MISTAKE_COLUMNS, ("count",))
+        return cls(
+            per_class=read_tables(inner / _PER_CLASS, _RECALL_COLUMNS, ("num_videos",)),
+            confusion=confusion.sort_values("count", ascending=False, kind="stable"),
+        )
+
+    def write(self, results: Path) -> None:
+        """Into a results folder, in place of those of the same setting."""
+        write_table(results / FOLDER / _PER_CLASS / f"{self.name}.csv", self.per_class)
+        write_table(results / FOLDER / _CONFUSION / f"{self.name}.csv", self.confusion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frequencies:
+    """How many videos each class of a dataset has."""
+
+    dataset: str = ""
+    """Empty for those of all datasets."""
+    table: "pd.DataFrame"
+    """dataset, class, count, subset (base or novel)."""
+
+    @classmethod
+    def read_all(cls, results: Path) -> Self:
+        """Those of all datasets. Raises DamagedError."""
+        folder = results / FOLDER / _FREQUENCIES
+        return cls(table=read_tables(folder, _FREQUENCY_COLUMNS, ("count",)))
+
+    def write(self, results: Path) -> None:
+        """Into a results folder, in place of those of the same dataset."""
+        write_table(results / FOLDER / _FREQUENCIES / f"{self.dataset}.csv", self.table)

@@ -1,0 +1,69 @@
+"""Tables of a results folder: CSV files with columns that are needed, and further ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.results.csv_cells import plain_cell, to_safe_csv
+from harness.results.files import damaged, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NAME_COLUMNS = (
+    *("panel", "id", "label", "dataset", "class", "subset", "metric", "step", "features"),
+    *("true", "predicted", "most_confused_with", "protocol", "split", "fusion", "classifier"),
+    "feature_set",
+)
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> Path:
+    """Write a table; missing folders are made. Returns `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_text(path, to_safe_csv(table))
+
+
+def read_table(path: Path, needed: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+    """A table with the columns `needed`, of which `numbers` hold numbers; one without rows where
+    there is no file. Raises DamagedError."""
+    import pandas as pd
+
+    if not path.is_file():
+        return empty_table(needed)
+    try:
+        # A class may be called "NA" or "001": columns of names stay as they are written.
+        names = dict.fromkeys(_NAME_COLUMNS, str)
+        frame = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    except (ValueError, UnicodeDecodeError) as error:
+        raise damaged(path, f"is not a CSV file ({error})") from error
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise damaged(path, f"has no column {', '.join(missing)}")
+    for name in names.keys() & set(frame.columns):
+        frame[name] = frame[name].map(plain_cell)
+    for name in numbers:
+        # A table without rows has no types.
+        if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
+            raise damaged(path, f"has values in column {name} that are no numbers")
+    return frame
+
+
+def read_tables(folder: Path, needed: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+    """All tables of a folder, and one of its name beside it, as one. Raises DamagedError."""
+    import pandas as pd
+
+    paths = [folder.with_suffix(".csv"), *sorted(folder.glob("*.csv"))]
+    frames = [read_table(path, needed, numbers) for path in paths if path.is_file()]
+    return pd.concat(frames, ignore_index=True) if frames else empty_table(needed)
+
+
+def table_records(table: "pd.DataFrame") -> tuple[dict, ...]:
+    """One record a row; what is missing is None."""
+    return tuple(table.astype(object).where(table.notna(), None).to_dict("records"))
+
+
+def empty_table(columns: Sequence[str]) -> "pd.DataFrame":
+    """A table without rows."""
+    import pandas as pd
+
+    return pd.DataFrame({name: [] for name in columns})
