@@ -8,12 +8,13 @@ Both begin with the setting of the score, so that tables of many scores can lie 
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.measuring import Scored
 from harness.metrics import confusion_pairs, per_class_table
 from harness.results import ResultRow
+from harness.results.class_results import ClassTables
 from harness.statistics import FOLDS, bootstrap_shares
 
 if TYPE_CHECKING:
@@ -33,20 +34,6 @@ SETTING = (
     "seed",
 )
 MAX_PAIRS = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassTables:
-    """Tables of one score."""
-
-    name: str
-    """Made of the setting: equal settings give equal names, others others."""
-    per_class: "pd.DataFrame"
-    """SETTING, features, class, num_videos, value (recall), ci_low, ci_high, precision,
-    most_confused_with."""
-    confusion: "pd.DataFrame"
-    """SETTING, features, true, predicted, count, num_videos (of the true class), share; the most
-    frequent first."""
 
 
 def class_tables(scored: Scored, folds: int = FOLDS, seed: int = 0) -> ClassTables:

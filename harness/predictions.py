@@ -1,10 +1,16 @@
 """What every video was taken for, behind a score: for one's own analysis of mistakes."""
 
+import io
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.measuring import Scored
+from harness.results.csv_tables import write_table
+from harness.results.whole_files import write_bytes
+from vifistore.store.importing.arrow import load_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,3 +42,21 @@ def predictions(scored: Scored, table: "pd.DataFrame") -> "pd.DataFrame":
     columns |= {f"top_{n + 1}": names[best[:, n]] for n in range(best.shape[1])}
     columns |= {f"score_{n + 1}": values[:, n] for n in range(best.shape[1])}
     return pd.DataFrame(columns)
+
+
+def write_predictions(path: Path, tables: Sequence["pd.DataFrame"]) -> None:
+    """Write the lines of all scores as CSV or Parquet, by the ending of `path`.
+
+    Raises UsageError where pyarrow is not installed, and for Parquet alone.
+    """
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True)
+    if path.suffix == ".csv":
+        write_table(path, table)
+        return
+    load_parquet()
+    data = io.BytesIO()
+    table.to_parquet(data, index=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, data.getvalue())

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.results import read_rows
-from harness.results.files import write_text
-from reports.artefacts import Artefacts, read_artefacts
+from harness.results.artefacts import Artefacts
+from harness.results.run_facts import Cost
+from harness.results.whole_files import write_text
 from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
 from reports.figures.frequencies import class_frequencies
 from reports.figures.heatmap import fusion_heatmap, fusion_matrices
@@ -21,7 +22,6 @@ from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import Measurement, measurements
 from reports.page.document import write_page
-from reports.page.extras import read_extras
 from reports.table_model import Table
 from reports.writers.csv_text import to_csv
 from reports.writers.html import to_document
@@ -40,8 +40,8 @@ def make_report(results_folder: str | Path) -> list[Path]:
     """
     folder = Path(results_folder)
     rows = read_rows(folder)
-    artefacts, extras = read_artefacts(folder), read_extras(folder)
-    if not (rows or artefacts.maps or extras.gallery or extras.attention):
+    artefacts = Artefacts.read(folder)
+    if not (rows or artefacts.maps or artefacts.gallery or artefacts.attention):
         words = ("vifi", "evaluate", "S", "PROTOCOL", "--dataset", "D", "--features", "NAME")
         raise UsageError(
             f"{folder} holds no results; write some with: {shell(*words, '--results', folder)}"
@@ -50,10 +50,10 @@ def make_report(results_folder: str | Path) -> list[Path]:
     tables = all_tables(found, artefacts.costs)
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
     files += _write_figures(folder, found, artefacts)
-    return [*files, *write_page(folder, rows, found, tables, artefacts, extras)]
+    return [*files, *write_page(folder, rows, found, tables, artefacts)]
 
 
-def all_tables(found: Sequence[Measurement], costs: Sequence[dict] = ()) -> list[Table]:
+def all_tables(found: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
     """Every table with at least one number of ours: the paper's, fusion, then by protocol."""
     fusion = fusion_table(found)
     tables = [*paper_tables(found, costs), *([fusion] if fusion else []), *protocol_tables(found)]

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from harness.results import FILE_NAME, append_rows, read_rows
-from reports.artefacts import read_artefacts
+from harness.results.artefacts import Artefacts
+from harness.results.run_facts import add_commands
 from tests.support import bounded
 from tests.test_house import ROOT, modules
-from vifi.artefacts import update_artefact
 from vifistore.errors import DecodeError, UsageError, VifiError
 from vifistore.extract.queries import _read_picture
 from vifistore.files import open_regular, parse_json, read_json, read_regular, write_all
@@ -143,7 +143,7 @@ def test_folders_with_it_are_refused_or_read_without_it(tmp_path, make, make_sto
             read(results)
     (results / "artefacts").mkdir()
     (results / "artefacts" / "tsne.csv").symlink_to(f"../{FILE_NAME}")
-    read_artefacts(results)
+    Artefacts.read(results)
     npy = tmp_path / "npy"
     npy.mkdir()
     make(npy / "a_clip.npy")
@@ -175,7 +175,7 @@ def test_no_lock_waits_at_it(tmp_path, make):
     (tmp_path / "artefacts").mkdir()
     make(tmp_path / "artefacts" / ".lock")
     with pytest.raises(OSError, match="not a file"):
-        update_artefact(tmp_path, "commands", lambda found: found)
+        add_commands(tmp_path, ["vifi"])
 
 
 def test_what_is_larger_than_it_may_be_is_not_read(tmp_path):

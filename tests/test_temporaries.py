@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.results import made_folder
-from harness.results.files import write_text
+from harness.results.whole_files import write_text
 from tests.vifistore.store.processes import end, holding
 from vifistore import temporaries
 from vifistore.store.durable import put_file, put_stages

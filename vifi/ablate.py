@@ -29,10 +29,10 @@ from reports.layouts.fusion_table import fusion_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
 from reports.writers.markdown import to_markdown
-from vifi.artefacts import record_command
 from vifi.choices import choose_features
 from vifi.console import parse, renamed, say
 from vifi.scoring import choose_texts, warn_of_leaks, write_and_print
+from vifi.store_facts import record_command
 from vifi.templates import expand
 from vifistore.errors import UsageError, shell
 from vifistore.store import open_store

@@ -81,7 +81,7 @@ def draw_attention(dataset: Dataset, rows: Sequence[int], wanted: AttentionArgum
     models = load_checkpoints(dataset, wanted.checkpoints)
     folder = wanted.out or wanted.results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    files, entries = [], []
+    files, drawn = [], []
     for row, path in zip(rows, paths, strict=True):
         video = table.iloc[row]
         seen = video_attention(
@@ -93,18 +93,9 @@ def draw_attention(dataset: Dataset, rows: Sequence[int], wanted: AttentionArgum
         )
         overlays, strips = _draw(folder / f"{dataset.name}-{row}", video, seen)
         files += [*overlays, *strips]
-        entries.append(
-            {
-                "dataset": dataset.name,
-                "id": video["id"],
-                "label": video["label"],
-                "models": list(models),
-                "image": overlays[0],
-                "strip": strips[0],
-            }
-        )
+        drawn.append((video, overlays[0], strips[0]))
     if wanted.results is not None:
-        _show_on_page(wanted.results, entries)
+        _show_on_page(wanted.results, dataset.name, list(models), drawn)
     return files
 
 
@@ -132,19 +123,25 @@ def _draw(path: Path, video: "pd.Series", seen: "VideoAttention") -> tuple[list[
     )
 
 
-def _show_on_page(results: Path, entries: list[dict]) -> None:
+def _show_on_page(
+    results: Path, dataset: str, models: list[str], drawn: "list[tuple[pd.Series, Path, Path]]"
+) -> None:
     """Add the figures to those of the page; those of the same video are replaced."""
-    from vifi.artefacts import record_command, update_artefact
+    from harness.results.gallery import AttentionFigure
+    from vifi.store_facts import record_command
 
-    for entry in entries:
-        for key in ("image", "strip"):
-            entry[key] = _inside(results, entry[key])
-
-    def merge(known: list) -> list:
-        old = {e["image"]: e for e in known if isinstance(e, dict) and "image" in e}
-        return list({**old, **{entry["image"]: entry for entry in entries}}.values())
-
-    update_artefact(results, "attention", merge)
+    figures = [
+        AttentionFigure(
+            dataset=dataset,
+            id=video["id"],
+            label=video["label"],
+            models=tuple(models),
+            image=_inside(results, overlay),
+            strip=_inside(results, strip),
+        )
+        for video, overlay, strip in drawn
+    ]
+    AttentionFigure.add(results, figures)
     record_command(results)
 
 

@@ -9,39 +9,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.class_tables import ClassTables, class_tables
+from harness.class_tables import class_tables
 from harness.classifiers import USES_TEXT
 from harness.comparison import Answers, Compared, answers_of
 from harness.frequencies import class_frequencies
 from harness.fusion import array_of, check_fusions
 from harness.leaks import untrained_classes
 from harness.measuring import Scored, Scoring
-from harness.predictions import predictions
+from harness.predictions import predictions, write_predictions
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.supervised import supervised
 from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
+from harness.results.class_results import ClassTables, Frequencies
 from harness.scoring import load_videos, scored_split
-from vifi.artefacts import record_command
 from vifi.choices import choose_features
 from vifi.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.console import parse, say
 from vifi.evaluate_arguments import EvaluateArguments, note_unused
 from vifi.retrieval import retrieval_rows
-from vifi.score_artefacts import (
-    write_class_tables,
-    write_frequencies,
-    write_predictions,
-    write_quarantine,
-)
 from vifi.scoring import (
     choose_texts,
     warn_of_leaks,
     warn_of_tuning,
     write_and_print,
 )
+from vifi.store_facts import record_command, write_quarantine
 from vifi.templates import expand
 from vifistore.errors import Faults, UsageError
 from vifistore.models.wording import check_templates
@@ -119,12 +114,12 @@ def _write_artefacts(
     sets: Sequence[Features],
     wanted: EvaluateArguments,
     tables: Sequence[ClassTables],
-    frequencies: "pd.DataFrame | None",
+    frequencies: Frequencies | None,
 ) -> None:
     for table in tables:
-        write_class_tables(wanted.results, table)
+        table.write(wanted.results)
     if frequencies is not None:
-        write_frequencies(wanted.results, wanted.dataset, frequencies)
+        frequencies.write(wanted.results)
     write_quarantine(wanted.results, sets)
     record_command(wanted.results)
 
@@ -213,13 +208,14 @@ def _warn(
             logger.warning("%s", line)
 
 
-def _frequencies(dataset: Dataset, wanted: EvaluateArguments) -> "pd.DataFrame | None":
+def _frequencies(dataset: Dataset, wanted: EvaluateArguments) -> Frequencies | None:
     """How many videos the base and the novel classes have, where that is to be written."""
     if wanted.protocol != "base-to-novel" or wanted.results is None:
         return None
     halves = (wanted.base_split, wanted.novel_split)
     try:
-        return class_frequencies(dataset, *halves, wanted.train_split)
+        table = class_frequencies(dataset, *halves, wanted.train_split)
+        return Frequencies(dataset=dataset.name, table=table)
     except UsageError as error:
         if wanted.train_split:
             raise

@@ -51,9 +51,10 @@ def main(arguments: list[str]) -> int:
 
 def _quarantined(store: Store) -> list[dict]:
     # It brings in pandas, which takes half a second to import.
-    from vifi.artefacts import quarantined_videos
+    from vifi.store_facts import quarantined_videos
 
-    return quarantined_videos(map(store.dataset, store.datasets()))
+    found = quarantined_videos(map(store.dataset, store.datasets()))
+    return [video.as_dict() for video in found]
 
 
 def _print_quarantine(found: list[dict]) -> None:

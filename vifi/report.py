@@ -50,22 +50,18 @@ def _add_from_store(store: "Store", results: Path) -> None:
     """Write what only the store knows where the page finds it."""
     from pandas import to_numeric
 
-    from reports.artefacts import read_artefacts
-    from vifi.artefacts import (
-        quarantined_videos,
-        update_artefact,
-        write_artefact,
-        write_provenance,
-        write_throughput,
-        write_thumbnails,
-    )
+    from harness.results.coordinates import Map
+    from harness.results.quarantine import Quarantined
+    from harness.results.run_facts import add_commands
+    from vifi.pictures import write_thumbnails
+    from vifi.store_facts import quarantined_videos, write_provenance, write_throughput
 
-    made = commands_of(store)
-    update_artefact(results, "commands", lambda known: [*dict.fromkeys([*made, *known])])
+    add_commands(results, commands_of(store), first=True)
     write_provenance(store, results)
     write_throughput(store, results)
-    write_artefact(results, "quarantine", quarantined_videos(map(store.dataset, store.datasets())))
-    for drawn in read_artefacts(results).maps:
+    found = quarantined_videos(map(store.dataset, store.datasets()))
+    Quarantined.write_all(results, found)
+    for drawn in Map.read_all(results):
         if {"dataset", "row"} <= set(drawn.points.columns):
             for name, points in drawn.points.groupby("dataset"):
                 # A folder may hold maps of several stores, and other rows than this one has.

@@ -88,8 +88,8 @@ def main(arguments: list[str]) -> int:
     answers = _answers(store, searcher, wanted, texts)
     _print(answers, searcher.name, wanted)
     if wanted.results is not None:
-        from vifi.artefacts import record_command
         from vifi.gallery import add_to_gallery
+        from vifi.store_facts import record_command
 
         add_to_gallery(wanted.results, store, searcher.name, answers)
         record_command(wanted.results)

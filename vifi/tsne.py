@@ -69,8 +69,7 @@ def main(arguments: list[str]) -> int:
     points, measured = _project(store, wanted)
 
     # matplotlib takes a second to import: only once the call is known to be right.
-    from harness.results.csv_cells import to_safe_csv
-    from harness.results.files import write_text
+    from harness.results.csv_tables import write_table
     from reports.figures.scatter import scatter_panels
 
     path = wanted.out.parent / wanted.out.stem
@@ -79,8 +78,8 @@ def main(arguments: list[str]) -> int:
     under = measured if len(measured) else None
     files = scatter_panels(points, path, under, width=wanted.width)
     files += [
-        write_text(path.with_name(f"{path.name}.csv"), to_safe_csv(points)),
-        write_text(path.with_name(f"{path.name}_separation.csv"), to_safe_csv(measured)),
+        write_table(path.with_name(f"{path.name}.csv"), points),
+        write_table(path.with_name(f"{path.name}_separation.csv"), measured),
     ]
     say("\n".join(str(file) for file in files))
     if wanted.results is not None:
@@ -129,9 +128,11 @@ def _measured(wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
 def _show_on_page(
     store: "Store", wanted: TsneArguments, points: "pd.DataFrame", measured: "pd.DataFrame"
 ) -> None:
-    from vifi.artefacts import record_command, write_map, write_thumbnails
+    from harness.results.coordinates import Map
+    from vifi.pictures import write_thumbnails
+    from vifi.store_facts import record_command
 
-    write_map(wanted.results, wanted.method, points, measured)
+    Map(name=wanted.method, points=points, separation=measured).write(wanted.results)
     dataset = store.dataset(points["dataset"].iloc[0])
     write_thumbnails(dataset, wanted.results, points["row"].unique())
     record_command(wanted.results)

@@ -25,7 +25,6 @@ Further keys and columns are kept. A folder holds one file per evaluation, so th
 share one. Paths in files are relative to the results folder.
 """
 
-from harness.results.files import made_folder
 from harness.results.row_file import FILE_NAME, append_rows, read_frame, read_rows
 from harness.results.rows import (
     FIELDS,
@@ -36,6 +35,7 @@ from harness.results.rows import (
     from_record,
     to_record,
 )
+from harness.results.whole_files import made_folder
 
 __all__ = [
     "FIELDS",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.results.csv_tables import read_tables, write_table
-from harness.results.files import FOLDER
+from harness.results.whole_files import FOLDER
 
 if TYPE_CHECKING:
     import pandas as pd

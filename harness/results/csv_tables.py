@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.results.csv_cells import plain_cell, to_safe_csv
-from harness.results.files import damaged, write_text
+from harness.results.whole_files import damaged, write_text
 
 if TYPE_CHECKING:
     import pandas as pd

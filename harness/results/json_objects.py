@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self, get_args
 
-from harness.results.files import FOLDER, damaged, locked_folder, read_document, write_document
 from harness.results.typed import check_type
+from harness.results.whole_files import (
+    FOLDER,
+    damaged,
+    locked_folder,
+    read_document,
+    write_document,
+)
 from vifistore.errors import first_few
 
 

@@ -14,6 +14,9 @@ class OriginCheckpoint(JsonObject):
     digest: str
     names: tuple[str, ...]
     step: int | None = None
+    """Steps of its run and of those of its parents."""
+    run_step: int | None = None
+    """Of its own run alone; folders of before do not tell it."""
     depth: int
     """How many checkpoints it was trained from, one after the other, that the store has."""
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from harness.results.files import FOLDER
+from harness.results.whole_files import FOLDER
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".webp")
 

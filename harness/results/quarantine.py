@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from harness.results.files import FOLDER
 from harness.results.json_objects import JsonEntry
+from harness.results.whole_files import FOLDER
 
 _SETS = "quarantine"
 

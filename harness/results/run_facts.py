@@ -1,12 +1,19 @@
 """What a run says of itself: its summary, its steps, what a view costs, how fast videos were."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 from harness.results.csv_tables import read_table, table_records
-from harness.results.files import FOLDER, damaged, locked_folder, read_document, write_document
 from harness.results.json_objects import JsonDocument, JsonEntry
+from harness.results.whole_files import (
+    FOLDER,
+    damaged,
+    locked_folder,
+    read_document,
+    write_document,
+)
 
 _COMMANDS = "commands.json"
 _STEPS = "steps"
@@ -86,8 +93,10 @@ def read_commands(results: Path) -> tuple[str, ...]:
     return tuple(map(str, read_document(results / FOLDER / _COMMANDS, list)))
 
 
-def add_command(results: Path, command: str) -> None:
-    """Add a command, once; several processes may do so at once. Raises DamagedError."""
+def add_commands(results: Path, commands: Sequence[str], *, first: bool = False) -> None:
+    """Add commands behind those that are known, or before them, each once; several processes may
+    do so at once. Raises DamagedError."""
     with locked_folder(results / FOLDER):
         known = read_commands(results)
-        write_document(results / FOLDER / _COMMANDS, [*dict.fromkeys([*known, command])])
+        every = [*commands, *known] if first else [*known, *commands]
+        write_document(results / FOLDER / _COMMANDS, [*dict.fromkeys(every)])

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from harness.results.files import write_bytes
+from harness.results.whole_files import write_bytes
 
 COLUMN_INCHES, PAGE_INCHES = 3.3, 6.9
 FORMATS = ("png", "svg", "pdf")

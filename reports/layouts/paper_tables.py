@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from harness.results.run_facts import Cost
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
     cell_notes,
@@ -56,12 +57,12 @@ class Who(NamedTuple):
 Index = dict[tuple[Who, Place], Cell]
 
 
-def paper_tables(found: Sequence[Measurement], costs: Sequence[dict] = ()) -> list[Table]:
+def paper_tables(found: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
     """Tables 1 to 9; `Table.num_measured` says how many cells hold a number of ours."""
     return [_table(spec, found, costs) for spec in SPECS]
 
 
-def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[dict]) -> Table:
+def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[Cost]) -> Table:
     numbers = paper_numbers(spec.number)
     places = tuple(dict.fromkeys(number.place for number in numbers))
     index = _index_of_costs(spec, places, costs) | _index_of_rows(spec, places, found)
@@ -178,27 +179,25 @@ def _command(spec: Spec, who: Who, place: Place, own: Measurement | None) -> str
     return paper_command(spec.protocol, who.name, place.dataset, place.shots, features)
 
 
-def _index_of_costs(spec: Spec, places: Sequence[Place], costs: Sequence[dict]) -> Index:
+def _index_of_costs(spec: Spec, places: Sequence[Place], costs: Sequence[Cost]) -> Index:
     return {
-        (who, place): _cost_cell(float(record[place.metric]), record)
-        for record in costs
-        if (who := _who_costs(spec, record))
+        (who, place): _cost_cell(value, cost)
+        for cost in costs
+        if (who := _who_costs(spec, cost))
         for place in places
-        if place.metric in COST_METRICS and record.get(place.metric) is not None
+        if place.metric in COST_METRICS and (value := getattr(cost, place.metric)) is not None
     }
 
 
-def _who_costs(spec: Spec, record: dict) -> Who | None:
+def _who_costs(spec: Spec, cost: Cost) -> Who | None:
     """The row of the table a cost belongs to; None when it belongs to none."""
-    name = str(record["features"])
-    if method := method_of([name]):
-        return Who(method, True) if is_paper_cost(record, method) else None
-    return Who(name, False) if spec.with_others else None
+    if method := method_of([cost.features]):
+        return Who(method, True) if is_paper_cost(cost, method) else None
+    return Who(cost.features, False) if spec.with_others else None
 
 
-def _cost_cell(value: float, record: dict) -> Cell:
-    device = record.get("device")
-    source = f"{record['features']} on {device}" if device else str(record["features"])
+def _cost_cell(value: float, cost: Cost) -> Cell:
+    source = f"{cost.features} on {cost.device}" if cost.device else cost.features
     # A CPU does a fraction of a view a second.
     return Cell(value=value, text=f"{value:.3g}" if value < 1 else "", source=source)
 

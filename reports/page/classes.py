@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from harness.results.class_results import ClassTables
+from harness.results.csv_tables import table_records
 from reports.table_model import format_number
 from reports.writers.html import escape, records_table
 
@@ -10,9 +12,11 @@ MAX_PAIRS = 20
 _FUSION = "embedding"
 
 
-def classes_section(confusion: Sequence[dict], per_class: Sequence[dict]) -> str:
+def classes_section(tables: ClassTables) -> str:
     """Pairs of classes by feature set, most frequent first, then every class."""
-    return "".join([*_pairs(confusion), *_recalls(per_class)])
+    return "".join(
+        [*_pairs(table_records(tables.confusion)), *_recalls(table_records(tables.per_class))]
+    )
 
 
 def _pairs(records: Sequence[dict]) -> list[str]:

@@ -1,6 +1,6 @@
 """The page of a results folder: `index.html`, opened from disk, with nothing from the network.
 
-    write_page("results", rows, found, tables, artefacts, extras)
+    write_page("results", rows, found, tables, artefacts)
 
 Its plots are drawn by `page/page.js` with the plotting library beside it, from JSON in the page;
 without JavaScript, and on paper, the same figures are shown as pictures. Every text that comes from
@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.results import ResultRow
-from harness.results.files import write_text
-from reports.artefacts import Artefacts
+from harness.results.artefacts import Artefacts
+from harness.results.whole_files import write_text
 from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.heatmap import fusion_matrices
 from reports.measurements import Measurement
 from reports.page.classes import classes_section
-from reports.page.extras import Extras
 from reports.page.figures import figure_block, figure_names, map_block
 from reports.page.gallery import attention_section, gallery_section
 from reports.page.plots import curves_plot, embed_json, heatmap_plot, map_plot
@@ -43,15 +42,14 @@ def write_page(
     found: Sequence[Measurement],
     tables: Sequence[Table],
     artefacts: Artefacts,
-    extras: Extras | None = None,
 ) -> list[Path]:
     """Write `index.html` with everything there is to see, and its scripts; returns the files.
 
     Figures are the PNG files of the folder at that moment.
     """
-    folder, extras = Path(results_folder), extras or Extras()
+    folder = Path(results_folder)
     plots = _plots(folder, found, artefacts)
-    sections = _sections(folder, rows, tables, artefacts, extras, plots)
+    sections = _sections(folder, rows, tables, artefacts, plots)
     shown = {heading: body for heading, body in sections.items() if body}
     scripts = _write_scripts(folder) if plots else []
     text = _document(artefacts.summary.title, shown, plots)
@@ -75,7 +73,6 @@ def _sections(
     rows: Sequence[ResultRow],
     tables: Sequence[Table],
     artefacts: Artefacts,
-    extras: Extras,
     plots: Mapping[str, dict],
 ) -> dict[str, str]:
     maps = {drawn.name: drawn for drawn in artefacts.maps}
@@ -90,13 +87,13 @@ def _sections(
         "Tables": tables_section([table for table in tables if not table.has_paper]),
         "Figures": f'<div class="plots">{"".join(figures)}</div>' if figures else "",
         "Maps": "".join(map_block(folder, drawn, plots[name]) for name, drawn in maps.items()),
-        "Retrieval": gallery_section(folder, extras.gallery),
-        "Attention": attention_section(folder, extras.attention),
-        "Classes": classes_section(artefacts.confusion, artefacts.per_class),
+        "Retrieval": gallery_section(folder, artefacts.gallery),
+        "Attention": attention_section(folder, artefacts.attention),
+        "Classes": classes_section(artefacts.classes),
         "Quarantine": quarantine_section(rows, artefacts.quarantine),
-        "Throughput": throughput_section(artefacts, extras.throughput),
-        "Provenance": provenance_section(rows, extras),
-        "Commands": commands_section(rows, extras.commands),
+        "Throughput": throughput_section(artefacts),
+        "Provenance": provenance_section(rows, artefacts.origin),
+        "Commands": commands_section(rows, artefacts.commands),
     }
 
 

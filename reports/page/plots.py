@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.artefacts import Map
+from harness.results.coordinates import Map
+from harness.results.pictures import picture_path, thumbnail_path
 from reports.figures.curves import Curve
 from reports.figures.heatmap import Matrix
 from reports.figures.scatter import class_labels
 from reports.figures.style import COLOURS, MARKERS
 from reports.layouts.cells import dataset_heading
-from reports.page.extras import picture_path, thumbnail_path
 
 NO_CLASS = -1
 

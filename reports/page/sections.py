@@ -3,12 +3,14 @@ out."""
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from harness.results import ResultRow
-from reports.artefacts import Artefacts, Summary
+from harness.results.artefacts import Artefacts
+from harness.results.origin import Origin, OriginCheckpoint, OriginRecipe
+from harness.results.quarantine import Quarantined
+from harness.results.run_facts import Summary, Timing
 from reports.measurements import newest_names, set_of
-from reports.page.extras import Extras
 from reports.table_model import Table
 from reports.writers.html import escape, records_table, to_html
 
@@ -40,37 +42,42 @@ def tables_section(tables: Sequence[Table]) -> str:
     return f'<div class="tables">{body}</div>' if body else ""
 
 
-def quarantine_section(rows: Sequence[ResultRow], records: Sequence[dict]) -> str:
+def quarantine_section(rows: Sequence[ResultRow], videos: Sequence[Quarantined]) -> str:
     """Videos without features: how many by reason, then each."""
-    if not (rows or records):
+    if not (rows or videos):
         return ""
     count = sum(_largest_split(rows, "num_quarantined").values())
-    if not records:
+    if not videos:
         told = "<code>vifi info S</code> tells more." if count else ""
         return f"<p>{count:,} videos of the scored splits could not be decoded. {told}</p>"
-    reasons = Counter(str(record["reason"]) for record in records)
+    reasons = Counter(video.reason for video in videos)
     words = ", ".join(f"{escape(name)} ({number:,})" for name, number in reasons.most_common())
-    more = len(records) - MAX_QUARANTINED
+    table = records_table([video.as_dict() for video in videos[:MAX_QUARANTINED]])
+    more = len(videos) - MAX_QUARANTINED
     rest = f"<p>{more:,} more are in artefacts/quarantine.json.</p>" if more > 0 else ""
-    return f"<p>By reason: {words}.</p>{records_table(records[:MAX_QUARANTINED])}{rest}"
+    return f"<p>By reason: {words}.</p>{table}{rest}"
 
 
-def throughput_section(artefacts: Artefacts, throughput: Sequence[dict]) -> str:
+def throughput_section(artefacts: Artefacts) -> str:
     """Seconds per step and together, how fast steps with a count of videos were, and what a view
     costs."""
     parts = []
     if artefacts.timings:
-        total = sum(record["seconds"] for record in artefacts.timings)
+        total = sum(step.seconds for step in artefacts.timings)
         table = records_table([*map(_with_speed, artefacts.timings)])
         parts.append(f"<p>{total:,.1f} seconds in all.</p>{table}")
     if artefacts.costs:
-        parts.append("<h3>Cost of a view</h3>" + records_table(artefacts.costs))
-    if throughput:
-        parts.append("<h3>Extractions</h3>" + records_table(throughput))
+        parts.append(
+            "<h3>Cost of a view</h3>" + records_table([cost.as_dict() for cost in artefacts.costs])
+        )
+    if artefacts.throughput:
+        parts.append(
+            "<h3>Extractions</h3>" + records_table([e.as_dict() for e in artefacts.throughput])
+        )
     return "".join(parts)
 
 
-def provenance_section(rows: Sequence[ResultRow], extras: Extras) -> str:
+def provenance_section(rows: Sequence[ResultRow], origin: Origin) -> str:
     """What the numbers were made from: feature sets, checkpoints, recipes, then the tools."""
     groups = defaultdict(list)
     for row in rows:
@@ -80,7 +87,7 @@ def provenance_section(rows: Sequence[ResultRow], extras: Extras) -> str:
     facts = {
         "Machines": [str(row.provenance.get("machine", "")) for row in rows],
         "Versions": [_versions(row.provenance.get("versions")) for row in rows],
-        "Store read with": [_versions(extras.versions)],
+        "Store read with": [_versions(origin.versions)],
         "Measured": [str(row.provenance.get("time", ""))[:10] for row in rows],
     }
     lines = "".join(
@@ -89,7 +96,7 @@ def provenance_section(rows: Sequence[ResultRow], extras: Extras) -> str:
         if any(values)
     )
     origins = records_table(records) if records else ""
-    return origins + _tree(extras.checkpoints) + _recipes(extras.recipes) + lines
+    return origins + _tree(origin.checkpoints) + _recipes(origin.recipes) + lines
 
 
 def commands_section(rows: Sequence[ResultRow], further: Sequence[str]) -> str:
@@ -110,49 +117,41 @@ def _largest_split(rows: Sequence[ResultRow], field: str) -> Counter:
     return counts
 
 
-def _tree(checkpoints: Sequence[Mapping]) -> str:
+def _tree(checkpoints: Sequence[OriginCheckpoint]) -> str:
     """Every checkpoint under the one it was trained from."""
     items = "".join(
-        f'<li style="--depth: {int(c["depth"])}"><b>{escape(", ".join(map(str, c["names"])))}</b> '
-        f"<code>{escape(c['digest'])}</code>"
-        + (f" <small>step {_step(c)}</small>" if c.get("step") else "")
-        + (f" <small>tuned on {escape(parts)}</small>" if (parts := _parts(c)) else "")
+        f'<li style="--depth: {c.depth}"><b>{escape(", ".join(c.names))}</b> '
+        f"<code>{escape(c.digest)}</code>"
+        + (f" <small>step {_step(c)}</small>" if c.step else "")
+        + (f" <small>tuned on {escape(parts)}</small>" if (parts := ", ".join(c.tuned_on)) else "")
         + "</li>"
         for c in checkpoints
     )
     return f'<h3>Checkpoints</h3><ul class="tree">{items}</ul>' if items else ""
 
 
-def _step(checkpoint: Mapping) -> str:
+def _step(checkpoint: OriginCheckpoint) -> str:
     """The step in its own run, and the sum with its parents' where that is another."""
-    every = int(checkpoint["step"])
-    # Folders of before do not tell the first.
-    own = int(checkpoint.get("run_step", every))
+    own = checkpoint.step if checkpoint.run_step is None else checkpoint.run_step
+    every = checkpoint.step
     return f"{own:,}" if own == every else f"{own:,} ({every:,} with its parents')"
 
 
-def _parts(checkpoint: Mapping) -> str:
-    """What a checkpoint was tuned on, in words; empty where it does not say."""
-    entries = checkpoint.get("tuned_on")
-    known = [e for e in entries if isinstance(e, Mapping)] if isinstance(entries, list) else []
-    return ", ".join(f"{e.get('dataset')}/{e.get('split')}" for e in known)
-
-
-def _recipes(recipes: Sequence[Mapping]) -> str:
+def _recipes(recipes: Sequence[OriginRecipe]) -> str:
     items = "".join(
-        f"<details><summary>{escape(', '.join(map(str, r.get('names') or [r['id']])))} "
-        f"<code>{escape(r['id'])}</code></summary><pre>"
-        f"{escape(json.dumps(r['recipe'], indent=1, ensure_ascii=False))}</pre></details>"
+        f"<details><summary>{escape(', '.join(r.names or [r.id]))} "
+        f"<code>{escape(r.id)}</code></summary><pre>"
+        f"{escape(json.dumps(r.recipe, indent=1, ensure_ascii=False))}</pre></details>"
         for r in recipes
     )
     return f"<h3>Recipes</h3>{items}" if items else ""
 
 
-def _with_speed(record: dict) -> dict:
-    videos = record.get("videos")
-    if not isinstance(videos, int | float) or not record["seconds"]:
-        return record
-    return record | {"videos_per_second": videos / record["seconds"]}
+def _with_speed(step: Timing) -> dict:
+    videos = step.further.get("videos")
+    if not isinstance(videos, int | float) or not step.seconds:
+        return step.as_dict()
+    return step.as_dict() | {"videos_per_second": videos / step.seconds}
 
 
 def _origin(rows: Sequence[ResultRow], name: str) -> dict:

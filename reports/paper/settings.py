@@ -4,7 +4,7 @@ Sections 4.1 and 4.2 of the paper, and its published lists of classes. Kinetics-
 160 classes a split.
 """
 
-from collections.abc import Mapping
+from harness.results.run_facts import Cost
 
 # One architecture; the second name is OpenCLIP's for the activation that OpenAI's weights need.
 MODELS = ("ViT-B-16", "ViT-B-16-quickgelu")
@@ -33,9 +33,9 @@ def paper_frames(protocol: str, method: str) -> int:
     return _SUPERVISED_FRAMES.get(method, 16) if protocol in ("supervised", "cost") else 32
 
 
-def is_paper_cost(record: Mapping, method: str) -> bool:
+def is_paper_cost(cost: Cost, method: str) -> bool:
     """Whether a measured cost is that of the paper's model and number of frames."""
-    return record.get("model") in MODELS and record.get("frames") == paper_frames("cost", method)
+    return cost.model in MODELS and cost.frames == paper_frames("cost", method)
 
 
 def is_paper_setting(model: object, dataset: str, subset: str, num_classes: int) -> bool:

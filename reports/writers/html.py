@@ -40,9 +40,10 @@ def escape(text: object) -> str:
 
 
 def records_table(records: Sequence[Mapping]) -> str:
-    """Plain records as a table, one column per key; numbers to the right."""
-    names = list(dict.fromkeys(name for record in records for name in record))
-    given = {name: [r[name] for r in records if r.get(name) is not None] for name in names}
+    """Plain records as a table, a column per key that has a value; numbers to the right."""
+    every = dict.fromkeys(name for record in records for name in record)
+    given = {name: [r[name] for r in records if r.get(name) not in (None, "")] for name in every}
+    names = [name for name in every if given[name]]
     numeric = {name for name, values in given.items() if values and all(map(_is_number, values))}
     head = "".join(
         f'<th scope="col"{_number_class(name in numeric)}>{escape(_words(name))}</th>'

@@ -3,10 +3,10 @@
 import re
 
 from harness.results import append_rows
+from harness.results.run_facts import add_commands
 from tests.harness.results.test_results import make_row
 from tests.vifistore.store.conftest import make_whole_store
 from vifi.__main__ import run
-from vifi.artefacts import update_artefact
 from vifi.commands import COMMANDS_FILE, commands_of
 from vifistore.store import open_store
 
@@ -22,7 +22,7 @@ def test_they_come_first_and_once_each(tmp_path, monkeypatch, capsys):
     made = [f"vifi name {store.path} d start {name}" for name in "ab"]
     assert commands_of(store) == made
     append_rows(results, [make_row()])
-    update_artefact(results, "commands", lambda known: ["vifi evaluate S zero-shot"])
+    add_commands(results, ["vifi evaluate S zero-shot"])
     for _ in range(2):
         assert run(["report", str(results), "--store", str(store.path)]) == 0
     page = (results / "index.html").read_text()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,9 @@ import pytest
 from harness.retrieval.hits import VideoTable
 from tests.support import video_table
 from tests.vifistore.extract.conftest import scan, write_clip
-from vifi.artefacts import update_artefact, write_thumbnails
 from vifi.attention import _draw
 from vifi.demo.clips import class_names, draw_clip, write_mp4
-from vifi.gallery import Pictures
+from vifi.pictures import Pictures, write_thumbnails
 from vifi.video_files import row_of
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.extract.attention import VideoAttention
@@ -259,16 +257,6 @@ def test_a_map_of_another_store_is_left_as_it_is(leading_out, said, tmp_path):
     assert said("report", results, "--store", leading_out.path)[0] == 0
     names = [path.name for path in results.rglob("*.jpg")]
     assert names == ["1.jpg"]
-
-
-def test_what_several_add_at_once_is_all_there(tmp_path):
-    def add(number: int) -> None:
-        update_artefact(tmp_path, "commands", lambda known: [*known, number])
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(add, range(40)))
-    found = json.loads((tmp_path / "artefacts" / "commands.json").read_text())
-    assert sorted(found) == list(range(40))
 
 
 def test_a_title_says_the_label_unless_the_id_begins_with_it(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from vifi.artefacts import update_artefact
+from harness.results.run_facts import Cost
 from vifi.bench.flops import forward_flops, image_flops
 from vifi.bench.machine import machine
 from vifi.bench.settings import Compute
@@ -48,7 +48,7 @@ def run(settings: Compute) -> Iterator[dict]:
     if settings.results is not None:
         record = _cost_record(settings, image, text, head)
         here = {"device": machine(settings.device)["device"], "precision": precision}
-        _write_cost(settings, record | here)
+        Cost.add(settings.results, Cost.from_dict(record | here))
 
 
 def _image_row(
@@ -179,12 +179,3 @@ def _cost_record(settings: Compute, image: dict, text: dict, head: Head | None) 
         "text_gflops_per_class": text["gmacs"],
         "text_classes_per_second": text["classes_per_second"],
     }
-
-
-def _write_cost(settings: Compute, record: dict) -> None:
-    """Put a record among the costs of a results folder, in place of one of the same row."""
-
-    def change(costs: list) -> list:
-        return [cost for cost in costs if cost.get("features") != record["features"]] + [record]
-
-    update_artefact(settings.results, "costs", change)

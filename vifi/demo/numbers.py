@@ -12,7 +12,6 @@ from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, append_rows
 from harness.retrieval.evaluation import retrieval
-from vifi.score_artefacts import write_class_tables
 from vifistore.store.dataset import Dataset
 from vifistore.store.splits import Split, write_split
 
@@ -30,7 +29,7 @@ def score(dataset: Dataset, split: str, names: Sequence[str], out: Path) -> None
     """
 
     def keep(scored: Scored) -> None:
-        write_class_tables(out, class_tables(scored))
+        class_tables(scored).write(out)
 
     rows: list[ResultRow] = []
     for name in names:

@@ -6,19 +6,15 @@ from pathlib import Path
 from harness.projection.maps import project
 from harness.projection.panels import Choice, load_panels
 from harness.projection.separation import separation
+from harness.results.coordinates import Map
+from harness.results.quarantine import Quarantined
 from harness.retrieval.search import Searcher
 from vifi.answers import Answer
-from vifi.artefacts import (
-    quarantined_videos,
-    write_artefact,
-    write_map,
-    write_provenance,
-    write_throughput,
-    write_thumbnails,
-)
 from vifi.attention import AttentionArguments, draw_attention
 from vifi.gallery import add_to_gallery
+from vifi.pictures import write_thumbnails
 from vifi.queries import query_encoder
+from vifi.store_facts import quarantined_videos, write_provenance, write_throughput
 from vifistore.models.wording import PAPER_TEMPLATE
 from vifistore.store.dataset import Dataset
 
@@ -30,7 +26,7 @@ _NUM_ATTENTION_VIDEOS = 2
 def draw_map(dataset: Dataset, split: str, names: Sequence[str], out: Path) -> None:
     """t-SNE of these feature sets, with a picture of every clip."""
     panels = load_panels([dataset.features(name) for name in names], Choice(split=split))
-    write_map(out, "tsne", project(panels), separation(panels))
+    Map(name="tsne", points=project(panels), separation=separation(panels)).write(out)
     write_thumbnails(dataset, out, panels.rows)
 
 
@@ -76,7 +72,7 @@ def tell_origin(dataset: Dataset, out: Path) -> None:
     """Checkpoints, recipes, how fast clips were encoded, and those that could not be read."""
     write_provenance(dataset.store, out)
     write_throughput(dataset.store, out)
-    write_artefact(out, "quarantine", quarantined_videos([dataset]))
+    Quarantined.write_all(out, quarantined_videos([dataset]))
 
 
 def _like(searcher: Searcher, dataset: Dataset, row: int) -> Answer:

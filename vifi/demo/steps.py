@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from harness.results.run_facts import Timing
 from vifi.console import say
 
 
@@ -11,7 +12,7 @@ class Steps:
     """Says what is done and remembers how long each step took."""
 
     def __init__(self) -> None:
-        self.timings: list[dict] = []
+        self.timings: list[Timing] = []
 
     @contextlib.contextmanager
     def step(self, what: str, *, videos: int = 0) -> Iterator[None]:
@@ -21,10 +22,10 @@ class Steps:
         yield
         seconds = round(time.perf_counter() - start, 1)
         count = {"videos": videos} if videos else {}
-        self.timings.append({"step": what, "seconds": seconds, **count})
+        self.timings.append(Timing(step=what, seconds=seconds, further=count))
         say(f"   {seconds:.1f} s")
 
     @property
     def total_seconds(self) -> float:
         """Seconds of all steps."""
-        return sum(timing["seconds"] for timing in self.timings)
+        return sum(timing.seconds for timing in self.timings)

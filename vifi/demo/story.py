@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.comparison import compare
 from harness.measuring import Scoring
+from harness.results.run_facts import Summary, Timing
 from reports.report import make_report
-from vifi.artefacts import write_artefact
 from vifi.console import say
 from vifi.demo.numbers import score, score_with_less
 from vifi.demo.settings import DemoScale
@@ -133,23 +133,16 @@ def _finish(store: Store, steps: Steps, out: Path) -> None:
     sets = [store.features(DATASET, name) for name in (TUNED, VANILLA)]
     (found,) = compare(sets[0], sets[1], SPLIT, settings)
     tell_origin(store.dataset(DATASET), out)
-    write_artefact(
-        out,
-        "summary",
-        {
-            "title": "vifistore demo",
-            "lines": [
-                f"{found.sentence} (paired bootstrap over {found.num_videos} test clips of "
-                f"{found.row.classes} classes).",
-                "A tiny CLIP was trained on captioned stills, then fine-tuned on clips of moving "
-                "shapes; every number below comes from embeddings cached once per checkpoint. "
-                "Only the untuned model is scored zero-shot: the others were tuned on other clips "
-                "of the same classes.",
-            ],
-        },
+    lines = (
+        f"{found.sentence} (paired bootstrap over {found.num_videos} test clips of "
+        f"{found.row.classes} classes).",
+        "A tiny CLIP was trained on captioned stills, then fine-tuned on clips of moving shapes; "
+        "every number below comes from embeddings cached once per checkpoint. Only the untuned "
+        "model is scored zero-shot: the others were tuned on other clips of the same classes.",
     )
+    Summary(title="vifistore demo", lines=lines).write(out)
     with steps.step("draw tables, figures and the page"):
-        write_artefact(out, "timings", steps.timings)
+        Timing.write_all(out, steps.timings)
         make_report(out)
     say("")
     say((out / "zero-shot.md").read_text(encoding="utf-8"))

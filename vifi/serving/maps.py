@@ -42,9 +42,9 @@ def map_points(features: Features, index: Index, table: VideoTable, results: Pat
 
 
 def _from_results(results: Path, features: Features) -> pd.DataFrame | None:
-    from reports.artefacts import read_artefacts
+    from harness.results.coordinates import Map
 
-    for found in read_artefacts(results).maps:
+    for found in Map.read_all(results):
         points = found.points
         if found.name == "tsne" and {"row", "dataset"} <= set(points.columns):
             is_ours = (points["panel"] == features.name) & (

@@ -14,7 +14,7 @@ from harness.results.gallery import AttentionFigure, GalleryHit, GalleryQuery
 from harness.results.origin import Origin, OriginCheckpoint, OriginRecipe
 from harness.results.pictures import picture_path
 from harness.results.quarantine import Quarantined
-from harness.results.run_facts import Cost, Summary, Throughput, Timing, add_command
+from harness.results.run_facts import Cost, Summary, Throughput, Timing, add_commands
 from vifistore.errors import DamagedError
 
 HIT = GalleryHit(rank=1, score=0.5, id="v", label="run", is_right=True, end_seconds=2)
@@ -65,7 +65,7 @@ def test_what_is_written_is_read(tmp_path):
     Cost.add(tmp_path, COST)
     GalleryQuery.add(tmp_path, [QUERY])
     AttentionFigure.add(tmp_path, [AttentionFigure(id="v", models=("a",), image="a.png")])
-    add_command(tmp_path, "vifi tsne")
+    add_commands(tmp_path, ["vifi tsne"])
     Map(name="tsne", points=POINTS, separation=SEPARATION).write(tmp_path)
     ClassTables(name="d-1", per_class=RECALL, confusion=MISTAKES).write(tmp_path)
     Frequencies(dataset="d", table=COUNTS).write(tmp_path)
@@ -96,14 +96,14 @@ def test_the_same_one_is_replaced(tmp_path):
     for label in ("old", "new"):
         AttentionFigure.add(tmp_path, [AttentionFigure(id="v", label=label, image="a.png")])
     assert [figure.label for figure in AttentionFigure.read_all(tmp_path)] == ["new"]
-    add_command(tmp_path, "vifi tsne")
-    add_command(tmp_path, "vifi tsne")
+    add_commands(tmp_path, ["vifi tsne"])
+    add_commands(tmp_path, ["vifi tsne"])
     assert Artefacts.read(tmp_path).commands == ("vifi tsne",)
 
 
 def test_what_several_add_at_once_is_all_there(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: add_command(tmp_path, str(number)), range(40)))
+        list(pool.map(lambda number: add_commands(tmp_path, [str(number)]), range(40)))
     found = json.loads((tmp_path / "artefacts" / "commands.json").read_text())
     assert sorted(map(int, found)) == list(range(40))
 

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.results.class_results import ClassTables
 from harness.results.csv_cells import plain_cell, safe_cell, to_safe_csv
-from reports.artefacts import read_artefacts
 from reports.table_model import Cell, Column, Note, Row, Table
 from reports.writers.csv_text import to_csv
 from tests.test_house import ROOT, modules
@@ -49,7 +49,7 @@ def test_our_own_reader_takes_the_mark_off(tmp_path):
     folder = tmp_path / "artefacts" / "per_class"
     folder.mkdir(parents=True)
     (folder / "a.csv").write_text(to_safe_csv(pd.DataFrame(table)), newline="")
-    assert [record["class"] for record in read_artefacts(tmp_path).per_class] == RUN[:3]
+    assert ClassTables.read_all(tmp_path).per_class["class"].tolist() == RUN[:3]
 
 
 def test_no_table_is_written_another_way():

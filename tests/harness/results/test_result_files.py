@@ -1,6 +1,6 @@
 import pytest
 
-from harness.results.files import write_text
+from harness.results.whole_files import write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path):

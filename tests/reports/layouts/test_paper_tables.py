@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.results.run_facts import Cost
 from reports.layouts.doubts import HEAD_NOTE
 from reports.layouts.paper_tables import OTHERS, paper_tables
 from reports.measurements import measurements
@@ -20,10 +21,9 @@ def cell_of(table: Table, label: str, column: str, origin: str = "here"):
 
 @pytest.fixture
 def tables(paper_like):
-    costs = [
-        {"features": "vifi-clip", "gflops": 281, "throughput": 60.5, "params_millions": 124.3}
-        | {"model": "ViT-B-16-quickgelu", "frames": 16, "device": "a card"}
-    ]
+    cost = {"features": "vifi-clip", "gflops": 281, "throughput": 60.5, "params_millions": 124.3}
+    cost |= {"model": "ViT-B-16-quickgelu", "frames": 16, "device": "a card"}
+    costs = [Cost.from_dict(cost)]
     return {table.name: table for table in paper_tables(paper_like, costs)}
 
 
@@ -156,14 +156,14 @@ def test_costs_come_from_their_file(tables):
 
 def test_the_speed_of_a_slow_machine_is_not_nought():
     record = {"features": "vifi-clip", "model": "ViT-B-16", "frames": 16, "throughput": 0.0517}
-    cell = cell_of(paper_tables([], [record])[5], "ViFi-CLIP", "Views/s")
+    cell = cell_of(paper_tables([], [Cost.from_dict(record)])[5], "ViFi-CLIP", "Views/s")
     assert (cell.value, cell.text) == (0.0517, "0.0517")
 
 
 @pytest.mark.parametrize("change", [{"model": "ViT-B-32"}, {"frames": 32}, {"model": None}])
 def test_costs_of_another_setting_do_not_stand_beside_the_papers(change):
     record = {"features": "vifi-clip", "gflops": 9, "model": "ViT-B-16", "frames": 16} | change
-    table = paper_tables([], [record])[5]
+    table = paper_tables([], [Cost.from_dict(record)])[5]
     assert cell_of(table, "ViFi-CLIP", "GFLOPs").value is None
 
 
@@ -306,7 +306,7 @@ def test_videos_that_are_not_scored_are_a_footnote(row):
 def test_the_cost_of_actionclip_is_that_of_32_frames():
     record = {"features": "actionclip-transf", "model": "ViT-B-16", "gflops": 563.0}
     for frames, value in ((16, None), (32, 563.0)):
-        table = paper_tables([], [record | {"frames": frames}])[5]
+        table = paper_tables([], [Cost.from_dict(record | {"frames": frames})])[5]
         assert cell_of(table, "ActionCLIP", "GFLOPs").value == value
     command = cell_of(paper_tables([])[5], "ActionCLIP", "GFLOPs").command
     assert "--frames 32" in command
@@ -369,10 +369,10 @@ def test_the_cost_of_a_model_of_ones_own_is_asked_for_and_found(row):
     cell = cell_of(paper_tables(measurements([own]))[3], "mine", "GFLOPs")
     assert "--model ViT-L-14 --frames 8 --features mine --results" in cell.command
     record = {"features": "mine", "model": "ViT-L-14", "frames": 8, "gflops": 640.0}
-    table = paper_tables(measurements([own]), [record])[3]
+    table = paper_tables(measurements([own]), [Cost.from_dict(record)])[3]
     assert cell_of(table, "mine", "GFLOPs").value == 640
     # A cost alone makes a row as well; of what is not known, no more can be asked.
-    table = paper_tables([], [record | {"throughput": None}])[3]
+    table = paper_tables([], [Cost.from_dict(record | {"throughput": None})])[3]
     assert cell_of(table, "mine", "GFLOPs").value == 640
     assert cell_of(table, "mine", "Views/s").command == ""
 

@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from harness.results import read_rows
-from reports.artefacts import read_artefacts
+from harness.results.artefacts import Artefacts
 from reports.measurements import measurements
 from reports.page.document import write_page
-from reports.page.extras import read_extras
 from reports.report import all_tables
 
 
@@ -76,11 +75,10 @@ def write_full_page(full_folder):
 
     def write():
         rows = read_rows(full_folder)
-        artefacts = read_artefacts(full_folder)
+        artefacts = Artefacts.read(full_folder)
         found = measurements(rows)
         tables = all_tables(found, artefacts.costs)
-        extras = read_extras(full_folder)
-        return write_page(full_folder, rows, found, tables, artefacts, extras)[-1]
+        return write_page(full_folder, rows, found, tables, artefacts)[-1]
 
     return write
 

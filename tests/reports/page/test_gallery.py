@@ -1,3 +1,4 @@
+from harness.results.gallery import AttentionFigure
 from reports.page.gallery import attention_section, gallery_section
 
 
@@ -11,5 +12,5 @@ def test_hits_show_verdict_moment_and_score(page):
 
 def test_nothing_to_show(tmp_path):
     assert gallery_section(tmp_path, ()) == ""
-    gone = [{"id": "a", "label": "", "image": "attention/gone.png"}]
+    gone = [AttentionFigure(id="a", image="attention/gone.png")]
     assert attention_section(tmp_path, gone) == ""

@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.artefacts import Map
+from harness.results.coordinates import Map
 from reports.figures.curves import frames_curves
 from reports.figures.heatmap import fusion_matrices
 from reports.figures.style import COLOURS, MARKERS

@@ -1,0 +1,92 @@
+"""What a results folder tells of the store that its numbers come from."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from harness.provenance import versions
+from harness.results.origin import Origin, OriginCheckpoint, OriginRecipe
+from harness.results.quarantine import Quarantined
+from harness.results.run_facts import Throughput, add_commands
+from vifistore.extract.clock import STAGES
+from vifistore.extract.figures import kept_runs
+from vifistore.store.dataset import Dataset
+from vifistore.store.features import Features
+from vifistore.store.info import lineage
+from vifistore.store.provenance import command_line
+from vifistore.store.store import Store
+
+# What the page tells of an extraction, besides where its time went, and of how many.
+_RUN_FACTS = (
+    *("time", "dataset", "id", "model", "device", "precision", "encoded", "frames_encoded"),
+    *("seconds", "videos_per_second", "frames_per_second", "peak_mebibytes"),
+)
+_MAX_RUNS = 50
+
+
+def write_provenance(store: Store, results: Path) -> None:
+    """Write what the store's numbers were made from: checkpoints, recipes, versions."""
+    recipes = tuple(
+        OriginRecipe(
+            dataset=dataset.name,
+            id=features.id,
+            names=tuple(features.names),
+            recipe=features.recipe,
+        )
+        for dataset in map(store.dataset, store.datasets())
+        for features in map(dataset.features, dataset.feature_ids())
+    )
+    checkpoints = tuple(map(OriginCheckpoint.from_dict, lineage(store)))
+    Origin(checkpoints=checkpoints, recipes=recipes, versions=versions()).write(results)
+
+
+def write_throughput(store: Store, results: Path) -> None:
+    """Write how fast the newest extractions into the store were, as this machine knows them."""
+    runs = [run for run in kept_runs(store.cache_folder) if run.get("frames_encoded")]
+    Throughput.write_all(results, [Throughput(further=_facts(run)) for run in runs[-_MAX_RUNS:]])
+
+
+def _facts(run: dict) -> dict:
+    shares = {
+        f"{stage} (%)": round(100 * run[f"{stage}_share"], 1)
+        for stage in (*STAGES, "idle")
+        if f"{stage}_share" in run
+    }
+    return {name: run.get(name) for name in _RUN_FACTS} | shares
+
+
+def record_command(results: Path) -> None:
+    """Add the command line of this process to those that made the results, once."""
+    add_commands(results, [command_line()])
+
+
+def write_quarantine(results: Path, sets: Sequence[Features]) -> None:
+    """The quarantined videos of feature sets, one file each; none for a set that has none now."""
+    dataset = sets[0].dataset
+    found = quarantined_videos([dataset])
+    for feature_id in dict.fromkeys(features.id for features in sets):
+        entries = [entry for entry in found if entry.features == feature_id]
+        Quarantined.write_set(results, dataset.name, feature_id, entries)
+
+
+def quarantined_videos(datasets: Iterable[Dataset]) -> list[Quarantined]:
+    """Every quarantined video of these datasets, once per feature set: where, why, how often."""
+    found = []
+    for dataset in datasets:
+        videos = dataset.videos()
+        for features in map(dataset.features, dataset.feature_ids()):
+            decoder = features.source_recipe.get("decoder", "")
+            for entry in features.quarantine():
+                video = videos.iloc[entry["row"]]
+                found.append(
+                    Quarantined(
+                        dataset=dataset.name,
+                        features=features.id,
+                        id=video["id"],
+                        path=video["path"],
+                        decoder=decoder,
+                        reason=entry["reason"],
+                        message=entry["message"],
+                        further={"row": entry["row"], "attempts": entry["attempts"]},
+                    )
+                )
+    return found
