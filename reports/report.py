@@ -24,12 +24,12 @@ from reports.measurements import Measurement, measurements
 from reports.page.document import write_page
 from reports.table_model import Table
 from reports.writers.csv_text import to_csv
-from reports.writers.html import to_document
+from reports.writers.html import to_html
 from reports.writers.latex import to_latex
 from reports.writers.markdown import to_markdown
 from vifistore.errors import UsageError, shell
 
-WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_document}
+WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
 
 
 def make_report(results_folder: str | Path) -> list[Path]:

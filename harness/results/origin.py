@@ -21,6 +21,11 @@ class OriginCheckpoint(JsonObject):
     """How many checkpoints it was trained from, one after the other, that the store has."""
 
     @property
+    def own_step(self) -> int | None:
+        """Steps of its own run."""
+        return self.step if self.run_step is None else self.run_step
+
+    @property
     def tuned_on(self) -> tuple[str, ...]:
         """What it was tuned on, as "ucf101/train"; nothing where that is not known."""
         entries = self.further.get("tuned_on")

@@ -1,98 +1,83 @@
 """Which classes are hard: recall of each class per feature set, and the pairs taken for another."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from harness.results.class_results import ClassTables
 from harness.results.csv_tables import table_records
 from reports.table_model import format_number
-from reports.writers.html import escape, records_table
 
 MAX_PAIRS = 20
 _FUSION = "embedding"
+_SETTING = ("protocol", "split", "subset", "classifier", "shots")
 
 
-def classes_section(tables: ClassTables) -> str:
-    """Pairs of classes by feature set, most frequent first, then every class."""
-    return "".join(
-        [*_pairs(table_records(tables.confusion)), *_recalls(table_records(tables.per_class))]
-    )
+def class_tables(tables: ClassTables) -> dict:
+    """`pairs` of classes by feature set, most frequent first, and `recalls` of every class; empty
+    where there are none."""
+    pairs, recalls = _pairs(tables), _recalls(tables)
+    return {"pairs": pairs, "recalls": recalls} if pairs or recalls else {}
 
 
-def _pairs(records: Sequence[dict]) -> list[str]:
+def _pairs(tables: ClassTables) -> dict[str, list[dict]]:
     groups = defaultdict(list)
-    for record in records:
+    for record in table_records(tables.confusion):
+        group = f"{record['features']} on {record['dataset']}, {_setting(record)}"
         if record["count"]:
-            groups[_group(record)].append(record)
-    if not groups:
-        return []
-    parts = ["<p>Which class was taken for which other, most frequent pairs first.</p>"]
-    for number, (group, found) in enumerate(groups.items()):
-        found.sort(key=lambda record: -record["count"])
-        shown = [
-            {
-                "true": record["true"],
-                "predicted": record["predicted"],
-                "videos": int(record["count"]),
-                "of": int(record["num_videos"]),
-                "share": f"{100 * record['count'] / max(1, record['num_videos']):.0f}%",
-            }
-            for record in found[:MAX_PAIRS]
-        ]
-        is_open = " open" if number == 0 else ""
-        parts.append(
-            f"<details{is_open}><summary>{escape(group)}</summary>{records_table(shown)}</details>"
-        )
-    return parts
+            groups[f"{group}, {record['fusion']}"].append(record)
+    return {
+        group: [_pair(record) for record in sorted(found, key=lambda r: -r["count"])[:MAX_PAIRS]]
+        for group, found in groups.items()
+    }
 
 
-def _recalls(records: Sequence[dict]) -> list[str]:
+def _pair(record: Mapping) -> dict:
+    return {
+        "true": record["true"],
+        "predicted": record["predicted"],
+        "videos": int(record["count"]),
+        "of": int(record["num_videos"]),
+        "share": f"{100 * record['count'] / max(1, record['num_videos']):.0f}%",
+    }
+
+
+def _recalls(tables: ClassTables) -> list[dict]:
     """A table of classes (rows) by feature sets (columns) per data set, hardest class first."""
-    parts = []
-    tables = defaultdict(lambda: defaultdict(dict))
-    for record in records:
+    places = defaultdict(lambda: defaultdict(dict))
+    for record in table_records(tables.per_class):
         if record["fusion"] == _FUSION:
             place = f"{record['dataset']}, {_setting(record)}"
-            tables[place][record["class"]][record["features"]] = record
-    for place, classes in tables.items():
-        names = list(dict.fromkeys(name for found in classes.values() for name in found))
-        ordered = sorted(classes.items(), key=lambda item: _mean(item[1]))
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-        body = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(_recall(found.get(column)) for column in names)
-            + "</tr>"
-            for name, found in ordered
-        )
-        parts.append(
-            f"<details><summary>Recall of {len(classes)} classes: {escape(place)}</summary>"
-            '<div class="scroll" tabindex="0" role="region" aria-label="recall by class">'
-            f'<table class="grid recall"><thead><tr><th class="corner" scope="col">Class</th>{head}'
-            f"</tr></thead><tbody>{body}</tbody></table></div></details>"
-        )
-    return parts
+            places[place][record["class"]][record["features"]] = record
+    return [_recall_table(place, classes) for place, classes in places.items()]
 
 
-def _recall(record: dict | None) -> str:
+def _recall_table(place: str, classes: Mapping[str, Mapping[str, dict]]) -> dict:
+    names = list(dict.fromkeys(name for found in classes.values() for name in found))
+    ordered = sorted(classes.items(), key=lambda item: _mean(item[1]))
+    rows = [(name, [_recall(found.get(column)) for column in names]) for name, found in ordered]
+    return {"place": place, "columns": names, "rows": rows}
+
+
+def _recall(record: Mapping | None) -> dict[str, str]:
+    """A cell: its `text`, its `interval`, and the `share` that its bar shows."""
     if record is None:
-        return "<td></td>"
+        return {"text": "", "share": "", "interval": ""}
     value, *ends = (record.get(name) for name in ("value", "ci_low", "ci_high"))
     if value is None:
-        return "<td>undefined</td>"
+        return {"text": "undefined", "share": "", "interval": ""}
     words = "" if None in ends else ", ".join(format_number(100 * end) for end in ends)
-    small = f"<small>[{words}]</small>" if words else ""
-    return f'<td style="--share: {value:.3f}">{format_number(100 * value)}{small}</td>'
+    return {
+        "text": format_number(100 * value),
+        "share": f"{value:.3f}",
+        "interval": f"[{words}]" if words else "",
+    }
 
 
-def _mean(found: dict[str, dict]) -> float:
+def _mean(found: Mapping[str, dict]) -> float:
     values = [record["value"] for record in found.values() if record["value"] is not None]
     return sum(values) / len(values) if values else 0.0
 
 
-def _group(record: dict) -> str:
-    return f"{record['features']} on {record['dataset']}, {_setting(record)}, {record['fusion']}"
-
-
-def _setting(record: dict) -> str:
-    parts = [record.get(name) for name in ("protocol", "split", "subset", "classifier", "shots")]
+def _setting(record: Mapping) -> str:
+    parts = [record.get(name) for name in _SETTING]
     return ", ".join(str(part) for part in parts if part not in (None, "", "all", "text"))

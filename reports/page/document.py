@@ -3,11 +3,12 @@
     write_page("results", rows, found, tables, artefacts)
 
 Its plots are drawn by `page/page.js` with the plotting library beside it, from JSON in the page;
-without JavaScript, and on paper, the same figures are shown as pictures. Every text that comes from
-outside (names of classes, files, feature sets) is escaped, also in that JSON.
+without JavaScript, and on paper, the same figures are shown as pictures. What it says is gathered
+here and in the modules beside; how it is laid out is said in `reports/templates`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.results import ResultRow
@@ -16,24 +17,32 @@ from harness.results.whole_files import write_text
 from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.heatmap import fusion_matrices
 from reports.measurements import Measurement
-from reports.page.classes import classes_section
-from reports.page.figures import figure_block, figure_names, map_block
-from reports.page.gallery import attention_section, gallery_section
-from reports.page.plots import curves_plot, embed_json, heatmap_plot, map_plot
-from reports.page.sections import (
-    commands_section,
-    provenance_section,
-    quarantine_section,
-    summary_section,
-    tables_section,
-    throughput_section,
-)
+from reports.page.classes import class_tables
+from reports.page.figures import figure, figure_names, map_figure
+from reports.page.gallery import attention_figures, gallery
+from reports.page.plots import curves_plot, heatmap_plot, map_plot
+from reports.page.sections import commands, provenance, quarantine, summary, throughput
 from reports.page.style import style_sheet
 from reports.table_model import Table
-from reports.writers.html import escape
+from reports.templating import render
 
 SCRIPTS = "page"
 _HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page; one whose `content` is empty is left out."""
+
+    heading: str
+    template: str
+    """Name of its file, which shows `content`."""
+    content: object
+
+    @property
+    def anchor(self) -> str:
+        """What links name it by."""
+        return self.heading.lower().replace(" ", "-")
 
 
 def write_page(
@@ -49,10 +58,15 @@ def write_page(
     """
     folder = Path(results_folder)
     plots = _plots(folder, found, artefacts)
-    sections = _sections(folder, rows, tables, artefacts, plots)
-    shown = {heading: body for heading, body in sections.items() if body}
     scripts = _write_scripts(folder) if plots else []
-    text = _document(artefacts.summary.title, shown, plots)
+    text = render(
+        "page.html",
+        title=artefacts.summary.title or "Results",
+        sections=_sections(folder, rows, tables, artefacts, plots),
+        plots=plots,
+        scripts=[path.relative_to(folder).as_posix() for path in scripts],
+        style=style_sheet(),
+    )
     return [*scripts, write_text(folder / "index.html", text)]
 
 
@@ -74,27 +88,29 @@ def _sections(
     tables: Sequence[Table],
     artefacts: Artefacts,
     plots: Mapping[str, dict],
-) -> dict[str, str]:
+) -> list[Section]:
+    """Those that have something to show, in their order."""
     maps = {drawn.name: drawn for drawn in artefacts.maps}
-    figures = [
-        figure_block(folder, name, plots.get(name))
-        for name in figure_names(folder, plots)
-        if name not in maps
+    names = [name for name in figure_names(folder, plots) if name not in maps]
+    figures = [figure(folder, name, plots.get(name)) for name in names]
+    drawn = [map_figure(folder, maps[name], plots[name]) for name in maps]
+    beside_paper = [table for table in tables if table.has_paper]
+    others = [table for table in tables if not table.has_paper]
+    sections = [
+        Section("Summary", "summary.html", summary(rows, artefacts.summary)),
+        Section("Beside the paper", "tables.html", beside_paper),
+        Section("Tables", "tables.html", others),
+        Section("Figures", "figures.html", figures),
+        Section("Maps", "maps.html", drawn),
+        Section("Retrieval", "retrieval.html", gallery(folder, artefacts.gallery)),
+        Section("Attention", "attention.html", attention_figures(folder, artefacts.attention)),
+        Section("Classes", "classes.html", class_tables(artefacts.classes)),
+        Section("Quarantine", "quarantine.html", quarantine(rows, artefacts.quarantine)),
+        Section("Throughput", "throughput.html", throughput(artefacts)),
+        Section("Provenance", "provenance.html", provenance(rows, artefacts.origin)),
+        Section("Commands", "commands.html", commands(rows, artefacts.commands)),
     ]
-    return {
-        "Summary": summary_section(rows, artefacts.summary),
-        "Beside the paper": tables_section([table for table in tables if table.has_paper]),
-        "Tables": tables_section([table for table in tables if not table.has_paper]),
-        "Figures": f'<div class="plots">{"".join(figures)}</div>' if figures else "",
-        "Maps": "".join(map_block(folder, drawn, plots[name]) for name, drawn in maps.items()),
-        "Retrieval": gallery_section(folder, artefacts.gallery),
-        "Attention": attention_section(folder, artefacts.attention),
-        "Classes": classes_section(artefacts.classes),
-        "Quarantine": quarantine_section(rows, artefacts.quarantine),
-        "Throughput": throughput_section(artefacts),
-        "Provenance": provenance_section(rows, artefacts.origin),
-        "Commands": commands_section(rows, artefacts.commands),
-    }
+    return [section for section in sections if section.content]
 
 
 def _write_scripts(folder: Path) -> list[Path]:
@@ -108,45 +124,3 @@ def _write_scripts(folder: Path) -> list[Path]:
         write_text(inner / "plotly.min.js", get_plotlyjs()),
         write_text(inner / "page.js", own),
     ]
-
-
-def _document(title: str, sections: dict[str, str], plots: Mapping[str, dict]) -> str:
-    title = escape(title or "Results")
-    links = "".join(f'<li><a href="#{_anchor(name)}">{name}</a></li>' for name in sections)
-    body = "\n".join(
-        f'<section id="{_anchor(name)}" aria-labelledby="{_anchor(name)}-heading">'
-        f'<h2 id="{_anchor(name)}-heading">{name}</h2>\n{content}</section>'
-        for name, content in sections.items()
-    )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style_sheet()}</style>
-</head>
-<body>
-<a class="skip" href="#content">Skip to the results</a>
-<header><h1>{title}</h1>
-<nav aria-label="Sections"><ul>{links}</ul></nav></header>
-<main id="content">
-{body}
-</main>
-<footer>Made by <code>vifi report</code> from the files of its folder.</footer>
-{_scripts(plots) if plots else ""}</body>
-</html>
-"""
-
-
-def _scripts(plots: Mapping[str, dict]) -> str:
-    return (
-        '<div class="tip" id="tip" role="status" hidden></div>\n'
-        f'<script type="application/json" id="plots">{embed_json(plots)}</script>\n'
-        f'<script src="{SCRIPTS}/plotly.min.js"></script>\n'
-        f'<script src="{SCRIPTS}/page.js"></script>\n'
-    )
-
-
-def _anchor(name: str) -> str:
-    return name.lower().replace(" ", "-")

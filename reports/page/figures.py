@@ -10,7 +10,6 @@ import pandas as pd
 from harness.results.coordinates import Map
 from reports.figures.scatter import METRIC_WORDS, UNLABELLED, class_labels, separation_words
 from reports.page.plots import NO_CLASS, series_number
-from reports.writers.html import escape
 from vifistore.files import open_regular
 
 FIGURE_FOLDERS = (".", "figures")
@@ -44,6 +43,7 @@ _SIGNS = (
     "M0-5 5 0 0 5-5 0Z",
     "M-2-5H2V-2H5V2H2V5H-2V2H-5V-2H-2Z",
 )
+_UNLABELLED_SIGN = {"name": UNLABELLED, "sign": _SIGNS[0], "colour": "var(--unlabelled)"}
 
 
 def figure_names(folder: Path, plots: Mapping[str, dict]) -> list[str]:
@@ -59,98 +59,54 @@ def figure_names(folder: Path, plots: Mapping[str, dict]) -> list[str]:
     return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
 
 
-def figure_block(folder: Path, name: str, plot: Mapping | None = None) -> str:
-    """A figure with its caption and links; `plot` is what the script draws in its place."""
-    caption = escape(CAPTIONS.get(name, Path(name).name.replace("-", " ").replace("_", " ")))
-    live = "" if plot is None else _areas(name, plot)
-    kind = "plot" if plot is None else "plot live-plot"
-    return (
-        f'<figure class="{kind}"><figcaption><p>{caption}</p></figcaption>{live}'
-        f"{_still(folder, name, caption)}</figure>\n"
-    )
+def figure(folder: Path, name: str, plot: Mapping | None = None) -> dict:
+    """A figure with its caption and picture; `plot` is what the script draws in its place."""
+    return {
+        "name": name,
+        "kind": plot["kind"] if plot else "",
+        "caption": CAPTIONS.get(name, Path(name).name.replace("-", " ").replace("_", " ")),
+        "panels": [panel["title"] for panel in plot["panels"]] if plot else [],
+        "still": _still(folder, name),
+    }
 
 
-def map_block(folder: Path, drawn: Map, plot: Mapping) -> str:
-    """A map: a panel per feature set with its measures, and one legend whose names can be
-    pressed."""
-    caption = escape(CAPTIONS[drawn.name])
-    panels = "".join(
-        f'<div class="panel"><h3>{escape(panel["title"])}</h3>'
-        f'<div class="area" data-panel="{number}" role="img" '
-        f'aria-label="map of {escape(panel["title"])}"></div>'
-        f"{_measures(drawn.separation, panel['title'])}</div>"
-        for number, panel in enumerate(plot["panels"])
-    )
-    return (
-        f'<figure class="map live-plot"><figcaption><p>{caption} Point at a video to see it in '
-        "every panel; press a class to single it out.</p></figcaption>"
-        f'<div class="live" data-plot="{escape(drawn.name)}"><div class="panels">{panels}</div>'
-        f"{_legend(drawn, plot)}</div>{_still(folder, drawn.name, caption)}</figure>\n"
-    )
-
-
-def _areas(name: str, plot: Mapping) -> str:
-    panels = "".join(
-        f'<div class="panel"><h3>{escape(panel["title"])}</h3>'
-        f'<div class="area" data-panel="{number}" role="img" '
-        f'aria-label="{escape(name)}, {escape(panel["title"])}"></div></div>'
-        for number, panel in enumerate(plot["panels"])
-    )
-    kind = escape(plot["kind"])
-    return (
-        f'<div class="live" data-plot="{escape(name)}"><div class="panels {kind}">{panels}</div>'
-        "</div>"
-    )
+def map_figure(folder: Path, drawn: Map, plot: Mapping) -> dict:
+    """A map: a panel per feature set with its measures, and a legend to press."""
+    titles = [panel["title"] for panel in plot["panels"]]
+    has_unlabelled = NO_CLASS in plot["labels"]
+    return {
+        "name": drawn.name,
+        "caption": CAPTIONS[drawn.name],
+        "panels": [{"title": t, "measures": _measures(drawn.separation, t)} for t in titles],
+        "legend": [_sign(name, index) for index, name in enumerate(class_labels(drawn.points))],
+        "unlabelled": _UNLABELLED_SIGN if has_unlabelled else None,
+        "still": _still(folder, drawn.name),
+    }
 
 
 def _measures(separation: pd.DataFrame, panel: str) -> str:
-    rows = list(separation[separation["panel"] == panel].itertuples())
-    if not rows:
-        told = "how classes separate is not measured: too few labels, or several splits at once"
-        return f'<p class="measures">{told}</p>'
-    words = " · ".join(
+    """How classes separate in a panel, in words; empty where that is not measured."""
+    rows = separation[separation["panel"] == panel].itertuples()
+    return " · ".join(
         f"{METRIC_WORDS.get(row.metric, row.metric)} {separation_words(row)}" for row in rows
     )
-    return f'<p class="measures">{escape(words)}</p>'
 
 
-def _legend(drawn: Map, plot: Mapping) -> str:
-    names = enumerate(class_labels(drawn.points))
-    items = [(index, name, *series_number(index)) for index, name in names]
-    buttons = "".join(
-        f'<li><button type="button" data-class="{index}" aria-pressed="false">'
-        f"{_sign(sign, f'var(--c{colour})')}{escape(name)}</button></li>"
-        for index, name, colour, sign in items
-    )
-    if NO_CLASS in plot["labels"]:
-        buttons += f"<li><span>{_sign(0, 'var(--unlabelled)')}{UNLABELLED}</span></li>"
-    return f'<ul class="legend">{buttons}</ul>'
+def _sign(name: str, index: int) -> dict[str, str]:
+    """How the n-th class is drawn: the path of its sign, and its colour."""
+    colour, sign = series_number(index)
+    return {"name": name, "sign": _SIGNS[sign], "colour": f"var(--c{colour})"}
 
 
-def _sign(sign: int, colour: str) -> str:
-    return (
-        '<svg viewBox="-6 -6 12 12" aria-hidden="true">'
-        f'<path d="{_SIGNS[sign]}" fill="{colour}"/></svg>'
-    )
-
-
-def _still(folder: Path, name: str, caption: str) -> str:
-    """The picture, SVG where there is one, and links to every format."""
+def _still(folder: Path, name: str) -> dict | None:
+    """The picture, SVG where there is one, and links to every format; None without one."""
     files = [folder / f"{name}.{kind}" for kind in ("png", "svg", "pdf")]
     png, svg, _ = files
     if not png.is_file():
-        return ""
+        return None
     source, style = (svg, _width_style(png)) if svg.is_file() else (png, "max-width: 100%")
-    links = " · ".join(
-        f'<a href="{_link(folder, file)}">{file.suffix[1:].upper()}</a>'
-        for file in files
-        if file.is_file()
-    )
-    return (
-        f'<div class="sheet"><div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
-        f'<img loading="lazy" src="{_link(folder, source)}" alt="{caption}" style="{style}">'
-        f'</div></div><p class="links">{links}</p>'
-    )
+    links = {file.suffix[1:].upper(): _link(folder, file) for file in files if file.is_file()}
+    return {"source": _link(folder, source), "style": style, "links": links}
 
 
 def _width_style(path: Path) -> str:
@@ -162,4 +118,4 @@ def _width_style(path: Path) -> str:
 
 
 def _link(folder: Path, path: Path) -> str:
-    return escape(quote(path.relative_to(folder).as_posix()))
+    return quote(path.relative_to(folder).as_posix())

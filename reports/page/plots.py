@@ -1,6 +1,5 @@
 """The data of the page's plots, as JSON that page.js draws with the plotting library."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,14 +79,6 @@ def map_plot(drawn: Map, folder: Path) -> dict:
 def series_number(index: int) -> tuple[int, int]:
     """Which colour and which marker the n-th class has, as in reports.figures.style."""
     return index % len(COLOURS), index // len(COLOURS) % len(MARKERS)
-
-
-def embed_json(value: Mapping) -> str:
-    """JSON that neither ends a script element nor starts a comment in it, whatever it holds."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
 
 
 def _line(curve: Curve, labels: Sequence[str]) -> dict:

@@ -20,7 +20,8 @@ def test_there_are_enough_of_every_kind():
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_mutation_still_applies(mutation):
     text = (ROOT / mutation.file).read_text(encoding="utf-8")
-    ast.parse(mutation.applied(text))
+    if mutation.file.endswith(".py"):
+        ast.parse(mutation.applied(text))
     assert mutation.applied(text) != text
     for test in mutation.tests:
         path, _, name = test.partition("::")

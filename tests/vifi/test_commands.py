@@ -26,7 +26,9 @@ def test_they_come_first_and_once_each(tmp_path, monkeypatch, capsys):
     for _ in range(2):
         assert run(["report", str(results), "--store", str(store.path)]) == 0
     page = (results / "index.html").read_text()
-    (section,) = re.findall(r'<ol class="commands">(.*?)</ol>', page.split(">Commands<")[-1])[:1]
+    (section,) = re.findall(r'(?s)<ol class="commands">(.*?)</ol>', page.split(">Commands<")[-1])[
+        :1
+    ]
     found = re.findall(r"<li><code>(.*?)</code>", section)
     assert found[:3] == [*made, "vifi evaluate S zero-shot"]
 

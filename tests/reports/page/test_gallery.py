@@ -1,5 +1,5 @@
 from harness.results.gallery import AttentionFigure
-from reports.page.gallery import attention_section, gallery_section
+from reports.page.gallery import attention_figures, gallery
 
 
 def test_hits_show_verdict_moment_and_score(page):
@@ -11,6 +11,6 @@ def test_hits_show_verdict_moment_and_score(page):
 
 
 def test_nothing_to_show(tmp_path):
-    assert gallery_section(tmp_path, ()) == ""
+    assert gallery(tmp_path, ()) == []
     gone = [AttentionFigure(id="a", image="attention/gone.png")]
-    assert attention_section(tmp_path, gone) == ""
+    assert attention_figures(tmp_path, gone) == []

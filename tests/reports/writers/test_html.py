@@ -2,7 +2,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 from reports.table_model import Cell, Note
-from reports.writers.html import escape, records_table, to_document, to_html
+from reports.writers.html import to_html
 
 VOID = {"img", "meta", "br", "link"}
 
@@ -59,17 +59,16 @@ def test_every_text_of_a_table_is_escaped(small_table, nasty):
     )
     parsed = outline(to_html(table))
     assert "b" not in parsed.tags
-    assert parsed.text.count(nasty) >= 8
+    assert sum(nasty in text for text in parsed.text) >= 8
 
 
 def test_a_file_of_its_own_with_the_sources_of_what_commands_name(small_table, nasty):
     table = replace(small_table, sources={nasty: f"vifi extract S --name '{nasty}'"})
-    text = to_document(table)
+    text = to_html(table)
     assert text.startswith("<!doctype html>")
     parsed = outline(text.removeprefix("<!doctype html>"))
     assert f"vifi extract S --name '{nasty}'" in parsed.text
     assert "b" not in parsed.tags
-    assert to_html(small_table) in to_document(small_table)
 
 
 def test_header_cells_say_what_they_head(small_table):
@@ -77,16 +76,3 @@ def test_header_cells_say_what_they_head(small_table):
     assert scopes.count("row") == 2
     assert scopes.count("colgroup") == 2
     assert scopes.count("col") == 4
-
-
-def test_records(nasty):
-    parsed = outline(
-        records_table([{"step": nasty, "seconds": 1.234}, {"step": "b", "seconds": 2}])
-    )
-    assert nasty in parsed.text
-    assert "1.23" in parsed.text
-    assert parsed.attributes.count(("class", "number")) == 3
-
-
-def test_escape_covers_attributes():
-    assert escape("\"'<>&") == "&quot;&#x27;&lt;&gt;&amp;"

@@ -1,0 +1,99 @@
+"""HTML from the templates beside this file: what is put into one is text, whatever it holds.
+
+A name from outside (of a class, a file, a feature set) may hold any sign; all are escaped, also in
+attributes and in the JSON of a script. A name that a template knows and a caller does not is an
+error, and no empty place on a page.
+"""
+
+import functools
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports.table_model import SOURCES_TOLD, Cell, Column, Row, Table, cell_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: object) -> str:
+    """The text of a template, by the name of its file. Raises jinja2.TemplateError."""
+    return environment().get_template(template).render(**values)
+
+
+@functools.cache
+def environment(finalize: Callable[[object], object] | None = None) -> Environment:
+    """The templates, and what they may call; `finalize` sees every value that they show."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finalize,
+    )
+    made.policies["json.dumps_kwargs"] = {
+        "ensure_ascii": False,
+        "allow_nan": False,
+        "separators": (",", ":"),
+    }
+    made.filters |= {"plain": _plain, "thousands": "{:,}".format, "indented_json": _indented_json}
+    made.globals |= {
+        "cell_text": cell_text,
+        "cells": _cells,
+        "record_columns": record_columns,
+        "row_sections": _row_sections,
+        "sources_told": SOURCES_TOLD,
+    }
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordColumn:
+    """One column of a table of records."""
+
+    key: str
+    """Of the records."""
+    heading: str
+    is_number: bool
+    """Whether all its values are numbers."""
+
+
+def record_columns(records: Sequence[Mapping]) -> list[RecordColumn]:
+    """A column for each key of the records that has a value in any."""
+    every = dict.fromkeys(key for record in records for key in record)
+    given = {key: [r[key] for r in records if r.get(key) not in (None, "")] for key in every}
+    return [
+        RecordColumn(
+            key=key, heading=str(key).replace("_", " "), is_number=all(map(_is_number, values))
+        )
+        for key, values in given.items()
+        if values
+    ]
+
+
+def _row_sections(table: Table) -> Iterator[tuple[str, list[Row]]]:
+    """Rows that stand under one heading together, top to bottom."""
+    for section, rows in itertools.groupby(table.rows, key=lambda row: row.section):
+        yield section, list(rows)
+
+
+def _cells(table: Table, row: Row) -> Iterator[tuple[Column, Cell]]:
+    return zip(table.columns, row.cells, strict=True)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return "" if value is None else str(value)
+
+
+def _indented_json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
