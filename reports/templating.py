@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports.table_model import SOURCES_TOLD, Cell, Column, Row, Table, cell_text
+from reports.table_model import SOURCES_TOLD, Cell, Column, Row, Table, cell_text, format_number
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -40,7 +40,12 @@ def environment(finalize: Callable[[object], object] | None = None) -> Environme
         "allow_nan": False,
         "separators": (",", ":"),
     }
-    made.filters |= {"plain": _plain, "thousands": "{:,}".format, "indented_json": _indented_json}
+    made.filters |= {
+        "indented_json": _indented_json,
+        "percent": lambda share: format_number(100 * share),
+        "plain": _plain,
+        "thousands": "{:,}".format,
+    }
     made.globals |= {
         "cell_text": cell_text,
         "cells": _cells,

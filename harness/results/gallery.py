@@ -3,10 +3,8 @@
 Pictures are named by their paths below the results folder, see `pictures`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from harness.results.json_objects import JsonEntry, JsonObject
 
@@ -34,6 +32,7 @@ class GalleryQuery(JsonEntry):
     """A query to one feature set, and its hits."""
 
     FILE: ClassVar[str] = "gallery.json"
+    KEY: ClassVar[tuple[str, ...]] = ("query", "kind", "dataset", "features")
 
     query: str
     kind: str = "text"
@@ -47,22 +46,13 @@ class GalleryQuery(JsonEntry):
     hits: tuple[GalleryHit, ...]
     """Best first."""
 
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What makes two queries the same."""
-        return self.query, self.kind, self.dataset, self.features
-
-    @classmethod
-    def add(cls, results: Path, queries: Iterable[Self]) -> None:
-        """Add queries, each in place of the same one. Raises DamagedError."""
-        cls.change(results, lambda known: {q.key: q for q in (*known, *queries)}.values())
-
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionFigure(JsonEntry):
     """What models look at in a video."""
 
     FILE: ClassVar[str] = "attention.json"
+    KEY: ClassVar[tuple[str, ...]] = ("image",)
 
     dataset: str = ""
     id: str
@@ -72,8 +62,3 @@ class AttentionFigure(JsonEntry):
     """Picture over its frames."""
     strip: str = ""
     """Picture over time."""
-
-    @classmethod
-    def add(cls, results: Path, figures: Iterable[Self]) -> None:
-        """Add figures, each in place of the one with the same picture. Raises DamagedError."""
-        cls.change(results, lambda known: {f.image: f for f in (*known, *figures)}.values())

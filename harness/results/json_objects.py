@@ -1,10 +1,10 @@
 """Objects of JSON artefacts: dataclasses whose fields are checked when they are read."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self, get_args
+from typing import ClassVar, Self, TypeVar, get_args
 
 from harness.results.typed import check_type
 from harness.results.whole_files import (
@@ -15,6 +15,8 @@ from harness.results.whole_files import (
     write_document,
 )
 from vifistore.errors import first_few
+
+Kind = TypeVar("Kind", bound="JsonObject")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +55,8 @@ class JsonDocument(JsonObject):
     def read(cls, results: Path) -> Self:
         """Of a results folder; an empty one where there is none. Raises DamagedError."""
         path = results / FOLDER / cls.FILE
-        try:
-            return cls.from_dict(read_document(path, dict))
-        except ValueError as error:
-            raise damaged(path, f"is not as it should be: {error}") from error
+        (found,) = read_objects(cls, path, [read_document(path, dict)])
+        return found
 
     def write(self, results: Path) -> None:
         """Into a results folder, in place of the one that is there."""
@@ -68,6 +68,13 @@ class JsonEntry(JsonObject):
     """One of the list of objects that a file holds."""
 
     FILE: ClassVar[str]
+    KEY: ClassVar[tuple[str, ...]]
+    """Fields in which no two entries are equal; only of those that are added one by one."""
+
+    @property
+    def key(self) -> tuple:
+        """Values of the fields `KEY`."""
+        return tuple(getattr(self, name) for name in self.KEY)
 
     @classmethod
     def read_all(cls, results: Path) -> tuple[Self, ...]:
@@ -80,26 +87,32 @@ class JsonEntry(JsonObject):
         cls.write_list(results / FOLDER / cls.FILE, entries)
 
     @classmethod
-    def change(cls, results: Path, change: Callable[[tuple[Self, ...]], Iterable[Self]]) -> None:
-        """Write what `change` makes of those that are there; several processes may do so at once.
+    def add(cls, results: Path, entries: Iterable[Self]) -> None:
+        """Add entries, each in place of that with its key; several processes may do so at once.
 
         Raises DamagedError as `read_all` does.
         """
         with locked_folder(results / FOLDER):
-            cls.write_all(results, change(cls.read_all(results)))
+            merged = {entry.key: entry for entry in (*cls.read_all(results), *entries)}
+            cls.write_all(results, merged.values())
 
     @classmethod
     def read_list(cls, path: Path) -> tuple[Self, ...]:
         """Those of one file, none where there is no file. Raises DamagedError."""
-        try:
-            return tuple(map(cls.from_dict, read_document(path, list)))
-        except ValueError as error:
-            raise damaged(path, f"is not as it should be: {error}") from error
+        return read_objects(cls, path, read_document(path, list))
 
     @classmethod
     def write_list(cls, path: Path, entries: Iterable[Self]) -> None:
         """Write one file."""
         write_document(path, [entry.as_dict() for entry in entries])
+
+
+def read_objects(kind: type[Kind], path: Path, values: Iterable[object]) -> tuple[Kind, ...]:
+    """Objects from the plain values that a file holds. Raises DamagedError that names the file."""
+    try:
+        return tuple(map(kind.from_dict, values))
+    except ValueError as error:
+        raise damaged(path, f"is not as it should be: {error}") from error
 
 
 def _is_needed(known: dataclasses.Field) -> bool:

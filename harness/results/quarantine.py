@@ -16,6 +16,7 @@ class Quarantined(JsonEntry):
     """One video that a feature set lacks, and why."""
 
     FILE: ClassVar[str] = "quarantine.json"
+    KEY: ClassVar[tuple[str, ...]] = ("dataset", "features", "id")
 
     dataset: str = ""
     features: str = ""
@@ -33,7 +34,7 @@ class Quarantined(JsonEntry):
         inner = results / FOLDER
         paths = [inner / cls.FILE, *sorted((inner / _SETS).glob("*.json"))]
         found = [entry for path in paths for entry in cls.read_list(path)]
-        return tuple({(e.dataset, e.features, e.id): e for e in found}.values())
+        return tuple({entry.key: entry for entry in found}.values())
 
     @classmethod
     def write_set(cls, results: Path, dataset: str, features: str, entries: Sequence[Self]) -> None:

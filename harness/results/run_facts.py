@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from harness.results.csv_tables import read_table, table_records
-from harness.results.json_objects import JsonDocument, JsonEntry
-from harness.results.whole_files import (
-    FOLDER,
-    damaged,
-    locked_folder,
-    read_document,
-    write_document,
-)
+from harness.results.json_objects import JsonDocument, JsonEntry, read_objects
+from harness.results.whole_files import FOLDER, locked_folder, read_document, write_document
 
 _COMMANDS = "commands.json"
-_STEPS = "steps"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +36,11 @@ class Timing(JsonEntry):
         """Of the first file that is there: artefacts/timings.json, steps.csv or steps.json."""
         if (results / FOLDER / cls.FILE).is_file():
             return cls.read_list(results / FOLDER / cls.FILE)
-        path = results / f"{_STEPS}.csv"
+        path = results / "steps.csv"
         if not path.is_file():
-            return cls.read_list(results / f"{_STEPS}.json")
-        frame = read_table(path, ("step", "seconds"), ("seconds",))
-        try:
-            return tuple(map(cls.from_dict, table_records(frame)))
-        except ValueError as error:
-            raise damaged(path, f"is not as it should be: {error}") from error
+            return cls.read_list(path.with_suffix(".json"))
+        steps = table_records(read_table(path, ("step", "seconds"), ("seconds",)))
+        return read_objects(cls, path, steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +48,7 @@ class Cost(JsonEntry):
     """What a view costs with a model."""
 
     FILE: ClassVar[str] = "costs.json"
+    KEY: ClassVar[tuple[str, ...]] = ("features",)
 
     features: str
     """Row of the tables it stands in: the name of a feature set."""
@@ -70,15 +61,6 @@ class Cost(JsonEntry):
     """Views a second."""
     params_millions: float | None = None
     device: str | None = None
-
-    @classmethod
-    def add(cls, results: Path, cost: Self) -> None:
-        """Add a cost, in place of the one of the same row."""
-
-        def changed(known: tuple[Self, ...]) -> list[Self]:
-            return [*(other for other in known if other.features != cost.features), cost]
-
-        cls.change(results, changed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from harness.results.class_results import ClassTables
 from harness.results.csv_tables import table_records
-from reports.table_model import format_number
 
 MAX_PAIRS = 20
 _FUSION = "embedding"
@@ -54,23 +53,8 @@ def _recalls(tables: ClassTables) -> list[dict]:
 def _recall_table(place: str, classes: Mapping[str, Mapping[str, dict]]) -> dict:
     names = list(dict.fromkeys(name for found in classes.values() for name in found))
     ordered = sorted(classes.items(), key=lambda item: _mean(item[1]))
-    rows = [(name, [_recall(found.get(column)) for column in names]) for name, found in ordered]
+    rows = [(name, [found.get(column) for column in names]) for name, found in ordered]
     return {"place": place, "columns": names, "rows": rows}
-
-
-def _recall(record: Mapping | None) -> dict[str, str]:
-    """A cell: its `text`, its `interval`, and the `share` that its bar shows."""
-    if record is None:
-        return {"text": "", "share": "", "interval": ""}
-    value, *ends = (record.get(name) for name in ("value", "ci_low", "ci_high"))
-    if value is None:
-        return {"text": "undefined", "share": "", "interval": ""}
-    words = "" if None in ends else ", ".join(format_number(100 * end) for end in ends)
-    return {
-        "text": format_number(100 * value),
-        "share": f"{value:.3f}",
-        "interval": f"[{words}]" if words else "",
-    }
 
 
 def _mean(found: Mapping[str, dict]) -> float:

@@ -10,9 +10,11 @@ here and in the modules beside; how it is laid out is said in `reports/templates
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from harness.results import ResultRow
 from harness.results.artefacts import Artefacts
+from harness.results.pictures import picture_path
 from harness.results.whole_files import write_text
 from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.heatmap import fusion_matrices
@@ -66,6 +68,7 @@ def write_page(
         plots=plots,
         scripts=[path.relative_to(folder).as_posix() for path in scripts],
         style=style_sheet(),
+        address=lambda name: quote(picture_path(folder, name)),
     )
     return [*scripts, write_text(folder / "index.html", text)]
 
@@ -102,7 +105,7 @@ def _sections(
         Section("Tables", "tables.html", others),
         Section("Figures", "figures.html", figures),
         Section("Maps", "maps.html", drawn),
-        Section("Retrieval", "retrieval.html", gallery(folder, artefacts.gallery)),
+        Section("Retrieval", "retrieval.html", gallery(artefacts.gallery)),
         Section("Attention", "attention.html", attention_figures(folder, artefacts.attention)),
         Section("Classes", "classes.html", class_tables(artefacts.classes)),
         Section("Quarantine", "quarantine.html", quarantine(rows, artefacts.quarantine)),

@@ -48,7 +48,7 @@ def run(settings: Compute) -> Iterator[dict]:
     if settings.results is not None:
         record = _cost_record(settings, image, text, head)
         here = {"device": machine(settings.device)["device"], "precision": precision}
-        Cost.add(settings.results, Cost.from_dict(record | here))
+        Cost.add(settings.results, [Cost.from_dict(record | here)])
 
 
 def _image_row(

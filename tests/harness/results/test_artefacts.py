@@ -62,7 +62,7 @@ def test_what_is_written_is_read(tmp_path):
     ORIGIN.write(tmp_path)
     for kind, entries in ((Timing, timings), (Throughput, speeds), (Quarantined, (LOST,))):
         kind.write_all(tmp_path, entries)
-    Cost.add(tmp_path, COST)
+    Cost.add(tmp_path, [COST])
     GalleryQuery.add(tmp_path, [QUERY])
     AttentionFigure.add(tmp_path, [AttentionFigure(id="v", models=("a",), image="a.png")])
     add_commands(tmp_path, ["vifi tsne"])
@@ -86,8 +86,8 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_the_same_one_is_replaced(tmp_path):
     for further in ({}, {"precision": "bf16"}):
-        Cost.add(tmp_path, Cost(features="vifi-clip", further=further))
-    Cost.add(tmp_path, Cost(features="other"))
+        Cost.add(tmp_path, [Cost(features="vifi-clip", further=further)])
+    Cost.add(tmp_path, [Cost(features="other")])
     assert [cost.further for cost in Cost.read_all(tmp_path)] == [{"precision": "bf16"}, {}]
     other = GalleryQuery(query="a run", kind="frames", features="g", hits=())
     for queries in ([QUERY, other], [QUERY]):
@@ -123,6 +123,9 @@ def test_steps_may_lie_beside_the_rows(tmp_path):
     first, second = Timing.read_all(tmp_path)
     assert (first.step, first.seconds, first.further) == ("clips", 3.2, {"videos": 240})
     assert (second.seconds, second.further) == (8.75, {"videos": None})
+    (tmp_path / "steps.csv").write_text("step,seconds\n,3.2\n")
+    with pytest.raises(DamagedError, match=r"steps\.csv .*step None is not a text; mend"):
+        Timing.read_all(tmp_path)
     Timing.write_all(tmp_path, [Timing(step="a", seconds=1)])
     assert [step.step for step in Timing.read_all(tmp_path)] == ["a"]
 

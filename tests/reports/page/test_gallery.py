@@ -11,6 +11,6 @@ def test_hits_show_verdict_moment_and_score(page):
 
 
 def test_nothing_to_show(tmp_path):
-    assert gallery(tmp_path, ()) == []
+    assert gallery(()) == []
     gone = [AttentionFigure(id="a", image="attention/gone.png")]
     assert attention_figures(tmp_path, gone) == []

@@ -71,11 +71,11 @@ def test_costs_of_one_name_replace_each_other_and_others_stay(tmp_path, head_fil
     list(compute.run(wanted))
     list(compute.run(replace(wanted, features="x+a5", head=head_file)))
     list(compute.run(wanted))
-    with_head, plain = Cost.read_all(tmp_path)
+    plain, with_head = Cost.read_all(tmp_path)
     assert (with_head.features, plain.features) == ("x+a5", "vifi-clip")
     assert plain.frames == 4
     assert with_head.gflops > plain.gflops > 0
     assert with_head.params_millions > plain.params_millions
     assert plain.throughput > 0
     assert plain.device
-    assert json.loads((tmp_path / "artefacts" / "costs.json").read_text())[1] == plain.as_dict()
+    assert json.loads((tmp_path / "artefacts" / "costs.json").read_text())[0] == plain.as_dict()
