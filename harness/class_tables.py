@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.measuring import Scored
 from harness.metrics import confusion_pairs, per_class_table
 from harness.results import ResultRow
-from harness.results.class_results import ClassTables
+from harness.results.csv_artefacts import ClassTables
 from harness.statistics import FOLDS, bootstrap_shares
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.results import read_rows
 from harness.results.artefacts import Artefacts
-from harness.results.run_facts import Cost
+from harness.results.json_artefacts import Cost
 from harness.results.whole_files import write_text
 from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
 from reports.figures.frequencies import class_frequencies
@@ -40,7 +40,7 @@ def make_report(results_folder: str | Path) -> list[Path]:
     """
     folder = Path(results_folder)
     rows = read_rows(folder)
-    artefacts = Artefacts.read(folder)
+    artefacts = Artefacts(folder)
     if not (rows or artefacts.maps or artefacts.gallery or artefacts.attention):
         words = ("vifi", "evaluate", "S", "PROTOCOL", "--dataset", "D", "--features", "NAME")
         raise UsageError(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from harness.results import FILE_NAME, append_rows, read_rows
 from harness.results.artefacts import Artefacts
-from harness.results.run_facts import add_commands
+from harness.results.json_artefacts import add_commands
 from tests.support import bounded
 from tests.test_house import ROOT, modules
 from vifistore.errors import DecodeError, UsageError, VifiError
@@ -143,7 +143,7 @@ def test_folders_with_it_are_refused_or_read_without_it(tmp_path, make, make_sto
             read(results)
     (results / "artefacts").mkdir()
     (results / "artefacts" / "tsne.csv").symlink_to(f"../{FILE_NAME}")
-    Artefacts.read(results)
+    Artefacts(results)
     npy = tmp_path / "npy"
     npy.mkdir()
     make(npy / "a_clip.npy")

@@ -127,7 +127,7 @@ def _show_on_page(
     results: Path, dataset: str, models: list[str], drawn: "list[tuple[pd.Series, Path, Path]]"
 ) -> None:
     """Add the figures to those of the page; those of the same video are replaced."""
-    from harness.results.gallery import AttentionFigure
+    from harness.results.json_artefacts import AttentionFigure
     from vifi.store_facts import record_command
 
     figures = [

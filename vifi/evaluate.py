@@ -23,7 +23,7 @@ from harness.protocols.supervised import supervised
 from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
-from harness.results.class_results import ClassTables, Frequencies
+from harness.results.csv_artefacts import ClassTables, Frequencies
 from harness.scoring import load_videos, scored_split
 from vifi.choices import choose_features
 from vifi.comparing import check_baselines, comparisons, rows_of, sentence

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.results.gallery import GalleryHit, GalleryQuery
+from harness.results.json_artefacts import GalleryHit, GalleryQuery
 from harness.retrieval.hits import Hit
 from harness.retrieval.judging import is_right
 from vifi.answers import Answer

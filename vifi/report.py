@@ -50,9 +50,8 @@ def _add_from_store(store: "Store", results: Path) -> None:
     """Write what only the store knows where the page finds it."""
     from pandas import to_numeric
 
-    from harness.results.coordinates import Map
-    from harness.results.quarantine import Quarantined
-    from harness.results.run_facts import add_commands
+    from harness.results.csv_artefacts import Map
+    from harness.results.json_artefacts import Quarantined, add_commands
     from vifi.pictures import write_thumbnails
     from vifi.store_facts import quarantined_videos, write_provenance, write_throughput
 

@@ -4,9 +4,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.provenance import versions
-from harness.results.origin import Origin, OriginCheckpoint, OriginRecipe
-from harness.results.quarantine import Quarantined
-from harness.results.run_facts import Throughput, add_commands
+from harness.results.json_artefacts import (
+    Origin,
+    OriginCheckpoint,
+    OriginRecipe,
+    Quarantined,
+    Throughput,
+    add_commands,
+)
 from vifistore.extract.clock import STAGES
 from vifistore.extract.figures import kept_runs
 from vifistore.store.dataset import Dataset

@@ -128,7 +128,7 @@ def _measured(wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
 def _show_on_page(
     store: "Store", wanted: TsneArguments, points: "pd.DataFrame", measured: "pd.DataFrame"
 ) -> None:
-    from harness.results.coordinates import Map
+    from harness.results.csv_artefacts import Map
     from vifi.pictures import write_thumbnails
     from vifi.store_facts import record_command
 

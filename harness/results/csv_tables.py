@@ -29,7 +29,7 @@ def read_table(path: Path, needed: Sequence[str], numbers: Sequence[str]) -> "pd
     import pandas as pd
 
     if not path.is_file():
-        return empty_table(needed)
+        return pd.DataFrame({name: [] for name in needed})
     try:
         # A class may be called "NA" or "001": columns of names stay as they are written.
         names = dict.fromkeys(_NAME_COLUMNS, str)
@@ -53,17 +53,11 @@ def read_tables(folder: Path, needed: Sequence[str], numbers: Sequence[str]) -> 
     import pandas as pd
 
     paths = [folder.with_suffix(".csv"), *sorted(folder.glob("*.csv"))]
-    frames = [read_table(path, needed, numbers) for path in paths if path.is_file()]
-    return pd.concat(frames, ignore_index=True) if frames else empty_table(needed)
+    there = [path for path in paths if path.is_file()] or paths
+    frames = [read_table(path, needed, numbers) for path in there]
+    return pd.concat(frames, ignore_index=True)
 
 
 def table_records(table: "pd.DataFrame") -> tuple[dict, ...]:
     """One record a row; what is missing is None."""
     return tuple(table.astype(object).where(table.notna(), None).to_dict("records"))
-
-
-def empty_table(columns: Sequence[str]) -> "pd.DataFrame":
-    """A table without rows."""
-    import pandas as pd
-
-    return pd.DataFrame({name: [] for name in columns})

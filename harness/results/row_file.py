@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 FILE_NAME = "results.jsonl"
 _LOCK = ".lock"
 _REMEDY = "remove or mend that line, or point to another results folder"
-_WHOLE_FIELDS = ("num_frames", "num_views", "shots", "seed", "classes", "num_videos", "listed")
 
 
 def append_rows(folder: str | Path, rows: Iterable[ResultRow]) -> None:
@@ -71,13 +71,9 @@ def read_frame(folder: str | Path) -> "pd.DataFrame":
     import pandas as pd
 
     rows = read_rows(folder)
-    columns = {name: [getattr(row, name) for row in rows] for name in FIELDS}
-    frame = pd.DataFrame(columns, columns=list(FIELDS))
-    for name in (*_WHOLE_FIELDS, "num_quarantined"):
-        frame[name] = frame[name].astype("Int64")
-    for name in ("value", "ci_low", "ci_high"):
-        frame[name] = frame[name].astype("float64")
-    return frame
+    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in FIELDS})
+    kinds = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
+    return frame.astype({f.name: kinds[f.type] for f in fields(ResultRow) if f.type in kinds})
 
 
 def _encode(row: ResultRow) -> bytes:

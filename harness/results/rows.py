@@ -9,9 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from harness.results.typed import check_type
+from harness.results.typed import check_type, plain, read_fields
 from vifistore.errors import UsageError, first_few
 
 SUBSETS = ("all", "base", "novel", "joint")
@@ -117,7 +115,7 @@ class ResultRow:
         row that was called zero-shot before it was known to be tuned is the same.
         """
         fields = (getattr(self, name) for name in KEY_FIELDS if name != "protocol")
-        return (self.asked_protocol, *fields, self.train_split)
+        return self.asked_protocol, *fields, self.train_split
 
     @property
     def checkpoint(self) -> str:
@@ -134,47 +132,25 @@ class ResultRow:
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))
 KEY_FIELDS = tuple(name for name in FIELDS if name not in VALUE_FIELDS)
-_REQUIRED = frozenset(
-    f.name
-    for f in dataclasses.fields(ResultRow)
-    if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-)
-_TYPES = {f.name: f.type for f in dataclasses.fields(ResultRow)}
 
 
 def to_record(row: ResultRow) -> dict:
     """A row as plain JSON values: not-a-number and infinity become None."""
-    return {name: _plain(getattr(row, name)) for name in FIELDS}
+    return plain(row)
 
 
 def from_record(record: Mapping) -> ResultRow:
     """A row from plain JSON values; raises UsageError that names what does not fit."""
-    if not isinstance(record, Mapping):
-        raise UsageError("not a result row: no object")
-    unknown, missing = set(record) - set(FIELDS), _REQUIRED - set(record)
-    if unknown or missing:
-        told = {"unknown": unknown, "missing": missing}
-        parts = [f"{what} {first_few(sorted(n), 3, 30)}" for what, n in told.items() if n]
-        raise UsageError(f"not a result row: {', '.join(parts)}")
-    values = dict(record)
-    if values["value"] is None:
-        values["value"] = math.nan
     try:
-        for name, value in values.items():
-            check_type(name, value, _TYPES[name])
+        values, unknown = read_fields(ResultRow, _with_nan(record))
+        if unknown:
+            raise ValueError(f"unknown {first_few(sorted(unknown), 3, 30)}")
         check_type("num_todo", values.get("provenance", {}).get("num_todo", 0), int)
     except ValueError as error:
         raise UsageError(f"not a result row: {error}") from error
     return ResultRow(**values)
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def _with_nan(record: object) -> object:
+    is_undefined = isinstance(record, Mapping) and record.get("value", 0) is None
+    return {**record, "value": math.nan} if is_undefined else record

@@ -5,13 +5,13 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.results.typed import plain
 from vifistore.errors import DamagedError, UsageError
 from vifistore.files import locked, read_json
-from vifistore.temporaries import clear_temporaries, temporary_name, writing_in
+from vifistore.temporaries import atomic_path, clear_temporaries
 
 FOLDER = "artefacts"
 
@@ -33,14 +33,9 @@ def made_folder(folder: str | Path) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write `data` under a temporary name beside `path`, then rename; returns `path`."""
-    with writing_in(path.parent):
-        temporary = temporary_name(path)
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    """Write a file that appears whole or not at all; returns `path`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
     return path
 
 
@@ -50,9 +45,9 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_document(path: Path, value: object) -> None:
-    """Write a JSON document; missing folders are made."""
+    """Write a JSON document, see `plain`; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(value, indent=1, allow_nan=False))
+    write_text(path, json.dumps(plain(value), indent=1, allow_nan=False))
 
 
 def read_document(path: Path, kind: type) -> list | dict:
@@ -72,7 +67,7 @@ def read_document(path: Path, kind: type) -> list | dict:
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def changing(folder: Path) -> Iterator[None]:
     """Keep others from changing files of this folder, which is made if missing, meanwhile."""
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock"):

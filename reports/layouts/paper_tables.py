@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from harness.results.run_facts import Cost
+from harness.results.json_artefacts import Cost
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
     cell_notes,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from harness.results.class_results import ClassTables
+from harness.results.csv_artefacts import ClassTables
 from harness.results.csv_tables import table_records
 
 MAX_PAIRS = 20

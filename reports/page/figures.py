@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from harness.results.coordinates import Map
+from harness.results.csv_artefacts import Map
 from reports.figures.scatter import METRIC_WORDS, UNLABELLED, class_labels, separation_words
 from reports.page.plots import NO_CLASS, series_number
 from vifistore.files import open_regular

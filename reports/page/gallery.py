@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.results.gallery import AttentionFigure, GalleryQuery
+from harness.results.json_artefacts import AttentionFigure, GalleryQuery
 from harness.results.pictures import picture_path
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.results.coordinates import Map
+from harness.results.csv_artefacts import Map
 from harness.results.pictures import picture_path, thumbnail_path
 from reports.figures.curves import Curve
 from reports.figures.heatmap import Matrix

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 
 from harness.results import ResultRow
 from harness.results.artefacts import Artefacts
-from harness.results.origin import Origin
-from harness.results.quarantine import Quarantined
-from harness.results.run_facts import Summary, Timing
+from harness.results.json_artefacts import Origin, Quarantined, Summary, Timing
 from reports.measurements import newest_names, set_of
 
 MAX_QUARANTINED = 500

@@ -4,7 +4,7 @@ Sections 4.1 and 4.2 of the paper, and its published lists of classes. Kinetics-
 160 classes a split.
 """
 
-from harness.results.run_facts import Cost
+from harness.results.json_artefacts import Cost
 
 # One architecture; the second name is OpenCLIP's for the activation that OpenAI's weights need.
 MODELS = ("ViT-B-16", "ViT-B-16-quickgelu")

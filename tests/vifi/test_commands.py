@@ -3,7 +3,7 @@
 import re
 
 from harness.results import append_rows
-from harness.results.run_facts import add_commands
+from harness.results.json_artefacts import add_commands
 from tests.harness.results.test_results import make_row
 from tests.vifistore.store.conftest import make_whole_store
 from vifi.__main__ import run

@@ -31,13 +31,13 @@ def test_rows_tables_of_classes_and_quarantine_go_to_the_results(evaluate, tmp_p
     assert "toy val1 embedding: good beats bad by" in said
     (difference,) = [row for row in read_rows(out) if row.metric == "top1_minus_bad"]
     assert difference.value > 0
-    found = Artefacts.read(out)
+    found = Artefacts(out)
     assert [video.reason for video in found.quarantine] == ["decode error"]
     assert set(found.classes.per_class["class"]) == {f"class {n}" for n in range(6)}
     assert set(found.classes.per_class["features"]) == {"good"}
     assert found.classes.confusion["count"].is_monotonic_decreasing
     evaluate("zero-shot", *flags)
-    again = Artefacts.read(out).classes.per_class
+    again = Artefacts(out).classes.per_class
     assert again.equals(found.classes.per_class), "the same setting replaces its tables"
 
 
@@ -130,7 +130,7 @@ def test_base_to_novel_writes_the_classes_by_frequency(evaluate, tmp_path):
     assert [(row["seed"], row["subset"]) for row in differences] == [
         (seed, subset) for seed in (1, 2) for subset in ("base", "novel", "joint")
     ]
-    frequencies = Artefacts.read(out).frequencies
+    frequencies = Artefacts(out).frequencies
     assert frequencies["subset"].tolist() == ["base"] * 4 + ["novel"] * 2
     assert set(frequencies["count"]) == {10}
     _, said, _ = evaluate("base-to-novel", *flags)
@@ -279,7 +279,7 @@ def test_without_labels_of_all_classes_there_is_no_figure_but_there_are_scores(
     code, _, errors = evaluate("base-to-novel", *flags)
     assert code == 0
     assert "no figure of class frequencies: toy has no video of 2 of 6 classes" in errors[-1]
-    assert not len(Artefacts.read(out).frequencies)
+    assert not len(Artefacts(out).frequencies)
     assert read_rows(out)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from harness.results.run_facts import Cost
+from harness.results.json_artefacts import Cost
 from vifi.bench.flops import forward_flops, image_flops
 from vifi.bench.machine import machine
 from vifi.bench.settings import Compute

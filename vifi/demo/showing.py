@@ -6,8 +6,8 @@ from pathlib import Path
 from harness.projection.maps import project
 from harness.projection.panels import Choice, load_panels
 from harness.projection.separation import separation
-from harness.results.coordinates import Map
-from harness.results.quarantine import Quarantined
+from harness.results.csv_artefacts import Map
+from harness.results.json_artefacts import Quarantined
 from harness.retrieval.search import Searcher
 from vifi.answers import Answer
 from vifi.attention import AttentionArguments, draw_attention

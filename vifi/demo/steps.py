@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from harness.results.run_facts import Timing
+from harness.results.json_artefacts import Timing
 from vifi.console import say
 
 

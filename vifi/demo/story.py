@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.comparison import compare
 from harness.measuring import Scoring
-from harness.results.run_facts import Summary, Timing
+from harness.results.json_artefacts import Summary, Timing
 from reports.report import make_report
 from vifi.console import say
 from vifi.demo.numbers import score, score_with_less

@@ -42,7 +42,7 @@ def map_points(features: Features, index: Index, table: VideoTable, results: Pat
 
 
 def _from_results(results: Path, features: Features) -> pd.DataFrame | None:
-    from harness.results.coordinates import Map
+    from harness.results.csv_artefacts import Map
 
     for found in Map.read_all(results):
         points = found.points

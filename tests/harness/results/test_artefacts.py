@@ -7,14 +7,23 @@ import pandas as pd
 import pytest
 
 from harness.results.artefacts import Artefacts
-from harness.results.class_results import ClassTables, Frequencies
-from harness.results.coordinates import Map
+from harness.results.csv_artefacts import ClassTables, Frequencies, Map
 from harness.results.csv_tables import table_records
-from harness.results.gallery import AttentionFigure, GalleryHit, GalleryQuery
-from harness.results.origin import Origin, OriginCheckpoint, OriginRecipe
+from harness.results.json_artefacts import (
+    AttentionFigure,
+    Cost,
+    GalleryHit,
+    GalleryQuery,
+    Origin,
+    OriginCheckpoint,
+    OriginRecipe,
+    Quarantined,
+    Summary,
+    Throughput,
+    Timing,
+    add_commands,
+)
 from harness.results.pictures import picture_path
-from harness.results.quarantine import Quarantined
-from harness.results.run_facts import Cost, Summary, Throughput, Timing, add_commands
 from vifistore.errors import DamagedError
 
 HIT = GalleryHit(rank=1, score=0.5, id="v", label="run", is_right=True, end_seconds=2)
@@ -46,7 +55,7 @@ COUNTS = frame("dataset,class,count,subset", ("d", "run", 4, "base"))
 
 
 def test_everything_is_optional(tmp_path):
-    found = Artefacts.read(tmp_path)
+    found = Artefacts(tmp_path)
     tables = {"classes", "frequencies"}
     empty = {name: value for name, value in vars(found).items() if name not in tables}
     assert (empty.pop("summary"), empty.pop("origin")) == (Summary(), Origin())
@@ -69,7 +78,7 @@ def test_what_is_written_is_read(tmp_path):
     Map(name="tsne", points=POINTS, separation=SEPARATION).write(tmp_path)
     ClassTables(name="d-1", per_class=RECALL, confusion=MISTAKES).write(tmp_path)
     Frequencies(dataset="d", table=COUNTS).write(tmp_path)
-    found = Artefacts.read(tmp_path)
+    found = Artefacts(tmp_path)
     assert (found.summary, found.origin, found.timings) == (summary, ORIGIN, timings)
     assert (found.throughput, found.quarantine) == (speeds, (LOST,))
     assert (found.costs, found.gallery, found.commands) == ((COST,), (QUERY,), ("vifi tsne",))
@@ -96,9 +105,9 @@ def test_the_same_one_is_replaced(tmp_path):
     for label in ("old", "new"):
         AttentionFigure.add(tmp_path, [AttentionFigure(id="v", label=label, image="a.png")])
     assert [figure.label for figure in AttentionFigure.read_all(tmp_path)] == ["new"]
-    add_commands(tmp_path, ["vifi tsne"])
-    add_commands(tmp_path, ["vifi tsne"])
-    assert Artefacts.read(tmp_path).commands == ("vifi tsne",)
+    for _ in range(2):
+        add_commands(tmp_path, ["vifi tsne"])
+    assert Artefacts(tmp_path).commands == ("vifi tsne",)
 
 
 def test_what_several_add_at_once_is_all_there(tmp_path):
@@ -169,7 +178,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, name, text):
     folder.mkdir()
     (folder / name).write_text(text)
     with pytest.raises(DamagedError, match=rf"{name}.*mend the file or remove it$"):
-        Artefacts.read(tmp_path)
+        Artefacts(tmp_path)
 
 
 def test_one_file_per_evaluation_is_read_as_one_table(tmp_path):

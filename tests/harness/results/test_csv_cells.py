@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.results.class_results import ClassTables
+from harness.results.csv_artefacts import ClassTables
 from harness.results.csv_cells import plain_cell, safe_cell, to_safe_csv
 from reports.table_model import Cell, Column, Note, Row, Table
 from reports.writers.csv_text import to_csv

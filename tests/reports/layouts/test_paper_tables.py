@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.results.run_facts import Cost
+from harness.results.json_artefacts import Cost
 from reports.layouts.doubts import HEAD_NOTE
 from reports.layouts.paper_tables import OTHERS, paper_tables
 from reports.measurements import measurements

@@ -75,7 +75,7 @@ def write_full_page(full_folder):
 
     def write():
         rows = read_rows(full_folder)
-        artefacts = Artefacts.read(full_folder)
+        artefacts = Artefacts(full_folder)
         found = measurements(rows)
         tables = all_tables(found, artefacts.costs)
         return write_page(full_folder, rows, found, tables, artefacts)[-1]

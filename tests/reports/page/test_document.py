@@ -65,7 +65,7 @@ def test_light_and_dark_narrow_and_wide(page):
 def test_without_artefacts_sections_and_scripts_are_left_out(row, tmp_path):
     rows = [row(num_quarantined=3)]
     found = measurements(rows)
-    files = write_page(tmp_path, rows, found, all_tables(found), Artefacts.read(tmp_path))
+    files = write_page(tmp_path, rows, found, all_tables(found), Artefacts(tmp_path))
     assert [path.name for path in files] == ["index.html"]
     page = files[0].read_text()
     assert '<h2 id="throughput-heading"' not in page

@@ -1,4 +1,4 @@
-from harness.results.gallery import AttentionFigure
+from harness.results.json_artefacts import AttentionFigure
 from reports.page.gallery import attention_figures, gallery
 
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from harness.results.coordinates import Map
+from harness.results.csv_artefacts import Map
 from reports.figures.curves import frames_curves
 from reports.figures.heatmap import fusion_matrices
 from reports.figures.style import COLOURS, MARKERS

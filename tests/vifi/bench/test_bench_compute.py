@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.results.run_facts import Cost
+from harness.results.json_artefacts import Cost
 from vifi.bench import compute
 from vifi.bench.flops import image_flops
 from vifi.bench.settings import Compute

@@ -1,18 +1,21 @@
-"""Tables of classes: which are right, which are taken for which, and how many videos each has.
+"""A class for each kind of CSV files in `artefacts/`: maps, and tables of classes.
 
-Those of a score begin with its setting, so that tables of many scores can lie in one.
+Tables of classes of a score begin with its setting, so that those of many scores can lie in one.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from harness.results.csv_tables import read_tables, write_table
+from harness.results.csv_tables import read_table, read_tables, write_table
 from harness.results.whole_files import FOLDER
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_MAPS = ("tsne", "pca")
+_POINTS = ("panel", "id", "label", "x", "y")
+_SEPARATION = ("panel", "metric", "value", "ci_low", "ci_high")
 _PER_CLASS, _CONFUSION, _FREQUENCIES = "per_class", "confusion", "class_frequencies"
 _RECALL_COLUMNS = (
     *("dataset", "features", "fusion", "class"),
@@ -23,8 +26,41 @@ _FREQUENCY_COLUMNS = ("dataset", "class", "count", "subset")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Map:
+    """Coordinates of videos in the plane, and how well classes stay together in it."""
+
+    name: str
+    """tsne or pca."""
+    points: "pd.DataFrame"
+    """panel (a feature set), id, label, x, y."""
+    separation: "pd.DataFrame"
+    """panel, metric, value, ci_low, ci_high; may have no rows."""
+
+    @classmethod
+    def read_all(cls, results: Path) -> tuple[Self, ...]:
+        """Those that a results folder has. Raises DamagedError."""
+        paths = [results / FOLDER / f"{name}.csv" for name in _MAPS]
+        return tuple(
+            cls(
+                name=path.stem,
+                points=read_table(path, _POINTS, ("x", "y")),
+                separation=read_table(_beside(path), _SEPARATION, _SEPARATION[2:]),
+            )
+            for path in paths
+            if path.is_file()
+        )
+
+    def write(self, results: Path) -> None:
+        """Into a results folder, in place of the one of the same name."""
+        path = results / FOLDER / f"{self.name}.csv"
+        write_table(path, self.points)
+        write_table(_beside(path), self.separation)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassTables:
-    """Tables of one score, or of all of a results folder."""
+    """Which classes are right, and which are taken for which: of one score, or of all of a results
+    folder."""
 
     name: str = ""
     """Made of the setting: equal settings give equal names, others others."""
@@ -69,3 +105,8 @@ class Frequencies:
     def write(self, results: Path) -> None:
         """Into a results folder, in place of those of the same dataset."""
         write_table(results / FOLDER / _FREQUENCIES / f"{self.dataset}.csv", self.table)
+
+
+def _beside(path: Path) -> Path:
+    """Where the measures of a map stand."""
+    return path.with_name(f"{path.stem}_separation.csv")
