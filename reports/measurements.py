@@ -4,10 +4,11 @@ The harness writes fractions, and a deviation as a row of its own (`top1_std`). 
 or seeds carries `over` in its provenance; the rows it was made of are left out of tables.
 """
 
+import itertools
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.results import ResultRow
@@ -177,7 +178,8 @@ def row_name(row: ResultRow) -> str:
     if not _is_of_several_runs(row):
         asked = row.provenance.get("asked")
         return asked if asked in names else names[0]
-    shared = _common_start(names).rstrip("-_.@+=s")
+    columns = itertools.takewhile(lambda letters: len({*letters}) == 1, zip(*names, strict=False))
+    shared = "".join(letters[0] for letters in columns).rstrip("-_.@+=s")
     # A sum of names would look like an ensemble.
     return shared or f"mean of {first_few(row.feature_names, 8)}"
 
@@ -205,15 +207,14 @@ def _is_of_several_runs(row: ResultRow) -> bool:
 def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> Measurement:
     factor = percent_factor(row.metric)
     std = deviations.get(replace(row, metric=f"{row.metric}_std").nameless_key)
-    scaled = [
-        None if number is None else number * factor for number in (row.ci_low, row.ci_high, std)
-    ]
+    given = (row.ci_low, row.ci_high, std)
+    low, high, std = (None if number is None else number * factor for number in given)
     return Measurement(
         row=row,
         value=row.value * factor,
-        low=scaled[0],
-        high=scaled[1],
-        std=scaled[2],
+        low=low,
+        high=high,
+        std=std,
         name=name,
         method=_method_of_row(row),
         dataset=paper_dataset(row.dataset),
@@ -249,12 +250,3 @@ def _is_part(row: ResultRow, mean: ResultRow) -> bool:
     """Whether `row`, equal in the shared fields, is one of the splits or seeds of `mean`."""
     # Joined are names that may themselves hold a "+", as those of heads do.
     return all(f"+{getattr(row, name)}+" in f"+{getattr(mean, name)}+" for name in _JOINED_FIELDS)
-
-
-def _common_start(names: Sequence[str]) -> str:
-    first, last = min(names), max(names)
-    length = next(
-        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
-        min(len(first), len(last)),
-    )
-    return first[:length]

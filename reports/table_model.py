@@ -4,6 +4,7 @@ A row is either the paper's (`origin="paper"`) or measured (`origin="here"`). A 
 unit its column says; accuracies are percent with one decimal, as the paper prints them.
 """
 
+import itertools
 import math
 import shlex
 from collections.abc import Iterable, Mapping
@@ -122,6 +123,12 @@ class Table:
         return tuple(cell for row in self.rows for cell in row.cells)
 
     @property
+    def sections(self) -> list[tuple[str, list[Row]]]:
+        """Headings, each with the rows that stand under it, top to bottom."""
+        groups = itertools.groupby(self.rows, key=lambda row: row.section)
+        return [(section, list(rows)) for section, rows in groups]
+
+    @property
     def num_measured(self) -> int:
         """Cells which hold a number of ours."""
         rows = (row for row in self.rows if row.origin != "paper")
@@ -156,13 +163,8 @@ class Table:
     @property
     def groups(self) -> tuple[tuple[str, int], ...]:
         """Shared headings with the number of columns under each, left to right."""
-        spans: list[tuple[str, int]] = []
-        for column in self.columns:
-            if spans and spans[-1][0] == column.group:
-                spans[-1] = (column.group, spans[-1][1] + 1)
-            else:
-                spans.append((column.group, 1))
-        return tuple(spans)
+        groups = itertools.groupby(self.columns, key=lambda column: column.group)
+        return tuple((group, len(list(columns))) for group, columns in groups)
 
     @property
     def has_groups(self) -> bool:

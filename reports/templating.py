@@ -6,15 +6,13 @@ error, and no empty place on a page.
 """
 
 import functools
-import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports.table_model import SOURCES_TOLD, Cell, Column, Row, Table, cell_text, format_number
+from reports.table_model import SOURCES_TOLD, cell_text, format_number
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,53 +39,24 @@ def environment(finalize: Callable[[object], object] | None = None) -> Environme
         "separators": (",", ":"),
     }
     made.filters |= {
-        "indented_json": _indented_json,
+        "indented_json": functools.partial(json.dumps, indent=1, ensure_ascii=False),
         "percent": lambda share: format_number(100 * share),
         "plain": _plain,
         "thousands": "{:,}".format,
     }
     made.globals |= {
         "cell_text": cell_text,
-        "cells": _cells,
         "record_columns": record_columns,
-        "row_sections": _row_sections,
         "sources_told": SOURCES_TOLD,
     }
     return made
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordColumn:
-    """One column of a table of records."""
-
-    key: str
-    """Of the records."""
-    heading: str
-    is_number: bool
-    """Whether all its values are numbers."""
-
-
-def record_columns(records: Sequence[Mapping]) -> list[RecordColumn]:
-    """A column for each key of the records that has a value in any."""
+def record_columns(records: Sequence[Mapping]) -> dict[str, bool]:
+    """Each key that has a value in any of the records, and whether all its values are numbers."""
     every = dict.fromkeys(key for record in records for key in record)
     given = {key: [r[key] for r in records if r.get(key) not in (None, "")] for key in every}
-    return [
-        RecordColumn(
-            key=key, heading=str(key).replace("_", " "), is_number=all(map(_is_number, values))
-        )
-        for key, values in given.items()
-        if values
-    ]
-
-
-def _row_sections(table: Table) -> Iterator[tuple[str, list[Row]]]:
-    """Rows that stand under one heading together, top to bottom."""
-    for section, rows in itertools.groupby(table.rows, key=lambda row: row.section):
-        yield section, list(rows)
-
-
-def _cells(table: Table, row: Row) -> Iterator[tuple[Column, Cell]]:
-    return zip(table.columns, row.cells, strict=True)
+    return {key: all(map(_is_number, values)) for key, values in given.items() if values}
 
 
 def _is_number(value: object) -> bool:
@@ -98,7 +67,3 @@ def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     return "" if value is None else str(value)
-
-
-def _indented_json(value: object) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)

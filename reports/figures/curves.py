@@ -17,6 +17,7 @@ from reports.figures.style import (
     PAGE_INCHES,
     draw,
     legend_label,
+    panel_grid,
 )
 from reports.layouts.cells import dataset_heading
 from reports.measurements import Measurement
@@ -70,14 +71,13 @@ def draw_curves(curves: Sequence[Curve], path: str | Path, xlabel: str) -> list[
         rows = -(-len(panels) // columns)
         width = COLUMN_INCHES if columns == 1 else PAGE_INCHES
         figure.set_size_inches(width, 2.3 * rows + 0.15 * len(labels))
-        grid = figure.subplots(rows, columns, squeeze=False).flatten()
-        for axes, panel in zip(grid, panels, strict=False):
-            for curve in (curve for curve in curves if curve.panel == panel):
+        grid = panel_grid(figure, len(panels), columns)
+        for axes, panel in zip(grid, panels, strict=True):
+            drawn = [curve for curve in curves if curve.panel == panel]
+            for curve in drawn:
                 _line(axes, curve, labels)
-            _axis(axes, [curve for curve in curves if curve.panel == panel], xlabel)
+            _axis(axes, drawn, xlabel)
             axes.set_title(dataset_heading(panel))
-        for axes in grid[len(panels) :]:
-            axes.set_visible(False)
         grid[0].set_ylabel("top-1 (%)")
         _legend(figure, grid)
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import COLUMN_INCHES, draw, legend_label
+from reports.figures.style import COLUMN_INCHES, draw, legend_label, panel_grid
 from reports.layouts.cells import dataset_heading
 from reports.layouts.fusion_table import fusion_position, fusion_rows
 from reports.layouts.grouping import group_rows
@@ -62,12 +62,10 @@ def fusion_heatmap(matrices: Sequence[Matrix], path: str | Path) -> list[Path]:
         rows = math.ceil(len(matrices) / columns)
         height = 0.75 + 0.36 * max(len(matrix.rows) for matrix in matrices)
         figure.set_size_inches(COLUMN_INCHES * columns + 0.3, height * rows)
-        grid = figure.subplots(rows, columns, squeeze=False).flatten()
-        for axes, matrix in zip(grid, matrices, strict=False):
+        grid = panel_grid(figure, len(matrices), columns)
+        for axes, matrix in zip(grid, matrices, strict=True):
             _panel(axes, matrix)
             axes.set_title(matrix.title)
-        for axes in grid[len(matrices) :]:
-            axes.set_visible(False)
 
     return draw(Path(path), plot)
 

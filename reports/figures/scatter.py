@@ -18,6 +18,7 @@ from reports.figures.style import (
     UNLABELLED_COLOUR,
     draw,
     legend_label,
+    panel_grid,
     quiet_axes,
     series_style,
 )
@@ -61,15 +62,13 @@ def scatter_panels(
         lines = 0.16 * _num_lines(separation)
         legend = _legend_inches(labels, inches, has_unlabelled)
         figure.set_size_inches(inches, rows * (inches / columns + 0.25 + lines) + legend)
-        grid = figure.subplots(rows, columns, squeeze=False).flatten()
-        for axes, panel in zip(grid, panels, strict=False):
+        grid = panel_grid(figure, len(panels), columns)
+        for axes, panel in zip(grid, panels, strict=True):
             _panel(axes, points[points["panel"] == panel], labels)
             axes.set_title(legend_label(panel, int(13 * inches / columns)))
             # Beside each other in one column, lines of the usual size would touch.
             size = 7 if inches / columns < _WIDE_PANEL_INCHES else None
             axes.set_xlabel("\n".join(_separation_lines(separation, panel)), fontsize=size)
-        for axes in grid[len(panels) :]:
-            axes.set_visible(False)
         _legend(figure, labels, inches, has_unlabelled)
 
     return draw(Path(path), plot)
@@ -103,19 +102,18 @@ def _panel(axes: Axes, points: pd.DataFrame, labels: Sequence[str]) -> None:
 def _separation_lines(separation: pd.DataFrame | None, panel: str) -> list[str]:
     if separation is None:
         return []
+    # A reader who knows the figure misses them.
+    return separation_words(separation, panel) or ["too few labels to measure"]
+
+
+def separation_words(separation: pd.DataFrame, panel: str) -> list[str]:
+    """`silhouette 0.31 [0.27, 0.34]` for each measure of a panel."""
     lines = []
     for row in separation[separation["panel"] == panel].itertuples():
-        lines.append(f"{METRIC_WORDS.get(row.metric, row.metric)} {separation_words(row)}")
-    # A reader who knows the figure misses them.
-    return lines or ["too few labels to measure"]
-
-
-def separation_words(row: object) -> str:
-    """`0.31 [0.27, 0.34]` of a row with value, ci_low and ci_high."""
-    value = format_number(row.value, 2)
-    if pd.isna(row.ci_low):
-        return value
-    return f"{value} [{format_number(row.ci_low, 2)}, {format_number(row.ci_high, 2)}]"
+        value, *ends = (format_number(end, 2) for end in (row.value, row.ci_low, row.ci_high))
+        interval = "" if pd.isna(row.ci_low) else f" [{', '.join(ends)}]"
+        lines.append(f"{METRIC_WORDS.get(row.metric, row.metric)} {value}{interval}")
+    return lines
 
 
 def _num_lines(separation: pd.DataFrame | None) -> int:

@@ -82,6 +82,15 @@ def draw(
         ]
 
 
+def panel_grid(figure: Figure, num_panels: int, num_columns: int) -> list[Axes]:
+    """Axes of so many panels, row by row; what is left of the last row stays empty."""
+    num_rows = -(-num_panels // num_columns)
+    grid = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
+    for axes in grid[num_panels:]:
+        axes.set_visible(False)
+    return list(grid[:num_panels])
+
+
 def series_style(index: int) -> dict[str, str]:
     """Colour and marker of the n-th class or model: all pairs differ for the first 49."""
     return {

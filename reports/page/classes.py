@@ -20,14 +20,12 @@ def class_tables(tables: ClassTables) -> dict:
 
 def _pairs(tables: ClassTables) -> dict[str, list[dict]]:
     groups = defaultdict(list)
-    for record in table_records(tables.confusion):
-        group = f"{record['features']} on {record['dataset']}, {_setting(record)}"
-        if record["count"]:
-            groups[f"{group}, {record['fusion']}"].append(record)
-    return {
-        group: [_pair(record) for record in sorted(found, key=lambda r: -r["count"])[:MAX_PAIRS]]
-        for group, found in groups.items()
-    }
+    for record in table_records(tables.confusion[tables.confusion["count"] > 0]):
+        place = f"{record['features']} on {record['dataset']}, {_setting(record)}"
+        found = groups[f"{place}, {record['fusion']}"]
+        if len(found) < MAX_PAIRS:
+            found.append(_pair(record))
+    return groups
 
 
 def _pair(record: Mapping) -> dict:

@@ -20,10 +20,9 @@ from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.heatmap import fusion_matrices
 from reports.measurements import Measurement
 from reports.page.classes import class_tables
-from reports.page.figures import figure, figure_names, map_figure
-from reports.page.gallery import attention_figures, gallery
+from reports.page.figures import attention_figures, figure, figure_names, map_figure
 from reports.page.plots import curves_plot, heatmap_plot, map_plot
-from reports.page.sections import commands, provenance, quarantine, summary, throughput
+from reports.page.sections import commands, gallery, provenance, quarantine, summary, throughput
 from reports.page.style import style_sheet
 from reports.table_model import Table
 from reports.templating import render

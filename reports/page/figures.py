@@ -1,14 +1,14 @@
 """Plots of the page: drawn by its script where that runs, else (and on paper) a picture."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import pandas as pd
-
 from harness.results.csv_artefacts import Map
-from reports.figures.scatter import METRIC_WORDS, UNLABELLED, class_labels, separation_words
+from harness.results.json_artefacts import AttentionFigure
+from harness.results.pictures import picture_path
+from reports.figures.scatter import UNLABELLED, class_labels, separation_words
 from reports.page.plots import NO_CLASS, series_number
 from vifistore.files import open_regular
 
@@ -66,7 +66,7 @@ def figure(folder: Path, name: str, plot: Mapping | None = None) -> dict:
         "kind": plot["kind"] if plot else "",
         "caption": CAPTIONS.get(name, Path(name).name.replace("-", " ").replace("_", " ")),
         "panels": [panel["title"] for panel in plot["panels"]] if plot else [],
-        "still": _still(folder, name),
+        "still": _still_of(folder, name),
     }
 
 
@@ -77,19 +77,11 @@ def map_figure(folder: Path, drawn: Map, plot: Mapping) -> dict:
     return {
         "name": drawn.name,
         "caption": CAPTIONS[drawn.name],
-        "panels": [{"title": t, "measures": _measures(drawn.separation, t)} for t in titles],
+        "panels": [{"title": t, "measures": separation_words(drawn.separation, t)} for t in titles],
         "legend": [_sign(name, index) for index, name in enumerate(class_labels(drawn.points))],
         "unlabelled": _UNLABELLED_SIGN if has_unlabelled else None,
-        "still": _still(folder, drawn.name),
+        "still": _still_of(folder, drawn.name),
     }
-
-
-def _measures(separation: pd.DataFrame, panel: str) -> str:
-    """How classes separate in a panel, in words; empty where that is not measured."""
-    rows = separation[separation["panel"] == panel].itertuples()
-    return " · ".join(
-        f"{METRIC_WORDS.get(row.metric, row.metric)} {separation_words(row)}" for row in rows
-    )
 
 
 def _sign(name: str, index: int) -> dict[str, str]:
@@ -98,15 +90,35 @@ def _sign(name: str, index: int) -> dict[str, str]:
     return {"name": name, "sign": _SIGNS[sign], "colour": f"var(--c{colour})"}
 
 
-def _still(folder: Path, name: str) -> dict | None:
-    """The picture, SVG where there is one, and links to every format; None without one."""
-    files = [folder / f"{name}.{kind}" for kind in ("png", "svg", "pdf")]
-    png, svg, _ = files
+def attention_figures(folder: Path, figures: Sequence[AttentionFigure]) -> list[dict]:
+    """Overlays and strips of each video; one whose picture is gone is left out."""
+    return [
+        {
+            "caption": f"{figure.label or figure.id}, {words}",
+            "panels": [],
+            "still": _still(folder, folder / path),
+        }
+        for figure in figures
+        for name, words in ((figure.image, "over its frames"), (figure.strip, "over time"))
+        if (path := picture_path(folder, name))
+    ]
+
+
+def _still_of(folder: Path, name: str) -> dict | None:
+    """The picture of a figure, SVG where there is one; None without one."""
+    png, svg = (folder / f"{name}.{kind}" for kind in ("png", "svg"))
     if not png.is_file():
         return None
-    source, style = (svg, _width_style(png)) if svg.is_file() else (png, "max-width: 100%")
-    links = {file.suffix[1:].upper(): _link(folder, file) for file in files if file.is_file()}
-    return {"source": _link(folder, source), "style": style, "links": links}
+    if svg.is_file():
+        return _still(folder, svg, _width_style(png))
+    return _still(folder, png, "max-width: 100%")
+
+
+def _still(folder: Path, picture: Path, style: str = "") -> dict:
+    """A picture, and links to every format of it; without a style its width is the sheet's."""
+    formats = [*(picture.with_suffix(f".{kind}") for kind in ("png", "svg", "pdf")), picture]
+    links = {file.suffix[1:].upper(): _link(folder, file) for file in formats if file.is_file()}
+    return {"source": _link(folder, picture), "style": style, "links": links}
 
 
 def _width_style(path: Path) -> str:

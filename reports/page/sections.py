@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from harness.results import ResultRow
 from harness.results.artefacts import Artefacts
-from harness.results.json_artefacts import Origin, Quarantined, Summary, Timing
+from harness.results.json_artefacts import GalleryQuery, Origin, Quarantined, Summary, Timing
 from reports.measurements import newest_names, set_of
 
 MAX_QUARANTINED = 500
@@ -23,6 +23,14 @@ def summary(rows: Sequence[ResultRow], told: Summary) -> dict:
     }
     shown = tiles if rows else {}
     return {"lines": told.lines, "tiles": shown} if told.lines or shown else {}
+
+
+def gallery(queries: Sequence[GalleryQuery]) -> list[GalleryQuery]:
+    """Every query, that to another model after the same query to the first."""
+    groups = defaultdict(list)
+    for query in queries:
+        groups[query.query, query.kind].append(query)
+    return [query for group in groups.values() for query in group]
 
 
 def quarantine(rows: Sequence[ResultRow], videos: Sequence[Quarantined]) -> dict:

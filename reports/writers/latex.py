@@ -71,13 +71,12 @@ def _head(table: Table) -> list[str]:
 
 
 def _rows(table: Table) -> list[str]:
-    lines, section = [], ""
-    for row in table.rows:
-        if row.section != section:
+    lines, width = [], len(table.columns) + 1
+    for section, rows in table.sections:
+        if section:
             rule = [r"\midrule"] if lines else []
-            width, section = len(table.columns) + 1, row.section
             lines += [*rule, rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape(section)}}}}} \\"]
-        lines += _row(table, row)
+        lines += [line for row in rows for line in _row(table, row)]
     return lines
 
 

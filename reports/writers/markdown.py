@@ -30,13 +30,12 @@ def code_span(text: str) -> str:
 def _grid(table: Table) -> str:
     headings = [table.corner, *(column.title for column in table.columns)]
     lines = [_line(map(escape, headings)), _line([":---", *["---:"] * len(table.columns)])]
-    section = ""
-    for row in table.rows:
-        if row.section != section:
-            section = row.section
+    for section, rows in table.sections:
+        if section:
             lines.append(_line([f"**{escape(section)}**", *[""] * len(table.columns)]))
-        pairs = zip(table.columns, row.cells, strict=True)
-        lines.append(_line([escape(row_label(row)), *(_cell(table, *pair) for pair in pairs)]))
+        for row in rows:
+            pairs = zip(table.columns, row.cells, strict=True)
+            lines.append(_line([escape(row_label(row)), *(_cell(table, *pair) for pair in pairs)]))
     return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 from harness.results.json_artefacts import AttentionFigure
-from reports.page.gallery import attention_figures, gallery
+from reports.page.figures import attention_figures
+from reports.page.sections import gallery
 
 
 def test_hits_show_verdict_moment_and_score(page):

@@ -166,5 +166,6 @@ def test_json_keeps_its_order_and_refuses_what_is_no_number():
 
 def test_columns_are_the_keys_that_have_a_value():
     records = [{"a_b": 1, "c": "", "d": True, "e": None}, {"a_b": 2.5, "d": False, "f": "x"}]
-    found = [(c.key, c.heading, c.is_number) for c in record_columns(records)]
-    assert found == [("a_b", "a b", True), ("d", "d", False), ("f", "f", False)]
+    assert record_columns(records) == {"a_b": True, "d": False, "f": False}
+    text = environment().get_template("records.html").module.records_table(records)
+    assert '<th scope="col" class="number">a b</th>\n<th scope="col">d</th>' in text
