@@ -13,7 +13,7 @@ from typing import TextIO
 # workers, or anything else on a busy machine, spinning made training 3 to 7 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from vifi.endings import STOPPED, end_on_sigterm, exit_code, shortage
+from vifi.endings import STOPPED, end_on_sigterm, exit_code, is_near_limit, shortage
 
 # Characters of a message.
 _LONGEST = 390
@@ -162,7 +162,12 @@ def _discard(stream: TextIO) -> None:
 def main() -> None:
     """Entry point of the `vifi` program."""
     end_on_sigterm()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code and is_near_limit():
+        # Libraries that found no room may crash as they are unloaded, and hide our exit code.
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

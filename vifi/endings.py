@@ -48,7 +48,7 @@ def shortage(error: BaseException) -> str:
     """What to say of an error by which memory or threads ran out; empty for any other."""
     link: BaseException | None = error
     # Libraries have words of their own for it ("could not create a primitive").
-    told = error if _is_near_limit() else None
+    told = error if is_near_limit() else None
     while link is not None and told is None:
         if isinstance(link, MemoryError) or _SHORTAGE.search(str(link)):
             told = link
@@ -64,7 +64,7 @@ def shortage(error: BaseException) -> str:
     )
 
 
-def _is_near_limit() -> bool:
+def is_near_limit() -> bool:
     """Whether a library may not have found room in the address space of this process."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     try:

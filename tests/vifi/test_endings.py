@@ -197,7 +197,7 @@ def test_a_shortage_is_one_line(error, monkeypatch, capsys):
         except Exception as cause:
             raise ImportError("NumPy cannot be loaded") from cause
 
-    monkeypatch.setattr("vifi.endings._is_near_limit", lambda: isinstance(error, SystemError))
+    monkeypatch.setattr("vifi.endings.is_near_limit", lambda: isinstance(error, SystemError))
     for raised in (fail, lambda _: (_ for _ in ()).throw(error)):
         monkeypatch.setattr("vifi.info.main", raised)
         assert run(["info", "S"]) == 1

@@ -8,7 +8,6 @@ import pytest
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifi.__main__ import run
-from vifi.extract import _duration
 from vifistore.extract.clock import Clock
 from vifistore.extract.figures import RUNS_FILE, SAME, figures, kept_runs, last_run, summary
 from vifistore.extract.job import extract_dataset, plan_dataset
@@ -117,10 +116,3 @@ def test_one_line_and_one_row_at_the_end(store, monkeypatch, capsys):
     assert json.loads(shown.out)["figures"]["frames_encoded"] == 12
     assert "frames/s" in shown.err
     assert "idle" in shown.err
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "1 s"), (99, "99 s"), (300, "5 min"), (36_000, "10.0 h")]
-)
-def test_durations(seconds, words):
-    assert _duration(seconds) == words

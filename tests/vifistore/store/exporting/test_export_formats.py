@@ -16,7 +16,7 @@ from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS, QUARANTINED
-from vifistore.store.tables import Split, write_split
+from vifistore.store.splits import Split, write_split
 from vifistore.store.writer import FeatureWriter, Shape
 
 FRAMES = np.random.default_rng(0).normal(size=(70, 2, 4, 8)).astype(np.float16)
@@ -90,7 +90,7 @@ def test_parquet_has_id_and_embedding(store, tmp_path):
     for name, rows in (("late", range(40, 70)), ("even", range(0, 70, 2))):
         listed = {"rows": np.array(rows), "labels": np.zeros(len(rows), np.int32)}
         split = Split(name=name, class_names=["run"], source="", digest="", **listed)
-        write_split(open_store(store.path, mode="a").backend, "d", split)
+        write_split(open_store(store.path, mode="a").dataset("d"), split)
     export(store, "parquet", tmp_path / "x.parquet")
     table = parquet.read_table(tmp_path / "x.parquet")
     assert table.column_names == ["id", "embedding", "label", "split", "path"]
