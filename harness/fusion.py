@@ -21,6 +21,7 @@ from functools import partial
 import numpy as np
 
 from harness.slabs import run_slabs
+from harness.softmax import softmax
 from vifistore.errors import UnknownNameError, UsageError
 
 _TOP = re.compile(r"top-([1-9]\d{0,5})")
@@ -29,14 +30,39 @@ ATTENTION_TEMPERATURE = 0.1
 # 2,048 embeddings x 400 classes in float32 are 3.3 MB: little enough to stay near the cores.
 SLAB_VECTORS = 2048
 
+
+def _image(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    return softmax(cosines * scale).mean(axis=2)
+
+
+def _max(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    return softmax(cosines.max(axis=2) * scale)
+
+
+def _top(count: int, cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    count = min(count, cosines.shape[2])
+    largest = np.partition(cosines, -count, axis=2)[:, :, -count:]
+    return softmax(largest.mean(axis=2) * scale)
+
+
+def _attention(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+    weights = softmax(cosines / np.float32(ATTENTION_TEMPERATURE), axis=2)
+    return softmax((weights * cosines).sum(axis=2) * scale)
+
+
+# [video view frame class] cosines and the logit scale -> probabilities [video view class]
+FrameRule = Callable[[np.ndarray, np.float32], np.ndarray]
+FRAME_RULES: dict[str, FrameRule] = {
+    "image": _image,
+    "max": _max,
+    # For any number of frames: `array_of` knows them all.
+    "top-4": partial(_top, 4),
+    "attention": _attention,
+}
 ARRAY_OF_FUSION = {
     "embedding": "view_mean",
     "decision": "view_consensus",
-    "image": "frames",
-    "max": "frames",
-    # For any number of frames: `array_of` knows them all.
-    "top-4": "frames",
-    "attention": "frames",
+    **dict.fromkeys(FRAME_RULES, "frames"),
 }
 FUSIONS = tuple(ARRAY_OF_FUSION)
 
@@ -89,14 +115,6 @@ def is_usable(vectors: np.ndarray) -> np.ndarray:
     # The sum of squares is NaN or infinite as soon as one component is.
     squares = np.einsum("...d,...d->...", vectors, vectors)
     return np.isfinite(squares) & (squares > 0)
-
-
-def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
-    """exp(logits) over its sum along `axis`, shifted by the maximum so that it cannot overflow."""
-    powers = np.subtract(logits, logits.max(axis=axis, keepdims=True))
-    np.exp(powers, out=powers)
-    powers /= powers.sum(axis=axis, keepdims=True)
-    return powers
 
 
 def sum_over_views(cosines: np.ndarray, logit_scale: float) -> np.ndarray:
@@ -173,33 +191,9 @@ def class_products(vectors: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return flat.reshape(*vectors.shape[:-1], len(classes))
 
 
-def _image(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
-    return softmax(cosines * scale).mean(axis=2)
-
-
-def _max(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
-    return softmax(cosines.max(axis=2) * scale)
-
-
-def _top(count: int, cosines: np.ndarray, scale: np.float32) -> np.ndarray:
-    count = min(count, cosines.shape[2])
-    largest = np.partition(cosines, -count, axis=2)[:, :, -count:]
-    return softmax(largest.mean(axis=2) * scale)
-
-
-def _attention(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
-    weights = softmax(cosines / np.float32(ATTENTION_TEMPERATURE), axis=2)
-    return softmax((weights * cosines).sum(axis=2) * scale)
-
-
-# [video view frame class] cosines and the logit scale -> probabilities [video view class]
-FrameRule = Callable[[np.ndarray, np.float32], np.ndarray]
-_FRAME_RULES: dict[str, FrameRule] = {"image": _image, "max": _max, "attention": _attention}
-
-
 def _frame_rule(fusion: str) -> FrameRule:
     found = _TOP.fullmatch(fusion)
-    return partial(_top, int(found[1])) if found else _FRAME_RULES[fusion]
+    return partial(_top, int(found[1])) if found else FRAME_RULES[fusion]
 
 
 def _inverse_norms(vectors: np.ndarray) -> np.ndarray:

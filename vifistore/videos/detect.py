@@ -6,12 +6,10 @@ from pathlib import Path
 from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_search import is_class_file
 from vifistore.videos.extensions import is_video
+from vifistore.videos.official import OFFICIAL
 from vifistore.videos.readers.database import is_database, is_records
-from vifistore.videos.readers.hmdb51 import is_hmdb51
 from vifistore.videos.readers.json_files import load_json, parsed_json
 from vifistore.videos.readers.lists import lists_in
-from vifistore.videos.readers.ssv2 import is_ssv2
-from vifistore.videos.readers.ucf101 import is_ucf101
 from vifistore.videos.rows import header_of
 from vifistore.videos.text import read_text
 from vifistore.videos.tree import Tree
@@ -34,12 +32,9 @@ def detect(source: Path, *, follow_links: bool = False) -> Seen:
     if not source.is_dir() and not source.is_file():
         told = "is neither a file nor a folder" if source.exists() else "does not exist"
         raise UsageError(f"{source} {told}; name a folder of videos, a table or a list")
-    if is_ucf101(source):
-        return Seen(format="ucf101", why="UCF101's official lists")
-    if is_hmdb51(source):
-        return Seen(format="hmdb51", why="HMDB51's official split files")
-    if is_ssv2(source):
-        return Seen(format="ssv2", why="Something-Something V2's official JSON")
+    for known in OFFICIAL:
+        if known.recognises(source):
+            return Seen(format=known.format, why=known.why)
     if not source.is_dir():
         return _detect_file(source)
     lists = lists_in(source)

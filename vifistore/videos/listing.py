@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,28 +12,24 @@ from vifistore.videos.class_lists import unite
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
+from vifistore.videos.official import OFFICIAL, Reader
 from vifistore.videos.places import Prefixes, parse_prefixes
 from vifistore.videos.readers.captions import read_captions_json
 from vifistore.videos.readers.database import read_database, read_records
 from vifistore.videos.readers.folder import read_folder
-from vifistore.videos.readers.hmdb51 import read_hmdb51
 from vifistore.videos.readers.lists import lists_in
-from vifistore.videos.readers.ssv2 import read_ssv2
 from vifistore.videos.readers.table import read_table
-from vifistore.videos.readers.ucf101 import read_ucf101
 from vifistore.videos.records import Listing, SplitListing
 from vifistore.videos.resolve import resolve
 from vifistore.videos.split_by import split_by as part_by
 from vifistore.videos.split_by import split_folders
 from vifistore.videos.tree import Tree
 
-READERS: dict[str, Callable[[Path, Draft, Path | None], None]] = {
+READERS: dict[str, Reader] = {
+    **{known.format: known.read for known in OFFICIAL},
     "folder": read_folder,
     "table": read_table,
     "list": read_table,
-    "ucf101": read_ucf101,
-    "hmdb51": read_hmdb51,
-    "ssv2": read_ssv2,
     "database": read_database,
     "records": read_records,
     "captions_json": read_captions_json,
