@@ -33,6 +33,7 @@ from harness.results.rows import (
     ZERO_SHOT,
     ResultRow,
     from_record,
+    to_frame,
     to_record,
 )
 from harness.results.whole_files import made_folder
@@ -49,5 +50,6 @@ __all__ = [
     "made_folder",
     "read_frame",
     "read_rows",
+    "to_frame",
     "to_record",
 ]

@@ -9,11 +9,10 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from harness.results.rows import FIELDS, ResultRow, from_record, to_record
+from harness.results.rows import ResultRow, from_record, to_frame, to_record
 from harness.results.whole_files import made_folder
 from vifistore.errors import DamagedError, UsageError
 from vifistore.files import locked, parse_json, read_regular, regular_opener, write_all
@@ -67,13 +66,8 @@ def read_rows(folder: str | Path) -> list[ResultRow]:
 
 
 def read_frame(folder: str | Path) -> "pd.DataFrame":
-    """`read_rows` as a table with one column per field, missing whole numbers as <NA>."""
-    import pandas as pd
-
-    rows = read_rows(folder)
-    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in FIELDS})
-    kinds = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
-    return frame.astype({f.name: kinds[f.type] for f in fields(ResultRow) if f.type in kinds})
+    """`read_rows` as a table, see `to_frame`. Raises what `read_rows` does."""
+    return to_frame(read_rows(folder))
 
 
 def _encode(row: ResultRow) -> bytes:

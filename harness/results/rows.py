@@ -6,11 +6,15 @@ A deviation over splits or seeds is a row of its own, whose metric ends in `_std
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.results.typed import check_type, plain, read_fields
 from vifistore.errors import UsageError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUBSETS = ("all", "base", "novel", "joint")
 VALUE_FIELDS = (
@@ -132,6 +136,16 @@ class ResultRow:
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))
 KEY_FIELDS = tuple(name for name in FIELDS if name not in VALUE_FIELDS)
+
+
+def to_frame(rows: Sequence[ResultRow]) -> "pd.DataFrame":
+    """Rows as a table with one column per field, missing whole numbers as <NA>."""
+    import pandas as pd
+
+    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in FIELDS})
+    kinds = {int: "Int64", int | None: "Int64", float: "float64", float | None: "float64"}
+    fields = dataclasses.fields(ResultRow)
+    return frame.astype({f.name: kinds[f.type] for f in fields if f.type in kinds})
 
 
 def to_record(row: ResultRow) -> dict:
