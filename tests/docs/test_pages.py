@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -22,6 +23,14 @@ def page(name: str) -> str:
     return " ".join((ROOT / name).read_text(encoding="utf-8").split())
 
 
+def prose(path: Path) -> str:
+    """Text of a page without its blocks of code."""
+    text = path.read_text(encoding="utf-8")
+    for block in blocks_of(path):
+        text = text.replace(block.text, "")
+    return text
+
+
 def anchors(text: str) -> set[str]:
     """Anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
@@ -30,7 +39,7 @@ def anchors(text: str) -> set[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path):
-    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if target.startswith("https://"):
             continue
         name, _, anchor = target.partition("#")
@@ -41,9 +50,7 @@ def test_links_lead_somewhere(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_files_that_are_named_are_there(path):
-    text = path.read_text(encoding="utf-8")
-    for block in blocks_of(path):
-        text = text.replace(block.text, "")
+    text = prose(path)
     named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|yml))(?=`| )", text)
     made = {"index.html"}
     assert [name for name in named if name not in made and not (ROOT / name).exists()] == []
