@@ -11,6 +11,7 @@ import tyro
 from vifi.choices import choose_dataset
 from vifi.console import parse, say
 from vifistore.errors import UsageError
+from vifistore.frames.decoder_names import DecoderName
 from vifistore.store.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class AttentionArguments:
     many as the checkpoints were trained with, else 16."""
     preprocess: Literal["", "openclip", "paper"] = ""
     """How frames become the tower's input. Default: as each checkpoint was trained."""
-    decoder: Literal["decord", "pyav", "torchcodec"] = "decord"
+    decoder: DecoderName = "decord"
     """Library that decodes the videos."""
     out: Path | None = None
     """Folder for the figures (PNG and PDF)."""

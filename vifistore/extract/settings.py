@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import tyro
 
 from vifistore.cleaning import CLEANINGS
 from vifistore.errors import Faults
+from vifistore.frames.decoder_names import DecoderName
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.wording import check_templates
 from vifistore.store.identity import FAMILIES, PAPER, SHORTEST, SQUASH
@@ -113,7 +115,7 @@ class EncodeSettings(PixelSettings):
         found.check(0 < self.frame_cache_gb < math.inf, told)
         _note_choice(found, "class-names", self.class_names, ("", *CLEANINGS))
         _note_choice(found, "precision", self.precision, PRECISIONS)
-        _note_choice(found, "decoder", self.decoder, ("decord", "pyav", "torchcodec"))
+        _note_choice(found, "decoder", self.decoder, get_args(DecoderName))
         found.attempt(check_templates, self.template)
 
     @property

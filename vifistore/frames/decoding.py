@@ -22,28 +22,41 @@ from vifistore.frames.sampling import sample_indices, sample_training_indices
 from vifistore.frames.torchcodec_decoder import decode_torchcodec
 from vifistore.pointers import HEAD_BYTES, pointer_told
 
-DECODERS: dict[str, Callable[[Path, Plan, Keep], RawFrames]] = {
-    "decord": decode_decord,
-    "pyav": decode_pyav,
-    "torchcodec": decode_torchcodec,
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder:
+    """A library that decodes."""
+
+    decode: Callable[[Path, Plan, Keep], RawFrames]
+    """Gives the frames of a plan; raises DecodeError."""
+    module: str
+    """What to import to load its native libraries."""
+    distributions: tuple[str, ...]
+    """Distributions that may bring it; the first that is installed tells its version."""
+    remedy: str
+    """What to do where it is missing."""
+
+
+DECODERS = {
+    "decord": Decoder(
+        decode=decode_decord,
+        module="decord",
+        distributions=("decord2", "decord", "eva-decord"),
+        remedy="pip install decord2",
+    ),
+    "pyav": Decoder(
+        decode=decode_pyav, module="av", distributions=("av",), remedy="pip install av"
+    ),
+    "torchcodec": Decoder(
+        decode=decode_torchcodec,
+        module="torchcodec.decoders",
+        distributions=("torchcodec",),
+        remedy="pip install 'torchcodec>=0.13', and install FFmpeg's shared libraries",
+    ),
 }
 
 Sampling = tuple[int, int]
 """Frames per clip and clips, of the test rule."""
-
-# What to import to load the native libraries of each.
-_MODULES = {"decord": "decord", "pyav": "av", "torchcodec": "torchcodec.decoders"}
-_DISTRIBUTIONS = {
-    "decord": ("decord2", "decord", "eva-decord"),
-    "pyav": ("av",),
-    "torchcodec": ("torchcodec",),
-}
-_REMEDIES = {
-    "decord": "pip install decord2",
-    "pyav": "pip install av",
-    "torchcodec": "pip install 'torchcodec>=0.13', and install FFmpeg's shared libraries",
-}
-
 
 # Pillow opens no picture whose pixels take more than half of this.
 _LARGEST_IMAGE_BYTES = 1 << 30
@@ -133,19 +146,19 @@ def load_decoder(decoder: str) -> None:
     """Import a decoder now; raises UsageError if it is not there or cannot be loaded."""
     check_decoder(decoder)
     try:
-        load_decord() if decoder == "decord" else import_module(_MODULES[decoder])
+        load_decord() if decoder == "decord" else import_module(DECODERS[decoder].module)
     except (ImportError, OSError, RuntimeError) as error:
-        raise UsageError(
-            f"decoder {decoder!r} cannot be loaded ({first_line(error)}): {_REMEDIES[decoder]}"
-        ) from error
+        remedy = DECODERS[decoder].remedy
+        told = f"decoder {decoder!r} cannot be loaded ({first_line(error)}): {remedy}"
+        raise UsageError(told) from error
 
 
 def check_decoder(decoder: str) -> None:
     """Raise UsageError if there is no such decoder or its package is not installed."""
     if decoder not in DECODERS:
         raise UnknownNameError("decoder", decoder, DECODERS)
-    if find_spec(_MODULES[decoder].split(".")[0]) is None:
-        raise UsageError(f"decoder {decoder!r} is not installed: {_REMEDIES[decoder]}")
+    if find_spec(DECODERS[decoder].module.split(".")[0]) is None:
+        raise UsageError(f"decoder {decoder!r} is not installed: {DECODERS[decoder].remedy}")
 
 
 def decoder_version(decoder: str) -> str:
@@ -156,12 +169,12 @@ def decoder_version(decoder: str) -> str:
 
 
 def _package_version(decoder: str) -> str:
-    for distribution in _DISTRIBUTIONS[decoder]:
+    for distribution in DECODERS[decoder].distributions:
         try:
             return version(distribution)
         except PackageNotFoundError:
             continue
-    raise UsageError(f"the version of {decoder!r} is not known: {_REMEDIES[decoder]}")
+    raise UsageError(f"the version of {decoder!r} is not known: {DECODERS[decoder].remedy}")
 
 
 def _plan(own: Sampling, draw: Sequence[int] | None, also: Sequence[Sampling]) -> Plan:
@@ -178,9 +191,7 @@ def _plan(own: Sampling, draw: Sequence[int] | None, also: Sequence[Sampling]) -
     return all_of_them if also else first
 
 
-def _read(
-    path: Path, decode: Callable[[Path, Plan, Keep], RawFrames], plan: Plan, keep: Keep
-) -> tuple[RawFrames, str]:
+def _read(path: Path, decoder: Decoder, plan: Plan, keep: Keep) -> tuple[RawFrames, str]:
     """Raw frames and content digest."""
     if path.is_dir():
         digest = content_digest(path)
@@ -191,7 +202,7 @@ def _read(
     digest = content_digest(path)
     if is_encrypted(path):
         raise DecodeError("encrypted", "its video is encrypted; use a decrypted copy")
-    return decode(path, plan, keep), digest
+    return decoder.decode(path, plan, keep), digest
 
 
 def content_digest(path: Path) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vifistore.errors import Faults, UnknownNameError
+from vifistore.frames.decoder_names import DecoderName
 
 Precision = Literal["auto", "fp32", "bf16"]
-Decoder = Literal["decord", "pyav", "torchcodec"]
 
 
 def default_readers() -> int:
@@ -33,7 +33,7 @@ class RunOptions:
     """Compute activations again in the backward pass: less memory, about a third more time."""
     workers: int = 0
     """Decoding processes; 0 chooses from the number of cores."""
-    decoder: Decoder = "decord"
+    decoder: DecoderName = "decord"
     """Library that decodes: decord, pyav or torchcodec."""
     timeout: float = 120.0
     """Seconds after which a video that does not decode is skipped."""
@@ -51,7 +51,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         found = Faults()
-        for field, names in (("precision", Precision), ("decoder", Decoder)):
+        for field, names in (("precision", Precision), ("decoder", DecoderName)):
             if getattr(self, field) not in get_args(names):
                 found.add(UnknownNameError(field, getattr(self, field), get_args(names)))
         for field in ("workers", "checkpoint_every"):

@@ -4,12 +4,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError
+from vifistore.frames.decoder_names import DecoderName
 from vifistore.frames.decoding import (
+    DECODERS,
     DecodedVideo,
     check_decoder,
     decode_video,
@@ -265,3 +268,7 @@ def test_reading_frames_imports_no_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_every_decoder_can_be_named_on_the_command_line():
+    assert DECODERS.keys() == set(get_args(DecoderName))
