@@ -9,7 +9,7 @@ from tests.test_house import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-_BLOCK = re.compile(r"^```(\w+)( run)?\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ def blocks_of(path: Path) -> list[Block]:
         Block(
             where=f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}",
             language=found[1],
-            runs=bool(found[2]),
+            runs=found[2] == " run",
             text=found[3],
         )
         for found in _BLOCK.finditer(text)
