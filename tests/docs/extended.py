@@ -17,6 +17,7 @@ from vifi.__main__ import run
 from vifistore.frames.decoding import decode_video, decoder_version
 from vifistore.store import open_store
 from vifistore.training.options import RunOptions
+from vifistore.training.presets import PRESETS
 from vifistore.videos.listing import read_source
 
 world = Path(sys.argv[1])
@@ -46,6 +47,9 @@ assert video.frames[:, 0, 0, 0].tolist() == [0, 50, 100, 150, 200]
 np.testing.assert_allclose(video.timestamps[0], [0, 0.1, 0.2, 0.3, 0.4], atol=1e-6)
 assert decoder_version("animation")
 assert RunOptions(decoder="animation").decoder == "animation"
+
+# A preset of training.
+assert PRESETS["one_epoch"](dataset="ucf101").epochs == 1
 
 # A protocol, by the command line.
 words = ["evaluate", str(world / "S.zarr"), "single-frame", "--dataset", "toy", "--json"]
