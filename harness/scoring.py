@@ -49,6 +49,11 @@ class Videos:
     listed: int | None = None
     """Videos that the split's published list names; None where these are all."""
 
+    def __repr__(self) -> str:
+        """How many there are, and of what."""
+        counts = f"{len(self.rows)} videos, {len(self.class_names)} classes"
+        return f"<Videos of {self.features.name}, {self.dataset}/{self.split}: {counts}>"
+
     @property
     def dataset(self) -> Dataset:
         """The dataset that they are of."""
@@ -73,6 +78,11 @@ class Classes:
     templates: tuple[str, ...]
     cleaning: str = AS_IS
     """Of the class names in the prompts."""
+
+    def __repr__(self) -> str:
+        """The shape of the vectors and the text set."""
+        count, dim = self.vectors.shape
+        return f"<Classes of text set {self.text_set}: {count} vectors of {dim}>"
 
 
 def load_videos(features: Features, split_name: str = "", *, partial: bool = False) -> Videos:

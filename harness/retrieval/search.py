@@ -60,6 +60,11 @@ class Searcher:
         self.tables = [VideoTable(features.dataset) for features in self.sources]
         self._allowed = self._filter(split, label)
 
+    def __repr__(self) -> str:
+        """What it searches."""
+        datasets = ", ".join(source.dataset.name for source in self.sources)
+        return f"<Searcher of {self.name} in {datasets}, {self._kind}>"
+
     def narrowed(self, *, split: str = "", label: str = "") -> "Searcher":
         """The same sources, with the same tables and indexes in memory, behind another filter.
 

@@ -5,7 +5,8 @@ from harness.fusion import unit
 from harness.measuring import Scoring
 from harness.protocols.zero_shot import zero_shot
 from harness.results import append_rows, read_frame
-from harness.scoring import load_videos
+from harness.retrieval.search import Searcher
+from harness.scoring import load_classes, load_videos
 from harness.shortcuts import evaluate, predict, text_embeddings
 from vifistore.errors import UsageError
 
@@ -48,3 +49,13 @@ def test_text_embeddings_go_by_the_name_of_the_class(features):
     np.testing.assert_array_equal(one, found["class 3"])
     with pytest.raises(UsageError, match="vifi texts"):
         text_embeddings(features, templates=["a video of {}"])
+
+
+def test_what_is_loaded_says_what_it_is(features):
+    videos = load_videos(features)
+    assert repr(videos) == "<Videos of tiny, toy/all: 70 videos, 6 classes>"
+    classes = load_classes(features, videos.class_names)
+    assert repr(classes) == f"<Classes of text set {classes.text_set}: 6 vectors of 16>"
+    texts = features.store.texts(classes.text_set)
+    assert repr(texts) == f"<Texts {texts.id}: 6 classes, 1 prompts each, 16 dimensions>"
+    assert repr(Searcher(features.store)) == "<Searcher of tiny in toy, flat>"

@@ -66,6 +66,10 @@ class LoadedModel:
     preprocessing_from: str
     """Whose word that preprocessing is, for a line of the log."""
 
+    def __repr__(self) -> str:
+        """Its name, model and digest; its modules would fill pages."""
+        return f"<LoadedModel {self.name} of {self.model}: {self.digest}>"
+
     @property
     def digest(self) -> str:
         """Digest of the checkpoint."""

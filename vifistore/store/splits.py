@@ -45,6 +45,11 @@ class Split:
     """Of a list that names more videos than there were: how many of each class. Else empty, and in
     splits of before this was kept."""
 
+    def __repr__(self) -> str:
+        """Its name and size."""
+        counts = f"{len(self.rows)} videos, {len(self.class_names)} classes"
+        return f"<Split {self.name}: {counts}, from {self.source}>"
+
     @property
     def num_listed(self) -> int | None:
         """How many videos the list names; None where these are all, as far as is known."""

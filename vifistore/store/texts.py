@@ -46,6 +46,11 @@ class Texts:
     """The fields of TEXT_FIELDS, and `cleaning` where one changed the names in the prompts;
     `logit_scale` multiplies the cosine in every softmax."""
 
+    def __repr__(self) -> str:
+        """Its id, and how many classes and prompts it holds."""
+        classes, prompts, dim = self.embeddings.shape
+        return f"<Texts {self.id}: {classes} classes, {prompts} prompts each, {dim} dimensions>"
+
 
 def texts_id(fields: Mapping) -> str:
     """Return the id of a text set: the digest of its TEXT_FIELDS, and of its cleaning."""

@@ -230,3 +230,7 @@ def test_what_does_not_fit_is_refused(loaded):
     with pytest.raises(ModelError, match="ViT-B-16-quickgelu"):
         add_prompts(new_model("RN50", 0), SETTINGS, seed=0)
     assert prompt_parameters(loaded.clip) == []
+
+
+def test_a_model_says_what_it_is(loaded):
+    assert repr(loaded) == f"<LoadedModel {loaded.name} of vifi-tiny: {loaded.digest}>"

@@ -235,6 +235,8 @@ def test_what_they_are_is_shown(make_store, tmp_path):
     set_name(store.dataset("d"), "mine", writer.id, "", force=False)
     shown = f"<Features mine ({writer.id}) of d: 3 videos, sealed>"
     assert repr(store.features("d", "mine")) == shown
+    split = store.dataset("d").split("all")
+    assert repr(split) == "<Split all: 3 videos, 2 classes, from labels of the videos>"
 
 
 def test_unlabelled_videos_have_no_split(make_store):
