@@ -23,6 +23,7 @@ def open_container(path: str | os.PathLike[str], timeout: float | None = None) -
     import av
 
     # From 19 on PyAV takes tags as they come; before, it had to be told so.
-    lenient = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    is_old = int(av.__version__.split(".")[0]) < 19
+    lenient: dict[str, Any] = {"metadata_errors": "replace"} if is_old else {}
     # A relative name may look like an address: `concat:a.mp4`.
     return av.open(os.path.abspath(path), options=dict(_OPTIONS), timeout=timeout, **lenient)

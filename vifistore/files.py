@@ -10,8 +10,8 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 # Far above any list, table or document: what is larger is a video or an archive named by mistake.
 _LARGEST_BYTES = 1 << 30
@@ -50,9 +50,14 @@ def regular_opener(path: str, flags: int) -> int:
     return descriptor
 
 
-def open_regular(path: str | os.PathLike, buffering: int = -1) -> BinaryIO:
+def open_regular(path: str | os.PathLike) -> BufferedReader:
     """Open a regular file for reading bytes. Raises OSError for anything else."""
-    return open(path, "rb", buffering=buffering, opener=regular_opener)
+    return open(path, "rb", opener=regular_opener)
+
+
+def open_unbuffered(path: str | os.PathLike) -> FileIO:
+    """`open_regular` for who reads large pieces into memory of his own."""
+    return open(path, "rb", buffering=0, opener=regular_opener)
 
 
 def read_regular(path: str | os.PathLike, most_bytes: int = _LARGEST_BYTES) -> bytes:
@@ -109,6 +114,18 @@ def parse_json(text: str | bytes) -> object:
         raise ValueError("it is nested too deeply") from error
 
 
+def parse_json_object(text: str | bytes) -> dict:
+    """The fields of a JSON document. Raises ValueError for whatever is no object."""
+    if not isinstance(found := parse_json(text), dict):
+        raise ValueError(f"it is {found!r:.40}, not an object")
+    return found
+
+
 def read_json(path: Path) -> object:
     """The value in a JSON file. Raises OSError as `read_regular` does, else ValueError."""
     return parse_json(read_regular(path).decode("utf-8-sig"))
+
+
+def read_json_object(path: Path) -> dict:
+    """The fields in a JSON file. Raises OSError as `read_regular` does, else ValueError."""
+    return parse_json_object(read_regular(path).decode("utf-8-sig"))

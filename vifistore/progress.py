@@ -5,7 +5,7 @@ A batch system keeps what a program prints, and a bar there would be a line per 
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
@@ -20,9 +20,17 @@ _GROWTH = 1.2
 class Progress(tqdm):
     """tqdm's bar; where standard error is no terminal, lines with the time that is left."""
 
-    def __init__(self, *args: object, **options: object) -> None:
-        self._what = str(options.get("desc", "")), str(options.get("unit", "it"))
-        super().__init__(*args, disable=None, **options)
+    def __init__(
+        self,
+        iterable: Iterable | None = None,
+        *,
+        total: int | None = None,
+        initial: int = 0,
+        desc: str = "",
+        unit: str = "it",
+    ) -> None:
+        self._what = desc, unit
+        super().__init__(iterable, desc=desc, total=total, initial=initial, unit=unit, disable=None)
         self.unpause()
 
     def __iter__(self) -> Iterator:
@@ -38,8 +46,9 @@ class Progress(tqdm):
         self._begun, self._done_before = time.monotonic(), self.n
         self._next = _FIRST_SECONDS
 
-    def update(self, n: float = 1) -> bool | None:
+    def update(self, n: float | None = 1) -> bool | None:
         """Count `n` more as done."""
+        n = 0 if n is None else n
         if not self.disable:
             return super().update(n)
         self.n += n

@@ -19,7 +19,7 @@ import google_crc32c
 import numpy as np
 
 from vifistore.errors import DamagedError, StoreError, first_line
-from vifistore.files import open_regular, read_json, require_regular
+from vifistore.files import open_unbuffered, read_json, require_regular
 from vifistore.temporaries import atomic_path, clear_temporaries
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _damage() -> Iterator[None]:
 def _checksum(path: Path) -> int:
     """CRC32C of a file."""
     found = 0
-    with open_regular(path, buffering=0) as file:
+    with open_unbuffered(path) as file:
         while piece := file.read(_PIECE_BYTES):
             found = google_crc32c.extend(found, piece)
     return found

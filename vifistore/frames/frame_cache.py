@@ -32,7 +32,7 @@ from threading import Lock
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
-from vifistore.files import open_regular, parse_json, write_all
+from vifistore.files import open_unbuffered, parse_json_object, write_all
 from vifistore.frames.claims import Claims
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.store.recipe import digest_of
@@ -107,7 +107,7 @@ class FrameCache:
         """
         path = self._path(key)
         try:
-            with open_regular(path, buffering=0) as file:
+            with open_unbuffered(path) as file:
                 video = _read_entry(file.fileno(), key, choose)
         except FileNotFoundError:
             return None
@@ -137,7 +137,7 @@ class FrameCache:
         A disk that is full or cannot be written costs a warning, and no more: a cache is no store.
         """
         header = _header(key, video)
-        frames = memoryview(np.ascontiguousarray(video.frames)).cast("B")
+        frames = np.ascontiguousarray(video.frames).data.cast("B")
         num_bytes = _PREFIX.size + len(header) + len(frames)
         if num_bytes > self._max_bytes:
             return
@@ -194,7 +194,7 @@ def _header(key: FrameKey, video: DecodedVideo) -> bytes:
     facts = {name: getattr(video, name) for name in names}
     facts |= {name: facts[name].tolist() for name in ("index", "timestamps")}
     facts["frames"] = list(video.frames.shape)
-    facts["checksums"] = [zlib.crc32(np.ascontiguousarray(frame)) for frame in video.frames]
+    facts["checksums"] = [zlib.crc32(np.ascontiguousarray(frame).data) for frame in video.frames]
     text = json.dumps({"key": asdict(key), "video": facts}).encode("ascii")
     return _PREFIX.pack(_MAGIC, len(text), zlib.crc32(text)) + text
 
@@ -213,7 +213,7 @@ def _read_entry(
     if not is_possible or zlib.crc32(text) != checksum:
         raise DamagedError("its header is damaged")
     try:
-        return _read_video(descriptor, _PREFIX.size + length, parse_json(text), key, choose)
+        return _read_video(descriptor, _PREFIX.size + length, parse_json_object(text), key, choose)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise DamagedError(f"another version of this program wrote it ({error})") from error
 
@@ -221,7 +221,7 @@ def _read_entry(
 def _read_video(
     descriptor: int,
     start: int,
-    header: object,
+    header: dict,
     key: FrameKey,
     choose: Callable[[int], Sequence[int]] | None,
 ) -> DecodedVideo:

@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 from vifistore.errors import DamagedError, StoreError, UsageError, shell
-from vifistore.files import parse_json
+from vifistore.files import parse_json_object
 from vifistore.store.block_ranges import blocks_of, num_blocks
 from vifistore.store.coding import encode_chunk, read_chosen, read_rows
 from vifistore.store.durable import parallel
@@ -117,7 +117,7 @@ class Backend:
             raise UsageError(f"{self.folder} was opened read-only; open it with mode='a'")
 
     def _metadata(self, path: str, node_type: str) -> dict:
-        metadata = parse_json(self.place.get(metadata_key(path)))
+        metadata = parse_json_object(self.place.get(metadata_key(path)))
         if metadata["node_type"] != node_type or metadata["zarr_format"] != 3:
             raise ValueError(f"it is not the zarr.json of a zarr v3 {node_type}")
         return metadata
@@ -221,7 +221,7 @@ class Backend:
         # Not `zarrs`: asked for a part of a chunk, it does not verify the checksum.
         array = self._open_array(path, _WRITE)
         try:
-            values = array.oindex[rows]
+            values = np.asarray(array.oindex[rows])
         except DAMAGE as error:
             raise DamagedError(
                 f"{self.folder}/{path} is damaged ({error}); run: {self.verify_command}"

@@ -30,7 +30,7 @@ def column_digest(values: np.ndarray, spec: ArraySpec) -> str:
         digest.update(VLenUTF8().encode(np.asarray(values, object)))
     else:
         stored = np.ascontiguousarray(values, np.dtype(spec.dtype).newbyteorder("<"))
-        digest.update(memoryview(stored).cast("B") if stored.size else b"")
+        digest.update(stored.data.cast("B") if stored.size else b"")
     return digest.hexdigest()
 
 

@@ -16,7 +16,7 @@ import base64
 import binascii
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -195,10 +195,11 @@ def _tuned_on_json(entry: TunedOn) -> dict:
 
 
 def _parse_preprocessing(found: object) -> dict:
-    if found["family"] not in FAMILIES:
-        raise ValueError(f"family is {found['family']!r:.40}")
-    known = {"family": found["family"], **parse_tower(found)}
-    return {**known, "own": parse_tower(found["own"])} if "own" in found else known
+    fields = _fields(found)
+    if fields["family"] not in FAMILIES:
+        raise ValueError(f"family is {fields['family']!r:.40}")
+    known = {"family": fields["family"], **parse_tower(fields)}
+    return {**known, "own": parse_tower(_fields(fields["own"]))} if "own" in fields else known
 
 
 def parse_tower(found: Mapping) -> dict:
@@ -227,9 +228,10 @@ def _parse_templates(found: object) -> tuple[str, ...]:
 
 
 def _parse_sampling(found: object) -> dict:
-    if not isinstance(found["rule"], str):
-        raise TypeError(f"rule is {found['rule']!r:.40}")
-    return {"rule": found["rule"], "frames": _count(found["frames"], _MOST_FRAMES)}
+    fields = _fields(found)
+    if not isinstance(fields["rule"], str):
+        raise TypeError(f"rule is {fields['rule']!r:.40}")
+    return {"rule": fields["rule"], "frames": _count(fields["frames"], _MOST_FRAMES)}
 
 
 def _parse_tuned_on(found: object) -> tuple[TunedOn, ...]:
@@ -248,6 +250,12 @@ def _parse_entry(found: dict) -> TunedOn:
     return TunedOn(dataset=dataset, split=split, class_names=names, videos=videos)
 
 
+def _fields(found: object) -> Mapping:
+    if not isinstance(found, Mapping):
+        raise TypeError(f"{found!r:.60} has no fields")
+    return found
+
+
 def _list_of(found: object, kind: type | tuple[type, ...]) -> list:
     # To Python true and false are numbers.
     if not isinstance(found, list | tuple) or not all(
@@ -263,9 +271,9 @@ def _count(found: object, largest: int) -> int:
     return found
 
 
-def _one_of(names: Iterable[str]) -> Callable[[object], str]:
+def _one_of(names: Collection[str]) -> Callable[[object], str]:
     def parse(found: object) -> str:
-        if found not in names:
+        if not isinstance(found, str) or found not in names:
             raise ValueError(f"{found!r:.40} is none of {', '.join(names)}")
         return found
 

@@ -66,8 +66,8 @@ class ByteLocks:
                 f"{self._name(block)} is being written by {self._holder(block)}; {self._remedy}"
             )
 
-    def _name(self, _: int) -> str:
-        """What a byte stands for."""
+    def _name(self, block: int) -> str:
+        """What the byte of a block stands for."""
         return self._what
 
     def _lock(self, block: int) -> bool:

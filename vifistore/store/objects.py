@@ -41,8 +41,9 @@ class ObjectPlace:
 
     def __init__(self, url: str, *, writable: bool) -> None:
         try:
-            import obstore
-            from obstore.store import from_url
+            # An extra: it may be absent where types are checked.
+            import obstore  # pyright: ignore[reportMissingImports]
+            from obstore.store import from_url  # pyright: ignore[reportMissingImports]
         except ModuleNotFoundError as error:
             raise StoreError(
                 f"{url} needs the package obstore; install it with: pip install 'vifistore[s3]'"
@@ -83,10 +84,12 @@ class ObjectPlace:
 
     def tail(self, key: str, num_bytes: int) -> bytes:
         """See Place."""
-        options = {"range": {"suffix": num_bytes}}
-        found = self._ask(
-            lambda: self._obstore.get(self._objects, key, options=options).bytes().to_bytes()
-        )
+
+        def read() -> bytes:
+            result = self._obstore.get(self._objects, key, options={"range": {"suffix": num_bytes}})
+            return result.bytes().to_bytes()
+
+        found = self._ask(read)
         if len(found) < num_bytes:
             raise OSError(f"{self.location}/{key} is too short")
         return found
@@ -108,7 +111,7 @@ class ObjectPlace:
             self._obstore.get_ranges, self._objects, key, starts=list(offsets), ends=ends
         )
         for buffer, data in zip(buffers, ranges, strict=True):
-            part = np.frombuffer(data, np.uint8)
+            part = np.frombuffer(memoryview(data), np.uint8)
             if len(part) < len(buffer):
                 raise OSError(f"{self.location}/{key} is too short")
             buffer[:] = part
@@ -132,7 +135,7 @@ class ObjectPlace:
         """See Place."""
         # Without its slash, `a/b` would also be the prefix of `a/bc`.
         listing = self._ask(self._obstore.list, self._objects, prefix=f"{key}/" if key else "")
-        while batch := self._ask(next, listing, None):
+        while batch := self._ask(lambda: next(listing, None)):
             yield from map(_stored_file, batch)
         if key and self.exists(key):
             # Its `path` is the store's prefix and the key in some releases of obstore.

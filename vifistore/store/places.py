@@ -18,7 +18,7 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
 from vifistore.errors import StoreError
-from vifistore.files import open_regular, read_regular, require_regular
+from vifistore.files import open_regular, open_unbuffered, read_regular, require_regular
 from vifistore.store.durable import put_stages
 from vifistore.temporaries import SUFFIX, alone_in, writing_in
 
@@ -48,56 +48,71 @@ class Place(Protocol):
 
     def threads(self, num_bytes: int) -> int:
         """How many reads of that many bytes are worth doing at once."""
+        ...
 
     def exists(self, key: str) -> bool:
         """Whether there is a file at `key`."""
+        ...
 
     def folders(self, key: str) -> list[str]:
         """Names of the folders directly below `key`, in any order; none if it is not there."""
+        ...
 
     def get(self, key: str) -> bytes:
         """All bytes of a file."""
+        ...
 
     def tail(self, key: str, num_bytes: int) -> bytes:
         """Last bytes of a file."""
+        ...
 
     def read_into(self, key: str, *buffers: np.ndarray) -> int:
         """Fill uint8 buffers from the start of a file on; return the number of its bytes, counted
         up to one more than the buffers hold."""
+        ...
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
         """Fill uint8 buffers of one length, each from its offset in a file on.
 
         Raises OSError if the file ends before."""
+        ...
 
     def put(self, *stages: Mapping[str, Sequence]) -> None:
         """Write files, each given as buffers that follow one another.
 
         Those of a stage last before one of the next takes its name. Raises StoreError if the store
         was removed meanwhile."""
+        ...
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold what must not be cleared while it is written; raises as `put` does."""
+        ...
 
     def alone(self) -> AbstractContextManager[bool]:
         """Whether nobody writes, nor begins to before the end; False where that is not known."""
+        ...
 
     def leftovers(self, key: str, leave_out: Callable[[str], bool]) -> list[str]:
         """What stopped runs have left below `key`, or have on its way: files under temporary names,
         and folders that hold nothing else. Folders of which `leave_out` is true are not looked
         into."""
+        ...
 
     def files(self, key: str) -> Iterator[StoredFile]:
         """Every file at or below `key`, in any order; none if nothing is there."""
+        ...
 
     def walk(self) -> Iterator[tuple[str, list[str]]]:
         """Every folder, in any order, and the names of the files in it."""
+        ...
 
     def remove(self, key: str) -> None:
         """Remove the file at `key`, or the folder with all that is in it, if it is there."""
+        ...
 
     def free_bytes(self) -> int | None:
         """Bytes that can still be written; None where there is no limit that is known."""
+        ...
 
 
 class LocalPlace:
@@ -139,14 +154,14 @@ class LocalPlace:
     def read_into(self, key: str, *buffers: np.ndarray) -> int:
         """See Place."""
         num_bytes = 0
-        with open_regular(self.folder / key, buffering=0) as file:
+        with open_unbuffered(self.folder / key) as file:
             for buffer in (*buffers, np.empty(1, np.uint8)):
                 num_bytes += _fill(file, buffer)
         return num_bytes
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
         """See Place."""
-        with open_regular(self.folder / key, buffering=0) as file:
+        with open_unbuffered(self.folder / key) as file:
             for offset, buffer in zip(offsets, buffers, strict=True):
                 file.seek(offset)
                 if _fill(file, buffer) < len(buffer):

@@ -85,8 +85,7 @@ def _pixel_flags(used: dict, record: dict) -> list[str]:
     """The preprocessing of a recipe, in parts where the checkpoint's own may be another."""
     words = ["--preprocess", str(used.get("name"))]
     own = record.get("preprocessing")
-    is_known = isinstance(own, dict) and "family" in own
-    if is_known and is_same_preprocessing(own, used):
+    if isinstance(own, dict) and "family" in own and is_same_preprocessing(own, used):
         return words
     for part in _PARTS if used.get("name") == OPENCLIP else _PARTS[:2]:
         value = used.get(part, SHORTEST)

@@ -42,12 +42,12 @@ class RunRecord:
 
 def neighbours(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
     """The first and last of each stretch of ascending numbers that follow one another."""
-    first = last = None
+    first, last = None, 0
     for number in numbers:
-        if last is not None and number != last + 1:
+        if first is not None and number != last + 1:
             yield first, last
             first = None
         first = number if first is None else first
         last = number
-    if last is not None:
+    if first is not None:
         yield first, last

@@ -160,14 +160,19 @@ def require_listed(
     backend: Backend, path: str, listed: object, labels: np.ndarray, class_names: list[str]
 ) -> None:
     """Raise DamagedError unless a list names as many videos of each class as a split holds."""
-    is_counts = isinstance(listed, dict) and all(type(count) is int for count in listed.values())
-    held = np.bincount(labels[labels >= 0], minlength=len(class_names)) if is_counts else ()
-    pairs = zip(class_names, held, strict=False)
-    if not is_counts or (listed and any(listed.get(name, 0) < count for name, count in pairs)):
+    if not _can_be_listed(listed, labels, class_names):
         raise DamagedError(
             f"{backend.folder}/{path}/zarr.json does not say how many videos were listed as it "
             f"should; run: {backend.verify_command}"
         )
+
+
+def _can_be_listed(listed: object, labels: np.ndarray, class_names: list[str]) -> bool:
+    if not isinstance(listed, dict) or any(type(count) is not int for count in listed.values()):
+        return False
+    held = np.bincount(labels[labels >= 0], minlength=len(class_names))
+    pairs = zip(class_names, held, strict=False)
+    return not listed or all(listed.get(name, 0) >= count for name, count in pairs)
 
 
 def labelled_split(videos: "pd.DataFrame", class_names: list[str]) -> Split:

@@ -50,7 +50,9 @@ def write_table(
         backend.make_group(path, {**kept, "rows": num_rows})
 
 
-def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
+def read_table(
+    backend: Backend, path: str, specs: Mapping[str, ArraySpec]
+) -> dict[str, np.ndarray]:
     """Read the committed rows of the table at `path`, a column each.
 
     Raises DamagedError if they are not what was written.
@@ -61,7 +63,7 @@ def read_table(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict
     return columns
 
 
-def table_attributes(backend: Backend, path: str, specs: dict[str, ArraySpec]) -> dict:
+def table_attributes(backend: Backend, path: str, specs: Mapping[str, ArraySpec]) -> dict:
     """Attributes of the table at `path`; `rows` are those that are committed.
 
     Raises DamagedError if there cannot be so many: a number is easily written.

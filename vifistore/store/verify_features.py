@@ -149,8 +149,9 @@ class FeatureVerifier:
         Another program need not name the axes, and cuts and stores as it likes.
         """
         spec, array = FEATURE_ARRAYS[name], self._backend.open_array(f"{self._path}/{name}")
-        is_ours = isinstance(grid, Layout)
-        names = array.metadata.dimension_names or (() if is_ours else spec.axes)
+        is_ours, metadata = isinstance(grid, Layout), array.metadata
+        named = metadata.dimension_names if metadata.zarr_format == 3 else None
+        names = named or (() if is_ours else spec.axes)
         if names != spec.axes or len(grid.shape) != len(spec.axes):
             return f"its axes are not {spec.axes}"
         is_text = spec.dtype == "str"

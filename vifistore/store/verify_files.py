@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from vifistore.errors import shell
-from vifistore.files import parse_json
+from vifistore.files import parse_json_object
 from vifistore.store.backend import DAMAGE, Backend
 from vifistore.store.layout import Grid, parse_layout
 from vifistore.store.leftovers import leftovers
@@ -49,7 +49,7 @@ def verify_files(backend: Backend) -> Iterator[Problem]:
 
 def _node(backend: Backend, path: str) -> _Node | None:
     try:
-        found = parse_json(backend.place.get(_join(path, _FILE)))
+        found = parse_json_object(backend.place.get(_join(path, _FILE)))
         if found["zarr_format"] != 3 or found["node_type"] not in ("group", "array"):
             return None
         if found["node_type"] == "array":
@@ -68,8 +68,9 @@ def _verify_folder(
     backend: Backend, path: str, names: list[str], nodes: Nodes, done: list[str]
 ) -> Iterator[Problem]:
     """Yield what is wrong with a folder; it goes to `done` where those in it are no matter."""
-    if array := _array_above(path, nodes):
-        grid, inner = nodes[array].grid, path[len(array) + 1 :]
+    if above := _array_above(path, nodes):
+        array, grid = above
+        inner = path[len(array) + 1 :]
         if grid.holds_folder(inner):
             yield from _strangers(backend, array, (f"{inner}/{name}" for name in names), grid)
             return
@@ -78,23 +79,24 @@ def _verify_folder(
     elif _FILE not in names:
         done.append(path)
         yield _without_metadata(backend, path, names, nodes)
-    elif nodes[path] is None:
+    elif (node := nodes[path]) is None:
         yield Problem(
             where=_join(path, _FILE),
             what="damaged: it is not the JSON text of a zarr group or array",
             remedy=_metadata_remedy(backend, path),
         )
     else:
-        yield from _strangers(backend, path, names, nodes[path].grid)
+        yield from _strangers(backend, path, names, node.grid)
 
 
-def _array_above(path: str, nodes: Nodes) -> str:
-    """The array in whose folder a folder lies; empty if it lies in none."""
+def _array_above(path: str, nodes: Nodes) -> tuple[str, Grid] | None:
+    """The array in whose folder a folder lies, and how it is cut; None if it lies in none."""
     while above := path.rpartition("/")[0]:
-        if nodes.get(above) and nodes[above].grid:
-            return above
+        node = nodes.get(above)
+        if node and node.grid:
+            return above, node.grid
         path = above
-    return ""
+    return None
 
 
 def _strangers(

@@ -74,8 +74,9 @@ def import_features(
 
 def known_ids(store: Store | None, dataset: str) -> list[str]:
     """Ids of the videos of a dataset; none where it is new."""
-    is_known = store is not None and dataset in store.datasets()
-    return store.videos(dataset)["id"].tolist() if is_known else []
+    if store is None or dataset not in store.datasets():
+        return []
+    return store.videos(dataset)["id"].tolist()
 
 
 def open_source(
@@ -119,13 +120,14 @@ def _import_copy(
         check_source(store, source, target)
         copies.append((source, target))
     store = create_store(location)
+    reports = []
     for source, target in copies:
         if target.checkpoint:
             copy_checkpoint(other, store, target.checkpoint)
-        report = write_source(store, source, target)
+        reports.append(write_source(store, source, target))
     if is_new:
         copy_lists(wanted.dataset, store.dataset(settings.dataset))
-    return report
+    return reports[-1]
 
 
 def _free_name(store: Store | None, dataset: str, parent: Features) -> str:
@@ -143,15 +145,16 @@ def target_of(store: Store | None, source: Source, settings: ImportSettings) -> 
 
 def _checkpoint(store: Store | None, source: Source, settings: ImportSettings) -> str:
     """Digest of the checkpoint to name the set under, "" for none."""
-    if settings.checkpoint and store is None:
-        raise UnknownNameError("checkpoint", settings.checkpoint, ())
     if settings.checkpoint:
+        if store is None:
+            raise UnknownNameError("checkpoint", settings.checkpoint, ())
         return find_checkpoint(store.new_dataset(settings.dataset), settings.checkpoint)["digest"]
     # What the file says of its checkpoint is of use only where that one is known.
     known = store.backend.children("checkpoints") if store else ()
     return source.checkpoint if source.checkpoint in known else ""
 
 
-def default_name(path: Path) -> str:
-    """A name for what comes from `path`: its own, without what no name may hold."""
-    return re.sub(r"[^A-Za-z0-9_.@+=-]", "-", path.resolve().stem).lstrip(".@+=-") or "imported"
+def default_name(path: Path | str) -> str:
+    """A name for what comes from a path or URL: its own, without what no name may hold."""
+    stem = Path(path).resolve().stem
+    return re.sub(r"[^A-Za-z0-9_.@+=-]", "-", stem).lstrip(".@+=-") or "imported"

@@ -80,7 +80,7 @@ def _source(file, path: Path) -> Source:
         shape=shape,
         arrays=tuple(found),
         read=read,
-        names=tuple(check_name("feature set", name) for name in parse_json(file.attrs["names"])),
+        names=_names(file),
         checkpoint=str(file.attrs["checkpoint"]),
         about=_about(file, path),
     )
@@ -93,6 +93,12 @@ def _recipe(file, path: Path) -> dict:
             f"{path} says it is feature set {name}, but its recipe is another's; export it again"
         )
     return recipe
+
+
+def _names(file) -> tuple[str, ...]:
+    if not isinstance(names := parse_json(file.attrs["names"]), list):
+        raise TypeError(f"its names are {names!r:.40}")
+    return tuple(check_name("feature set", name) for name in names)
 
 
 def _about(file, path: Path) -> dict:

@@ -4,6 +4,7 @@ HDF5's library ends the process that reads some damaged files, or never comes ba
 to this one is one line.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def _read_all(path: Path) -> None:
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
             return
         # No more than there is room for in the file.
-        if item.shape and item.size * min(item.dtype.itemsize, 16) <= path.stat().st_size:
+        num_bytes = math.prod(item.shape or ()) * min(item.dtype.itemsize, 16)
+        if item.shape and num_bytes <= path.stat().st_size:
             is_text = item.dtype.kind == "O"
             for part in [slice(None)] if is_text else [slice(0, 1), slice(-1, None)]:
                 item[part]

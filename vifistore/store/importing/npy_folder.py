@@ -90,16 +90,15 @@ def _ids_of(stems: Mapping[str, Path], known_ids: Sequence[str], path: Path) -> 
 
 
 def _common_shape(files: Sequence[Path]) -> tuple[int, int]:
-    shape = None
-    for file in files:
-        array = open_embeddings(file, [2], "[frame dim]")
-        if shape not in (None, array.shape):
+    frames, dim = open_embeddings(files[0], [2], "[frame dim]").shape
+    for file in files[1:]:
+        shape = open_embeddings(file, [2], "[frame dim]").shape
+        if shape != (frames, dim):
             raise UsageError(
-                f"{file} has shape {array.shape}, {files[0]} {shape}; extract every video with the "
-                "same number of frames (video_features: extraction_total=N)"
+                f"{file} has shape {shape}, {files[0]} {(frames, dim)}; extract every video with "
+                "the same number of frames (video_features: extraction_total=N)"
             )
-        shape = array.shape
-    return shape
+    return frames, dim
 
 
 def _seconds(file: Path, num_frames: int) -> np.ndarray:

@@ -44,7 +44,8 @@ _MOST_COMPRESSED = 2000
 class Source:
     """Embeddings of some videos, an entry each, in a file or folder."""
 
-    path: Path
+    path: Path | str
+    """Where it lies; a URL for an object store."""
     recipe: dict
     """The original one, or where the numbers came from."""
     is_original: bool
@@ -118,7 +119,7 @@ def _table(ids: Sequence[str], labels: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame(columns)
 
 
-def check_ids(ids: Sequence[str], path: Path) -> None:
+def check_ids(ids: Sequence[str] | np.ndarray, path: Path) -> None:
     """Raise UsageError unless there are ids, each of them text and given once."""
     if not len(ids):
         raise UsageError(f"{path} holds no videos; give a file that holds some")

@@ -129,9 +129,9 @@ def _check_recipe(source: Source) -> None:
                 f"{source.path} does not say what its parent {recipe['parent']} is; export it again"
             )
         return
-    lengths = [recipe.get(key) for key in ("frames", "clips", "crops")]
-    are_counts = all(type(length) is int for length in lengths)
-    if not are_counts or (lengths[0], lengths[1] * lengths[2]) != (shape.frame, shape.view):
+    are_counts = all(type(recipe.get(key)) is int for key in ("frames", "clips", "crops"))
+    lengths = (recipe["frames"], recipe["clips"] * recipe["crops"]) if are_counts else None
+    if lengths != (shape.frame, shape.view):
         raise DamagedError(
             f"{source.path} has {shape.view} views of {shape.frame} frames, but its recipe says "
             "otherwise; export it again"

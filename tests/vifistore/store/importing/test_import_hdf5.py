@@ -49,6 +49,11 @@ ALTERED = {
     "odd recipe": (_recipe(clips={}), DamagedError, "recipe says otherwise"),
     "no recipe": (lambda file: file.attrs.pop("recipe"), UsageError, "not what vifi export"),
     "names": (lambda file: file.attrs.update(names='["../x"]'), UsageError, "cannot name"),
+    "no list of names": (
+        lambda file: file.attrs.update(names='{"mine": 1}'),
+        UsageError,
+        "its names are",
+    ),
     "path": (_set("videos/path", "../../etc/passwd"), UsageError, "leaves the folder"),
     "absolute": (_set("videos/path", "/etc/passwd"), UsageError, "leaves the folder"),
     "ids": (_set("videos/id", "v0.mp4"), UsageError, "twice"),

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from tests.support import plain_recipe, video_table, write_features
 from tests.vifistore.store.importing.bringing import RNG, bring, export, fill_store
 from vifistore.store import open_store
 from vifistore.store.dataset import write_captions, write_videos
+from vifistore.store.importing.formats import default_name
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import Split, write_split
@@ -39,6 +41,11 @@ def test_whole_sets_come_back_byte_for_byte(shape, format, seed):
         assert (report.id, report.name, report.sealed) == (original.id, "mine", True)
         for array in FEATURE_ARRAYS:
             np.testing.assert_array_equal(copy.read(array), original.read(array))
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/My clips.zarr", Path("My clips.zarr")])
+def test_a_set_without_a_name_is_named_like_its_store(path):
+    assert default_name(path) == "My-clips"
 
 
 def test_an_older_export_does_not_cut_a_set_that_grew(tmp_path):
