@@ -87,7 +87,7 @@ def overlaps(listed: Mapping[str, set[str]], stored: Mapping[str, set[str]]) -> 
     different folds (train1, test2) overlap by design and must not be used together; the paper's
     few-shot lists, drawn from fold 1, so overlap its val2 and val3.
     """
-    known = stored | listed
+    known = {**stored, **listed}
     pairs = product(filter(is_training, known), filter(is_evaluation, known))
     return [
         _overlap(train, other, shared)

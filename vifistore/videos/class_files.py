@@ -7,7 +7,7 @@ commas, semicolons, tabs or bars, with any header or none. JSON: a list of names
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vifistore.errors import UsageError, first_few, short
@@ -78,10 +78,10 @@ def is_class_table(lines: Sequence[str]) -> bool:
     place = _id_column(rows)
     if place is None or (place and not has_header):
         return False
-    ids = [whole_number(row[place]) for row in rows]
-    names = [row[not place] for row in rows[ids[0] is None :]]
-    ids = ids[ids[0] is None :]
-    if None in ids or not _is_count(ids) or ids != sorted(ids):
+    rows = rows[whole_number(rows[0][place]) is None :]
+    ids = _all_known(whole_number(row[place]) for row in rows)
+    names = [row[not place] for row in rows]
+    if ids is None or not _is_count(ids) or ids != sorted(ids):
         return False
     return len(set(names)) == len(names) and None in map(whole_number, names)
 
@@ -207,13 +207,13 @@ def _held(content: dict, depth: int = 0) -> dict | list | None:
 
 def _object_pairs(content: dict) -> Pairs:
     """Pairs of an object of name to id, or of id to name; none of any other."""
-    ids = [_json_number(id) for id in content.values()]
-    numbers = [whole_number(key) for key in content]
-    if None not in ids and None in numbers:
-        return [(id, unquoted(name)) for id, name in zip(ids, content, strict=True)]
+    ids = _all_known(map(_json_number, content.values()))
+    numbers = _all_known(map(whole_number, content))
+    if ids is not None and numbers is None:
+        return list(zip(ids, map(unquoted, content), strict=True))
     are_names = all(isinstance(name, str) for name in content.values())
     # Numbers on both sides could be read both ways.
-    if None in numbers or not are_names or None not in ids:
+    if numbers is None or not are_names or ids is not None:
         return []
     return list(zip(numbers, map(unquoted, content.values()), strict=True))
 
@@ -232,6 +232,13 @@ def _entry_pairs(entries: list) -> Pairs:
             return []
         pairs.append((numbers[0] if numbers else place, unquoted(names[0])))
     return pairs
+
+
+def _all_known(numbers: Iterable[int | None]) -> list[int] | None:
+    """The numbers, or None where one of them is none."""
+    listed = list(numbers)
+    known = [number for number in listed if number is not None]
+    return known if len(known) == len(listed) else None
 
 
 def _json_number(value: object) -> int | None:

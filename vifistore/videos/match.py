@@ -123,9 +123,12 @@ def _match_by(
     return notes
 
 
-def _searched(tree: Tree, paths: Sequence[str], folders: Collection[str] | None) -> list[str]:
+def _searched(
+    tree: Tree | KnownVideos, paths: Sequence[str], folders: Collection[str] | None
+) -> list[str]:
     """Videos below the root; only right in it, in `folders` and in those that paths name."""
-    if folders is None:
+    # Ids lie in no folders.
+    if folders is None or isinstance(tree, KnownVideos):
         return tree.videos()
     named = {letters(path.partition("/")[0]) for path in paths if "/" in path}
     named |= set(map(letters, folders))

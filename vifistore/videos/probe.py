@@ -14,8 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypedDict
 
 import av
+from av import VideoStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
 
 from vifistore.containers import open_container
 from vifistore.videos.extensions import is_frame
@@ -28,7 +33,7 @@ _LARGEST_COUNT = 1 << 40
 
 # What PyAV raises on broken files; the last two where it could not make an object of a header.
 _FAILURES = (
-    av.FFmpegError,
+    FFmpegError,
     OSError,
     ValueError,
     ArithmeticError,
@@ -60,6 +65,16 @@ class Probe:
     """Last change in nanoseconds since 1970, the latest one of a folder's images."""
 
 
+class _Header(TypedDict, total=False):
+    """Fields of a Probe that the header of a file fills; none where it cannot be read."""
+
+    num_frames: int
+    fps: float
+    duration_seconds: float
+    width: int
+    height: int
+
+
 def probe(path: str | os.PathLike[str]) -> Probe:
     """The header of a video file or of a folder of frames. Never raises."""
     try:
@@ -85,7 +100,7 @@ def probe_all(paths: Iterable[str | os.PathLike[str]], num_workers: int = 4) -> 
             yield result
 
 
-def _header(path: str | os.PathLike[str]) -> dict[str, int | float]:
+def _header(path: str | os.PathLike[str]) -> _Header:
     try:
         with open_container(path, _TIMEOUT_SECONDS) as container:
             return _numbers(container)
@@ -93,13 +108,14 @@ def _header(path: str | os.PathLike[str]) -> dict[str, int | float]:
         return {}
 
 
-def _numbers(container: av.container.InputContainer) -> dict[str, int | float]:
+def _numbers(container: InputContainer) -> _Header:
     # FFmpeg's choice of several, which is what decoders take; a cover is its last one.
     stream = container.streams.best("video")
-    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
         return {}
     fps = _sane(float(stream.average_rate or stream.guessed_rate or 0), 100_000)
-    seconds = float(stream.duration * stream.time_base) if stream.duration else _tagged(stream)
+    told = stream.duration * stream.time_base if stream.duration and stream.time_base else None
+    seconds = _tagged(stream) if told is None else float(told)
     seconds = _sane(seconds or (container.duration or 0) / av.time_base, _LARGEST_COUNT)
     frames = _sane(stream.frames or round(seconds * fps), _LARGEST_COUNT)
     return {
@@ -111,7 +127,7 @@ def _numbers(container: av.container.InputContainer) -> dict[str, int | float]:
     }
 
 
-def _tagged(stream: av.VideoStream) -> float:
+def _tagged(stream: VideoStream) -> float:
     """Seconds that Matroska's tag gives a stream, whose header knows only those of the file."""
     match = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
     if not match:

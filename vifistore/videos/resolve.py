@@ -46,6 +46,7 @@ def _refuse(draft: Draft, path: str) -> None:
     """Raise UsageError: nothing is there. It names the first path and what was tried."""
     root, first = draft.tree.root, draft.listed.get(path, path)
     if isinstance(draft.tree, KnownVideos):
+        assert draft.tree.ids is not None, "without ids every listed video is one"
         raise UsageError(
             f"the table names none of the videos (first: {short(first)}, and theirs is "
             f"{short(min(draft.tree.ids))}); write their ids into its column `id`"

@@ -8,7 +8,7 @@ blanks. A path may hold blanks where it ends in a video's extension or stands in
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vifistore.errors import UsageError, short
@@ -66,7 +66,7 @@ def read_rows(source: Path) -> Rows:
     rows = rows or _list(numbered, source.name)
     if not rows.records:
         raise UsageError(f"{source} lists no video; write one row for each below the header")
-    return Rows(**(vars(rows) | {"digest": digest}))
+    return replace(rows, digest=digest)
 
 
 def header_of(text: str) -> list[str]:

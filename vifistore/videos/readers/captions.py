@@ -62,6 +62,7 @@ def _plain(content: object, source: Path) -> Iterable[Line]:
         caption = next((key for key in _CAPTION_KEYS if key in keys), _CAPTION_KEYS[0])
         texts = keys.get(caption)
         texts = texts if isinstance(texts, list) else [texts]
-        if not all(isinstance(text, str) for text in texts):
+        captions = tuple(text for text in texts if isinstance(text, str))
+        if len(captions) < len(texts):
             raise UsageError(f"{where}: expected a text {caption!r} or a list of them; mend it")
-        yield Line(text_of(entry, video, where), "", where, captions=tuple(texts))
+        yield Line(text_of(entry, video, where), "", where, captions=captions)

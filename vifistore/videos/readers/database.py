@@ -49,6 +49,7 @@ def is_records(content: object) -> bool:
 def read_database(source: Path, draft: Draft, class_file: Path | None) -> None:
     """One split for each subset, or one named like the file."""
     content, digest = load_json(source)
+    assert isinstance(content, dict), "is_database chose this reader"
     entries = content.get("database", content)
     lines = [
         _line(name, entry if isinstance(entry, dict) else {"label": entry}, source.name)
@@ -60,6 +61,7 @@ def read_database(source: Path, draft: Draft, class_file: Path | None) -> None:
 def read_records(source: Path, draft: Draft, class_file: Path | None) -> None:
     """One split for each value of `split`, or one named like the file."""
     content, digest = load_json(source)
+    assert isinstance(content, list), "is_records chose this reader"
     lines = []
     for number, entry in enumerate(content, 1):
         where = f"{source.name} entry {number}"

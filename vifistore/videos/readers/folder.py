@@ -18,6 +18,7 @@ from vifistore.videos.tree import Tree
 def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
     """Every video below `source`, which is the root or lies below it; one split, `all`."""
     tree = draft.tree
+    assert isinstance(tree, Tree), "known videos stand for those that a table or a list names"
     below = _below(source, tree.root)
     paths = tree.videos(below)
     if not paths:

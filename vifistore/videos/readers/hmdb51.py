@@ -56,7 +56,7 @@ def read_hmdb51(source: Path, draft: Draft, class_file: Path | None) -> None:
 def _files(folder: Path) -> list[tuple[Path, str, str]]:
     """The split files with the class and the number of the split that their names hold."""
     matches = [(path, _FILE.fullmatch(path.name)) for path in files_in(folder, ".txt")]
-    return [(path, *match.groups()) for path, match in matches if match]
+    return [(path, match[1], match[2]) for path, match in matches if match]
 
 
 def _part(line: Line) -> str:
