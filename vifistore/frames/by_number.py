@@ -34,20 +34,20 @@ def decode_by_number(
     """Frames of the plan; raises DecodeError."""
     table = scan_packets(path)
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
-    is_fetched = table.seconds is not None and not too_large
-    if is_fetched:
+    seconds = None if too_large else table.seconds
+    if seconds is not None:
         wanted, index = split_plan(plan(table.num_frames))
         kept = KeptFrames(keep, len(wanted))
         if _fetch_all(path, wanted, table.num_frames, table.frame_bytes, fetch, kept):
             return RawFrames(
                 kept=kept,
                 index=index,
-                seconds=table.seconds[wanted],
+                seconds=seconds[wanted],
                 num_frames=table.num_frames,
                 declared_frames=table.declared_frames,
                 decoder=decoder,
             )
-    return replace(read_in_order(path, plan, table, keep), was_retried=is_fetched)
+    return replace(read_in_order(path, plan, table, keep), was_retried=seconds is not None)
 
 
 def _fetch_all(

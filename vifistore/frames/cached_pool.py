@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from vifistore.errors import DecodeError
 from vifistore.frames.decoding import DecodedVideo
@@ -20,7 +20,7 @@ def nobody(_: Hashable) -> Sequence[Reader]:
     return ()
 
 
-class CachedPool:
+class CachedPool(Generic[Key]):
     """Gives the videos of jobs resized and cropped, from the cache where it has them.
 
     `normalise(video.frames, preprocessing)` then gives, number for number, what preprocessing the

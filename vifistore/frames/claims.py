@@ -38,24 +38,26 @@ class Claims:
         """
         byte = int(content_digest[:8], 16)
         with self._locks[byte % _NUM_THREAD_LOCKS]:
-            is_held = self._lock(byte)
+            held = self._lock(byte)
             try:
                 yield
             finally:
-                if is_held:
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
+                if held is not None:
+                    fcntl.lockf(held, fcntl.LOCK_UN, 1, byte)
 
-    def _lock(self, byte: int) -> bool:
+    def _lock(self, byte: int) -> int | None:
+        """The open file in which a byte is locked, None if it could not be."""
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end:
             try:
-                fcntl.lockf(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
-                return True
+                descriptor = self._open()
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+                return descriptor
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EAGAIN) or self._descriptor is None:
-                    return False
+                    return None
             time.sleep(_POLL_SECONDS)
-        return False
+        return None
 
     def _open(self) -> int:
         with self._opening:

@@ -35,7 +35,8 @@ def load_decord() -> ModuleType:
         return import_module("decord")
     known = sys.modules.get("nvidia")
     # So the import system is told that there is no such package; decord looks for it once.
-    sys.modules["nvidia"] = None
+    # None is what the import system takes for that; typeshed knows modules alone.
+    sys.modules["nvidia"] = None  # pyright: ignore[reportArgumentType]
     try:
         return import_module("decord")
     finally:

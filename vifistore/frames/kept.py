@@ -65,7 +65,8 @@ class KeptFrames:
             raise DecodeError("decode error", "its images have different sizes")
         start = time.process_time()
         # [frame ...], so that the next frames lie behind.
-        kept = self._keep.squares.cut(frames).swapaxes(0, 1) if self.are_squares else frames
+        squares = self._keep.squares if self.are_squares else None
+        kept = frames if squares is None else squares.cut(frames).swapaxes(0, 1)
         if self._memory is None and len(kept) == self._count:
             self._memory = kept
         else:
@@ -88,6 +89,7 @@ class KeptFrames:
     @property
     def frames(self) -> np.ndarray:
         """uint8 [frame height width 3]; squares are [crop*frame size size 3], crop-major."""
+        assert self._memory is not None, "no frames were read"
         assert self._found == self._count, "frames are missing"
         if not self.are_squares:
             return self._memory

@@ -35,16 +35,16 @@ class PacketTable:
 
 def open_video(path: Path) -> tuple[Any, Any]:
     """PyAV container and video stream; raises DecodeError, OSError for what is no file."""
-    import av
+    from av.error import ArgumentError, FFmpegError
 
     # FFmpeg would wait for ever at a pipe.
     require_regular(path)
     try:
         container = open_container(path)
-    except av.error.ArgumentError:
+    except ArgumentError:
         message = "FFmpeg knows it as no video, or as a playlist that shows other files"
         raise DecodeError("not a video", message) from None
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise DecodeError("not a video", f"FFmpeg: {error.strerror}") from None
     stream = container.streams.best("video")
     if stream is None or not _is_film(stream):
@@ -65,7 +65,8 @@ def _is_film(stream: Any) -> bool:
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:
     """Packets up to the end, or to where the container is damaged; then an empty one."""
-    import av
+    from av import Packet
+    from av.error import FFmpegError
 
     packets = container.demux(stream)
     while True:
@@ -73,8 +74,8 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
             yield next(packets)
         except StopIteration:
             return
-        except av.error.FFmpegError:
-            yield av.Packet()
+        except FFmpegError:
+            yield Packet()
             return
 
 

@@ -122,7 +122,7 @@ class DecodePool:
         try:
             while True:
                 for key, path, *draw in islice(jobs, 2 * self._num_workers - len(ahead)):
-                    ahead.append((key, self.submit(path, *draw)))
+                    ahead.append((key, self.submit(path, draw[0] if draw else None)))
                 if not ahead:
                     return
                 # No name for the result here: it would keep the memory of a video that the caller
@@ -168,14 +168,15 @@ class DecodePool:
             self._places.put(worker)
 
     def _start_worker(self, dead: WorkerHandle | None) -> WorkerHandle:
+        failure: WorkerGoneError | None = None
         for _ in range(_START_ATTEMPTS):
             worker = self._replace(dead)
             try:
                 worker.wait_until_ready()
                 return worker
             except WorkerGoneError as error:
-                dead, words = worker, error
-        raise UsageError(f"no decode worker can be started: {words}")
+                dead, failure = worker, error
+        raise UsageError(f"no decode worker can be started: {failure}")
 
     def _replace(self, dead: WorkerHandle | None) -> WorkerHandle:
         with self._lock:

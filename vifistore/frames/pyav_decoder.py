@@ -36,7 +36,7 @@ def read_in_order(path: Path, plan: Plan, table: PacketTable, keep: Keep = WHOLE
 
 
 def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
-    import av
+    from av.error import FFmpegError
     from av.video.reformatter import VideoReformatter
 
     failure, size = "", None
@@ -50,7 +50,7 @@ def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
         for packet in demux(container, stream):
             try:
                 frames = stream.codec_context.decode(packet)
-            except av.error.FFmpegError as error:
+            except FFmpegError as error:
                 failure = f"FFmpeg: {error.strerror}"
                 if error.errno == errno.ENOMEM:
                     # No fault of the packet: the frames without it would be another video.

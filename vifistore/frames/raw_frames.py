@@ -59,8 +59,8 @@ def clean_seconds(seconds: Iterable[float | None], fps: float | None) -> np.ndar
     steps = np.diff(times)
     if np.isfinite(times).all() and (steps >= 0).all() and (steps.any() or len(times) == 1):
         return times - times[0]
-    known_rate = fps is not None and np.isfinite(fps) and fps > 0
-    return np.arange(len(times)) / (fps if known_rate else FALLBACK_FPS)
+    rate = fps if fps is not None and np.isfinite(fps) and fps > 0 else FALLBACK_FPS
+    return np.arange(len(times)) / rate
 
 
 def read_sequentially(

@@ -95,14 +95,14 @@ def _resized(frames: np.ndarray, short_side: int, backend: str) -> np.ndarray:
     """uint8 [frame height width 3] with that short side, or smaller but for OpenCV."""
     if not short_side:
         return frames
-    before = frames.shape[1:3]
-    shape = resized_shape(*before, short_side, backend)
-    is_small = min(before) <= short_side and backend != OPENCV
-    if is_small or shape == before:
+    height, width = frames.shape[1:3]
+    shape = resized_shape(height, width, short_side, backend)
+    is_small = min(height, width) <= short_side and backend != OPENCV
+    if is_small or shape == (height, width):
         return frames
     if backend == OPENCV:
         return np.stack([resize_linear(frame, shape) for frame in frames])
-    images = (Image.fromarray(frame).resize(shape[::-1], _FILTER) for frame in frames)
+    images = (Image.fromarray(frame).resize((shape[1], shape[0]), _FILTER) for frame in frames)
     return np.stack([np.asarray(image) for image in images])
 
 

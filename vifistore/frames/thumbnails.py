@@ -90,25 +90,25 @@ def _duration(container: Any, stream: Any) -> float:
 
 
 def _seek(container: Any, stream: Any, seconds: float) -> bool:
-    import av
+    from av.error import FFmpegError
 
     try:
         container.seek(max(0, int(seconds / stream.time_base)), stream=stream)
-    except av.error.FFmpegError:
+    except FFmpegError:
         return False
     return True
 
 
 def _last_before(container: Any, stream: Any, seconds: float) -> Any:
     """The frame on the screen at `seconds`, the first there is before it begins, or None."""
-    import av
+    from av.error import FFmpegError
 
     found = None
     stream.codec_context.thread_count = 1
     for packet in demux(container, stream):
         try:
             frames = stream.codec_context.decode(packet)
-        except av.error.FFmpegError:
+        except FFmpegError:
             # As the ffmpeg program does: what it refuses is skipped.
             continue
         for frame in frames:

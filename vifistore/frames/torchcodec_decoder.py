@@ -16,7 +16,8 @@ def decode_torchcodec(path: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
 
 
 def _fetch(path: Path, groups: list[np.ndarray], num_frames: int) -> Iterator[np.ndarray | None]:
-    from torchcodec.decoders import VideoDecoder
+    # An extra: it may be absent where types are checked.
+    from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]
 
     try:
         # "exact" scans all packets once, so frame numbers are right.

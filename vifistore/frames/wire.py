@@ -81,7 +81,7 @@ def _receive(
 
 def write_anonymous_file(array: np.ndarray) -> int:
     """Copy an array, in C order, into a new anonymous file and return the open file."""
-    data = memoryview(np.ascontiguousarray(array)).cast("B")
+    data = np.ascontiguousarray(array).data.cast("B")
     if hasattr(os, "memfd_create"):
         try:
             return _filled(os.memfd_create("vifistore-frames", os.MFD_CLOEXEC), data)

@@ -83,7 +83,7 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
             also=job["also"],
         )
     except (DecodeError, MemoryError) as error:
-        if getattr(error, "reason", "memory") == "memory":
+        if isinstance(error, MemoryError) or error.reason == "memory":
             error = _too_large(job["path"], settings)
         send_message(channel, {"reason": error.reason, "message": str(error)})
         return
