@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
+    from triton import knobs
 except ModuleNotFoundError:
     triton = SimpleNamespace(jit=lambda function: function)
     tl = SimpleNamespace(constexpr=None)
@@ -23,7 +24,7 @@ except ModuleNotFoundError:
 else:
     INSTALLED = True
     # Triton reads TRITON_INTERPRET when a kernel is defined, so a later change has no effect.
-    INTERPRETED = triton.knobs.runtime.interpret
+    INTERPRETED = knobs.runtime.interpret
 
 # Tensor-core tiles and bfloat16 need Ampere or later.
 LOWEST_CAPABILITY = (8, 0)
@@ -73,6 +74,23 @@ def _device_path(device: int) -> Path:
     except (RuntimeError, OSError, AssertionError, subprocess.CalledProcessError) as error:
         return Path("reference", f"Triton cannot start on {name}: {error}".splitlines()[0])
     return Path("kernel", f"{name}, compute capability {capability[0]}.{capability[1]}")
+
+
+class SavedContext(Protocol):
+    """What autograd hands to `backward`, in types that torch's stubs do not give."""
+
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+
+def blocks_over(length: int, block: int) -> int:
+    """How many blocks cover a length."""
+    return -(-length // block)
+
+
+def power_of_2_from(length: int) -> int:
+    """The lowest power of 2 that is no less than a length, which is at least 1."""
+    return 1 << (length - 1).bit_length()
 
 
 def launch(kernel: Any, grid: tuple[int, ...], tensor: Tensor, *args: Any, **options: Any) -> None:

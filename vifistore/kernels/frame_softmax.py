@@ -23,7 +23,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vifistore.kernels.dispatch import INTERPRETED, compute_dtype, launch, tl, triton
+from vifistore.kernels.dispatch import (
+    INTERPRETED,
+    blocks_over,
+    compute_dtype,
+    launch,
+    power_of_2_from,
+    tl,
+)
 from vifistore.kernels.frame_softmax_kernels import (
     _frame_softmax_backward_kernel,
     _frame_softmax_forward_kernel,
@@ -80,7 +87,7 @@ def frame_softmax_forward(
     num_rows = logits.normaliser.numel()
     launch(
         _frame_softmax_forward_kernel,
-        (triton.cdiv(num_rows, blocks["BLOCK_ROWS"]),),
+        (blocks_over(num_rows, blocks["BLOCK_ROWS"]),),
         *logits,
         None if targets is None else targets.contiguous(),
         losses,
@@ -95,7 +102,7 @@ def frame_softmax_forward(
 def frame_softmax_backward(
     logits: FrameLogits,
     upstream: Tensor,
-    needed: tuple[bool, bool, bool],
+    needed: tuple[bool, ...],
     scores: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Gradients of frames, text and logit scale, those that are `needed`.
@@ -128,8 +135,8 @@ class _RowGradients:
         self.arguments = (*logits, upstream, scores, self.total, self.along)
         self.blocks = logits.blocks()
         self.block_out = _block(logits.text.shape[1], 128)
-        self.num_row_blocks = triton.cdiv(self.sizes[0], self.blocks["BLOCK_ROWS"])
-        self.num_slices = triton.cdiv(self.sizes[3], self.block_out)
+        self.num_row_blocks = blocks_over(self.sizes[0], self.blocks["BLOCK_ROWS"])
+        self.num_slices = blocks_over(self.sizes[3], self.block_out)
         self._launch(_frame_softmax_backward_kernel, (self.num_row_blocks,))
 
     def of_frames(self) -> Tensor:
@@ -140,7 +147,7 @@ class _RowGradients:
 
     def of_text(self) -> Tensor:
         text = self.logits.text
-        num_class_blocks = triton.cdiv(len(text), self.blocks["BLOCK_CLASSES"])
+        num_class_blocks = blocks_over(len(text), self.blocks["BLOCK_CLASSES"])
         # Their sums [split class dim] stay below half of a tensor [view frame class].
         num_splits = max(1, min(MAX_SPLITS, self.sizes[0] // (2 * text.shape[1])))
         sums = self.total.new_empty(num_splits, *text.shape)
@@ -158,7 +165,7 @@ class _RowGradients:
 
 def _block(size: int, largest: int) -> int:
     """Tile size; matrix instructions need at least 16."""
-    return max(16, min(triton.next_power_of_2(size), largest))
+    return max(16, min(power_of_2_from(size), largest))
 
 
 def _dot_type(frames: torch.dtype, text: torch.dtype) -> Any:

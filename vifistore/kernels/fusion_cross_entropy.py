@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from vifistore.errors import UsageError
-from vifistore.kernels.dispatch import chosen_path, compute_dtype
+from vifistore.kernels.dispatch import SavedContext, chosen_path, compute_dtype
 from vifistore.kernels.frame_softmax import (
     FrameLogits,
     frame_softmax_backward,
@@ -82,11 +82,13 @@ class ImageCrossEntropyFunction(torch.autograd.Function):
     ) -> Tensor:
         logits, losses = frame_softmax_forward(frames, text, logit_scale, targets)
         ctx.save_for_backward(*logits, targets)
+        assert losses is not None, "they come with targets"
         return losses.mean()
 
+    # To torch's stub of the decorator the first parameter has no name.
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad_loss: Tensor):
+    def backward(ctx: SavedContext, grad_loss: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         *logits, targets = ctx.saved_tensors
         logits = FrameLogits(*logits)
         upstream = targets * (-grad_loss / logits.normaliser.numel())

@@ -21,7 +21,15 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.kernels.dispatch import chosen_path, compute_dtype, launch, tl, triton
+from vifistore.kernels.dispatch import (
+    SavedContext,
+    blocks_over,
+    chosen_path,
+    compute_dtype,
+    launch,
+    tl,
+    triton,
+)
 from vifistore.kernels.frame_softmax import (
     FrameLogits,
     frame_softmax_backward,
@@ -104,9 +112,10 @@ class ImageScoresFunction(torch.autograd.Function):
         ctx.save_for_backward(*logits, scores)
         return scores
 
+    # To torch's stub of the decorator the first parameter has no name.
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad_scores: Tensor):
+    def backward(ctx: SavedContext, grad_scores: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         *logits, scores = ctx.saved_tensors
         return frame_softmax_backward(
             FrameLogits(*logits), grad_scores, ctx.needs_input_grad, scores
@@ -121,7 +130,7 @@ def image_scores_forward(logits: FrameLogits) -> Tensor:
     blocks = logits.blocks(max_rows=num_frames)
     launch(
         _image_scores_forward_kernel,
-        (num_views, triton.cdiv(num_classes, blocks["BLOCK_CLASSES"])),
+        (num_views, blocks_over(num_classes, blocks["BLOCK_CLASSES"])),
         *logits,
         scores,
         num_frames,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vifistore.errors import UsageError
-from vifistore.kernels.dispatch import chosen_path, launch, tl, triton
+from vifistore.kernels.dispatch import blocks_over, chosen_path, launch, tl, triton
 from vifistore.kernels.geometry import PILLOW
 from vifistore.kernels.opencv_linear import resize_linear
 from vifistore.kernels.resampling import CropTaps, Taps, box_taps, crop_taps
@@ -104,8 +104,8 @@ def _weigh(levels: Tensor, taps: Taps, axis: int) -> Tensor:
 
 
 def _normalise(levels: Tensor, mean: Colour, std: Colour) -> Tensor:
-    mean, std, whole = colours(tuple(mean), tuple(std), levels.device)
-    return (levels.float() / whole - mean) / std
+    centre, spread, whole = colours(tuple(mean), tuple(std), levels.device)
+    return (levels.float() / whole - centre) / spread
 
 
 @lru_cache(maxsize=32)
@@ -116,8 +116,8 @@ def colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Te
     plain number a GPU multiplies with its reciprocal, which gives other bits than dividing.
     """
     numbers = (torch.tensor(colour, dtype=torch.float32) for colour in (mean, std, 255.0))
-    mean, std, whole = (number.to(device, non_blocking=True) for number in numbers)
-    return mean.view(3, 1, 1), std.view(3, 1, 1), whole
+    centre, spread, whole = (number.to(device, non_blocking=True) for number in numbers)
+    return centre.view(3, 1, 1), spread.view(3, 1, 1), whole
 
 
 def resize_box(frames: Tensor, box: tuple[int, int, int, int], size: int) -> Tensor:
@@ -177,7 +177,7 @@ def _resize_axis(
     num_outputs, num_taps = taps.weights.shape
     launch(
         _preprocess_frames_forward_kernel,
-        (num_frames, triton.cdiv(num_others, BLOCK_OTHERS), triton.cdiv(num_outputs, BLOCK_OUT)),
+        (num_frames, blocks_over(num_others, BLOCK_OTHERS), blocks_over(num_outputs, BLOCK_OUT)),
         levels,
         *levels.stride(),
         taps.starts,

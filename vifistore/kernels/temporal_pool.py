@@ -17,7 +17,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from vifistore.kernels.dispatch import chosen_path, compute_dtype, launch, tl, triton
+from vifistore.kernels.dispatch import (
+    SavedContext,
+    blocks_over,
+    chosen_path,
+    compute_dtype,
+    launch,
+    power_of_2_from,
+    tl,
+    triton,
+)
 
 # Elements of one tile; with 4 warps 32 a thread, which leaves registers for two sums.
 TILE = 4096
@@ -81,12 +90,14 @@ class TemporalPoolFunction(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, frames: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(frames, mask)
+        # None can be saved, which torch's stub does not know.
+        ctx.save_for_backward(frames, mask)  # pyright: ignore[reportArgumentType]
         return temporal_pool_forward(frames, mask)
 
+    # To torch's stub of the decorator the first parameter has no name.
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad_mean: Tensor, grad_consensus: Tensor):
+    def backward(ctx: SavedContext, grad_mean: Tensor, grad_consensus: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         frames, mask = ctx.saved_tensors
         return temporal_pool_backward(frames, mask, grad_mean, grad_consensus), None
 
@@ -128,7 +139,7 @@ def temporal_pool_backward(
     tile = _tile(num_frames, dim)
     launch(
         _temporal_pool_backward_kernel,
-        (num_views, triton.cdiv(num_frames, tile["BLOCK_FRAMES"])),
+        (num_views, blocks_over(num_frames, tile["BLOCK_FRAMES"])),
         views,
         *views.stride(),
         counted,
@@ -155,8 +166,8 @@ def _as_views(frames: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | Non
 
 def _tile(num_frames: int, dim: int) -> dict[str, int]:
     """A whole row a tile, so that its length is known in the same pass."""
-    block_dim = triton.next_power_of_2(dim)
-    block_frames = min(triton.next_power_of_2(num_frames), max(TILE // block_dim, 1))
+    block_dim = power_of_2_from(dim)
+    block_frames = min(power_of_2_from(num_frames), max(TILE // block_dim, 1))
     num_warps = 4 if block_dim * block_frames <= TILE else 8
     return {"BLOCK_FRAMES": block_frames, "BLOCK_DIM": block_dim, "num_warps": num_warps}
 
@@ -261,7 +272,8 @@ def _temporal_pool_backward_kernel(
     rows = tl.program_id(1) * BLOCK_FRAMES + tl.arange(0, BLOCK_FRAMES)
     columns = tl.arange(0, BLOCK_DIM)
     inside = columns < dim
-    tile, counts = _load_frames(
+    # Triton types a kernel as what never returns, as it does outside of one.
+    tile, counts = _load_frames(  # pyright: ignore[reportGeneralTypeIssues]
         frames_ptr,
         view_stride,
         frame_stride,
