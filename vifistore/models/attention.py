@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from vifistore.errors import ModelError
+from vifistore.models.openclip_parts import Block, Clip, ImageTower
 
 METHODS = ("last", "rollout")
 # One [token token] matrix a frame is kept; a ViT-L/14 at 336 pixels has 577 tokens.
@@ -38,7 +39,7 @@ class AttentionMaps:
     """float32 [frame row column]."""
 
 
-def attention_maps(clip: nn.Module, pixels: Tensor) -> AttentionMaps:
+def attention_maps(clip: Clip, pixels: Tensor) -> AttentionMaps:
     """Run the image tower over float32 [frame 3 size size] and say where its class token looked.
 
     Prompts, which are no part of the picture, are left out of the maps and of the rollout. Raises
@@ -50,13 +51,14 @@ def attention_maps(clip: nn.Module, pixels: Tensor) -> AttentionMaps:
     for batch in pixels.split(_BATCH_FRAMES):
         with torch.inference_mode(), recorded(tower) as record:
             embeddings = tower(batch.to(tower.conv1.weight)).float()
+        assert record.rollout is not None, "a tower has a block"
         last, rollout = (_on_grid(flow, tower) for flow in (record.last, record.rollout))
         parts.append((embeddings, last, rollout))
     embeddings, last, rollout = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
     return AttentionMaps(embeddings=embeddings, last=last, rollout=rollout)
 
 
-def check_tower(tower: nn.Module) -> None:
+def check_tower(tower: ImageTower) -> None:
     """Raise ModelError unless `tower` is an OpenCLIP transformer that reads its class token."""
     has_blocks = hasattr(tower, "class_embedding") and hasattr(tower.transformer, "resblocks")
     if not has_blocks or tower.pool_type != "tok" or tower.attn_pool is not None:
@@ -80,9 +82,10 @@ class Record:
     @property
     def last(self) -> Tensor:
         """float32 [frame token token] of the last block."""
+        assert self.attention is not None, "nothing has run through the tower"
         return self.attention
 
-    def add(self, block: nn.Module, arguments: tuple, keywords: dict) -> None:
+    def add(self, block: Block, arguments: tuple, keywords: dict) -> None:
         """Forward pre-hook of a block."""
         found = block_attention(block, arguments[0])[:, : self.num_tokens, : self.num_tokens]
         found = found / found.sum(dim=-1, keepdim=True)
@@ -92,7 +95,7 @@ class Record:
 
 
 @contextlib.contextmanager
-def recorded(tower: nn.Module) -> Iterator[Record]:
+def recorded(tower: ImageTower) -> Iterator[Record]:
     """Record the attention of whatever runs through a tower; its hooks are gone afterwards."""
     rows, columns = tower.grid_size
     record = Record(num_tokens=1 + rows * columns)
@@ -108,7 +111,7 @@ def recorded(tower: nn.Module) -> Iterator[Record]:
             handle.remove()
 
 
-def block_attention(block: nn.Module, tokens: Tensor) -> Tensor:
+def block_attention(block: Block, tokens: Tensor) -> Tensor:
     """softmax(q k / sqrt(width of a head)), mean over heads: float32 [frame token token].
 
     `tokens` [frame token width] is the input of the block. Both of OpenCLIP's kinds of blocks.
@@ -129,7 +132,7 @@ def block_attention(block: nn.Module, tokens: Tensor) -> Tensor:
     return (products * query.shape[-1] ** -0.5).softmax(dim=-1).mean(dim=1)
 
 
-def _on_grid(flow: Tensor, tower: nn.Module) -> Tensor:
+def _on_grid(flow: Tensor, tower: ImageTower) -> Tensor:
     """The class token's share of each patch, from [frame token token]."""
     to_patches = flow[:, 0, 1:]
     return (to_patches / to_patches.sum(dim=-1, keepdim=True)).unflatten(-1, tower.grid_size)

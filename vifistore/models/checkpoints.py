@@ -136,6 +136,7 @@ def _parse_header(found: dict) -> CheckpointHeader:
 def _check_types(header: CheckpointHeader) -> None:
     """Raise TypeError for a field that is not what it should be: files come from others, too."""
     for field_ in fields(header):
-        value = getattr(header, field_.name)
-        if type(value) is not field_.type:
-            raise TypeError(f"{field_.name} is {value!r:.60}, not {field_.type.__name__}")
+        value, kind = getattr(header, field_.name), field_.type
+        assert isinstance(kind, type), "its annotations are no texts"
+        if type(value) is not kind:
+            raise TypeError(f"{field_.name} is {value!r:.60}, not {kind.__name__}")

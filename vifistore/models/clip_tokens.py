@@ -53,7 +53,8 @@ def vocabulary() -> Vocabulary:
         raise ModelError("open_clip is not installed; install it with: pip install open_clip_torch")
     path = Path(spec.submodule_search_locations[0]) / "bpe_simple_vocab_16e6.txt.gz"
     lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
-    merges = [tuple(line.split()) for line in lines[1 : _NUM_MERGES + 1]]
+    pairs = map(str.split, lines[1 : _NUM_MERGES + 1])
+    merges = [(first, second) for first, second in pairs]
     letters = _letters()
     # The bytes in the order of their characters' code points, but for those made up at the end.
     ordered = sorted(letters)

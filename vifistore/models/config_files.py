@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vifistore.errors import Faults, ModelError, UnknownNameError, short
-from vifistore.files import read_json
+from vifistore.files import read_json_object
 
 # Endings of files of weights.
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pyth")
@@ -19,7 +19,7 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pyth")
 def find_config(model: str) -> dict | None:
     """The config of a model; None for one that is not known here."""
     path = _files().get(model)
-    return None if path is None else read_json(path)
+    return None if path is None else read_json_object(path)
 
 
 def model_faults(found: Faults, model: str, pretrained: str) -> None:

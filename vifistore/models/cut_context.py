@@ -2,12 +2,13 @@
 
 from torch import Tensor, nn
 
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.registry import open_clip
 
 _READ_AT_THE_END = ("argmax", "eos")
 
 
-def encode_cut_texts(clip: nn.Module, tokens: Tensor) -> Tensor:
+def encode_cut_texts(clip: Clip, tokens: Tensor) -> Tensor:
     """Un-normalised text embeddings `[text dim]` of tokens `[text token]`.
 
     OpenCLIP's own `encode_text` without the padding that all texts share. Where a token sees only

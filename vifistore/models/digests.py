@@ -32,7 +32,7 @@ def tower_digests(config: dict, state: "Weights") -> tuple[str, str]:
     return _digest(config, "vision_cfg", image), text_digest(config, text)
 
 
-def text_digest(config: dict, weights: "Weights") -> str:
+def text_digest(config: Mapping, weights: "Weights") -> str:
     """Return the digest of a text tower from its weights alone (those of `is_text_key`)."""
     return _digest(config, "text_cfg", weights)
 
@@ -42,7 +42,7 @@ def is_text_key(key: str) -> bool:
     return not key.startswith("visual.") and key not in _SCALES
 
 
-def _digest(config: dict, tower: str, weights: "Weights") -> str:
+def _digest(config: Mapping, tower: str, weights: "Weights") -> str:
     architecture = {
         "embed_dim": config["embed_dim"],
         "quick_gelu": config.get("quick_gelu", False),
@@ -57,7 +57,7 @@ def weights_digest(architecture: dict, weights: "Weights") -> str:
     for key in sorted(weights):
         values = _float32(weights[key])
         digest.update(f"{key} {list(values.shape)} ".encode())
-        digest.update(values)
+        digest.update(values.data)
     return digest.hexdigest()
 
 

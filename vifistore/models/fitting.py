@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vifistore.errors import ModelError, first_few, short
 from vifistore.models.hub import quiet
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.skeletons import has_hub_text, make_model
@@ -45,7 +46,7 @@ def require_scale(path: Path, state: Mapping[str, Tensor]) -> None:
         )
 
 
-def take_bias(path: Path, clip: nn.Module, state: dict[str, Tensor]) -> dict:
+def take_bias(path: Path, clip: Clip, state: dict[str, Tensor]) -> dict:
     """Take a logit bias out of `state` where the model has no place for it; settings that tell.
 
     It is the same for every class: no order of classes depends on it.
@@ -61,7 +62,7 @@ def take_bias(path: Path, clip: nn.Module, state: dict[str, Tensor]) -> dict:
 def fitted(
     path: Path,
     model: str,
-    clip: nn.Module,
+    clip: Clip,
     state: Mapping[str, Tensor],
     *,
     resize: bool,
@@ -100,10 +101,10 @@ def _with_text_prefix(state: dict[str, Tensor], expected: Mapping[str, Tensor]) 
 
 
 def _resized(
-    clip: nn.Module, state: dict[str, Tensor], expected: Mapping[str, Tensor]
+    clip: Clip, state: dict[str, Tensor], expected: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     # It imports torchvision, of which OpenCLIP needs more than some installations have.
-    from timm.layers import resample_abs_pos_embed
+    from timm.layers.pos_embed import resample_abs_pos_embed
 
     for key in (_VIT, _RESNET, _TIMM):
         found, wanted = state.get(key), expected.get(key)
@@ -121,23 +122,25 @@ def _resized(
     return state
 
 
-def _num_prefixes(clip: nn.Module, key: str) -> int:
+def _num_prefixes(clip: Clip, key: str) -> int:
     """Positions before those of the patches: of class and other tokens."""
     rows, columns = _grid(clip, key)
     return clip.state_dict()[key].shape[-2] - rows * columns
 
 
-def _grid(clip: nn.Module, key: str) -> tuple[int, int]:
+def _grid(clip: Clip, key: str) -> tuple[int, int]:
     """Rows and columns of patches."""
     if key == _TIMM:
-        return tuple(clip.visual.trunk.patch_embed.grid_size)
+        rows, columns = clip.visual.trunk.patch_embed.grid_size
+        return rows, columns
     if key == _VIT:
-        return tuple(clip.visual.grid_size)
+        rows, columns = clip.visual.grid_size
+        return rows, columns
     side = round((len(clip.visual.attnpool.positional_embedding) - 1) ** 0.5)
     return side, side
 
 
-def _is_square(clip: nn.Module, key: str, positions: Tensor) -> bool:
+def _is_square(clip: Clip, key: str, positions: Tensor) -> bool:
     count = positions.shape[-2] - _num_prefixes(clip, key) if positions.ndim > 1 else 0
     return count > 0 and math.isqrt(count) ** 2 == count
 
@@ -145,7 +148,7 @@ def _is_square(clip: nn.Module, key: str, positions: Tensor) -> bool:
 def _require_fit(
     path: Path,
     model: str,
-    clip: nn.Module,
+    clip: Clip,
     state: Mapping[str, Tensor],
     expected: Mapping[str, Tensor],
     quick_gelu: bool | None,
@@ -189,7 +192,7 @@ def _told(faults: Mapping[str, list[str]]) -> str:
     return told
 
 
-def _refuse_resolution(name: str, model: str, clip: nn.Module, key: str, positions: Tensor) -> None:
+def _refuse_resolution(name: str, model: str, clip: Clip, key: str, positions: Tensor) -> None:
     """Raise ModelError for weights that only see pictures of another size."""
     rows, _ = _grid(clip, key)
     height, width = _pair(clip.visual.image_size)
@@ -204,8 +207,11 @@ def _refuse_resolution(name: str, model: str, clip: nn.Module, key: str, positio
     )
 
 
-def _pair(size: object) -> tuple[int, int]:
-    return tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return height, width
 
 
 def _require_numbers(

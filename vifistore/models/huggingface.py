@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vifistore.files import parse_json, read_regular
+from vifistore.files import parse_json_object, read_regular
 
 _LAYER = re.compile(r"(vision|text)_model\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
 _QUERY_KEY_VALUE = re.compile(r"self_attn\.([qkv])_proj")
@@ -140,7 +140,7 @@ def quick_gelu_beside(path: Path) -> bool | None:
     """Whether `config.json` beside a file of CLIP says QuickGELU; None where it does not tell."""
     config = path.parent / "config.json"
     try:
-        found = parse_json(read_regular(config, _CONFIG_BYTES))
+        found = parse_json_object(read_regular(config, _CONFIG_BYTES))
         if found["model_type"] != "clip":
             return None
         # The default of transformers' CLIPVisionConfig, and what its configs of OpenAI leave out.

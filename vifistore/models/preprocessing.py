@@ -6,10 +6,9 @@ them: 58 of its 196 tags differ from what it takes for a file.
 
 from dataclasses import replace
 
-import torch
-
 from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompts import TEXT_KEY
 from vifistore.models.registry import open_clip
 from vifistore.models.wording import PAPER_TEMPLATE, PROMPT_CLEANING, PROMPT_TEMPLATE
@@ -19,7 +18,7 @@ FROM_HEADER = "as its header says"
 _PARTS = tuple(key for key in TOWER_KEYS if key != "size")
 
 
-def tower_config(clip: torch.nn.Module) -> dict:
+def tower_config(clip: Clip) -> dict:
     """Size, mean, std, interpolation and resize mode of a model, as plain JSON values; no size
     where it sees no square."""
     found = open_clip.get_model_preprocess_cfg(clip)
@@ -30,7 +29,7 @@ def tower_config(clip: torch.nn.Module) -> dict:
     return {"size": sides.pop(), **config} if len(sides) == 1 else config
 
 
-def from_header(clip: torch.nn.Module, model: str, said: Identity, path: object) -> tuple:
+def from_header(clip: Clip, model: str, said: Identity, path: object) -> tuple:
     """Give a model the preprocessing that its header says; return its identity, and whose word
     the preprocessing is.
 
@@ -52,7 +51,7 @@ def from_header(clip: torch.nn.Module, model: str, said: Identity, path: object)
     return said, f"{FROM_HEADER}, where it is assumed" if is_assumed else FROM_HEADER
 
 
-def at_size(said: Identity, clip: torch.nn.Module) -> Identity:
+def at_size(said: Identity, clip: Clip) -> Identity:
     """What a header says, for its weights made to see pictures of another size."""
     facts, size = said.preprocessing, tower_config(clip).get("size")
     sized = facts | ({"size": size} if "size" in facts else {})
@@ -61,13 +60,13 @@ def at_size(said: Identity, clip: torch.nn.Module) -> Identity:
     return replace(said, preprocessing=sized)
 
 
-def from_tag(clip: torch.nn.Module, model: str, tag: str) -> tuple[Identity, str]:
+def from_tag(clip: Clip, model: str, tag: str) -> tuple[Identity, str]:
     """As `from_header`, for a model that OpenCLIP made of one of its tags."""
     known = Identity(preprocessing=_of_family(OPENCLIP, clip))
     return known, f"OpenCLIP's entry for {model} {tag}"
 
 
-def from_tags(clip: torch.nn.Module, model: str) -> tuple[Identity, str]:
+def from_tags(clip: Clip, model: str) -> tuple[Identity, str]:
     """As `from_header`, for weights that do not say it: that of the model's tags if they agree,
     else what OpenCLIP takes for a file."""
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -82,7 +81,7 @@ def from_tags(clip: torch.nn.Module, model: str) -> tuple[Identity, str]:
     return known, words
 
 
-def from_maker(clip: torch.nn.Module, maker: str, state: dict) -> tuple[Identity, str]:
+def from_maker(clip: Clip, maker: str, state: dict) -> tuple[Identity, str]:
     """As `from_header`, for files whose maker's code says what they were trained with."""
     words = f"{maker}'s"
     if maker != "ViFi-CLIP":
@@ -96,14 +95,14 @@ def from_maker(clip: torch.nn.Module, maker: str, state: dict) -> tuple[Identity
     return known, words
 
 
-def _of_family(family: str, clip: torch.nn.Module) -> dict:
+def _of_family(family: str, clip: Clip) -> dict:
     own = tower_config(clip)
     if family == OPENCLIP:
         return {"family": family, **own}
     return {"family": family, **{k: own[k] for k in ("size",) if k in own}, "own": own}
 
 
-def _give(clip: torch.nn.Module, own: dict) -> None:
+def _give(clip: Clip, own: dict) -> None:
     known = open_clip.get_model_preprocess_cfg(clip)
     given = {key: own[key] for key in _PARTS if own.get(key) is not None}
     open_clip.set_model_preprocess_cfg(clip, {**known, **given})

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.models.openclip_parts import Clip, ImageTower, TextTower
 
 IMAGE_KEY = "visual.prompts.vectors"
 TEXT_KEY = "prompts.vectors"
@@ -115,7 +116,7 @@ class _ReplaceWords:
         return self.prompts.over(tokens, 0, 1)
 
 
-def add_prompts(clip: nn.Module, settings: PromptSettings, *, seed: int) -> list[nn.Parameter]:
+def add_prompts(clip: Clip, settings: PromptSettings, *, seed: int) -> list[nn.Parameter]:
     """Give a model new prompts, in place of any it has, and return their parameters.
 
     Vectors start at N(0, 0.02); those of the text tower's first layer at "a photo of a" where they
@@ -145,7 +146,7 @@ def add_prompts(clip: nn.Module, settings: PromptSettings, *, seed: int) -> list
     return prompt_parameters(clip)
 
 
-def attach_prompts(clip: nn.Module, state: dict[str, Tensor]) -> None:
+def attach_prompts(clip: Clip, state: dict[str, Tensor]) -> None:
     """Give a model the prompts that a state dict holds, in place of any it has.
 
     Raises as `add_prompts` does, and ModelError if their width is not the tower's.
@@ -160,48 +161,55 @@ def attach_prompts(clip: nn.Module, state: dict[str, Tensor]) -> None:
         _prompt_text_tower(clip, state[TEXT_KEY])
 
 
-def remove_prompts(clip: nn.Module) -> dict[str, Tensor]:
+def remove_prompts(clip: Clip) -> dict[str, Tensor]:
     """Take a model's prompts away, if it has any, and return their part of its state dict."""
     state = prompt_state(clip)
     for owner in (clip.visual, clip):
-        if hasattr(owner, "prompts"):
-            for handle in owner.prompts.handles:
+        if (prompts := _prompts_of(owner)) is not None:
+            for handle in prompts.handles:
                 handle.remove()
             del owner.prompts
     return state
 
 
-def prompt_state(clip: nn.Module) -> dict[str, Tensor]:
+def prompt_state(clip: Clip) -> dict[str, Tensor]:
     """The part of a model's state dict that is prompts; empty for a model without."""
     owners = {IMAGE_KEY: clip.visual, TEXT_KEY: clip}
     return {
-        key: owner.prompts.vectors.detach()
+        key: prompts.vectors.detach()
         for key, owner in owners.items()
-        if hasattr(owner, "prompts")
+        if (prompts := _prompts_of(owner)) is not None
     }
 
 
-def prompt_parameters(clip: nn.Module) -> list[nn.Parameter]:
+def prompt_parameters(clip: Clip) -> list[nn.Parameter]:
     """The learnable vectors of a model, image tower first; empty for a model without prompts."""
-    return [owner.prompts.vectors for owner in (clip.visual, clip) if hasattr(owner, "prompts")]
+    found = map(_prompts_of, (clip.visual, clip))
+    return [prompts.vectors for prompts in found if prompts is not None]
 
 
-def num_text_prompts(clip: nn.Module) -> int:
+def num_text_prompts(clip: Clip) -> int:
     """How many words at the start of a text the prompts of a model take the place of."""
-    return clip.prompts.vectors.shape[1] if hasattr(clip, "prompts") else 0
+    prompts = _prompts_of(clip)
+    return 0 if prompts is None else prompts.vectors.shape[1]
 
 
-def _prompt_image_tower(clip: nn.Module, vectors: Tensor) -> None:
+def _prompts_of(owner: nn.Module) -> DeepPrompts | None:
+    found = getattr(owner, "prompts", None)
+    return found if isinstance(found, DeepPrompts) else None
+
+
+def _prompt_image_tower(clip: Clip, vectors: Tensor) -> None:
     tower = clip.visual
     tower.prompts = prompts = _new_prompts(vectors, tower)
     depth, num_prompts, _ = vectors.shape
-    hooks = [_Append(prompts, tower.ln_pre)]
+    hooks: list[_Append | _Overwrite] = [_Append(prompts, tower.ln_pre)]
     hooks += [_Overwrite(prompts, layer, -num_prompts) for layer in range(1, depth)]
     for block, hook in zip(tower.transformer.resblocks, hooks, strict=False):
         prompts.handles.append(block.register_forward_pre_hook(hook))
 
 
-def _prompt_text_tower(clip: nn.Module, vectors: Tensor) -> None:
+def _prompt_text_tower(clip: Clip, vectors: Tensor) -> None:
     tower = _text_tower(clip)
     clip.prompts = prompts = _new_prompts(vectors, tower)
     embedding = tower.token_embedding.register_forward_hook(_ReplaceWords(prompts))
@@ -212,12 +220,12 @@ def _prompt_text_tower(clip: nn.Module, vectors: Tensor) -> None:
         prompts.handles.append(block.register_forward_pre_hook(hook))
 
 
-def _new_prompts(vectors: Tensor, tower: nn.Module) -> DeepPrompts:
+def _new_prompts(vectors: Tensor, tower: ImageTower | TextTower) -> DeepPrompts:
     device = tower.positional_embedding.device
     return DeepPrompts(vectors.detach().to(device, torch.float32, copy=True))
 
 
-def _image_tower(clip: nn.Module) -> nn.Module:
+def _image_tower(clip: Clip) -> ImageTower:
     tower = clip.visual
     is_own = hasattr(tower, "class_embedding") and hasattr(tower.transformer, "resblocks")
     # Any other pooling would read the prompts, too.
@@ -229,7 +237,7 @@ def _image_tower(clip: nn.Module) -> nn.Module:
     return tower
 
 
-def _text_tower(clip: nn.Module) -> nn.Module:
+def _text_tower(clip: Clip) -> TextTower:
     tower = getattr(clip, "text", clip)
     is_own = hasattr(tower, "token_embedding") and hasattr(tower.transformer, "resblocks")
     if not is_own or getattr(tower, "cls_emb", None) is not None:
@@ -240,13 +248,15 @@ def _text_tower(clip: nn.Module) -> nn.Module:
     return tower
 
 
-_TOWERS: dict[str, Callable[[nn.Module], nn.Module]] = {
+_TOWERS: dict[str, Callable[[Clip], ImageTower | TextTower]] = {
     IMAGE_KEY: _image_tower,
     TEXT_KEY: _text_tower,
 }
 
 
-def _check_fits(tower: nn.Module, key: str, vectors: Tensor, context_length: int) -> None:
+def _check_fits(
+    tower: ImageTower | TextTower, key: str, vectors: Tensor, context_length: int
+) -> None:
     width, num_blocks = tower.transformer.width, len(tower.transformer.resblocks)
     if vectors.ndim != 3 or vectors.shape[2] != width:
         raise ModelError(

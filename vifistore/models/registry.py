@@ -8,6 +8,7 @@ from vifistore.models import torchvision_operators
 torchvision_operators.prepare()
 
 import open_clip  # noqa: E402 - its torchvision import needs the operators above
+import open_clip.transformer  # noqa: E402 - named, so that checkers of types know it
 
 open_clip.add_model_config(Path(__file__).parent / "configs")
 

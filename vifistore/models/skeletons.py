@@ -1,6 +1,7 @@
 """OpenCLIP's models before they have weights: found by name, made at a size, in memory or not."""
 
 import importlib.util
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from vifistore.errors import ModelError, TextTowerError, first_line
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import LARGEST_SIDE
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.registry import model_config, open_clip
 
 # Takes the place of a text tower while a model is made that cannot have its own.
@@ -38,8 +40,9 @@ def is_sized(found: dict, config: dict) -> bool:
     vision = found.get("vision_cfg")
     size = vision.get("image_size") if isinstance(vision, dict) else None
     # A file must not choose how much memory its positions take.
-    is_possible = type(size) is int and 0 < size <= LARGEST_SIDE
-    return found == config or (is_possible and found == sized(config, size))
+    if type(size) is not int or not 0 < size <= LARGEST_SIDE:
+        return found == config
+    return found == config or found == sized(config, size)
 
 
 def image_size_of(config: dict) -> object:
@@ -52,7 +55,7 @@ def has_hub_text(config: dict) -> bool:
     return bool(config["text_cfg"].get("hf_model_name"))
 
 
-def new_model(model: str, seed: int, config: dict | None = None) -> torch.nn.Module:
+def new_model(model: str, seed: int, config: dict | None = None) -> Clip:
     """Return a model with random weights, the same for the same seed.
 
     `config` is that of the model, at any image size. Where its text tower cannot be made, there is
@@ -70,25 +73,25 @@ def new_model(model: str, seed: int, config: dict | None = None) -> torch.nn.Mod
             return _without_text(model, config, seed)
 
 
-def make_model(model: str, config: dict, **options: object) -> torch.nn.Module:
+def make_model(model: str, config: dict, **options: Any) -> Clip:
     """OpenCLIP's model at the image size of `config`; `options` are those of create_model."""
     if image_size_of(config) != image_size_of(model_config(model)):
         options["force_image_size"] = image_size_of(config)
     options = {"load_weights": False, "pretrained_text": False, **options}
-    clip = open_clip.create_model(model, **options)
+    clip = cast(Clip, open_clip.create_model(model, **options))
     # CoCa's towers give their tokens, too: of pictures nobody wants them.
     clip.visual.output_tokens = False
     return clip
 
 
-def _without_text(model: str, config: dict, seed: int) -> torch.nn.Module:
+def _without_text(model: str, config: dict, seed: int) -> Clip:
     torch.manual_seed(seed)
     clip = make_model(model, config, text_cfg=_SMALLEST_TEXT)
     clip.text = MissingText(why_no_text(model, config))
     return clip
 
 
-def require_size(clip: torch.nn.Module, model: str) -> None:
+def require_size(clip: Clip, model: str) -> None:
     """Raise ModelError for an image tower that cannot take pictures of the size it was made for."""
     size = clip.visual.image_size
     height, width = (size, size) if isinstance(size, int) else size
@@ -102,7 +105,7 @@ def require_size(clip: torch.nn.Module, model: str) -> None:
         ) from error
 
 
-def take_texts(clip: torch.nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+def take_texts(clip: Clip, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Take the text tower's weights out of `state` where the model has no place for them."""
     if not isinstance(getattr(clip, "text", None), MissingText):
         return {}

@@ -138,7 +138,7 @@ def default_cleaning(loaded: LoadedModel) -> str:
     return loaded.identity.cleaning or usual
 
 
-def tokenizer(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:
+def tokenizer(loaded: LoadedModel) -> Callable[[list[str]], torch.Tensor]:
     """Return the model's own tokenizer: texts -> int64 [text token], cut at its context length.
 
     Where the model has text prompts, it puts the words in front that they take the place of.
@@ -148,7 +148,7 @@ def tokenizer(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:
     return partial(_with_placeholders, own, num_prompts) if num_prompts else own
 
 
-def _tokenizer_of(loaded: LoadedModel) -> Callable[[Sequence[str]], torch.Tensor]:
+def _tokenizer_of(loaded: LoadedModel) -> Callable[[list[str]], torch.Tensor]:
     """OpenCLIP's tokenizer of a model. Raises TextTowerError if it cannot be had."""
     tower = getattr(loaded.clip, "text", None)
     if isinstance(tower, MissingText):
@@ -174,13 +174,13 @@ def _padding(loaded: LoadedModel) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4)
-def _own_tokenizer(model: str, context_length: int) -> Callable[[Sequence[str]], torch.Tensor]:
+def _own_tokenizer(model: str, context_length: int) -> Callable[[list[str]], torch.Tensor]:
     # Reading its vocabulary takes a good part of a second.
     return open_clip.get_tokenizer(model, context_length=context_length)
 
 
 def _with_placeholders(
-    own: Callable[[Sequence[str]], torch.Tensor], num_prompts: int, texts: Sequence[str]
+    own: Callable[[list[str]], torch.Tensor], num_prompts: int, texts: Sequence[str]
 ) -> torch.Tensor:
     words = " ".join([_PLACEHOLDER] * num_prompts)
     tokens = own([f"{words} {text}" for text in texts])

@@ -175,7 +175,7 @@ class _Machine:
         self._stack[-1].attributes.update(attributes)
 
     def _on_binpersid(self, _: None) -> None:
-        kind, (_, storage), key, *_ = self._stack.pop()
+        kind, (_, storage), key, *_further = self._stack.pop()
         if kind != "storage" or not str(key).isdecimal():
             raise ValueError(f"it refers to {kind} {key}")
         if (key, storage) not in self._storages:
@@ -189,7 +189,7 @@ class _Machine:
             # An empty OrderedDict stands for a tensor's hooks; nothing else matters.
             self._stack.append(None)
             return
-        storage, offset, size, stride, *_ = arguments
+        storage, offset, size, stride, *_further = arguments
         self._left -= math.prod(size) * storage.element_size()
         if self._left < 0:
             raise ValueError("its tensors take more memory than those of the model")

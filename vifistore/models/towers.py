@@ -25,6 +25,7 @@ from vifistore.models.fitting import fitted, require_scale, take_bias
 from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.preprocessing import (
     at_size,
     from_header,
@@ -50,7 +51,7 @@ _RANDOM_SEED = 0
 class LoadedModel:
     """A model in memory, and what it is."""
 
-    clip: torch.nn.Module
+    clip: Clip
     model: str
     config: dict
     name: str
@@ -148,7 +149,7 @@ def load_model(
 
 
 def describe(
-    clip: torch.nn.Module,
+    clip: Clip,
     header: CheckpointHeader,
     *,
     weights_path: str = "",
@@ -250,7 +251,7 @@ def _model_from_file(
 
 
 def _identity(
-    clip: torch.nn.Module,
+    clip: Clip,
     model: str,
     config: dict,
     header: CheckpointHeader | None,
@@ -271,7 +272,7 @@ def _identity(
 
 
 def _settings_of_others(
-    path: Path, clip: torch.nn.Module, state: dict[str, torch.Tensor], weights: WeightsSettings
+    path: Path, clip: Clip, state: dict[str, torch.Tensor], weights: WeightsSettings
 ) -> dict:
     """What of a file of others was taken, where there was a choice."""
     require_scale(path, state)
@@ -285,7 +286,7 @@ def _name_of(path: Path) -> str:
     return re.sub(r"[^\w.@+=-]+", "-", plain, flags=re.ASCII).strip(".-+@=")[:100] or "weights"
 
 
-def _token_embedding(model: str, path: Path, source: str, clip: torch.nn.Module) -> torch.Tensor:
+def _token_embedding(model: str, path: Path, source: str, clip: Clip) -> torch.Tensor:
     """The token embedding that ViFi-CLIP started from and left as it was."""
     try:
         if Path(source).suffix in WEIGHTS_SUFFIXES:

@@ -4,6 +4,7 @@ import pickle
 import re
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -101,7 +102,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _read_torch(path: Path) -> object:
-    stand_ins = [(OrderedDict, name) for name in _DICTS] + [(_Ignored, n) for n in _OBJECTS]
+    stand_ins: list[Callable | tuple[Callable, str]] = [(OrderedDict, name) for name in _DICTS]
+    stand_ins += [(_Ignored, name) for name in _OBJECTS]
     try:
         with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
             # Of pickles in another protocol, which are refused where they matter.
