@@ -77,13 +77,15 @@ def video_attention(
     """
     decoded = decode_video(path, frames=frames, clips=1, decoder=decoder)
     pixels = np.ascontiguousarray(decoded.frames[decoded.index[0]])
-    maps, shown = {}, None
+    maps: dict[str, dict[str, np.ndarray]] = {}
+    shown: np.ndarray | None = None
     for name, loaded in models.items():
         recipe = preprocessing_for(PixelSettings(preprocess=preprocessing), loaded, 1)
         tensor = preprocess(torch.from_numpy(pixels), recipe, 1)[0]
         found = attention_maps(loaded.clip, tensor)
         maps[name] = {method: getattr(found, method).numpy() for method in METHODS}
         shown = shown if shown is not None else _seen_square(pixels, recipe)
+    assert shown is not None, "there is no model to show"
     return VideoAttention(frames=shown, seconds=decoded.timestamps[0], maps=maps)
 
 

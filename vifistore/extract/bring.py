@@ -65,20 +65,20 @@ def bring(
     if settings.format == "zarr":
         raise UsageError("a store brings labels and splits of its own; leave --table out")
     store = find_store(location)
-    listing, source, target = _opened(store, path, settings, table)
+    listing, features = _opened(store, path, settings, table)
     # What embeddings have beyond a dataset that exists is refused by the check of them.
     is_new = store is None or settings.dataset not in store.datasets()
     rows = list(range(len(listing.ids))) if is_new else []
     problems = check_listing(listing, split_members(find_dataset(store, settings.dataset)))
     refuse(problems)
-    if source:
-        check_source(store, source, target)
+    if features:
+        check_source(store, *features)
     store = create_store(location)
     report = add_listing(store.new_dataset(settings.dataset), listing, rows, [Probe()] * len(rows))
-    features = write_source(store, source, target) if source else None
+    written = write_source(store, *features) if features else None
     missing = f"{len(listing.missing):,} listed videos are not in the dataset"
     return BroughtReport(
-        features=features,
+        features=written,
         dataset=report,
         notes=[*listing.notes, *([missing] if listing.missing else []), *problems],
     )
@@ -86,8 +86,9 @@ def bring(
 
 def _opened(
     store: Store | None, path: str, settings: ImportSettings, table: TableSettings
-) -> tuple[Listing, Source | None, Target | None]:
+) -> tuple[Listing, tuple[Source, Target] | None]:
     """The listing of the table, with every video of the source, and the source if there is one."""
+    assert table.table is not None, "only embeddings come without a table"
     known = known_ids(store, settings.dataset)
     # Only an array has rows that a table can name: everything else names its own.
     is_array = settings.format == "npy" and Path(path).is_file()
@@ -103,9 +104,9 @@ def _opened(
     )
     if path and source is None:
         source = open_source(Path(path), settings, known, listing.ids)
-    target = target_of(store, source, settings) if source else None
-    root = store.dataset(settings.dataset).root() if known else Path(settings.root)
-    return replace(_with_all(listing, source), root=root), source, target
+    features = (source, target_of(store, source, settings)) if source else None
+    root = store.dataset(settings.dataset).root() if store and known else Path(settings.root)
+    return replace(_with_all(listing, source), root=root), features
 
 
 def _with_all(listing: Listing, source: Source | None) -> Listing:

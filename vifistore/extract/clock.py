@@ -19,7 +19,7 @@ class Clock:
     def restart(self) -> None:
         """Forget everything so far."""
         self._start = time.perf_counter()
-        self._seconds = dict.fromkeys(STAGES, 0.0)
+        self._seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -5,7 +5,8 @@ import copy
 import logging
 import subprocess
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TypeVar
 
 import torch
 
@@ -20,6 +21,10 @@ logger = logging.getLogger("vifi")
 _CPU_BATCH, _CPU_TOKENS, _GPU_BATCH = 32, 1600, 256
 # Compiling, recording the graph, and a first replay.
 _WARM_UPS = 3
+
+Key = TypeVar("Key")
+# Pixels [batch 3 size size] -> embeddings [batch dim].
+Tower = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Encoder:
@@ -48,13 +53,14 @@ class Encoder:
         torch.backends.cudnn.allow_tf32 = False
         # A copy: the model may go on to encode text, or be trained. Casting it once is several
         # times faster than autocast, which without gradients casts every weight at every batch.
-        self._tower = copy.deepcopy(loaded.clip.visual).to(device, self.dtype).eval()
+        plain = copy.deepcopy(loaded.clip.visual).to(device, self.dtype).eval()
         self._layout = torch.contiguous_format
-        if device.type == "cuda" and _is_convolutional(self._tower):
+        if device.type == "cuda" and _is_convolutional(plain):
             self._layout = torch.channels_last
-            self._tower.to(memory_format=self._layout)
+            # torch types moves and casts alone.
+            plain.to(memory_format=self._layout)  # pyright: ignore[reportCallIssue]
         self._frame_shape = (3, *loaded.image_size)
-        plain = self._tower
+        self._tower: Tower = plain
         if compiled and device.type == "cuda":
             self._tower = self._compiled(plain)
         self.is_compiled = self._tower is not plain
@@ -64,7 +70,7 @@ class Encoder:
         # One frame, not a padded batch: on a CPU that would take a second of real work.
         self.dim = self._forward(plain, self._blank(1)).shape[-1]
 
-    def _compiled(self, tower: torch.nn.Module) -> torch.nn.Module:
+    def _compiled(self, tower: Tower) -> Tower:
         """The tower as CUDA graphs, or as it is where it cannot be compiled."""
         # Else towers of before count, and from the eighth on torch gives up compiling.
         torch.compiler.reset()
@@ -83,7 +89,7 @@ class Encoder:
         """Zeros [count 3 size size] on the device."""
         return torch.zeros(count, *self._frame_shape, dtype=self.dtype, device=self.device)
 
-    def _forward(self, tower: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    def _forward(self, tower: Tower, pixels: torch.Tensor) -> torch.Tensor:
         """[batch 3 size size] -> a new float32 [batch dim]."""
         on_gpu = self.device.type == "cuda"
         if on_gpu:
@@ -105,13 +111,13 @@ class Encoder:
             return self._forward(self._tower, pixels.to(self.device, self.dtype))[:count]
 
     def encode(
-        self, videos: Iterable[tuple[object, torch.Tensor]]
-    ) -> Iterator[tuple[object, torch.Tensor]]:
+        self, videos: Iterable[tuple[Key, torch.Tensor]]
+    ) -> Iterator[tuple[Key, torch.Tensor]]:
         """Yield (key, float32 [frame dim]) for each (key, [frame 3 size size]), in order.
 
         Embeddings are on the device, where they may still be in the making.
         """
-        waiting: deque[tuple[object, int]] = deque()
+        waiting: deque[tuple[Key, int]] = deque()
         pixels: list[torch.Tensor] = []
         encoded: list[torch.Tensor] = []
         for key, video in videos:
@@ -164,8 +170,8 @@ def _take(parts: list[torch.Tensor], count: int) -> tuple[torch.Tensor, list[tor
 
 
 def _complete(
-    waiting: deque[tuple[object, int]], encoded: list[torch.Tensor]
-) -> Iterator[tuple[object, torch.Tensor]]:
+    waiting: deque[tuple[Key, int]], encoded: list[torch.Tensor]
+) -> Generator[tuple[Key, torch.Tensor], None, list[torch.Tensor]]:
     """Yield the videos of which every frame is encoded; return the rows that are left."""
     if not encoded:
         return encoded

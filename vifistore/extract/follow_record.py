@@ -17,7 +17,7 @@ from vifistore.extract.job import JobReport
 from vifistore.extract.recipes import settled
 from vifistore.extract.settings import EncodeSettings
 from vifistore.extract.texts import cleaning_field, dataset_class_lists
-from vifistore.files import read_json
+from vifistore.files import read_json_object
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import BACKENDS
 from vifistore.frames.sampling import SAMPLING_RULE
@@ -99,7 +99,7 @@ class FollowRecord:
 
     def _read(self, path: Path, signature: Signature) -> Outcome | None:
         try:
-            found = read_json(self._place(path, signature))
+            found = read_json_object(self._place(path, signature))
             return Outcome(
                 digest=str(found["digest"]),
                 features=str(found["features"]),

@@ -83,7 +83,7 @@ class Extraction:
         self._shape = Shape(
             video=len(self._videos),
             view=settings.num_views,
-            frame=settings.frames,
+            frame=settings.num_frames,
             dim=loaded.config["embed_dim"],
         )
         self._num_workers = settings.workers or default_workers(self._device)
@@ -247,7 +247,7 @@ class Extraction:
 
     def _results(self, encoded: Iterator[VideoResult]) -> Iterator[VideoResult]:
         """Yield a result per row; those that need no encoding may overtake those that do."""
-        frames_per_video = self._settings.frames * self._settings.num_views
+        frames_per_video = self._settings.num_frames * self._settings.num_views
         most = max(2, _BATCHES_AHEAD * self._encoder.batch // frames_per_video)
         for result in to_host(encoded, self._device, most, self._clock):
             yield from self._source.take_ready()

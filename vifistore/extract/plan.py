@@ -47,13 +47,13 @@ def plan(
         Presence(dataset).require()
     paths = [dataset.root() / path for path in videos["path"].to_numpy()[rows]]
     dim = loaded.config["embed_dim"]
-    per_view = settings.frames * dim * 2 + dim * 8 + settings.frames * 4
+    per_view = settings.num_frames * dim * 2 + dim * 8 + settings.num_frames * 4
     seconds, source = _estimate(dataset.store, paths, settings, loaded, recipe)
     return {
         "id": recipe.id,
         "videos": len(videos),
         "todo": len(rows),
-        "frames": len(rows) * settings.frames * settings.num_views,
+        "frames": len(rows) * settings.num_frames * settings.num_views,
         "bytes": len(rows) * settings.num_views * per_view,
         "free_bytes": dataset.backend.place.free_bytes(),
         "estimated_seconds": None if seconds is None else round(seconds, 1),
@@ -76,7 +76,7 @@ def _estimate(
     if not paths:
         return None, "nothing to do"
     device = choose_device(settings.device)
-    frames = len(paths) * settings.frames * settings.num_views
+    frames = len(paths) * settings.num_frames * settings.num_views
     row = last_run(store.backend.cache_folder, run_facts(settings, recipe.precision, device))
     if row is not None:
         return frames / row["frames_per_second"], f"the run of {row['time']} on this machine"
@@ -105,7 +105,7 @@ def _try(
         start = time.perf_counter()
         try:
             video = decode_video(
-                path, frames=settings.frames, clips=settings.clips, decoder=settings.decoder
+                path, frames=settings.num_frames, clips=settings.clips, decoder=settings.decoder
             )
         except DecodeError:
             continue

@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from vifistore.errors import StoreError, shell
 from vifistore.store.dataset import Dataset
 
@@ -21,13 +23,13 @@ _LOOKED_FOR = 256
 class Presence:
     """Looks whether the videos of a dataset are there: before a run, and when one is missing."""
 
-    def __init__(self, dataset: Dataset, paths: Sequence[str] | None = None) -> None:
+    def __init__(self, dataset: Dataset, paths: Sequence[str] | np.ndarray | None = None) -> None:
         """`paths` are those that are wanted, below the dataset's root; all of them by default."""
         self._dataset = dataset
         self._root = dataset.root()
-        paths = dataset.column("path") if paths is None else paths
-        step = -(-len(paths) // _LOOKED_FOR) or 1
-        self._paths = [str(path) for path in paths[::step]]
+        wanted = dataset.column("path") if paths is None else paths
+        step = -(-len(wanted) // _LOOKED_FOR) or 1
+        self._paths = [str(path) for path in wanted[::step]]
         self._num_missing = 0
 
     def require(self) -> None:

@@ -55,6 +55,8 @@ def current_rank() -> Rank | None:
         return None
     numbers, counts, _, _ = _LAUNCHERS[launcher]
     number, count = _first_number(numbers), _first_number(counts)
+    assert number is not None, "current_launcher has seen it"
+    assert count is not None, "current_launcher has seen it"
     if not 0 <= number < count:
         raise UsageError(
             f"{numbers[0]} is {number} and {counts[0]} {count}; give 0 <= {numbers[0]} < "

@@ -118,7 +118,7 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
         image_digest=loaded.image_digest,
         preprocessing=preprocessing_for(settings, loaded, settings.crops),
         sampling_rule=SAMPLING_RULE,
-        frames=settings.frames,
+        frames=settings.num_frames,
         clips=settings.clips,
         crops=settings.crops,
         precision=precision,

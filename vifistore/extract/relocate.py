@@ -50,7 +50,8 @@ def find_videos(dataset: Dataset, root: Path) -> Relocation:
     videos = dataset.videos()
     root = Path(os.path.abspath(root))
     search = _Search(dataset, Tree(root=root))
-    files = [search.find(row, video) for row, video in enumerate(videos.itertuples())]
+    columns = (videos[name] for name in ("id", "path", "size_bytes"))
+    files = [search.find(row, *video) for row, video in enumerate(zip(*columns, strict=True))]
     _refuse_doubtful(search.doubtful, files, videos)
     lost = [i for i, file in zip(videos["id"], files, strict=True) if not file]
     if 2 * len(lost) > len(files):
@@ -110,20 +111,20 @@ class _Search:
         self.resized: list[str] = []
         """Ids of videos whose files have another size."""
 
-    def find(self, row: int, video: "pd.DataFrame") -> str:
+    def find(self, row: int, name: str, path: str, size: int) -> str:
         """The file of a video relative to the root; "" for none, or for several that fit."""
-        named = dict.fromkeys([*self._files[_name(video.path)], *self._files[_name(video.id)]])
-        fitting = [file for file in named if self._has_size(file, video.size_bytes)]
+        named = dict.fromkeys([*self._files[_name(path)], *self._files[_name(name)]])
+        fitting = [file for file in named if self._has_size(file, size)]
         if named and not fitting:
-            self.resized.append(video.id)
-        for tell in (lambda file: _tail(file, video.path), lambda file: _tail(file, video.id)):
+            self.resized.append(name)
+        for tell in (lambda file: _tail(file, path), lambda file: _tail(file, name)):
             if len(fitting) > 1:
                 best = max(map(tell, fitting))
                 fitting = [file for file in fitting if tell(file) == best]
         if len(fitting) > 1:
             fitting = self._of_digest(fitting, row)
         if len(fitting) > 1:
-            self.doubtful[video.id] = fitting
+            self.doubtful[name] = fitting
             return ""
         return fitting[0] if fitting else ""
 

@@ -37,8 +37,8 @@ class Reuse:
         self._sizes = videos["size_bytes"].to_numpy()
         self._digests: dict[str, tuple[Features, int]] = {}
         known_sizes = self._learn(writer.id, videos) if rows else set()
-        counts = pd.Series(self._sizes[rows]).value_counts()
-        self._sizes_to_read = known_sizes | set(counts.index[counts > 1])
+        sizes, counts = np.unique(self._sizes[rows], return_counts=True)
+        self._sizes_to_read = known_sizes | set(sizes[counts > 1].tolist())
         self._copies: dict[int, tuple[Features, int]] = {}
         self._first: dict[str, int] = {}
         self._on_the_way: set[int] = set()

@@ -36,8 +36,9 @@ class ScanReport:
 
 def find_dataset(store: Store | None, name: str) -> Dataset | None:
     """The dataset of that name; None where it, or the store, is still to be made."""
-    is_there = store is not None and name in store.datasets()
-    return store.dataset(name) if is_there else None
+    if store is None or name not in store.datasets():
+        return None
+    return store.dataset(name)
 
 
 def new_rows(dataset: Dataset | None, listing: Listing, *, append: bool) -> list[int]:
@@ -191,8 +192,9 @@ def as_in_store(dataset: Dataset | None, listing: Listing) -> Listing:
 def lists_of_classes(dataset: Dataset | None, listing: Listing) -> dict[str, list[str]]:
     """The classes that every labelled split is scored over after the listing was added."""
     lists = {name: split.class_names for name, split in listing.splits.items()}
-    for name in dataset.splits() if dataset else ():
-        lists.setdefault(name, _classes(dataset.split(name), listing.class_names))
+    if dataset is not None:
+        for name in dataset.splits():
+            lists.setdefault(name, _classes(dataset.split(name), listing.class_names))
     return {name: names for name, names in lists.items() if names}
 
 
@@ -223,8 +225,12 @@ def split_members(dataset: Dataset | None) -> dict[str, set[str]]:
 
 def _labels(listing: Listing, videos: "pd.DataFrame") -> "pd.Series":
     """The label of every video: where it was known without one, that which the listing has."""
-    listed = videos["id"].map(dict(zip(listing.ids, listing.labels, strict=True))).fillna("")
-    return videos["label"].where(videos["label"] != "", listed)
+    import pandas as pd
+
+    known = dict(zip(listing.ids, listing.labels, strict=True))
+    pairs = zip(videos["id"], videos["label"], strict=True)
+    labels = [label or known.get(name, "") for name, label in pairs]
+    return pd.Series(labels, index=videos.index, dtype=videos["label"].dtype)
 
 
 def _add_captions(dataset: Dataset, captions: list[tuple[int, str]]) -> None:

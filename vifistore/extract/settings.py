@@ -119,6 +119,12 @@ class EncodeSettings(PixelSettings):
         found.attempt(check_templates, self.template)
 
     @property
+    def num_frames(self) -> int:
+        """Frames sampled per clip, of settings that leave nothing open any more."""
+        assert self.frames is not None, "settle the settings by a checkpoint first"
+        return self.frames
+
+    @property
     def num_views(self) -> int:
         """Views per video: clips x crops."""
         return self.clips * self.crops

@@ -66,9 +66,10 @@ class Source:
         results = pool.decode(self._jobs(rows))
         while True:
             with self._clock.stage("decode"):
-                row, decoded = next(results, (None, None))
-            if row is None:
+                result = next(results, None)
+            if result is None:
                 return
+            row, decoded = result
             if isinstance(decoded, DecodeError):
                 if decoded.reason == MISSING:
                     self._presence.miss()
@@ -89,7 +90,7 @@ class Source:
                 yield from self._reuse.with_twins(entry)
             else:
                 result = self._reuse.copy(entry)
-                self._changes.read(entry, result.values["content_digest"])
+                self._changes.read(entry, str(result.values["content_digest"]))
                 yield result
 
     def _jobs(self, rows: list[int]) -> Iterator[tuple[int, Path]]:
@@ -122,7 +123,7 @@ def open_pools(
     """
     on_cpu = device.type == "cpu"
     own = Reader(
-        frames=settings.frames,
+        frames=settings.num_frames,
         clips=settings.clips,
         preprocessing=preprocessing,
         crops=settings.crops,

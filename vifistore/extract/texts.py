@@ -93,6 +93,8 @@ def _weights_of(checkpoint: dict) -> WeightsSettings:
     size = vision.get("image_size") if isinstance(vision, dict) else None
     # One of ours that was made of an average holds nothing else.
     is_of_others = read_header(Path(checkpoint["weights_path"] or "")) is None
-    is_own = type(size) is not int or size == image_size_of(model_config(checkpoint["model"]))
+    image_size = 0
+    if type(size) is int and size != image_size_of(model_config(checkpoint["model"])):
+        image_size = size
     ema = is_of_others and settings.get("weights") == "ema"
-    return WeightsSettings(image_size=0 if is_own else size, ema_weights=ema)
+    return WeightsSettings(image_size=image_size, ema_weights=ema)

@@ -7,13 +7,15 @@ Whoever comes to a video first, trainer or follower, decodes it for both.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vifistore.errors import VifiError
 from vifistore.extract.settings import EncodeSettings
-from vifistore.files import read_json
+from vifistore.files import read_json_object
 from vifistore.frames.readers import Reader
 from vifistore.store.dataset import Dataset
 
@@ -42,7 +44,7 @@ def trainer_of(folder: Path, dataset: Dataset, encode: EncodeSettings) -> Traine
     if encode.frame_cache is None:
         return None
     try:
-        said = read_json(folder / READS)
+        said = read_json_object(folder / READS)
         if said["decoder"] != encode.decoder:
             return None
         kept = Reader.from_dict(said["kept"])
@@ -58,7 +60,7 @@ def trainer_of(folder: Path, dataset: Dataset, encode: EncodeSettings) -> Traine
     return TrainerFrames(kept=kept, rows=frozenset(rows))
 
 
-def video_paths(dataset: Dataset, rows: Iterable[int] | None = None) -> list[str]:
+def video_paths(dataset: Dataset, rows: np.ndarray | None = None) -> list[str]:
     """Where the videos of a dataset are, all or those of some rows."""
     paths, root = dataset.column("path"), dataset.root()
     return [str(root / path) for path in (paths if rows is None else paths[rows])]
