@@ -81,7 +81,7 @@ def draw_box(
     if released_size:
         rests = [rest // 4 * 4 for rest in rests]
     top, left = (int(rest * share) for rest, share in zip(rests, place, strict=True))
-    return top, left, *sides
+    return top, left, sides[0], sides[1]
 
 
 def _crop(
@@ -90,7 +90,8 @@ def _crop(
     """A random crop as float32 `[frame 3 size size]`, 0 to 1."""
     size, is_opencv = preprocessing.size, preprocessing.backend == OPENCV
     released_size = size if is_opencv else 0
-    box = draw_box(*frames.shape[1:3], settings.crop_scales, rng, released_size=released_size)
+    height, width = frames.shape[1:3]
+    box = draw_box(height, width, settings.crop_scales, rng, released_size=released_size)
     if is_opencv:
         return resize_box(frames, box, size).float().div_(255)
     top, left, height, width = box

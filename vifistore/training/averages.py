@@ -24,7 +24,9 @@ class RunningAverage:
         """Take in the weights of a step."""
         names = list(self.tensors)
         averages, now = ([t[name] for name in names] for t in (self.tensors, weights))
-        torch._foreach_lerp_(averages, [w.detach() for w in now], 1 - self._decay)
+        now = [weight.detach() for weight in now]
+        # torch's stubs leave these functions out.
+        torch._foreach_lerp_(averages, now, 1 - self._decay)  # pyright: ignore[reportPrivateImportUsage]
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go on from an average that was saved in a state dict."""

@@ -1,6 +1,6 @@
 """What training reads: the views of each forward pass, from memory or from videos."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vifistore.errors import Faults, UsageError
 from vifistore.frames.sampling import sample_training_indices
+from vifistore.models.openclip_parts import Clip
 from vifistore.training.faults import note_plain
 from vifistore.training.mixing import mix
 from vifistore.training.order import Draws, MicroBatch, stream
@@ -30,22 +31,34 @@ class Views:
 class Source(Protocol):
     """The videos of a training set."""
 
-    targets: Tensor
-    """float32 [video class] share of each class; every row sums to one."""
-    has_pixels: bool
-    """Whether frames are still to be encoded."""
-    skipped: dict[int, str]
-    """Videos that cannot be read, as far as is known: number -> why."""
-    digests: dict[int, str]
-    """Content digests of the videos read so far: number -> SHA-256."""
+    @property
+    def targets(self) -> Tensor:
+        """float32 [video class] share of each class; every row sums to one."""
+        ...
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether frames are still to be encoded."""
+        ...
+
+    @property
+    def skipped(self) -> dict[int, str]:
+        """Videos that cannot be read, as far as is known: number -> why."""
+        ...
+
+    @property
+    def digests(self) -> dict[int, str]:
+        """Content digests of the videos read so far: number -> SHA-256."""
+        ...
 
     def views(
         self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
-    ) -> Iterator[Views | None]:
+    ) -> Generator[Views | None, None, None]:
         """Yield what each micro-batch reads, None where none of its videos can be read.
 
         It depends on the settings and the micro-batch alone.
         """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +91,7 @@ class FrameData:
 
     def views(
         self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
-    ) -> Iterator[Views | None]:
+    ) -> Generator[Views | None, None, None]:
         """Yield what each micro-batch reads; pixels may be mirrored and mixed.
 
         Raises UsageError for pixels and settings that want the decoded frames.
@@ -131,7 +144,7 @@ def assemble(
 
 
 @torch.no_grad()
-def embedded(data: FrameData, clip: torch.nn.Module) -> FrameData:
+def embedded(data: FrameData, clip: Clip) -> FrameData:
     """The same videos as frame embeddings: what a frozen image tower makes of their pixels.
 
     They are float16, as the store keeps them, so that both ways to train give one loss curve.

@@ -107,8 +107,10 @@ class Engine:
         if not num_views:
             return _empty_step(rate, data_seconds)
         # Sums over views were added up, so that every pass counts by what it could read.
-        torch._foreach_div_(gradients, num_views)
-        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        # torch's stubs leave these functions out.
+        torch._foreach_div_(gradients, num_views)  # pyright: ignore[reportPrivateImportUsage]
+        norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
         self._require_finite(number, loss / num_views, norm)
         self._update(rate)
         return StepResult(
@@ -144,10 +146,12 @@ class Engine:
 
     def _gradients(self) -> list[Tensor]:
         """The gradient of every parameter; zeros where no view reached it."""
+        gradients = []
         for parameter in self.parameters.values():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        return [parameter.grad for parameter in self.parameters.values()]
+            gradients.append(parameter.grad)
+        return gradients
 
     def _require_finite(self, step: int, loss: float, norm: float) -> None:
         for what, value in (("loss", loss), ("gradient", norm)):

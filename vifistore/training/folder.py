@@ -124,7 +124,9 @@ class RunFolder:
         if not self._has_saved():
             self._write("run.json", {**identity, _DEVICE_NAME: device_name})
             return
-        began_on = self._read("run.json").get(_DEVICE_NAME)
+        known = self._read("run.json")
+        assert known is not None, "a folder with checkpoints says what the run is"
+        began_on = known.get(_DEVICE_NAME)
         if began_on != device_name:
             logger.warning(
                 "this run began on %s and goes on on %s: the last bits of its numbers change",

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.kernels.fusion_scores import fusion_scores
 from vifistore.models.cut_context import encode_cut_texts
+from vifistore.models.openclip_parts import Clip
 from vifistore.training.data import Views
 from vifistore.training.settings import TrainSettings
 from vifistore.training.targets import smoothed
@@ -33,7 +34,7 @@ class Objective:
 
     def __init__(
         self,
-        clip: nn.Module,
+        clip: Clip,
         class_tokens: Tensor,
         settings: TrainSettings,
         *,
@@ -86,5 +87,5 @@ class Objective:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
 
 
-def _encode_texts(clip: nn.Module, tokens: Tensor) -> Tensor:
+def _encode_texts(clip: Clip, tokens: Tensor) -> Tensor:
     return clip.encode_text(tokens)

@@ -3,6 +3,7 @@
 from torch import nn
 
 from vifistore.errors import UsageError
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompts import (
     IMAGE_KEY,
     TEXT_KEY,
@@ -22,7 +23,7 @@ _OTHER_PARTS = {
 }
 
 
-def choose_trained(clip: nn.Module, trains: Trains) -> dict[str, nn.Parameter]:
+def choose_trained(clip: Clip, trains: Trains) -> dict[str, nn.Parameter]:
     """Let exactly the parameters that `trains` names take gradients, and return them by name.
 
     The token embedding never does; the logit scale only in a full run (ViFi-CLIP, section 3.1).
@@ -38,7 +39,7 @@ def choose_trained(clip: nn.Module, trains: Trains) -> dict[str, nn.Parameter]:
     return {name: p for name, p in clip.named_parameters() if p.requires_grad}
 
 
-def ready_prompts(clip: nn.Module, settings: TrainSettings) -> None:
+def ready_prompts(clip: Clip, settings: TrainSettings) -> None:
     """Give a model the prompts that the settings ask for, or keep its own where they are such.
 
     Raises UsageError if it has others: the settings alone say which tower stays frozen.

@@ -3,7 +3,7 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TypeVar
 
 import torch
@@ -17,7 +17,7 @@ _END = object()
 _POLL_SECONDS = 0.1
 
 
-def ahead(items: Iterator[Item], depth: int) -> Generator[Item, None, None]:
+def ahead(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
     """Yield what a generator makes, at most `depth` items of it ahead; errors are raised here.
 
     Closing this one ends the thread and closes the generator.
@@ -48,7 +48,9 @@ def ahead(items: Iterator[Item], depth: int) -> Generator[Item, None, None]:
         thread.join()
 
 
-def beside(views: Generator[Views | None, None, None], device: torch.device) -> Iterator:
+def beside(
+    views: Generator[Views | None, None, None], device: torch.device
+) -> Generator[Views | None, None, None]:
     """The same views; on a GPU they are copied and changed while the model computes.
 
     On the model's own stream a copy would wait for all that the model was told to do before.
@@ -59,9 +61,10 @@ def beside(views: Generator[Views | None, None, None], device: torch.device) -> 
     stream, models = torch.cuda.Stream(device), torch.cuda.default_stream(device)
     with contextlib.closing(views):
         while True:
-            with torch.cuda.stream(stream):
-                made = next(views, _END)
-            if made is _END:
+            try:
+                with torch.cuda.stream(stream):
+                    made = next(views)
+            except StopIteration:
                 return
             stream.synchronize()
             for tensor in (made.frames, made.targets) if made else ():

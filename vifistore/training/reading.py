@@ -94,7 +94,7 @@ class FrameReader:
             squares=self._squares,
         )
         self._pool.__enter__()
-        self._kept = None
+        self._kept: SharedFrames | None = None
         if options.frame_cache:
             cache = FrameCache(options.frame_cache, int(options.frame_cache_gb * 1e9))
             self._kept = SharedFrames(self._pool, cache, options.decoder, self._squares)
@@ -133,10 +133,10 @@ class FrameReader:
         )
         if self._kept is None:
             return self._chosen(self._noted(job, self._pool.submit(job.path).result()), columns)
-        return self._cached(job, columns)
+        return self._cached(self._kept, job, columns)
 
     def _drawn(self, job: Job, draw: Sequence[int]) -> DecodedVideo | DecodeError:
-        if not self._others:
+        if self._kept is None or not self._others:
             return self._noted(job, self._pool.submit(job.path, draw).result())
         known = self._digests.get(job.row, "")
         found = self._kept.drawn(job.path, self._own, draw, self._others, known)
@@ -147,16 +147,18 @@ class FrameReader:
             self._digests[job.row] = found.content_digest
         return found
 
-    def _cached(self, job: Job, columns: np.ndarray) -> np.ndarray | DecodeError:
+    def _cached(
+        self, kept: SharedFrames, job: Job, columns: np.ndarray
+    ) -> np.ndarray | DecodeError:
         """Candidates from the cache, where no more is read than wanted, or decoded and kept."""
         num_candidates = self._settings.candidate_frames
 
         def choose(count: int) -> Sequence[int]:
             # A short video repeats frames, so that columns are not places in its entry.
-            return columns if count == num_candidates else range(count)
+            return columns.tolist() if count == num_candidates else range(count)
 
         known = self._digests.get(job.row, "")
-        video = self._kept.find(job.path, self._own, self._others, digest=known, choose=choose)
+        video = kept.find(job.path, self._own, self._others, digest=known, choose=choose)
         self._noted(job, video)
         if not isinstance(video, DecodeError) and len(np.unique(video.index)) == num_candidates:
             return video.frames

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.openclip_parts import Clip
 from vifistore.store.identity import Identity
 from vifistore.training.averages import RunningAverage, blend_kind, blended
 from vifistore.training.engine import Engine
@@ -33,7 +34,7 @@ class Saver:
         self._name, self._identity = name, identity
         self._start, self._order = identity.start, identity.order
         self._settings = settings = identity.settings
-        self._clip: nn.Module = self._start.clip
+        self._clip: Clip = self._start.clip
         self._start_state = _copied(self._clip.state_dict()) if settings.blend else {}
         self._average = None
         if settings.ema:

@@ -20,7 +20,7 @@ def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: Train
     checkpoint = replace(start, identity=trained_with(start, settings))
     wanted = settled(encode, checkpoint)
     return Reader(
-        frames=wanted.frames,
+        frames=wanted.num_frames,
         clips=wanted.clips,
         preprocessing=preprocessing_for(wanted, checkpoint, wanted.crops),
         crops=wanted.crops,

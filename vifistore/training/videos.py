@@ -1,6 +1,6 @@
 """Videos read while training goes on: decoded ahead, changed at random on the device."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class VideoSource:
 
     def views(
         self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
-    ) -> Iterator[Views | None]:
+    ) -> Generator[Views | None, None, None]:
         """Yield what each micro-batch reads, None where none of its videos can be decoded."""
         begun: list[MicroBatch] = []
         rows: list[int] = []

@@ -97,7 +97,7 @@ def _check_labels(split: Split) -> None:
 
 
 def _check_usable(features: Features, frames: np.ndarray, rows: np.ndarray) -> None:
-    bad = ~np.isfinite(frames).all(axis=(1, 2, 3)) | ~frames.any(axis=3).all(axis=(1, 2))
+    bad = ~np.isfinite(frames).all(axis=(1, 2, 3)) | ~np.all(frames.any(axis=3), axis=(1, 2))
     if bad.any():
         raise DamagedError(
             f"feature set {features.name} of {features.dataset.name}: frames of {int(bad.sum())} "

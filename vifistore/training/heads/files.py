@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from vifistore.errors import ModelError
-from vifistore.files import parse_json
+from vifistore.files import parse_json_object
 from vifistore.models.digests import weights_digest
 from vifistore.store.durable import put_file
 from vifistore.store.identity import parse_identity
@@ -94,7 +94,7 @@ class Head:
     @property
     def text_digest(self) -> str:
         """Digest of the text tower, together with the prompts where there are some."""
-        if self.prompts is None:
+        if self.prompts is None or self.header.prompts is None:
             return self.header.text_digest
         prompts = weights_digest(asdict(self.header.prompts), self.prompts.state_dict())
         return digest_of({"text": self.header.text_digest, "prompts": prompts})
@@ -145,7 +145,7 @@ def _parse(path: Path, text: str) -> HeadHeader:
         raise ModelError(f"{path} holds no head; give a file that vifi train-head wrote")
     try:
         known = HeadHeader.__dataclass_fields__
-        fields = {name: value for name, value in parse_json(text).items() if name in known}
+        fields = {name: value for name, value in parse_json_object(text).items() if name in known}
         fields["pooling"] = PoolingShape(**fields["pooling"])
         fields["prompts"] = PromptsShape(**fields["prompts"]) if fields["prompts"] else None
         header = HeadHeader(**fields)

@@ -25,7 +25,7 @@ from vifistore.models.towers import LoadedModel
 from vifistore.training.heads.data import HeadData, epoch_batches
 from vifistore.training.heads.files import Head
 from vifistore.training.heads.prompts import check_room, check_text_tower, tokenise_names
-from vifistore.training.heads.settings import HeadSettings
+from vifistore.training.heads.settings import FitSettings, HeadSettings
 from vifistore.training.heads.texts import encode_for_head, logit_scale
 from vifistore.training.schedule import learning_rate_at
 from vifistore.training.targets import one_hot
@@ -68,6 +68,7 @@ def fit_head(
     Equal settings, data and weights give equal heads on one machine with one thread count. Raises
     ModelError as soon as the loss is not a finite number.
     """
+    fit = settings.of_fit()
     device = next(loaded.clip.parameters()).device
     loaded.clip.requires_grad_(False)
     modules = head.modules.to(device).train()
@@ -75,30 +76,31 @@ def fit_head(
     objective = _OBJECTIVES[head.header.kind](head, loaded, data.class_names, rng)
     optimiser = torch.optim.AdamW(
         modules.parameters(),
-        lr=settings.learning_rate,
-        betas=(_FIRST_BETA, settings.second_beta),
-        weight_decay=settings.weight_decay,
+        lr=fit.learning_rate,
+        betas=(_FIRST_BETA, fit.second_beta),
+        weight_decay=fit.weight_decay,
         fused=True,
     )
-    steps_per_epoch = math.ceil(len(data) / settings.batch_size)
-    step = 0
-    for epoch in range(settings.epochs):
+    steps_per_epoch = math.ceil(len(data) / fit.batch_size)
+    step, progress = 0, None
+    for epoch in range(fit.epochs):
         total = num_right = 0.0
-        for frames, labels in epoch_batches(data, settings.batch_size, rng):
+        for frames, labels in epoch_batches(data, fit.batch_size, rng):
             views, labels = head.pooling(frames.to(device)), labels.to(device)
             loss, text = objective(views, labels)
-            total += _update(optimiser, loss, _rate(settings, step, steps_per_epoch)) * len(labels)
+            total += _update(optimiser, loss, _rate(fit, step, steps_per_epoch)) * len(labels)
             num_right += int((_cosines(views.detach(), text).argmax(1) == labels).sum())
             step += 1
         progress = HeadProgress(
             epoch=epoch + 1,
-            epochs=settings.epochs,
+            epochs=fit.epochs,
             step=step,
             loss=total / len(data),
             accuracy=num_right / len(data),
         )
         after_epoch(progress)
     modules.eval().requires_grad_(False)
+    assert progress is not None, "there is at least one epoch"
     return progress
 
 
@@ -107,13 +109,14 @@ def a5_objective(
 ) -> Objective:
     """Cross-entropy over all classes, whose texts are made anew at every step."""
     check_text_tower(loaded)
-    names = tokenise_names(loaded, class_names)
-    check_room(names, head.header.prompts.num_each_side)
+    names, prompts = tokenise_names(loaded, class_names), head.prompts
+    assert prompts is not None, "A5 learns prompts"
+    check_room(names, prompts.num_each_side)
     names = names.to(next(loaded.clip.parameters()).device)
     scale = torch.tensor(logit_scale(head), device=names.device)
 
     def objective(views: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        text = head.prompts(loaded.clip, names)
+        text = prompts(loaded.clip, names)
         targets = one_hot(labels, len(text))
         # A view that is pooled already is a view of one frame.
         loss = fusion_cross_entropy(views[:, None], text, scale, targets, "embedding")
@@ -161,13 +164,13 @@ def _cosines(views: Tensor, text: Tensor) -> Tensor:
     return normalize(views, dim=-1) @ normalize(text, dim=-1).T
 
 
-def _rate(settings: HeadSettings, step: int, steps_per_epoch: int) -> float:
+def _rate(fit: FitSettings, step: int, steps_per_epoch: int) -> float:
     return learning_rate_at(
         step,
-        num_steps=settings.epochs * steps_per_epoch,
-        num_warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-        highest=settings.learning_rate,
-        final_ratio=settings.final_ratio,
+        num_steps=fit.epochs * steps_per_epoch,
+        num_warmup_steps=round(fit.warmup_epochs * steps_per_epoch),
+        highest=fit.learning_rate,
+        final_ratio=fit.final_ratio,
     )
 
 

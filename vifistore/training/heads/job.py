@@ -254,10 +254,11 @@ def _check_fits(head: Head, features: Features, checkpoint: dict, path: Path) ->
             )
     features.require_sealed()
     features.require_array("frames")
-    shape = head.header.pooling
-    if head.header.kind != "actionclip-mean" and features.frames.shape[2] != shape.num_frames:
+    assert features.frames is not None, "require_array has seen them"
+    shape, num_frames = head.header.pooling, features.frames.shape[2]
+    if head.header.kind != "actionclip-mean" and num_frames != shape.num_frames:
         raise UsageError(
             f"{path} pools views of {shape.num_frames} frames, {features.name} has "
-            f"{features.frames.shape[2]}; extract with --frames {shape.num_frames}, or train "
+            f"{num_frames}; extract with --frames {shape.num_frames}, or train "
             "another head"
         )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.cut_context import encode_cut_texts
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompts import num_text_prompts
 from vifistore.models.text import tokenizer
 from vifistore.models.towers import LoadedModel
@@ -28,7 +29,7 @@ class NamePrompts(nn.Module):
         self.num_each_side = num_each_side
         self.vectors = nn.Parameter(torch.randn(context_length, width) * _FIRST_SPREAD)
 
-    def forward(self, clip: nn.Module, names: Tensor) -> Tensor:
+    def forward(self, clip: Clip, names: Tensor) -> Tensor:
         """Text embeddings `[class dim]` of tokenised class names `[class token]`.
 
         `clip` is a frozen model with a text tower that `check_text_tower` lets pass.

@@ -1,7 +1,7 @@
 """What decides the training of a head. Imports no torch, so that --help is quick."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from vifistore.errors import Faults
@@ -18,6 +18,19 @@ def _check(
     value = getattr(settings, field)
     told = f"--{field.replace('_', '-')} is {value}; give {wanted}"
     found.check(value is None or holds(value), told)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """Settings of a head that is fitted step by step; see HeadSettings for what each means."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup_epochs: float
+    final_ratio: float
+    weight_decay: float
+    second_beta: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +69,12 @@ class HeadSettings:
         _check(found, self, "second_beta", lambda value: 0 <= value < 1, "from 0 to below 1")
         found.refuse()
 
+    def of_fit(self) -> FitSettings:
+        """Those that fitting takes, of settings that are filled in."""
+        values = {field.name: getattr(self, field.name) for field in fields(FitSettings)}
+        assert None not in values.values(), "fill the settings in for a head first"
+        return FitSettings(**values)
+
     def of(self, kind: HeadKind) -> "HeadSettings":
         """These settings, what is not given filled in for a head.
 
@@ -69,12 +88,14 @@ class HeadSettings:
             found.check(getattr(default, field) is not None, told)
         filled = replace(default, **given)
         if default.epochs is not None:
-            if self.warmup_epochs is None and filled.warmup_epochs >= filled.epochs:
+            usual, fit = default.of_fit(), filled.of_fit()
+            if self.warmup_epochs is None and fit.warmup_epochs >= fit.epochs:
                 # The same share of a shorter run.
-                share = default.warmup_epochs / default.epochs
-                filled = replace(filled, warmup_epochs=share * filled.epochs)
-            told = f"--warmup-epochs is {filled.warmup_epochs} of {filled.epochs} epochs; give less"
-            found.check(filled.warmup_epochs < filled.epochs, told)
+                share = usual.warmup_epochs / usual.epochs
+                filled = replace(filled, warmup_epochs=share * fit.epochs)
+                fit = filled.of_fit()
+            told = f"--warmup-epochs is {fit.warmup_epochs} of {fit.epochs} epochs; give less"
+            found.check(fit.warmup_epochs < fit.epochs, told)
         found.refuse()
         return filled
 

@@ -77,7 +77,7 @@ def encode_for_head(head: Head, loaded: LoadedModel, class_names: Sequence[str])
     if head.prompts is None:
         return encode_classes(loaded, class_names, ACTIONCLIP_TEMPLATES)
     check_text_tower(loaded)
-    check_room(names, head.header.prompts.num_each_side)
+    check_room(names, head.prompts.num_each_side)
     device = next(loaded.clip.parameters()).device
     head.prompts.to(device)
     embedded = head.prompts(loaded.clip, names.to(device))
