@@ -40,27 +40,29 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device) -> str:
-    """Resolve `auto`: bf16 on a GPU and on CPUs with bf16 instructions, fp32 elsewhere.
+    """Resolve `auto`: bf16 on GPUs and CPUs that have instructions for it, fp32 elsewhere.
 
     Raises UsageError for a precision that the device cannot run.
     """
     if precision != "auto":
         _require_runnable(precision, device)
         return precision
-    return "bf16" if device.type == "cuda" or _cpu_has_bf16() else "fp32"
+    has_bf16 = _gpu_has_bf16(device) if device.type == "cuda" else _cpu_has_bf16()
+    return "bf16" if has_bf16 else "fp32"
 
 
 def _require_runnable(precision: str, device: torch.device) -> None:
     """Raise UsageError if a GPU would have to emulate the precision: its numbers are others."""
-    if precision != "bf16" or device.type != "cuda":
-        return
-    with torch.cuda.device(device):
-        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    if not has_bf16:
+    if precision == "bf16" and device.type == "cuda" and not _gpu_has_bf16(device):
         raise UsageError(
             f"{torch.cuda.get_device_name(device)} cannot compute in bf16; use another GPU, or "
             "begin a feature set of its own with --precision fp32"
         )
+
+
+def _gpu_has_bf16(device: torch.device) -> bool:
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _cpu_has_bf16() -> bool:

@@ -70,7 +70,8 @@ class FeatureWriter:
         """
         self._backend = dataset.backend
         self.id = recipe_id(recipe)
-        self.path = f"features/{check_name('dataset', dataset.name)}/{self.id}"
+        check_name("dataset", dataset.name)
+        self.path = dataset.feature_path(self.id)
         self._shape = shape
         self._about = dict(about or {})
         self._run = RunRecord(self.path, provenance)

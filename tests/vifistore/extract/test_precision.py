@@ -37,4 +37,6 @@ def test_a_gpu_that_cannot_run_the_precision_stops_with_a_line(store, tiny, monk
         expected = contextlib.nullcontext() if has_bf16 else pytest.raises(UsageError)
         with expected as error:
             assert choose_precision("bf16", torch.device("cuda")) == "bf16"
+        chosen = choose_precision("auto", torch.device("cuda"))
+        assert chosen == ("bf16" if has_bf16 else "fp32")
     assert "Tesla V100 cannot compute in bf16; use another GPU" in str(error.value)
