@@ -6,6 +6,7 @@ A batch system keeps what a program prints, and a bar there would be a line per 
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -28,9 +29,11 @@ class Progress(tqdm):
         initial: int = 0,
         desc: str = "",
         unit: str = "it",
+        file: TextIO | None = None,
     ) -> None:
         self._what = desc, unit
-        super().__init__(iterable, desc=desc, total=total, initial=initial, unit=unit, disable=None)
+        told = {"desc": desc, "total": total, "initial": initial, "unit": unit}
+        super().__init__(iterable, **told, file=file, disable=None)
         self.unpause()
 
     def __iter__(self) -> Iterator:
