@@ -62,7 +62,7 @@ def warnings_of(
     `is_tuning_told` says that nothing need be said of a checkpoint that was tuned on other videos
     of the dataset, as the protocol wants it.
     """
-    ids = videos.dataset.videos()["id"].to_numpy()
+    ids = videos.dataset.column("id")
     claim = claim_of(videos)
     lines = [*_copies(videos, ids), *_shared(videos, () if claim.entries else training)]
     lines += tuned_lines(videos, claim, is_tuning_told=is_tuning_told)

@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     found.refuse()
     store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
     dataset = store.dataset(wanted.dataset)
-    num_videos = len(dataset.videos())
+    num_videos = dataset.num_videos
     blocks = _blocks(wanted, num_videos)
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.

@@ -185,7 +185,11 @@ def _run(
     if watch and shares(dataset, options, watch.dataset, watch.encode):
         others = (kept_by_follower(watch.encode, start, wanted.settings),)
     videos = open_training_set(
-        *(dataset, wanted.split, start, wanted.settings, options),
+        dataset,
+        wanted.split,
+        start,
+        wanted.settings,
+        options,
         features=dataset.features(wanted.from_store) if wanted.from_store else None,
         others=others,
     )

@@ -44,7 +44,7 @@ def project(panels: Panels, settings: Projection | None = None) -> pd.DataFrame:
     the one before, so that a video keeps its place as far as the embeddings allow.
     """
     settings = settings or Projection()
-    ids = panels.dataset.videos()["id"].to_numpy()[panels.rows]
+    ids = panels.dataset.column("id")[panels.rows]
     # UNLABELLED is the last index.
     names = np.array([*panels.class_names, ""], dtype=object)
     parts, earlier = [], None

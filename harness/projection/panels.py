@@ -98,7 +98,7 @@ def _shown(dataset: Dataset, split_name: str) -> tuple[np.ndarray, np.ndarray, l
         return rows, np.where(labels < 0, UNLABELLED, labels), split.class_names
     names = dataset.class_names()
     index = {name: number for number, name in enumerate(names)}
-    given = dataset.videos()["label"]
+    given = dataset.column("label")
     labels = np.array([index.get(label, UNLABELLED) for label in given], np.int64)
     return np.arange(len(labels)), labels, names
 

@@ -142,7 +142,7 @@ def _run(
     dataset.store.add_checkpoint(job.loaded.record(), job.loaded.identity)
     purpose = "repair" if repairing else "retry" if retry else "extract"
     extraction = Extraction(
-        *(dataset, job.settings, job.loaded), retry=retry, purpose=purpose, trainer=trainer
+        dataset, job.settings, job.loaded, retry=retry, purpose=purpose, trainer=trainer
     )
     set_name(dataset, job.name, feature_id, job.loaded.digest, force=False)
     _ensure_texts(job)

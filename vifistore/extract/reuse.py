@@ -36,7 +36,7 @@ class Reuse:
         self._dataset, self._writer = dataset, writer
         self._sizes = videos["size_bytes"].to_numpy()
         self._digests: dict[str, tuple[Features, int]] = {}
-        known_sizes = self._learn(writer.id, videos) if rows else set()
+        known_sizes = self._learn(writer.id) if rows else set()
         sizes, counts = np.unique(self._sizes[rows], return_counts=True)
         self._sizes_to_read = known_sizes | set(sizes[counts > 1].tolist())
         self._copies: dict[int, tuple[Features, int]] = {}
@@ -46,7 +46,7 @@ class Reuse:
         self._block: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
         self.num_copied = 0
 
-    def _learn(self, feature_id: str, videos: pd.DataFrame) -> set[int]:
+    def _learn(self, feature_id: str) -> set[int]:
         """Remember every video done under this recipe; return their sizes in bytes."""
         sizes: set[int] = set()
         store = self._dataset.store
@@ -62,8 +62,9 @@ class Reuse:
             except DamagedError:
                 # Verify tells of it; here it only means that nothing can be copied.
                 continue
-            table = videos if dataset == self._dataset else dataset.videos()
-            sizes |= set(table["size_bytes"].to_numpy()[done].tolist())
+            is_own = dataset == self._dataset
+            of_dataset = self._sizes if is_own else dataset.column("size_bytes")
+            sizes |= set(of_dataset[done].tolist())
             self._digests |= {digests[row]: (features, int(row)) for row in done}
         return sizes
 

@@ -81,6 +81,25 @@ def test_a_zip_bomb_is_refused_before_memory_is_taken(tmp_path, nothing_is_read,
         load_model(TINY, str(path))
 
 
+# Of the directory's first entry: the version of the format that it asks for, and where it begins.
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (6, 99, r"NotImplementedError: zip file version 9\.9"),
+        (0, 0, "BadZipFile: Bad magic number for central directory"),
+    ],
+)
+def test_a_damaged_directory_of_an_archive_is_one_line(tmp_path, place, value, words):
+    path = tmp_path / "w.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", pickle.dumps({}))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + place] = value
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=rf"w\.pt cannot be read as weights \({words}"):
+        load_model(TINY, str(path))
+
+
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_a_file_with_holes_is_refused_before_memory_is_taken(tmp_path, nothing_is_read, suffix):
     path = tmp_path / f"holes.{suffix}"
