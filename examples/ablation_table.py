@@ -33,10 +33,11 @@ def main(
     out: Path = Path("tables"),
 ) -> None:
     """Score every feature set by every fusion, and with `counts` of its frames; write tables."""
-    sets = [open_store(store).features(dataset, name) for name in features]
+    videos = open_store(store).dataset(dataset)
+    sets = [videos.features(name) for name in features]
     settings = Ablation(fusions=fusions)
     rows = fusion_matrix(sets, split, settings)
-    for one in sets:
+    for one in sets if counts else ():
         rows += frames_ablation(one, counts, split, settings)
     scores = to_frame([row for row in rows if row.metric == "top1"])
     print(scores[COLUMNS].to_string(index=False))

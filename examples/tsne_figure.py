@@ -29,7 +29,8 @@ def main(
     out: Path = Path("tsne"),
 ) -> None:
     """Draw the videos of a split, or so many of its classes, drawn by the seed."""
-    sets = [open_store(store).features(dataset, name) for name in features]
+    videos = open_store(store).dataset(dataset)
+    sets = [videos.features(name) for name in features]
     panels = load_panels(sets, Choice(split=split, num_classes=classes, seed=seed))
     points = project(panels, Projection(perplexity=perplexity, seed=seed))
     measured = separation(panels)

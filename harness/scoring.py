@@ -92,7 +92,6 @@ def load_videos(features: Features, split_name: str = "", *, partial: bool = Fal
     unlabelled videos or labels outside the classes; IncompleteError when videos are still to do
     and `partial` is False, or none is done.
     """
-    features = features
     split = features.dataset.split(scored_split(features.dataset, split_name))
     _check_labels(split, features.dataset.name)
     if not partial:

@@ -111,7 +111,8 @@ def tuning_of(videos: Videos) -> Tuning:
         elsewhere = first_few([f"{part['dataset']}/{part['split']}" for part in parts], 2)
         told = f"was tuned on {elsewhere} and not on {videos.dataset.name}"
         return Tuning(is_of_these=False, told=told)
-    known = [videos.dataset.split(n) for n in here if n in videos.dataset.splits()]
+    there = videos.dataset.splits()
+    known = [videos.dataset.split(name) for name in here if name in there]
     for split in known:
         if lacking := set(videos.class_names) - set(split.class_names):
             told = f"was tuned on {split.name}, without {len(lacking)} of these classes"

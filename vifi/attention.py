@@ -12,12 +12,12 @@ from vifi.choices import choose_dataset
 from vifi.console import parse, say
 from vifistore.errors import UsageError
 from vifistore.frames.decoder_names import DecoderName
-from vifistore.store.dataset import Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from vifistore.extract.attention import VideoAttention
+    from vifistore.store.dataset import Dataset
 
 # Where the figures stand in a results folder.
 FOLDER = "attention"
@@ -68,7 +68,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def draw_attention(dataset: Dataset, rows: Sequence[int], wanted: AttentionArguments) -> list[Path]:
+def draw_attention(
+    dataset: "Dataset", rows: Sequence[int], wanted: AttentionArguments
+) -> list[Path]:
     """Draw the videos of these rows, for the page too where there is a results folder.
 
     Returns the files. Raises UnknownNameError, ModelError and DecodeError.

@@ -66,32 +66,35 @@ def record_command(results: Path) -> None:
 
 def write_quarantine(results: Path, sets: Sequence[Features]) -> None:
     """The quarantined videos of feature sets, one file each; none for a set that has none now."""
-    dataset = sets[0].dataset
-    found = quarantined_videos([dataset])
-    for feature_id in dict.fromkeys(features.id for features in sets):
-        entries = [entry for entry in found if entry.features == feature_id]
-        Quarantined.write_set(results, dataset.name, feature_id, entries)
+    for features in {features.id: features for features in sets}.values():
+        entries = _quarantined_of(features)
+        Quarantined.write_set(results, features.dataset.name, features.id, entries)
 
 
 def quarantined_videos(datasets: Iterable[Dataset]) -> list[Quarantined]:
     """Every quarantined video of these datasets, once per feature set: where, why, how often."""
-    found = []
-    for dataset in datasets:
-        videos = dataset.videos()
-        for features in map(dataset.features, dataset.feature_ids()):
-            decoder = features.source_recipe.get("decoder", "")
-            for entry in features.quarantine():
-                video = videos.iloc[entry["row"]]
-                found.append(
-                    Quarantined(
-                        dataset=dataset.name,
-                        features=features.id,
-                        id=video["id"],
-                        path=video["path"],
-                        decoder=decoder,
-                        reason=entry["reason"],
-                        message=entry["message"],
-                        further={"row": entry["row"], "attempts": entry["attempts"]},
-                    )
-                )
-    return found
+    return [
+        entry
+        for dataset in datasets
+        for features in map(dataset.features, dataset.feature_ids())
+        for entry in _quarantined_of(features)
+    ]
+
+
+def _quarantined_of(features: Features) -> list[Quarantined]:
+    if not (found := features.quarantine()):
+        return []
+    ids, paths = (features.dataset.column(name) for name in ("id", "path"))
+    return [
+        Quarantined(
+            dataset=features.dataset.name,
+            features=features.id,
+            id=ids[entry["row"]],
+            path=paths[entry["row"]],
+            decoder=features.source_recipe.get("decoder", ""),
+            reason=entry["reason"],
+            message=entry["message"],
+            further={"row": entry["row"], "attempts": entry["attempts"]},
+        )
+        for entry in found
+    ]

@@ -164,7 +164,6 @@ def load_captioned(features: Features, split: str, *, partial: bool) -> Captione
 
     Raises IncompleteError when videos are still to do and `partial` is False, or none is done.
     """
-    features = features
     if not partial:
         features.require_sealed()
     captions = features.dataset.captions()

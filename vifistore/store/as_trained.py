@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from vifistore.cleaning import AS_IS, cleaning
-from vifistore.errors import first_few
 from vifistore.store.identity import SHORTEST, TOWER_KEYS, Identity
 
 
@@ -87,4 +86,6 @@ def _differ(first: str, second: str, names: Sequence[str]) -> bool:
 
 
 def _shown(templates: Sequence[str]) -> str:
-    return first_few((f"“{template}”" for template in templates), 1)
+    # Whole, as `first_few` would not have it: two may differ at their ends alone.
+    more = f" and {len(templates) - 1} more" if len(templates) > 1 else ""
+    return f"“{templates[0]}”{more}"

@@ -32,6 +32,10 @@ DAMAGE = (
 )
 
 
+# Bytes of a file's name, wherever the store lies.
+_LONGEST_NAME = 255
+
+
 class Backend:
     """One zarr hierarchy in a folder or an object store."""
 
@@ -70,6 +74,16 @@ class Backend:
         paths = [f"{path}/{name}" for name in names]
         found = parallel(self.exists, paths, self.place.threads(0))
         return [name for name, is_there in zip(names, found, strict=True) if is_there]
+
+    def has_child(self, path: str, name: str) -> bool:
+        """Whether `children` has that name, without asking for the others."""
+        if (
+            "/" in name
+            or name in ("", ".", "..")
+            or len(name.encode(errors="replace")) > _LONGEST_NAME
+        ):
+            return False
+        return self.exists(f"{path}/{name}")
 
     def attributes(self, path: str) -> dict:
         """Attributes of the group at `path`. Raises DamagedError if its zarr.json is unreadable."""

@@ -63,7 +63,7 @@ class Dataset:
     @property
     def exists(self) -> bool:
         """Whether its videos are in the store."""
-        return self.name in self.store.datasets()
+        return self.backend.has_child("videos", self.name)
 
     @property
     def num_videos(self) -> int:

@@ -90,7 +90,7 @@ NEW, SAME, WIDER, OTHER = "new", "same", "wider", "other"
 def split_change(dataset: "Dataset", split: Split, *, replace: bool = False) -> str:
     """What a split is beside the stored one of its name: new, the same, wider (only classes are
     added, to those of the dataset), or another one; raises as `write_split` does."""
-    if split.name not in split_names(dataset):
+    if not _has_split(dataset, split.name):
         return NEW
     stored = read_split(dataset, split.name)
     if _widens(stored, split):
@@ -107,9 +107,17 @@ def split_change(dataset: "Dataset", split: Split, *, replace: bool = False) -> 
 
 def split_names(dataset: "Dataset") -> list[str]:
     """Names of the splits of a dataset; one whose writing was cut short does not count."""
-    folder, backend = f"splits/{dataset.name}", dataset.backend
-    names = backend.children(folder)
-    return [name for name in names if "rows" in backend.attributes(f"{folder}/{name}")]
+    names = dataset.backend.children(f"splits/{dataset.name}")
+    return [name for name in names if _is_whole(dataset, name)]
+
+
+def _has_split(dataset: "Dataset", name: str) -> bool:
+    is_there = dataset.backend.has_child(f"splits/{dataset.name}", name)
+    return is_there and _is_whole(dataset, name)
+
+
+def _is_whole(dataset: "Dataset", name: str) -> bool:
+    return "rows" in dataset.backend.attributes(f"splits/{dataset.name}/{name}")
 
 
 def _widens(stored: Split, split: Split) -> bool:
@@ -137,8 +145,8 @@ def _same_split(first: Split, second: Split) -> bool:
 def read_split(dataset: "Dataset", name: str) -> Split:
     """Read a split. Raises UnknownNameError naming those there are."""
     path, backend = f"splits/{dataset.name}/{name}", dataset.backend
-    if name not in (known := split_names(dataset)):
-        raise UnknownNameError(f"split of {dataset.name}", name, known)
+    if not _has_split(dataset, name):
+        raise UnknownNameError(f"split of {dataset.name}", name, split_names(dataset))
     attributes = read_fields(backend, path, _SPLIT)
     columns = read_table(backend, path, SPLIT_COLUMNS)
     listed = attributes.get("listed", {})

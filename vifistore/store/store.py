@@ -52,10 +52,11 @@ class Store:
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by name. Raises UnknownNameError naming those there are."""
-        if name not in (known := self.datasets()):
+        dataset = Dataset(self, name)
+        if not dataset.exists:
             remedy = f"Add one with: {shell('vifi', 'scan', self.path)} SOURCE --dataset NAME"
-            raise UnknownNameError("dataset", name, known, remedy)
-        return Dataset(self, name)
+            raise UnknownNameError("dataset", name, self.datasets(), remedy)
+        return dataset
 
     def new_dataset(self, name: str) -> Dataset:
         """A dataset that may still have to be made. Raises UsageError for what cannot name one."""

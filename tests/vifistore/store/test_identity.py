@@ -10,6 +10,7 @@ from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.errors import DamagedError
 from vifistore.store import open_store
+from vifistore.store.as_trained import differences
 from vifistore.store.checkpoints import read_identity, register_checkpoint
 from vifistore.store.identity import Identity, TunedOn, joined, of_settings, packed, parse_identity
 from vifistore.store.importing.store_copy import copy_checkpoint
@@ -191,3 +192,11 @@ def test_what_nobody_states_stays_assumed():
         assert first.completed(second).assumed == ("preprocessing", "activation")
     for first, second in ((stated, guess), (guess, stated)):
         assert first.completed(second) == stated
+
+
+def test_templates_that_differ_at_their_ends_alone_are_told_apart():
+    long = "a video in which someone can be seen from a long way off, {}"
+    identity = Identity(templates=(f"{long} indoors",))
+    said = differences(identity, templates=[f"{long} outdoors"])["template"]
+    assert f"“{long} outdoors”" in said
+    assert f"“{long} indoors”" in said

@@ -76,7 +76,7 @@ def known_ids(store: Store | None, dataset: str) -> list[str]:
     """Ids of the videos of a dataset; none where it is new."""
     if store is None or dataset not in store.datasets():
         return []
-    return store.videos(dataset)["id"].tolist()
+    return store.dataset(dataset).column("id").tolist()
 
 
 def open_source(

@@ -1,7 +1,5 @@
 """A feature set of another store."""
 
-from typing import TYPE_CHECKING
-
 from vifistore.errors import DamagedError, UnknownNameError
 from vifistore.store.dataset import Dataset, write_captions
 from vifistore.store.features import Features
@@ -12,9 +10,6 @@ from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import write_split
 from vifistore.store.store import Store
 from vifistore.store.writer import Shape
-
-if TYPE_CHECKING:
-    pass
 
 
 def choose_features(store: Store, dataset: str, name: str) -> Features:
