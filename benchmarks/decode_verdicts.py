@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 import tyro
 
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import results_folder, script
-from vifi.bench.settings import Bench
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DECODERS, DecodedVideo, decoder_version
 from vifistore.frames.pool import DecodePool

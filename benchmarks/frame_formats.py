@@ -18,9 +18,9 @@ import tyro
 from numcodecs import Zstd
 from PIL import Image
 
+from vifi.bench.bench_settings import Bench
 from vifi.bench.inputs import find_videos
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, seconds
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.squares import Squares

@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced, write_blocks
 from harness.fusion import class_vectors, unit
 from harness.scoring import Classes, Videos, score
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, pairs, peak_mebibytes
 from vifistore.store.block_ranges import stretches
 from vifistore.store.store import Store, create_store

@@ -25,8 +25,8 @@ from harness.protocols.base_to_novel import base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, peak_mebibytes
 from vifistore.store.dataset import Dataset
 from vifistore.store.names import set_name

@@ -22,11 +22,11 @@ from vifi.bench.inputs import scanned
 from vifi.bench.recording import script
 from vifi.bench.timing import elapsed, pairs_of
 from vifistore.errors import DecodeError
+from vifistore.extract.decoded_rows import open_pools
 from vifistore.extract.encoder import Encoder
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
-from vifistore.extract.settings import ExtractSettings
-from vifistore.extract.source import open_pools
 from vifistore.extract.trainer_frames import video_paths
 from vifistore.frames.preprocess import normalise
 from vifistore.models.towers import LoadedModel

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from vifi.bench.bench_settings import Bench
 from vifi.bench.inputs import scanned
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, pairs
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.settings import ExtractSettings
-from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import LoadedModel, describe

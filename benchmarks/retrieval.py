@@ -22,8 +22,8 @@ import numpy as np
 from harness.fusion import unit
 from harness.retrieval.indexes import Index, Kind, empty_index
 from harness.retrieval.quality import NEIGHBOURS, measure, tune
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, extra_mebibytes, pairs, pairs_of
 
 CASE = ("measure", "kind", "vectors", "dim", "queries")

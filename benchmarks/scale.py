@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.generated import new_writer, random_block, write_blocks
+from vifi.bench.bench_settings import Bench
 from vifi.bench.inputs import scanned
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import peak_mebibytes
 from vifistore.store.info import describe_store
 from vifistore.store.schema import BLOCK_SIZE

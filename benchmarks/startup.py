@@ -30,8 +30,8 @@ import numpy as np
 
 from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced, write_blocks
 from vifi.__main__ import VERBS
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import elapsed, pairs, quantiles, seconds
 from vifistore.store.names import set_name
 from vifistore.store.store import Store, create_store
@@ -131,9 +131,9 @@ class serving:
     def __enter__(self) -> Callable[[str], bytes]:
         import uvicorn
 
-        from vifi.serve import listen
         from vifi.serving.app import make_app
         from vifi.serving.library import Library
+        from vifi.verbs.serve import listen
 
         library = Library(self._store)
         library.start(FEATURES)
@@ -157,7 +157,7 @@ class serving:
 
 def make_store(folder: Path, num_videos: int) -> Store:
     """A store with a feature set of the tiny model's dimension, and that model's checkpoint."""
-    from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+    from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
     from vifistore.models.registry import model_config
     from vifistore.models.skeletons import new_model
     from vifistore.models.towers import load_model

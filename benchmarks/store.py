@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.generated import add_videos, new_writer, random_block, write_blocks
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import Call, pairs
 from vifistore.store.features import Features
 from vifistore.store.names import set_name

@@ -22,23 +22,23 @@ from pathlib import Path
 
 import torch
 
+from vifi.bench.bench_settings import Bench
 from vifi.bench.flops import forward_flops
 from vifi.bench.inputs import scanned
 from vifi.bench.matmul import measure_matmul
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import quantiles
 from vifi.demo.clips import class_names, write_clips
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device
-from vifistore.extract.settings import ExtractSettings
 from vifistore.models.towers import load_model
 from vifistore.store.store import Store
-from vifistore.training.dataset import open_training_set
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.run import Run, train
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
+from vifistore.training.training_split import open_training_set
 
 CASE = ("way", "trains", "model", "num_frames", "batch_size", "is_compiled")
 WAYS = ("memory", "videos", "cache", "text-videos", "store")

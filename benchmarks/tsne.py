@@ -13,8 +13,8 @@ import numpy as np
 
 from harness.fusion import unit
 from harness.projection.maps import Projection, embed
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import pairs
 
 CASE = ("num_videos", "dim", "num_classes")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vifi.bench.bench_settings import Bench
 from vifi.bench.inputs import write_clip
 from vifi.bench.recording import script
-from vifi.bench.settings import Bench
 from vifi.bench.timing import peak_mebibytes
 from vifistore.errors import DecodeError
 from vifistore.frames.pool import DecodePool

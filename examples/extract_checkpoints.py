@@ -14,8 +14,8 @@ import pandas as pd
 import tyro
 
 from harness.shortcuts import evaluate
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.settings import ExtractSettings
 from vifistore.store import open_store
 
 COLUMNS = ["checkpoint", "metric", "value", "ci_low", "ci_high", "num_videos"]

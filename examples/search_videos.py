@@ -12,7 +12,7 @@ import pandas as pd
 import tyro
 
 from harness.retrieval.search import Searcher
-from vifi.queries import query_encoder
+from vifi.searching.query_words import query_encoder
 from vifistore.store import open_store
 
 

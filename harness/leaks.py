@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.claims import Claim, claim_of
 from harness.scoring import Videos
+from harness.zero_shot_claims import Claim, claim_of
 from vifistore.errors import UsageError, first_few
 
 _SHOWN = 3

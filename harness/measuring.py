@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.claims import Claim, claim_of
 from harness.metrics import calibration_error, label_ranks
-from harness.provenance import provenance
 from harness.released_code import differences
 from harness.results import TUNED, ZERO_SHOT, ResultRow
+from harness.row_provenance import provenance
 from harness.scoring import Classes, Videos, known_checkpoint, load_classes
 from harness.statistics import (
     FOLDS,
@@ -22,6 +21,7 @@ from harness.statistics import (
     bootstrap_mean_per_class,
     spread,
 )
+from harness.zero_shot_claims import Claim, claim_of
 from vifistore.cleaning import AS_IS
 from vifistore.store import as_trained
 from vifistore.store.features import Features

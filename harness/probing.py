@@ -5,9 +5,9 @@ import numpy as np
 from harness.classifiers import CLASSIFIERS, USES_TEXT, Task
 from harness.fusion import ARRAY_OF_FUSION, unit
 from harness.leaks import check_apart
-from harness.reading import read_all
 from harness.scoring import Classes, Videos
 from harness.slabs import run_slabs
+from harness.vector_reading import read_all
 from vifistore.errors import UsageError
 
 PROBE_FUSIONS = ("embedding", "decision")

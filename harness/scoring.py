@@ -21,8 +21,8 @@ from harness.fusion import (
     fuse_frames,
     fuse_views,
 )
-from harness.reading import read_vectors
-from harness.texts import cleaning_of, find_texts
+from harness.text_choice import cleaning_of, find_texts
+from harness.vector_reading import read_vectors
 from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError, first_few
 from vifistore.store.dataset import Dataset

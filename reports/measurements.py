@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.results import ResultRow
-from reports.paper.settings import is_paper_setting
+from reports.paper.paper_settings import is_paper_setting
 from vifistore.errors import first_few
 
 # A method of the paper is recognised by these words in the name of a checkpoint or feature set.

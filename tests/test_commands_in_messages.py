@@ -11,8 +11,8 @@ from harness.results import append_rows
 from tests.harness.results.test_results import make_row
 from tests.test_house import ROOT, modules
 from tests.vifistore.store.conftest import make_whole_store
-from vifi.export_results import main as export_results
-from vifi.gc import main as gc
+from vifi.verbs.export_results import main as export_results
+from vifi.verbs.gc import main as gc
 from vifistore.errors import VifiError
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store

@@ -18,7 +18,7 @@ from tests.test_house import ROOT
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
 from vifistore.frames.decoding import decoder_version
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.store import open_store

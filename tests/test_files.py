@@ -14,8 +14,8 @@ from harness.results.artefacts import Artefacts
 from harness.results.json_artefacts import add_commands
 from tests.support import bounded
 from tests.test_house import ROOT, modules
+from vifi.searching.query_encoders import _read_picture
 from vifistore.errors import DecodeError, UsageError, VifiError
-from vifistore.extract.queries import _read_picture
 from vifistore.files import open_regular, parse_json, read_json, read_regular, write_all
 from vifistore.frames.decoding import content_digest, decode_video
 from vifistore.frames.image_folder import list_images
@@ -27,11 +27,11 @@ from vifistore.store.importing.hdf5 import open_hdf5
 from vifistore.store.importing.npy_array import open_npy_array, read_ids
 from vifistore.store.importing.npy_folder import open_npy_folder
 from vifistore.store.importing.parquet import open_parquet
-from vifistore.store.places import LocalPlace
+from vifistore.store.storage import LocalStorage
 from vifistore.videos.class_files import read_class_file
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import Probe, probe
-from vifistore.videos.text import first_bytes, read_text
+from vifistore.videos.text_lines import first_bytes, read_text
 
 
 def make_fifo(path: Path) -> None:
@@ -105,12 +105,12 @@ DOORS = {
     "parquet": lambda path: open_parquet(path),
     "npy": lambda path: open_npy_array(path, ["a"], "ids.txt"),
     "ids": lambda path: read_ids(path),
-    "place": lambda path: LocalPlace(path.parent, writable=False).get(path.name),
-    "tail": lambda path: LocalPlace(path.parent, writable=False).tail(path.name, 4),
-    "chunk": lambda path: LocalPlace(path.parent, writable=False).read_into(
+    "place": lambda path: LocalStorage(path.parent, writable=False).get(path.name),
+    "tail": lambda path: LocalStorage(path.parent, writable=False).tail(path.name, 4),
+    "chunk": lambda path: LocalStorage(path.parent, writable=False).read_into(
         path.name, np.empty(4, np.uint8)
     ),
-    "ranges": lambda path: LocalPlace(path.parent, writable=False).read_ranges(
+    "ranges": lambda path: LocalStorage(path.parent, writable=False).read_ranges(
         path.name, [0], [np.empty(4, np.uint8)]
     ),
 }
@@ -209,18 +209,18 @@ def test_a_pipe_swapped_in_after_the_look_does_not_wait(tmp_path, monkeypatch):
 # Files of our own and of the system, and those that were just seen to be regular.
 _OWN = {
     "vifistore.files",
-    "vifistore.frames.processes",  # /proc
-    "vifistore.extract.follow",  # /proc
-    "vifi.endings",  # /proc
-    "vifistore.frames.memory",  # /sys
+    "vifistore.frames.process_facts",  # /proc
+    "vifistore.following.follow",  # /proc
+    "vifi.command_line.endings",  # /proc
+    "vifistore.frames.memory_limits",  # /sys
     "vifistore.store.durable",  # temporary files, under names of their own
     "vifistore.store.exporting.fresh",  # what was just written
     "vifistore.models.clip_tokens",  # the vocabulary that comes with OpenCLIP
     "vifistore.models.openclip_files",  # written under a temporary name
-    "vifistore.models.checkpoints",  # asked by `is_file` first
+    "vifistore.models.checkpoint_files",  # asked by `is_file` first
     "reports.page.document",  # the page's own files
-    "reports.page.style",
-    "reports.paper.numbers",
+    "reports.page.style_sheet",
+    "reports.paper.paper_numbers",
 }
 
 

@@ -26,11 +26,16 @@ ALLOWED = {
     "vifistore.models": {*_BASE, "vifistore.kernels", "vifistore.store"},
     "vifistore.extract": {
         *(*_BASE, "vifistore.kernels", "vifistore.store", "vifistore.videos"),
-        *("vifistore.frames", "vifistore.models"),
+        *("vifistore.frames", "vifistore.models", "vifistore.scanning"),
+    },
+    "vifistore.scanning": {*_BASE, "vifistore.store", "vifistore.videos", "vifistore.frames"},
+    "vifistore.following": {
+        *(*_BASE, "vifistore.store", "vifistore.frames", "vifistore.models"),
+        "vifistore.extract",
     },
     "vifistore.training": {
         *(*_BASE, "vifistore.kernels", "vifistore.store", "vifistore.videos"),
-        *("vifistore.frames", "vifistore.models", "vifistore.extract"),
+        *("vifistore.frames", "vifistore.models", "vifistore.extract", "vifistore.scanning"),
     },
     "harness": {*_BASE, "vifistore.store"},
     "reports": {*_BASE, "harness.results"},
@@ -220,4 +225,4 @@ def test_readme_commands_exist():
 
 @pytest.mark.parametrize("verb", ["scan", "extract", "evaluate", "ablate", "report", "info"])
 def test_every_verb_is_a_file(verb):
-    assert (ROOT / "vifi" / f"{verb}.py").is_file()
+    assert (ROOT / "vifi" / "verbs" / f"{verb}.py").is_file()

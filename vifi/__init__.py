@@ -1,1 +1,1 @@
-"""The command line: one small file a verb, which parses, calls and prints."""
+"""The command line: `verbs/` holds one small file a verb, the other rooms what verbs share."""

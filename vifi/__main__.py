@@ -13,12 +13,12 @@ from typing import TextIO
 # workers, or anything else on a busy machine, spinning made training 3 to 7 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from vifi.endings import STOPPED, end_on_sigterm, exit_code, is_near_limit, shortage
+from vifi.command_line.endings import STOPPED, end_on_sigterm, exit_code, is_near_limit, shortage
 
 # Characters of a message.
 _LONGEST = 390
 
-# Verb -> what it does. Each lives in vifi/<verb>.py, imported only when it is called, so that
+# Verb -> what it does. Each lives in vifi/verbs/<verb>.py, imported only when it is called, so that
 # --help and the verbs that need no model start fast.
 VERBS = {
     "demo": "the whole line on a small generated data set",
@@ -53,9 +53,9 @@ PRINT_COMPLETION = "--print-completion"
 
 # Verbs whose module has another name.
 _MODULES = {
-    "import": "vifi.import_",
-    "export-results": "vifi.export_results",
-    "train-head": "vifi.train_head",
+    "import": "vifi.verbs.import_",
+    "export-results": "vifi.verbs.export_results",
+    "train-head": "vifi.verbs.train_head",
     "bench": "vifi.bench.verb",
     "demo": "vifi.demo.verb",
 }
@@ -63,7 +63,7 @@ _MODULES = {
 
 def module_of(verb: str) -> str:
     """Name of the module that runs a verb."""
-    return _MODULES.get(verb, f"vifi.{verb}")
+    return _MODULES.get(verb, f"vifi.verbs.{verb}")
 
 
 def usage() -> str:
@@ -122,13 +122,13 @@ def _run(arguments: list[str]) -> int:
         return 0
 
     # A third of a second: what comes before it must be able to end in order, too.
-    from vifi.console import start_logging
+    from vifi.command_line.console import start_logging
     from vifistore.errors import UnknownNameError, VifiError
 
     start_logging()
     try:
         if verb == PRINT_COMPLETION:
-            return importlib.import_module("vifi.completion").main(rest)
+            return importlib.import_module("vifi.command_line.completion").main(rest)
         if verb not in VERBS:
             raise UnknownNameError("verb", verb, VERBS, "See vifi --help.")
         return importlib.import_module(module_of(verb)).main(rest)

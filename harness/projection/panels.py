@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 
 from harness.fusion import unit
-from harness.reading import read_all
+from harness.vector_reading import read_all
 from vifistore.errors import IncompleteError, UnknownNameError, UsageError
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features

@@ -25,8 +25,7 @@ Further keys and columns are kept. A folder holds one file per evaluation, so th
 share one. Paths in files are relative to the results folder.
 """
 
-from harness.results.row_file import FILE_NAME, append_rows, read_frame, read_rows
-from harness.results.rows import (
+from harness.results.result_row import (
     FIELDS,
     KEY_FIELDS,
     TUNED,
@@ -36,6 +35,7 @@ from harness.results.rows import (
     to_frame,
     to_record,
 )
+from harness.results.row_file import FILE_NAME, append_rows, read_frame, read_rows
 from harness.results.whole_files import made_folder
 
 __all__ = [

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from harness.results.rows import ResultRow, from_record, to_frame, to_record
+from harness.results.result_row import ResultRow, from_record, to_frame, to_record
 from harness.results.whole_files import made_folder
 from vifistore.errors import DamagedError, UsageError
 from vifistore.files import locked, parse_json, read_regular, regular_opener, write_all

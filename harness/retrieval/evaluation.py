@@ -17,7 +17,7 @@ import numpy as np
 from harness.measuring import Scoring, chosen_classes, result_rows, text_setup
 from harness.results import ResultRow
 from harness.retrieval.bootstrap import clustered_mean, clustered_median
-from harness.retrieval.metrics import average_precisions, first_ranks, precisions_at
+from harness.retrieval.retrieval_metrics import average_precisions, first_ranks, precisions_at
 from harness.retrieval.vectors import video_vectors
 from harness.scoring import Classes, Videos, load_classes, load_videos, scored_split
 from harness.statistics import Interval, bootstrap_mean

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.reading import read_vectors
+from harness.vector_reading import read_vectors
 from vifistore.store.features import Features
 
 # Of so many the cosines are half a gibibyte.

@@ -16,7 +16,7 @@ from harness.fusion import is_usable, unit
 from harness.retrieval.hits import Hit, VideoTable
 from harness.retrieval.indexes import Index, Kind, open_index
 from harness.retrieval.moments import find_moments
-from harness.retrieval.sources import choose_sources
+from harness.retrieval.searched_sets import choose_sources
 from harness.scoring import checkpoint_of
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.store import Store

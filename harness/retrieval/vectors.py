@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.fusion import unit
-from harness.reading import read_vectors
+from harness.vector_reading import read_vectors
 from vifistore.store.features import Features
 from vifistore.store.schema import DONE
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from reports.figures.style import (
+from reports.figures.figure_style import (
     COLOURS,
     COLUMN_INCHES,
     FAINT,
@@ -21,7 +21,7 @@ from reports.figures.style import (
 )
 from reports.layouts.cells import dataset_heading
 from reports.measurements import Measurement
-from reports.paper.numbers import paper_numbers
+from reports.paper.paper_numbers import paper_numbers
 
 MAX_COLUMNS = 3
 FRAMES_PROTOCOL = "ablation-frames"

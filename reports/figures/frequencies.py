@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import COLOURS, COLUMN_INCHES, FAINT, draw
+from reports.figures.figure_style import COLOURS, COLUMN_INCHES, FAINT, draw
 from reports.layouts.cells import dataset_heading
 
 _PARTS = {"base": COLOURS[0], "novel": COLOURS[1]}

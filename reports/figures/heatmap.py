@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import COLUMN_INCHES, draw, legend_label, panel_grid
+from reports.figures.figure_style import COLUMN_INCHES, draw, legend_label, panel_grid
 from reports.layouts.cells import dataset_heading
 from reports.layouts.fusion_table import fusion_position, fusion_rows
 from reports.layouts.grouping import group_rows

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.figures.style import (
+from reports.figures.figure_style import (
     COLOURS,
     COLUMN_INCHES,
     MARKERS,

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from reports.layouts.claims import claim_notes
+from reports.layouts.claim_notes import claim_notes
 from reports.measurements import Measurement, paper_dataset
-from reports.paper.numbers import PaperNumber
+from reports.paper.paper_numbers import PaperNumber
 from reports.table_model import Cell, Note
 
 # In the metric of a difference from another feature set, before that one's name.

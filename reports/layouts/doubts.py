@@ -4,7 +4,7 @@ import re
 
 from reports.layouts.grouping import short_template
 from reports.measurements import Measurement
-from reports.paper.settings import PAPER_TEMPLATES, paper_classes, paper_frames
+from reports.paper.paper_settings import PAPER_TEMPLATES, paper_classes, paper_frames
 from reports.table_model import Note
 
 HEAD_NOTE = "head-on-frozen-features"

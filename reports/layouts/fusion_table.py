@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from reports.layouts.cell_commands import remaining_fusions_command
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
     cell_notes,
@@ -15,18 +16,17 @@ from reports.layouts.cells import (
     measured_cell,
     paper_cell,
 )
-from reports.layouts.commands import remaining_fusions_command
 from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
-from reports.paper.numbers import PaperNumber, paper_notes, paper_numbers
+from reports.paper.paper_numbers import PaperNumber, paper_notes, paper_numbers
 from reports.table_model import Cell, Column, Row, Table
 
 _ORDER = ("", "embedding", "decision", "image", "max", "top", "attention")
 _METHOD_OF = {"": "Vanilla CLIP"} | {name: method for method, name in FUSION_METHODS.items()}
 
 # Data set, and the fusion scored with.
-Slot = tuple[str, str]
+ColumnKey = tuple[str, str]
 
 
 def fusion_table(found: Sequence[Measurement]) -> Table | None:
@@ -59,7 +59,7 @@ def fusion_rows(found: Sequence[Measurement]) -> list[Measurement]:
 
 
 def fusion_position(fusion: str) -> tuple[int, int, str]:
-    """Place of a fusion among rows or columns; untrained is first, unknown ones last."""
+    """ColumnKey of a fusion among rows or columns; untrained is first, unknown ones last."""
     top = re.fullmatch(r"top-(\d{1,6})", fusion)
     kind = "top" if top else fusion
     place = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
@@ -67,13 +67,13 @@ def fusion_position(fusion: str) -> tuple[int, int, str]:
     return place, int(top[1]) if top else 0, fusion
 
 
-def _columns(shown: Sequence[Measurement]) -> list[Slot]:
+def _columns(shown: Sequence[Measurement]) -> list[ColumnKey]:
     datasets = list(dict.fromkeys(m.row.dataset for m in shown))
     slots = {(m.row.dataset, m.row.fusion) for m in shown}
     return sorted(slots, key=lambda slot: (datasets.index(slot[0]), fusion_position(slot[1])))
 
 
-def _paper_diagonal(columns: Sequence[Slot]) -> dict[tuple[str, Slot], PaperNumber]:
+def _paper_diagonal(columns: Sequence[ColumnKey]) -> dict[tuple[str, ColumnKey], PaperNumber]:
     """(trained fusion, column) -> the paper's number, where it has one."""
     printed = {(number.method, number.dataset): number for number in paper_numbers(5)}
     return {
@@ -87,8 +87,8 @@ def _paper_diagonal(columns: Sequence[Slot]) -> dict[tuple[str, Slot], PaperNumb
 
 def _rows(
     shown: Sequence[Measurement],
-    columns: Sequence[Slot],
-    paper: Mapping[tuple[str, Slot], PaperNumber],
+    columns: Sequence[ColumnKey],
+    paper: Mapping[tuple[str, ColumnKey], PaperNumber],
 ) -> list[Row]:
     groups = group_rows(shown, lambda m: (m.row.dataset, m.row.fusion), ("fusion",))
     trained_of = {key: members[0].trained_fusion for key, members in groups.items()}
@@ -119,9 +119,9 @@ def _is_papers(found: Measurement) -> bool:
 
 
 def _cells(
-    columns: Sequence[Slot],
+    columns: Sequence[ColumnKey],
     members: Sequence[Measurement],
-    numbers: Mapping[Slot, PaperNumber],
+    numbers: Mapping[ColumnKey, PaperNumber],
 ) -> tuple[Cell, ...]:
     by_slot = {(m.row.dataset, m.row.fusion): m for m in members}
     # Models are tuned for one data set: in another there is nothing to be measured.

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from harness.results.json_artefacts import Cost
+from reports.layouts.cell_commands import cost_command, own_cost_command, paper_command
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
     cell_notes,
@@ -20,13 +21,12 @@ from reports.layouts.cells import (
     metric_heading,
     paper_cell,
 )
-from reports.layouts.commands import cost_command, own_cost_command, paper_command
 from reports.layouts.doubts import doubts
-from reports.layouts.sources import source_commands
+from reports.layouts.set_commands import source_commands
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, SPECS, Spec
 from reports.measurements import Measurement, features_of, is_mean, method_of
-from reports.paper.numbers import CITATION, PaperNumber, Place, paper_notes, paper_numbers
-from reports.paper.settings import is_paper_cost
+from reports.paper.paper_numbers import CITATION, ColumnKey, PaperNumber, paper_notes, paper_numbers
+from reports.paper.paper_settings import is_paper_cost
 from reports.table_model import Cell, Column, Note, Row, Table
 
 SECTIONS = {
@@ -54,7 +54,7 @@ class Who(NamedTuple):
 
 
 # Who and where -> our number.
-Index = dict[tuple[Who, Place], Cell]
+Index = dict[tuple[Who, ColumnKey], Cell]
 
 
 def paper_tables(found: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
@@ -89,7 +89,7 @@ def _sources(spec: Spec) -> dict[str, str]:
     return {name: command for commands in every for name, command in commands.items()}
 
 
-def _columns(spec: Spec, places: Sequence[Place]) -> tuple[Column, ...]:
+def _columns(spec: Spec, places: Sequence[ColumnKey]) -> tuple[Column, ...]:
     datasets = {place.dataset for place in places}
     if len(datasets) == len(places):
         return tuple(Column(heading=dataset_heading(place.dataset)) for place in places)
@@ -103,14 +103,14 @@ def _columns(spec: Spec, places: Sequence[Place]) -> tuple[Column, ...]:
     )
 
 
-def _heading(spec: Spec, place: Place) -> str:
+def _heading(spec: Spec, place: ColumnKey) -> str:
     if place.subset:
         return place.subset.capitalize()
     return f"K = {place.shots}" if spec.protocol == "few-shot" else metric_heading(place.metric)
 
 
 def _paper_rows(
-    spec: Spec, numbers: Sequence[PaperNumber], places: Sequence[Place], index: Index
+    spec: Spec, numbers: Sequence[PaperNumber], places: Sequence[ColumnKey], index: Index
 ) -> list[Row]:
     rows = []
     for section, method in _methods(numbers, places):
@@ -124,7 +124,9 @@ def _paper_rows(
     return rows
 
 
-def _methods(numbers: Sequence[PaperNumber], places: Sequence[Place]) -> Iterable[tuple[str, str]]:
+def _methods(
+    numbers: Sequence[PaperNumber], places: Sequence[ColumnKey]
+) -> Iterable[tuple[str, str]]:
     """(section, method) as in the paper; methods of its left half first (Table 1)."""
     sections = tuple(dict.fromkeys(number.section for number in numbers))
     ordered = sorted(numbers, key=lambda n: (sections.index(n.section), places.index(n.place)))
@@ -132,7 +134,7 @@ def _methods(numbers: Sequence[PaperNumber], places: Sequence[Place]) -> Iterabl
 
 
 def _other_rows(
-    spec: Spec, places: Sequence[Place], index: Index, found: Sequence[Measurement]
+    spec: Spec, places: Sequence[ColumnKey], index: Index, found: Sequence[Measurement]
 ) -> list[Row]:
     others = dict.fromkeys(who for who, _ in index if not who.is_method)
     own = {m.name: m for m in found if m.row.protocol == spec.protocol}
@@ -152,8 +154,8 @@ def _other_rows(
 def _our_cell(
     spec: Spec,
     who: Who,
-    place: Place,
-    printed: dict[Place, PaperNumber],
+    place: ColumnKey,
+    printed: dict[ColumnKey, PaperNumber],
     index: Index,
     own: Measurement | None = None,
 ) -> Cell:
@@ -167,7 +169,7 @@ def _our_cell(
     return replace(cell, difference=cell.value - number.value)
 
 
-def _command(spec: Spec, who: Who, place: Place, own: Measurement | None) -> str:
+def _command(spec: Spec, who: Who, place: ColumnKey, own: Measurement | None) -> str:
     """What fills a cell; nothing for a model of one's own with another K than it was tuned on."""
     if place.metric in COST_METRICS and not who.is_method:
         return own_cost_command(own) if own else ""
@@ -179,7 +181,7 @@ def _command(spec: Spec, who: Who, place: Place, own: Measurement | None) -> str
     return paper_command(spec.protocol, who.name, place.dataset, place.shots, features)
 
 
-def _index_of_costs(spec: Spec, places: Sequence[Place], costs: Sequence[Cost]) -> Index:
+def _index_of_costs(spec: Spec, places: Sequence[ColumnKey], costs: Sequence[Cost]) -> Index:
     return {
         (who, place): _cost_cell(value, cost)
         for cost in costs
@@ -202,7 +204,7 @@ def _cost_cell(value: float, cost: Cost) -> Cell:
     return Cell(value=value, text=f"{value:.3g}" if value < 1 else "", source=source)
 
 
-def _index_of_rows(spec: Spec, places: Sequence[Place], found: Sequence[Measurement]) -> Index:
+def _index_of_rows(spec: Spec, places: Sequence[ColumnKey], found: Sequence[Measurement]) -> Index:
     untuned = _first_splits(found) if spec.protocol == "few-shot" else []
     # A stable sort: means last, so that they and later rows replace earlier ones.
     ordered = untuned + sorted(found, key=lambda measurement: is_mean(measurement.row))
@@ -241,7 +243,7 @@ def _who(spec: Spec, found: Measurement) -> Who | None:
     return Who(found.name, False) if spec.with_others else None
 
 
-def _fits(found: Measurement, place: Place) -> bool:
+def _fits(found: Measurement, place: ColumnKey) -> bool:
     """Whether a measurement answers a column of the paper."""
     row = found.row
     metric = "top1" if place.metric in _SETTINGS else place.metric
@@ -254,7 +256,7 @@ def _fits(found: Measurement, place: Place) -> bool:
     return row.shots == place.shots or (row.shots is None and any_shots)
 
 
-def _index_cell(found: Measurement, place: Place) -> Cell:
+def _index_cell(found: Measurement, place: ColumnKey) -> Cell:
     if place.metric in _SETTINGS:
         number = found.row.num_frames if place.metric == "num_frames" else found.row.num_views
         return Cell(value=float(number), source=found.name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from harness.results import TUNED, ZERO_SHOT
+from reports.layouts.cell_commands import repeat_command
 from reports.layouts.cells import (
     DIFFERENCE,
     INTERVAL_CAPTION,
@@ -15,8 +16,7 @@ from reports.layouts.cells import (
     measured_cell,
     metric_heading,
 )
-from reports.layouts.claims import section_of
-from reports.layouts.commands import repeat_command
+from reports.layouts.claim_notes import section_of
 from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import Groups, group_rows
 from reports.layouts.specs import FUSION_PROTOCOL

@@ -14,16 +14,16 @@ from urllib.parse import quote
 
 from harness.results import ResultRow
 from harness.results.artefacts import Artefacts
-from harness.results.pictures import picture_path
+from harness.results.page_pictures import picture_path
 from harness.results.whole_files import write_text
 from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.heatmap import fusion_matrices
 from reports.measurements import Measurement
 from reports.page.classes import class_tables
-from reports.page.figures import attention_figures, figure, figure_names, map_figure
+from reports.page.page_figures import attention_figures, figure, figure_names, map_figure
 from reports.page.plots import curves_plot, heatmap_plot, map_plot
 from reports.page.sections import commands, gallery, provenance, quarantine, summary, throughput
-from reports.page.style import style_sheet
+from reports.page.style_sheet import style_sheet
 from reports.table_model import Table
 from reports.templating import render
 

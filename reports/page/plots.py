@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from harness.results.csv_artefacts import Map
-from harness.results.pictures import picture_path, thumbnail_path
+from harness.results.page_pictures import picture_path, thumbnail_path
 from reports.figures.curves import Curve
+from reports.figures.figure_style import COLOURS, MARKERS
 from reports.figures.heatmap import Matrix
 from reports.figures.scatter import class_labels
-from reports.figures.style import COLOURS, MARKERS
 from reports.layouts.cells import dataset_heading
 
 NO_CLASS = -1
@@ -77,7 +77,7 @@ def map_plot(drawn: Map, folder: Path) -> dict:
 
 
 def series_number(index: int) -> tuple[int, int]:
-    """Which colour and which marker the n-th class has, as in reports.figures.style."""
+    """Which colour and which marker the n-th class has, as in reports.figures.figure_style."""
     return index % len(COLOURS), index // len(COLOURS) % len(MARKERS)
 
 

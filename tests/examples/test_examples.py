@@ -10,7 +10,7 @@ import pytest
 from tests.harness.conftest import planted_store
 from tests.test_house import ROOT
 from tests.vifi.conftest import searchable  # noqa: F401
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.store import open_store

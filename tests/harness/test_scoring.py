@@ -3,14 +3,14 @@ import shutil
 import numpy as np
 import pytest
 
-from harness import reading
+from harness import vector_reading
 from harness.ablations import fusion_matrix
 from harness.fusion import FUSIONS, class_vectors, fuse_frames
 from harness.protocols.zero_shot import zero_shot
-from harness.reading import read_all, read_vectors
 from harness.retrieval.evaluation import retrieval
 from harness.scoring import checkpoint_of, load_classes, load_videos, score
-from harness.texts import find_texts
+from harness.text_choice import find_texts
+from harness.vector_reading import read_all, read_vectors
 from vifistore.errors import DamagedError, IncompleteError, UnknownNameError, UsageError
 
 
@@ -52,7 +52,7 @@ def test_reading_gives_every_position_once(make_store, monkeypatch, read_bytes):
     maker = make_store(num_videos=300)
     frames = maker.frames()
     maker.features(frames)
-    monkeypatch.setattr(reading, "READ_BYTES", read_bytes)
+    monkeypatch.setattr(vector_reading, "READ_BYTES", read_bytes)
     features = maker.store.features("toy", "tiny")
     rows = np.array([299, 0, 64, 63, 250, 0, 130])
     seen = np.concatenate([positions for positions, _ in read_vectors(features, "frames", rows)])

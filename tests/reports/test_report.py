@@ -23,7 +23,7 @@ FIGURES = ("tsne", "fusion-heatmap", "few-shot-curve", "frames-curve", "class-fr
 
 def test_everything_is_written(results_folder, monkeypatch):
     # That all formats are written is seen with one small figure in test_style.
-    monkeypatch.setattr("reports.figures.style.FORMATS", ("svg",))
+    monkeypatch.setattr("reports.figures.figure_style.FORMATS", ("svg",))
     files = make_report(results_folder)
     expected = {f"{name}.{kind}" for name in TABLES for kind in ("md", "csv", "tex", "html")}
     expected |= {f"{name}.svg" for name in FIGURES}
@@ -57,7 +57,7 @@ def test_without_results_the_remedy_is_told(tmp_path, text):
 
 
 def test_a_map_or_a_gallery_alone_is_a_page(results_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.figures.style.FORMATS", ("svg",))
+    monkeypatch.setattr("reports.figures.figure_style.FORMATS", ("svg",))
     (tmp_path / "a" / "artefacts").mkdir(parents=True)
     shutil.copy(results_folder / "artefacts" / "tsne.csv", tmp_path / "a" / "artefacts")
     text = make_report(tmp_path / "a")[-1].read_text()

@@ -9,7 +9,7 @@ import pytest
 from tests.harness.conftest import planted_store
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 

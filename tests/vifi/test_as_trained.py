@@ -9,7 +9,7 @@ import pytest
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
 from vifistore.frames.decoding import content_digest
-from vifistore.models.text import encode_texts
+from vifistore.models.text_embedding import encode_texts
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
 from vifistore.store.identity import packed

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.support import plain_recipe, write_features
-from vifi.choices import choose_dataset, choose_features
+from vifi.command_line.choices import choose_dataset, choose_features
 from vifistore.errors import UsageError
 from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name

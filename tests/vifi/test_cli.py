@@ -283,7 +283,7 @@ def test_a_message_is_never_longer_than_can_be_read(capsys, monkeypatch):
     def fail(_: object) -> None:
         raise UsageError(f"what {'x' * 5000} is wrong; give another one")
 
-    monkeypatch.setattr("vifi.info.main", fail)
+    monkeypatch.setattr("vifi.verbs.info.main", fail)
     assert run(["info", "S"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert len(line) <= 400

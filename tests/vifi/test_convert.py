@@ -8,8 +8,8 @@ import torch
 
 from vifi.__main__ import run
 from vifistore.errors import ModelError
-from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
-from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.checkpoint_files import CheckpointHeader, read_header, save_checkpoint
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.registry import open_clip
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model

@@ -13,7 +13,7 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifi.__main__ import run
-from vifi.endings import STOPPED, shortage
+from vifi.command_line.endings import STOPPED, shortage
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 
@@ -197,9 +197,11 @@ def test_a_shortage_is_one_line(error, monkeypatch, capsys):
         except Exception as cause:
             raise ImportError("NumPy cannot be loaded") from cause
 
-    monkeypatch.setattr("vifi.endings.is_near_limit", lambda: isinstance(error, SystemError))
+    monkeypatch.setattr(
+        "vifi.command_line.endings.is_near_limit", lambda: isinstance(error, SystemError)
+    )
     for raised in (fail, lambda _: (_ for _ in ()).throw(error)):
-        monkeypatch.setattr("vifi.info.main", raised)
+        monkeypatch.setattr("vifi.verbs.info.main", raised)
         assert run(["info", "S"]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert "memory or threads ran out" in line
@@ -212,7 +214,7 @@ def test_other_errors_are_told_in_full(monkeypatch):
         def fail(_, error=error):
             raise error
 
-        monkeypatch.setattr("vifi.info.main", fail)
+        monkeypatch.setattr("vifi.verbs.info.main", fail)
         with pytest.raises(type(error), match=re.escape(str(error))):
             run(["info", "S"])
     assert shortage(ValueError("x")) == ""

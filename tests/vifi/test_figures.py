@@ -10,16 +10,16 @@ import pytest
 from harness.retrieval.hits import VideoTable
 from tests.support import video_table
 from tests.vifistore.extract.conftest import scan, write_clip
-from vifi.attention import _draw
 from vifi.demo.clips import class_names, draw_clip, write_mp4
-from vifi.pictures import Pictures, write_thumbnails
-from vifi.video_files import row_of
+from vifi.searching.thumbnails_of_hits import Pictures, write_thumbnails
+from vifi.searching.video_files import row_of
+from vifi.verbs.attention import _draw
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.extract.attention import VideoAttention
+from vifistore.extract.extract_settings import ExtractSettings
+from vifistore.extract.frame_attention import VideoAttention
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.settings import ExtractSettings
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.store import open_store
@@ -262,7 +262,9 @@ def test_a_map_of_another_store_is_left_as_it_is(leading_out, said, tmp_path):
 def test_a_title_says_the_label_unless_the_id_begins_with_it(monkeypatch, tmp_path):
     titles = []
     for name in ("attention_overlays", "attention_strips"):
-        monkeypatch.setattr(f"reports.figures.attention.{name}", lambda *a: titles.append(a[-1]))
+        monkeypatch.setattr(
+            f"reports.figures.attention_heat.{name}", lambda *a: titles.append(a[-1])
+        )
     seen = VideoAttention(frames=np.zeros(1), seconds=np.zeros(1), maps={})
     for label, name in (("run", "run/1.mp4"), ("run", "prune/1.mp4"), ("", "1.mp4")):
         _draw(tmp_path / "a", pd.Series({"label": label, "id": name}), seen)

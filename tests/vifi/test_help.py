@@ -11,7 +11,7 @@ import pytest
 
 from vifi.__main__ import VERBS, run
 from vifi.bench.verb import BENCHMARKS
-from vifi.help import _GROUPS, _WORDS
+from vifi.command_line.help import _GROUPS, _WORDS
 from vifistore.training.presets import PRESETS
 
 PYTHON = re.compile(r"\b(STR|INT|FLOAT|None|VALUE)\b|\{,")

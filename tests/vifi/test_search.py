@@ -14,12 +14,12 @@ import pytest
 from harness.fusion import unit
 from tests.vifi.conftest import save_tiny
 from vifi.__main__ import run
-from vifistore.extract.queries import encode_picture, text_encoder
-from vifistore.extract.texts import reload_checkpoint
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.prompts import PromptSettings, add_prompts
+from vifi.searching.query_encoders import encode_picture, text_encoder
+from vifistore.extract.class_texts import reload_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.skeletons import new_model
-from vifistore.models.text import encode_texts
+from vifistore.models.text_embedding import encode_texts
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
 from vifistore.store.dataset import write_captions

@@ -28,7 +28,7 @@ def loaded_by(*modules: str) -> list[str]:
 
 
 def test_no_verb_loads_a_heavy_library_to_print_its_help():
-    modules = [_MODULES.get(verb, f"vifi.{verb}") for verb in VERBS]
+    modules = [_MODULES.get(verb, f"vifi.verbs.{verb}") for verb in VERBS]
     assert len(modules) > 15
     assert loaded_by(*modules) == []
 

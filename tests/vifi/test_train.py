@@ -14,14 +14,14 @@ import torch
 
 from vifi.__main__ import run
 from vifi.demo.clips import write_clips
-from vifi.train import TrainArguments, _parse
+from vifi.verbs.train import TrainArguments, _parse
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store import open_store
 from vifistore.training import follower as following
-from vifistore.training.folder import RunFolder
+from vifistore.training.distributed import Processes
 from vifistore.training.follower import FollowOptions, follower
 from vifistore.training.presets import PRESETS
-from vifistore.training.processes import Processes
+from vifistore.training.run_folder import RunFolder
 
 TINY = (
     *("--shots", "0", "--frames", "2", "--candidate-frames", "4", "--batch-size", "4"),
@@ -283,12 +283,12 @@ def test_a_folder_where_another_process_trains(store, tmp_path, capsys, monkeypa
 def test_processes_that_train_together_do_not_refuse_each_other(store, tmp_path, monkeypatch):
     """Each looking for the moment that it has the folder would find another one looking."""
     looked = []
-    monkeypatch.setattr("vifi.train.refuse_second", looked.append)
+    monkeypatch.setattr("vifi.verbs.train.refuse_second", looked.append)
 
     def far_enough(*_: object) -> None:
         raise UsageError("far enough")
 
-    monkeypatch.setattr("vifi.train._run", far_enough)
+    monkeypatch.setattr("vifi.verbs.train._run", far_enough)
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank, expected in (("1", []), ("0", [tmp_path / "o"])):
         monkeypatch.setenv("RANK", rank)

@@ -14,10 +14,10 @@ import pytest
 
 from tests.vifi.test_train import call
 from vifi.__main__ import run
-from vifi.console import parse
+from vifi.command_line.console import parse
 from vifi.demo.clips import draw_clip, write_clips, write_mp4
-from vifi.train import _parse
-from vifi.watch import WatchArguments
+from vifi.verbs.train import _parse
+from vifi.verbs.watch import WatchArguments
 from vifistore.extract.trainer_frames import trainer_of
 from vifistore.store import open_store
 from vifistore.training.follower import shared_flags, watch_arguments

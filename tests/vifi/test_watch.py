@@ -12,7 +12,7 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifi.__main__ import run
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
 

@@ -10,7 +10,7 @@ from harness.results import read_rows
 from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.models.tiny_models import register
 from vifi.__main__ import run
-from vifistore.models.checkpoints import read_header
+from vifistore.models.checkpoint_files import read_header
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model
 from vifistore.store import open_store

@@ -3,8 +3,8 @@
 import pytest
 
 from vifistore.errors import Faults, UnknownNameError, UsageError, first_few
-from vifistore.extract.settings import ExtractSettings
-from vifistore.training.settings import TrainSettings
+from vifistore.extract.extract_settings import ExtractSettings
+from vifistore.training.training_settings import TrainSettings
 
 
 def test_one_fault_is_its_own_message_and_nothing_is_no_fault():

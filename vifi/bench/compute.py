@@ -15,16 +15,16 @@ import torch
 from torch import nn
 
 from harness.results.json_artefacts import Cost
+from vifi.bench.bench_settings import Compute
 from vifi.bench.flops import forward_flops, image_flops
 from vifi.bench.machine import machine
-from vifi.bench.settings import Compute
 from vifi.bench.timing import peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device, choose_precision
-from vifistore.models.text import context_length
+from vifistore.models.text_embedding import context_length
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.training.heads.files import Head, load_head
+from vifistore.training.heads.head_files import Head, load_head
 
 CASE = (
     *("tower", "kind", "model", "precision", "way"),

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from vifi.bench.bench_settings import Decode
 from vifi.bench.inputs import find_videos
-from vifi.bench.settings import Decode
 from vifi.bench.timing import quantiles
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DECODERS, DecodedVideo, decode_video, decoder_version

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.extract.scan import add_listing, new_rows
+from vifistore.scanning.scan import add_listing, new_rows
 from vifistore.store.store import Store, create_store
 from vifistore.videos.extensions import is_video
 from vifistore.videos.listing import read_source

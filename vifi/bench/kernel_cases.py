@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from vifi.bench.settings import Kernels
+from vifi.bench.bench_settings import Kernels
 from vifi.bench.timing import num_bytes
 from vifistore.kernels.fusion_cross_entropy import (
     fusion_cross_entropy,

@@ -15,12 +15,12 @@ from functools import partial
 
 import torch
 
+from vifi.bench.bench_settings import Kernels
 from vifi.bench.kernel_cases import Case, cases
-from vifi.bench.settings import Kernels
 from vifi.bench.timing import num_bytes, peak_bytes, seconds
 from vifistore.errors import UsageError, first_line
 from vifistore.extract.recipes import choose_device
-from vifistore.kernels.dispatch import chosen_path
+from vifistore.kernels.dispatch import chosen_way
 
 logger = logging.getLogger("vifi")
 
@@ -59,7 +59,7 @@ def _ways(case: Case, device: torch.device) -> dict[str, Callable]:
 def _row(
     case: Case, way: str, function: Callable, settings: Kernels, device: torch.device
 ) -> dict[str, object]:
-    path = chosen_path(case.input)
+    path = chosen_way(case.input)
     call = partial(case.run, function)
     taken = seconds(call, settings.repeats, device)
     peak = peak_bytes(call, device)

@@ -27,17 +27,17 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vifi.bench.bench_settings import Pipeline
 from vifi.bench.flops import image_flops
 from vifi.bench.inputs import find_videos, scanned, write_noise_clip
 from vifi.bench.matmul import measure_matmul
-from vifi.bench.settings import Pipeline
 from vifi.bench.timing import Quantiles, elapsed, peak_mebibytes, quantiles
 from vifistore.errors import DecodeError, UsageError
+from vifistore.extract.decoded_rows import open_pools
 from vifistore.extract.encoder import Encoder
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import JobReport, extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
-from vifistore.extract.settings import ExtractSettings
-from vifistore.extract.source import open_pools
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.sampling import sample_indices
 from vifistore.models.registry import open_clip

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import tyro
 
+from vifi.bench.bench_settings import Bench
 from vifi.bench.machine import FIELDS, machine
-from vifi.bench.settings import Bench
-from vifi.console import say
+from vifi.command_line.console import say
 from vifistore.errors import UsageError, first_line
 from vifistore.files import parse_json, read_regular
 

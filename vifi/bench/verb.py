@@ -2,8 +2,8 @@
 
 import importlib
 
-from vifi.bench.settings import Bench, Compute, Decode, Encode, Kernels, Pipeline
-from vifi.console import parse, say
+from vifi.bench.bench_settings import Bench, Compute, Decode, Encode, Kernels, Pipeline
+from vifi.command_line.console import parse, say
 from vifistore.errors import UnknownNameError, UsageError
 
 # Name -> what it can be told. Each is measured by the `run` of the module of its name.
@@ -64,7 +64,7 @@ def run_one(name: str, settings: Bench) -> list[dict]:
 
 def _say_targets(rows: list[dict]) -> None:
     """Say which of the project's targets these rows speak of, and whether they are reached."""
-    from vifi.bench.targets import targets
+    from vifi.bench.speed_targets import targets
 
     for target in targets(rows):
         verdict = "ok" if target.is_reached else "MISSED"

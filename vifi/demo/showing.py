@@ -9,12 +9,12 @@ from harness.projection.separation import separation
 from harness.results.csv_artefacts import Map
 from harness.results.json_artefacts import Quarantined
 from harness.retrieval.search import Searcher
-from vifi.answers import Answer
-from vifi.attention import AttentionArguments, draw_attention
-from vifi.gallery import add_to_gallery
-from vifi.pictures import write_thumbnails
-from vifi.queries import query_encoder
-from vifi.store_facts import quarantined_videos, write_provenance, write_throughput
+from vifi.scoring.store_facts import quarantined_videos, write_provenance, write_throughput
+from vifi.searching.answers import Answer
+from vifi.searching.gallery import add_to_gallery
+from vifi.searching.query_words import query_encoder
+from vifi.searching.thumbnails_of_hits import write_thumbnails
+from vifi.verbs.attention import AttentionArguments, draw_attention
 from vifistore.models.wording import PAPER_TEMPLATE
 from vifistore.store.dataset import Dataset
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from harness.results.json_artefacts import Timing
-from vifi.console import say
+from vifi.command_line.console import say
 
 
 class Steps:

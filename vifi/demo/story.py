@@ -14,9 +14,9 @@ from harness.comparison import compare
 from harness.measuring import Scoring
 from harness.results.json_artefacts import Summary, Timing
 from reports.report import make_report
-from vifi.console import say
-from vifi.demo.numbers import score, score_with_less
-from vifi.demo.settings import DemoScale
+from vifi.command_line.console import say
+from vifi.demo.demo_rows import score, score_with_less
+from vifi.demo.demo_settings import DemoScale
 from vifi.demo.showing import answer_queries, draw_attention_maps, draw_map, tell_origin
 from vifi.demo.steps import Steps
 from vifi.demo.tuning import (
@@ -30,9 +30,9 @@ from vifi.demo.tuning import (
     tune,
 )
 from vifistore.errors import UsageError
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.scan import add_listing, new_rows
-from vifistore.extract.settings import ExtractSettings
+from vifistore.scanning.scan import add_listing, new_rows
 from vifistore.store.store import Store, create_store
 from vifistore.training.follower import FollowOptions, follower
 from vifistore.videos.listing import read_source

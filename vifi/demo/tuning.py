@@ -7,25 +7,25 @@ from pathlib import Path
 
 import torch
 
-from vifi.console import say
+from vifi.command_line.console import say
 from vifi.demo.clips import class_names, write_clips
-from vifi.demo.settings import DemoScale
+from vifi.demo.demo_settings import DemoScale
 from vifi.demo.stills import make_stills
 from vifistore.frames.preprocess import preprocess, preprocessing_of
-from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import LoadedModel, describe, load_model
 from vifistore.store.identity import TunedOn
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.averages import blend_kind
-from vifistore.training.data import FrameData
-from vifistore.training.dataset import TrainingSet
-from vifistore.training.memory import in_memory
+from vifistore.training.frames_in_memory import in_memory
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.run import Run, train
 from vifistore.training.targets import one_hot
+from vifistore.training.training_data import FrameData
+from vifistore.training.training_split import TrainingSet
 from vifistore.training.videos import VideoSource
 from vifistore.videos.listing import read_source
 

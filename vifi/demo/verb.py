@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifi.console import parse
+from vifi.command_line.console import parse
 from vifistore.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     if wanted.quick and wanted.full:
         raise UsageError("--quick and --full exclude each other; give one of them")
 
-    from vifi.demo.settings import FULL, PLAIN, QUICK
+    from vifi.demo.demo_settings import FULL, PLAIN, QUICK
     from vifi.demo.story import run_story
 
     run_story(QUICK if wanted.quick else FULL if wanted.full else PLAIN, wanted.out)

@@ -14,8 +14,8 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from harness.retrieval.hits import Hit
+from vifi.searching.video_files import ForbiddenError, NotThereError
 from vifi.serving.library import Library, Scope
-from vifi.video_files import ForbiddenError, NotThereError
 from vifistore.errors import UnknownNameError, UsageError, VifiError
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -65,7 +65,7 @@ def make_app(library: Library, results: Path | None = None) -> FastAPI:
 
     @app.get("/api/map")
     def show_map(dataset: Name, features: Name = "") -> dict:
-        from vifi.serving.maps import map_points
+        from vifi.serving.page_map import map_points
 
         searcher = library.searcher(library.scope(features, dataset))
         return map_points(searcher.sources[0], searcher.indexes[0], searcher.tables[0], results)

@@ -9,10 +9,10 @@ from threading import Lock, Thread
 
 from harness.retrieval.hits import Hit, VideoTable
 from harness.retrieval.search import Searcher
-from vifi.queries import query_encoder
-from vifi.video_files import NotThereError, video_file
+from vifi.searching.query_encoders import TextEncoder
+from vifi.searching.query_words import query_encoder
+from vifi.searching.video_files import NotThereError, video_file
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
-from vifistore.extract.queries import TextEncoder
 from vifistore.files import read_regular
 from vifistore.frames.thumbnails import thumbnail, write_thumbnail
 from vifistore.store.dataset import Dataset

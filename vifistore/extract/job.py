@@ -4,17 +4,17 @@ import logging
 from dataclasses import dataclass, replace
 
 from vifistore.errors import TextTowerError, UsageError
+from vifistore.extract.class_texts import cleaning_field, dataset_class_lists, ensure_texts
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import say_origin
 from vifistore.extract.pipeline import Extraction, ExtractReport
 from vifistore.extract.plan import plan, rows_to_do
-from vifistore.extract.presence import Presence
 from vifistore.extract.recipes import resolve_recipe, settled
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.set_names import choose_name
-from vifistore.extract.settings import ExtractSettings
-from vifistore.extract.texts import cleaning_field, dataset_class_lists, ensure_texts
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.models.towers import LoadedModel, load_model
+from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.locks import BlockLocks

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from vifistore.extract.settings import EncodeSettings, PixelSettings
+from vifistore.extract.extract_settings import EncodeSettings, PixelSettings
 from vifistore.models.preprocessing import FROM_HEADER
 from vifistore.models.towers import LoadedModel
 from vifistore.store.as_trained import differences

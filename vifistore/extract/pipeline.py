@@ -14,23 +14,23 @@ import torch
 
 from vifistore.errors import UsageError
 from vifistore.extract.blocks import VideoResult, done, stack
-from vifistore.extract.changes import ChangeLog
 from vifistore.extract.clock import Clock
+from vifistore.extract.decoded_rows import DecodedRows, default_workers, open_pools
 from vifistore.extract.encoder import Encoder
-from vifistore.extract.figures import figures, keep
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import not_as_trained
-from vifistore.extract.presence import Presence
-from vifistore.extract.provenance import device_name, machine_provenance, run_facts
 from vifistore.extract.recipes import choose_device, resolve_recipe, settled
 from vifistore.extract.reuse import Reuse
-from vifistore.extract.settings import ExtractSettings
-from vifistore.extract.source import Source, default_workers, open_pools
+from vifistore.extract.run_figures import figures, keep
+from vifistore.extract.run_provenance import device_name, machine_provenance, run_facts
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.extract.transfer import Pixels, to_host
 from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.pool import DecodePool
 from vifistore.models.towers import LoadedModel
 from vifistore.progress import Progress
+from vifistore.scanning.changes import ChangeLog
+from vifistore.scanning.presence import Presence
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.dataset import Dataset
 from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
@@ -54,7 +54,7 @@ class ExtractReport:
     sealed: bool
     """Whether the set is complete."""
     figures: dict = field(default_factory=dict)
-    """What it took; see vifistore.extract.figures. Empty if there was nothing to do."""
+    """What it took; see vifistore.extract.run_figures. Empty if there was nothing to do."""
 
 
 class Extraction:
@@ -145,7 +145,7 @@ class Extraction:
         changes = ChangeLog(self._dataset, self._videos)
         self._reuse = Reuse(self._dataset, self.writer, self._videos, rows)
         self._clock.restart()
-        self._source = Source(
+        self._source = DecodedRows(
             self._dataset.root(),
             self._videos["path"].to_numpy(),
             reuse=self._reuse,

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 
 from vifistore.errors import DecodeError
+from vifistore.extract.decoded_rows import default_workers
 from vifistore.extract.encoder import Encoder
-from vifistore.extract.figures import last_run
-from vifistore.extract.presence import Presence
-from vifistore.extract.provenance import run_facts
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.recipes import choose_device
-from vifistore.extract.settings import ExtractSettings
-from vifistore.extract.source import default_workers
+from vifistore.extract.run_figures import last_run
+from vifistore.extract.run_provenance import run_facts
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
 from vifistore.models.towers import LoadedModel
+from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Recipe
 from vifistore.store.schema import BLOCK_SIZE, TODO

@@ -6,12 +6,12 @@ from typing import TypeVar
 import torch
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings, PixelSettings
 from vifistore.extract.ranks import local_number
-from vifistore.extract.settings import EncodeSettings, ExtractSettings, PixelSettings
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import SAMPLING_RULE
-from vifistore.models.text import default_cleaning, default_templates
+from vifistore.models.text_embedding import default_cleaning, default_templates
 from vifistore.models.towers import LoadedModel
 from vifistore.store.identity import PAPER
 from vifistore.store.recipe import Preprocessing, Recipe

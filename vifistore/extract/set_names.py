@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.recipes import settled
-from vifistore.extract.settings import ExtractSettings
 from vifistore.models.towers import LoadedModel
 from vifistore.store.dataset import Dataset
 from vifistore.store.names import Name

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import VifiError
-from vifistore.extract.settings import EncodeSettings
+from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.files import read_json_object
 from vifistore.frames.readers import Reader
 from vifistore.store.dataset import Dataset

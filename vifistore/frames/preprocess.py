@@ -6,7 +6,7 @@ import torch
 
 from vifistore.errors import UsageError
 from vifistore.frames.squares import Squares
-from vifistore.kernels.dispatch import chosen_path
+from vifistore.kernels.dispatch import chosen_way
 from vifistore.kernels.geometry import OPENCV, PILLOW, check_resizing
 from vifistore.kernels.preprocess_frames import colours, preprocess_frames
 from vifistore.store.identity import SHORTEST, SQUASH
@@ -115,7 +115,7 @@ def preprocess(
     nor disturbs the threads that the tower computes with.
     """
     squares = squares_of(preprocessing, crops)
-    if squares and not chosen_path(frames).is_kernel:
+    if squares and not chosen_way(frames).is_kernel:
         levels = torch.from_numpy(squares.cut(frames.cpu().numpy()))
         return normalise(levels, preprocessing, dtype).to(frames.device)
     return preprocess_frames(

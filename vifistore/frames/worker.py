@@ -16,7 +16,7 @@ from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, decode_video, load_decoder
-from vifistore.frames.memory import limit_memory
+from vifistore.frames.memory_limits import limit_memory
 from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
 from vifistore.frames.worker_settings import WorkerSettings
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, Sampling
-from vifistore.frames.processes import is_starved, processor_seconds
+from vifistore.frames.process_facts import is_starved, processor_seconds
 from vifistore.frames.wire import (
     map_anonymous_file,
     receive_message,

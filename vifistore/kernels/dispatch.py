@@ -32,7 +32,7 @@ KERNEL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, to
 
 
 @dataclass(frozen=True)
-class Path:
+class Way:
     """The way a computation takes."""
 
     name: str
@@ -45,35 +45,35 @@ class Path:
         return self.name == "kernel"
 
 
-def chosen_path(tensor: Tensor) -> Path:
+def chosen_way(tensor: Tensor) -> Way:
     """The path that the functions of vifistore.kernels take for this input."""
     if not INSTALLED:
-        return Path("reference", "Triton is not installed")
+        return Way("reference", "Triton is not installed")
     if tensor.dtype not in KERNEL_DTYPES:
-        return Path("reference", f"no kernel is written for {tensor.dtype}")
+        return Way("reference", f"no kernel is written for {tensor.dtype}")
     if tensor.numel() == 0:
-        return Path("reference", "the input is empty")
+        return Way("reference", "the input is empty")
     if INTERPRETED:
-        return Path("kernel", "interpreted, because TRITON_INTERPRET is set")
+        return Way("kernel", "interpreted, because TRITON_INTERPRET is set")
     if tensor.device.type != "cuda":
         found = "the input is on the CPU" if torch.cuda.is_available() else "no CUDA device"
-        return Path("reference", found)
-    return _device_path(tensor.device.index)
+        return Way("reference", found)
+    return _device_way(tensor.device.index)
 
 
 @lru_cache
-def _device_path(device: int) -> Path:
+def _device_way(device: int) -> Way:
     name = torch.cuda.get_device_name(device)
     capability = torch.cuda.get_device_capability(device)
     if capability < LOWEST_CAPABILITY:
-        return Path("reference", f"{name} is older than compute capability 8.0")
+        return Way("reference", f"{name} is older than compute capability 8.0")
     try:
         # Builds Triton's launch helper, which fails where there is no C compiler, or where it does
         # not find libcuda (an AssertionError).
         triton.runtime.driver.active.get_current_target()
     except (RuntimeError, OSError, AssertionError, subprocess.CalledProcessError) as error:
-        return Path("reference", f"Triton cannot start on {name}: {error}".splitlines()[0])
-    return Path("kernel", f"{name}, compute capability {capability[0]}.{capability[1]}")
+        return Way("reference", f"Triton cannot start on {name}: {error}".splitlines()[0])
+    return Way("kernel", f"{name}, compute capability {capability[0]}.{capability[1]}")
 
 
 class SavedContext(Protocol):

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from vifistore.errors import UsageError
-from vifistore.kernels.dispatch import SavedContext, chosen_path, compute_dtype
+from vifistore.kernels.dispatch import SavedContext, chosen_way, compute_dtype
 from vifistore.kernels.frame_softmax import (
     FrameLogits,
     frame_softmax_backward,
@@ -53,7 +53,7 @@ def fusion_cross_entropy(
         text, scale = fusion_inputs(frames, text, logit_scale, fusion)
         if fusion != "image":
             return _soft_cross_entropy(fusion_scores(frames, text, scale, fusion), targets)
-        if chosen_path(frames).is_kernel:
+        if chosen_way(frames).is_kernel:
             return ImageCrossEntropyFunction.apply(frames, text, scale, targets)
         return fusion_cross_entropy_reference(frames, text, scale, targets, fusion)
 

@@ -24,7 +24,7 @@ from vifistore.errors import UnknownNameError, UsageError
 from vifistore.kernels.dispatch import (
     SavedContext,
     blocks_over,
-    chosen_path,
+    chosen_way,
     compute_dtype,
     launch,
     tl,
@@ -55,7 +55,7 @@ def fusion_scores(frames: Tensor, text: Tensor, logit_scale: Tensor | float, fus
         text, scale = fusion_inputs(frames, text, logit_scale, fusion)
         if fusion != "image":
             return _pooled_scores(frames, text, scale, fusion)
-        if chosen_path(frames).is_kernel:
+        if chosen_way(frames).is_kernel:
             return ImageScoresFunction.apply(frames, text, scale)
         return fusion_scores_reference(frames, text, scale, fusion)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vifistore.errors import UsageError
-from vifistore.kernels.dispatch import blocks_over, chosen_path, launch, tl, triton
+from vifistore.kernels.dispatch import blocks_over, chosen_way, launch, tl, triton
 from vifistore.kernels.geometry import PILLOW
 from vifistore.kernels.opencv_linear import resize_linear
 from vifistore.kernels.resampling import CropTaps, Taps, box_taps, crop_taps
@@ -59,7 +59,7 @@ def preprocess_frames(
     geometry = (height, width, size, short_side or size, interpolation, antialias, num_crops)
     crops = crop_taps(*geometry, frames.device, backend, resize_mode)
     path = preprocess_frames_reference
-    if chosen_path(frames).is_kernel:
+    if chosen_way(frames).is_kernel:
         path = preprocess_frames_forward
     return path(frames, crops, mean, std, dtype)
 
@@ -125,7 +125,7 @@ def resize_box(frames: Tensor, box: tuple[int, int, int, int], size: int) -> Ten
 
     Returns uint8 `[frame 3 size size]`.
     """
-    if not chosen_path(frames).is_kernel:
+    if not chosen_way(frames).is_kernel:
         top, left, height, width = box
         part = frames[:, top : top + height, left : left + width].cpu().numpy()
         levels = np.stack([resize_linear(frame, (size, size)) for frame in part])

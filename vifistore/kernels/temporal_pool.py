@@ -20,7 +20,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from vifistore.kernels.dispatch import (
     SavedContext,
     blocks_over,
-    chosen_path,
+    chosen_way,
     compute_dtype,
     launch,
     power_of_2_from,
@@ -39,7 +39,7 @@ def temporal_pool(frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, T
     True for the frames that count; a view with none gives zeros. Returns `mean, consensus`, two
     `[..., dim]`, float32 (float64 for float64 frames). Differentiable once in `frames`.
     """
-    if chosen_path(frames).is_kernel:
+    if chosen_way(frames).is_kernel:
         return TemporalPoolFunction.apply(frames, mask)
     return temporal_pool_reference(frames, mask)
 
@@ -52,7 +52,7 @@ def pool_and_round(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     order of sums. A value beyond float16 becomes infinite. Not differentiable.
     """
     frames = frames.detach()
-    if not chosen_path(frames).is_kernel:
+    if not chosen_way(frames).is_kernel:
         return pool_and_round_reference(frames)
     stored = torch.empty(frames.shape, dtype=torch.float16, device=frames.device)
     return stored, *temporal_pool_forward(frames, stored=stored)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vifistore.models.huggingface import from_hugging_face, is_hugging_face, quick_gelu_beside
-from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY
+from vifistore.models.prompt_learning import IMAGE_KEY, TEXT_KEY
 
 Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP", "Hugging Face"]
 

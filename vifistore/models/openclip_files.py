@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from vifistore.errors import TextTowerError, UsageError
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.prompts import prompt_state
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+from vifistore.models.prompt_learning import prompt_state
 from vifistore.models.skeletons import MissingText
 from vifistore.models.towers import LoadedModel
 from vifistore.temporaries import atomic_path, clear_temporaries_of

@@ -22,7 +22,7 @@ class Attention(nn.Module):
     ln_k: nn.Module
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """A block of a transformer."""
 
     attn: Attention
@@ -33,7 +33,7 @@ class Transformer(nn.Module):
     """The blocks of a tower."""
 
     width: int
-    resblocks: Sequence[Block]
+    resblocks: Sequence[ResidualBlock]
     get_cast_dtype: Callable[[], torch.dtype]
 
 
@@ -75,7 +75,7 @@ class ImageTower(nn.Module):
     attnpool: AttentionPool
 
 
-class TextTower(nn.Module):
+class OpenClipText(nn.Module):
     """The half of a model that reads text: a part of it, or the model itself."""
 
     transformer: Transformer
@@ -84,7 +84,7 @@ class TextTower(nn.Module):
     """[token width]."""
 
 
-class Clip(TextTower):
+class Clip(OpenClipText):
     """A model of OpenCLIP."""
 
     visual: ImageTower

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError
 from vifistore.models.openclip_parts import Clip
-from vifistore.models.prompts import TEXT_KEY
+from vifistore.models.prompt_learning import TEXT_KEY
 from vifistore.models.registry import open_clip
 from vifistore.models.wording import PAPER_TEMPLATE, PROMPT_CLEANING, PROMPT_TEMPLATE
 from vifistore.store.identity import OPENCLIP, PAPER, TOWER_KEYS, Identity

@@ -19,7 +19,7 @@ import numpy as np
 from vifistore.errors import ModelError
 from vifistore.files import require_regular
 from vifistore.models.clip_tokens import tokenize
-from vifistore.models.digests import is_text_key, text_digest
+from vifistore.models.tower_digests import is_text_key, text_digest
 
 logger = logging.getLogger("vifi")
 

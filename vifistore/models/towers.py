@@ -11,18 +11,16 @@ from pathlib import Path
 import torch
 
 from vifistore.errors import ModelError, UnknownNameError, UsageError, first_line, shell, short
-from vifistore.models.checkpoints import CheckpointHeader, read_header
-from vifistore.models.claims import (
+from vifistore.models.checkpoint_files import CheckpointHeader, read_header
+from vifistore.models.config_files import WEIGHTS_SUFFIXES
+from vifistore.models.file_kinds import refuse_other_files
+from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
+from vifistore.models.header_checks import (
     check_activation,
     checked_header,
     require_activation,
     require_digest,
 )
-from vifistore.models.config_files import WEIGHTS_SUFFIXES
-from vifistore.models.digests import tower_digests
-from vifistore.models.file_kinds import refuse_other_files
-from vifistore.models.fitting import fitted, require_scale, take_bias
-from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.openclip_parts import Clip
@@ -34,9 +32,11 @@ from vifistore.models.preprocessing import (
     from_tags,
     tower_config,
 )
-from vifistore.models.prompts import attach_prompts
+from vifistore.models.prompt_learning import attach_prompts
 from vifistore.models.registry import OPENAI, activation_sibling, model_config, open_clip
 from vifistore.models.skeletons import make_model, new_model, require_size, sized, take_texts
+from vifistore.models.tower_digests import tower_digests
+from vifistore.models.weight_fit import fitted, require_scale, take_bias
 from vifistore.models.weights import read_weights
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.identity import OPENCLIP, Identity

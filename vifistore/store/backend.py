@@ -18,9 +18,9 @@ from vifistore.store.coding import encode_chunk, read_chosen, read_rows
 from vifistore.store.durable import parallel
 from vifistore.store.layout import Grid, Layout, parse_layout
 from vifistore.store.metadata import array_file, group_files, json_file, metadata_key
-from vifistore.store.objects import ObjectPlace, object_url
-from vifistore.store.places import LocalPlace, Place
+from vifistore.store.object_storage import ObjectStorage, object_url
 from vifistore.store.schema import ArraySpec
+from vifistore.store.storage import LocalStorage, Storage
 
 _WRITE = {"codec_pipeline.path": "zarr.core.codec_pipeline.BatchedCodecPipeline"}
 _READ = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
@@ -42,16 +42,16 @@ class Backend:
     def __init__(self, location: str | Path, *, writable: bool) -> None:
         url = object_url(location)
         self.writable = writable
-        self.place: Place = (
-            ObjectPlace(url, writable=writable)
+        self.place: Storage = (
+            ObjectStorage(url, writable=writable)
             if url
-            else LocalPlace(Path(location), writable=writable)
+            else LocalStorage(Path(location), writable=writable)
         )
 
     @property
     def folder(self) -> Path | str:
         """Folder of the store; its URL, as a string, in an object store."""
-        return self.place.folder if isinstance(self.place, LocalPlace) else self.place.location
+        return self.place.folder if isinstance(self.place, LocalStorage) else self.place.location
 
     @property
     def verify_command(self) -> str:
@@ -162,7 +162,7 @@ class Backend:
 
         Reading part of a chunk through it leaves that chunk's checksum unverified: see `read`.
         """
-        is_local = isinstance(self.place, LocalPlace)
+        is_local = isinstance(self.place, LocalStorage)
         return self._open_array(path, _READ if is_local else _WRITE)
 
     def _open_array(self, path: str, config: Mapping) -> zarr.Array:

@@ -17,7 +17,7 @@ from vifistore.errors import DamagedError, shell
 from vifistore.store.block_ranges import blocks_of
 from vifistore.store.durable import parallel
 from vifistore.store.layout import Layout
-from vifistore.store.places import Place
+from vifistore.store.storage import Storage
 
 _PAGE = 4096
 _CHECKSUM = np.dtype("<u4")
@@ -36,7 +36,7 @@ def encode_chunk(values: np.ndarray, layout: Layout) -> tuple[np.ndarray, bytes]
 
 
 def read_rows(
-    place: Place,
+    place: Storage,
     path: str,
     layout: Layout,
     start: int,
@@ -69,7 +69,7 @@ def read_rows(
 
 
 def read_chosen(
-    place: Place,
+    place: Storage,
     path: str,
     layout: Layout,
     rows: np.ndarray,
@@ -104,7 +104,7 @@ def read_chosen(
 
 
 def _require_possible(
-    place: Place, path: str, layout: Layout, num_rows: int, *, may_lack: bool
+    place: Storage, path: str, layout: Layout, num_rows: int, *, may_lack: bool
 ) -> None:
     """Raise DamagedError where the files of an array cannot hold what its zarr.json says.
 
@@ -146,7 +146,13 @@ def _read_bare(place, path, layout, rows, chosen, may_lack, parts) -> None:
 
 
 def read_chunk(
-    place: Place, path: str, layout: Layout, block: int, chunk: np.ndarray, *, may_lack: bool = True
+    place: Storage,
+    path: str,
+    layout: Layout,
+    block: int,
+    chunk: np.ndarray,
+    *,
+    may_lack: bool = True,
 ) -> None:
     """Read one chunk into `chunk`, verified; one that is not there is treated as by `read_rows`.
 
@@ -164,7 +170,7 @@ def read_chunk(
         chunk[...] = layout.fill
 
 
-def _read_numbers(place: Place, key: str, chunk: np.ndarray) -> None:
+def _read_numbers(place: Storage, key: str, chunk: np.ndarray) -> None:
     data, checksum = _bytes_of(chunk), np.empty(4, np.uint8)
     num_bytes = place.read_into(key, data, checksum)
     if num_bytes != len(data) + len(checksum):
@@ -172,7 +178,7 @@ def _read_numbers(place: Place, key: str, chunk: np.ndarray) -> None:
     _verify(place, key, data, checksum)
 
 
-def _read_strings(place: Place, key: str, num_rows: int) -> np.ndarray:
+def _read_strings(place: Storage, key: str, num_rows: int) -> np.ndarray:
     data = np.frombuffer(place.get(key), np.uint8)
     if len(data) <= _CHECKSUM.itemsize:
         raise _damaged(place, key, "is too short")
@@ -188,12 +194,12 @@ def _read_strings(place: Place, key: str, num_rows: int) -> np.ndarray:
         raise _damaged(place, key, f"holds no texts ({error})") from error
 
 
-def _verify(place: Place, key: str, data: np.ndarray, checksum: np.ndarray) -> None:
+def _verify(place: Storage, key: str, data: np.ndarray, checksum: np.ndarray) -> None:
     if google_crc32c.value(data) != checksum.view(_CHECKSUM)[0]:
         raise _damaged(place, key, "does not match its checksum")
 
 
-def _damaged(place: Place, key: str, what: str) -> DamagedError:
+def _damaged(place: Storage, key: str, what: str) -> DamagedError:
     again = shell("vifi", "verify", place.location)
     return DamagedError(f"{place.location}/{key} {what}; run: {again}")
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vifistore.store.attributes import read_fields
 from vifistore.store.backend import Backend
 from vifistore.store.features import Features
-from vifistore.store.fields import read_fields
 from vifistore.store.names import Name, read_names
 from vifistore.store.schema import CAPTION_COLUMNS, VIDEO_COLUMNS
 from vifistore.store.splits import (

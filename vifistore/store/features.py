@@ -9,9 +9,9 @@ import numpy as np
 import zarr
 
 from vifistore.errors import DamagedError, IncompleteError, UsageError
+from vifistore.store.attributes import NONE, read_fields
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import blocks_within, stretches
-from vifistore.store.fields import NONE, read_fields
 from vifistore.store.names import resolve
 from vifistore.store.schema import DERIVED_FIELDS, DONE, QUARANTINED, TODO
 from vifistore.store.selection import Selection, choose_rows

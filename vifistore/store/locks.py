@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from vifistore.store.disk import clear_disk_errors
 
 # What holds a block, padded: host and process id.
 _RECORD_BYTES = 128
+# How often, and how many seconds apart, it is asked who holds a block: the lock is there a moment
+# before the record.
+_RECORD_TRIES, _RECORD_PAUSE = 25, 0.02
 
 # Byte behind that of any block: planning and sealing, which take turns and are over at once.
 _TURN_BYTE = 1 << 40
@@ -93,9 +97,14 @@ class ByteLocks:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, block)
 
     def _holder(self, block: int) -> str:
-        record = os.pread(self._descriptor, _RECORD_BYTES, block * _RECORD_BYTES)
-        host, _, pid = record.rstrip(b"\0\n").decode(errors="replace").partition("\n")
-        return f"process {pid} on {host}" if pid else "another process"
+        """Who holds a block. One that has just locked it is about to write so."""
+        for _ in range(_RECORD_TRIES):
+            record = os.pread(self._descriptor, _RECORD_BYTES, block * _RECORD_BYTES)
+            host, _, pid = record.rstrip(b"\0\n").decode(errors="replace").partition("\n")
+            if pid:
+                return f"process {pid} on {host}"
+            time.sleep(_RECORD_PAUSE)
+        return "another process"
 
     def _unusable(self, error: OSError) -> StoreError:
         return StoreError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vifistore.errors import UnknownNameError, UsageError, shell
-from vifistore.store.fields import read_fields
+from vifistore.store.attributes import read_fields
 from vifistore.store.schema import check_name
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import num_blocks
 from vifistore.store.durable import fsync_all
 from vifistore.store.locks import BlockLocks
-from vifistore.store.places import LocalPlace
+from vifistore.store.storage import LocalStorage
 
 # In the cache folder: what was taken out of the store and is being deleted.
 _REMOVED = "removed"
@@ -32,7 +32,7 @@ def remove_group(backend: Backend, path: str) -> None:
     kill leaves then is no group any more, and `vifi gc` lists it.
     """
     place = backend.place
-    if isinstance(place, LocalPlace) and _rename_away(backend, place.folder / path):
+    if isinstance(place, LocalStorage) and _rename_away(backend, place.folder / path):
         clear_removed(backend)
         return
     # The status next, so that a set that is made anew finds no video done.
@@ -59,7 +59,7 @@ def locked_set(backend: Backend, path: str) -> Iterator[bool]:
     False where locks say nothing: those of an object store are of one machine. Raises LockedError
     if another process is writing in it.
     """
-    if not isinstance(backend.place, LocalPlace):
+    if not isinstance(backend.place, LocalStorage):
         yield False
         return
     _, dataset, feature_id = path.split("/")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
+from vifistore.store.attributes import read_fields
 from vifistore.store.backend import Backend
-from vifistore.store.fields import read_fields
 from vifistore.store.removal import remove_group
 from vifistore.store.schema import SPLIT_COLUMNS, check_name
 from vifistore.store.tables import read_table, write_table

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from vifistore.errors import DamagedError
+from vifistore.store.attributes import read_fields
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import can_hold
-from vifistore.store.digests import FIELD, digests, require_digests
-from vifistore.store.fields import read_fields
+from vifistore.store.column_digests import FIELD, digests, require_digests
 from vifistore.store.schema import TABLE_CHUNK, ArraySpec
 
 _TABLE = {"rows": int}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import UnknownNameError
+from vifistore.store.attributes import read_fields, require_fields
 from vifistore.store.backend import Backend
-from vifistore.store.digests import FIELD, digests, require_digests
-from vifistore.store.fields import read_fields, require_fields
+from vifistore.store.column_digests import FIELD, digests, require_digests
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
 

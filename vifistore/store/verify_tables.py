@@ -9,7 +9,7 @@ from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import num_blocks
 from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint, read_identity
 from vifistore.store.chunks import lacks_chunk, open_checked
-from vifistore.store.digests import wrong_digests
+from vifistore.store.column_digests import wrong_digests
 from vifistore.store.layout import Layout
 from vifistore.store.problems import Problem, removal
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec

@@ -14,7 +14,7 @@ from vifistore.kernels.geometry import OPENCV
 from vifistore.kernels.preprocess_frames import resize_box
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.released_colours import ColourChange, change_levels, gray_levels
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.2, 0.1
 # Luma of ITU-R BT.601, and the two chroma axes of YIQ that hue turns.

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from vifistore.errors import ModelError, UsageError
-from vifistore.training.data import Views
+from vifistore.training.distributed import Processes
 from vifistore.training.objective import Objective
 from vifistore.training.order import Order
-from vifistore.training.processes import Processes
 from vifistore.training.schedule import rate_of_step
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_data import Views
+from vifistore.training.training_settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from vifistore.store.features import Features
 from vifistore.store.splits import Split
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 # Start, at least one word, end.
 FEWEST_WORDS = 3

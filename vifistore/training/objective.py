@@ -9,9 +9,9 @@ from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.kernels.fusion_scores import fusion_scores
 from vifistore.models.cut_context import encode_cut_texts
 from vifistore.models.openclip_parts import Clip
-from vifistore.training.data import Views
-from vifistore.training.settings import TrainSettings
 from vifistore.training.targets import smoothed
+from vifistore.training.training_data import Views
+from vifistore.training.training_settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 # On so many GPUs the released code was run.
 _RELEASED_GPUS = 8

@@ -4,14 +4,14 @@ from torch import nn
 
 from vifistore.errors import UsageError
 from vifistore.models.openclip_parts import Clip
-from vifistore.models.prompts import (
+from vifistore.models.prompt_learning import (
     IMAGE_KEY,
     TEXT_KEY,
     PromptSettings,
     add_prompts,
     prompt_state,
 )
-from vifistore.training.settings import Trains, TrainSettings
+from vifistore.training.training_settings import Trains, TrainSettings
 
 _OTHER_PARTS = {
     IMAGE_KEY: "prompts",

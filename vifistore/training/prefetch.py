@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from vifistore.training.data import Views
+from vifistore.training.training_data import Views
 
 Item = TypeVar("Item")
 

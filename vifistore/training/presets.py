@@ -30,7 +30,7 @@ What differs with `paper_exact`, too, and by how much (on random weights, beside
     prompts          never halved: logits by 5.7e-5, gradients by 1.5e-3
     texts alone      the frozen tower's frames are kept in fp16: gradients by 3.9e-4
     long names       cut at 77 tokens with a warning; that code stops
-    1 to 3 prompts   see `vifistore.models.prompts`
+    1 to 3 prompts   see `vifistore.models.prompt_learning`
 
 Pixels are equal, level for level, on the same draws; so are frames, rates and steps.
 
@@ -43,7 +43,7 @@ accuracy of this code, which nobody has run on these datasets here.
 from collections.abc import Callable
 from dataclasses import replace
 
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 _SCALES = (1.0, 0.875, 0.75, 0.66)
 _MICRO_BATCH = 4

@@ -11,30 +11,30 @@ import torch
 
 from vifistore.cleaning import cleaned
 from vifistore.errors import Faults, ModelError, UsageError
-from vifistore.extract.provenance import device_name
 from vifistore.extract.recipes import choose_device
-from vifistore.models.text import check_distinct, check_lengths, tokenizer
+from vifistore.extract.run_provenance import device_name
+from vifistore.models.text_embedding import check_distinct, check_lengths, tokenizer
 from vifistore.models.towers import LoadedModel
 from vifistore.models.wording import fill
 from vifistore.store.identity import TunedOn
 from vifistore.store.recipe import Preprocessing
-from vifistore.training.data import FrameData, Source, Views, embedded
+from vifistore.training.distributed import Processes, joined, precision_of
 from vifistore.training.engine import Engine, Metrics, StepResult
 from vifistore.training.faults import note_frozen
-from vifistore.training.folder import RunFolder
 from vifistore.training.folder_lock import only_trainer
-from vifistore.training.identity import RunIdentity
+from vifistore.training.frames_in_memory import in_memory
 from vifistore.training.log import Log, StepRecord
-from vifistore.training.memory import in_memory
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.parts import choose_trained, ready_prompts
 from vifistore.training.prefetch import ahead, beside
-from vifistore.training.processes import Processes, joined, precision_of
+from vifistore.training.run_folder import RunFolder
+from vifistore.training.run_identity import RunIdentity
 from vifistore.training.saving import Saver
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_data import FrameData, TrainingSource, Views, embedded
+from vifistore.training.training_settings import TrainSettings
 from vifistore.training.videos import VideoSource
 
 logger = logging.getLogger("vifi")
@@ -69,7 +69,7 @@ class Run:
 
     start: LoadedModel
     """The model; its weights change."""
-    source: Source
+    source: TrainingSource
     """Videos; targets are in the order of `class_names`."""
     class_names: Sequence[str]
     """Classes, as their dataset spells them."""
@@ -180,7 +180,7 @@ class _Training:
         self._saver = Saver(self._folder, self._engine, self._name, identity)
         self._source = self._kept(run.source)
 
-    def _kept(self, source: Source) -> Source:
+    def _kept(self, source: TrainingSource) -> TrainingSource:
         """What is read, in memory where it is to be kept there: only once nothing can be refused
         any more, as it takes the longest."""
         settings = self._settings

@@ -5,18 +5,18 @@ from dataclasses import asdict
 
 from torch import Tensor
 
-from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.openclip_parts import Clip
 from vifistore.store.identity import Identity
 from vifistore.training.averages import RunningAverage, blend_kind, blended
 from vifistore.training.engine import Engine
-from vifistore.training.folder import (
+from vifistore.training.run_folder import (
     Checkpoint,
     RunFolder,
     optimiser_tensors,
     restore_optimiser,
 )
-from vifistore.training.identity import RunIdentity
+from vifistore.training.run_identity import RunIdentity
 
 
 class Saver:

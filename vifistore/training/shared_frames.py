@@ -2,17 +2,17 @@
 
 from dataclasses import asdict, replace
 
+from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.recipes import preprocessing_for, settled
-from vifistore.extract.settings import EncodeSettings
 from vifistore.extract.trainer_frames import video_paths
 from vifistore.frames.readers import Reader
 from vifistore.models.towers import LoadedModel
 from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
-from vifistore.training.identity import trained_with
+from vifistore.training.frame_reading import kept_by_steps
 from vifistore.training.options import RunOptions
-from vifistore.training.reading import kept_by_steps
-from vifistore.training.settings import TrainSettings
+from vifistore.training.run_identity import trained_with
+from vifistore.training.training_settings import TrainSettings
 
 
 def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: TrainSettings) -> Reader:

@@ -12,11 +12,11 @@ from vifistore.errors import DecodeError
 from vifistore.frames.readers import Reader
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.augment import augment
-from vifistore.training.data import Views, assemble
+from vifistore.training.frame_reading import FrameReader, Reading
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, MicroBatch, stream
-from vifistore.training.reading import FrameReader, Job
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_data import Views, assemble
+from vifistore.training.training_settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +62,18 @@ class VideoSource:
             yield self._assembled(views, rows, batch, settings, device)
             views, rows = [], []
 
-    def _jobs(self, batches: Iterable[MicroBatch], begun: list[MicroBatch]) -> Iterator[Job]:
+    def _jobs(self, batches: Iterable[MicroBatch], begun: list[MicroBatch]) -> Iterator[Reading]:
         """Yield a job per view; micro-batches go to `begun` in their order."""
         for batch in batches:
             begun.append(batch)
             for row in batch.rows:
                 if row not in self.skipped:
-                    yield Job(batch=batch, row=row, path=self.paths[row])
+                    yield Reading(batch=batch, row=row, path=self.paths[row])
 
     def _changed(
         self,
         frames: np.ndarray,
-        job: Job,
+        job: Reading,
         settings: TrainSettings,
         device: torch.device,
         are_squares: bool,

@@ -14,7 +14,7 @@ from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_names import plain
 from vifistore.videos.evidence import strangers, weigh
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
-from vifistore.videos.text import some
+from vifistore.videos.text_lines import some
 
 _TRAINING = re.compile(r"(?:^|[^a-z])(?:train|few_?shot|fs(?![a-z]))")
 _EVALUATION = re.compile(r"(?:^|[^a-z])(?:val|test|eval|dev)")
@@ -23,7 +23,7 @@ _FOLD = re.compile(r"(?:train|test|val|list|split)_?0*(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class Doubt:
     """One thing that is wrong, or may be."""
 
     level: Literal["refuse", "warn"]
@@ -34,7 +34,7 @@ class Problem:
         return f"{self.what}; {self.remedy}"
 
 
-def check_listing(listing: Listing, stored: Mapping[str, set[str]] | None = None) -> list[Problem]:
+def check_listing(listing: Listing, stored: Mapping[str, set[str]] | None = None) -> list[Doubt]:
     """Every problem that can be seen without opening a video.
 
     `stored` holds the ids of the videos of each split that the dataset has already.
@@ -45,7 +45,7 @@ def check_listing(listing: Listing, stored: Mapping[str, set[str]] | None = None
     return problems
 
 
-def twins(class_names: Sequence[str]) -> list[Problem]:
+def twins(class_names: Sequence[str]) -> list[Doubt]:
     """Two classes that differ in nothing but case, underscores or Unicode form."""
     first: dict[str, str] = {}
     pairs = [
@@ -59,10 +59,10 @@ def twins(class_names: Sequence[str]) -> list[Problem]:
     shown = first_few(told, length=80)
     what = f"{len(pairs):,} classes are spelled like another ({shown})"
     remedy = "merge them unless they differ: most models ignore case, and refuse such texts"
-    return [Problem(level="warn", what=what, remedy=remedy)]
+    return [Doubt(level="warn", what=what, remedy=remedy)]
 
 
-def refuse(problems: Sequence[Problem]) -> None:
+def refuse(problems: Sequence[Doubt]) -> None:
     """Raises UsageError with the first problem that is refused, and the count of others."""
     refused = [problem for problem in problems if problem.level == "refuse"]
     if refused:
@@ -80,7 +80,7 @@ def is_evaluation(name: str) -> bool:
     return bool(_EVALUATION.search(name.lower())) and not is_training(name)
 
 
-def overlaps(listed: Mapping[str, set[str]], stored: Mapping[str, set[str]]) -> list[Problem]:
+def overlaps(listed: Mapping[str, set[str]], stored: Mapping[str, set[str]]) -> list[Doubt]:
     """Videos that a training split shares with an evaluation split, given their ids.
 
     `listed` are the splits of a source, `stored` those that the dataset has already. Splits of
@@ -103,17 +103,15 @@ def members(listing: Listing) -> dict[str, set[str]]:
     }
 
 
-def _overlap(train: str, other: str, shared: set[str]) -> Problem:
+def _overlap(train: str, other: str, shared: set[str]) -> Doubt:
     what = f"{train} and {other} share {len(shared):,} videos ({some(shared)})"
     folds = _fold(train), _fold(other)
     if None not in folds and folds[0] != folds[1]:
         remedy = f"score a model trained on {train} on fold {folds[0]} only"
-        return Problem(level="warn", what=what, remedy=remedy)
+        return Doubt(level="warn", what=what, remedy=remedy)
     if _TRAINING_AND_VALIDATION.search(train.lower()) and other.lower().startswith("val"):
-        return Problem(
-            level="warn", what=what, remedy=f"score a model trained on {train} elsewhere"
-        )
-    return Problem(level="refuse", what=what, remedy="take them out of one of the lists")
+        return Doubt(level="warn", what=what, remedy=f"score a model trained on {train} elsewhere")
+    return Doubt(level="refuse", what=what, remedy="take them out of one of the lists")
 
 
 def _fold(name: str) -> int | None:
@@ -121,7 +119,7 @@ def _fold(name: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def missing_classes(name: str, split: SplitListing) -> list[Problem]:
+def missing_classes(name: str, split: SplitListing) -> list[Doubt]:
     """Classes that are scored without one video."""
     absent = set(range(len(split.class_names))).difference(split.labels)
     if not absent:
@@ -129,10 +127,10 @@ def missing_classes(name: str, split: SplitListing) -> list[Problem]:
     classes = some(split.class_names[id] for id in absent)
     what = f"split {name}: {len(absent):,} of {len(split.class_names):,} classes have no video"
     remedy = "complete the videos, or the class file where these classes are not meant"
-    return [Problem(level="warn", what=f"{what} ({classes})", remedy=remedy)]
+    return [Doubt(level="warn", what=f"{what} ({classes})", remedy=remedy)]
 
 
-def label_disagreements(listing: Listing, name: str, split: SplitListing) -> list[Problem]:
+def label_disagreements(listing: Listing, name: str, split: SplitListing) -> list[Doubt]:
     """Labels that contradict the class in a file's or a folder's name.
 
     A list read with the class file of another one disagrees nearly everywhere, and is refused.
@@ -152,18 +150,16 @@ def label_disagreements(listing: Listing, name: str, split: SplitListing) -> lis
     what = f"split {name}: {count} labels contradict the names of files or folders ({shown})"
     if 2 * len(evidence.against) > evidence.told:
         remedy = "read the list with its own class file (--labels)"
-        return [Problem(level="refuse", what=what, remedy=remedy)]
+        return [Doubt(level="refuse", what=what, remedy=remedy)]
     remedy = "give a corrected class file (--labels), unless you repeat published numbers"
-    return [Problem(level="warn", what=what, remedy=remedy)]
+    return [Doubt(level="warn", what=what, remedy=remedy)]
 
 
-def _strange_names(
-    name: str, split: SplitListing, pairs: Sequence[tuple[str, str]]
-) -> list[Problem]:
+def _strange_names(name: str, split: SplitListing, pairs: Sequence[tuple[str, str]]) -> list[Doubt]:
     if not pairs or not split.owns_classes:
         return []
     shown = ", ".join(
         f"{short(folder, 30)!r} is {short(label, 30)!r}" for folder, label in pairs[:3]
     )
     what = f"split {name}: labels follow the folders, but none has a folder's name ({shown})"
-    return [Problem(level="warn", what=what, remedy="make sure that the class file is this list's")]
+    return [Doubt(level="warn", what=what, remedy="make sure that the class file is this list's")]

@@ -13,7 +13,7 @@ from pathlib import Path
 from vifistore.errors import UsageError, first_few, short
 from vifistore.files import parse_json
 from vifistore.videos.class_names import ClassFile
-from vifistore.videos.fields import (
+from vifistore.videos.line_fields import (
     ID_WORDS,
     NAME_WORDS,
     content_lines,
@@ -22,7 +22,7 @@ from vifistore.videos.fields import (
     unquoted,
     whole_number,
 )
-from vifistore.videos.text import read_text, some
+from vifistore.videos.text_lines import read_text, some
 
 Pairs = list[tuple[int, str]]
 

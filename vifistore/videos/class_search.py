@@ -8,8 +8,8 @@ from pathlib import Path
 from vifistore.videos.class_files import is_class_table, read_class_file
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.extensions import VIDEO_LINE
-from vifistore.videos.fields import content_lines
-from vifistore.videos.text import decoded, files_in, first_bytes
+from vifistore.videos.line_fields import content_lines
+from vifistore.videos.text_lines import decoded, files_in, first_bytes
 
 _NAME_LISTS = re.compile(
     r"(.*[_-])?(label_?map|category|categories|class(es|_?names|_?ids|ind)|labels|id2label|label2id)"

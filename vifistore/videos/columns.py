@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from vifistore.errors import UsageError, short
 from vifistore.videos.extensions import is_video
-from vifistore.videos.fields import whole_number, word_of
+from vifistore.videos.line_fields import whole_number, word_of
 from vifistore.videos.match import youtube_id
 
 # Role -> words of headers; of several that a header has, the first one here.

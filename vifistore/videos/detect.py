@@ -6,12 +6,12 @@ from pathlib import Path
 from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_search import is_class_file
 from vifistore.videos.extensions import is_video
+from vifistore.videos.list_rows import header_of
 from vifistore.videos.official import OFFICIAL
 from vifistore.videos.readers.database import is_database, is_records
 from vifistore.videos.readers.json_files import load_json, parsed_json
 from vifistore.videos.readers.lists import lists_in
-from vifistore.videos.rows import header_of
-from vifistore.videos.text import read_text
+from vifistore.videos.text_lines import read_text
 from vifistore.videos.tree import Tree
 
 FOLDER_OF_LISTS = "lists"

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from vifistore.errors import UsageError
 from vifistore.videos.known import KnownVideos
-from vifistore.videos.places import Places, Prefixes
+from vifistore.videos.line_paths import Places, Prefixes
 from vifistore.videos.records import UNLABELLED, Line, SplitListing
-from vifistore.videos.text import relative_path, some
+from vifistore.videos.text_lines import relative_path, some
 from vifistore.videos.tree import Tree
 
 

@@ -12,8 +12,8 @@ from vifistore.videos.class_lists import unite
 from vifistore.videos.detect import FOLDER_OF_LISTS, detect
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
+from vifistore.videos.line_paths import Prefixes, parse_prefixes
 from vifistore.videos.official import OFFICIAL, Reader
-from vifistore.videos.places import Prefixes, parse_prefixes
 from vifistore.videos.readers.captions import read_captions_json
 from vifistore.videos.readers.database import read_database, read_records
 from vifistore.videos.readers.folder import read_folder

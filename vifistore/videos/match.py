@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from vifistore.videos.extensions import is_video, stem
 from vifistore.videos.file_names import letters
 from vifistore.videos.known import KnownVideos
-from vifistore.videos.text import some
+from vifistore.videos.text_lines import some
 from vifistore.videos.tree import Tree
 
 # ActivityNet writes v_ in front; times are in seconds, with or without zeros, or the start alone.

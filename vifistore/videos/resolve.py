@@ -9,7 +9,7 @@ from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.match import match_paths
 from vifistore.videos.records import Listing, SplitListing
-from vifistore.videos.text import some
+from vifistore.videos.text_lines import some
 
 
 def resolve(draft: Draft) -> Listing:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vifistore.errors import UsageError
 from vifistore.videos.extensions import is_frame, is_video
-from vifistore.videos.text import some
+from vifistore.videos.text_lines import some
 
 # Control characters, and the half characters that stand for bytes which are not UTF-8.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

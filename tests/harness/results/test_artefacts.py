@@ -23,7 +23,7 @@ from harness.results.json_artefacts import (
     Timing,
     add_commands,
 )
-from harness.results.pictures import picture_path
+from harness.results.page_pictures import picture_path
 from vifistore.errors import DamagedError
 
 HIT = GalleryHit(rank=1, score=0.5, id="v", label="run", is_right=True, end_seconds=2)

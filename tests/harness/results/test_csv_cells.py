@@ -56,7 +56,7 @@ def test_no_table_is_written_another_way():
     """Of tables that people open; a log of numbers and a cache of ours hold no text."""
     ways = ("to_csv(index", "csv.writer(", "csv.DictWriter(")
     known = {"harness.results.csv_cells", "reports.writers.csv_text"}
-    known |= {"vifistore.training.log", "vifi.serving.maps"}
+    known |= {"vifistore.training.log", "vifi.serving.page_map"}
     found = {
         name
         for name, path in modules(ROOT).items()

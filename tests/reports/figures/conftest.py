@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from reports.figures import style
+from reports.figures import figure_style
 
 
 @pytest.fixture
 def svg_texts(monkeypatch):
     """Draw SVG only, and return the texts of one."""
-    monkeypatch.setitem(style._STYLE, "svg.fonttype", "none")
-    monkeypatch.setattr(style, "FORMATS", ("svg",))
+    monkeypatch.setitem(figure_style._STYLE, "svg.fonttype", "none")
+    monkeypatch.setattr(figure_style, "FORMATS", ("svg",))
 
     def read(path) -> list[str]:
         return re.findall(r"<text[^>]*>(.*?)</text>", path.read_text(), flags=re.S)

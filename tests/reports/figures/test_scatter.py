@@ -6,8 +6,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from reports.figures import scatter
+from reports.figures.figure_style import _STYLE, DOTS_PER_INCH, UNLABELLED_COLOUR
 from reports.figures.scatter import scatter_panels
-from reports.figures.style import _STYLE, DOTS_PER_INCH, UNLABELLED_COLOUR
 
 
 def test_scatter_shows_panels_classes_and_separation(make_map, tmp_path, svg_texts):

@@ -6,8 +6,8 @@ from harness.results.json_artefacts import Cost
 from reports.layouts.doubts import HEAD_NOTE
 from reports.layouts.paper_tables import OTHERS, paper_tables
 from reports.measurements import measurements
-from reports.page.style import style_sheet
-from reports.paper.numbers import TABLES, paper_numbers
+from reports.page.style_sheet import style_sheet
+from reports.paper.paper_numbers import TABLES, paper_numbers
 from reports.report import WRITERS
 from reports.table_model import Table
 from tests.reports.conftest import PROVENANCE

@@ -1,5 +1,5 @@
 from harness.results.json_artefacts import AttentionFigure
-from reports.page.figures import attention_figures
+from reports.page.page_figures import attention_figures
 from reports.page.sections import gallery
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from vifi.bench import pipeline
-from vifi.bench.settings import Pipeline
+from vifi.bench.bench_settings import Pipeline
 from vifi.bench.timing import Quantiles
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from vifi.bench import machine
+from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import add_row, read_rows, record, script, table
-from vifi.bench.settings import Bench
 from vifistore.errors import UsageError
 
 CASE = ("size", "way")

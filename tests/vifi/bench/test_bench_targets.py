@@ -1,6 +1,6 @@
 """Targets are held against the rows that speak of them, and nothing else."""
 
-from vifi.bench.targets import targets
+from vifi.bench.speed_targets import targets
 
 POOL = {
     "benchmark": "kernels",

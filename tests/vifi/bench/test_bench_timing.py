@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from vifi.bench import kernels, timing
+from vifi.bench.bench_settings import Kernels
 from vifi.bench.kernel_cases import cases
-from vifi.bench.settings import Kernels
 
 ROOT = Path(__file__).parents[3]
 SMALL = Kernels(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vifi.demo.clips import class_names
-from vifi.demo.settings import FULL, PLAIN, QUICK
+from vifi.demo.demo_settings import FULL, PLAIN, QUICK
 from vifi.demo.stills import PLACES, captions, make_stills
 from vifi.demo.world import COLOURS, SHAPES
 from vifistore.models.registry import model_config, open_clip

@@ -11,7 +11,7 @@ import pytest
 
 from harness.results import read_rows
 from vifi.__main__ import run
-from vifi.demo.settings import QUICK
+from vifi.demo.demo_settings import QUICK
 from vifi.demo.story import run_story
 from vifi.demo.tuning import TUNED, VANILLA, VARIANTS
 from vifistore.errors import UsageError

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.support import plain_recipe, video_table, write_features
 from tests.vifistore.extract.conftest import write_clip
+from vifi.searching.video_files import ForbiddenError, NotThereError
 from vifi.serving.library import Library, Scope
-from vifi.video_files import ForbiddenError, NotThereError
 from vifistore.errors import UsageError
 from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser import Browser, needs_browser
 from vifi.__main__ import run
-from vifi.serve import listen
+from vifi.verbs.serve import listen
 from vifistore.errors import UsageError
 
 

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from vifistore.extract.scan import add_listing, find_dataset, new_rows
 from vifistore.models.towers import LoadedModel, load_model
+from vifistore.scanning.scan import add_listing, find_dataset, new_rows
 from vifistore.store.store import Store, create_store
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import probe_all

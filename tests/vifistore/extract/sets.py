@@ -3,7 +3,7 @@
 import numpy as np
 
 from vifistore.extract.encoder import Encoder
-from vifistore.extract.settings import ExtractSettings
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.store import open_store
 from vifistore.store.schema import FEATURE_ARRAYS
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.vifistore.extract.conftest import scan
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.pool import DecodePool
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model

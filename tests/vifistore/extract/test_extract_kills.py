@@ -13,8 +13,8 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import StoreError
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.pool import DecodePool
 from vifistore.store import open_store
 from vifistore.store.info import describe_store

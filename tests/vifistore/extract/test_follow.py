@@ -15,18 +15,18 @@ import pytest
 import torch
 
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.extract import follow as follow_module
-from vifistore.extract import follow_folder
-from vifistore.extract.follow import Followed, follow
-from vifistore.extract.follow_settings import FollowSettings
+from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import resolve_recipe
-from vifistore.extract.settings import EncodeSettings, ExtractSettings
+from vifistore.following import follow as follow_module
+from vifistore.following import follow_folder
+from vifistore.following.follow import Followed, follow
+from vifistore.following.follow_settings import FollowSettings
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import preprocess
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.info import lineage
 from vifistore.store.store import Store

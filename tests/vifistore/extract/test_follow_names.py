@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.vifistore.extract.test_follow import ENCODE, ONCE, write
-from vifistore.extract import follow_folder
-from vifistore.extract.follow import follow
+from vifistore.following import follow_folder
+from vifistore.following.follow import follow
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ import torch
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.test_follow import ENCODE, ONCE, write
 from vifistore.errors import StoreError
-from vifistore.extract import follow as follow_module
-from vifistore.extract import follow_folder, follow_record
-from vifistore.extract.follow import Followed, follow
+from vifistore.following import follow as follow_module
+from vifistore.following import follow_folder, follow_record
+from vifistore.following.follow import Followed, follow
 from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store
 

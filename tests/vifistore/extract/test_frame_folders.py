@@ -11,8 +11,8 @@ from PIL import Image
 from tests.support import bounded
 from tests.vifistore.extract.conftest import scan
 from tests.vifistore.extract.sets import SETTINGS, arrays
-from vifistore.extract.changes import ChangeLog
 from vifistore.extract.job import extract_dataset
+from vifistore.scanning.changes import ChangeLog
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 

@@ -9,14 +9,14 @@ import torch
 
 from tests.released import normalised, scored_squares
 from tests.vifistore.extract.conftest import scan
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.decoding import decode_video
-from vifistore.models.checkpoints import CheckpointHeader
-from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
-from vifistore.models.text import PAPER_TEMPLATE, PROMPT_TEMPLATE, encode_classes
+from vifistore.models.text_embedding import PAPER_TEMPLATE, PROMPT_TEMPLATE, encode_classes
 from vifistore.models.towers import LoadedModel, describe
 from vifistore.store.store import Store
 

@@ -11,12 +11,12 @@ from PIL import Image
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import ModelError, UnknownNameError, UsageError
 from vifistore.extract.encoder import Encoder
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.ranks import parse_blocks
-from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model

@@ -11,14 +11,14 @@ from tests.support import video_table
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifistore.errors import StoreError
-from vifistore.extract import source
+from vifistore.extract import decoded_rows
 from vifistore.extract.job import extract_dataset, plan_dataset
-from vifistore.extract.presence import Presence
+from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
-from vifistore.training.dataset import open_training_set
 from vifistore.training.options import RunOptions
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
+from vifistore.training.training_split import open_training_set
 
 NUM_CLIPS = 6
 
@@ -103,7 +103,7 @@ def test_a_folder_that_goes_while_it_is_read_stops_the_run(folder, tmp_path, tin
             paths.append(row)
             yield row, self._path(row)
 
-    monkeypatch.setattr(source.Source, "_jobs", jobs)
+    monkeypatch.setattr(decoded_rows.Source, "_jobs", jobs)
     with pytest.raises(StoreError, match="the folder of the videos of d is gone"):
         extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     (feature_id,) = store.dataset("d").feature_ids()

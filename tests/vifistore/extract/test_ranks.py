@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from tests.vifistore.extract.conftest import scan
-from vifi.extract import _blocks
+from vifi.verbs.extract import _blocks
 from vifistore.errors import UsageError
+from vifistore.extract.decoded_rows import default_workers
 from vifistore.extract.ranks import (
     Rank,
     current_rank,
@@ -23,7 +24,6 @@ from vifistore.extract.ranks import (
     without_rank,
 )
 from vifistore.extract.recipes import choose_device
-from vifistore.extract.source import default_workers
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 

@@ -10,7 +10,7 @@ from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifi.__main__ import run
 from vifistore.errors import UsageError
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.relocate import find_videos, missing_before, relocate
+from vifistore.scanning.relocate import find_videos, missing_before, relocate
 from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
 from vifistore.store.verify import verify_store

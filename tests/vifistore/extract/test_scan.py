@@ -6,7 +6,7 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import DamagedError, UsageError
-from vifistore.extract.scan import add_listing, find_dataset, new_rows
+from vifistore.scanning.scan import add_listing, find_dataset, new_rows
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from vifistore.errors import UsageError
+from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.settings import ExtractSettings
 from vifistore.frames.decoding import decode_video
-from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.registry import open_clip
 from vifistore.models.towers import describe
 

@@ -11,10 +11,10 @@ from tests.vifistore.frames.conftest import write_video
 from vifistore.errors import DecodeError
 from vifistore.extract.clock import Clock
 from vifistore.extract.transfer import Pixels
-from vifistore.frames import by_number, memory
+from vifistore.frames import by_number, memory_limits
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.kept import WHOLE, Keep, KeptFrames
-from vifistore.frames.memory import machine_bytes, worker_bytes
+from vifistore.frames.memory_limits import machine_bytes, worker_bytes
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import preprocess, preprocessing_of, squares_of
 from vifistore.frames.squares import Squares
@@ -204,12 +204,12 @@ def test_what_needs_more_memory_than_it_may_costs_that_video_alone(huge, videos,
 
 def test_a_worker_may_take_its_share_of_the_machine(monkeypatch, tmp_path):
     gigabyte = 2**30
-    monkeypatch.setattr(memory, "machine_bytes", lambda: 64 * gigabyte)
+    monkeypatch.setattr(memory_limits, "machine_bytes", lambda: 64 * gigabyte)
     assert worker_bytes(8) == 6 * gigabyte
     assert worker_bytes(64) == 2 * gigabyte
     monkeypatch.undo()
     assert 2**28 < machine_bytes() < 2**50
     for text, limit in (("1073741824\n", gigabyte), ("max\n", None), ("9223372036854771712", None)):
         (tmp_path / "limit").write_text(text)
-        monkeypatch.setattr(memory, "_LIMIT_FILES", (str(tmp_path / "limit"), "/none"))
+        monkeypatch.setattr(memory_limits, "_LIMIT_FILES", (str(tmp_path / "limit"), "/none"))
         assert (machine_bytes() == gigabyte) == (limit is not None)

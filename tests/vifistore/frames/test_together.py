@@ -171,7 +171,7 @@ def test_without_locks_nobody_waits(tmp_path, monkeypatch):
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("vifistore.frames.claims.fcntl.lockf", no_locks)
+    monkeypatch.setattr("vifistore.frames.decode_claims.fcntl.lockf", no_locks)
     with FrameCache(tmp_path, 10**9).claim("ab" * 32):
         pass
 

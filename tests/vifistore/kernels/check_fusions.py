@@ -6,7 +6,7 @@ from torch.autograd.gradcheck import GradcheckError
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vifistore.kernels import frame_softmax
-from vifistore.kernels.dispatch import chosen_path
+from vifistore.kernels.dispatch import chosen_way
 from vifistore.kernels.fusion_cross_entropy import (
     fusion_cross_entropy,
     fusion_cross_entropy_reference,
@@ -55,7 +55,7 @@ def results(function, inputs, fusion):
 
 
 def check(kernel, reference, inputs, fusion, assert_close):
-    assert chosen_path(inputs[0]).is_kernel
+    assert chosen_way(inputs[0]).is_kernel
     exact = results(reference, [value.double() for value in inputs], fusion)
     plain = results(reference, inputs, fusion)
     for values in zip(results(kernel, inputs, fusion), plain, exact, strict=True):

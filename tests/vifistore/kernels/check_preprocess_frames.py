@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vifistore.kernels.dispatch import INTERPRETED, chosen_path
+from vifistore.kernels.dispatch import INTERPRETED, chosen_way
 from vifistore.kernels.geometry import OPENCV, PILLOW
 from vifistore.kernels.opencv_linear import resize_linear
 from vifistore.kernels.preprocess_frames import (
@@ -37,7 +37,7 @@ def plain(frames, size, short_side, interpolation, antialias, num_crops, backend
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_kernel_equals_reference(shape, interpolation, antialias, backend, device):
     frames = torch.randint(0, 256, (2, *shape, 3), dtype=torch.uint8).to(device)
-    assert chosen_path(frames).is_kernel
+    assert chosen_way(frames).is_kernel
     num_crops = 1 if antialias else 3
     settings = {"interpolation": interpolation, "antialias": antialias, "num_crops": num_crops}
     settings["backend"] = backend

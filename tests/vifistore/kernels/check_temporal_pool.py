@@ -5,7 +5,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from vifistore.kernels import temporal_pool as module
-from vifistore.kernels.dispatch import INTERPRETED, chosen_path
+from vifistore.kernels.dispatch import INTERPRETED, chosen_way
 from vifistore.kernels.temporal_pool import (
     pool_and_round,
     pool_and_round_reference,
@@ -54,7 +54,7 @@ def results(pool, frames, mask):
 def test_kernel_is_as_close_as_plain_pytorch(shape, dtype, masked, device, assert_close):
     frames = frames_like(shape, dtype, device)
     mask = mask_like(frames) if masked else None
-    assert chosen_path(frames).is_kernel
+    assert chosen_way(frames).is_kernel
     exact = results(temporal_pool_reference, frames.double(), mask)
     plain = results(temporal_pool_reference, frames, mask)
     for values in zip(results(temporal_pool, frames, mask), plain, exact, strict=True):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vifistore.kernels import dispatch
-from vifistore.kernels.dispatch import Path, chosen_path
+from vifistore.kernels.dispatch import Way, chosen_way
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def gpu(monkeypatch):
     pytest.importorskip("triton", reason="Triton is not installed")
     from triton.runtime import driver
 
-    dispatch._device_path.cache_clear()
+    dispatch._device_way.cache_clear()
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "GPU 9")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
 
@@ -26,17 +26,17 @@ def gpu(monkeypatch):
 
     monkeypatch.setattr(driver, "_active", Driver())
     yield Driver
-    dispatch._device_path.cache_clear()
+    dispatch._device_way.cache_clear()
 
 
 def test_a_gpu_runs_the_kernel(gpu):
-    assert dispatch._device_path(0) == Path("kernel", "GPU 9, compute capability 9.0")
+    assert dispatch._device_way(0) == Way("kernel", "GPU 9, compute capability 9.0")
 
 
 def test_an_old_gpu_runs_the_reference(gpu, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    path = dispatch._device_path(0)
-    assert path == Path("reference", "GPU 9 is older than compute capability 8.0")
+    path = dispatch._device_way(0)
+    assert path == Way("reference", "GPU 9 is older than compute capability 8.0")
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, AssertionError, OSError])
@@ -45,8 +45,8 @@ def test_a_gpu_where_triton_cannot_start_runs_the_reference(gpu, monkeypatch, ki
         raise kind("Failed to find C compiler.\nMore lines")
 
     monkeypatch.setattr(gpu, "get_current_target", fail)
-    path = dispatch._device_path(0)
-    assert path == Path("reference", "Triton cannot start on GPU 9: Failed to find C compiler.")
+    path = dispatch._device_way(0)
+    assert path == Way("reference", "Triton cannot start on GPU 9: Failed to find C compiler.")
 
 
 @pytest.mark.parametrize(
@@ -58,16 +58,16 @@ def test_a_gpu_where_triton_cannot_start_runs_the_reference(gpu, monkeypatch, ki
 )
 def test_inputs_without_a_kernel(tensor, reason, monkeypatch):
     monkeypatch.setattr(dispatch, "INSTALLED", True)
-    assert chosen_path(tensor) == Path("reference", reason)
+    assert chosen_way(tensor) == Way("reference", reason)
 
 
 def test_the_cpu_runs_the_reference(monkeypatch):
     monkeypatch.setattr(dispatch, "INSTALLED", True)
     monkeypatch.setattr(dispatch, "INTERPRETED", False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert chosen_path(torch.ones(1)) == Path("reference", "no CUDA device")
+    assert chosen_way(torch.ones(1)) == Way("reference", "no CUDA device")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert chosen_path(torch.ones(1)) == Path("reference", "the input is on the CPU")
+    assert chosen_way(torch.ones(1)) == Way("reference", "the input is on the CPU")
 
 
 WITHOUT_TRITON = """
@@ -77,14 +77,14 @@ import importlib, pkgutil, torch
 import vifistore.kernels
 for module in pkgutil.iter_modules(vifistore.kernels.__path__):
     importlib.import_module(f"vifistore.kernels.{module.name}")
-from vifistore.kernels.dispatch import chosen_path
+from vifistore.kernels.dispatch import chosen_way
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.kernels.preprocess_frames import preprocess_frames
 from vifistore.kernels.temporal_pool import pool_and_round
 pool_and_round(torch.ones(1, 2, 3))
 fusion_cross_entropy(torch.ones(1, 2, 3), torch.ones(2, 3), 1.0, torch.ones(1, 2), "image")
 preprocess_frames(torch.zeros(1, 4, 4, 3, dtype=torch.uint8), size=2, mean=(0,) * 3, std=(1,) * 3)
-print(chosen_path(torch.ones(1)))
+print(chosen_way(torch.ones(1)))
 """
 
 
@@ -96,4 +96,4 @@ def test_everything_runs_without_triton_and_without_a_warning():
         check=False,
     )
     assert done.stderr == ""
-    assert done.stdout == "Path(name='reference', reason='Triton is not installed')\n"
+    assert done.stdout == "Way(name='reference', reason='Triton is not installed')\n"

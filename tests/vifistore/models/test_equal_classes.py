@@ -4,8 +4,8 @@ import pytest
 
 from tests.vifistore.training.conftest import SETTINGS, bright_halves, tiny_model
 from vifistore.errors import UsageError
-from vifistore.extract.texts import ensure_texts
-from vifistore.models.text import check_lengths, encode_classes, prompts_of, tokenizer
+from vifistore.extract.class_texts import ensure_texts
+from vifistore.models.text_embedding import check_lengths, encode_classes, prompts_of, tokenizer
 from vifistore.models.towers import load_model
 from vifistore.store.store import create_store
 from vifistore.training.run import Run, train

@@ -9,13 +9,18 @@ import torch
 from tests.vifistore.models.tiny_models import CONFIGS, register
 from vifistore.errors import ModelError, TextTowerError
 from vifistore.extract.encoder import Encoder
-from vifistore.models import text
-from vifistore.models.digests import tower_digests
+from vifistore.models import text_embedding
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.openclip_files import write_openclip
 from vifistore.models.registry import open_clip
 from vifistore.models.skeletons import MissingText, new_model
-from vifistore.models.text import check_lengths, context_length, encode_classes, text_fields
+from vifistore.models.text_embedding import (
+    check_lengths,
+    context_length,
+    encode_classes,
+    text_fields,
+)
+from vifistore.models.tower_digests import tower_digests
 from vifistore.models.towers import load_model
 from vifistore.training.parts import choose_trained
 
@@ -127,7 +132,7 @@ class Tokens:
     ],
 )
 def test_texts_that_are_cut_are_told_whatever_pads_them(monkeypatch, said, tokens, row, is_full):
-    monkeypatch.setattr(text, "_own_tokenizer", lambda *_: tokens)
+    monkeypatch.setattr(text_embedding, "_own_tokenizer", lambda *_: tokens)
     check_lengths(load_model(SIGLIP, "none"), ["a text"], torch.tensor([row]))
     assert ("may be cut" in said.text) == is_full
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from vifistore.errors import ModelError
-from vifistore.models.checkpoints import is_whole, read_header
+from vifistore.models.checkpoint_files import is_whole, read_header
 from vifistore.models.file_kinds import unpacked_limit
 from vifistore.models.skeletons import new_model
 from vifistore.models.torchscript import read_torchscript
@@ -136,7 +136,7 @@ def test_a_header_as_long_as_a_file_with_holes_is_not_read(tmp_path, monkeypatch
     def fail(text):
         raise AssertionError("memory is taken")
 
-    monkeypatch.setattr("vifistore.models.checkpoints.json.loads", fail)
+    monkeypatch.setattr("vifistore.models.checkpoint_files.json.loads", fail)
     assert not is_whole(path)
     with pytest.raises(ModelError, match="not a readable safetensors file"):
         read_header(path)

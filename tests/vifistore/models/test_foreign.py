@@ -14,7 +14,13 @@ from safetensors.torch import save_file
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.models import towers
-from vifistore.models.prompts import IMAGE_KEY, TEXT_KEY, PromptSettings, add_prompts, prompt_state
+from vifistore.models.prompt_learning import (
+    IMAGE_KEY,
+    TEXT_KEY,
+    PromptSettings,
+    add_prompts,
+    prompt_state,
+)
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from vifistore.errors import ModelError
-from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.towers import load_model
 from vifistore.store.identity import DIGEST_BYTES, Identity, TunedOn, packed

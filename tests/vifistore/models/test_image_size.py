@@ -7,7 +7,7 @@ import torch
 
 from tests.vifistore.models.tiny_models import register
 from vifistore.errors import ModelError, UsageError
-from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.openclip_files import write_openclip
 from vifistore.models.registry import model_config, open_clip

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.extract.extract_settings import ExtractSettings, PixelSettings
 from vifistore.extract.origin import say_preprocessing
 from vifistore.extract.recipes import preprocessing_for, resolve_recipe
-from vifistore.extract.settings import ExtractSettings, PixelSettings
 from vifistore.models.registry import open_clip
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model

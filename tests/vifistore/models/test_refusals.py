@@ -14,12 +14,12 @@ from safetensors.torch import save_file
 
 from tests.vifistore.models.tiny_models import register
 from vifistore.errors import VifiError
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.load_settings import WeightsSettings
-from vifistore.models.prompts import IMAGE_KEY
+from vifistore.models.prompt_learning import IMAGE_KEY
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.skeletons import new_model
-from vifistore.models.text import encode_texts
+from vifistore.models.text_embedding import encode_texts
 from vifistore.models.towers import load_model
 
 # A file of others says no activation, and this model has a sibling of the other one.

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from vifistore.errors import ModelError
-from vifistore.models.checkpoints import CheckpointHeader, save_checkpoint
-from vifistore.models.digests import tower_digests
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.text_tower import is_plain, read_text_tower
+from vifistore.models.tower_digests import tower_digests
 
 QUERIES = ["a circle", "a circle sliding sideways", "x " * 60, "", "one <end_of_text> two", "é 漢"]
 

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from vifistore.errors import ModelError, UnknownNameError, UsageError
-from vifistore.models.checkpoints import CheckpointHeader, read_header, save_checkpoint
-from vifistore.models.digests import tower_digests
+from vifistore.models.checkpoint_files import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
-from vifistore.models.text import encode_classes, text_fields
+from vifistore.models.text_embedding import encode_classes, text_fields
+from vifistore.models.tower_digests import tower_digests
 from vifistore.models.towers import load_model
 from vifistore.store.schema import check_name
 

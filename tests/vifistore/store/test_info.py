@@ -11,7 +11,7 @@ from vifi.__main__ import run
 from vifistore.store.identity import Identity
 from vifistore.store.info import lineage
 from vifistore.store.names import set_name
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 
 def test_children_come_below_their_parents(make_store, capsys):

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import select
+import threading
 import time
 
 import pytest
@@ -111,6 +112,21 @@ def test_a_claim_that_the_disk_refuses_holds_nothing(tmp_path, monkeypatch):
         locks.acquire([0, 1])
     monkeypatch.undo()
     assert in_child(lambda: BlockLocks(tmp_path, "d", "id").acquire([0, 1])) == 0
+
+
+def test_who_holds_a_block_is_read_once_it_is_written(tmp_path):
+    """Another process has the lock a moment before it has written who it is."""
+    locks = BlockLocks(tmp_path, "d", "id")
+    path = tmp_path / "locks" / "d.id"
+
+    def write_late() -> None:
+        time.sleep(0.1)
+        path.write_bytes(b"host\n77\n")
+
+    writer = threading.Thread(target=write_late)
+    writer.start()
+    assert locks._holder(0) == "process 77 on host"
+    writer.join()
 
 
 def test_two_told_to_write_the_same_set(tmp_path):

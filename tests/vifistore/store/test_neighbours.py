@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from tests.support import plain_recipe, video_table, write_features
-from tests.vifistore.store.test_objects import FRAMES, fill
+from tests.vifistore.store.test_object_storage import FRAMES, fill
 from vifi.__main__ import run
 from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
-from vifistore.store.places import Place
+from vifistore.store.storage import Storage
 from vifistore.store.store import Store, create_store
 from vifistore.store.verify import verify_store
 from vifistore.temporaries import SUFFIX
@@ -78,18 +78,18 @@ def store(shared) -> Store:
 KEY = "videos/d/fps/c.0"
 
 
-def read_into(place: Place) -> bytes:
+def read_into(place: Storage) -> bytes:
     buffer = np.zeros(4096, np.uint8)
     return buffer[: place.read_into(KEY, buffer)].tobytes()
 
 
-def read_ranges(place: Place) -> bytes:
+def read_ranges(place: Storage) -> bytes:
     buffers = [np.zeros(4, np.uint8) for _ in range(2)]
     place.read_ranges(KEY, [8, 0], buffers)
     return b"".join(buffer.tobytes() for buffer in buffers)
 
 
-READS: dict[str, Callable[[Place], object]] = {
+READS: dict[str, Callable[[Storage], object]] = {
     "exists": lambda place: [place.exists(key) for key in (KEY, "videos/d", *THEIRS)],
     "folders": lambda place: [sorted(place.folders(key)) for key in ("", "videos", "theirs")],
     "get": lambda place: place.get(KEY),

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from vifistore.models.checkpoints import CheckpointHeader
+from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import LoadedModel, describe
-from vifistore.training.data import FrameData
 from vifistore.training.run import Run, TrainReport, train
-from vifistore.training.settings import TrainSettings
 from vifistore.training.targets import one_hot
+from vifistore.training.training_data import FrameData
+from vifistore.training.training_settings import TrainSettings
 
 MODEL = "vifi-tiny"
 CLASSES = ["bright sun", "dark"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vifistore.frames.preprocess import preprocess, preprocessing_of, squares_of
 from vifistore.training.augment import augment, change_colours, draw_box
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 TOWER = {
     "size": (32, 32),

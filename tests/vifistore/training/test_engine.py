@@ -17,15 +17,15 @@ from tests.vifistore.training.conftest import (
 from vifistore.errors import ModelError, UnknownNameError, UsageError
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.models.cut_context import encode_cut_texts
-from vifistore.models.prompts import PromptSettings, add_prompts
-from vifistore.models.text import tokenizer
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
+from vifistore.models.text_embedding import tokenizer
 from vifistore.models.towers import LoadedModel
+from vifistore.training.distributed import Processes
 from vifistore.training.engine import Engine, StepResult
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.parts import choose_trained
-from vifistore.training.processes import Processes
 from vifistore.training.targets import one_hot, smoothed
 
 PROMPTS = {"image_prompts": 3, "image_depth": 2, "text_prompts": 2, "text_depth": 2}

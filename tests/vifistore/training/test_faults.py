@@ -7,12 +7,12 @@ import pytest
 
 from vifistore.errors import Faults, UsageError
 from vifistore.models.config_files import find_config, model_faults
-from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.towers import model_config, new_model, open_clip
 from vifistore.store.splits import Split
 from vifistore.training.faults import run_faults
 from vifistore.training.options import RunOptions
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 SETTINGS = TrainSettings(num_frames=2, batch_size=4)
 SPLIT = Split(

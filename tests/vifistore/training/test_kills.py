@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tests.vifistore.training.conftest import (
     CLASSES, SETTINGS, bright_halves, losses_of, same_weights, tiny_model,
 )
-from vifistore.training import folder
+from vifistore.training import run_folder
 from vifistore.training.options import RunOptions
 from vifistore.training.run import Run, train
 
@@ -57,9 +57,9 @@ def dying_in(function, call):
         calls.append(1)
         return die() if len(calls) == call else original(*arguments, **named)
 
-    setattr(folder, function, dying)
+    setattr(run_folder, function, dying)
     was_killed = dies(f"{function}-{call}")
-    setattr(folder, function, original)
+    setattr(run_folder, function, original)
     return was_killed
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from vifistore.errors import UsageError
 from vifistore.training.order import Order
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 SETTINGS = TrainSettings(batch_size=4, micro_batch=2, epochs=3, warmup_epochs=0)
 

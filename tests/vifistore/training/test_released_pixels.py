@@ -17,7 +17,7 @@ from vifistore.training.augment import draw_box
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, Order, stream
 from vifistore.training.presets import few_shot
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 from vifistore.training.videos import VideoSource
 
 CPU = torch.device("cpu")

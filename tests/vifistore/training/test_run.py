@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 
 from tests.vifistore.training.conftest import SETTINGS, losses_of, same_weights, tiny_model
 from vifistore.errors import ModelError, UsageError
-from vifistore.models.checkpoints import read_header
-from vifistore.models.prompts import PromptSettings, add_prompts
+from vifistore.models.checkpoint_files import read_header
+from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.models.weights import read_weights
+from vifistore.training.distributed import Processes, precision_of
 from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
-from vifistore.training.processes import Processes, precision_of
 
 
 class Stopped(Exception):

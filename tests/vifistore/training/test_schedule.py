@@ -9,7 +9,7 @@ from timm.scheduler.cosine_lr import CosineLRScheduler
 from tests.vifistore.training.conftest import losses_of
 from vifistore.training.order import Order
 from vifistore.training.schedule import learning_rate_at, rate_of_step
-from vifistore.training.settings import TrainSettings
+from vifistore.training.training_settings import TrainSettings
 
 
 def test_learning_rate_rises_then_falls():

@@ -7,15 +7,15 @@ import pytest
 
 from tests.support import video_table
 from tests.vifistore.training.conftest import tiny_model
-from vifistore.extract.settings import EncodeSettings
+from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.readers import Reader
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
+from vifistore.training.frame_reading import kept_by_steps
 from vifistore.training.options import RunOptions
-from vifistore.training.reading import kept_by_steps
-from vifistore.training.settings import TrainSettings
 from vifistore.training.shared_frames import kept_by_follower, shares, what_is_read
+from vifistore.training.training_settings import TrainSettings
 
 SETTINGS = TrainSettings(num_frames=2, candidate_frames=4)
 OPTIONS = RunOptions(frame_cache=Path("frames"))

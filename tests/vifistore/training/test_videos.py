@@ -14,12 +14,12 @@ from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices
 from vifistore.training.augment import augment
-from vifistore.training.memory import in_memory
+from vifistore.training.frame_reading import kept_by_steps
+from vifistore.training.frames_in_memory import in_memory
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, Order, stream
-from vifistore.training.reading import kept_by_steps
-from vifistore.training.settings import TrainSettings
 from vifistore.training.targets import one_hot
+from vifistore.training.training_settings import TrainSettings
 from vifistore.training.videos import VideoSource
 
 TOWER = {

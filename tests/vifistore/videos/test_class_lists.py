@@ -5,7 +5,7 @@ import pytest
 from vifistore.errors import UsageError
 from vifistore.videos.class_lists import in_order, joined
 from vifistore.videos.listing import read_source
-from vifistore.videos.splits import Wanted, with_made_splits
+from vifistore.videos.made_splits import Wanted, with_made_splits
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from vifistore.videos.checks import check_listing
 from vifistore.videos.class_files import read_class_file
 from vifistore.videos.listing import read_source
+from vifistore.videos.made_splits import base_and_novel, base_novel_splits
 from vifistore.videos.match import youtube_id
 from vifistore.videos.records import Listing
-from vifistore.videos.splits import base_and_novel, base_novel_splits
 from vifistore.videos.tree import Tree
 
 pytestmark = pytest.mark.shared

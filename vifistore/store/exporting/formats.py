@@ -13,7 +13,7 @@ from vifistore.store.exporting.npy import write_npy
 from vifistore.store.exporting.parquet import write_parquet
 from vifistore.store.exporting.store_copy import write_store
 from vifistore.store.exporting.stream import FeatureStream
-from vifistore.store.objects import object_url
+from vifistore.store.object_storage import object_url
 from vifistore.store.store import Store
 
 Format = Literal["hdf5", "npy", "clip-retrieval", "parquet", "zarr"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.store.exporting.stream import FeatureStream
-from vifistore.store.importing.file_names import file_stems
+from vifistore.store.importing.id_file_names import file_stems
 from vifistore.store.importing.npy_folder import FPS, TIMESTAMPS
 
 # What video_features calls CLIP features.

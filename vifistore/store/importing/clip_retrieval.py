@@ -8,9 +8,9 @@ import numpy as np
 
 from vifistore.errors import UsageError, first_line
 from vifistore.store.importing.arrow import load_parquet, read_parquet
-from vifistore.store.importing.source import (
+from vifistore.store.importing.import_source import (
     UNREADABLE,
-    Source,
+    ImportSource,
     check_ids,
     digest_of_files,
     foreign_source,
@@ -19,7 +19,7 @@ from vifistore.store.importing.source import (
 from vifistore.store.writer import Shape
 
 
-def open_clip_retrieval(path: Path) -> Source:
+def open_clip_retrieval(path: Path) -> ImportSource:
     """Open L2-normalised mean embeddings, one per video, with ids from the metadata.
 
     The id is the column `video_id`, else `image_path`; the label is `caption`. Raises UsageError

@@ -11,10 +11,10 @@ from vifistore.store.checkpoints import find_checkpoint
 from vifistore.store.features import Features
 from vifistore.store.importing.clip_retrieval import open_clip_retrieval
 from vifistore.store.importing.hdf5 import open_hdf5
+from vifistore.store.importing.import_source import ImportSource
 from vifistore.store.importing.npy_array import open_npy_array, read_ids
 from vifistore.store.importing.npy_folder import open_npy_folder
 from vifistore.store.importing.parquet import open_parquet
-from vifistore.store.importing.source import Source
 from vifistore.store.importing.store_copy import (
     choose_features,
     copy_checkpoint,
@@ -81,7 +81,7 @@ def known_ids(store: Store | None, dataset: str) -> list[str]:
 
 def open_source(
     path: Path, settings: ImportSettings, known: Sequence[str], listed: Sequence[str] = ()
-) -> Source:
+) -> ImportSource:
     """Open a file or folder of any format but zarr.
 
     `known` are the ids of the dataset, `listed` those of an array's rows where there is no --ids.
@@ -99,7 +99,7 @@ def open_source(
     return _OPEN[settings.format](path)
 
 
-_OPEN: dict[str, Callable[[Path], Source]] = {
+_OPEN: dict[str, Callable[[Path], ImportSource]] = {
     "hdf5": open_hdf5,
     "clip-retrieval": open_clip_retrieval,
     "parquet": open_parquet,
@@ -136,14 +136,14 @@ def _free_name(store: Store | None, dataset: str, parent: Features) -> str:
     return next((name for name in parent.names if name not in taken), "")
 
 
-def target_of(store: Store | None, source: Source, settings: ImportSettings) -> Target:
+def target_of(store: Store | None, source: ImportSource, settings: ImportSettings) -> Target:
     """Where a source goes. Raises UnknownNameError for an unknown checkpoint."""
     checkpoint = _checkpoint(store, source, settings)
     name = settings.name or (source.names[0] if source.names else default_name(source.path))
     return Target(dataset=settings.dataset, name=name, checkpoint=checkpoint, root=settings.root)
 
 
-def _checkpoint(store: Store | None, source: Source, settings: ImportSettings) -> str:
+def _checkpoint(store: Store | None, source: ImportSource, settings: ImportSettings) -> str:
     """Digest of the checkpoint to name the set under, "" for none."""
     if settings.checkpoint:
         if store is None:

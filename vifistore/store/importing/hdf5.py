@@ -8,9 +8,9 @@ import numpy as np
 from vifistore.errors import DamagedError, UsageError, first_line
 from vifistore.files import parse_json, require_regular
 from vifistore.store.importing.hdf5_trial import require_survivable
-from vifistore.store.importing.source import (
+from vifistore.store.importing.import_source import (
     UNREADABLE,
-    Source,
+    ImportSource,
     check_float,
     check_ids,
     check_lengths,
@@ -24,7 +24,7 @@ VIDEOS = "videos"
 CLASS_NAMES = "class_names"
 
 
-def open_hdf5(path: Path) -> Source:
+def open_hdf5(path: Path) -> ImportSource:
     """Open a feature set.
 
     Raises UsageError if it is no such file, DamagedError if its id is not that of its recipe.
@@ -53,7 +53,7 @@ def open_hdf5(path: Path) -> Source:
         ) from error
 
 
-def _source(file, path: Path) -> Source:
+def _source(file, path: Path) -> ImportSource:
     import pandas as pd
 
     recipe = _recipe(file, path)
@@ -71,7 +71,7 @@ def _source(file, path: Path) -> Source:
                 f"{path} is damaged ({first_line(error)}); export it again"
             ) from error
 
-    return Source(
+    return ImportSource(
         path=path,
         recipe=recipe,
         is_original=True,

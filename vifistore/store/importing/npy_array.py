@@ -7,8 +7,8 @@ import numpy as np
 
 from vifistore.errors import UsageError
 from vifistore.files import read_regular
-from vifistore.store.importing.source import (
-    Source,
+from vifistore.store.importing.import_source import (
+    ImportSource,
     check_ids,
     digest_of_files,
     foreign_source,
@@ -28,7 +28,7 @@ def read_ids(path: Path) -> list[str]:
     return ids
 
 
-def open_npy_array(path: Path, ids: Sequence[str], said_by: str) -> Source:
+def open_npy_array(path: Path, ids: Sequence[str], said_by: str) -> ImportSource:
     """Open embeddings `[video dim]`, `[video frame dim]` or `[video view frame dim]`.
 
     Those without frames are means; `said_by` is where the ids are from. Raises UsageError if sizes

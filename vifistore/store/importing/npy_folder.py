@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError, first_few
-from vifistore.store.importing.file_names import file_stems
-from vifistore.store.importing.source import (
-    Source,
+from vifistore.store.importing.id_file_names import file_stems
+from vifistore.store.importing.import_source import (
+    ImportSource,
     check_ids,
     digest_of_files,
     foreign_source,
@@ -22,7 +22,7 @@ from vifistore.store.writer import Shape
 TIMESTAMPS, FPS = "_timestamps_ms.npy", "_fps.npy"
 
 
-def open_npy_folder(path: Path, known_ids: Sequence[str]) -> Source:
+def open_npy_folder(path: Path, known_ids: Sequence[str]) -> ImportSource:
     """Open a folder of frame embeddings.
 
     A file belongs to the id of `known_ids` whose file name it has; with none known, its path

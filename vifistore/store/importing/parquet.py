@@ -6,9 +6,9 @@ import numpy as np
 
 from vifistore.errors import UsageError, first_line
 from vifistore.store.importing.arrow import load_parquet, read_parquet
-from vifistore.store.importing.source import (
+from vifistore.store.importing.import_source import (
     UNREADABLE,
-    Source,
+    ImportSource,
     check_float,
     check_ids,
     check_lengths,
@@ -18,7 +18,7 @@ from vifistore.store.importing.source import (
 from vifistore.store.writer import Shape
 
 
-def open_parquet(path: Path) -> Source:
+def open_parquet(path: Path) -> ImportSource:
     """Open mean embeddings, one per video; all of them are held in memory, `[video dim]`.
 
     Raises UsageError if columns, types or lengths do not fit.

@@ -4,7 +4,7 @@ from vifistore.errors import DamagedError, UnknownNameError
 from vifistore.store.dataset import Dataset, write_captions
 from vifistore.store.features import Features
 from vifistore.store.importing.covered import read_covered
-from vifistore.store.importing.source import Source
+from vifistore.store.importing.import_source import ImportSource
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import write_split
@@ -39,7 +39,7 @@ def array_names(features: Features) -> list[str]:
     return [name for name in FEATURE_ARRAYS if backend.exists(f"{features.path}/{name}")]
 
 
-def open_features(features: Features) -> Source:
+def open_features(features: Features) -> ImportSource:
     """Open a feature set to copy it. Raises DamagedError if its id is not that of its recipe."""
     if recipe_id(features.recipe) != features.id:
         raise DamagedError(
@@ -64,7 +64,7 @@ def open_features(features: Features) -> Source:
         }
         return {**found, "status": status[start:stop]}
 
-    return Source(
+    return ImportSource(
         path=features.store.path,
         recipe=features.recipe,
         is_original=True,

@@ -12,8 +12,8 @@ import numpy as np
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.dataset import Dataset, write_videos
-from vifistore.store.importing.entries import check_values, read_entries
-from vifistore.store.importing.source import Source
+from vifistore.store.importing.import_entries import check_values, read_entries
+from vifistore.store.importing.import_source import ImportSource
 from vifistore.store.names import check_set_name, require_free, set_name
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import TODO, check_name
@@ -51,7 +51,7 @@ class ImportReport:
     sealed: bool
 
 
-def check_source(store: Store | None, source: Source, target: Target) -> None:
+def check_source(store: Store | None, source: ImportSource, target: Target) -> None:
     """Check all that could be wrong with an import, and write nothing; None is a store to make.
 
     Raises
@@ -78,7 +78,7 @@ def check_source(store: Store | None, source: Source, target: Target) -> None:
     check_values(source)
 
 
-def write_source(store: Store, source: Source, target: Target) -> ImportReport:
+def write_source(store: Store, source: ImportSource, target: Target) -> ImportReport:
     """Write a source that `check_source` has passed; the dataset is made if it is new.
 
     Rows of a known dataset are found by their ids; those that the source lacks are quarantined.
@@ -100,7 +100,7 @@ def write_source(store: Store, source: Source, target: Target) -> ImportReport:
     )
 
 
-def match_rows(source: Source, known: "pd.DataFrame") -> np.ndarray:
+def match_rows(source: ImportSource, known: "pd.DataFrame") -> np.ndarray:
     """Entry of `source` for each row of the table `known`, -1 where it has none.
 
     Rows that follow the last entry of an original set are left out: they were appended since.
@@ -121,7 +121,7 @@ def match_rows(source: Source, known: "pd.DataFrame") -> np.ndarray:
     return entries[:count] if source.is_original and in_order else entries
 
 
-def _check_recipe(source: Source) -> None:
+def _check_recipe(source: ImportSource) -> None:
     shape, recipe = source.shape, source.recipe
     if "frames" not in recipe and isinstance(recipe.get("parent"), str):
         if recipe_id(source.about.get("parent_recipe", {})) != recipe["parent"]:
@@ -138,7 +138,7 @@ def _check_recipe(source: Source) -> None:
         )
 
 
-def _check_paths(source: Source) -> None:
+def _check_paths(source: ImportSource) -> None:
     for path in source.videos["path"]:
         parts = PurePosixPath(path)
         if parts.is_absolute() or ".." in parts.parts or "\0" in path:
@@ -148,7 +148,7 @@ def _check_paths(source: Source) -> None:
             )
 
 
-def _check_existing(dataset: Dataset, feature_id: str, source: Source) -> None:
+def _check_existing(dataset: Dataset, feature_id: str, source: ImportSource) -> None:
     """Raise UsageError if a set of that id is there, but with other axes."""
     if feature_id not in dataset.feature_ids():
         return
@@ -162,7 +162,9 @@ def _check_existing(dataset: Dataset, feature_id: str, source: Source) -> None:
         )
 
 
-def _write_features(dataset: Dataset, target: Target, source: Source, entries: np.ndarray) -> str:
+def _write_features(
+    dataset: Dataset, target: Target, source: ImportSource, entries: np.ndarray
+) -> str:
     # The set may be there and cover more videos already; it must not be cut.
     feature_id, planned = recipe_id(source.recipe), 0
     if feature_id in dataset.feature_ids():
@@ -188,7 +190,7 @@ def _write_features(dataset: Dataset, target: Target, source: Source, entries: n
     return feature_id
 
 
-def _write_blocks(writer: FeatureWriter, source: Source, entries: np.ndarray) -> None:
+def _write_blocks(writer: FeatureWriter, source: ImportSource, entries: np.ndarray) -> None:
     """Write what is to do, as far as the source has it."""
     writer.claim(blocks := writer.todo_blocks())
     with BlockCommitter(writer) as committer:
@@ -201,7 +203,7 @@ def _write_blocks(writer: FeatureWriter, source: Source, entries: np.ndarray) ->
                 committer.add(block, [rows[i] for i in kept], values)
 
 
-def _about(source: Source, entries: np.ndarray) -> dict:
+def _about(source: ImportSource, entries: np.ndarray) -> dict:
     """What a derived set keeps of what it says of itself."""
     if np.array_equal(entries, np.arange(len(entries))):
         return source.about
@@ -209,7 +211,7 @@ def _about(source: Source, entries: np.ndarray) -> dict:
     return {key: value for key, value in source.about.items() if key != "parent_sealed"}
 
 
-def _provenance(source: Source) -> dict:
+def _provenance(source: ImportSource) -> dict:
     return {
         "host": socket.gethostname(),
         "device": f"cpu ({platform.machine()})",

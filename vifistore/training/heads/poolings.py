@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from vifistore.errors import ModelError
-from vifistore.training.heads.settings import HeadKind
+from vifistore.training.heads.head_settings import HeadKind
 
 _DIM_OF_ATTENTION_HEAD = 64
 

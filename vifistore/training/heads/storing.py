@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from vifistore.extract.provenance import machine_provenance
-from vifistore.extract.texts import dataset_class_lists
+from vifistore.extract.class_texts import dataset_class_lists
+from vifistore.extract.run_provenance import machine_provenance
 from vifistore.models.towers import LoadedModel
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.derived import derived_recipe, write_derived
@@ -16,8 +16,8 @@ from vifistore.store.features import Features
 from vifistore.store.identity import parse_identity
 from vifistore.store.names import require_free
 from vifistore.store.recipe import recipe_id
-from vifistore.training.heads.files import Head
-from vifistore.training.heads.texts import ensure_head_texts, logit_scale
+from vifistore.training.heads.head_files import Head
+from vifistore.training.heads.head_texts import ensure_head_texts, logit_scale
 
 # Videos are pooled a few at a time: a block of 64 with 12 views is a gigabyte of activations.
 _VIEWS_AT_ONCE = 256

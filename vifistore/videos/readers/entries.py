@@ -8,7 +8,7 @@ from vifistore.videos.class_names import ClassFile
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.readers.labels import Labelled, class_labels
-from vifistore.videos.readers.names import match_of, split_name
+from vifistore.videos.readers.name_hints import match_of, split_name
 from vifistore.videos.records import Line
 
 

@@ -14,7 +14,7 @@ from vifistore.videos.draft import Draft
 from vifistore.videos.readers.labels import add_labelled, class_labels
 from vifistore.videos.readers.table import parse_list
 from vifistore.videos.records import Line
-from vifistore.videos.text import files_in
+from vifistore.videos.text_lines import files_in
 
 _FILE = re.compile(r"(.+)_test_split(\d)\.txt")
 _PARTS = {"1": "train", "2": "test"}

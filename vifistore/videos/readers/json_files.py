@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vifistore.errors import UsageError
 from vifistore.files import parse_json
-from vifistore.videos.text import read_text
+from vifistore.videos.text_lines import read_text
 
 
 def load_json(path: Path) -> tuple[object, str]:

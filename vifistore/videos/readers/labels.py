@@ -10,9 +10,9 @@ from vifistore.errors import UnknownNameError, UsageError, first_few, short
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.draft import Draft
 from vifistore.videos.evidence import weigh
-from vifistore.videos.fields import whole_number
+from vifistore.videos.line_fields import whole_number
 from vifistore.videos.records import Line
-from vifistore.videos.text import some
+from vifistore.videos.text_lines import some
 
 _DECIMAL = re.compile(r"-?\d+\.\d+", re.ASCII)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vifistore.videos.class_search import is_class_file
-from vifistore.videos.text import files_in
+from vifistore.videos.text_lines import files_in
 
 
 def lists_in(folder: Path) -> list[Path]:

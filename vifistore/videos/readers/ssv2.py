@@ -14,7 +14,7 @@ from vifistore.videos.draft import Draft
 from vifistore.videos.readers.json_files import load_json, text_of
 from vifistore.videos.readers.labels import add_labelled, class_labels
 from vifistore.videos.records import Line
-from vifistore.videos.text import files_in, first_bytes
+from vifistore.videos.text_lines import files_in, first_bytes
 
 _FILE = re.compile(r"(something-something-v2-)?(train|validation|test|labels)\.json")
 _PEEK_BYTES = 1000

@@ -10,11 +10,11 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
+from vifistore.videos.list_rows import Rows, read_rows
 from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.kinetics import clip_name
 from vifistore.videos.records import Line
-from vifistore.videos.rows import Rows, read_rows
-from vifistore.videos.text import some
+from vifistore.videos.text_lines import some
 
 
 def read_table(source: Path, draft: Draft, class_file: Path | None) -> None:

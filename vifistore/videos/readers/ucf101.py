@@ -13,12 +13,12 @@ from vifistore.errors import UsageError
 from vifistore.videos.class_files import read_class_file
 from vifistore.videos.class_names import ClassFile, spelled
 from vifistore.videos.draft import Draft
-from vifistore.videos.fields import whole_number
 from vifistore.videos.file_names import class_of
+from vifistore.videos.line_fields import whole_number
 from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.table import parse_list
 from vifistore.videos.records import Line
-from vifistore.videos.text import files_in, some
+from vifistore.videos.text_lines import files_in, some
 
 CLASS_FILE = "classInd.txt"
 _LIST = re.compile(r"(train|test)list\d+\.txt")

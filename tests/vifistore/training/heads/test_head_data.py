@@ -12,7 +12,7 @@ from tests.vifistore.training.heads.conftest import CLASSES, NUM_VIDEOS, cached_
 from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.schema import QUARANTINED
 from vifistore.store.writer import FeatureWriter, Shape
-from vifistore.training.heads.data import epoch_batches, read_head_data
+from vifistore.training.heads.head_data import epoch_batches, read_head_data
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from vifistore.errors import ModelError
-from vifistore.training.heads.files import (
+from vifistore.training.heads.head_files import (
     HeadHeader,
     PromptsShape,
     load_head,

@@ -20,10 +20,10 @@ from vifistore.store.identity import TunedOn, packed
 from vifistore.store.names import set_name
 from vifistore.store.splits import Split, write_split
 from vifistore.store.writer import FeatureWriter, Shape
-from vifistore.training.heads import texts
-from vifistore.training.heads.files import load_head
-from vifistore.training.heads.job import apply_head, train_head
-from vifistore.training.heads.settings import HeadSettings
+from vifistore.training.heads import head_texts
+from vifistore.training.heads.head_files import load_head
+from vifistore.training.heads.head_job import apply_head, train_head
+from vifistore.training.heads.head_settings import HeadSettings
 
 
 def train(store, kind, **changes):
@@ -60,7 +60,7 @@ def classes_apart(loaded, class_names, templates):
 @pytest.mark.parametrize("kind", ["a5", "actionclip-transf"])
 def test_it_learns_what_the_mean_cannot_tell_and_is_scored_by_name(store, kind, monkeypatch):
     """The classes differ in the order of frames alone, which no mean over frames can tell."""
-    monkeypatch.setattr(texts, "encode_classes", classes_apart)
+    monkeypatch.setattr(head_texts, "encode_classes", classes_apart)
     report, epochs = train(store, kind)
     assert report.name == f"base+{kind}"
     assert report.steps == LEARN["epochs"] * 3
@@ -77,7 +77,7 @@ def test_it_learns_what_the_mean_cannot_tell_and_is_scored_by_name(store, kind, 
 
 @pytest.mark.parametrize("kind", ["a5", "actionclip-transf", "actionclip-mean"])
 def test_it_says_what_it_was_trained_with_and_on(store, kind, monkeypatch):
-    monkeypatch.setattr(texts, "encode_classes", classes_apart)
+    monkeypatch.setattr(head_texts, "encode_classes", classes_apart)
     report, _ = train(store, kind, **({} if kind == "actionclip-mean" else {"epochs": 2}))
     identity = store.identity(report.checkpoint)
     digests = store.features("d", "base").read("content_digest")

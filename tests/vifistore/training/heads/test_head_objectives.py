@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from vifistore.training.heads.files import HeadHeader, PromptsShape, new_head
-from vifistore.training.heads.fitting import a5_objective, actionclip_loss, actionclip_objective
+from vifistore.training.heads.head_files import HeadHeader, PromptsShape, new_head
+from vifistore.training.heads.head_texts import ACTIONCLIP_TEMPLATES, encode_for_head
+from vifistore.training.heads.head_training import (
+    a5_objective,
+    actionclip_loss,
+    actionclip_objective,
+)
 from vifistore.training.heads.poolings import PoolingShape
-from vifistore.training.heads.texts import ACTIONCLIP_TEMPLATES, encode_for_head
 
 CLASSES = ["run", "jump", "fall"]
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from vifistore.errors import ModelError, UsageError
-from vifistore.models.text import encode_texts
-from vifistore.training.heads.prompts import (
+from vifistore.models.text_embedding import encode_texts
+from vifistore.training.heads.a5_prompts import (
     NamePrompts,
     check_room,
     check_text_tower,

@@ -3,7 +3,7 @@
 import pytest
 
 from vifistore.errors import UsageError
-from vifistore.training.heads.settings import HeadSettings
+from vifistore.training.heads.head_settings import HeadSettings
 
 
 def test_a5_s_are_those_of_its_published_command():

@@ -1,0 +1,216 @@
+"""A store in an object store: everything that a folder does, against a server on this machine."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from harness.protocols.zero_shot import zero_shot
+from tests.support import plain_recipe, video_table, write_features
+from tests.vifistore.extract.conftest import write_clip
+from tests.vifistore.store.conftest import RECORD
+from vifi.__main__ import run
+from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.store import open_store
+from vifistore.store.backend import Backend
+from vifistore.store.dataset import write_videos
+from vifistore.store.info import describe_store
+from vifistore.store.names import set_name
+from vifistore.store.object_storage import object_url
+from vifistore.store.store import create_store
+from vifistore.store.verify import verify_store
+
+CHECKPOINT = {**RECORD, "name": "a", "model": "m"}
+FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
+
+
+def fill(location: str) -> str:
+    """Make a store with a sealed feature set, its checkpoint and texts; return its location."""
+    store = create_store(location)
+    write_videos(store.new_dataset("d"), video_table(70, ["run", "jump"]), ["run", "jump"], "/")
+    writer = write_features(store, "d", plain_recipe(), FRAMES)
+    writer.seal()
+    digest = store.add_checkpoint(CHECKPOINT)
+    set_name(store.dataset("d"), "a@b", writer.id, digest, force=False)
+    fields = {
+        "text_digest": "t",
+        "logit_scale": 10.0,
+        "class_names": ["run", "jump"],
+        "templates": ["{}"],
+        "context_length": 77,
+        "precision": "fp32",
+    }
+    store.add_texts(fields, FRAMES[:2, 0, :1].astype(np.float32))
+    return location
+
+
+@pytest.fixture(scope="module")
+def url(bucket):
+    """URL of a filled store."""
+    return fill(f"{bucket}/folder/S.zarr")
+
+
+def test_what_is_written_is_read(url):
+    store = open_store(url)
+    assert store.videos("d").to_dict("list") == video_table(70, ["run", "jump"]).to_dict("list")
+    features = store.features("d", "a@b")
+    features.require_sealed()
+    assert features.counts() == {"videos": 70, "done": 70, "quarantined": 0, "todo": 0}
+    np.testing.assert_array_equal(features.read("frames"), FRAMES)
+    np.testing.assert_array_equal(features.frames[3:66], FRAMES[3:66])
+    assert set(features.read("reason")) == {""}
+    (texts,) = store.find_texts(text_digest="t")
+    assert store.texts(texts["id"]).embeddings.shape == (2, 1, 8)
+
+
+def test_chosen_rows_are_read_alone(url):
+    features = open_store(url).features("d", "a@b")
+    for verify in (True, False):
+        got = features.select(rows=[69, 2, 64], arrays=("frames",), verify=verify)
+        np.testing.assert_array_equal(got.arrays["frames"], FRAMES[[69, 2, 64]])
+
+
+def test_the_table_grows(bucket):
+    store = create_store(f"{bucket}/grows.zarr")
+    for num_videos in (3, 5):
+        write_videos(store.new_dataset("d"), video_table(num_videos, ["a"]), ["a"], "/")
+    assert create_store(f"{bucket}/grows.zarr").videos("d")["id"].tolist()[-1] == "v4.mp4"
+
+
+def test_info_describes_it(url):
+    document = json.loads(json.dumps(describe_store(open_store(url))))
+    assert document["datasets"]["d"]["videos"] == 70
+    (features,) = document["datasets"]["d"]["features"]
+    assert (features["names"], features["done"], features["sealed"]) == (["a@b"], 70, True)
+
+
+def test_a_changed_object_is_noticed(bucket):
+    store = create_store(f"{bucket}/damaged.zarr")
+    write_videos(store.new_dataset("d"), video_table(3, ["a"]), ["a"], "/")
+    store.backend.place.put({"videos/d/fps/c.0": [b"torn"]})
+    with pytest.raises(DamagedError, match=r"vifi verify s3://bucket/damaged.zarr"):
+        store.videos("d")
+    with pytest.raises(DamagedError, match="cannot be read"):
+        store.backend.tail("videos/d/fps/c.7", 4)
+
+
+def test_reading_cannot_write(url):
+    with pytest.raises(UsageError, match="read-only"):
+        set_name(open_store(url).dataset("d"), "x", "y", "z", force=True)
+
+
+def test_what_is_not_there_is_said_in_one_line(bucket):
+    with pytest.raises(StoreError, match=r"there is no store at s3://bucket/none\.zarr"):
+        open_store(f"{bucket}/none.zarr")
+    with pytest.raises(StoreError, match="make the bucket first"):
+        create_store("s3://no-such-bucket/S.zarr")
+
+
+def test_what_obstore_says_becomes_one_line(bucket):
+    from obstore.exceptions import PermissionDeniedError
+
+    def refuse():
+        raise PermissionDeniedError("not yours\n\nDebug source: many lines")
+
+    place = Backend(f"{bucket}/S.zarr", writable=False).place
+    with pytest.raises(StoreError, match=r"does not answer \(not yours\); check") as error:
+        place._ask(refuse)
+    assert "\n" not in str(error.value)
+
+
+def test_zero_shot_evaluation_gives_what_a_folder_gives(url, tmp_path):
+    here, there = (
+        {row.metric: row.value for row in zero_shot(open_store(location).features("d", "a@b"))}
+        for location in (fill(str(tmp_path / "S.zarr")), url)
+    )
+    assert here == there
+    assert 0 < here["top1"] < 1
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("s3://bucket/S.zarr", "s3://bucket/S.zarr"),
+        ("s3:/bucket/a/S.zarr/", "s3://bucket/a/S.zarr"),
+        ("gs://b/x", "gs://b/x"),
+        ("s3", None),
+        ("folder/s3:/x", None),
+        ("/data/S.zarr", None),
+    ],
+)
+def test_what_counts_as_a_url(location, url):
+    assert object_url(location) == url
+
+
+def test_the_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(StoreError, match=r"pip install 'vifistore\[s3\]'"):
+        Backend("s3://bucket/S.zarr", writable=False)
+
+
+def test_a_release_that_removes_what_is_not_ours_is_refused(monkeypatch):
+    obstore = pytest.importorskip("obstore", reason="obstore is not installed")
+    monkeypatch.setattr(obstore, "__version__", "0.9.0")
+    with pytest.raises(StoreError, match=r"objects beside s3://bucket/S\.zarr; replace it"):
+        Backend("s3://bucket/S.zarr", writable=False)
+
+
+def test_what_nothing_names_is_found_and_removed_once_it_is_settled(bucket, capsys, monkeypatch):
+    location = fill(f"{bucket}/garbage.zarr")
+    store = open_store(location, mode="a")
+    unnamed = write_features(store, "d", plain_recipe("1" * 64), FRAMES)
+    unnamed.seal()
+    assert store.backend.place.free_bytes() is None
+    store.backend.place.put({"texts/half/embeddings/zarr.json": [b"{}"], "left.txt": [b"?"]})
+    path = store.features("d", "a@b").path
+    assert {problem.where for problem in verify_store(store)} == {"texts/half", "left.txt"}
+    assert run(["gc", location, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["garbage"]
+    assert {garbage["where"] for garbage in listed} == {unnamed.path, "texts/half"}
+    assert all(garbage["size_bytes"] > 0 for garbage in listed)
+    # It may be being written by another machine, whose locks are not seen here.
+    assert run(["gc", location, "--delete"]) == 0
+    assert unnamed.id in store.dataset("d").feature_ids()
+    monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
+    assert run(["gc", location, "--delete"]) == 0
+    assert unnamed.id not in store.dataset("d").feature_ids()
+    store.backend.place.remove("left.txt")
+    store.backend.place.remove(f"{path}/timestamps/zarr.json")
+    found = {problem.where for problem in verify_store(open_store(location))}
+    assert found == {path, f"{path}/timestamps", f"{path}/timestamps/zarr.json"}
+
+
+def test_verbs_take_a_url(bucket, url, tmp_path, capsys):
+    assert run(["info", url, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["datasets"]["d"]["videos"] == 70
+    assert run(["name", url, "d", "a@b", "mine"]) == 0
+    selected = ("--dataset", "d", "--features", "mine")
+    refused = ["export", url, *selected, "--format", "npy", "--out", f"{bucket}/npy"]
+    assert run(refused) == 2
+    assert "give a local --out" in capsys.readouterr().err
+    target = f"{bucket}/imported.zarr"
+    assert run(["import", target, url, "--dataset", "e", "--format", "zarr"]) == 0
+    assert open_store(target).datasets() == ["e"]
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "a.mp4").touch()
+    # A store that is there is not taken for a new one.
+    assert run(["scan", target, str(tmp_path / "v"), "--dataset", "e"]) == 2
+    assert "--append" in capsys.readouterr().err
+    assert open_store(target).videos("e").shape[0] == 70
+
+
+def test_scan_and_extract_take_a_url(bucket, tmp_path, capsys):
+    for number in range(2):
+        write_clip(tmp_path / "v" / f"{number}.mp4", seed=number)
+    url = f"{bucket}/verbs.zarr"
+    scan = ["scan", url, str(tmp_path / "v"), "--dataset", "d"]
+    assert run(scan) == 0
+    assert run(scan) == 2
+    assert "is in " + url in capsys.readouterr().err
+    flags = ["--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "1"]
+    flags += ["--device", "cpu"]
+    assert run(["extract", url, *flags, "--workers", "1", "--dry-run"]) == 0
+    assert "2 of 2 videos to do" in capsys.readouterr().out
+    assert run(["extract", url, *flags, "--workers", "1"]) == 0
+    assert "; sealed" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""What every verb does the same way: arguments, help, messages, defaults, endings."""

@@ -1,0 +1,163 @@
+"""What verbs share: parsing into a dataclass, printing, errors as one line."""
+
+import contextlib
+import io
+import json
+import logging
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import TypeVar
+
+import tyro
+
+from vifi.command_line.help import help_registry
+from vifistore.errors import Faults, UsageError
+
+logger = logging.getLogger("vifi")
+
+Arguments = TypeVar("Arguments")
+
+# A template holds blanks, and prefixes are long: several are given one by one.
+_REPEATABLE = ("--template", "--map-prefix")
+
+
+# What tyro says of a value that may also be left out; its reasons are Python's.
+_NO_OPTION = re.compile(
+    r"no type matching \{None\}\|(.+?) could be instantiated from \[(.*)\]\. .*"
+)
+
+
+def parse(
+    verb: str,
+    arguments_class: type[Arguments],
+    arguments: list[str],
+    default: Arguments | None = None,
+    faults: Faults | None = None,
+    *,
+    is_trial: bool = False,
+) -> Arguments:
+    """Parse a verb's arguments into its frozen dataclass, or over an instance of it; nothing is
+    logged of them in a trial.
+
+    Raises UsageError with everything tyro has to say, as one line instead of a box, and with all
+    values that cannot be; these are added to `faults` instead, where others are to be told as well.
+    """
+    found = Faults() if faults is None else faults
+    with found.gathered():
+        if not is_trial:
+            _tell_repeated(arguments)
+        parsed = _parse(verb, arguments_class, arguments, default)
+    if faults is None:
+        found.refuse()
+    return parsed
+
+
+def _parse(
+    verb: str,
+    arguments_class: type[Arguments],
+    arguments: list[str],
+    default: Arguments | None,
+) -> Arguments:
+    shared = {
+        **{"prog": f"vifi {verb}", "args": arguments, **_looks(arguments)},
+        **({} if default is None else {"default": default}),
+    }
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(arguments_class, **shared)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        told = _in_words(said.getvalue(), arguments_class, shared)
+        raise UsageError(_one_line(told, verb)) from None
+
+
+def _in_words(box: str, arguments_class: type, shared: dict) -> str:
+    """The same box with the words of help for values, where it names options that are missing."""
+    if "Missing" not in box:
+        return box
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        tyro.cli(arguments_class, **{**shared, "registry": help_registry()})
+    return said.getvalue() or box
+
+
+def renamed(arguments: list[str], names: Mapping[str, str]) -> list[str]:
+    """The words of a call, flags of an earlier version (`--old`) by today's names; says which."""
+    words = []
+    for word in arguments:
+        flag, equals, value = word.partition("=")
+        if new := names.get(flag.replace("_", "-")):
+            logger.info("%s is called %s now", flag, new)
+            word = f"{new}{equals}{value}"
+        words.append(word)
+    return words
+
+
+def _looks(arguments: list[str]) -> dict:
+    """How tyro names things; help shows of a boolean only the form that changes its default."""
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalMetavarFromFieldName)
+    if not set(arguments) & {"-h", "--help"}:
+        return {"config": config}
+    return {"config": (*config, tyro.conf.FlagCreatePairsOff), "registry": help_registry()}
+
+
+def _tell_repeated(arguments: list[str]) -> None:
+    """Say which flags are given again: the last one counts, as in `vifi train $COMMON ...`."""
+    flags = Counter(
+        word.split("=")[0].replace("_", "-") for word in arguments if word.startswith("--")
+    )
+    for flag in (f for f, count in flags.items() if count > 1 and f not in _REPEATABLE):
+        logger.info("%s is given more than once; the last one counts", flag)
+
+
+def _one_line(box: str, verb: str) -> str:
+    """What a box of tyro's says: its sections joined, without the help texts it repeats."""
+    # A title and a last line frame it. Where the terminal cannot show box characters, tyro draws
+    # blanks and hyphens, and a rule under the title.
+    lines = [line[2:].rstrip("│ ") for line in box.splitlines()[1:-1]]
+    said: list[str] = []
+    for section in re.split(r"^[─-]{3,}$", "\n".join(lines), flags=re.MULTILINE):
+        kept = [line for line in section.splitlines() if line.strip()]
+        if not kept or kept[0].strip().startswith(("For full", "Argument help")):
+            continue
+        # Names stand at four spaces, their help texts deeper.
+        names = [line.strip() for line in kept if line.startswith("    ") and line[4] != " "]
+        words = [line.strip() for line in kept if not line.startswith(" ")]
+        told = " ".join([*words, ", ".join(names)]).strip().rstrip(".")
+        said.append(_NO_OPTION.sub(r"\2 is no \1", told))
+    return f"{'; '.join(said)}; see vifi {verb} --help"
+
+
+def start_logging() -> None:
+    """Send our log to standard error, so that standard output stays clean for --json."""
+    logger = logging.getLogger("vifi")
+    if not logger.handlers:
+        logger.addHandler(_StandardError())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+class _StandardError(logging.Handler):
+    """Writes to whatever standard error is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+def print_error(error: object) -> None:
+    """Print an error as one line on standard error."""
+    print(f"vifi: {' '.join(str(error).split())}", file=sys.stderr)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print one line for the reader, on standard output."""
+    print(text, flush=True)

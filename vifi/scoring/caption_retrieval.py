@@ -1,0 +1,46 @@
+"""The retrieval protocol of `vifi evaluate`: captions and class names become text embeddings."""
+
+from dataclasses import replace
+
+from harness.measuring import Scoring
+from harness.results import ResultRow
+from harness.retrieval.evaluation import (
+    CAPTION_TEMPLATE,
+    caption_texts,
+    is_labelled,
+    retrieval,
+)
+from harness.scoring import checkpoint_of
+from vifi.scoring.scored_rows import choose_texts
+from vifistore.store import open_store
+from vifistore.store.features import Features
+
+
+def retrieval_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
+    """Rows of the retrieval protocol; texts that the store lacks are encoded first."""
+    captions = caption_texts(features.dataset)
+    if captions:
+        _ensure_captions(features, captions)
+    texts = ""
+    if is_labelled(features.dataset, split):
+        prompts = (settings.templates, settings.cleaning)
+        texts = choose_texts(features, split, *prompts)
+    return retrieval(features, split, replace(settings, texts=texts))
+
+
+def _ensure_captions(features: Features, captions: list[str]) -> None:
+    checkpoint = checkpoint_of(features)
+    wanted = {
+        "text_digest": checkpoint["text_digest"],
+        "logit_scale": checkpoint["logit_scale"],
+        "class_names": captions,
+        "templates": [CAPTION_TEMPLATE],
+    }
+    if features.store.find_texts(**wanted):
+        return
+
+    from vifistore.extract.class_texts import ensure_texts, reload_checkpoint
+
+    writable = open_store(features.store.path, mode="a")
+    loaded = reload_checkpoint(checkpoint)
+    ensure_texts(writable, loaded, captions, (CAPTION_TEMPLATE,), are_classes=False)

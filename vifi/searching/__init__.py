@@ -1,0 +1,1 @@
+"""From the words of a query to hits, and what shows them."""

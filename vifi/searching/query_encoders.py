@@ -1,0 +1,123 @@
+"""Queries become embeddings: words by a checkpoint's text tower, a picture by its image tower.
+
+A plain CLIP text tower is computed in NumPy, from the checkpoint's file or from a copy of its text
+half in the cache, so that a search from the shell imports no torch. Any other one is OpenCLIP's.
+"""
+
+import logging
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vifistore.errors import ModelError, UsageError
+from vifistore.files import open_regular
+from vifistore.models.text_tower import TextTower, has_plain_keys, is_plain, read_text_tower
+from vifistore.models.tower_digests import is_text_key
+from vifistore.store.durable import put_stages
+from vifistore.store.features import Features
+from vifistore.store.recipe import Preprocessing
+
+logger = logging.getLogger("vifi")
+
+TextEncoder = Callable[[Sequence[str]], np.ndarray]
+_FOLDER = "text-towers"
+# What Pillow raises for broken files; the last for what a camera wrote about a picture.
+_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)
+
+
+def text_encoder(cache_folder: Path, checkpoint: dict) -> TextEncoder:
+    """A function from texts to un-normalised embeddings, float32 [text dim].
+
+    `checkpoint` is a record of the store. Raises ModelError if its weights are gone, or are not
+    the same any more.
+    """
+    tower = _plain_tower(cache_folder, checkpoint)
+    if tower is not None:
+        return tower.encode
+
+    from vifistore.extract.class_texts import reload_checkpoint
+    from vifistore.models.text_embedding import encode_texts
+
+    loaded = reload_checkpoint(checkpoint)
+    weights = {k: value for k, value in loaded.clip.state_dict().items() if is_text_key(k)}
+    if is_plain(checkpoint["config"]) and has_plain_keys(checkpoint["config"], weights):
+        _keep(_copy(cache_folder, checkpoint), weights)
+    return lambda texts: encode_texts(loaded, texts)
+
+
+def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarray:
+    """The embedding of a picture, float32 [dim], made as the feature set's frames were.
+
+    Raises UsageError for a file that is no picture and for a set that was not extracted from
+    videos; ModelError if the checkpoint's weights are gone or belong to another tower.
+    """
+    recipe = features.recipe
+    if not isinstance(recipe.get("preprocessing"), dict):
+        raise UsageError(
+            f"feature set {features.name} was not extracted from videos here, so how a picture "
+            "becomes its embedding is not known; choose one that was with --features"
+        )
+    pixels = _read_picture(path)
+
+    import torch
+
+    from vifistore.extract.class_texts import reload_checkpoint
+    from vifistore.extract.encoder import Encoder
+    from vifistore.frames.preprocess import preprocess
+
+    loaded = reload_checkpoint(checkpoint)
+    if loaded.image_digest != recipe["image_digest"]:
+        raise ModelError(
+            f"the image tower of checkpoint {checkpoint['digest']} is not the one that made "
+            f"feature set {features.name}; choose another one with --features"
+        )
+    settings = Preprocessing(**recipe["preprocessing"])
+    (frames,) = preprocess(torch.from_numpy(pixels[None]), settings, 1)
+    device = torch.device("cpu")
+    encoder = Encoder(loaded, precision=recipe["precision"], device=device, batch=1)
+    ((_, embeddings),) = encoder.encode([(path, frames)])
+    return embeddings[0].numpy()
+
+
+def _plain_tower(cache_folder: Path, checkpoint: dict) -> TextTower | None:
+    config, digest = checkpoint["config"], checkpoint["text_digest"]
+    copy, weights = _copy(cache_folder, checkpoint), checkpoint["weights_path"]
+    try:
+        tower = read_text_tower(copy, config, digest)
+    except (ModelError, OSError) as error:
+        # It is made again from the weights.
+        logger.warning("the copy of the text tower is not used: %s", error)
+        tower = None
+    if tower is None and weights:
+        tower = read_text_tower(Path(weights), config, digest)
+    return tower
+
+
+def _copy(cache_folder: Path, checkpoint: dict) -> Path:
+    return cache_folder / _FOLDER / f"{checkpoint['text_digest'][:16]}.safetensors"
+
+
+def _keep(path: Path, weights: dict) -> None:
+    """Keep the tensors of a text tower; the next search is faster by it."""
+    from safetensors.numpy import save
+
+    arrays = {key: value.float().cpu().contiguous().numpy() for key, value in weights.items()}
+    try:
+        put_stages([{path: [save(arrays)]}])
+    except OSError as error:
+        logger.warning("the text tower is not kept: %s", error)
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    """uint8 [height width 3], upright."""
+    from PIL import Image, ImageOps
+
+    try:
+        with open_regular(path) as file, Image.open(file) as image:
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        raise UsageError(
+            f"{path} is not a picture that can be read ({error}); give a JPEG or PNG file"
+        ) from error

@@ -1,0 +1,1 @@
+"""One file a verb: it parses its arguments, calls, and prints."""

@@ -1,0 +1,177 @@
+"""`vifi ablate S`: what fusion, frames, views, templates and blended weights are worth.
+
+Prints a table per ablation, first the matrix trained-with x scored-with; where the checkpoints
+given were tuned with embedding, decision and image fusion, its diagonal is the paper's Table 5.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from harness.ablations import (
+    PAPER_FUSIONS,
+    Ablation,
+    blend_ablation,
+    blend_shares,
+    frames_ablation,
+    fusion_matrix,
+    missing_of_table5,
+    templates_ablation,
+    views_ablation,
+)
+from harness.results import ResultRow, made_folder
+from harness.scoring import scored_split
+from reports.layouts.fusion_table import fusion_table
+from reports.layouts.protocol_tables import protocol_tables
+from reports.measurements import measurements
+from reports.writers.markdown import to_markdown
+from vifi.command_line.choices import choose_features
+from vifi.command_line.console import parse, renamed, say
+from vifi.command_line.template_sets import expand
+from vifi.scoring.scored_rows import choose_texts, warn_of_leaks, write_and_print
+from vifi.scoring.store_facts import record_command
+from vifistore.errors import UsageError, shell
+from vifistore.store import open_store
+from vifistore.store.features import Features
+
+logger = logging.getLogger("vifi")
+
+_WITHOUT_FRAMES = ("embedding", "decision")
+
+_RENAMED = {"--num-frames": "--frames", "--num-views": "--views"}
+
+Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateArguments:
+    """Score cached features under every fusion: the matrix trained-with x scored-with."""
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    dataset: tuple[str, ...]
+    """Dataset to score; several make the columns of one table."""
+    features: tuple[str, ...] = ()
+    """Names or ids of feature sets, the same in every dataset. Default: the first's only one."""
+    split: tuple[str, ...] = ()
+    """Split to score: one for all datasets, or one for each. `all`: every labelled video, which is
+    the default where a dataset has no splits."""
+    fusion: tuple[str, ...] = ()
+    """Where frames are merged: embedding, decision, image (default), max, top-K (as
+    top-4), attention."""
+    template: Repeated = ()
+    """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
+    actionclip). Several are averaged, and also scored one by one. Encoded if the store lacks
+    them. Default: the one that the checkpoint was trained with."""
+    class_names: Literal["", "as-is", "spaces", "words"] = ""
+    """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
+    as well). Default: as the checkpoint was trained."""
+    frames: tuple[int, ...] = ()
+    """Also score with so many of the cached frames."""
+    views: tuple[int, ...] = ()
+    """Also score with so many of the cached views."""
+    partial: bool = False
+    """Score feature sets that are not complete; rows say how many videos they cover."""
+    results: Path | None = None
+    """Folder to append the rows to."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("ablate", AblateArguments, renamed(arguments, _RENAMED))
+    splits = _splits(wanted)
+    store = open_store(wanted.store)
+    datasets = [store.dataset(name) for name in wanted.dataset]
+    splits = [scored_split(*place) for place in zip(datasets, splits, strict=True)]
+    if wanted.results is not None:
+        # Scoring may take long: what cannot be written is told before.
+        made_folder(wanted.results)
+    names = [features.name for features in choose_features(datasets[0], wanted.features)]
+    rows: list[ResultRow] = []
+    for dataset, split in zip(datasets, splits, strict=True):
+        sets = [dataset.features(name) for name in dict.fromkeys(names)]
+        warn_of_leaks(
+            sets,
+            split,
+            is_tuned_here=True,
+            partial=wanted.partial,
+        )
+        for features in sets:
+            rows += _rows(features, wanted, split)
+        rows += _blend_rows(sets, wanted, split)
+    write_and_print(rows, wanted.results, json=wanted.json, shown=())
+    if wanted.results is not None:
+        record_command(wanted.results)
+    if not wanted.json:
+        _print_tables(rows)
+    return 0
+
+
+def _splits(wanted: AblateArguments) -> Sequence[str]:
+    """One split per dataset. Raises UsageError where the counts do not fit."""
+    splits = wanted.split or ("",)
+    if len(splits) == 1:
+        splits *= len(wanted.dataset)
+    if len(splits) != len(wanted.dataset):
+        raise UsageError(
+            f"{len(wanted.dataset)} datasets and {len(splits)} splits; give one --split for all, "
+            "or one for each"
+        )
+    return splits
+
+
+def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:
+    return Ablation(
+        fusions=wanted.fusion or PAPER_FUSIONS,
+        texts=texts,
+        templates=expand(wanted.template),
+        cleaning=wanted.class_names,
+        partial=wanted.partial,
+    )
+
+
+def _rows(features: Features, wanted: AblateArguments, split: str) -> list[ResultRow]:
+    how = wanted.class_names
+    texts = choose_texts(features, split, expand(wanted.template), how)
+    settings = _settings(wanted, texts)
+    if not wanted.fusion and features.frames is None:
+        why = "a head has pooled them" if features.parent else "its means alone are stored"
+        logger.info("%s has no frames, %s: image fusion is left out", features.name, why)
+        settings = replace(settings, fusions=_WITHOUT_FRAMES)
+    place = (split, settings)
+    rows = fusion_matrix([features], *place)
+    if wanted.frames:
+        rows += frames_ablation(features, wanted.frames, *place)
+    if wanted.views:
+        rows += views_ablation(features, wanted.views, *place)
+    if len(wanted.template) > 1:
+        each = [choose_texts(features, split, expand((t,)), how) for t in wanted.template]
+        rows += templates_ablation(features, (*each, texts), *place)
+    return rows
+
+
+def _blend_rows(sets: Sequence[Features], wanted: AblateArguments, split: str) -> list[ResultRow]:
+    settings = _settings(wanted)
+    shares = blend_shares(sets)
+    if not wanted.fusion and any(features.frames is None for features in shares):
+        settings = replace(settings, fusions=_WITHOUT_FRAMES)
+    return blend_ablation(tuple(shares), split, settings)
+
+
+def _print_tables(rows: Sequence[ResultRow]) -> None:
+    found = measurements(rows)
+    matrix = fusion_table(found)
+    for table in [*([matrix] if matrix else []), *protocol_tables(found)]:
+        say(to_markdown(table))
+    if len(missing := missing_of_table5(rows)) < len(PAPER_FUSIONS):
+        for fusion in missing:
+            say(
+                f"Table 5 lacks {fusion} fusion: tune a checkpoint with "
+                f"`{shell('vifi', 'train', '...', '--fusion', fusion)}` and give its features too"
+            )

@@ -1,0 +1,157 @@
+"""`vifi extract S`: encode a dataset's videos with a checkpoint."""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import tyro
+
+from vifi.command_line.command_log import remember_command
+from vifi.command_line.console import parse, print_json, say
+from vifistore.errors import Faults, UsageError, shell
+from vifistore.extract.extract_settings import ExtractSettings
+from vifistore.extract.ranks import current_rank, parse_blocks, rank_blocks
+from vifistore.extract.run_figures import summary
+from vifistore.models.config_files import model_faults
+from vifistore.progress import duration
+from vifistore.store import open_store
+from vifistore.store.names import check_set_name
+from vifistore.store.schema import BLOCK_SIZE
+
+if TYPE_CHECKING:
+    from vifistore.extract.job import JobReport
+
+logger = logging.getLogger("vifi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractArguments:
+    """Encode a dataset's videos with a checkpoint; run again to go on after a stop."""
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    dataset: str
+    """Dataset to encode."""
+    settings: ExtractSettings
+    blocks: str = ""
+    """Only blocks A:B of 64 videos, so that several machines can share a dataset. Processes that
+    torchrun, srun or mpirun started take every n-th block each where this is not given."""
+    limit: int | None = None
+    """At most so many videos."""
+    retry: bool = False
+    """Try the quarantined videos again, and nothing else; a sealed set is sealed again."""
+    repair: bool = False
+    """Encode the damaged blocks again, and prove that all others stayed as they were."""
+    dry_run: bool = False
+    """Say what would be done and about how long it would take, and do nothing."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    found = Faults()
+    wanted = parse("extract", ExtractArguments, arguments, faults=found)
+    _note(found, wanted)
+    found.refuse()
+    store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
+    dataset = store.dataset(wanted.dataset)
+    num_videos = dataset.num_videos
+    blocks = _blocks(wanted, num_videos)
+
+    # torch and OpenCLIP take seconds to import: only once the call is known to be right.
+    from vifistore.extract.job import extract_dataset, plan_dataset
+
+    work = {"blocks": blocks, "limit": wanted.limit}
+    if wanted.dry_run:
+        plan = plan_dataset(dataset, wanted.settings, **work)
+        return _print_plan(plan, as_json=wanted.json)
+    report = extract_dataset(
+        dataset,
+        wanted.settings,
+        **work,
+        retry=wanted.retry,
+        repair=wanted.repair,
+    )
+    remember_command(store)
+    return _print_report(report, wanted, blocks)
+
+
+def _note(found: Faults, wanted: ExtractArguments) -> None:
+    """Note flags that are wrong or do not go together."""
+    settings = wanted.settings
+    told = f"--limit is {wanted.limit}; give 1 or more"
+    found.check(wanted.limit is None or wanted.limit >= 1, told)
+    told = "--retry and --repair are two things; give one after the other"
+    found.check(not (wanted.retry and wanted.repair), told)
+    is_part = wanted.limit is not None or bool(wanted.blocks)
+    told = "--repair redoes every damaged block; give it without --limit and --blocks"
+    found.check(not (wanted.repair and is_part), told)
+    model_faults(found, settings.model, settings.pretrained)
+    if settings.name:
+        found.attempt(check_set_name, settings.name)
+
+
+def _blocks(wanted: ExtractArguments, num_videos: int) -> range | None:
+    """The blocks to work on; None for all."""
+    if wanted.blocks:
+        return parse_blocks(wanted.blocks, num_videos)
+    rank = current_rank()
+    if rank is None or rank.count == 1:
+        return None
+    if wanted.repair:
+        raise UsageError(
+            f"--repair is the work of one process, and this is one of {rank.count}; run it without "
+            "torchrun, srun or mpirun"
+        )
+    logger.info(
+        "process %d of %d takes one block of %d videos in %d; --blocks chooses others",
+        *(rank.number, rank.count, BLOCK_SIZE, rank.count),
+    )
+    return rank_blocks(rank, num_videos)
+
+
+def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range | None) -> int:
+    if report.figures:
+        logger.info("%s", summary(report.figures))
+    if wanted.json:
+        print_json(vars(report))
+    else:
+        reused = f"{report.reused} reused{' (files of equal bytes)' if report.reused else ''}"
+        say(
+            f"{report.name} ({report.id}): {report.encoded} encoded, {reused}, "
+            f"{report.quarantined} quarantined now; {_state(report, blocks)}"
+        )
+    if report.num_quarantined:
+        logger.warning(
+            "%d videos are quarantined; see why with: %s; once that is mended, --retry tries them "
+            "again",
+            report.num_quarantined,
+            shell("vifi", "info", wanted.store, "--quarantine"),
+        )
+    return 3 if report.num_quarantined else 0
+
+
+def _state(report: "JobReport", blocks: range | None) -> str:
+    """Whether the set is complete, and what completes it."""
+    if report.sealed:
+        return "sealed"
+    # This process has done its blocks: the same command would find nothing.
+    again = "run the same command to go on" if blocks is None else "run it for the other blocks"
+    return f"not complete, {report.num_todo} videos to do; {again}"
+
+
+def _print_plan(plan: dict, *, as_json: bool) -> int:
+    if as_json:
+        print_json(plan)
+        return 0
+    free = plan["free_bytes"]
+    seconds = plan["estimated_seconds"]
+    say(
+        f"{plan['todo']} of {plan['videos']} videos to do, {plan['frames']} frames, "
+        f"{plan['bytes'] / 1e6:.1f} MB of embeddings; "
+        + ("no limit of space is known" if free is None else f"{free / 1e9:.1f} GB free")
+        + ("; " if seconds is None else f"; about {duration(seconds)}, from ")
+        + plan["estimated_from"]
+    )
+    return 0

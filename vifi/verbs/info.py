@@ -1,0 +1,114 @@
+"""`vifi info S`: what a store holds."""
+
+from dataclasses import dataclass
+
+import tyro
+
+from vifi.command_line.console import parse, print_json, say
+from vifi.verbs.lineage import print_lineage, step_of, training_of
+from vifistore.store import open_store
+from vifistore.store.features import Features
+from vifistore.store.info import (
+    derived_lineage,
+    describe_store,
+    feature_size,
+    lineage,
+    made_on,
+)
+from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoArguments:
+    """Print what a store holds."""
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    json: bool = False
+    """Print one JSON document."""
+    quarantine: bool = False
+    """List the quarantined videos and why."""
+    lineage: bool = False
+    """Print the checkpoints as a tree: what each was trained from, at which step, and what differs
+    from its parent; and of which feature set each derived one was made. --json has all."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("info", InfoArguments, arguments)
+    store = open_store(wanted.store)
+    if wanted.lineage:
+        return print_lineage(lineage(store), derived_lineage(store), json=wanted.json)
+    document = _quarantined(store) if wanted.quarantine else describe_store(store)
+    if wanted.json:
+        print_json(document)
+    elif wanted.quarantine:
+        _print_quarantine(document)
+    else:
+        _print_summary(store, document)
+    return 0
+
+
+def _quarantined(store: Store) -> list[dict]:
+    # It brings in pandas, which takes half a second to import.
+    from vifi.scoring.store_facts import quarantined_videos
+
+    found = quarantined_videos(map(store.dataset, store.datasets()))
+    return [video.as_dict() for video in found]
+
+
+def _print_quarantine(found: list[dict]) -> None:
+    for entry in found:
+        say(
+            f"{entry['dataset']} {entry['features']} {entry['path']}: {entry['reason']} "
+            f"({entry['message']}; {entry['decoder']}, attempts {entry['attempts']})"
+        )
+    say(f"{len(found)} quarantined")
+
+
+def _print_summary(store: Store, document: dict) -> None:
+    names_of_texts = _names_by_texts(store)
+    for dataset, facts in document["datasets"].items():
+        say(f"dataset {dataset}: {facts['videos']} videos, {facts['classes']} classes")
+        for name, split in facts["splits"].items():
+            say(f"  split {name}: {split['videos']} videos, {split['classes']} classes")
+        for features in sorted(facts["features"], key=_by_name):
+            say(f"  {_features_line(store.features(dataset, features['id']), features)}")
+    for checkpoint in sorted(lineage(store), key=_by_name):
+        parent = f", from {checkpoint['parent']}" if checkpoint["parent"] else ""
+        said = f"checkpoint {checkpoint['digest']} ({', '.join(checkpoint['names'])})"
+        say(f"{said}: {step_of(checkpoint)}{parent}{training_of(checkpoint)}")
+    for texts in document["texts"]:
+        of = ", ".join(names_of_texts.get(texts["text_digest"], ["no checkpoint here"]))
+        words = f"{texts['classes']} classes, {', '.join(texts['templates'])}"
+        say(f"texts {texts['id']} (of {of}): {words}")
+
+
+def _by_name(facts: dict) -> tuple:
+    """Sorts by names; what has none comes last, by its id."""
+    names = sorted(facts["names"])
+    return not names, names, facts.get("id", "")
+
+
+def _names_by_texts(store: Store) -> dict[str, list[str]]:
+    """Names of the checkpoints that share a text tower, by its digest."""
+    found: dict[str, list[str]] = {}
+    for checkpoint in store.checkpoints():
+        found.setdefault(checkpoint["text_digest"], []).extend(checkpoint["names"])
+    return found
+
+
+def _features_line(features: Features, facts: dict) -> str:
+    names = ", ".join(sorted(facts["names"])) or "no name"
+    words = [f"{facts['done']} done", f"{facts['quarantined']} quarantined"]
+    words.append("sealed" if facts["sealed"] else f"{facts['todo']} to do")
+    if size := feature_size(features):
+        views = f"{size.views} views of " if size.views > 1 else ""
+        words.append(f"{views}{size.frames} frames" if size.frames else f"{views}means alone")
+        words += [f"{size.dim} dimensions", f"{size.num_bytes / 1e6:.1f} MB"]
+    return f"features {facts['id']} ({names}): {', '.join([*words, *_day(features)])}"
+
+
+def _day(features: Features) -> list[str]:
+    day = made_on(features)
+    return [f"made on {day}"] if day else []

@@ -1,0 +1,71 @@
+"""`vifi report DIR`: tables, figures and a page from a results folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from vifi.command_line.command_log import commands_of
+from vifi.command_line.console import parse, say
+from vifistore.errors import UsageError
+
+if TYPE_CHECKING:
+    from vifistore.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportArguments:
+    """Draw tables, figures and a page that opens from disk."""
+
+    results: tyro.conf.Positional[Path]
+    """Results folder, as written by --results of evaluate, ablate, tsne, attention and search."""
+    store: str = ""
+    """Store, or its URL, to take checkpoints, recipes, quarantined videos, the commands that filled
+    it, and pictures of the map from."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("report", ReportArguments, arguments)
+    if not wanted.results.is_dir():
+        raise UsageError(
+            f"there is no results folder at {wanted.results}; write one with "
+            "vifi evaluate ... --results DIR"
+        )
+
+    from reports.report import make_report
+
+    if wanted.store:
+        from vifistore.store import open_store
+
+        _add_from_store(open_store(wanted.store), wanted.results)
+
+    files = make_report(wanted.results)
+    say(f"{len(files)} files written; open {files[-1]}")
+    return 0
+
+
+def _add_from_store(store: "Store", results: Path) -> None:
+    """Write what only the store knows where the page finds it."""
+    from pandas import to_numeric
+
+    from harness.results.csv_artefacts import Map
+    from harness.results.json_artefacts import Quarantined, add_commands
+    from vifi.scoring.store_facts import quarantined_videos, write_provenance, write_throughput
+    from vifi.searching.thumbnails_of_hits import write_thumbnails
+
+    add_commands(results, commands_of(store), first=True)
+    write_provenance(store, results)
+    write_throughput(store, results)
+    found = quarantined_videos(map(store.dataset, store.datasets()))
+    Quarantined.write_all(results, found)
+    for drawn in Map.read_all(results):
+        if {"dataset", "row"} <= set(drawn.points.columns):
+            for name, points in drawn.points.groupby("dataset"):
+                # A folder may hold maps of several stores, and other rows than this one has.
+                if name in store.datasets():
+                    dataset = store.dataset(name)
+                    rows = to_numeric(points["row"], errors="coerce").dropna().unique()
+                    is_there = (rows >= 0) & (rows < dataset.num_videos)
+                    write_thumbnails(dataset, results, rows[is_there])

@@ -1,0 +1,190 @@
+"""`vifi scan S SOURCE`: add the videos of a folder, a list or a dataset's own files to a store."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vifi.command_line.command_log import remember_command
+from vifi.command_line.console import parse, print_json, say
+from vifistore.errors import UsageError, first_few, short
+from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
+from vifistore.progress import Progress
+from vifistore.scanning.scan import (
+    add_listing,
+    as_in_store,
+    find_dataset,
+    lists_of_classes,
+    new_rows,
+    split_members,
+    stored_listing,
+    with_stored,
+)
+from vifistore.store.dataset import Dataset
+from vifistore.store.removable import trained_on_split
+from vifistore.store.schema import check_name
+from vifistore.store.store import create_store, find_store
+from vifistore.videos.checks import Doubt, check_listing, refuse
+from vifistore.videos.listing import read_source
+from vifistore.videos.made_splits import Wanted, with_made_splits
+from vifistore.videos.probe import Probe, probe_all
+from vifistore.videos.records import Listing
+from vifistore.videos.text_lines import first_bytes
+
+_SHOWN = 10
+_LONG_PATH = 200
+
+
+_HOW_READ = ("root", "split", "labels", "names", "map_prefix", "follow_links", "split_by")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanArguments:
+    """Add the videos of a folder, a CSV, a list of "path label" lines or a dataset's own files."""
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL; made if there is none."""
+    source: tyro.conf.Positional[Path | None] = None
+    """A folder (the label is the name of the folder that holds a file); a table with the columns
+    path, and where wanted label, split, id (a name of one's own for the video) and caption, a row
+    per video, split and caption; a list of "path label" lines; JSON that labels videos; or a
+    dataset's own files. Labels are class names, or numbers into a class file. None where splits are
+    made of those that the dataset has."""
+    dataset: str
+    """Name of the dataset."""
+    split: str | None = None
+    """Name of the split that these videos form, or which split of the source to take."""
+    split_by: str = ""
+    """Regular expression that parts the videos into splits by their paths: the split's name is its
+    first group, '^(train|val)/', or the named group that matches, '(?P<test>_g0[1-7]_)|...'."""
+    root: Path | None = None
+    """Folder that listed paths start from. Without it, the folder of the list, and in it only what
+    the list names."""
+    map_prefix: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """For lists of another machine, OLD=NEW: what listed paths begin with, and the folder that it
+    is here, below --root or absolute; repeat for several."""
+    follow_links: bool = False
+    """Follow symbolic links of folders and files, also out of the root."""
+    labels: Path | None = None
+    """Class file for a list whose labels are numbers: `id,name` rows with any header or none,
+    `id name` lines, one name a line, or JSON."""
+    names: str = "as-is"
+    """Class names: as-is, spaces (no underscores) or words (CamelCase split as well)."""
+    halves: tuple[str, ...] = ()
+    """Make base_train, base_val and novel_val of a training and a test split, of the source or of
+    the dataset: base classes are the half with most training videos."""
+    few_shot: str = ""
+    """Training split, of the source or the dataset, to draw --shots videos of each class from, as
+    splits NAME_few_shot_K."""
+    shots: tuple[int, ...] = (2, 4, 8, 16)
+    """Videos per class of the draws."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the draws; of several, names end in _sSEED."""
+    nested: bool = False
+    """Let the draws of a seed contain each other."""
+    append: bool = False
+    """Add to a dataset that exists."""
+    replace: bool = False
+    """Write splits anew that the dataset has with other videos or labels; needs --append."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("scan", ScanArguments, arguments)
+    store = find_store(wanted.store, mode="a")
+    check_name("dataset", wanted.dataset)
+    known = find_dataset(store, wanted.dataset)
+    source, listing = _listings(wanted, known)
+    append = wanted.append or wanted.source is None
+    rows = new_rows(known, listing, append=append)
+    # What is made is a part of what is listed or stored: nothing else can be wrong with it.
+    _warn(check_listing(source, split_members(known)), listing)
+    _tell_lists(lists_of_classes(known, listing))
+    probes = probe_all(listing.root / listing.paths[row] for row in rows)
+    bar = Progress(probes, total=len(rows), unit="video", desc="scan")
+    probed = list(bar)
+    _warn_of_pointers(listing, rows, probed)
+    # The store is made only now, so that a wrong call leaves none behind.
+    dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
+    report = add_listing(dataset, listing, rows, probed, replace_splits=wanted.replace)
+    remember_command(dataset.store)
+    _warn_of_trained(dataset, report.replaced)
+    if wanted.json:
+        print_json({**vars(report), "missing": listing.missing, "notes": listing.notes})
+    else:
+        splits = f", splits {', '.join(report.splits)}" if report.splits else ""
+        say(
+            f"{wanted.dataset}: {report.added} videos added, {report.videos} in all, "
+            f"{len(listing.class_names)} classes{splits}"
+        )
+    return 0
+
+
+def _listings(wanted: ScanArguments, dataset: Dataset | None) -> tuple[Listing, Listing]:
+    """What the source lists; and the same with splits made of it and of what the dataset has."""
+    made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
+    makes_splits = bool(wanted.halves or wanted.few_shot)
+    if wanted.source is not None:
+        given = {name: getattr(wanted, name) for name in _HOW_READ}
+        listing = as_in_store(dataset, read_source(wanted.source, **given))
+    elif dataset is None or not makes_splits:
+        raise UsageError(
+            "SOURCE is missing: name a folder of videos, a table or a list; without it, --halves "
+            "and --few-shot make splits of those that a dataset has"
+        )
+    else:
+        listing = stored_listing(dataset)
+    if not makes_splits:
+        return listing, listing
+    every, stored = with_stored(dataset, listing)
+    return listing, with_made_splits(every, Wanted(**made), stored)
+
+
+def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Probe]) -> None:
+    """Say which files only stand for videos that were not fetched."""
+    found = {
+        listing.paths[row]: told
+        for row, probe in zip(rows, probes, strict=True)
+        if 0 < probe.size_bytes < POINTER_BYTES
+        and (told := pointer_told(first_bytes(listing.root / listing.paths[row], HEAD_BYTES)))
+    }
+    if found:
+        counted = f"{len(found):,} of {len(rows):,} videos were not fetched"
+        path, told = next(iter(found.items()))
+        logging.getLogger("vifi").warning("%s (%s): %s", counted, short(path), told)
+
+
+def _warn_of_trained(dataset: Dataset, replaced: Sequence[str]) -> None:
+    """Say which checkpoints were trained on a split as it was before."""
+    for name in replaced:
+        if trained := trained_on_split(dataset, name):
+            logging.getLogger("vifi").warning(
+                "split %s has other videos or labels than when these were trained on it, whose "
+                "rows name it: %s; train them again, or call the new split by another name",
+                name,
+                first_few(trained),
+            )
+
+
+def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:
+    """Say so where splits of one dataset are scored over different classes."""
+    if len(set(map(tuple, lists.values()))) > 1:
+        told = ", ".join(f"{name} {len(names)}" for name, names in sorted(lists.items()))
+        logger = logging.getLogger("vifi")
+        logger.info("splits have lists of classes of their own: %s", short(told, 300))
+
+
+def _warn(problems: Sequence[Doubt], listing: Listing) -> None:
+    """Say what was chosen and what may be wrong. Raises UsageError for what must be refused."""
+    logger = logging.getLogger("vifi")
+    refuse(problems)
+    for line in [*listing.notes, *problems]:
+        logger.info("%s", line)
+    if listing.missing:
+        shown = first_few(map(os.fspath, listing.missing), _SHOWN, _LONG_PATH)
+        logger.warning("%d listed videos are missing: %s", len(listing.missing), shown)

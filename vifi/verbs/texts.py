@@ -1,0 +1,76 @@
+"""`vifi texts S`: encode class names with a checkpoint's text tower."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tyro
+
+from vifi.command_line.command_log import remember_command
+from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.template_sets import expand
+from vifistore.errors import Faults, UsageError
+from vifistore.models.config_files import model_faults
+from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.wording import check_templates
+from vifistore.store import open_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextsArguments:
+    """Encode the class names of a dataset, and of its splits, with a checkpoint's text tower."""
+
+    store: tyro.conf.Positional[str]
+    """Path of the store, or its URL: s3://bucket/S.zarr."""
+    dataset: str
+    """Dataset whose class names are encoded."""
+    model: str
+    """OpenCLIP model name."""
+    pretrained: str
+    """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
+    template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
+    actionclip); repeat for several. Default: the one that the checkpoint was trained with, else
+    a photo of a {}."""
+    class_names: Literal["", "as-is", "spaces", "words"] = ""
+    """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
+    as well). Default: as the checkpoint was trained, else as-is."""
+    json: bool = False
+    """Print one JSON document."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    wanted = parse("texts", TextsArguments, arguments)
+    given, found = expand(wanted.template), Faults()
+    found.attempt(check_templates, given)
+    model_faults(found, wanted.model, wanted.pretrained)
+    found.refuse()
+    store = open_store(wanted.store, mode="a")
+    dataset = store.dataset(wanted.dataset)
+    if not dataset.class_names() and not dataset.splits():
+        raise UsageError(
+            f"no video of {wanted.dataset} has a label, so there are no class names to encode; "
+            "scan it with labels"
+        )
+
+    from vifistore.extract.class_texts import dataset_class_lists, ensure_texts
+    from vifistore.models.text_embedding import default_cleaning, default_templates
+    from vifistore.models.towers import load_model
+
+    loaded = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
+    templates = given or default_templates(loaded)
+    how = wanted.class_names or default_cleaning(loaded)
+    store.add_checkpoint(loaded.record(), loaded.identity)
+    made = [
+        {"id": ensure_texts(store, loaded, names, templates, how), "classes": len(names)}
+        for names in dataset_class_lists(dataset)
+    ]
+    remember_command(store)
+    if wanted.json:
+        print_json({"texts": made})
+    else:
+        for texts in made:
+            words = f"{', '.join(templates)}, class names {how}"
+            say(f"texts {texts['id']}: {texts['classes']} classes, {words}")
+    return 0

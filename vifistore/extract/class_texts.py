@@ -1,0 +1,100 @@
+"""Text embeddings of a dataset's classes, made once and kept in the store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vifistore.cleaning import AS_IS, cleaning, effective
+from vifistore.errors import ModelError
+from vifistore.models.checkpoint_files import read_header
+from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.registry import model_config
+from vifistore.models.skeletons import image_size_of
+from vifistore.models.text_embedding import (
+    check_distinct,
+    encode_classes,
+    prompts_of,
+    text_fields,
+    tokenizer,
+)
+from vifistore.models.towers import RANDOM, LoadedModel, load_model
+from vifistore.store.dataset import Dataset
+from vifistore.store.store import Store
+from vifistore.store.texts import texts_id
+
+
+def ensure_texts(
+    store: Store,
+    loaded: LoadedModel,
+    class_names: Sequence[str],
+    templates: Sequence[str],
+    how: str = AS_IS,
+    *,
+    are_classes: bool = True,
+) -> str:
+    """Return the id of the text set of these classes; encode it if the store lacks it.
+
+    `how` is the cleaning of the names in the prompts. Captions are no classes: several may be
+    equal. Raises UsageError for a template without exactly one `{}`, for names that become equal,
+    and for two classes that the model cannot tell apart.
+    """
+    fields = text_fields(loaded, class_names, templates) | cleaning_field(class_names, how)
+    if store.has_texts(name := texts_id(fields)):
+        return name
+    words = [cleaning(how)(name) for name in class_names]
+    if are_classes:
+        check_distinct(class_names, tokenizer(loaded)(prompts_of(words, templates)))
+    return store.add_texts(fields, encode_classes(loaded, words, templates))
+
+
+def cleaning_field(class_names: Sequence[str], how: str) -> dict:
+    """The field of a text set that says how its names are cleaned, where that changes any.
+
+    Raises UsageError for names that become equal.
+    """
+    changed = effective(class_names, how)
+    return {} if changed == AS_IS else {"cleaning": changed}
+
+
+def dataset_class_lists(dataset: Dataset) -> list[list[str]]:
+    """Every list of classes that the dataset's videos are scored against, each once."""
+    lists = [dataset.class_names()]
+    lists += [dataset.split(name).class_names for name in dataset.splits()]
+    return [names for i, names in enumerate(lists) if names and names not in lists[:i]]
+
+
+def reload_checkpoint(checkpoint: dict) -> LoadedModel:
+    """Load the model of a checkpoint that the store knows, from where its weights last were.
+
+    Raises ModelError if they are gone, or are not the same any more, or if the checkpoint is a
+    head on another one.
+    """
+    if "head" in (checkpoint["settings"] or {}):
+        raise ModelError(
+            f"checkpoint {checkpoint['names'][0]} is a head trained on the frames of "
+            f"{checkpoint['parent']} and has no towers of its own; use features of that checkpoint"
+        )
+    pretrained = checkpoint["weights_path"] or checkpoint["names"][0]
+    loaded = load_model(
+        checkpoint["model"],
+        RANDOM if pretrained == "random" else pretrained,
+        weights=_weights_of(checkpoint),
+    )
+    if loaded.text_digest != checkpoint["text_digest"]:
+        raise ModelError(
+            f"the weights at {pretrained} are not those of checkpoint {checkpoint['digest']} any "
+            "more; give the right ones to vifi texts: --pretrained FILE"
+        )
+    return loaded
+
+
+def _weights_of(checkpoint: dict) -> WeightsSettings:
+    """Which weights of its file a checkpoint has, and for pictures of which size."""
+    vision, settings = checkpoint["config"].get("vision_cfg", {}), checkpoint["settings"] or {}
+    size = vision.get("image_size") if isinstance(vision, dict) else None
+    # One of ours that was made of an average holds nothing else.
+    is_of_others = read_header(Path(checkpoint["weights_path"] or "")) is None
+    image_size = 0
+    if type(size) is int and size != image_size_of(model_config(checkpoint["model"])):
+        image_size = size
+    ema = is_of_others and settings.get("weights") == "ema"
+    return WeightsSettings(image_size=image_size, ema_weights=ema)

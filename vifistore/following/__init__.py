@@ -1,0 +1,1 @@
+"""Checkpoints of a folder, each extracted as it appears."""

@@ -1,0 +1,1 @@
+"""From a source to the videos of a dataset: scanned, relocated, or imported."""

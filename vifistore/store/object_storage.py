@@ -1,0 +1,196 @@
+"""A store in an object store: Amazon S3 and what speaks its protocol, Google Cloud, Azure.
+
+Credentials, endpoint and region come from the environment, as that provider's own tools take them
+(`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...). A write replaces an object whole, or not at all,
+and lasts when it returns.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from zarr.abc.store import Store as ZarrStore
+from zarr.storage import ObjectStore
+
+from vifistore.errors import StoreError, first_line
+from vifistore.files import user_cache_folder
+from vifistore.store.durable import parallel
+from vifistore.store.storage import StoredFile
+from vifistore.temporaries import SUFFIX
+
+# A path of the command line arrives with its two slashes merged into one.
+_URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
+
+_THREADS = 16
+
+Result = TypeVar("Result")
+
+
+def object_url(location: str | Path) -> str | None:
+    """Return `location` as the URL of an object store, None if it is a path."""
+    match = _URL.fullmatch(str(location))
+    return f"{match[1]}://{match[2]}" if match else None
+
+
+class ObjectStorage:
+    """A prefix of a bucket; see `Storage` for what each method does."""
+
+    def __init__(self, url: str, *, writable: bool) -> None:
+        try:
+            # An extra: it may be absent where types are checked.
+            import obstore  # pyright: ignore[reportMissingImports]
+            from obstore.store import from_url  # pyright: ignore[reportMissingImports]
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"{url} needs the package obstore; install it with: pip install 'vifistore[s3]'"
+            ) from error
+        if obstore.__version__ == "0.9.0":
+            # It forgets the prefix where it removes.
+            raise StoreError(
+                f"obstore 0.9.0 would remove objects beside {url}; replace it with: "
+                "pip install 'vifistore[s3]'"
+            )
+        self.location = url
+        name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+        self.cache_folder = user_cache_folder() / name
+        self._obstore = obstore
+        self._objects = self._ask(from_url, url)
+        self.zarr_store: ZarrStore = ObjectStore(self._objects, read_only=not writable)
+
+    def threads(self, num_bytes: int) -> int:
+        """See Storage. Each waits for the network, whatever it reads."""
+        return _THREADS
+
+    def exists(self, key: str) -> bool:
+        """See Storage."""
+        try:
+            self._ask(self._obstore.head, self._objects, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def folders(self, key: str) -> list[str]:
+        """See Storage."""
+        listing = self._ask(self._obstore.list_with_delimiter, self._objects, prefix=f"{key}/")
+        return [prefix.rstrip("/").rsplit("/", 1)[-1] for prefix in listing["common_prefixes"]]
+
+    def get(self, key: str) -> bytes:
+        """See Storage."""
+        return self._ask(lambda: self._obstore.get(self._objects, key).bytes().to_bytes())
+
+    def tail(self, key: str, num_bytes: int) -> bytes:
+        """See Storage."""
+
+        def read() -> bytes:
+            result = self._obstore.get(self._objects, key, options={"range": {"suffix": num_bytes}})
+            return result.bytes().to_bytes()
+
+        found = self._ask(read)
+        if len(found) < num_bytes:
+            raise OSError(f"{self.location}/{key} is too short")
+        return found
+
+    def read_into(self, key: str, *buffers: np.ndarray) -> int:
+        """See Storage."""
+        data = np.frombuffer(self.get(key), np.uint8)
+        position = 0
+        for buffer in buffers:
+            part = data[position : position + len(buffer)]
+            buffer[: len(part)] = part
+            position += len(buffer)
+        return len(data)
+
+    def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
+        """See Storage."""
+        ends = [offset + len(buffers[0]) for offset in offsets]
+        ranges = self._ask(
+            self._obstore.get_ranges, self._objects, key, starts=list(offsets), ends=ends
+        )
+        for buffer, data in zip(buffers, ranges, strict=True):
+            part = np.frombuffer(memoryview(data), np.uint8)
+            if len(part) < len(buffer):
+                raise OSError(f"{self.location}/{key} is too short")
+            buffer[:] = part
+
+    def put(self, *stages: Mapping[str, Sequence]) -> None:
+        """See Storage."""
+
+        def put_one(item: tuple[str, Sequence]) -> None:
+            key, buffers = item
+            try:
+                self._ask(self._obstore.put, self._objects, key, b"".join(map(bytes, buffers)))
+            except FileNotFoundError as error:
+                raise StoreError(
+                    f"there is no bucket for {self.location}; make the bucket first"
+                ) from error
+
+        for files in stages:
+            parallel(put_one, files.items(), _THREADS)
+
+    def files(self, key: str) -> Iterator[StoredFile]:
+        """See Storage."""
+        # Without its slash, `a/b` would also be the prefix of `a/bc`.
+        listing = self._ask(self._obstore.list, self._objects, prefix=f"{key}/" if key else "")
+        while batch := self._ask(lambda: next(listing, None)):
+            yield from map(_stored_file, batch)
+        if key and self.exists(key):
+            # Its `path` is the store's prefix and the key in some releases of obstore.
+            yield _stored_file({**self._ask(self._obstore.head, self._objects, key), "path": key})
+
+    def walk(self) -> Iterator[tuple[str, list[str]]]:
+        """See Storage. A folder is there as long as something is in it."""
+        folders: dict[str, list[str]] = {"": []}
+        for file in self.files(""):
+            *parents, name = file.key.split("/")
+            folders.setdefault("/".join(parents), []).append(name)
+            # Those above a folder that is known are known.
+            while parents and (above := "/".join(parents[:-1])) not in folders:
+                folders[above] = []
+                parents.pop()
+        yield from folders.items()
+
+    def remove(self, key: str) -> None:
+        """See Storage."""
+        if keys := [file.key for file in self.files(key)]:
+            self._ask(self._obstore.delete, self._objects, keys)
+
+    def free_bytes(self) -> int | None:
+        """See Storage."""
+        return None
+
+    def writing(self) -> AbstractContextManager[None]:
+        """See Storage. An object is there whole or not at all."""
+        return nullcontext()
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """See Storage. Locks are of one machine."""
+        return nullcontext(False)
+
+    def leftovers(self, key: str, leave_out: Callable[[str], bool]) -> list[str]:
+        """See Storage. Such files come with a store that was copied there."""
+        return [file.key for file in self.files(key) if file.key.endswith(SUFFIX)]
+
+    def _ask(self, function: Callable[..., Result], *args: object, **options: object) -> Result:
+        """Call a function of obstore; what is missing raises FileNotFoundError, any other failure
+        StoreError, in one line."""
+        try:
+            return function(*args, **options)
+        except FileNotFoundError:
+            raise
+        except self._obstore.exceptions.BaseError as error:
+            raise StoreError(
+                f"{self.location} does not answer ({first_line(error)}); check the URL, the "
+                "network and the credentials in the environment"
+            ) from error
+
+
+def _stored_file(found: Mapping) -> StoredFile:
+    return StoredFile(
+        key=found["path"],
+        size_bytes=found["size"],
+        changed_at=found["last_modified"].timestamp(),
+    )

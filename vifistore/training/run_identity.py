@@ -1,0 +1,67 @@
+"""What the checkpoints of a run say that they were trained with, and on which videos."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.models.preprocessing import tower_config
+from vifistore.models.towers import LoadedModel
+from vifistore.store.identity import Identity, TunedOn, joined, packed
+from vifistore.store.recipe import Preprocessing
+from vifistore.training.order import Order
+from vifistore.training.training_settings import TrainSettings
+
+
+@dataclass
+class RunIdentity:
+    """Follows a run, since a checkpoint was trained on what had been read when it was written."""
+
+    start: LoadedModel
+    settings: TrainSettings
+    order: Order
+    tuned_on: TunedOn | None
+    """Dataset, split and classes; None for what are no videos of a dataset."""
+    preprocessing: Preprocessing | None = None
+    """How the frames were made; None for that of the settings."""
+    _earlier: tuple[TunedOn, ...] = ()
+    """Of the checkpoint that the run goes on from."""
+    _rows: set[int] = field(default_factory=set)
+    """Videos of the steps done by this process."""
+    _step: int = 0
+
+    def go_on(self, step: int, known: Identity) -> None:
+        """Begin at a step whose checkpoint says `known`."""
+        self._earlier = known.tuned_on
+        # One that had learned nothing yet says nothing of what was seen by then.
+        self._step = 0 if known.tuned_on == self.start.identity.tuned_on else step
+
+    def at(self, step: int, digests: Mapping[int, str]) -> Identity:
+        """What the checkpoint of a step says; `digests` are content digests by the number of the
+        video, of all that were read by then."""
+        known = trained_with(self.start, self.settings, self.preprocessing)
+        if self.tuned_on is None:
+            pixels = known.preprocessing
+            return Identity(preprocessing=pixels, tuned_on=self.start.identity.tuned_on)
+        for done in range(self._step, step):
+            for batch in self.order.step(done):
+                self._rows.update(batch.rows)
+        self._step = max(self._step, step)
+        videos = packed(digests.get(row, "") for row in self._rows)
+        own = replace(self.tuned_on, videos=videos)
+        tuned_on = joined([*self.start.identity.tuned_on, *self._earlier, own])
+        return replace(known, tuned_on=tuned_on)
+
+
+def trained_with(
+    start: LoadedModel, settings: TrainSettings, pixels: Preprocessing | None = None
+) -> Identity:
+    """What the checkpoints of a run on a dataset say that they were trained with; `pixels` is how
+    its frames were made, that of the settings if None."""
+    used = pixels or preprocessing_of(settings.preprocess, start.preprocess_config, 1)
+    return Identity(
+        preprocessing=used.for_identity(tower_config(start.clip)),
+        templates=(settings.template,),
+        cleaning=settings.class_names,
+        sampling={"rule": SAMPLING_RULE, "frames": settings.num_frames},
+    )

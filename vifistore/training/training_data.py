@@ -1,0 +1,156 @@
+"""What training reads: the views of each forward pass, from memory or from videos."""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vifistore.errors import Faults, UsageError
+from vifistore.frames.sampling import sample_training_indices
+from vifistore.models.openclip_parts import Clip
+from vifistore.training.faults import note_plain
+from vifistore.training.mixing import mix
+from vifistore.training.order import Draws, MicroBatch, stream
+from vifistore.training.training_settings import TrainSettings
+
+_EMBEDDING_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """What one forward pass reads; a video that could not be read is not in it."""
+
+    frames: Tensor
+    """float32 [view frame 3 size size] pixels, or [view frame dim] embeddings."""
+    targets: Tensor
+    """float32 [view class], on the same device."""
+
+
+class TrainingSource(Protocol):
+    """The videos of a training set."""
+
+    @property
+    def targets(self) -> Tensor:
+        """float32 [video class] share of each class; every row sums to one."""
+        ...
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether frames are still to be encoded."""
+        ...
+
+    @property
+    def skipped(self) -> dict[int, str]:
+        """Videos that cannot be read, as far as is known: number -> why."""
+        ...
+
+    @property
+    def digests(self) -> dict[int, str]:
+        """Content digests of the videos read so far: number -> SHA-256."""
+        ...
+
+    def views(
+        self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
+    ) -> Generator[Views | None, None, None]:
+        """Yield what each micro-batch reads, None where none of its videos can be read.
+
+        It depends on the settings and the micro-batch alone.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameData:
+    """Evenly spaced frames of every video of a training set, kept in memory."""
+
+    frames: Tensor
+    """[video frame 3 size size] preprocessed pixels, or [video frame dim] embeddings."""
+    targets: Tensor
+    """float32 [video class] share of each class; every row sums to one."""
+    skipped: dict[int, str] = field(default_factory=dict)
+    """Videos whose frames are not there: number -> why."""
+    digests: dict[int, str] = field(default_factory=dict)
+    """Content digests of the others, where they are known: number -> SHA-256."""
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim not in (3, 5) or len(self.frames) != len(self.targets):
+            raise UsageError(
+                f"frames {list(self.frames.shape)} and targets {list(self.targets.shape)} do not "
+                "fit; give [video frame 3 size size] or [video frame dim], and [video class]"
+            )
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether frames are still to be encoded."""
+        return self.frames.ndim == 5
+
+    def views(
+        self, batches: Iterable[MicroBatch], settings: TrainSettings, device: torch.device
+    ) -> Generator[Views | None, None, None]:
+        """Yield what each micro-batch reads; pixels may be mirrored and mixed.
+
+        Raises UsageError for pixels and settings that want the decoded frames.
+        """
+        if self.has_pixels:
+            require_plain_pixels(settings)
+        for batch in batches:
+            rows = [row for row in batch.rows if row not in self.skipped]
+            views = [self._view(row, batch.epoch, settings) for row in rows]
+            yield assemble(views, self.targets[rows], batch, settings, device)
+
+    def _view(self, row: int, epoch: int, settings: TrainSettings) -> Tensor:
+        key = (settings.seed, epoch, row)
+        frames = self.frames[row]
+        columns = sample_training_indices(
+            len(frames), settings.num_frames, stream(Draws.FRAMES, *key)
+        )
+        frames = frames[torch.from_numpy(columns)].float()
+        if self.has_pixels and settings.flip:
+            mirrored = stream(Draws.PIXELS, *key).random() < settings.flip
+            frames = frames.flip(-1) if mirrored else frames
+        return frames
+
+
+def require_plain_pixels(settings: TrainSettings) -> None:
+    """Raise UsageError for settings that want the decoded frames."""
+    found = Faults()
+    note_plain(found, settings)
+    found.refuse()
+
+
+def assemble(
+    views: list[Tensor],
+    targets: Tensor,
+    batch: MicroBatch,
+    settings: TrainSettings,
+    device: torch.device,
+) -> Views | None:
+    """Views `[frame ...]` of a micro-batch in one tensor on the device, pixels mixed if wanted."""
+    if not views:
+        return None
+    frames = torch.stack(views)
+    if device.type == "cuda" and frames.device.type == "cpu":
+        frames, targets = frames.pin_memory(), targets.pin_memory()
+    frames, targets = (t.to(device, non_blocking=True) for t in (frames, targets))
+    if settings.mixing and frames.ndim == 5:
+        rng = stream(Draws.MIXING, settings.seed, batch.step, batch.number)
+        frames, targets = mix(frames, targets, rng)
+    return Views(frames=frames, targets=targets)
+
+
+@torch.no_grad()
+def embedded(data: FrameData, clip: Clip) -> FrameData:
+    """The same videos as frame embeddings: what a frozen image tower makes of their pixels.
+
+    They are float16, as the store keeps them, so that both ways to train give one loss curve.
+    """
+    pixels = data.frames.flatten(0, 1).split(_EMBEDDING_BATCH)
+    device = clip.logit_scale.device
+    embeddings = torch.cat([clip.visual(batch.to(device)).half().cpu() for batch in pixels])
+    frames = embeddings.unflatten(0, data.frames.shape[:2])
+    return replace(data, frames=frames)

@@ -1,0 +1,200 @@
+"""The training split of a store's dataset, as videos, as frames in memory or as embeddings."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vifistore.errors import UsageError
+from vifistore.extract.origin import in_words
+from vifistore.frames.decoding import decoder_version
+from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.readers import Reader
+from vifistore.kernels.geometry import PILLOW
+from vifistore.models.towers import LoadedModel
+from vifistore.scanning.presence import Presence
+from vifistore.store.dataset import Dataset
+from vifistore.store.features import Features
+from vifistore.store.identity import PAPER, TunedOn
+from vifistore.store.recipe import Preprocessing
+from vifistore.store.schema import DONE
+from vifistore.store.splits import Split
+from vifistore.training.faults import run_faults
+from vifistore.training.options import RunOptions
+from vifistore.training.shared_frames import what_is_read
+from vifistore.training.targets import one_hot
+from vifistore.training.training_data import FrameData, TrainingSource
+from vifistore.training.training_settings import TrainSettings
+from vifistore.training.videos import VideoSource
+
+logger = logging.getLogger("vifi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """A source of videos and what they are."""
+
+    source: TrainingSource
+    class_names: list[str]
+    """In the order of the targets."""
+    data: dict = field(default_factory=dict)
+    """Dataset, split and what was read, as plain JSON values."""
+    tuned_on: TunedOn | None = None
+    """The same for the identity of checkpoints, without the videos, which are read later."""
+    preprocessing: Preprocessing | None = None
+    """How its frames were made; None for that of the settings."""
+    reads: dict = field(default_factory=dict)
+    """What a follower is told of its frames: see `vifistore.extract.trainer_frames`."""
+
+
+def open_training_set(
+    dataset: Dataset,
+    split_name: str,
+    start: LoadedModel,
+    settings: TrainSettings,
+    options: RunOptions,
+    *,
+    features: Features | None = None,
+    others: Sequence[Reader] = (),
+) -> TrainingSet:
+    """Open the videos of a split, or with `features` their cached embeddings.
+
+    `others` are kept in the frame cache beside what training reads.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown dataset, split or feature set.
+    UsageError
+        If the settings do not fit what is to be read.
+    """
+    split = dataset.split(split_name)
+    run_faults(settings, options, split, features=features, is_followed=bool(others)).refuse()
+    _warn_of_few(split, settings.shots)
+    _warn_of_sides(split.class_names, settings.flip)
+    reads: dict = {}
+    data = {"dataset": dataset.name, "split": split_name, "digest": split.digest}
+    if features is not None:
+        _warn_of_idle_flags(options, is_shared=bool(others))
+        source: TrainingSource = _embeddings(features, split, start, settings)
+        pixels = Preprocessing(**features.recipe["preprocessing"])
+        data["features"] = features.id
+    else:
+        pixels = preprocessing_of(settings.preprocess, start.preprocess_config, 1)
+        source = _videos(dataset, split, pixels, settings, options, others)
+        reads = what_is_read(dataset.name, split_name, pixels, settings, options)
+        data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
+        if pixels.backend != PILLOW:
+            # Runs of before OpenCV resized for the paper do not go on with other pixels.
+            data["resizing"] = pixels.backend
+    _say_pixels(settings, pixels, start, is_cached=features is not None)
+    names = tuple(split.class_names)
+    return TrainingSet(
+        source=source,
+        class_names=list(names),
+        data=data,
+        tuned_on=TunedOn(dataset=dataset.name, split=split.name, class_names=names),
+        preprocessing=pixels,
+        reads=reads,
+    )
+
+
+def _say_pixels(
+    settings: TrainSettings, used: Preprocessing, start: LoadedModel, *, is_cached: bool
+) -> None:
+    """Log from which pixels the model learns: its checkpoints will say so."""
+    source = start.preprocessing_from
+    if start.identity.assumed:
+        source += "; state another with: vifi convert FILE OUT --mean ..., and start from OUT"
+    if is_cached or settings.preprocess == PAPER:
+        source = "that of the cached features" if is_cached else "as --preprocess says"
+    logger.info("preprocessing %s, %s", in_words(used), source)
+
+
+def _warn_of_idle_flags(options: RunOptions, *, is_shared: bool) -> None:
+    cache = options.frame_cache and not is_shared
+    idle = {"--frame-cache": cache, "--in-memory": options.in_memory}
+    for flag in (flag for flag, given in idle.items() if given):
+        logger.warning("%s has nothing to do: --from-store reads no videos", flag)
+
+
+def _warn_of_few(split: Split, shots: int) -> None:
+    counts = np.bincount(split.labels[split.labels >= 0], minlength=len(split.class_names))
+    if counts.min() < shots:
+        logger.warning(
+            "split %s has %d videos of %s, fewer than %d",
+            *(split.name, counts.min(), split.class_names[counts.argmin()], shots),
+        )
+
+
+def _warn_of_sides(class_names: list[str], flip: float) -> None:
+    sided = [name for name in class_names if {"left", "right"} & set(name.lower().split())]
+    if flip and sided:
+        logger.warning(
+            "%d classes tell left from right, for instance %r, and videos are mirrored; give "
+            "--flip 0 to keep them apart",
+            *(len(sided), sided[0]),
+        )
+
+
+def _videos(
+    dataset: Dataset,
+    split: Split,
+    pixels: Preprocessing,
+    settings: TrainSettings,
+    options: RunOptions,
+    others: Sequence[Reader],
+) -> TrainingSource:
+    paths = dataset.column("path")[split.rows]
+    Presence(dataset, paths).require()
+    root = dataset.root()
+    return VideoSource(
+        paths=[Path(root / path) for path in paths],
+        targets=_targets(split),
+        preprocessing=pixels,
+        options=options,
+        others=others,
+    )
+
+
+def _embeddings(
+    features: Features,
+    split: Split,
+    start: LoadedModel,
+    settings: TrainSettings,
+) -> FrameData:
+    """Cached frame embeddings, which a frozen image tower would make again."""
+    _require_same_tower(features, start)
+    if settings.changes_pixels:
+        logger.info(
+            "training on cached embeddings: there are no pixels to crop, mirror, colour or mix"
+        )
+    selection = features.select(rows=split.rows, arrays=("frames", "content_digest"))
+    lost = np.flatnonzero(selection.status != DONE)
+    reasons = {found["row"]: found["reason"] for found in features.quarantine()}
+    skipped = {
+        int(i): f"{selection.ids[i]}: {reasons.get(int(split.rows[i]), 'not extracted')}"
+        for i in lost
+    }
+    return FrameData(
+        frames=torch.from_numpy(selection.arrays["frames"][:, 0]),
+        targets=_targets(split),
+        skipped=skipped,
+        digests=dict(enumerate(selection.arrays["content_digest"].tolist())),
+    )
+
+
+def _require_same_tower(features: Features, start: LoadedModel) -> None:
+    """Raise UsageError where the embeddings are of another tower than that training starts from."""
+    if features.recipe.get("image_digest") != start.image_digest:
+        raise UsageError(
+            f"feature set {features.name} was made by another image tower than that of "
+            f"{start.name}; extract with the model that training starts from"
+        )
+
+
+def _targets(split: Split) -> torch.Tensor:
+    return one_hot(torch.from_numpy(split.labels), len(split.class_names))
