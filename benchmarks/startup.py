@@ -44,7 +44,7 @@ _OPERATORS = "from vifistore.models import torchvision_operators as t; t.prepare
 _IMPORT = "import torch, open_clip"
 # A search that finds no text tower which NumPy computes.
 _BY_TORCH = (
-    "from vifistore.extract import queries; queries._plain_tower = lambda *_: None; "
+    "from vifi.searching import query_encoders; query_encoders._plain_tower = lambda *_: None; "
     "from vifi.__main__ import main; main()"
 )
 
