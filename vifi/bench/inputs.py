@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.scanning.scan import add_listing, new_rows
+from vifistore.scanning.scan import scan_new
 from vifistore.store.store import Store, create_store
 from vifistore.videos.extensions import is_video
 from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
 
 def find_videos(folder: Path, limit: int) -> list[Path]:
@@ -44,8 +43,6 @@ def write_noise_clip(path: Path, seed: int) -> None:
 
 def scanned(path: Path, folder: Path, dataset: str = "videos") -> Store:
     """A new store that knows the videos of a folder, as `vifi scan` makes it."""
-    listing, store = read_source(folder), create_store(path)
-    rows = new_rows(None, listing, append=False)
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    add_listing(store.new_dataset(dataset), listing, rows, probes)
+    store = create_store(path)
+    scan_new(store.new_dataset(dataset), read_source(folder))
     return store

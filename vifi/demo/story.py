@@ -32,11 +32,10 @@ from vifi.demo.tuning import (
 from vifistore.errors import UsageError
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.scanning.scan import add_listing, new_rows
+from vifistore.scanning.scan import scan_new
 from vifistore.store.store import Store, create_store
 from vifistore.training.follower import FollowOptions, follower
 from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
 DATASET = "shapes"
 SPLIT = "test"
@@ -105,10 +104,8 @@ def _following(scale: DemoScale, store: Store, folder: Path, out: Path) -> Abstr
 
 def _store(videos: Path, out: Path) -> Store:
     listing = read_source(videos / SPLIT, split=SPLIT)
-    rows = new_rows(None, listing, append=False)
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
     store = create_store(out / "store.zarr")
-    add_listing(store.new_dataset(DATASET), listing, rows, probes)
+    scan_new(store.new_dataset(DATASET), listing)
     return store
 
 

@@ -13,7 +13,7 @@ from vifistore.store.schema import check_name
 from vifistore.store.splits import OTHER, Split, split_change, write_split
 from vifistore.store.store import Store
 from vifistore.videos.class_lists import joined
-from vifistore.videos.probe import Probe
+from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing, SplitListing
 
 if TYPE_CHECKING:
@@ -179,6 +179,16 @@ def add_listing(
         splits=tuple(changes),
         replaced=tuple(name for name, change in changes.items() if change == OTHER),
     )
+
+
+def scan_new(dataset: Dataset, listing: Listing, *, append: bool = False) -> ScanReport:
+    """Probe the videos of a listing that a dataset does not have, and add them with its splits.
+
+    Raises UsageError as `new_rows` and `add_listing` do.
+    """
+    rows = new_rows(dataset if dataset.exists else None, listing, append=append)
+    probes = probe_all(listing.root / listing.paths[row] for row in rows)
+    return add_listing(dataset, listing, rows, probes)
 
 
 def as_in_store(dataset: Dataset | None, listing: Listing) -> Listing:

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from vifistore.models.towers import LoadedModel, load_model
-from vifistore.scanning.scan import add_listing, find_dataset, new_rows
+from vifistore.scanning.scan import scan_new
 from vifistore.store.store import Store, create_store
 from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
 
 def write_clip(path: Path, *, seed: int, num_frames: int = 12, size: tuple[int, int] = (64, 48)):
@@ -33,15 +32,8 @@ def write_clip(path: Path, *, seed: int, num_frames: int = 12, size: tuple[int, 
 
 def scan(store_path: Path, source: Path, dataset: str = "d") -> Store:
     """Scan a folder as the verb does."""
-    listing = read_source(source)
     store = create_store(store_path)
-    rows = new_rows(find_dataset(store, dataset), listing, append=True)
-    add_listing(
-        store.new_dataset(dataset),
-        listing,
-        rows,
-        probe_all(source / listing.paths[r] for r in rows),
-    )
+    scan_new(store.new_dataset(dataset), read_source(source), append=True)
     return store
 
 

@@ -15,7 +15,7 @@ from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.frames.decoding import decoder_version
 from vifistore.models.towers import load_model
-from vifistore.scanning.scan import add_listing, new_rows
+from vifistore.scanning.scan import scan_new
 from vifistore.store.store import Store, create_store
 from vifistore.training.options import RunOptions
 from vifistore.training.presets import few_shot
@@ -23,7 +23,6 @@ from vifistore.training.run import Run, train
 from vifistore.training.training_settings import TrainSettings
 from vifistore.training.training_split import _warn_of_sides, open_training_set
 from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
 SETTINGS = TrainSettings(
     trains="text",
@@ -46,10 +45,8 @@ def store(tmp_path_factory) -> Store:
     written = write_clips(folder / "videos", classes, {"train": 3}, seed=0)
     written[1].write_bytes(b"not a video")
     listing = read_source(folder / "videos" / "train", split="train")
-    rows = new_rows(None, listing, append=False)
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
     store = create_store(folder / "s.zarr")
-    add_listing(store.new_dataset("d"), listing, rows, probes)
+    scan_new(store.new_dataset("d"), listing)
     for name, model_frames in (("six", 6), ("two", 2)):
         settings = ExtractSettings(
             model=MODEL,

@@ -6,12 +6,11 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import DamagedError, UsageError
-from vifistore.scanning.scan import add_listing, find_dataset, new_rows
+from vifistore.scanning.scan import scan_new
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
 from vifistore.videos.listing import read_source
-from vifistore.videos.probe import probe_all
 
 
 def folder_of(root, *names):
@@ -92,9 +91,7 @@ def listed(root, text):
 
 
 def add(store, listing, dataset="d"):
-    rows = new_rows(find_dataset(store, dataset), listing, append=True)
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
-    return add_listing(store.new_dataset(dataset), listing, rows, probes)
+    return scan_new(store.new_dataset(dataset), listing, append=True)
 
 
 def test_captions_of_several_lists_are_kept(tmp_path):

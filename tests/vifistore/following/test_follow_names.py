@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.vifistore.extract.test_follow import ENCODE, ONCE, write
+from tests.vifistore.following.test_follow import ENCODE, ONCE, write
 from vifistore.following import follow_folder
 from vifistore.following.follow import follow
 

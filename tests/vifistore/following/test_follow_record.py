@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.vifistore.extract.conftest import scan, write_clip
-from tests.vifistore.extract.test_follow import ENCODE, ONCE, write
+from tests.vifistore.following.test_follow import ENCODE, ONCE, write
 from vifistore.errors import StoreError
 from vifistore.following import follow as follow_module
 from vifistore.following import follow_folder, follow_record

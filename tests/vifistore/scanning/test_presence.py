@@ -103,7 +103,7 @@ def test_a_folder_that_goes_while_it_is_read_stops_the_run(folder, tmp_path, tin
             paths.append(row)
             yield row, self._path(row)
 
-    monkeypatch.setattr(decoded_rows.Source, "_jobs", jobs)
+    monkeypatch.setattr(decoded_rows.DecodedRows, "_jobs", jobs)
     with pytest.raises(StoreError, match="the folder of the videos of d is gone"):
         extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     (feature_id,) = store.dataset("d").feature_ids()
