@@ -120,8 +120,16 @@ def _why_not_noticed(mutation: Mutation, copy: Path) -> str:
 def _run(tests: Sequence[str], copy: Path, seconds: float | None = _SECONDS) -> int:
     """How pytest ends, run from a copy of the tree that nothing is imported from elsewhere in."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    if "-n" in tests:
+        command += ["-p", "xdist"]
     # Compiled files are told apart by size and second, which a mutation may keep.
-    environment = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy)}
+    # Plugins that no test of ours needs, as Hypothesis's, take two seconds to import.
+    environment = {
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(copy),
+    }
     return subprocess.run(
         command,
         cwd=copy,
