@@ -127,7 +127,7 @@ def _shared(videos: Videos, training: Sequence[str]) -> Iterator[str]:
 
 
 def _digests(videos: Videos) -> np.ndarray:
-    return videos.features.read("content_digest")[videos.rows]
+    return videos.features.content_keys(videos.rows)
 
 
 def _some(names: Sequence[str]) -> str:

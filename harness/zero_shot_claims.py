@@ -48,7 +48,7 @@ def claim_of(videos: Videos) -> Claim:
     identity = videos.features.store.identity(digest) if digest else Identity()
     if not identity.tuned_on:
         return Claim(identity=identity)
-    digests = videos.features.read("content_digest")[videos.rows]
+    digests = videos.features.content_keys(videos.rows)
     names = set(map(class_key, videos.class_names))
     is_seen = np.zeros(len(digests), bool)
     seen_names: set[str] = set()

@@ -59,7 +59,8 @@ def read_table(path: Path) -> dict[str, np.ndarray]:
     told = metadata(path)["attributes"]
     kept = told.get("digests", {})
     arrays = [inner.parent for inner in path.glob("*/zarr.json")]
-    columns = {array.name: read_array(array, told["rows"]) for array in arrays}
+    named = [path for path in arrays if not kept or path.name in kept]
+    columns = {array.name: read_array(array, told["rows"]) for array in named}
     for name, values in columns.items():
         kind = "str" if values.dtype == object else values.dtype.name
         header = f"{kind} [{len(values)}]\n".encode()

@@ -14,11 +14,13 @@ from tests.docs import format_reader as reader
 from tests.test_house import ROOT
 from tests.vifistore.store.conftest import make_whole_store, write_all
 from vifistore.store import open_store
+from vifistore.store.dataset import write_videos
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     FEATURE_ARRAYS,
     GROUPS,
     SPLIT_COLUMNS,
+    STRETCH_COLUMNS,
     VIDEO_COLUMNS,
 )
 
@@ -78,6 +80,16 @@ def test_it_reads_the_tables(made):
     assert captions["text"].tolist() == store.dataset("d").captions()["text"].tolist()
 
 
+def test_it_reads_stretches(folder):
+    dataset = open_store(folder, mode="a").dataset("d")
+    videos = dataset.videos().assign(start_seconds=1.5)
+    write_videos(dataset, videos, dataset.class_names(), "/videos", anew=True)
+    found = reader.read_table(folder / "videos" / "d")
+    assert reader.metadata(folder)["attributes"]["vifistore"] == {"schema": 2}
+    np.testing.assert_array_equal(found["start_seconds"], dataset.start_seconds)
+    np.testing.assert_array_equal(found["end_seconds"], dataset.end_seconds)
+
+
 def test_it_reads_a_feature_set_by_name(made):
     features = open_store(made).features("d", "start")
     path = reader.find_features(made, "d", "start")
@@ -135,6 +147,7 @@ def test_it_notices_a_flipped_bit_and_a_swapped_column(folder):
 def test_the_page_names_every_group_array_and_column():
     named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`[^`]*`", PAGE))))
     columns = {**FEATURE_ARRAYS, **VIDEO_COLUMNS, **SPLIT_COLUMNS, **CAPTION_COLUMNS}
+    columns |= STRETCH_COLUMNS
     assert {*GROUPS, *columns} - named == set()
     for name, spec in FEATURE_ARRAYS.items():
         (line,) = [

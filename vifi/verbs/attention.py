@@ -79,6 +79,7 @@ def draw_attention(
     from vifi.searching.video_files import video_file
     from vifistore.extract.frame_attention import common_frames, load_checkpoints, video_attention
 
+    dataset.require_whole_videos()
     table = dataset.videos()
     paths = [video_file(dataset, table["path"].iloc[row]) for row in rows]
     models = load_checkpoints(dataset, wanted.checkpoints)

@@ -72,6 +72,7 @@ class Extraction:
     ) -> None:
         """`purpose` is kept in the provenance of the blocks that this run writes; `trainer` shares
         the frame cache."""
+        dataset.require_whole_videos()
         self._dataset, self._trainer = dataset, trainer
         self._videos = dataset.videos()
         self._settings = settings = settled(settings, loaded)

@@ -40,6 +40,7 @@ def plan(
     `estimated_seconds` is None where nothing is to do, or no video could be tried;
     `estimated_from` says what it comes from.
     """
+    dataset.require_whole_videos()
     videos = dataset.videos()
     rows = rows_to_do(dataset, recipe.id, len(videos))
     rows = [row for row in rows if blocks is None or row // BLOCK_SIZE in blocks][:limit]

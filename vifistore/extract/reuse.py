@@ -58,7 +58,7 @@ class Reuse:
                 continue
             try:
                 done = np.flatnonzero(features.read_status() == DONE)
-                digests = features.read("content_digest")
+                digests = features.content_keys()
             except DamagedError:
                 # Verify tells of it; here it only means that nothing can be copied.
                 continue

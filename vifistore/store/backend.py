@@ -99,6 +99,15 @@ class Backend:
         """Make the store's root group; there must be none yet."""
         self._put_groups({"": attributes})
 
+    def require_schema(self, version: int) -> None:
+        """Have the store say that its readers must know this schema, before what came with it is
+        written: an older vifistore then refuses the store, and misreads nothing."""
+        attributes = self.attributes("")
+        told = attributes["vifistore"]
+        if told["schema"] < version:
+            with self.place.writing():
+                self.make_group("", {**attributes, "vifistore": {**told, "schema": version}})
+
     def make_group(self, path: str, attributes: Mapping) -> None:
         """Make the group at `path`, or replace its attributes; arrays below it stay.
 

@@ -3,21 +3,31 @@
     dataset = store.dataset("ucf101")
     features = dataset.features("vifi-clip@step-2000")
 
+A row of it is a stretch of a video, most often the whole one.
+
 Whatever works on one dataset is given this handle. It remembers nothing: what it tells is read when
 it is asked for, so that it stays true while the dataset grows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vifistore.errors import UsageError
 from vifistore.store.attributes import read_fields
 from vifistore.store.backend import Backend
 from vifistore.store.features import Features
 from vifistore.store.names import Name, read_names
-from vifistore.store.schema import CAPTION_COLUMNS, VIDEO_COLUMNS
+from vifistore.store.recipe import digest_of
+from vifistore.store.schema import (
+    CAPTION_COLUMNS,
+    STRETCH_COLUMNS,
+    VIDEO_COLUMNS,
+    ArraySpec,
+)
 from vifistore.store.splits import (
     ALL_VIDEOS,
     Split,
@@ -70,16 +80,64 @@ class Dataset:
         """Rows of the table of videos."""
         return table_attributes(self.backend, self.path, VIDEO_COLUMNS)["rows"]
 
+    @property
+    def columns(self) -> dict[str, ArraySpec]:
+        """The columns of the table of videos."""
+        return video_columns(self.backend.attributes(self.path))
+
     def videos(self) -> "pd.DataFrame":
         """The videos, a row each: id, path, label, num_frames, fps, duration_seconds, width, height
-        (pixels), size_bytes, mtime_ns."""
+        (pixels), size_bytes, mtime_ns; start_seconds and end_seconds where rows are stretches."""
         import pandas as pd
 
-        return pd.DataFrame(read_table(self.backend, self.path, VIDEO_COLUMNS))
+        return pd.DataFrame(read_table(self.backend, self.path, self.columns))
 
     def column(self, name: str) -> np.ndarray:
-        """One column of the table of videos, [video]; strings as objects."""
-        return read_column(self.backend, self.path, VIDEO_COLUMNS, name)
+        """One column of the table of videos, [video]; strings as objects.
+
+        Raises DamagedError if it is not what was written.
+        """
+        columns = self.columns
+        if name in STRETCH_COLUMNS and name not in columns:
+            return np.full(self.num_videos, STRETCH_COLUMNS[name].fill)
+        return read_column(self.backend, self.path, columns, name)
+
+    @property
+    def start_seconds(self) -> np.ndarray:
+        """float64 [video]: where in its file each row begins; 0 of a whole video."""
+        return self.column("start_seconds")
+
+    @property
+    def end_seconds(self) -> np.ndarray:
+        """float64 [video]: where in its file each row ends; NaN of what goes on to its end."""
+        return self.column("end_seconds")
+
+    def content_keys(self, digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """What tells the content of rows apart, object [video], of the digests [video] of files.
+
+        Of a whole video it is its digest. Of a stretch it is one of that, its start and its end, so
+        that two stretches of one file are two videos. An empty digest stays empty.
+        """
+        if "start_seconds" not in self.columns:
+            return digests
+        starts, ends = self.start_seconds[rows], self.end_seconds[rows]
+        keys = np.array(digests, object)
+        for i in np.flatnonzero(_are_parts(starts, ends) & (keys != "")):
+            end = None if np.isnan(ends[i]) else float(ends[i])
+            keys[i] = digest_of([keys[i], float(starts[i]), end])
+        return keys
+
+    def require_whole_videos(self) -> None:
+        """Raise UsageError if a row is a part of its video: frames are decoded of whole ones."""
+        starts, ends = self.start_seconds, self.end_seconds
+        parts = np.flatnonzero(_are_parts(starts, ends))
+        if len(parts):
+            row = parts[0]
+            raise UsageError(
+                f"{len(parts)} rows of {self.name} are stretches of videos (first: row {row}, from "
+                f"{starts[row]:g} to {ends[row]:g} seconds), and only whole videos can be decoded; "
+                "cut them into files and scan these, or import their embeddings"
+            )
 
     def class_names(self) -> list[str]:
         """Names of the classes; empty if no video is labelled."""
@@ -141,14 +199,66 @@ def write_videos(
     anew: bool = False,
 ) -> None:
     """Write or extend the table of videos; rows already there must come first, and unchanged unless
-    all are written `anew`."""
+    all are written `anew`.
+
+    Rows are whole videos where `start_seconds` and `end_seconds` are not given. Raises UsageError
+    for a stretch that is none.
+    """
     path = dataset.path
-    extends = not anew and dataset.backend.exists(path)
-    start = dataset.num_videos if extends else 0
+    exists = dataset.backend.exists(path)
+    specs, attributes = dataset.columns if exists else VIDEO_COLUMNS, {}
+    videos = _with_stretches(videos)
+    if _are_parts(*_stretches(videos)).any() or "start_seconds" in specs:
+        dataset.backend.require_schema(2)
+        # A column that is new has no old rows.
+        anew |= "start_seconds" not in specs
+        specs, attributes = {**VIDEO_COLUMNS, **STRETCH_COLUMNS}, {STRETCHES: True}
+    start = dataset.num_videos if exists and not anew else 0
     # The chunk that holds the old end is rewritten whole, by rename, so old rows are given too.
-    columns = {name: videos[name].to_numpy()[start:] for name in VIDEO_COLUMNS}
-    attributes = {"class_names": class_names, "root": root}
-    write_table(dataset.backend, path, VIDEO_COLUMNS, columns, attributes, start=start)
+    columns = {name: videos[name].to_numpy()[start:] for name in specs}
+    attributes |= {"class_names": class_names, "root": root}
+    write_table(dataset.backend, path, specs, columns, attributes, start=start)
+
+
+# Attribute of a table of videos that has STRETCH_COLUMNS.
+STRETCHES = "stretches"
+
+
+def video_columns(attributes: Mapping) -> dict[str, ArraySpec]:
+    """The columns of a table of videos that has these attributes."""
+    return {**VIDEO_COLUMNS, **(STRETCH_COLUMNS if attributes.get(STRETCHES) else {})}
+
+
+def _with_stretches(videos: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with both columns of stretches; raises UsageError as `write_videos` does."""
+    for name, spec in STRETCH_COLUMNS.items():
+        values = videos[name].fillna(spec.fill) if name in videos else spec.fill
+        videos = videos.assign(**{name: values})
+    starts, ends = _stretches(videos)
+    wrong = np.flatnonzero(wrong_stretches(starts, ends))
+    if len(wrong):
+        row = wrong[0]
+        raise UsageError(
+            f"row {row} is from {starts[row]:g} to {ends[row]:g} seconds of its video; give a "
+            "start of 0 or more, and an end behind it or none"
+        )
+    return videos
+
+
+def _stretches(videos: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    starts, ends = (videos[name].to_numpy(np.float64) for name in STRETCH_COLUMNS)
+    return starts, ends
+
+
+def wrong_stretches(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Which stretches, given by their float64 [video] seconds, no video can have: bool [video]."""
+    has_wrong_end = ~np.isnan(ends) & ~((ends > starts) & np.isfinite(ends))
+    return ~(np.isfinite(starts) & (starts >= 0)) | has_wrong_end
+
+
+def _are_parts(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Which stretches are not the whole video, bool [video]."""
+    return (starts != 0) | ~np.isnan(ends)
 
 
 def write_captions(dataset: Dataset, captions: list[tuple[int, str]]) -> None:

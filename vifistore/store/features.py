@@ -151,6 +151,17 @@ class Features:
         may_lack = not self.sealed if may_lack is None else may_lack
         return self._backend.read(f"{self.path}/{name}", start, stop, may_lack=may_lack)
 
+    def content_keys(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """What tells the content of videos apart, object [video]; see `Dataset.content_keys`.
+
+        `rows`, [video], chooses some. Raises DamagedError if a chunk does not match its checksum.
+        """
+        rows = np.arange(self.num_videos) if rows is None else rows
+        digests = self._backend.read_chosen(
+            f"{self.path}/content_digest", rows, may_lack=not self.sealed
+        )
+        return self.dataset.content_keys(digests, rows)
+
     def select(
         self,
         *,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.store.schema import FEATURE_ARRAYS, SCHEMA_VERSION
+from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import Split
 from vifistore.store.store import Store
 
@@ -18,7 +18,7 @@ _TRAINING = ("tuned_on", "sampling", "templates", "cleaning", "preprocessing", "
 def describe_store(store: Store) -> dict:
     """Return the document that `vifi info --json` prints."""
     return {
-        "schema": SCHEMA_VERSION,
+        "schema": store.schema,
         "datasets": {
             dataset: _describe_dataset(store.dataset(dataset)) for dataset in store.datasets()
         },

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from vifistore.errors import UsageError
 
-SCHEMA_VERSION = 1
+# The newest that is read and written. A store says the oldest that a reader of it has to know: what
+# came with a later one is absent in it.
+SCHEMA_VERSION, OLDEST_SCHEMA = 2, 1
 
 # What lies directly below the root of a store.
 GROUPS = ("videos", "splits", "captions", "checkpoints", "texts", "features", "names")
@@ -77,6 +79,12 @@ VIDEO_COLUMNS = {
     "height": ArraySpec(dtype="int32", axes=("video",), fill=0),
     "size_bytes": ArraySpec(dtype="int64", axes=("video",), fill=0),
     "mtime_ns": ArraySpec(dtype="int64", axes=("video",), fill=0),
+}
+
+# Since schema 2, where rows are stretches of videos; a row without an end is the whole video.
+STRETCH_COLUMNS = {
+    "start_seconds": ArraySpec(dtype="float64", axes=("video",), fill=0.0),
+    "end_seconds": ArraySpec(dtype="float64", axes=("video",), fill=_NAN),
 }
 
 SPLIT_COLUMNS = {

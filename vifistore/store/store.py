@@ -19,7 +19,7 @@ from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
 from vifistore.store.identity import Identity
 from vifistore.store.leftovers import clear_leftovers
-from vifistore.store.schema import SCHEMA_VERSION, check_name
+from vifistore.store.schema import OLDEST_SCHEMA, SCHEMA_VERSION, check_name
 from vifistore.store.texts import Texts, has_texts, list_texts, read_texts, write_texts
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class Store:
     def path(self) -> Path | str:
         """Folder of the store, or its URL in an object store; `open_store` takes either."""
         return self.backend.folder
+
+    @property
+    def schema(self) -> int:
+        """The oldest schema that a reader of this store has to know."""
+        return self.backend.attributes("")["vifistore"]["schema"]
 
     @property
     def cache_folder(self) -> Path:
@@ -155,7 +160,7 @@ def create_store(location: str | Path) -> Store:
     """
     backend = Backend(location, writable=True)
     if not _anything_at(backend):
-        backend.make_root({"vifistore": {"schema": SCHEMA_VERSION}})
+        backend.make_root({"vifistore": {"schema": OLDEST_SCHEMA}})
     return open_store(location, mode="a")
 
 
@@ -180,8 +185,9 @@ def _check_schema(backend: Backend) -> None:
             f"{backend.folder} is a zarr store that something else made; give the path of one "
             "made by vifi scan"
         )
-    if found.get("schema") != SCHEMA_VERSION:
+    version = found.get("schema")
+    if type(version) is not int or not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
         raise StoreError(
-            f"{backend.folder} has schema {found.get('schema')}, this program reads "
+            f"{backend.folder} has schema {version!r:.40}, this program reads {OLDEST_SCHEMA} to "
             f"{SCHEMA_VERSION}; install the vifistore that wrote it"
         )

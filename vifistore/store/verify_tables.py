@@ -10,9 +10,10 @@ from vifistore.store.block_ranges import num_blocks
 from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint, read_identity
 from vifistore.store.chunks import lacks_chunk, open_checked
 from vifistore.store.column_digests import wrong_digests
+from vifistore.store.dataset import video_columns, wrong_stretches
 from vifistore.store.layout import Layout
 from vifistore.store.problems import Problem, removal
-from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, VIDEO_COLUMNS, ArraySpec
+from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, ArraySpec
 from vifistore.store.splits import require_listed
 from vifistore.store.tables import table_attributes
 from vifistore.store.texts import TEXT_FIELDS, TEXT_SPECS, texts_id
@@ -104,10 +105,13 @@ class TableVerifier:
             yield self._problem(f"{path}/{name}", what)
 
     def _videos(self, path: str) -> Iterator[Problem]:
-        columns = self._read(path, VIDEO_COLUMNS)
         attributes = self._backend.attributes(path)
+        specs = video_columns(attributes)
+        columns = self._read(path, specs)
         self._num_videos[path.split("/")[1]] = attributes["rows"]
-        yield from self._digests(path, columns, VIDEO_COLUMNS)
+        yield from self._digests(path, columns, specs)
+        if "start_seconds" in columns:
+            yield from self._stretches(path, columns["start_seconds"], columns["end_seconds"])
         for name in ("id", "path"):
             if (columns[name] == "").any():
                 yield self._problem(f"{path}/{name}", f"a video has an empty {name}")
@@ -118,6 +122,13 @@ class TableVerifier:
             yield self._problem(f"{path}/label", f"label {unknown[0]!r} is no class of the dataset")
         if not isinstance(attributes["root"], str):
             yield self._problem(path, "the root folder is not recorded")
+
+    def _stretches(self, path: str, starts: np.ndarray, ends: np.ndarray) -> Iterator[Problem]:
+        wrong = np.flatnonzero(wrong_stretches(starts, ends))
+        if len(wrong):
+            row = wrong[0]
+            what = f"row {row} is from {starts[row]} to {ends[row]} seconds, which is no stretch"
+            yield self._problem(path, what)
 
     def _split(self, path: str) -> Iterator[Problem]:
         columns = self._read(path, SPLIT_COLUMNS)

@@ -148,6 +148,7 @@ def _videos(
     options: RunOptions,
     others: Sequence[Reader],
 ) -> TrainingSource:
+    dataset.require_whole_videos()
     paths = dataset.column("path")[split.rows]
     Presence(dataset, paths).require()
     root = dataset.root()
@@ -172,7 +173,7 @@ def _embeddings(
         logger.info(
             "training on cached embeddings: there are no pixels to crop, mirror, colour or mix"
         )
-    selection = features.select(rows=split.rows, arrays=("frames", "content_digest"))
+    selection = features.select(rows=split.rows, arrays=("frames",))
     lost = np.flatnonzero(selection.status != DONE)
     reasons = {found["row"]: found["reason"] for found in features.quarantine()}
     skipped = {
@@ -183,7 +184,7 @@ def _embeddings(
         frames=torch.from_numpy(selection.arrays["frames"][:, 0]),
         targets=_targets(split),
         skipped=skipped,
-        digests=dict(enumerate(selection.arrays["content_digest"].tolist())),
+        digests=dict(enumerate(features.content_keys(selection.rows).tolist())),
     )
 
 

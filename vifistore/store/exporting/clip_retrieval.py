@@ -8,6 +8,7 @@ import numpy as np
 from vifistore.store.block_ranges import num_blocks
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.importing.arrow import load_parquet
+from vifistore.store.schema import STRETCH_COLUMNS
 
 # Videos of one part; readers hold a part's metadata in memory.
 PART_ROWS = 100_000
@@ -56,6 +57,10 @@ def _write_metadata(stream: FeatureStream, rows: np.ndarray, file: Path) -> None
         "video_path": pyarrow.array(videos["path"].tolist(), text),
         "dataset": pyarrow.array([stream.features.dataset.name] * len(rows), text),
         "row": pyarrow.array(rows, pyarrow.int64()),
-        "duration_seconds": pyarrow.array(videos["duration_seconds"].to_numpy()),
+        **{
+            name: pyarrow.array(videos[name].to_numpy())
+            for name in ("duration_seconds", *STRETCH_COLUMNS)
+            if name in videos
+        },
     }
     parquet.write_table(pyarrow.table(columns), file)

@@ -10,7 +10,7 @@ import numpy as np
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.importing.hdf5 import CLASS_NAMES, VIDEOS
 from vifistore.store.recipe import canonical_json
-from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, VIDEO_COLUMNS
+from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS
 
 _CHUNK_BYTES = 2**20
 
@@ -22,7 +22,7 @@ def write_hdf5(stream: FeatureStream, path: Path) -> None:
 
     with h5py.File(path, "w") as file:
         file.attrs.update(_attributes(stream))
-        for name, spec in VIDEO_COLUMNS.items():
+        for name, spec in stream.features.dataset.columns.items():
             values = stream.videos[name].to_numpy()
             file.create_dataset(f"{VIDEOS}/{name}", data=values, dtype=_kind(h5py, spec.dtype))
         class_names = stream.features.dataset.class_names()

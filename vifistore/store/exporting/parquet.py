@@ -5,19 +5,23 @@ from pathlib import Path
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.importing.arrow import load_parquet
 from vifistore.store.recipe import canonical_json
+from vifistore.store.schema import STRETCH_COLUMNS
 
 
 def write_parquet(stream: FeatureStream, path: Path) -> None:
     """Write `id`, `embedding` list<float> (mean over views and frames, un-normalised), `label`,
-    `split` (of several, commas between them) and `path` of each video that is done; the recipe lies
-    in the schema's metadata."""
+    `split` (of several, commas between them) and `path` of each video that is done, and where in it
+    a stretch lies; the recipe lies in the schema's metadata."""
     pyarrow, parquet = load_parquet()
     stream.require_done()
     text = pyarrow.string()
+    texts = ("label", "split", "path")
+    stretches = [name for name in STRETCH_COLUMNS if name in stream.videos]
     schema = pyarrow.schema(
         [
             *(("id", text), ("embedding", pyarrow.list_(pyarrow.float32()))),
-            *((name, text) for name in ("label", "split", "path")),
+            *((name, text) for name in texts),
+            *((name, pyarrow.float64()) for name in stretches),
         ],
         metadata={
             "vifistore_id": stream.features.id,
@@ -32,7 +36,7 @@ def write_parquet(stream: FeatureStream, path: Path) -> None:
             embeddings = pyarrow.ListArray.from_arrays(offsets, values)
             ids, *others = (
                 pyarrow.array(videos[name].to_numpy()[rows].tolist())
-                for name in ("id", "label", "split", "path")
+                for name in ("id", *texts, *stretches)
             )
             writer.write_table(pyarrow.table([ids, embeddings, *others], schema=schema))
 

@@ -17,7 +17,13 @@ from vifistore.store.importing.import_source import (
     require_possible,
 )
 from vifistore.store.recipe import recipe_id
-from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, VIDEO_COLUMNS, check_name
+from vifistore.store.schema import (
+    DERIVED_FIELDS,
+    FEATURE_ARRAYS,
+    STRETCH_COLUMNS,
+    VIDEO_COLUMNS,
+    check_name,
+)
 from vifistore.store.writer import Shape
 
 VIDEOS = "videos"
@@ -57,7 +63,8 @@ def _source(file, path: Path) -> ImportSource:
     import pandas as pd
 
     recipe = _recipe(file, path)
-    columns = {name: _read(_dataset(file, f"{VIDEOS}/{name}", path)) for name in VIDEO_COLUMNS}
+    names = [*VIDEO_COLUMNS, *(name for name in STRETCH_COLUMNS if f"{VIDEOS}/{name}" in file)]
+    columns = {name: _read(_dataset(file, f"{VIDEOS}/{name}", path)) for name in names}
     check_ids(columns["id"], path)
     found = {name: _dataset(file, name, path) for name in FEATURE_ARRAYS if name in file}
     shape = _shape(found, len(columns["id"]), path)
@@ -160,7 +167,7 @@ def _shape(found: dict, num_videos: int, path: Path) -> Shape:
 
 def _check_columns(columns: dict[str, np.ndarray], num_videos: int, path: Path) -> None:
     for name, values in columns.items():
-        dtype = VIDEO_COLUMNS[name].dtype
+        dtype = {**VIDEO_COLUMNS, **STRETCH_COLUMNS}[name].dtype
         kind = "O" if dtype == "str" else np.dtype(dtype).kind
         if values.shape != (num_videos,) or values.dtype.kind != kind:
             raise UsageError(

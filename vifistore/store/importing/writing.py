@@ -16,7 +16,7 @@ from vifistore.store.importing.import_entries import check_values, read_entries
 from vifistore.store.importing.import_source import ImportSource
 from vifistore.store.names import check_set_name, require_free, set_name
 from vifistore.store.recipe import recipe_id
-from vifistore.store.schema import TODO, check_name
+from vifistore.store.schema import STRETCH_COLUMNS, TODO, check_name
 from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter
 
@@ -116,9 +116,28 @@ def match_rows(source: ImportSource, known: "pd.DataFrame") -> np.ndarray:
             f"{source.path} has {unknown} of {len(entry_of)} videos that the dataset lacks, the "
             f"first is {first!r}; give another --dataset, or the ids as vifi scan wrote them"
         )
+    if source.is_original:
+        _check_stretches(source, known, entries)
     count = len(entry_of)
     in_order = np.array_equal(entries[:count], np.arange(count))
     return entries[:count] if source.is_original and in_order else entries
+
+
+def _check_stretches(source: ImportSource, known: "pd.DataFrame", entries: np.ndarray) -> None:
+    """Raise UsageError if a video of the source is another stretch in the table `known`."""
+    rows = np.flatnonzero(entries >= 0)
+    for name, spec in STRETCH_COLUMNS.items():
+        own, there = (
+            table[name].to_numpy() if name in table else np.full(len(table), spec.fill)
+            for table in (source.videos, known)
+        )
+        same = np.isclose(own[entries[rows]], there[rows], rtol=0, atol=0, equal_nan=True)
+        if not same.all():
+            row = rows[np.flatnonzero(~same)[0]]
+            raise UsageError(
+                f"{source.path}: {name} of {known['id'].iloc[row]!r} is another than in the "
+                "dataset; import into another --dataset"
+            )
 
 
 def _check_recipe(source: ImportSource) -> None:

@@ -47,7 +47,7 @@ def read_head_data(features: Features, split: Split) -> HeadData:
     features.require_sealed()
     features.require_array("frames")
     _check_labels(split)
-    chosen = features.select(rows=split.rows, arrays=("frames", "content_digest"))
+    chosen = features.select(rows=split.rows, arrays=("frames",))
     done = chosen.status == DONE
     if not done.any():
         raise IncompleteError(
@@ -64,7 +64,7 @@ def read_head_data(features: Features, split: Split) -> HeadData:
         frames=torch.from_numpy(frames),
         labels=labels,
         class_names=list(split.class_names),
-        digests=chosen.arrays["content_digest"][done].tolist(),
+        digests=features.content_keys(chosen.rows[done]).tolist(),
     )
 
 
