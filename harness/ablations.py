@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.measuring import Scoring, chosen_classes, scored_rows, text_setup
+from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.results import ResultRow
 from harness.scoring import Videos, checkpoint_of, load_videos, score
 from vifistore.errors import UsageError
@@ -63,8 +63,7 @@ def frames_ablation(
     """The same videos with fewer frames per view, evenly spaced among the cached ones."""
     settings = settings or Ablation()
     videos = load_videos(features, split, partial=settings.partial)
-    videos.features.require_array("frames")
-    total = videos.features.frames.shape[2]
+    total = videos.features.require_array("frames").shape[2]
     return _subset_rows(videos, "frames", total, counts, settings)
 
 
@@ -112,7 +111,7 @@ def blend_ablation(
     rows = []
     for one, share in blend_shares(features).items():
         videos = load_videos(one, split, partial=settings.partial)
-        rows += _rows(videos, "ablation-blend", settings, extra={"blend": share})
+        rows += _rows(videos, "ablation-blend", settings, {"blend": share})
     return rows
 
 
@@ -163,7 +162,7 @@ def _subset_rows(
     rows = []
     for count in counts:
         chosen = {axis: evenly_spaced(total, count, axis)}
-        rows += _rows(videos, f"ablation-{axis}", settings, **chosen)
+        rows += _rows(videos, f"ablation-{axis}", settings, {}, **chosen)
     return rows
 
 
@@ -176,6 +175,6 @@ def _rows(
 ) -> list[ResultRow]:
     classes = chosen_classes(videos, settings)
     used = {f"num_{axis}": len(index) for axis, index in chosen.items()}
-    setup = text_setup(protocol, classes, extra=dict(extra or {}), **used)
+    setup = Setup(protocol=protocol, texts=classes, extra=dict(extra or {}), **used)
     scores = score(videos, classes, settings.fusions, **chosen)
     return scored_rows(videos, scores, settings, setup)

@@ -15,7 +15,7 @@ from harness.measuring import Scored
 from harness.metrics import confusion_pairs, per_class_table
 from harness.results import ResultRow
 from harness.results.csv_artefacts import ClassTables
-from harness.statistics import FOLDS, bootstrap_shares
+from harness.statistics import bootstrap_shares
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,17 +36,14 @@ SETTING = (
 MAX_PAIRS = 100
 
 
-def class_tables(scored: Scored, folds: int = FOLDS, seed: int = 0) -> ClassTables:
+def class_tables(scored: Scored) -> ClassTables:
     """Both tables; the interval of a class is the bootstrap over its own videos."""
     row, names = scored.rows[0], scored.videos.class_names
     per_class = per_class_table(scored.scores, scored.videos.labels, names)
-    per_class = per_class.rename(columns={"class_name": "class", "recall": "value"})
-    ends = bootstrap_shares(per_class["value"], per_class["num_videos"], folds, seed)
-    per_class["ci_low"], per_class["ci_high"] = ends
+    per_class = per_class.rename(columns={"recall": "value"})
+    recalls, videos = per_class["value"].to_numpy(), per_class["num_videos"].to_numpy()
+    per_class["ci_low"], per_class["ci_high"] = bootstrap_shares(recalls, videos)
     pairs = confusion_pairs(scored.scores, scored.videos.labels, names, MAX_PAIRS)
-    pairs = pairs.rename(columns={"class_name": "true", "answered": "predicted"})
-    counts = dict(zip(per_class["class"], per_class["num_videos"], strict=True))
-    pairs["num_videos"] = pairs["true"].map(counts)
     return ClassTables(
         name=f"{row.dataset}-{_digest(row)}",
         per_class=_with_setting(row, per_class),

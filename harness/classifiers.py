@@ -40,7 +40,8 @@ class Task:
 def linear_probe(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
     """Multinomial logistic regression with an L2 penalty, by L-BFGS (CLIP, section 3.2).
 
-    Raises UsageError for fewer than two classes, and for one without training vectors.
+    `vectors` is [sample dim], `labels` [sample]. Raises UsageError for fewer than two classes, and
+    for one without training vectors.
     """
     if task.num_classes < 2:
         raise UsageError("a linear probe tells two classes or more apart; use --classifier text")
@@ -61,25 +62,28 @@ def linear_probe(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict
 
 
 def prototypes(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
-    """Softmax of scaled cosines with each class's mean vector (Snell et al. 2017, by cosine)."""
+    """Softmax of scaled cosines with the mean of each class's vectors [sample dim] (Snell et al.
+    2017, by cosine)."""
     _check_every_class(labels, task)
     centres = unit(_one_hot(labels, task).T @ vectors)
     return lambda queries: softmax(np.float32(task.logit_scale) * (queries @ centres.T))
 
 
 def cache(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
-    """Softmax of alpha x exp(-beta (1 - cosine)) of every training vector for its class: what
-    Tip-Adapter adds to its text logits, alone."""
+    """Softmax of alpha x exp(-beta (1 - cosine)) of every training vector [sample dim] for its
+    class: what Tip-Adapter adds to its text logits, alone."""
     votes = _cache_votes(vectors, labels, task)
     return lambda queries: softmax(votes(queries))
 
 
 def tip_adapter(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
-    """Softmax of text logits plus the votes of the cache."""
+    """Softmax of text logits plus the votes of the cache, from vectors [sample dim]."""
     votes = _cache_votes(vectors, labels, task)
+    class_vectors = task.class_vectors
+    assert class_vectors is not None, "it is among those that use text"
 
     def predict(queries: np.ndarray) -> np.ndarray:
-        text = np.float32(task.logit_scale) * (queries @ task.class_vectors.T)
+        text = np.float32(task.logit_scale) * (queries @ class_vectors.T)
         return softmax(text + votes(queries))
 
     return predict

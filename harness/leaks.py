@@ -7,15 +7,13 @@ The same video in a training and a test split is refused where the training spli
 ids, and overlap between folds by design.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from harness.scoring import Videos
 from harness.zero_shot_claims import Claim, claim_of
 from vifistore.errors import UsageError, first_few
-
-_SHOWN = 3
 
 
 def check_apart(train: Videos, test: Videos) -> None:
@@ -33,7 +31,7 @@ def check_apart(train: Videos, test: Videos) -> None:
 
 
 def copies_between(train: Videos, test: Videos) -> np.ndarray:
-    """Rows of test videos whose content is that of another, a training video, int64."""
+    """Rows of test videos whose content is that of another, a training video, int64 [video]."""
     known = set(_digests(train)) - {""}
     is_copy = np.array([digest in known for digest in _digests(test)], bool)
     return test.rows[is_copy & ~np.isin(test.rows, train.rows)]
@@ -130,5 +128,5 @@ def _digests(videos: Videos) -> np.ndarray:
     return videos.features.content_keys(videos.rows)
 
 
-def _some(names: Sequence[str]) -> str:
-    return first_few(list(dict.fromkeys(map(str, names))), _SHOWN)
+def _some(names: Iterable[object]) -> str:
+    return first_few(dict.fromkeys(map(str, names)))

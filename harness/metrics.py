@@ -33,8 +33,8 @@ def harmonic_mean(base: float, novel: float) -> float:
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error of the winning class over `bins` equal bins of (0, 1].
 
-    sum_b n_b/n |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3). `probabilities` may be a sum
-    over views: each row is divided by its sum first.
+    sum_b n_b/n |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3). `probabilities` [video class]
+    may be a sum over views: each row is divided by its sum first.
     """
     confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -45,9 +45,10 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 def per_class_table(
     scores: np.ndarray, labels: np.ndarray, class_names: list[str]
 ) -> "pd.DataFrame":
-    """One row per class: class_name, num_videos, recall, precision, most_confused_with.
+    """One row per class: class, num_videos, recall, precision, most_confused_with.
 
-    Recall is NaN without videos of the class, precision NaN if it was never answered.
+    `scores` is [video class], `labels` [video]. Recall is NaN without videos of the class,
+    precision NaN if it was never answered.
     """
     import pandas as pd
 
@@ -57,7 +58,7 @@ def per_class_table(
     names = np.asarray(class_names, dtype=object)
     return pd.DataFrame(
         {
-            "class_name": names,
+            "class": names,
             "num_videos": counts,
             "recall": np.divide(hits, counts, out=np.full(len(hits), np.nan), where=counts > 0),
             "precision": np.divide(
@@ -78,7 +79,8 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def confusion_pairs(
     scores: np.ndarray, labels: np.ndarray, class_names: list[str], limit: int = 20
 ) -> "pd.DataFrame":
-    """The most frequent mistakes: class_name, answered, count, share (of the class's videos)."""
+    """The most frequent mistakes of scores [video class]: true, predicted, count, num_videos (of
+    the true class), share (of these)."""
     import pandas as pd
 
     matrix = confusion_matrix(scores, labels)
@@ -86,12 +88,13 @@ def confusion_pairs(
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     rows, columns = np.unravel_index(order[wrong.ravel()[order] > 0], wrong.shape)
     names = np.asarray(class_names, dtype=object)
-    count = wrong[rows, columns]
+    count, num_videos = wrong[rows, columns], matrix.sum(axis=1)[rows]
     return pd.DataFrame(
         {
-            "class_name": names[rows],
-            "answered": names[columns],
+            "true": names[rows],
+            "predicted": names[columns],
             "count": count,
-            "share": count / matrix.sum(axis=1)[rows],
+            "num_videos": num_videos,
+            "share": count / num_videos,
         }
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.classifiers import CLASSIFIERS, USES_TEXT, Task
+from harness.classifiers import CLASSIFIERS, Task
 from harness.fusion import ARRAY_OF_FUSION, unit
 from harness.leaks import check_apart
 from harness.scoring import Classes, Videos
@@ -42,7 +42,7 @@ def probe(
     task = Task(
         num_classes=len(test.class_names),
         logit_scale=logit_scale,
-        class_vectors=classes.vectors if classifier in USES_TEXT else None,
+        class_vectors=classes.vectors if classes else None,
     )
     vectors = unit(read_all(train.features, ARRAY_OF_FUSION[fusion], train.rows))
     labels = np.repeat(train.labels, vectors.shape[1])
@@ -59,7 +59,7 @@ def probe(
 
 
 def draw_shots(train: Videos, shots: int, seed: int) -> np.ndarray:
-    """Positions of `shots` videos of each class of `train`, drawn by `seed`, sorted int64.
+    """Positions of `shots` videos of each class of `train`, drawn by `seed`, sorted int64 [video].
 
     A draw of more shots by the same seed contains a draw of fewer. Raises UsageError for a class
     that has not enough videos.

@@ -46,6 +46,6 @@ def differences(recipe: Mapping) -> list[str]:
         found.append(PIXELS)
     elif preprocessing.get("backend") != _PAPER_BACKEND:
         found.append(FORMER_PIXELS)
-    if precision := PRECISION.get(recipe.get("precision")):
+    if precision := PRECISION.get(str(recipe.get("precision"))):
         found.append(precision)
     return found

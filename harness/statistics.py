@@ -1,16 +1,16 @@
-"""How sure a number is: bootstrap intervals over videos, paired comparisons, means over runs.
+"""How sure a number is: bootstrap intervals over videos, and paired comparisons.
 
 Everything is seeded and vectorised. Resampling n videos that fall into few kinds (right or wrong,
 of which class) is one draw from a multinomial, which is the same distribution as drawing n videos
 with replacement and costs nothing for large n.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from harness.metrics import harmonic_mean
 from vifistore.errors import UsageError
 
 FOLDS = 1000
@@ -56,26 +56,6 @@ class Comparison:
         return f"{first} beats {second} by {points}, {p}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Mean and standard deviation over runs (seeds or splits)."""
-
-    mean: float
-    deviation: float
-    count: int
-    ddof: int
-    """0: population deviation, the convention of this field's tables; 1: sample deviation."""
-
-
-def spread(values: Sequence[float], ddof: int = 0) -> Spread:
-    """Mean and deviation of `values`, one per run; the deviation of one run with ddof 1 is NaN."""
-    if not len(values):
-        raise UsageError("no values to average; evaluate at least one split or seed")
-    count = len(values)
-    deviation = float(np.std(values, ddof=ddof)) if count > ddof else math.nan
-    return Spread(mean=float(np.mean(values)), deviation=deviation, count=count, ddof=ddof)
-
-
 def bootstrap_mean(values: np.ndarray, folds: int = FOLDS, seed: int = 0) -> Interval:
     """Mean of `values` [video] with its 95% percentile interval over `folds` resamples."""
     values = np.asarray(values, np.float64)
@@ -110,7 +90,10 @@ def resampled_counts(kinds: np.ndarray, num_kinds: int, folds: int, seed: int) -
 def bootstrap_mean_per_class(
     is_right: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: int = 0
 ) -> Interval:
-    """Mean per-class accuracy with its 95% interval; a class a resample misses is left out."""
+    """Mean per-class accuracy with its 95% interval; a class a resample misses is left out.
+
+    `is_right` is bool [video], `labels` integers [video].
+    """
     num_classes = int(labels.max()) + 1
     kinds = labels * 2 + is_right.astype(np.int64)
     counts = np.bincount(kinds, minlength=2 * num_classes)[None, :]
@@ -139,11 +122,83 @@ def bootstrap_shares(
     return ends[0], ends[1]
 
 
+def harmonic_interval(
+    base_right: np.ndarray, novel_right: np.ndarray, folds: int = FOLDS, seed: int = 0
+) -> Interval:
+    """Harmonic mean of two accuracies of bool [video]; base and novel videos are resampled
+    independently of each other."""
+    value = harmonic_mean(float(base_right.mean()), float(novel_right.mean()))
+    base = resampled_means(base_right, folds, seed)
+    novel = resampled_means(novel_right, folds, seed + 1)
+    return interval(value, _harmonic_means(base, novel))
+
+
+def clustered_mean(
+    values: np.ndarray, videos: np.ndarray, folds: int = FOLDS, seed: int = 0
+) -> Interval:
+    """Mean of `values` [query] with its 95% interval, where queries belong to videos [query].
+
+    Whole videos are drawn, with all of their queries: captions of one video are no independent
+    queries, and drawn one by one they would make intervals that are too narrow.
+    """
+    values = np.asarray(values, np.float64)
+    _, videos = np.unique(videos, return_inverse=True)
+    sums, counts = np.bincount(videos, values), np.bincount(videos)
+    samples = _of_drawn(len(counts), folds, seed, lambda drawn: drawn @ sums / (drawn @ counts))
+    return interval(float(values.mean()), samples)
+
+
+def clustered_median(
+    values: np.ndarray, videos: np.ndarray, folds: int = FOLDS, seed: int = 0
+) -> Interval:
+    """Median of `values` [query], as `clustered_mean`."""
+    _, videos = np.unique(videos, return_inverse=True)
+    order = np.argsort(values, kind="stable")
+    ascending, of_video = np.asarray(values, np.float64)[order], videos[order]
+
+    def medians(drawn: np.ndarray) -> np.ndarray:
+        passed = np.cumsum(drawn[:, of_video], axis=1)
+        return np.array([_median(ascending, row) for row in passed])
+
+    samples = _of_drawn(videos.max() + 1, folds, seed, medians, width=len(values))
+    return interval(float(np.median(values)), samples)
+
+
+def _median(ascending: np.ndarray, passed: np.ndarray) -> float:
+    """Median of values drawn several times each; `passed` [query] counts them cumulatively."""
+    middle = [(passed[-1] - 1) // 2, passed[-1] // 2]
+    return float(ascending[np.searchsorted(passed, middle, side="right")].mean())
+
+
+def _of_drawn(
+    num_videos: int,
+    folds: int,
+    seed: int,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    width: int = 0,
+) -> np.ndarray:
+    """`statistic` of how often each video is drawn, int64 [fold video], in chunks of folds."""
+    generator = np.random.default_rng(seed)
+    shares = np.full(num_videos, 1 / num_videos)
+    step = max(1, _CHUNK_ELEMENTS // max(num_videos, width))
+    parts = [
+        statistic(generator.multinomial(num_videos, shares, min(step, folds - start)))
+        for start in range(0, folds, step)
+    ]
+    return np.concatenate(parts)
+
+
 def interval(value: float, samples: np.ndarray) -> Interval:
     """The 95% percentile interval of resampled values [fold] around `value`."""
+    low, high = _ends(samples)
+    return Interval(value=value, low=low, high=high)
+
+
+def _ends(samples: np.ndarray) -> tuple[float, float]:
+    """Ends of the 95% percentile interval of resampled values [fold]."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(samples, [tail, 1 - tail])
-    return Interval(value=value, low=float(low), high=float(high))
+    return float(low), float(high)
 
 
 def paired_bootstrap(
@@ -153,7 +208,8 @@ def paired_bootstrap(
 
     Videos are resampled with both their values, so what makes a video hard for both cancels. The
     two-sided p-value is twice the smaller share of resampled differences on either side of 0,
-    with one added to count and folds (Davison and Hinkley 1997, section 4.2.2).
+    with one added to count and folds (Davison and Hinkley 1997, section 4.2.2). Raises UsageError
+    for other numbers of videos.
     """
     if np.shape(first) != np.shape(second):
         raise UsageError(
@@ -172,10 +228,10 @@ def paired_harmonic(
 ) -> Comparison:
     """Compare the harmonic means of two accuracies each: values per video of A and of B, [video],
     on the base and on the novel videos, which are resampled independently of each other."""
-    exact = [np.mean(half, axis=1)[None] for half in (base, novel)]
+    exact = [np.mean(half, axis=1) for half in (base, novel)]
     drawn = [_resampled_pairs(half, folds, seed + at) for at, half in enumerate((base, novel))]
-    value, samples = _harmonic_difference(*exact), _harmonic_difference(*drawn)
-    return _compared(float(value[0]), samples)
+    value, samples = _harmonic_means(*exact), _harmonic_means(*drawn)
+    return _compared(float(value[0] - value[1]), samples[:, 0] - samples[:, 1])
 
 
 def _resampled_pairs(pair: tuple[np.ndarray, np.ndarray], folds: int, seed: int) -> np.ndarray:
@@ -185,18 +241,17 @@ def _resampled_pairs(pair: tuple[np.ndarray, np.ndarray], folds: int, seed: int)
     return counts @ kinds.T / len(pair[0])
 
 
-def _harmonic_difference(base: np.ndarray, novel: np.ndarray) -> np.ndarray:
-    """[fold 2] means of A and B -> harmonic mean of A minus that of B, [fold]."""
+def _harmonic_means(base: np.ndarray, novel: np.ndarray) -> np.ndarray:
+    """Harmonic means of pairs of accuracies, [...] each; 0 where both are."""
     total = base + novel
-    means = np.divide(2 * base * novel, total, out=np.zeros_like(total), where=total > 0)
-    return means[:, 0] - means[:, 1]
+    return np.divide(2 * base * novel, total, out=np.zeros_like(total), where=total > 0)
 
 
 def _compared(difference: float, samples: np.ndarray) -> Comparison:
-    ends = interval(difference, samples)
+    low, high = _ends(samples)
     side = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
     p_value = min(1.0, 2 * (side + 1) / (len(samples) + 1))
-    return Comparison(difference=ends.value, low=ends.low, high=ends.high, p_value=p_value)
+    return Comparison(difference=difference, low=low, high=high, p_value=p_value)
 
 
 def _mean_per_class(counts: np.ndarray, num_classes: int) -> np.ndarray:

@@ -7,7 +7,7 @@ Paper, Figure 1 (t-SNE of the embeddings of vanilla CLIP against those of fine-t
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -97,9 +97,11 @@ def _tsne(vectors: np.ndarray, settings: Projection, earlier: np.ndarray | None)
     from openTSNE import TSNE
     from openTSNE.initialization import rescale
 
-    start = "pca" if earlier is None else rescale(earlier, target_std=_START_DEVIATION)
+    # openTSNE's annotations are narrower than what it documents and takes.
+    start: Any = "pca" if earlier is None else rescale(earlier, target_std=_START_DEVIATION)
+    perplexity: Any = min(settings.perplexity, (len(vectors) - 1) / 3)
     model = TSNE(
-        perplexity=min(settings.perplexity, (len(vectors) - 1) / 3),
+        perplexity=perplexity,
         metric="cosine",
         initialization=start,
         random_state=settings.seed,

@@ -12,21 +12,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.measuring import (
-    Scoring,
-    chosen_classes,
-    result_rows,
-    scored_rows,
-    summary_rows,
-    text_setup,
-)
+from harness.measuring import Scoring, Setup, chosen_classes, result_rows, scored_rows
 from harness.metrics import harmonic_mean, is_right
 from harness.results import ResultRow
 from harness.scoring import Classes, Videos, load_videos, score
 from harness.shots import require_novel
-from harness.statistics import Interval, bootstrap_mean, interval, resampled_means
+from harness.statistics import bootstrap_mean, harmonic_interval
+from harness.summaries import summary_rows
 from vifistore.errors import UsageError
 from vifistore.store.features import Features
+
+PROTOCOL = "base-to-novel"
+_HARMONIC = "harmonic_mean"
+# Subset of a harmonic mean -> subset and metric of the base and of the novel accuracy behind it.
+_HALVES = {
+    "all": (("base", "top1"), ("novel", "top1")),
+    "joint": (("joint", "base_top1"), ("joint", "novel_top1")),
+}
 
 # The base or the novel videos, with the classes they are compared with.
 Half = tuple[Videos, Classes]
@@ -76,10 +78,10 @@ def _check_alike(sets: Sequence[Features]) -> None:
         raise UsageError(f"a feature set is named twice in {names}; name one per training run")
     sizes = {f.name: (int(f.source_recipe["frames"]), f.view_mean.shape[1]) for f in sets}
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{name} {frames} x {views}" for name, (frames, views) in sizes.items())
+        listed = ", ".join(f"{name} {frames} x {views}" for name, (frames, views) in sizes.items())
         raise UsageError(
-            f"runs with other numbers of frames x views ({told}) have no common mean; extract all "
-            "in one way"
+            f"runs with other numbers of frames x views ({listed}) have no common mean; extract "
+            "all in one way"
         )
 
 
@@ -108,16 +110,16 @@ def _separate_rows(
     rows = []
     right: dict[str, list[np.ndarray]] = {fusion: [] for fusion in settings.fusions}
     for subset, (videos, classes) in {"base": base, "novel": novel}.items():
-        setup = text_setup("base-to-novel", classes, subset=subset, seed=seed)
+        setup = Setup(protocol=PROTOCOL, texts=classes, subset=subset, seed=seed)
         scores = score(videos, classes, settings.fusions)
         rows += scored_rows(videos, scores, settings, setup)
-        for fusion, found in scores.items():
-            right[fusion].append(is_right(found, videos.labels))
+        for fusion, of_fusion in scores.items():
+            right[fusion].append(is_right(of_fusion, videos.labels))
     joined, classes = _join(base, novel)
-    setup = text_setup("base-to-novel", classes, subset="all", seed=seed)
+    setup = Setup(protocol=PROTOCOL, texts=classes, seed=seed)
     for fusion, (base_right, novel_right) in right.items():
-        values = {"harmonic_mean": _harmonic_interval(base_right, novel_right, settings)}
-        rows += result_rows(joined, fusion, values, setup)
+        mean = harmonic_interval(base_right, novel_right, settings.folds, settings.bootstrap_seed)
+        rows += result_rows(joined, fusion, {_HARMONIC: mean}, setup)
     return rows
 
 
@@ -129,15 +131,16 @@ def _joint_rows(
 ) -> list[ResultRow]:
     videos, classes = _join(base, novel)
     is_base = videos.labels < len(base[0].class_names)
-    setup = text_setup("base-to-novel", classes, subset="joint", seed=seed)
+    setup = Setup(protocol=PROTOCOL, texts=classes, subset="joint", seed=seed)
     scores = score(videos, classes, settings.fusions)
+    resampling = (settings.folds, settings.bootstrap_seed)
     further = {}
-    for fusion, found in scores.items():
-        right = is_right(found, videos.labels)
+    for fusion, of_fusion in scores.items():
+        right = is_right(of_fusion, videos.labels)
         further[fusion] = {
-            "base_top1": bootstrap_mean(right[is_base], settings.folds, settings.bootstrap_seed),
-            "novel_top1": bootstrap_mean(right[~is_base], settings.folds, settings.bootstrap_seed),
-            "harmonic_mean": _harmonic_interval(right[is_base], right[~is_base], settings),
+            "base_top1": bootstrap_mean(right[is_base], *resampling),
+            "novel_top1": bootstrap_mean(right[~is_base], *resampling),
+            _HARMONIC: harmonic_interval(right[is_base], right[~is_base], *resampling),
         }
     return scored_rows(videos, scores, settings, setup, further)
 
@@ -173,43 +176,14 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
     return joined, joined_classes
 
 
-def _harmonic_interval(
-    base_right: np.ndarray, novel_right: np.ndarray, settings: BaseToNovel
-) -> Interval:
-    """Harmonic mean of two accuracies; base and novel videos are resampled independently."""
-    value = harmonic_mean(float(base_right.mean()), float(novel_right.mean()))
-    base = resampled_means(base_right, settings.folds, settings.bootstrap_seed)
-    novel = resampled_means(novel_right, settings.folds, settings.bootstrap_seed + 1)
-    total = base + novel
-    samples = np.divide(2 * base * novel, total, out=np.zeros_like(total), where=total > 0)
-    return interval(value, samples)
-
-
 def _summary(runs: list[list[ResultRow]]) -> list[ResultRow]:
     """Means and deviations over seeds; harmonic means are those of the mean accuracies, their
     deviations those of the seeds' own harmonic means."""
-    rows = summary_rows([_without_harmonic(run) for run in runs], "seeds")
-    harmonic = summary_rows([_only_harmonic(run) for run in runs], "seeds")
+    rows = sorted(summary_rows(runs, "seeds"), key=lambda row: row.metric.startswith(_HARMONIC))
     means = {(row.fusion, row.subset, row.metric): row.value for row in rows}
-    for row in harmonic:
-        if row.metric == "harmonic_mean":
-            base, novel = _paths(row.subset)
+    for index, row in enumerate(rows):
+        if row.metric == _HARMONIC:
+            base, novel = _HALVES[row.subset]
             value = harmonic_mean(means[(row.fusion, *base)], means[(row.fusion, *novel)])
-            row = replace(row, value=value)
-        rows.append(row)
+            rows[index] = replace(row, value=value)
     return rows
-
-
-def _only_harmonic(run: list[ResultRow]) -> list[ResultRow]:
-    return [row for row in run if row.metric == "harmonic_mean"]
-
-
-def _without_harmonic(run: list[ResultRow]) -> list[ResultRow]:
-    return [row for row in run if row.metric != "harmonic_mean"]
-
-
-def _paths(subset: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """(subset, metric) of the base and of the novel accuracy behind a harmonic mean."""
-    if subset == "joint":
-        return ("joint", "base_top1"), ("joint", "novel_top1")
-    return ("base", "top1"), ("novel", "top1")

@@ -14,13 +14,15 @@ provenance.
 
 from dataclasses import dataclass, replace
 
-from harness.measuring import summary_rows
 from harness.probing import draw_shots
 from harness.protocols.trained import Trained, load_pair, trained_rows
 from harness.results import ResultRow
 from harness.scoring import Videos
 from harness.shots import require_shots, videos_per_class
+from harness.summaries import summary_rows
 from vifistore.store.features import Features
+
+PROTOCOL = "few-shot"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +44,12 @@ def few_shot(features: Features, split: str, settings: FewShot) -> list[ResultRo
     class with too few videos; and what scoring raises.
     """
     test, train = load_pair(features, split, settings)
-    if settings.classifier == "text":
+    if train is None or settings.classifier == "text":
         shots, is_known = require_shots(test, settings.shots, train)
-        setup = {"shots": shots, "extra": {} if is_known else {"shots_told": True}}
-        return trained_rows(train, test, settings, protocol="few-shot", **setup)
+        extra = {} if is_known else {"shots_told": True}
+        return trained_rows(train, test, settings, PROTOCOL, shots=shots, extra=extra)
     if not settings.shots:
-        shots = videos_per_class(train)
-        return trained_rows(train, test, settings, protocol="few-shot", shots=shots)
+        return trained_rows(train, test, settings, PROTOCOL, shots=videos_per_class(train))
     rows = []
     for shots in settings.shots:
         runs = [_one_draw(train, test, shots, seed, settings) for seed in range(settings.draws)]
@@ -62,5 +63,4 @@ def _one_draw(
 ) -> list[ResultRow]:
     drawn = draw_shots(train, shots, seed)
     few = replace(train, rows=train.rows[drawn], labels=train.labels[drawn])
-    setup = {"protocol": "few-shot", "shots": shots, "seed": seed}
-    return trained_rows(few, test, settings, **setup)
+    return trained_rows(few, test, settings, PROTOCOL, shots=shots, seed=seed)

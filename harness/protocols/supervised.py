@@ -24,4 +24,4 @@ def supervised(
     test, train = load_pair(features, split, settings)
     if settings.classifier == "text":
         require_tuned(test)
-    return trained_rows(train, test, settings, protocol="supervised")
+    return trained_rows(train, test, settings, "supervised")

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT
 from harness.leaks import check_apart, copies_between
-from harness.measuring import Scoring, Setup, chosen_classes, scored_rows, text_setup
+from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.probing import probe
 from harness.results import ResultRow
 from harness.scoring import Videos, known_checkpoint, load_videos, score
@@ -32,6 +32,11 @@ class Trained(Scoring):
             raise UnknownNameError("classifier", self.classifier, ("text", *CLASSIFIERS))
         if self.classifier != "text" and not self.train_split:
             raise UsageError(f"{self.classifier} needs training videos; give --train-split NAME")
+
+    @property
+    def uses_text(self) -> bool:
+        """Whether class names are scored, or help a classifier."""
+        return self.classifier in ("text", *USES_TEXT)
 
 
 def load_pair(features: Features, split: str, settings: Trained) -> tuple[Videos, Videos | None]:
@@ -84,32 +89,39 @@ def trained_rows(
     train: Videos | None,
     test: Videos,
     settings: Trained,
-    *,
     protocol: str,
+    *,
+    shots: int | None = None,
+    seed: int | None = None,
     extra: Mapping[str, object] | None = None,
-    **setup: int | None,
 ) -> list[ResultRow]:
     """Rows of `test`, scored with text or with the classifier trained on `train`.
 
-    `setup` may give `shots` and `seed`, `extra` further entries of the provenance.
+    `extra` are further entries of the provenance.
     """
     checkpoint = known_checkpoint(test.features)
     scale = float(checkpoint["logit_scale"]) if checkpoint else _USUAL_SCALE
-    needs_text = settings.classifier in ("text", *USES_TEXT)
-    classes = chosen_classes(test, settings) if needs_text else None
-    if train is None or settings.classifier == "text":
-        scored = score(test, classes, settings.fusions)
-    else:
-        options = (settings.classifier, scale, classes)
-        scored = {fusion: probe(train, test, fusion, *options) for fusion in settings.fusions}
-    fields = {"protocol": protocol, "classifier": settings.classifier, **setup}
-    fields["extra"] = dict(extra or {})
+    classes = chosen_classes(test, settings) if settings.uses_text else None
+    extra = dict(extra or {})
     if train is not None:
-        fields["extra"] |= {
+        extra |= {
             **({} if checkpoint else {"assumed_logit_scale": scale}),
             "train_split": train.split,
             "num_train_videos": len(train.rows),
             "num_test_copies_in_train": len(copies_between(train, test)),
         }
-    shared = text_setup(classes=classes, **fields) if classes else Setup(**fields)
-    return scored_rows(test, scored, settings, shared)
+    if train is None or settings.classifier == "text":
+        assert classes is not None, "class names are the text"
+        scores = score(test, classes, settings.fusions)
+    else:
+        options = (settings.classifier, scale, classes)
+        scores = {fusion: probe(train, test, fusion, *options) for fusion in settings.fusions}
+    setup = Setup(
+        protocol=protocol,
+        texts=classes,
+        classifier=settings.classifier,
+        shots=shots,
+        seed=seed,
+        extra=extra,
+    )
+    return scored_rows(test, scores, settings, setup)

@@ -8,9 +8,10 @@ each as mean and deviation over three splits.
 
 from collections.abc import Sequence
 
-from harness.measuring import Scoring, chosen_classes, scored_rows, summary_rows, text_setup
+from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.results import ResultRow
 from harness.scoring import load_videos, score, scored_split
+from harness.summaries import summary_rows
 from vifistore.errors import UsageError
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
@@ -40,9 +41,9 @@ def _check_common_mean(dataset: Dataset, splits: Sequence[str]) -> None:
         raise UsageError(f"a split is named twice in {', '.join(splits)}; name each once")
     counts = {name: len(dataset.split(name).class_names) for name in splits}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise UsageError(
-            f"splits with different numbers of classes ({told}) have no common mean; score them "
+            f"splits with different numbers of classes ({listed}) have no common mean; score them "
             "one by one"
         )
 
@@ -51,4 +52,4 @@ def _one_split(features: Features, split: str, settings: Scoring) -> list[Result
     videos = load_videos(features, split, partial=settings.partial)
     classes = chosen_classes(videos, settings)
     scores = score(videos, classes, settings.fusions)
-    return scored_rows(videos, scores, settings, text_setup("zero-shot", classes))
+    return scored_rows(videos, scores, settings, Setup(protocol="zero-shot", texts=classes))

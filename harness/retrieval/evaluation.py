@@ -10,17 +10,16 @@ a video's views; intervals are bootstraps over videos, for class names over clas
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from harness.measuring import Scoring, chosen_classes, result_rows, text_setup
+from harness.measuring import Scoring, Setup, chosen_classes, result_rows
 from harness.results import ResultRow
-from harness.retrieval.bootstrap import clustered_mean, clustered_median
 from harness.retrieval.retrieval_metrics import average_precisions, first_ranks, precisions_at
 from harness.retrieval.vectors import video_vectors
 from harness.scoring import Classes, Videos, load_classes, load_videos, scored_split
-from harness.statistics import Interval, bootstrap_mean
+from harness.statistics import Interval, bootstrap_mean, clustered_mean, clustered_median
 from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.dataset import Dataset
@@ -202,7 +201,7 @@ def load_captioned(features: Features, split: str, *, partial: bool) -> Captione
 def _rows(
     videos: Videos, texts: Classes, values: dict[str, Interval], resampled: str
 ) -> list[ResultRow]:
-    setup = replace(text_setup(PROTOCOL, texts), extra={"resampled": resampled})
+    setup = Setup(protocol=PROTOCOL, texts=texts, extra={"resampled": resampled})
     return result_rows(videos, "embedding", values, setup)
 
 

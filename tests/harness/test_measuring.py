@@ -1,6 +1,6 @@
 import pytest
 
-from harness.measuring import _marks_of, has_sigmoid
+from harness.measuring import has_sigmoid
 
 
 @pytest.mark.parametrize(
@@ -17,16 +17,3 @@ from harness.measuring import _marks_of, has_sigmoid
 )
 def test_what_was_trained_with_a_sigmoid(checkpoint, expected):
     assert has_sigmoid(checkpoint) == expected
-
-
-def test_a_mean_keeps_the_marks_of_all_its_runs():
-    runs = [
-        {"assumed": ["activation"], "not_as_trained": {"frames": "8, trained with 16"}},
-        {},
-        {"assumed": ["preprocessing"], "not_as_trained": {"template": "{}"}, "cleaning": "words"},
-    ]
-    assert _marks_of(runs) == {
-        "assumed": ["activation", "preprocessing"],
-        "not_as_trained": {"frames": "8, trained with 16", "template": "{}"},
-        "cleaning": "words",
-    }

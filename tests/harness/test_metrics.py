@@ -103,7 +103,7 @@ def test_per_class_table_and_pairs_by_hand():
     assert table["most_confused_with"].tolist() == ["jump", "run", ""]
     pairs = confusion_pairs(SCORES, LABELS, ["run", "sit", "jump"])
     found = [tuple(row) for row in pairs.itertuples(index=False)]
-    assert found == [("run", "jump", 1, 0.5), ("sit", "run", 1, 0.5)]
+    assert found == [("run", "jump", 1, 2, 0.5), ("sit", "run", 1, 2, 0.5)]
     assert len(confusion_pairs(SCORES, LABELS, ["run", "sit", "jump"], limit=1)) == 1
     assert confusion_pairs(np.eye(3), np.arange(3), ["run", "sit", "jump"]).empty
 

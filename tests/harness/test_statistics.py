@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +9,11 @@ from harness.statistics import (
     Comparison,
     bootstrap_mean,
     bootstrap_mean_per_class,
+    harmonic_interval,
     paired_bootstrap,
     paired_harmonic,
     resampled_counts,
     resampled_means,
-    spread,
 )
 from vifistore.errors import UsageError
 
@@ -133,18 +131,18 @@ def test_sentence(values, expected):
     assert found.sentence("A", "B") == expected
 
 
-def test_spread_by_hand():
-    # 1, 2, 3, 6: mean 3, squares 4 + 1 + 0 + 9 = 14; 14/4 and 14/3.
-    population = spread([1, 2, 3, 6])
-    assert (population.mean, population.count, population.ddof) == (3, 4, 0)
-    assert population.deviation == pytest.approx(math.sqrt(3.5))
-    assert spread([1, 2, 3, 6], ddof=1).deviation == pytest.approx(math.sqrt(14 / 3))
-    assert spread([5]).deviation == 0
-    assert math.isnan(spread([5], ddof=1).deviation)
-    with pytest.raises(UsageError, match="no values"):
-        spread([])
+def test_an_interval_needs_resamples():
     with pytest.raises(UsageError, match="at least 1"):
         bootstrap_mean(np.ones(3), folds=0)
+
+
+def test_base_and_novel_videos_are_resampled_independently():
+    """Of n independent draws each, the mean of two accuracies has half the variance of one."""
+    right = np.arange(400) % 2 == 0
+    found = harmonic_interval(right, right, folds=2000)
+    one = bootstrap_mean(right, folds=2000)
+    width = (found.high - found.low) / (one.high - one.low)
+    assert width == pytest.approx(np.sqrt(0.5), rel=0.08)
 
 
 def test_paired_harmonic_means_are_compared_on_the_same_resamples():

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from harness.leaks import tuned_lines, warnings_of
 from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
-from harness.statistics import spread
 from harness.text_choice import find_texts, fitting_texts
 from harness.zero_shot_claims import claim_of
 from reports.layouts.grouping import short_template
@@ -136,8 +137,7 @@ def _line(row: ResultRow) -> str:
     if row.ci_low is not None:
         interval = f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]"
     elif values := row.provenance.get("values"):
-        deviation = spread(values, row.provenance["ddof"]).deviation
-        interval = f" ± {100 * deviation:.1f} over {len(values)} {row.provenance['over']}"
+        interval = f" ± {100 * np.std(values):.1f} over {len(values)} {row.provenance['over']}"
     return (
         f"{name} {place_of(row)} {row.metric} "
         f"{100 * row.value:.1f}{interval} ({covered_by(row)}){_marks(row)}"

@@ -294,13 +294,18 @@ class Features:
         path = f"{self.path}/{name}"
         return self._backend.open_array(path) if self._backend.exists(path) else None
 
-    def require_array(self, name: str) -> None:
-        """Raise UsageError if the set lacks an array, as mean-only and derived sets do."""
-        if not self._backend.exists(f"{self.path}/{name}"):
+    def require_array(self, name: str) -> zarr.Array:
+        """An array [video ...] by its name.
+
+        Raises UsageError if the set lacks it, as mean-only and derived sets do.
+        """
+        array = self.array(name)
+        if array is None:
             raise UsageError(
                 f"feature set {self.name} of {self.dataset.name} has no {name}; use one that was "
                 "extracted from videos, or a fusion that does not need it"
             )
+        return array
 
 
 def read_feature_fields(backend: Backend, path: str) -> dict:
