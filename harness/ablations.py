@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.results import ResultRow
-from harness.scoring import Videos, checkpoint_of, load_videos, score
+from harness.scoring import checkpoint_of, load_videos, score
 from vifistore.errors import UsageError
 from vifistore.store.features import Features
 
@@ -37,12 +37,7 @@ def fusion_matrix(
     A row's `trained_fusion` is what the feature set's checkpoint was fine-tuned with, so that the
     rows form the matrix trained-with x scored-with.
     """
-    settings = settings or Ablation()
-    rows = []
-    for one in features:
-        videos = load_videos(one, split, partial=settings.partial)
-        rows += _rows(videos, "ablation-fusion", settings)
-    return rows
+    return [row for one in features for row in _rows(one, split, "ablation-fusion", settings)]
 
 
 def missing_of_table5(rows: Sequence[ResultRow]) -> list[str]:
@@ -50,8 +45,8 @@ def missing_of_table5(rows: Sequence[ResultRow]) -> list[str]:
 
     The table is the diagonal of the matrix, so `rows` come from `fusion_matrix`.
     """
-    found = {row.fusion for row in rows if row.trained_fusion == row.fusion}
-    return [name for name in PAPER_FUSIONS if name not in found]
+    diagonal = {row.fusion for row in rows if row.trained_fusion == row.fusion}
+    return [name for name in PAPER_FUSIONS if name not in diagonal]
 
 
 def frames_ablation(
@@ -61,10 +56,15 @@ def frames_ablation(
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos with fewer frames per view, evenly spaced among the cached ones."""
-    settings = settings or Ablation()
-    videos = load_videos(features, split, partial=settings.partial)
-    total = videos.features.require_array("frames").shape[2]
-    return _subset_rows(videos, "frames", total, counts, settings)
+    total = features.require_array("frames").shape[2]
+    return [
+        row
+        for count in counts
+        for row in _rows(
+            *(features, split, "ablation-frames", settings),
+            frames=evenly_spaced(total, count, "frames"),
+        )
+    ]
 
 
 def views_ablation(
@@ -74,10 +74,15 @@ def views_ablation(
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos with fewer views, evenly spaced among the cached ones (crop-major)."""
-    settings = settings or Ablation()
-    videos = load_videos(features, split, partial=settings.partial)
-    total = videos.features.view_mean.shape[1]
-    return _subset_rows(videos, "views", total, counts, settings)
+    total = features.view_mean.shape[1]
+    return [
+        row
+        for count in counts
+        for row in _rows(
+            *(features, split, "ablation-views", settings),
+            views=evenly_spaced(total, count, "views"),
+        )
+    ]
 
 
 def templates_ablation(
@@ -87,13 +92,8 @@ def templates_ablation(
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos against several text sets, given by id."""
-    settings = settings or Ablation()
-    videos = load_videos(features, split, partial=settings.partial)
-    return [
-        row
-        for text_set in texts
-        for row in _rows(videos, "ablation-templates", replace(settings, texts=text_set))
-    ]
+    each = [replace(settings or Ablation(), texts=text_set) for text_set in texts]
+    return [row for one in each for row in _rows(features, split, "ablation-templates", one)]
 
 
 def blend_ablation(
@@ -107,12 +107,11 @@ def blend_ablation(
     blended from are scored; the share is in the provenance (`blend`). No rows where none is of a
     blend. Weights are averaged as WiSE-FT (Wortsman et al. 2022) and Open-VCLIP do.
     """
-    settings = settings or Ablation()
-    rows = []
-    for one, share in blend_shares(features).items():
-        videos = load_videos(one, split, partial=settings.partial)
-        rows += _rows(videos, "ablation-blend", settings, {"blend": share})
-    return rows
+    return [
+        row
+        for one, share in blend_shares(features).items()
+        for row in _rows(one, split, "ablation-blend", settings, extra={"blend": share})
+    ]
 
 
 def blend_shares(features: Sequence[Features]) -> dict[Features, float]:
@@ -139,8 +138,8 @@ def _kind(checkpoint: Mapping) -> str:
 
 
 def _blend_share(checkpoint: Mapping) -> float | None:
-    found = re.fullmatch(r"blend-(\d+(?:\.\d+)?)", _kind(checkpoint))
-    return float(found.group(1)) if found else None
+    match = re.fullmatch(r"blend-(\d+(?:\.\d+)?)", _kind(checkpoint))
+    return float(match[1]) if match else None
 
 
 def evenly_spaced(total: int, count: int, what: str) -> np.ndarray:
@@ -155,26 +154,26 @@ def evenly_spaced(total: int, count: int, what: str) -> np.ndarray:
     return (2 * np.arange(count) + 1) * total // (2 * count)
 
 
-def _subset_rows(
-    videos: Videos, axis: str, total: int, counts: Sequence[int], settings: Ablation
-) -> list[ResultRow]:
-    """Rows for `counts` of the `total` cached entries of an axis, frames or views."""
-    rows = []
-    for count in counts:
-        chosen = {axis: evenly_spaced(total, count, axis)}
-        rows += _rows(videos, f"ablation-{axis}", settings, {}, **chosen)
-    return rows
-
-
 def _rows(
-    videos: Videos,
+    features: Features,
+    split: str,
     protocol: str,
-    settings: Ablation,
+    settings: Ablation | None,
+    *,
+    frames: np.ndarray | None = None,
+    views: np.ndarray | None = None,
     extra: Mapping[str, object] | None = None,
-    **chosen: np.ndarray,
 ) -> list[ResultRow]:
+    """Rows of one choice; `frames` and `views` are indexes of those to use, int64, all if None."""
+    settings = settings or Ablation()
+    videos = load_videos(features, split, partial=settings.partial)
     classes = chosen_classes(videos, settings)
-    used = {f"num_{axis}": len(index) for axis, index in chosen.items()}
-    setup = Setup(protocol=protocol, texts=classes, extra=dict(extra or {}), **used)
-    scores = score(videos, classes, settings.fusions, **chosen)
+    setup = Setup(
+        protocol=protocol,
+        texts=classes,
+        num_frames=None if frames is None else len(frames),
+        num_views=None if views is None else len(views),
+        extra=dict(extra or {}),
+    )
+    scores = score(videos, classes, settings.fusions, frames=frames, views=views)
     return scored_rows(videos, scores, settings, setup)

@@ -1,10 +1,16 @@
-"""Tables of a results folder: CSV files with columns that are needed, and further ones."""
+"""Tables of a results folder: CSV files with columns that are needed, and further ones.
 
+People open them in a spreadsheet, which would run some cells: a class, a video or a prompt may be
+called `=HYPERLINK(...)`. Such a text gets an apostrophe in front (OWASP, "CSV Injection"), which
+our own readers take off again. Numbers stay as they are.
+"""
+
+import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.results.csv_cells import plain_cell, to_safe_csv
 from harness.results.whole_files import damaged, write_text
 
 if TYPE_CHECKING:
@@ -15,6 +21,29 @@ _NAME_COLUMNS = (
     *("true", "predicted", "most_confused_with", "protocol", "split", "fusion", "classifier"),
     "feature_set",
 )
+# Apostrophes before it count: else one that belongs to the text would be taken off.
+_RUN = re.compile(r"'*[=+\-@\t\r]")
+_MARK = "'"
+
+# Every text: Python before 3.13 leaves one bare that a carriage return cuts in two.
+QUOTING = csv.QUOTE_NONNUMERIC
+
+
+def safe_cell(value: object) -> object:
+    """A text as a cell that no spreadsheet runs; anything else as it is."""
+    return _MARK + value if isinstance(value, str) and _RUN.match(value) else value
+
+
+def plain_cell(value: object) -> object:
+    """What `safe_cell` was given."""
+    if isinstance(value, str) and value.startswith(_MARK) and _RUN.match(value):
+        return value[1:]
+    return value
+
+
+def to_safe_csv(frame: "pd.DataFrame") -> str:
+    """A table as CSV, the names of its columns as the first line."""
+    return frame.map(safe_cell).to_csv(index=False, quoting=QUOTING)
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> Path:
@@ -32,7 +61,7 @@ def read_table(path: Path, needed: Sequence[str], numbers: Sequence[str]) -> "pd
         return pd.DataFrame({name: [] for name in needed})
     try:
         # A class may be called "NA" or "001": columns of names stay as they are written.
-        names = dict.fromkeys(_NAME_COLUMNS, str)
+        names: dict[Any, Any] = dict.fromkeys(_NAME_COLUMNS, str)
         frame = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
     except (ValueError, UnicodeDecodeError) as error:
         raise damaged(path, f"is not a CSV file ({error})") from error
@@ -53,8 +82,8 @@ def read_tables(folder: Path, needed: Sequence[str], numbers: Sequence[str]) -> 
     import pandas as pd
 
     paths = [folder.with_suffix(".csv"), *sorted(folder.glob("*.csv"))]
-    there = [path for path in paths if path.is_file()] or paths
-    frames = [read_table(path, needed, numbers) for path in there]
+    existing = [path for path in paths if path.is_file()] or paths
+    frames = [read_table(path, needed, numbers) for path in existing]
     return pd.concat(frames, ignore_index=True)
 
 

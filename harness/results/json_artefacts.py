@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from harness.results.csv_tables import read_table, table_records
-from harness.results.json_objects import JsonDocument, JsonEntry, JsonObject
-from harness.results.whole_files import FOLDER, changing, read_document, write_document
+from harness.results.json_objects import JsonDocument, JsonEntry, JsonObject, plain
+from harness.results.whole_files import FOLDER, changing, read_document, write_json
 
 _COMMANDS = "commands.json"
 _QUARANTINED_SETS = "quarantine"
@@ -131,15 +131,15 @@ class Quarantined(JsonEntry, file="quarantine.json", key=("dataset", "features",
     def read_all(cls, results: Path) -> tuple[Self, ...]:
         """Every video once: what an evaluation wrote of a set may be in both places."""
         sets = sorted((results / FOLDER / _QUARANTINED_SETS).glob("*.json"))
-        found = [entry for path in (cls.file_in(results), *sets) for entry in cls.read_list(path)]
-        return tuple({entry.key: entry for entry in found}.values())
+        every = [entry for path in (cls.file_in(results), *sets) for entry in cls.read_list(path)]
+        return tuple({entry.key: entry for entry in every}.values())
 
     @classmethod
     def write_set(cls, results: Path, dataset: str, features: str, entries: Sequence[Self]) -> None:
         """Those of one feature set (its id); without any, what is there goes."""
         path = results / FOLDER / _QUARANTINED_SETS / f"{dataset}-{features}.json"
         if entries:
-            write_document(path, entries)
+            write_json(path, plain(entries))
         else:
             # What was quarantined before may have been tried again since.
             path.unlink(missing_ok=True)
@@ -205,4 +205,4 @@ def add_commands(results: Path, commands: Sequence[str], *, first: bool = False)
     with changing(results / FOLDER):
         known = read_commands(results)
         every = [*commands, *known] if first else [*known, *commands]
-        write_document(results / FOLDER / _COMMANDS, [*dict.fromkeys(every)])
+        write_json(results / FOLDER / _COMMANDS, [*dict.fromkeys(every)])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.results.typed import check_type, plain, read_fields
+from harness.results.json_objects import check_type, plain, read_fields
 from vifistore.errors import UsageError, first_few
 
 if TYPE_CHECKING:
@@ -153,18 +153,15 @@ def to_record(row: ResultRow) -> dict:
     return plain(row)
 
 
-def from_record(record: Mapping) -> ResultRow:
+def from_record(record: object) -> ResultRow:
     """A row from plain JSON values; raises UsageError that names what does not fit."""
+    if isinstance(record, Mapping) and record.get("value", 0) is None:
+        record = {**record, "value": math.nan}
     try:
-        values, unknown = read_fields(ResultRow, _with_nan(record))
+        values, unknown = read_fields(ResultRow, record)
         if unknown:
             raise ValueError(f"unknown {first_few(sorted(unknown), 3, 30)}")
         check_type("num_todo", values.get("provenance", {}).get("num_todo", 0), int)
     except ValueError as error:
         raise UsageError(f"not a result row: {error}") from error
     return ResultRow(**values)
-
-
-def _with_nan(record: object) -> object:
-    is_undefined = isinstance(record, Mapping) and record.get("value", 0) is None
-    return {**record, "value": math.nan} if is_undefined else record

@@ -7,13 +7,15 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from harness.results.typed import plain
 from vifistore.errors import DamagedError, UsageError
 from vifistore.files import locked, read_json
 from vifistore.temporaries import atomic_path, clear_temporaries
 
 FOLDER = "artefacts"
+
+Document = TypeVar("Document", list, dict)
 
 
 def made_folder(folder: str | Path) -> Path:
@@ -44,13 +46,13 @@ def write_text(path: Path, text: str) -> Path:
     return write_bytes(path, text.encode("utf-8"))
 
 
-def write_document(path: Path, value: object) -> None:
-    """Write a JSON document, see `plain`; missing folders are made."""
+def write_json(path: Path, value: list | dict) -> None:
+    """Write a JSON document of plain values; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(plain(value), indent=1, allow_nan=False))
+    write_text(path, json.dumps(value, indent=1, allow_nan=False))
 
 
-def read_document(path: Path, kind: type) -> list | dict:
+def read_document(path: Path, kind: type[Document]) -> Document:
     """The list or the object in a JSON file, an empty one where there is none.
 
     Raises DamagedError for a file that holds something else.
@@ -58,12 +60,12 @@ def read_document(path: Path, kind: type) -> list | dict:
     if not path.is_file():
         return kind()
     try:
-        found = read_json(path)
+        document = read_json(path)
     except ValueError as error:
         raise damaged(path, f"is not JSON ({error})") from error
-    if not isinstance(found, kind):
+    if not isinstance(document, kind):
         raise damaged(path, f"is no JSON {'list' if kind is list else 'object'}")
-    return found
+    return document
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from harness.results.csv_cells import QUOTING, safe_cell
+from harness.results.csv_tables import QUOTING, safe_cell
 from reports.table_model import Cell, Table
 
 FIELDS = (

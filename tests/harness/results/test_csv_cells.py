@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from harness.results.csv_artefacts import ClassTables
-from harness.results.csv_cells import plain_cell, safe_cell, to_safe_csv
+from harness.results.csv_tables import plain_cell, safe_cell, to_safe_csv
 from reports.table_model import Cell, Column, Note, Row, Table
 from reports.writers.csv_text import to_csv
 from tests.test_house import ROOT, modules
@@ -55,7 +55,7 @@ def test_our_own_reader_takes_the_mark_off(tmp_path):
 def test_no_table_is_written_another_way():
     """Of tables that people open; a log of numbers and a cache of ours hold no text."""
     ways = ("to_csv(index", "csv.writer(", "csv.DictWriter(")
-    known = {"harness.results.csv_cells", "reports.writers.csv_text"}
+    known = {"harness.results.csv_tables", "reports.writers.csv_text"}
     known |= {"vifistore.training.log", "vifi.serving.page_map"}
     found = {
         name
