@@ -27,16 +27,16 @@ class Tuning:
     """Whether they are of the dataset that is scored; None where that is not known."""
     shots: int | None = None
     """Videos of each class; None where that is not known, or they are not as many of each."""
-    told: str = "does not say on what it was tuned"
-    """The same in words, behind the name of the feature set."""
+    words: str = "does not say on what it was tuned"
+    """The same as a sentence that begins with the name of the feature set."""
 
 
 def require_tuned(videos: Videos) -> None:
     """Raise UsageError for a checkpoint that was not tuned on the dataset that is scored."""
-    found = tuning_of(videos)
-    if found.is_of_these is False:
+    tuning = tuning_of(videos)
+    if tuning.is_of_these is False:
         name = videos.features.name
-        raise UsageError(f"{name} {found.told}: class names give it no such score; {_REMEDY}")
+        raise UsageError(f"{name} {tuning.words}: class names give it no such score; {_REMEDY}")
 
 
 def require_novel(videos: Videos) -> None:
@@ -73,31 +73,34 @@ def require_shots(videos: Videos, shots: Sequence[int], train: Videos | None) ->
     UsageError for a checkpoint that was tuned on other numbers or on none, and for one that says
     nothing where `train` does not say it either.
     """
-    found = tuning_of(videos)
+    tuning = tuning_of(videos)
     claimed = videos_per_class(train, is_asked=bool(shots)) if train else None
-    wanted = shots[0] if len(shots) == 1 else claimed or found.shots
-    if len(shots) > 1 or (wanted is None and found.is_of_these is None):
+    asked = shots[0] if len(shots) == 1 else claimed or tuning.shots
+    if len(shots) > 1 or (asked is None and tuning.is_of_these is None):
         raise UsageError(
             "say how many videos per class the checkpoint was tuned on: give one --shots K, or "
             "--train-split NAME"
         )
-    if fault := _fault(found, wanted, train, claimed):
+    if fault := _fault(tuning, asked, train, claimed):
         raise UsageError(f"{videos.features.name} {fault}")
-    return wanted, found.shots is not None
+    assert asked is not None, "one that is tuned on an unknown number is at fault"
+    return asked, tuning.shots is not None
 
 
-def _fault(found: Tuning, wanted: int | None, train: Videos | None, claimed: int | None) -> str:
+def _fault(tuning: Tuning, asked: int | None, train: Videos | None, claimed: int | None) -> str:
     """Why a score by class names is no K-shot one, and what to do; empty where it is."""
-    if found.is_of_these is not None and found.shots is None:
-        label = f"{wanted}-shot" if wanted else "few-shot"
-        return f"{found.told}: class names give it no {label} score; {_REMEDY}"
-    if found.shots is None and train is None:
-        return f"{found.told}; name that split with --train-split, or if it was on none, {_REMEDY}"
-    if claimed not in (None, wanted):
-        told = f"was not tuned on {wanted} videos of each class if it was on {train.split}, which"
-        return f"{told} has {claimed}; give --shots {claimed}"
-    if found.shots not in (None, wanted):
-        return f"{found.told} and not on {wanted}; give --shots {found.shots}, or {_REMEDY}"
+    if tuning.is_of_these is not None and tuning.shots is None:
+        label = f"{asked}-shot" if asked else "few-shot"
+        return f"{tuning.words}: class names give it no {label} score; {_REMEDY}"
+    if tuning.shots is None and train is None:
+        return (
+            f"{tuning.words}; name that split with --train-split, or if it was on none, {_REMEDY}"
+        )
+    if train and claimed != asked:
+        unlike = f"was not tuned on {asked} videos of each class if it was on {train.split}, which"
+        return f"{unlike} has {claimed}; give --shots {claimed}"
+    if tuning.shots not in (None, asked):
+        return f"{tuning.words} and not on {asked}; give --shots {tuning.shots}, or {_REMEDY}"
     return ""
 
 
@@ -109,29 +112,29 @@ def tuning_of(videos: Videos) -> Tuning:
     here = [part["split"] for part in parts if part["dataset"] == videos.dataset.name]
     if parts and not here:
         elsewhere = first_few([f"{part['dataset']}/{part['split']}" for part in parts], 2)
-        told = f"was tuned on {elsewhere} and not on {videos.dataset.name}"
-        return Tuning(is_of_these=False, told=told)
-    there = videos.dataset.splits()
-    known = [videos.dataset.split(name) for name in here if name in there]
+        words = f"was tuned on {elsewhere} and not on {videos.dataset.name}"
+        return Tuning(is_of_these=False, words=words)
+    existing = videos.dataset.splits()
+    known = [videos.dataset.split(name) for name in here if name in existing]
     for split in known:
         if lacking := set(videos.class_names) - set(split.class_names):
-            told = f"was tuned on {split.name}, without {len(lacking)} of these classes"
-            return Tuning(is_of_these=True, told=told)
+            words = f"was tuned on {split.name}, without {len(lacking)} of these classes"
+            return Tuning(is_of_these=True, words=words)
     shots = settings.get("shots")
     if known and len(known) == len(here):
         return _of_splits(known, shots)
     # The last training's setting, which says nothing of the videos of one before it.
     if len(here) < 2 and isinstance(shots, int) and shots > 0:
-        return Tuning(is_of_these=True, shots=shots, told=_tuned_on(shots, shots))
+        return Tuning(is_of_these=True, shots=shots, words=_tuned_on(shots, shots))
     if not (parts or settings or checkpoint["weights_path"]):
-        return Tuning(is_of_these=False, told="was tuned on no video")
+        return Tuning(is_of_these=False, words="was tuned on no video")
     return Tuning()
 
 
 def _parts(checkpoint: Mapping, settings: Mapping) -> list[dict[str, str]]:
     """Dataset and split of every training that a checkpoint names."""
-    found = checkpoint.get("tuned_on") or [settings.get("trained_on")]
-    parts = [part for part in found if isinstance(part, Mapping) and part.get("dataset")]
+    entries = checkpoint.get("tuned_on") or [settings.get("trained_on")]
+    parts = [part for part in entries if isinstance(part, Mapping) and part.get("dataset")]
     return [{name: str(part.get(name) or "") for name in ("dataset", "split")} for part in parts]
 
 
@@ -145,7 +148,7 @@ def _of_splits(splits: Sequence[Split], claimed: object) -> Tuning:
     counts = sorted(map(len, rows.values()))
     is_even = counts[0] == counts[-1] or (counts[0] > 0 and counts[-1] == claimed)
     shots = counts[-1] if is_even else None
-    return Tuning(is_of_these=True, shots=shots, told=_tuned_on(counts[0], counts[-1]))
+    return Tuning(is_of_these=True, shots=shots, words=_tuned_on(counts[0], counts[-1]))
 
 
 def videos_per_class(train: Videos, *, is_asked: bool = False) -> int:
@@ -153,7 +156,7 @@ def videos_per_class(train: Videos, *, is_asked: bool = False) -> int:
 
     Raises UsageError for one that has not as many of each.
     """
-    counts = _counts(train.labels, train.class_names)
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
     # A quarantined training video leaves its class with fewer; the list still has K of each.
     if not is_asked and not train.num_quarantined and counts.min() < counts.max():
         raise UsageError(
@@ -161,10 +164,6 @@ def videos_per_class(train: Videos, *, is_asked: bool = False) -> int:
             "to draw K of each"
         )
     return int(counts.max())
-
-
-def _counts(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    return np.bincount(labels[labels >= 0], minlength=len(class_names))
 
 
 def _tuned_on(fewest: int, most: int) -> str:

@@ -1,14 +1,21 @@
-"""Read chosen rows of a feature set, whole chunks at a time and within bounded memory."""
+"""Read chosen rows of a feature set, whole chunks at a time and within bounded memory.
+
+The one vector of a video that is searched and drawn has unit length, so that a product is a cosine:
+
+    v = u / |u|,   u = mean over views of `view_mean`
+
+Quarantined videos, and those still to do, have none.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from harness.fusion import is_usable
+from harness.fusion import is_usable, unit
 from vifistore.errors import DamagedError
 from vifistore.store.block_ranges import blocks_within
 from vifistore.store.features import Features
-from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.schema import BLOCK_SIZE, DONE
 
 # As much as one read asks for: large enough that the cost of a call does not count.
 READ_BYTES = 32 * 2**20
@@ -40,6 +47,28 @@ def read_all(features: Features, name: str, rows: np.ndarray) -> np.ndarray:
     for positions, part in read_vectors(features, name, rows):
         vectors[positions] = part
     return vectors
+
+
+def done_rows(features: Features) -> np.ndarray:
+    """Rows of the videos that have embeddings, int64 [video]."""
+    return np.flatnonzero(features.read_status() == DONE)
+
+
+def video_vectors(features: Features, rows: np.ndarray) -> np.ndarray:
+    """The one vector of each of `rows`, in their order, float32 [video dim] of unit length.
+
+    Raises DamagedError for embeddings that do not match their checksum, are zero or not finite.
+    """
+    vectors = np.empty((len(rows), features.view_mean.shape[-1]), np.float32)
+    for positions, part in vector_blocks(features, rows):
+        vectors[positions] = part
+    return vectors
+
+
+def vector_blocks(features: Features, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (positions, vectors): float32 [video dim] belong to `rows[positions]`."""
+    for positions, views in read_vectors(features, "view_mean", rows):
+        yield positions, unit(views.mean(axis=1))
 
 
 def _blocks_per_read(features: Features, name: str) -> int:

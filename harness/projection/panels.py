@@ -6,12 +6,10 @@ from functools import reduce
 
 import numpy as np
 
-from harness.fusion import unit
-from harness.vector_reading import read_all
+from harness.vector_reading import done_rows, video_vectors
 from vifistore.errors import IncompleteError, UnknownNameError, UsageError
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.store.schema import DONE
 
 MIN_VIDEOS = 5
 UNLABELLED = -1
@@ -85,7 +83,7 @@ def load_panels(features: Sequence[Features], choice: Choice | None = None) -> P
         rows=rows,
         labels=labels,
         class_names=class_names,
-        vectors={one.name: unit(read_all(one, "view_mean", rows).mean(axis=1)) for one in features},
+        vectors={one.name: video_vectors(one, rows) for one in features},
     )
 
 
@@ -125,7 +123,7 @@ def _of_classes(labels: np.ndarray, names: list[str], choice: Choice) -> np.ndar
 def _done_rows(features: Features, *, partial: bool) -> np.ndarray:
     if not partial:
         features.require_sealed()
-    done = np.flatnonzero(features.read_status() == DONE)
+    done = done_rows(features)
     if not len(done):
         raise IncompleteError(
             f"feature set {features.name} of {features.dataset.name} holds no video; run "

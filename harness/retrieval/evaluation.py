@@ -17,9 +17,9 @@ import numpy as np
 from harness.measuring import Scoring, Setup, chosen_classes, result_rows
 from harness.results import ResultRow
 from harness.retrieval.retrieval_metrics import average_precisions, first_ranks, precisions_at
-from harness.retrieval.vectors import video_vectors
 from harness.scoring import Classes, Videos, load_classes, load_videos, scored_split
 from harness.statistics import Interval, bootstrap_mean, clustered_mean, clustered_median
+from harness.vector_reading import video_vectors
 from vifistore.cleaning import AS_IS
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.dataset import Dataset
@@ -124,8 +124,10 @@ def _rank_metrics(
     way: str, ranks: np.ndarray, videos: np.ndarray, settings: Scoring
 ) -> dict[str, Interval]:
     options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
-    found = {f"{way}_recall_at_{k}": clustered_mean(ranks <= k, videos, **options) for k in CUTOFFS}
-    return {**found, f"{way}_median_rank": clustered_median(ranks, videos, **options)}
+    return {
+        **{f"{way}_recall_at_{k}": clustered_mean(ranks <= k, videos, **options) for k in CUTOFFS},
+        f"{way}_median_rank": clustered_median(ranks, videos, **options),
+    }
 
 
 def _class_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
@@ -145,11 +147,11 @@ def class_metrics(
     for part in _chunks(len(asked), len(videos)):
         scores = classes[asked[part]] @ videos.T
         relevant = labels[None, :] == asked[part, None]
-        found = {"mean_average_precision": average_precisions(scores, relevant)}
+        metrics = {"mean_average_precision": average_precisions(scores, relevant)}
         # Of fewer videos than k, k cannot be right.
         cutoffs = [k for k in CUTOFFS if k <= len(videos)]
-        found |= {f"precision_at_{k}": precisions_at(scores, relevant, k) for k in cutoffs}
-        for name, values in found.items():
+        metrics |= {f"precision_at_{k}": precisions_at(scores, relevant, k) for k in cutoffs}
+        for name, values in metrics.items():
             per_query.setdefault(name, []).append(values)
     options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
     return {
@@ -193,7 +195,7 @@ def load_captioned(features: Features, split: str, *, partial: bool) -> Captione
     )
     return Captioned(
         videos=videos,
-        pair_videos=np.searchsorted(done, pairs["row"].to_numpy()),
+        pair_videos=np.searchsorted(done, np.asarray(pairs["row"])),
         pair_texts=np.array([index[text] for text in pairs["text"]], np.int64),
     )
 

@@ -1,11 +1,24 @@
 """Hits: the videos that answer a query, with what the table of videos says of them."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from vifistore.store.dataset import Dataset
+
+
+class Match(NamedTuple):
+    """A video, or a stretch of it, by its cosine with a query."""
+
+    row: int
+    score: float
+    start_seconds: float | None = None
+    """None where it is a whole video."""
+    end_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +71,11 @@ class VideoTable:
         return np.nan_to_num(self.dataset.column("duration_seconds"))
 
     def labelled_rows(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of a split, or of the whole dataset, and the label of each in it."""
+        """Rows of a split, or of the whole dataset, int64 [video], and the label of each in it."""
         if split:
-            found = self.dataset.split(split)
+            members = self.dataset.split(split)
             # A label of -1 is the last name.
-            return found.rows, np.array([*found.class_names, ""], object)[found.labels]
+            return members.rows, np.array([*members.class_names, ""], object)[members.labels]
         return np.arange(len(self.labels)), self.labels
 
     def row_of(self, video: str) -> int | None:
@@ -74,11 +87,13 @@ class VideoTable:
                 return int(rows[0])
         return None
 
-    def hit(self, rank: int, score: float, row: int, moment: tuple[float, float] | None) -> Hit:
-        """A hit of a whole video, or of a moment of it (seconds)."""
+    def hit(self, rank: int, match: Match) -> Hit:
+        """A match with what the table says of its video."""
+        row, score, start, end = match
         duration = float(self.durations[row]) or None
-        start, end = moment or ((0.0, duration) if duration else (None, None))
-        if moment and duration:
+        if start is None and duration:
+            start, end = 0.0, duration
+        elif start is not None and end is not None and duration:
             # The last frame reaches as far beyond itself as before, which may be past the end.
             end = min(end, max(duration, start))
         return Hit(
@@ -92,3 +107,23 @@ class VideoTable:
             start_seconds=start,
             end_seconds=end,
         )
+
+
+def class_in_words(words: str, class_names: Iterable[str]) -> str:
+    """The longest class name that stands in a query as whole words, or "" if none does.
+
+    Case, underscores and signs between words do not count.
+    """
+    query = _plain(words)
+    inside = [name for name in class_names if _plain(name).strip() and _plain(name) in query]
+    return max(inside, key=len, default="")
+
+
+def is_right(label: str, wanted: str) -> bool | None:
+    """Whether a label is the wanted class; None where either is not known."""
+    return label == wanted if label and wanted else None
+
+
+def _plain(text: str) -> str:
+    words = re.findall(r"\w+", text.lower().replace("_", " "))
+    return f" {' '.join(words)} "

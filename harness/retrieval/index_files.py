@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -21,9 +21,6 @@ import numpy as np
 from vifistore.errors import DamagedError, StoreError, first_line
 from vifistore.files import open_unbuffered, read_json, require_regular
 from vifistore.temporaries import atomic_path, clear_temporaries
-
-if TYPE_CHECKING:
-    import faiss
 
 _VECTORS, _ROWS, _SETTINGS = "index.faiss", "rows.npy", "settings.json"
 _CHECKSUMS = "checksums"
@@ -43,10 +40,11 @@ def load_faiss() -> ModuleType:
     return faiss
 
 
-def write_index_files(folder: Path, index: "faiss.Index", rows: np.ndarray, settings: dict) -> None:
+def write_index_files(folder: Path, index: Any, rows: np.ndarray, settings: dict) -> None:
     """Write an index into `folder`, `STATE-KIND`, whole or not at all; earlier ones of its kind go.
 
-    Raises OSError if it cannot be written.
+    `index` is a `faiss.Index`, `rows` int64 [vector]. Raises StoreError for a full disk, OSError
+    if it cannot be written otherwise.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     clear_temporaries(folder.parent)
@@ -65,7 +63,7 @@ def write_index_files(folder: Path, index: "faiss.Index", rows: np.ndarray, sett
             raise
 
 
-def _write(folder: Path, index: "faiss.Index", rows: np.ndarray, settings: dict) -> None:
+def _write(folder: Path, index: Any, rows: np.ndarray, settings: dict) -> None:
     load_faiss().write_index(index, str(folder / _VECTORS))
     np.save(folder / _ROWS, rows)
     checksums = {name: _checksum(folder / name) for name in (_VECTORS, _ROWS)}
@@ -73,15 +71,15 @@ def _write(folder: Path, index: "faiss.Index", rows: np.ndarray, settings: dict)
     (folder / _SETTINGS).write_text(text, encoding="utf-8")
 
 
-def read_index_files(folder: Path) -> tuple["faiss.Index", np.ndarray, dict]:
-    """The index in `folder`, mapped into memory, its rows int64 [vector], and its settings.
+def read_index_files(folder: Path) -> tuple[Any, np.ndarray, dict]:
+    """The `faiss.Index` in `folder`, mapped into memory, its rows int64 [vector], and its settings.
 
     Raises DamagedError for files that cannot be read, and for others than those written.
     """
     faiss = load_faiss()
     flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
     with _damage():
-        settings = dict(read_json(folder / _SETTINGS))
+        settings: Any = read_json(folder / _SETTINGS)
         if _CHECKSUMS not in settings:
             raise ValueError("an earlier version wrote it, without checksums")
         for name in (_VECTORS, _ROWS):
@@ -108,8 +106,8 @@ def _damage() -> Iterator[None]:
 
 def _checksum(path: Path) -> int:
     """CRC32C of a file."""
-    found = 0
+    checksum = 0
     with open_unbuffered(path) as file:
         while piece := file.read(_PIECE_BYTES):
-            found = google_crc32c.extend(found, piece)
-    return found
+            checksum = google_crc32c.extend(checksum, piece)
+    return checksum

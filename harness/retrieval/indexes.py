@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from harness.retrieval.index_files import load_faiss, read_index_files, write_index_files
-from harness.retrieval.vectors import searchable_rows, vector_blocks, video_vectors
+from harness.vector_reading import done_rows, vector_blocks, video_vectors
 from vifistore.errors import DamagedError, StoreError, UsageError, shell
 from vifistore.store.features import Features
-
-if TYPE_CHECKING:
-    import faiss
 
 logger = logging.getLogger("vifi")
 
@@ -48,7 +45,8 @@ _GPU = Lock()
 class Index:
     """A FAISS index, and the videos that its vectors belong to."""
 
-    faiss: "faiss.Index"
+    faiss: Any
+    """A `faiss.Index`, whose annotations lack most of what it has."""
     rows: np.ndarray
     """int64 [vector]: rows of the dataset, ascending."""
     kind: Kind
@@ -65,13 +63,13 @@ class Index:
         """
         if allowed is None and self._suits_gpu(k):
             with _GPU:
-                cosines, places = self.on_gpu.search(queries, k, params=self._parameters(None))
+                cosines, positions = self.on_gpu.search(queries, k, params=self._parameters(None))
         elif self.kind == "flat" and allowed is None and len(queries) == 1:
-            cosines, places = self._nearest(queries, k)
+            cosines, positions = self._nearest(queries, k)
         else:
-            cosines, places = self.faiss.search(queries, k, params=self._parameters(allowed))
-        rows = np.where(places >= 0, self.rows[np.maximum(places, 0)], -1)
-        return np.where(places >= 0, cosines, -np.inf), rows
+            cosines, positions = self.faiss.search(queries, k, params=self._parameters(allowed))
+        rows = np.where(positions >= 0, self.rows[np.maximum(positions, 0)], -1)
+        return np.where(positions >= 0, cosines, -np.inf), rows
 
     def _nearest(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """As FAISS's exact search of one query, to which FAISS gives one thread; BLAS takes all."""
@@ -82,30 +80,31 @@ class Index:
         best = np.argpartition(-cosines, min(k, num_vectors) - 1)[:k]
         best = best[np.lexsort((best, -cosines[best]))]
         padding = (0, k - len(best))
-        found = np.pad(cosines[best], padding, constant_values=-np.inf)
-        return found[None], np.pad(best, padding, constant_values=-1)[None]
+        nearest = np.pad(cosines[best], padding, constant_values=-np.inf)
+        return nearest[None], np.pad(best, padding, constant_values=-1)[None]
 
     def vector(self, row: int) -> np.ndarray:
         """The vector of a video, float32 [dim]. Raises UsageError if the video has none."""
-        place = int(np.searchsorted(self.rows, row))
-        if place == len(self.rows) or self.rows[place] != row:
+        position = int(np.searchsorted(self.rows, row))
+        if position == len(self.rows) or self.rows[position] != row:
             raise UsageError(
                 f"video {row} has no embedding (it is quarantined or still to do); see "
                 "vifi info S --quarantine"
             )
-        return self.faiss.reconstruct(place)
+        return self.faiss.reconstruct(position)
 
     def _suits_gpu(self, k: int) -> bool:
         """Whether there is a GPU that takes this kind of index and that many neighbours."""
         return self.kind != "hnsw" and max(k, self.effort) <= _MOST_ON_GPU and has_gpu()
 
     @cached_property
-    def on_gpu(self) -> "faiss.Index":
-        """The index on a GPU."""
+    def on_gpu(self) -> Any:
+        """The `faiss.Index` on a GPU."""
         faiss = load_faiss()
         return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, self.faiss)
 
-    def _parameters(self, allowed: np.ndarray | None) -> "faiss.SearchParameters | None":
+    def _parameters(self, allowed: np.ndarray | None) -> Any:
+        """`faiss.SearchParameters`; None where there is nothing to say."""
         faiss = load_faiss()
         # A selector must outlive the search; the parameters keep it.
         chosen = {}
@@ -174,7 +173,7 @@ def build_index(features: Features, kind: Kind) -> Index:
 
     Raises UsageError if there are none.
     """
-    rows = searchable_rows(features)
+    rows = done_rows(features)
     if not len(rows):
         raise UsageError(
             f"no video of feature set {features.name} of {features.dataset.name} has an embedding; "
@@ -192,8 +191,8 @@ def build_index(features: Features, kind: Kind) -> Index:
     return Index(faiss=index, rows=rows, kind=kind, effort=1)
 
 
-def empty_index(kind: Kind, dim: int, num_vectors: int) -> "faiss.Index":
-    """A FAISS index with nothing in it, cut for that many vectors; IVF has to be trained."""
+def empty_index(kind: Kind, dim: int, num_vectors: int) -> Any:
+    """A `faiss.Index` with nothing in it, cut for that many vectors; IVF has to be trained."""
     faiss = load_faiss()
     metric = faiss.METRIC_INNER_PRODUCT
     if kind == "flat":
@@ -220,7 +219,9 @@ def save_index(cache_folder: Path, features: Features, index: Index) -> Path:
 
 def index_folder(cache_folder: Path, features: Features, kind: Kind) -> Path:
     """Where the index of a feature set as it is sealed now is kept."""
-    name = f"{features.sealed['manifest'][:12]}-{kind}"
+    sealed = features.sealed
+    assert sealed is not None, "what is not sealed is searched without an index on disk"
+    name = f"{sealed['manifest'][:12]}-{kind}"
     return cache_folder / _FOLDER / features.dataset.name / features.id / name
 
 

@@ -12,10 +12,10 @@ k videos with the best frames.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from harness.retrieval.hits import Match
 from harness.vector_reading import read_vectors
 from vifistore.store.features import Features
 
@@ -23,28 +23,18 @@ from vifistore.store.features import Features
 _MAX_COSINES = 2**27
 
 
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """One stretch of a video."""
-
-    row: int
-    score: float
-    start_seconds: float
-    end_seconds: float
-
-
 def find_moments(
     features: Features, rows: np.ndarray, queries: np.ndarray, k: int
-) -> list[list[Moment]]:
+) -> list[list[Match]]:
     """The k best moments of each query in the videos `rows`, best first.
 
     queries: float32 [query dim] of unit length. Every cached frame is compared; the frames are read
     again for every so many queries that their cosines fill half a gibibyte. Raises UsageError for a
     feature set without frames.
     """
-    features.require_array("frames")
+    views_and_frames = features.require_array("frames").shape[1:3]
     features.require_array("timestamps")
-    num_frames = max(len(rows), 1) * math.prod(features.frames.shape[1:3])
+    num_frames = max(len(rows), 1) * math.prod(views_and_frames)
     step = max(1, _MAX_COSINES // num_frames)
     return [
         _best_moments(features, rows, of_query, k)
@@ -55,7 +45,8 @@ def find_moments(
 
 def _cosines(features: Features, rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """Cosine of every cached frame with every query, float32 [query video view frame]."""
-    cosines = np.empty((len(queries), len(rows), *features.frames.shape[1:3]), np.float32)
+    views_and_frames = features.require_array("frames").shape[1:3]
+    cosines = np.empty((len(queries), len(rows), *views_and_frames), np.float32)
     for positions, frames in read_vectors(features, "frames", rows):
         # Reading made sure that no length is zero.
         lengths = np.sqrt(np.einsum("...d,...d->...", frames, frames))[..., None]
@@ -63,17 +54,15 @@ def _cosines(features: Features, rows: np.ndarray, queries: np.ndarray) -> np.nd
     return cosines
 
 
-def _best_moments(
-    features: Features, rows: np.ndarray, cosines: np.ndarray, k: int
-) -> list[Moment]:
+def _best_moments(features: Features, rows: np.ndarray, cosines: np.ndarray, k: int) -> list[Match]:
     """The k best moments by cosines [video view frame]."""
     best = cosines.max(axis=(1, 2)) if len(rows) else np.empty(0, np.float32)
     order = np.argsort(-best, kind="stable")[:k]
     seconds = features.select(rows=rows[order], arrays=("timestamps",)).arrays["timestamps"]
     moments = [
-        Moment(row=int(rows[place]), score=score, start_seconds=start, end_seconds=end)
-        for place, times in zip(order, seconds, strict=True)
-        for start, end, score in segments(times, cosines[place])
+        Match(int(rows[position]), score, start, end)
+        for position, times in zip(order, seconds, strict=True)
+        for start, end, score in segments(times, cosines[position])
     ]
     return sorted(moments, key=lambda m: (-m.score, m.row, m.start_seconds))[:k]
 
@@ -83,19 +72,12 @@ def segments(seconds: np.ndarray, cosines: np.ndarray) -> Iterator[tuple[float, 
 
     seconds, cosines: [view frame].
     """
-    times, places = np.unique(seconds.ravel(), return_inverse=True)
+    times, index = np.unique(seconds.ravel(), return_inverse=True)
     values = np.full(len(times), -np.inf, np.float32)
-    np.maximum.at(values, places, cosines.ravel())
-    half = np.diff(times).astype(np.float64) / 2
+    np.maximum.at(values, index, cosines.ravel())
+    half = np.diff(times).astype(np.float64) / 2 if len(times) > 1 else np.zeros(1)
     # The first and the last reach as far outwards as inwards.
-    before, after = (
-        (np.append(half[:1], half), np.append(half, half[-1:]))
-        if len(half)
-        else (
-            np.zeros(1),
-            np.zeros(1),
-        )
-    )
+    before, after = np.append(half[:1], half), np.append(half, half[-1:])
     # Rounded, the mean of equal values may lie above them.
     chosen = values >= min((values.max() + values.mean()) / 2, values.max())
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))

@@ -16,7 +16,7 @@ from harness.fusion import unit
 from harness.retrieval.indexes import Index
 from vifistore.store.features import Features
 
-# Neighbours that a recall is about.
+# The k of recall@k.
 NEIGHBOURS = 10
 _MAX_EFFORT = 4096
 _NUM_QUERIES = 256
@@ -55,13 +55,14 @@ def _texts(features: Features, dim: int) -> np.ndarray:
         return np.empty((0, dim), np.float32)
     store = features.store
     digest = store.checkpoint(features.checkpoint)["text_digest"]
-    sets = [store.texts(found["id"]) for found in store.find_texts(text_digest=digest)]
-    found = [texts.embeddings.reshape(-1, texts.embeddings.shape[-1]) for texts in sets]
-    return unit(np.concatenate([np.empty((0, dim)), *(f for f in found if f.shape[1] == dim)]))
+    sets = [store.texts(texts["id"]) for texts in store.find_texts(text_digest=digest)]
+    prompts = [texts.embeddings.reshape(-1, texts.embeddings.shape[-1]) for texts in sets]
+    return unit(np.concatenate([np.empty((0, dim)), *(p for p in prompts if p.shape[1] == dim)]))
 
 
 def recall(index: Index, flat: Index, queries: np.ndarray, k: int = NEIGHBOURS) -> float:
-    """Share of the k nearest videos by `flat` that `index` finds, a mean over queries.
+    """Recall@k of `index`: the share of the k nearest videos by `flat` that it finds, a mean over
+    queries [query dim].
 
     A query that is a video of the set is a hit of its own; it is asked for and not counted.
     """
@@ -83,7 +84,8 @@ def _share_found(wanted: np.ndarray, found: np.ndarray) -> float:
 
 
 def tune(index: Index, flat: Index, queries: np.ndarray, wanted: float) -> Index:
-    """The index with the least effort, a power of two, that reaches the wanted recall.
+    """The index with the least effort, a power of two, that reaches the wanted recall of
+    `queries` [query dim].
 
     One that never does is returned with the greatest effort.
     """
@@ -100,7 +102,7 @@ def tune(index: Index, flat: Index, queries: np.ndarray, wanted: float) -> Index
 
 
 def measure(index: Index, flat: Index, queries: np.ndarray) -> Quality:
-    """Recall and latency of an index beside Flat's, timed in turns."""
+    """Recall and latency of an index beside Flat's for queries [query dim], timed in turns."""
     times = [
         (_milliseconds(index, query), _milliseconds(flat, query))
         for query in queries[np.linspace(0, len(queries) - 1, _NUM_TIMED).astype(int), None]

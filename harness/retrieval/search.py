@@ -8,12 +8,11 @@ Filters are exact: what they leave out is not looked at, and what they leave is 
 
 import copy
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from harness.fusion import is_usable, unit
-from harness.retrieval.hits import Hit, VideoTable
+from harness.retrieval.hits import Hit, Match, VideoTable
 from harness.retrieval.indexes import Index, Kind, open_index
 from harness.retrieval.moments import find_moments
 from harness.retrieval.searched_sets import choose_sources
@@ -21,22 +20,8 @@ from harness.scoring import checkpoint_of
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.store import Store
 
-
-class Found(NamedTuple):
-    """What is found, before it is ranked; it sorts best first."""
-
-    negative: float
-    """Minus the score."""
-    number: int
-    """Number of the source."""
-    row: int
-    start_seconds: float = -1.0
-    end_seconds: float = -1.0
-
-    @property
-    def moment(self) -> tuple[float, float] | None:
-        """Start and end in seconds, of a part of a video."""
-        return (self.start_seconds, self.end_seconds) if self.end_seconds >= 0 else None
+# Matches of one query, each with the number of its source.
+Matches = list[tuple[int, Match]]
 
 
 class Searcher:
@@ -56,7 +41,7 @@ class Searcher:
         UsageError for a split without a dataset where there are several."""
         self._store = store
         self.sources = choose_sources(store, features, dataset)
-        self._kind = kind
+        self._kind: Kind = kind
         self.tables = [VideoTable(features.dataset) for features in self.sources]
         self._allowed = self._filter(split, label)
 
@@ -123,38 +108,37 @@ class Searcher:
         queries = self._checked(queries, k)
         # One more, for the video that is left out; no more than there are.
         count = min(k + 1, max(self.num_videos, 1))
-        found: list[list[Found]] = [[] for _ in queries]
+        matches: list[Matches] = [[] for _ in queries]
         for number, source in enumerate(self.sources):
             mask = self.masks[number]
             index = self.indexes[number] if mask is None else self._flat(number)
             cosines, rows = index.search(queries, count, mask)
             for query, pairs in enumerate(zip(cosines, rows, strict=True)):
-                found[query] += [
-                    Found(-float(cosine), number, int(row))
+                matches[query] += [
+                    (number, Match(int(row), float(cosine)))
                     for cosine, row in zip(*pairs, strict=True)
                     if row >= 0 and (source.dataset.name, int(row)) != without
                 ]
-        return [self._hits(part, k) for part in found]
+        return [self._hits(of_query, k) for of_query in matches]
 
     def moments(
         self, queries: np.ndarray, k: int = 10, *, without: tuple[str, int] | None = None
     ) -> list[list[Hit]]:
         """The k best stretches of videos for each query (see `harness.retrieval.moments`).
 
-        Raises UsageError for a feature set without frames, and what `search` raises.
+        queries: float32 [query dim]. Raises UsageError for a feature set without frames, and what
+        `search` raises.
         """
         queries = self._checked(queries, k)
-        found: list[list[Found]] = [[] for _ in queries]
+        matches: list[Matches] = [[] for _ in queries]
         for number, source in enumerate(self.sources):
             rows, mask = self.indexes[number].rows, self.masks[number]
             rows = rows if mask is None else rows[mask]
             if without and without[0] == source.dataset.name:
                 rows = rows[rows != without[1]]
             for query, moments in enumerate(find_moments(source, rows, queries, k)):
-                found[query] += [
-                    Found(-m.score, number, m.row, m.start_seconds, m.end_seconds) for m in moments
-                ]
-        return [self._hits(part, k) for part in found]
+                matches[query] += [(number, moment) for moment in moments]
+        return [self._hits(of_query, k) for of_query in matches]
 
     def find_video(self, video: str) -> tuple[str, int]:
         """Dataset and row of a video by its id, its path, or DATASET/ID.
@@ -162,14 +146,14 @@ class Searcher:
         Raises UnknownNameError if none or UsageError if several datasets have it.
         """
         rows = {table.dataset.name: table.row_of(video) for table in self.tables}
-        found = [(dataset, row) for dataset, row in rows.items() if row is not None]
-        if not found:
+        having = [(dataset, row) for dataset, row in rows.items() if row is not None]
+        if not having:
             known = [str(name) for table in self.tables for name in table.ids]
             raise UnknownNameError("video", video, known)
-        if len(found) > 1:
-            where = ", ".join(dataset for dataset, _ in found)
-            raise UsageError(f"{video} is in {where}; choose one with --dataset")
-        return found[0]
+        if len(having) > 1:
+            names = ", ".join(dataset for dataset, _ in having)
+            raise UsageError(f"{video} is in {names}; choose one with --dataset")
+        return having[0]
 
     def vector_of(self, dataset: str, row: int) -> np.ndarray:
         """The vector of a video, float32 [dim]. Raises UsageError if it has none."""
@@ -223,9 +207,12 @@ class Searcher:
             raise UsageError("the query's embedding is zero or not finite; give another query")
         return unit(queries)
 
-    def _hits(self, found: list[Found], k: int) -> list[Hit]:
+    def _hits(self, matches: Matches, k: int) -> list[Hit]:
         """The k best, ranked; of equal scores the earlier dataset and row come first."""
-        return [
-            self.tables[entry.number].hit(place + 1, -entry.negative, entry.row, entry.moment)
-            for place, entry in enumerate(sorted(found)[:k])
-        ]
+
+        def order(match: tuple[int, Match]) -> tuple:
+            number, (row, score, start, _) = match
+            return -score, number, row, start or 0.0
+
+        best = sorted(matches, key=order)[:k]
+        return [self.tables[n].hit(rank, match) for rank, (n, match) in enumerate(best, start=1)]

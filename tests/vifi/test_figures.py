@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.retrieval.hits import VideoTable
+from harness.retrieval.hits import Match, VideoTable
 from tests.support import video_table
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifi.demo.clips import class_names, draw_clip, write_mp4
@@ -233,7 +233,7 @@ def test_no_picture_is_drawn_of_what_is_outside_the_folder(leading_out, tmp_path
     written = write_thumbnails(leading_out.dataset("d"), tmp_path / "out", np.arange(2))
     assert list(written) == [1]
     assert "no video in the folder of d" in caplog.text
-    hit = VideoTable(leading_out.dataset("d")).hit(1, 0.5, 0, (0.0, 0.2))
+    hit = VideoTable(leading_out.dataset("d")).hit(1, Match(0, 0.5, 0.0, 0.2))
     for is_moment in (True, False):
         assert Pictures(leading_out, tmp_path / "out").of_hit(hit, is_moment=is_moment) is None
     names = [path.name for path in (tmp_path / "out").rglob("*.jpg")]

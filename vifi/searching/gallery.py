@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from harness.results.json_artefacts import GalleryHit, GalleryQuery
-from harness.retrieval.hits import Hit
-from harness.retrieval.judging import is_right
+from harness.retrieval.hits import Hit, is_right
 from vifi.searching.answers import Answer
 from vifi.searching.thumbnails_of_hits import Pictures
 from vifistore.store.store import Store

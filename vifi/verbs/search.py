@@ -170,7 +170,7 @@ def _find(
 def _by_words(
     store: "Store", searcher: "Searcher", wanted: SearchArguments, texts: list[str]
 ) -> list[Answer]:
-    from harness.retrieval.judging import class_in_words
+    from harness.retrieval.hits import class_in_words
     from vifi.searching.query_words import query_encoder, query_templates
 
     templates = expand(wanted.template) or query_templates(searcher.checkpoint)

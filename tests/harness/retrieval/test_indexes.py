@@ -17,7 +17,7 @@ from harness.retrieval.indexes import (
     save_index,
 )
 from harness.retrieval.quality import measure, recall, sample_queries, tune
-from harness.retrieval.vectors import searchable_rows, video_vectors
+from harness.vector_reading import done_rows, video_vectors
 from vifistore.errors import StoreError, UsageError
 from vifistore.store.schema import QUARANTINED
 from vifistore.temporaries import writing_in
@@ -73,7 +73,7 @@ def test_one_query_finds_what_faiss_finds():
 
 
 def test_vectors_are_of_unit_length_and_of_done_videos_alone(features):
-    rows = searchable_rows(features)
+    rows = done_rows(features)
     assert set(range(70)) - set(rows) == {3, 65}
     expected = features.read("view_mean")[rows].mean(axis=1)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.retrieval.hits import class_in_words, is_right
 from harness.retrieval.indexes import build_index, save_index
-from harness.retrieval.judging import class_in_words, is_right
 from harness.retrieval.search import Searcher
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.names import set_name
