@@ -66,7 +66,7 @@ def store_path(tmp_path_factory):
 @pytest.fixture
 def one_format(monkeypatch):
     """Draw PNG alone: that all formats are written is seen once."""
-    for module in ("style", "attention"):
+    for module in ("figure_style", "attention_heat"):
         monkeypatch.setattr(f"reports.figures.{module}.FORMATS", ("png",))
 
 
