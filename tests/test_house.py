@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,81 @@ def test_imports_point_one_way():
 
 def test_no_circles_between_files():
     assert cycles(modules(ROOT)) == []
+
+
+def product(root: Path) -> dict[str, ast.Module]:
+    """Path below the root -> syntax tree, of every file of the project but its tests."""
+    folders = ("vifistore", "harness", "reports", "vifi", "benchmarks", "examples")
+    paths = sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
+    return {p.relative_to(root).as_posix(): ast.parse(p.read_text("utf-8")) for p in paths}
+
+
+# Files that may have the name of another: each is called what it is for, by a rule of its folder.
+_NAMED_FOR = (
+    # A verb by the verb, whose work a file of another room does.
+    *("vifi/verbs/", "vifi/demo/verb.py", "vifi/bench/verb.py"),
+    # A writer of a format as its reader, in importing/.
+    "vifistore/store/exporting/",
+    # A benchmark by what it measures.
+    *("benchmarks/", "vifi/bench/"),
+)
+
+
+def shared_names(files: dict[str, ast.Module]) -> list[str]:
+    """Names that two files have, or two classes."""
+    names = [Path(p).name for p in files if not p.startswith(_NAMED_FOR)]
+    nodes = [node for tree in files.values() for node in ast.walk(tree)]
+    names += [node.name for node in nodes if isinstance(node, ast.ClassDef)]
+    counts = Counter(name for name in names if not name.startswith("__"))
+    return [name for name, count in counts.items() if count > 1]
+
+
+def used_private(files: dict[str, ast.Module]) -> list[str]:
+    """Names with a leading underscore that a file takes from one of another room."""
+    found = []
+    for path, tree in files.items():
+        own = room_of(path.removesuffix(".py").replace("/", "."))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        ours = [node for node in imports if room_of(node.module or "") not in ("", own)]
+        modules_here = {alias.asname or alias.name for node in ours for alias in node.names}
+        taken = [alias.name for node in ours for alias in node.names]
+        taken += [
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in modules_here
+            and not node.value.id[0].isupper()
+        ]
+        found += [f"{path}: {name}" for name in taken if re.match("_[^_]", name)]
+    return found
+
+
+def test_no_two_files_or_classes_have_one_name():
+    assert shared_names(product(ROOT)) == []
+
+
+def test_no_room_uses_what_is_private_to_another():
+    assert used_private(product(ROOT)) == []
+
+
+def test_a_shared_and_a_private_name_are_noticed(tmp_path):
+    for name, text in {
+        "harness/a.py": "class Found: ...",
+        "reports/a.py": "class Other: ...",
+        "reports/b.py": "class Found: ...",
+        "vifi/verbs/b.py": "from harness import a\nfrom reports.b import _c\nprint(a._d, a.__e__)",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert shared_names(product(tmp_path)) == ["a.py", "Found"]
+    assert used_private(product(tmp_path)) == ["vifi/verbs/b.py: _c", "vifi/verbs/b.py: _d"]
+
+
+@pytest.mark.parametrize("package", ["vifistore", "harness", "reports"])
+def test_packages_say_which_names_are_public(package):
+    tree = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8"))
+    assert "docs/API.md" in (ast.get_docstring(tree) or "")
 
 
 def test_init_files_import_nothing():
