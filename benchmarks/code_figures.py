@@ -47,7 +47,7 @@ class Function:
     @property
     def num_lines(self) -> int:
         """Lines from `def` to the last one."""
-        return self.node.end_lineno - self.node.lineno + 1
+        return (self.node.end_lineno or self.node.lineno) - self.node.lineno + 1
 
     @property
     def docstring(self) -> str:

@@ -1,7 +1,7 @@
 """Stores of generated embeddings, whose values mean nothing, for the scripts here to read."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from unittest import mock
 
@@ -11,7 +11,7 @@ import pandas as pd
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.dataset import Dataset, write_videos
 from vifistore.store.pooling import pool_views
-from vifistore.store.schema import DONE, VIDEO_COLUMNS
+from vifistore.store.schema import DONE, FEATURE_ARRAYS, VIDEO_COLUMNS
 from vifistore.store.writer import FeatureWriter, Shape
 
 Arrays = dict[str, np.ndarray]
@@ -27,11 +27,14 @@ def add_videos(dataset: Dataset, labels: Sequence[str], class_names: list[str]) 
 
 
 def new_writer(
-    dataset: Dataset, shape: Shape, image_digest: str = "random", **options: object
+    dataset: Dataset,
+    shape: Shape,
+    image_digest: str = "random",
+    arrays: Iterable[str] = tuple(FEATURE_ARRAYS),
 ) -> FeatureWriter:
-    """The writer of a feature set of this shape; `options` are those of FeatureWriter."""
+    """The writer of a feature set of this shape that has these of FEATURE_ARRAYS."""
     recipe = {"image_digest": image_digest, "frames": shape.frame, "clips": 1, "numerics": 1}
-    return FeatureWriter(dataset, recipe, shape, {"host": "benchmark"}, **options)
+    return FeatureWriter(dataset, recipe, shape, {"host": "benchmark"}, arrays=arrays)
 
 
 def write_blocks(writer: FeatureWriter, make: Callable[[list[int]], Arrays]) -> None:

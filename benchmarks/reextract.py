@@ -71,7 +71,8 @@ def measured(settings: Reextract, scratch: Path) -> dict:
         device=settings.device,
         precision=settings.precision,
     )
-    cached = replace(plain, frame_cache=scratch / "frames")
+    cache = scratch / "frames"
+    cached = replace(plain, frame_cache=cache)
     models = [checkpoint(settings.model, seed) for seed in range(1 + _PAIRS)]
     store = scanned(scratch / "plain.zarr", settings.folder)
     again = scanned(scratch / "cached.zarr", settings.folder)
@@ -89,7 +90,7 @@ def measured(settings: Reextract, scratch: Path) -> dict:
     ]
     counts = sets[0].counts()
     frames = [features.read("frames") for features in sets]
-    size = sum(path.stat().st_size for path in cached.frame_cache.rglob("*.frames"))
+    size = sum(path.stat().st_size for path in cache.rglob("*.frames"))
     return {
         "model": settings.model,
         "precision": settings.precision,

@@ -15,6 +15,7 @@ Floor: every vector is read once, 2 GB for one query, at the speed of the memory
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import faiss
 import numpy as np
@@ -62,8 +63,8 @@ def flat_rows(settings: RetrievalBenchmark) -> Iterator[dict]:
     """Flat against NumPy, a row per number of queries."""
     index = Index(faiss=random_index(settings), rows=np.arange(settings.num_flat), kind="flat")
     # The index's own memory: a second copy would be another 2 GB.
-    size = settings.num_flat * settings.dim
-    vectors = faiss.rev_swig_ptr(index.faiss.get_xb(), size).reshape(-1, settings.dim)
+    size, flat = settings.num_flat * settings.dim, cast(faiss.IndexFlat, index.faiss)
+    vectors = faiss.rev_swig_ptr(flat.get_xb(), size).reshape(-1, settings.dim)
     generator = np.random.default_rng(1)
     for count in settings.query_counts:
         queries = unit(generator.standard_normal((count, settings.dim), np.float32))
@@ -143,7 +144,7 @@ def filled(kind: Kind, vectors: np.ndarray) -> faiss.Index:
     """An index of these vectors."""
     index = empty_index(kind, vectors.shape[1], len(vectors))
     if not index.is_trained:
-        index.train(vectors[: 64 * index.nlist])
+        index.train(vectors[: 64 * cast(faiss.IndexIVF, index).nlist])
     index.add(vectors)
     return index
 

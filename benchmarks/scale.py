@@ -104,13 +104,10 @@ def make_videos(folder: Path, num_videos: int) -> Path:
     classes = [folder / f"class{number:02}" for number in range(100)]
     for path in classes:
         path.mkdir(parents=True)
-    for number in range(num_videos):
-        path = classes[number % 100] / f"video{number:07}.mp4"
-        if number % _NAMES_PER_FILE == 0:
-            path.touch()
-            file = path
-        else:
-            path.hardlink_to(file)
+    paths = [classes[number % 100] / f"video{number:07}.mp4" for number in range(num_videos)]
+    for number, path in enumerate(paths):
+        first = paths[number - number % _NAMES_PER_FILE]
+        path.touch() if path == first else path.hardlink_to(first)
     return folder
 
 

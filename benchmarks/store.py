@@ -95,7 +95,7 @@ def empty(stores: list[Store]) -> None:
     Their files stay: removing them would slow down the making of new ones.
     """
     for store in stores[:-1]:
-        for chunk in store.path.glob("features/*/*/*/c.*"):
+        for chunk in Path(store.path).glob("features/*/*/*/c.*"):
             os.truncate(chunk, 0)
 
 

@@ -8,6 +8,7 @@ Both in one process, in turn, on the same vectors with the same settings.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def plain(vectors: np.ndarray) -> np.ndarray:
     """openTSNE as its own manual calls it: [video 2]."""
     from openTSNE import TSNE
 
-    perplexity = min(30, (len(vectors) - 1) / 3)
+    perplexity: Any = min(30, (len(vectors) - 1) / 3)  # annotated as a whole number
     return np.asarray(TSNE(perplexity=perplexity, metric="cosine", random_state=0).fit(vectors))
 
 

@@ -10,6 +10,7 @@ Throughput is of pixels that lie on the device, preprocessed already, in views a
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from vifi.bench.timing import peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device, choose_precision
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.text_embedding import context_length
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.training.heads.head_files import Head, load_head
@@ -37,7 +39,7 @@ def run(settings: Compute) -> Iterator[dict]:
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     loaded = load_model(settings.model, settings.pretrained)
-    head = _load_head(settings) if settings.head else None
+    head = _load_head(settings.head, settings.frames) if settings.head else None
     common = {"model": settings.model, "pretrained": loaded.name, "precision": precision}
     image = _image_row(settings, loaded, head, device, precision)
     text = _text_row(settings, loaded, device, precision)
@@ -128,13 +130,11 @@ def _head_row(settings: Compute, head: Head) -> dict[str, object]:
     }
 
 
-def _load_head(settings: Compute) -> Head:
-    head = load_head(settings.head)
+def _load_head(path: Path, frames: int) -> Head:
+    head = load_head(path)
     num_frames = head.header.pooling.num_frames
-    if _is_learned(head) and num_frames != settings.frames:
-        raise UsageError(
-            f"{settings.head} pools views of {num_frames} frames; give --frames {num_frames}"
-        )
+    if _is_learned(head) and num_frames != frames:
+        raise UsageError(f"{path} pools views of {num_frames} frames; give --frames {num_frames}")
     return head
 
 
@@ -152,9 +152,9 @@ class _Mean(nn.Module):
 class _Text(nn.Module):
     """A text tower as a module of its own, which takes tokens of any dtype."""
 
-    def __init__(self, clip: nn.Module) -> None:
+    def __init__(self, clip: Clip) -> None:
         super().__init__()
-        self.clip = clip
+        self.clip: Clip = clip
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.clip.encode_text(tokens.long())

@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -178,8 +179,7 @@ def _encode_only(
     num_batches = -(-num_frames // encoder.batch)
 
     def encode() -> None:
-        for _, embeddings in encoder.encode((number, batch) for number in range(num_batches)):
-            last = embeddings
+        (*_, (_, last)) = encoder.encode((number, batch) for number in range(num_batches))
         last.cpu()
 
     return _median(settings, encode) * num_frames / (num_batches * encoder.batch)
@@ -201,7 +201,7 @@ def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int
     return round(lowest, 6)
 
 
-def _openclip_transform(loaded: LoadedModel):
+def _openclip_transform(loaded: LoadedModel) -> Any:
     return open_clip.transform.image_transform_v2(
         open_clip.transform.PreprocessCfg(**loaded.preprocess_config), is_train=False
     )

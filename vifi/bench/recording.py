@@ -7,6 +7,7 @@ A row is one JSON object a line of `NAME.jsonl`: `benchmark`, the fields that sa
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import tyro
 
@@ -20,17 +21,20 @@ COMMITTED = Path("benchmarks") / "results"
 """Where rows lie that are committed: there is such a folder in a checkout alone."""
 _ELSEWHERE = Path("bench")
 
-Measure = Callable[[Bench], Iterable[dict]]
+Settings = TypeVar("Settings", bound=Bench)
+Measure = Callable[[Settings], Iterable[dict]]
 
 
 def script(
-    name: str, settings: type[Bench], run: Measure, case: Sequence[str], about: str | None
+    name: str, kind: type[Settings], run: Measure[Settings], case: Sequence[str], about: str | None
 ) -> None:
     """Be the program of a benchmark that is a script: parse the command line, measure, record."""
-    record(name, tyro.cli(settings, description=about), run, case)
+    record(name, tyro.cli(kind, description=about), run, case)
 
 
-def record(name: str, settings: Bench, run: Measure, case: Sequence[str]) -> list[dict]:
+def record(
+    name: str, settings: Settings, run: Measure[Settings], case: Sequence[str]
+) -> list[dict]:
     """Run a benchmark; add each row to its file as soon as it is there, and show it beside the
     committed one of the same case. Returns the rows.
 
@@ -105,7 +109,7 @@ def _shown(value: object) -> str:
     return f"{value:>12.6g}" if _is_number(value) else f"{value!s:>12}"
 
 
-def _compared(value: object, other: object) -> str:
+def _compared(value: Any, other: Any) -> str:
     if other is None:
         return ""
     ratio = f"{value / other:8.3f}" if _is_number(value) and _is_number(other) and other else ""

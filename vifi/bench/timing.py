@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 # torch takes a second to import, and memory: whoever passes a device has done so already.
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _gpu_seconds(call: Call, device: "torch.device") -> Quantiles:
 
     # It times the current GPU, which need not be the one that is asked for.
     with torch.cuda.device(device):
-        times = triton.testing.do_bench(call, rep=_GPU_MILLISECONDS, quantiles=_QUANTILES)
+        times: Any = triton.testing.do_bench(call, rep=_GPU_MILLISECONDS, quantiles=_QUANTILES)
     return Quantiles(*(milliseconds / 1e3 for milliseconds in times))
 
 

@@ -4,7 +4,7 @@ import importlib
 
 from vifi.bench.bench_settings import Bench, Compute, Decode, Encode, Kernels, Pipeline
 from vifi.command_line.console import parse, say
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, first_line
 
 # Name -> what it can be told. Each is measured by the `run` of the module of its name.
 BENCHMARKS: dict[str, type[Bench]] = {
@@ -18,7 +18,7 @@ BENCHMARKS: dict[str, type[Bench]] = {
 
 def usage() -> str:
     """Return the text of `vifi bench --help`."""
-    lines = [f"  {name:<8}  {_one_line(made.__doc__)}" for name, made in BENCHMARKS.items()]
+    lines = [f"  {name:<8}  {first_line(made.__doc__)}" for name, made in BENCHMARKS.items()]
     return "\n".join(
         [
             "usage: vifi bench NAME... [OPTIONS]     (vifi bench NAME --help explains its options)",
@@ -28,11 +28,6 @@ def usage() -> str:
             *lines,
         ]
     )
-
-
-def _one_line(text: str) -> str:
-    """The first line of a docstring."""
-    return text.strip().splitlines()[0]
 
 
 def main(arguments: list[str]) -> int:

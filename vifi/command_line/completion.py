@@ -1,7 +1,7 @@
 """`vifi --print-completion bash|zsh|tcsh`: what a shell has to read to complete vifi's words."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import make_dataclass
 from types import ModuleType
 from typing import Annotated, Any, Union
 
@@ -56,9 +56,4 @@ def _class_of(module: ModuleType, verb: str) -> type:
 
 def _with(choice: Any) -> type:
     """A verb whose first word is one of several."""
-
-    @dataclass(frozen=True, kw_only=True)
-    class First:
-        first: choice
-
-    return First
+    return make_dataclass("First", [("first", choice)], frozen=True, kw_only=True)

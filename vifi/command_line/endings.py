@@ -72,5 +72,6 @@ def is_near_limit() -> bool:
     except OSError:
         return False
     peak = re.search(r"VmPeak:\s*(\d+) kB", status)
-    is_limited = limit != resource.RLIM_INFINITY and peak is not None
-    return is_limited and int(peak[1]) * 1024 > limit - _LARGEST_BYTES
+    if limit == resource.RLIM_INFINITY or peak is None:
+        return False
+    return int(peak[1]) * 1024 > limit - _LARGEST_BYTES

@@ -44,7 +44,7 @@ def score_with_less(dataset: Dataset, split: str, names: Sequence[str], out: Pat
     shots = _halve(dataset, split)
     rows: list[ResultRow] = []
     for name in names:
-        num_frames = dataset.features(name).frames.shape[2]
+        num_frames = dataset.features(name).timestamps.shape[2]
         counts = [count for count in _FRAME_COUNTS if count <= num_frames]
         settings = Ablation(fusions=("embedding",))
         rows += frames_ablation(dataset.features(name), counts, split, settings)

@@ -60,7 +60,7 @@ def draw_attention_maps(
     labels = range(1, len(found.class_names), step)[:_NUM_ATTENTION_VIDEOS]
     rows = [int(found.rows[(found.labels == label).argmax()]) for label in labels]
     wanted = AttentionArguments(
-        store=Path(dataset.store.path),
+        store=str(dataset.store.path),
         checkpoints=tuple(names),
         frames=2 * num_frames,
         results=out,

@@ -64,7 +64,8 @@ def _still(rng: np.random.Generator, side_pixels: int) -> tuple[NDArray[np.uint8
     true_captions = [f"a photo of a {shape}", f"a photo of a {colour} {shape}"]
     if not SMALL_BELOW <= scene.radius[0] <= BIG_ABOVE:
         true_captions.append(f"a {'small' if scene.radius[0] < SMALL_BELOW else 'big'} {shape}")
-    place = PLACES.get(tuple(_side(length) for length in scene.centre[0]))
+    x, y = scene.centre[0]
+    place = PLACES.get((_side(x), _side(y)))
     if place:
         true_captions.append(f"a {shape} at the {place}")
     return draw(scene, side_pixels, rng)[0], true_captions

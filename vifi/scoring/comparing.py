@@ -77,7 +77,8 @@ def _of_run(
     halves = [[pair for pair in pairs if pair[0].row.subset == s] for s in ("base", "novel")]
     for base, novel in zip(*halves, strict=True):
         row = _harmonic_row(rows, base[0].row)
-        yield compare_harmonic(name, other, row, *zip(base, novel, strict=True))
+        ours, theirs = zip(base, novel, strict=True)
+        yield compare_harmonic(name, other, row, ours, theirs)
 
 
 def _harmonic_row(rows: Sequence[ResultRow], base: ResultRow) -> ResultRow:

@@ -134,7 +134,7 @@ def write_and_print(
 
 def _line(row: ResultRow) -> str:
     name, interval = row_name(row), ""
-    if row.ci_low is not None:
+    if row.ci_low is not None and row.ci_high is not None:
         interval = f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]"
     elif values := row.provenance.get("values"):
         interval = f" ± {100 * np.std(values):.1f} over {len(values)} {row.provenance['over']}"

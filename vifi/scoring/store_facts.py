@@ -84,7 +84,7 @@ def quarantined_videos(datasets: Iterable[Dataset]) -> list[Quarantined]:
 def _quarantined_of(features: Features) -> list[Quarantined]:
     if not (found := features.quarantine()):
         return []
-    ids, paths = (features.dataset.column(name) for name in ("id", "path"))
+    ids, paths = (features.dataset.column(name).tolist() for name in ("id", "path"))
     return [
         Quarantined(
             dataset=features.dataset.name,

@@ -28,7 +28,9 @@ class Pictures:
 
     def of_hit(self, hit: Hit, *, is_moment: bool) -> str | None:
         """The picture of a video, or of the middle of a moment."""
-        seconds = (hit.start_seconds + hit.end_seconds) / 2 if is_moment else None
+        seconds = None
+        if is_moment and hit.start_seconds is not None and hit.end_seconds is not None:
+            seconds = (hit.start_seconds + hit.end_seconds) / 2
         return self._try(hit.dataset, hit.row, hit.path, seconds)
 
     def _try(self, dataset: str, row: int, path: str, seconds: float | None = None) -> str | None:

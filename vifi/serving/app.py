@@ -54,10 +54,20 @@ Seconds = Annotated[float, Query(ge=0, allow_inf_nan=False)]
 Row = Annotated[int, Query(ge=0, lt=2**62)]
 
 
+def _chosen(
+    request: Request, features: Name = "", dataset: Name = "", split: Name = "", label: Name = ""
+) -> Scope:
+    return request.app.state.library.scope(features, dataset, split, label)
+
+
+Chosen = Annotated[Scope, Depends(_chosen)]
+
+
 def make_app(library: Library, results: Path | None = None) -> FastAPI:
     """The application; `results` is a folder whose t-SNE the map shows."""
     # No interactive documentation: it would load scripts from elsewhere.
     app = FastAPI(title="vifi serve", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.library = library
     _guard(app)
     _add_page(app)
     _add_search(app, library)
@@ -111,13 +121,6 @@ def _add_search(app: FastAPI, library: Library) -> None:
     @app.get("/api/store")
     def describe() -> dict:
         return library.describe()
-
-    def chosen(
-        features: Name = "", dataset: Name = "", split: Name = "", label: Name = ""
-    ) -> Scope:
-        return library.scope(features, dataset, split, label)
-
-    Chosen = Annotated[Scope, Depends(chosen)]
 
     @app.get("/api/search")
     def search(scope: Chosen, q: Words, k: Count = 12, frames: bool = False) -> dict:

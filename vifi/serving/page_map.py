@@ -51,8 +51,8 @@ def _from_results(results: Path, features: Features) -> pd.DataFrame | None:
                 points["dataset"] == features.dataset.name
             )
             inside = points["row"].between(0, features.num_videos - 1)
-            if is_ours.any():
-                return points[is_ours & inside].dropna(subset=["x", "y"]).astype({"row": int})
+            if bool(is_ours.any()):
+                return points.loc[is_ours & inside].dropna(subset=["x", "y"]).astype({"row": int})
     return None
 
 
@@ -76,8 +76,8 @@ def _read(path: Path) -> pd.DataFrame | None:
     """The map that is kept at `path`; None where there is none that can be read."""
     try:
         if path.is_file():
-            return pd.read_csv(path, usecols=list(_COLUMNS), dtype=_COLUMNS)
-    except (OSError, ValueError) as error:
+            return pd.read_csv(path).loc[:, list(_COLUMNS)].astype(_COLUMNS)
+    except (OSError, ValueError, KeyError) as error:
         logger.warning("the map at %s is drawn again: %s", path, error)
     return None
 

@@ -14,8 +14,6 @@ from vifistore.errors import UsageError
 from vifistore.frames.decoder_names import DecoderName
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vifistore.extract.frame_attention import VideoAttention
     from vifistore.store.dataset import Dataset
 
@@ -83,11 +81,11 @@ def draw_attention(
     table = dataset.videos()
     paths = [video_file(dataset, table["path"].iloc[row]) for row in rows]
     models = load_checkpoints(dataset, wanted.checkpoints)
-    folder = wanted.out or wanted.results / FOLDER
+    folder = _folder(wanted)
     folder.mkdir(parents=True, exist_ok=True)
     files, drawn = [], []
     for row, path in zip(rows, paths, strict=True):
-        video = table.iloc[row]
+        video = table.iloc[row].to_dict()
         seen = video_attention(
             path,
             models,
@@ -107,13 +105,21 @@ def _check(wanted: AttentionArguments) -> None:
     for field in ("checkpoints", "videos"):
         if not getattr(wanted, field):
             raise UsageError(f"--{field} is missing; see vifi attention --help")
-    if wanted.out is None and wanted.results is None:
-        raise UsageError("say where the figures go: --out FOLDER or --results DIR")
+    _folder(wanted)
     if wanted.frames is not None and wanted.frames < 1:
         raise UsageError(f"--frames is {wanted.frames}; give 1 or more")
 
 
-def _draw(path: Path, video: "pd.Series", seen: "VideoAttention") -> tuple[list[Path], list[Path]]:
+def _folder(wanted: AttentionArguments) -> Path:
+    """Where the figures go. Raises UsageError where that is not said."""
+    if wanted.out is not None:
+        return wanted.out
+    if wanted.results is None:
+        raise UsageError("say where the figures go: --out FOLDER or --results DIR")
+    return wanted.results / FOLDER
+
+
+def _draw(path: Path, video: dict, seen: "VideoAttention") -> tuple[list[Path], list[Path]]:
     """The files of the two figures of a video: over its frames, and over time."""
     from reports.figures.attention_heat import attention_overlays, attention_strips
 
@@ -121,14 +127,15 @@ def _draw(path: Path, video: "pd.Series", seen: "VideoAttention") -> tuple[list[
     is_told = not video["label"] or video["id"].startswith(f"{video['label']}/")
     title = video["id"] if is_told else f"{video['label']}: {video['id']}"
     over_time = path.with_name(f"{path.name}-over-time")
+    seconds = seen.seconds.tolist()
     return (
-        attention_overlays(seen.frames, seen.seconds, seen.maps, path, title),
-        attention_strips(seen.seconds, seen.maps, over_time, title),
+        attention_overlays(seen.frames, seconds, seen.maps, path, title),
+        attention_strips(seconds, seen.maps, over_time, title),
     )
 
 
 def _show_on_page(
-    results: Path, dataset: str, models: list[str], drawn: "list[tuple[pd.Series, Path, Path]]"
+    results: Path, dataset: str, models: list[str], drawn: list[tuple[dict, Path, Path]]
 ) -> None:
     """Add the figures to those of the page; those of the same video are replaced."""
     from harness.results.json_artefacts import AttentionFigure

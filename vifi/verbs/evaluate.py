@@ -7,6 +7,7 @@ every row and every printed line says how many videos it lacks. `vifi extract` e
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.class_counts import class_frequencies
@@ -88,7 +89,7 @@ def main(arguments: list[str]) -> int:
     if wanted.predictions is not None:
         write_predictions(wanted.predictions, found.predictions)
     if wanted.results is not None:
-        _write_artefacts(sets, wanted, found.tables, frequencies)
+        _write_artefacts(sets, wanted.results, found.tables, frequencies)
     return 0
 
 
@@ -112,16 +113,16 @@ def _require_arrays(dataset: Dataset, wanted: EvaluateArguments, name: str) -> N
 
 def _write_artefacts(
     sets: Sequence[Features],
-    wanted: EvaluateArguments,
+    results: Path,
     tables: Sequence[ClassTables],
     frequencies: Frequencies | None,
 ) -> None:
     for table in tables:
-        table.write(wanted.results)
+        table.write(results)
     if frequencies is not None:
-        frequencies.write(wanted.results)
-    write_quarantine(wanted.results, sets)
-    record_command(wanted.results)
+        frequencies.write(results)
+    write_quarantine(results, sets)
+    record_command(results)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +225,7 @@ def _frequencies(dataset: Dataset, wanted: EvaluateArguments) -> Frequencies | N
         return None
 
 
-def _common(wanted: EvaluateArguments, keep: Keep) -> dict:
+def _common(wanted: EvaluateArguments, keep: Keep | None) -> dict:
     return {
         "keep": keep,
         "fusions": wanted.fusion or ("embedding",),

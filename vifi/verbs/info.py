@@ -39,13 +39,12 @@ def main(arguments: list[str]) -> int:
     store = open_store(wanted.store)
     if wanted.lineage:
         return print_lineage(lineage(store), derived_lineage(store), json=wanted.json)
-    document = _quarantined(store) if wanted.quarantine else describe_store(store)
-    if wanted.json:
-        print_json(document)
-    elif wanted.quarantine:
-        _print_quarantine(document)
+    if wanted.quarantine:
+        _print_quarantine(_quarantined(store), json=wanted.json)
+    elif wanted.json:
+        print_json(describe_store(store))
     else:
-        _print_summary(store, document)
+        _print_summary(store, describe_store(store))
     return 0
 
 
@@ -57,7 +56,10 @@ def _quarantined(store: Store) -> list[dict]:
     return [video.as_dict() for video in found]
 
 
-def _print_quarantine(found: list[dict]) -> None:
+def _print_quarantine(found: list[dict], *, json: bool) -> None:
+    if json:
+        print_json(found)
+        return
     for entry in found:
         say(
             f"{entry['dataset']} {entry['features']} {entry['path']}: {entry['reason']} "

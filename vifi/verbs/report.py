@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 def _add_from_store(store: "Store", results: Path) -> None:
     """Write what only the store knows where the page finds it."""
-    from pandas import to_numeric
+    from pandas import Series, to_numeric
 
     from harness.results.csv_artefacts import Map
     from harness.results.json_artefacts import Quarantined, add_commands
@@ -60,12 +60,11 @@ def _add_from_store(store: "Store", results: Path) -> None:
     write_throughput(store, results)
     found = quarantined_videos(map(store.dataset, store.datasets()))
     Quarantined.write_all(results, found)
-    for drawn in Map.read_all(results):
-        if {"dataset", "row"} <= set(drawn.points.columns):
-            for name, points in drawn.points.groupby("dataset"):
-                # A folder may hold maps of several stores, and other rows than this one has.
-                if name in store.datasets():
-                    dataset = store.dataset(name)
-                    rows = to_numeric(points["row"], errors="coerce").dropna().unique()
-                    is_there = (rows >= 0) & (rows < dataset.num_videos)
-                    write_thumbnails(dataset, results, rows[is_there])
+    for points in (drawn.points for drawn in Map.read_all(results)):
+        if {"dataset", "row"} <= set(points.columns):
+            # A folder may hold maps of several stores, and other rows than this one has.
+            rows = Series(to_numeric(points["row"], errors="coerce"))
+            for dataset in map(store.dataset, store.datasets()):
+                is_ours = points["dataset"] == dataset.name
+                is_there = rows.between(0, dataset.num_videos - 1)
+                write_thumbnails(dataset, results, rows.loc[is_ours & is_there].unique())

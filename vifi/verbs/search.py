@@ -146,7 +146,7 @@ def _answers(
         if wanted.like:
             return [_like(searcher, wanted)]
         if wanted.image:
-            return [_by_picture(searcher, wanted)]
+            return [_by_picture(searcher, wanted, wanted.image)]
         return _by_words(store, searcher, wanted, texts)
     finally:
         ahead.join()
@@ -161,10 +161,13 @@ def _open_quietly(searcher: "Searcher") -> None:
 
 
 def _find(
-    searcher: "Searcher", wanted: SearchArguments, vectors: "np.ndarray", **options: object
+    searcher: "Searcher",
+    wanted: SearchArguments,
+    vectors: "np.ndarray",
+    without: tuple[str, int] | None = None,
 ) -> "list[list[Hit]]":
     find = searcher.moments if wanted.frames else searcher.search
-    return find(vectors, wanted.k, **options)
+    return find(vectors, wanted.k, without=without)
 
 
 def _by_words(
@@ -201,14 +204,14 @@ def _like(searcher: "Searcher", wanted: SearchArguments) -> Answer:
     )
 
 
-def _by_picture(searcher: "Searcher", wanted: SearchArguments) -> Answer:
+def _by_picture(searcher: "Searcher", wanted: SearchArguments, image: Path) -> Answer:
     from vifi.searching.query_encoders import encode_picture
 
     features = searcher.sources[0]
-    vector = encode_picture(features, searcher.checkpoint, wanted.image)
+    vector = encode_picture(features, searcher.checkpoint, image)
     (hits,) = _find(searcher, wanted, vector)
     kind = "image-frames" if wanted.frames else "image"
-    return Answer(query=str(wanted.image), kind=kind, hits=hits)
+    return Answer(query=str(image), kind=kind, hits=hits)
 
 
 def _print(answers: list[Answer], features: str, wanted: SearchArguments) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -14,7 +14,7 @@ from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, renamed, say
 from vifi.verbs.train_defaults import with_fitting_warmup, with_frames_of
 from vifi.verbs.watch import WatchArguments
-from vifistore.errors import Faults, UnknownNameError, UsageError
+from vifistore.errors import Faults, UnknownNameError, UsageError, first_line
 from vifistore.models.config_files import find_config, model_faults
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.store import open_store
@@ -215,7 +215,7 @@ def _preset(arguments: list[str]) -> tuple[str, list[str]]:
         say("usage: vifi train PRESET S --dataset D --split TRAIN --model M --pretrained P --out O")
         say("       (vifi train PRESET --help explains its arguments)\n")
         for preset, make in PRESETS.items():
-            say(f"  {preset:<22} {make.__doc__.splitlines()[0]}")
+            say(f"  {preset:<22} {first_line(make.__doc__)}")
         raise SystemExit(0)
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS, "Give it first: vifi train PRESET S ...")
@@ -229,8 +229,8 @@ def _parse(preset: str, arguments: list[str], found: Faults | None = None) -> Tr
     They are read twice: what the preset's settings are depends on some of them.
     """
     if {"-h", "--help"} & set(arguments):
-        say(inspect.cleandoc(PRESETS[preset].__doc__) + "\n")
-    missing = dict.fromkeys(_REQUIRED, tyro.MISSING)
+        say(f"{inspect.getdoc(PRESETS[preset])}\n")
+    missing: dict[str, Any] = dict.fromkeys(_REQUIRED, tyro.MISSING)
     verb = f"train {preset}"
     defaults = TrainArguments(**missing, settings=PRESETS[preset]())
     # What is wrong with them is told of the second reading.

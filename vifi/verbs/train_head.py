@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import tyro
 
@@ -114,7 +115,7 @@ def _run(wanted: TrainHeadArguments, features: Features, checkpoint: dict):
         features,
         checkpoint,
         wanted.split,
-        wanted.head,
+        cast(HeadKind, wanted.head),  # it is refused where there is neither it nor --apply
         wanted.settings,
         name=wanted.name,
         out=wanted.out,

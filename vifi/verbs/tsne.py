@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.projection.panels import Panels
+    from harness.results.csv_artefacts import Map
     from vifistore.store.store import Store
 
 
@@ -60,6 +61,7 @@ def main(arguments: list[str]) -> int:
 
     # The store takes a while to import: only once the call is known to be right.
     from harness.results import made_folder
+    from harness.results.csv_artefacts import Map
     from vifistore.store import open_store
 
     store = open_store(wanted.store)
@@ -83,7 +85,8 @@ def main(arguments: list[str]) -> int:
     ]
     say("\n".join(str(file) for file in files))
     if wanted.results is not None:
-        _show_on_page(store, wanted, points, measured)
+        drawn = Map(name=wanted.method, points=points, separation=measured)
+        _show_on_page(store, wanted.results, drawn)
     return 0
 
 
@@ -116,7 +119,7 @@ def _measured(wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
             "the videos of all splits are drawn, also those trained on, so how well classes "
             f"separate is left out; name one with --split ({first_few(known, 8, 30)}), or all"
         )
-        return measured[:0]
+        return measured.head(0)
     num_unlabelled = int((~panels.is_labelled).sum())
     if not len(measured):
         say("fewer than two classes have labels here: how well they separate is left out")
@@ -125,16 +128,13 @@ def _measured(wanted: TsneArguments, panels: "Panels") -> "pd.DataFrame":
     return measured
 
 
-def _show_on_page(
-    store: "Store", wanted: TsneArguments, points: "pd.DataFrame", measured: "pd.DataFrame"
-) -> None:
-    from harness.results.csv_artefacts import Map
+def _show_on_page(store: "Store", results: Path, drawn: "Map") -> None:
     from vifi.scoring.store_facts import record_command
     from vifi.searching.thumbnails_of_hits import write_thumbnails
 
-    Map(name=wanted.method, points=points, separation=measured).write(wanted.results)
-    dataset = store.dataset(points["dataset"].iloc[0])
-    write_thumbnails(dataset, wanted.results, points["row"].unique())
-    record_command(wanted.results)
-    draw = shell("vifi", "report", wanted.results)
-    say(f"the map is in {wanted.results}; draw its page with: {draw}")
+    drawn.write(results)
+    dataset = store.dataset(drawn.points["dataset"].iloc[0])
+    write_thumbnails(dataset, results, drawn.points["row"].unique())
+    record_command(results)
+    draw = shell("vifi", "report", results)
+    say(f"the map is in {results}; draw its page with: {draw}")

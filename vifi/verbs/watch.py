@@ -59,14 +59,14 @@ def main(arguments: list[str]) -> int:
         print_json({"checkpoints": [_document(followed) for followed in last.values()]})
     if any(followed.error for followed in last.values()):
         return 1
-    return 3 if any(followed.report.num_quarantined for followed in last.values()) else 0
+    reports = [followed.report for followed in last.values() if followed.report]
+    return 3 if any(report.num_quarantined for report in reports) else 0
 
 
 def _tell(followed: "Followed", *, json: bool) -> None:
     if followed.error:
         print_error(f"{followed.path.name} is skipped: {followed.error}")
-    elif not json:
-        report = followed.report
+    elif (report := followed.report) and not json:
         state = "sealed" if report.sealed else "not complete"
         say(
             f"{followed.path.name} ({followed.digest}) is {report.name} ({report.id}): "
