@@ -28,7 +28,7 @@ help:
 	@echo "make demo    set up, then run the whole line on a small generated data set"
 	@echo "make test    set up, then run the tests"
 	@echo "make mutations  break lines one by one, and see tests fail: half an hour or more"
-	@echo "make lint    check style"
+	@echo "make lint    check style and types"
 	@echo "make newest  run the tests with the newest release of everything, in .venv-newest"
 	@echo "make lock    write locks/ anew after pyproject.toml; UPGRADE=1 moves them to the newest"
 	@echo "make clean   remove the environments and the demo's output"
@@ -45,6 +45,7 @@ mutations: install
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
 
 format: install
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
