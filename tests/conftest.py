@@ -1,5 +1,6 @@
 """Fixtures of every test."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -15,6 +16,15 @@ SHARED = Path(__file__).parents[2] / "shared"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell has it for its background jobs, and all that they start would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave slow tests to those who ask for them, as CI does: a loop of minutes is not used."""
+    if not os.environ.get("VIFI_LONG"):
+        skip = pytest.mark.skip(reason="it takes long; VIFI_LONG=1 runs it")
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

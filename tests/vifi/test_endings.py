@@ -103,6 +103,7 @@ def assert_stopped(process: subprocess.Popen, number: int, whole_group: bool = F
     return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", STATUS)
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_an_extraction_that_is_stopped_goes_on(store, number, whole_group):
@@ -117,6 +118,7 @@ def test_an_extraction_that_is_stopped_goes_on(store, number, whole_group):
     assert features.counts()["done"] >= 64
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_its_follower(store, tmp_path):
     process = vifi(
         *("train", "zero_shot_k400", store, "--dataset", "d", "--model", "vifi-tiny"),
@@ -129,6 +131,7 @@ def test_a_training_ends_with_its_follower(store, tmp_path):
     assert_stopped(process, signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_serving(store, tmp_path):
     extract = vifi("extract", store, *FLAGS, "--limit", "3")
     said = extract.communicate(timeout=120)
@@ -221,7 +224,7 @@ def test_other_errors_are_told_in_full(monkeypatch):
 
 
 @pytest.mark.parametrize("kibibytes", [400_000, 700_000, 1_000_000, 2_000_000, 3_000_000])
-@pytest.mark.parametrize("verb", ["info", "extract"])
+@pytest.mark.parametrize("verb", ["info", pytest.param("extract", marks=pytest.mark.slow)])
 def test_little_memory(store, verb, kibibytes):
     words = [sys.executable, "-m", "vifi", verb, str(store), *(FLAGS if verb == "extract" else ())]
     command = f"ulimit -v {kibibytes}; exec " + " ".join(words)

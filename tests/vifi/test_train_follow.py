@@ -103,8 +103,11 @@ def assert_as_extracted(store: Path, out: Path, tmp_path: Path, steps: list[int]
 
 @pytest.mark.parametrize(
     ("every", "pixels"),
-    [("1", ("--crop-scales", "1.0", "0.5")), ("2", ("--preprocess", "paper")), ("1", ())],
-    ids=["crops", "paper", "squares"],
+    [
+        pytest.param("1", ("--crop-scales", "1.0", "0.5"), id="crops"),
+        pytest.param("2", ("--preprocess", "paper"), id="paper", marks=pytest.mark.slow),
+        pytest.param("1", (), id="squares", marks=pytest.mark.slow),
+    ],
 )
 def test_each_video_is_decoded_once(store, scanned, tmp_path, decoded, every, pixels):
     """By the trainer or, within the first epoch, by the follower that comes first."""
@@ -114,6 +117,7 @@ def test_each_video_is_decoded_once(store, scanned, tmp_path, decoded, every, pi
     assert_as_extracted(store, tmp_path / "o", tmp_path, [2, 4])
 
 
+@pytest.mark.slow
 def test_without_candidates_the_follower_adds_no_decoding(store, scanned, tmp_path, decoded):
     shutil.copytree(scanned, tmp_path / "plain.zarr")
     arguments = call(store, tmp_path / "o", "--device", "cpu", "--extract-every", "2")
@@ -126,6 +130,7 @@ def test_without_candidates_the_follower_adds_no_decoding(store, scanned, tmp_pa
     assert_as_extracted(store, tmp_path / "o", tmp_path, [2, 4])
 
 
+@pytest.mark.slow
 def test_who_comes_first_decodes_for_the_other(store, scanned, tmp_path, decoded):
     """Here a follower that was started by hand; what is not trained on it keeps for itself."""
     followed(store, tmp_path / "o", tmp_path / "frames", "--extract-every", "2")

@@ -1,6 +1,5 @@
 """`vifi demo --quick`, whole and twice: it learns, and the same both times."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,7 @@ import pytest
 from tests.vifi.demo.test_story import weights_of
 from vifi.demo.tuning import VANILLA, VARIANTS
 
-pytestmark = pytest.mark.skipif(
-    "VIFI_LONG" not in os.environ, reason="it takes minutes; VIFI_LONG=1 runs it"
-)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

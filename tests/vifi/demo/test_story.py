@@ -40,19 +40,21 @@ LEFT = (
 )
 
 
-@pytest.fixture(scope="module")
-def outs(tmp_path_factory):
-    """Two runs with one seed, each in a process of its own, as two calls of the verb are."""
-    folder = tmp_path_factory.mktemp("demo")
+def told(out: Path) -> Path:
+    """The folder of a demo, made in a process of its own, as by a call of the verb."""
     program = (
         "import sys; from pathlib import Path\n"
         "from tests.vifi.demo.test_story import TINY; from vifi.demo.story import run_story\n"
         "run_story(TINY, Path(sys.argv[1]))"
     )
-    for name in ("first", "second"):
-        command = [sys.executable, "-c", program, str(folder / name)]
-        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    return folder / "first", folder / "second"
+    command = [sys.executable, "-c", program, str(out)]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return out
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    return told(tmp_path_factory.mktemp("demo") / "first")
 
 
 def weights_of(out: Path, name: str) -> dict:
@@ -60,10 +62,10 @@ def weights_of(out: Path, name: str) -> dict:
     return read_weights(max((out / "checkpoints" / name).glob("step-*.safetensors")))
 
 
-def test_leaves_what_it_promises(outs, capsys):
+def test_leaves_what_it_promises(out, capsys):
     for name in LEFT:
-        assert (outs[0] / name).is_file(), name
-    assert run(["info", str(outs[0] / "store.zarr"), "--json"]) == 0
+        assert (out / name).is_file(), name
+    assert run(["info", str(out / "store.zarr"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     (dataset,) = document["datasets"].values()
     # Those of three steps were encoded while training went on; the last is the tuned model.
@@ -77,17 +79,19 @@ def test_leaves_what_it_promises(outs, capsys):
     assert len(document["checkpoints"]) == 1 + len(VARIANTS) + 1
 
 
-def test_the_page_and_all_it_shows_are_small(outs):
+def test_the_page_and_all_it_shows_are_small(out):
     made = ("store.zarr", "store.zarr.cache", "checkpoints", "videos")
     shown = [
         path
-        for path in outs[0].rglob("*")
-        if path.is_file() and path.relative_to(outs[0]).parts[0] not in made
+        for path in out.rglob("*")
+        if path.is_file() and path.relative_to(out).parts[0] not in made
     ]
     assert sum(path.stat().st_size for path in shown) < 15e6
 
 
-def test_same_seed_same_table_and_weights(outs):
+@pytest.mark.slow
+def test_same_seed_same_table_and_weights(out, tmp_path):
+    outs = out, told(tmp_path / "second")
     first, second = ([(row.key, row.value) for row in read_rows(out)] for out in outs)
     assert first == second
     assert (outs[0] / "fusion.csv").read_bytes() == (outs[1] / "fusion.csv").read_bytes()
@@ -96,11 +100,11 @@ def test_same_seed_same_table_and_weights(outs):
         assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
 
 
-def test_only_what_was_to_be_trained_changed(outs):
-    start = weights_of(outs[0], VANILLA)
+def test_only_what_was_to_be_trained_changed(out):
+    start = weights_of(out, VANILLA)
 
     def changed(name: str) -> set[str]:
-        weights = weights_of(outs[0], name)
+        weights = weights_of(out, name)
         return {key for key in start if not (weights[key] == start[key]).all()}
 
     assert changed("image-ft") == {key for key in start if key.startswith("visual.")}
@@ -111,8 +115,8 @@ def test_only_what_was_to_be_trained_changed(outs):
     assert all("token_embedding.weight" not in changed(name) for name in VARIANTS)
 
 
-def test_cached_embeddings_are_those_of_the_checkpoint(outs):
-    store = open_store(outs[0] / "store.zarr")
+def test_cached_embeddings_are_those_of_the_checkpoint(out):
+    store = open_store(out / "store.zarr")
     means = [store.features("shapes", name).read("view_mean") for name in (VANILLA, "vifi-clip")]
     assert not np.allclose(*means)
 
