@@ -15,7 +15,7 @@ SOURCES_TOLD = (
     "The feature sets and files that they name come from these (S is the store, D a data set, N "
     "the last step in eight digits):"
 )
-MINUS, EN_DASH = "\u2212", "\u2013"
+MINUS = "\u2212"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,11 +56,9 @@ def record_columns(records: Sequence[Mapping]) -> dict[str, bool]:
     """Each key that has a value in any of the records, and whether all its values are numbers."""
     every = dict.fromkeys(key for record in records for key in record)
     given = {key: [r[key] for r in records if r.get(key) not in (None, "")] for key in every}
-    return {key: all(map(_is_number, values)) for key, values in given.items() if values}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # To Python true and false are whole numbers, too.
+    numbers = {key: {*map(type, values)} <= {int, float} for key, values in given.items()}
+    return {key: numbers[key] for key, values in given.items() if values}
 
 
 def _plain(value: object) -> str:

@@ -219,7 +219,6 @@ _OWN = {
     "vifistore.models.openclip_files",  # written under a temporary name
     "vifistore.models.checkpoint_files",  # asked by `is_file` first
     "reports.page.document",  # the page's own files
-    "reports.page.style_sheet",
     "reports.paper.paper_numbers",
 }
 

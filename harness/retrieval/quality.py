@@ -34,11 +34,6 @@ class Quality:
     flat_milliseconds: float
     """The same for Flat."""
 
-    @property
-    def speedup(self) -> float:
-        """How many times faster than Flat."""
-        return self.flat_milliseconds / self.milliseconds
-
 
 def sample_queries(features: Features, flat: Index, seed: int = 0) -> np.ndarray:
     """Queries to try an index with, float32 [query dim]: videos, and texts as far as there are."""

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 from reports.figures.figure_style import PAGE_INCHES, draw, legend_label
@@ -84,23 +85,25 @@ def attention_strips(
         figure.set_size_inches(width, 3.0)
         grid = figure.subplots(2, len(profiles), squeeze=False, sharex=True)
         figure.suptitle(legend_label(title, 80), fontsize=8.5)
+        strips: list[AxesImage] = []
         for column, (model, pair) in enumerate(profiles.items()):
             for axes, profile in zip(grid[:, column], pair, strict=True):
-                image = _strip(axes, profile, seconds, top)
+                strips.append(_strip(axes, profile, seconds, top))
             grid[0, column].tick_params(bottom=False)
             grid[0, column].set_title(legend_label(model, 26))
             grid[1, column].set_xlabel("seconds")
         grid[0, 0].set_ylabel("left to right")
         grid[1, 0].set_ylabel("top to bottom")
-        bar = figure.colorbar(image, ax=grid, shrink=0.8, aspect=30, pad=0.02)
+        bar = figure.colorbar(strips[-1], ax=grid, shrink=0.8, aspect=30, pad=0.02)
         bar.set_label("share of attention")
-        bar.outline.set_visible(False)
+        bar.ax.spines["outline"].set_visible(False)
 
     return draw(Path(path), plot, formats=FORMATS, dots_per_inch=_DOTS_PER_INCH)
 
 
 def evenly(count: int, most: int) -> np.ndarray:
-    """At most `most` of `count` indexes, evenly spaced, first and last among them."""
+    """At most `most` of `count` indexes, int64 [frame], evenly spaced, first and last among
+    them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
@@ -109,7 +112,7 @@ def _profiles(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return maps.sum(axis=1).T, maps.sum(axis=2).T
 
 
-def _strip(axes: Axes, profile: np.ndarray, seconds: Sequence[float], top: float) -> object:
+def _strip(axes: Axes, profile: np.ndarray, seconds: Sequence[float], top: float) -> AxesImage:
     span = float(seconds[-1] - seconds[0])
     # One frame, also where a short video repeats it, is drawn as one second.
     step = span / (len(seconds) - 1) if span else 1.0

@@ -7,6 +7,7 @@ Sizes are inches of a two-column page: 3.3 for one column, 6.9 for both. No text
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ MARKERS = ("o", "^", "s", "X", "v", "D", "P")
 INK, FAINT = "#222222", "#8a8a8a"
 # Points of which no class is known.
 UNLABELLED_COLOUR = "#b8b8b8"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 7.5,
@@ -66,7 +67,7 @@ def draw(
 
     `formats` are all three unless given: photographs gain nothing from SVG.
     """
-    with rc_context(_STYLE | {"savefig.dpi": dots_per_inch}):
+    with rc_context({**_STYLE, "savefig.dpi": dots_per_inch}):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
         plot(figure)
@@ -91,12 +92,15 @@ def panel_grid(figure: Figure, num_panels: int, num_columns: int) -> list[Axes]:
     return list(grid[:num_panels])
 
 
-def series_style(index: int) -> dict[str, str]:
+def series_style(index: int) -> dict[str, Any]:
     """Colour and marker of the n-th class or model: all pairs differ for the first 49."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[index // len(COLOURS) % len(MARKERS)],
-    }
+    colour, marker = series_number(index)
+    return {"color": COLOURS[colour], "marker": MARKERS[marker]}
+
+
+def series_number(index: int) -> tuple[int, int]:
+    """Which of COLOURS and which of MARKERS the n-th class has."""
+    return index % len(COLOURS), index // len(COLOURS) % len(MARKERS)
 
 
 def legend_label(text: str, limit: int = 28) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,14 +18,14 @@ def class_frequencies(counts: pd.DataFrame, path: str | Path) -> list[Path]:
 
     `counts` has the columns dataset, class, count and subset (base or novel).
     """
-    datasets = list(dict.fromkeys(counts["dataset"]))
+    groups = list(counts.groupby("dataset", sort=False))
 
     def plot(figure: Figure) -> None:
-        figure.set_size_inches(COLUMN_INCHES, 1.7 * len(datasets) + 0.2)
-        panels = figure.subplots(len(datasets), 1, squeeze=False)[:, 0]
-        for axes, dataset in zip(panels, datasets, strict=True):
-            _panel(axes, counts[counts["dataset"] == dataset])
-            axes.set_title(dataset_heading(dataset), loc="left")
+        figure.set_size_inches(COLUMN_INCHES, 1.7 * len(groups) + 0.2)
+        panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
+        for axes, (dataset, part) in zip(panels, groups, strict=True):
+            _panel(axes, part)
+            axes.set_title(dataset_heading(str(dataset)), loc="left")
         panels[-1].set_xlabel("classes by falling number of videos")
 
     return draw(Path(path), plot)
@@ -36,7 +37,7 @@ def _panel(axes: Axes, counts: pd.DataFrame) -> None:
     ordered = ordered.reset_index(drop=True)
     for subset, colour in _PARTS.items():
         part = ordered[ordered["subset"] == subset]
-        label = f"{subset}: {len(part)} classes, {int(part['count'].sum()):,} videos"
+        label = f"{subset}: {len(part)} classes, {int(np.sum(part['count'])):,} videos"
         axes.bar(
             part.index,
             part["count"],
@@ -48,7 +49,7 @@ def _panel(axes: Axes, counts: pd.DataFrame) -> None:
         )
     is_base = ordered["subset"] == "base"
     if is_base.is_monotonic_decreasing:
-        axes.axvline(is_base.sum() - 0.5, color=FAINT, linestyle="--", linewidth=0.8)
+        axes.axvline(np.count_nonzero(is_base) - 0.5, color=FAINT, linestyle="--", linewidth=0.8)
     axes.set_ylabel("videos")
     axes.margins(x=0.01)
     axes.legend(loc="upper right", frameon=True, framealpha=1, edgecolor="white")

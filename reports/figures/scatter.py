@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ METRIC_WORDS = {
     "knn_agreement": "kNN",
     "class_separability": "separability",
 }
-_UNLABELLED_STYLE = {"color": UNLABELLED_COLOUR, "marker": "o"}
+_UNLABELLED_STYLE: dict[str, Any] = {"color": UNLABELLED_COLOUR, "marker": "o"}
 
 
 def scatter_panels(
@@ -52,7 +52,7 @@ def scatter_panels(
     ci_high and goes under the panels. Points without a label are grey. Beyond 49 classes there is
     no legend: colours repeat. `width` auto is one column for up to two panels.
     """
-    panels = list(dict.fromkeys(points["panel"]))
+    panels = list(points.groupby("panel", sort=False))
     labels = class_labels(points)
     has_unlabelled = bool((points["label"].fillna("") == "").any())
     columns, inches = _place(len(panels), width)
@@ -63,12 +63,12 @@ def scatter_panels(
         legend = _legend_inches(labels, inches, has_unlabelled)
         figure.set_size_inches(inches, rows * (inches / columns + 0.25 + lines) + legend)
         grid = panel_grid(figure, len(panels), columns)
-        for axes, panel in zip(grid, panels, strict=True):
-            _panel(axes, points[points["panel"] == panel], labels)
-            axes.set_title(legend_label(panel, int(13 * inches / columns)))
+        for axes, (name, part) in zip(grid, panels, strict=True):
+            _panel(axes, part, labels)
+            axes.set_title(legend_label(str(name), int(13 * inches / columns)))
             # Beside each other in one column, lines of the usual size would touch.
             size = 7 if inches / columns < _WIDE_PANEL_INCHES else None
-            axes.set_xlabel("\n".join(_separation_lines(separation, panel)), fontsize=size)
+            axes.set_xlabel("\n".join(_separation_lines(separation, str(name))), fontsize=size)
         _legend(figure, labels, inches, has_unlabelled)
 
     return draw(Path(path), plot)
@@ -109,15 +109,15 @@ def _separation_lines(separation: pd.DataFrame | None, panel: str) -> list[str]:
 def separation_words(separation: pd.DataFrame, panel: str) -> list[str]:
     """`silhouette 0.31 [0.27, 0.34]` for each measure of a panel."""
     lines = []
-    for row in separation[separation["panel"] == panel].itertuples():
-        value, *ends = (format_number(end, 2) for end in (row.value, row.ci_low, row.ci_high))
-        interval = "" if pd.isna(row.ci_low) else f" [{', '.join(ends)}]"
-        lines.append(f"{METRIC_WORDS.get(row.metric, row.metric)} {value}{interval}")
+    for row in separation.query("panel == @panel").to_dict("records"):
+        value, *ends = (format_number(row[name], 2) for name in ("value", "ci_low", "ci_high"))
+        interval = "" if math.isnan(row["ci_low"]) else f" [{', '.join(ends)}]"
+        lines.append(f"{METRIC_WORDS.get(row['metric'], row['metric'])} {value}{interval}")
     return lines
 
 
 def _num_lines(separation: pd.DataFrame | None) -> int:
-    return 0 if separation is None else max(1, separation["metric"].nunique())
+    return 0 if separation is None else max(1, len(set(separation["metric"])))
 
 
 def _legend_names(labels: Sequence[str], width: float, has_unlabelled: bool) -> list[str]:

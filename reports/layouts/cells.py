@@ -1,11 +1,12 @@
 """Pieces that both kinds of layout share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from reports.layouts.claim_notes import claim_notes
+from reports.layouts.footnotes import footnotes
 from reports.measurements import Measurement, paper_dataset
 from reports.paper.paper_numbers import PaperNumber
-from reports.table_model import Cell, Note
+from reports.table_model import Cell
 
 # In the metric of a difference from another feature set, before that one's name.
 DIFFERENCE = "_minus_"
@@ -47,68 +48,40 @@ INTERVAL_CAPTION = (
 )
 
 
-def measured_cell(found: Measurement) -> Cell:
+def measured_cell(measurement: Measurement) -> Cell:
     """A number of ours."""
     return Cell(
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        std=found.std,
-        source=found.name,
-        notes=tuple(_notes(found)),
-        is_part=found.is_part,
+        value=measurement.value,
+        low=measurement.low,
+        high=measurement.high,
+        std=measurement.std,
+        source=measurement.name,
+        notes=tuple(footnotes(measurement)),
+        is_part=measurement.is_part,
     )
 
 
-def cell_notes(found: Sequence[Measurement]) -> dict[str, Note]:
-    """The footnotes of `measured_cell`: what was not scored, and what a number cannot claim."""
-    return {key: note for measurement in found for key, note in _notes(measurement).items()}
+def beside_paper(cell: Cell, number: PaperNumber | None) -> Cell:
+    """A number of ours with its difference from the paper's; of a part of a list there is none."""
+    if number is None or number.value is None or cell.value is None or cell.is_part:
+        return cell
+    return replace(cell, difference=cell.value - number.value)
 
 
-def _notes(found: Measurement) -> dict[str, Note]:
-    return _coverage(found) | claim_notes(found)
-
-
-def classes_told(found: Sequence[Measurement]) -> str:
+def class_counts(measurements: Sequence[Measurement]) -> str:
     """How many classes compete, per data set: `Classes: UCF-101 51 base, 50 novel.`"""
     counts: dict[str, dict[str, set[int]]] = {}
-    for row in (m.row for m in found if m.row.provenance.get("resampled") != "videos"):
+    for row in (m.row for m in measurements if m.row.provenance.get("resampled") != "videos"):
         of_dataset = counts.setdefault(dataset_heading(paper_dataset(row.dataset)), {})
         of_dataset.setdefault(row.subset, set()).add(row.classes)
-    told = []
+    phrases = []
     for heading, subsets in counts.items():
         # Where subsets compete apart, all of them are only those of the harmonic mean.
-        shown = {name: sorted(found) for name, found in subsets.items() if name != "all"}
+        shown = {name: sorted(counted) for name, counted in subsets.items() if name != "all"}
         shown = shown or {"": sorted(subsets["all"])}
         parts = [" ".join([" or ".join(map(str, n)), name]).strip() for name, n in shown.items()]
-        told.append(f"{heading} {', '.join(parts)}")
-    return f"Classes: {'; '.join(told)}." if told else ""
-
-
-def _coverage(found: Measurement) -> dict[str, Note]:
-    """Footnotes by key, which holds no spaces, as in the paper's own notes; empty when every video
-    that the list of the split names is scored."""
-    row, notes = found.row, {}
-    if found.is_part:
-        told = f"{row.num_videos:,} of {row.listed:,} listed videos"
-        notes[f"scored={row.num_videos},listed={row.listed}"] = Note(text=told)
-    if row.provenance.get("shots_told"):
-        told = "K is as told; the checkpoint does not say on how many videos it was tuned"
-        notes["shots-as-told"] = Note(text=told)
-    if row.num_quarantined + found.num_todo:
-        total = row.num_videos + row.num_quarantined + found.num_todo
-        key = f"quarantined={row.num_quarantined},not-extracted={found.num_todo},of={total}"
-        notes[key] = _coverage_note(found)
-    return notes
-
-
-def _coverage_note(found: Measurement) -> Note:
-    counts = {"quarantined": found.row.num_quarantined, "not extracted": found.num_todo}
-    missing = sum(counts.values())
-    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
-    verb = "is" if missing == 1 else "are"
-    total = found.row.num_videos + missing
-    return Note(text=f"{missing} of {total} videos {verb} not scored ({reasons})")
+        phrases.append(f"{heading} {', '.join(parts)}")
+    return f"Classes: {'; '.join(phrases)}." if phrases else ""
 
 
 def paper_cell(number: PaperNumber | None) -> Cell:

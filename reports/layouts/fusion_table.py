@@ -5,17 +5,17 @@ The paper's Table 5 is the diagonal of this table, and its first row.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from reports.layouts.cell_commands import remaining_fusions_command
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
-    cell_notes,
-    classes_told,
+    beside_paper,
+    class_counts,
     dataset_heading,
     measured_cell,
     paper_cell,
 )
+from reports.layouts.footnotes import footnotes_of_all
 from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
@@ -41,14 +41,14 @@ def fusion_table(found: Sequence[Measurement]) -> Table | None:
         name="fusion",
         title="Where frames are merged",
         caption="Rows: the fusion a model was trained with. Columns: the fusion it was scored "
-        f"with. Top-1. {classes_told(shown)} {INTERVAL_CAPTION}",
+        f"with. Top-1. {class_counts(shown)} {INTERVAL_CAPTION}",
         corner="Trained with",
         columns=tuple(
             Column(heading=fusion, group=f"{dataset_heading(paper_dataset(dataset))}, scored with")
             for dataset, fusion in columns
         ),
         rows=tuple(_rows(shown, columns, paper)),
-        notes=paper_notes() | cell_notes(shown),
+        notes=paper_notes() | footnotes_of_all(shown),
     )
 
 
@@ -59,12 +59,12 @@ def fusion_rows(found: Sequence[Measurement]) -> list[Measurement]:
 
 
 def fusion_position(fusion: str) -> tuple[int, int, str]:
-    """ColumnKey of a fusion among rows or columns; untrained is first, unknown ones last."""
+    """What fusions are sorted by; untrained is first, unknown ones last."""
     top = re.fullmatch(r"top-(\d{1,6})", fusion)
     kind = "top" if top else fusion
-    place = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
+    position = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
     # top-8 comes after top-2.
-    return place, int(top[1]) if top else 0, fusion
+    return position, int(top[1]) if top else 0, fusion
 
 
 def _columns(shown: Sequence[Measurement]) -> list[ColumnKey]:
@@ -135,10 +135,8 @@ def _cells(
     cells = []
     for slot in columns:
         if slot in by_slot:
-            cell = measured_cell(by_slot[slot])
-            comparable = _is_papers(by_slot[slot]) and not cell.is_part
-            number = numbers.get(slot) if comparable else None
-            cells.append(replace(cell, difference=cell.value - number.value) if number else cell)
+            number = numbers.get(slot) if _is_papers(by_slot[slot]) else None
+            cells.append(beside_paper(measured_cell(by_slot[slot]), number))
         else:
             cells.append(Cell(command=commands.get(slot[0], "")))
     return tuple(cells)

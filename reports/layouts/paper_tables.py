@@ -15,19 +15,19 @@ from harness.results.json_artefacts import Cost
 from reports.layouts.cell_commands import cost_command, own_cost_command, paper_command
 from reports.layouts.cells import (
     INTERVAL_CAPTION,
-    cell_notes,
+    beside_paper,
     dataset_heading,
     measured_cell,
     metric_heading,
     paper_cell,
 )
-from reports.layouts.doubts import doubts
+from reports.layouts.footnotes import doubts, footnotes_of_all
 from reports.layouts.set_commands import source_commands
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, SPECS, Spec
 from reports.measurements import Measurement, features_of, is_mean, method_of
 from reports.paper.paper_numbers import CITATION, ColumnKey, PaperNumber, paper_notes, paper_numbers
 from reports.paper.paper_settings import is_paper_cost
-from reports.table_model import Cell, Column, Note, Row, Table
+from reports.table_model import Cell, Column, Row, Table
 
 SECTIONS = {
     "uni-modal": "Trained on video alone",
@@ -74,13 +74,9 @@ def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[Cost]) -> T
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
         rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index, found)),
-        notes=paper_notes() | cell_notes(every) | _doubts_of_all(every),
+        notes=paper_notes() | footnotes_of_all(every),
         sources=_sources(spec),
     )
-
-
-def _doubts_of_all(found: Sequence[Measurement]) -> dict[str, Note]:
-    return {key: note for measurement in found for key, note in doubts(measurement).items()}
 
 
 def _sources(spec: Spec) -> dict[str, str]:
@@ -164,9 +160,7 @@ def _our_cell(
     if cell is None:
         return Cell(command=_command(spec, who, place, own))
     number = printed.get(place)
-    if number is None or number.value is None or place.metric in _NO_DIFFERENCE or cell.is_part:
-        return cell
-    return replace(cell, difference=cell.value - number.value)
+    return cell if place.metric in _NO_DIFFERENCE else beside_paper(cell, number)
 
 
 def _command(spec: Spec, who: Who, place: ColumnKey, own: Measurement | None) -> str:
@@ -224,7 +218,7 @@ def _first_splits(found: Sequence[Measurement]) -> list[Measurement]:
         replace(m, row=replace(m.row, protocol="few-shot"))
         for m in every
         if (m.row.protocol, m.method) == ("zero-shot", "Vanilla CLIP")
-        and re.search(r"(?<!\d)0*(\d*)$", m.row.split).group(1) in ("", "1")
+        and [int(number) for number in re.findall(r"\d+$", m.row.split)] in ([], [0], [1])
     ]
 
 

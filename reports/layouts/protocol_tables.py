@@ -10,13 +10,12 @@ from reports.layouts.cell_commands import repeat_command
 from reports.layouts.cells import (
     DIFFERENCE,
     INTERVAL_CAPTION,
-    cell_notes,
-    classes_told,
+    class_counts,
     dataset_heading,
     measured_cell,
     metric_heading,
 )
-from reports.layouts.claim_notes import section_of
+from reports.layouts.footnotes import footnotes_of_all
 from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import Groups, group_rows
 from reports.layouts.specs import FUSION_PROTOCOL
@@ -26,6 +25,7 @@ from reports.table_model import Cell, Column, Row, Table
 # One command fills every cell of a data set; few-shot would need another model for each K.
 _REPEATABLE = ("zero-shot", "base-to-novel", "supervised")
 _SUBSETS = ("base", "novel", "all", "joint")
+_SECTIONS = {ZERO_SHOT: "Zero-shot", TUNED: "Tuned on the data set: not zero-shot"}
 _METRICS = ("top1", "top5", "mean_per_class", "harmonic_mean", "calibration_error")
 
 
@@ -122,7 +122,7 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
     return Table(
         name=file_name,
         title=view.title,
-        caption=" ".join(filter(None, (view.caption, classes_told(shown), view.intervals))),
+        caption=" ".join(filter(None, (view.caption, class_counts(shown), view.intervals))),
         columns=tuple(
             Column(heading=_heading(slot), group=dataset_heading(paper_dataset(slot.dataset)))
             for slot in columns
@@ -130,14 +130,21 @@ def _table(protocol: str, found: Sequence[Measurement]) -> Table:
         rows=tuple(
             Row(
                 label=name,
-                section=section_of(shown, members),
+                section=_section(shown, members),
                 detail=", ".join(filter(None, (_blend(members), detail))),
                 cells=_cells(protocol, columns, {_slot(m, view): m for m in members}, shown),
             )
             for (name, detail), members in _by_protocol(groups)
         ),
-        notes=cell_notes(shown),
+        notes=footnotes_of_all(shown),
     )
+
+
+def _section(shown: Sequence[Measurement], members: Sequence[Measurement]) -> str:
+    """The heading of a row, where some rows are zero-shot and others are not."""
+    if len({m.row.protocol for m in shown}) < 2:
+        return ""
+    return _SECTIONS.get(members[0].row.protocol, "")
 
 
 def _by_protocol(groups: Groups) -> list[tuple[tuple[str, str], list[Measurement]]]:

@@ -100,12 +100,14 @@ def _runs(protocol: str, method: str) -> Iterator[PaperRun]:
                 protocol, method, name, dataset, split.format(seed=seed, shots=shots), shots
             )
     if protocol == _FUSION:
-        yield PaperRun(protocol, method, *feature_names(protocol, method, TINY), TINY, _TINY_SPLIT)
+        (name,) = feature_names(protocol, method, TINY)
+        yield PaperRun(protocol, method, name, TINY, _TINY_SPLIT)
 
 
 def _cost_sources(method: str) -> dict[str, list[Command]]:
     """Files of weights; the other methods cost what the model does."""
-    run = PaperRun("cost", method, *feature_names("cost", method), *_TRAIN_SPLITS["cost"])
+    (name,) = feature_names("cost", method)
+    run = PaperRun("cost", method, name, *_TRAIN_SPLITS["cost"])
     if method in HEADS:
         return {cost_file(method): _train_head(run)}
     return {cost_file(method): _prompt(run)} if method == "VL prompting" else {}

@@ -17,18 +17,28 @@ from harness.results.artefacts import Artefacts
 from harness.results.page_pictures import picture_path
 from harness.results.whole_files import write_text
 from reports.figures.curves import few_shot_curves, frames_curves
+from reports.figures.figure_style import COLOURS, UNLABELLED_COLOUR
 from reports.figures.heatmap import fusion_matrices
 from reports.measurements import Measurement
-from reports.page.classes import class_tables
 from reports.page.page_figures import attention_figures, figure, figure_names, map_figure
 from reports.page.plots import curves_plot, heatmap_plot, map_plot
-from reports.page.sections import commands, gallery, provenance, quarantine, summary, throughput
-from reports.page.style_sheet import style_sheet
+from reports.page.sections import (
+    classes,
+    commands,
+    gallery,
+    provenance,
+    quarantine,
+    summary,
+    throughput,
+)
 from reports.table_model import Table
 from reports.templating import render
 
 SCRIPTS = "page"
 _HERE = Path(__file__).parent
+# On a dark page: the same hues, the dark ones lighter, so that they keep a contrast of 3.
+DARK_COLOURS = ("#3D9BDC", "#E8743B", "#23B88C", "#D893B8", "#E69F00", "#7CC8F2", "#A58BD8")
+DARK_UNLABELLED_COLOUR = "#5c646d"
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ def _sections(
         Section("Maps", "maps.html", drawn),
         Section("Retrieval", "retrieval.html", gallery(artefacts.gallery)),
         Section("Attention", "attention.html", attention_figures(folder, artefacts.attention)),
-        Section("Classes", "classes.html", class_tables(artefacts.classes)),
+        Section("Classes", "classes.html", classes(artefacts.classes)),
         Section("Quarantine", "quarantine.html", quarantine(rows, artefacts.quarantine)),
         Section("Throughput", "throughput.html", throughput(artefacts)),
         Section("Provenance", "provenance.html", provenance(rows, artefacts.origin)),
@@ -126,3 +136,19 @@ def _write_scripts(folder: Path) -> list[Path]:
         write_text(inner / "plotly.min.js", get_plotlyjs()),
         write_text(inner / "page.js", own),
     ]
+
+
+def style_sheet() -> str:
+    """`page.css`, with the colours that the printed figures have."""
+    light = _variables(COLOURS, UNLABELLED_COLOUR)
+    dark = _variables(DARK_COLOURS, DARK_UNLABELLED_COLOUR)
+    rest = (_HERE / "page.css").read_text(encoding="utf-8")
+    return (
+        f"\n:root {{ {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{rest}"
+    )
+
+
+def _variables(colours: tuple[str, ...], unlabelled: str) -> str:
+    series = " ".join(f"--c{number}: {colour};" for number, colour in enumerate(colours))
+    return f"{series} --unlabelled: {unlabelled};"

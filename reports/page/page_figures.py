@@ -8,8 +8,9 @@ from urllib.parse import quote
 from harness.results.csv_artefacts import Map
 from harness.results.json_artefacts import AttentionFigure
 from harness.results.page_pictures import picture_path
+from reports.figures.figure_style import series_number
 from reports.figures.scatter import UNLABELLED, class_labels, separation_words
-from reports.page.plots import NO_CLASS, series_number
+from reports.page.plots import NO_CLASS
 from vifistore.files import open_regular
 
 FIGURE_FOLDERS = (".", "figures")

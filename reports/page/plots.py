@@ -9,7 +9,6 @@ import pandas as pd
 from harness.results.csv_artefacts import Map
 from harness.results.page_pictures import picture_path, thumbnail_path
 from reports.figures.curves import Curve
-from reports.figures.figure_style import COLOURS, MARKERS
 from reports.figures.heatmap import Matrix
 from reports.figures.scatter import class_labels
 from reports.layouts.cells import dataset_heading
@@ -55,7 +54,8 @@ def map_plot(drawn: Map, folder: Path) -> dict:
     points = drawn.points.assign(label=drawn.points["label"].fillna(""))
     classes = class_labels(points)
     number_of = {name: index for index, name in enumerate(classes)}
-    keys = pd.Series(list(zip(points.get("dataset", points["id"]), points["id"], strict=True)))
+    datasets = points["dataset" if "dataset" in points else "id"]
+    keys = pd.Series(list(zip(datasets, points["id"], strict=True)))
     points = points.assign(video=pd.factorize(keys)[0])
     videos = points.drop_duplicates("video").sort_values("video")
     return {
@@ -76,11 +76,6 @@ def map_plot(drawn: Map, folder: Path) -> dict:
     }
 
 
-def series_number(index: int) -> tuple[int, int]:
-    """Which colour and which marker the n-th class has, as in reports.figures.figure_style."""
-    return index % len(COLOURS), index // len(COLOURS) % len(MARKERS)
-
-
 def _line(curve: Curve, labels: Sequence[str]) -> dict:
     x, y, low, high = (list(part) for part in zip(*curve.points, strict=True))
     return {
@@ -94,9 +89,10 @@ def _line(curve: Curve, labels: Sequence[str]) -> dict:
 
 
 def _picture(folder: Path, video: Mapping) -> str:
-    if pd.isna(video.get("row")) or pd.isna(video.get("dataset")):
+    row, dataset = video.get("row"), video.get("dataset")
+    if row is None or math.isnan(row) or not isinstance(dataset, str):
         return ""
-    return picture_path(folder, thumbnail_path(video["dataset"], int(video["row"])))
+    return picture_path(folder, thumbnail_path(dataset, int(row)))
 
 
 def _number(value: float) -> float | None:

@@ -1,18 +1,23 @@
 """Sections of the page that are numbers and words: what their templates show; empty for none."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.results import ResultRow
 from harness.results.artefacts import Artefacts
+from harness.results.csv_artefacts import ClassTables
+from harness.results.csv_tables import table_records
 from harness.results.json_artefacts import GalleryQuery, Origin, Quarantined, Summary, Timing
 from reports.measurements import newest_names, set_of
 
 MAX_QUARANTINED = 500
+MAX_PAIRS = 20
+_RECALL_FUSION = "embedding"
 _ORIGINS = ("recipe", "checkpoint", "manifest")
+_SETTING = ("protocol", "split", "subset", "classifier", "shots")
 
 
-def summary(rows: Sequence[ResultRow], told: Summary) -> dict:
+def summary(rows: Sequence[ResultRow], words: Summary) -> dict:
     """What there is, in numbers, and what the run says of itself."""
     tiles = {
         "result rows": len(rows),
@@ -22,7 +27,7 @@ def summary(rows: Sequence[ResultRow], told: Summary) -> dict:
         "quarantined": sum(_largest_split(rows, "num_quarantined").values()),
     }
     shown = tiles if rows else {}
-    return {"lines": told.lines, "tiles": shown} if told.lines or shown else {}
+    return {"lines": words.lines, "tiles": shown} if words.lines or shown else {}
 
 
 def gallery(queries: Sequence[GalleryQuery]) -> list[GalleryQuery]:
@@ -46,16 +51,23 @@ def quarantine(rows: Sequence[ResultRow], videos: Sequence[Quarantined]) -> dict
     }
 
 
+def classes(tables: ClassTables) -> dict:
+    """Which classes are hard: `pairs` taken for another by feature set, most frequent first, and
+    `recalls` of every class; empty where there are none."""
+    pairs, recalls = _pairs(tables), _recalls(tables)
+    return {"pairs": pairs, "recalls": recalls} if pairs or recalls else {}
+
+
 def throughput(artefacts: Artefacts) -> dict:
     """Seconds per step and together, how fast steps with a count of videos were, what a view costs,
     and how fast extractions were."""
-    found = {
+    tables = {
         "steps": [_with_speed(step) for step in artefacts.timings],
         "costs": [cost.as_dict() for cost in artefacts.costs],
         "extractions": [run.as_dict() for run in artefacts.throughput],
     }
     seconds = sum(step.seconds for step in artefacts.timings)
-    return {**found, "seconds": f"{seconds:,.1f}"} if any(found.values()) else {}
+    return {**tables, "seconds": f"{seconds:,.1f}"} if any(tables.values()) else {}
 
 
 def provenance(rows: Sequence[ResultRow], origin: Origin) -> dict:
@@ -71,13 +83,13 @@ def provenance(rows: Sequence[ResultRow], origin: Origin) -> dict:
         "Measured": [str(row.provenance.get("time", ""))[:10] for row in rows],
     }
     known = {heading: [*filter(None, dict.fromkeys(facts[heading]))] for heading in facts}
-    found = {
+    origins = {
         "sets": [_origin(group, names[set_of(group[-1])]) for group in groups.values()],
         "checkpoints": origin.checkpoints,
         "recipes": origin.recipes,
         "facts": {heading: values for heading, values in known.items() if values},
     }
-    return found if any(found.values()) else {}
+    return origins if any(origins.values()) else {}
 
 
 def commands(rows: Sequence[ResultRow], further: Sequence[str]) -> list[str]:
@@ -121,5 +133,53 @@ def _versions(versions: object) -> str:
 
 def _short(value: object) -> object:
     """Digests by their first 12 digits, as the store shows them."""
-    is_digest = isinstance(value, str) and len(value) == 64 and value.isalnum()
-    return value[:12] if is_digest else value
+    if isinstance(value, str) and len(value) == 64 and value.isalnum():
+        return value[:12]
+    return value
+
+
+def _pairs(tables: ClassTables) -> dict[str, list[dict]]:
+    groups = defaultdict(list)
+    for record in table_records(tables.confusion):
+        scored = f"{record['features']} on {record['dataset']}, {_setting(record)}"
+        heading = f"{scored}, {record['fusion']}"
+        if record["count"] > 0 and len(groups[heading]) < MAX_PAIRS:
+            groups[heading].append(_pair(record))
+    return groups
+
+
+def _pair(record: Mapping) -> dict:
+    return {
+        "true": record["true"],
+        "predicted": record["predicted"],
+        "videos": int(record["count"]),
+        "of": int(record["num_videos"]),
+        "share": f"{100 * record['count'] / max(1, record['num_videos']):.0f}%",
+    }
+
+
+def _recalls(tables: ClassTables) -> list[dict]:
+    """A table of classes (rows) by feature sets (columns) per data set, hardest class first."""
+    places = defaultdict(lambda: defaultdict(dict))
+    for record in table_records(tables.per_class):
+        if record["fusion"] == _RECALL_FUSION:
+            place = f"{record['dataset']}, {_setting(record)}"
+            places[place][record["class"]][record["features"]] = record
+    return [_recall_table(place, classes) for place, classes in places.items()]
+
+
+def _recall_table(place: str, classes: Mapping[str, Mapping[str, dict]]) -> dict:
+    names = list(dict.fromkeys(name for found in classes.values() for name in found))
+    ordered = sorted(classes.items(), key=lambda item: _mean(item[1]))
+    rows = [(name, [found.get(column) for column in names]) for name, found in ordered]
+    return {"place": place, "columns": names, "rows": rows}
+
+
+def _mean(found: Mapping[str, dict]) -> float:
+    values = [record["value"] for record in found.values() if record["value"] is not None]
+    return sum(values) / len(values) if values else 0.0
+
+
+def _setting(record: Mapping) -> str:
+    parts = [record.get(name) for name in _SETTING]
+    return ", ".join(str(part) for part in parts if part not in (None, "", "all", "text"))

@@ -6,6 +6,7 @@ dash in the paper; `note` holds keys of `notes.csv`.
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +15,6 @@ from typing import NamedTuple
 
 from reports.table_model import Note
 
-TABLES = tuple(range(1, 10))
 CITATION = "Rasheed et al., Fine-tuned CLIP Models are Efficient Video Learners, CVPR 2023"
 
 
@@ -77,8 +77,8 @@ def paper_notes() -> dict[str, Note]:
 
 
 def _records(name: str) -> Iterator[dict[str, str]]:
-    with (files("reports.paper") / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    text = (files("reports.paper") / name).read_text(encoding="utf-8")
+    yield from csv.DictReader(io.StringIO(text))
 
 
 def _number(record: dict[str, str]) -> PaperNumber:

@@ -3,14 +3,16 @@ from dataclasses import replace
 import pytest
 
 from harness.results.json_artefacts import Cost
-from reports.layouts.doubts import HEAD_NOTE
+from reports.layouts.footnotes import HEAD_NOTE
 from reports.layouts.paper_tables import OTHERS, paper_tables
 from reports.measurements import measurements
-from reports.page.style_sheet import style_sheet
-from reports.paper.paper_numbers import TABLES, paper_numbers
+from reports.page.document import style_sheet
+from reports.paper.paper_numbers import paper_numbers
 from reports.report import WRITERS
 from reports.table_model import Table
 from tests.reports.conftest import PROVENANCE
+
+TABLES = range(1, 10)
 
 
 def cell_of(table: Table, label: str, column: str, origin: str = "here"):

@@ -5,11 +5,11 @@ import pandas as pd
 
 from harness.results.csv_artefacts import Map
 from reports.figures.curves import frames_curves
-from reports.figures.figure_style import COLOURS, MARKERS
+from reports.figures.figure_style import COLOURS, MARKERS, series_number
 from reports.figures.heatmap import fusion_matrices
+from reports.page.document import DARK_COLOURS
 from reports.page.page_figures import _SIGNS
-from reports.page.plots import curves_plot, heatmap_plot, map_plot, series_number
-from reports.page.style_sheet import DARK_COLOURS
+from reports.page.plots import curves_plot, heatmap_plot, map_plot
 
 
 def test_a_map_has_every_video_once_with_or_without_a_label(tmp_path):
