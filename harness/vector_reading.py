@@ -28,8 +28,11 @@ def read_vectors(
 
     Every position comes once, in the order of the store rather than of `rows`. Whole chunks are
     read, since only then are their checksums verified. Raises DamagedError for a chunk that does
-    not match its checksum and for an embedding that is zero or not finite.
+    not match its checksum and for an embedding that is zero or not finite, UsageError for frames of
+    which some only pad a view.
     """
+    if name == "frames":
+        features.require_full_frames()
     order = np.argsort(rows, kind="stable")
     sorted_rows = rows[order]
     for start, stop in _spans(sorted_rows, _blocks_per_read(features, name)):

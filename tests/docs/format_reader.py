@@ -32,9 +32,8 @@ def encoded(values: np.ndarray) -> bytes:
     """Values as they are stored: a column to be digested, or a chunk without its checksum."""
     if values.dtype != object:
         return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
-    texts = [text.encode() for text in values]
-    parts = [struct.pack("<I", len(text)) + text for text in texts]
-    return struct.pack("<I", len(texts)) + b"".join(parts)
+    parts = [struct.pack("<I", len(text)) + text for text in map(str.encode, values)]
+    return struct.pack("<I", len(parts)) + b"".join(parts)
 
 
 def chunk_bytes(path: Path, number: int) -> bytes:
@@ -57,10 +56,8 @@ def read_array(path: Path, rows: int) -> np.ndarray:
 def read_table(path: Path) -> dict[str, np.ndarray]:
     """The committed rows of a table, by column; digests verified, where it has any."""
     told = metadata(path)["attributes"]
-    kept = told.get("digests", {})
-    arrays = [inner.parent for inner in path.glob("*/zarr.json")]
-    named = [path for path in arrays if not kept or path.name in kept]
-    columns = {array.name: read_array(array, told["rows"]) for array in named}
+    kept = told.get("digests") or {file.parent.name: None for file in path.glob("*/zarr.json")}
+    columns = {n: read_array(path / n, told["rows"]) for n in kept if n != "class_names"}
     for name, values in columns.items():
         kind = "str" if values.dtype == object else values.dtype.name
         header = f"{kind} [{len(values)}]\n".encode()
@@ -73,6 +70,14 @@ def find_features(store: Path, dataset: str, name: str) -> Path:
     """Folder of the feature set that a name stands for."""
     named = metadata(store / "names" / dataset / name)["attributes"]
     return store / "features" / dataset / named["id"]
+
+
+def counted(features: Path, rows: int) -> np.ndarray:
+    """Which frames of a set count, bool [video view frame]; the others pad their view."""
+    _, views, frames, _ = metadata(features / "frames")["shape"]
+    is_kept = "num_valid" in metadata(features)["attributes"].get("arrays", {})
+    valid = read_array(features / "num_valid", rows) if is_kept else np.full((rows, views), frames)
+    return np.arange(frames) < valid[..., None]
 
 
 def manifest(features: Path, rows: int) -> str:

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from tests.docs import format_reader as reader
+from tests.support import block_data, plain_recipe, video_table
 from tests.test_house import ROOT
 from tests.vifistore.store.conftest import make_whole_store, write_all
 from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
+from vifistore.store.feature_record import FRAME_COUNTS
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     FEATURE_ARRAYS,
@@ -23,6 +25,8 @@ from vifistore.store.schema import (
     STRETCH_COLUMNS,
     VIDEO_COLUMNS,
 )
+from vifistore.store.store import create_store
+from vifistore.store.writer import FeatureWriter, Shape
 
 PAGE = (ROOT / "docs" / "FORMAT.md").read_text(encoding="utf-8")
 
@@ -102,6 +106,32 @@ def test_it_reads_a_feature_set_by_name(made):
     assert reader.metadata(path / "frames")["dimension_names"] == ["video", "view", "frame", "dim"]
     assert reader.read_array(path / "status", rows).tolist().count(2) == 1
     assert reader.read_array(path / "reason", rows)[3] == "empty"
+
+
+def test_it_knows_which_frames_count(tmp_path):
+    store = create_store(tmp_path / "s.zarr")
+    write_videos(store.new_dataset("d"), video_table(3, ["a"]), ["a"], "/videos")
+    shape = Shape(video=3, view=1, frame=4, dim=2)
+    recipe, further = plain_recipe().as_dict(), {"num_valid": FRAME_COUNTS}
+    writer = FeatureWriter(store.dataset("d"), recipe, shape, {}, further=further)
+    data = block_data(np.ones((3, 1, 4, 2)))
+    data["frames"][1, 0, 3] = 0
+    data["num_valid"] = np.array([[4], [3], [4]], np.uint16)
+    data["view_mean"][1] = 1
+    writer.write_block(0, [0, 1, 2], data)
+    sealed, path = writer.seal(), store.path / writer.path
+    counts = reader.counted(path, 3)
+    assert counts.sum(axis=2).tolist() == [[4], [3], [4]]
+    frames = reader.read_array(path / "frames", 3).astype(np.float32)
+    mean = frames.sum(axis=2, where=counts[..., None]) / counts.sum(axis=2)[..., None]
+    np.testing.assert_allclose(mean, reader.read_array(path / "view_mean", 3))
+    assert reader.manifest(path, 3) == sealed["manifest"]
+
+
+def test_every_frame_counts_where_nothing_else_is_told(made):
+    path = reader.find_features(made, "d", "start")
+    assert reader.counted(path, 70).shape == (70, 1, 4)
+    assert reader.counted(path, 70).all()
 
 
 def test_it_makes_the_manifest_anew_also_where_videos_were_added(folder):

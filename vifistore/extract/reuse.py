@@ -54,7 +54,8 @@ class Reuse:
             if feature_id not in dataset.feature_ids():
                 continue
             features = dataset.features(feature_id)
-            if not features.sealed:
+            # Arrays beside the frames, as the number of those that count, would be lost.
+            if not features.sealed or features.further:
                 continue
             try:
                 done = np.flatnonzero(features.read_status() == DONE)

@@ -9,8 +9,9 @@ from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import block_rows, num_blocks
 from vifistore.store.coding import MODEST_BYTES, encode_chunk
+from vifistore.store.feature_record import FeatureRecord
 from vifistore.store.layout import Grid, Layout
-from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS
+from vifistore.store.schema import BLOCK_SIZE, ArraySpec
 
 _CHECKSUM_BYTES = 4
 
@@ -58,10 +59,8 @@ def checksums(backend: Backend, path: str, num_rows: int) -> dict[str, list[byte
     """
     blocks = range(num_blocks(num_rows))
     found = {}
-    for name in sorted(FEATURE_ARRAYS):
+    for name, spec in sorted(FeatureRecord(backend, path).specs.items()):
         array_path = f"{path}/{name}"
-        if not backend.exists(array_path):
-            continue
         grid = backend.layout(array_path)
         if num_rows > grid.shape[0]:
             raise DamagedError(f"{array_path} has {grid.shape[0]} rows of {num_rows}")
@@ -72,7 +71,7 @@ def checksums(backend: Backend, path: str, num_rows: int) -> dict[str, list[byte
             if is_own(grid) and not has_grown:
                 checksum = backend.tail(grid.key(array_path, block), _CHECKSUM_BYTES)
             else:
-                checksum = _computed(backend, array_path, grid, block, num_rows)
+                checksum = _computed(backend, array_path, spec, grid, block, num_rows)
             found[name].append(checksum)
     return found
 
@@ -91,9 +90,10 @@ def manifest_digest(stored: Mapping[str, list[bytes]]) -> str:
     return digest.hexdigest()
 
 
-def _computed(backend: Backend, path: str, grid: Grid, block: int, num_rows: int) -> bytes:
+def _computed(
+    backend: Backend, path: str, spec: ArraySpec, grid: Grid, block: int, num_rows: int
+) -> bytes:
     """Checksum that a chunk of ours has with the rows of a block before `num_rows`."""
-    spec = FEATURE_ARRAYS[path.rpartition("/")[2]]
     rows = block_rows(block, num_rows)
     values = backend.read(path, rows.start, rows.stop)
     layout = Layout(

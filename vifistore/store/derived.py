@@ -68,12 +68,14 @@ def write_derived(
     IncompleteError
         If the parent is not sealed, or no video of it is done.
     UsageError
-        If the parent has no frames, the head no digest, or the name stands for another set.
+        If the parent has no frames or pads some, the head has no digest, or the name stands for
+        another set.
     ModelError
         If what the head gives has another shape, or is not finite.
     """
     parent.require_sealed()
     parent.require_array("frames")
+    parent.require_full_frames()
     recipe = derived_recipe(parent.id, _digest_of(head))
     checkpoint = checkpoint or parent.checkpoint
     require_free(parent.dataset, name, recipe_id(recipe), checkpoint)

@@ -9,11 +9,10 @@ import numpy as np
 import zarr
 
 from vifistore.errors import DamagedError, IncompleteError, UsageError
-from vifistore.store.attributes import NONE, read_fields
-from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import blocks_within, stretches
+from vifistore.store.feature_record import NUM_VALID, FeatureRecord
 from vifistore.store.names import resolve
-from vifistore.store.schema import DERIVED_FIELDS, DONE, QUARANTINED, TODO
+from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.selection import Selection, choose_rows
 from vifistore.store.status import read_status_leniently
 
@@ -25,18 +24,15 @@ if TYPE_CHECKING:
 _STEP_BYTES = 32 * 2**20
 
 
-class Features:
+class Features(FeatureRecord):
     """One feature set; arrays are opened when they are asked for."""
 
     def __init__(self, dataset: "Dataset", name_or_id: str) -> None:
         name = resolve(dataset, name_or_id)
-        self._backend = dataset.backend
+        super().__init__(dataset.backend, dataset.feature_path(name.id))
         self.dataset = dataset
-        self.id = name.id
         self.name = name.name
         self.checkpoint = name.checkpoint
-        self.path = dataset.feature_path(name.id)
-        self._attributes = read_feature_fields(self._backend, self.path)
 
     @property
     def store(self) -> "Store":
@@ -48,41 +44,6 @@ class Features:
         state = f"{self.sealed['rows']} videos, sealed" if self.sealed else "not sealed"
         name = self.id if self.name == self.id else f"{self.name} ({self.id})"
         return f"<Features {name} of {self.dataset}: {state}>"
-
-    @property
-    def recipe(self) -> dict:
-        """All that decided the numbers, as plain JSON values."""
-        return self._attributes["recipe"]
-
-    @property
-    def parent(self) -> str:
-        """Id of the set whose frames a derived set was made from; empty for any other."""
-        return self.recipe.get("parent", "")
-
-    @property
-    def head(self) -> dict | None:
-        """What a derived set was made by: `digest`, `kind` and more; None for any other."""
-        return self._attributes.get("head")
-
-    @property
-    def source_recipe(self) -> dict:
-        """Recipe by which videos became embeddings: a derived set's is its parent's."""
-        return self._attributes.get("parent_recipe", self.recipe)
-
-    @property
-    def about(self) -> dict:
-        """What a derived set says of its head and parent, to be kept with it; else nothing."""
-        return {key: self._attributes[key] for key in DERIVED_FIELDS if key in self._attributes}
-
-    @property
-    def sealed(self) -> dict | None:
-        """`{"rows", "manifest"}` once every planned video is done or quarantined, else None."""
-        return self._attributes["sealed"]
-
-    @property
-    def provenance(self) -> list[dict]:
-        """Who wrote which blocks: host, device, versions; empty until sealed."""
-        return self._attributes.get("provenance", [])
 
     @property
     def names(self) -> list[str]:
@@ -104,6 +65,11 @@ class Features:
     def view_consensus(self) -> zarr.Array:
         """float32 [video view dim]: mean over frames of the L2-normalised embeddings."""
         return self._backend.open_array(f"{self.path}/view_consensus")
+
+    @property
+    def num_valid(self) -> np.ndarray:
+        """uint16 [video view]: how many of the frames of a view count; those behind only pad it."""
+        return self.read(NUM_VALID)
 
     @cached_property
     def timestamps(self) -> zarr.Array:
@@ -137,10 +103,11 @@ class Features:
     def read(
         self, name: str, start: int = 0, stop: int | None = None, *, may_lack: bool | None = None
     ) -> np.ndarray:
-        """Read rows [start, stop) of the array `name`, checksums verified.
+        """Read rows [start, stop) of the array `name`, [video ...], checksums verified.
 
-        `may_lack` says whether a chunk that is not there reads as the fill value; by default that
-        of a set that is not sealed does.
+        `num_valid` of a set that keeps none is its number of frames. `may_lack` says whether a
+        chunk that is not there reads as the fill value; by default that of a set that is not sealed
+        does.
 
         Raises
         ------
@@ -148,6 +115,10 @@ class Features:
             If a chunk does not match its checksum, or is lost.
         """
         stop = self.num_videos if stop is None else min(stop, self.num_videos)
+        if name == NUM_VALID and not self.has_num_valid:
+            self.require_array("frames")
+            _, views, num_frames, _ = self._backend.layout(f"{self.path}/frames").shape
+            return np.full((max(stop - start, 0), views), num_frames, np.uint16)
         may_lack = not self.sealed if may_lack is None else may_lack
         return self._backend.read(f"{self.path}/{name}", start, stop, may_lack=may_lack)
 
@@ -181,7 +152,7 @@ class Features:
         label
             Only those of this class.
         arrays
-            Names of the arrays to read.
+            Names of the arrays to read. With frames comes `num_valid`, where the set keeps it.
         verify
             Whether checksums are verified. That reads whole chunks of 64 videos; without it a few
             videos out of many are read several times faster, and a damaged one goes unnoticed.
@@ -196,8 +167,7 @@ class Features:
         DamagedError
             If a chunk does not match its checksum, or is lost.
         """
-        for name in arrays:
-            self.require_array(name)
+        arrays = self._checked(arrays)
         chosen, labels = choose_rows(
             self.dataset,
             self.num_videos,
@@ -224,14 +194,21 @@ class Features:
     ) -> Iterator[tuple[range, dict[str, np.ndarray]]]:
         """Go through all videos in memory that does not grow: rows, and arrays [video ...] by name.
 
-        A step covers some tens of mebibytes. Raises UsageError for an array that the set lacks,
-        DamagedError if a chunk does not match its checksum.
+        A step covers some tens of mebibytes. With frames comes `num_valid`, as in `select`. Raises
+        UsageError for an array that the set lacks, DamagedError if a chunk does not match its
+        checksum.
         """
-        for name in arrays:
-            self.require_array(name)
+        arrays = self._checked(arrays)
         most = blocks_within(_STEP_BYTES, sum(map(self._bytes_per_video, arrays)))
         for start, stop in stretches(0, self.num_videos, most):
             yield range(start, stop), {name: self.read(name, start, stop) for name in arrays}
+
+    def _checked(self, arrays: Sequence[str]) -> Sequence[str]:
+        """The names of arrays that the set has, and `num_valid` with frames that it may pad."""
+        for name in arrays:
+            self.require_array(name)
+        may_pad = "frames" in arrays and self.has_num_valid
+        return tuple(dict.fromkeys([*arrays, *((NUM_VALID,) if may_pad else ())]))
 
     def _bytes_per_video(self, name: str) -> int:
         array = self._backend.open_array(f"{self.path}/{name}")
@@ -307,21 +284,17 @@ class Features:
             )
         return array
 
-
-def read_feature_fields(backend: Backend, path: str) -> dict:
-    """Attributes of the feature set at `path`.
-
-    Raises DamagedError if they lack its recipe or whether it is sealed.
-    """
-    found = read_fields(backend, path, {"recipe": dict, "sealed": (dict, NONE)})
-    sealed = found["sealed"]
-    if sealed and not (_is_count(sealed.get("rows")) and isinstance(sealed.get("manifest"), str)):
-        raise DamagedError(
-            f"{backend.folder}/{path}/zarr.json does not say what was sealed; run: "
-            f"{backend.verify_command}"
-        )
-    return found
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
+    def require_full_frames(self) -> None:
+        """Raise UsageError if a view that is done has fewer frames than the set holds of it: what
+        reads frames one by one would count those that pad it."""
+        if not self.has_num_valid or self.frames is None:
+            return
+        num_frames = self.frames.shape[2]
+        is_short = (self.num_valid < num_frames).any(axis=1) & (self.read_status() == DONE)
+        if is_short.any():
+            raise UsageError(
+                f"feature set {self.name} of {self.dataset.name} has fewer than {num_frames} "
+                f"frames of {int(is_short.sum())} videos (first: row {int(is_short.argmax())}), "
+                "and what reads frames one by one would count the padding; use embedding or "
+                "decision fusion"
+            )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.dataset import Dataset
+from vifistore.store.feature_record import declaration
 from vifistore.store.features import Features
-from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import Split
 from vifistore.store.store import Store
 
@@ -51,8 +51,8 @@ class FeatureSize:
 
 def feature_size(features: Features) -> FeatureSize | None:
     """Return how large a set is; None for one that was stopped before it had arrays."""
-    arrays = {name: features.array(name) for name in FEATURE_ARRAYS}
-    mean, frames = arrays["view_mean"], arrays["frames"]
+    arrays = {name: features.array(name) for name in features.specs}
+    mean, frames = arrays.get("view_mean"), arrays.get("frames")
     if mean is None:
         return None
     _, views, dim = mean.shape
@@ -153,7 +153,9 @@ def _describe_split(split: Split) -> dict:
 
 
 def _describe_features(features: Features) -> dict:
+    further = declaration(features.further)
     return {
+        **further,
         "id": features.id,
         "names": features.names,
         "sealed": features.sealed is not None,

@@ -18,7 +18,7 @@ _SEPARATORS = (".", "/")
 # What zarr takes where the key encoding does not name a separator.
 _DEFAULT_SEPARATOR = {"default": "/", "v2": "."}
 _LENGTH_BYTES = 4
-_TYPES = ("float16", "float32", "float64", "uint8", "int32", "int64")
+_TYPES = ("float16", "float32", "float64", "uint8", "uint16", "int32", "int64")
 
 
 @dataclass(frozen=True, kw_only=True)

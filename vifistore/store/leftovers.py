@@ -4,7 +4,7 @@ The next run that writes in the store removes it.
 """
 
 from vifistore.store.backend import Backend
-from vifistore.store.schema import GROUPS
+from vifistore.store.schema import GROUPS, SUBGROUPS
 
 
 def leftovers(backend: Backend, path: str = "") -> list[str]:
@@ -33,4 +33,5 @@ def _is_of_others(key: str) -> bool:
 
 def _is_large(key: str) -> bool:
     kind, *names = key.split("/")
-    return _is_of_others(key) or (kind == "features" and len(names) == 3 and names[2] != "runs")
+    is_array = kind == "features" and len(names) == 3 and names[2] not in SUBGROUPS
+    return is_array or _is_of_others(key)

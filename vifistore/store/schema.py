@@ -17,6 +17,9 @@ SCHEMA_VERSION, OLDEST_SCHEMA = 2, 1
 # What lies directly below the root of a store.
 GROUPS = ("videos", "splits", "captions", "checkpoints", "texts", "features", "names")
 
+# What lies beside the arrays of a feature set.
+SUBGROUPS = ("runs", "claims")
+
 # One chunk of each feature array, the unit of work, of resuming and of ownership.
 BLOCK_SIZE = 64
 

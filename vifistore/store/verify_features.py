@@ -5,26 +5,22 @@ from collections.abc import Iterator
 import numpy as np
 
 from vifistore.errors import DamagedError, VifiError, shell
-from vifistore.store.block_ranges import stretches
+from vifistore.store.block_ranges import num_blocks, stretches
 from vifistore.store.chunks import checksums, is_own, lacks_chunk, manifest_digest, open_checked
+from vifistore.store.claims import CLAIMS, wrong_claims
 from vifistore.store.dataset import Dataset
-from vifistore.store.features import read_feature_fields
+from vifistore.store.feature_record import NUM_VALID, declared_arrays, read_feature_fields
 from vifistore.store.layout import Grid, Layout
-from vifistore.store.pooling import pool_views, unit_views
 from vifistore.store.problems import Problem, extract_command, removal
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import (
     BLOCK_SIZE,
-    DONE,
     FEATURE_ARRAYS,
-    QUARANTINE_REASONS,
-    QUARANTINED,
     TODO,
+    ArraySpec,
 )
 from vifistore.store.verify_derived import derived_problems, remake_command
-
-# Sums over frames in another order differ by a few roundings of float32 (6e-8 each) per frame.
-_POOLING_TOLERANCE = 1e-5
+from vifistore.store.verify_values import wrong_values
 
 # Reading what a zarr.json does not hold, or holds as another type.
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
@@ -39,6 +35,7 @@ class FeatureVerifier:
         self._id = feature_id
         self._path = dataset.feature_path(feature_id)
         self._arrays: dict[str, Grid] = {}
+        self._specs: dict[str, ArraySpec] = {}
         self._again = self._repair = shell("vifi", "gc", self._backend.folder, "--delete")
         self._attributes: dict = {}
 
@@ -78,6 +75,7 @@ class FeatureVerifier:
             yield from self._check_shapes(recipe)
             yield from self._check_blocks()
             yield from self._check_seal()
+            yield from self._check_claims()
 
     def _commands(self, recipe: dict) -> tuple[str, str]:
         """What makes the set, and what makes its damaged blocks."""
@@ -111,7 +109,12 @@ class FeatureVerifier:
             # A derived set has no frames, and means that were made elsewhere no consensus either.
             optional = ("frames", "timestamps")
             optional += () if "parent" in recipe else ("view_consensus",)
-        for name in FEATURE_ARRAYS:
+        declared = declared_arrays(self._attributes)
+        self._specs = {**FEATURE_ARRAYS, **declared}
+        if NUM_VALID not in declared and self._backend.exists(f"{self._path}/{NUM_VALID}"):
+            remedy = removal(self._backend, f"{self._path}/{NUM_VALID}")
+            yield self._problem(NUM_VALID, "orphan: the set does not declare this array", remedy)
+        for name in self._specs:
             path = f"{self._path}/{name}"
             if not self._backend.exists(path):
                 if name not in optional:
@@ -129,7 +132,7 @@ class FeatureVerifier:
             lengths = {"frame": recipe["frames"], "view": recipe["clips"] * recipe["crops"]}
         rows = self._sealed_rows
         for name, grid in list(self._arrays.items()):
-            spec = FEATURE_ARRAYS[name]
+            spec = self._specs[name]
             if what := self._wrong_kind(name, grid):
                 yield self._problem(name, what, self._remake())
                 del self._arrays[name]
@@ -148,7 +151,7 @@ class FeatureVerifier:
 
         Another program need not name the axes, and cuts and stores as it likes.
         """
-        spec, array = FEATURE_ARRAYS[name], self._backend.open_array(f"{self._path}/{name}")
+        spec, array = self._specs[name], self._backend.open_array(f"{self._path}/{name}")
         is_ours, metadata = isinstance(grid, Layout), array.metadata
         named = metadata.dimension_names if metadata.zarr_format == 3 else None
         names = named or (() if is_ours else spec.axes)
@@ -205,38 +208,20 @@ class FeatureVerifier:
                 data[name] = self._backend.read(path, start, stop)
             except DamagedError as error:
                 yield self._problem(chunk, str(error).partition("; run")[0], self._repair, block)
-        for name, what in self._wrong_values(data, start):
+        specs = {name: self._specs[name] for name in self._arrays}
+        # Embeddings that were made elsewhere may come without times.
+        if "imported" in self._attributes["recipe"]:
+            specs.pop("timestamps", None)
+        is_sealed = self._sealed_rows is not None
+        for name, what in wrong_values(data, specs, start, is_sealed=is_sealed):
             yield self._problem(name, what, self._repair, block)
 
-    def _wrong_values(self, data: dict[str, np.ndarray], start: int) -> Iterator[tuple[str, str]]:
-        """Yield (array, what is wrong) for the values of a block that begins at row `start`."""
-        if "status" not in data:
-            return
-        status = data["status"]
-        done = status == DONE
-        wrong = {"status": ~np.isin(status, (TODO, DONE, QUARANTINED))}
-        if self._sealed_rows is not None:
-            wrong["status"] |= status == TODO
-        if "reason" in data:
-            known = np.isin(data["reason"].astype(object), QUARANTINE_REASONS)
-            wrong["reason"] = np.where(status == QUARANTINED, ~known, data["reason"] != "")
-            wrong["reason"] &= status != TODO
-        numbers = ("frames", "view_mean", "view_consensus", "timestamps")
-        # Embeddings that were made elsewhere may come without times.
-        for name in numbers[: 3 if "imported" in self._attributes["recipe"] else 4]:
-            if name in data:
-                finite = np.isfinite(data[name]).reshape(len(status), -1).all(axis=1)
-                wrong[name] = done & ~finite
-        words = {"status": "is not settled", "reason": "does not go with the status"}
-        for name, rows in wrong.items():
-            if rows.any():
-                first = start + int(rows.argmax())
-                what = words.get(name, "is not finite")
-                yield name, f"{int(rows.sum())} videos: {name} {what} (first: row {first})"
-        origin = "frames" if "frames" in self._arrays else "view_mean"
-        # Where it is damaged, the rest has nothing to be compared with.
-        if origin in data:
-            yield from _wrong_views(data, done & ~wrong[origin], start)
+    def _check_claims(self) -> Iterator[Problem]:
+        count = num_blocks(self._arrays["status"].shape[0])
+        for name, what in wrong_claims(self._backend, self._path, count):
+            path = f"{CLAIMS}/{name}"
+            remedy = removal(self._backend, f"{self._path}/{path}")
+            yield self._problem(path, what, f"while nobody writes the set, {remedy}")
 
     def _check_seal(self) -> Iterator[Problem]:
         sealed = self._attributes.get("sealed")
@@ -249,40 +234,6 @@ class FeatureVerifier:
             return
         if manifest_digest(stored) != sealed["manifest"]:
             yield self._problem("", "its chunks are not those that were sealed", self._repair)
-
-
-def _wrong_views(
-    data: dict[str, np.ndarray], usable: np.ndarray, start: int
-) -> Iterator[tuple[str, str]]:
-    """Compare the view arrays with what the stored frames give, or one with the other where there
-    are none; rows `usable` only."""
-    if not usable.any():
-        return
-    rows = start + np.flatnonzero(usable)
-    for name, origin, expected, scale in _expected_views(data, usable):
-        error = np.abs(data[name][usable] - expected).reshape(len(rows), -1).max(axis=1)
-        far = ~(error <= _POOLING_TOLERANCE * scale)
-        if far.any():
-            first = int(rows[far.argmax()])
-            what = f"{name} is not what the {origin} give (first: row {first})"
-            yield name, f"{int(far.sum())} videos: {what}"
-
-
-def _expected_views(
-    data: dict[str, np.ndarray], usable: np.ndarray
-) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """Yield (array, from what, its values float32 [video view dim], their size [video])."""
-    expected = {}
-    ones = np.ones(int(usable.sum()), np.float32)
-    if "frames" in data:
-        frames = data["frames"][usable]
-        largest = np.abs(frames).astype(np.float32).reshape(len(frames), -1).max(axis=1)
-        mean, consensus = pool_views(frames)
-        expected["view_mean"] = "frames", mean, np.maximum(largest, 1.0)
-        expected["view_consensus"] = "frames", consensus, ones
-    else:
-        expected["view_consensus"] = "means", unit_views(data["view_mean"][usable]), ones
-    yield from ((name, *values) for name, values in expected.items() if name in data)
 
 
 def damaged_blocks(dataset: Dataset, feature_id: str) -> tuple[list[int], list]:

@@ -13,7 +13,7 @@ from vifistore.store.backend import DAMAGE, Backend
 from vifistore.store.layout import Grid, parse_layout
 from vifistore.store.leftovers import leftovers
 from vifistore.store.problems import Problem
-from vifistore.store.schema import GROUPS
+from vifistore.store.schema import GROUPS, SUBGROUPS
 
 _FILE = "zarr.json"
 
@@ -132,7 +132,7 @@ def _orphan(backend: Backend, where: str, what: str) -> Problem:
 
 def _metadata_remedy(backend: Backend, path: str) -> str:
     parts = path.split("/")
-    if parts[0] == "features" and len(parts) == 4 and parts[3] != "runs":
+    if parts[0] == "features" and len(parts) == 4 and parts[3] not in SUBGROUPS:
         return shell("vifi", "extract", backend.folder, "--dataset", parts[1], "...", "--repair")
     return f"restore {shell(f'{backend.folder}/{path}/{_FILE}')} from a copy"
 

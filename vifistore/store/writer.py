@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vifistore.errors import DamagedError, IncompleteError, StoreError
+from vifistore.errors import DamagedError, IncompleteError, StoreError, UsageError
 from vifistore.store.block_ranges import block_rows
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.coding import encode_chunk
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.features import read_feature_fields
-from vifistore.store.layout import Layout
+from vifistore.store.feature_record import FurtherArray, read_feature_fields
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.locks import BlockLocks
+from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, check_name
@@ -62,68 +62,31 @@ class FeatureWriter:
         provenance: dict,
         *,
         arrays: Iterable[str] = tuple(FEATURE_ARRAYS),
+        further: Mapping[str, FurtherArray] | None = None,
         about: Mapping | None = None,
     ) -> None:
         """`arrays` names those of FEATURE_ARRAYS that the set has: some come without frames.
 
-        `about` holds further attributes of a set that is new.
+        `further` are those that it has beside them, by name: `num_valid` (FRAME_COUNTS) where views
+        may have fewer frames than `shape` says, and what an encoder leaves beside its frames.
+        `about` holds further attributes of a set that is new. Raises UsageError for arrays that a
+        set cannot have, or others than it has.
         """
         self._backend = dataset.backend
         self.id = recipe_id(recipe)
         check_name("dataset", dataset.name)
         self.path = dataset.feature_path(self.id)
         self._shape = shape
-        self._about = dict(about or {})
         self._run = RunRecord(self.path, provenance)
         self._locks = BlockLocks(dataset.backend.cache_folder, dataset.name, self.id)
         with self._locks.turn(), clear_disk_errors(dataset.backend.folder):
-            self._layouts = self._plan(recipe, arrays)
+            attributes = {"recipe": dict(recipe), "sealed": None, **(about or {})}
+            self._layouts = plan_set(
+                *(dataset.backend, self.path, vars(shape), arrays, further or {}, attributes)
+            )
             clear_leftovers(dataset.backend, self.path)
         self.status = np.full(shape.video, TODO, np.uint8)
         self.refresh()
-
-    def _plan(self, recipe: Mapping, names: Iterable[str]) -> dict[str, Layout]:
-        lengths, is_new = vars(self._shape), not self._backend.exists(self.path)
-        shapes = {
-            name: tuple(lengths[axis] for axis in FEATURE_ARRAYS[name].axes) for name in names
-        }
-        wanted = {
-            f"{self.path}/{name}": (FEATURE_ARRAYS[name], shape, (BLOCK_SIZE, *shape[1:]))
-            for name, shape in shapes.items()
-        }
-        # Held throughout: arrays without a group are what a removal that was stopped has left.
-        with self._backend.place.writing():
-            if is_new:
-                # Else it would say that videos are done.
-                self._backend.place.remove(f"{self.path}/status")
-            self._require_no_more_rows()
-            self._backend.make_arrays(wanted)
-            if is_new:
-                # Last, so that a set is there when all of it is.
-                attributes = {"recipe": dict(recipe), "sealed": None, **self._about}
-                self._backend.make_group(self.path, attributes)
-        return {name: self._own_layout(f"{self.path}/{name}") for name in shapes}
-
-    def _own_layout(self, path: str) -> Layout:
-        layout = self._backend.own_layout(path)
-        if layout.size != BLOCK_SIZE:
-            raise DamagedError(
-                f"{self._backend.folder}/{path} has chunks of {layout.size} rows, not "
-                f"{BLOCK_SIZE}; run: {self._backend.verify_command}"
-            )
-        return layout
-
-    def _require_no_more_rows(self) -> None:
-        """Raise StoreError if the set is longer than planned: cutting it would lose videos."""
-        path = f"{self.path}/status"
-        if not self._backend.exists(path):
-            return
-        num_rows = self._backend.layout(path).shape[0]
-        if num_rows > self._shape.video:
-            raise StoreError(
-                f"feature set {self.id} covers {num_rows} videos, the dataset {self._shape.video}; "
-                "another process has just added some: run the same command again"
-            )
 
     def claim(self, blocks: Iterable[int]) -> None:
         """Lock blocks, and learn what others have written in them since the set was opened.
@@ -177,15 +140,22 @@ class FeatureWriter:
         return sorted({int(row) // BLOCK_SIZE for row in np.flatnonzero(self.status == TODO)})
 
     def write_block(self, block: int, rows: list[int], data: Mapping[str, np.ndarray]) -> None:
-        """Write some rows of one block; see `write_blocks`."""
+        """Write some rows of one block: arrays [row ...] by name; see `write_blocks`."""
         self.write_blocks([BlockData(block=block, rows=rows, data=data)])
 
     def write_blocks(self, group: Sequence[BlockData]) -> None:
         """Write a group of blocks; they last when it returns.
 
         Every other file of the group is on the disk, and has its name, before a status has. The
-        disk is waited for once a group, not once a block.
+        disk is waited for once a group, not once a block. Raises UsageError for a block that lacks
+        an array of the set.
         """
+        for part in group:
+            if lacking := self._layouts.keys() - part.data.keys():
+                raise UsageError(
+                    f"block {part.block} comes without {', '.join(sorted(lacking))}; give an array "
+                    "of every name that the set has"
+                )
         assert len({part.block for part in group}) == len(group), "a block comes twice"
         self.claim(part.block for part in group)
         with clear_disk_errors(self._backend.folder):

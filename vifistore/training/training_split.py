@@ -173,6 +173,7 @@ def _embeddings(
         logger.info(
             "training on cached embeddings: there are no pixels to crop, mirror, colour or mix"
         )
+    features.require_full_frames()
     selection = features.select(rows=split.rows, arrays=("frames",))
     lost = np.flatnonzero(selection.status != DONE)
     reasons = {found["row"]: found["reason"] for found in features.quarantine()}

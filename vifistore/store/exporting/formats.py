@@ -1,5 +1,6 @@
 """`vifi export`: writes a feature set in the format asked for."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from vifistore.store.exporting.npy import write_npy
 from vifistore.store.exporting.parquet import write_parquet
 from vifistore.store.exporting.store_copy import write_store
 from vifistore.store.exporting.stream import FeatureStream
+from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.object_storage import object_url
 from vifistore.store.store import Store
+
+logger = logging.getLogger("vifi")
 
 Format = Literal["hdf5", "npy", "clip-retrieval", "parquet", "zarr"]
 
@@ -26,6 +30,8 @@ _WRITE: dict[str, Callable[[FeatureStream, Path], None]] = {
     "zarr": write_store,
 }
 
+# What keeps arrays beside the frames.
+_COMPLETE = ("hdf5", "zarr")
 _FOLDERS = ("npy", "clip-retrieval", "zarr")
 
 
@@ -84,6 +90,12 @@ def export_features(store: Store, settings: ExportSettings) -> ExportReport:
         raise UsageError(f"{settings.out} lies in the store itself; give another --out")
     if settings.format not in _FOLDERS and settings.out.is_dir():
         raise UsageError(f"{settings.out} is a folder; give --out a file name")
+    lost = [name for name in stream.features.further if name != NUM_VALID]
+    if lost and settings.format not in _COMPLETE:
+        logger.warning(
+            "%s files hold no %s; export as hdf5 or zarr to keep all",
+            *(settings.format, " and no ".join(lost)),
+        )
     with fresh_path(settings.out) as path:
         _WRITE[settings.format](stream, path)
     counts = stream.features.counts()

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.store.exporting.stream import FeatureStream
+from vifistore.store.feature_record import ARRAYS, declaration
 from vifistore.store.importing.hdf5 import CLASS_NAMES, VIDEOS
 from vifistore.store.recipe import canonical_json
-from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS
+from vifistore.store.schema import BLOCK_SIZE
 
 _CHUNK_BYTES = 2**20
 
@@ -45,12 +46,14 @@ def _attributes(stream: FeatureStream) -> dict:
         "checkpoint": features.checkpoint,
         "manifest": features.sealed["manifest"] if features.sealed else "",
         "about": canonical_json(features.about),
+        ARRAYS: canonical_json(declaration(features.further)),
     }
 
 
 def _write_array(h5py, file, stream: FeatureStream, name: str) -> None:
-    spec = FEATURE_ARRAYS[name]
-    axes = getattr(stream.features, name).shape[1:] if len(spec.axes) > 1 else ()
+    spec = stream.features.specs[name]
+    array = stream.features.array(name) if len(spec.axes) > 1 else None
+    axes = () if array is None else array.shape[1:]
     is_text = spec.dtype == "str"
     data = file.create_dataset(
         name,

@@ -16,7 +16,8 @@ def write_npy(stream: FeatureStream, path: Path) -> None:
     """Write `{stem}_clip.npy` float32 [frame dim], `{stem}_timestamps_ms.npy` float64 [frame] and
     `{stem}_fps.npy` for each video that is done, below `path` in the folders of its id.
 
-    Views follow one another along the frame axis. Raises UsageError if the set has no frames.
+    Views follow one another along the frame axis, without the frames that pad them. Raises
+    UsageError if the set has no frames.
     """
     stream.features.require_array("frames")
     stream.require_done()
@@ -25,10 +26,11 @@ def write_npy(stream: FeatureStream, path: Path) -> None:
     for start, stop in stream.spans("frames"):
         frames = stream.read("frames", start, stop).astype(np.float32)
         seconds = stream.read("timestamps", start, stop).astype(np.float64)
+        counts = stream.counted(start, stop)
         for row in stream.done_rows(start, stop):
             stem = path / stems[row]
             stem.parent.mkdir(parents=True, exist_ok=True)
-            of_video = frames[row - start]
-            np.save(f"{stem}{_EMBEDDINGS}", of_video.reshape(-1, of_video.shape[-1]))
-            np.save(f"{stem}{TIMESTAMPS}", seconds[row - start].reshape(-1) * 1000)
+            here = row - start
+            np.save(f"{stem}{_EMBEDDINGS}", frames[here][counts[here]])
+            np.save(f"{stem}{TIMESTAMPS}", seconds[here][counts[here]] * 1000)
             np.save(f"{stem}{FPS}", fps[row])

@@ -6,9 +6,10 @@ import numpy as np
 
 from vifistore.errors import IncompleteError, shell
 from vifistore.store.block_ranges import blocks_within, stretches
+from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
 from vifistore.store.importing.covered import read_covered
-from vifistore.store.importing.store_copy import array_names
+from vifistore.store.pooling import counted_frames
 from vifistore.store.schema import DONE, TODO
 
 # Bytes of one array held at a time.
@@ -26,7 +27,7 @@ class FeatureStream:
         self.videos = self.table.iloc[: self.features.num_videos]
         self.status = self.features.read_status()
         self.done = np.flatnonzero(self.status == DONE)
-        self.arrays = array_names(features)
+        self.arrays = list(features.specs)
 
     def require_done(self) -> None:
         """Raise IncompleteError if no video at all is done."""
@@ -41,18 +42,25 @@ class FeatureStream:
 
         Stretches that are to do altogether are left out.
         """
-        array = getattr(self.features, name)
+        array = self.features.array(name)
+        assert array is not None, "whoever asks has seen that it is there"
         row_bytes = array.dtype.itemsize * int(np.prod(array.shape[1:]))
         for start, stop in stretches(0, len(self.status), blocks_within(_SPAN_BYTES, row_bytes)):
             if (self.status[start:stop] != TODO).any():
                 yield start, stop
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Read rows of an array. Raises DamagedError if a chunk does not match its checksum."""
+        """Read rows of an array, [video ...]; raises DamagedError if a chunk is damaged."""
         return read_covered(self.features, name, self.status, start, stop)
 
+    def counted(self, start: int, stop: int) -> np.ndarray:
+        """Which frames are no padding, bool [video view frame]; raises as `read` does."""
+        read = self.read if NUM_VALID in self.arrays else self.features.read
+        num_frames = self.features.dataset.backend.layout(f"{self.features.path}/frames").shape[2]
+        return counted_frames(read(NUM_VALID, start, stop), num_frames)
+
     def done_rows(self, start: int, stop: int) -> np.ndarray:
-        """Rows of [start, stop) that are done."""
+        """Rows of [start, stop) that are done, int64 [video]."""
         return start + np.flatnonzero(self.status[start:stop] == DONE)
 
     def video_vectors(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError, first_line
-from vifistore.files import parse_json, require_regular
+from vifistore.files import parse_json, parse_json_object, require_regular
+from vifistore.store.feature_record import ARRAYS, FurtherArray, declared_arrays
 from vifistore.store.importing.hdf5_trial import require_survivable
 from vifistore.store.importing.import_source import (
     UNREADABLE,
@@ -22,6 +23,7 @@ from vifistore.store.schema import (
     FEATURE_ARRAYS,
     STRETCH_COLUMNS,
     VIDEO_COLUMNS,
+    ArraySpec,
     check_name,
 )
 from vifistore.store.writer import Shape
@@ -66,8 +68,10 @@ def _source(file, path: Path) -> ImportSource:
     names = [*VIDEO_COLUMNS, *(name for name in STRETCH_COLUMNS if f"{VIDEOS}/{name}" in file)]
     columns = {name: _read(_dataset(file, f"{VIDEOS}/{name}", path)) for name in names}
     check_ids(columns["id"], path)
-    found = {name: _dataset(file, name, path) for name in FEATURE_ARRAYS if name in file}
-    shape = _shape(found, len(columns["id"]), path)
+    declared = declared_arrays(parse_json_object(file.attrs.get(ARRAYS, "{}")))
+    specs = {**{n: s for n, s in FEATURE_ARRAYS.items() if n in file}, **declared}
+    found = {name: _dataset(file, name, path) for name in specs}
+    shape = _shape(found, specs, len(columns["id"]), path)
     _check_columns(columns, shape.video, path)
 
     def read(start: int, stop: int) -> dict[str, np.ndarray]:
@@ -85,7 +89,13 @@ def _source(file, path: Path) -> ImportSource:
         videos=pd.DataFrame(columns),
         class_names=_read(_dataset(file, CLASS_NAMES, path)).tolist(),
         shape=shape,
-        arrays=tuple(found),
+        arrays=tuple(name for name in found if name not in declared),
+        further={
+            name: FurtherArray(
+                dtype=spec.dtype, axes=spec.axes[2:], lengths=tuple(found[name].shape[2:])
+            )
+            for name, spec in declared.items()
+        },
         read=read,
         names=_names(file),
         checkpoint=str(file.attrs["checkpoint"]),
@@ -139,7 +149,7 @@ def _read(data, start: int = 0, stop: int | None = None) -> np.ndarray:
     return data.asstr()[start:stop] if is_text else data[start:stop]
 
 
-def _shape(found: dict, num_videos: int, path: Path) -> Shape:
+def _shape(found: dict, specs: dict[str, ArraySpec], num_videos: int, path: Path) -> Shape:
     for name in ("view_mean", "status", "content_digest", "reason", "message", "attempts"):
         if name not in found:
             raise UsageError(f"{path} has no {name}; export it again")
@@ -149,9 +159,11 @@ def _shape(found: dict, num_videos: int, path: Path) -> Shape:
     frame = found["frames"].shape[2] if "frames" in found and found["frames"].ndim == 4 else 0
     shape = Shape(video=num_videos, view=mean[1], frame=frame, dim=mean[-1])
     for name, data in found.items():
-        spec = FEATURE_ARRAYS[name]
-        expected = tuple(vars(shape)[axis] for axis in spec.axes)
-        if data.shape != expected:
+        spec, lengths = specs[name], vars(shape)
+        # Those of further axes are what they are.
+        pairs = zip(spec.axes, data.shape, strict=False)
+        expected = tuple(lengths.get(axis, length) for axis, length in pairs)
+        if data.ndim != len(spec.axes) or data.shape != expected:
             raise UsageError(f"{path}: {name} has shape {data.shape}, not {expected}; export again")
         if spec.dtype == "str":
             data.asstr()

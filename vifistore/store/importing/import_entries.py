@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.importing.import_source import ImportSource
-from vifistore.store.pooling import pool_views
-from vifistore.store.schema import DONE, FEATURE_ARRAYS, QUARANTINE_REASONS, QUARANTINED, TODO
+from vifistore.store.pooling import pool_views, wrong_counts
+from vifistore.store.schema import DONE, QUARANTINE_REASONS, QUARANTINED, TODO
 
 # Float32 sums in another order differ by some 1e-7 of the largest value.
 _RELATIVE = 1e-5
@@ -20,11 +21,16 @@ _SPAN_BYTES = 64 * 2**20
 
 
 def read_entries(source: ImportSource, entries: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays of `source.arrays` by name, one item per entry; -1 stands for a missing video.
+    """Arrays [entry ...] of a source by name, for `entries` [entry]; -1 stands for a missing video.
 
     Frames are rounded to float16 and pooled, where the source brings no view embeddings.
     """
-    data = {name: _filled(source, name, len(entries)) for name in source.arrays}
+    data = {
+        name: np.full(
+            (len(entries), *axes), spec.fill, object if spec.dtype == "str" else spec.dtype
+        )
+        for name, (spec, axes) in source.shapes.items()
+    }
     for start, stop in _runs(entries):
         if entries[start] < 0:
             data["status"][start:stop] = QUARANTINED
@@ -37,12 +43,6 @@ def read_entries(source: ImportSource, entries: np.ndarray) -> dict[str, np.ndar
             for name in found.keys() & data.keys():
                 data[name][start:stop] = found[name]
     return data
-
-
-def _filled(source: ImportSource, name: str, count: int) -> np.ndarray:
-    spec, lengths = FEATURE_ARRAYS[name], vars(source.shape)
-    shape = (count, *(lengths[axis] for axis in spec.axes[1:]))
-    return np.full(shape, spec.fill, object if spec.dtype == "str" else spec.dtype)
 
 
 def _runs(entries: np.ndarray) -> list[tuple[int, int]]:
@@ -59,7 +59,9 @@ def _complete(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         with np.errstate(over="ignore"):
             found["frames"] = np.asarray(found["frames"]).astype(np.float16)
         if "view_mean" not in found:
-            found["view_mean"], found["view_consensus"] = pool_views(found["frames"])
+            found["view_mean"], found["view_consensus"] = pool_views(
+                found["frames"], found.get(NUM_VALID)
+            )
     found.setdefault("status", np.full(len(found["view_mean"]), DONE, np.uint8))
     return found
 
@@ -103,7 +105,10 @@ def _check_status(source: ImportSource, data: dict[str, np.ndarray], start: int)
 def _check_embeddings(
     source: ImportSource, data: dict[str, np.ndarray], done: np.ndarray, start: int
 ) -> None:
-    for name in [name for name in ("frames", "view_mean", "view_consensus") if name in data]:
+    further = [name for name, array in source.further.items() if array.dtype.startswith("float")]
+    for name in ("frames", "view_mean", "view_consensus", *further):
+        if name not in data:
+            continue
         values = data[name][done]
         wrong = ~_per_video(np.isfinite(values), np.all)
         # Only the mean is scored alone: a frame may be zero, and unit frames may cancel.
@@ -122,7 +127,13 @@ def _check_views(
 ) -> None:
     frames = data["frames"][done]
     largest = _per_video(np.abs(frames), np.max).astype(np.float32)
-    mean, consensus = pool_views(frames)
+    num_valid = data[NUM_VALID][done] if NUM_VALID in data else None
+    if num_valid is not None and (wrong := wrong_counts(frames, num_valid)).any():
+        video = _name(source, start + int(done[np.flatnonzero(wrong)[0]]))
+        raise DamagedError(
+            f"{source.path}: {NUM_VALID} of {video} does not go with its frames; export it again"
+        )
+    mean, consensus = pool_views(frames, num_valid)
     for name, expected, scale in (
         ("view_mean", mean, largest),
         ("view_consensus", consensus, np.ones_like(largest)),

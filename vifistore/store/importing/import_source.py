@@ -11,7 +11,8 @@ import numpy as np
 
 from vifistore.errors import UsageError, first_line, short
 from vifistore.files import open_regular
-from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS
+from vifistore.store.feature_record import FurtherArray
+from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS, ArraySpec
 from vifistore.store.writer import Shape
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ImportSource:
     shape: Shape
     """`video` counts entries; `frame` is 0 without frames."""
     arrays: tuple[str, ...]
-    """Names of the arrays that the feature set will have."""
+    """Names of those of FEATURE_ARRAYS that the feature set will have."""
     read: Read
     """Arrays of entries [start, stop) by name; what is left out is computed or filled."""
     names: tuple[str, ...] = ()
@@ -65,6 +66,17 @@ class ImportSource:
     """Digest of the checkpoint that it was made under."""
     about: dict = field(default_factory=dict)
     """What a derived set says of its head and parent."""
+    further: dict[str, FurtherArray] = field(default_factory=dict)
+    """The arrays that it has beside these."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[ArraySpec, tuple[int, ...]]]:
+        """What each array is, and its lengths behind the first axis."""
+        found = {n: (a.spec, (self.shape.view, *a.lengths)) for n, a in self.further.items()}
+        for name in self.arrays:
+            spec = FEATURE_ARRAYS[name]
+            found[name] = spec, tuple(vars(self.shape)[axis] for axis in spec.axes[1:])
+        return found
 
 
 def foreign_source(

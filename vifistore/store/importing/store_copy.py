@@ -6,7 +6,6 @@ from vifistore.store.features import Features
 from vifistore.store.importing.covered import read_covered
 from vifistore.store.importing.import_source import ImportSource
 from vifistore.store.recipe import recipe_id
-from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import write_split
 from vifistore.store.store import Store
 from vifistore.store.writer import Shape
@@ -33,12 +32,6 @@ def choose_features(store: Store, dataset: str, name: str) -> Features:
     return chosen.features(ids[0])
 
 
-def array_names(features: Features) -> list[str]:
-    """Which of FEATURE_ARRAYS the set has."""
-    backend = features.dataset.backend
-    return [name for name in FEATURE_ARRAYS if backend.exists(f"{features.path}/{name}")]
-
-
 def open_features(features: Features) -> ImportSource:
     """Open a feature set to copy it. Raises DamagedError if its id is not that of its recipe."""
     if recipe_id(features.recipe) != features.id:
@@ -53,7 +46,7 @@ def open_features(features: Features) -> ImportSource:
         frame=0 if frames is None else frames.shape[2],
         dim=mean.shape[2],
     )
-    names = array_names(features)
+    names, further = features.specs, features.further
     status = features.read_status()
 
     def read(start: int, stop: int) -> dict:
@@ -71,7 +64,8 @@ def open_features(features: Features) -> ImportSource:
         videos=features.dataset.videos(),
         class_names=features.dataset.class_names(),
         shape=shape,
-        arrays=tuple(names),
+        arrays=tuple(name for name in names if name not in further),
+        further=further,
         read=read,
         names=tuple(sorted(features.names, key=lambda name: name != features.name)),
         checkpoint=features.checkpoint,

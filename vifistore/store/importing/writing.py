@@ -195,6 +195,7 @@ def _write_features(
         shape,
         _provenance(source),
         arrays=source.arrays,
+        further=source.further,
         about=(about := _about(source, entries)),
     )
     try:

@@ -46,6 +46,7 @@ def read_head_data(features: Features, split: Split) -> HeadData:
     """
     features.require_sealed()
     features.require_array("frames")
+    features.require_full_frames()
     _check_labels(split)
     chosen = features.select(rows=split.rows, arrays=("frames",))
     done = chosen.status == DONE

@@ -1,0 +1,346 @@
+"""Arrays beside the frames: how many frames count, and whatever else an encoder leaves."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from harness.fusion import unit
+from harness.scoring import Classes, load_videos, score
+from tests.support import block_data, plain_recipe, video_table
+from vifistore.errors import DamagedError, UsageError
+from vifistore.extract.reuse import Reuse
+from vifistore.store import open_store
+from vifistore.store.dataset import write_videos
+from vifistore.store.derived import write_derived
+from vifistore.store.exporting.formats import ExportSettings, export_features
+from vifistore.store.feature_record import FRAME_COUNTS, FurtherArray
+from vifistore.store.importing.formats import ImportSettings, import_features
+from vifistore.store.info import describe_store, feature_size
+from vifistore.store.names import set_name
+from vifistore.store.pooling import pool_views
+from vifistore.store.store import create_store
+from vifistore.store.verify import verify_store
+from vifistore.store.writer import FeatureWriter, Shape
+
+NUM_VIDEOS = 70
+SHAPE = Shape(video=NUM_VIDEOS, view=2, frame=4, dim=8)
+TOKENS = FurtherArray(dtype="float32", axes=("token", "dim"), lengths=(3, 8))
+FURTHER = {"num_valid": FRAME_COUNTS, "tokens": TOKENS}
+CLASSES = ["run", "jump"]
+
+
+def counts_of(rows):
+    """uint16 [video view], from 1 to 4."""
+    return (np.add.outer(np.asarray(rows), [0, 1]) % 4 + 1).astype(np.uint16)
+
+
+def padded(rows):
+    """What a block of rows holds whose views have fewer frames."""
+    frames = np.random.default_rng(1).normal(size=(NUM_VIDEOS, 2, 4, 8)).astype(np.float16)[rows]
+    counts = counts_of(rows)
+    frames[np.arange(4) >= counts[..., None]] = 0
+    mean, consensus = pool_views(frames, counts)
+    data = {**block_data(frames), "view_mean": mean, "view_consensus": consensus}
+    tokens = np.random.default_rng(2).normal(size=(NUM_VIDEOS, 2, 3, 8)).astype(np.float32)
+    return {**data, "num_valid": counts, "tokens": tokens[rows]}
+
+
+def new_writer(store, further=None, shape=SHAPE):
+    """A writer of the set of dataset `d`."""
+    recipe = plain_recipe(clips=2).as_dict()
+    further = FURTHER if further is None else further
+    return FeatureWriter(store.dataset("d"), recipe, shape, {"host": "test"}, further=further)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Folder of a store with such a set, sealed and called `mine`; read it only."""
+    store = create_store(tmp_path_factory.mktemp("further") / "s.zarr")
+    write_videos(store.new_dataset("d"), video_table(NUM_VIDEOS, CLASSES), CLASSES, "/videos")
+    writer = new_writer(store)
+    for block in writer.todo_blocks():
+        writer.write_block(block, rows := writer.todo_rows(block), padded(rows))
+    writer.seal()
+    set_name(store.dataset("d"), "mine", writer.id, "", force=False)
+    writer.release()
+    return store.path
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A copy, to be changed."""
+    return shutil.copytree(made, tmp_path / "s.zarr")
+
+
+def test_they_come_back_and_are_verified(made):
+    store = open_store(made)
+    features = store.features("d", "mine")
+    rows = np.arange(NUM_VIDEOS)
+    assert store.schema == 2
+    assert list(verify_store(store)) == []
+    np.testing.assert_array_equal(features.num_valid, counts_of(rows))
+    assert features.num_valid.dtype == np.uint16
+    np.testing.assert_array_equal(features.read("tokens"), padded(rows)["tokens"])
+    assert features.array("tokens").metadata.dimension_names == ("video", "view", "token", "dim")
+    assert features.further == FURTHER
+
+
+def test_info_lists_them(made):
+    store = open_store(made)
+    (told,) = describe_store(store)["datasets"]["d"]["features"]
+    assert told["arrays"]["num_valid"] == {"dtype": "uint16", "axes": ["video", "view"]}
+    assert told["arrays"]["tokens"]["axes"] == ["video", "view", "token", "dim"]
+    # Frames, two means, times, tries, status, counts and tokens of a video.
+    num_bytes = 2 * (4 * 8 * 2 + 2 * 8 * 4 + 4 * 4 + 2 + 3 * 8 * 4) + 2
+    assert feature_size(store.features("d", "mine")).num_bytes == NUM_VIDEOS * num_bytes
+
+
+def test_frames_never_come_without_their_counts(made):
+    features = open_store(made).features("d", "mine")
+    chosen = features.select(rows=[5, 2], arrays=("frames", "view_mean"))
+    np.testing.assert_array_equal(chosen.arrays["num_valid"], counts_of([5, 2]))
+    assert features.select(rows=[5], arrays=("view_mean",)).arrays.keys() == {"view_mean"}
+    for rows, arrays in features.blocks(("frames",)):
+        np.testing.assert_array_equal(arrays["num_valid"], counts_of(rows))
+
+
+def test_all_frames_count_where_none_is_told(make_store):
+    store = make_store(3)
+    writer = new_writer(store, further={}, shape=Shape(video=3, view=2, frame=4, dim=8))
+    frames = np.random.default_rng(0).normal(size=(3, 2, 4, 8))
+    writer.write_block(0, [0, 1, 2], block_data(frames))
+    writer.seal()
+    features = store.features("d", writer.id)
+    assert features.num_valid.tolist() == [[4, 4]] * 3
+    assert not (store.path / features.path / "num_valid").exists()
+    assert store.schema == 1
+    features.require_full_frames()
+
+
+def test_pooling_leaves_out_what_pads():
+    frames = padded([0, 1, 2])["frames"]
+    counts = counts_of([0, 1, 2])
+    mean, consensus = pool_views(frames, counts)
+    for video, view in np.ndindex(3, 2):
+        alone = frames[video : video + 1, view : view + 1, : counts[video, view]]
+        for pooled, expected in zip((mean, consensus), pool_views(alone), strict=True):
+            np.testing.assert_allclose(pooled[video, view], expected[0, 0], rtol=1e-6)
+
+
+def test_what_reads_single_frames_refuses_and_means_are_scored(made):
+    features = open_store(made).features("d", "mine")
+    videos = load_videos(features)
+    vectors = unit(np.random.default_rng(3).normal(size=(2, 8)))
+    classes = Classes(vectors=vectors, logit_scale=10.0, text_set="", templates=())
+    assert score(videos, classes, ("embedding", "decision")).keys() == {"embedding", "decision"}
+    for fusion, frames in (("image", None), ("embedding", np.array([0, 1]))):
+        with pytest.raises(UsageError, match="would count the padding; use embedding or decision"):
+            score(videos, classes, (fusion,), frames=frames)
+    with pytest.raises(UsageError, match="would count the padding"):
+        write_derived(features, head={"digest": "h"}, apply=lambda f: f.mean(axis=2), name="new")
+
+
+def test_a_set_without_padding_may_keep_counts(folder):
+    store = open_store(folder, mode="a")
+    shutil.rmtree(folder / "features")
+    writer = new_writer(store, further={"num_valid": FRAME_COUNTS})
+    for block in writer.todo_blocks():
+        rows = writer.todo_rows(block)
+        frames = np.random.default_rng(block).normal(size=(len(rows), 2, 4, 8))
+        full = np.full((len(rows), 2), 4, np.uint16)
+        writer.write_block(block, rows, {**block_data(frames), "num_valid": full})
+    writer.seal()
+    store.features("d", writer.id).require_full_frames()
+    assert list(verify_store(open_store(folder))) == []
+
+
+def test_a_set_keeps_the_arrays_that_it_has(folder):
+    store = open_store(folder, mode="a")
+    for further in ({}, {"num_valid": FRAME_COUNTS}, {**FURTHER, "more": FRAME_COUNTS}):
+        with pytest.raises(UsageError, match=r"has num_valid uint16 \[\], tokens float32 \[3, 8\]"):
+            new_writer(store, further=further)
+    assert list(verify_store(open_store(folder))) == []
+    longer = {**FURTHER, "tokens": FurtherArray(dtype="float32", axes=("token",), lengths=(9,))}
+    with pytest.raises(UsageError, match=r"tokens float32 \[9\]"):
+        new_writer(store, further=longer)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("frames", TOKENS, "'frames' is an array or a group of every feature set"),
+        ("claims", TOKENS, "'claims' is an array or a group of every feature set"),
+        ("../x", TOKENS, "is not made of lower-case letters"),
+        ("x", FurtherArray(dtype="object"), "'x' is of 'object', not of float16"),
+        ("x", FurtherArray(dtype="uint8", axes=("view",), lengths=(1,)), "not a name each"),
+        ("x", FurtherArray(dtype="uint8", axes=("dim",), lengths=(9,)), "elsewhere in the set 8"),
+        ("num_valid", FurtherArray(dtype="uint8"), "num_valid is uint8"),
+    ],
+)
+def test_arrays_that_no_set_can_have(make_store, name, array, words):
+    store = make_store(3)
+    with pytest.raises(UsageError, match=r"^[^\n]{1,400}$") as error:
+        new_writer(store, further={name: array}, shape=Shape(video=3, view=2, frame=4, dim=8))
+    assert words in str(error.value)
+    assert store.dataset("d").feature_ids() == []
+
+
+def test_a_block_comes_with_every_array(make_store):
+    writer = new_writer(make_store(3), shape=Shape(video=3, view=2, frame=4, dim=8))
+    data = padded([0, 1, 2])
+    del data["tokens"]
+    with pytest.raises(UsageError, match="comes without tokens"):
+        writer.write_block(0, [0, 1, 2], data)
+
+
+def rewrite(folder, name, change):
+    """Write the first block of an array anew, with a checksum that is right."""
+    store = open_store(folder, mode="a")
+    path = f"{store.features('d', 'mine').path}/{name}"
+    values = store.backend.read(path, 0, 64)
+    change(values)
+    store.backend.write_rows(0, {path: values})
+
+
+def padding_counts(values):
+    values[0, 0] = 4
+
+
+def no_frame_counts(values):
+    values[0, 0] = 0
+
+
+def more_than_there_are(values):
+    values[0, 0] = 5
+
+
+@pytest.mark.parametrize("change", [padding_counts, no_frame_counts, more_than_there_are])
+def test_wrong_counts_are_found(folder, change):
+    rewrite(folder, "num_valid", change)
+    found = {
+        problem.where.rpartition("/")[2]: problem.what
+        for problem in verify_store(open_store(folder))
+    }
+    assert found.keys() & {"num_valid", "view_mean"}
+    assert any("row 0" in what for what in found.values())
+
+
+def test_an_embedding_behind_the_last_frame_is_found(folder):
+    def change(values):
+        values[0, 0, 3] = 1
+
+    rewrite(folder, "frames", change)
+    found = [problem.what for problem in verify_store(open_store(folder))]
+    assert any("num_valid does not go with the frames (first: row 0)" in what for what in found)
+
+
+def test_tokens_are_covered_by_checksum_and_seal(folder):
+    features = open_store(folder).features("d", "mine")
+    chunk = folder / features.path / "tokens" / "c.0.0.0.0"
+    content = bytearray(chunk.read_bytes())
+    content[9] ^= 1
+    chunk.write_bytes(content)
+    with pytest.raises(DamagedError, match="checksum"):
+        features.read("tokens")
+    assert any("tokens" in problem.where for problem in verify_store(open_store(folder)))
+    shutil.rmtree(chunk.parent)
+    problems = [problem.where for problem in verify_store(open_store(folder))]
+    assert f"{features.path}/tokens/zarr.json" in problems
+
+
+def test_other_numbers_are_not_those_that_were_sealed(folder):
+    def change(values):
+        values += 1
+
+    rewrite(folder, "tokens", change)
+    (problem,) = verify_store(open_store(folder))
+    assert "not those that were sealed" in problem.what
+
+
+def test_lost_counts_are_damage_and_not_full_counts(folder):
+    features = open_store(folder).features("d", "mine")
+    shutil.rmtree(folder / features.path / "num_valid")
+    with pytest.raises(DamagedError):
+        features.num_valid  # noqa: B018
+    with pytest.raises(DamagedError):
+        features.select(rows=[0], arrays=("frames",))
+
+
+def edited(folder, change):
+    """Change the attributes of the set."""
+    path = folder / open_store(folder).features("d", "mine").path / "zarr.json"
+    document = json.loads(path.read_text())
+    change(document["attributes"])
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        {"tokens": {"dtype": "float32"}},
+        {"tokens": {"dtype": "float32", "axes": ["view", "video"]}},
+        {"../up": {"dtype": "uint8", "axes": ["video", "view"]}},
+        {"num_valid": {"dtype": "uint8", "axes": ["video", "view"]}},
+    ],
+)
+def test_attributes_that_declare_no_arrays_are_damage(folder, told):
+    edited(folder, lambda attributes: attributes.update(arrays=told))
+    with pytest.raises(DamagedError, match="does not say what it should"):
+        open_store(folder).features("d", "mine")
+    assert [problem.what for problem in verify_store(open_store(folder))] != []
+
+
+def test_counts_that_nothing_declares_are_found(folder):
+    edited(folder, lambda attributes: attributes["arrays"].pop("num_valid"))
+    found = [problem.what for problem in verify_store(open_store(folder))]
+    assert "orphan: the set does not declare this array" in found
+
+
+@pytest.mark.parametrize("format", ["zarr", "hdf5"])
+def test_they_are_exported_and_imported(made, tmp_path, format):
+    out = tmp_path / "out"
+    export_features(
+        open_store(made), ExportSettings(dataset="d", features="mine", format=format, out=out)
+    )
+    import_features(tmp_path / "new.zarr", out, ImportSettings(dataset="d", format=format))
+    new, old = open_store(tmp_path / "new.zarr"), open_store(made).features("d", "mine")
+    features = new.features("d", "mine")
+    assert features.further == FURTHER
+    for name in old.specs:
+        np.testing.assert_array_equal(features.read(name), old.read(name))
+    assert features.sealed == old.sealed
+    assert list(verify_store(new)) == []
+
+
+def test_an_import_checks_counts(made, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    out = tmp_path / "out.h5"
+    export_features(
+        open_store(made), ExportSettings(dataset="d", features="mine", format="hdf5", out=out)
+    )
+    with h5py.File(out, "a") as file:
+        file["num_valid"][3] = 9
+    with pytest.raises(DamagedError, match=r"num_valid of 'v3\.mp4' does not go with its frames"):
+        import_features(tmp_path / "new.zarr", out, ImportSettings(dataset="d", format="hdf5"))
+
+
+def test_formats_without_room_say_so_and_hold_no_padding(made, tmp_path, caplog):
+    settings = ExportSettings(dataset="d", features="mine", format="npy", out=tmp_path / "npy")
+    export_features(open_store(made), settings)
+    assert "npy files hold no tokens; export as hdf5 or zarr to keep all" in caplog.text
+    saved = np.load(tmp_path / "npy" / "v2_clip.npy")
+    frames = padded([2])["frames"][0].astype(np.float32)
+    np.testing.assert_array_equal(saved, np.concatenate([frames[0, :3], frames[1, :4]]))
+    assert len(np.load(tmp_path / "npy" / "v2_timestamps_ms.npy")) == 7
+
+
+def test_nothing_is_copied_from_such_a_set(made):
+    store = open_store(made)
+    features = store.features("d", "mine")
+    videos = store.videos("d").assign(size_bytes=1)
+    found = Reuse(store.dataset("d"), features, videos, [0, 1])
+    assert found.num_copied == 0
+    assert found._digests == {}

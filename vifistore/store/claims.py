@@ -1,0 +1,86 @@
+"""Claims on blocks: which machine writes a block, until when, where no lock reaches all of them.
+
+A claim is a small group of its own, `features/<dataset>/<id>/claims/<block>`, so that writing the
+one file of it commits a block. Locks on one machine stay what they are.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+
+from vifistore.errors import DamagedError
+from vifistore.store.backend import Backend
+
+CLAIMS = "claims"
+HELD, COMMITTED = "held", "committed"
+
+_NUMBER = re.compile(r"0|[1-9]\d{0,17}")
+_CHECKSUM = re.compile(r"[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockClaim:
+    """One machine's claim on a block."""
+
+    epoch: int
+    """Counts the claims on this block, from 1."""
+    owner: str
+    """Who writes it: a host and a run."""
+    expires: float
+    """Seconds since 1970 from which on another may claim the block."""
+    state: str
+    """`held` while it is written, `committed` once its chunks are those of `checksums`."""
+    checksums: dict[str, str]
+    """CRC32C of the block's chunk by the name of its array, 8 hex digits; none while it is held."""
+
+
+def write_claim(backend: Backend, feature_path: str, block: int, claim: BlockClaim) -> None:
+    """Write the claim on a block of the feature set at `feature_path` in the place of any other.
+
+    Raises UsageError if the store is read-only.
+    """
+    backend.require_schema(2)
+    backend.make_group(f"{feature_path}/{CLAIMS}/{block}", asdict(claim))
+
+
+def read_claim(backend: Backend, feature_path: str, block: int) -> BlockClaim | None:
+    """The claim on a block; None if there is none. Raises DamagedError for what is no claim."""
+    path = f"{feature_path}/{CLAIMS}/{block}"
+    if not backend.exists(path):
+        return None
+    found = backend.attributes(path)
+    if wrong := _wrong_field(found):
+        raise DamagedError(
+            f"{backend.folder}/{path}/zarr.json is no claim: its {wrong} is not as it should be; "
+            "remove that folder while nobody writes the set"
+        )
+    return BlockClaim(**found)
+
+
+def wrong_claims(backend: Backend, feature_path: str, blocks: int) -> Iterator[tuple[str, str]]:
+    """Yield (name, what is wrong) for the claims of a feature set that has so many blocks."""
+    for name in backend.children(f"{feature_path}/{CLAIMS}"):
+        if not _NUMBER.fullmatch(name) or int(name) >= blocks:
+            yield name, "it claims what is no block of the set"
+            continue
+        try:
+            read_claim(backend, feature_path, int(name))
+        except DamagedError as error:
+            yield name, str(error).partition("; remove")[0]
+
+
+def _wrong_field(found: dict) -> str:
+    """The first field of a claim that is missing, too many or wrong; empty if all is well."""
+    if odd := sorted(found.keys() ^ {field.name for field in fields(BlockClaim)}):
+        return odd[0]
+    checksums = found["checksums"]
+    checks = {
+        "epoch": type(found["epoch"]) is int and found["epoch"] > 0,
+        "owner": isinstance(found["owner"], str) and found["owner"] != "",
+        "expires": type(found["expires"]) in (int, float) and found["expires"] >= 0,
+        "state": found["state"] in (HELD, COMMITTED),
+        "checksums": isinstance(checksums, dict)
+        and all(isinstance(c, str) and _CHECKSUM.fullmatch(c) for c in checksums.values())
+        and bool(checksums) == (found["state"] == COMMITTED),
+    }
+    return next((name for name, is_right in checks.items() if not is_right), "")
