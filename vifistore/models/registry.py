@@ -4,11 +4,17 @@ from pathlib import Path
 
 from vifistore.errors import UnknownNameError
 from vifistore.models import torchvision_operators
+from vifistore.models.deferred import deferred
 
 torchvision_operators.prepare()
 
-import open_clip  # noqa: E402 - its torchvision import needs the operators above
-import open_clip.transformer  # noqa: E402 - named, so that checkers of types know it
+with deferred("torch._dynamo", "torch._dynamo.utils"):
+    # Alone: what else wants the compiler shall have it.
+    import torchvision  # noqa: F401
+
+with deferred("timm", "timm.layers"):
+    import open_clip
+    import open_clip.transformer  # named, so that checkers of types know it
 
 open_clip.add_model_config(Path(__file__).parent / "configs")
 

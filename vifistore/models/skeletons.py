@@ -1,10 +1,13 @@
 """OpenCLIP's models before they have weights: found by name, made at a size, in memory or not."""
 
 import importlib.util
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from vifistore.errors import ModelError, TextTowerError, first_line
 from vifistore.models.hub import offline_if_unreachable, quiet
@@ -12,6 +15,11 @@ from vifistore.models.load_settings import LARGEST_SIDE
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.registry import model_config, open_clip
 
+# What draws the random numbers of parameters. Those of `init` see no mode in what they call.
+_FILLING = (
+    *(Tensor.normal_, Tensor.uniform_, init.normal_, init.uniform_, init.trunc_normal_),
+    *(init.kaiming_uniform_, init.kaiming_normal_, init.xavier_uniform_, init.xavier_normal_),
+)
 # Takes the place of a text tower while a model is made that cannot have its own.
 _SMALLEST_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
 
@@ -70,7 +78,32 @@ def new_model(model: str, seed: int, config: dict | None = None) -> Clip:
             with offline_if_unreachable():
                 return make_model(model, config)
         except (ImportError, RuntimeError, OSError, ValueError):
-            return _without_text(model, config, seed)
+            torch.manual_seed(seed)
+            clip = make_model(model, config, text_cfg=_SMALLEST_TEXT)
+            clip.text = MissingText(why_no_text(model, config))
+            return clip
+
+
+def empty_model(model: str, config: dict) -> Clip:
+    """As `new_model`, but weights are whatever was in memory: for those of a file to replace.
+
+    Random numbers for a ViT-B-32 take as long as reading its weights.
+    """
+    with _Unfilled():
+        return new_model(model, 0, config)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Draws no random numbers for parameters."""
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """Call a function of torch, unless it fills what it is given with random numbers."""
+        kwargs = kwargs or {}
+        if func not in _FILLING:
+            return func(*args, **kwargs)
+        return args[0] if args else kwargs["tensor"]
 
 
 def make_model(model: str, config: dict, **options: Any) -> Clip:
@@ -81,13 +114,6 @@ def make_model(model: str, config: dict, **options: Any) -> Clip:
     clip = cast(Clip, open_clip.create_model(model, **options))
     # CoCa's towers give their tokens, too: of pictures nobody wants them.
     clip.visual.output_tokens = False
-    return clip
-
-
-def _without_text(model: str, config: dict, seed: int) -> Clip:
-    torch.manual_seed(seed)
-    clip = make_model(model, config, text_cfg=_SMALLEST_TEXT)
-    clip.text = MissingText(why_no_text(model, config))
     return clip
 
 

@@ -10,6 +10,7 @@ import torch
 
 from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, TextTowerError, UsageError
+from vifistore.models.cut_context import encode_cut_texts
 from vifistore.models.hub import offline_if_unreachable
 from vifistore.models.prompt_learning import num_text_prompts
 from vifistore.models.registry import open_clip
@@ -70,7 +71,8 @@ def encode_texts(loaded: LoadedModel, texts: Sequence[str]) -> np.ndarray:
     check_lengths(loaded, texts, tokens)
     device = next(loaded.clip.parameters()).device
     parts = [
-        loaded.clip.encode_text(batch.to(device)).float().cpu() for batch in tokens.split(_BATCH)
+        encode_cut_texts(loaded.clip, batch.to(device)).float().cpu()
+        for batch in tokens.split(_BATCH)
     ]
     return torch.cat(parts).numpy()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,10 @@ def tower_digests(config: dict, state: "Weights") -> tuple[str, str]:
     """
     image = {key: value for key, value in state.items() if key.startswith("visual.")}
     text = {key: value for key, value in state.items() if is_text_key(key)}
-    return _digest(config, "vision_cfg", image), text_digest(config, text)
+    # hashlib lets other threads run, and these are hundreds of megabytes.
+    with ThreadPoolExecutor(1) as other:
+        of_text = other.submit(text_digest, config, text)
+        return _digest(config, "vision_cfg", image), of_text.result()
 
 
 def text_digest(config: Mapping, weights: "Weights") -> str:

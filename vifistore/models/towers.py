@@ -34,7 +34,14 @@ from vifistore.models.preprocessing import (
 )
 from vifistore.models.prompt_learning import attach_prompts
 from vifistore.models.registry import OPENAI, activation_sibling, model_config, open_clip
-from vifistore.models.skeletons import make_model, new_model, require_size, sized, take_texts
+from vifistore.models.skeletons import (
+    empty_model,
+    make_model,
+    new_model,
+    require_size,
+    sized,
+    take_texts,
+)
 from vifistore.models.tower_digests import tower_digests
 from vifistore.models.weight_fit import fitted, require_scale, take_bias
 from vifistore.models.weights import read_weights
@@ -217,7 +224,7 @@ def _model_from_file(
     if header is not None:
         header = checked_header(model, config, header, path)
         config = config if weights.image_size else header.config
-    clip = new_model(model, _RANDOM_SEED, config)
+    clip = empty_model(model, config)
     size = sum(t.numel() * t.element_size() for t in clip.state_dict().values())
     foreign = with_openclip_names(
         read_weights(path, model=model, model_bytes=size, ema=weights.ema_weights), path
@@ -226,7 +233,7 @@ def _model_from_file(
     lacks_tokens = foreign.maker == "ViFi-CLIP" and TOKEN_EMBEDDING not in state
     if lacks_tokens:
         # Its own is fetched once everything else is known to fit.
-        state[TOKEN_EMBEDDING] = clip.state_dict()[TOKEN_EMBEDDING]
+        state[TOKEN_EMBEDDING] = torch.zeros_like(clip.token_embedding.weight)
     settings = _settings_of_others(path, clip, state, weights) if header is None else {}
     texts = take_texts(clip, state)
     attach_prompts(clip, state)

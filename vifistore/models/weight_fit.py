@@ -224,11 +224,16 @@ def _require_numbers(
                 f"{short(path.name)}: {short(key)} holds {str(tensor.dtype)[6:]}, so the weights "
                 "are quantised; give those in float32, bfloat16 or float16"
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not _is_finite(tensor):
             raise ModelError(
                 f"{short(path.name)}: {short(key)} holds numbers that are not finite; training "
                 "went wrong before it was saved, so give an earlier checkpoint"
             )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # Both extremes are NaN where any number is: one pass, and no memory for an answer each.
+    return not tensor.numel() or bool(torch.isfinite(torch.stack(tensor.aminmax())).all())
 
 
 def models_that_fit(state: Mapping[str, Tensor], quick_gelu: bool | None = None) -> list[str]:
