@@ -1,7 +1,9 @@
-"""Collects what came out of videos until the rows of a block are all there."""
+"""What came out of videos, collected until the rows of a block are all there."""
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,19 +11,24 @@ import torch
 from vifistore.errors import DecodeError, ModelError
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.kernels.temporal_pool import pool_and_round
-from vifistore.store.schema import DONE, FEATURE_ARRAYS, QUARANTINED
-from vifistore.store.writer import Shape
+from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, QUARANTINED
+from vifistore.store.writer import BlockData, Shape
 
 # A message is for people; a decoder's whole log would bloat the store.
 _MESSAGE_LENGTH = 300
 
 
+Kind = Literal["encoded", "copied", "quarantined"]
+
+
 @dataclass(kw_only=True)
 class VideoResult:
-    """What one video gave: arrays of one row each, named as in the store."""
+    """What one video gave, and how."""
 
     row: int
+    kind: Kind
     values: dict[str, object]
+    """Arrays of one row each, named as in the store."""
 
 
 def done(
@@ -38,6 +45,7 @@ def done(
     stored, mean, consensus = pool_and_round(frames)
     return VideoResult(
         row=row,
+        kind="encoded",
         values={
             "frames": stored,
             "view_mean": mean,
@@ -45,7 +53,6 @@ def done(
             "timestamps": np.tile(decoded.timestamps.reshape(-1, shape.frame), (crops, 1)),
             "content_digest": decoded.content_digest,
             "message": _short_message(decoded),
-            "attempts": 1,
             "status": DONE,
         },
     )
@@ -57,14 +64,39 @@ def quarantined(row: int, path: Path, error: DecodeError) -> VideoResult:
         "reason": error.reason,
         # The row says which video it is; its path may be another one tomorrow.
         "message": str(error).removeprefix(f"{path}: ")[:_MESSAGE_LENGTH],
-        "attempts": 1,
         "status": QUARANTINED,
     }
-    return VideoResult(row=row, values=values)
+    return VideoResult(row=row, kind="quarantined", values=values)
+
+
+class BlockCollector:
+    """Keeps results until all rows of a run that lie in their block have one."""
+
+    def __init__(self, rows: list[int], shape: Shape, attempts: np.ndarray) -> None:
+        """`attempts` is how often each video was tried before, uint8 [video]."""
+        self._missing = Counter(row // BLOCK_SIZE for row in rows)
+        self._shape, self._attempts = shape, attempts.astype(int)
+        self._waiting: dict[int, list[VideoResult]] = defaultdict(list)
+
+    def add(self, result: VideoResult) -> BlockData | None:
+        """Take a result; return its block if that was the last one.
+
+        Raises ModelError as `stack` does.
+        """
+        block = result.row // BLOCK_SIZE
+        self._waiting[block].append(result)
+        self._missing[block] -= 1
+        if self._missing[block]:
+            return None
+        results = sorted(self._waiting.pop(block), key=lambda result: result.row)
+        rows = [result.row for result in results]
+        data = stack(results, self._shape)
+        data["attempts"] = np.minimum(self._attempts[rows] + 1, 255).astype(np.uint8)
+        return BlockData(block=block, rows=rows, data=data)
 
 
 def stack(results: list[VideoResult], shape: Shape) -> dict[str, np.ndarray]:
-    """One array per name of FEATURE_ARRAYS, an entry per result; what a result lacks is filled.
+    """One array [result ...] per name of FEATURE_ARRAYS; what a result lacks is filled.
 
     Raises ModelError if an embedding is not finite: it would be sealed, and score nothing.
     """

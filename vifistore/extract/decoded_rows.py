@@ -4,10 +4,10 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-import numpy as np
 import torch
 
 from vifistore.errors import DecodeError
@@ -17,7 +17,6 @@ from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.ranks import local_count
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.trainer_frames import TrainerFrames
-from vifistore.extract.transfer import Pixels
 from vifistore.frames.cached_pool import CachedPool, nobody
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
@@ -26,6 +25,7 @@ from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.together import SharedFrames
 from vifistore.scanning.changes import ChangeLog
 from vifistore.scanning.presence import MISSING, Presence
+from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
 
 # The tower on the same cores goes first: its threads wait for the slowest of them, while frames
@@ -33,76 +33,82 @@ from vifistore.store.recipe import Preprocessing
 _NICENESS = 19
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecodedRow:
+    """A video that is to be encoded."""
+
+    row: int
+    decoded: DecodedVideo
+
+    def without_frames(self) -> Self:
+        """Itself once its frames are done with: their shared memory goes."""
+        frames = self.decoded.frames[:0].copy()
+        return replace(self, decoded=replace(self.decoded, frames=frames))
+
+
 class DecodedRows:
     """The videos of some rows, decoded ahead of the encoder, in order."""
 
     def __init__(
         self,
-        folder: Path,
-        paths: np.ndarray,
+        dataset: Dataset,
+        rows: list[int],
+        pool: DecodePool | CachedPool,
         *,
         reuse: Reuse,
-        changes: ChangeLog,
-        presence: Presence,
         clock: Clock,
     ) -> None:
-        self._folder = folder
-        self._presence = presence
-        self._paths = paths
-        self._reuse = reuse
-        self._changes = changes
-        self._clock = clock
-        # Rows to copy, and results of videos that cannot be read: they need no encoding.
-        self._ready: deque[int | VideoResult] = deque()
+        """Decoding begins at once."""
+        videos = dataset.videos()
+        self._folder, self._paths = dataset.root(), videos["path"].to_numpy()
+        self._presence = Presence(dataset, self._paths)
+        self.changes = ChangeLog(dataset, videos)
+        """Videos that are not the files that were scanned any more."""
+        self._reuse, self._clock = reuse, clock
+        self._to_copy: deque[int] = deque()
         self.decode_seconds = 0.0
         """Processor time that workers took to decode."""
         self.cut_seconds = 0.0
         """Processor time that workers took to resize."""
+        self._decoded = pool.decode(self._jobs(rows))
 
-    def pixels(
-        self, rows: list[int], pool: DecodePool | CachedPool, pixels: Pixels
-    ) -> Iterator[tuple[tuple[int, DecodedVideo], torch.Tensor]]:
-        """Yield ((row, video without frames), [crop*frame 3 size size]) of what decodes."""
-        results = pool.decode(self._jobs(rows))
+    def __iter__(self) -> Iterator[DecodedRow | VideoResult]:
+        """Yield what is to be encoded; results of what is copied, or cannot be decoded."""
         while True:
             with self._clock.stage("decode"):
-                result = next(results, None)
-            if result is None:
+                answer = next(self._decoded, None)
+            yield from self._copies()
+            if answer is None:
                 return
-            row, decoded = result
-            if isinstance(decoded, DecodeError):
-                if decoded.reason == MISSING:
-                    self._presence.miss()
-                self._ready.append(quarantined(row, self._path(row), decoded))
-                continue
-            self._changes.read(row, decoded.content_digest)
-            self.decode_seconds += decoded.decode_seconds
-            self.cut_seconds += decoded.cut_seconds
-            # The frames are done with after this: only their shared memory would be held.
-            light = replace(decoded, frames=decoded.frames[:0].copy())
-            yield (row, light), pixels.of(decoded)
+            yield self._taken(*answer)
 
-    def take_ready(self) -> Iterator[VideoResult]:
-        """Yield the results so far of videos that are copied or cannot be read."""
-        while self._ready:
-            entry = self._ready.popleft()
-            if isinstance(entry, VideoResult):
-                yield from self._reuse.with_twins(entry)
-            else:
-                result = self._reuse.copy(entry)
-                self._changes.read(entry, str(result.values["content_digest"]))
-                yield result
+    def _taken(self, row: int, decoded: DecodedVideo | DecodeError) -> DecodedRow | VideoResult:
+        if isinstance(decoded, DecodeError):
+            if decoded.reason == MISSING:
+                self._presence.miss()
+            return quarantined(row, self._path(row), decoded)
+        self.changes.read(row, decoded.content_digest)
+        self.decode_seconds += decoded.decode_seconds
+        self.cut_seconds += decoded.cut_seconds
+        return DecodedRow(row=row, decoded=decoded)
+
+    def _copies(self) -> Iterator[VideoResult]:
+        """Yield the results of videos that are in the store under other rows."""
+        while self._to_copy:
+            result = self._reuse.copy(self._to_copy.popleft())
+            self.changes.read(result.row, str(result.values["content_digest"]))
+            yield result
 
     def _jobs(self, rows: list[int]) -> Iterator[tuple[int, Path]]:
         """Yield (row, path) of what has to be decoded; rows to copy are set aside."""
         for row in rows:
             path = self._path(row)
             source = self._reuse.find(row, path)
-            self._changes.look(row, path)
+            self.changes.look(row, path)
             if source == "encode":
                 yield row, path
             elif source == "copy":
-                self._ready.append(row)
+                self._to_copy.append(row)
 
     def _path(self, row: int) -> Path:
         return self._folder / self._paths[row]

@@ -5,8 +5,8 @@ import copy
 import logging
 import subprocess
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
 import torch
 
@@ -27,7 +27,7 @@ Key = TypeVar("Key")
 Tower = Callable[[torch.Tensor], torch.Tensor]
 
 
-class Encoder:
+class Encoder(Generic[Key]):
     """Encodes frames in batches of exactly `batch` rows, the last one padded.
 
     One size keeps the arithmetic of a frame the same whatever it is batched with, so that a
@@ -67,12 +67,16 @@ class Encoder:
         """Whether the tower runs compiled: asked for, on a GPU, and no failure."""
         self.num_frames = 0
         """Frames encoded, without padding."""
+        # Videos with frames that are not encoded yet, those frames, and embeddings of them.
+        self._waiting: deque[tuple[Key, int]] = deque()
+        self._pixels: list[torch.Tensor] = []
+        self._encoded: list[torch.Tensor] = []
         # One frame, not a padded batch: on a CPU that would take a second of real work.
         self.dim = self._forward(plain, self._blank(1)).shape[-1]
 
     def _compiled(self, tower: Tower) -> Tower:
         """The tower as CUDA graphs, or as it is where it cannot be compiled."""
-        # Else towers of before count, and from the eighth on torch gives up compiling.
+        # Compiled towers add up over a process, and at the eighth torch gives up compiling.
         torch.compiler.reset()
         faster = torch.compile(tower, mode="reduce-overhead", dynamic=False)
         example = self._blank(self.batch)
@@ -110,27 +114,47 @@ class Encoder:
         with self._clock.stage("encode"):
             return self._forward(self._tower, pixels.to(self.device, self.dtype))[:count]
 
+    def add(self, key: Key, pixels: torch.Tensor) -> list[tuple[Key, torch.Tensor]]:
+        """Encode the frames of one more video, [frame 3 size size], once they fill a batch.
+
+        Returns (key, float32 [frame dim]) of the videos of which every frame is encoded, in order.
+        Embeddings are on the device, where they may still be in the making.
+        """
+        self._waiting.append((key, len(pixels)))
+        self._pixels.append(pixels)
+        self.num_frames += len(pixels)
+        while sum(map(len, self._pixels)) >= self.batch:
+            rows, self._pixels = _take(self._pixels, self.batch)
+            self._encoded.append(self._encode(rows))
+        return self._completed()
+
+    def finish(self) -> list[tuple[Key, torch.Tensor]]:
+        """Encode what fills no batch, and return as `add` does."""
+        if sum(map(len, self._pixels)):
+            self._encoded.append(self._encode(torch.cat(self._pixels)))
+            self._pixels = []
+        return self._completed()
+
     def encode(
         self, videos: Iterable[tuple[Key, torch.Tensor]]
     ) -> Iterator[tuple[Key, torch.Tensor]]:
-        """Yield (key, float32 [frame dim]) for each (key, [frame 3 size size]), in order.
+        """Yield (key, float32 [frame dim]) for each (key, [frame 3 size size]), in order."""
+        for key, pixels in videos:
+            yield from self.add(key, pixels)
+        yield from self.finish()
 
-        Embeddings are on the device, where they may still be in the making.
-        """
-        waiting: deque[tuple[Key, int]] = deque()
-        pixels: list[torch.Tensor] = []
-        encoded: list[torch.Tensor] = []
-        for key, video in videos:
-            waiting.append((key, len(video)))
-            pixels.append(video)
-            self.num_frames += len(video)
-            while sum(map(len, pixels)) >= self.batch:
-                rows, pixels = _take(pixels, self.batch)
-                encoded.append(self._encode(rows))
-            encoded = yield from _complete(waiting, encoded)
-        if sum(map(len, pixels)):
-            encoded.append(self._encode(torch.cat(pixels)))
-        yield from _complete(waiting, encoded)
+    def _completed(self) -> list[tuple[Key, torch.Tensor]]:
+        """Take the videos of which every frame is encoded."""
+        completed: list[tuple[Key, torch.Tensor]] = []
+        if not self._encoded:
+            return completed
+        rows, start = torch.cat(self._encoded), 0
+        while self._waiting and start + self._waiting[0][1] <= len(rows):
+            key, count = self._waiting.popleft()
+            completed.append((key, rows[start : start + count]))
+            start += count
+        self._encoded = [rows[start:]]
+        return completed
 
 
 @contextlib.contextmanager
@@ -167,18 +191,3 @@ def _take(parts: list[torch.Tensor], count: int) -> tuple[torch.Tensor, list[tor
             left = [part[len(taken[-1]) :], *parts[number + 1 :]]
             return torch.cat(taken), [rows for rows in left if len(rows)]
     raise AssertionError("there are fewer rows")
-
-
-def _complete(
-    waiting: deque[tuple[Key, int]], encoded: list[torch.Tensor]
-) -> Generator[tuple[Key, torch.Tensor], None, list[torch.Tensor]]:
-    """Yield the videos of which every frame is encoded; return the rows that are left."""
-    if not encoded:
-        return encoded
-    rows = torch.cat(encoded)
-    start = 0
-    while waiting and start + waiting[0][1] <= len(rows):
-        key, count = waiting.popleft()
-        yield key, rows[start : start + count]
-        start += count
-    return [rows[start:]]

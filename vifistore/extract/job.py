@@ -1,25 +1,27 @@
 """One job of extraction: load a checkpoint, record it, encode a dataset, name the result."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import numpy as np
 
 from vifistore.errors import TextTowerError, UsageError
-from vifistore.extract.class_texts import cleaning_field, dataset_class_lists, ensure_texts
+from vifistore.extract.class_texts import dataset_class_lists, ensure_texts
 from vifistore.extract.extract_settings import ExtractSettings
-from vifistore.extract.origin import say_origin
-from vifistore.extract.pipeline import Extraction, ExtractReport
+from vifistore.extract.origin import not_as_trained
+from vifistore.extract.pipeline import ExtractReport, claim_rows, run_rows
 from vifistore.extract.plan import plan, rows_to_do
-from vifistore.extract.recipes import resolve_recipe, settled
+from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
-from vifistore.extract.set_names import choose_name
+from vifistore.extract.run_figures import machine_provenance
 from vifistore.extract.trainer_frames import TrainerFrames
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import LoadedModel
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.locks import BlockLocks
-from vifistore.store.names import require_free, set_name
-from vifistore.store.recipe import Recipe
+from vifistore.store.names import set_name
+from vifistore.store.writer import FeatureWriter
 
 logger = logging.getLogger("vifi")
 
@@ -71,62 +73,38 @@ def extract_dataset(
         What was finished is kept.
     """
     job = prepare(dataset, settings, loaded)
-    if retry or repair:
-        _require_set(job)
+    work = {"blocks": blocks, "limit": limit, "retry": retry, "repair": repair}
+    return run_job(job, **work, trainer=trainer)
+
+
+def run_job(
+    job: Job,
+    *,
+    blocks: range | None = None,
+    limit: int | None = None,
+    retry: bool = False,
+    repair: bool = False,
+    trainer: TrainerFrames | None = None,
+) -> JobReport:
+    """Do what was prepared; as `extract_dataset`, and raises as that does."""
+    dataset, feature_id = job.dataset, job.recipe.id
+    if (retry or repair) and feature_id not in dataset.feature_ids():
+        raise UsageError(
+            f"{dataset.name} has no feature set of this recipe ({feature_id}) to go over "
+            "again; run vifi extract without --retry and --repair"
+        )
     # Before all that is written: what is not there is no reason to quarantine all of it.
-    if retry or repair or rows_to_do(dataset, job.recipe.id, dataset.num_videos):
+    if retry or repair or rows_to_do(dataset, feature_id):
         Presence(dataset).require()
     with clear_disk_errors(dataset.store.path):
         if not repair:
             return _run(job, blocks=blocks, limit=limit, retry=retry, trainer=trainer)
         # Before all else that is written, so that a run that is refused leaves no trace.
-        repairing = start_repair(dataset, job.recipe.id)
+        repairing = start_repair(dataset, feature_id)
         try:
             return _run(job, blocks=blocks, limit=limit, repairing=repairing)
         finally:
             repairing.locks.release()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """An extraction that nothing speaks against, before anything is written."""
-
-    dataset: Dataset
-    settings: ExtractSettings
-    """With nothing left open."""
-    loaded: LoadedModel
-    recipe: Recipe
-    name: str
-    """What the feature set will be called."""
-
-
-def prepare(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel | None = None) -> Job:
-    """Load the model and settle what is left open; raises as `extract_dataset` does."""
-    loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
-    asked, settings = settings, settled(settings, loaded)
-    settings = continue_precision(dataset, settings, loaded)
-    recipe = resolve_recipe(settings, loaded)
-    say_origin(asked, settings, loaded, recipe, dataset.class_names())
-    for class_names in dataset_class_lists(dataset):
-        cleaning_field(class_names, settings.class_names)
-    name = settings.name or choose_name(dataset, settings, loaded, lambda: recipe.id)
-    # Refused before anything is written, so that a wrong --name leaves no trace.
-    require_free(dataset, name, recipe.id, loaded.digest)
-    return Job(
-        dataset=dataset,
-        settings=settings,
-        loaded=loaded,
-        recipe=recipe,
-        name=name,
-    )
-
-
-def _require_set(job: Job) -> None:
-    if job.recipe.id not in job.dataset.feature_ids():
-        raise UsageError(
-            f"{job.dataset.name} has no feature set of this recipe ({job.recipe.id}) to go over "
-            "again; run vifi extract without --retry and --repair"
-        )
 
 
 def _run(
@@ -140,22 +118,26 @@ def _run(
 ) -> JobReport:
     dataset, feature_id = job.dataset, job.recipe.id
     dataset.store.add_checkpoint(job.loaded.record(), job.loaded.identity)
-    purpose = "repair" if repairing else "retry" if retry else "extract"
-    extraction = Extraction(
-        dataset, job.settings, job.loaded, retry=retry, purpose=purpose, trainer=trainer
-    )
+    writer = _new_writer(job, "repair" if repairing else "retry" if retry else "extract")
     set_name(dataset, job.name, feature_id, job.loaded.digest, force=False)
-    _ensure_texts(job)
-    attempts = repairing.attempts if repairing else None
+    attempts = np.zeros(dataset.num_videos, np.uint8)
     if retry:
         attempts = earlier_attempts(dataset, feature_id)
-    report = extraction.run(blocks=blocks, limit=limit, attempts=attempts)
+    elif repairing:
+        attempts = repairing.attempts
+    try:
+        rows = claim_rows(writer, retry=retry, blocks=blocks, limit=limit)
+        report = run_rows(
+            job, writer, rows, attempts, beside=lambda: _ensure_texts(job), trainer=trainer
+        )
+    finally:
+        writer.release()
     if repairing:
         repairing.finish()
     else:
         # This run may have finished a repair that was stopped.
         locks = BlockLocks(dataset.store.cache_folder, dataset.name, feature_id)
-        compare_with_seal(dataset.backend, extraction.writer.path, locks)
+        compare_with_seal(dataset.backend, writer.path, locks)
     counts = dataset.features(job.name).counts()
     return JobReport(
         **vars(report),
@@ -163,6 +145,14 @@ def _run(
         num_quarantined=counts["quarantined"],
         num_todo=counts["todo"],
     )
+
+
+def _new_writer(job: Job, purpose: str) -> FeatureWriter:
+    """The set in the store; `purpose` is kept in the provenance of the blocks of this run."""
+    provenance = {**machine_provenance(job.device), "purpose": purpose}
+    if differing := not_as_trained(job.loaded, job.recipe):
+        provenance["not_as_trained"] = differing
+    return FeatureWriter(job.dataset, job.recipe.as_dict(), job.shape, provenance)
 
 
 def _ensure_texts(job: Job) -> None:
@@ -177,27 +167,6 @@ def _ensure_texts(job: Job) -> None:
         )
 
 
-def continue_precision(
-    dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel
-) -> ExtractSettings:
-    """Settle precision `auto` on that of the one feature set that differs in nothing else, else on
-    this machine's own.
-
-    Another machine would choose another precision, and begin a second set instead of going on.
-    """
-    if settings.precision != "auto":
-        return settings
-    own = resolve_recipe(settings, loaded)
-    wanted = {**own.as_dict(), "precision": ""}
-    recipes = [dataset.features(name).recipe for name in dataset.feature_ids()]
-    found = [r["precision"] for r in recipes if {**r, "precision": ""} == wanted]
-    if len(found) != 1:
-        logger.info("precision %s, chosen for this machine", own.precision)
-        return replace(settings, precision=own.precision)
-    logger.info("precision %s, that of the feature set this goes on with", found[0])
-    return replace(settings, precision=found[0])
-
-
 def plan_dataset(
     dataset: Dataset,
     settings: ExtractSettings,
@@ -205,6 +174,8 @@ def plan_dataset(
     blocks: range | None = None,
     limit: int | None = None,
 ) -> dict:
-    """Say what `extract_dataset` would do, without doing it; see `plan.plan`."""
-    job = prepare(dataset, settings)
-    return plan(dataset, job.settings, job.loaded, job.recipe, blocks=blocks, limit=limit)
+    """Say what `extract_dataset` would do, without doing it; see `plan.plan`.
+
+    Raises as `prepare` does, and StoreError if the videos are gone.
+    """
+    return plan(prepare(dataset, settings), blocks=blocks, limit=limit)

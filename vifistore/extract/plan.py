@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,50 +10,36 @@ import torch
 from vifistore.errors import DecodeError
 from vifistore.extract.decoded_rows import default_workers
 from vifistore.extract.encoder import Encoder
-from vifistore.extract.extract_settings import ExtractSettings
-from vifistore.extract.recipes import choose_device
-from vifistore.extract.run_figures import last_run
-from vifistore.extract.run_provenance import run_facts
+from vifistore.extract.prepare import Job
+from vifistore.extract.run_figures import last_run, run_facts
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
-from vifistore.models.towers import LoadedModel
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
-from vifistore.store.recipe import Recipe
 from vifistore.store.schema import BLOCK_SIZE, TODO
-from vifistore.store.store import Store
 
 _VIDEOS_TRIED = 4
 
 
-def plan(
-    dataset: Dataset,
-    settings: ExtractSettings,
-    loaded: LoadedModel,
-    recipe: Recipe,
-    *,
-    blocks: range | None = None,
-    limit: int | None = None,
-) -> dict:
+def plan(job: Job, *, blocks: range | None = None, limit: int | None = None) -> dict:
     """Videos, frames and bytes to write, free disk, and an estimate of the time.
 
     `free_bytes` is None where the place of the store has no limit that is known.
     `estimated_seconds` is None where nothing is to do, or no video could be tried;
-    `estimated_from` says what it comes from.
+    `estimated_from` says what it comes from. Raises StoreError if the videos are gone.
     """
-    dataset.require_whole_videos()
-    videos = dataset.videos()
-    rows = rows_to_do(dataset, recipe.id, len(videos))
+    dataset, settings = job.dataset, job.settings
+    rows = rows_to_do(dataset, job.recipe.id)
     rows = [row for row in rows if blocks is None or row // BLOCK_SIZE in blocks][:limit]
     if rows:
         Presence(dataset).require()
-    paths = [dataset.root() / path for path in videos["path"].to_numpy()[rows]]
-    dim = loaded.config["embed_dim"]
+    root = dataset.root()
+    dim = job.shape.dim
     per_view = settings.num_frames * dim * 2 + dim * 8 + settings.num_frames * 4
-    seconds, source = _estimate(dataset.store, paths, settings, loaded, recipe)
+    seconds, source = _estimate(job, [root / path for path in dataset.column("path")[rows]])
     return {
-        "id": recipe.id,
-        "videos": len(videos),
+        "id": job.recipe.id,
+        "videos": dataset.num_videos,
         "todo": len(rows),
         "frames": len(rows) * settings.num_frames * settings.num_views,
         "bytes": len(rows) * settings.num_views * per_view,
@@ -62,45 +49,39 @@ def plan(
     }
 
 
-def rows_to_do(dataset: Dataset, feature_id: str, num_videos: int) -> list[int]:
+def rows_to_do(dataset: Dataset, feature_id: str) -> list[int]:
     """Rows of a dataset that a feature set lacks, those that were added since included."""
+    num_videos = dataset.num_videos
     if feature_id not in dataset.feature_ids():
         return list(range(num_videos))
     status = dataset.features(feature_id).read_status()
     return [*np.flatnonzero(status == TODO).tolist(), *range(len(status), num_videos)]
 
 
-def _estimate(
-    store: Store, paths: list, settings: ExtractSettings, loaded: LoadedModel, recipe: Recipe
-) -> tuple[float | None, str]:
+def _estimate(job: Job, paths: list[Path]) -> tuple[float | None, str]:
     """Seconds, and what they are estimated from."""
     if not paths:
         return None, "nothing to do"
-    device = choose_device(settings.device)
-    frames = len(paths) * settings.num_frames * settings.num_views
-    row = last_run(store.backend.cache_folder, run_facts(settings, recipe.precision, device))
+    frames = len(paths) * job.settings.num_frames * job.settings.num_views
+    facts = run_facts(job.settings, job.recipe.precision, job.device)
+    row = last_run(job.dataset.backend.cache_folder, facts)
     if row is not None:
         return frames / row["frames_per_second"], f"the run of {row['time']} on this machine"
     tried = paths[:: max(1, len(paths) // _VIDEOS_TRIED)][:_VIDEOS_TRIED]
-    rates = _try(tried, settings, loaded, recipe, device)
+    rates = _try(job, tried)
     if rates is None:
         return None, f"none of {len(tried)} videos tried can be decoded"
-    num_workers = settings.workers or default_workers(device)
+    num_workers = job.settings.workers or default_workers(job.device)
     decoding = len(paths) * rates["decode_seconds_per_video"] / num_workers
     encoding = frames * rates["encode_seconds_per_frame"]
     # On a CPU both share the cores; a GPU encodes while others decode.
-    seconds = decoding + encoding if device.type == "cpu" else max(decoding, encoding)
+    seconds = decoding + encoding if job.device.type == "cpu" else max(decoding, encoding)
     return seconds, f"decoding {len(tried)} videos and encoding one batch just now"
 
 
-def _try(
-    paths: list,
-    settings: ExtractSettings,
-    loaded: LoadedModel,
-    recipe: Recipe,
-    device: torch.device,
-) -> Mapping[str, float] | None:
+def _try(job: Job, paths: list[Path]) -> Mapping[str, float] | None:
     """Seconds a video of decoding and resizing, and a frame of encoding; None if none decodes."""
+    settings, device = job.settings, job.device
     spent, num_videos = 0.0, 0
     for path in paths:
         start = time.perf_counter()
@@ -112,12 +93,15 @@ def _try(
             continue
         if device.type == "cpu":
             # A GPU resizes as it encodes.
-            preprocess(torch.from_numpy(video.frames), recipe.preprocessing, settings.crops)
+            frames = torch.from_numpy(video.frames)
+            preprocess(frames, job.recipe.preprocessing, settings.crops)
         spent, num_videos = spent + time.perf_counter() - start, num_videos + 1
     if not num_videos:
         return None
-    encoder = Encoder(loaded, precision=recipe.precision, device=device, batch=settings.batch)
-    batch = torch.zeros(encoder.batch, 3, *loaded.image_size, device=device, dtype=encoder.dtype)
+    precision = job.recipe.precision
+    encoder = Encoder(job.loaded, precision=precision, device=device, batch=settings.batch)
+    size = job.loaded.image_size
+    batch = torch.zeros(encoder.batch, 3, *size, device=device, dtype=encoder.dtype)
     if device.type == "cuda":
         # The first batch starts the GPU's libraries.
         _encode_seconds(encoder, batch)

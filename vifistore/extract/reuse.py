@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from vifistore.errors import DamagedError, DecodeError
 from vifistore.extract.blocks import VideoResult
@@ -26,17 +25,11 @@ from vifistore.store.writer import FeatureWriter
 class Reuse:
     """Finds, for the rows of one run, the embeddings that exist already."""
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        writer: FeatureWriter,
-        videos: pd.DataFrame,
-        rows: list[int],
-    ) -> None:
+    def __init__(self, dataset: Dataset, writer: FeatureWriter, rows: list[int]) -> None:
         self._dataset, self._writer = dataset, writer
-        self._sizes = videos["size_bytes"].to_numpy()
+        self._sizes = dataset.column("size_bytes")
         self._digests: dict[str, tuple[Features, int]] = {}
-        known_sizes = self._learn(writer.id) if rows else set()
+        known_sizes = self._learn(writer.id)
         sizes, counts = np.unique(self._sizes[rows], return_counts=True)
         self._sizes_to_read = known_sizes | set(sizes[counts > 1].tolist())
         self._copies: dict[int, tuple[Features, int]] = {}
@@ -44,7 +37,6 @@ class Reuse:
         self._on_the_way: set[int] = set()
         self._twins: dict[int, list[int]] = defaultdict(list)
         self._block: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
-        self.num_copied = 0
 
     def _learn(self, feature_id: str) -> set[int]:
         """Remember every video done under this recipe; return their sizes in bytes."""
@@ -106,8 +98,7 @@ class Reuse:
         features, source = self._copies.pop(row)
         block = self._rows_of(features, source)
         values = {name: array[source % BLOCK_SIZE] for name, array in block.items()}
-        self.num_copied += 1
-        return VideoResult(row=row, values=values)
+        return VideoResult(row=row, kind="copied", values=values)
 
     def _rows_of(self, features: Features, row: int) -> dict[str, np.ndarray]:
         """Arrays of the block that holds a row; neighbours are often copied together."""
@@ -124,8 +115,8 @@ class Reuse:
         self._on_the_way.discard(result.row)
         yield result
         for row in self._twins.pop(result.row, ()):
-            self.num_copied += "reason" not in result.values
-            yield VideoResult(row=row, values=dict(result.values))
+            kind = "copied" if result.kind == "encoded" else result.kind
+            yield VideoResult(row=row, kind=kind, values=dict(result.values))
 
 
 def _digest(path: Path) -> str:

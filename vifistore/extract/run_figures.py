@@ -1,15 +1,25 @@
-"""What a run of extraction took: one row, kept beside the store, and one line."""
+"""Where and with what a run was made, and what it took: one row, kept beside the store."""
 
 import contextlib
 import json
+import os
+import platform
 import resource
+import socket
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vifistore.extract.clock import STAGES
+from vifistore.extract.clock import STAGES, Clock
 from vifistore.files import parse_json, read_regular, regular_opener
+from vifistore.store.provenance import command_line, package_versions
+
+if TYPE_CHECKING:
+    import torch
+
+    from vifistore.extract.extract_settings import ExtractSettings
 
 RUNS_FILE = "extractions.jsonl"
 """Rows of the runs on this machine, in the folder of the store's cache."""
@@ -18,19 +28,52 @@ RUNS_FILE = "extractions.jsonl"
 SAME = ("model", "precision", "device", "preprocess", "decoder", "frames", "clips", "crops")
 
 
-def figures(counts: Mapping[str, int], shares: Mapping[str, float], *, seconds: float) -> dict:
+_PACKAGES = ("vifistore", "torch", "open_clip_torch", "zarr", "decord2", "av", "torchcodec")
+
+
+def machine_provenance(device: "torch.device") -> dict:
+    """Return host, device, versions, command line and time."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "device": device_name(device),
+        "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
+        "command": command_line(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def device_name(device: "torch.device") -> str:
+    """What a device is called, for instance "NVIDIA H200" or "cpu (x86_64)"."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()})"
+
+
+def run_facts(settings: "ExtractSettings", precision: str, device: "torch.device") -> dict:
+    """What decides the speed of an extraction."""
+    facts = {name: getattr(settings, name) for name in SAME if name not in ("precision", "device")}
+    return {**facts, "precision": precision, "device": device_name(device)}
+
+
+def figures(counts: Mapping[str, int], num_frames: int, clock: Clock) -> dict:
     """The numbers of a run.
 
-    `counts` are the numbers of videos by outcome, and of `frames_encoded`. Shares are of the run's
-    time: what its main thread did, or waited for.
+    `counts` are the numbers of videos by kind of result. Shares are of the run's time: what its
+    main thread did, or waited for.
     """
-    videos = counts["encoded"] + counts["reused"] + counts["quarantined"]
+    seconds = clock.seconds
     return {
-        **counts,
+        "encoded": counts["encoded"],
+        "reused": counts["copied"],
+        "quarantined": counts["quarantined"],
+        "frames_encoded": num_frames,
         "seconds": round(seconds, 3),
-        "videos_per_second": round(videos / seconds, 3),
-        "frames_per_second": round(counts["frames_encoded"] / seconds, 3),
-        **{f"{name}_share": round(share, 4) for name, share in shares.items()},
+        "videos_per_second": round(sum(counts.values()) / seconds, 3),
+        "frames_per_second": round(num_frames / seconds, 3),
+        **{f"{name}_share": round(share, 4) for name, share in clock.shares().items()},
         "peak_mebibytes": round(_peak_mebibytes()),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -10,16 +10,16 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from vifistore.errors import LockedError, ModelError, UsageError
 from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings
-from vifistore.extract.job import JobReport, continue_precision, extract_dataset
-from vifistore.extract.recipes import choose_device, resolve_recipe
-from vifistore.extract.set_names import choose_name
+from vifistore.extract.job import JobReport, run_job
+from vifistore.extract.prepare import prepare
+from vifistore.extract.recipes import choose_device
 from vifistore.extract.trainer_frames import trainer_of
 from vifistore.following.follow_folder import CheckpointFolder, Signature
 from vifistore.following.follow_record import FollowRecord, Outcome, outcome_of
@@ -27,7 +27,7 @@ from vifistore.following.follow_settings import FollowSettings
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.registry import model_config
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import load_model
 from vifistore.store.dataset import Dataset
 
 logger = logging.getLogger("vifi")
@@ -165,9 +165,9 @@ def _extract(
         loaded = load_model(_model_of(path, settings.model), str(path), weights=weights)
         of_file = {"model": loaded.model, "pretrained": str(path), "weights": weights}
         wanted = ExtractSettings(**vars(encode), **of_file)
-        wanted = replace(wanted, name=_free_name(dataset, wanted, loaded))
-        trainer = trainer_of(path.parent, dataset, encode)
-        report = extract_dataset(dataset, wanted, loaded=loaded, trainer=trainer)
+        # A run may be made again, with other settings, in the folder of an older one.
+        job = prepare(dataset, wanted, loaded, must_be_free=False)
+        report = run_job(job, trainer=trainer_of(path.parent, dataset, encode))
     except (ModelError, UsageError) as error:
         return Followed(path=path, digest="", report=None, error=str(error))
     finally:
@@ -181,22 +181,3 @@ def _model_of(path: Path, model: str) -> str:
     if header is None and not model:
         raise UsageError(f"{path} does not say which model it is; name it with --model")
     return header.model if header else model
-
-
-def _free_name(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel) -> str:
-    """The default name; with the digest behind it where another checkpoint has that already, or
-    with the id where the checkpoint itself has it for another feature set.
-
-    So it is when a run is made again, with other settings, in the folder of an older one.
-    """
-
-    def recipe_id() -> str:
-        return resolve_recipe(continue_precision(dataset, settings, loaded), loaded).id
-
-    name = choose_name(dataset, settings, loaded, recipe_id)
-    taken = {taken.name: taken for taken in dataset.names()}.get(name)
-    if taken is None:
-        return name
-    if taken.checkpoint != loaded.digest:
-        return f"{name}.{loaded.digest}"
-    return name if taken.id == recipe_id() else f"{name}.{recipe_id()}"

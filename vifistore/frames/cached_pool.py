@@ -1,14 +1,13 @@
 """A decode pool that decodes a video only where the frame cache lacks its frames."""
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from vifistore.errors import DecodeError
 from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.pool import submit_ahead
 from vifistore.frames.readers import Reader
 from vifistore.frames.together import SharedFrames
 
@@ -58,19 +57,8 @@ class CachedPool(Generic[Key]):
 
         `width` and `height` are those of the decoded frames.
         """
-        jobs = iter(jobs)
-        ahead: deque[tuple[Key, Future]] = deque()
-        try:
-            while True:
-                for key, path in islice(jobs, 2 * self._num_threads - len(ahead)):
-                    ahead.append((key, self._threads.submit(self._find, key, Path(path))))
-                if not ahead:
-                    return
-                key, future = ahead.popleft()
-                yield key, future.result()
-        finally:
-            for _, future in ahead:
-                future.cancel()
+        keyed = ((key, key, path) for key, path in jobs)
+        return submit_ahead(keyed, self._submit, 2 * self._num_threads)
 
-    def _find(self, key: Key, path: Path) -> DecodedVideo | DecodeError:
-        return self._frames.find(path, self._own, self._others(key))
+    def _submit(self, key: Key, path: str | Path) -> Future[DecodedVideo | DecodeError]:
+        return self._threads.submit(self._frames.find, Path(path), self._own, self._others(key))

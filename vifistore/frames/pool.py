@@ -4,11 +4,11 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, Sampling, check_decoder
@@ -19,6 +19,7 @@ from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
 from vifistore.frames.worker_settings import WorkerSettings
 
 Key = TypeVar("Key", bound=Hashable)
+Decoded = TypeVar("Decoded")
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 # A worker may be killed while it starts; if it never starts, the installation is broken.
@@ -26,6 +27,9 @@ _START_ATTEMPTS = 10
 # A core reads 5 to 20 MB of H.264 a second: two hours of a film are minutes, where its container
 # has no index to be trusted.
 _BYTES_PER_TIMEOUT = 100e6
+# Squares decoded ahead keep the tower busy where a few videos take long, and workers while the
+# tower is not ready; each video is an open file, too.
+_AHEAD_BYTES, _MOST_AHEAD = 64 * 2**20, 16
 
 
 class DecodePool:
@@ -111,26 +115,23 @@ class DecodePool:
 
         A third entry of a job seeds a random clip of the training rule (see `decode_video`).
 
-        At most 2 x num_workers videos are decoded ahead of the caller, and no more jobs are drawn
-        from the iterable, which may be endless and is used in the calling thread only. `frames` is
-        shared memory and an open file, both given back with its last view: copy what is to be kept
-        of many videos. Raises UsageError if no worker can be started.
+        Decoding begins at once, and goes ahead of the caller by 2 x num_workers videos, or by more
+        where they are small squares. No more jobs are drawn from the iterable, which may be endless
+        and is used in the calling thread only. `frames` is shared memory and an open file, both
+        given back with its last view: copy what is to be kept of many videos. Raises UsageError if
+        no worker can be started.
         """
         self._check_open()
-        jobs = iter(jobs)
-        ahead: deque[tuple[Key, Future]] = deque()
-        try:
-            while True:
-                for key, path, *draw in islice(jobs, 2 * self._num_workers - len(ahead)):
-                    ahead.append((key, self.submit(path, draw[0] if draw else None)))
-                if not ahead:
-                    return
-                # No name for the result here: it would keep the memory of a video that the caller
-                # has done with.
-                yield _first_result(ahead)
-        finally:
-            for _, future in ahead:
-                future.cancel()
+        return submit_ahead(iter(jobs), self.submit, self._num_ahead())
+
+    def _num_ahead(self) -> int:
+        """How many videos are decoded ahead of the caller."""
+        squares, few = self._settings.keep.squares, 2 * self._num_workers
+        if squares is None or self._settings.keep.only_large:
+            return few
+        num_squares = self._settings.frames * self._settings.clips * squares.crops
+        many = _AHEAD_BYTES // (num_squares * 3 * squares.size**2)
+        return max(few, min(many, _MOST_AHEAD * self._num_workers))
 
     def submit(
         self,
@@ -200,8 +201,37 @@ def _size_bytes(path: str) -> int:
         return 0
 
 
-def _first_result(
-    ahead: deque[tuple[Key, Future]],
-) -> tuple[Key, DecodedVideo | DecodeError]:
+def submit_ahead(
+    jobs: Iterator[tuple], submit: Callable[..., Future[Decoded]], most: int
+) -> Iterator[tuple[Any, Decoded]]:
+    """Yield (key, what came of it) in the order of jobs, of which `submit` takes all but the key.
+
+    At most `most` are under way, the first of them when this returns.
+    """
+    ahead: deque[tuple[Any, Future[Decoded]]] = deque()
+
+    def fill() -> None:
+        for key, *job in islice(jobs, most - len(ahead)):
+            ahead.append((key, submit(*job)))
+
+    fill()
+    return _in_order(ahead, fill)
+
+
+def _in_order(
+    ahead: deque[tuple[Any, Future[Decoded]]], fill: Callable[[], None]
+) -> Iterator[tuple[Any, Decoded]]:
+    try:
+        while ahead:
+            # No name for the result here: it would keep the memory of a video that the caller has
+            # done with.
+            yield _first_result(ahead)
+            fill()
+    finally:
+        for _, future in ahead:
+            future.cancel()
+
+
+def _first_result(ahead: deque[tuple[Any, Future[Decoded]]]) -> tuple[Any, Decoded]:
     key, future = ahead.popleft()
     return key, future.result()

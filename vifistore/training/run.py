@@ -12,7 +12,7 @@ import torch
 from vifistore.cleaning import cleaned
 from vifistore.errors import Faults, ModelError, UsageError
 from vifistore.extract.recipes import choose_device
-from vifistore.extract.run_provenance import device_name
+from vifistore.extract.run_figures import device_name
 from vifistore.models.text_embedding import check_distinct, check_lengths, tokenizer
 from vifistore.models.towers import LoadedModel
 from vifistore.models.wording import fill

@@ -13,9 +13,9 @@ from tests.vifistore.extract.sets import NAME, SETTINGS, arrays, assert_equal, f
 from tests.vifistore.store.processes import end, in_child, start
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, IncompleteError, LockedError, UsageError
+from vifistore.extract.encoded_rows import EncodedRows
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.pipeline import Extraction
 from vifistore.extract.repair import Repair, start_repair
 from vifistore.store import open_store
 from vifistore.store.locks import BlockLocks
@@ -220,7 +220,7 @@ def test_a_repair_that_fails_lets_others_write_again(two_blocks, tmp_path, tiny,
     store = open_store(path, mode="a")
     features = store.features("d", NAME)
     flip(path / features.path / "frames/c.1.0.0.0")
-    monkeypatch.setattr(Extraction, "run", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("vifistore.extract.job.run_rows", lambda *_, **__: 1 / 0)
 
     def lock() -> None:
         BlockLocks(store.backend.cache_folder, "d", features.id).acquire([0, 1])
@@ -233,12 +233,12 @@ def test_a_repair_that_fails_lets_others_write_again(two_blocks, tmp_path, tiny,
 
 
 def test_a_video_without_a_result_is_no_success(store, tiny, monkeypatch):
-    results = Extraction._results
+    results = EncodedRows.results
 
-    def lossy(self, encoded):
-        return itertools.islice(results(self, encoded), 5)
+    def lossy(self, videos):
+        return itertools.islice(results(self, videos), 5)
 
-    monkeypatch.setattr(Extraction, "_results", lossy)
+    monkeypatch.setattr(EncodedRows, "results", lossy)
     with pytest.raises(IncompleteError, match="6 of the 6 videos of this run are neither done"):
         extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
 

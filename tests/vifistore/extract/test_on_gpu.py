@@ -46,7 +46,7 @@ def test_downloads_wait_for_what_is_computed(gpu):
             values = torch.full((2000, 2000), float(row), device=gpu)
             for _ in range(20):
                 values = values @ factor
-            yield VideoResult(row=row, values={"view_mean": values, "status": 1})
+            yield VideoResult(row=row, kind="encoded", values={"view_mean": values, "status": 1})
 
     for row, result in enumerate(to_host(results(), gpu, 4, Clock())):
         assert (result.row, result.values["status"]) == (row, 1)

@@ -206,7 +206,7 @@ def test_name_that_is_taken_leaves_no_trace(store, tiny):
 
 
 def test_plan_says_what_is_left(store, tiny, monkeypatch):
-    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
+    monkeypatch.setattr("vifistore.extract.prepare.load_model", lambda *_, **options: tiny)
     before = plan_dataset(store.dataset("d"), SETTINGS)
     assert (before["videos"], before["todo"], before["frames"]) == (6, 6, 24)
     extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, limit=4)

@@ -8,8 +8,8 @@ import torch
 
 from tests.vifistore.extract.sets import SETTINGS
 from vifistore.errors import UsageError
-from vifistore.extract import job
 from vifistore.extract.job import extract_dataset
+from vifistore.extract.prepare import continued_recipe
 from vifistore.extract.recipes import choose_precision, resolve_recipe
 
 
@@ -18,15 +18,15 @@ def test_going_on_takes_the_precision_of_the_set(store, tiny, log, monkeypatch):
     auto = dataclasses.replace(SETTINGS, precision="auto")
     monkeypatch.setattr("vifistore.extract.recipes._cpu_has_bf16", lambda: True)
     assert resolve_recipe(auto, tiny).precision == "bf16"
-    assert job.continue_precision(store.dataset("d"), auto, tiny).precision == "fp32"
+    assert continued_recipe(store.dataset("d"), auto, tiny).precision == "fp32"
     assert "precision fp32, that of the feature set" in log[-1]
     other = dataclasses.replace(SETTINGS, frames=1, precision="auto")
-    assert job.continue_precision(store.dataset("d"), other, tiny).precision == "bf16"
+    assert continued_recipe(store.dataset("d"), other, tiny).precision == "bf16"
     assert log[-1] == "precision bf16, chosen for this machine"
     bf16 = dataclasses.replace(SETTINGS, precision="bf16", name="b")
     extract_dataset(store.dataset("d"), bf16, loaded=tiny, limit=1)
     # Two sets differ in nothing else: neither is the one to go on with.
-    assert job.continue_precision(store.dataset("d"), auto, tiny).precision == "bf16"
+    assert continued_recipe(store.dataset("d"), auto, tiny).precision == "bf16"
 
 
 def test_a_gpu_that_cannot_run_the_precision_stops_with_a_line(store, tiny, monkeypatch):

@@ -13,8 +13,8 @@ from tests.vifistore.extract.conftest import scan
 from vifistore.extract import recipes
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
+from vifistore.extract.prepare import default_names
 from vifistore.extract.recipes import resolve_recipe
-from vifistore.extract.set_names import default_names
 from vifistore.frames import preprocess
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.towers import describe, load_model

@@ -12,7 +12,7 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.run_figures import RUNS_FILE, SAME, figures, kept_runs, last_run, summary
 
-COUNTS = {"encoded": 9, "reused": 1, "quarantined": 2, "frames_encoded": 300}
+COUNTS = {"encoded": 9, "copied": 1, "quarantined": 2}
 FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")
 
 
@@ -29,8 +29,13 @@ def test_shares_of_the_clock_add_up_to_one():
 
 
 def test_numbers_of_a_run():
-    shares = {"decode": 0.1, "preprocess": 0.0, "encode": 0.8, "write": 0.05, "idle": 0.05}
-    row = figures(COUNTS, shares, seconds=6)
+    class Stopped(Clock):
+        seconds = 6
+
+        def shares(self):
+            return {"decode": 0.1, "preprocess": 0.0, "encode": 0.8, "write": 0.05, "idle": 0.05}
+
+    row = figures(COUNTS, 300, Stopped())
     assert (row["videos_per_second"], row["frames_per_second"]) == (2, 50)
     assert summary(row) == (
         "6.0 s: 2.0 videos/s, 50.0 frames/s; "
@@ -53,7 +58,7 @@ def test_the_last_run_made_the_same_way(tmp_path):
 
 
 def test_a_run_leaves_its_row_and_the_next_plan_uses_it(store, tiny, monkeypatch):
-    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
+    monkeypatch.setattr("vifistore.extract.prepare.load_model", lambda *_, **options: tiny)
     plan = plan_dataset(store.dataset("d"), SETTINGS)
     assert plan["estimated_from"] == "decoding 4 videos and encoding one batch just now"
     assert 0 <= plan["estimated_seconds"] < 60
@@ -79,7 +84,7 @@ def test_what_is_done_needs_no_encoder(store, tiny, monkeypatch):
     def compiled(*_, **__):
         raise AssertionError("an encoder was made")
 
-    monkeypatch.setattr("vifistore.extract.pipeline.Encoder", compiled)
+    monkeypatch.setattr("vifistore.extract.encoded_rows.Encoder", compiled)
     again = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (again.id, again.encoded, again.sealed) == (first.id, 0, True)
 
@@ -98,7 +103,7 @@ def test_a_plan_of_videos_that_cannot_be_read_has_no_time(tmp_path, tiny, monkey
     write_clip(tmp_path / "v" / "a.mp4", seed=1)
     store = scan(tmp_path / "s.zarr", tmp_path / "v")
     (tmp_path / "v" / "a.mp4").write_text("no video")
-    monkeypatch.setattr("vifistore.extract.job.load_model", lambda *_, **options: tiny)
+    monkeypatch.setattr("vifistore.extract.prepare.load_model", lambda *_, **options: tiny)
     plan = plan_dataset(store.dataset("d"), SETTINGS, blocks=range(1), limit=5)
     assert (plan["todo"], plan["estimated_seconds"]) == (1, None)
     assert plan["estimated_from"] == "none of 1 videos tried can be decoded"

@@ -53,7 +53,9 @@ def log(monkeypatch) -> list:
 def results(count: int, drawn: list):
     for row in range(count):
         drawn.append(row)
-        yield VideoResult(row=row, values={"view_mean": torch.full((1, 3), row), "status": 1})
+        yield VideoResult(
+            row=row, kind="encoded", values={"view_mean": torch.full((1, 3), row), "status": 1}
+        )
 
 
 def test_results_come_in_order_with_few_under_way(log):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vifistore.extract.class_texts import dataset_class_lists
-from vifistore.extract.run_provenance import machine_provenance
+from vifistore.extract.run_figures import machine_provenance
 from vifistore.models.towers import LoadedModel
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.derived import derived_recipe, write_derived

@@ -1,0 +1,54 @@
+"""From decoded videos to embeddings: preprocessing, the tower, pooling, and the way to the host."""
+
+from collections.abc import Iterable, Iterator
+
+from vifistore.extract.blocks import VideoResult, done
+from vifistore.extract.clock import Clock
+from vifistore.extract.decoded_rows import DecodedRow
+from vifistore.extract.encoder import Encoder
+from vifistore.extract.prepare import Job
+from vifistore.extract.transfer import Pixels, to_host
+
+# Batches of a GPU that may be queued: one computes while the next one is prepared.
+_BATCHES_AHEAD = 2
+
+
+class EncodedRows:
+    """Encodes videos in the order in which they are decoded."""
+
+    def __init__(self, job: Job, clock: Clock) -> None:
+        """Compiling the tower may take a minute: make one only where there is work for it."""
+        self._job, self._clock, self._shape = job, clock, job.shape
+        self.encoder: Encoder[DecodedRow] = Encoder(
+            job.loaded,
+            precision=job.recipe.precision,
+            device=job.device,
+            batch=job.settings.batch,
+            compiled=job.settings.compile,
+            clock=clock,
+        )
+        self._pixels = Pixels(
+            job.recipe.preprocessing,
+            crops=job.settings.crops,
+            device=job.device,
+            dtype=self.encoder.dtype,
+            clock=clock,
+        )
+
+    def results(self, videos: Iterable[DecodedRow | VideoResult]) -> Iterator[VideoResult]:
+        """A result per video, on the host; those that come as results may overtake the others."""
+        frames_per_video = self._shape.frame * self._shape.view
+        most = max(2, _BATCHES_AHEAD * self.encoder.batch // frames_per_video)
+        return to_host(self._encoded(videos), self._job.device, most, self._clock)
+
+    def _encoded(self, videos: Iterable[DecodedRow | VideoResult]) -> Iterator[VideoResult]:
+        """As `results`, what was encoded still on the device."""
+        for video in videos:
+            if isinstance(video, VideoResult):
+                yield video
+                continue
+            pixels = self._pixels.of(video.decoded)
+            for key, embeddings in self.encoder.add(video.without_frames(), pixels):
+                yield done(key.row, key.decoded, embeddings, self._shape, self._job.settings.crops)
+        for key, embeddings in self.encoder.finish():
+            yield done(key.row, key.decoded, embeddings, self._shape, self._job.settings.crops)

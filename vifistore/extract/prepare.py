@@ -1,0 +1,133 @@
+"""What an extraction will be, settled before anything is written."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import torch
+
+from vifistore.extract.class_texts import cleaning_field, dataset_class_lists
+from vifistore.extract.extract_settings import ExtractSettings
+from vifistore.extract.origin import say_origin
+from vifistore.extract.recipes import choose_device, resolve_recipe, settled
+from vifistore.models.towers import LoadedModel, load_model
+from vifistore.store.dataset import Dataset
+from vifistore.store.names import Name, require_free
+from vifistore.store.recipe import Recipe
+from vifistore.store.writer import Shape
+
+logger = logging.getLogger("vifi")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """An extraction that nothing speaks against, before anything is written."""
+
+    dataset: Dataset
+    settings: ExtractSettings
+    """With nothing left open but `auto` for precision and device."""
+    loaded: LoadedModel
+    recipe: Recipe
+    device: torch.device
+    name: str
+    """What the feature set will be called."""
+
+    @property
+    def shape(self) -> Shape:
+        """Lengths of the axes of the feature set."""
+        return Shape(
+            video=self.dataset.num_videos,
+            view=self.settings.num_views,
+            frame=self.settings.num_frames,
+            dim=self.loaded.config["embed_dim"],
+        )
+
+
+def prepare(
+    dataset: Dataset,
+    settings: ExtractSettings,
+    loaded: LoadedModel | None = None,
+    *,
+    must_be_free: bool = True,
+) -> Job:
+    """Load the model and settle what is left open.
+
+    A default name that stands for another set is refused, or, unless it `must_be_free`, gets what
+    tells the two apart behind it. Raises UsageError for that, for rows that are parts of videos,
+    for class names that become equal, and for a device, a precision or a preprocessing that cannot
+    be had; and as `load_model` does.
+    """
+    dataset.require_whole_videos()
+    loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
+    asked, settings = settings, settled(settings, loaded)
+    recipe = continued_recipe(dataset, settings, loaded)
+    say_origin(asked, settings, loaded, recipe, dataset.class_names())
+    for class_names in dataset_class_lists(dataset):
+        cleaning_field(class_names, settings.class_names)
+    name = settings.name or _default_name(dataset, settings, loaded, recipe.id, must_be_free)
+    # Refused before anything is written, so that a wrong --name leaves no trace.
+    require_free(dataset, name, recipe.id, loaded.digest)
+    return Job(
+        dataset=dataset,
+        settings=settings,
+        loaded=loaded,
+        recipe=recipe,
+        device=choose_device(settings.device),
+        name=name,
+    )
+
+
+def continued_recipe(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
+    """The recipe of the settings; precision `auto` is that of the one feature set that differs in
+    nothing else, else this machine's own.
+
+    Another machine would choose another precision, and begin a second set instead of going on.
+    Raises as `resolve_recipe` does.
+    """
+    own = resolve_recipe(settings, loaded)
+    if settings.precision != "auto":
+        return own
+    rest = {**own.as_dict(), "precision": ""}
+    recipes = [dataset.features(name).recipe for name in dataset.feature_ids()]
+    precisions = [r["precision"] for r in recipes if {**r, "precision": ""} == rest]
+    if len(precisions) != 1:
+        logger.info("precision %s, chosen for this machine", own.precision)
+        return own
+    logger.info("precision %s, that of the feature set this goes on with", precisions[0])
+    return replace(own, precision=precisions[0])
+
+
+def default_names(settings: ExtractSettings, loaded: LoadedModel) -> tuple[str, ...]:
+    """Return the names that a set may get, the shortest first.
+
+    A checkpoint of a run says its run and step (`full@step-500`), which is enough until another
+    model, or another number of frames or views, has made a set of that name; the last one carries
+    model, checkpoint, frames and views.
+    """
+    views = "" if settings.num_views == 1 else f".{settings.clips}x{settings.crops}v"
+    whole = f"{loaded.model}@{loaded.name}.{settings.frames}f{views}"
+    return (loaded.name, whole) if "@" in loaded.name else (whole,)
+
+
+def _default_name(
+    dataset: Dataset,
+    settings: ExtractSettings,
+    loaded: LoadedModel,
+    recipe_id: str,
+    must_be_free: bool,
+) -> str:
+    """The default name that the set has already, else the first that is free, else the last one.
+
+    Unless that `must_be_free`, the digest follows it where another checkpoint has it, and the id
+    where the checkpoint itself has it for another feature set: so it is when a run is made again,
+    with other settings, in the folder of an older one.
+    """
+    names = default_names(settings, loaded)
+    taken: dict[str, Name] = {name.name: name for name in dataset.names()}
+    for name in names:
+        if name in taken and (taken[name].checkpoint, taken[name].id) == (loaded.digest, recipe_id):
+            return name
+    if free := [name for name in names if name not in taken]:
+        return free[0]
+    is_other = taken[names[-1]].checkpoint != loaded.digest
+    suffix = "" if must_be_free else f".{loaded.digest if is_other else recipe_id}"
+    return names[-1] + suffix
