@@ -11,7 +11,7 @@ from harness.scoring import load_videos
 from tests.support import block_data, plain_recipe, video_table
 from vifistore.errors import StoreError, UsageError
 from vifistore.extract.extract_settings import ExtractSettings
-from vifistore.extract.pipeline import Extraction
+from vifistore.extract.prepare import prepare
 from vifistore.store import open_store
 from vifistore.store import store as store_module
 from vifistore.store.dataset import write_videos
@@ -151,9 +151,7 @@ def test_whole_videos_are_not_decoded_in_their_stead(folder):
         open_store(folder).dataset("d").require_whole_videos()
     with pytest.raises(UsageError, match="stretches"):
         # Before a model is asked for anything.
-        Extraction(
-            open_store(folder).dataset("d"), ExtractSettings(model="m", pretrained="none"), None
-        )
+        prepare(open_store(folder).dataset("d"), ExtractSettings(model="m", pretrained="none"))
 
 
 @pytest.mark.parametrize("format", ["zarr", "hdf5"])
