@@ -13,18 +13,30 @@ beside a CPU build of torch), it is measured with the operators named that torch
 *search without torch*: the same search, in turns with one whose words torch's text tower encodes.
 Expected: 2 s less at least; else a text tower of our own in NumPy has no reason.
 
+*extract start*, *extract*: time of `vifi extract` of one video of `--extract`, and of all, with a
+ViT-B-32 of random weights in a file, in turns with that of the program in `--against`, an older
+checkout. `cpu_seconds` are those of the processor, which what else the machine does changes less;
+`beyond_seconds` are those before and after the run that the verb itself reports. Expected: at most
+7 s beyond the work.
+
 *warm query*: milliseconds of a query to the page of `vifi serve`, over HTTP. Expected: under 30.
 """
 
+import json
+import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -32,7 +44,7 @@ from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced,
 from vifi.__main__ import VERBS
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
-from vifi.bench.timing import elapsed, pairs, quantiles, seconds
+from vifi.bench.timing import elapsed, pairs, pairs_of, quantiles, seconds
 from vifistore.store.names import set_name
 from vifistore.store.store import Store, create_store
 from vifistore.store.writer import Shape
@@ -40,6 +52,8 @@ from vifistore.store.writer import Shape
 CASE = ("measure", "videos")
 MODEL = "vifi-tiny"
 FEATURES = "tiny"
+_EXTRACTED = "ViT-B-32"
+_OF_A_RUN = ("cpu_seconds", "beyond_seconds")
 _OPERATORS = "from vifistore.models import torchvision_operators as t; t.prepare(); "
 _IMPORT = "import torch, open_clip"
 # A search that finds no text tower which NumPy computes.
@@ -61,11 +75,18 @@ class StartupBenchmark(Bench):
     """Queries to the page."""
     verbs: tuple[str, ...] = tuple(VERBS)
     """Verbs whose --help is measured."""
+    extract: Path | None = None
+    """Folder of videos to extract; nothing else is measured then."""
+    against: Path = Path()
+    """Checkout of the program that extracts in turns."""
 
 
 def run(settings: StartupBenchmark) -> Iterator[dict]:
     """A row per measure."""
     with tempfile.TemporaryDirectory() as folder:
+        if settings.extract is not None:
+            yield from extract_rows(Path(folder), settings.extract, settings)
+            return
         for row in measured(Path(folder), settings):
             yield {"videos": settings.num_videos, **row}
 
@@ -94,6 +115,44 @@ def search_rows(store: Store, settings: StartupBenchmark) -> Iterator[dict]:
     by_torch()
     taken = pairs(search, by_torch, settings.repeats)
     yield {"measure": "search without torch", **taken.row()}
+
+
+def extract_rows(folder: Path, videos: Path, settings: StartupBenchmark) -> Iterator[dict]:
+    """`vifi extract` of one video and of all, beside that of another checkout."""
+    store, weights = folder / "S.zarr", folder / "b32.safetensors"
+    subprocess.run(vifi("scan", str(store), str(videos), "--dataset", "d"), check=True)
+    save_random(weights, _EXTRACTED, "b32")
+    command = vifi("extract", str(store), "--dataset", "d", "--model", _EXTRACTED, "--json")
+    command += ["--pretrained", str(weights), "--frames", "8"]
+    for measure, limit in (("extract start", ["--limit", "1"]), ("extract", [])):
+        runs: dict[Path, list[dict]] = {Path.cwd(): [], settings.against.absolute(): []}
+        for _ in range(settings.repeats):
+            for checkout, taken in runs.items():
+                taken.append(extraction([*command, *limit], store, checkout))
+        ours, reference = runs.values()
+        times = [(a["seconds"], b["seconds"]) for a, b in zip(ours, reference, strict=True)]
+        facts = {name: round(median(run[name] for run in ours), 2) for name in _OF_A_RUN}
+        for name in _OF_A_RUN:
+            facts[f"reference_{name}"] = round(median(run[name] for run in reference), 2)
+        yield {"measure": measure, "videos": ours[0]["videos"], **pairs_of(times).row(), **facts}
+
+
+def extraction(command: list[str], store: Path, checkout: Path) -> dict:
+    """Seconds of an extraction into a copy of a store, of its processor, and beyond its work."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(store, Path(folder) / store.name)
+        command = [str(copy) if part == str(store) else part for part in command]
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        environment = {**os.environ, "PYTHONPATH": str(checkout)}
+        done = subprocess.run(command, check=True, capture_output=True, env=environment)
+        seconds = time.perf_counter() - start
+    after, report = resource.getrusage(resource.RUSAGE_CHILDREN), json.loads(done.stdout)
+    return {
+        "seconds": seconds,
+        "videos": report["encoded"],
+        "cpu_seconds": sum(after[:2]) - sum(before[:2]),
+        "beyond_seconds": seconds - report["figures"]["seconds"],
+    }
 
 
 def warm_row(store: Store, settings: StartupBenchmark) -> dict:
@@ -157,17 +216,11 @@ class serving:
 
 def make_store(folder: Path, num_videos: int) -> Store:
     """A store with a feature set of the tiny model's dimension, and that model's checkpoint."""
-    from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
     from vifistore.models.registry import model_config
-    from vifistore.models.skeletons import new_model
     from vifistore.models.towers import load_model
 
-    weights = folder / "tiny.safetensors"
-    config = model_config(MODEL)
-    header = CheckpointHeader(
-        model=MODEL, config=config, name="tiny", step=0, parent="", settings={}
-    )
-    save_checkpoint(weights, new_model(MODEL, 0).state_dict(), header)
+    weights, config = folder / "tiny.safetensors", model_config(MODEL)
+    save_random(weights, MODEL, "tiny")
     store = create_store(folder / "S.zarr")
     generator = np.random.default_rng(0)
     shape = Shape(video=num_videos, view=1, frame=1, dim=config["embed_dim"])
@@ -183,6 +236,17 @@ def make_store(folder: Path, num_videos: int) -> Store:
         writer.seal()
         set_name(store.dataset("d"), FEATURES, writer.id, checkpoint, force=True)
     return store
+
+
+def save_random(path: Path, model: str, name: str) -> None:
+    """Write a checkpoint of random weights."""
+    from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+    from vifistore.models.registry import model_config
+    from vifistore.models.skeletons import new_model
+
+    config = model_config(model)
+    header = CheckpointHeader(model=model, config=config, name=name, step=0, parent="", settings={})
+    save_checkpoint(path, new_model(model, 0).state_dict(), header)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """The benchmark of starting runs; its numbers are for quiet machines."""
 
+from pathlib import Path
+
 from benchmarks import startup
+from tests.vifistore.extract.conftest import write_clip
 
 
 def test_runs(monkeypatch):
@@ -12,3 +15,16 @@ def test_runs(monkeypatch):
     assert all(0 < row["p50_ms"] < 60_000 for row in rows.values())
     assert rows["search"]["ratio"] > 0
     assert 0 < rows["search without torch"]["ratio"] < 1
+
+
+def test_extractions_in_turns(monkeypatch, tmp_path):
+    monkeypatch.setattr(startup, "_EXTRACTED", startup.MODEL)
+    for number in range(2):
+        write_clip(tmp_path / "v" / f"{number}.mp4", seed=number)
+    settings = startup.StartupBenchmark(repeats=1, extract=tmp_path / "v", against=Path.cwd())
+    one, both = startup.run(settings)
+    assert (one["measure"], one["videos"], both["measure"], both["videos"]) == (
+        *("extract start", 1, "extract", 2),
+    )
+    assert 0 < one["beyond_seconds"] * 1e3 < one["p50_ms"]
+    assert one["reference_cpu_seconds"] > 0
