@@ -129,7 +129,7 @@ class Encoder(Generic[Key]):
         return self._completed()
 
     def finish(self) -> list[tuple[Key, torch.Tensor]]:
-        """Encode what fills no batch, and return as `add` does."""
+        """Encode what fills no batch; return (key, float32 [frame dim]) as `add` does."""
         if sum(map(len, self._pixels)):
             self._encoded.append(self._encode(torch.cat(self._pixels)))
             self._pixels = []

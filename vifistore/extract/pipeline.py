@@ -111,7 +111,7 @@ def encode_rows(
 ) -> tuple[DecodedRows, EncodedRows]:
     """Take rows through the stages, count their results by kind, and return when all are written.
 
-    Raises as `run_rows` does, but for IncompleteError.
+    `attempts` is uint8 [video]. Raises as `run_rows` does, but for IncompleteError.
     """
     reuse = Reuse(job.dataset, writer, rows)
     with (

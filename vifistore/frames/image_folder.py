@@ -34,7 +34,10 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def decode_image_folder(folder: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
-    """Frames of the plan; unreadable images are left out and the plan is made anew, once."""
+    """Frames of the plan; unreadable images are left out and the plan is made anew, once.
+
+    Raises DecodeError if no image can be read.
+    """
     images = list_images(folder)
     declared = len(images)
     try:

@@ -39,7 +39,7 @@ class RawFrames:
 
     @property
     def frames(self) -> np.ndarray:
-        """See `KeptFrames.frames`."""
+        """uint8 [frame height width 3], or squares: see `KeptFrames.frames`."""
         return self.kept.frames
 
 
@@ -76,7 +76,8 @@ def read_sequentially(
     """Read every frame in order and keep those of the plan; seeks nowhere, so it cannot miss.
 
     The stream yields (function that gives the pixels, seconds or None) per frame. Should it hold
-    another number of frames than expected, the plan is made anew over that number, once.
+    another number of frames than expected, the plan is made anew over that number, once. Raises
+    DecodeError if no frame can be decoded, or their number changes again.
     """
     num_frames = expected_frames
     for _ in range(2):

@@ -17,7 +17,8 @@ def sample_indices(num_frames: int, frames: int, clips: int = 1) -> np.ndarray:
 
     Clip c of n takes floor((i + (c + 1) / (n + 1)) * N / T) mod N. For n = 1 this is the centre of
     each segment, floor((i + 0.5) * N / T), which is how the ViFi-CLIP paper (section 4) tests.
-    Computed in integers, so no rounding depends on the machine.
+    Computed in integers, so no rounding depends on the machine. Raises UsageError for counts
+    below 1.
     """
     _check_counts(num_frames, frames)
     if clips < 1:

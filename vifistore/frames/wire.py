@@ -80,7 +80,7 @@ def _receive(
 
 
 def write_anonymous_file(array: np.ndarray) -> int:
-    """Copy an array, in C order, into a new anonymous file and return the open file."""
+    """Copy uint8 [...], in C order, into a new anonymous file and return the open file."""
     data = np.ascontiguousarray(array).data.cast("B")
     if hasattr(os, "memfd_create"):
         try:
@@ -102,7 +102,7 @@ def _filled(file: int, data: memoryview) -> int:
 
 
 def map_anonymous_file(file: int, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 array of that shape over the bytes of an open file, which is closed.
+    """uint8 [...] of that shape over the bytes of an open file, which is closed.
 
     The memory, and an open file that stands for it, are given back with the array's last view.
     """

@@ -57,7 +57,8 @@ _OWN_FIELDS = tuple(f.name for f in fields(CheckpointHeader) if f.name != "ident
 
 
 def save_checkpoint(path: Path, state: dict[str, torch.Tensor], header: CheckpointHeader) -> None:
-    """Write weights and header to `path`; the file is on the disk before it has its name."""
+    """Write weights, each a tensor [...], and header; the file is on the disk before it has its
+    name."""
     # safetensors refuses tensors that share memory or have gaps.
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     metadata = {"format": "pt", _HEADER_KEY: json.dumps(header.as_json())}

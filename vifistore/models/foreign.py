@@ -49,7 +49,7 @@ class ForeignWeights:
 
 
 def with_openclip_names(state: dict[str, Tensor], path: Path) -> ForeignWeights:
-    """Return weights under OpenCLIP's names; what is not known keeps its own name.
+    """Return weights, each a tensor [...], under OpenCLIP's names; what is not known keeps its own.
 
     `path` is their file, beside which transformers keeps its config.
     """

@@ -81,7 +81,8 @@ def is_hugging_face(keys: Iterable[str]) -> bool:
 
 
 def from_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights under OpenCLIP's names; what is not known keeps its own name."""
+    """Return weights, [out in] of a layer and [out] of its bias, under OpenCLIP's names; what is
+    not known keeps its own name."""
     is_siglip = "logit_bias" in state or "vision_model.head.probe" in state
     names = _SIGLIP if is_siglip else _CLIP
     renamed: dict[str, Tensor] = {}

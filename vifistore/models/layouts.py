@@ -91,7 +91,7 @@ class _Group:
 
 
 def clip_weights(content: object, path: Path, *, ema: bool = False) -> dict[str, Tensor]:
-    """The tensors of the one CLIP in what a file holds, under its own names.
+    """The tensors [...] of the one CLIP in what a file holds, under its own names.
 
     `ema` takes the average over training instead of the weights that were trained. What is left
     out is said. Raises ModelError if there is no CLIP, or it is not clear which one is meant.

@@ -148,7 +148,7 @@ def add_prompts(clip: Clip, settings: PromptSettings, *, seed: int) -> list[nn.P
 
 
 def attach_prompts(clip: Clip, state: dict[str, Tensor]) -> None:
-    """Give a model the prompts that a state dict holds, in place of any it has.
+    """Give a model the prompts of a state dict, `[layer prompt width]`, in place of any it has.
 
     Raises as `add_prompts` does, and ModelError if their width is not the tower's.
     """
@@ -163,7 +163,7 @@ def attach_prompts(clip: Clip, state: dict[str, Tensor]) -> None:
 
 
 def remove_prompts(clip: Clip) -> dict[str, Tensor]:
-    """Take a model's prompts away, if it has any, and return their part of its state dict."""
+    """Take a model's prompts away, if any, and return them, `[layer prompt width]`."""
     state = prompt_state(clip)
     for owner in (clip.visual, clip):
         if (prompts := _prompts_of(owner)) is not None:
@@ -174,7 +174,7 @@ def remove_prompts(clip: Clip) -> dict[str, Tensor]:
 
 
 def prompt_state(clip: Clip) -> dict[str, Tensor]:
-    """The part of a model's state dict that is prompts; empty for a model without."""
+    """The prompts in a model's state dict, `[layer prompt width]` a tower; empty for none."""
     owners = {IMAGE_KEY: clip.visual, TEXT_KEY: clip}
     return {
         key: prompts.vectors.detach()

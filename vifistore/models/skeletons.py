@@ -32,7 +32,7 @@ class MissingText(torch.nn.Module):
         self.why = why
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Raises TextTowerError."""
+        """Raises TextTowerError for any tokens [text token]."""
         raise TextTowerError(self.why)
 
 
@@ -132,7 +132,8 @@ def require_size(clip: Clip, model: str) -> None:
 
 
 def take_texts(clip: Clip, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take the text tower's weights out of `state` where the model has no place for them."""
+    """Take the text tower's weights, tensors [...] by key, out of `state` where the model has no
+    place for them."""
     if not isinstance(getattr(clip, "text", None), MissingText):
         return {}
     return {key: state.pop(key) for key in list(state) if key.startswith("text.")}

@@ -84,7 +84,10 @@ def context_length(loaded: LoadedModel) -> int:
 
 
 def check_lengths(loaded: LoadedModel, texts: Sequence[str], tokens: torch.Tensor) -> None:
-    """Warn of texts that the context cuts. Raises UsageError if that makes two of them equal."""
+    """Warn of texts that the context cuts, by their tokens, int64 [text token].
+
+    Raises UsageError if that makes two of them equal.
+    """
     # Where no padding is left over, a text just fits, or was cut.
     padding, place = _padding(loaded)
     full = tokens[:, place] != padding

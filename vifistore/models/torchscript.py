@@ -58,7 +58,7 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_torchscript(path: Path, limit: int | None = None) -> dict[str, torch.Tensor]:
-    """Return the tensors of an archive's module, named by where they are in it.
+    """Return the tensors [...] of an archive's module, named by where they are in it.
 
     Raises ModelError if the archive is damaged, is made of other things than OpenAI's are, or its
     tensors take more than `limit` bytes.

@@ -164,7 +164,7 @@ def describe(
     texts: Mapping[str, torch.Tensor] | None = None,
 ) -> LoadedModel:
     """Digest a model in memory; `header` says what it is and where it comes from, `texts` are the
-    weights of a text tower that could not be made."""
+    weights, each a tensor [...], of a text tower that could not be made."""
     identity = header.identity
     if not identity.preprocessing:
         identity = replace(identity, preprocessing={"family": OPENCLIP, **tower_config(clip)})

@@ -36,7 +36,7 @@ _LONGEST_FAULTS = 250
 
 
 def require_scale(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Raise ModelError for a scale that was saved as the factor instead of its logarithm."""
+    """Raise ModelError for a scale, [] or [1], that is the factor instead of its logarithm."""
     scale = state.get("logit_scale")
     if scale is not None and scale.numel() == 1 and float(scale) > _LARGEST_SCALE:
         raise ModelError(
@@ -47,7 +47,8 @@ def require_scale(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def take_bias(path: Path, clip: Clip, state: dict[str, Tensor]) -> dict:
-    """Take a logit bias out of `state` where the model has no place for it; settings that tell.
+    """Take a logit bias, [] or [1], out of `state` where the model has no place for it; settings
+    that tell.
 
     It is the same for every class: no order of classes depends on it.
     """
@@ -68,7 +69,7 @@ def fitted(
     resize: bool,
     quick_gelu: bool | None = None,
 ) -> dict[str, Tensor]:
-    """The weights as the model names and shapes them.
+    """The weights, each a tensor [...], as the model names and shapes them.
 
     `resize` lets positional embeddings become those of other picture sizes; `quick_gelu` is what
     is known of the activation. Raises ModelError for tensors that are missing, surplus, of another
@@ -237,7 +238,7 @@ def _is_finite(tensor: Tensor) -> bool:
 
 
 def models_that_fit(state: Mapping[str, Tensor], quick_gelu: bool | None = None) -> list[str]:
-    """Names of the OpenCLIP models that have just these tensors, and this activation if known."""
+    """Names of the OpenCLIP models of just these tensors [...], and this activation if known."""
     state = {key: value for key, value in state.items() if key not in (IMAGE_KEY, TEXT_KEY)}
     configs = {name: model_config(name) for name in open_clip.list_models()}
     names = [

@@ -50,7 +50,7 @@ class _Ignored:
 def read_weights(
     path: Path, *, model: str = "", model_bytes: int = 0, ema: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Return the tensors of the CLIP in a file, and run nothing that is in it.
+    """Return the tensors [...] of the CLIP in a file, and run nothing that is in it.
 
     A file is .safetensors, what torch.save makes of a state dict or of a dict that holds one, or a
     TorchScript archive, of which the program is not looked at. `model_bytes`, what the weights of
