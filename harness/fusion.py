@@ -50,6 +50,14 @@ def _attention(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
     return softmax((weights * cosines).sum(axis=2) * scale)
 
 
+def _mean(frames: np.ndarray) -> np.ndarray:
+    return frames.mean(axis=2)
+
+
+def _mean_of_units(frames: np.ndarray) -> np.ndarray:
+    return unit(frames).mean(axis=2)
+
+
 # [video view frame class] cosines and the logit scale -> probabilities [video view class]
 FrameRule = Callable[[np.ndarray, np.float32], np.ndarray]
 FRAME_RULES: dict[str, FrameRule] = {
@@ -59,12 +67,18 @@ FRAME_RULES: dict[str, FrameRule] = {
     "top-4": partial(_top, 4),
     "attention": _attention,
 }
-ARRAY_OF_FUSION = {
-    "embedding": "view_mean",
-    "decision": "view_consensus",
-    **dict.fromkeys(FRAME_RULES, "frames"),
+# float32 [video view frame dim] -> one vector per view [video view dim], compared by its cosine. A
+# consensus is shorter than 1 where frames disagree; that length is part of the fusion.
+POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "embedding": _mean,
+    "decision": _mean_of_units,
 }
-FUSIONS = tuple(ARRAY_OF_FUSION)
+FUSIONS = (*POOLINGS, *FRAME_RULES)
+# Of two the store keeps the view vectors; all others read its frames.
+ARRAY_OF_FUSION = {
+    **dict.fromkeys(FUSIONS, "frames"),
+    **{"embedding": "view_mean", "decision": "view_consensus"},
+}
 
 
 def check_fusions(names: Sequence[str]) -> tuple[str, ...]:
@@ -125,15 +139,14 @@ def sum_over_views(cosines: np.ndarray, logit_scale: float) -> np.ndarray:
 def fuse_views(
     fusion: str, vectors: np.ndarray, classes: np.ndarray, logit_scale: float
 ) -> np.ndarray:
-    """Scores of `embedding` from view_mean or of `decision` from view_consensus.
+    """Scores of a fusion of POOLINGS from what it makes of frames, as view_mean or view_consensus.
 
     `vectors` is [video view dim], `classes` [class dim] of unit vectors; returns float32
     [video class], the probabilities summed over views.
     """
     vectors = np.asarray(vectors, np.float32)
     scores = np.empty((len(vectors), len(classes)), np.float32)
-    # A consensus is shorter than 1 where frames disagree; that length is part of the fusion.
-    products = class_cosines if fusion == "embedding" else class_products
+    products = class_products if fusion == "decision" else class_cosines
 
     def work(slab: slice) -> None:
         scores[slab] = sum_over_views(products(vectors[slab], classes), logit_scale)
@@ -153,7 +166,7 @@ def fuse_frames(
     """
     num_videos, num_views, num_frames, _ = frames.shape
     step = max(1, SLAB_VECTORS // (num_views * num_frames))
-    pooled = [name for name in fusions if array_of(name) != "frames"]
+    pooled = [name for name in fusions if name in POOLINGS]
     rules = {name: _frame_rule(name) for name in fusions if name not in pooled}
     scores = {name: np.empty((num_videos, len(classes)), np.float32) for name in rules}
 
@@ -170,9 +183,9 @@ def fuse_frames(
 
 
 def pool(fusion: str, frames: np.ndarray) -> np.ndarray:
-    """What a store keeps for `embedding` or `decision`, from frames [video view frame dim]."""
-    frames = np.asarray(frames, np.float32)
-    return (frames if fusion == "embedding" else unit(frames)).mean(axis=2)
+    """The view vectors of a fusion of POOLINGS, float32 [video view dim], from frames
+    [video view frame dim]."""
+    return POOLINGS[fusion](np.asarray(frames, np.float32))
 
 
 def class_cosines(vectors: np.ndarray, classes: np.ndarray) -> np.ndarray:

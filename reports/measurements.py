@@ -194,8 +194,8 @@ def features_of(row: ResultRow) -> tuple[str, ...]:
 
 
 def percent_factor(metric: str) -> float:
-    """100 for shares; 1 for ranks, which count from 1."""
-    return 1.0 if metric.endswith("rank") else 100.0
+    """100 for shares; 1 for a median of ranks, which count from 1."""
+    return 1.0 if metric.endswith("median_rank") else 100.0
 
 
 def _is_of_several_runs(row: ResultRow) -> bool:

@@ -28,10 +28,10 @@ generator = np.random.default_rng(0)
 frames = generator.normal(size=(2, 1, 5, 8))
 classes = unit(generator.normal(size=(3, 8)))
 cosines = np.median(unit(frames) @ classes.T, axis=2)
-found = fuse_frames(["median"], frames, classes, 20.0)["median"]
+found = fuse_frames(["median-cosine"], frames, classes, 20.0)["median-cosine"]
 np.testing.assert_allclose(found, softmax(20 * cosines).sum(axis=1), rtol=1e-3)
 features = open_store(world / "S.zarr").features("toy", "tiny")
-scores = evaluate(features, settings=Scoring(fusions=("median",), folds=50))
+scores = evaluate(features, settings=Scoring(fusions=("median-cosine",), folds=50))
 values = scores.set_index("metric")["value"]
 assert values["top1"] < values["mrr"] < 1
 

@@ -187,7 +187,7 @@ def _write_row(count: int, alive: int, seconds: float, processes: int) -> None:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
     parser.add_argument("--changed", metavar="REV", help="those of files changed since, and ten")
-    parser.add_argument("--only", action="append", metavar="PATH", help="those of these files")
+    parser.add_argument("--only", nargs="+", metavar="PATH", help="those of these files")
     parser.add_argument("--processes", type=int, default=2, help="tests at the same time")
     parser.add_argument("--most", type=int, default=0, help="at most so many in all")
     parser.add_argument("--minutes", type=float, default=0, help="begin none after so many")

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from harness.fusion import FUSIONS
 from vifi.__main__ import VERBS, run
 from vifi.bench.verb import BENCHMARKS
 from vifi.command_line.help import _GROUPS, _WORDS
@@ -53,6 +54,12 @@ def test_positional_arguments_say_what():
     }.items():
         (line,) = (line for line in help_of(*words).splitlines() if line.startswith("usage:"))
         assert line.endswith(usage)
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "ablate"])
+def test_every_fusion_is_named(verb):
+    said = help_of(verb).partition("--fusion ")[2].partition(" --")[0]
+    assert [name for name in FUSIONS if name not in said] == []
 
 
 def test_help_keeps_what_a_verb_says_of_itself():

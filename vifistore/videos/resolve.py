@@ -15,8 +15,10 @@ from vifistore.videos.text_lines import some
 def resolve(draft: Draft) -> Listing:
     """The videos that exist, renumbered; a file that is listed under two paths is one video.
 
-    Raises UsageError where nothing is found, and where two videos share an id.
+    Raises UsageError where nothing is listed or found, and where two videos share an id.
     """
+    if not draft.paths:
+        raise UsageError("the source lists no video; name a folder, list or table that does")
     classes = {*draft.labels, *draft.class_names} - {""}
     folders = None if draft.searches_all else classes
     files, notes = match_paths(draft.paths, draft.matches, draft.tree, folders=folders)

@@ -54,3 +54,8 @@ def test_a_split_is_made_once(draft):
     draft.add_split("s", [row], ["a"], source="one.csv", digest="d")
     with pytest.raises(UsageError, match=r"one\.csv and two\.csv both make the split s"):
         draft.add_split("s", [row], ["a"], source="two.csv", digest="d")
+
+
+def test_a_source_that_lists_nothing_is_refused(draft):
+    with pytest.raises(UsageError, match="lists no video; name a folder"):
+        resolve(draft)
