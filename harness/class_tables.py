@@ -1,9 +1,10 @@
-"""Which classes are right and which are taken for which, behind one top-1.
+"""Tables of classes: how many videos each has, and which are taken for which, behind one top-1.
 
+    class_frequencies(store.dataset("ucf101"), "base_val", "novel_val", "train1")
     tables = class_tables(scored)       # what Scoring.keep is called with
     tables.per_class, tables.confusion  # pandas.DataFrame, a row per class, a row per mistake
 
-Both begin with the setting of the score, so that tables of many scores can lie in one.
+The last two begin with the setting of the score, so that tables of many scores can lie in one.
 """
 
 import hashlib
@@ -11,11 +12,15 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.measuring import Scored
 from harness.metrics import confusion_pairs, per_class_table
 from harness.results import ResultRow
 from harness.results.csv_artefacts import ClassTables
 from harness.statistics import bootstrap_shares
+from vifistore.errors import UsageError
+from vifistore.store.dataset import Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,3 +68,42 @@ def _with_setting(row: ResultRow, table: "pd.DataFrame") -> "pd.DataFrame":
     setting["features"] = row.feature_names[0] if row.feature_names else row.feature_set
     shared = pd.DataFrame({name: [value] * len(table) for name, value in setting.items()})
     return pd.concat([shared, table.reset_index(drop=True)], axis=1)
+
+
+def class_frequencies(
+    dataset: Dataset, base_split: str, novel_split: str, train_split: str = ""
+) -> "pd.DataFrame":
+    """How many training videos each class has, and where base and novel are cut (Figure 2): one row
+    per class: dataset, class, count, subset (base or novel).
+
+    Counted are the videos of `train_split`, without one every labelled video of the dataset.
+    Raises UsageError for a training split that lacks a class.
+    """
+    import pandas as pd
+
+    counts = _counts(dataset, train_split)
+    parts = {"base": base_split, "novel": novel_split}
+    subset_of = {
+        name: subset for subset, split in parts.items() for name in dataset.split(split).class_names
+    }
+    missing = [name for name in subset_of if not counts.get(name)]
+    if missing:
+        raise UsageError(
+            f"{train_split or dataset.name} has no video of {len(missing)} of {len(subset_of)} "
+            f"classes (first: {missing[0]!r}); "
+            "give a split of all training videos with --train-split"
+        )
+    columns = {
+        "dataset": [dataset.name] * len(subset_of),
+        "class": list(subset_of),
+        "count": [counts[name] for name in subset_of],
+        "subset": list(subset_of.values()),
+    }
+    return pd.DataFrame(columns)
+
+
+def _counts(dataset: Dataset, train_split: str) -> dict[str, int]:
+    split = dataset.split(train_split)
+    labelled = split.labels[split.labels >= 0]
+    counts = np.bincount(labelled, minlength=len(split.class_names))
+    return dict(zip(split.class_names, counts.tolist(), strict=True))

@@ -1,8 +1,8 @@
 """Is one feature set better than another on the same videos? A paired bootstrap says.
 
     ucf101 = store.dataset("ucf101")
-    (found,) = compare(ucf101.features("vifi-clip"), ucf101.features("vanilla-clip"), "val1")
-    found.sentence          # "vifi-clip beats vanilla-clip by 2.1 ± 0.4 points, p < 0.001"
+    (compared,) = compare(ucf101.features("vifi-clip"), ucf101.features("vanilla-clip"), "val1")
+    compared.sentence       # "vifi-clip beats vanilla-clip by 2.1 ± 0.4 points, p < 0.001"
 
 Any protocol can be compared: `compare_answers` takes those of two runs of it, made of what
 `Scoring.keep` was called with.
@@ -101,22 +101,22 @@ class Compared:
     def result(self) -> ResultRow:
         """The difference as a row of the first, whose metric is `top1_minus_<second>`, or that of
         harmonic means."""
-        found = self.comparison
-        told = {
+        comparison = self.comparison
+        facts = {
             "against": self.second,
             "against_feature_set": self.other.feature_set,
             "against_checkpoint": self.other.scored_checkpoint,
-            "p_value": found.p_value,
+            "p_value": comparison.p_value,
             "rows_covered": self.num_videos,
         }
         return replace(
             self.row,
             metric=f"{self.row.metric}_minus_{self.second}",
-            value=found.difference,
-            ci_low=found.low,
-            ci_high=found.high,
+            value=comparison.difference,
+            ci_low=comparison.low,
+            ci_high=comparison.high,
             num_videos=self.num_videos,
-            provenance=self.row.provenance | told,
+            provenance=self.row.provenance | facts,
         )
 
 
@@ -132,16 +132,22 @@ def compare(
     Raises UsageError when no video is in both, and what scoring raises.
     """
     settings = settings or Scoring()
-    kept: tuple[list[Answers], list[Answers]] = [], []
-    for features, found in zip((first, second), kept, strict=True):
+    answers = [_zero_shot_answers(features, split, settings) for features in (first, second)]
+    return [
+        compare_answers(first.name, second.name, one, other, settings.bootstrap_seed)
+        for one, other in zip(*answers, strict=True)
+    ]
 
-        def keep(scored: Scored, found: list[Answers] = found) -> None:
-            found.append(answers_of(scored))
 
-        zero_shot(features, (split,), replace(settings, keep=keep))
-    pairs = zip(*kept, strict=True)
-    names = (first.name, second.name)
-    return [compare_answers(*names, *pair, settings.bootstrap_seed) for pair in pairs]
+def _zero_shot_answers(features: Features, split: str, settings: Scoring) -> list[Answers]:
+    """Those of each fusion."""
+    answers: list[Answers] = []
+
+    def keep(scored: Scored) -> None:
+        answers.append(answers_of(scored))
+
+    zero_shot(features, (split,), replace(settings, keep=keep))
+    return answers
 
 
 def compare_answers(

@@ -3,8 +3,8 @@
     for line in warnings_of(videos, training=("train1_few_shot_16",)): print(line)
 
 The same video in a training and a test split is refused where the training split is known
-(`check_apart`). Everything else is told: published lists hold copies of one video under several
-ids, and overlap between folds by design.
+(`check_apart`). Of everything else there is a warning: published lists hold copies of one video
+under several ids, and overlap between folds by design.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,9 +75,11 @@ def warnings_of(
 def untrained_classes(train: Videos) -> list[str]:
     """One line where classes have no training video: a classifier knows but the others."""
     absent = [name for label, name in enumerate(train.class_names) if label not in train.labels]
-    told = f"{len(absent):,} of {len(train.class_names):,} classes have no video in {train.split}"
+    counted = (
+        f"{len(absent):,} of {len(train.class_names):,} classes have no video in {train.split}"
+    )
     remedy = "what is trained on it is scored on the videos of the others, and among them alone"
-    return [f"{told} ({_some(absent)}): {remedy}"] if absent else []
+    return [f"{counted} ({_some(absent)}): {remedy}"] if absent else []
 
 
 def tuned_lines(videos: Videos, claim: Claim, *, is_tuning_told: bool = False) -> Iterator[str]:
@@ -116,10 +118,10 @@ def _shared(videos: Videos, training: Sequence[str]) -> Iterator[str]:
         for name in training
         if name != videos.split
     }
-    told = ", ".join(f"{count:,} with {name}" for name, count in counts.items() if count)
-    if told:
+    shared = ", ".join(f"{count:,} with {name}" for name, count in counts.items() if count)
+    if shared:
         yield (
-            f"{videos.split} shares videos with training splits ({told}): a checkpoint that was "
+            f"{videos.split} shares videos with training splits ({shared}): a checkpoint that was "
             "tuned on one of these is to be scored on another split"
         )
 

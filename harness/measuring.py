@@ -212,9 +212,9 @@ def names_of(features: Features) -> tuple[str, ...]:
 
     Checkpoints with equal image towers share a feature set; each has names of its own for it.
     """
-    wanted = (features.id, features.checkpoint)
-    found = [n.name for n in features.dataset.names() if (n.id, n.checkpoint) == wanted]
-    return tuple(sorted(found, key=lambda name: name != features.name))
+    own = (features.id, features.checkpoint)
+    names = [n.name for n in features.dataset.names() if (n.id, n.checkpoint) == own]
+    return tuple(sorted(names, key=lambda name: name != features.name))
 
 
 def checkpoint_name(checkpoint: Mapping) -> str:

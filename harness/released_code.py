@@ -34,18 +34,18 @@ _PAPER_BACKEND = "opencv-exact"
 
 def differences(recipe: Mapping) -> list[str]:
     """One sentence per difference, for the recipe of a feature set."""
-    found = [ALL_VIDEOS, TEXTS]
+    sentences = [ALL_VIDEOS, TEXTS]
     if int(recipe.get("clips", 1)) > 1:
-        found.append(FIXED_CLIPS)
+        sentences.append(FIXED_CLIPS)
     preprocessing = recipe.get("preprocessing")
     if not isinstance(preprocessing, Mapping):
         # Not made from videos here: how is not known.
-        return found
-    found.append(IN_ORDER)
+        return sentences
+    sentences.append(IN_ORDER)
     if preprocessing.get("name") != "paper":
-        found.append(PIXELS)
+        sentences.append(PIXELS)
     elif preprocessing.get("backend") != _PAPER_BACKEND:
-        found.append(FORMER_PIXELS)
+        sentences.append(FORMER_PIXELS)
     if precision := PRECISION.get(str(recipe.get("precision"))):
-        found.append(precision)
-    return found
+        sentences.append(precision)
+    return sentences

@@ -96,7 +96,7 @@ def load_videos(features: Features, split_name: str = "", *, partial: bool = Fal
     _check_labels(split, features.dataset.name)
     if not partial:
         features.require_sealed()
-    status = _status_of(features, split.rows)
+    status = status_of(features, split.rows)
     num_todo = int((status == TODO).sum())
     _check_covered(features, split, status, partial=partial)
     done = status == DONE
@@ -239,7 +239,7 @@ def _fuse(names: list[str], vectors: np.ndarray, classes: Classes) -> dict[str, 
     return {name: fuse_views(name, vectors, classes.vectors, classes.logit_scale) for name in names}
 
 
-def _status_of(features: Features, rows: np.ndarray) -> np.ndarray:
+def status_of(features: Features, rows: np.ndarray) -> np.ndarray:
     """Status of each row, uint8 [video]; rows added after the set was planned are to do."""
     known = features.read_status()
     status = np.full(len(rows), TODO, np.uint8)

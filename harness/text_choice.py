@@ -22,24 +22,24 @@ def find_texts(
     that holds more. Raises UsageError when none or several fit.
     """
     trained = trained_with(checkpoint)
-    found = fitting_texts(store, checkpoint, class_names, templates, how)
+    fitting = fitting_texts(store, checkpoint, class_names, templates, how)
     if not templates:
-        found = _preferred(found, lambda t: tuple(t["templates"]) == trained.templates)
+        fitting = _preferred(fitting, lambda t: tuple(t["templates"]) == trained.templates)
     if not how and trained.cleaning:
         words = _words(class_names, trained.cleaning)
-        found = _preferred(found, lambda t: _words(class_names, cleaning_of(t)) == words)
-    found = _preferred(found, lambda t: len(t["class_names"]) == len(class_names))
+        fitting = _preferred(fitting, lambda t: _words(class_names, cleaning_of(t)) == words)
+    fitting = _preferred(fitting, lambda t: len(t["class_names"]) == len(class_names))
     # Larger sets made in one way hold the same vectors of these classes: any of them will do.
-    ways = {_way(t, class_names): t for t in found}
+    ways = {_way(t, class_names): t for t in fitting}
     if len(ways) == 1:
         return next(iter(ways.values()))["id"]
     name = checkpoint["names"][0] if checkpoint["names"] else checkpoint["digest"]
-    if not found:
+    if not fitting:
         raise UsageError(
             f"no text embeddings of these {len(class_names)} classes by checkpoint {name}; make "
             "them with `vifi texts`"
         )
-    listed = [f"{t['id']} ({_told(t)})" for t in ways.values()]
+    listed = [f"{t['id']} ({_described(t)})" for t in ways.values()]
     raise UsageError(
         f"several text sets fit: {first_few(listed, 3, 90)}; choose one with --template and "
         "--class-names"
@@ -55,14 +55,14 @@ def fitting_texts(
 ) -> list[dict]:
     """Text sets of a checkpoint that hold all of `class_names`; only those of these templates, and
     with names cleaned to the same words as by `how`, where they are given."""
-    wanted = {"text_digest": checkpoint["text_digest"], "logit_scale": checkpoint["logit_scale"]}
+    fields = {"text_digest": checkpoint["text_digest"], "logit_scale": checkpoint["logit_scale"]}
     if templates:
-        wanted["templates"] = list(templates)
-    found = [t for t in store.find_texts(**wanted) if set(class_names) <= set(t["class_names"])]
+        fields["templates"] = list(templates)
+    fitting = [t for t in store.find_texts(**fields) if set(class_names) <= set(t["class_names"])]
     if not how:
-        return found
+        return fitting
     words = _words(class_names, how)
-    return [t for t in found if _words(class_names, cleaning_of(t)) == words]
+    return [t for t in fitting if _words(class_names, cleaning_of(t)) == words]
 
 
 def cleaning_of(texts: Mapping) -> str:
@@ -70,8 +70,8 @@ def cleaning_of(texts: Mapping) -> str:
     return texts.get("cleaning", AS_IS)
 
 
-def _preferred(found: list[dict], is_wanted: Callable[[dict], bool]) -> list[dict]:
-    return [texts for texts in found if is_wanted(texts)] or found
+def _preferred(sets: list[dict], is_wanted: Callable[[dict], bool]) -> list[dict]:
+    return [texts for texts in sets if is_wanted(texts)] or sets
 
 
 def _way(texts: Mapping, class_names: Iterable[str]) -> tuple:
@@ -85,8 +85,8 @@ def _words(class_names: Iterable[str], how: str) -> tuple[str, ...]:
     return tuple(map(cleaning(how), class_names))
 
 
-def _told(texts: Mapping) -> str:
-    """A text set in a message: of many templates the first."""
-    told = first_few(texts["templates"], between=" | ")
+def _described(texts: Mapping) -> str:
+    """A text set in a message: its first templates, and how class names in them are cleaned."""
+    templates = first_few(texts["templates"], between=" | ")
     how = cleaning_of(texts)
-    return told if how == AS_IS else f"{told}, class names {how}"
+    return templates if how == AS_IS else f"{templates}, class names {how}"

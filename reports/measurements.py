@@ -123,9 +123,9 @@ def measurements(rows: Iterable[ResultRow]) -> list[Measurement]:
     for row in filter(is_mean, numbers):
         means[_shared_fields(row)].append(row)
     names = newest_names(rows)
-    found = [_measurement(row, names[set_of(row)], deviations) for row in numbers]
+    measured = [_measurement(row, names[set_of(row)], deviations) for row in numbers]
     whole, parts = [], defaultdict(list)
-    for m in found:
+    for m in measured:
         of = [] if is_mean(m.row) else means[_shared_fields(m.row)]
         mean = next((mean for mean in of if _is_part(m.row, mean)), None)
         (whole if mean is None else parts[mean.nameless_key]).append(m)
@@ -165,8 +165,8 @@ def paper_dataset(name: str) -> str:
 
 def method_of(names: Iterable[str]) -> str:
     """The paper's method which these names speak of; empty for none, and for more than one."""
-    found = {method for name in names if (method := _method_of_name(name))}
-    return found.pop() if len(found) == 1 else ""
+    methods = {method for name in names if (method := _method_of_name(name))}
+    return methods.pop() if len(methods) == 1 else ""
 
 
 def row_name(row: ResultRow) -> str:

@@ -46,17 +46,21 @@ def make_report(results_folder: str | Path) -> list[Path]:
         raise UsageError(
             f"{folder} holds no results; write some with: {shell(*words, '--results', folder)}"
         )
-    found = measurements(rows)
-    tables = all_tables(found, artefacts.costs)
+    measured = measurements(rows)
+    tables = all_tables(measured, artefacts.costs)
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
-    files += _write_figures(folder, found, artefacts)
-    return [*files, *write_page(folder, rows, found, tables, artefacts)]
+    files += _write_figures(folder, measured, artefacts)
+    return [*files, *write_page(folder, rows, measured, tables, artefacts)]
 
 
-def all_tables(found: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
+def all_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
     """Every table with at least one number of ours: the paper's, fusion, then by protocol."""
-    fusion = fusion_table(found)
-    tables = [*paper_tables(found, costs), *([fusion] if fusion else []), *protocol_tables(found)]
+    fusion = fusion_table(measured)
+    tables = [
+        *paper_tables(measured, costs),
+        *([fusion] if fusion else []),
+        *protocol_tables(measured),
+    ]
     return [table for table in tables if table.num_measured]
 
 
@@ -64,15 +68,17 @@ def _write_table(folder: Path, table: Table, kind: str) -> Path:
     return write_text(folder / f"{table.name}.{kind}", WRITERS[kind](table))
 
 
-def _write_figures(folder: Path, found: Sequence[Measurement], artefacts: Artefacts) -> list[Path]:
+def _write_figures(
+    folder: Path, measured: Sequence[Measurement], artefacts: Artefacts
+) -> list[Path]:
     files = []
     for drawn in artefacts.maps:
         separation = drawn.separation if len(drawn.separation) else None
         files += scatter_panels(drawn.points, folder / drawn.name, separation)
-    files += fusion_heatmap(fusion_matrices(found), folder / "fusion-heatmap")
-    if curves := few_shot_curves(found):
+    files += fusion_heatmap(fusion_matrices(measured), folder / "fusion-heatmap")
+    if curves := few_shot_curves(measured):
         files += draw_curves(curves, folder / "few-shot-curve", "training videos per class")
-    if curves := frames_curves(found):
+    if curves := frames_curves(measured):
         files += draw_curves(curves, folder / "frames-curve", "frames per view")
     if len(artefacts.frequencies):
         files += class_frequencies(artefacts.frequencies, folder / "class-frequencies")

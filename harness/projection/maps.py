@@ -84,12 +84,12 @@ def _pca(vectors: np.ndarray, earlier: np.ndarray | None) -> np.ndarray:
     """The two directions of largest variance, turned and mirrored to lie on the earlier map."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
-    found = left[:, :2] * lengths[:2]
+    points = left[:, :2] * lengths[:2]
     if earlier is None:
         # A direction has no sign of its own: let its largest coordinate be positive.
-        return found * np.sign(found[np.abs(found).argmax(axis=0), [0, 1]])
-    turn, _, back = np.linalg.svd(found.T @ (earlier - earlier.mean(axis=0)))
-    return found @ turn @ back
+        return points * np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
+    turn, _, back = np.linalg.svd(points.T @ (earlier - earlier.mean(axis=0)))
+    return points @ turn @ back
 
 
 def _tsne(vectors: np.ndarray, settings: Projection, earlier: np.ndarray | None) -> np.ndarray:

@@ -107,17 +107,17 @@ def _of_classes(labels: np.ndarray, names: list[str], choice: Choice) -> np.ndar
         raise UnknownNameError("class", unknown[0], names)
     present = np.unique(labels[labels != UNLABELLED])
     if choice.classes:
-        wanted = [names.index(name) for name in choice.classes]
+        chosen = [names.index(name) for name in choice.classes]
     elif choice.num_classes > len(present):
         raise UsageError(
             f"{choice.num_classes} classes are more than the {len(present)} that these videos "
             "have; give fewer"
         )
     elif choice.num_classes:
-        wanted = np.random.default_rng(choice.seed).permutation(present)[: choice.num_classes]
+        chosen = np.random.default_rng(choice.seed).permutation(present)[: choice.num_classes]
     else:
         return np.ones(len(labels), bool)
-    return np.isin(labels, wanted)
+    return np.isin(labels, chosen)
 
 
 def _done_rows(features: Features, *, partial: bool) -> np.ndarray:

@@ -40,8 +40,8 @@ def separation(panels: Panels, *, neighbours: int = 10, folds: int = FOLDS) -> p
             "class_separability": nearest_mean_is_own(chosen, labels),
         }
         for metric in METRICS:
-            found = bootstrap_mean(values[metric], folds)
-            rows.append((name, metric, found.value, found.low, found.high, len(labels)))
+            mean = bootstrap_mean(values[metric], folds)
+            rows.append((name, metric, mean.value, mean.low, mean.high, len(labels)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -15,9 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.measuring import Scoring, Setup, chosen_classes, result_rows
+from harness.metrics import average_precisions, first_ranks, precisions_at
 from harness.results import ResultRow
-from harness.retrieval.retrieval_metrics import average_precisions, first_ranks, precisions_at
-from harness.scoring import Classes, Videos, load_classes, load_videos, scored_split
+from harness.scoring import (
+    Classes,
+    Videos,
+    load_classes,
+    load_videos,
+    scored_split,
+    status_of,
+)
 from harness.statistics import Interval, bootstrap_mean, clustered_mean, clustered_median
 from harness.vector_reading import video_vectors
 from vifistore.cleaning import AS_IS
@@ -77,8 +84,8 @@ def is_labelled(dataset: Dataset, split: str) -> bool:
     """Whether every video of the split has a label; of all videos, whether any has."""
     if dataset.is_everything(split):
         return bool(dataset.class_names())
-    found = dataset.split(split)
-    return bool(found.class_names) and bool((found.labels >= 0).all())
+    members = dataset.split(split)
+    return bool(members.class_names) and bool((members.labels >= 0).all())
 
 
 def caption_texts(dataset: Dataset) -> list[str]:
@@ -111,8 +118,8 @@ def caption_metrics(
     for part in _chunks(len(asked), len(texts)):
         relevant = np.zeros((len(asked[part]), len(texts)), bool)
         inside = np.isin(pair_videos, asked[part])
-        places = np.searchsorted(asked[part], pair_videos[inside])
-        relevant[places, pair_texts[inside]] = True
+        queries = np.searchsorted(asked[part], pair_videos[inside])
+        relevant[queries, pair_texts[inside]] = True
         by_video[part] = first_ranks(videos[asked[part]] @ texts.T, relevant)
     return {
         **_rank_metrics("t2v", by_text, pair_videos, settings),
@@ -172,8 +179,7 @@ def load_captioned(features: Features, split: str, *, partial: bool) -> Captione
     if not features.dataset.is_everything(split):
         members = features.dataset.split(split)
         rows, listed = np.intersect1d(rows, members.rows), members.num_listed
-    known = features.read_status()
-    status = np.where(rows < len(known), known[np.minimum(rows, len(known) - 1)], TODO)
+    status = status_of(features, rows)
     num_todo, done = int((status == TODO).sum()), rows[status == DONE]
     if (num_todo and not partial) or not len(done):
         raise IncompleteError(

@@ -119,9 +119,9 @@ def class_in_words(words: str, class_names: Iterable[str]) -> str:
     return max(inside, key=len, default="")
 
 
-def is_right(label: str, wanted: str) -> bool | None:
+def is_right(label: str, asked: str) -> bool | None:
     """Whether a label is the wanted class; None where either is not known."""
-    return label == wanted if label and wanted else None
+    return label == asked if label and asked else None
 
 
 def _plain(text: str) -> str:

@@ -1,9 +1,9 @@
 """What an approximate index loses against Flat, and what it gains: recall and latency.
 
 An index is tuned by its effort (HNSW: candidates looked at; IVF: lists looked into), doubled until
-the wanted recall is reached. Queries are videos of the set itself, each without itself among the
-hits, and the text embeddings of its checkpoint where the store has some: texts lie elsewhere than
-videos, and approximate indexes find their neighbours less often.
+the recall that is asked for is reached. Queries are videos of the set itself, each without itself
+among the hits, and the text embeddings of its checkpoint where the store has some: texts lie
+elsewhere than videos, and approximate indexes find their neighbours less often.
 """
 
 import statistics
@@ -62,23 +62,23 @@ def recall(index: Index, flat: Index, queries: np.ndarray, k: int = NEIGHBOURS) 
     A query that is a video of the set is a hit of its own; it is asked for and not counted.
     """
     cosines, right = flat.search(queries, k + 1)
-    _, found = index.search(queries, k + 1)
+    _, retrieved = index.search(queries, k + 1)
     # A cosine of 1 is the query itself, up to rounding.
     is_self = cosines[:, 0] > 1 - 1e-5
     shares = [
         _share_found(row[first : first + k], other)
-        for row, other, first in zip(right, found, is_self.astype(int), strict=True)
+        for row, other, first in zip(right, retrieved, is_self.astype(int), strict=True)
     ]
     return float(np.mean(shares))
 
 
-def _share_found(wanted: np.ndarray, found: np.ndarray) -> float:
+def _share_found(relevant: np.ndarray, retrieved: np.ndarray) -> float:
     """Share of the wanted rows that are found; where there are too few videos, rows are -1."""
-    wanted = wanted[wanted >= 0]
-    return float(np.isin(wanted, found).mean()) if len(wanted) else 1.0
+    relevant = relevant[relevant >= 0]
+    return float(np.isin(relevant, retrieved).mean()) if len(relevant) else 1.0
 
 
-def tune(index: Index, flat: Index, queries: np.ndarray, wanted: float) -> Index:
+def tune(index: Index, flat: Index, queries: np.ndarray, target: float) -> Index:
     """The index with the least effort, a power of two, that reaches the wanted recall of
     `queries` [query dim].
 
@@ -91,7 +91,7 @@ def tune(index: Index, flat: Index, queries: np.ndarray, wanted: float) -> Index
     effort = 1 if index.kind == "ivf" else 16
     while True:
         index = replace(index, effort=min(effort, most))
-        if effort >= most or recall(index, flat, queries) >= wanted:
+        if effort >= most or recall(index, flat, queries) >= target:
             return index
         effort *= 2
 

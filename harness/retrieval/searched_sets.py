@@ -23,11 +23,11 @@ def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[
         features = _only_one(names)
     chosen = {
         where: features
-        for where, found in names.items()
-        if any(features in (name.name, name.id) for name in found)
+        for where, of_dataset in names.items()
+        if any(features in (name.name, name.id) for name in of_dataset)
     }
     if not chosen:
-        known = {name.name for found in names.values() for name in found}
+        known = {name.name for of_dataset in names.values() for name in of_dataset}
         raise UnknownNameError("feature set", features, known)
     sources = [store.features(where, name) for where, name in chosen.items()]
     _check_alike(sources, features)
@@ -43,13 +43,13 @@ def _names(dataset: Dataset) -> list[Name]:
 
 
 def _only_one(names: dict[str, list[Name]]) -> str:
-    found = [name for of_dataset in names.values() for name in of_dataset]
-    if not found:
+    every = [name for of_dataset in names.values() for name in of_dataset]
+    if not every:
         raise UsageError("this store has no feature set yet; make one with vifi extract")
-    kinds = {(name.id, name.checkpoint) for name in found}
+    kinds = {(name.id, name.checkpoint) for name in every}
     if len(kinds) == 1:
-        return found[0].name if len({name.name for name in found}) == 1 else found[0].id
-    listed = ", ".join(sorted({name.name for name in found}))
+        return every[0].name if len({name.name for name in every}) == 1 else every[0].id
+    listed = ", ".join(sorted({name.name for name in every}))
     raise UsageError(f"this store has several feature sets: {listed}; choose one with --features")
 
 

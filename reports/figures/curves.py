@@ -43,11 +43,11 @@ class Curve:
     """Drawn dashed and grey, without interval."""
 
 
-def few_shot_curves(found: Sequence[Measurement]) -> list[Curve]:
+def few_shot_curves(measured: Sequence[Measurement]) -> list[Curve]:
     """Top-1 against K, where a model has two or more K; beside the paper's ViFi-CLIP."""
     shown = [
         m
-        for m in found
+        for m in measured
         if (m.row.protocol, m.row.metric) == ("few-shot", "top1") and m.row.shots is not None
     ]
     curves = _curves(shown, "shots")
@@ -55,9 +55,9 @@ def few_shot_curves(found: Sequence[Measurement]) -> list[Curve]:
     return curves + [curve for curve in _paper_curves() if curve.panel in datasets]
 
 
-def frames_curves(found: Sequence[Measurement]) -> list[Curve]:
+def frames_curves(measured: Sequence[Measurement]) -> list[Curve]:
     """Top-1 against frames per view, where a model has two or more counts."""
-    rows = [m for m in found if (m.row.protocol, m.row.metric) == (FRAMES_PROTOCOL, "top1")]
+    rows = [m for m in measured if (m.row.protocol, m.row.metric) == (FRAMES_PROTOCOL, "top1")]
     return _curves(rows, "num_frames")
 
 
@@ -84,9 +84,9 @@ def draw_curves(curves: Sequence[Curve], path: str | Path, xlabel: str) -> list[
     return draw(Path(path), plot)
 
 
-def _curves(found: Sequence[Measurement], field: str) -> list[Curve]:
+def _curves(measured: Sequence[Measurement], field: str) -> list[Curve]:
     lines = defaultdict(dict)
-    defined = [m for m in found if m.is_defined]
+    defined = [m for m in measured if m.is_defined]
     telling = _telling_fields(defined, field)
     for m in defined:
         label = ", ".join([_label(m), *(str(getattr(m.row, name)) for name in telling)])
@@ -98,10 +98,10 @@ def _curves(found: Sequence[Measurement], field: str) -> list[Curve]:
     ]
 
 
-def _telling_fields(found: Sequence[Measurement], field: str) -> list[str]:
+def _telling_fields(measured: Sequence[Measurement], field: str) -> list[str]:
     """Fields without which two numbers of one model would be one point."""
     values = defaultdict(set)
-    for m in found:
+    for m in measured:
         for name in _TELLING:
             point = (m.dataset, _label(m), getattr(m.row, field))
             values[name, point].add(getattr(m.row, name))
@@ -161,9 +161,11 @@ def _axis(axes: Axes, curves: Sequence[Curve], xlabel: str) -> None:
 
 
 def _legend(figure: Figure, grid: Sequence[Axes]) -> None:
-    found = {}
+    handle_of = {}
     for axes in grid:
         handles, labels = axes.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    columns = max(1, int(figure.get_size_inches()[0] / (0.5 + 0.062 * max(map(len, found)))))
-    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
+        handle_of |= dict(zip(labels, handles, strict=True))
+    columns = max(1, int(figure.get_size_inches()[0] / (0.5 + 0.062 * max(map(len, handle_of)))))
+    figure.legend(
+        list(handle_of.values()), list(handle_of), loc="outside lower center", ncols=columns
+    )

@@ -42,9 +42,9 @@ class Matrix:
         return dataset_heading(self.dataset) + (" (part of its list)" if self.is_part else "")
 
 
-def fusion_matrices(found: Sequence[Measurement]) -> list[Matrix]:
+def fusion_matrices(measured: Sequence[Measurement]) -> list[Matrix]:
     """Top-1, trained with x scored with, one per data set that has a number."""
-    shown = [m for m in fusion_rows(found) if m.is_defined]
+    shown = [m for m in fusion_rows(measured) if m.is_defined]
     datasets = dict.fromkeys(m.row.dataset for m in shown)
     return [_matrix(name, [m for m in shown if m.row.dataset == name]) for name in datasets]
 
@@ -70,11 +70,11 @@ def fusion_heatmap(matrices: Sequence[Matrix], path: str | Path) -> list[Path]:
     return draw(Path(path), plot)
 
 
-def _matrix(dataset: str, found: Sequence[Measurement]) -> Matrix:
-    groups = group_rows(found, lambda m: m.row.fusion, ("fusion",))
+def _matrix(dataset: str, measured: Sequence[Measurement]) -> Matrix:
+    groups = group_rows(measured, lambda m: m.row.fusion, ("fusion",))
     trained_of = {key: members[0].trained_fusion for key, members in groups.items()}
     keys = sorted(groups, key=lambda key: fusion_position(trained_of[key]))
-    columns = sorted({m.row.fusion for m in found}, key=fusion_position)
+    columns = sorted({m.row.fusion for m in measured}, key=fusion_position)
     values = np.full((len(keys), len(columns)), np.nan)
     for row, key in enumerate(keys):
         for m in groups[key]:
@@ -85,7 +85,7 @@ def _matrix(dataset: str, found: Sequence[Measurement]) -> Matrix:
         rows=_row_labels(models),
         columns=columns,
         values=values,
-        is_part=any(m.is_part for m in found),
+        is_part=any(m.is_part for m in measured),
     )
 
 

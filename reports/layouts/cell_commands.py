@@ -82,18 +82,18 @@ def repeat_command(
     return evaluate_command(protocol, dataset, *features_of(row), options=options)
 
 
-def _split_options(found: Sequence[Measurement]) -> Command:
+def _split_options(measured: Sequence[Measurement]) -> Command:
     """The split of the last result; of a mean over splits all of them."""
-    return "--split", *found[-1].row.split.split("+")
+    return "--split", *measured[-1].row.split.split("+")
 
 
-def _half_options(found: Sequence[Measurement]) -> Command:
-    halves = {m.row.subset: m.row.split for m in found if m.row.subset in ("base", "novel")}
+def _half_options(measured: Sequence[Measurement]) -> Command:
+    halves = {m.row.subset: m.row.split for m in measured if m.row.subset in ("base", "novel")}
     return tuple(word for half in halves for word in (f"--{half}-split", halves[half]))
 
 
-def _template_options(found: Sequence[Measurement]) -> Command:
-    every = filter(None, found[0].row.template.split(_AND))
+def _template_options(measured: Sequence[Measurement]) -> Command:
+    every = filter(None, measured[0].row.template.split(_AND))
     return tuple(word for template in every for word in ("--template", template))
 
 
@@ -107,12 +107,12 @@ def cost_command(method: str) -> str:
     return _bench_command(MODELS[-1], frames, FEATURES_OF.get(method, method), *learned)
 
 
-def own_cost_command(found: Measurement) -> str:
+def own_cost_command(measurement: Measurement) -> str:
     """Measure what a view costs with the model of a result; empty where that is not known."""
-    model = found.row.provenance.get("model")
+    model = measurement.row.provenance.get("model")
     if not isinstance(model, str):
         return ""
-    return _bench_command(model, found.row.num_frames, found.name)
+    return _bench_command(model, measurement.row.num_frames, measurement.name)
 
 
 def _bench_command(model: str, frames: int, features: str, *learned: str) -> str:

@@ -29,9 +29,9 @@ _METHOD_OF = {"": "Vanilla CLIP"} | {name: method for method, name in FUSION_MET
 ColumnKey = tuple[str, str]
 
 
-def fusion_table(found: Sequence[Measurement]) -> Table | None:
+def fusion_table(measured: Sequence[Measurement]) -> Table | None:
     """Rows: how a model was trained; columns: how it was scored. None without such rows."""
-    shown = fusion_rows(found)
+    shown = fusion_rows(measured)
     if not shown:
         return None
     columns = _columns(shown)
@@ -52,9 +52,9 @@ def fusion_table(found: Sequence[Measurement]) -> Table | None:
     )
 
 
-def fusion_rows(found: Sequence[Measurement]) -> list[Measurement]:
+def fusion_rows(measured: Sequence[Measurement]) -> list[Measurement]:
     """Top-1 under every fusion, in the order of the fusions trained with."""
-    shown = [m for m in found if (m.row.protocol, m.row.metric) == (FUSION_PROTOCOL, "top1")]
+    shown = [m for m in measured if (m.row.protocol, m.row.metric) == (FUSION_PROTOCOL, "top1")]
     return sorted(shown, key=lambda m: fusion_position(m.trained_fusion))
 
 
@@ -112,10 +112,10 @@ def _rows(
     return rows
 
 
-def _is_papers(found: Measurement) -> bool:
+def _is_papers(measurement: Measurement) -> bool:
     """Without a fusion trained with, only what is known as vanilla CLIP was not tuned."""
-    is_known = bool(found.trained_fusion) or found.method == _METHOD_OF[""]
-    return found.is_comparable and is_known
+    is_known = bool(measurement.trained_fusion) or measurement.method == _METHOD_OF[""]
+    return measurement.is_comparable and is_known
 
 
 def _cells(

@@ -35,7 +35,7 @@ Groups = dict[tuple[str, str], list[Measurement]]
 
 
 def group_rows(
-    found: Sequence[Measurement],
+    measured: Sequence[Measurement],
     slot_of: Callable[[Measurement], object],
     columns_by: Sequence[str] = (),
 ) -> Groups:
@@ -43,24 +43,24 @@ def group_rows(
 
     `slot_of` gives the column of a measurement, `columns_by` the fields that make columns.
     """
-    fields = _distinguishing_fields(found, slot_of, columns_by)
-    varying = _varying_fields(found, fields)
+    fields = _distinguishing_fields(measured, slot_of, columns_by)
+    varying = _varying_fields(measured, fields)
     groups: Groups = {}
-    for measurement in sorted(found, key=_method_position):
+    for measurement in sorted(measured, key=_method_position):
         key = measurement.name, _detail(measurement, varying[measurement.name])
         groups.setdefault(key, []).append(measurement)
     return groups
 
 
 def _distinguishing_fields(
-    found: Sequence[Measurement],
+    measured: Sequence[Measurement],
     slot_of: Callable[[Measurement], object],
     columns_by: Sequence[str],
 ) -> list[str]:
     fields = [name for name in _ALWAYS if name not in columns_by]
     for name in _IF_NEEDED:
-        cells = {(m.name, slot_of(m), *_values(m, fields)) for m in found}
-        if len(cells) == len(found):
+        cells = {(m.name, slot_of(m), *_values(m, fields)) for m in measured}
+        if len(cells) == len(measured):
             break
         fields.append(name)
     return fields
@@ -70,15 +70,15 @@ def _values(measurement: Measurement, fields: Sequence[str]) -> list:
     return [getattr(measurement.row, name) for name in fields]
 
 
-def _varying_fields(found: Sequence[Measurement], fields: Sequence[str]) -> dict[str, list[str]]:
+def _varying_fields(measured: Sequence[Measurement], fields: Sequence[str]) -> dict[str, list[str]]:
     """Per name the fields that take more than one value."""
     seen = defaultdict(set)
-    for measurement in found:
+    for measurement in measured:
         for name in fields:
             seen[measurement.name, name].add(getattr(measurement.row, name))
     return {
         model: [name for name in fields if len(seen[model, name]) > 1]
-        for model in {measurement.name for measurement in found}
+        for model in {measurement.name for measurement in measured}
     }
 
 

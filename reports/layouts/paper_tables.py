@@ -57,23 +57,26 @@ class Who(NamedTuple):
 Index = dict[tuple[Who, ColumnKey], Cell]
 
 
-def paper_tables(found: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
+def paper_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
     """Tables 1 to 9; `Table.num_measured` says how many cells hold a number of ours."""
-    return [_table(spec, found, costs) for spec in SPECS]
+    return [_table(spec, measured, costs) for spec in SPECS]
 
 
-def _table(spec: Spec, found: Sequence[Measurement], costs: Sequence[Cost]) -> Table:
+def _table(spec: Spec, measured: Sequence[Measurement], costs: Sequence[Cost]) -> Table:
     numbers = paper_numbers(spec.number)
     places = tuple(dict.fromkeys(number.place for number in numbers))
-    index = _index_of_costs(spec, places, costs) | _index_of_rows(spec, places, found)
-    every = [part for m in found for part in (m, *m.parts)]
+    index = _index_of_costs(spec, places, costs) | _index_of_rows(spec, places, measured)
+    every = [part for m in measured for part in (m, *m.parts)]
     interval = "" if spec.protocol == "cost" else f"{INTERVAL_CAPTION} "
     return Table(
         name=f"table{spec.number}",
         title=spec.title,
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
         columns=_columns(spec, places),
-        rows=(*_paper_rows(spec, numbers, places, index), *_other_rows(spec, places, index, found)),
+        rows=(
+            *_paper_rows(spec, numbers, places, index),
+            *_other_rows(spec, places, index, measured),
+        ),
         notes=paper_notes() | footnotes_of_all(every),
         sources=_sources(spec),
     )
@@ -130,10 +133,10 @@ def _methods(
 
 
 def _other_rows(
-    spec: Spec, places: Sequence[ColumnKey], index: Index, found: Sequence[Measurement]
+    spec: Spec, places: Sequence[ColumnKey], index: Index, measured: Sequence[Measurement]
 ) -> list[Row]:
     others = dict.fromkeys(who for who, _ in index if not who.is_method)
-    own = {m.name: m for m in found if m.row.protocol == spec.protocol}
+    own = {m.name: m for m in measured if m.row.protocol == spec.protocol}
     return [
         Row(
             label=who.name,
@@ -198,10 +201,12 @@ def _cost_cell(value: float, cost: Cost) -> Cell:
     return Cell(value=value, text=f"{value:.3g}" if value < 1 else "", source=source)
 
 
-def _index_of_rows(spec: Spec, places: Sequence[ColumnKey], found: Sequence[Measurement]) -> Index:
-    untuned = _first_splits(found) if spec.protocol == "few-shot" else []
+def _index_of_rows(
+    spec: Spec, places: Sequence[ColumnKey], measured: Sequence[Measurement]
+) -> Index:
+    untuned = _first_splits(measured) if spec.protocol == "few-shot" else []
     # A stable sort: means last, so that they and later rows replace earlier ones.
-    ordered = untuned + sorted(found, key=lambda measurement: is_mean(measurement.row))
+    ordered = untuned + sorted(measured, key=lambda measurement: is_mean(measurement.row))
     return {
         (who, place): _index_cell(measurement, place)
         for measurement in ordered
@@ -211,9 +216,9 @@ def _index_of_rows(spec: Spec, places: Sequence[ColumnKey], found: Sequence[Meas
     }
 
 
-def _first_splits(found: Sequence[Measurement]) -> list[Measurement]:
+def _first_splits(measured: Sequence[Measurement]) -> list[Measurement]:
     """Zero-shot scores of vanilla CLIP as the few-shot tables want them: of the first split."""
-    every = [part for m in found for part in (m, *m.parts) if not is_mean(part.row)]
+    every = [part for m in measured for part in (m, *m.parts) if not is_mean(part.row)]
     return [
         replace(m, row=replace(m.row, protocol="few-shot"))
         for m in every
@@ -222,37 +227,38 @@ def _first_splits(found: Sequence[Measurement]) -> list[Measurement]:
     ]
 
 
-def _who(spec: Spec, found: Measurement) -> Who | None:
+def _who(spec: Spec, measurement: Measurement) -> Who | None:
     """The row of the table a measurement belongs to; None when it belongs to none."""
-    row, trained = found.row, found.trained_fusion
+    row, trained = measurement.row, measurement.trained_fusion
     if (row.protocol, row.classifier) != (spec.protocol, "text"):
         return None
-    if spec.protocol == FUSION_PROTOCOL and found.method in ("", "ViFi-CLIP"):
+    if spec.protocol == FUSION_PROTOCOL and measurement.method in ("", "ViFi-CLIP"):
         method = _FUSION_METHOD.get(row.fusion) if trained == row.fusion else None
-        return Who(method, True) if method and found.is_comparable else None
+        return Who(method, True) if method and measurement.is_comparable else None
     if row.fusion != "embedding" or trained not in ("", "embedding"):
         return None
-    if found.is_comparable and found.method:
-        return Who(found.method, True) if found.method in spec.methods else None
-    return Who(found.name, False) if spec.with_others else None
+    if measurement.is_comparable and measurement.method:
+        return Who(measurement.method, True) if measurement.method in spec.methods else None
+    return Who(measurement.name, False) if spec.with_others else None
 
 
-def _fits(found: Measurement, place: ColumnKey) -> bool:
+def _fits(measurement: Measurement, place: ColumnKey) -> bool:
     """Whether a measurement answers a column of the paper."""
-    row = found.row
+    row = measurement.row
     metric = "top1" if place.metric in _SETTINGS else place.metric
-    if (found.dataset, row.metric) != (place.dataset, metric):
+    if (measurement.dataset, row.metric) != (place.dataset, metric):
         return False
     if row.subset != (place.subset or "all"):
         return False
     # Untrained, a number is the same for every K; Table 5 takes it as given with the model.
-    any_shots = found.method == "Vanilla CLIP" or row.protocol == FUSION_PROTOCOL
+    any_shots = measurement.method == "Vanilla CLIP" or row.protocol == FUSION_PROTOCOL
     return row.shots == place.shots or (row.shots is None and any_shots)
 
 
-def _index_cell(found: Measurement, place: ColumnKey) -> Cell:
+def _index_cell(measurement: Measurement, place: ColumnKey) -> Cell:
     if place.metric in _SETTINGS:
-        number = found.row.num_frames if place.metric == "num_frames" else found.row.num_views
-        return Cell(value=float(number), source=found.name)
-    cell = measured_cell(found)
-    return replace(cell, notes=(*cell.notes, *doubts(found)))
+        row = measurement.row
+        number = row.num_frames if place.metric == "num_frames" else row.num_views
+        return Cell(value=float(number), source=measurement.name)
+    cell = measured_cell(measurement)
+    return replace(cell, notes=(*cell.notes, *doubts(measurement)))

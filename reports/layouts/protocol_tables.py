@@ -95,18 +95,18 @@ class Slot(NamedTuple):
     metric: str
 
 
-def protocol_tables(found: Sequence[Measurement]) -> list[Table]:
+def protocol_tables(measured: Sequence[Measurement]) -> list[Table]:
     """One table per protocol that has rows, the paper's protocols first; all but fusion."""
-    present = dict.fromkeys(measurement.row.asked_protocol for measurement in found)
+    present = dict.fromkeys(measurement.row.asked_protocol for measurement in measured)
     names = [name for name in VIEWS if name in present]
     names += [name for name in present if name not in VIEWS and name != FUSION_PROTOCOL]
-    return [_table(name, [m for m in found if m.row.asked_protocol == name]) for name in names]
+    return [_table(name, [m for m in measured if m.row.asked_protocol == name]) for name in names]
 
 
-def _view(protocol: str, found: Sequence[Measurement]) -> tuple[str, View]:
+def _view(protocol: str, measured: Sequence[Measurement]) -> tuple[str, View]:
     """File name and view; of scores by class names, as far as they are zero-shot."""
     view = VIEWS.get(protocol, View(title=protocol.capitalize()))
-    protocols = {measurement.row.protocol for measurement in found}
+    protocols = {measurement.row.protocol for measurement in measured}
     if TUNED not in protocols:
         return _file_name(protocol), view
     if protocols == {TUNED}:
@@ -114,9 +114,9 @@ def _view(protocol: str, found: Sequence[Measurement]) -> tuple[str, View]:
     return _file_name(protocol), replace(view, title="By class names: zero-shot, and tuned")
 
 
-def _table(protocol: str, found: Sequence[Measurement]) -> Table:
-    file_name, view = _view(protocol, found)
-    shown = [m for m in found if _is_shown(m.row.metric, view)]
+def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
+    file_name, view = _view(protocol, measured)
+    shown = [m for m in measured if _is_shown(m.row.metric, view)]
     columns = _ordered({_slot(m, view) for m in shown}, [m.row.dataset for m in shown])
     groups = group_rows(shown, lambda measurement: _slot(measurement, view), view.columns_by)
     return Table(

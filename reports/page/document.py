@@ -1,6 +1,6 @@
 """The page of a results folder: `index.html`, opened from disk, with nothing from the network.
 
-    write_page("results", rows, found, tables, artefacts)
+    write_page("results", rows, measurements(rows), tables, artefacts)
 
 Its plots are drawn by `page/page.js` with the plotting library beside it, from JSON in the page;
 without JavaScript, and on paper, the same figures are shown as pictures. What it says is gathered
@@ -59,7 +59,7 @@ class Section:
 def write_page(
     results_folder: str | Path,
     rows: Sequence[ResultRow],
-    found: Sequence[Measurement],
+    measured: Sequence[Measurement],
     tables: Sequence[Table],
     artefacts: Artefacts,
 ) -> list[Path]:
@@ -68,7 +68,7 @@ def write_page(
     Figures are the PNG files of the folder at that moment.
     """
     folder = Path(results_folder)
-    plots = _plots(folder, found, artefacts)
+    plots = _plots(folder, measured, artefacts)
     scripts = _write_scripts(folder) if plots else []
     text = render(
         "page.html",
@@ -82,14 +82,14 @@ def write_page(
     return [*scripts, write_text(folder / "index.html", text)]
 
 
-def _plots(folder: Path, found: Sequence[Measurement], artefacts: Artefacts) -> dict[str, dict]:
+def _plots(folder: Path, measured: Sequence[Measurement], artefacts: Artefacts) -> dict[str, dict]:
     """What the script draws, by the name of the figure that it stands for."""
     plots = {drawn.name: map_plot(drawn, folder) for drawn in artefacts.maps}
-    if matrices := fusion_matrices(found):
+    if matrices := fusion_matrices(measured):
         plots["fusion-heatmap"] = heatmap_plot(matrices)
-    if curves := few_shot_curves(found):
+    if curves := few_shot_curves(measured):
         plots["few-shot-curve"] = curves_plot(curves, "training videos per class")
-    if curves := frames_curves(found):
+    if curves := frames_curves(measured):
         plots["frames-curve"] = curves_plot(curves, "frames per view")
     return plots
 

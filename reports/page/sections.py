@@ -169,14 +169,14 @@ def _recalls(tables: ClassTables) -> list[dict]:
 
 
 def _recall_table(place: str, classes: Mapping[str, Mapping[str, dict]]) -> dict:
-    names = list(dict.fromkeys(name for found in classes.values() for name in found))
+    names = list(dict.fromkeys(name for records in classes.values() for name in records))
     ordered = sorted(classes.items(), key=lambda item: _mean(item[1]))
-    rows = [(name, [found.get(column) for column in names]) for name, found in ordered]
+    rows = [(name, [records.get(column) for column in names]) for name, records in ordered]
     return {"place": place, "columns": names, "rows": rows}
 
 
-def _mean(found: Mapping[str, dict]) -> float:
-    values = [record["value"] for record in found.values() if record["value"] is not None]
+def _mean(records: Mapping[str, dict]) -> float:
+    values = [record["value"] for record in records.values() if record["value"] is not None]
     return sum(values) / len(values) if values else 0.0
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harness.class_counts import class_frequencies
+from harness.class_tables import class_frequencies
 from vifistore.errors import UsageError
 
 

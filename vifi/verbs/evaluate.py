@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.class_counts import class_frequencies
-from harness.class_tables import class_tables
+from harness.class_tables import class_frequencies, class_tables
 from harness.classifiers import USES_TEXT
 from harness.comparison import Answers, Compared, answers_of
 from harness.fusion import array_of, check_fusions

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score
 
-from harness.retrieval.retrieval_metrics import average_precisions, first_ranks, precisions_at
+from harness.metrics import average_precisions, first_ranks, precisions_at
 from harness.statistics import clustered_mean, clustered_median
 
 SCORES = np.array([[0.9, 0.8, 0.7, 0.6], [0.1, 0.5, 0.5, 0.2], [0.3, 0.3, 0.3, 0.3]])
