@@ -214,7 +214,7 @@ class Backend:
     def read(
         self, path: str, start: int = 0, stop: int | None = None, *, may_lack: bool = True
     ) -> np.ndarray:
-        """Read rows [start, stop) of the array at `path`, every checksum verified.
+        """Read rows [start, stop) of the array at `path`, [row ...], every checksum verified.
 
         Strings come as an array of objects. A chunk that is not there holds the fill value, unless
         `may_lack` is False: each was written then. Raises DamagedError if a chunk does not match
@@ -229,7 +229,7 @@ class Backend:
     def read_chosen(
         self, path: str, rows: np.ndarray, *, verify: bool = True, may_lack: bool = True
     ) -> np.ndarray:
-        """Read rows of the array at `path`, in the given order.
+        """Read `rows`, [row], of the array at `path`, [row ...], in the given order.
 
         Without `verify` only those rows are read, not their whole chunks, and damage to them goes
         unnoticed. `may_lack` is that of `read`. Raises DamagedError if a chunk does not match its
@@ -254,10 +254,10 @@ class Backend:
     def write_rows(self, start: int, columns: Mapping[str, np.ndarray]) -> None:
         """Write rows from `start` on into each of these arrays; they last when it returns.
 
-        `columns` maps the paths of arrays, which must be long enough, to their new rows. Rows of
-        the same chunks that are not given stay as they are. A chunk is replaced whole or not at
-        all. Raises UsageError if the store is read-only, StoreError if another program laid out
-        an array, and DamagedError if a chunk that is kept in part is damaged.
+        `columns` maps the paths of arrays, which must be long enough, to their new rows [row ...].
+        Rows of the same chunks that are not given stay as they are. A chunk is replaced whole or
+        not at all. Raises UsageError if the store is read-only, StoreError if another program laid
+        out an array, and DamagedError if a chunk that is kept in part is damaged.
         """
         self._require_writable()
         files = {}

@@ -27,7 +27,8 @@ MODEST_BYTES = 64 * 2**20
 
 
 def encode_chunk(values: np.ndarray, layout: Layout) -> tuple[np.ndarray, bytes]:
-    """Return a whole chunk's bytes and its checksum; the file holds one behind the other."""
+    """Return the bytes, uint8 [byte], of a whole chunk [row ...] and its checksum; the file holds
+    one behind the other."""
     if layout.dtype.hasobject:
         data = np.frombuffer(VLenUTF8().encode(values.astype(object)), np.uint8)
     else:
@@ -44,7 +45,7 @@ def read_rows(
     *,
     may_lack: bool = True,
 ) -> np.ndarray:
-    """Read rows [start, stop) of the array at `path`, every checksum verified.
+    """Read rows [start, stop) of the array at `path`, [row ...], every checksum verified.
 
     A chunk that is not there reads as the fill value, unless `may_lack` is False: all were written
     then. Raises DamagedError if a chunk is not what was written.
@@ -77,7 +78,7 @@ def read_chosen(
     verify: bool,
     may_lack: bool = True,
 ) -> np.ndarray:
-    """Read rows in the given order, any number of times each.
+    """Read `rows`, [row], as [row ...], in the given order, any number of times each.
 
     With `verify` whole chunks are read, else nothing but the rows, and damage goes unnoticed;
     strings are always verified. A chunk that is not there is treated as by `read_rows`. Raises
@@ -154,7 +155,8 @@ def read_chunk(
     *,
     may_lack: bool = True,
 ) -> None:
-    """Read one chunk into `chunk`, verified; one that is not there is treated as by `read_rows`.
+    """Read one chunk into `chunk` [row ...], verified; one that is not there is treated as by
+    `read_rows`.
 
     Raises DamagedError if it is not what was written.
     """

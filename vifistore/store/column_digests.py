@@ -24,7 +24,7 @@ Columns = Mapping[str, np.ndarray]
 
 
 def column_digest(values: np.ndarray, spec: ArraySpec) -> str:
-    """SHA-256 over the shape of an array and its values as they are stored."""
+    """SHA-256 over the shape of an array [row ...] and its values as they are stored."""
     digest = hashlib.sha256(f"{spec.dtype} {list(values.shape)}\n".encode())
     if spec.dtype == "str":
         digest.update(VLenUTF8().encode(np.asarray(values, object)))

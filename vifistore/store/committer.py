@@ -42,7 +42,8 @@ class BlockCommitter:
         return self
 
     def add(self, block: int, rows: list[int], data: Mapping[str, np.ndarray]) -> None:
-        """Have rows of a block written, as `FeatureWriter.write_block` does, a little later.
+        """Have rows of a block written, arrays [row ...], as `FeatureWriter.write_block` does, a
+        little later.
 
         `data` must stay as it is. Waits while too much waits already.
         """

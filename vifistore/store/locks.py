@@ -114,7 +114,10 @@ class ByteLocks:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for this process's turn to plan or seal the feature set, and hold it."""
+        """Wait for this process's turn to plan or seal the feature set, and hold it.
+
+        Raises StoreError where there are no locks.
+        """
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, _TURN_BYTE)
         except OSError as error:

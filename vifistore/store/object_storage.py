@@ -83,7 +83,7 @@ class ObjectStorage:
         return self._ask(lambda: self._obstore.get(self._objects, key).bytes().to_bytes())
 
     def tail(self, key: str, num_bytes: int) -> bytes:
-        """See Storage."""
+        """See Storage. Raises OSError for a file that is shorter."""
 
         def read() -> bytes:
             result = self._obstore.get(self._objects, key, options={"range": {"suffix": num_bytes}})
@@ -95,7 +95,7 @@ class ObjectStorage:
         return found
 
     def read_into(self, key: str, *buffers: np.ndarray) -> int:
-        """See Storage."""
+        """See Storage; uint8 [byte] each."""
         data = np.frombuffer(self.get(key), np.uint8)
         position = 0
         for buffer in buffers:
@@ -105,7 +105,7 @@ class ObjectStorage:
         return len(data)
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
-        """See Storage."""
+        """See Storage; uint8 [byte] each. Raises OSError as there."""
         ends = [offset + len(buffers[0]) for offset in offsets]
         ranges = self._ask(
             self._obstore.get_ranges, self._objects, key, starts=list(offsets), ends=ends
@@ -117,7 +117,7 @@ class ObjectStorage:
             buffer[:] = part
 
     def put(self, *stages: Mapping[str, Sequence]) -> None:
-        """See Storage."""
+        """See Storage. Raises StoreError where there is no bucket."""
 
         def put_one(item: tuple[str, Sequence]) -> None:
             key, buffers = item

@@ -167,7 +167,8 @@ def read_split(dataset: "Dataset", name: str) -> Split:
 def require_listed(
     backend: Backend, path: str, listed: object, labels: np.ndarray, class_names: list[str]
 ) -> None:
-    """Raise DamagedError unless a list names as many videos of each class as a split holds."""
+    """Raise DamagedError unless a list names as many videos of each class as a split with these
+    `labels` [row] holds."""
     if not _can_be_listed(listed, labels, class_names):
         raise DamagedError(
             f"{backend.folder}/{path}/zarr.json does not say how many videos were listed as it "

@@ -67,12 +67,12 @@ class Storage(Protocol):
         ...
 
     def read_into(self, key: str, *buffers: np.ndarray) -> int:
-        """Fill uint8 buffers from the start of a file on; return the number of its bytes, counted
-        up to one more than the buffers hold."""
+        """Fill uint8 [byte] buffers from the start of a file on; return the number of its bytes,
+        counted up to one more than the buffers hold."""
         ...
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
-        """Fill uint8 buffers of one length, each from its offset in a file on.
+        """Fill uint8 [byte] buffers of one length, each from its offset in a file on.
 
         Raises OSError if the file ends before."""
         ...
@@ -152,7 +152,7 @@ class LocalStorage:
             return file.read()
 
     def read_into(self, key: str, *buffers: np.ndarray) -> int:
-        """See Storage."""
+        """See Storage; uint8 [byte] each."""
         num_bytes = 0
         with open_unbuffered(self.folder / key) as file:
             for buffer in (*buffers, np.empty(1, np.uint8)):
@@ -160,7 +160,7 @@ class LocalStorage:
         return num_bytes
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
-        """See Storage."""
+        """See Storage; uint8 [byte] each. Raises OSError as there."""
         with open_unbuffered(self.folder / key) as file:
             for offset, buffer in zip(offsets, buffers, strict=True):
                 file.seek(offset)

@@ -27,7 +27,8 @@ def write_table(
     *,
     start: int = 0,
 ) -> None:
-    """Write `columns` at rows [start, start + n) of the table at `path`, its length last."""
+    """Write `columns`, [row] each, at rows [start, start + n) of the table at `path`, its length
+    last."""
     num_rows = start + len(next(iter(columns.values())))
     # Of the dtype it is stored in: what has no rows may have any, and would round times to floats.
     dtypes = {name: object if spec.dtype == "str" else spec.dtype for name, spec in specs.items()}
@@ -53,7 +54,7 @@ def write_table(
 def read_table(
     backend: Backend, path: str, specs: Mapping[str, ArraySpec]
 ) -> dict[str, np.ndarray]:
-    """Read the committed rows of the table at `path`, a column each.
+    """Read the committed rows of the table at `path`, a column [row] each.
 
     Raises DamagedError if they are not what was written.
     """

@@ -132,7 +132,7 @@ def _table(ids: Sequence[str], labels: Sequence[str]) -> "pd.DataFrame":
 
 
 def check_ids(ids: Sequence[str] | np.ndarray, path: Path) -> None:
-    """Raise UsageError unless there are ids, each of them text and given once."""
+    """Raise UsageError unless there are ids [video], each of them text and given once."""
     if not len(ids):
         raise UsageError(f"{path} holds no videos; give a file that holds some")
     seen: set[str] = set()
@@ -164,7 +164,10 @@ def check_lengths(lengths: Sequence[int], path: Path) -> None:
 
 
 def open_npy(path: Path) -> np.ndarray:
-    """Map a .npy file without ever unpickling. Raises UsageError if it is no plain array."""
+    """Map a .npy file, [video ...] or [frame ...], without ever unpickling.
+
+    Raises UsageError if it is no plain array.
+    """
     try:
         with open_regular(path) as file:
             # What else numpy.load opens are archives and pickles.
@@ -179,7 +182,7 @@ def open_npy(path: Path) -> np.ndarray:
 
 
 def open_embeddings(path: Path, axes: Collection[int], told: str) -> np.ndarray:
-    """Map a .npy file of embeddings that has one of these numbers of axes, as `told`.
+    """Map a .npy file of embeddings [... dim] with one of these numbers of axes, as `told`.
 
     Raises UsageError if it is none, or its type or lengths cannot be.
     """

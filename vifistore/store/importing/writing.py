@@ -101,7 +101,7 @@ def write_source(store: Store, source: ImportSource, target: Target) -> ImportRe
 
 
 def match_rows(source: ImportSource, known: "pd.DataFrame") -> np.ndarray:
-    """Entry of `source` for each row of the table `known`, -1 where it has none.
+    """Entry of `source` for each row of the table `known`, int64 [row], -1 where it has none.
 
     Rows that follow the last entry of an original set are left out: they were appended since.
     Raises UsageError if the source has an id that the table lacks.

@@ -6,7 +6,6 @@ import pytest
 from tests.vifistore.store.importing.bringing import RNG, bring, fill_store, means
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store import open_store
-from vifistore.store.importing.store_copy import array_names
 from vifistore.store.verify import verify_store
 
 
@@ -73,7 +72,7 @@ def test_what_is_imported_is_well_and_its_damage_is_found(tmp_path, shape):
     store = open_store(tmp_path / "new.zarr")
     assert list(verify_store(store)) == []
     features = store.features("d", "x")
-    for name in array_names(features):
+    for name in features.specs:
         metadata = store.path / features.path / name / "zarr.json"
         content = metadata.read_bytes()
         metadata.unlink()
