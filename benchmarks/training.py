@@ -133,16 +133,7 @@ def measured(settings: Training, store: Store, way: str, scratch: Path) -> dict:
         # Its counters are not there before it is.
         torch.cuda.init()
         torch.cuda.reset_peak_memory_stats(device)
-    train(
-        Run(
-            start=start,
-            source=videos.source,
-            class_names=videos.class_names,
-            settings=tuning,
-            out=scratch / way,
-            options=options,
-        )
-    )
+    train(Run(start=start, videos=videos, settings=tuning, out=scratch / way, options=options))
     skip = Order(num_videos=len(videos.source.targets), settings=tuning).steps_per_epoch
     return figures(settings, way, tuning, scratch / way / "log.csv", skip, device)
 

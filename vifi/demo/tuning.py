@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch.nn.functional import one_hot
 
 from vifi.command_line.console import say
 from vifi.demo.clips import class_names, write_clips
@@ -19,14 +20,11 @@ from vifistore.models.towers import LoadedModel, describe, load_model
 from vifistore.store.identity import TunedOn
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.averages import blend_kind
-from vifistore.training.frames_in_memory import in_memory
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.run import Run, train
-from vifistore.training.targets import one_hot
-from vifistore.training.training_data import FrameData
-from vifistore.training.training_split import TrainingSet
-from vifistore.training.videos import VideoSource
+from vifistore.training.training_data import FrameData, TrainingSet
+from vifistore.training.videos import VideoSource, in_memory
 from vifistore.videos.listing import read_source
 
 VANILLA = "vanilla-clip"
@@ -75,8 +73,7 @@ def pretrain(scale: DemoScale, folder: Path) -> Path:
     return _train(
         Run(
             start=start,
-            source=data,
-            class_names=stills.captions,
+            videos=TrainingSet(source=data, class_names=stills.captions),
             settings=scale.pretraining,
             out=folder / VANILLA,
         ),
@@ -91,9 +88,10 @@ def read_training_clips(scale: DemoScale, videos: Path, dataset: str) -> Trainin
     """
     listing = read_source(videos / "train")
     names = listing.class_names
+    labels = torch.tensor([names.index(label) for label in listing.labels])
     clips = VideoSource(
         paths=[listing.root / path for path in listing.paths],
-        targets=one_hot(torch.tensor([names.index(label) for label in listing.labels]), len(names)),
+        targets=one_hot(labels, len(names)).float(),
         preprocessing=_preprocessing(_random_model(scale)),
         options=RunOptions(decoder="pyav"),
     )
@@ -119,11 +117,9 @@ def tune(
     path = _train(
         Run(
             start=load_model(scale.model, str(start)),
-            source=clips.source,
-            class_names=clips.class_names,
+            videos=clips,
             settings=settings,
             out=folder / name,
-            tuned_on=clips.tuned_on,
         ),
         num_checkpoints=NUM_FOLLOWED if name == TUNED else 1,
     )
@@ -133,13 +129,13 @@ def tune(
 
 def _train(run: Run, *, num_checkpoints: int) -> Path:
     """Train and return the last checkpoint."""
-    num_steps = Order(num_videos=len(run.source.targets), settings=run.settings).num_steps
+    num_steps = Order(num_videos=len(run.videos.source.targets), settings=run.settings).num_steps
     run.options = RunOptions(device="cpu", checkpoint_every=-(-num_steps // num_checkpoints))
     with _one_thread():
         report = train(run)
     say(
         f"   {report.step} steps, loss {report.metrics['loss']:.2f}, accuracy "
-        f"{report.metrics['accuracy']:.1%} among {len(run.class_names)} classes, "
+        f"{report.metrics['accuracy']:.1%} among {len(run.videos.class_names)} classes, "
         f"{report.data_share:.0%} of the time waiting for data"
     )
     return report.path

@@ -19,7 +19,7 @@ from vifistore.models.config_files import find_config, model_faults
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.store import open_store
 from vifistore.store.store import Store
-from vifistore.training.faults import run_faults
+from vifistore.training.faults import checkpoint_name, require_torchrun, run_faults
 from vifistore.training.folder_lock import refuse_second
 from vifistore.training.follower import (
     FollowOptions,
@@ -27,8 +27,6 @@ from vifistore.training.follower import (
     shared_flags,
     watch_arguments,
 )
-from vifistore.training.launch import require_torchrun
-from vifistore.training.naming import checkpoint_name
 from vifistore.training.options import RunOptions
 from vifistore.training.presets import PRESETS, WITH_SHOTS
 from vifistore.training.training_settings import TrainSettings
@@ -100,7 +98,7 @@ def main(arguments: list[str]) -> int:
         report = train(run)
     if is_first:
         remember_command(store)
-        _tell(wanted, report, len(run.class_names))
+        _tell(wanted, report, len(run.videos.class_names))
     return _status(report)
 
 
@@ -195,15 +193,10 @@ def _run(
     )
     return Run(
         start=start,
-        source=videos.source,
-        class_names=videos.class_names,
+        videos=replace(videos, data={"preset": preset, **videos.data}),
         settings=wanted.settings,
         out=wanted.out,
         name=wanted.name,
-        data={"preset": preset, **videos.data},
-        tuned_on=videos.tuned_on,
-        preprocessing=videos.preprocessing,
-        reads=videos.reads,
         options=options,
     )
 

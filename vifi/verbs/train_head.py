@@ -15,8 +15,8 @@ from vifistore.errors import Faults
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.names import check_set_name
+from vifistore.training.faults import require_alone
 from vifistore.training.heads.head_settings import HeadKind, HeadSettings
-from vifistore.training.launch import require_alone
 
 logger = logging.getLogger("vifi")
 

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vifistore.errors import UsageError
-from vifistore.training.launch import require_torchrun
+from vifistore.training.faults import require_torchrun
 
 # Gradients that travel together, as numbers: 128 MiB of float32.
 _BUCKET = 2**25

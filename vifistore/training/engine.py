@@ -11,26 +11,12 @@ from torch import Tensor, nn
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.training.distributed import Processes
+from vifistore.training.log import StepRecord
 from vifistore.training.objective import Objective
 from vifistore.training.order import Order
 from vifistore.training.schedule import rate_of_step
 from vifistore.training.training_data import Views
 from vifistore.training.training_settings import TrainSettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepResult:
-    """What a step did."""
-
-    loss: float
-    """Mean loss of the views, before the step; NaN without a view."""
-    accuracy: float
-    """Share of views whose first class is right."""
-    learning_rate: float
-    gradient_norm: float
-    num_views: int
-    data_seconds: float
-    """Time in which the model waited for videos."""
 
 
 @dataclass(kw_only=True)
@@ -41,7 +27,7 @@ class Metrics:
     correct: float = 0.0
     num_views: int = 0
 
-    def add(self, result: StepResult) -> None:
+    def add(self, result: StepRecord) -> None:
         """Take the views of a step."""
         if result.num_views:
             self.loss += result.loss * result.num_views
@@ -75,7 +61,7 @@ class Engine:
             fused=True,
         )
 
-    def step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepResult:
+    def step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepRecord:
         """Make a step of so many forward passes in this process.
 
         Raises ModelError, and leaves the weights as they are, if the loss or its gradient is not
@@ -97,28 +83,32 @@ class Engine:
                 "leave out --compile"
             ) from error
 
-    def _step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepResult:
+    def _step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepRecord:
+        start = time.perf_counter()
         totals, data_seconds = self._accumulate(passes, num_passes)
         gradients = self._gradients()
         self._processes.add_up([totals])
         self._processes.add_up(gradients)
         loss, correct, num_views = totals.tolist()
-        rate = rate_of_step(number, self._order)
-        if not num_views:
-            return _empty_step(rate, data_seconds)
-        # Sums over views were added up, so that every pass counts by what it could read.
-        # torch's stubs leave these functions out.
-        torch._foreach_div_(gradients, num_views)  # pyright: ignore[reportPrivateImportUsage]
-        norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
-        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
-        self._require_finite(number, loss / num_views, norm)
-        self._update(rate)
-        return StepResult(
-            loss=loss / num_views,
-            accuracy=correct / num_views,
+        rate, norm = rate_of_step(number, self._order), 0.0
+        # Where no video could be read, nothing changes.
+        if num_views:
+            # Sums over views were added up, so that every pass counts by what it could read.
+            # torch's stubs leave these functions out.
+            torch._foreach_div_(gradients, num_views)  # pyright: ignore[reportPrivateImportUsage]
+            norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+            norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+            self._require_finite(number, loss / num_views, norm)
+            self._update(rate)
+        return StepRecord(
+            step=number + 1,
+            epoch=(number + 1) / self._order.steps_per_epoch,
+            loss=loss / num_views if num_views else math.nan,
+            accuracy=correct / num_views if num_views else math.nan,
             learning_rate=rate,
             gradient_norm=norm,
             num_views=int(num_views),
+            seconds=time.perf_counter() - start,
             data_seconds=data_seconds,
         )
 
@@ -168,15 +158,3 @@ def _is_of_compiling(error: RuntimeError) -> bool:
     # Loaded where something is compiled, and takes a second elsewhere.
     known = sys.modules.get("torch._dynamo.exc")
     return known is not None and isinstance(error, known.TorchDynamoException)
-
-
-def _empty_step(learning_rate: float, data_seconds: float) -> StepResult:
-    """A step none of whose videos could be read: nothing changes."""
-    return StepResult(
-        loss=math.nan,
-        accuracy=math.nan,
-        learning_rate=learning_rate,
-        gradient_norm=0.0,
-        num_views=0,
-        data_seconds=data_seconds,
-    )

@@ -5,11 +5,14 @@ fault would break asks its own. No torch.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from vifistore.errors import Faults, UsageError
+from vifistore.extract.ranks import current_launcher, current_rank
 from vifistore.store.features import Features
+from vifistore.store.schema import check_name
 from vifistore.store.splits import Split
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
@@ -18,6 +21,8 @@ from vifistore.training.training_settings import TrainSettings
 # Start, at least one word, end.
 FEWEST_WORDS = 3
 _BLOCKS, _CONTEXT = 12, 77
+# The longest that is put behind the name of a run.
+_LONGEST_ENDING = "@blend-0.00001-step-00000000"
 
 
 def run_faults(
@@ -164,3 +169,46 @@ def _is_own_image_tower(config: Mapping) -> bool:
     )
     pools = config.get("pool_type", "tok") == "tok" and not config.get("attentional_pool")
     return is_transformer and pools
+
+
+def checkpoint_name(name: str, out: Path) -> str:
+    """Return the name of a run, else that of its folder: checkpoints are `<name>@step-<step>`.
+
+    Raises UsageError for one that no store could take, before anything is trained under it.
+    """
+    chosen = name or out.resolve().name
+    try:
+        check_name("checkpoint", f"{chosen}{_LONGEST_ENDING}")
+    except UsageError as error:
+        raise UsageError(
+            f"{chosen!r} cannot name the checkpoints of a run; give a --name of letters, digits "
+            "and _ . @ + = -, up to 170 of them"
+        ) from error
+    return chosen
+
+
+def require_torchrun() -> None:
+    """Raise UsageError if srun or mpirun started this process beside others like it.
+
+    They do not say where the processes meet, and each would train the whole run by itself.
+    """
+    rank = current_rank()
+    launcher = current_launcher()
+    if rank is None or rank.count == 1 or launcher == "torchrun":
+        return
+    raise UsageError(
+        f"{launcher} started {rank.count} processes, and each would train the whole run; start one "
+        "(srun --ntasks=1 vifi train ...), or let torchrun start several: srun --ntasks=1 torchrun "
+        "--nproc-per-node=GPUS -m vifi train ..."
+    )
+
+
+def require_alone() -> None:
+    """Raise UsageError if any launcher started this process beside others: each would train the
+    same head, which takes one process seconds."""
+    rank = current_rank()
+    if rank is not None and rank.count > 1:
+        raise UsageError(
+            f"{current_launcher()} started {rank.count} processes, and a head is trained by one; "
+            "start vifi train-head by itself, under srun with --ntasks=1"
+        )

@@ -27,7 +27,7 @@ class StepRecord:
     epoch: float
     """Epochs done."""
     loss: float
-    """Mean loss of the views."""
+    """Mean loss of the views, before the step; NaN without a view."""
     accuracy: float
     """Share of views whose first class is right; with mixed videos, the larger part's."""
     learning_rate: float

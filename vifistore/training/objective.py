@@ -9,7 +9,6 @@ from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.kernels.fusion_scores import fusion_scores
 from vifistore.models.cut_context import encode_cut_texts
 from vifistore.models.openclip_parts import Clip
-from vifistore.training.targets import smoothed
 from vifistore.training.training_data import Views
 from vifistore.training.training_settings import TrainSettings
 
@@ -56,7 +55,7 @@ class Objective:
         return self._encode_texts() if self._frozen_texts is None else self._frozen_texts
 
     def sums(self, views: Views, texts: Tensor) -> Sums:
-        """Loss and accuracy, summed over the views."""
+        """Loss and accuracy of texts `[class dim]`, summed over the views."""
         frames = self._embeddings(views.frames)
         targets = smoothed(views.targets, self._settings.label_smoothing)
         scale, fusion = self._clip.logit_scale.exp(), self._settings.fusion
@@ -85,6 +84,11 @@ class Objective:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
+
+
+def smoothed(targets: Tensor, label_smoothing: float) -> Tensor:
+    """Spread a share of the targets `[view class]` evenly over all classes; rows keep sum one."""
+    return targets * (1 - label_smoothing) + label_smoothing / targets.shape[-1]
 
 
 def _encode_texts(clip: Clip, tokens: Tensor) -> Tensor:

@@ -2,8 +2,7 @@
 
 import contextlib
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,15 +15,11 @@ from vifistore.extract.run_figures import device_name
 from vifistore.models.text_embedding import check_distinct, check_lengths, tokenizer
 from vifistore.models.towers import LoadedModel
 from vifistore.models.wording import fill
-from vifistore.store.identity import TunedOn
-from vifistore.store.recipe import Preprocessing
 from vifistore.training.distributed import Processes, joined, precision_of
-from vifistore.training.engine import Engine, Metrics, StepResult
-from vifistore.training.faults import note_frozen
+from vifistore.training.engine import Engine, Metrics
+from vifistore.training.faults import checkpoint_name, note_frozen
 from vifistore.training.folder_lock import only_trainer
-from vifistore.training.frames_in_memory import in_memory
 from vifistore.training.log import Log, StepRecord
-from vifistore.training.naming import checkpoint_name
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
@@ -33,9 +28,15 @@ from vifistore.training.prefetch import ahead, beside
 from vifistore.training.run_folder import RunFolder
 from vifistore.training.run_identity import RunIdentity
 from vifistore.training.saving import Saver
-from vifistore.training.training_data import FrameData, TrainingSource, Views, embedded
+from vifistore.training.training_data import (
+    FrameData,
+    TrainingSet,
+    TrainingSource,
+    Views,
+    embedded,
+)
 from vifistore.training.training_settings import TrainSettings
-from vifistore.training.videos import VideoSource
+from vifistore.training.videos import VideoSource, in_memory
 
 logger = logging.getLogger("vifi")
 
@@ -59,38 +60,23 @@ class TrainReport:
     """Why videos could not be read."""
 
 
-def nothing(step: int) -> None:
-    """Do nothing after a step."""
-
-
 @dataclass(kw_only=True)
 class Run:
     """One fine-tuning run."""
 
     start: LoadedModel
     """The model; its weights change."""
-    source: TrainingSource
-    """Videos; targets are in the order of `class_names`."""
-    class_names: Sequence[str]
-    """Classes, as their dataset spells them."""
+    videos: TrainingSet
+    """What it trains on."""
     settings: TrainSettings
     """What decides the numbers."""
     out: Path
     """Folder of the run."""
     name: str = ""
     """Name of its checkpoints, before @step-N; empty takes that of the folder."""
-    data: dict = field(default_factory=dict)
-    """What the videos are, as plain JSON values; a stopped run goes on only with the same."""
-    tuned_on: TunedOn | None = None
-    """Dataset, split and classes that checkpoints say they were tuned on; None for what are no
-    videos of a dataset."""
-    preprocessing: Preprocessing | None = None
-    """How its frames were made from videos; None for that of the settings."""
-    reads: dict = field(default_factory=dict)
-    """What a follower is told of its frames."""
     options: RunOptions = field(default_factory=RunOptions)
     """How and where it computes."""
-    after_step: Callable[[int], None] = nothing
+    after_step: Callable[[int], None] = lambda step: None
     """Called with the number of steps done, after their checkpoint."""
 
 
@@ -124,7 +110,7 @@ class _Training:
             self._folder.check(self._identity)
         processes.wait()
         self._order = Order(
-            num_videos=len(run.source.targets), settings=run.settings, world=processes.world
+            num_videos=len(run.videos.source.targets), settings=run.settings, world=processes.world
         )
 
     def finish(self) -> TrainReport:
@@ -142,7 +128,7 @@ class _Training:
         if self._processes.is_first:
             # Once more: another trainer may have written here before it was locked.
             self._folder.check(self._identity)
-            self._folder.begin(self._identity, device_name(self._device), self._run.reads)
+            self._folder.begin(self._identity, device_name(self._device), self._run.videos.reads)
         self._processes.wait()
         first = self._saver.resume()
         if first:
@@ -176,9 +162,9 @@ class _Training:
             compiled=run.options.compile,
         )
         self._engine = Engine(objective, parameters, settings, self._order, self._processes)
-        identity = RunIdentity(run.start, settings, self._order, run.tuned_on, run.preprocessing)
+        identity = RunIdentity(run.start, settings, self._order, run.videos)
         self._saver = Saver(self._folder, self._engine, self._name, identity)
-        self._source = self._kept(run.source)
+        self._source = self._kept(run.videos.source)
 
     def _kept(self, source: TrainingSource) -> TrainingSource:
         """What is read, in memory where it is to be kept there: only once nothing can be refused
@@ -192,16 +178,17 @@ class _Training:
 
     def _keeps_frames(self) -> bool:
         """Whether frames are in memory, or will be."""
-        source = self._run.source
+        source = self._run.videos.source
         is_there = isinstance(source, FrameData) and source.has_pixels
         return is_there or (isinstance(source, VideoSource) and self._run.options.in_memory)
 
     def _class_tokens(self) -> torch.Tensor:
-        names = cleaned(self._run.class_names, self._settings.class_names)
-        texts = [fill(self._settings.template, names[name]) for name in self._run.class_names]
+        classes = self._run.videos.class_names
+        names = cleaned(classes, self._settings.class_names)
+        texts = [fill(self._settings.template, names[name]) for name in classes]
         tokens = tokenizer(self._run.start)(texts)
         check_lengths(self._run.start, texts, tokens)
-        check_distinct(self._run.class_names, tokens)
+        check_distinct(classes, tokens)
         return tokens.to(self._device)
 
     def _steps(self, first: int) -> tuple[dict, float]:
@@ -233,16 +220,14 @@ class _Training:
     ) -> tuple[dict, float]:
         metrics, means = Metrics(), {}
         every = self._run.options.checkpoint_every or self._order.steps_per_epoch
-        said: set[int] = set()
+        logged: set[int] = set()
         for step in range(first, self._order.num_steps):
-            start = time.perf_counter()
-            result = self._step(step, passes)
+            record = self._step(step, passes)
             self._saver.after_step()
-            metrics.add(result)
-            self._say_skipped(said)
+            metrics.add(record)
+            self._log_skipped(logged)
             if log:
-                seconds = time.perf_counter() - start
-                log.write(self._record(step + 1, result, seconds), num_skipped=len(said))
+                log.write(record, num_skipped=len(logged))
             if (step + 1) % every == 0 or step + 1 == self._order.num_steps:
                 means, metrics = metrics.means(), Metrics()
                 digests = self._processes.merged(self._source.digests)
@@ -253,7 +238,7 @@ class _Training:
             self._run.after_step(step + 1)
         return means, log.data_share if log else 0.0
 
-    def _step(self, step: int, passes: Iterator[Views | None]) -> StepResult:
+    def _step(self, step: int, passes: Iterator[Views | None]) -> StepRecord:
         num_passes = len(self._order.step(step)[self._processes.rank :: self._processes.world])
         try:
             return self._engine.step(step, passes, num_passes)
@@ -263,21 +248,13 @@ class _Training:
             what, _, remedy = str(error).partition("; ")
             raise ModelError("; ".join(filter(None, (what, kept, remedy)))) from error
 
-    def _record(self, step: int, result: StepResult, seconds: float) -> StepRecord:
-        return StepRecord(
-            step=step,
-            epoch=step / self._order.steps_per_epoch,
-            seconds=seconds,
-            **asdict(result),
-        )
-
-    def _say_skipped(self, said: set[int]) -> None:
+    def _log_skipped(self, logged: set[int]) -> None:
         """Name the videos that could not be read since the last step."""
         skipped = self._source.skipped
-        for row in [row for row in list(skipped) if row not in said]:
-            said.add(row)
+        for row in [row for row in list(skipped) if row not in logged]:
+            logged.add(row)
             logger.warning("skipped: %s", skipped[row])
-        self._require_some(len(said))
+        self._require_some(len(logged))
 
     def _require_some(self, num_skipped: int) -> None:
         """Raise UsageError if no video can be read."""
@@ -309,7 +286,7 @@ def _identity(run: Run, precision: str, num_processes: int, device: torch.device
         "compile": run.options.compile,
         "gradient_checkpointing": run.options.gradient_checkpointing,
         "processes": num_processes,
-        "data": run.data,
-        "num_videos": len(run.source.targets),
-        "class_names": list(run.class_names),
+        "data": run.videos.data,
+        "num_videos": len(run.videos.source.targets),
+        "class_names": list(run.videos.class_names),
     }

@@ -17,7 +17,8 @@ comes first and the JSON last, so a step with a JSON file has all that resuming 
 
 import json
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -29,9 +30,7 @@ from vifistore.errors import ModelError, UsageError, shell
 from vifistore.extract.trainer_frames import READS
 from vifistore.files import read_json, require_regular
 from vifistore.models.checkpoint_files import CheckpointHeader, read_header, save_checkpoint
-from vifistore.models.tower_digests import tower_digests
 from vifistore.models.weights import read_weights
-from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.durable import put_stages
 from vifistore.store.identity import Identity
 from vifistore.training.training_settings import TrainSettings
@@ -54,19 +53,8 @@ class Checkpoint:
     state: dict[str, Tensor]
     """State dict of the whole model."""
     header: CheckpointHeader
-    epoch: float
-    """Epochs done, with the fraction of the one that runs."""
-    metrics: dict
-    """Loss and accuracy over the last steps."""
-    unchanged: Identity = field(default_factory=Identity)
-    """What it says instead where its weights are still its parent's: warm-up begins at a rate of 0,
-    and nothing was learned from what was seen by then."""
-
-    def told(self, digest: str) -> CheckpointHeader:
-        """The header, which knows its digest."""
-        is_parent = digest == self.header.parent
-        identity = self.unchanged if is_parent else self.header.identity
-        return replace(self.header, digest=digest, identity=identity)
+    about: dict
+    """What its JSON says beside the header."""
 
 
 class RunFolder:
@@ -160,22 +148,26 @@ class RunFolder:
         steps = [int(number) for number in numbers if number.isdecimal()]
         return max((step for step in steps if self._optimiser_path(step).exists()), default=0)
 
-    def save(self, step: int, checkpoints: list[Checkpoint], optimiser: dict[str, Tensor]) -> None:
-        """Write all checkpoints of a step; once the last one's JSON is there, the step is."""
+    def save(
+        self, step: int, checkpoints: Iterable[Checkpoint], optimiser: dict[str, Tensor]
+    ) -> None:
+        """Write all checkpoints of a step in their order, the trained one last: once its JSON is
+        there, the step is. `optimiser` holds tensors of the shapes of the parameters, by name."""
         path = self._optimiser_path(step)
         put_stages([{path: [save({key: t.cpu().contiguous() for key, t in optimiser.items()})]}])
-        for checkpoint in sorted(checkpoints, key=lambda c: c.kind == "trained"):
+        for checkpoint in checkpoints:
             weights = self.weights_path(step, checkpoint.kind)
-            towers = _digests(checkpoint)
-            header = checkpoint.told(towers["digest"])
-            save_checkpoint(weights, checkpoint.state, header)
-            self._write(f"{weights.stem}.json", {**_describe(checkpoint, header), **towers})
+            save_checkpoint(weights, checkpoint.state, checkpoint.header)
+            self._write(f"{weights.stem}.json", _description(checkpoint))
         states = sorted(path.parent.glob("step-*.safetensors"))
         for old in states[:-_OPTIMISER_STATES_KEPT]:
             old.unlink()
 
     def load(self, step: int, kind: str = "trained") -> dict[str, Tensor]:
-        """The weights of a step. Raises ModelError if they cannot be read."""
+        """The weights of a step, tensors of the shapes of the parameters, by name.
+
+        Raises ModelError if they cannot be read.
+        """
         return read_weights(self.weights_path(step, kind))
 
     def load_identity(self, step: int) -> Identity:
@@ -184,7 +176,10 @@ class RunFolder:
         return header.identity if header else Identity()
 
     def load_optimiser(self, step: int) -> dict[str, Tensor]:
-        """The optimiser's state at a step. Raises ModelError if it cannot be read."""
+        """The optimiser's state at a step, as `optimiser_tensors` gave it.
+
+        Raises ModelError if it cannot be read.
+        """
         path = self._optimiser_path(step)
         try:
             require_regular(path)
@@ -215,28 +210,16 @@ class RunFolder:
         put_stages([{self.path / name: [text.encode("utf-8")]}])
 
 
-def _digests(checkpoint: Checkpoint) -> dict:
-    image_digest, text_digest = tower_digests(checkpoint.header.config, checkpoint.state)
-    # On the CPU, as it is digested when the file is loaded: a GPU may differ in the last bit.
-    logit_scale = float(checkpoint.state["logit_scale"].cpu().double().exp())
-    return {
-        "digest": checkpoint_digest(image_digest, text_digest, logit_scale),
-        "image_digest": image_digest,
-        "text_digest": text_digest,
-        "logit_scale": logit_scale,
-    }
-
-
-def _describe(checkpoint: Checkpoint, header: CheckpointHeader) -> dict:
+def _description(checkpoint: Checkpoint) -> dict:
+    header = checkpoint.header
     # Not the digests of all its videos: the JSON is for readers.
     tuned_on = [entry.summary for entry in header.identity.tuned_on]
     return {
         **header.as_json(),
         **({"tuned_on": tuned_on} if tuned_on else {}),
         "kind": checkpoint.kind,
-        "epoch": checkpoint.epoch,
         "seed": header.settings.get("seed"),
-        "metrics": checkpoint.metrics,
+        **checkpoint.about,
     }
 
 
@@ -252,7 +235,8 @@ def _differing(known: object, wanted: object) -> str:
 def optimiser_tensors(
     optimiser: torch.optim.Optimizer, names: dict[str, torch.nn.Parameter]
 ) -> dict[str, Tensor]:
-    """AdamW's state as named tensors: `<parameter>/<exp_avg, exp_avg_sq or step>`."""
+    """AdamW's state as named tensors: `<parameter>/<exp_avg, exp_avg_sq or step>`, the first two
+    of the shape of the parameter, the last `[]`."""
     return {
         f"{name}/{key}": value.detach()
         for name, parameter in names.items()
@@ -265,7 +249,7 @@ def restore_optimiser(
     names: dict[str, torch.nn.Parameter],
     tensors: dict[str, Tensor],
 ) -> None:
-    """Put back what `optimiser_tensors` gave."""
+    """Put back what `optimiser_tensors` gave, in its names and shapes."""
     for key, value in tensors.items():
         name, _, field = key.rpartition("/")
         parameter = names[name]

@@ -10,6 +10,7 @@ from vifistore.models.towers import LoadedModel
 from vifistore.store.identity import Identity, TunedOn, joined, packed
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.order import Order
+from vifistore.training.training_data import TrainingSet
 from vifistore.training.training_settings import TrainSettings
 
 
@@ -20,10 +21,7 @@ class RunIdentity:
     start: LoadedModel
     settings: TrainSettings
     order: Order
-    tuned_on: TunedOn | None
-    """Dataset, split and classes; None for what are no videos of a dataset."""
-    preprocessing: Preprocessing | None = None
-    """How the frames were made; None for that of the settings."""
+    videos: TrainingSet
     _earlier: tuple[TunedOn, ...] = ()
     """Of the checkpoint that the run goes on from."""
     _rows: set[int] = field(default_factory=set)
@@ -39,8 +37,8 @@ class RunIdentity:
     def at(self, step: int, digests: Mapping[int, str]) -> Identity:
         """What the checkpoint of a step says; `digests` are content digests by the number of the
         video, of all that were read by then."""
-        known = trained_with(self.start, self.settings, self.preprocessing)
-        if self.tuned_on is None:
+        known = trained_with(self.start, self.settings, self.videos.preprocessing)
+        if self.videos.tuned_on is None:
             pixels = known.preprocessing
             return Identity(preprocessing=pixels, tuned_on=self.start.identity.tuned_on)
         for done in range(self._step, step):
@@ -48,7 +46,7 @@ class RunIdentity:
                 self._rows.update(batch.rows)
         self._step = max(self._step, step)
         videos = packed(digests.get(row, "") for row in self._rows)
-        own = replace(self.tuned_on, videos=videos)
+        own = replace(self.videos.tuned_on, videos=videos)
         tuned_on = joined([*self.start.identity.tuned_on, *self._earlier, own])
         return replace(known, tuned_on=tuned_on)
 

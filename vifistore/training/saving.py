@@ -7,6 +7,8 @@ from torch import Tensor
 
 from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.openclip_parts import Clip
+from vifistore.models.tower_digests import tower_digests
+from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.identity import Identity
 from vifistore.training.averages import RunningAverage, blend_kind, blended
 from vifistore.training.engine import Engine
@@ -49,19 +51,17 @@ class Saver:
         """Write the checkpoints of a step; `digests` are those of `RunIdentity.at`."""
         identity = self._identity.at(step, digests)
         state = self._clip.state_dict()
-        states = {"trained": state}
+        states = {}
         if self._average:
             states["ema"] = {**state, **self._average.tensors}
         if step == self._order.num_steps:
             end = _copied(state) if self._settings.blend else {}
             for share in self._settings.blend:
                 states[blend_kind(share)] = blended(self._start_state, end, share)
+        states["trained"] = state
         self._folder.save(
             step,
-            [
-                self._checkpoint(kind, state, step, metrics, identity)
-                for kind, state in states.items()
-            ],
+            (self._checkpoint(kind, step, states[kind], metrics, identity) for kind in states),
             optimiser_tensors(self._engine.optimiser, self._engine.parameters),
         )
 
@@ -79,27 +79,36 @@ class Saver:
         return step
 
     def _checkpoint(
-        self, kind: str, state: dict[str, Tensor], step: int, metrics: dict, identity: Identity
+        self, kind: str, step: int, state: dict[str, Tensor], metrics: dict, identity: Identity
     ) -> Checkpoint:
-        prefix = "" if kind == "trained" else f"{kind}-"
+        start, prefix = self._start, "" if kind == "trained" else f"{kind}-"
+        towers = _digests(start.config, state)
+        # Warm-up begins at a rate of 0: nothing was learned from what was seen by then.
+        is_parent = towers["digest"] == start.digest
         header = CheckpointHeader(
-            model=self._start.model,
-            config=self._start.config,
+            model=start.model,
+            config=start.config,
             name=f"{self._name}@{prefix}step-{step}",
-            step=self._start.step + step,
-            parent=self._start.digest,
+            step=start.step + step,
+            parent=start.digest,
             settings={**asdict(self._settings), "kind": kind},
-            identity=identity,
+            digest=towers["digest"],
+            identity=start.identity if is_parent else identity,
         )
-        epoch = step / self._order.steps_per_epoch
-        return Checkpoint(
-            kind=kind,
-            state=state,
-            header=header,
-            epoch=epoch,
-            metrics=metrics,
-            unchanged=self._start.identity,
-        )
+        about = {"epoch": step / self._order.steps_per_epoch, "metrics": metrics, **towers}
+        return Checkpoint(kind=kind, state=state, header=header, about=about)
+
+
+def _digests(config: dict, state: dict[str, Tensor]) -> dict:
+    image_digest, text_digest = tower_digests(config, state)
+    # On the CPU, as it is digested when the file is loaded: a GPU may differ in the last bit.
+    logit_scale = float(state["logit_scale"].cpu().double().exp())
+    return {
+        "digest": checkpoint_digest(image_digest, text_digest, logit_scale),
+        "image_digest": image_digest,
+        "text_digest": text_digest,
+        "logit_scale": logit_scale,
+    }
 
 
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """What training reads: the views of each forward pass, from memory or from videos."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -10,6 +10,8 @@ from torch import Tensor
 from vifistore.errors import Faults, UsageError
 from vifistore.frames.sampling import sample_training_indices
 from vifistore.models.openclip_parts import Clip
+from vifistore.store.identity import TunedOn
+from vifistore.store.recipe import Preprocessing
 from vifistore.training.faults import note_plain
 from vifistore.training.mixing import mix
 from vifistore.training.order import Draws, MicroBatch, stream
@@ -59,6 +61,26 @@ class TrainingSource(Protocol):
         It depends on the settings and the micro-batch alone.
         """
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """Videos to train on, and what they are."""
+
+    source: TrainingSource
+    """The videos; targets are in the order of `class_names`."""
+    class_names: Sequence[str]
+    """Classes, as their dataset spells them."""
+    data: dict = field(default_factory=dict)
+    """Dataset, split and what was read, as plain JSON values; a stopped run goes on only with the
+    same."""
+    tuned_on: TunedOn | None = None
+    """Dataset, split and classes that checkpoints say they were tuned on, without the videos, which
+    are read later; None for what are no videos of a dataset."""
+    preprocessing: Preprocessing | None = None
+    """How its frames were made from videos; None for that of the settings."""
+    reads: dict = field(default_factory=dict)
+    """What a follower is told of its frames: see `vifistore.extract.trainer_frames`."""
 
 
 @dataclass(frozen=True, kw_only=True)

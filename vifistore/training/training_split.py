@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.functional import one_hot
 
 from vifistore.errors import UsageError
 from vifistore.extract.origin import in_words
@@ -25,29 +25,11 @@ from vifistore.store.splits import Split
 from vifistore.training.faults import run_faults
 from vifistore.training.options import RunOptions
 from vifistore.training.shared_frames import what_is_read
-from vifistore.training.targets import one_hot
-from vifistore.training.training_data import FrameData, TrainingSource
+from vifistore.training.training_data import FrameData, TrainingSet, TrainingSource
 from vifistore.training.training_settings import TrainSettings
 from vifistore.training.videos import VideoSource
 
 logger = logging.getLogger("vifi")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSet:
-    """A source of videos and what they are."""
-
-    source: TrainingSource
-    class_names: list[str]
-    """In the order of the targets."""
-    data: dict = field(default_factory=dict)
-    """Dataset, split and what was read, as plain JSON values."""
-    tuned_on: TunedOn | None = None
-    """The same for the identity of checkpoints, without the videos, which are read later."""
-    preprocessing: Preprocessing | None = None
-    """How its frames were made; None for that of the settings."""
-    reads: dict = field(default_factory=dict)
-    """What a follower is told of its frames: see `vifistore.extract.trainer_frames`."""
 
 
 def open_training_set(
@@ -199,4 +181,5 @@ def _require_same_tower(features: Features, start: LoadedModel) -> None:
 
 
 def _targets(split: Split) -> torch.Tensor:
-    return one_hot(torch.from_numpy(split.labels), len(split.class_names))
+    labels = torch.from_numpy(split.labels).long()
+    return one_hot(labels, len(split.class_names)).float()

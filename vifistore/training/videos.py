@@ -1,7 +1,7 @@
 """Videos read while training goes on: decoded ahead, changed at random on the device."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,13 @@ from torch import Tensor
 
 from vifistore.errors import DecodeError
 from vifistore.frames.readers import Reader
+from vifistore.progress import Progress
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.augment import augment
 from vifistore.training.frame_reading import FrameReader, Reading
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, MicroBatch, stream
-from vifistore.training.training_data import Views, assemble
+from vifistore.training.training_data import FrameData, Views, assemble
 from vifistore.training.training_settings import TrainSettings
 
 
@@ -91,3 +92,27 @@ class VideoSource:
         device: torch.device,
     ) -> Views | None:
         return assemble(views, self.targets[rows].to(device), batch, settings, device)
+
+
+def in_memory(videos: VideoSource, settings: TrainSettings) -> FrameData:
+    """The candidate frames of all videos, prepared as an extraction does."""
+    rows = range(len(videos.paths))
+    unchanged = replace(
+        settings,
+        num_frames=settings.candidate_frames,
+        crop_scales=(),
+        flip=0.0,
+        jitter=0.0,
+        grayscale=0.0,
+        mixing=False,
+    )
+    one_by_one = (MicroBatch(step=0, epoch=0, number=row, rows=(row,)) for row in rows)
+    size = videos.preprocessing.size
+    frames = torch.zeros(len(videos.paths), settings.candidate_frames, 3, size, size)
+    read = videos.views(one_by_one, unchanged, torch.device("cpu"))
+    bar = Progress(read, total=len(frames), unit="video", desc="decode into memory")
+    for row, views in enumerate(bar):
+        if views is not None:
+            frames[row] = views.frames[0]
+    known = {"skipped": videos.skipped, "digests": videos.digests}
+    return FrameData(frames=frames, targets=videos.targets, **known)

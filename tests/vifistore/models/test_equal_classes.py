@@ -1,8 +1,10 @@
 """Classes that a tokenizer makes equal are refused; captions may be equal."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.vifistore.training.conftest import SETTINGS, bright_halves, tiny_model
+from tests.vifistore.training.conftest import SETTINGS, bright_set, tiny_model
 from vifistore.errors import UsageError
 from vifistore.extract.class_texts import ensure_texts
 from vifistore.models.text_embedding import check_lengths, encode_classes, prompts_of, tokenizer
@@ -35,9 +37,9 @@ def test_two_classes_of_one_token_sequence_are_refused(tiny, tmp_path, one, othe
 
 
 def test_training_refuses_them_before_a_step(tmp_path):
-    parts = {"source": bright_halves(), "start": tiny_model(), "out": tmp_path / "out"}
+    videos = replace(bright_set(), class_names=["Apple", "apple"])
     with pytest.raises(UsageError, match="'Apple' and 'apple' are the same tokens"):
-        train(Run(class_names=["Apple", "apple"], settings=SETTINGS, **parts))
+        train(Run(start=tiny_model(), videos=videos, settings=SETTINGS, out=tmp_path / "out"))
 
 
 def test_captions_may_be_equal(tiny, tmp_path):

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import LoadedModel, describe
+from vifistore.training.options import RunOptions
 from vifistore.training.run import Run, TrainReport, train
-from vifistore.training.targets import one_hot
-from vifistore.training.training_data import FrameData
+from vifistore.training.training_data import FrameData, TrainingSet
 from vifistore.training.training_settings import TrainSettings
 
 MODEL = "vifi-tiny"
@@ -38,7 +39,12 @@ def bright_halves() -> FrameData:
     frames = torch.rand(12, 4, 3, 32, 32, generator=generator) - 0.5
     frames[labels == 1, :, :, :16] += 2
     frames[labels == 0, :, :, 16:] += 2
-    return FrameData(frames=frames, targets=one_hot(labels, 2))
+    return FrameData(frames=frames, targets=one_hot(labels, 2).float())
+
+
+def bright_set() -> TrainingSet:
+    """The same, with their classes."""
+    return TrainingSet(source=bright_halves(), class_names=CLASSES)
 
 
 @pytest.fixture(scope="session")
@@ -52,14 +58,18 @@ def trained(data: FrameData, tmp_path: Path) -> Callable[..., tuple[LoadedModel,
     """Train the tiny model with SETTINGS but for the changes; what is left is in `out`."""
 
     def run(out: str = "out", **changes: object) -> tuple[LoadedModel, TrainReport]:
-        parts = {"source": data, "start": tiny_model()} | {
-            key: changes.pop(key)
-            for key in ("source", "start", "options", "tuned_on")
-            if key in changes
-        }
+        start = changes.pop("start", None) or tiny_model()
+        options = changes.pop("options", RunOptions())
+        videos = TrainingSet(
+            source=changes.pop("source", data),
+            class_names=CLASSES,
+            tuned_on=changes.pop("tuned_on", None),
+        )
         settings = replace(SETTINGS, **changes)
-        run = Run(class_names=CLASSES, settings=settings, out=tmp_path / out, **parts)
-        return run.start, train(run)
+        run = Run(
+            start=start, videos=videos, settings=settings, out=tmp_path / out, options=options
+        )
+        return start, train(run)
 
     return run
 

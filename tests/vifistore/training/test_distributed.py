@@ -30,6 +30,7 @@ import torch
 from tests.vifistore.training.conftest import CLASSES, SETTINGS, bright_halves, tiny_model
 from vifistore.store.identity import TunedOn
 from vifistore.training.run import Run, train
+from vifistore.training.training_data import TrainingSet
 
 torch.set_num_threads(1)
 settings = replace(SETTINGS, micro_batch=2, mixing=True, batch_size=5)
@@ -53,8 +54,10 @@ class Found:
 
 report = train(
     Run(
-        start=tiny_model(), source=Found(), class_names=CLASSES, settings=settings,
-        out=Path(sys.argv[1]), tuned_on=TunedOn(dataset="d", split="train"),
+        start=tiny_model(), settings=settings, out=Path(sys.argv[1]),
+        videos=TrainingSet(
+            source=Found(), class_names=CLASSES, tuned_on=TunedOn(dataset="d", split="train")
+        ),
     )
 )
 assert report.skipped == ["gone"], report

@@ -21,12 +21,12 @@ from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.text_embedding import tokenizer
 from vifistore.models.towers import LoadedModel
 from vifistore.training.distributed import Processes
-from vifistore.training.engine import Engine, StepResult
-from vifistore.training.objective import Objective
+from vifistore.training.engine import Engine
+from vifistore.training.log import StepRecord
+from vifistore.training.objective import Objective, smoothed
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.parts import choose_trained
-from vifistore.training.targets import one_hot, smoothed
 
 PROMPTS = {"image_prompts": 3, "image_depth": 2, "text_prompts": 2, "text_depth": 2}
 
@@ -87,7 +87,7 @@ def test_parameters_that_take_gradients():
 
 def one_step(
     micro_batch: int, start: LoadedModel | None = None, **changes: object
-) -> tuple[dict[str, torch.Tensor], StepResult]:
+) -> tuple[dict[str, torch.Tensor], StepRecord]:
     """Gradients and result of one step over twelve videos, in passes of `micro_batch`, in
     float64."""
     settings = replace(SETTINGS, batch_size=12, micro_batch=micro_batch, **changes)
@@ -247,7 +247,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
 
 
 def test_smoothing_keeps_the_sum():
-    targets = smoothed(one_hot(torch.tensor([1]), 4), 0.2)
+    targets = smoothed(torch.eye(4)[[1]], 0.2)
     # 0.2 spread over 4 classes is 0.05 each; the class itself keeps 0.8 more.
     assert targets.tolist() == [pytest.approx([0.05, 0.85, 0.05, 0.05])]
 
@@ -255,7 +255,7 @@ def test_smoothing_keeps_the_sum():
 def test_one_frame_makes_the_fusions_equal():
     generator = torch.Generator().manual_seed(1)
     frames, text = torch.randn(5, 1, 8, generator=generator), torch.randn(3, 8, generator=generator)
-    targets = one_hot(torch.tensor([0, 1, 2, 0, 1]), 3)
+    targets = torch.eye(3)[[0, 1, 2, 0, 1]]
     losses = [
         float(fusion_cross_entropy(frames, text, 10.0, targets, fusion))
         for fusion in ("embedding", "decision", "image")

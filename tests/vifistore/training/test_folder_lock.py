@@ -18,7 +18,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 
-from tests.vifistore.training.conftest import CLASSES, SETTINGS, bright_halves, tiny_model
+from tests.vifistore.training.conftest import CLASSES, SETTINGS, bright_set, tiny_model
 from vifistore.training.options import RunOptions
 from vifistore.training.run import Run, train
 
@@ -31,7 +31,7 @@ def stop(done):
 
 train(
     Run(
-        start=tiny_model(), source=bright_halves(), class_names=CLASSES, settings=SETTINGS,
+        start=tiny_model(), videos=bright_set(), settings=SETTINGS,
         out=Path(sys.argv[1]), after_step=stop, options=RunOptions(checkpoint_every=1),
     )
 )

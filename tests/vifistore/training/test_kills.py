@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.vifistore.training.conftest import (
-    CLASSES, SETTINGS, bright_halves, losses_of, same_weights, tiny_model,
+    CLASSES, SETTINGS, bright_set, losses_of, same_weights, tiny_model,
 )
 from vifistore.training import run_folder
 from vifistore.training.options import RunOptions
@@ -34,7 +34,7 @@ def die():
 def run(name, after_step=lambda step: None):
     train(
         Run(
-            start=tiny_model(), source=bright_halves(), class_names=CLASSES, settings=settings,
+            start=tiny_model(), videos=bright_set(), settings=settings,
             out=ROOT / name, options=RunOptions(checkpoint_every=1), after_step=after_step,
         )
     )

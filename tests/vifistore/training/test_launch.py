@@ -9,7 +9,7 @@ from vifi.__main__ import run
 from vifistore.errors import UsageError
 from vifistore.extract.ranks import without_rank
 from vifistore.training.distributed import joined
-from vifistore.training.launch import require_torchrun
+from vifistore.training.faults import require_torchrun
 
 TASK = {"SLURM_STEP_ID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
 TORCHRUN = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_RANK": "0"}

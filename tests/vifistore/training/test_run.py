@@ -18,7 +18,7 @@ from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.towers import LoadedModel, load_model
 from vifistore.models.weights import read_weights
 from vifistore.training.distributed import Processes, precision_of
-from vifistore.training.naming import checkpoint_name
+from vifistore.training.faults import checkpoint_name
 from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 

@@ -5,16 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.vifistore.training.test_training_dataset import OPTIONS, SETTINGS, run_of, store  # noqa: F401
 
 from tests.vifistore.training.conftest import CLASSES, MODEL, tiny_model
 from tests.vifistore.training.test_run import Stopped, stopping
+from tests.vifistore.training.test_training_split import OPTIONS, SETTINGS, run_of, store  # noqa: F401
 from vifistore.frames.decoding import content_digest
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.registry import open_clip
 from vifistore.models.towers import load_model
 from vifistore.store.identity import Identity, TunedOn, packed
 from vifistore.training.run import Run, train
+from vifistore.training.training_data import TrainingSet
 
 TRAIN = TunedOn(dataset="d", split="train")
 LAST = "step-00000004.safetensors"
@@ -115,10 +116,8 @@ def test_the_preprocessing_of_the_start_is_kept(data, tmp_path):
     open_clip.set_model_preprocess_cfg(start.clip, known)
     for family in ("openclip", "paper"):
         settings = replace(SETTINGS, trains="full", preprocess=family, candidate_frames=0)
-        run = Run(
-            start=start, source=data, class_names=CLASSES, settings=settings, out=tmp_path / family
-        )
-        train(run)
+        videos = TrainingSet(source=data, class_names=CLASSES)
+        train(Run(start=start, videos=videos, settings=settings, out=tmp_path / family))
     last = "step-00000006.safetensors"
     plain = load_model(MODEL, str(tmp_path / "openclip" / last))
     assert plain.identity.preprocessing["resize_mode"] == "squash"

@@ -7,7 +7,6 @@ import torch
 
 from vifistore.errors import UsageError
 from vifistore.training.order import Order
-from vifistore.training.targets import one_hot
 from vifistore.training.training_data import FrameData
 from vifistore.training.training_settings import TrainSettings
 
@@ -21,7 +20,7 @@ def numbered(num_videos: int = 10, num_frames: int = 6) -> FrameData:
     frame = torch.arange(num_frames, dtype=torch.float32)[None, :, None, None, None] / 10
     column = torch.arange(4, dtype=torch.float32) / 1000
     frames = (video + frame + column).expand(num_videos, num_frames, 3, 4, 4).contiguous()
-    return FrameData(frames=frames, targets=one_hot(torch.arange(num_videos), num_videos))
+    return FrameData(frames=frames, targets=torch.eye(num_videos))
 
 
 def epoch_of(data: FrameData, settings: TrainSettings, first: int = 0):

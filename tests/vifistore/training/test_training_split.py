@@ -69,13 +69,9 @@ def run_of(store, out, settings=SETTINGS, options=OPTIONS, **kinds) -> Run:
     opened = open_training_set(dataset, "train", start, settings, options, **kinds)
     return Run(
         start=start,
-        source=opened.source,
-        class_names=opened.class_names,
+        videos=opened,
         settings=settings,
         out=out,
-        data=opened.data,
-        tuned_on=opened.tuned_on,
-        preprocessing=opened.preprocessing,
         options=options,
     )
 
@@ -126,16 +122,18 @@ def test_prompts_of_the_text_tower_train_from_the_store_too(store, tmp_path):
 def test_what_identifies_a_run(store, tmp_path):
     run = run_of(store, tmp_path, features="six")
     features = store.features("d", "six")
-    assert run.data["features"] == features.id
-    assert run.data["dataset"] == "d"
-    assert "decoder" not in run.data
-    assert run_of(store, tmp_path).data["decoder"] == f"pyav {decoder_version('pyav')}"
-    assert "resizing" not in run_of(store, tmp_path).data
+    assert run.videos.data["features"] == features.id
+    assert run.videos.data["dataset"] == "d"
+    assert "decoder" not in run.videos.data
+    assert run_of(store, tmp_path).videos.data["decoder"] == f"pyav {decoder_version('pyav')}"
+    assert "resizing" not in run_of(store, tmp_path).videos.data
     of_the_paper = run_of(store, tmp_path, replace(SETTINGS, preprocess="paper"))
     # One of before OpenCV resized for the paper had none either, and does not go on.
-    assert of_the_paper.data["resizing"] == "opencv-exact"
-    assert run.data["digest"] == store.dataset("d").split("train").digest
-    assert np.array_equal(run.source.targets.argmax(1), store.dataset("d").split("train").labels)
+    assert of_the_paper.videos.data["resizing"] == "opencv-exact"
+    assert run.videos.data["digest"] == store.dataset("d").split("train").digest
+    assert np.array_equal(
+        run.videos.source.targets.argmax(1), store.dataset("d").split("train").labels
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +189,8 @@ def test_embeddings_of_another_tower_are_refused(store, tmp_path, monkeypatch):
 
 def test_a_split_without_a_readable_video(store, tmp_path):
     run = run_of(store, tmp_path)
-    (broken,) = (path for path in run.source.paths if path.read_bytes() == b"not a video")
-    run.source = replace(run.source, paths=[broken] * 6)
+    (broken,) = (path for path in run.videos.source.paths if path.read_bytes() == b"not a video")
+    source = replace(run.videos.source, paths=[broken] * 6)
+    run.videos = replace(run.videos, source=source)
     with pytest.raises(UsageError, match="none of the 6 videos can be read"):
         train(run)

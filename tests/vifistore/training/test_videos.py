@@ -15,12 +15,10 @@ from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices
 from vifistore.training.augment import augment
 from vifistore.training.frame_reading import kept_by_steps
-from vifistore.training.frames_in_memory import in_memory
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, Order, stream
-from vifistore.training.targets import one_hot
 from vifistore.training.training_settings import TrainSettings
-from vifistore.training.videos import VideoSource
+from vifistore.training.videos import VideoSource, in_memory
 
 TOWER = {
     "size": (32, 32),
@@ -50,7 +48,7 @@ def clips(tmp_path_factory):
 def source_of(clips, options=OPTIONS, name="openclip") -> VideoSource:
     return VideoSource(
         paths=clips,
-        targets=one_hot(torch.arange(4), 4),
+        targets=torch.eye(4),
         preprocessing=preprocessing_of(name, TOWER, 1),
         options=options,
     )

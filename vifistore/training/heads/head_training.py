@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import kl_div, normalize
+from torch.nn.functional import kl_div, normalize, one_hot
 
 from vifistore.errors import ModelError
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
@@ -28,7 +28,6 @@ from vifistore.training.heads.head_files import Head
 from vifistore.training.heads.head_settings import FitSettings, HeadSettings
 from vifistore.training.heads.head_texts import encode_for_head, logit_scale
 from vifistore.training.schedule import learning_rate_at
-from vifistore.training.targets import one_hot
 
 _FIRST_BETA = 0.9
 # How much more alike two views of one class are meant to be than two of different classes.
@@ -117,7 +116,7 @@ def a5_objective(
 
     def objective(views: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         text = prompts(loaded.clip, names)
-        targets = one_hot(labels, len(text))
+        targets = one_hot(labels, len(text)).float()
         # A view that is pooled already is a view of one frame.
         loss = fusion_cross_entropy(views[:, None], text, scale, targets, "embedding")
         return loss, text.detach()
