@@ -32,9 +32,10 @@ class ClassFile:
 
 
 def plain(name: str) -> str:
-    """What two spellings of one class have in common.
+    """What two spellings of one class, or of one path, have in common.
 
-    Neither case nor underscores count, nor whether an accent is a letter's own or follows it.
+    Neither case nor underscores for blanks count, nor whether an accent is a letter's own or
+    follows it.
     """
     return unicodedata.normalize("NFC", name).replace("_", " ").casefold()
 

@@ -5,24 +5,33 @@ from pathlib import Path
 
 from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_search import is_class_file
+from vifistore.videos.draft import Draft
 from vifistore.videos.extensions import is_video
 from vifistore.videos.list_rows import header_of
-from vifistore.videos.official import OFFICIAL
-from vifistore.videos.readers.database import is_database, is_records
+from vifistore.videos.official import OFFICIAL, Reader
+from vifistore.videos.readers.captions import read_captions_json
+from vifistore.videos.readers.database import (
+    is_database,
+    is_records,
+    read_database,
+    read_records,
+)
+from vifistore.videos.readers.folder import read_folder
 from vifistore.videos.readers.json_files import load_json, parsed_json
-from vifistore.videos.readers.lists import lists_in
-from vifistore.videos.text_lines import read_text
+from vifistore.videos.readers.table import read_table
+from vifistore.videos.text_lines import files_in, read_text
 from vifistore.videos.tree import Tree
 
-FOLDER_OF_LISTS = "lists"
+# What lies among lists and is none.
+_DOCUMENTS = ("readme", "license", "licence")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
     """A recognised source."""
 
-    format: str
-    """A name in `vifistore.videos.listing.READERS`, or FOLDER_OF_LISTS."""
+    read: Reader
+    """What reads it."""
     why: str
     """What showed it, in a few words for a note."""
 
@@ -32,16 +41,32 @@ def detect(source: Path, *, follow_links: bool = False) -> Seen:
     if not source.is_dir() and not source.is_file():
         told = "is neither a file nor a folder" if source.exists() else "does not exist"
         raise UsageError(f"{source} {told}; name a folder of videos, a table or a list")
-    for known in OFFICIAL:
-        if known.recognises(source):
-            return Seen(format=known.format, why=known.why)
+    for official in OFFICIAL:
+        if official.recognises(source):
+            return Seen(read=official.read, why=official.why)
     if not source.is_dir():
         return _detect_file(source)
-    lists = lists_in(source)
+    lists = _lists_in(source)
     # A text file among videos is a remark; a list lies beside other lists or alone.
     if lists and not Tree(root=source, follow_links=follow_links).videos():
-        return Seen(format=FOLDER_OF_LISTS, why=f"a folder of {len(lists)} lists")
-    return Seen(format="folder", why="a folder of videos")
+        return Seen(read=_read_lists, why=f"a folder of {len(lists)} lists")
+    return Seen(read=read_folder, why="a folder of videos")
+
+
+def _lists_in(folder: Path) -> list[Path]:
+    """The lists and tables of a folder: its text files but for class files and documents."""
+    return [
+        path
+        for path in files_in(folder, ".txt", ".csv", ".tsv")
+        if not path.name.lower().startswith(_DOCUMENTS) and not is_class_file(path)
+    ]
+
+
+def _read_lists(source: Path, draft: Draft, class_file: Path | None) -> None:
+    """A folder of lists: one split for each of its text files."""
+    for path in _lists_in(source):
+        detect(path).read(path, draft, class_file)
+    draft.names_splits = True
 
 
 def _detect_file(source: Path) -> Seen:
@@ -57,19 +82,19 @@ def _detect_file(source: Path) -> Seen:
         return _detect_json(content, source.name)
     columns = [field.lower() for field in header_of(text)]
     if columns:
-        return Seen(format="table", why=f"a table ({short(', '.join(columns), 80)})")
-    return Seen(format="list", why="a list of `path label` lines")
+        return Seen(read=read_table, why=f"a table ({short(', '.join(columns), 80)})")
+    return Seen(read=read_table, why="a list of `path label` lines")
 
 
 def _detect_json(content: object, name: str) -> Seen:
     if isinstance(content, dict) and not content.keys().isdisjoint(("videos", "sentences")):
-        return Seen(format="captions_json", why="JSON with captions")
+        return Seen(read=read_captions_json, why="JSON with captions")
     if is_database(content):
-        return Seen(format="database", why="a JSON database of labelled videos")
+        return Seen(read=read_database, why="a JSON database of labelled videos")
     if is_records(content):
-        return Seen(format="records", why="JSON objects with a video and its class")
+        return Seen(read=read_records, why="JSON objects with a video and its class")
     if isinstance(content, list):
-        return Seen(format="captions_json", why="JSON with captions")
+        return Seen(read=read_captions_json, why="JSON with captions")
     held = first_few(map(repr, content)) if isinstance(content, dict) else short(str(content))
     raise UsageError(
         f"{name} is JSON of no known form (it holds {held}); give a database "

@@ -9,31 +9,16 @@ from pathlib import Path
 from vifistore.cleaning import cleaned, cleaning
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.class_lists import unite
-from vifistore.videos.detect import FOLDER_OF_LISTS, detect
+from vifistore.videos.detect import detect
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.line_paths import Prefixes, parse_prefixes
-from vifistore.videos.official import OFFICIAL, Reader
-from vifistore.videos.readers.captions import read_captions_json
-from vifistore.videos.readers.database import read_database, read_records
 from vifistore.videos.readers.folder import read_folder
-from vifistore.videos.readers.lists import lists_in
-from vifistore.videos.readers.table import read_table
 from vifistore.videos.records import Listing, SplitListing
 from vifistore.videos.resolve import resolve
 from vifistore.videos.split_by import split_by as part_by
 from vifistore.videos.split_by import split_folders
 from vifistore.videos.tree import Tree
-
-READERS: dict[str, Reader] = {
-    **{known.format: known.read for known in OFFICIAL},
-    "folder": read_folder,
-    "table": read_table,
-    "list": read_table,
-    "database": read_database,
-    "records": read_records,
-    "captions_json": read_captions_json,
-}
 
 
 def read_source(
@@ -65,20 +50,16 @@ def read_source(
     cleaning(names)
     prefixes = parse_prefixes(map_prefix)
     seen = detect(source, follow_links=follow_links)
-    if known is not None and seen.format == "folder":
+    is_folder = seen.read is read_folder
+    if known is not None and is_folder:
         raise UsageError(f"{source} is a folder of videos; name a table or a list of them")
     tree = known or Tree(root=_root(source, root, prefixes), follow_links=follow_links)
     searches_all = bool(root or map_prefix or known)
     draft = Draft(tree=tree, prefixes=prefixes, searches_all=searches_all)
-    if seen.format == FOLDER_OF_LISTS:
-        for path in lists_in(source):
-            READERS[detect(path).format](path, draft, labels)
-        draft.names_splits = True
-    else:
-        READERS[seen.format](source, draft, labels)
+    seen.read(source, draft, labels)
     unite(draft)
     draft.notes.insert(0, f"read {source.name} as {seen.why}")
-    return _cleaned(resolve(_split(draft, split, split_by, seen.format == "folder")), names)
+    return _cleaned(resolve(_split(draft, split, split_by, is_folder)), names)
 
 
 def _root(source: Path, root: Path | None, prefixes: Prefixes) -> Path:

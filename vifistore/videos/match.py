@@ -10,9 +10,10 @@ whose file names are unique by design may be matched by them:
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Sequence
 
+from vifistore.errors import UsageError
+from vifistore.videos.class_names import plain
 from vifistore.videos.extensions import is_video, stem
 from vifistore.videos.file_names import letters
 from vifistore.videos.known import KnownVideos
@@ -29,6 +30,24 @@ def youtube_id(path: str) -> str:
     return match.group(1) if match else ""
 
 
+def clip_name(video: str, times: tuple[str, str], where: str) -> str:
+    """`<id>_<start>_<end>.mp4` with six digits each, the name most downloads of Kinetics give.
+
+    They differ in folder, time stamps and extension.
+
+    Raises UsageError for what is no YouTube id, or no times in seconds.
+    """
+    if youtube_id(video) != video:
+        raise UsageError(f"{where}: {video!r} is no YouTube id of 11 characters; mend the row")
+    if not all(times):
+        return f"{video}.mp4"
+    try:
+        start, end = (int(float(time)) for time in times)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{where}: {times} are no times in seconds; mend the row") from error
+    return f"{video}_{start:06d}_{end:06d}.mp4"
+
+
 def _youtube_clip(path: str) -> str:
     """YouTube id and times of a name, or "" where it lacks them."""
     match = _YOUTUBE.fullmatch(stem(path))
@@ -37,29 +56,21 @@ def _youtube_clip(path: str) -> str:
     return f"{match.group(1)} {int(match.group(2))} {int(match.group(3))}"
 
 
-def folded(path: str) -> str:
-    """What spellings of one path have in common.
-
-    Neither case nor Unicode form counts, nor whether underscores stand for blanks.
-    """
-    return unicodedata.normalize("NFC", path).casefold().replace("_", " ")
-
-
 def _path_stem(path: str) -> str:
-    return folded(path.rpartition(".")[0] if is_video(path) else path)
+    return plain(path.rpartition(".")[0] if is_video(path) else path)
 
 
 def _name(path: str) -> str:
-    return folded(path.rpartition("/")[2])
+    return plain(path.rpartition("/")[2])
 
 
 def _name_stem(path: str) -> str:
-    return folded(stem(path))
+    return plain(stem(path))
 
 
 # Tried in this order after the path itself: what is compared, and how a match is told.
 _KEYS: list[tuple[Callable[[str], str], str]] = [
-    (folded, "in another spelling"),
+    (plain, "in another spelling"),
     (_path_stem, "with an extension that is not listed"),
     (_name, "by file name"),
     (_name_stem, "by file name with another extension"),

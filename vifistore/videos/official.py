@@ -17,8 +17,6 @@ line for what cannot be read."""
 class Official(NamedTuple):
     """A dataset's own format."""
 
-    format: str
-    """Its name."""
     recognises: Callable[[Path], bool]
     """Whether a source, a file or a folder, is of it."""
     read: Reader
@@ -27,7 +25,7 @@ class Official(NamedTuple):
 
 
 OFFICIAL = (
-    Official("ucf101", is_ucf101, read_ucf101, "UCF101's official lists"),
-    Official("hmdb51", is_hmdb51, read_hmdb51, "HMDB51's official split files"),
-    Official("ssv2", is_ssv2, read_ssv2, "Something-Something V2's official JSON"),
+    Official(is_ucf101, read_ucf101, "UCF101's official lists"),
+    Official(is_hmdb51, read_hmdb51, "HMDB51's official split files"),
+    Official(is_ssv2, read_ssv2, "Something-Something V2's official JSON"),
 )

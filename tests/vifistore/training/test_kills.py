@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.vifistore.training.conftest import (
-    CLASSES, SETTINGS, bright_set, losses_of, same_weights, tiny_model,
+    SETTINGS, bright_set, losses_of, same_weights, tiny_model,
 )
 from vifistore.training import run_folder
 from vifistore.training.options import RunOptions
@@ -51,7 +51,7 @@ def dies(*arguments):
 
 def dying_in(function, call):
     # Before the numbered call of a function that writes.
-    original, calls = getattr(folder, function), []
+    original, calls = getattr(run_folder, function), []
 
     def dying(*arguments, **named):
         calls.append(1)

@@ -3,8 +3,24 @@ import json
 import pytest
 
 from vifistore.errors import UsageError
-from vifistore.videos.detect import FOLDER_OF_LISTS, detect
-from vifistore.videos.listing import READERS
+from vifistore.videos.detect import detect
+from vifistore.videos.readers.captions import read_captions_json
+from vifistore.videos.readers.database import read_database, read_records
+from vifistore.videos.readers.folder import read_folder
+from vifistore.videos.readers.hmdb51 import read_hmdb51
+from vifistore.videos.readers.ssv2 import read_ssv2
+from vifistore.videos.readers.table import read_table
+from vifistore.videos.readers.ucf101 import read_ucf101
+
+READERS = {
+    "list": (read_table, "a list of"),
+    "table": (read_table, "a table"),
+    "captions_json": (read_captions_json, "JSON with captions"),
+    "database": (read_database, "a JSON database"),
+    "records": (read_records, "JSON objects"),
+    "ssv2": (read_ssv2, "Something-Something V2's"),
+    "hmdb51": (read_hmdb51, "HMDB51's"),
+}
 
 
 @pytest.mark.parametrize(
@@ -36,18 +52,18 @@ from vifistore.videos.listing import READERS
 )
 def test_format_of_a_file(write, name, text, format):
     seen = detect(write(name, text))
-    assert seen.format == format
-    assert seen.format in READERS
-    assert seen.why
+    read, why = READERS[format]
+    assert seen.read is read
+    assert seen.why.startswith(why)
 
 
 def test_format_of_a_folder(make_files, write):
-    assert detect(make_files("a.mp4")).format == "folder"
+    assert detect(make_files("a.mp4")).read is read_folder
     write("ucf/classInd.txt", "1 a\n")
-    assert detect(write("ucf/trainlist01.txt", "a.avi 1\n")).format == "ucf101"
-    assert detect(write("ucf/trainlist01.txt", "").parent).format == "ucf101"
-    assert detect(write("lists/a.txt", "a.mp4").parent).format == FOLDER_OF_LISTS
-    assert detect(make_files(folder="empty")).format == "folder"
+    assert detect(write("ucf/trainlist01.txt", "a.avi 1\n")).read is read_ucf101
+    assert detect(write("ucf/trainlist01.txt", "").parent).read is read_ucf101
+    assert detect(write("lists/a.txt", "a.mp4").parent).why == "a folder of 1 lists"
+    assert detect(make_files(folder="empty")).read is read_folder
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,9 @@ from vifistore.videos.class_search import class_files_of
 from vifistore.videos.columns import WORDS, labels_of, roles_by_words
 from vifistore.videos.draft import Draft
 from vifistore.videos.extensions import is_video
-from vifistore.videos.match import youtube_id
+from vifistore.videos.match import clip_name, youtube_id
 from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.json_files import load_json
-from vifistore.videos.readers.kinetics import clip_name
 from vifistore.videos.records import Line
 
 _SPLITS = ("subset", "split")

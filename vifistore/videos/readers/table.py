@@ -11,8 +11,8 @@ from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
 from vifistore.videos.list_rows import Rows, read_rows
+from vifistore.videos.match import clip_name
 from vifistore.videos.readers.entries import add_lines
-from vifistore.videos.readers.kinetics import clip_name
 from vifistore.videos.records import Line
 from vifistore.videos.text_lines import some
 
