@@ -1,4 +1,4 @@
-"""What the file names of UCF101 and HMDB51 say: they are unique, and they hold the class."""
+"""What file names say: UCF101's and HMDB51's are unique and hold the class, a list's its split."""
 
 import re
 import unicodedata
@@ -7,21 +7,13 @@ from vifistore.videos.extensions import stem
 
 _UCF101 = re.compile(r"v_(\w+)_g\d+_c\d+")
 _HMDB51 = re.compile(r"(.+)_[a-z]_(?:nm|cm)_np\d+_(?:ba|fr|le|ri)_(?:bad|med|goo)_\d+")
-
-
-def is_ucf101_name(path: str) -> bool:
-    """True for names such as `v_ApplyEyeMakeup_g01_c01.avi`."""
-    return bool(_UCF101.fullmatch(stem(path)))
-
-
-def is_hmdb51_name(path: str) -> bool:
-    """True for names such as `April_09_brush_hair_u_nm_np1_ba_goo_0.avi`."""
-    return bool(_HMDB51.fullmatch(stem(path)))
+_SPLIT_NAME = re.compile(r"(train|test|val)(?:list|_split)0*(\d+)")
 
 
 def names_class(path: str) -> bool:
-    """True where a file name holds its class."""
-    return is_ucf101_name(path) or is_hmdb51_name(path)
+    """True where a file name holds its class: v_ApplyEyeMakeup_g01_c01.avi of UCF101,
+    April_09_brush_hair_u_nm_np1_ba_goo_0.avi of HMDB51."""
+    return bool(_UCF101.fullmatch(stem(path)) or _HMDB51.fullmatch(stem(path)))
 
 
 def class_of(path: str) -> str:
@@ -44,3 +36,14 @@ def letters(name: str) -> str:
     """What spellings of a name have in common: its letters and digits, whatever their case."""
     name = unicodedata.normalize("NFC", name)
     return re.sub(r"[\W_]", "", name).casefold()
+
+
+def split_name(file_stem: str) -> str:
+    """The short name of an official list (testlist01 -> test1), else the name of the file.
+
+    The store takes letters, digits and _.@+=- in names; other characters become "_".
+    """
+    match = _SPLIT_NAME.fullmatch(file_stem)
+    if match:
+        return match.group(1) + match.group(2)
+    return re.sub(r"[^A-Za-z0-9_.@+=-]|^[.@+=-]", "_", file_stem)

@@ -16,22 +16,15 @@ from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.text_lines import some
 
 
-@dataclass(frozen=True, kw_only=True)
-class Halves:
-    """Class ids of the base and the novel half, each from the rarest class to the most frequent."""
-
-    base: list[int]
-    novel: list[int]
-    notes: list[str]
-    """Says so where classes of one frequency had to be parted."""
-
-
-def base_and_novel(train: SplitListing) -> Halves:
-    """Base classes are the most frequent half of the training videos, novel ones the rest.
+def base_and_novel(train: SplitListing) -> tuple[list[int], list[int], list[str]]:
+    """Ids of the base classes, the most frequent half of the training videos, and of the novel
+    ones, the rest, each from the rarest to the most frequent; and what is to be noted.
 
     The ViFi-CLIP protocol (section 4, base-to-novel): of an odd number of classes the base half
     has one more. Equally frequent classes stay in the order of their ids, so that of a tie at the
     border the higher ids are base; this gives the paper's own halves of UCF101, HMDB51 and SSv2.
+    A note says so where classes of one frequency had to be parted. Raises UsageError for fewer than
+    two classes, and for videos without a label.
     """
     counts = Counter(train.labels)
     if len(train.class_names) < 2 or UNLABELLED in counts:
@@ -46,7 +39,7 @@ def base_and_novel(train: SplitListing) -> Halves:
             f"base and novel part {len(tied):,} classes of {border:,} training videos each "
             f"({some(tied)}) by their ids"
         )
-    return Halves(base=base, novel=novel, notes=notes)
+    return base, novel, notes
 
 
 def of_classes(listing: Listing, split: SplitListing, class_names: Sequence[str]) -> SplitListing:
@@ -88,15 +81,14 @@ def base_novel_splits(
         count = f"{len(present):,} of {len(training.class_names):,}"
         notes.append(f"base and novel are halves of the {count} classes that have training videos")
         training = of_classes(listing, training, present)
-    halves = base_and_novel(training)
-    base = [training.class_names[id] for id in halves.base]
-    novel = [training.class_names[id] for id in halves.novel]
+    *ids, more_notes = base_and_novel(training)
+    base, novel = ([training.class_names[id] for id in half] for half in ids)
     splits = {
         "base_train": of_classes(listing, training, base),
         "base_val": of_classes(listing, evaluated, base),
         "novel_val": of_classes(listing, evaluated, novel),
     }
-    return splits, notes + halves.notes
+    return splits, notes + more_notes
 
 
 def few_shot(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from vifistore.errors import UsageError
 from vifistore.videos.class_names import plain
 from vifistore.videos.extensions import is_video, stem
-from vifistore.videos.file_names import letters
+from vifistore.videos.file_names import letters, names_class
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.text_lines import some
 from vifistore.videos.tree import Tree
@@ -66,6 +66,25 @@ def _name(path: str) -> str:
 
 def _name_stem(path: str) -> str:
     return plain(stem(path))
+
+
+def match_of(paths: Sequence[str]) -> str:
+    """How listed paths may find their files: by name only where names are unique by design."""
+    if _is_kinetics(paths):
+        return "youtube"
+    flat = all("/" not in path for path in paths)
+    return "name" if flat or all(map(names_class, paths)) else "path"
+
+
+def _is_kinetics(paths: Sequence[str]) -> bool:
+    """True where every name is a YouTube id and none is shared by two paths.
+
+    Other names may have eleven characters too ("video_00001"); most YouTube ids hold a capital.
+    """
+    ids = [youtube_id(path) for path in set(paths)]
+    if not all(ids) or len(set(ids)) < len(ids):
+        return False
+    return 2 * sum(id != id.lower() for id in ids) > len(ids)
 
 
 # Tried in this order after the path itself: what is compared, and how a match is told.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from vifistore.errors import UsageError, short
 from vifistore.videos.columns import SPLIT_NAMES
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.name_hints import split_name
+from vifistore.videos.file_names import split_name
 from vifistore.videos.records import SplitListing
 
 

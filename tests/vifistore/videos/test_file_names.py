@@ -1,16 +1,15 @@
 import pytest
 
-from vifistore.videos.file_names import disagrees, is_hmdb51_name, is_ucf101_name
+from vifistore.videos.file_names import disagrees, names_class
 
 HMDB51 = "wave/prelinger_LetsBeGo1953_wave_u_cm_np10_ba_med_3.avi"
 UCF101 = "v_HandStandPushups_g01_c01.avi"
 
 
 def test_names_are_recognised():
-    assert is_hmdb51_name(HMDB51)
-    assert is_ucf101_name(UCF101)
-    assert not is_hmdb51_name(UCF101)
-    assert not is_ucf101_name("video_1.mp4")
+    assert names_class(HMDB51)
+    assert names_class(UCF101)
+    assert not names_class("video_1.mp4")
 
 
 @pytest.mark.parametrize(

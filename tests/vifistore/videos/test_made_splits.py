@@ -48,17 +48,18 @@ def test_halves_know_how_many_videos_of_theirs_were_listed():
 
 
 def test_base_is_the_most_frequent_half_from_rare_to_frequent():
-    halves = base_and_novel(split_of([0, 0, 0, 1, 2, 2, 3, 3, 3, 3], ["a", "b", "c", "d"]))
-    assert halves.base == [0, 3]
-    assert halves.novel == [1, 2]
-    assert halves.notes == []
+    labels = [0, 0, 0, 1, 2, 2, 3, 3, 3, 3]
+    base, novel, notes = base_and_novel(split_of(labels, ["a", "b", "c", "d"]))
+    assert base == [0, 3]
+    assert novel == [1, 2]
+    assert notes == []
 
 
 def test_of_a_tie_the_higher_ids_are_base_and_it_is_said():
-    halves = base_and_novel(split_of([0, 1, 2, 3, 4], list("abcde")))
-    assert halves.base == [2, 3, 4]
-    assert halves.novel == [0, 1]
-    assert halves.notes == [
+    base, novel, notes = base_and_novel(split_of([0, 1, 2, 3, 4], list("abcde")))
+    assert base == [2, 3, 4]
+    assert novel == [0, 1]
+    assert notes == [
         "base and novel part 5 classes of 1 training videos each (a, b, c and 2 more) by their ids"
     ]
 
@@ -66,10 +67,10 @@ def test_of_a_tie_the_higher_ids_are_base_and_it_is_said():
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60))
 def test_halves_part_the_classes_by_frequency(labels):
-    halves = base_and_novel(split_of(labels, list("abcdefg")))
-    assert sorted(halves.base + halves.novel) == list(range(7))
-    assert len(halves.base) == 4
-    assert min(map(labels.count, halves.base)) >= max(map(labels.count, halves.novel))
+    base, novel, _ = base_and_novel(split_of(labels, list("abcdefg")))
+    assert sorted(base + novel) == list(range(7))
+    assert len(base) == 4
+    assert min(map(labels.count, base)) >= max(map(labels.count, novel))
 
 
 @pytest.mark.parametrize(("labels", "names"), [([0], ["a"]), ([-1, -1], []), ([0, -1], ["a", "b"])])

@@ -195,8 +195,8 @@ def test_halves_are_those_of_the_paper_in_their_order(
     shared, official, read, dataset, prefix, train
 ):
     training = read(official / dataset).splits[train]
-    halves = base_and_novel(training)
-    for half, ids in (("base", halves.base), ("novel", halves.novel)):
+    base, novel, _ = base_and_novel(training)
+    for half, ids in (("base", base), ("novel", novel)):
         labels = shared / "splits" / "vifi-clip" / "labels" / f"{prefix}_{half}_labels.csv"
         assert [training.class_names[id] for id in ids] == read_class_file(labels).names
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.draft import Draft
+from vifistore.videos.file_names import split_name
 from vifistore.videos.known import KnownVideos
+from vifistore.videos.match import match_of
 from vifistore.videos.readers.labels import Labelled, class_labels
-from vifistore.videos.readers.name_hints import match_of, split_name
 from vifistore.videos.records import Line
 
 

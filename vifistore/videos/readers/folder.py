@@ -10,7 +10,7 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.labels import add_videos, class_labels
+from vifistore.videos.readers.labels import class_labels
 from vifistore.videos.records import Line
 from vifistore.videos.tree import Tree
 
@@ -29,7 +29,10 @@ def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
         files = class_files_of(source, class_file)
         labels, names, _ = class_labels(lines, files, draft, source)
         draft.class_names = names
-    rows = add_videos(lines, labels, draft)
+    rows = [
+        draft.video(line.path, where=line.where, label=label)
+        for line, label in zip(lines, labels, strict=True)
+    ]
     draft.names_splits = False
     listed = "".join(f"{path}\t{label}\n" for path, label in zip(paths, labels, strict=True))
     draft.add_split(

@@ -11,7 +11,7 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
-from vifistore.videos.readers.labels import add_labelled, class_labels
+from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.table import parse_list
 from vifistore.videos.records import Line
 from vifistore.videos.text_lines import files_in
@@ -28,29 +28,26 @@ def is_hmdb51(source: Path) -> bool:
 
 
 def read_hmdb51(source: Path, draft: Draft, class_file: Path | None) -> None:
-    """Splits train1 to train3 and test1 to test3; classes in the order of their names."""
+    """Splits train1 to train3 and test1 to test3; classes in the order of their names.
+
+    Raises UsageError for one of the files, and with file and line for what cannot be read.
+    """
     if not source.is_dir():
         raise UsageError(f"{source.name} holds one class; name its folder {source.parent}")
-    draft.match = "name"
     lines: dict[str, list[Line]] = {}
     digests: dict[str, list[str]] = {}
     for path, class_name, number in _files(source):
         parsed, digest = parse_list(path)
         digests.setdefault(number, []).append(f"{path.name} {digest}\n")
-        for line in draft.placed(parsed):
-            part = _part(line)
-            if part:
-                named = Line(line.path, class_name, line.where)
-                lines.setdefault(part + number, []).append(named)
-            else:
-                draft.video(line.path, where=line.where, label=class_name)
+        lines.setdefault(number, []).extend(
+            line._replace(label=class_name, split=_split(line, number)) for line in parsed
+        )
     files = class_files_of(source, class_file) if class_file else []
-    for split in sorted(lines):
-        labelled = class_labels(lines[split], files, draft, source)
-        number = split[-1]
+    for number in sorted(lines):
         digest = hashlib.sha256("".join(digests[number]).encode()).hexdigest()
-        name = f"*_test_split{number}.txt"
-        add_labelled(draft, split, lines[split], labelled, source=name, digest=digest)
+        name = Path(f"*_test_split{number}.txt")
+        add_lines(name, lines[number], digest, draft, files, names_splits=True, match="name")
+    draft.splits = dict(sorted(draft.splits.items()))
 
 
 def _files(folder: Path) -> list[tuple[Path, str, str]]:
@@ -59,7 +56,8 @@ def _files(folder: Path) -> list[tuple[Path, str, str]]:
     return [(path, match[1], match[2]) for path, match in matches if match]
 
 
-def _part(line: Line) -> str:
+def _split(line: Line, number: str) -> str:
+    """The split of a line, "" where it is of none."""
     if line.label not in ("0", *_PARTS):
         raise UsageError(f"{line.where}: expected 0, 1 or 2 after the name; mend the line")
-    return _PARTS.get(line.label, "")
+    return _PARTS[line.label] + number if line.label in _PARTS else ""

@@ -59,31 +59,6 @@ def _refuse_mixture(lines: Sequence[Line], names: Sequence[str], source: Path) -
     )
 
 
-def add_videos(lines: Sequence[Line], labels: Sequence[str], draft: Draft) -> list[int]:
-    """Put the videos of a list into the draft; their rows."""
-    return [
-        draft.video(line.path, where=line.where, label=label)
-        for line, label in zip(lines, labels, strict=True)
-    ]
-
-
-def add_labelled(
-    draft: Draft, split: str, lines: Sequence[Line], labelled: Labelled, *, source: str, digest: str
-) -> list[int]:
-    """Put the videos of a list and the split that they form into the draft; their rows."""
-    rows = add_videos(lines, labelled.labels, draft)
-    draft.add_split(
-        split,
-        rows,
-        labelled.labels,
-        class_names=labelled.names,
-        owns_classes=labelled.is_own,
-        source=source,
-        digest=digest,
-    )
-    return rows
-
-
 def _numbered(
     lines: Sequence[Line], files: Sequence[ClassFile], draft: Draft, source: Path
 ) -> Labelled:

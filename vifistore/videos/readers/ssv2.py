@@ -11,8 +11,8 @@ from vifistore.errors import UsageError
 from vifistore.videos.class_files import read_class_file, template_name
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.draft import Draft
+from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.json_files import load_json, text_of
-from vifistore.videos.readers.labels import add_labelled, class_labels
 from vifistore.videos.records import Line
 from vifistore.videos.text_lines import files_in, first_bytes
 
@@ -33,11 +33,10 @@ def read_ssv2(source: Path, draft: Draft, class_file: Path | None) -> None:
     files = _files(folder)
     labels_file = class_file or files.get("labels")
     classes = [read_class_file(labels_file)] if labels_file else []
-    draft.match = "name"
-    draft.names_splits = source.is_dir()
     for split, path in files.items():
         if split != "labels" and (source.is_dir() or path == source):
             _add_file(path, split, draft, classes)
+    draft.names_splits = source.is_dir()
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -62,12 +61,11 @@ def _add_file(path: Path, split: str, draft: Draft, classes: list[ClassFile]) ->
     content, digest = load_json(path)
     if not isinstance(content, list) or not content:
         raise UsageError(f"{path.name} is not a list of videos; give the official file")
-    lines, captions = [], []
+    lines = []
     for number, entry in enumerate(content, 1):
         where = f"{path.name} entry {number}"
         template = template_name(text_of(entry, "template", where, default=""))
-        lines.append(Line(f"{text_of(entry, 'id', where)}.webm", template, where))
-        captions.append(text_of(entry, "label", where, default=""))
-    labelled = class_labels(lines, classes, draft, path)
-    rows = add_labelled(draft, split, lines, labelled, source=path.name, digest=digest)
-    draft.captions += [(row, text) for row, text in zip(rows, captions, strict=True) if text]
+        caption = text_of(entry, "label", where, default="")
+        video = f"{text_of(entry, 'id', where)}.webm"
+        lines.append(Line(video, template, where, split=split, captions=(caption,)))
+    add_lines(path, lines, digest, draft, classes, names_splits=True, match="name")

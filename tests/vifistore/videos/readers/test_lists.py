@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.videos.file_names import split_name
 from vifistore.videos.listing import read_source
-from vifistore.videos.readers.name_hints import match_of, split_name
+from vifistore.videos.match import match_of
 from vifistore.videos.readers.table import parse_list
 
 CLASSES = "id,name\n0,brush hair\n1,wave\n2,hop\n"
