@@ -20,7 +20,7 @@ from vifi.verbs.train import _parse
 from vifi.verbs.watch import WatchArguments
 from vifistore.extract.trainer_frames import trainer_of
 from vifistore.store import open_store
-from vifistore.training.follower import shared_flags, watch_arguments
+from vifistore.training.follower import watch_arguments
 
 COUNTING = """
 import os, sys
@@ -149,7 +149,7 @@ def watch_of(*further: str) -> WatchArguments:
     """What the follower of a run is called with."""
     required = ["s", "--dataset", "d", "--model", "m", "--pretrained", "p", "--out", "o"]
     wanted = _parse("few_shot", [*required, *further])
-    words = watch_arguments(wanted.follow, Path("o"), "s", "d", shared_flags(wanted.options))
+    words = watch_arguments(wanted.follow, Path("o"), "s", "d", wanted.options)
     return parse("watch", WatchArguments, words)
 
 

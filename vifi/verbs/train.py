@@ -24,7 +24,6 @@ from vifistore.training.folder_lock import refuse_second
 from vifistore.training.follower import (
     FollowOptions,
     follower,
-    shared_flags,
     watch_arguments,
 )
 from vifistore.training.options import RunOptions
@@ -94,7 +93,7 @@ def main(arguments: list[str]) -> int:
     is_first = _is_first()
     followed = wanted.follow if is_first else FollowOptions()
     place = (wanted.out, wanted.store, wanted.dataset)
-    with follower(followed, *place, shared_flags(wanted.options)):
+    with follower(followed, *place, wanted.options):
         report = train(run)
     if is_first:
         remember_command(store)
@@ -136,7 +135,7 @@ def _is_first() -> bool:
 
 def _watch(wanted: TrainArguments, store: Store, found: Faults) -> WatchArguments | None:
     place = (wanted.out, wanted.store, wanted.dataset)
-    words = watch_arguments(wanted.follow, *place, shared_flags(wanted.options))
+    words = watch_arguments(wanted.follow, *place, wanted.options)
     try:
         watch = parse("watch", WatchArguments, words)
         store.dataset(watch.dataset)

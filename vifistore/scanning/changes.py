@@ -1,13 +1,16 @@
 """Videos that are not the files that were scanned any more."""
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, first_few
 from vifistore.store.dataset import Dataset
-from vifistore.videos.extensions import is_frame
+from vifistore.store.features import Features
+from vifistore.videos.extensions import frames_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +34,7 @@ class ChangeLog:
         self._sizes = videos["size_bytes"].to_numpy()
         self._dates = videos["mtime_ns"].to_numpy()
         self._suspects: dict[int, str] = {}
-        self._known: list | None = None
+        self._sealed: list[Features] | None = None
 
     def look(self, row: int, path: Path) -> None:
         """Compare the file, or folder of frames, of a row with what the scan saw."""
@@ -50,24 +53,13 @@ class ChangeLog:
         """Compare the content of a suspect with what an earlier extraction read."""
         if row not in self._suspects:
             return
-        known = self._digests_of(row)
+        if self._sealed is None:
+            self._sealed = sealed_sets(self._dataset)
+        known = digests_read(self._sealed, row)
         if digest in known:
             del self._suspects[row]
         elif known:
             self._suspects[row] = "its content is another"
-
-    def _digests_of(self, row: int) -> set[str]:
-        if self._known is None:
-            sets = [self._dataset.features(name) for name in self._dataset.feature_ids()]
-            self._known = [features for features in sets if features.sealed]
-        found = set()
-        for features in self._known:
-            if row < features.num_videos:
-                try:
-                    found.add(features.read("content_digest", row, row + 1)[0])
-                except DamagedError:
-                    continue
-        return found - {""}
 
     def say(self) -> None:
         """Log the videos that changed, in one line."""
@@ -80,17 +72,28 @@ class ChangeLog:
         )
 
 
+def sealed_sets(dataset: Dataset) -> list[Features]:
+    """The feature sets of a dataset whose digests can be relied on."""
+    sets = map(dataset.features, dataset.feature_ids())
+    return [features for features in sets if features.sealed]
+
+
+def digests_read(sets: Iterable[Features], row: int) -> set[str]:
+    """Content digests of a video, as earlier extractions read it."""
+    digests = set()
+    for features in sets:
+        if row < features.num_videos:
+            with contextlib.suppress(DamagedError):
+                digests.add(features.read("content_digest", row, row + 1)[0])
+    return digests - {""}
+
+
 def size_and_date(path: Path) -> tuple[int, int]:
     """Bytes, and nanoseconds since 1970 of the last change, as a scan takes them: of a file, or
     of all images of a folder."""
     if not path.is_dir():
         status = os.stat(path)
         return status.st_size, status.st_mtime_ns
-    with os.scandir(path) as entries:
-        found = [
-            entry.stat()
-            for entry in entries
-            if is_frame(entry.name) and not entry.name.startswith(".") and entry.is_file()
-        ]
-    dates = [status.st_mtime_ns for status in found]
-    return sum(status.st_size for status in found), max(dates, default=0)
+    frames = frames_in(path).values()
+    dates = (status.st_mtime_ns for status in frames)
+    return sum(status.st_size for status in frames), max(dates, default=0)

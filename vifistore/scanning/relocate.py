@@ -6,14 +6,14 @@ says; an extraction compares dates and digests, as it always does.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vifistore.errors import DamagedError, DecodeError, UsageError
+from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import content_digest
-from vifistore.scanning.changes import size_and_date
+from vifistore.scanning.changes import digests_read, sealed_sets, size_and_date
 from vifistore.scanning.presence import MISSING
 from vifistore.store.dataset import Dataset, write_videos
 from vifistore.videos.text_lines import some
@@ -105,7 +105,7 @@ class _Search:
         self._files = defaultdict(list)
         for path in tree.videos():
             self._files[_name(path)].append(path)
-        self._sets = [dataset.features(name) for name in dataset.feature_ids()]
+        self._sealed = sealed_sets(dataset)
         self.doubtful: dict[str, list[str]] = {}
         """Ids of videos that could be several files."""
         self.resized: list[str] = []
@@ -134,22 +134,14 @@ class _Search:
 
     def _of_digest(self, files: list[str], row: int) -> list[str]:
         """The first of the files whose content was read for this row before; all if none was."""
-        known = set(self._digests(row))
+        known = digests_read(self._sealed, row)
         return next(([file] for file in files if self._digest(file) in known), files)
 
     def _digest(self, file: str) -> str:
         try:
             return content_digest(self._root / file)
         except (OSError, DecodeError):
-            return " "
-
-    def _digests(self, row: int) -> Iterator[str]:
-        for features in self._sets:
-            if features.sealed and row < features.num_videos:
-                try:
-                    yield features.read("content_digest", row, row + 1)[0]
-                except DamagedError:
-                    continue
+            return ""
 
 
 def _name(path: str) -> str:

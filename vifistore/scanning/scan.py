@@ -92,17 +92,8 @@ def with_stored(
 
 def stored_listing(dataset: Dataset) -> Listing:
     """A listing that names nothing new: what is made of it is made of what the dataset has."""
-    return Listing(
-        ids=[],
-        paths=[],
-        labels=[],
-        root=dataset.root(),
-        class_names=dataset.class_names(),
-        splits={},
-        captions=[],
-        missing=[],
-        notes=[],
-    )
+    names = dataset.class_names()
+    return Listing(ids=[], paths=[], labels=[], root=dataset.root(), class_names=names)
 
 
 def _as_listed(split: Split, place_of_row: list[int], of_dataset: list[str]) -> SplitListing:

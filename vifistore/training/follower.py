@@ -8,10 +8,9 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from vifistore.errors import Faults, IncompleteError, shell
 from vifistore.extract.ranks import without_rank
@@ -60,7 +59,7 @@ class FollowOptions:
         return int(self.extract_every) if self.extract_every.isdecimal() else 0
 
 
-def shared_flags(run: RunOptions) -> dict[str, str]:
+def _shared_flags(run: RunOptions) -> dict[str, str]:
     """What `vifi watch` takes from the run whose checkpoints it extracts.
 
     Frames, preprocessing and prompts it finds in their headers.
@@ -85,19 +84,19 @@ def follower(
     folder: Path,
     store: str,
     dataset: str,
-    shared: Mapping[str, str] = MappingProxyType({}),
+    run: RunOptions | None = None,
 ) -> Iterator[None]:
     """Run `vifi watch` beside the body, if it is wanted, and wait for its end.
 
-    `shared` are flags that it takes where `options` do not give them. It ends with this process,
+    It computes as `run` does where `options` do not say otherwise. It ends with this process,
     however that ends: what it had finished is in the store, and the next one goes on from there.
     Raises IncompleteError if it fails.
     """
     if not options.extract_every:
         yield
         return
-    what = _what(options, folder, store, dataset, shared)
-    process = _start(folder, what)
+    words = watch_arguments(options, folder, store, dataset, run)
+    process = _start(folder, words)
     try:
         yield
     except BaseException:
@@ -109,33 +108,24 @@ def follower(
     if status not in _GOOD_ENDS:
         raise IncompleteError(
             f"the follower ended with {status}; training is done, extract what is missing with: "
-            f"{shell('vifi', 'watch', *what, '--once')}"
+            f"{shell('vifi', 'watch', *words, '--once')}"
         )
 
 
 def watch_arguments(
-    options: FollowOptions, folder: Path, store: str, dataset: str, shared: Mapping[str, str]
+    options: FollowOptions, folder: Path, store: str, dataset: str, run: RunOptions | None = None
 ) -> list[str]:
-    """What `vifi watch` is called with."""
-    return [*_what(options, folder, store, dataset, shared), *_until_done()]
-
-
-def _until_done() -> list[str]:
-    return ["--until-done", "--trainer", str(os.getpid())]
-
-
-def _what(
-    options: FollowOptions, folder: Path, store: str, dataset: str, shared: Mapping[str, str]
-) -> list[str]:
+    """What `vifi watch` is called with, but for how long."""
+    shared = _shared_flags(run) if run else {}
     own = shlex.split(options.extract_with)
     given = {word.partition("=")[0].replace("_", "-") for word in own if word.startswith("--")}
     taken = [word for pair in shared.items() if pair[0] not in given for word in pair]
     return [str(folder), store, "--dataset", options.extract_dataset or dataset, *own, *taken]
 
 
-def _start(folder: Path, what: list[str]) -> subprocess.Popen:
+def _start(folder: Path, words: list[str]) -> subprocess.Popen:
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = ["watch", *what, *_until_done()]
+    arguments = ["watch", *words, "--until-done", "--trainer", str(os.getpid())]
     command = [sys.executable, "-m", "vifi", *arguments]
     logger.info("following: vifi %s", shell(*arguments))
     # Standard output is the trainer's, which may print a JSON document there.

@@ -4,10 +4,11 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-from vifistore.errors import Faults, UnknownNameError
+from vifistore.errors import Faults
 from vifistore.frames.decoder_names import DecoderName
+from vifistore.training.training_settings import note_name
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -51,9 +52,8 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         found = Faults()
-        for field, names in (("precision", Precision), ("decoder", DecoderName)):
-            if getattr(self, field) not in get_args(names):
-                found.add(UnknownNameError(field, getattr(self, field), get_args(names)))
+        note_name(found, "precision", self.precision, Precision)
+        note_name(found, "decoder", self.decoder, DecoderName)
         for field in ("workers", "checkpoint_every"):
             value = getattr(self, field)
             found.check(value >= 0, f"{field} is {value}; give 0 or more")

@@ -106,54 +106,37 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         found = Faults()
-        check = partial(_check, found)
-        found.attempt(_check_name, "what to train", self.trains, Trains)
-        found.attempt(_check_name, "fusion", self.fusion, Fusion)
-        found.attempt(_check_name, "preprocessing", self.preprocess, Preprocess)
-        found.attempt(_check_name, "cleaning of class names", self.class_names, ClassNames)
+        note_name(found, "what to train", self.trains, Trains)
+        note_name(found, "fusion", self.fusion, Fusion)
+        note_name(found, "preprocessing", self.preprocess, Preprocess)
+        note_name(found, "cleaning of class names", self.class_names, ClassNames)
+        check = partial(self._check, found)
         for field in ("num_frames", "batch_size", "epochs", "learning_rate"):
-            inside = 0 < getattr(self, field) < math.inf
-            check(inside, field, "a number above 0", getattr(self, field))
+            check(field, 0 < getattr(self, field) < math.inf, "a number above 0")
         for field in ("shots", "weight_decay", "seed"):
-            inside = 0 <= getattr(self, field) < math.inf
-            check(inside, field, "0 or more", getattr(self, field))
-        check(all(0 <= beta < 1 for beta in self.betas), "betas", "0 to below 1", self.betas)
+            check(field, 0 <= getattr(self, field) < math.inf, "0 or more")
+        check("betas", all(0 <= beta < 1 for beta in self.betas), "0 to below 1")
         for field in ("flip", "jitter", "grayscale", "label_smoothing", "final_ratio"):
-            check(0 <= getattr(self, field) <= 1, field, "from 0 to 1", getattr(self, field))
-        check(0 <= self.ema < 1, "ema", "from 0 to below 1", self.ema)
+            check(field, 0 <= getattr(self, field) <= 1, "from 0 to 1")
+        check("ema", 0 <= self.ema < 1, "from 0 to below 1")
         for field in ("crop_scales", "blend"):
-            inside = all(0 < share <= 1 for share in getattr(self, field))
-            check(inside, field, "numbers above 0, up to 1", getattr(self, field))
-        check(
-            0 <= self.micro_batch <= self.batch_size,
-            "micro_batch",
-            f"from 0 to batch_size={self.batch_size}",
-            self.micro_batch,
-        )
-        check(
-            self.candidate_frames == 0 or self.candidate_frames >= self.num_frames,
-            "candidate_frames",
-            f"0, or num_frames={self.num_frames} and more",
-            self.candidate_frames,
-        )
-        in_range = 0 <= self.warmup_epochs < self.epochs
-        check(
-            in_range,
-            "warmup_epochs",
-            f"from 0 to below epochs={self.epochs}",
-            self.warmup_epochs,
-        )
+            is_inside = all(0 < share <= 1 for share in getattr(self, field))
+            check(field, is_inside, "numbers above 0, up to 1")
+        fits = 0 <= self.micro_batch <= self.batch_size
+        check("micro_batch", fits, f"from 0 to batch_size={self.batch_size}")
+        fits = self.candidate_frames == 0 or self.candidate_frames >= self.num_frames
+        check("candidate_frames", fits, f"0, or num_frames={self.num_frames} and more")
+        fits = 0 <= self.warmup_epochs < self.epochs
+        check("warmup_epochs", fits, f"from 0 to below epochs={self.epochs}")
         if self.trains == "prompts":
             learned = self.image_prompts * self.image_depth + self.text_prompts * self.text_depth
-            check(learned > 0, "text_prompts", "prompts and depth above 0", self.text_prompts)
-            check(not self.blend, "blend", "none: untrained prompts mean nothing", self.blend)
-        check(
-            self.template.count("{}") == 1,
-            "template",
-            "a text with one {} in it",
-            self.template,
-        )
+            check("text_prompts", learned > 0, "prompts and depth above 0")
+            check("blend", not self.blend, "none: untrained prompts mean nothing")
+        check("template", self.template.count("{}") == 1, "a text with one {} in it")
         found.refuse()
+
+    def _check(self, found: Faults, field: str, holds: bool, allowed: str) -> None:
+        found.check(holds, f"{field} is {getattr(self, field)!r}; give {allowed}.")
 
     @property
     def freezes_images(self) -> bool:
@@ -175,10 +158,7 @@ class TrainSettings:
         return bool(self.flip or self.crop_scales or self.jitter or self.grayscale or self.mixing)
 
 
-def _check(found: Faults, holds: bool, field: str, wanted: str, value: object) -> None:
-    found.check(holds, f"{field} is {value!r}; give {wanted}.")
-
-
-def _check_name(kind: str, name: str, names: object) -> None:
+def note_name(found: Faults, kind: str, name: str, names: object) -> None:
+    """Note a name that is none of a Literal's."""
     if name not in get_args(names):
-        raise UnknownNameError(kind, name, get_args(names))
+        found.add(UnknownNameError(kind, name, get_args(names)))

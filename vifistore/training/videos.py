@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,20 +47,29 @@ class VideoSource:
         begun: list[MicroBatch] = []
         rows: list[int] = []
         views: list[Tensor] = []
+
+        def assembled(batch: MicroBatch) -> Views | None:
+            made = assemble(views, self.targets[rows].to(device), batch, settings, device)
+            views.clear()
+            rows.clear()
+            return made
+
         made = (self.preprocessing, settings, self.options, self.digests, self.others)
         with FrameReader(*made) as reader:
             for job, frames in reader.read(self._jobs(batches, begun)):
                 while begun[0] != job.batch:
-                    yield self._assembled(views, rows, begun.pop(0), settings, device)
-                    views, rows = [], []
+                    yield assembled(begun.pop(0))
                 if isinstance(frames, DecodeError):
                     self.skipped[job.row] = str(frames)
                     continue
-                views.append(self._changed(frames, job, settings, device, reader.are_squares))
+                levels = torch.from_numpy(frames).to(device)
+                rng = stream(Draws.PIXELS, settings.seed, job.batch.epoch, job.row)
+                are_squares = reader.are_squares
+                views.append(
+                    augment(levels, self.preprocessing, settings, rng, are_squares=are_squares)
+                )
                 rows.append(job.row)
-        for batch in begun:
-            yield self._assembled(views, rows, batch, settings, device)
-            views, rows = [], []
+        yield from map(assembled, begun)
 
     def _jobs(self, batches: Iterable[MicroBatch], begun: list[MicroBatch]) -> Iterator[Reading]:
         """Yield a job per view; micro-batches go to `begun` in their order."""
@@ -70,28 +78,6 @@ class VideoSource:
             for row in batch.rows:
                 if row not in self.skipped:
                     yield Reading(batch=batch, row=row, path=self.paths[row])
-
-    def _changed(
-        self,
-        frames: np.ndarray,
-        job: Reading,
-        settings: TrainSettings,
-        device: torch.device,
-        are_squares: bool,
-    ) -> Tensor:
-        rng = stream(Draws.PIXELS, settings.seed, job.batch.epoch, job.row)
-        levels = torch.from_numpy(frames).to(device)
-        return augment(levels, self.preprocessing, settings, rng, are_squares=are_squares)
-
-    def _assembled(
-        self,
-        views: list[Tensor],
-        rows: list[int],
-        batch: MicroBatch,
-        settings: TrainSettings,
-        device: torch.device,
-    ) -> Views | None:
-        return assemble(views, self.targets[rows].to(device), batch, settings, device)
 
 
 def in_memory(videos: VideoSource, settings: TrainSettings) -> FrameData:

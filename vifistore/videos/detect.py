@@ -1,14 +1,14 @@
 """Which format a source has, and what showed it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from vifistore.errors import UsageError, first_few, short
 from vifistore.videos.class_search import is_class_file
 from vifistore.videos.draft import Draft
 from vifistore.videos.extensions import is_video
 from vifistore.videos.list_rows import header_of
-from vifistore.videos.official import OFFICIAL, Reader
 from vifistore.videos.readers.captions import read_captions_json
 from vifistore.videos.readers.database import (
     is_database,
@@ -17,8 +17,11 @@ from vifistore.videos.readers.database import (
     read_records,
 )
 from vifistore.videos.readers.folder import read_folder
+from vifistore.videos.readers.hmdb51 import is_hmdb51, read_hmdb51
 from vifistore.videos.readers.json_files import load_json, parsed_json
+from vifistore.videos.readers.ssv2 import is_ssv2, read_ssv2
 from vifistore.videos.readers.table import read_table
+from vifistore.videos.readers.ucf101 import is_ucf101, read_ucf101
 from vifistore.videos.text_lines import files_in, read_text
 from vifistore.videos.tree import Tree
 
@@ -26,31 +29,43 @@ from vifistore.videos.tree import Tree
 _DOCUMENTS = ("readme", "license", "licence")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A recognised source."""
+Reader = Callable[[Path, Draft, Path | None], None]
+"""(source, draft to fill, class file that was given) -> nothing; raises UsageError with file and
+line for what cannot be read."""
+
+
+class Format(NamedTuple):
+    """What reads a source."""
 
     read: Reader
-    """What reads it."""
     why: str
     """What showed it, in a few words for a note."""
 
 
-def detect(source: Path, *, follow_links: bool = False) -> Seen:
+# Datasets that are known by their own official files, asked in this order: whether a source, a file
+# or a folder, is of it, and how it is read then.
+OFFICIAL: tuple[tuple[Callable[[Path], bool], Format], ...] = (
+    (is_ucf101, Format(read_ucf101, "UCF101's official lists")),
+    (is_hmdb51, Format(read_hmdb51, "HMDB51's official split files")),
+    (is_ssv2, Format(read_ssv2, "Something-Something V2's official JSON")),
+)
+
+
+def detect(source: Path, *, follow_links: bool = False) -> Format:
     """The format of a folder or file. Raises UsageError where there is none to see."""
     if not source.is_dir() and not source.is_file():
         told = "is neither a file nor a folder" if source.exists() else "does not exist"
         raise UsageError(f"{source} {told}; name a folder of videos, a table or a list")
-    for official in OFFICIAL:
-        if official.recognises(source):
-            return Seen(read=official.read, why=official.why)
+    for is_official, found in OFFICIAL:
+        if is_official(source):
+            return found
     if not source.is_dir():
         return _detect_file(source)
     lists = _lists_in(source)
     # A text file among videos is a remark; a list lies beside other lists or alone.
     if lists and not Tree(root=source, follow_links=follow_links).videos():
-        return Seen(read=_read_lists, why=f"a folder of {len(lists)} lists")
-    return Seen(read=read_folder, why="a folder of videos")
+        return Format(_read_lists, f"a folder of {len(lists)} lists")
+    return Format(read_folder, "a folder of videos")
 
 
 def _lists_in(folder: Path) -> list[Path]:
@@ -69,7 +84,7 @@ def _read_lists(source: Path, draft: Draft, class_file: Path | None) -> None:
     draft.names_splits = True
 
 
-def _detect_file(source: Path) -> Seen:
+def _detect_file(source: Path) -> Format:
     if is_video(source.name):
         raise UsageError(f"{source} is a video; name the folder that holds it")
     if is_class_file(source):
@@ -82,19 +97,19 @@ def _detect_file(source: Path) -> Seen:
         return _detect_json(content, source.name)
     columns = [field.lower() for field in header_of(text)]
     if columns:
-        return Seen(read=read_table, why=f"a table ({short(', '.join(columns), 80)})")
-    return Seen(read=read_table, why="a list of `path label` lines")
+        return Format(read_table, f"a table ({short(', '.join(columns), 80)})")
+    return Format(read_table, "a list of `path label` lines")
 
 
-def _detect_json(content: object, name: str) -> Seen:
+def _detect_json(content: object, name: str) -> Format:
     if isinstance(content, dict) and not content.keys().isdisjoint(("videos", "sentences")):
-        return Seen(read=read_captions_json, why="JSON with captions")
+        return Format(read_captions_json, "JSON with captions")
     if is_database(content):
-        return Seen(read=read_database, why="a JSON database of labelled videos")
+        return Format(read_database, "a JSON database of labelled videos")
     if is_records(content):
-        return Seen(read=read_records, why="JSON objects with a video and its class")
+        return Format(read_records, "JSON objects with a video and its class")
     if isinstance(content, list):
-        return Seen(read=read_captions_json, why="JSON with captions")
+        return Format(read_captions_json, "JSON with captions")
     held = first_few(map(repr, content)) if isinstance(content, dict) else short(str(content))
     raise UsageError(
         f"{name} is JSON of no known form (it holds {held}); give a database "

@@ -7,7 +7,7 @@ from vifistore.errors import UsageError
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.line_paths import Places, Prefixes
 from vifistore.videos.records import UNLABELLED, Line, SplitListing
-from vifistore.videos.text_lines import relative_path, some
+from vifistore.videos.text_lines import some
 from vifistore.videos.tree import Tree
 
 
@@ -52,12 +52,8 @@ class Draft:
         }
         return [line._replace(path=path) for path, line in zip(paths, lines, strict=True)]
 
-    def video(self, listed: str, *, where: str, label: str = "") -> int:
-        """The row of a listed video, which keeps the first label it is given.
-
-        `where` (file and line) opens the message where the path cannot be used.
-        """
-        path = relative_path(listed, self.tree.root, where)
+    def video(self, path: str, label: str = "") -> int:
+        """The row of a video, by its path below the root; it keeps the first label it is given."""
         row = self._rows.setdefault(path, len(self.paths))
         if row == len(self.paths):
             self.paths.append(path)

@@ -1,5 +1,6 @@
 """Which files are videos, and which are frames of one, told by their extension."""
 
+import os
 import re
 
 # fmt: off
@@ -30,6 +31,16 @@ def stem(name: str) -> str:
 def is_video(name: str) -> bool:
     """True where the extension is one of a video file."""
     return extension(name) in VIDEO_EXTENSIONS
+
+
+def frames_in(folder: str | os.PathLike[str]) -> dict[str, os.stat_result]:
+    """The stored frames of a folder by name, hidden files left out. Raises OSError."""
+    with os.scandir(folder) as entries:
+        return {
+            entry.name: entry.stat()
+            for entry in entries
+            if is_frame(entry.name) and not entry.name.startswith(".") and entry.is_file()
+        }
 
 
 def is_frame(name: str) -> bool:

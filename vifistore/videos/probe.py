@@ -23,7 +23,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from vifistore.containers import open_container
-from vifistore.videos.extensions import is_frame
+from vifistore.videos.extensions import frames_in
 
 # Reading a broken file may fall into long searches for a next frame.
 _TIMEOUT_SECONDS = 20.0
@@ -141,19 +141,14 @@ def _sane(value: float, largest: float) -> float:
 
 
 def _probe_frames(folder: str | os.PathLike[str]) -> Probe:
-    with os.scandir(folder) as entries:
-        images = {
-            entry.name: entry.stat()
-            for entry in entries
-            if is_frame(entry.name) and not entry.name.startswith(".") and entry.is_file()
-        }
+    images = frames_in(folder)
     if not images:
         return Probe()
     size = _header(Path(folder, min(images)))
     return Probe(
         num_frames=len(images),
-        width=int(size.get("width", 0)),
-        height=int(size.get("height", 0)),
+        width=size.get("width", 0),
+        height=size.get("height", 0),
         size_bytes=sum(status.st_size for status in images.values()),
         mtime_ns=max(0, *(status.st_mtime_ns for status in images.values())),
     )

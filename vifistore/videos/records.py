@@ -54,11 +54,11 @@ class Listing:
     """Absolute folder that the paths start from."""
     class_names: list[str]
     """Every class, in the order of ids where the source gives one, else sorted."""
-    splits: dict[str, SplitListing]
+    splits: dict[str, SplitListing] = field(default_factory=dict)
     """Splits by name; a split may label a video otherwise than `labels`."""
-    captions: list[tuple[int, str]]
+    captions: list[tuple[int, str]] = field(default_factory=list)
     """(row, text): any number per video."""
-    missing: list[str]
+    missing: list[str] = field(default_factory=list)
     """Paths that are listed but not found below the root."""
-    notes: list[str]
+    notes: list[str] = field(default_factory=list)
     """One line for each choice that was made and each thing that was left out."""

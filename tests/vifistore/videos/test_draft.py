@@ -13,9 +13,9 @@ def draft(make_files):
 
 def test_a_video_is_one_row_and_keeps_its_first_label(draft):
     rows = [
-        draft.video("a.mp4", where="x"),
-        draft.video("./a.mp4", where="x", label="run"),
-        draft.video("a.mp4", where="x", label="hop"),
+        draft.video("a.mp4"),
+        draft.video("a.mp4", label="run"),
+        draft.video("a.mp4", label="hop"),
     ]
     assert rows == [0, 0, 0]
     assert draft.labels == ["run"]
@@ -23,7 +23,7 @@ def test_a_video_is_one_row_and_keeps_its_first_label(draft):
 
 
 def test_split_labels_follow_the_class_names(draft):
-    rows = [draft.video(name, where="x") for name in ("a.mp4", "b.mp4")]
+    rows = [draft.video(name) for name in ("a.mp4", "b.mp4")]
     draft.add_split("s", rows, ["run", ""], class_names=["hop", "run"], source="l", digest="d")
     assert draft.splits["s"].labels == [1, -1]
     draft.add_split("t", rows, ["", ""], class_names=["hop"], source="l", digest="d")
@@ -32,14 +32,14 @@ def test_split_labels_follow_the_class_names(draft):
 
 
 def test_label_that_comes_later_in_a_split_is_kept(draft):
-    row = draft.video("a.mp4", where="x")
+    row = draft.video("a.mp4")
     draft.add_split("s", [row, row, row], ["", "run", ""], source="l", digest="d")
     assert (draft.splits["s"].rows, draft.splits["s"].labels) == ([0], [0])
 
 
 def test_only_keeps_what_belongs_to_one_split(draft):
-    first = draft.video("a.mp4", where="x", label="run")
-    second = draft.video("b.mp4", where="x", label="run")
+    first = draft.video("a.mp4", label="run")
+    second = draft.video("b.mp4", label="run")
     draft.ids = {first: "one", second: "two"}
     draft.captions = [(first, "A."), (second, "B.")]
     draft.add_split("s", [second], ["hop"], source="l", digest="d")
@@ -50,7 +50,7 @@ def test_only_keeps_what_belongs_to_one_split(draft):
 
 
 def test_a_split_is_made_once(draft):
-    row = draft.video("a.mp4", where="x")
+    row = draft.video("a.mp4")
     draft.add_split("s", [row], ["a"], source="one.csv", digest="d")
     with pytest.raises(UsageError, match=r"one\.csv and two\.csv both make the split s"):
         draft.add_split("s", [row], ["a"], source="two.csv", digest="d")

@@ -45,12 +45,6 @@ ACTIONCLIP_TEMPLATES = (
 )
 
 
-def head_text_fields(head: Head, loaded: LoadedModel, class_names: Sequence[str]) -> dict:
-    """All that decides the text embeddings of a head, as the store keeps it."""
-    own = {"text_digest": head.text_digest, "logit_scale": logit_scale(head)}
-    return text_fields(loaded, class_names, _templates(head)) | own
-
-
 def _templates(head: Head) -> tuple[str, ...]:
     return head_templates(has_prompts=head.prompts is not None)
 
@@ -88,7 +82,8 @@ def ensure_head_texts(
     store: Store, head: Head, loaded: LoadedModel, class_names: Sequence[str]
 ) -> str:
     """Return the id of a head's text set of these classes; encode it if the store lacks it."""
-    fields = head_text_fields(head, loaded, class_names)
+    fields = text_fields(loaded, class_names, _templates(head))
+    fields |= {"text_digest": head.text_digest, "logit_scale": logit_scale(head)}
     if store.has_texts(name := texts_id(fields)):
         return name
     return store.add_texts(fields, encode_for_head(head, loaded, class_names))

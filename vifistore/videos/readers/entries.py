@@ -35,7 +35,7 @@ def add_lines(
     labelled = class_labels(lines, files, draft, source)
     rows = []
     for line, label in zip(lines, labelled.labels, strict=True):
-        row = draft.video(line.path, where=line.where, label=label)
+        row = draft.video(line.path, label)
         rows.append(row)
         if line.id and draft.ids.setdefault(row, line.id) != line.id:
             raise UsageError(f"{line.where}: {draft.paths[row]} has two ids; give each video one")

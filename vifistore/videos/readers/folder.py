@@ -29,10 +29,7 @@ def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
         files = class_files_of(source, class_file)
         labels, names, _ = class_labels(lines, files, draft, source)
         draft.class_names = names
-    rows = [
-        draft.video(line.path, where=line.where, label=label)
-        for line, label in zip(lines, labels, strict=True)
-    ]
+    rows = list(map(draft.video, paths, labels))
     draft.names_splits = False
     listed = "".join(f"{path}\t{label}\n" for path, label in zip(paths, labels, strict=True))
     draft.add_split(
