@@ -33,7 +33,7 @@ KERNEL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, to
 
 @dataclass(frozen=True)
 class Way:
-    """The way a computation takes."""
+    """Which implementation runs."""
 
     name: str
     """`kernel` or `reference`."""
@@ -42,11 +42,12 @@ class Way:
 
     @property
     def is_kernel(self) -> bool:
+        """Whether the Triton kernel runs."""
         return self.name == "kernel"
 
 
 def chosen_way(tensor: Tensor) -> Way:
-    """The path that the functions of vifistore.kernels take for this input."""
+    """Which implementation the functions of vifistore.kernels run on an input `[...]`."""
     if not INSTALLED:
         return Way("reference", "Triton is not installed")
     if tensor.dtype not in KERNEL_DTYPES:
@@ -94,12 +95,12 @@ def power_of_2_from(length: int) -> int:
 
 
 def launch(kernel: Any, grid: tuple[int, ...], tensor: Tensor, *args: Any, **options: Any) -> None:
-    """Run a kernel on the device of its first argument, `tensor`."""
+    """Run a kernel on the device of its first argument, `tensor`, `[...]`."""
     with torch.cuda.device_of(tensor):
         # Pinned, because the default differs between versions of Triton.
         kernel[grid](tensor, *args, enable_fp_fusion=True, **options)
 
 
 def compute_dtype(tensor: Tensor) -> torch.dtype:
-    """What sums are held in: float32, or float64 for float64 input."""
+    """What sums over a tensor `[...]` are held in: float32, or float64 for float64 input."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32

@@ -61,7 +61,8 @@ def fusion_cross_entropy(
 def fusion_cross_entropy_reference(
     frames: Tensor, text: Tensor, logit_scale: Tensor, targets: Tensor, fusion: str
 ) -> Tensor:
-    """Plain PyTorch form of `fusion_cross_entropy`."""
+    """Plain PyTorch form of `fusion_cross_entropy`: frames `[view frame dim]`, text `[class dim]`,
+    logit_scale `[]`, targets `[view class]`; returns `[]`."""
     if fusion == "image":
         return _soft_cross_entropy(
             frame_logits_reference(frames, text, logit_scale), targets.unsqueeze(1)
@@ -80,6 +81,7 @@ class ImageCrossEntropyFunction(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, frames: Tensor, text: Tensor, logit_scale: Tensor, targets: Tensor
     ) -> Tensor:
+        """The mean loss `[]` of frames `[view frame dim]` against targets `[view class]`."""
         logits, losses = frame_softmax_forward(frames, text, logit_scale, targets)
         ctx.save_for_backward(*logits, targets)
         assert losses is not None, "they come with targets"
@@ -89,6 +91,7 @@ class ImageCrossEntropyFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: SavedContext, grad_loss: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradients of frames `[view frame dim]`, text `[class dim]` and logit_scale `[]`."""
         *logits, targets = ctx.saved_tensors
         logits = FrameLogits(*logits)
         upstream = targets * (-grad_loss / logits.normaliser.numel())

@@ -63,7 +63,10 @@ def fusion_scores(frames: Tensor, text: Tensor, logit_scale: Tensor | float, fus
 def fusion_scores_reference(
     frames: Tensor, text: Tensor, logit_scale: Tensor, fusion: str
 ) -> Tensor:
-    """Plain PyTorch form of `fusion_scores`, each formula as it is written above."""
+    """Plain PyTorch form of `fusion_scores`, each formula as it is written above.
+
+    frames `[view frame dim]`, text `[class dim]`, logit_scale `[]`; returns `[view class]`.
+    """
     if fusion == "embedding":
         mean = frames.to(compute_dtype(frames)).mean(1, keepdim=True)
         return frame_logits_reference(mean, text, logit_scale).squeeze(1)
@@ -82,7 +85,10 @@ def frame_logits_reference(frames: Tensor, text: Tensor, logit_scale: Tensor) ->
 def fusion_inputs(
     frames: Tensor, text: Tensor, logit_scale: Tensor | float, fusion: str
 ) -> tuple[Tensor, Tensor]:
-    """Text and logit scale in types that go with the frames'; raises if they do not fit."""
+    """Text `[class dim]` and logit scale `[]` in types that go with frames `[view frame dim]`.
+
+    Raises UnknownNameError for an unknown fusion, UsageError for shapes that do not fit.
+    """
     if fusion not in FUSIONS:
         raise UnknownNameError("fusion", fusion, FUSIONS)
     if frames.ndim != 3 or text.ndim != 2 or frames.shape[-1] != text.shape[-1]:
@@ -107,6 +113,7 @@ class ImageScoresFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, frames: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
+        """Image scores `[view class]` of frames `[view frame dim]` for text `[class dim]`."""
         logits, _ = frame_softmax_forward(frames, text, logit_scale)
         scores = image_scores_forward(logits)
         ctx.save_for_backward(*logits, scores)
@@ -116,6 +123,7 @@ class ImageScoresFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: SavedContext, grad_scores: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradients of frames `[view frame dim]`, text `[class dim]` and logit_scale `[]`."""
         *logits, scores = ctx.saved_tensors
         return frame_softmax_backward(
             FrameLogits(*logits), grad_scores, ctx.needs_input_grad, scores

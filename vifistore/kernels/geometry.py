@@ -66,6 +66,7 @@ def crop_corners(
     """Top and left of each crop in a resized frame: the centre, or three along the longer side.
 
     Three crops are left, centre and right; top, centre and bottom where height exceeds width.
+    Raises UsageError for another number of crops, and for one that does not fit.
     """
     top, left = _centre(height, size, backend), _centre(width, size, backend)
     if num_crops == 1:

@@ -67,7 +67,10 @@ def preprocess_frames(
 def preprocess_frames_reference(
     frames: Tensor, crops: Sequence[CropTaps], mean: Colour, std: Colour, dtype: torch.dtype
 ) -> Tensor:
-    """Plain PyTorch form of `preprocess_frames`, for crops from `crop_taps`."""
+    """Plain PyTorch form of `preprocess_frames`, for crops from `crop_taps`.
+
+    frames: uint8 `[frame height width 3]`. Returns `[crop frame 3 size size]` of `dtype`.
+    """
     pixels = [
         torch.stack([_normalise(_resize(frame, crop), mean, std).to(dtype) for frame in frames])
         for crop in crops
@@ -138,7 +141,10 @@ def resize_box(frames: Tensor, box: tuple[int, int, int, int], size: int) -> Ten
 def preprocess_frames_forward(
     frames: Tensor, crops: Sequence[CropTaps], mean: Colour, std: Colour, dtype: torch.dtype
 ) -> Tensor:
-    """Two launches a crop: one axis, then the other one and normalising."""
+    """Two launches a crop: one axis, then the other one and normalising.
+
+    frames: uint8 `[frame height width 3]`. Returns `[crop frame 3 size size]` of `dtype`.
+    """
     size = len(crops[0].columns.starts)
     shape = (len(crops), len(frames), 3, size, size)
     pixels = torch.empty(shape, dtype=dtype, device=frames.device)

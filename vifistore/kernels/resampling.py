@@ -109,7 +109,7 @@ class CropTaps:
 
 
 def bicubic(distance: Tensor) -> Tensor:
-    """Keys' cubic convolution kernel with a = -0.5."""
+    """Keys' cubic convolution kernel with a = -0.5, at distances `[...]` in pixels."""
     x = distance.abs()
     near = (1.5 * x - 2.5) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * -0.5
@@ -117,7 +117,7 @@ def bicubic(distance: Tensor) -> Tensor:
 
 
 def bilinear(distance: Tensor) -> Tensor:
-    """Triangle of half width one."""
+    """Triangle of half width one, at distances `[...]` in pixels."""
     return (1 - distance.abs()).clamp(min=0)
 
 
@@ -128,7 +128,7 @@ def axis_taps(in_size: int, out_size: int, interpolation: str, antialias: bool) 
     """Pillow's taps that resize one axis from `in_size` to `out_size`.
 
     With `antialias` the filter widens by the factor of shrinking; without it, which Pillow does not
-    offer, the nearest taps alone are read.
+    offer, the nearest taps alone are read. Raises UnknownNameError for an unknown interpolation.
     """
     if interpolation not in FILTERS:
         raise UnknownNameError("interpolation", interpolation, FILTERS)

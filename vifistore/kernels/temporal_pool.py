@@ -59,7 +59,7 @@ def pool_and_round(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def temporal_pool_reference(frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Plain PyTorch form of `temporal_pool`; the definition that the kernel is held to."""
+    """Plain PyTorch form of `temporal_pool` on `[... frame dim]`; the kernel is held to it."""
     frames = frames.to(compute_dtype(frames))
     if mask is None:
         num_frames = max(frames.shape[-2], 1)
@@ -71,7 +71,7 @@ def temporal_pool_reference(frames: Tensor, mask: Tensor | None = None) -> tuple
 
 
 def pool_and_round_reference(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Plain PyTorch form of `pool_and_round`."""
+    """Plain PyTorch form of `pool_and_round`: `[... frame dim]` and two `[... dim]`."""
     stored = frames.detach().to(torch.float16)
     return stored, *temporal_pool_reference(stored)
 
@@ -87,9 +87,8 @@ class TemporalPoolFunction(torch.autograd.Function):
     """Ties the two kernels together for autograd."""
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, frames: Tensor, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: FunctionCtx, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and consensus `[... dim]` of frames `[... frame dim]`."""
         # None can be saved, which torch's stub does not know.
         ctx.save_for_backward(frames, mask)  # pyright: ignore[reportArgumentType]
         return temporal_pool_forward(frames, mask)
@@ -98,6 +97,7 @@ class TemporalPoolFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: SavedContext, grad_mean: Tensor, grad_consensus: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradient of frames `[... frame dim]`; a mask takes none."""
         frames, mask = ctx.saved_tensors
         return temporal_pool_backward(frames, mask, grad_mean, grad_consensus), None
 
@@ -105,7 +105,7 @@ class TemporalPoolFunction(torch.autograd.Function):
 def temporal_pool_forward(
     frames: Tensor, mask: Tensor | None = None, stored: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """One read of `frames`; writes float16 copies to `stored`, of the same shape, if given."""
+    """Mean and consensus of `[... frame dim]` in one read; a float16 copy in `stored`, if given."""
     views, counted, num_counted = _as_views(frames, mask)
     num_views, num_frames, dim = views.shape
     dtype = compute_dtype(frames) if stored is None else torch.float32
@@ -132,7 +132,7 @@ def temporal_pool_forward(
 def temporal_pool_backward(
     frames: Tensor, mask: Tensor | None, grad_mean: Tensor, grad_consensus: Tensor
 ) -> Tensor:
-    """Gradient of the frames, in their dtype: one read of `frames`, one write."""
+    """Gradient of frames `[... frame dim]`, in their dtype: one read of them, one write."""
     views, counted, num_counted = _as_views(frames, mask)
     num_views, num_frames, dim = views.shape
     grad_frames = torch.empty(frames.shape, dtype=frames.dtype, device=frames.device)

@@ -21,7 +21,7 @@ class RunningAverage:
 
     @torch.no_grad()
     def update(self, weights: Mapping[str, Tensor]) -> None:
-        """Take in the weights of a step."""
+        """Take in the weights of a step, by name, `[...]` as at the start."""
         names = list(self.tensors)
         averages, now = ([t[name] for name in names] for t in (self.tensors, weights))
         now = [weight.detach() for weight in now]
@@ -29,7 +29,7 @@ class RunningAverage:
         torch._foreach_lerp_(averages, now, 1 - self._decay)  # pyright: ignore[reportPrivateImportUsage]
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from an average that was saved in a state dict."""
+        """Go on from an average that was saved in a state dict of weights `[...]`."""
         for name, average in self.tensors.items():
             average.copy_(state[name])
 
@@ -40,7 +40,7 @@ def blend_kind(share: float) -> str:
 
 
 def blended(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict:
-    """`(1 - share) * start + share * end` of every tensor of two state dicts.
+    """`(1 - share) * start + share * end` of every tensor `[...]` of two state dicts.
 
     What training left alone stays bit-equal.
     """

@@ -35,7 +35,7 @@ class Processes:
         return self.rank == 0
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all processes."""
+        """Replace each tensor `[...]` by its sum over all processes."""
         if self.world == 1:
             return
         for bucket in _buckets(tensors):

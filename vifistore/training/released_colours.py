@@ -31,7 +31,7 @@ class ColourChange:
 
 
 def change_levels(levels: Tensor, change: ColourChange) -> Tensor:
-    """Levels with brightness, contrast, saturation and hue changed, frame by frame."""
+    """Levels `[frame 3 height width]` with brightness, contrast, saturation and hue changed."""
     levels = levels.clone()
     factors = torch.from_numpy(change.factors).to(levels.device)
     for place in change.order.T:
@@ -44,7 +44,7 @@ def change_levels(levels: Tensor, change: ColourChange) -> Tensor:
 
 
 def gray_levels(levels: Tensor) -> Tensor:
-    """The luma of every pixel, in all three channels."""
+    """The luma of every pixel, in all three channels, `[frame 3 height width]`."""
     return _luma(levels).expand_as(levels)
 
 

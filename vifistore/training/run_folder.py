@@ -152,7 +152,7 @@ class RunFolder:
         self, step: int, checkpoints: Iterable[Checkpoint], optimiser: dict[str, Tensor]
     ) -> None:
         """Write all checkpoints of a step in their order, the trained one last: once its JSON is
-        there, the step is. `optimiser` holds tensors of the shapes of the parameters, by name."""
+        there, the step is. `optimiser` holds the tensors `[...]` of `optimiser_tensors`."""
         path = self._optimiser_path(step)
         put_stages([{path: [save({key: t.cpu().contiguous() for key, t in optimiser.items()})]}])
         for checkpoint in checkpoints:
@@ -164,7 +164,7 @@ class RunFolder:
             old.unlink()
 
     def load(self, step: int, kind: str = "trained") -> dict[str, Tensor]:
-        """The weights of a step, tensors of the shapes of the parameters, by name.
+        """The weights of a step, tensors `[...]` by name.
 
         Raises ModelError if they cannot be read.
         """
@@ -176,7 +176,7 @@ class RunFolder:
         return header.identity if header else Identity()
 
     def load_optimiser(self, step: int) -> dict[str, Tensor]:
-        """The optimiser's state at a step, as `optimiser_tensors` gave it.
+        """The optimiser's state at a step, tensors `[...]` as `optimiser_tensors` gave them.
 
         Raises ModelError if it cannot be read.
         """
@@ -235,8 +235,8 @@ def _differing(known: object, wanted: object) -> str:
 def optimiser_tensors(
     optimiser: torch.optim.Optimizer, names: dict[str, torch.nn.Parameter]
 ) -> dict[str, Tensor]:
-    """AdamW's state as named tensors: `<parameter>/<exp_avg, exp_avg_sq or step>`, the first two
-    of the shape of the parameter, the last `[]`."""
+    """AdamW's state by name, `<parameter>/<exp_avg, exp_avg_sq or step>`: tensors `[...]` as their
+    parameter, steps `[]`."""
     return {
         f"{name}/{key}": value.detach()
         for name, parameter in names.items()
@@ -249,7 +249,7 @@ def restore_optimiser(
     names: dict[str, torch.nn.Parameter],
     tensors: dict[str, Tensor],
 ) -> None:
-    """Put back what `optimiser_tensors` gave, in its names and shapes."""
+    """Put back what `optimiser_tensors` gave, tensors `[...]` by name."""
     for key, value in tensors.items():
         name, _, field = key.rpartition("/")
         parameter = names[name]

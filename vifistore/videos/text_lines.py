@@ -67,7 +67,8 @@ def first_bytes(path: Path, count: int) -> bytes:
 def files_in(folder: Path, *suffixes: str) -> list[Path]:
     """Files of a folder with one of these suffixes, sorted, hidden ones left out.
 
-    Only names with the suffix are asked whether they are files: videos may lie beside them.
+    Only names with the suffix are asked whether they are files: videos may lie beside them. Raises
+    UsageError where the folder cannot be read.
     """
     try:
         with os.scandir(folder) as entries:

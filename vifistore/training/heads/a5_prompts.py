@@ -83,12 +83,12 @@ def tokenise_names(loaded: LoadedModel, names: Sequence[str]) -> Tensor:
 
 
 def largest_num_prompts(names: Tensor) -> int:
-    """Most vectors on each side that leave room for the longest of these tokenised names."""
+    """Most vectors on each side that leave room for the longest of the names `[class token]`."""
     return max(0, (names.shape[1] - 2 - int(_num_name_tokens(names).max())) // 2)
 
 
 def check_room(names: Tensor, num_each_side: int) -> None:
-    """Raise UsageError if some tokenised name and the vectors do not fit the context."""
+    """Raise UsageError if a name of `[class token]` and the vectors do not fit the context."""
     largest = largest_num_prompts(names)
     if num_each_side > largest:
         raise UsageError(

@@ -21,7 +21,10 @@ _CAPTION_KEYS = ("caption", "captions", "sentence", "sentences")
 
 
 def read_captions_json(source: Path, draft: Draft, class_file: Path | None) -> None:
-    """A JSON file of captions: MSR-VTT's own splits, else one named like the file."""
+    """A JSON file of captions: MSR-VTT's own splits, else one named like the file.
+
+    Raises UsageError, with the entry, for what gives no captions.
+    """
     if class_file is not None:
         raise UsageError(f"{source.name} gives captions and no classes; leave --labels out")
     content, digest = load_json(source)

@@ -58,7 +58,10 @@ def read_database(source: Path, draft: Draft, class_file: Path | None) -> None:
 
 
 def read_records(source: Path, draft: Draft, class_file: Path | None) -> None:
-    """One split for each value of `split`, or one named like the file."""
+    """One split for each value of `split`, or one named like the file.
+
+    Raises UsageError, with the entry, where it names no video.
+    """
     content, digest = load_json(source)
     assert isinstance(content, list), "is_records chose this reader"
     lines = []

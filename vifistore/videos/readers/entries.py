@@ -26,7 +26,8 @@ def add_lines(
     """Put the videos of a file into the draft, with one split per name that it gives them.
 
     Where it gives none, all are one split named like the file. `match` is how they find their
-    files, by default what their names allow.
+    files, by default what their names allow. Raises UsageError with file and line for a video of
+    two ids, and for labels that `class_labels` refuses.
     """
     if isinstance(draft.tree, KnownVideos):
         lines = draft.tree.by_ids(lines)

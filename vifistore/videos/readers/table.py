@@ -18,7 +18,10 @@ from vifistore.videos.text_lines import some
 
 
 def read_table(source: Path, draft: Draft, class_file: Path | None) -> None:
-    """The videos, splits, ids and captions of a table or a list."""
+    """The videos, splits, ids and captions of a table or a list.
+
+    Raises UsageError with the line for what cannot be read.
+    """
     rows = read_rows(source)
     if class_file is not None and "label" not in rows.roles and "caption" in rows.roles:
         raise UsageError(f"{source.name} gives captions and no classes; leave --labels out")

@@ -32,7 +32,10 @@ def is_ucf101(source: Path) -> bool:
 
 
 def read_ucf101(source: Path, draft: Draft, class_file: Path | None) -> None:
-    """Splits train1 to train3 and test1 to test3, or the one of a single list."""
+    """Splits train1 to train3 and test1 to test3, or the one of a single list.
+
+    Raises UsageError for a class file that is not UCF101's.
+    """
     folder = source if source.is_dir() else source.parent
     classes, is_cut = _read_classes(class_file or folder / CLASS_FILE)
     if class_file is not None and classes.first_id != 1:
