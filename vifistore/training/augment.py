@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vifistore.frames.preprocess import normalise, preprocess
 from vifistore.kernels.geometry import OPENCV
-from vifistore.kernels.preprocess_frames import resize_box
+from vifistore.kernels.preprocess_frames import colours, resize_box
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.released_colours import ColourChange, change_levels, gray_levels
 from vifistore.training.training_settings import TrainSettings
@@ -41,13 +41,13 @@ def augment(
             pixels = normalise(frames, preprocessing)
         else:
             pixels = preprocess(frames, preprocessing, 1)[0]
-        mean, std = _colours(preprocessing, pixels.device)
+        mean, std, _ = colours(tuple(preprocessing.mean), tuple(preprocessing.std), pixels.device)
         if settings.jitter or settings.grayscale:
             levels = change_colours(pixels * std + mean, settings, rng)
             pixels = (levels - mean) / std
     else:
         levels = change_colours(_crop(frames, preprocessing, settings, rng), settings, rng)
-        mean, std = _colours(preprocessing, levels.device)
+        mean, std, _ = colours(tuple(preprocessing.mean), tuple(preprocessing.std), levels.device)
         pixels = (levels - mean) / std
     if settings.flip and rng.random() < settings.flip:
         pixels = pixels.flip(-1)
@@ -167,11 +167,3 @@ def _chroma_map(saturation: Tensor, angle: Tensor) -> Tensor:
     turn[:, 1, 1], turn[:, 1, 2] = cos, -sin
     turn[:, 2, 1], turn[:, 2, 2] = sin, cos
     return yiq.inverse() @ turn @ yiq
-
-
-def _colours(preprocessing: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
-    mean, std = (
-        torch.tensor(colour, device=device).view(3, 1, 1)
-        for colour in (preprocessing.mean, preprocessing.std)
-    )
-    return mean, std

@@ -11,10 +11,9 @@ import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TypedDict
 
 import av
 from av import VideoStream
@@ -65,16 +64,6 @@ class Probe:
     """Last change in nanoseconds since 1970, the latest one of a folder's images."""
 
 
-class _Header(TypedDict, total=False):
-    """Fields of a Probe that the header of a file fills; none where it cannot be read."""
-
-    num_frames: int
-    fps: float
-    duration_seconds: float
-    width: int
-    height: int
-
-
 def probe(path: str | os.PathLike[str]) -> Probe:
     """The header of a video file or of a folder of frames. Never raises."""
     try:
@@ -86,7 +75,8 @@ def probe(path: str | os.PathLike[str]) -> Probe:
             return Probe()
     except (OSError, ValueError):
         return Probe()
-    return Probe(size_bytes=status.st_size, mtime_ns=max(0, status.st_mtime_ns), **_header(path))
+    header = _header(path)
+    return replace(header, size_bytes=status.st_size, mtime_ns=max(0, status.st_mtime_ns))
 
 
 def probe_all(paths: Iterable[str | os.PathLike[str]], num_workers: int = 4) -> Iterator[Probe]:
@@ -100,31 +90,32 @@ def probe_all(paths: Iterable[str | os.PathLike[str]], num_workers: int = 4) -> 
             yield result
 
 
-def _header(path: str | os.PathLike[str]) -> _Header:
+def _header(path: str | os.PathLike[str]) -> Probe:
+    """What the header of a file says; zeros where it cannot be read."""
     try:
         with open_container(path, _TIMEOUT_SECONDS) as container:
             return _numbers(container)
     except _FAILURES:
-        return {}
+        return Probe()
 
 
-def _numbers(container: InputContainer) -> _Header:
+def _numbers(container: InputContainer) -> Probe:
     # FFmpeg's choice of several, which is what decoders take; a cover is its last one.
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        return {}
+        return Probe()
     fps = _sane(float(stream.average_rate or stream.guessed_rate or 0), 100_000)
     told = stream.duration * stream.time_base if stream.duration and stream.time_base else None
     seconds = _tagged(stream) if told is None else float(told)
     seconds = _sane(seconds or (container.duration or 0) / av.time_base, _LARGEST_COUNT)
     frames = _sane(stream.frames or round(seconds * fps), _LARGEST_COUNT)
-    return {
-        "num_frames": int(frames),
-        "fps": fps,
-        "duration_seconds": seconds,
-        "width": int(_sane(stream.codec_context.width, _LARGEST_SIDE)),
-        "height": int(_sane(stream.codec_context.height, _LARGEST_SIDE)),
-    }
+    return Probe(
+        num_frames=int(frames),
+        fps=fps,
+        duration_seconds=seconds,
+        width=int(_sane(stream.codec_context.width, _LARGEST_SIDE)),
+        height=int(_sane(stream.codec_context.height, _LARGEST_SIDE)),
+    )
 
 
 def _tagged(stream: VideoStream) -> float:
@@ -144,11 +135,11 @@ def _probe_frames(folder: str | os.PathLike[str]) -> Probe:
     images = frames_in(folder)
     if not images:
         return Probe()
-    size = _header(Path(folder, min(images)))
+    first = _header(Path(folder, min(images)))
     return Probe(
         num_frames=len(images),
-        width=size.get("width", 0),
-        height=size.get("height", 0),
+        width=first.width,
+        height=first.height,
         size_bytes=sum(status.st_size for status in images.values()),
         mtime_ns=max(0, *(status.st_mtime_ns for status in images.values())),
     )
