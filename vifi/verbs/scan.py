@@ -29,7 +29,7 @@ from vifistore.store.schema import check_name
 from vifistore.store.store import create_store, find_store
 from vifistore.videos.checks import Doubt, check_listing, refuse
 from vifistore.videos.listing import read_source
-from vifistore.videos.made_splits import Wanted, with_made_splits
+from vifistore.videos.made_splits import SplitRequest, with_made_splits
 from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing
 from vifistore.videos.text_lines import first_bytes
@@ -127,7 +127,7 @@ def main(arguments: list[str]) -> int:
 
 def _listings(wanted: ScanArguments, dataset: Dataset | None) -> tuple[Listing, Listing]:
     """What the source lists; and the same with splits made of it and of what the dataset has."""
-    made = {field: getattr(wanted, field) for field in Wanted.__dataclass_fields__}
+    made = {field: getattr(wanted, field) for field in SplitRequest.__dataclass_fields__}
     makes_splits = bool(wanted.halves or wanted.few_shot)
     if wanted.source is not None:
         given = {name: getattr(wanted, name) for name in _HOW_READ}
@@ -142,7 +142,7 @@ def _listings(wanted: ScanArguments, dataset: Dataset | None) -> tuple[Listing, 
     if not makes_splits:
         return listing, listing
     every, stored = with_stored(dataset, listing)
-    return listing, with_made_splits(every, Wanted(**made), stored)
+    return listing, with_made_splits(every, SplitRequest(**made), stored)
 
 
 def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Probe]) -> None:

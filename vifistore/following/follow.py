@@ -109,10 +109,10 @@ def _check(folder: Path, encode: EncodeSettings, settings: FollowSettings) -> No
 
 def _recalled(record: FollowRecord, path: Path, signature: Signature) -> Followed | None:
     """What an earlier follower made of a file, if nothing of it is missing."""
-    found = record.find(path, signature)
-    if found is None:
+    recalled = record.find(path, signature)
+    if recalled is None:
         return None
-    outcome, report = found
+    outcome, report = recalled
     return Followed(path=path, digest=outcome.digest, report=report, error="")
 
 
@@ -164,9 +164,9 @@ def _extract(
         weights = settings.weights
         loaded = load_model(_model_of(path, settings.model), str(path), weights=weights)
         of_file = {"model": loaded.model, "pretrained": str(path), "weights": weights}
-        wanted = ExtractSettings(**vars(encode), **of_file)
+        extraction = ExtractSettings(**vars(encode), **of_file)
         # A run may be made again, with other settings, in the folder of an older one.
-        job = prepare(dataset, wanted, loaded, must_be_free=False)
+        job = prepare(dataset, extraction, loaded, must_be_free=False)
         report = run_job(job, trainer=trainer_of(path.parent, dataset, encode))
     except (ModelError, UsageError) as error:
         return Followed(path=path, digest="", report=None, error=str(error))

@@ -42,9 +42,9 @@ class CheckpointFolder:
 
     def look(self) -> list[Path]:
         """Return the whole files that are not done, oldest first."""
-        found = dict(self._list())
-        self._seen = {path: seen for path, seen in self._seen.items() if path in found}
-        for path, signature in found.items():
+        files = dict(self._list())
+        self._seen = {path: seen for path, seen in self._seen.items() if path in files}
+        for path, signature in files.items():
             if path not in self._seen or self._seen[path].signature != signature:
                 self._seen[path] = _Seen(signature=signature, since=time.monotonic())
         waiting = [path for path, seen in self._seen.items() if not seen.is_done]
@@ -72,7 +72,7 @@ class CheckpointFolder:
             paths = list(self.folder.iterdir())
         except FileNotFoundError:
             return []
-        found = []
+        files = []
         for path in paths:
             if path.suffix not in WEIGHTS_SUFFIXES or path.name.startswith("."):
                 continue
@@ -81,8 +81,8 @@ class CheckpointFolder:
             except FileNotFoundError:
                 continue
             if path.is_file():
-                found.append((path, (status.st_ino, status.st_size, status.st_mtime_ns)))
-        return found
+                files.append((path, (status.st_ino, status.st_size, status.st_mtime_ns)))
+        return files
 
     def _is_ready(self, path: Path) -> bool:
         seconds = self._seen[path].unchanged_seconds()

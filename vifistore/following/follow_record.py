@@ -99,13 +99,13 @@ class FollowRecord:
 
     def _read(self, path: Path, signature: Signature) -> Outcome | None:
         try:
-            found = read_json_object(self._place(path, signature))
+            fields = read_json_object(self._place(path, signature))
             return Outcome(
-                digest=str(found["digest"]),
-                features=str(found["features"]),
-                name=str(found["name"]),
-                texts=dict(found["texts"]),
-                cleaning=str(found["cleaning"]),
+                digest=str(fields["digest"]),
+                features=str(fields["features"]),
+                name=str(fields["name"]),
+                texts=dict(fields["texts"]),
+                cleaning=str(fields["cleaning"]),
             )
         except (OSError, ValueError, LookupError, TypeError):
             return None
@@ -134,11 +134,11 @@ class FollowRecord:
 
     def _has_texts(self, outcome: Outcome) -> bool:
         """Whether the classes of the dataset are encoded, those of new splits, too."""
-        wanted = [
+        text_sets = [
             {**outcome.texts, "class_names": names, **cleaning_field(names, outcome.cleaning)}
             for names in dataset_class_lists(self._dataset)
         ]
-        return all(self._dataset.store.has_texts(texts_id(fields)) for fields in wanted)
+        return all(self._dataset.store.has_texts(texts_id(fields)) for fields in text_sets)
 
 
 def outcome_of(loaded: LoadedModel, encode: EncodeSettings, report: JobReport) -> Outcome:

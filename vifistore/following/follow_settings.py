@@ -25,12 +25,12 @@ class FollowSettings:
     """Seconds between two looks at the folder."""
 
     def __post_init__(self) -> None:
-        found = Faults()
+        faults = Faults()
         # Not a number is refused, too: no comparison holds for it.
-        told = f"--poll is {self.poll}; give seconds above 0, up to {_LONGEST_POLL:.0f}"
-        found.check(0 < self.poll <= _LONGEST_POLL, told)
-        told = f"--trainer is {self.trainer}; give a process id, and --until-done beside it"
-        found.check(self.trainer == 0 or (self.trainer > 0 and self.until_done), told)
-        told = "--once and --until-done are two things; give one of them"
-        found.check(not (self.once and self.until_done), told)
-        found.refuse()
+        message = f"--poll is {self.poll}; give seconds above 0, up to {_LONGEST_POLL:.0f}"
+        faults.check(0 < self.poll <= _LONGEST_POLL, message)
+        message = f"--trainer is {self.trainer}; give a process id, and --until-done beside it"
+        faults.check(self.trainer == 0 or (self.trainer > 0 and self.until_done), message)
+        message = "--once and --until-done are two things; give one of them"
+        faults.check(not (self.once and self.until_done), message)
+        faults.refuse()

@@ -26,9 +26,9 @@ def linear_taps(in_size: int, out_size: int, *, are_rows: bool) -> tuple[np.ndar
     give the edge all the weight there; rows share it, and each share is cut off by itself.
     """
     scale = 1.0 / (out_size / in_size)
-    places = ((np.arange(out_size) + 0.5) * scale - 0.5).astype(np.float32)
-    starts = np.floor(places).astype(np.int32)
-    shares = places - starts.astype(np.float32)
+    positions = ((np.arange(out_size) + 0.5) * scale - 0.5).astype(np.float32)
+    starts = np.floor(positions).astype(np.int32)
+    shares = positions - starts.astype(np.float32)
     if not are_rows:
         shares[(starts < 0) | (starts >= in_size - 1)] = 0
         starts = starts.clip(0, in_size - 1)
@@ -48,11 +48,11 @@ def resize_linear(
     starts, weights = linear_taps(frame.shape[0], shape[0], are_rows=True)
     pairs = _pairs(starts[top:bottom], frame.shape[0])
     # Growing, many rows are read more often than once; shrinking, some are not read at all.
-    read, places = np.unique(pairs, return_inverse=True)
+    read, positions = np.unique(pairs, return_inverse=True)
     lines = _lines(frame, read, shape[1], left, right)
     levels = np.full((bottom - top, right - left, 3), 1 << (LEVEL_SHIFT - 1), np.int32)
-    for place, weight in zip(places.reshape(pairs.shape), weights[top:bottom].T, strict=True):
-        products = lines[place]
+    for index, weight in zip(positions.reshape(pairs.shape), weights[top:bottom].T, strict=True):
+        products = lines[index]
         products *= weight[:, None, None]
         products >>= PRODUCT_SHIFT
         levels += products

@@ -27,9 +27,9 @@ class Presence:
         """`paths` are those that are wanted, below the dataset's root; all of them by default."""
         self._dataset = dataset
         self._root = dataset.root()
-        wanted = dataset.column("path") if paths is None else paths
-        step = -(-len(wanted) // _LOOKED_FOR) or 1
-        self._paths = [str(path) for path in wanted[::step]]
+        listed = dataset.column("path") if paths is None else paths
+        step = -(-len(listed) // _LOOKED_FOR) or 1
+        self._paths = [str(path) for path in listed[::step]]
         self._num_missing = 0
 
     def require(self) -> None:

@@ -75,10 +75,10 @@ def with_stored(
     if dataset is None:
         return listing, {}
     videos = dataset.videos()
-    place = {name: row for row, name in enumerate(listing.ids)}
-    further = videos[~videos["id"].isin(place)]
-    place |= {name: len(place) + row for row, name in enumerate(further["id"])}
-    place_of_row = [place[name] for name in videos["id"]]
+    position = {name: row for row, name in enumerate(listing.ids)}
+    further = videos[~videos["id"].isin(position)]
+    position |= {name: len(position) + row for row, name in enumerate(further["id"])}
+    position_of_row = [position[name] for name in videos["id"]]
     splits = {name: dataset.split(name) for name in dataset.splits()}
     listing = replace(
         listing,
@@ -87,7 +87,7 @@ def with_stored(
         labels=[*listing.labels, *further["label"]],
     )
     classes = listing.class_names
-    return listing, {n: _as_listed(split, place_of_row, classes) for n, split in splits.items()}
+    return listing, {n: _as_listed(split, position_of_row, classes) for n, split in splits.items()}
 
 
 def stored_listing(dataset: Dataset) -> Listing:
@@ -96,9 +96,9 @@ def stored_listing(dataset: Dataset) -> Listing:
     return Listing(ids=[], paths=[], labels=[], root=dataset.root(), class_names=names)
 
 
-def _as_listed(split: Split, place_of_row: list[int], of_dataset: list[str]) -> SplitListing:
+def _as_listed(split: Split, position_of_row: list[int], of_dataset: list[str]) -> SplitListing:
     return SplitListing(
-        rows=[place_of_row[row] for row in split.rows],
+        rows=[position_of_row[row] for row in split.rows],
         labels=split.labels.tolist(),
         class_names=_classes(split, of_dataset),
         source=split.source,

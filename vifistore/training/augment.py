@@ -74,13 +74,13 @@ def draw_box(
     pair = pairs[int(rng.integers(len(pairs)))]
     short = min(height, width)
     sides = [max(1, int(short * scales[level])) for level in pair]
-    place = ((0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5))[int(rng.integers(5))]
+    corner = ((0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5))[int(rng.integers(5))]
     if released_size:
         sides = [released_size if abs(side - released_size) < 3 else side for side in sides]
     rests = [length - side for length, side in zip((height, width), sides, strict=True)]
     if released_size:
         rests = [rest // 4 * 4 for rest in rests]
-    top, left = (int(rest * share) for rest, share in zip(rests, place, strict=True))
+    top, left = (int(rest * share) for rest, share in zip(rests, corner, strict=True))
     return top, left, sides[0], sides[1]
 
 

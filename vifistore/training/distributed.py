@@ -45,12 +45,12 @@ class Processes:
             for tensor, part in zip(bucket, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
 
-    def merged(self, found: dict) -> dict:
+    def merged(self, own: dict) -> dict:
         """What this process found, and all others too, which must call this as well."""
         if self.world == 1:
-            return dict(found)
+            return dict(own)
         parts: list[dict] = [{}] * self.world
-        dist.all_gather_object(parts, dict(found))
+        dist.all_gather_object(parts, dict(own))
         return {key: part[key] for part in parts for key in sorted(part)}
 
     def wait(self) -> None:

@@ -38,24 +38,24 @@ def run_faults(
     """All faults of a run on a split: `config` is that of its model, where it is known, `features`
     are the cached embeddings that it trains on, `world` is the number of processes, and a follower
     may keep frames of its own in the cache of frames."""
-    found = Faults()
-    note_split(found, split, settings)
+    faults = Faults()
+    note_split(faults, split, settings)
     if features is None:
-        note_pixels(found, settings, options, is_followed=is_followed)
+        note_pixels(faults, settings, options, is_followed=is_followed)
     else:
-        note_features(found, features, settings)
+        note_features(faults, features, settings)
     if config is not None and settings.trains == "prompts":
-        note_prompts(found, settings, config)
+        note_prompts(faults, settings, config)
     if settings.batch_size > 0:
-        found.attempt(Order, num_videos=len(split.rows), settings=settings, world=world)
-    return found
+        faults.attempt(Order, num_videos=len(split.rows), settings=settings, world=world)
+    return faults
 
 
-def note_split(found: Faults, split: Split, settings: TrainSettings) -> None:
+def note_split(faults: Faults, split: Split, settings: TrainSettings) -> None:
     """A split that has more videos of a class than the run takes."""
     counts = np.bincount(split.labels[split.labels >= 0], minlength=len(split.class_names))
     if settings.shots and counts.max() > settings.shots:
-        found.add(
+        faults.add(
             UsageError(
                 f"split {split.name} has {counts.max()} videos of "
                 f"{split.class_names[counts.argmax()]} where this run takes {settings.shots} per "
@@ -66,97 +66,97 @@ def note_split(found: Faults, split: Split, settings: TrainSettings) -> None:
 
 
 def note_pixels(
-    found: Faults, settings: TrainSettings, options: RunOptions, *, is_followed: bool = False
+    faults: Faults, settings: TrainSettings, options: RunOptions, *, is_followed: bool = False
 ) -> None:
     """What frames that are kept cannot be used for."""
     cache = options.frame_cache and not is_followed
     keeps = {"--frame-cache": cache, "--in-memory": options.in_memory}
     for flag in (flag for flag, given in keeps.items() if given):
-        found.check(
+        faults.check(
             bool(settings.candidate_frames),
             f"{flag} keeps the frames that steps draw from; say how many per video with "
             f"--candidate-frames {2 * settings.num_frames}, or leave out {flag}",
         )
     if not options.in_memory:
         return
-    note_plain(found, settings)
+    note_plain(faults, settings)
     if settings.freezes_images:
-        note_frozen(found, settings)
+        note_frozen(faults, settings)
 
 
-def note_plain(found: Faults, settings: TrainSettings) -> None:
+def note_plain(faults: Faults, settings: TrainSettings) -> None:
     """Changes of decoded frames, which are not what is kept in memory."""
-    found.check(
+    faults.check(
         not (settings.crop_scales or settings.jitter or settings.grayscale),
         "crops and colours are changed on decoded frames, not on what is kept in memory; leave out "
         "--in-memory, or give --crop-scales --jitter 0 --grayscale 0",
     )
 
 
-def note_frozen(found: Faults, settings: TrainSettings) -> None:
+def note_frozen(faults: Faults, settings: TrainSettings) -> None:
     """Changes of frames that a frozen image tower encodes once."""
-    found.check(
+    faults.check(
         not (settings.flip or settings.mixing),
         "the image tower is frozen, so frames in memory are encoded once and cannot change; give "
         "--flip 0 and --no-mixing",
     )
 
 
-def note_features(found: Faults, features: Features, settings: TrainSettings) -> None:
+def note_features(faults: Faults, features: Features, settings: TrainSettings) -> None:
     """Cached embeddings that are not those which training would compute, as far as is known
     without the weights."""
     name, recipe = features.name, features.recipe
-    found.check(
+    faults.check(
         settings.freezes_images,
         f"--from-store needs a frozen image tower, and --trains {settings.trains} changes it; give "
         "--trains text, or prompts with --image-prompts 0",
     )
-    found.attempt(features.require_array, "frames")
-    found.check(
+    faults.attempt(features.require_array, "frames")
+    faults.check(
         bool(features.sealed),
         f"feature set {name} is not complete; run vifi extract again first",
     )
     clips, crops, frames = (recipe.get(key, 1) for key in ("clips", "crops", "frames"))
-    found.check(
+    faults.check(
         clips * crops == 1,
         f"feature set {name} has {clips} clips and {crops} crops per video; extract one with "
         "--clips 1 --crops 1",
     )
-    found.check(
+    faults.check(
         frames >= settings.num_frames,
         f"feature set {name} has {frames} frames per video; give --frames {frames} or fewer",
     )
 
 
-def note_prompts(found: Faults, settings: TrainSettings, config: Mapping) -> None:
+def note_prompts(faults: Faults, settings: TrainSettings, config: Mapping) -> None:
     """Prompts that a model's towers cannot take, by its config."""
     image, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
     if settings.image_prompts and settings.image_depth:
-        found.check(
+        faults.check(
             _is_own_image_tower(image),
             "prompts are learned in OpenCLIP's own image transformers with a class token, which "
             "this model has not; use a ViT such as ViT-B-16-quickgelu, or --image-prompts 0",
         )
-        _note_depth(found, "image", settings.image_depth, image)
+        _note_depth(faults, "image", settings.image_depth, image)
     if settings.text_prompts and settings.text_depth:
-        found.check(
+        faults.check(
             not (text.get("hf_model_name") or text.get("embed_cls")),
             "prompts are learned in OpenCLIP's own text transformers, which this model has not; "
             "use one such as ViT-B-16-quickgelu, or --text-prompts 0",
         )
-        _note_depth(found, "text", settings.text_depth, text)
+        _note_depth(faults, "text", settings.text_depth, text)
         context = text.get("context_length", _CONTEXT)
         most = context - FEWEST_WORDS
-        found.check(
+        faults.check(
             settings.text_prompts <= most,
             f"--text-prompts {settings.text_prompts} leaves no room for a name in {context} "
             f"tokens; give at most {most}",
         )
 
 
-def _note_depth(found: Faults, tower: str, depth: int, config: Mapping) -> None:
+def _note_depth(faults: Faults, tower: str, depth: int, config: Mapping) -> None:
     blocks = config.get("layers", _BLOCKS)
-    found.check(
+    faults.check(
         not isinstance(blocks, int) or depth <= blocks,
         f"--{tower}-depth is {depth} and the {tower} tower has {blocks} blocks; give {blocks} or "
         "less",

@@ -40,18 +40,18 @@ class FollowOptions:
     """Further arguments of `vifi watch`: --extract-with="--frames 16 --device cuda:1"."""
 
     def __post_init__(self) -> None:
-        found = Faults()
-        told = f"--extract-every is {self.extract_every!r}; give checkpoint or a number of steps"
-        found.check(self.extract_every in ("", "checkpoint") or self.num_steps > 0, told)
-        told = "--extract-dataset and --extract-with need --extract-every checkpoint"
+        faults = Faults()
+        message = f"--extract-every is {self.extract_every!r}; give checkpoint or a number of steps"
+        faults.check(self.extract_every in ("", "checkpoint") or self.num_steps > 0, message)
+        message = "--extract-dataset and --extract-with need --extract-every checkpoint"
         is_asked = bool(self.extract_dataset or self.extract_with)
-        found.check(bool(self.extract_every) or not is_asked, told)
+        faults.check(bool(self.extract_every) or not is_asked, message)
         try:
             shlex.split(self.extract_with)
         except ValueError as error:
-            told = f"--extract-with is {self.extract_with!r} ({error}); close what is open in it"
-            found.check(False, told)
-        found.refuse()
+            message = f"--extract-with is {self.extract_with!r} ({error}); close what is open in it"
+            faults.check(False, message)
+        faults.refuse()
 
     @property
     def num_steps(self) -> int:

@@ -138,14 +138,14 @@ class FrameReader:
     def _drawn(self, job: Reading, draw: Sequence[int]) -> DecodedVideo | DecodeError:
         if self._kept is None or not self._others:
             return self._noted(job, self._pool.submit(job.path, draw).result())
-        known = self._digests.get(job.row, "")
-        found = self._kept.drawn(job.path, self._own, draw, self._others, known)
-        return self._noted(job, found)
+        digest = self._digests.get(job.row, "")
+        video = self._kept.drawn(job.path, self._own, draw, self._others, digest)
+        return self._noted(job, video)
 
-    def _noted(self, job: Reading, found: DecodedVideo | DecodeError) -> DecodedVideo | DecodeError:
-        if not isinstance(found, DecodeError):
-            self._digests[job.row] = found.content_digest
-        return found
+    def _noted(self, job: Reading, video: DecodedVideo | DecodeError) -> DecodedVideo | DecodeError:
+        if not isinstance(video, DecodeError):
+            self._digests[job.row] = video.content_digest
+        return video
 
     def _cached(
         self, kept: SharedFrames, job: Reading, columns: np.ndarray
@@ -157,8 +157,8 @@ class FrameReader:
             # A short video repeats frames, so that columns are not places in its entry.
             return columns.tolist() if count == num_candidates else range(count)
 
-        known = self._digests.get(job.row, "")
-        video = kept.find(job.path, self._own, self._others, digest=known, choose=choose)
+        digest = self._digests.get(job.row, "")
+        video = kept.find(job.path, self._own, self._others, digest=digest, choose=choose)
         self._noted(job, video)
         if not isinstance(video, DecodeError) and len(np.unique(video.index)) == num_candidates:
             return video.frames

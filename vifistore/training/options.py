@@ -51,15 +51,15 @@ class RunOptions:
     """Also write the log for TensorBoard (pip install 'vifistore[tensorboard]')."""
 
     def __post_init__(self) -> None:
-        found = Faults()
-        note_name(found, "precision", self.precision, Precision)
-        note_name(found, "decoder", self.decoder, DecoderName)
+        faults = Faults()
+        note_name(faults, "precision", self.precision, Precision)
+        note_name(faults, "decoder", self.decoder, DecoderName)
         for field in ("workers", "checkpoint_every"):
             value = getattr(self, field)
-            found.check(value >= 0, f"{field} is {value}; give 0 or more")
+            faults.check(value >= 0, f"{field} is {value}; give 0 or more")
         # Not a number is refused, too: no comparison holds for it.
-        told = f"timeout is {self.timeout}; give a positive number of seconds"
-        found.check(0 < self.timeout < math.inf, told)
-        told = f"frame_cache_gb is {self.frame_cache_gb}; give a positive size"
-        found.check(0 < self.frame_cache_gb < math.inf, told)
-        found.refuse()
+        message = f"timeout is {self.timeout}; give a positive number of seconds"
+        faults.check(0 < self.timeout < math.inf, message)
+        message = f"frame_cache_gb is {self.frame_cache_gb}; give a positive size"
+        faults.check(0 < self.frame_cache_gb < math.inf, message)
+        faults.refuse()

@@ -102,11 +102,11 @@ class Order:
 
     def step(self, step: int) -> list[MicroBatch]:
         """All micro-batches of a step."""
-        epoch, place = divmod(step, self.steps_per_epoch)
+        epoch, position = divmod(step, self.steps_per_epoch)
         order = _permutation(self.settings.seed, epoch, self.num_videos)
-        first = place * self.settings.batch_size
-        places = range(first, min(first + self.settings.batch_size, self.places_per_epoch))
-        rows = order.take(places, mode="wrap")
+        first = position * self.settings.batch_size
+        positions = range(first, min(first + self.settings.batch_size, self.places_per_epoch))
+        rows = order.take(positions, mode="wrap")
         parts = range(0, len(rows), self.micro_batch)
         return [
             MicroBatch(

@@ -48,9 +48,9 @@ def ready_prompts(clip: Clip, settings: TrainSettings) -> None:
         IMAGE_KEY: ("image", settings.image_prompts, settings.image_depth),
         TEXT_KEY: ("text", settings.text_prompts, settings.text_depth),
     }
-    wanted = {key: sizes for key, (_, *sizes) in towers.items() if all(sizes)}
+    requested = {key: sizes for key, (_, *sizes) in towers.items() if all(sizes)}
     own = {key: [*vectors.shape[1::-1]] for key, vectors in prompt_state(clip).items()}
-    if own and own != wanted:
+    if own and own != requested:
         sizes = [(tower, *own.get(key, (0, 0))) for key, (tower, *_) in towers.items()]
         flags = " ".join(f"--{tower}-prompts {num} --{tower}-depth {d}" for tower, num, d in sizes)
         raise UsageError(

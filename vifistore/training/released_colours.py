@@ -34,9 +34,9 @@ def change_levels(levels: Tensor, change: ColourChange) -> Tensor:
     """Levels `[frame 3 height width]` with brightness, contrast, saturation and hue changed."""
     levels = levels.clone()
     factors = torch.from_numpy(change.factors).to(levels.device)
-    for place in change.order.T:
+    for numbers in change.order.T:
         for number, make in enumerate(_CHANGES):
-            chosen = np.flatnonzero(place == number)
+            chosen = np.flatnonzero(numbers == number)
             if len(chosen):
                 frames = torch.from_numpy(chosen).to(levels.device)
                 levels[frames] = make(levels[frames], factors[frames, number])

@@ -145,9 +145,9 @@ class _Training:
         """Model, objective, engine and averages, as they are before the first step."""
         run, settings = self._run, self._settings
         if settings.freezes_images and self._keeps_frames():
-            found = Faults()
-            note_frozen(found, settings)
-            found.refuse()
+            faults = Faults()
+            note_frozen(faults, settings)
+            faults.refuse()
         clip = run.start.clip.to(self._device)
         if settings.trains == "prompts":
             ready_prompts(clip, settings)

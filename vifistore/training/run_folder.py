@@ -72,26 +72,26 @@ class RunFolder:
         identity = json.loads(json.dumps(identity))
         if not self._has_saved():
             return
-        known = self._read("run.json")
-        if known is None:
+        recorded = self._read("run.json")
+        if recorded is None:
             raise UsageError(f"{self.path} holds checkpoints of no known run; give another one")
-        if isinstance(settings := known.get("settings"), dict):
+        if isinstance(settings := recorded.get("settings"), dict):
             # Those that are newer than the run were at their defaults.
-            known["settings"] = json.loads(json.dumps(asdict(TrainSettings()))) | settings
-        for key in dict.fromkeys([*identity, *known]):
+            recorded["settings"] = json.loads(json.dumps(asdict(TrainSettings()))) | settings
+        for key in dict.fromkeys([*identity, *recorded]):
             if key == _DEVICE_NAME:
                 continue
-            if known.get(key) != identity.get(key):
+            if recorded.get(key) != identity.get(key):
                 raise UsageError(
                     f"{self.path} holds another run, whose {key} is "
-                    f"{_differing(known.get(key), identity.get(key))}; "
-                    f"{self._remedy(known.get(key), identity.get(key))}"
+                    f"{_differing(recorded.get(key), identity.get(key))}; "
+                    f"{self._remedy(recorded.get(key), identity.get(key))}"
                 )
 
-    def _remedy(self, known: object, wanted: object) -> str:
+    def _remedy(self, recorded: object, requested: object) -> str:
         """What to do about a part of the identity that differs."""
-        if isinstance(known, dict) and isinstance(wanted, dict) and "epochs" in known:
-            changed = {key for key in known if known[key] != wanted.get(key)}
+        if isinstance(recorded, dict) and isinstance(requested, dict) and "epochs" in recorded:
+            changed = {key for key in recorded if recorded[key] != requested.get(key)}
             if "epochs" in changed and changed <= {"epochs", "warmup_epochs"}:
                 weights = self.weights_path(self.last_step())
                 return (
@@ -112,9 +112,9 @@ class RunFolder:
         if not self._has_saved():
             self._write("run.json", {**identity, _DEVICE_NAME: device_name})
             return
-        known = self._read("run.json")
-        assert known is not None, "a folder with checkpoints says what the run is"
-        began_on = known.get(_DEVICE_NAME)
+        recorded = self._read("run.json")
+        assert recorded is not None, "a folder with checkpoints says what the run is"
+        began_on = recorded.get(_DEVICE_NAME)
         if began_on != device_name:
             logger.warning(
                 "this run began on %s and goes on on %s: the last bits of its numbers change",
@@ -223,13 +223,13 @@ def _description(checkpoint: Checkpoint) -> dict:
     }
 
 
-def _differing(known: object, wanted: object) -> str:
+def _differing(recorded: object, requested: object) -> str:
     """The part of two values that differs, as words."""
-    if isinstance(known, dict) and isinstance(wanted, dict):
-        for key in [*known, *wanted]:
-            if known.get(key) != wanted.get(key):
-                return f"{key}={known.get(key)!r} and not {wanted.get(key)!r}"
-    return f"{known!r} and not {wanted!r}"
+    if isinstance(recorded, dict) and isinstance(requested, dict):
+        for key in [*recorded, *requested]:
+            if recorded.get(key) != requested.get(key):
+                return f"{key}={recorded.get(key)!r} and not {requested.get(key)!r}"
+    return f"{recorded!r} and not {requested!r}"
 
 
 def optimiser_tensors(

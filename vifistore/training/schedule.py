@@ -40,8 +40,8 @@ def released_count(step: int, order: Order) -> tuple[int, int]:
             per_epoch, per_step = passes, accumulated
     if step == 0:
         return 0, per_epoch
-    epoch, place = divmod(step - 1, order.steps_per_epoch)
-    return epoch * per_epoch + (place + 1) * per_step - 1, per_epoch
+    epoch, position = divmod(step - 1, order.steps_per_epoch)
+    return epoch * per_epoch + (position + 1) * per_step - 1, per_epoch
 
 
 def learning_rate_at(

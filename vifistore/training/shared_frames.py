@@ -18,12 +18,12 @@ from vifistore.training.training_settings import TrainSettings
 def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: TrainSettings) -> Reader:
     """What extractions of the checkpoints of a run keep of every video."""
     checkpoint = replace(start, identity=trained_with(start, settings))
-    wanted = settled(encode, checkpoint)
+    encoding = settled(encode, checkpoint)
     return Reader(
-        frames=wanted.num_frames,
-        clips=wanted.clips,
-        preprocessing=preprocessing_for(wanted, checkpoint, wanted.crops),
-        crops=wanted.crops,
+        frames=encoding.num_frames,
+        clips=encoding.clips,
+        preprocessing=preprocessing_for(encoding, checkpoint, encoding.crops),
+        crops=encoding.crops,
     )
 
 

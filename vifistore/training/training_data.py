@@ -140,9 +140,9 @@ class FrameData:
 
 def require_plain_pixels(settings: TrainSettings) -> None:
     """Raise UsageError for settings that want the decoded frames."""
-    found = Faults()
-    note_plain(found, settings)
-    found.refuse()
+    faults = Faults()
+    note_plain(faults, settings)
+    faults.refuse()
 
 
 def assemble(

@@ -105,12 +105,12 @@ class TrainSettings:
     """Seeds the order of videos, the choice of frames and every random change of them."""
 
     def __post_init__(self) -> None:
-        found = Faults()
-        note_name(found, "what to train", self.trains, Trains)
-        note_name(found, "fusion", self.fusion, Fusion)
-        note_name(found, "preprocessing", self.preprocess, Preprocess)
-        note_name(found, "cleaning of class names", self.class_names, ClassNames)
-        check = partial(self._check, found)
+        faults = Faults()
+        note_name(faults, "what to train", self.trains, Trains)
+        note_name(faults, "fusion", self.fusion, Fusion)
+        note_name(faults, "preprocessing", self.preprocess, Preprocess)
+        note_name(faults, "cleaning of class names", self.class_names, ClassNames)
+        check = partial(self._check, faults)
         for field in ("num_frames", "batch_size", "epochs", "learning_rate"):
             check(field, 0 < getattr(self, field) < math.inf, "a number above 0")
         for field in ("shots", "weight_decay", "seed"):
@@ -133,10 +133,10 @@ class TrainSettings:
             check("text_prompts", learned > 0, "prompts and depth above 0")
             check("blend", not self.blend, "none: untrained prompts mean nothing")
         check("template", self.template.count("{}") == 1, "a text with one {} in it")
-        found.refuse()
+        faults.refuse()
 
-    def _check(self, found: Faults, field: str, holds: bool, allowed: str) -> None:
-        found.check(holds, f"{field} is {getattr(self, field)!r}; give {allowed}.")
+    def _check(self, faults: Faults, field: str, holds: bool, allowed: str) -> None:
+        faults.check(holds, f"{field} is {getattr(self, field)!r}; give {allowed}.")
 
     @property
     def freezes_images(self) -> bool:
@@ -158,7 +158,7 @@ class TrainSettings:
         return bool(self.flip or self.crop_scales or self.jitter or self.grayscale or self.mixing)
 
 
-def note_name(found: Faults, kind: str, name: str, names: object) -> None:
+def note_name(faults: Faults, kind: str, name: str, names: object) -> None:
     """Note a name that is none of a Literal's."""
     if name not in get_args(names):
-        found.add(UnknownNameError(kind, name, get_args(names)))
+        faults.add(UnknownNameError(kind, name, get_args(names)))

@@ -55,8 +55,8 @@ def twins(class_names: Sequence[str]) -> list[Doubt]:
     ]
     if not pairs:
         return []
-    told = (f"{short(one, 30)!r} and {short(other, 30)!r}" for one, other in pairs)
-    shown = first_few(told, length=80)
+    shown_pairs = (f"{short(one, 30)!r} and {short(other, 30)!r}" for one, other in pairs)
+    shown = first_few(shown_pairs, length=80)
     what = f"{len(pairs):,} classes are spelled like another ({shown})"
     remedy = "merge them unless they differ: most models ignore case, and refuse such texts"
     return [Doubt(level="warn", what=what, remedy=remedy)]
@@ -146,9 +146,9 @@ def label_disagreements(listing: Listing, name: str, split: SplitListing) -> lis
     shown = ", ".join(
         f"{short(paths[row])} as {short(labels[row], 30)!r}" for row in evidence.against[:3]
     )
-    count = f"{len(evidence.against):,} of {evidence.told:,}"
+    count = f"{len(evidence.against):,} of {evidence.num_named:,}"
     what = f"split {name}: {count} labels contradict the names of files or folders ({shown})"
-    if 2 * len(evidence.against) > evidence.told:
+    if 2 * len(evidence.against) > evidence.num_named:
         remedy = "read the list with its own class file (--labels)"
         return [Doubt(level="refuse", what=what, remedy=remedy)]
     remedy = "give a corrected class file (--labels), unless you repeat published numbers"

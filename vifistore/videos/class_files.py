@@ -75,12 +75,12 @@ def is_class_table(lines: Sequence[str]) -> bool:
     _, rows = table_of(lines)
     if len(rows) < 2:
         return has_header and bool(rows)
-    place = _id_column(rows)
-    if place is None or (place and not has_header):
+    index = _id_column(rows)
+    if index is None or (index and not has_header):
         return False
-    rows = rows[whole_number(rows[0][place]) is None :]
-    ids = _all_known(whole_number(row[place]) for row in rows)
-    names = [row[not place] for row in rows]
+    rows = rows[whole_number(rows[0][index]) is None :]
+    ids = _all_known(whole_number(row[index]) for row in rows)
+    names = [row[not index] for row in rows]
     if ids is None or not _is_count(ids) or ids != sorted(ids):
         return False
     return len(set(names)) == len(names) and None in map(whole_number, names)
@@ -127,12 +127,12 @@ def _id_column(rows: Sequence[Sequence[str]]) -> int | None:
     """The column that counts the classes, whose first field may be a header."""
     columns = [[whole_number(field) for field in column] for column in zip(*rows, strict=True)]
     if len(rows) == 1:
-        candidates = [place for place, column in enumerate(columns) if column[0] in (0, 1)]
+        candidates = [index for index, column in enumerate(columns) if column[0] in (0, 1)]
         return candidates[0] if candidates else 0 if is_class_header(",".join(rows[0])) else None
-    candidates = [place for place, column in enumerate(columns) if None not in column[1:]]
-    headed = [place for place in candidates if is_word(rows[0][place], ID_WORDS - {""})]
+    candidates = [index for index, column in enumerate(columns) if None not in column[1:]]
+    headed = [index for index in candidates if is_word(rows[0][index], ID_WORDS - {""})]
     counting = [
-        place for place in candidates if _is_count([id for id in columns[place] if id is not None])
+        index for index in candidates if _is_count([id for id in columns[index] if id is not None])
     ]
     if not candidates and is_class_header(",".join(rows[0])):
         return 0 if is_word(rows[0][0], ID_WORDS) else 1
@@ -141,9 +141,9 @@ def _id_column(rows: Sequence[Sequence[str]]) -> int | None:
 
 def _table_pairs(rows: Sequence[Sequence[str]], ids: int, source: str) -> Pairs:
     has_header = whole_number(rows[0][ids]) is None
-    others = [place for place in range(len(rows[0])) if place != ids]
+    others = [index for index in range(len(rows[0])) if index != ids]
     if len(others) > 1 and has_header:
-        others = [place for place in others if is_word(rows[0][place], NAME_WORDS)]
+        others = [index for index in others if is_word(rows[0][index], NAME_WORDS)]
     if len(others) != 1:
         raise _unclear(rows[0], source)
     pairs = []
@@ -221,7 +221,7 @@ def _object_pairs(content: dict) -> Pairs:
 def _entry_pairs(entries: list) -> Pairs:
     """Pairs of a list of objects with an id and a name; none of any other."""
     pairs = []
-    for place, entry in enumerate(entries):
+    for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             return []
         names = [entry[key] for key in entry if is_word(key, NAME_WORDS)]
@@ -230,7 +230,7 @@ def _entry_pairs(entries: list) -> Pairs:
         numbers = [number for number in numbers if number is not None]
         if len(names) != 1 or len(numbers) > 1:
             return []
-        pairs.append((numbers[0] if numbers else place, unquoted(names[0])))
+        pairs.append((numbers[0] if numbers else index, unquoted(names[0])))
     return pairs
 
 
@@ -279,6 +279,6 @@ def _class_file(pairs: Pairs, source: str) -> ClassFile:
         if before == name
     ]
     if repeated or "" in names:
-        told = f"named twice: {short(some(repeated))}" if repeated else "an id without a name"
-        raise UsageError(f"{source}: {told} (read as {read}); give every class its own name")
+        problem = f"named twice: {short(some(repeated))}" if repeated else "an id without a name"
+        raise UsageError(f"{source}: {problem} (read as {read}); give every class its own name")
     return ClassFile(names=names, first_id=ids[0], source=source)

@@ -46,14 +46,14 @@ def class_files_of(source: Path, given: Path | None) -> list[ClassFile]:
 
 def _distinct(files: Iterable[ClassFile]) -> list[ClassFile]:
     """Class files that differ, where they name the same classes in the first one's spelling."""
-    found: list[ClassFile] = []
+    distinct: list[ClassFile] = []
     for file in files:
-        spelling = spelled(file.names, found[0].names) if found else {}
-        if found and all(spelling.values()) and len(file.names) == len(found[0].names):
+        spelling = spelled(file.names, distinct[0].names) if distinct else {}
+        if distinct and all(spelling.values()) and len(file.names) == len(distinct[0].names):
             file = replace(file, names=[spelling[name] for name in file.names])
-        if all(file.names != other.names for other in found):
-            found.append(file)
-    return found
+        if all(file.names != other.names for other in distinct):
+            distinct.append(file)
+    return distinct
 
 
 def class_files_in(folder: Path) -> list[Path]:

@@ -92,14 +92,14 @@ def roles_by_content(rows: Sequence[Sequence[str]], source: str) -> tuple[dict[s
     """
     body = rows[1:] or rows
     columns = [*zip(*body, strict=True)]
-    role, place = _video_column(columns)
+    role, index = _video_column(columns)
     if role is None:
         return _without_videos(rows, source), False
     is_one = is_video if role == "path" else youtube_id
-    has_header = not is_one(rows[0][place])
+    has_header = not is_one(rows[0][index])
     named = roles_by_words(rows[0]) if has_header else {}
     roles = {key: column for key, column in named.items() if key not in ("path", "youtube")}
-    roles = {key: column for key, column in roles.items() if column != place} | {role: place}
+    roles = {key: column for key, column in roles.items() if column != index} | {role: index}
     left = [
         column
         for column in range(len(columns))
@@ -116,15 +116,15 @@ def has_videos(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _video_column(columns: Sequence[Sequence[str]]) -> tuple[str | None, int]:
-    videos = [place for place, column in enumerate(columns) if all(map(is_video, column))]
+    videos = [index for index, column in enumerate(columns) if all(map(is_video, column))]
     if videos:
-        folders = [place for place in videos if any("/" in path for path in columns[place])]
+        folders = [index for index in videos if any("/" in path for path in columns[index])]
         return "path", (folders or videos)[0]
-    for place, column in enumerate(columns):
+    for index, column in enumerate(columns):
         # Other names may have eleven characters too; most YouTube ids hold a capital.
         capitals = sum(field != field.lower() for field in column)
         if all(youtube_id(field) == field != "" for field in column) and 2 * capitals > len(column):
-            return "youtube", place
+            return "youtube", index
     return None, 0
 
 

@@ -54,11 +54,11 @@ OFFICIAL: tuple[tuple[Callable[[Path], bool], Format], ...] = (
 def detect(source: Path, *, follow_links: bool = False) -> Format:
     """The format of a folder or file. Raises UsageError where there is none to see."""
     if not source.is_dir() and not source.is_file():
-        told = "is neither a file nor a folder" if source.exists() else "does not exist"
-        raise UsageError(f"{source} {told}; name a folder of videos, a table or a list")
-    for is_official, found in OFFICIAL:
+        problem = "is neither a file nor a folder" if source.exists() else "does not exist"
+        raise UsageError(f"{source} {problem}; name a folder of videos, a table or a list")
+    for is_official, format in OFFICIAL:
         if is_official(source):
-            return found
+            return format
     if not source.is_dir():
         return _detect_file(source)
     lists = _lists_in(source)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from vifistore.errors import UsageError
 from vifistore.videos.known import KnownVideos
-from vifistore.videos.line_paths import Places, Prefixes
+from vifistore.videos.line_paths import ListedPaths, Prefixes
 from vifistore.videos.records import UNLABELLED, Line, SplitListing
 from vifistore.videos.text_lines import some
 from vifistore.videos.tree import Tree
@@ -44,9 +44,9 @@ class Draft:
 
     def placed(self, lines: Sequence[Line]) -> list[Line]:
         """Lines with their paths below the root. Raises UsageError with file and line."""
-        places = Places(tree=self.tree, prefixes=self.prefixes)
-        paths = places.place(lines, self.match)
-        self.notes += [note for note in places.notes if note not in self.notes]
+        listed_paths = ListedPaths(tree=self.tree, prefixes=self.prefixes)
+        paths = listed_paths.below_root(lines, self.match)
+        self.notes += [note for note in listed_paths.notes if note not in self.notes]
         self.listed |= {
             path: line.path for path, line in zip(paths, lines, strict=True) if path != line.path
         }
@@ -82,8 +82,8 @@ class Draft:
         two labels, and where two lists make one split.
         """
         if name in self.splits:
-            told = f"{self.splits[name].source} and {source} both make the split {name}"
-            raise UsageError(f"{told}; read them one at a time, or rename one")
+            sources = f"{self.splits[name].source} and {source} both make the split {name}"
+            raise UsageError(f"{sources}; read them one at a time, or rename one")
         label_of = self._label_of(name, rows, labels)
         written = set(label_of.values()) - {""}
         ordered = (list(class_names) or sorted(written)) if written else []

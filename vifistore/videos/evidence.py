@@ -14,7 +14,7 @@ from vifistore.videos.file_names import disagrees, letters, names_class
 class Evidence:
     """Which labels names confirm or contradict, as positions in the list."""
 
-    told: int
+    num_named: int
     """How many videos have a name that tells a class."""
     against: list[int]
     """Those whose label is another class."""
@@ -24,8 +24,8 @@ def weigh(paths: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -
     """Hold the labels of some videos, "" for none, against the names of files and folders."""
     known = set(map(letters, classes)) - {""}
     folders = _telling(paths, labels, known)
-    told, against = 0, []
-    for place, (path, label) in enumerate(zip(paths, labels, strict=True)):
+    num_named, against = 0, []
+    for index, (path, label) in enumerate(zip(paths, labels, strict=True)):
         if not label:
             continue
         if names_class(path):
@@ -34,10 +34,10 @@ def weigh(paths: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -
             is_against = letters(label) not in named
         else:
             continue
-        told += 1
+        num_named += 1
         if is_against:
-            against.append(place)
-    return Evidence(told=told, against=against)
+            against.append(index)
+    return Evidence(num_named=num_named, against=against)
 
 
 def _telling(

@@ -76,7 +76,7 @@ def aligned(rows: Sequence[list[str]]) -> list[list[str]]:
     None where some row is shorter than that.
     """
     filled = [
-        max((place for place, field in enumerate(row, 1) if field), default=1) for row in rows
+        max((position for position, field in enumerate(row, 1) if field), default=1) for row in rows
     ]
     width = max(filled, default=0)
     return [row[:width] for row in rows] if all(len(row) >= width for row in rows) else []

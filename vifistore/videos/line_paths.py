@@ -29,7 +29,7 @@ _LONGEST_PREFIX = 100
 
 
 @dataclass(kw_only=True)
-class Places:
+class ListedPaths:
     """What turns the paths of lists into paths below the root of a tree."""
 
     tree: Tree | KnownVideos
@@ -37,16 +37,16 @@ class Places:
     """(old, new): what paths begin with, and what it becomes, below the root or absolute."""
     notes: list[str] = field(default_factory=list)
 
-    def place(self, listed: Sequence[Line], match: str) -> list[str]:
+    def below_root(self, listed: Sequence[Line], match: str) -> list[str]:
         """Clean POSIX paths relative to the root, in the order of the list.
 
         Raises UsageError with file and line for what would leave the root, or is elsewhere and has
         nothing below the root under any of its shorter forms.
         """
         paths = [self._below(self._mapped(self._tidy(entry.path))) for entry in listed]
-        foreign = [place for place, path in enumerate(paths) if _ABSOLUTE.match(path)]
+        foreign = [index for index, path in enumerate(paths) if _ABSOLUTE.match(path)]
         if foreign:
-            self._drop_prefix([listed[place] for place in foreign], paths, foreign, match)
+            self._drop_prefix([listed[index] for index in foreign], paths, foreign, match)
         elif match == "path" and paths and not any(map(self._is_there, _sampled(paths))):
             self._drop_prefix(listed, paths, range(len(paths)), match)
         root = self.tree.root
@@ -89,24 +89,24 @@ class Places:
         return any(map(self.tree.holds, forms))
 
     def _drop_prefix(
-        self, listed: Sequence[Line], paths: list[str], places: Sequence[int], match: str
+        self, listed: Sequence[Line], paths: list[str], indices: Sequence[int], match: str
     ) -> None:
         """Drop the folders from some paths that are those of another machine."""
-        parts = [[part for part in paths[place].split("/") if part] for place in places]
+        parts = [[part for part in paths[index].split("/") if part] for index in indices]
         common = _common(parts)
         dropped = self._num_foreign(parts, len(common), {entry.label for entry in listed} - {""})
-        are_absolute = bool(_ABSOLUTE.match(paths[places[0]]))
+        are_absolute = bool(_ABSOLUTE.match(paths[indices[0]]))
         if dropped is None:
             if not are_absolute:
                 return
             if match == "path" and not isinstance(self.tree, KnownVideos):
-                self._refuse(listed[0], paths[places[0]], common)
+                self._refuse(listed[0], paths[indices[0]], common)
             dropped = len(common)
         if dropped or are_absolute:
-            start = ("/" if paths[places[0]].startswith("/") else "") + "/".join(common[:dropped])
+            start = ("/" if paths[indices[0]].startswith("/") else "") + "/".join(common[:dropped])
             self.notes.append(f"paths begin with {short(start)!r}, which is read as the root")
-        for place, path in zip(places, parts, strict=True):
-            paths[place] = "/".join(path[dropped:])
+        for index, path in zip(indices, parts, strict=True):
+            paths[index] = "/".join(path[dropped:])
 
     def _num_foreign(
         self, parts: Sequence[list[str]], num_common: int, labels: set[str]

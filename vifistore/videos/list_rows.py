@@ -97,13 +97,13 @@ def _headed(numbered: Numbered, name: str) -> Rows | None:
     if len(set(map(str.lower, header))) < len(header):
         raise UsageError(f"{name} line {numbered[0][0]}: a column comes twice; name each once")
     records = _records(numbered, delimiter or "\t", name)[1:]
-    for place, (number, fields) in enumerate(records):
+    for index, (number, fields) in enumerate(records):
         if len(fields) < len(header) or any(fields[len(header) :]):
             raise UsageError(
                 f"{name} line {number}: {len(fields)} fields under {len(header)} columns; quote a "
                 "field that holds a comma"
             )
-        records[place] = number, fields[: len(header)]
+        records[index] = number, fields[: len(header)]
     return _rows(header, records, name)
 
 
@@ -153,10 +153,10 @@ def _table(numbered: Numbered, name: str) -> Rows | None:
     header = rows[0] if has_header else []
     numbers = [number for number, _ in _records(numbered, delimiter, name)]
     records = list(zip(numbers, rows, strict=True))[has_header:]
-    told = (
+    shown = (
         ", ".join(f"{role} {short(header[at])!r}" for role, at in roles.items()) if header else ""
     )
-    notes = [f"{name}: columns are read as {told}"] if told else []
+    notes = [f"{name}: columns are read as {shown}"] if shown else []
     return Rows(header=header, roles=roles, records=records, notes=notes)
 
 

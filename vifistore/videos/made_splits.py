@@ -118,10 +118,10 @@ def few_shot(
     for label, rows in by_class.items():
         ranked = sorted(rows, key=lambda row: _place(draw, listing.ids[row]))
         kept += [(row, label) for row in ranked[:shots]]
-    told = f"{shots} shots of {train.source}, seed {seed}{', nested' if nested else ''}"
+    source = f"{shots} shots of {train.source}, seed {seed}{', nested' if nested else ''}"
     is_part = len(by_class) < len(train.class_names)
     listed = dict.fromkeys(train.class_names, shots) if is_part else {}
-    made = _made(listing, kept, train.class_names, told, listed)
+    made = _made(listing, kept, train.class_names, source, listed)
     return replace(made, owns_classes=train.owns_classes)
 
 
@@ -149,7 +149,7 @@ def _made(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class SplitRequest:
     """Splits to make beside those that a source lists."""
 
     halves: tuple[str, ...] = ()
@@ -165,7 +165,7 @@ class Wanted:
 
 
 def with_made_splits(
-    listing: Listing, wanted: Wanted, stored: Mapping[str, SplitListing] | None = None
+    listing: Listing, request: SplitRequest, stored: Mapping[str, SplitListing] | None = None
 ) -> Listing:
     """The listing with `base_train`, `base_val`, `novel_val` and `TRAIN_few_shot_K` added.
 
@@ -177,27 +177,27 @@ def with_made_splits(
     made: dict[str, SplitListing] = {}
     notes: list[str] = []
     known = dict(stored or {}) | listing.splits
-    if wanted.halves:
-        if len(wanted.halves) != 2:
-            raise UsageError(f"{len(wanted.halves)} splits to halve; give two, TRAIN TEST")
-        for name in wanted.halves:
+    if request.halves:
+        if len(request.halves) != 2:
+            raise UsageError(f"{len(request.halves)} splits to halve; give two, TRAIN TEST")
+        for name in request.halves:
             _require(name, known)
-        made, notes = base_novel_splits(replace(listing, splits=known), *wanted.halves)
-    if wanted.few_shot:
+        made, notes = base_novel_splits(replace(listing, splits=known), *request.halves)
+    if request.few_shot:
         known |= made
-        _require(wanted.few_shot, known)
-        made |= _draws(listing, known[wanted.few_shot], wanted)
+        _require(request.few_shot, known)
+        made |= _draws(listing, known[request.few_shot], request)
     if taken := sorted(made.keys() & listing.splits.keys()):
         raise UsageError(f"the source lists {some(taken)} itself; use its own instead of making it")
     return replace(listing, splits=listing.splits | made, notes=[*listing.notes, *notes])
 
 
-def _draws(listing: Listing, train: SplitListing, wanted: Wanted) -> dict[str, SplitListing]:
+def _draws(listing: Listing, train: SplitListing, request: SplitRequest) -> dict[str, SplitListing]:
     draws = {}
-    for shots, seed in product(wanted.shots, wanted.seeds):
-        suffix = f"_s{seed}" if len(wanted.seeds) > 1 else ""
-        name = f"{wanted.few_shot}_few_shot_{shots}{suffix}"
-        draws[name] = few_shot(listing, train, shots, seed=seed, nested=wanted.nested)
+    for shots, seed in product(request.shots, request.seeds):
+        suffix = f"_s{seed}" if len(request.seeds) > 1 else ""
+        name = f"{request.few_shot}_few_shot_{shots}{suffix}"
+        draws[name] = few_shot(listing, train, shots, seed=seed, nested=request.nested)
     return draws
 
 

@@ -105,8 +105,8 @@ def _numbers(container: InputContainer) -> Probe:
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
         return Probe()
     fps = _sane(float(stream.average_rate or stream.guessed_rate or 0), 100_000)
-    told = stream.duration * stream.time_base if stream.duration and stream.time_base else None
-    seconds = _tagged(stream) if told is None else float(told)
+    duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
+    seconds = _tagged(stream) if duration is None else float(duration)
     seconds = _sane(seconds or (container.duration or 0) / av.time_base, _LARGEST_COUNT)
     frames = _sane(stream.frames or round(seconds * fps), _LARGEST_COUNT)
     return Probe(

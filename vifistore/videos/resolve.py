@@ -28,8 +28,8 @@ def resolve(draft: Draft) -> Listing:
     row_of_file: dict[str, int] = {}
     new_rows = [row_of_file.setdefault(file, len(row_of_file)) if file else -1 for file in files]
     notes += _notes(draft, missing)
-    splits, told = _renumbered(draft, new_rows)
-    notes += told
+    splits, remark = _renumbered(draft, new_rows)
+    notes += remark
     labels = _first_of(draft.labels, new_rows, len(row_of_file))
     return Listing(
         ids=_ids(draft, new_rows, list(row_of_file)),
@@ -78,12 +78,12 @@ def _notes(draft: Draft, missing: list[str]) -> list[str]:
         notes.append(f"{count} listed videos are missing: {some(missing)}")
         blocked = dict.fromkeys(filter(None, map(draft.tree.link_on, missing)))
         if blocked:
-            told = "are links that were not followed; add --follow-links"
-            notes.append(f"{some(blocked)} {told}")
+            remark = "are links that were not followed; add --follow-links"
+            notes.append(f"{some(blocked)} {remark}")
     if draft.relabelled:
         videos = some(draft.paths[row] for row in draft.relabelled)
-        told = "have other labels in other splits and keep their first as their own"
-        notes.append(f"{len(draft.relabelled):,} videos {told}: {videos}")
+        remark = "have other labels in other splits and keep their first as their own"
+        notes.append(f"{len(draft.relabelled):,} videos {remark}: {videos}")
     return notes
 
 
@@ -95,8 +95,8 @@ def _renumbered(draft: Draft, new_rows: Sequence[int]) -> tuple[dict[str, SplitL
         for row, label in zip(split.rows, split.labels, strict=True):
             new = new_rows[row]
             if new >= 0 and label_of.setdefault(new, label) != label:
-                told = "is the file of another listed video and has another label"
-                raise UsageError(f"split {name}: {draft.paths[row]} {told}; keep one of them")
+                remark = "is the file of another listed video and has another label"
+                raise UsageError(f"split {name}: {draft.paths[row]} {remark}; keep one of them")
         lost = sum(new_rows[row] < 0 for row in split.rows)
         twice = len(split.rows) - lost - len(label_of)
         if twice:
@@ -112,10 +112,10 @@ def _renumbered(draft: Draft, new_rows: Sequence[int]) -> tuple[dict[str, SplitL
     return splits, notes
 
 
-def _listed(split: SplitListing, found: Sequence[int], new_rows: Sequence[int]) -> dict[str, int]:
+def _listed(split: SplitListing, labels: Sequence[int], new_rows: Sequence[int]) -> dict[str, int]:
     """How many videos of each class a list names: those found, and those that are missing."""
     pairs = zip(split.rows, split.labels, strict=True)
-    counts = Counter([*found, *(label for row, label in pairs if new_rows[row] < 0)])
+    counts = Counter([*labels, *(label for row, label in pairs if new_rows[row] < 0)])
     return {name: counts[label] for label, name in enumerate(split.class_names) if counts[label]}
 
 

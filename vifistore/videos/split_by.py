@@ -27,9 +27,9 @@ def split_by(draft: Draft, pattern: str) -> None:
         raise UsageError("the source names its splits itself; leave --split-by out")
     (split,) = draft.splits.values()
     members: dict[str, list[int]] = {}
-    for place, row in enumerate(split.rows):
+    for index, row in enumerate(split.rows):
         if name := _name(regex, draft.paths[row]):
-            members.setdefault(split_name(name), []).append(place)
+            members.setdefault(split_name(name), []).append(index)
     if not members:
         raise UsageError(
             f"--split-by {pattern!r} matches no path (first: {short(draft.paths[split.rows[0]])}); "
@@ -37,7 +37,7 @@ def split_by(draft: Draft, pattern: str) -> None:
         )
     draft.splits = {name: _part(split, members[name], name, pattern) for name in sorted(members)}
     draft.names_splits = True
-    counts = ", ".join(f"{name} {len(places):,}" for name, places in sorted(members.items()))
+    counts = ", ".join(f"{name} {len(indices):,}" for name, indices in sorted(members.items()))
     rest = len(split.rows) - sum(map(len, members.values()))
     draft.notes.append(f"splits by path: {counts}" + (f", none {rest:,}" if rest else ""))
 
@@ -51,14 +51,14 @@ def split_folders(paths: Sequence[str]) -> str:
 
 
 def _compiled(pattern: str) -> re.Pattern:
-    told = short(repr(pattern))
+    shown = short(repr(pattern))
     try:
         regex = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"--split-by {told} is no regular expression: {error}") from error
+        raise UsageError(f"--split-by {shown} is no regular expression: {error}") from error
     if not regex.groups:
         raise UsageError(
-            f"--split-by {told} has no group to take the split's name from; write for "
+            f"--split-by {shown} has no group to take the split's name from; write for "
             "instance '^(train|val)/'"
         )
     return regex
@@ -73,12 +73,12 @@ def _name(regex: re.Pattern, path: str) -> str:
     return next((name for name, text in match.groupdict().items() if text is not None), "")
 
 
-def _part(split: SplitListing, places: Sequence[int], name: str, pattern: str) -> SplitListing:
+def _part(split: SplitListing, indices: Sequence[int], name: str, pattern: str) -> SplitListing:
     made = f"{split.digest}\n{pattern}\n{name}"
     return replace(
         split,
-        rows=[split.rows[place] for place in places],
-        labels=[split.labels[place] for place in places],
+        rows=[split.rows[index] for index in indices],
+        labels=[split.labels[index] for index in indices],
         source=f"{split.source} by {pattern}",
         digest=hashlib.sha256(made.encode()).hexdigest(),
     )

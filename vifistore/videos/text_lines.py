@@ -31,8 +31,8 @@ def read_text(path: Path) -> tuple[str, str]:
     except OSError as error:
         remedy = "name a list or a table that exists and can be read"
         raise UsageError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
-    if told := pointer_told(content[:HEAD_BYTES]):
-        raise UsageError(f"{path.name}: {told}")
+    if description := pointer_told(content[:HEAD_BYTES]):
+        raise UsageError(f"{path.name}: {description}")
     if content.startswith(_ARCHIVES):
         raise UsageError(f"{path.name} is a spreadsheet or an archive; save it as CSV text")
     text = decoded(content, path.name)
@@ -49,8 +49,8 @@ def decoded(content: bytes, name: str = "", errors: str = "strict") -> str:
         text = content.decode(encoding, errors)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        told = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
-        raise UsageError(f"{name} line {line} is not {told}; save it as UTF-8") from error
+        description = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
+        raise UsageError(f"{name} line {line} is not {description}; save it as UTF-8") from error
     # Old spreadsheets on a Mac end lines so.
     return text if "\n" in text else text.replace("\r", "\n")
 

@@ -60,9 +60,9 @@ class Tree:
 
     def folder(self, path: str) -> Folder:
         """The folder at a relative path; an empty one where there is none below the root."""
-        found = self._folders.get(path)
-        if found is not None:
-            return found
+        listed = self._folders.get(path)
+        if listed is not None:
+            return listed
         # From the root down, so that a path never passes through a link that is not followed.
         here, prefix = self._folders[""], ""
         for part in path.split("/"):
@@ -84,16 +84,16 @@ class Tree:
 
     def videos(self, below: str = "") -> list[str]:
         """Every video below a folder, sorted: video files, and folders of frames."""
-        found: list[str] = []
+        listed: list[str] = []
         for path, folder in self._walk(below):
             prefix = f"{path}/" if path else ""
             if folder.holds_frames and path != below:
-                found.append(path)
+                listed.append(path)
                 continue
             if any(map(is_frame, folder.files)):
                 self._leave_out("folders hold images beside other things", path or ".")
-            found.extend(prefix + name for name in folder.files if is_video(name))
-        return sorted(found)
+            listed.extend(prefix + name for name in folder.files if is_video(name))
+        return sorted(listed)
 
     def notes(self) -> list[str]:
         """One line for each kind of thing that was left out."""
@@ -106,7 +106,7 @@ class Tree:
 
     def file_on(self, path: str) -> str:
         """The file that lies where a folder on the way to a path should, "" where none does."""
-        for end in (place for place, sign in enumerate(path) if sign == "/"):
+        for end in (position for position, sign in enumerate(path) if sign == "/"):
             above, _, name = path[:end].rpartition("/")
             if name in self.folder(above).files:
                 return path[:end]

@@ -5,7 +5,7 @@ import pytest
 from vifistore.errors import UsageError
 from vifistore.videos.class_lists import in_order, joined
 from vifistore.videos.listing import read_source
-from vifistore.videos.made_splits import Wanted, with_made_splits
+from vifistore.videos.made_splits import SplitRequest, with_made_splits
 
 
 @pytest.fixture
@@ -29,7 +29,9 @@ def test_lists_of_one_source_have_one_list(lists):
     assert listing.splits["train"].labels == [1, 0]
     assert listing.splits["val"].labels == [1, 2]
     # Halves need equal lists, and are lists of their own.
-    made = with_made_splits(listing, Wanted(halves=("train", "val"), few_shot="train", shots=()))
+    made = with_made_splits(
+        listing, SplitRequest(halves=("train", "val"), few_shot="train", shots=())
+    )
     assert made.splits["base_val"].owns_classes
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vifistore.errors import UsageError
 from vifistore.videos.made_splits import (
-    Wanted,
+    SplitRequest,
     base_and_novel,
     base_novel_splits,
     few_shot,
@@ -153,7 +153,9 @@ def listed():
 
 def test_made_splits_stand_beside_the_listed_ones():
     listing = listed()
-    wanted = Wanted(halves=("train", "test"), few_shot="base_train", shots=(1, 2), seeds=(1, 2))
+    wanted = SplitRequest(
+        halves=("train", "test"), few_shot="base_train", shots=(1, 2), seeds=(1, 2)
+    )
     made = with_made_splits(listing, wanted)
     draws = [f"base_train_few_shot_{k}_s{seed}" for k in (1, 2) for seed in (1, 2)]
     assert set(made.splits) == {
@@ -162,18 +164,20 @@ def test_made_splits_stand_beside_the_listed_ones():
     }
     assert made.splits[draws[-1]].class_names == made.splits["base_train"].class_names
     assert "part 2 classes of 3 training videos each" in made.notes[-1]
-    nested = with_made_splits(listing, Wanted(few_shot="train", shots=(1, 2), nested=True)).splits
+    nested = with_made_splits(
+        listing, SplitRequest(few_shot="train", shots=(1, 2), nested=True)
+    ).splits
     assert set(nested["train_few_shot_1"].rows) < set(nested["train_few_shot_2"].rows)
-    assert with_made_splits(listing, Wanted()) == listing
+    assert with_made_splits(listing, SplitRequest()) == listing
 
 
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        (Wanted(halves=("train",)), "1 splits to halve; give two, TRAIN TEST"),
-        (Wanted(halves=("train", "tset")), "'tset'.*Did you mean 'test'"),
-        (Wanted(few_shot="nain"), "'nain'"),
-        (Wanted(few_shot="train", shots=(4,)), "fewer than 4 videos"),
+        (SplitRequest(halves=("train",)), "1 splits to halve; give two, TRAIN TEST"),
+        (SplitRequest(halves=("train", "tset")), "'tset'.*Did you mean 'test'"),
+        (SplitRequest(few_shot="nain"), "'nain'"),
+        (SplitRequest(few_shot="train", shots=(4,)), "fewer than 4 videos"),
     ],
 )
 def test_splits_that_cannot_be_made(wanted, told):
@@ -182,4 +186,4 @@ def test_splits_that_cannot_be_made(wanted, told):
         with_made_splits(listing, wanted)
     taken = replace(listing, splits=listing.splits | {"base_val": listing.splits["test"]})
     with pytest.raises(UsageError, match="the source lists base_val itself"):
-        with_made_splits(taken, Wanted(halves=("train", "test")))
+        with_made_splits(taken, SplitRequest(halves=("train", "test")))

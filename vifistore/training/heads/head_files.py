@@ -180,9 +180,9 @@ def _check_header(header: HeadHeader) -> None:
 
 def _check_weights(path: Path, head: Head, weights: dict[str, torch.Tensor]) -> None:
     expected = {key: tuple(value.shape) for key, value in head.modules.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
-    if expected != found:
-        key = sorted(key for key in expected | found if expected.get(key) != found.get(key))[0]
+    actual = {key: tuple(value.shape) for key, value in weights.items()}
+    if expected != actual:
+        key = sorted(key for key in expected | actual if expected.get(key) != actual.get(key))[0]
         raise ModelError(
             f"{path} does not hold the tensors its header speaks of, for instance {key}; train "
             "the head again"

@@ -146,8 +146,8 @@ def _require_free(features: Features, name: str, head: dict, trained_on: dict) -
     taken = {known.name: known.id for known in features.dataset.names()}
     if name not in taken:
         return
-    found = features.dataset.features(taken[name]).head or {}
-    known = {**found, **found.get("trained_on", {})}
+    stored = features.dataset.features(taken[name]).head or {}
+    known = {**stored, **stored.get("trained_on", {})}
     if any(known.get(key) != value for key, value in {**head, **trained_on}.items()):
         raise UsageError(
             f"the name {name!r} of {features.dataset.name} already stands for feature set "
@@ -165,8 +165,8 @@ def _require_own_file(
         header = load_head(path).header
     except ModelError as error:
         raise UsageError(f"{path} is there and is no head; give another --out") from error
-    wanted = (kind, asdict(settings), checkpoint["digest"])
-    if (header.kind, header.settings, header.parent) != wanted or any(
+    requested = (kind, asdict(settings), checkpoint["digest"])
+    if (header.kind, header.settings, header.parent) != requested or any(
         header.trained_on.get(key) != value for key, value in trained_on.items()
     ):
         raise UsageError(f"{path} holds another head; give another --out, or remove it")
@@ -223,23 +223,23 @@ def _first_head(header: HeadHeader) -> Head:
 
 
 def _prompts_shape(
-    loaded: LoadedModel, class_lists: list[list[str]], wanted: int | None
+    loaded: LoadedModel, class_lists: list[list[str]], requested: int | None
 ) -> PromptsShape | None:
     """As many prompts as asked for, fewer where the names leave less room; None for none."""
-    if wanted is None:
+    if requested is None:
         return None
     check_text_tower(loaded)
     names = dict.fromkeys(name for class_names in class_lists for name in class_names)
     largest = largest_num_prompts(tokenise_names(loaded, list(names)))
-    if wanted > largest:
+    if requested > largest:
         logger.warning(
             "the context of %s has room for %d vectors on each side of a name, not %d",
             loaded.model,
             largest,
-            wanted,
+            requested,
         )
     return PromptsShape(
-        num_each_side=min(wanted, largest),
+        num_each_side=min(requested, largest),
         context_length=int(loaded.clip.context_length),
         width=loaded.clip.token_embedding.embedding_dim,
     )
@@ -249,11 +249,11 @@ def _check_fits(head: Head, features: Features, checkpoint: dict, path: Path) ->
     """Raise UsageError if a head was not made for these frames and texts."""
     for tower in ("image", "text"):
         made_for = getattr(head.header, f"{tower}_digest")
-        found = checkpoint[f"{tower}_digest"]
-        if made_for != found:
+        stored = checkpoint[f"{tower}_digest"]
+        if made_for != stored:
             raise UsageError(
                 f"{path} was trained on {tower} tower {made_for[:12]}, {features.name} is of a "
-                f"checkpoint with {found[:12]}; apply it to features of the checkpoint it was "
+                f"checkpoint with {stored[:12]}; apply it to features of the checkpoint it was "
                 "trained on, or train another head"
             )
     features.require_sealed()

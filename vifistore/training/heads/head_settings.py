@@ -13,11 +13,11 @@ HeadKind = Literal["a5", "actionclip-mean", "actionclip-transf"]
 
 
 def _check(
-    found: Faults, settings: object, field: str, holds: Callable[[float], bool], wanted: str
+    faults: Faults, settings: object, field: str, holds: Callable[[float], bool], allowed: str
 ) -> None:
     value = getattr(settings, field)
-    told = f"--{field.replace('_', '-')} is {value}; give {wanted}"
-    found.check(value is None or holds(value), told)
+    message = f"--{field.replace('_', '-')} is {value}; give {allowed}"
+    faults.check(value is None or holds(value), message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +59,15 @@ class HeadSettings:
     """Seeds the first weights, the order of videos, and what is drawn at random."""
 
     def __post_init__(self) -> None:
-        found = Faults()
+        faults = Faults()
         for field in ("epochs", "batch_size", "learning_rate", "layers"):
-            _check(found, self, field, lambda value: value > 0, "above 0")
+            _check(faults, self, field, lambda value: value > 0, "above 0")
         for field in ("warmup_epochs", "weight_decay", "prompts", "seed"):
-            _check(found, self, field, lambda value: value >= 0, "0 or more")
-        _check(found, self, "layers", lambda value: value <= MOST_LAYERS, f"{MOST_LAYERS} or less")
-        _check(found, self, "final_ratio", lambda value: 0 <= value <= 1, "from 0 to 1")
-        _check(found, self, "second_beta", lambda value: 0 <= value < 1, "from 0 to below 1")
-        found.refuse()
+            _check(faults, self, field, lambda value: value >= 0, "0 or more")
+        _check(faults, self, "layers", lambda value: value <= MOST_LAYERS, f"{MOST_LAYERS} or less")
+        _check(faults, self, "final_ratio", lambda value: 0 <= value <= 1, "from 0 to 1")
+        _check(faults, self, "second_beta", lambda value: 0 <= value < 1, "from 0 to below 1")
+        faults.refuse()
 
     def of_fit(self) -> FitSettings:
         """Those that fitting takes, of settings that are filled in."""
@@ -82,10 +82,10 @@ class HeadSettings:
         """
         default = DEFAULTS[kind]
         given = {field: value for field, value in vars(self).items() if value is not None}
-        found = Faults()
+        faults = Faults()
         for field in given:
-            told = f"--{field.replace('_', '-')} has no meaning for {kind}; leave it out"
-            found.check(getattr(default, field) is not None, told)
+            message = f"--{field.replace('_', '-')} has no meaning for {kind}; leave it out"
+            faults.check(getattr(default, field) is not None, message)
         filled = replace(default, **given)
         if default.epochs is not None:
             usual, fit = default.of_fit(), filled.of_fit()
@@ -94,9 +94,9 @@ class HeadSettings:
                 share = usual.warmup_epochs / usual.epochs
                 filled = replace(filled, warmup_epochs=share * fit.epochs)
                 fit = filled.of_fit()
-            told = f"--warmup-epochs is {fit.warmup_epochs} of {fit.epochs} epochs; give less"
-            found.check(fit.warmup_epochs < fit.epochs, told)
-        found.refuse()
+            message = f"--warmup-epochs is {fit.warmup_epochs} of {fit.epochs} epochs; give less"
+            faults.check(fit.warmup_epochs < fit.epochs, message)
+        faults.refuse()
         return filled
 
 

@@ -61,8 +61,8 @@ def _label(path: str, below: str) -> str:
 def _refuse_empty(source: Path, tree: Tree, below: str) -> None:
     if tree.folder(below).holds_frames:
         raise UsageError(f"{source} holds the frames of one video; name the folder above it")
-    told = "".join(f" ({note})" for note in tree.notes())
+    notes = "".join(f" ({note})" for note in tree.notes())
     raise UsageError(
-        f"no video below {source}{told}; name a folder of video files such as .mp4 or .avi, "
+        f"no video below {source}{notes}; name a folder of video files such as .mp4 or .avi, "
         "or of folders of .jpg or .png frames"
     )

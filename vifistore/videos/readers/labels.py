@@ -93,12 +93,12 @@ def _agreeing(
     if len(files) == 1:
         return files[0]
     against = [_contradictions(file, numbers, lines) for file in files]
-    found = ", ".join(file.source for file in files)
+    names = ", ".join(file.source for file in files)
     if against.count(min(against)) > 1:
-        raise UsageError(f"{source.name}: {found} name different classes; choose one with --labels")
+        raise UsageError(f"{source.name}: {names} name different classes; choose one with --labels")
     best = files[against.index(min(against))]
     draft.notes.append(
-        f"{source.name}: of {found}, the file names contradict {best.source} least, so it is taken"
+        f"{source.name}: of {names}, the file names contradict {best.source} least, so it is taken"
     )
     return best
 
@@ -125,10 +125,10 @@ def _named(
         if file.given:
             line = next(line for line in lines if line.label in unknown)
             remedy = f"({line.where}; the classes are those of {file.source})"
-            known = [short(name, 30) for name in file.names]
-            raise UnknownNameError("class", short(line.label), known, remedy)
-        told = f"{file.source} does not name {some(unknown)}, so it gives no order"
-        draft.notes.append(f"{source.name}: {told}")
+            classes = [short(name, 30) for name in file.names]
+            raise UnknownNameError("class", short(line.label), classes, remedy)
+        reason = f"{file.source} does not name {some(unknown)}, so it gives no order"
+        draft.notes.append(f"{source.name}: {reason}")
     return Labelled(labels, sorted(names))
 
 
