@@ -137,7 +137,7 @@ def _watch(wanted: TrainArguments, store: Store, found: Faults) -> WatchArgument
     place = (wanted.out, wanted.store, wanted.dataset)
     words = watch_arguments(wanted.follow, *place, wanted.options)
     try:
-        watch = parse("watch", WatchArguments, words)
+        watch = parse("watch", WatchArguments, [*words, "--until-done"])
         store.dataset(watch.dataset)
     except UsageError as error:
         found.add(error)
