@@ -23,7 +23,6 @@ checkout. `cpu_seconds` are those of the processor, which what else the machine 
 """
 
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -143,8 +142,8 @@ def extraction(command: list[str], store: Path, checkout: Path) -> dict:
         copy = shutil.copytree(store, Path(folder) / store.name)
         command = [str(copy) if part == str(store) else part for part in command]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        environment = {**os.environ, "PYTHONPATH": str(checkout)}
-        done = subprocess.run(command, check=True, capture_output=True, env=environment)
+        # Python looks for the program in the folder that it is started in.
+        done = subprocess.run(command, check=True, capture_output=True, cwd=checkout)
         seconds = time.perf_counter() - start
     after, report = resource.getrusage(resource.RUSAGE_CHILDREN), json.loads(done.stdout)
     return {

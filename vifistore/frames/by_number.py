@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.frames.kept import WHOLE, Keep, KeptFrames
+from vifistore.frames.kept import Keep, KeptFrames
 from vifistore.frames.packets import scan_packets
 from vifistore.frames.pyav_decoder import read_in_order
 from vifistore.frames.raw_frames import Plan, RawFrames, split_plan
@@ -29,9 +29,9 @@ _LARGE_BYTES = 8 * 2**20
 
 
 def decode_by_number(
-    path: Path, plan: Plan, fetch: Fetch, decoder: str, keep: Keep = WHOLE
+    path: Path, plan: Plan, keep: Keep, *, fetch: Fetch, decoder: str
 ) -> RawFrames:
-    """Frames of the plan; raises DecodeError."""
+    """Frames of the plan, which `decoder` reads by `fetch`; raises DecodeError."""
     table = scan_packets(path)
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
     seconds = None if too_large else table.seconds

@@ -3,23 +3,26 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, first_line
 from vifistore.files import open_regular, read_regular
-from vifistore.frames.decord_decoder import decode_decord, load_decord
+from vifistore.frames.by_number import decode_by_number
+from vifistore.frames.decord_decoder import fetch_decord, load_decord
 from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder, list_images
 from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.pyav_decoder import decode_pyav
 from vifistore.frames.raw_frames import Plan, RawFrames
 from vifistore.frames.sampling import sample_indices, sample_training_indices
-from vifistore.frames.torchcodec_decoder import decode_torchcodec
+from vifistore.frames.torchcodec_decoder import fetch_torchcodec
 from vifistore.pointers import HEAD_BYTES, pointer_told
 
 
@@ -39,7 +42,7 @@ class Decoder:
 
 DECODERS = {
     "decord": Decoder(
-        decode=decode_decord,
+        decode=partial(decode_by_number, fetch=fetch_decord, decoder="decord"),
         module="decord",
         distributions=("decord2", "decord", "eva-decord"),
         remedy="pip install decord2",
@@ -48,7 +51,7 @@ DECODERS = {
         decode=decode_pyav, module="av", distributions=("av",), remedy="pip install av"
     ),
     "torchcodec": Decoder(
-        decode=decode_torchcodec,
+        decode=partial(decode_by_number, fetch=fetch_torchcodec, decoder="torchcodec"),
         module="torchcodec.decoders",
         distributions=("torchcodec",),
         remedy="pip install 'torchcodec>=0.13', and install FFmpeg's shared libraries",
@@ -95,6 +98,18 @@ class DecodedVideo:
     """Processor time of reading it, from a pool."""
     cut_seconds: float = 0.0
     """Processor time of cutting squares, and from a pool of handing over."""
+
+    def facts(self) -> dict[str, Any]:
+        """All but the frames, as plain JSON values."""
+        facts = {name: value for name, value in vars(self).items() if name != "frames"}
+        return facts | {name: facts[name].tolist() for name in ("index", "timestamps")}
+
+    @classmethod
+    def of_facts(cls, frames: np.ndarray, facts: dict[str, Any]) -> Self:
+        """From what `facts` gave and uint8 [frame height width 3]; TypeError for anything else."""
+        index = np.array(facts["index"], np.int64)
+        timestamps = np.array(facts["timestamps"], np.float32)
+        return cls(**{**facts, "frames": frames, "index": index, "timestamps": timestamps})
 
 
 def decode_video(

@@ -10,18 +10,9 @@ from types import ModuleType
 
 import numpy as np
 
-from vifistore.frames.by_number import decode_by_number
-from vifistore.frames.kept import WHOLE, Keep
-from vifistore.frames.raw_frames import Plan, RawFrames
-
 # decord hides a frame that fails by repeating the last good one; it raises once more than this
 # share of the video was repeated, which is here any frame at all.
 _FAULT_TOLERANCE = 1e-9
-
-
-def decode_decord(path: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
-    """Frames of the plan; raises DecodeError."""
-    return decode_by_number(path, plan, _fetch, "decord", keep)
 
 
 @cache
@@ -53,7 +44,10 @@ def _version() -> str:
         return ""
 
 
-def _fetch(path: Path, groups: list[np.ndarray], num_frames: int) -> Iterator[np.ndarray | None]:
+def fetch_decord(
+    path: Path, groups: list[np.ndarray], num_frames: int
+) -> Iterator[np.ndarray | None]:
+    """Groups of frames, uint8 [frame height width 3]; see `vifistore.frames.by_number.Fetch`."""
     decord = load_decord()
     decord.logging.set_level(decord.logging.ERROR)
     try:

@@ -25,7 +25,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -190,9 +190,7 @@ def _entries(folder: Path) -> list[tuple[float, int, Path]]:
 
 
 def _header(key: FrameKey, video: DecodedVideo) -> bytes:
-    names = [field.name for field in fields(video) if field.name not in _NOT_KEPT]
-    facts = {name: getattr(video, name) for name in names}
-    facts |= {name: facts[name].tolist() for name in ("index", "timestamps")}
+    facts = {name: value for name, value in video.facts().items() if name not in _NOT_KEPT}
     facts["frames"] = list(video.frames.shape)
     facts["checksums"] = [zlib.crc32(np.ascontiguousarray(frame).data) for frame in video.frames]
     text = json.dumps({"key": asdict(key), "video": facts}).encode("ascii")
@@ -237,10 +235,7 @@ def _read_video(
     rows = np.arange(count) if choose is None else np.asarray(choose(count))
     frames = np.empty((len(rows), *shape), np.uint8)
     _read_frames(descriptor, start, frames, rows, checksums)
-    facts["frames"] = frames
-    facts["index"] = np.array(facts["index"], np.int64)
-    facts["timestamps"] = np.array(facts["timestamps"], np.float32)
-    return DecodedVideo(**facts)
+    return DecodedVideo.of_facts(frames, facts)
 
 
 def _read_frames(

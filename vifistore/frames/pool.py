@@ -109,11 +109,9 @@ class DecodePool:
 
     def decode(
         self,
-        jobs: Iterable[tuple[Key, str | Path]] | Iterable[tuple[Key, str | Path, Sequence[int]]],
+        jobs: Iterable[tuple[Key, str | Path]],
     ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
         """Yield (key, video or the error that stopped it) in the order of (key, path) jobs.
-
-        A third entry of a job seeds a random clip of the training rule (see `decode_video`).
 
         Decoding begins at once, and goes ahead of the caller by 2 x num_workers videos, or by more
         where they are small squares. No more jobs are drawn from the iterable, which may be endless

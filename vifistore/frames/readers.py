@@ -1,24 +1,21 @@
 """Who reads frames of videos: which ones, and what is done to them before they are kept."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import torch
 from PIL import Image
 
 from vifistore.frames.decoding import Sampling
 from vifistore.frames.frame_cache import FrameKey
-from vifistore.frames.preprocess import preprocess, squares_of
+from vifistore.frames.preprocess import squares_of
 from vifistore.frames.sampling import SAMPLING_RULE
 from vifistore.frames.squares import Squares
 from vifistore.kernels.geometry import OPENCV, PILLOW, check_resizing, resized_shape
 from vifistore.kernels.opencv_linear import resize_linear
 from vifistore.store.recipe import Preprocessing
 
-# Normalising with these gives level / 255, from which the level can be told exactly.
-_PLAIN_MEAN, _PLAIN_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 # Of frames, or pixels: what a file says beyond it is no use.
 _MOST = 2**14
 _FILTER = Image.Resampling.BILINEAR
@@ -64,6 +61,8 @@ class Reader:
             value = getattr(kept, name)
             if type(value) is not int or not number <= value <= _MOST:
                 raise ValueError(f"{name} is {value!r}")
+        if kept.preprocessing is not None and kept.squares is None:
+            raise ValueError("its preprocessing resizes without antialias")
         check_resizing(kept.backend, "bilinear", antialias=False)
         return kept
 
@@ -85,10 +84,9 @@ class Reader:
         normalised, or [frame height width 3] of frames that are not too large."""
         if self.preprocessing is None:
             return _resized(frames, self.short_side, self.backend)
-        plain = replace(self.preprocessing, mean=_PLAIN_MEAN, std=_PLAIN_STD)
-        pixels = preprocess(torch.from_numpy(frames), plain, self.crops)
-        levels = pixels.flatten(0, 1).mul_(255).round_().to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().numpy()
+        assert self.squares is not None, "recipes resize as the CPU can"
+        squares = self.squares.cut(frames)
+        return squares.reshape(-1, *squares.shape[2:])
 
 
 def _resized(frames: np.ndarray, short_side: int, backend: str) -> np.ndarray:

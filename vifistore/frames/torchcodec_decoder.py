@@ -5,17 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.frames.by_number import decode_by_number
-from vifistore.frames.kept import WHOLE, Keep
-from vifistore.frames.raw_frames import Plan, RawFrames
 
-
-def decode_torchcodec(path: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
-    """Frames of the plan; raises DecodeError."""
-    return decode_by_number(path, plan, _fetch, "torchcodec", keep)
-
-
-def _fetch(path: Path, groups: list[np.ndarray], num_frames: int) -> Iterator[np.ndarray | None]:
+def fetch_torchcodec(
+    path: Path, groups: list[np.ndarray], num_frames: int
+) -> Iterator[np.ndarray | None]:
+    """Groups of frames, uint8 [frame height width 3]; see `vifistore.frames.by_number.Fetch`."""
     # An extra: it may be absent where types are checked.
     from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]
 

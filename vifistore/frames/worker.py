@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DecodedVideo, decode_video, load_decoder
+from vifistore.frames.decoding import decode_video, load_decoder
 from vifistore.frames.memory_limits import limit_memory
 from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
 from vifistore.frames.worker_settings import WorkerSettings
@@ -90,10 +90,11 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
     decoded = time.process_time()
     file = write_anonymous_file(video.frames)
     handing_over = time.process_time() - decoded
-    seconds = [decoded - start - video.cut_seconds, video.cut_seconds + handing_over]
+    facts = video.facts()
+    facts["decode_seconds"] = decoded - start - video.cut_seconds
+    facts["cut_seconds"] += handing_over
     try:
-        facts = {"shape": video.frames.shape, "seconds": seconds}
-        send_message(channel, _describe(video) | facts, file)
+        send_message(channel, {"shape": video.frames.shape, "facts": facts}, file)
     finally:
         os.close(file)
 
@@ -104,21 +105,6 @@ def _too_large(path: str, settings: WorkerSettings) -> DecodeError:
         allowed = f"the {settings.max_bytes / 2**30:.1f} GB that a worker may take"
     words = f"it needs more memory than {allowed}; raise --worker-memory-gb"
     return DecodeError("memory", f"{path}: {words}")
-
-
-def _describe(video: DecodedVideo) -> dict[str, Any]:
-    return {
-        "index": video.index.tolist(),
-        "timestamps": video.timestamps.tolist(),
-        "num_frames": video.num_frames,
-        "declared_frames": video.declared_frames,
-        "content_digest": video.content_digest,
-        "width": video.width,
-        "height": video.height,
-        "decoder": video.decoder,
-        "are_squares": video.are_squares,
-        "was_retried": video.was_retried,
-    }
 
 
 if __name__ == "__main__":

@@ -8,13 +8,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from pathlib import Path
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import DecodedVideo, Sampling
-from vifistore.frames.process_facts import is_starved, processor_seconds
 from vifistore.frames.wire import (
     map_anonymous_file,
     receive_message,
@@ -30,6 +27,10 @@ _KILLED_SECONDS = 10.0
 _LOG_TAIL_BYTES = 4096
 # The pool has one worker per core, so none needs threads of its own.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+# Fields of /proc/PID/stat after the name, which may itself hold blanks: proc(5). Elsewhere than on
+# Linux nothing is told, and time limits go by the clock alone.
+_STATE, _USER_TICKS, _SYSTEM_TICKS = 0, 11, 12
 
 
 class WorkerGoneError(Exception):
@@ -84,7 +85,8 @@ class WorkerHandle:
             raise DecodeError("worker crashed", f"{path}: {self.stop()}") from None
         if file is None:
             raise DecodeError(answer["reason"], answer["message"])
-        return _decoded_video(answer, file)
+        frames = map_anonymous_file(file, tuple(answer["shape"]))
+        return DecodedVideo.of_facts(frames, answer["facts"])
 
     def _wait_for_answer(self, timeout_seconds: float) -> None:
         """Raise TimeoutError once the worker had its time, on the clock and of the processor."""
@@ -132,25 +134,6 @@ def _start(settings: WorkerSettings, channel: int, log: int) -> subprocess.Popen
     )
 
 
-def _decoded_video(answer: dict[str, Any], file: int) -> DecodedVideo:
-    frames = map_anonymous_file(file, tuple(answer["shape"]))
-    return DecodedVideo(
-        frames=frames,
-        index=np.array(answer["index"], np.int64),
-        timestamps=np.array(answer["timestamps"], np.float32),
-        num_frames=answer["num_frames"],
-        declared_frames=answer["declared_frames"],
-        content_digest=answer["content_digest"],
-        width=answer["width"],
-        height=answer["height"],
-        decoder=answer["decoder"],
-        are_squares=answer["are_squares"],
-        was_retried=answer["was_retried"],
-        decode_seconds=answer["seconds"][0],
-        cut_seconds=answer["seconds"][1],
-    )
-
-
 def _last_words(status: int | None, log: int) -> str:
     size = os.fstat(log).st_size
     tail = os.pread(log, _LOG_TAIL_BYTES, max(size - _LOG_TAIL_BYTES, 0))
@@ -160,3 +143,28 @@ def _last_words(status: int | None, log: int) -> str:
         how = f"killed by {signal.Signals(-status).name}"
         how += ", as when memory runs out" if -status == signal.SIGKILL else ""
     return f"the decode worker ended ({how})" + (f": {lines[-1].strip()}" if lines else "")
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds of the processor that a process has had; 0 where that is not known."""
+    fields = _stat(pid)
+    if not fields:
+        return 0.0
+    ticks = int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def is_starved(pid: int, limit_seconds: float) -> bool:
+    """Whether a process could run at this moment and has had less than `limit_seconds` in all.
+
+    One that sleeps, or waits for a disk, is not starved, however little it had.
+    """
+    fields = _stat(pid)
+    return bool(fields) and fields[_STATE] == "R" and processor_seconds(pid) < limit_seconds
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from vifistore.errors import ModelError, first_line, short
 from vifistore.files import open_regular
-from vifistore.models.file_kinds import refuse_other_files
+from vifistore.models.file_kinds import refuse_other_files, unreadable_safetensors
 from vifistore.store.durable import put_file
 from vifistore.store.identity import Identity, of_settings, parse_identity
 from vifistore.store.schema import check_name
@@ -100,10 +100,7 @@ def read_header(path: Path) -> CheckpointHeader | None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{short(path.name)} is not a readable safetensors file ({first_line(error)}); copy it "
-            "again"
-        ) from error
+        raise unreadable_safetensors(path, error) from error
     text = metadata.get(_HEADER_KEY)
     if not text:
         return None

@@ -1,6 +1,7 @@
 """What a file of weights must be before it is read: a file, no pointer to one, and no bomb."""
 
 import re
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,12 @@ _START_BYTES = 256
 # What zipfile raises on a directory that is cut off (BadZipFile), that points out of the file
 # (OSError, ValueError), or that asks for a later version of the format (NotImplementedError).
 ZIP_DAMAGE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
+
+
+def checkpoint_name(path: Path) -> str:
+    """What the checkpoint in a file of others is called: the file's name, as a store takes it."""
+    plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^\w.@+=-]+", "-", plain, flags=re.ASCII).strip(".-+@=")[:100] or "weights"
 
 
 def refuse_other_files(path: Path) -> None:
@@ -46,6 +53,12 @@ def unreadable(path: Path, error: Exception) -> ModelError:
     """What to raise for a file whose reader failed; of some errors the text alone says nothing."""
     reason = ": ".join(dict.fromkeys([type(error).__name__, first_line(error)]))
     return ModelError(f"{short(path.name)} cannot be read as weights ({reason}); copy it again")
+
+
+def unreadable_safetensors(path: Path, error: Exception) -> ModelError:
+    """What to raise for a file of safetensors whose reader failed."""
+    told = f"is not a readable safetensors file ({first_line(error)}); copy it again"
+    return ModelError(f"{short(path.name)} {told}")
 
 
 def unpacked_limit(model_bytes: int) -> int:

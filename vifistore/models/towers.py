@@ -2,8 +2,6 @@
 
 import logging
 import os
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +11,7 @@ import torch
 from vifistore.errors import ModelError, UnknownNameError, UsageError, first_line, shell, short
 from vifistore.models.checkpoint_files import CheckpointHeader, read_header
 from vifistore.models.config_files import WEIGHTS_SUFFIXES
-from vifistore.models.file_kinds import refuse_other_files
+from vifistore.models.file_kinds import checkpoint_name, refuse_other_files
 from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.header_checks import (
     check_activation,
@@ -43,7 +41,7 @@ from vifistore.models.skeletons import (
     take_texts,
 )
 from vifistore.models.tower_digests import tower_digests
-from vifistore.models.weight_fit import fitted, require_scale, take_bias
+from vifistore.models.weight_fit import fitted, settings_of_others
 from vifistore.models.weights import read_weights
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.identity import OPENCLIP, Identity
@@ -234,7 +232,7 @@ def _model_from_file(
     if lacks_tokens:
         # Its own is fetched once everything else is known to fit.
         state[TOKEN_EMBEDDING] = torch.zeros_like(clip.token_embedding.weight)
-    settings = _settings_of_others(path, clip, state, weights) if header is None else {}
+    settings = settings_of_others(path, clip, state) if header is None else {}
     texts = take_texts(clip, state)
     attach_prompts(clip, state)
     options = {"resize": bool(weights.image_size), "quick_gelu": foreign.quick_gelu}
@@ -246,7 +244,8 @@ def _model_from_file(
     clip.load_state_dict(state)
     identity, words = _identity(clip, model, config, header, foreign, path)
     if header is None:
-        name = _name_of(path) + ("-ema" if weights.ema_weights else "")
+        settings |= {"weights": "ema"} if weights.ema_weights else {}
+        name = checkpoint_name(path) + ("-ema" if weights.ema_weights else "")
         header = replace(_header(model, config, name), settings=settings)
     # Resized weights are others than those that the header has the digest of.
     digest = header.digest if header.config == config else ""
@@ -276,21 +275,6 @@ def _identity(
     if foreign.quick_gelu is None and activation_sibling(model):
         identity = replace(identity, assumed=(*identity.assumed, "activation"))
     return identity, words
-
-
-def _settings_of_others(
-    path: Path, clip: Clip, state: dict[str, torch.Tensor], weights: WeightsSettings
-) -> dict:
-    """What of a file of others was taken, where there was a choice."""
-    require_scale(path, state)
-    taken = {"weights": "ema"} if weights.ema_weights else {}
-    return taken | take_bias(path, clip, state)
-
-
-def _name_of(path: Path) -> str:
-    """What the checkpoint in a file of others is called: the file's name, as a store takes it."""
-    plain = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
-    return re.sub(r"[^\w.@+=-]+", "-", plain, flags=re.ASCII).strip(".-+@=")[:100] or "weights"
 
 
 def _token_embedding(model: str, path: Path, source: str, clip: Clip) -> torch.Tensor:

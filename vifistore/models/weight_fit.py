@@ -35,8 +35,23 @@ _MOST_CANDIDATES = 8
 _LONGEST_FAULTS = 250
 
 
-def require_scale(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Raise ModelError for a scale, [] or [1], that is the factor instead of its logarithm."""
+def settings_of_others(path: Path, clip: Clip, state: dict[str, Tensor]) -> dict:
+    """Take a logit bias, [] or [1], out of the `state` of a file of others where the model has no
+    place for it; settings that tell.
+
+    It is the same for every class: no order of classes depends on it. Raises ModelError for a scale
+    that was saved as the factor instead of its logarithm.
+    """
+    _require_scale(path, state)
+    bias = state.get("logit_bias")
+    if bias is None or "logit_bias" in clip.state_dict() or bias.numel() != 1:
+        return {}
+    del state["logit_bias"]
+    logger.info("%s has a logit bias, %.4g, for a sigmoid", short(path.name), float(bias))
+    return {"logit_bias": float(bias)}
+
+
+def _require_scale(path: Path, state: Mapping[str, Tensor]) -> None:
     scale = state.get("logit_scale")
     if scale is not None and scale.numel() == 1 and float(scale) > _LARGEST_SCALE:
         raise ModelError(
@@ -44,20 +59,6 @@ def require_scale(path: Path, state: Mapping[str, Tensor]) -> None:
             "multiply every cosine; it seems to be the factor itself, so save its logarithm, "
             f"{math.log(float(scale)):.4f}"
         )
-
-
-def take_bias(path: Path, clip: Clip, state: dict[str, Tensor]) -> dict:
-    """Take a logit bias, [] or [1], out of `state` where the model has no place for it; settings
-    that tell.
-
-    It is the same for every class: no order of classes depends on it.
-    """
-    bias = state.get("logit_bias")
-    if bias is None or "logit_bias" in clip.state_dict() or bias.numel() != 1:
-        return {}
-    del state["logit_bias"]
-    logger.info("%s has a logit bias, %.4g, for a sigmoid", short(path.name), float(bias))
-    return {"logit_bias": float(bias)}
 
 
 def fitted(

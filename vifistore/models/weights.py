@@ -11,12 +11,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from vifistore.errors import ModelError, first_line, short
+from vifistore.errors import ModelError, short
 from vifistore.models.file_kinds import (
     refuse_larger,
     refuse_other_files,
     unpacked_limit,
     unreadable,
+    unreadable_safetensors,
 )
 from vifistore.models.layouts import clip_weights
 from vifistore.models.torchscript import is_torchscript, read_torchscript
@@ -95,10 +96,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{short(path.name)} is not a readable safetensors file ({first_line(error)}); copy it "
-            "again"
-        ) from error
+        raise unreadable_safetensors(path, error) from error
 
 
 def _read_torch(path: Path) -> object:
