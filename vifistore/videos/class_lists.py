@@ -16,12 +16,17 @@ from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 def unite(draft: Draft) -> None:
     """Give the splits of a source one list of classes, but for those with a file of their own."""
     own = [split for split in draft.splits.values() if split.owns_classes]
-    ordered = list(draft.class_names)
-    for split in sorted(own, key=lambda split: -len(split.class_names)):
-        ordered += split.class_names
     others = {name for split in draft.splits.values() for name in split.class_names}
-    names = list(dict.fromkeys([*ordered, *in_order({*others, *draft.labels} - {""})]))
+    names = every_class(draft, own, in_order({*others, *draft.labels} - {""}))
     draft.splits = {name: with_classes(split, names) for name, split in draft.splits.items()}
+
+
+def every_class(draft: Draft, splits: Iterable[SplitListing], others: Iterable[str]) -> list[str]:
+    """The classes of a file, then of splits (the one with most classes first), then others."""
+    ordered = list(draft.class_names)
+    for split in sorted(splits, key=lambda split: -len(split.class_names)):
+        ordered += split.class_names
+    return list(dict.fromkeys([*ordered, *others]))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -48,8 +53,11 @@ def joined(listing: Listing, known: Sequence[str]) -> Listing:
     """
     if not known:
         return listing
-    spelling = _spelling(listing, known)
-    listing = _respelled(listing, spelling)
+    if spelling := _spelling(listing, known):
+        first, new = next(iter(spelling.items()))
+        shown = f"({short(first)!r} as {short(new)!r})"
+        note = f"{len(spelling):,} classes are spelled as the dataset has them {shown}"
+        listing = renamed(listing, spelling, note)
     names = list(dict.fromkeys([*known, *listing.class_names]))
     splits = {name: with_classes(split, names) for name, split in listing.splits.items()}
     return replace(listing, class_names=names, splits=splits)
@@ -76,23 +84,24 @@ def _spelling(listing: Listing, known: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _respelled(listing: Listing, spelling: Mapping[str, str]) -> Listing:
-    if not spelling:
-        return listing
-    first, new = next(iter(spelling.items()))
-    note = (
-        f"{len(spelling):,} classes are spelled as the dataset has them ({short(first)!r} as "
-        f"{short(new)!r})"
-    )
-    names = [spelling.get(name, name) for name in listing.class_names]
+def renamed(listing: Listing, new_names: Mapping[str, str], note: str) -> Listing:
+    """A listing with other names of its classes, those without a new one as they are; noted."""
+
+    def new(names: Iterable[str]) -> list[str]:
+        return [new_names.get(name, name) for name in names]
+
     splits = {
         name: replace(
             split,
-            class_names=[spelling.get(c, c) for c in split.class_names],
-            listed={spelling.get(c, c): count for c, count in split.listed.items()},
+            class_names=new(split.class_names),
+            listed=dict(zip(new(split.listed), split.listed.values(), strict=True)),
         )
         for name, split in listing.splits.items()
     }
-    labels = [spelling.get(label, label) for label in listing.labels]
-    notes = [*listing.notes, note]
-    return replace(listing, class_names=names, labels=labels, splits=splits, notes=notes)
+    return replace(
+        listing,
+        labels=new(listing.labels),
+        class_names=new(listing.class_names),
+        splits=splits,
+        notes=[*listing.notes, note],
+    )

@@ -3,18 +3,17 @@
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from vifistore.cleaning import cleaned, cleaning
 from vifistore.errors import UnknownNameError, UsageError
-from vifistore.videos.class_lists import unite
+from vifistore.videos.class_lists import renamed, unite
 from vifistore.videos.detect import detect
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.line_paths import Prefixes, parse_prefixes
 from vifistore.videos.readers.folder import read_folder
-from vifistore.videos.records import Listing, SplitListing
+from vifistore.videos.records import Listing
 from vifistore.videos.resolve import resolve
 from vifistore.videos.split_by import split_by as part_by
 from vifistore.videos.split_by import split_folders
@@ -103,18 +102,4 @@ def _cleaned(listing: Listing, names: str) -> Listing:
     new = cleaned(every, names)
     changed = sum(name != new[name] for name in listing.class_names)
     note = f"class names are read {names}" + (f": {changed:,} changed" if changed else "")
-    return replace(
-        listing,
-        labels=[new.get(label, label) for label in listing.labels],
-        class_names=[new[name] for name in listing.class_names],
-        splits={name: _renamed(split, new) for name, split in listing.splits.items()},
-        notes=[*listing.notes, *([note] if listing.class_names else [])],
-    )
-
-
-def _renamed(split: SplitListing, new: dict[str, str]) -> SplitListing:
-    return replace(
-        split,
-        class_names=[new[name] for name in split.class_names],
-        listed={new[name]: count for name, count in split.listed.items()},
-    )
+    return renamed(listing, new, note) if listing.class_names else listing

@@ -1,10 +1,11 @@
 """From a draft to a listing: what is listed against what is on the disk."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vifistore.errors import UsageError, short
+from vifistore.videos.class_lists import every_class
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.match import match_paths
@@ -36,7 +37,7 @@ def resolve(draft: Draft) -> Listing:
         paths=list(row_of_file),
         labels=labels,
         root=draft.tree.root,
-        class_names=_all_classes(draft, splits.values(), labels),
+        class_names=every_class(draft, splits.values(), sorted(set(labels) - {""})),
         splits=splits,
         captions=[(new_rows[row], text) for row, text in draft.captions if new_rows[row] >= 0],
         missing=missing,
@@ -137,11 +138,3 @@ def _ids(draft: Draft, new_rows: Sequence[int], files: list[str]) -> list[str]:
         repeated = [id for id in ids if id in seen or seen.add(id)]
         raise UsageError(f"several videos have the id {some(repeated)}; give each its own")
     return ids
-
-
-def _all_classes(draft: Draft, splits: Iterable[SplitListing], labels: Sequence[str]) -> list[str]:
-    """The class file's order, else that of the splits (the one with most classes first)."""
-    ordered = list(draft.class_names)
-    for split in sorted(splits, key=lambda split: -len(split.class_names)):
-        ordered += split.class_names
-    return list(dict.fromkeys([*ordered, *sorted(set(labels) - {""})]))

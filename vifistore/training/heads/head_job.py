@@ -79,16 +79,14 @@ def train_head(
     _require_free(features, name, {"kind": kind, **given(asdict(settings))}, trained_on)
     if out is not None:
         _require_own_file(out, kind, settings, checkpoint, trained_on)
-    used = {field: value for field, value in vars(settings).items() if value is not None}
+    used = given(vars(settings))
     logger.info("%s with %s", kind, ", ".join(f"{key} {value}" for key, value in used.items()))
     data = read_head_data(features, features.dataset.split(split))
     loaded = _load(checkpoint, device)
     # Names of other splits are scored with the same prompts.
     lists = [data.class_names, *dataset_class_lists(features.dataset)]
     prompts = _prompts_shape(loaded, lists, settings.prompts)
-    identity = _identity(
-        features, features.store.identity(checkpoint["digest"]), prompts is not None
-    )
+    identity = _identity(features, features.store.identity(checkpoint["digest"]), prompts)
     if settings.epochs is not None:
         own = TunedOn(
             dataset=features.dataset.name,
@@ -179,10 +177,10 @@ def _load(checkpoint: dict, device: str) -> LoadedModel:
     return loaded
 
 
-def _identity(features: Features, parent: Identity, has_prompts: bool) -> Identity:
+def _identity(features: Features, parent: Identity, prompts: PromptsShape | None) -> Identity:
     """What a head is trained with: its features' frames and its own prompts."""
-    prompts = {"templates": head_templates(has_prompts=has_prompts), "cleaning": AS_IS}
-    known = Identity(**prompts, tuned_on=parent.tuned_on)
+    templates = head_templates(prompts)
+    known = Identity(templates=templates, cleaning=AS_IS, tuned_on=parent.tuned_on)
     recipe = features.recipe
     if "sampling_rule" not in recipe:
         # Frames that were made elsewhere.

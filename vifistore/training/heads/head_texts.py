@@ -45,13 +45,10 @@ ACTIONCLIP_TEMPLATES = (
 )
 
 
-def _templates(head: Head) -> tuple[str, ...]:
-    return head_templates(has_prompts=head.prompts is not None)
-
-
-def head_templates(*, has_prompts: bool) -> tuple[str, ...]:
-    """The prompts that the views of a head are compared with."""
-    return (BARE_TEMPLATE,) if has_prompts else ACTIONCLIP_TEMPLATES
+def head_templates(prompts: object | None) -> tuple[str, ...]:
+    """The templates of the texts that views are compared with: bare names between learned prompts,
+    or ActionCLIP's where there are none."""
+    return ACTIONCLIP_TEMPLATES if prompts is None else (BARE_TEMPLATE,)
 
 
 def logit_scale(head: Head) -> float:
@@ -82,7 +79,7 @@ def ensure_head_texts(
     store: Store, head: Head, loaded: LoadedModel, class_names: Sequence[str]
 ) -> str:
     """Return the id of a head's text set of these classes; encode it if the store lacks it."""
-    fields = text_fields(loaded, class_names, _templates(head))
+    fields = text_fields(loaded, class_names, head_templates(head.prompts))
     fields |= {"text_digest": head.text_digest, "logit_scale": logit_scale(head)}
     if store.has_texts(name := texts_id(fields)):
         return name
@@ -98,9 +95,10 @@ def texts_of_checkpoint(
     UsageError for templates other than the head's own.
     """
     head = head_of_checkpoint(checkpoint)
-    if templates and tuple(templates) != _templates(head):
+    own = head_templates(head.prompts)
+    if templates and tuple(templates) != own:
         raise UsageError(
-            f"a head is scored with the texts it was trained against ({len(_templates(head))} "
+            f"a head is scored with the texts it was trained against ({len(own)} "
             "of its own); leave out --template"
         )
     loaded = reload_checkpoint(store.checkpoint(checkpoint["parent"]))
