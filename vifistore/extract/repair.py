@@ -12,9 +12,9 @@ from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import block_rows, num_blocks, stretches
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import Dataset
+from vifistore.store.feature_record import read_status_leniently
 from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO
-from vifistore.store.status import read_status_leniently
 from vifistore.store.verify_features import damaged_blocks
 
 logger = logging.getLogger("vifi")

@@ -95,10 +95,6 @@ class Backend:
                 "restore it from a copy, or remove that folder and run the command again"
             ) from error
 
-    def make_root(self, attributes: Mapping) -> None:
-        """Make the store's root group; there must be none yet."""
-        self._put_groups({"": attributes})
-
     def require_schema(self, version: int) -> None:
         """Have the store say that its readers must know this schema, before what came with it is
         written: an older vifistore then refuses the store, and misreads nothing."""
@@ -109,9 +105,8 @@ class Backend:
                 self.make_group("", {**attributes, "vifistore": {**told, "schema": version}})
 
     def make_group(self, path: str, attributes: Mapping) -> None:
-        """Make the group at `path`, or replace its attributes; arrays below it stay.
-
-        Raises UsageError if the store is read-only.
+        """Make the group at `path`, the root being "", or replace its attributes; arrays below it
+        stay. Raises UsageError if the store is read-only.
         """
         self.put(self.group_files(path, attributes))
 
@@ -123,9 +118,6 @@ class Backend:
     def group_files(self, path: str, attributes: Mapping) -> dict[str, list[bytes]]:
         """Files, by their keys, that make the group at `path` or replace its attributes."""
         return group_files({**self._missing_parents(path), path: attributes})
-
-    def _put_groups(self, groups: Mapping[str, Mapping]) -> None:
-        self.put(group_files(groups))
 
     def put(self, *stages: Mapping[str, Sequence]) -> None:
         """Write files by their keys; those of a stage last before one of the next has its name.

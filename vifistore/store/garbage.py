@@ -106,12 +106,7 @@ def _unnamed_sets(store: Store) -> Iterator[Garbage]:
                 continue
             path = dataset.feature_path(feature_id)
             state = "sealed" if _is_sealed(backend, path) else "not sealed"
-            yield Garbage(
-                where=path,
-                what=f"feature set without a name, {state}",
-                size_bytes=_size(backend, path),
-                is_set=True,
-            )
+            yield _garbage(backend, path, f"feature set without a name, {state}", is_set=True)
 
 
 def _needed_sets(dataset: Dataset) -> set[str]:
@@ -150,13 +145,8 @@ def _half_texts(store: Store) -> Iterator[Garbage]:
     """Text sets whose writing was cut short: their attributes are written last."""
     backend = store.backend
     for folder in sorted(backend.place.folders("texts")):
-        name = f"texts/{folder}"
-        if _is_half_text(backend, name):
-            yield Garbage(where=name, what="text set cut short", size_bytes=_size(backend, name))
-
-
-def _is_half_text(backend: Backend, path: str) -> bool:
-    return not has_texts(backend, path.removeprefix("texts/"))
+        if not has_texts(backend, folder):
+            yield _garbage(backend, f"texts/{folder}", "text set cut short")
 
 
 def _half_splits(store: Store) -> Iterator[Garbage]:
@@ -165,8 +155,7 @@ def _half_splits(store: Store) -> Iterator[Garbage]:
     for dataset in backend.children("splits"):
         whole = split_names(Dataset(store, dataset))
         for name in set(backend.children(f"splits/{dataset}")).difference(whole):
-            path = f"splits/{dataset}/{name}"
-            yield Garbage(where=path, what="split cut short", size_bytes=_size(backend, path))
+            yield _garbage(backend, f"splits/{dataset}/{name}", "split cut short")
 
 
 def _half_removed(backend: Backend) -> Iterator[Garbage]:
@@ -181,8 +170,7 @@ def _half_removed(backend: Backend) -> Iterator[Garbage]:
                 path = f"{kind}/{folder}/{name}".rstrip("/")
                 is_ours = any(backend.exists(f"{path}/{array}") for array in arrays)
                 if is_ours and not backend.exists(path):
-                    size = _size(backend, path)
-                    yield Garbage(where=path, what="what a removal left", size_bytes=size)
+                    yield _garbage(backend, path, "what a removal left")
 
 
 _HALVES = {"texts": _half_texts, "splits": _half_splits}
@@ -190,9 +178,9 @@ _HALVES = {"texts": _half_texts, "splits": _half_splits}
 
 def _leftovers(backend: Backend) -> Iterator[Garbage]:
     for key in leftovers(backend):
-        what = "left half written by a stopped run"
-        yield Garbage(where=key, what=what, size_bytes=_size(backend, key))
+        yield _garbage(backend, key, "left half written by a stopped run")
 
 
-def _size(backend: Backend, path: str) -> int:
-    return sum(file.size_bytes for file in backend.place.files(path))
+def _garbage(backend: Backend, where: str, what: str, *, is_set: bool = False) -> Garbage:
+    size = sum(file.size_bytes for file in backend.place.files(where))
+    return Garbage(where=where, what=what, size_bytes=size, is_set=is_set)

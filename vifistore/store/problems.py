@@ -9,6 +9,9 @@ from vifistore.store.checkpoints import read_checkpoint
 from vifistore.store.dataset import Dataset
 from vifistore.store.identity import OPENCLIP, SHORTEST
 
+# Reading what a zarr.json does not hold, or holds as another type.
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:

@@ -54,7 +54,9 @@ class Preprocessing:
         """Plain JSON values. Squares cut from the shorter side are as recipes always were: they
         say nothing of it, and keep their ids."""
         facts = asdict(self)
-        return facts if self.resize_mode != SHORTEST else _without_mode(facts)
+        if self.resize_mode == SHORTEST:
+            del facts["resize_mode"]
+        return facts
 
     def for_identity(self, own: Mapping | None = None) -> dict:
         """As checkpoints say it (see `vifistore.store.identity`); `own` is the tower's own, which
@@ -68,10 +70,6 @@ class Preprocessing:
         colours = ("name", "mean", "std")
         facts = {key: value for key, value in self.as_dict().items() if key not in colours}
         return {**facts, "crops": crops}
-
-
-def _without_mode(facts: dict) -> dict:
-    return {key: value for key, value in facts.items() if key != "resize_mode"}
 
 
 @dataclass(frozen=True, kw_only=True)

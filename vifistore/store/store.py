@@ -160,7 +160,7 @@ def create_store(location: str | Path) -> Store:
     """
     backend = Backend(location, writable=True)
     if not _anything_at(backend):
-        backend.make_root({"vifistore": {"schema": OLDEST_SCHEMA}})
+        backend.make_group("", {"vifistore": {"schema": OLDEST_SCHEMA}})
     return open_store(location, mode="a")
 
 

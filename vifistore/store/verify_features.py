@@ -11,7 +11,7 @@ from vifistore.store.claims import CLAIMS, wrong_claims
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import NUM_VALID, declared_arrays, read_feature_fields
 from vifistore.store.layout import Grid, Layout
-from vifistore.store.problems import Problem, extract_command, removal
+from vifistore.store.problems import MALFORMED, Problem, extract_command, removal
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import (
     BLOCK_SIZE,
@@ -21,9 +21,6 @@ from vifistore.store.schema import (
 )
 from vifistore.store.verify_derived import derived_problems, remake_command
 from vifistore.store.verify_values import wrong_values
-
-# Reading what a zarr.json does not hold, or holds as another type.
-_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
 
 
 class FeatureVerifier:
@@ -43,7 +40,7 @@ class FeatureVerifier:
         """Yield what is wrong with the set."""
         try:
             yield from self._problems()
-        except _MALFORMED as error:
+        except MALFORMED as error:
             yield self._problem("zarr.json", f"cannot be read: {error!r}", self._remake())
 
     def _problems(self) -> Iterator[Problem]:

@@ -12,22 +12,11 @@ from vifistore.store.chunks import lacks_chunk, open_checked
 from vifistore.store.column_digests import wrong_digests
 from vifistore.store.dataset import video_columns, wrong_stretches
 from vifistore.store.layout import Layout
-from vifistore.store.problems import Problem, removal
+from vifistore.store.problems import MALFORMED, Problem, removal
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, ArraySpec
 from vifistore.store.splits import require_listed
 from vifistore.store.tables import table_attributes
 from vifistore.store.texts import TEXT_FIELDS, TEXT_SPECS, texts_id
-
-# Reading what a zarr.json does not hold, or holds as another type.
-_MALFORMED = (
-    VifiError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-)
 
 
 class TableVerifier:
@@ -56,7 +45,7 @@ class TableVerifier:
     def _guarded(self, check: Callable[[str], Iterator[Problem]], path: str) -> Iterator[Problem]:
         try:
             yield from check(path)
-        except _MALFORMED as error:
+        except (VifiError, *MALFORMED) as error:
             yield self._problem(path, f"cannot be read: {error}")
 
     def _problem(self, path: str, what: str, remedy: str = "") -> Problem:

@@ -15,14 +15,13 @@ from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.coding import encode_chunk
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.feature_record import FurtherArray, read_feature_fields
+from vifistore.store.feature_record import FurtherArray, read_feature_fields, read_status_leniently
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.locks import BlockLocks
 from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, check_name
-from vifistore.store.status import read_status_leniently
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ SPECS = {**FEATURE_ARRAYS, **VIDEO_COLUMNS}
 
 def make(folder, spec: ArraySpec, num_rows: int) -> Backend:
     backend = Backend(folder, writable=True)
-    backend.make_root({})
+    backend.make_group("", {})
     shape = (num_rows, *range(2, 1 + len(spec.axes)))
     backend.make_arrays({"g/a": (spec, shape, (4, *shape[1:]))})
     return backend
@@ -74,7 +74,7 @@ def test_rows_come_back_however_they_are_cut(tmp_path_factory, values, start, da
 
 def test_an_array_of_another_program_is_read_and_left_alone(tmp_path):
     backend = Backend(tmp_path / "s", writable=True)
-    backend.make_root({})
+    backend.make_group("", {})
     values = np.arange(20.0).reshape(10, 2)
     array = zarr.create_array(tmp_path / "s", name="g", shape=(10, 2), chunks=(4, 1), dtype="f8")
     array[:] = values

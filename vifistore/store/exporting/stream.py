@@ -8,7 +8,7 @@ from vifistore.errors import IncompleteError, shell
 from vifistore.store.block_ranges import blocks_within, stretches
 from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
-from vifistore.store.importing.covered import read_covered
+from vifistore.store.importing.store_copy import read_covered
 from vifistore.store.pooling import counted_frames
 from vifistore.store.schema import DONE, TODO
 
