@@ -157,7 +157,7 @@ class Dataset:
         Raises UnknownNameError for an unknown name, UsageError if no video is labelled.
         """
         if self.is_everything(name):
-            return labelled_split(self.videos(), self.class_names())
+            return labelled_split(self)
         return read_split(self, name)
 
     def is_everything(self, split: str) -> bool:
@@ -207,8 +207,12 @@ def write_videos(
     path = dataset.path
     exists = dataset.backend.exists(path)
     specs, attributes = dataset.columns if exists else VIDEO_COLUMNS, {}
-    videos = _with_stretches(videos)
-    if _are_parts(*_stretches(videos)).any() or "start_seconds" in specs:
+    for name, spec in STRETCH_COLUMNS.items():
+        values = videos[name].fillna(spec.fill) if name in videos else spec.fill
+        videos = videos.assign(**{name: values})
+    starts, ends = (videos[name].to_numpy(np.float64) for name in STRETCH_COLUMNS)
+    _require_stretches(starts, ends)
+    if _are_parts(starts, ends).any() or "start_seconds" in specs:
         dataset.backend.require_schema(2)
         # A column that is new has no old rows.
         anew |= "start_seconds" not in specs
@@ -229,12 +233,8 @@ def video_columns(attributes: Mapping) -> dict[str, ArraySpec]:
     return {**VIDEO_COLUMNS, **(STRETCH_COLUMNS if attributes.get(STRETCHES) else {})}
 
 
-def _with_stretches(videos: "pd.DataFrame") -> "pd.DataFrame":
-    """The table with both columns of stretches; raises UsageError as `write_videos` does."""
-    for name, spec in STRETCH_COLUMNS.items():
-        values = videos[name].fillna(spec.fill) if name in videos else spec.fill
-        videos = videos.assign(**{name: values})
-    starts, ends = _stretches(videos)
+def _require_stretches(starts: np.ndarray, ends: np.ndarray) -> None:
+    """Raise UsageError as `write_videos` does."""
     wrong = np.flatnonzero(wrong_stretches(starts, ends))
     if len(wrong):
         row = wrong[0]
@@ -242,12 +242,6 @@ def _with_stretches(videos: "pd.DataFrame") -> "pd.DataFrame":
             f"row {row} is from {starts[row]:g} to {ends[row]:g} seconds of its video; give a "
             "start of 0 or more, and an end behind it or none"
         )
-    return videos
-
-
-def _stretches(videos: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
-    starts, ends = (videos[name].to_numpy(np.float64) for name in STRETCH_COLUMNS)
-    return starts, ends
 
 
 def wrong_stretches(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:

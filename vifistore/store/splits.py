@@ -15,8 +15,6 @@ from vifistore.store.schema import SPLIT_COLUMNS, check_name
 from vifistore.store.tables import read_table, write_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vifistore.store.dataset import Dataset
 
 # The split that all labelled videos together form, where no split of the dataset is called so.
@@ -184,20 +182,21 @@ def _can_be_listed(listed: object, labels: np.ndarray, class_names: list[str]) -
     return not listed or all(listed.get(name, 0) >= count for name, count in pairs)
 
 
-def labelled_split(videos: "pd.DataFrame", class_names: list[str]) -> Split:
-    """Every labelled video of the table, scored against the dataset's own classes.
+def labelled_split(dataset: "Dataset") -> Split:
+    """Every labelled video of a dataset, scored against its own classes.
 
     Raises UsageError if no video has a label.
     """
-    rows = np.flatnonzero(videos["label"].to_numpy() != "")
+    ids, names, class_names = dataset.column("id"), dataset.column("label"), dataset.class_names()
+    rows = np.flatnonzero(names != "")
     if not len(rows):
         raise UsageError(
             "none of these videos has a label; scan them with labels (a folder per class, or a "
             "CSV with a label column) to evaluate"
         )
     index = {name: number for number, name in enumerate(class_names)}
-    labels = np.array([index[name] for name in videos["label"].iloc[rows]], dtype=np.int32)
-    digest = hashlib.sha256("\n".join(videos["id"] + " " + videos["label"]).encode()).hexdigest()
+    labels = np.array([index[name] for name in names[rows]], dtype=np.int32)
+    digest = hashlib.sha256("\n".join(ids + " " + names).encode()).hexdigest()
     return Split(
         name=ALL_VIDEOS,
         rows=rows.astype(np.int64),

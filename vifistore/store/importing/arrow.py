@@ -1,13 +1,15 @@
 """pyarrow, imported where a Parquet file is read or written and nowhere else."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, first_line
 from vifistore.files import require_regular
+from vifistore.store.importing.import_source import UNREADABLE
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,6 +26,21 @@ def load_parquet() -> tuple[ModuleType, ModuleType]:
     except ImportError as error:
         raise UsageError("Parquet files need pyarrow; run: pip install pyarrow") from error
     return pyarrow, pyarrow.parquet
+
+
+@contextlib.contextmanager
+def clear_parquet_errors(file: Path, told: str) -> Iterator[ModuleType]:
+    """Give pyarrow, to read a file; raise UsageError for whatever is wrong with it, `told` being
+    what it lacks and what to do."""
+    pyarrow, _ = load_parquet()
+    lack, _, remedy = told.partition("; ")
+    try:
+        yield pyarrow
+    except UsageError:
+        raise
+    except (*UNREADABLE, pyarrow.ArrowException) as error:
+        words = f"{file} has no {lack} that can be read ({first_line(error)}); {remedy}"
+        raise UsageError(words) from error
 
 
 def read_parquet(file: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":

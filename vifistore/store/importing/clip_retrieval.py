@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import UsageError, first_line
-from vifistore.store.importing.arrow import load_parquet, read_parquet
+from vifistore.errors import UsageError
+from vifistore.store.importing.arrow import clear_parquet_errors, read_parquet
 from vifistore.store.importing.import_source import (
-    UNREADABLE,
     ImportSource,
     check_ids,
     digest_of_files,
@@ -68,20 +67,12 @@ def _parts(path: Path) -> list[tuple[Path, Path]]:
 
 
 def _metadata(file: Path) -> tuple[list[str], list[str]]:
-    pyarrow, _ = load_parquet()
-    try:
+    with clear_parquet_errors(file, "column image_path; write it as text") as pyarrow:
         table = read_parquet(file)
         names = [name for name in ("video_id", "image_path") if name in table.column_names]
         ids = table.column(names[0] if names else "image_path").cast(pyarrow.string())
         has_labels = "caption" in table.column_names
         labels = table.column("caption").cast(pyarrow.string()).to_pylist() if has_labels else []
-    except UsageError:
-        raise
-    except (*UNREADABLE, pyarrow.ArrowException) as error:
-        raise UsageError(
-            f"{file} has no column image_path that can be read ({first_line(error)}); write it "
-            "as text"
-        ) from error
     return ids.to_pylist(), [label or "" for label in labels] or [""] * len(ids)
 
 

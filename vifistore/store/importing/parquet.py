@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import UsageError, first_line
-from vifistore.store.importing.arrow import load_parquet, read_parquet
+from vifistore.errors import UsageError
+from vifistore.store.importing.arrow import clear_parquet_errors, read_parquet
 from vifistore.store.importing.import_source import (
-    UNREADABLE,
     ImportSource,
     check_float,
     check_ids,
@@ -43,18 +42,11 @@ def open_parquet(path: Path) -> ImportSource:
 
 def _read_file(file: Path, ids: list[str]) -> np.ndarray:
     """Embeddings `[video dim]` of one file; its ids are appended to `ids`."""
-    pyarrow, _ = load_parquet()
-    try:
+    told = "columns id and embedding; write them as text and list<float>"
+    with clear_parquet_errors(file, told) as pyarrow:
         table = read_parquet(file, ["id", "embedding"])
         embedding = table.column("embedding").combine_chunks()
         ids += table.column("id").cast(pyarrow.string()).to_pylist()
-    except UsageError:
-        raise
-    except (*UNREADABLE, pyarrow.ArrowException) as error:
-        raise UsageError(
-            f"{file} has no columns id and embedding that can be read ({first_line(error)}); write "
-            "them as text and list<float>"
-        ) from error
     kind = embedding.type
     is_list = pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)
     if not is_list and not pyarrow.types.is_fixed_size_list(kind):

@@ -131,9 +131,9 @@ def _check_stretches(source: ImportSource, known: "pd.DataFrame", entries: np.nd
             table[name].to_numpy() if name in table else np.full(len(table), spec.fill)
             for table in (source.videos, known)
         )
-        same = np.isclose(own[entries[rows]], there[rows], rtol=0, atol=0, equal_nan=True)
-        if not same.all():
-            row = rows[np.flatnonzero(~same)[0]]
+        own, there = own[entries[rows]], there[rows]
+        if (differ := (own != there) & ~(np.isnan(own) & np.isnan(there))).any():
+            row = rows[int(differ.argmax())]
             raise UsageError(
                 f"{source.path}: {name} of {known['id'].iloc[row]!r} is another than in the "
                 "dataset; import into another --dataset"
