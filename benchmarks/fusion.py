@@ -9,7 +9,6 @@ least 20 times faster than a direct loop over videos that starts from their fram
 in turns), and equal to it to 1e-5 in cosine.
 """
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced, write_blocks
+from benchmarks.generated import add_videos, block_arrays, unsynced, write_set
 from harness.fusion import class_vectors, unit
 from harness.scoring import Classes, Videos, score
 from vifi.bench.bench_settings import Bench
-from vifi.bench.recording import script
+from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import elapsed, pairs, peak_mebibytes
 from vifistore.store.block_ranges import stretches
 from vifistore.store.store import Store, create_store
@@ -48,23 +47,23 @@ class Fusion(Bench):
     """Pairs of the cache and the direct loop."""
 
 
-def run(settings: Fusion) -> Iterator[dict]:
+@in_scratch
+def run(settings: Fusion, scratch: Path) -> Iterator[dict]:
     """One row: seconds of all fusions, two of them beside the loop, and peak memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        videos, classes = make_problem(create_store(Path(folder) / "S.zarr"), settings)
-        found: dict[str, dict[str, np.ndarray]] = {}
-        three = elapsed(lambda: score(videos, classes, (*FUSIONS, "image")))
-        peak = peak_mebibytes()
+    videos, classes = make_problem(create_store(scratch / "S.zarr"), settings)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    three = elapsed(lambda: score(videos, classes, (*FUSIONS, "image")))
+    peak = peak_mebibytes()
 
-        def cached() -> None:
-            found["ours"] = score(videos, classes, FUSIONS)
+    def cached() -> None:
+        found["ours"] = score(videos, classes, FUSIONS)
 
-        def direct() -> None:
-            # Products as small as one video's are slower on two threads.
-            with threadpool_limits(1):
-                found["direct"] = direct_loop(videos, classes)
+    def direct() -> None:
+        # Products as small as one video's are slower on two threads.
+        with threadpool_limits(1):
+            found["direct"] = direct_loop(videos, classes)
 
-        taken = pairs(cached, direct, settings.repeats)
+    taken = pairs(cached, direct, settings.repeats)
     yield {
         **{name: getattr(settings, name) for name in CASE},
         "three_fusions_seconds": round(three, 3),
@@ -89,8 +88,7 @@ def make_problem(store: Store, settings: Fusion) -> tuple[Videos, Classes]:
     shape = Shape(video=len(labels), view=1, frame=settings.num_frames, dim=settings.dim)
     with unsynced():
         add_videos(store.new_dataset("bench"), ["run"] * len(labels), ["run"])
-        writer = new_writer(store.new_dataset("bench"), shape)
-        write_blocks(writer, make)
+        writer = write_set(store.new_dataset("bench"), shape, make)
         writer.seal()
     videos = Videos(
         split="all",

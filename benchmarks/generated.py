@@ -26,24 +26,30 @@ def add_videos(dataset: Dataset, labels: Sequence[str], class_names: list[str]) 
     write_videos(dataset, videos, class_names, "/videos")
 
 
-def new_writer(
+def write_set(
     dataset: Dataset,
     shape: Shape,
+    make: Callable[[list[int]], Arrays],
     image_digest: str = "random",
     arrays: Iterable[str] = tuple(FEATURE_ARRAYS),
 ) -> FeatureWriter:
-    """The writer of a feature set of this shape that has these of FEATURE_ARRAYS."""
+    """Write every block of a feature set, as an extraction does; it is left to be sealed.
+
+    `make` gives the arrays of a block's rows, those of FEATURE_ARRAYS that are in `arrays`.
+    """
     recipe = {"image_digest": image_digest, "frames": shape.frame, "clips": 1, "numerics": 1}
-    return FeatureWriter(dataset, recipe, shape, {"host": "benchmark"}, arrays=arrays)
-
-
-def write_blocks(writer: FeatureWriter, make: Callable[[list[int]], Arrays]) -> None:
-    """Write every block, as an extraction does; `make` gives the arrays of a block's rows."""
+    writer = FeatureWriter(dataset, recipe, shape, {"host": "benchmark"}, arrays=arrays)
     writer.claim(blocks := writer.todo_blocks())
     with BlockCommitter(writer) as committer:
         for block in blocks:
             rows = list(writer.block_rows(block))
             committer.add(block, rows, make(rows))
+    return writer
+
+
+def repeated(block: Arrays) -> Callable[[list[int]], Arrays]:
+    """For `write_set`: the same arrays for every block."""
+    return lambda rows: {name: values[: len(rows)] for name, values in block.items()}
 
 
 def block_arrays(frames: np.ndarray) -> Arrays:

@@ -13,20 +13,19 @@ view arrays are written, since these protocols read nothing else.
 Expected on two cores: less than 60 s for all of it (generating is not part of it).
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced, write_blocks
+from benchmarks.generated import add_videos, block_arrays, unsynced, write_set
 from harness.protocols.base_to_novel import base_to_novel
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
 from vifi.bench.bench_settings import Bench
-from vifi.bench.recording import script
+from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import elapsed, peak_mebibytes
 from vifistore.store.dataset import Dataset
 from vifistore.store.names import set_name
@@ -78,17 +77,17 @@ class Protocols(Bench):
     """Dimensions of an embedding."""
 
 
-def run(settings: Protocols) -> Iterator[dict]:
+@in_scratch
+def run(settings: Protocols, scratch: Path) -> Iterator[dict]:
     """One row: seconds and rows per protocol, and peak memory."""
     found: dict[str, list[ResultRow]] = {}
     seconds: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        store = create_store(Path(folder) / "S.zarr")
-        with unsynced():
-            for dataset, sizes in SIZES.items():
-                make_dataset(store.new_dataset(dataset), sizes, settings)
-        for name, call in PARTS.items():
-            seconds[name] = elapsed(lambda n=name, call=call: found.update({n: call(store)}))
+    store = create_store(scratch / "S.zarr")
+    with unsynced():
+        for dataset, sizes in SIZES.items():
+            make_dataset(store.new_dataset(dataset), sizes, settings)
+    for name, call in PARTS.items():
+        seconds[name] = elapsed(lambda n=name, call=call: found.update({n: call(store)}))
     yield {
         "scale": settings.scale,
         "dim": settings.dim,
@@ -224,14 +223,13 @@ def add_features(
     record |= {"logit_scale": LOGIT_SCALE, "step": 0, "settings": tuned}
     digest = dataset.store.add_checkpoint(record)
     shape = Shape(video=len(means), view=1, frame=32, dim=means.shape[1])
-    writer = new_writer(dataset, shape, record["image_digest"], arrays=ARRAYS)
 
     def make(rows: list[int]) -> dict[str, np.ndarray]:
         noise = 6 * generator.standard_normal((len(rows), shape.dim), np.float32)
         arrays = block_arrays((means[rows] + noise)[:, None, None])
         return {name: arrays[name] for name in ARRAYS}
 
-    write_blocks(writer, make)
+    writer = write_set(dataset, shape, make, record["image_digest"], ARRAYS)
     writer.seal()
     set_name(dataset, name, writer.id, digest, force=True)
 

@@ -23,16 +23,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.generated import new_writer, random_block, write_blocks
+from benchmarks.generated import random_block, repeated, write_set
 from vifi.bench.bench_settings import Bench
 from vifi.bench.inputs import scanned
 from vifi.bench.recording import script
 from vifi.bench.timing import peak_mebibytes
 from vifistore.store.info import describe_store
 from vifistore.store.schema import BLOCK_SIZE
-from vifistore.store.store import Store, open_store
+from vifistore.store.store import open_store
 from vifistore.store.verify import verify_store
-from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.writer import Shape
 
 # A file has at most 65,000 names on ext4.
 _NAMES_PER_FILE = 50_000
@@ -77,8 +77,11 @@ def measure(folder: Path, num_videos: int, settings: Scale) -> dict:
     source, path = make_videos(folder / "videos", num_videos), folder / "S.zarr"
     with step("scan"):
         scanned(path, source, "d")
+    data = random_block(BLOCK_SIZE, settings.num_frames, settings.dim)
+    shape = Shape(video=num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
     with step("write"):
-        writer = write_features(open_store(path, mode="a"), num_videos, settings)
+        dataset = open_store(path, mode="a").new_dataset("d")
+        writer = write_set(dataset, shape, repeated(data))
     with step("seal"):
         writer.seal()
         writer.release()
@@ -109,15 +112,6 @@ def make_videos(folder: Path, num_videos: int) -> Path:
         first = paths[number - number % _NAMES_PER_FILE]
         path.touch() if path == first else path.hardlink_to(first)
     return folder
-
-
-def write_features(store: Store, num_videos: int, settings: Scale) -> FeatureWriter:
-    """Write a feature set that repeats one block."""
-    data = random_block(BLOCK_SIZE, settings.num_frames, settings.dim)
-    shape = Shape(video=num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
-    writer = new_writer(store.new_dataset("d"), shape)
-    write_blocks(writer, lambda rows: {name: values[: len(rows)] for name, values in data.items()})
-    return writer
 
 
 if __name__ == "__main__":

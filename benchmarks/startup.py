@@ -39,10 +39,10 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.generated import add_videos, block_arrays, new_writer, unsynced, write_blocks
+from benchmarks.generated import add_videos, block_arrays, unsynced, write_set
 from vifi.__main__ import VERBS
 from vifi.bench.bench_settings import Bench
-from vifi.bench.recording import script
+from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import elapsed, pairs, pairs_of, quantiles, seconds
 from vifistore.store.names import set_name
 from vifistore.store.store import Store, create_store
@@ -80,14 +80,14 @@ class StartupBenchmark(Bench):
     """Checkout of the program that extracts in turns."""
 
 
-def run(settings: StartupBenchmark) -> Iterator[dict]:
+@in_scratch
+def run(settings: StartupBenchmark, scratch: Path) -> Iterator[dict]:
     """A row per measure."""
-    with tempfile.TemporaryDirectory() as folder:
-        if settings.extract is not None:
-            yield from extract_rows(Path(folder), settings.extract, settings)
-            return
-        for row in measured(Path(folder), settings):
-            yield {"videos": settings.num_videos, **row}
+    if settings.extract is not None:
+        yield from extract_rows(scratch, settings.extract, settings)
+        return
+    for row in measured(scratch, settings):
+        yield {"videos": settings.num_videos, **row}
 
 
 def measured(folder: Path, settings: StartupBenchmark) -> Iterator[dict]:
@@ -124,11 +124,12 @@ def extract_rows(folder: Path, videos: Path, settings: StartupBenchmark) -> Iter
     command = vifi("extract", str(store), "--dataset", "d", "--model", _EXTRACTED, "--json")
     command += ["--pretrained", str(weights), "--frames", "8"]
     for measure, limit in (("extract start", ["--limit", "1"]), ("extract", [])):
-        runs: dict[Path, list[dict]] = {Path.cwd(): [], settings.against.absolute(): []}
+        # Pairs: the other checkout may be this one.
+        runs: list[tuple[Path, list[dict]]] = [(Path.cwd(), []), (settings.against.absolute(), [])]
         for _ in range(settings.repeats):
-            for checkout, taken in runs.items():
+            for checkout, taken in runs:
                 taken.append(extraction([*command, *limit], store, checkout))
-        ours, reference = runs.values()
+        (_, ours), (_, reference) = runs
         times = [(a["seconds"], b["seconds"]) for a, b in zip(ours, reference, strict=True)]
         facts = {name: round(median(run[name] for run in ours), 2) for name in _OF_A_RUN}
         for name in _OF_A_RUN:
@@ -230,8 +231,7 @@ def make_store(folder: Path, num_videos: int) -> Store:
     with unsynced():
         add_videos(store.new_dataset("d"), ["run"] * num_videos, ["run"])
         checkpoint = store.add_checkpoint(load_model(MODEL, str(weights)).record())
-        writer = new_writer(store.new_dataset("d"), shape)
-        write_blocks(writer, make)
+        writer = write_set(store.new_dataset("d"), shape, make)
         writer.seal()
         set_name(store.dataset("d"), FEATURES, writer.id, checkpoint, force=True)
     return store

@@ -21,16 +21,15 @@ timestamps that are written beside them; 1,024 random videos are 34 MB.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.generated import add_videos, new_writer, random_block, write_blocks
+from benchmarks.generated import add_videos, random_block, repeated, write_set
 from vifi.bench.bench_settings import Bench
-from vifi.bench.recording import script
+from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import Call, pairs
 from vifistore.store.features import Features
 from vifistore.store.names import set_name
@@ -58,15 +57,14 @@ class StoreBenchmark(Bench):
     """Times that each measure is taken, in turns with what it is compared with."""
 
 
-def run(settings: StoreBenchmark) -> Iterator[dict]:
+@in_scratch
+def run(settings: StoreBenchmark, scratch: Path) -> Iterator[dict]:
     """A row per measure."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        yield write_row(folder, settings)
-        features, plain = made(folder, settings)
-        yield read_row(features, plain, settings)
-        yield from random_rows(features, plain, settings)
-        yield open_row(folder, settings)
+    yield write_row(scratch, settings)
+    features, plain = made(scratch, settings)
+    yield read_row(features, plain, settings)
+    yield from random_rows(features, plain, settings)
+    yield open_row(scratch, settings)
 
 
 def write_row(folder: Path, settings: StoreBenchmark) -> dict:
@@ -195,8 +193,7 @@ def empty_store(path: Path, settings: StoreBenchmark) -> Store:
 def write_features(store: Store, settings: StoreBenchmark, data: dict[str, np.ndarray]) -> None:
     """Write and seal a feature set that repeats a block, as an extraction does."""
     shape = Shape(video=settings.num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
-    writer = new_writer(store.new_dataset("d"), shape)
-    write_blocks(writer, lambda rows: {name: values[: len(rows)] for name, values in data.items()})
+    writer = write_set(store.new_dataset("d"), shape, repeated(data))
     writer.seal()
     writer.release()
 

@@ -15,7 +15,6 @@ Expected: `memory` waits under 20% on two cores; on a GPU `cache` reaches 35% of
 """
 
 import csv
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from vifi.bench.bench_settings import Bench
 from vifi.bench.flops import forward_flops
 from vifi.bench.inputs import scanned
 from vifi.bench.matmul import measure_matmul
-from vifi.bench.recording import script
+from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import quantiles
 from vifi.demo.clips import class_names, write_clips
 from vifistore.extract.extract_settings import ExtractSettings
@@ -72,13 +71,8 @@ class Training(Bench):
     """Ways to read: memory, videos, cache, text-videos, store."""
 
 
-def run(settings: Training) -> Iterator[dict]:
-    """A row per way."""
-    with tempfile.TemporaryDirectory() as scratch:
-        yield from rows(settings, Path(scratch))
-
-
-def rows(settings: Training, scratch: Path) -> Iterator[dict]:
+@in_scratch
+def run(settings: Training, scratch: Path) -> Iterator[dict]:
     """A row per way."""
     write_clips(scratch / "videos", class_names(), {"train": settings.clips}, seed=0)
     store = scanned(scratch / "s.zarr", scratch / "videos")

@@ -25,7 +25,7 @@ class Progress(tqdm):
         self,
         iterable: Iterable | None = None,
         *,
-        total: int | None = None,
+        total: int,
         initial: int = 0,
         desc: str = "",
         unit: str = "it",

@@ -5,6 +5,7 @@ A row is one JSON object a line of `NAME.jsonl`: `benchmark`, the fields that sa
 """
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,16 @@ _ELSEWHERE = Path("bench")
 
 Settings = TypeVar("Settings", bound=Bench)
 Measure = Callable[[Settings], Iterable[dict]]
+
+
+def in_scratch(measure: Callable[[Settings, Path], Iterable[dict]]) -> Measure[Settings]:
+    """A measure that is also given an empty folder, which goes with all that it wrote there."""
+
+    def run(settings: Settings) -> Iterator[dict]:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield from measure(settings, Path(scratch))
+
+    return run
 
 
 def script(
