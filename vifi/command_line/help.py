@@ -93,7 +93,9 @@ def help_registry() -> ConstructorRegistry:
         # tyro's own rule reads the dataclass: this one stands back while it does.
         is_inside = True
         try:
-            fields = _grouped(list(_leaves(info)), groups)
+            # What a verb shares with others comes first in its dataclass, and --json last in help.
+            leaves = sorted(_leaves(info), key=lambda leaf: leaf[1].name == "json")
+            fields = _grouped(leaves, groups)
         finally:
             is_inside = False
         return StructConstructorSpec(instantiate=info.type, fields=fields)

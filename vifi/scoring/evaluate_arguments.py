@@ -7,6 +7,7 @@ from typing import Literal
 import tyro
 
 from harness.classifiers import USES_TEXT
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import Faults
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
@@ -20,14 +21,12 @@ _USED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments:
+class EvaluateArguments(PrintArguments, StoreArguments):
     """Score cached features by one of the paper's protocols.
 
     Quarantined videos are left out and counted in every row; the exit code is 0 with them too.
     """
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     protocol: tyro.conf.Positional[
         Literal["zero-shot", "base-to-novel", "few-shot", "supervised", "retrieval"]
     ]
@@ -77,8 +76,6 @@ class EvaluateArguments:
     predictions: Path | None = None
     """File (.csv or .parquet) of what each video was taken for, a line per video and score: id,
     path, label, predicted, the five best classes and their scores."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def note_unused(found: Faults, wanted: EvaluateArguments) -> None:

@@ -31,6 +31,7 @@ from reports.measurements import measurements
 from reports.writers.markdown import to_markdown
 from vifi.command_line.choices import choose_features
 from vifi.command_line.console import parse, renamed, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
 from vifi.scoring.scored_rows import choose_texts, warn_of_leaks, write_and_print
 from vifi.scoring.store_facts import record_command
@@ -48,11 +49,9 @@ Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblateArguments:
+class AblateArguments(PrintArguments, StoreArguments):
     """Score cached features under every fusion: the matrix trained-with x scored-with."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: tuple[str, ...]
     """Dataset to score; several make the columns of one table."""
     features: tuple[str, ...] = ()
@@ -78,8 +77,6 @@ class AblateArguments:
     """Score feature sets that are not complete; rows say how many videos they cover."""
     results: Path | None = None
     """Folder to append the rows to."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

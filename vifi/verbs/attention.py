@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import tyro
-
 from vifi.command_line.choices import choose_dataset
 from vifi.command_line.console import parse, say
+from vifi.command_line.shared_arguments import StoreArguments
 from vifistore.errors import UsageError
 from vifistore.frames.decoder_names import DecoderName
 
@@ -23,11 +22,9 @@ _DEFAULT_FRAMES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttentionArguments:
+class AttentionArguments(StoreArguments):
     """Draw the class token's attention over the sampled frames of videos, models side by side."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str = ""
     """Dataset of the videos. Default: the store's only one."""
     checkpoints: tuple[str, ...] = ()

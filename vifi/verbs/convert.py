@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments
 from vifistore.errors import ModelError, UsageError, short
 from vifistore.extract.extract_settings import PixelSettings
 from vifistore.models.load_settings import WeightsSettings
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertArguments:
+class ConvertArguments(PrintArguments):
     """Rewrite a checkpoint of vifi, OpenCLIP, OpenAI, transformers or ViFi-CLIP for OpenCLIP.
 
     OUT is loaded by open_clip.create_model(MODEL, pretrained="OUT") and by --pretrained OUT; with
@@ -37,8 +38,6 @@ class ConvertArguments:
     """Activation that the weights were trained with, where you know what the file does not say;
     else OUT says that it is assumed."""
     pixels: PixelSettings
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

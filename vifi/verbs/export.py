@@ -2,23 +2,18 @@
 
 from dataclasses import asdict, dataclass, replace
 
-import tyro
-
 from vifi.command_line.choices import choose_features
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.store import open_store
 from vifistore.store.exporting.formats import ExportSettings, export_features
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportArguments:
+class ExportArguments(PrintArguments, StoreArguments):
     """Write a feature set as files of other tools; each array is verified as it is read."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     settings: ExportSettings
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -8,19 +8,18 @@ import tyro
 from harness.export_results import export_clip_benchmark
 from harness.results import read_rows
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments
 from vifistore.errors import shell
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportResultsArguments:
+class ExportResultsArguments(PrintArguments):
     """Write one CLIP_benchmark JSON file per evaluation; its `build` makes one CSV of them."""
 
     results: tyro.conf.Positional[Path]
     """Results folder, as written by --results of evaluate and ablate."""
     out: Path | None = None
     """Folder of the files; default: clip_benchmark in the results folder."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -4,10 +4,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import tyro
-
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import Faults, UsageError, shell
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.ranks import current_rank, parse_blocks, rank_blocks
@@ -25,11 +24,9 @@ logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractArguments:
+class ExtractArguments(PrintArguments, StoreArguments):
     """Encode a dataset's videos with a checkpoint; run again to go on after a stop."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str
     """Dataset to encode."""
     settings: ExtractSettings
@@ -44,8 +41,6 @@ class ExtractArguments:
     """Encode the damaged blocks again, and prove that all others stayed as they were."""
     dry_run: bool = False
     """Say what would be done and about how long it would take, and do nothing."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import tyro
-
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import shell
 from vifistore.store import open_store
 from vifistore.store.garbage import delete_garbage, find_garbage
@@ -13,15 +12,11 @@ from vifistore.temporaries import clear_temporaries
 
 
 @dataclass(frozen=True, kw_only=True)
-class GcArguments:
+class GcArguments(PrintArguments, StoreArguments):
     """List feature sets without a name and what stopped runs left behind."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     delete: bool = False
     """Remove what is listed; what is being written stays."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

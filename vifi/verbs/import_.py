@@ -7,6 +7,7 @@ import tyro
 
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments
 from vifistore.errors import UsageError
 from vifistore.scanning.bring import BroughtReport, TableSettings, bring
 from vifistore.store import open_store
@@ -17,7 +18,7 @@ logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportArguments:
+class ImportArguments(PrintArguments):
     """Bring embeddings made elsewhere, or exported, into a store; they are checked first."""
 
     store: tyro.conf.Positional[str]
@@ -26,8 +27,6 @@ class ImportArguments:
     """File or folder to import; zarr: also the URL of a store."""
     settings: ImportSettings
     table: TableSettings = field(default_factory=TableSettings)
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -4,9 +4,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import tyro
-
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,11 +15,9 @@ logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexArguments:
+class IndexArguments(PrintArguments, StoreArguments):
     """Build a search index of a feature set; print its recall@10 against Flat and its latency."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str = ""
     """Dataset to index. Default: every one that has the feature set."""
     features: str = ""
@@ -31,8 +28,6 @@ class IndexArguments:
     recall: float = 0.95
     """Share of the 10 nearest videos that an ivf or hnsw index has to find; its effort is the
     least that does."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import tyro
-
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.verbs.lineage import print_lineage, step_of, training_of
 from vifistore.store import open_store
 from vifistore.store.features import Features
@@ -19,13 +18,9 @@ from vifistore.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfoArguments:
+class InfoArguments(PrintArguments, StoreArguments):
     """Print what a store holds."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
-    json: bool = False
-    """Print one JSON document."""
     quarantine: bool = False
     """List the quarantined videos and why."""
     lineage: bool = False

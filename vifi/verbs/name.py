@@ -6,16 +6,15 @@ import tyro
 
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, say
+from vifi.command_line.shared_arguments import StoreArguments
 from vifistore.store import open_store
 from vifistore.store.names import set_name
 
 
 @dataclass(frozen=True, kw_only=True)
-class NameArguments:
+class NameArguments(StoreArguments):
     """Give a feature set a name."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: tyro.conf.Positional[str]
     """Dataset of the feature set."""
     id: tyro.conf.Positional[str]

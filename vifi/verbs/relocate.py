@@ -4,9 +4,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import first_few
 from vifistore.scanning.relocate import Relocation, find_videos, missing_before, relocate
 from vifistore.store import open_store
@@ -17,22 +16,18 @@ logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelocateArguments:
+class RelocateArguments(PrintArguments, StoreArguments):
     """Say where a dataset's videos are now; they are found by their names and sizes.
 
     Ids stay as they are, and nothing is encoded.
     """
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str
     """Dataset whose videos have moved."""
     root: Path
     """Folder that holds them now, at whatever depth."""
     dry_run: bool = False
     """Say what is found, and change nothing."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -10,21 +10,20 @@ import tyro
 from harness.results import ResultRow, read_rows
 from reports.measurements import row_name
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import UsageError, first_few
 from vifistore.store import open_store
 from vifistore.store.removable import Removal, removals, remove_all, with_names
 
 
 @dataclass(frozen=True, kw_only=True)
-class RmArguments:
+class RmArguments(PrintArguments, StoreArguments):
     """Remove datasets, splits, feature sets, texts or names from a store; asks first.
 
     A feature set is kept that a name or a derived set needs, a split that a checkpoint was trained
     on, and with --results whatever result rows need.
     """
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     what: tyro.conf.Positional[tuple[str, ...]]
     """DATASET, with all that it has; DATASET/NAME of a split or a feature set, whose name goes with
     it; the id of a text set; or a path such as splits/DATASET/NAME or names/DATASET/NAME."""
@@ -36,8 +35,6 @@ class RmArguments:
     """Do not ask; for scripts."""
     dry_run: bool = False
     """Say what would go, and how many bytes; remove nothing."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ import tyro
 
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments
 from vifistore.errors import UsageError, first_few, short
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
 from vifistore.progress import Progress
@@ -42,7 +43,7 @@ _HOW_READ = ("root", "split", "labels", "names", "map_prefix", "follow_links", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanArguments:
+class ScanArguments(PrintArguments):
     """Add the videos of a folder, a CSV, a list of "path label" lines or a dataset's own files."""
 
     store: tyro.conf.Positional[str]
@@ -89,8 +90,6 @@ class ScanArguments:
     """Add to a dataset that exists."""
     replace: bool = False
     """Write splits anew that the dataset has with other videos or labels; needs --append."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

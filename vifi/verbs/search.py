@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
 from vifi.searching.answers import Answer
 from vifistore.errors import UsageError
@@ -27,11 +28,9 @@ logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchArguments:
+class SearchArguments(PrintArguments, StoreArguments):
     """Find videos by words, by a video of the store, or by a picture."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     words: tyro.conf.Positional[str] = ""
     """What to look for, in words."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
@@ -60,8 +59,6 @@ class SearchArguments:
     """Index to search in: flat (exact), or ivf or hnsw if vifi index made it."""
     results: Path | None = None
     """Folder to add the hits to, with thumbnails, for vifi report."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -4,10 +4,9 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from vifi.command_line.console import parse, say
 from vifi.command_line.endings import Terminated
+from vifi.command_line.shared_arguments import StoreArguments
 from vifistore.errors import UsageError
 
 # Loopback alone: whoever can reach the page can watch the videos.
@@ -15,14 +14,12 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeArguments:
+class ServeArguments(StoreArguments):
     """Serve a page on this machine to search a store, watch the hits and walk a map of them.
 
     It shows the store as it was when the page was started.
     """
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     port: int = 8765
     """Port of the page; 0 takes a free one. The page can be reached from this machine alone."""
     features: str = ""

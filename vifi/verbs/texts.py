@@ -7,6 +7,7 @@ import tyro
 
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
 from vifistore.errors import Faults, UsageError
 from vifistore.models.config_files import model_faults
@@ -16,11 +17,9 @@ from vifistore.store import open_store
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextsArguments:
+class TextsArguments(PrintArguments, StoreArguments):
     """Encode the class names of a dataset, and of its splits, with a checkpoint's text tower."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str
     """Dataset whose class names are encoded."""
     model: str
@@ -35,8 +34,6 @@ class TextsArguments:
     class_names: Literal["", "as-is", "spaces", "words"] = ""
     """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
     as well). Default: as the checkpoint was trained, else as-is."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@ import tyro
 from harness.scoring import scored_split
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, renamed, say
+from vifi.command_line.shared_arguments import PrintArguments
 from vifi.verbs.train_defaults import with_fitting_warmup, with_frames_of
 from vifi.verbs.watch import WatchArguments
 from vifistore.errors import Faults, UnknownNameError, UsageError, first_line
@@ -37,7 +38,7 @@ _REQUIRED = ("store", "dataset", "model", "pretrained", "out")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainArguments:
+class TrainArguments(PrintArguments):
     """Fine-tune a model; run the same command again to go on after a stop.
 
     Every setting of the preset can be given another value.
@@ -67,8 +68,6 @@ class TrainArguments:
     settings: TrainSettings = field(default_factory=TrainSettings)
     options: RunOptions = field(default_factory=RunOptions)
     follow: FollowOptions = field(default_factory=FollowOptions)
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import tyro
-
 from harness.scoring import checkpoint_of
 from vifi.command_line.choices import choose_features
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import Faults
 from vifistore.store import open_store
 from vifistore.store.features import Features
@@ -24,14 +23,12 @@ _NUM_SAID = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainHeadArguments:
+class TrainHeadArguments(PrintArguments, StoreArguments):
     """Train a pooling on cached frames and pool every video of a dataset with it.
 
     It needs no videos. The result is a feature set that evaluate, ablate and search take by name.
     """
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     dataset: str
     """Dataset whose frames are pooled."""
     features: str = ""
@@ -50,8 +47,6 @@ class TrainHeadArguments:
     """File of the trained head. Default: in heads/, under the new feature set's name."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import tyro
-
 from vifi.command_line.choices import choose_dataset, choose_features
 from vifi.command_line.console import parse, say
+from vifi.command_line.shared_arguments import StoreArguments
 from vifistore.errors import UsageError, first_few, shell
 
 if TYPE_CHECKING:
@@ -19,11 +18,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TsneArguments:
+class TsneArguments(StoreArguments):
     """Draw feature sets side by side in two dimensions, one panel each."""
 
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
     out: Path
     """Figure to write; PNG, SVG and PDF of that name are all written, whatever it ends in, with the
     coordinates and measures as NAME.csv and NAME_separation.csv."""

@@ -2,21 +2,15 @@
 
 from dataclasses import dataclass
 
-import tyro
-
 from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyArguments:
+class VerifyArguments(PrintArguments, StoreArguments):
     """Check a store: checksums of every chunk, digests, shapes, statuses, names, orphans."""
-
-    store: tyro.conf.Positional[str]
-    """Path of the store, or its URL: s3://bucket/S.zarr."""
-    json: bool = False
-    """Print one JSON document."""
 
 
 def main(arguments: list[str]) -> int:
