@@ -1,24 +1,23 @@
 """The paper's story in miniature: vanilla, image-, text- and full fine-tuning, three fusions.
 
-Everything goes through the functions that the verbs call; only the videos and the model are made
-here. Expect 24 classes of which motion makes six of every shape: a model of stills tells the
-shapes apart, and what it gains by tuning is motion.
+Videos and models are made here; all else is done by the verbs, whose command lines are shown.
+Expect 24 classes of which motion makes six of every shape: a model of stills tells the shapes
+apart, and what it gains by tuning is motion.
 """
 
 import shlex
 import shutil
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from harness.comparison import compare
 from harness.measuring import Scoring
 from harness.results.json_artefacts import Summary, Timing
-from reports.report import make_report
 from vifi.command_line.console import say
-from vifi.demo.demo_rows import score, score_with_less
 from vifi.demo.demo_settings import DemoScale
-from vifi.demo.showing import answer_queries, draw_attention_maps, draw_map, tell_origin
-from vifi.demo.steps import Steps
+from vifi.demo.questions import DATASET, SPLIT, Command, questions, run_verb
 from vifi.demo.tuning import (
     PROMPTED,
     TUNED,
@@ -30,20 +29,34 @@ from vifi.demo.tuning import (
     tune,
 )
 from vifistore.errors import UsageError
-from vifistore.extract.extract_settings import ExtractSettings
-from vifistore.extract.job import extract_dataset
-from vifistore.scanning.scan import scan_new
-from vifistore.store.store import Store, create_store
+from vifistore.store.store import open_store
 from vifistore.training.follower import FollowOptions, follower
-from vifistore.videos.listing import read_source
-
-DATASET = "shapes"
-SPLIT = "test"
-# Text tuning leaves the image tower, and so the embeddings, as they were.
-SHOWN = (VANILLA, "image-ft", TUNED)
 
 # Marks a folder as ours, so that a second run may clear it and a wrong --out is left alone.
 _MARK = ".vifi-demo"
+
+
+class Steps:
+    """Says what is done and remembers how long each step took."""
+
+    def __init__(self) -> None:
+        self.timings: list[Timing] = []
+
+    @contextmanager
+    def step(self, what: str, *, videos: int = 0) -> Iterator[None]:
+        """Say `what`, run the body, say its seconds; `videos` are how many it went through."""
+        say(f"{len(self.timings) + 1}. {what} ...")
+        start = time.perf_counter()
+        yield
+        seconds = round(time.perf_counter() - start, 1)
+        count = {"videos": videos} if videos else {}
+        self.timings.append(Timing(step=what, seconds=seconds, further=count))
+        say(f"   {seconds:.1f} s")
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds of all steps."""
+        return sum(timing.seconds for timing in self.timings)
 
 
 def run_story(scale: DemoScale, out: Path) -> None:
@@ -52,29 +65,22 @@ def run_story(scale: DemoScale, out: Path) -> None:
     steps = Steps()
     with steps.step(f"write {scale.num_clips} H.264 clips of moving shapes"):
         videos = make_videos(scale, out / "videos")
-    store = _store(videos, out)
-    checkpoints = _checkpoints(scale, videos, store, out, steps)
+    store = out / "store.zarr"
+    with steps.step("scan the test clips", videos=scale.num_test_clips):
+        run_verb("scan", store, videos / SPLIT, "--dataset", DATASET, "--split", SPLIT)
+    checkpoints = _checkpoints(scale, videos, out, steps)
     for name, path in checkpoints.items():
+        weights = ("--model", scale.model, "--pretrained", path, "--name", name)
         with steps.step(f"encode the test clips under {name}", videos=scale.num_test_clips):
-            extract_dataset(store.dataset(DATASET), _settings(scale, name, path, out))
-    place = (store.dataset(DATASET), SPLIT)
-    with steps.step("score the cache: by class names, retrieval, fusions"):
-        score(*place, list(checkpoints), out)
-    with steps.step("score the cache: fewer frames, few shots"):
-        score_with_less(*place, (VANILLA, TUNED), out)
-    with steps.step("draw t-SNE of the cached embeddings"):
-        draw_map(*place, SHOWN, out)
-    with steps.step("answer queries from the cache"):
-        answer_queries(*place, (VANILLA, TUNED), out)
-    with steps.step("draw what the models look at"):
-        looking = [name for name in (*SHOWN, PROMPTED) if name in checkpoints]
-        draw_attention_maps(*place, looking, scale.num_frames, out)
+            run_verb("extract", store, "--dataset", DATASET, *weights, *_how(scale, out))
+    for what, commands in questions(scale, out, list(checkpoints)).items():
+        with steps.step(what):
+            for command in commands:
+                run_verb(*command)
     _finish(store, steps, out)
 
 
-def _checkpoints(
-    scale: DemoScale, videos: Path, store: Store, out: Path, steps: Steps
-) -> dict[str, Path]:
+def _checkpoints(scale: DemoScale, videos: Path, out: Path, steps: Steps) -> dict[str, Path]:
     folder = out / "checkpoints"
     paths = {}
     with steps.step(f"train a tiny CLIP on {scale.num_stills} captioned stills"):
@@ -87,49 +93,35 @@ def _checkpoints(
                 paths |= tune(scale, name, paths, clips, folder)
             continue
         what = f"fine-tune {name}, and encode its checkpoints meanwhile"
-        with steps.step(what), _following(scale, store, folder / name, out):
+        with steps.step(what), _following(scale, folder / name, out):
             paths |= tune(scale, name, paths, clips, folder)
     return paths
 
 
-def _following(scale: DemoScale, store: Store, folder: Path, out: Path) -> AbstractContextManager:
+def _following(scale: DemoScale, folder: Path, out: Path) -> AbstractContextManager:
     """Encode the test clips under every checkpoint of a folder, in a process of its own."""
-    encode = _settings(scale, "", folder, out)
-    words = ["--poll", "0.5", "--no-compile", "--frame-cache", str(encode.frame_cache)]
-    for flag in ("frames", "precision", "batch"):
-        words += [f"--{flag}", str(getattr(encode, flag))]
-    options = FollowOptions(extract_every="checkpoint", extract_with=shlex.join(words))
-    return follower(options, folder, str(store.path), DATASET)
+    words = shlex.join(["--poll", "0.5", *map(str, _how(scale, out))])
+    options = FollowOptions(extract_every="checkpoint", extract_with=words)
+    return follower(options, folder, str(out / "store.zarr"), DATASET)
 
 
-def _store(videos: Path, out: Path) -> Store:
-    listing = read_source(videos / SPLIT, split=SPLIT)
-    store = create_store(out / "store.zarr")
-    scan_new(store.new_dataset(DATASET), listing)
-    return store
-
-
-def _settings(scale: DemoScale, name: str, path: Path, out: Path) -> ExtractSettings:
-    return ExtractSettings(
-        model=scale.model,
-        pretrained=str(path),
-        frames=scale.num_frames,
+def _how(scale: DemoScale, out: Path) -> Command:
+    return (
+        *("--frames", scale.num_frames),
         # The tables of two machines differ less in fp32 than in bf16.
-        precision="fp32",
-        batch=256,
+        *("--precision", "fp32", "--batch", 256),
         # For the few frames of the demo it would take longer than the tiny tower itself.
-        compile=False,
+        "--no-compile",
         # Every clip is decoded once, for all checkpoints.
-        frame_cache=out / "store.zarr.cache" / "frames",
-        name=name,
+        *("--frame-cache", out / "store.zarr.cache" / "frames"),
     )
 
 
-def _finish(store: Store, steps: Steps, out: Path) -> None:
+def _finish(path: Path, steps: Steps, out: Path) -> None:
     settings = Scoring(fusions=("embedding",))
+    store = open_store(path)
     sets = [store.features(DATASET, name) for name in (TUNED, VANILLA)]
     (found,) = compare(sets[0], sets[1], SPLIT, settings)
-    tell_origin(store.dataset(DATASET), out)
     lines = (
         f"{found.sentence} (paired bootstrap over {found.num_videos} test clips of "
         f"{found.row.classes} classes).",
@@ -140,7 +132,7 @@ def _finish(store: Store, steps: Steps, out: Path) -> None:
     Summary(title="vifistore demo", lines=lines).write(out)
     with steps.step("draw tables, figures and the page"):
         Timing.write_all(out, steps.timings)
-        make_report(out)
+        run_verb("report", out, "--store", path)
     say("")
     say((out / "zero-shot.md").read_text(encoding="utf-8"))
     say((out / "fusion.md").read_text(encoding="utf-8"))
