@@ -21,10 +21,9 @@ from pathlib import Path
 
 import torch
 
+from vifi.bench.arithmetic import forward_flops, measure_matmul
 from vifi.bench.bench_settings import Bench
-from vifi.bench.flops import forward_flops
 from vifi.bench.inputs import scanned
-from vifi.bench.matmul import measure_matmul
 from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import quantiles
 from vifi.demo.clips import class_names, write_clips

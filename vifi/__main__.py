@@ -13,10 +13,14 @@ from typing import TextIO
 # workers, or anything else on a busy machine, spinning made training 3 to 7 times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from vifi.command_line.endings import STOPPED, end_on_sigterm, exit_code, is_near_limit, shortage
-
-# Characters of a message.
-_LONGEST = 390
+from vifi.command_line.endings import (
+    STOPPED,
+    end_on_sigterm,
+    exit_code,
+    is_near_limit,
+    print_error,
+    shortage,
+)
 
 # Verb -> what it does. Each lives in vifi/verbs/<verb>.py, imported only when it is called, so that
 # --help and the verbs that need no model start fast.
@@ -143,12 +147,8 @@ def _run(arguments: list[str]) -> int:
 
 def _fail(error: object, code: int) -> int:
     """Print why a call failed, whether or not anyone reads it, and return its exit code."""
-    told = " ".join(str(error).split())
-    if len(told) > _LONGEST:
-        # Names may be of any length. What happened stands first, the remedy last.
-        told = f"{told[: _LONGEST // 2]} ... {told[-_LONGEST // 2 + 5 :]}"
     try:
-        print(f"vifi: {told}", file=sys.stderr)
+        print_error(error)
     except BrokenPipeError:
         _discard(sys.stderr)
     return code

@@ -95,6 +95,15 @@ def test_a_set_without_frames_is_scored_as_far_as_it_goes(ablate, maker):
         assert "vanilla of toy has no frames; use one that was extracted from videos" in error
 
 
+def test_all_that_is_wrong_with_flags_is_told_before_anything_is_scored(ablate, tmp_path):
+    flags = ("--fusion", "sum", "--template", "a photo of {} and {}", "--results", tmp_path / "out")
+    code, _, error = ablate("toy", "--features", "vanilla", *flags)
+    assert code == 2
+    assert "unknown fusion 'sum'" in error
+    assert "a photo of {} and {}" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_several_datasets_take_one_split_or_one_each(ablate, maker):
     maker.split("a", range(30))
     maker.split("b", range(30, 60))

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from harness.results.json_artefacts import Cost
+from vifi.bench.arithmetic import forward_flops, image_flops
 from vifi.bench.bench_settings import Compute
-from vifi.bench.flops import forward_flops, image_flops
 from vifi.bench.machine import machine
 from vifi.bench.timing import peak_bytes, seconds
 from vifistore.errors import UsageError

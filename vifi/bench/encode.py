@@ -13,9 +13,8 @@ from collections.abc import Iterator
 
 import torch
 
+from vifi.bench.arithmetic import image_flops, measure_matmul
 from vifi.bench.bench_settings import Encode
-from vifi.bench.flops import image_flops
-from vifi.bench.matmul import measure_matmul
 from vifi.bench.timing import peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder

@@ -1,5 +1,6 @@
 """On which machine and with which versions a row is made."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -22,6 +23,15 @@ def machine(device: str = "cpu") -> dict:
     # Only now: what is measured before must not pay for the import.
     import torch
 
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {**_fixed(device), "threads": torch.get_num_threads(), "time": now}
+
+
+@functools.cache
+def _fixed(device: str) -> dict:
+    """What is the same for all rows of a process: asking for it takes a program and many files."""
+    import torch
+
     from vifistore.extract.recipes import choose_device
 
     chosen = choose_device(device)
@@ -32,9 +42,7 @@ def machine(device: str = "cpu") -> dict:
         "device_type": chosen.type,
         "driver": _driver() if on_gpu else "",
         "machine": f"{platform.system()} {platform.machine()}, {cores} cores",
-        "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -28,10 +28,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vifi.bench.arithmetic import image_flops, measure_matmul
 from vifi.bench.bench_settings import Pipeline
-from vifi.bench.flops import image_flops
 from vifi.bench.inputs import find_videos, scanned, write_noise_clip
-from vifi.bench.matmul import measure_matmul
 from vifi.bench.timing import Quantiles, elapsed, peak_mebibytes, quantiles
 from vifistore.errors import DecodeError, UsageError
 from vifistore.extract.decoded_rows import open_pools

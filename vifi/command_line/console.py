@@ -148,11 +148,6 @@ class _StandardError(logging.Handler):
         print(self.format(record), file=sys.stderr)
 
 
-def print_error(error: object) -> None:
-    """Print an error as one line on standard error."""
-    print(f"vifi: {' '.join(str(error).split())}", file=sys.stderr)
-
-
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))

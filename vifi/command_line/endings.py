@@ -1,9 +1,12 @@
-"""How a command ends that is stopped, or that the machine has no more memory or threads for."""
+"""How a command ends that fails, is stopped, or that the machine has no more memory for."""
 
 import re
 import resource
 import signal
+import sys
 from pathlib import Path
+
+from vifistore.errors import short
 
 STOPPED = "stopped; run the same command again to go on from here"
 
@@ -20,8 +23,20 @@ _SHORTAGE = re.compile(
 _LARGEST_BYTES = 2**29
 
 
+# Characters of a message.
+_LONGEST = 390
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: ends what Ctrl-C ends, in the same way."""
+
+
+def print_error(error: object) -> None:
+    """Print an error as one line on standard error.
+
+    Names may be of any length: of a long line both ends stay, what happened and the remedy.
+    """
+    print(f"vifi: {short(' '.join(str(error).split()), _LONGEST)}", file=sys.stderr)
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:

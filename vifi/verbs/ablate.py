@@ -23,6 +23,7 @@ from harness.ablations import (
     templates_ablation,
     views_ablation,
 )
+from harness.fusion import check_fusions
 from harness.results import ResultRow, made_folder
 from harness.scoring import scored_split
 from reports.layouts.fusion_table import fusion_table
@@ -35,7 +36,8 @@ from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
 from vifi.scoring.scored_rows import choose_texts, warn_of_leaks, write_and_print
 from vifi.scoring.store_facts import record_command
-from vifistore.errors import UsageError, shell
+from vifistore.errors import Faults, UsageError, shell
+from vifistore.models.wording import check_templates
 from vifistore.store import open_store
 from vifistore.store.features import Features
 
@@ -82,7 +84,10 @@ class AblateArguments(PrintArguments, StoreArguments):
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("ablate", AblateArguments, renamed(arguments, _RENAMED))
-    splits = _splits(wanted)
+    splits, found = _splits(wanted), Faults()
+    found.attempt(check_fusions, wanted.fusion)
+    found.attempt(check_templates, expand(wanted.template))
+    found.refuse()
     store = open_store(wanted.store)
     datasets = [store.dataset(name) for name in wanted.dataset]
     splits = [scored_split(*place) for place in zip(datasets, splits, strict=True)]
@@ -93,12 +98,7 @@ def main(arguments: list[str]) -> int:
     rows: list[ResultRow] = []
     for dataset, split in zip(datasets, splits, strict=True):
         sets = [dataset.features(name) for name in dict.fromkeys(names)]
-        warn_of_leaks(
-            sets,
-            split,
-            is_tuned_here=True,
-            partial=wanted.partial,
-        )
+        warn_of_leaks(sets, split, is_tuned_here=True, partial=wanted.partial)
         for features in sets:
             rows += _rows(features, wanted, split)
         rows += _blend_rows(sets, wanted, split)

@@ -35,10 +35,10 @@ from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing
 from vifistore.videos.text_lines import first_bytes
 
+logger = logging.getLogger("vifi")
+
 _SHOWN = 10
 _LONG_PATH = 200
-
-
 _HOW_READ = ("root", "split", "labels", "names", "map_prefix", "follow_links", "split_by")
 
 
@@ -155,14 +155,14 @@ def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Pr
     if found:
         counted = f"{len(found):,} of {len(rows):,} videos were not fetched"
         path, told = next(iter(found.items()))
-        logging.getLogger("vifi").warning("%s (%s): %s", counted, short(path), told)
+        logger.warning("%s (%s): %s", counted, short(path), told)
 
 
 def _warn_of_trained(dataset: Dataset, replaced: Sequence[str]) -> None:
     """Say which checkpoints were trained on a split as it was before."""
     for name in replaced:
         if trained := trained_on_split(dataset, name):
-            logging.getLogger("vifi").warning(
+            logger.warning(
                 "split %s has other videos or labels than when these were trained on it, whose "
                 "rows name it: %s; train them again, or call the new split by another name",
                 name,
@@ -174,13 +174,11 @@ def _tell_lists(lists: Mapping[str, Sequence[str]]) -> None:
     """Say so where splits of one dataset are scored over different classes."""
     if len(set(map(tuple, lists.values()))) > 1:
         told = ", ".join(f"{name} {len(names)}" for name, names in sorted(lists.items()))
-        logger = logging.getLogger("vifi")
         logger.info("splits have lists of classes of their own: %s", short(told, 300))
 
 
 def _warn(problems: Sequence[Doubt], listing: Listing) -> None:
     """Say what was chosen and what may be wrong. Raises UsageError for what must be refused."""
-    logger = logging.getLogger("vifi")
     refuse(problems)
     for line in [*listing.notes, *problems]:
         logger.info("%s", line)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import tyro
 
 from vifi.command_line.command_log import remember_command
-from vifi.command_line.console import parse, print_error, print_json, say
+from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.endings import print_error
 from vifistore.errors import Faults
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.following.follow_settings import FollowSettings

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vifi.bench import matmul
-from vifi.bench.flops import forward_flops, image_flops
+from vifi.bench.arithmetic import forward_flops, image_flops
 from vifistore.models.towers import load_model
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from harness.results.json_artefacts import Cost
 from vifi.bench import compute
+from vifi.bench.arithmetic import image_flops
 from vifi.bench.bench_settings import Compute
-from vifi.bench.flops import image_flops
 from vifistore.errors import UsageError
 from vifistore.models.towers import load_model
 from vifistore.training.heads.head_files import HeadHeader, PromptsShape, new_head, save_head
