@@ -120,7 +120,7 @@ def direct_loop(videos: Videos, classes: Classes) -> dict[str, np.ndarray]:
 
 
 def compare(scores: dict[str, np.ndarray], direct: dict[str, np.ndarray]) -> dict[str, float]:
-    """Largest difference of a cosine between the two ways, per fusion.
+    """Largest difference of a cosine between the scores [video class] of two ways, per fusion.
 
     A probability is a cosine up to the softmax: its logarithm over the scale, less a constant of
     each video.

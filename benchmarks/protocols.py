@@ -188,7 +188,7 @@ def add_halves(dataset: Dataset, sizes: Sizes, num_videos: int, names: Sequence[
 def add_split(
     dataset: Dataset, name: str, rows: np.ndarray, labels: np.ndarray, names: Sequence
 ) -> None:
-    """Write one split."""
+    """Write one split: `rows` and `labels` are int [row]."""
     split = Split(
         name=name,
         rows=rows.astype(np.int64),
@@ -201,7 +201,7 @@ def add_split(
 
 
 def add_texts(store: Store, name: str, names: Sequence[str], directions: np.ndarray) -> None:
-    """Text embeddings of the classes by one checkpoint."""
+    """Text embeddings of the classes by one checkpoint, from float32 [class dim]."""
     fields = {
         "text_digest": f"text of {name}",
         "logit_scale": LOGIT_SCALE,

@@ -133,7 +133,7 @@ def cached_pixels(
 def encode(
     settings: ExtractSettings, loaded: LoadedModel, videos: list[tuple[str, torch.Tensor]]
 ) -> None:
-    """Run the tower over all frames, its results on the CPU."""
+    """Run the tower over frames [frame 3 size size] of all videos, its results on the CPU."""
     device = choose_device(settings.device)
     encoder = Encoder(loaded, precision=settings.precision, device=device, batch=settings.batch)
     for _, embeddings in encoder.encode(videos):

@@ -128,7 +128,7 @@ def random_index(settings: RetrievalBenchmark) -> faiss.Index:
 
 
 def clustered(settings: RetrievalBenchmark) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors around random centres, and new points around the same as queries."""
+    """Unit vectors [vector dim] around random centres; new points around the same, as queries."""
     generator = np.random.default_rng(2)
     centres = generator.standard_normal((settings.num_clusters, settings.dim), np.float32)
 
@@ -141,7 +141,7 @@ def clustered(settings: RetrievalBenchmark) -> tuple[np.ndarray, np.ndarray]:
 
 
 def filled(kind: Kind, vectors: np.ndarray) -> faiss.Index:
-    """An index of these vectors."""
+    """An index of vectors float32 [vector dim]."""
     index = empty_index(kind, vectors.shape[1], len(vectors))
     if not index.is_trained:
         index.train(vectors[: 64 * cast(faiss.IndexIVF, index).nlist])
@@ -150,7 +150,7 @@ def filled(kind: Kind, vectors: np.ndarray) -> faiss.Index:
 
 
 def check_same(found: np.ndarray, expected: np.ndarray) -> None:
-    """Raise AssertionError unless both found the same vectors."""
+    """Raise AssertionError unless both found the same vectors, numbers [query neighbour]."""
     if not np.array_equal(np.sort(found, axis=1), np.sort(expected, axis=1)):
         raise AssertionError("Flat and NumPy do not find the same vectors")
 

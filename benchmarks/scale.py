@@ -65,7 +65,7 @@ def run(settings: Scale) -> Iterator[dict]:
 
 
 def measure(folder: Path, num_videos: int, settings: Scale) -> dict:
-    """One row: seconds of each step, and peak memory."""
+    """One row: seconds of each step, and peak memory. Raises AssertionError if a video is lost."""
     taken: dict[str, float] = {}
 
     @contextmanager

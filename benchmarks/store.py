@@ -175,7 +175,10 @@ def row(
 
 
 def save(path: Path, array: np.ndarray) -> None:
-    """Write an array as a plain file that lasts, anew: overwriting would save the disk work."""
+    """Write an array [...] as a plain file that lasts.
+
+    The file is made anew: overwriting would save the disk work.
+    """
     path.unlink(missing_ok=True)
     with open(path, "wb") as file:
         np.save(file, array)
@@ -191,7 +194,7 @@ def empty_store(path: Path, settings: StoreBenchmark) -> Store:
 
 
 def write_features(store: Store, settings: StoreBenchmark, data: dict[str, np.ndarray]) -> None:
-    """Write and seal a feature set that repeats a block, as an extraction does."""
+    """Write and seal a feature set that repeats a block [video ...], as an extraction does."""
     shape = Shape(video=settings.num_videos, view=1, frame=settings.num_frames, dim=settings.dim)
     writer = write_set(store.new_dataset("d"), shape, repeated(data))
     writer.seal()

@@ -27,7 +27,10 @@ _PRECISIONS = ("fp32", "bf16")
 
 
 def run(settings: Encode) -> Iterator[dict]:
-    """One row for each precision, and on a GPU for each of eager and compiled."""
+    """One row for each precision, and on a GPU for each of eager and compiled.
+
+    Raises UsageError for an unknown precision.
+    """
     for precision in settings.precisions:
         if precision not in _PRECISIONS:
             raise UsageError(f"--precisions has {precision!r}; give {' or '.join(_PRECISIONS)}")

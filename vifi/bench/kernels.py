@@ -31,7 +31,7 @@ _COPIED = {"cuda": 2**28, "cpu": 2**24}
 
 
 def run(settings: Kernels) -> Iterator[dict]:
-    """One row for each case and way."""
+    """One row for each case and way. Raises UsageError for an unknown dtype."""
     if settings.dtype not in _DTYPES:
         raise UsageError(f"--dtype is {settings.dtype!r}; give one of {', '.join(_DTYPES)}")
     device = choose_device(settings.device)

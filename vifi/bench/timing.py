@@ -130,7 +130,7 @@ def peak_bytes(call: Call, device: "torch.device") -> int | None:
 
 
 def num_bytes(*tensors: "torch.Tensor") -> int:
-    """Bytes of tensors together."""
+    """Bytes of tensors [...] of any shape together."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 

@@ -31,7 +31,10 @@ def usage() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError for no benchmark, an unknown one, and options that one of them lacks.
+    """
     if arguments and arguments[0] in ("-h", "--help"):
         print(usage())
         raise SystemExit(0)

@@ -20,7 +20,10 @@ class DemoArguments:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError for two sizes at once, and for a folder of something else.
+    """
     wanted = parse("demo", DemoArguments, arguments)
     if wanted.quick and wanted.full:
         raise UsageError("--quick and --full exclude each other; give one of them")

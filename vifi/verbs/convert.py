@@ -41,7 +41,11 @@ class ConvertArguments(PrintArguments):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError for an OUT that exists or has another suffix, ModelError for a file that is no
+    checkpoint of the model.
+    """
     wanted = parse("convert", ConvertArguments, arguments)
     if wanted.out.suffix not in (".safetensors", ".pt"):
         raise UsageError(f"{wanted.out} must end in .safetensors or .pt; name it so")

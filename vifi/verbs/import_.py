@@ -30,7 +30,10 @@ class ImportArguments(PrintArguments):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError where nothing is to be imported, and what the importers raise.
+    """
     wanted = parse("import", ImportArguments, arguments)
     if wanted.table.table:
         return _with_table(wanted)

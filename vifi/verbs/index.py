@@ -31,7 +31,10 @@ class IndexArguments(PrintArguments, StoreArguments):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError for a recall that is no share, IncompleteError for a set that is not sealed.
+    """
     wanted = parse("index", IndexArguments, arguments)
     if not 0 < wanted.recall <= 1:
         raise UsageError(f"--recall is {wanted.recall}; give a share above 0, at most 1")

@@ -26,7 +26,10 @@ class ReportArguments:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError where there is no results folder.
+    """
     wanted = parse("report", ReportArguments, arguments)
     if not wanted.results.is_dir():
         raise UsageError(

@@ -38,7 +38,10 @@ class RmArguments(PrintArguments, StoreArguments):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError for what is needed, and where nobody can be asked.
+    """
     wanted = parse("rm", RmArguments, arguments)
     if not wanted.what:
         raise UsageError("say what to remove: a DATASET, DATASET/NAME, or a path in the store")

@@ -29,7 +29,10 @@ class ServeArguments(StoreArguments):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb until it is stopped and return its exit code."""
+    """Run the verb until it is stopped and return its exit code.
+
+    Raises UsageError for a port that is taken or none, and without the results folder.
+    """
     wanted = parse("serve", ServeArguments, arguments)
     if not 0 <= wanted.port < 2**16:
         raise UsageError(f"--port is {wanted.port}; give a number from 0 to 65535")

@@ -37,7 +37,10 @@ class TextsArguments(PrintArguments, StoreArguments):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError for a dataset without classes, ModelError for weights that do not fit.
+    """
     wanted = parse("texts", TextsArguments, arguments)
     given, found = expand(wanted.template), Faults()
     found.attempt(check_templates, given)

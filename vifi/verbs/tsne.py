@@ -50,7 +50,10 @@ class TsneArguments(StoreArguments):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the verb and return its exit code."""
+    """Run the verb and return its exit code.
+
+    Raises UsageError for a figure of another suffix, and for videos that make no map.
+    """
     wanted = parse("tsne", TsneArguments, arguments)
     if wanted.out.suffix not in ("", ".png", ".svg", ".pdf"):
         told = f"--out is {wanted.out}; it must end in .png, .svg, .pdf or nothing"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vifi.bench import matmul
+from vifi.bench import arithmetic
 from vifi.bench.arithmetic import forward_flops, image_flops
 from vifistore.models.towers import load_model
 
@@ -52,9 +52,9 @@ def test_operations_of_an_image_tower(tiny):
 
 def test_the_rate_of_a_matrix_product(monkeypatch):
     """2 x 64^3 operations in the fastest of 3 products, which took 1, 2 and 4 s."""
-    monkeypatch.setattr(matmul, "_SIDES", {"cpu": 64})
+    monkeypatch.setattr(arithmetic, "_SIDES", {"cpu": 64})
     times = iter([2.0, 1.0, 4.0])
-    monkeypatch.setattr(matmul, "_product_seconds", lambda left, device: next(times))
-    assert matmul.measure_matmul(torch.device("cpu"), torch.float32) == 2 * 64**3
+    monkeypatch.setattr(arithmetic, "_product_seconds", lambda left, device: next(times))
+    assert arithmetic.measure_matmul(torch.device("cpu"), torch.float32) == 2 * 64**3
     monkeypatch.undo()
-    assert matmul.measure_matmul(torch.device("cpu"), torch.float32) > 1e6
+    assert arithmetic.measure_matmul(torch.device("cpu"), torch.float32) > 1e6
