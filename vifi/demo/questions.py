@@ -51,6 +51,8 @@ def questions(scale: DemoScale, out: Path, names: Sequence[str]) -> dict[str, li
     store, results = out / "store.zarr", ("--results", out)
     pair, test = ("--features", VANILLA, TUNED), ("--dataset", DATASET, "--split", SPLIT)
     every = (*test, "--features", *names, *results)
+    frames = ("--frames", *(count for count in _FRAME_COUNTS if count <= scale.num_frames))
+    halves = ("--dataset", DATASET, "--append", "--split-by", _HALVES)
     looking = [name for name in (*SHOWN, PROMPTED) if name in names]
     return {
         "score the cache: by class names, retrieval, fusions": [
@@ -59,8 +61,8 @@ def questions(scale: DemoScale, out: Path, names: Sequence[str]) -> dict[str, li
             ("ablate", store, *every),
         ],
         "score the cache: fewer frames, few shots": [
-            ("ablate", store, *test, *pair, "--fusion", "embedding", *_frames(scale), *results),
-            ("scan", store, out / "videos" / SPLIT, *_halves()),
+            ("ablate", store, *test, *pair, "--fusion", "embedding", *frames, *results),
+            ("scan", store, out / "videos" / SPLIT, *halves),
             ("evaluate", store, "few-shot", *_few_shot(scale), *pair, *results),
         ],
         "draw t-SNE of the cached embeddings": [
@@ -78,14 +80,6 @@ def questions(scale: DemoScale, out: Path, names: Sequence[str]) -> dict[str, li
             )
         ],
     }
-
-
-def _frames(scale: DemoScale) -> Command:
-    return ("--frames", *(count for count in _FRAME_COUNTS if count <= scale.num_frames))
-
-
-def _halves() -> Command:
-    return ("--dataset", DATASET, "--append", "--split-by", _HALVES)
 
 
 def _few_shot(scale: DemoScale) -> Command:

@@ -1,6 +1,6 @@
 """What a results folder tells of the store that its numbers come from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.results.json_artefacts import (
@@ -14,7 +14,6 @@ from harness.results.json_artefacts import (
 from harness.row_provenance import versions
 from vifistore.extract.clock import STAGES
 from vifistore.extract.run_figures import kept_runs
-from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.info import lineage
 from vifistore.store.provenance import command_line
@@ -71,11 +70,11 @@ def write_quarantine(results: Path, sets: Sequence[Features]) -> None:
         Quarantined.write_set(results, features.dataset.name, features.id, entries)
 
 
-def quarantined_videos(datasets: Iterable[Dataset]) -> list[Quarantined]:
-    """Every quarantined video of these datasets, once per feature set: where, why, how often."""
+def quarantined_videos(store: Store) -> list[Quarantined]:
+    """Every quarantined video of a store, once per feature set: where, why, how often."""
     return [
         entry
-        for dataset in datasets
+        for dataset in map(store.dataset, store.datasets())
         for features in map(dataset.features, dataset.feature_ids())
         for entry in _quarantined_of(features)
     ]

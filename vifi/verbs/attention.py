@@ -1,7 +1,6 @@
 """`vifi attention S`: draw what checkpoints look at in videos, side by side."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +12,8 @@ from vifistore.errors import UsageError
 from vifistore.frames.decoder_names import DecoderName
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from vifistore.extract.frame_attention import VideoAttention
     from vifistore.store.dataset import Dataset
 
@@ -51,37 +52,32 @@ def main(arguments: list[str]) -> int:
     _check(wanted)
 
     # The store takes a while to import: only once the call is known to be right.
-    from vifi.searching.video_files import row_of
+    from vifi.searching.video_files import row_of, video_file
     from vifistore.store import open_store
 
     store = open_store(wanted.store)
     dataset = store.dataset(choose_dataset(store, wanted.dataset))
     table = dataset.videos()
     rows = [row_of(table, name, dataset.name) for name in dict.fromkeys(wanted.videos)]
-    for file in draw_attention(dataset, rows, wanted):
+    dataset.require_whole_videos()
+    paths = {row: video_file(dataset, table["path"].iloc[row]) for row in rows}
+    for file in _draw_all(dataset, table, paths, wanted):
         say(str(file))
     return 0
 
 
-def draw_attention(
-    dataset: "Dataset", rows: Sequence[int], wanted: AttentionArguments
+def _draw_all(
+    dataset: "Dataset", table: "pd.DataFrame", paths: dict[int, Path], wanted: AttentionArguments
 ) -> list[Path]:
-    """Draw the videos of these rows, for the page too where there is a results folder.
-
-    Returns the files. Raises UnknownNameError, ModelError and DecodeError.
-    """
+    """Draw the videos of these rows, for the page too where there is a results folder."""
     # torch and matplotlib: only once the call is known to be right.
-    from vifi.searching.video_files import video_file
     from vifistore.extract.frame_attention import common_frames, load_checkpoints, video_attention
 
-    dataset.require_whole_videos()
-    table = dataset.videos()
-    paths = [video_file(dataset, table["path"].iloc[row]) for row in rows]
     models = load_checkpoints(dataset, wanted.checkpoints)
     folder = _folder(wanted)
     folder.mkdir(parents=True, exist_ok=True)
     files, drawn = [], []
-    for row, path in zip(rows, paths, strict=True):
+    for row, path in paths.items():
         video = table.iloc[row].to_dict()
         seen = video_attention(
             path,

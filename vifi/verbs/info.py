@@ -47,8 +47,7 @@ def _quarantined(store: Store) -> list[dict]:
     # It brings in pandas, which takes half a second to import.
     from vifi.scoring.store_facts import quarantined_videos
 
-    found = quarantined_videos(map(store.dataset, store.datasets()))
-    return [video.as_dict() for video in found]
+    return [video.as_dict() for video in quarantined_videos(store)]
 
 
 def _print_quarantine(found: list[dict], *, json: bool) -> None:

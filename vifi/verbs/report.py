@@ -61,8 +61,7 @@ def _add_from_store(store: "Store", results: Path) -> None:
     add_commands(results, commands_of(store), first=True)
     write_provenance(store, results)
     write_throughput(store, results)
-    found = quarantined_videos(map(store.dataset, store.datasets()))
-    Quarantined.write_all(results, found)
+    Quarantined.write_all(results, quarantined_videos(store))
     for points in (drawn.points for drawn in Map.read_all(results)):
         if {"dataset", "row"} <= set(points.columns):
             # A folder may hold maps of several stores, and other rows than this one has.
