@@ -57,14 +57,9 @@ def frames_ablation(
 ) -> list[ResultRow]:
     """The same videos with fewer frames per view, evenly spaced among the cached ones."""
     total = features.require_array("frames").shape[2]
-    return [
-        row
-        for count in counts
-        for row in _rows(
-            *(features, split, "ablation-frames", settings),
-            frames=evenly_spaced(total, count, "frames"),
-        )
-    ]
+    chosen = [evenly_spaced(total, count, "frames") for count in counts]
+    run = (features, split, "ablation-frames", settings)
+    return [row for frames in chosen for row in _rows(*run, frames=frames)]
 
 
 def views_ablation(
@@ -75,14 +70,9 @@ def views_ablation(
 ) -> list[ResultRow]:
     """The same videos with fewer views, evenly spaced among the cached ones (crop-major)."""
     total = features.view_mean.shape[1]
-    return [
-        row
-        for count in counts
-        for row in _rows(
-            *(features, split, "ablation-views", settings),
-            views=evenly_spaced(total, count, "views"),
-        )
-    ]
+    chosen = [evenly_spaced(total, count, "views") for count in counts]
+    run = (features, split, "ablation-views", settings)
+    return [row for views in chosen for row in _rows(*run, views=views)]
 
 
 def templates_ablation(

@@ -193,11 +193,6 @@ def features_of(row: ResultRow) -> tuple[str, ...]:
     return tuple(row.feature_set.split("+"))
 
 
-def percent_factor(metric: str) -> float:
-    """100 for shares; 1 for a median of ranks, which count from 1."""
-    return 1.0 if metric.endswith("median_rank") else 100.0
-
-
 def _is_of_several_runs(row: ResultRow) -> bool:
     """Whether a row is a mean over training runs, by their features or by their checkpoints: runs
     that tuned the text tower alone share features."""
@@ -205,7 +200,8 @@ def _is_of_several_runs(row: ResultRow) -> bool:
 
 
 def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> Measurement:
-    factor = percent_factor(row.metric)
+    # Ranks count from 1; all else are shares.
+    factor = 1.0 if row.metric.endswith("median_rank") else 100.0
     std = deviations.get(replace(row, metric=f"{row.metric}_std").nameless_key)
     given = (row.ci_low, row.ci_high, std)
     low, high, std = (None if number is None else number * factor for number in given)
@@ -224,14 +220,11 @@ def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> M
 def _method_of_row(row: ResultRow) -> str:
     """By the names of the features; a checkpoint that says another method contradicts them."""
     by_features = method_of(row.feature_names)
-    by_checkpoint = method_of(_checkpoint_names(row.scored_checkpoint))
+    names = row.scored_checkpoint.split("+")
+    by_checkpoint = method_of(name for name in names if not _DIGEST.fullmatch(name))
     if by_features and by_checkpoint and by_features != by_checkpoint:
         return ""
     return by_features or by_checkpoint
-
-
-def _checkpoint_names(joined: str) -> list[str]:
-    return [name for name in joined.split("+") if not _DIGEST.fullmatch(name)]
 
 
 def _method_of_name(name: str) -> str:

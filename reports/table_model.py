@@ -7,7 +7,7 @@ unit its column says; accuracies are percent with one decimal, as the paper prin
 import itertools
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # Said above the commands that make feature sets and files.
@@ -142,7 +142,7 @@ class Table:
     @property
     def commands(self) -> tuple[str, ...]:
         """Commands that fill the empty cells; a cell shows its place in this list, from 1."""
-        return _distinct(cell.command for cell in self.cells if cell.command)
+        return tuple(dict.fromkeys(cell.command for cell in self.cells if cell.command))
 
     @property
     def used_sources(self) -> dict[str, str]:
@@ -153,7 +153,7 @@ class Table:
     @property
     def used_notes(self) -> tuple[str, ...]:
         """Keys of the footnotes in the order they are met; the first is shown as `a`."""
-        return _distinct(key for cell in self.cells for key in cell.notes)
+        return tuple(dict.fromkeys(key for cell in self.cells for key in cell.notes))
 
     def mark(self, key: str) -> str:
         """The letter of a footnote; after `z` comes `aa`, then `bb`."""
@@ -221,7 +221,3 @@ def format_number(value: float, decimals: int = 1, *, signed: bool = False) -> s
     if float(text) == 0:
         return text
     return (MINUS if value < 0 else "+" if signed else "") + text
-
-
-def _distinct(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))

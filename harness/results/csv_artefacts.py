@@ -38,7 +38,7 @@ class Map:
 
     @classmethod
     def read_all(cls, results: Path) -> tuple[Self, ...]:
-        """Those that a results folder has. Raises DamagedError."""
+        """All maps of a results folder. Raises DamagedError."""
         paths = [results / FOLDER / f"{name}.csv" for name in _MAPS]
         return tuple(
             cls(
@@ -51,7 +51,7 @@ class Map:
         )
 
     def write(self, results: Path) -> None:
-        """Into a results folder, in place of the one of the same name."""
+        """Write it into a results folder, in place of the one of the same name."""
         path = results / FOLDER / f"{self.name}.csv"
         write_table(path, self.points)
         write_table(_beside(path), self.separation)
@@ -73,7 +73,7 @@ class ClassTables:
 
     @classmethod
     def read_all(cls, results: Path) -> Self:
-        """Those of all scores, without a name. Raises DamagedError."""
+        """The tables of all scores as one, without a name. Raises DamagedError."""
         inner = results / FOLDER
         confusion = read_tables(inner / _CONFUSION, _MISTAKE_COLUMNS, ("count",))
         return cls(
@@ -82,7 +82,7 @@ class ClassTables:
         )
 
     def write(self, results: Path) -> None:
-        """Into a results folder, in place of those of the same setting."""
+        """Write both into a results folder, in place of those of the same setting."""
         write_table(results / FOLDER / _PER_CLASS / f"{self.name}.csv", self.per_class)
         write_table(results / FOLDER / _CONFUSION / f"{self.name}.csv", self.confusion)
 
@@ -98,12 +98,12 @@ class Frequencies:
 
     @classmethod
     def read_all(cls, results: Path) -> Self:
-        """Those of all datasets. Raises DamagedError."""
+        """The tables of all datasets as one. Raises DamagedError."""
         folder = results / FOLDER / _FREQUENCIES
         return cls(table=read_tables(folder, _FREQUENCY_COLUMNS, ("count",)))
 
     def write(self, results: Path) -> None:
-        """Into a results folder, in place of those of the same dataset."""
+        """Write it into a results folder, in place of that of the same dataset."""
         write_table(results / FOLDER / _FREQUENCIES / f"{self.dataset}.csv", self.table)
 
 

@@ -33,7 +33,7 @@ class Timing(JsonEntry, file="timings.json"):
 
     @classmethod
     def read_all(cls, results: Path) -> tuple[Self, ...]:
-        """Of the first file that is there: artefacts/timings.json, steps.csv or steps.json."""
+        """Steps of the first file that exists: artefacts/timings.json, steps.csv or steps.json."""
         if cls.file_in(results).is_file():
             return super().read_all(results)
         path = results / "steps.csv"
@@ -136,7 +136,7 @@ class Quarantined(JsonEntry, file="quarantine.json", key=("dataset", "features",
 
     @classmethod
     def write_set(cls, results: Path, dataset: str, features: str, entries: Sequence[Self]) -> None:
-        """Those of one feature set (its id); without any, what is there goes."""
+        """Write those of one feature set (its id); without any, its file is removed."""
         path = results / FOLDER / _QUARANTINED_SETS / f"{dataset}-{features}.json"
         if entries:
             write_json(path, plain(entries))

@@ -72,13 +72,13 @@ class JsonDocument(JsonObject):
 
     @classmethod
     def read(cls, results: Path) -> Self:
-        """Of a results folder; an empty one where there is none. Raises DamagedError."""
+        """The object of a results folder; an empty one where there is none. Raises DamagedError."""
         path = cls.file_in(results)
         (document,) = cls.from_values(path, [read_document(path, dict)])
         return document
 
     def write(self, results: Path) -> None:
-        """Into a results folder, in place of the one that is there."""
+        """Write it into a results folder, in place of an earlier one."""
         write_json(self.file_in(results), plain(self))
 
 
@@ -92,17 +92,17 @@ class JsonEntry(JsonObject):
 
     @classmethod
     def read_list(cls, path: Path) -> tuple[Self, ...]:
-        """Those of one file, none where there is no file. Raises DamagedError."""
+        """The entries of one file, none where there is no file. Raises DamagedError."""
         return cls.from_values(path, read_document(path, list))
 
     @classmethod
     def read_all(cls, results: Path) -> tuple[Self, ...]:
-        """All of a results folder. Raises DamagedError for a file that holds others."""
+        """All entries of a results folder. Raises DamagedError for a file that holds others."""
         return cls.read_list(cls.file_in(results))
 
     @classmethod
     def write_all(cls, results: Path, entries: Iterable[Self]) -> None:
-        """Into a results folder, in place of those that are there."""
+        """Write entries into a results folder, in place of earlier ones."""
         write_json(cls.file_in(results), plain(list(entries)))
 
     @classmethod

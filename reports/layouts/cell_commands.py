@@ -34,8 +34,6 @@ _TEST_SPLIT = {"ssv2": "validation", "k400": "val", TINY: "val"}
 _DEFAULT_FUSION = "embedding"
 # Between the templates of a result row.
 _AND = " | "
-# What trains on frozen features.
-HEADS = ("ActionCLIP", "A5")
 
 # The words of a command after `vifi`.
 Command = tuple[str, ...]
@@ -100,7 +98,7 @@ def _template_options(measured: Sequence[Measurement]) -> Command:
 def cost_command(method: str) -> str:
     """Measure what a view costs with a method of the paper."""
     learned = {
-        **{name: ("--head", cost_file(name)) for name in HEADS},
+        **{name: ("--head", cost_file(name)) for name in specs.HEADS},
         "VL prompting": ("--pretrained", cost_file("VL prompting")),
     }.get(method, ())
     frames = paper_frames("cost", method)
@@ -123,7 +121,7 @@ def _bench_command(model: str, frames: int, features: str, *learned: str) -> str
 def cost_file(method: str) -> str:
     """What a method has learned: the paper's costs are of fewer frames than most of its numbers."""
     out = output("cost", "D", *feature_names("cost", method))
-    return f"{out}.safetensors" if method in HEADS else last_step(out)
+    return f"{out}.safetensors" if method in specs.HEADS else last_step(out)
 
 
 def output(protocol: str, dataset: str, name: str) -> str:
@@ -147,7 +145,7 @@ def feature_names(
         return tuple(f"{name}-s{seed}" for seed in (1, 2, 3))
     if protocol == "few-shot":
         return (f"{name}-k{shots}",)
-    if protocol == "cost" or (protocol == "supervised" and method in HEADS):
+    if protocol == "cost" or (protocol == "supervised" and method in specs.HEADS):
         # Of other frames or views than elsewhere.
         return (f"{name}-{protocol}",)
     is_tiny = (protocol, dataset) == (specs.FUSION_PROTOCOL, TINY)

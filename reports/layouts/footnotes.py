@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from reports.layouts.grouping import short_template
+from reports.layouts.specs import HEADS
 from reports.measurements import Measurement
 from reports.paper.paper_settings import PAPER_TEMPLATES, paper_classes, paper_frames
 from reports.table_model import Note
@@ -17,7 +18,6 @@ _TUNED_BY_DESIGN = ("few-shot", "supervised", "base-to-novel", "ablation-fusion"
 _VARIED = {"ablation-frames": "frames", "ablation-templates": "template"}
 
 HEAD_NOTE = "head-on-frozen-features"
-_HEAD_METHODS = ("A5", "ActionCLIP")
 _HEAD_DOUBT = Note(
     text="Here the head alone is trained, on frozen features of CLIP; the paper's ActionCLIP also "
     "tunes both towers, and in its Tables 7 and 8 every model was tuned on Kinetics-400 first."
@@ -100,7 +100,7 @@ def doubts(measurement: Measurement) -> dict[str, Note]:
         notes[f"classes={row.classes},paper={classes}"] = Note(text=text)
     if not (measurement.is_comparable and measurement.method):
         return notes
-    if measurement.method in _HEAD_METHODS:
+    if measurement.method in HEADS:
         notes[HEAD_NOTE] = _HEAD_DOUBT
     template = PAPER_TEMPLATES.get(measurement.method)
     if template and row.classifier == "text" and row.template != template:

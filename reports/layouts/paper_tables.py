@@ -64,18 +64,18 @@ def paper_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) ->
 
 def _table(spec: Spec, measured: Sequence[Measurement], costs: Sequence[Cost]) -> Table:
     numbers = paper_numbers(spec.number)
-    places = tuple(dict.fromkeys(number.place for number in numbers))
-    index = _index_of_costs(spec, places, costs) | _index_of_rows(spec, places, measured)
+    columns = tuple(dict.fromkeys(number.column for number in numbers))
+    index = _index_of_costs(spec, columns, costs) | _index_of_rows(spec, columns, measured)
     every = [part for m in measured for part in (m, *m.parts)]
     interval = "" if spec.protocol == "cost" else f"{INTERVAL_CAPTION} "
     return Table(
         name=f"table{spec.number}",
         title=spec.title,
         caption=f"{spec.caption} {interval}Paper: {CITATION}.",
-        columns=_columns(spec, places),
+        columns=_columns(spec, columns),
         rows=(
-            *_paper_rows(spec, numbers, places, index),
-            *_other_rows(spec, places, index, measured),
+            *_paper_rows(spec, numbers, columns, index),
+            *_other_rows(spec, columns, index, measured),
         ),
         notes=paper_notes() | footnotes_of_all(every),
         sources=_sources(spec),
@@ -88,52 +88,52 @@ def _sources(spec: Spec) -> dict[str, str]:
     return {name: command for commands in every for name, command in commands.items()}
 
 
-def _columns(spec: Spec, places: Sequence[ColumnKey]) -> tuple[Column, ...]:
-    datasets = {place.dataset for place in places}
-    if len(datasets) == len(places):
-        return tuple(Column(heading=dataset_heading(place.dataset)) for place in places)
+def _columns(spec: Spec, columns: Sequence[ColumnKey]) -> tuple[Column, ...]:
+    datasets = {column.dataset for column in columns}
+    if len(datasets) == len(columns):
+        return tuple(Column(heading=dataset_heading(column.dataset)) for column in columns)
     return tuple(
         Column(
-            heading=_heading(spec, place),
-            group=dataset_heading(place.dataset) if len(datasets) > 1 else "",
-            decimals=0 if place.metric in ("gflops", *_SETTINGS) else 1,
+            heading=_heading(spec, column),
+            group=dataset_heading(column.dataset) if len(datasets) > 1 else "",
+            decimals=0 if column.metric in ("gflops", *_SETTINGS) else 1,
         )
-        for place in places
+        for column in columns
     )
 
 
-def _heading(spec: Spec, place: ColumnKey) -> str:
-    if place.subset:
-        return place.subset.capitalize()
-    return f"K = {place.shots}" if spec.protocol == "few-shot" else metric_heading(place.metric)
+def _heading(spec: Spec, column: ColumnKey) -> str:
+    if column.subset:
+        return column.subset.capitalize()
+    return f"K = {column.shots}" if spec.protocol == "few-shot" else metric_heading(column.metric)
 
 
 def _paper_rows(
-    spec: Spec, numbers: Sequence[PaperNumber], places: Sequence[ColumnKey], index: Index
+    spec: Spec, numbers: Sequence[PaperNumber], columns: Sequence[ColumnKey], index: Index
 ) -> list[Row]:
     rows = []
-    for section, method in _methods(numbers, places):
-        cells = {n.place: n for n in numbers if (n.section, n.method) == (section, method)}
+    for section, method in _methods(numbers, columns):
+        cells = {n.column: n for n in numbers if (n.section, n.method) == (section, method)}
         shared = {"label": method, "section": SECTIONS[section]}
-        printed = tuple(paper_cell(cells.get(place)) for place in places)
+        printed = tuple(paper_cell(cells.get(column)) for column in columns)
         rows.append(Row(**shared, origin="paper", cells=printed))
         if method in spec.methods:
-            ours = tuple(_our_cell(spec, Who(method, True), p, cells, index) for p in places)
+            ours = tuple(_our_cell(spec, Who(method, True), p, cells, index) for p in columns)
             rows.append(Row(**shared, origin="here", cells=ours))
     return rows
 
 
 def _methods(
-    numbers: Sequence[PaperNumber], places: Sequence[ColumnKey]
+    numbers: Sequence[PaperNumber], columns: Sequence[ColumnKey]
 ) -> Iterable[tuple[str, str]]:
     """(section, method) as in the paper; methods of its left half first (Table 1)."""
     sections = tuple(dict.fromkeys(number.section for number in numbers))
-    ordered = sorted(numbers, key=lambda n: (sections.index(n.section), places.index(n.place)))
+    ordered = sorted(numbers, key=lambda n: (sections.index(n.section), columns.index(n.column)))
     return dict.fromkeys((number.section, number.method) for number in ordered)
 
 
 def _other_rows(
-    spec: Spec, places: Sequence[ColumnKey], index: Index, measured: Sequence[Measurement]
+    spec: Spec, columns: Sequence[ColumnKey], index: Index, measured: Sequence[Measurement]
 ) -> list[Row]:
     others = dict.fromkeys(who for who, _ in index if not who.is_method)
     own = {m.name: m for m in measured if m.row.protocol == spec.protocol}
@@ -143,7 +143,7 @@ def _other_rows(
             section=OTHERS,
             origin="here",
             cells=tuple(
-                _our_cell(spec, who, place, {}, index, own.get(who.name)) for place in places
+                _our_cell(spec, who, column, {}, index, own.get(who.name)) for column in columns
             ),
         )
         for who in others
@@ -153,38 +153,38 @@ def _other_rows(
 def _our_cell(
     spec: Spec,
     who: Who,
-    place: ColumnKey,
+    column: ColumnKey,
     printed: dict[ColumnKey, PaperNumber],
     index: Index,
     own: Measurement | None = None,
 ) -> Cell:
     """Our number, or the command that gives it; `own` is a result of a model of one's own."""
-    cell = index.get((who, place))
+    cell = index.get((who, column))
     if cell is None:
-        return Cell(command=_command(spec, who, place, own))
-    number = printed.get(place)
-    return cell if place.metric in _NO_DIFFERENCE else beside_paper(cell, number)
+        return Cell(command=_command(spec, who, column, own))
+    number = printed.get(column)
+    return cell if column.metric in _NO_DIFFERENCE else beside_paper(cell, number)
 
 
-def _command(spec: Spec, who: Who, place: ColumnKey, own: Measurement | None) -> str:
+def _command(spec: Spec, who: Who, column: ColumnKey, own: Measurement | None) -> str:
     """What fills a cell; nothing for a model of one's own with another K than it was tuned on."""
-    if place.metric in COST_METRICS and not who.is_method:
+    if column.metric in COST_METRICS and not who.is_method:
         return own_cost_command(own) if own else ""
-    if place.metric in COST_METRICS:
+    if column.metric in COST_METRICS:
         return cost_command(who.name)
     if spec.protocol == "few-shot" and not who.is_method:
         return ""
     features = features_of(own.row) if own else ()
-    return paper_command(spec.protocol, who.name, place.dataset, place.shots, features)
+    return paper_command(spec.protocol, who.name, column.dataset, column.shots, features)
 
 
-def _index_of_costs(spec: Spec, places: Sequence[ColumnKey], costs: Sequence[Cost]) -> Index:
+def _index_of_costs(spec: Spec, columns: Sequence[ColumnKey], costs: Sequence[Cost]) -> Index:
     return {
-        (who, place): _cost_cell(value, cost)
+        (who, column): _cost_cell(value, cost)
         for cost in costs
         if (who := _who_costs(spec, cost))
-        for place in places
-        if place.metric in COST_METRICS and (value := getattr(cost, place.metric)) is not None
+        for column in columns
+        if column.metric in COST_METRICS and (value := getattr(cost, column.metric)) is not None
     }
 
 
@@ -202,17 +202,17 @@ def _cost_cell(value: float, cost: Cost) -> Cell:
 
 
 def _index_of_rows(
-    spec: Spec, places: Sequence[ColumnKey], measured: Sequence[Measurement]
+    spec: Spec, columns: Sequence[ColumnKey], measured: Sequence[Measurement]
 ) -> Index:
     untuned = _first_splits(measured) if spec.protocol == "few-shot" else []
     # A stable sort: means last, so that they and later rows replace earlier ones.
     ordered = untuned + sorted(measured, key=lambda measurement: is_mean(measurement.row))
     return {
-        (who, place): _index_cell(measurement, place)
+        (who, column): _index_cell(measurement, column)
         for measurement in ordered
         if (who := _who(spec, measurement))
-        for place in places
-        if _fits(measurement, place)
+        for column in columns
+        if _fits(measurement, column)
     }
 
 
@@ -242,23 +242,23 @@ def _who(spec: Spec, measurement: Measurement) -> Who | None:
     return Who(measurement.name, False) if spec.with_others else None
 
 
-def _fits(measurement: Measurement, place: ColumnKey) -> bool:
+def _fits(measurement: Measurement, column: ColumnKey) -> bool:
     """Whether a measurement answers a column of the paper."""
     row = measurement.row
-    metric = "top1" if place.metric in _SETTINGS else place.metric
-    if (measurement.dataset, row.metric) != (place.dataset, metric):
+    metric = "top1" if column.metric in _SETTINGS else column.metric
+    if (measurement.dataset, row.metric) != (column.dataset, metric):
         return False
-    if row.subset != (place.subset or "all"):
+    if row.subset != (column.subset or "all"):
         return False
     # Untrained, a number is the same for every K; Table 5 takes it as given with the model.
     any_shots = measurement.method == "Vanilla CLIP" or row.protocol == FUSION_PROTOCOL
-    return row.shots == place.shots or (row.shots is None and any_shots)
+    return row.shots == column.shots or (row.shots is None and any_shots)
 
 
-def _index_cell(measurement: Measurement, place: ColumnKey) -> Cell:
-    if place.metric in _SETTINGS:
+def _index_cell(measurement: Measurement, column: ColumnKey) -> Cell:
+    if column.metric in _SETTINGS:
         row = measurement.row
-        number = row.num_frames if place.metric == "num_frames" else row.num_views
+        number = row.num_frames if column.metric == "num_frames" else row.num_views
         return Cell(value=float(number), source=measurement.name)
     cell = measured_cell(measurement)
     return replace(cell, notes=(*cell.notes, *doubts(measurement)))

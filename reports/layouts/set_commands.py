@@ -9,7 +9,6 @@ from typing import NamedTuple
 from reports.layouts import specs
 from reports.layouts.cell_commands import (
     FEATURES_OF,
-    HEADS,
     TINY,
     Command,
     command,
@@ -108,13 +107,13 @@ def _cost_sources(method: str) -> dict[str, list[Command]]:
     """Files of weights; the other methods cost what the model does."""
     (name,) = feature_names("cost", method)
     run = PaperRun("cost", method, name, *_TRAIN_SPLITS["cost"])
-    if method in HEADS:
+    if method in specs.HEADS:
         return {cost_file(method): _train_head(run)}
     return {cost_file(method): _prompt(run)} if method == "VL prompting" else {}
 
 
 def _source(run: PaperRun) -> list[Command]:
-    if run.method in HEADS:
+    if run.method in specs.HEADS:
         return _train_head(run)
     # Elsewhere one model is scored on several data sets, or one is tuned for each.
     target = run.dataset if run.protocol in (_FUSION, "supervised") else "D"

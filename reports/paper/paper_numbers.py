@@ -56,7 +56,7 @@ class PaperNumber:
         return float(self.text) if self.text and "x" not in self.text else None
 
     @property
-    def place(self) -> ColumnKey:
+    def column(self) -> ColumnKey:
         """The column it stands in."""
         return ColumnKey(self.dataset, self.subset, self.shots, self.metric)
 

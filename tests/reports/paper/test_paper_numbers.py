@@ -42,13 +42,13 @@ KNOWN = [
 def test_every_cell_is_there_once(table):
     numbers = paper_numbers(table)
     assert len(numbers) == COUNTS[table]
-    places = [(number.method, number.place) for number in numbers]
+    places = [(number.method, number.column) for number in numbers]
     assert len(set(places)) == len(places)
 
 
 @pytest.mark.parametrize(("table", "method", "place", "text", "std"), KNOWN)
 def test_known_cells(table, method, place, text, std):
-    found = [n for n in paper_numbers(table) if (n.method, n.place) == (method, place)]
+    found = [n for n in paper_numbers(table) if (n.method, n.column) == (method, place)]
     assert [(n.text, n.std) for n in found] == [(text, std)]
 
 
@@ -67,7 +67,7 @@ def test_harmonic_means_follow_from_base_and_novel(table):
 def test_gains_follow_from_the_best_adapted_model(table):
     numbers = paper_numbers(table)
     for gain in (n for n in numbers if n.section == "gain"):
-        column = [n for n in numbers if n.place == gain.place]
+        column = [n for n in numbers if n.column == gain.column]
         best = max(n.value for n in column if n.section == "adapted")
         ours = next(n.value for n in column if n.method == "ViFi-CLIP")
         assert gain.value == pytest.approx(ours - best, abs=0.051)
