@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from harness.fusion import softmax, unit
+from harness.fusion import unit
+from harness.softmax import softmax
 from vifistore.errors import UsageError
 
 # The CLIP repository's probe uses C = 0.316 on embeddings of length about 10; shrinking vectors

@@ -21,6 +21,7 @@ from functools import partial
 import numpy as np
 
 from harness.slabs import run_slabs
+from harness.softmax import softmax
 from vifistore.errors import UnknownNameError, UsageError
 
 _TOP = re.compile(r"top-([1-9]\d{0,5})")
@@ -28,15 +29,6 @@ ATTENTION_TEMPERATURE = 0.1
 
 # 2,048 embeddings x 400 classes in float32 are 3.3 MB: little enough to stay near the cores.
 SLAB_VECTORS = 2048
-
-
-def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
-    """exp(logits) over its sum along `axis`, of the shape of `logits` [... class]; shifted by the
-    maximum so that it cannot overflow."""
-    powers = np.subtract(logits, logits.max(axis=axis, keepdims=True))
-    np.exp(powers, out=powers)
-    powers /= powers.sum(axis=axis, keepdims=True)
-    return powers
 
 
 def _image(cosines: np.ndarray, scale: np.float32) -> np.ndarray:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 import vifistore
-from harness.fusion import fuse_frames, softmax, unit
+from harness.fusion import fuse_frames, unit
 from harness.measuring import Scoring
 from harness.shortcuts import evaluate
+from harness.softmax import softmax
 from vifi.__main__ import run
 from vifistore.frames.decoding import decode_video, decoder_version
 from vifistore.store import open_store

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tyro
 
-from harness.fusion import fuse_frames, softmax
+from harness.fusion import fuse_frames
 from harness.results import read_rows
+from harness.softmax import softmax
 from tests.docs.pages import Block, every_block, vifi_words
 from tests.vifi.conftest import save_tiny
 from tests.vifistore.extract.conftest import write_clip

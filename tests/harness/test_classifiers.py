@@ -3,7 +3,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from harness.classifiers import CLASSIFIERS, Task, cache, linear_probe, prototypes, tip_adapter
-from harness.fusion import softmax, unit
+from harness.fusion import unit
+from harness.softmax import softmax
 from vifistore.errors import UsageError
 
 QUERY = np.array([[[0.6, 0.8]]], np.float32)

@@ -12,9 +12,9 @@ from harness.fusion import (
     fuse_frames,
     fuse_views,
     pool,
-    softmax,
     unit,
 )
+from harness.softmax import softmax
 from vifistore.errors import UnknownNameError, UsageError
 
 

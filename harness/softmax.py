@@ -1,0 +1,12 @@
+"""Softmax, apart from `harness.fusion`: that imports the modules of further fusions, which need it."""
+
+import numpy as np
+
+
+def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
+    """exp(logits) over its sum along `axis`, of the shape of `logits` [... class]; shifted by the
+    maximum so that it cannot overflow."""
+    powers = np.subtract(logits, logits.max(axis=axis, keepdims=True))
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=axis, keepdims=True)
+    return powers
