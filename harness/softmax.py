@@ -1,4 +1,4 @@
-"""Softmax, apart from `harness.fusion`: that imports the modules of further fusions, which need it."""
+"""Softmax, in a file of its own: `harness.fusion` imports further fusions, and these import it."""
 
 import numpy as np
 
