@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import startup
 from tests.vifistore.extract.conftest import write_clip
 
 
+@pytest.mark.slow
 def test_runs(monkeypatch):
     # Importing torch and OpenCLIP is what takes the time, and is not ours.
     monkeypatch.setattr(startup, "_IMPORT", "import json")
@@ -17,6 +20,7 @@ def test_runs(monkeypatch):
     assert 0 < rows["search without torch"]["ratio"] < 1
 
 
+@pytest.mark.slow
 def test_extractions_in_turns(monkeypatch, tmp_path):
     monkeypatch.setattr(startup, "_EXTRACTED", startup.MODEL)
     for number in range(2):

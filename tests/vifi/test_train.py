@@ -301,6 +301,7 @@ def test_an_unknown_preset(capsys):
     assert "Did you mean 'few_shot'?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_checkpoint_is_extracted_while_training_goes_on(store, tmp_path, capfd):
     with_ = "--frames 2 --decoder pyav --precision fp32 --workers 1 --poll 0.2"
     further = ("--extract-every", "2", f"--extract-with={with_}", "--json")

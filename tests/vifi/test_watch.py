@@ -82,6 +82,7 @@ def follower(folder: Path, store: Path, *flags: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_catches_up(folder, store):
     """Behind the first set and so amid the second; what then runs ends what is left."""
     process = follower(folder, store)

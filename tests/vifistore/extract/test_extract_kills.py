@@ -61,6 +61,7 @@ def assert_complete(store, straight) -> None:
     assert list(verify_store(open_store(store.path))) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on(tmp_path, folder, straight, tiny):
     store = scan(tmp_path / "s.zarr", folder)
     command = [sys.executable, "-m", "vifi", "extract", "s.zarr", *FLAGS]

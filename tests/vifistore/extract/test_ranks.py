@@ -154,6 +154,7 @@ def test_a_rank_of_the_verb_is_said_and_refused_for_repair(monkeypatch):
         _blocks(SimpleNamespace(blocks="", repair=True), 400)
 
 
+@pytest.mark.slow
 def test_two_processes_make_one_sealed_set(tmp_path, clips):
     (tmp_path / "v").mkdir()
     sources = sorted(clips.rglob("*.mp4"))
