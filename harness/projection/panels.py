@@ -94,10 +94,9 @@ def _shown(dataset: Dataset, split_name: str) -> tuple[np.ndarray, np.ndarray, l
         rows, first = np.unique(split.rows, return_index=True)
         labels = split.labels[first].astype(np.int64)
         return rows, np.where(labels < 0, UNLABELLED, labels), split.class_names
-    names = dataset.class_names()
+    columns, names = dataset.columns_and_classes("label")
     index = {name: number for number, name in enumerate(names)}
-    given = dataset.column("label")
-    labels = np.array([index.get(label, UNLABELLED) for label in given], np.int64)
+    labels = np.array([index.get(label, UNLABELLED) for label in columns["label"]], np.int64)
     return np.arange(len(labels)), labels, names
 
 

@@ -83,7 +83,8 @@ def quarantined_videos(store: Store) -> list[Quarantined]:
 def _quarantined_of(features: Features) -> list[Quarantined]:
     if not (found := features.quarantine()):
         return []
-    ids, paths = (features.dataset.column(name).tolist() for name in ("id", "path"))
+    columns = features.dataset.columns_at_once("id", "path")
+    ids, paths = columns["id"].tolist(), columns["path"].tolist()
     return [
         Quarantined(
             dataset=features.dataset.name,

@@ -9,7 +9,7 @@ Whatever works on one dataset is given this handle. It remembers nothing: what i
 it is asked for, so that it stays true while the dataset grows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.store.attributes import read_fields
+from vifistore.store.attributes import read_fields, require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.features import Features
 from vifistore.store.names import Name, read_names
@@ -35,7 +35,7 @@ from vifistore.store.splits import (
     read_split,
     split_names,
 )
-from vifistore.store.tables import read_column, read_table, table_attributes, write_table
+from vifistore.store.tables import read_columns, read_table, table_attributes, write_table
 
 # pandas takes half a second to import, and half of what reads a store needs no table.
 if TYPE_CHECKING:
@@ -90,17 +90,43 @@ class Dataset:
         (pixels), size_bytes, mtime_ns; start_seconds and end_seconds where rows are stretches."""
         import pandas as pd
 
-        return pd.DataFrame(read_table(self.backend, self.path, self.columns))
+        attributes = table_attributes(self.backend, self.path, VIDEO_COLUMNS)
+        specs = video_columns(attributes)
+        return pd.DataFrame(read_columns(self.backend, self.path, specs, specs, attributes))
 
     def column(self, name: str) -> np.ndarray:
         """One column of the table of videos, [video]; strings as objects.
 
         Raises DamagedError if it is not what was written.
         """
-        columns = self.columns
-        if name in STRETCH_COLUMNS and name not in columns:
-            return np.full(self.num_videos, STRETCH_COLUMNS[name].fill)
-        return read_column(self.backend, self.path, columns, name)
+        return self.columns_at_once(name)[name]
+
+    def columns_at_once(self, *names: str) -> dict[str, np.ndarray]:
+        """Columns of the table of videos, [video] each: of the same videos, even while it grows.
+
+        Raises DamagedError if they are not what was written.
+        """
+        return self._at_once(names)[0]
+
+    def columns_and_classes(self, *names: str) -> tuple[dict[str, np.ndarray], list[str]]:
+        """The same columns, and the names of the classes that these videos are of.
+
+        Raises DamagedError if they are not what was written.
+        """
+        columns, attributes = self._at_once(names)
+        found = require_fields(self.backend, self.path, attributes, {"class_names": list})
+        return columns, list(found["class_names"])
+
+    def _at_once(self, names: Sequence[str]) -> tuple[dict[str, np.ndarray], dict]:
+        """Columns, and the attributes of the table that say how many rows there are."""
+        attributes = table_attributes(self.backend, self.path, VIDEO_COLUMNS)
+        specs, num_videos = video_columns(attributes), attributes["rows"]
+        # Whole videos have no columns that tell where they begin and end.
+        told = [name for name in names if name in specs or name not in STRETCH_COLUMNS]
+        found = read_columns(self.backend, self.path, specs, told, attributes)
+        for name in (name for name in names if name not in found):
+            found[name] = np.full(num_videos, STRETCH_COLUMNS[name].fill)
+        return found, attributes
 
     @property
     def start_seconds(self) -> np.ndarray:
@@ -112,6 +138,11 @@ class Dataset:
         """float64 [video]: where in its file each row ends; NaN of what goes on to its end."""
         return self.column("end_seconds")
 
+    def stretches(self) -> tuple[np.ndarray, np.ndarray]:
+        """`start_seconds` and `end_seconds` of the same videos."""
+        columns = self.columns_at_once(*STRETCH_COLUMNS)
+        return columns["start_seconds"], columns["end_seconds"]
+
     def content_keys(self, digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """What tells the content of rows apart, object [video], of the digests [video] of files.
 
@@ -120,7 +151,7 @@ class Dataset:
         """
         if "start_seconds" not in self.columns:
             return digests
-        starts, ends = self.start_seconds[rows], self.end_seconds[rows]
+        starts, ends = (column[rows] for column in self.stretches())
         keys = np.array(digests, object)
         for i in np.flatnonzero(_are_parts(starts, ends) & (keys != "")):
             end = None if np.isnan(ends[i]) else float(ends[i])
@@ -129,7 +160,7 @@ class Dataset:
 
     def require_whole_videos(self) -> None:
         """Raise UsageError if a row is a part of its video: frames are decoded of whole ones."""
-        starts, ends = self.start_seconds, self.end_seconds
+        starts, ends = self.stretches()
         parts = np.flatnonzero(_are_parts(starts, ends))
         if len(parts):
             row = parts[0]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
-from vifistore.store.attributes import read_fields
+from vifistore.store.attributes import require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.removal import remove_group
 from vifistore.store.schema import SPLIT_COLUMNS, check_name
-from vifistore.store.tables import read_table, write_table
+from vifistore.store.tables import read_columns, table_attributes, write_table
 
 if TYPE_CHECKING:
     from vifistore.store.dataset import Dataset
@@ -145,8 +145,9 @@ def read_split(dataset: "Dataset", name: str) -> Split:
     path, backend = f"splits/{dataset.name}/{name}", dataset.backend
     if not _has_split(dataset, name):
         raise UnknownNameError(f"split of {dataset.name}", name, split_names(dataset))
-    attributes = read_fields(backend, path, _SPLIT)
-    columns = read_table(backend, path, SPLIT_COLUMNS)
+    attributes = table_attributes(backend, path, SPLIT_COLUMNS)
+    require_fields(backend, path, attributes, _SPLIT)
+    columns = read_columns(backend, path, SPLIT_COLUMNS, SPLIT_COLUMNS, attributes)
     listed = attributes.get("listed", {})
     require_listed(backend, path, listed, columns["labels"], attributes["class_names"])
     return Split(
@@ -187,7 +188,8 @@ def labelled_split(dataset: "Dataset") -> Split:
 
     Raises UsageError if no video has a label.
     """
-    ids, names, class_names = dataset.column("id"), dataset.column("label"), dataset.class_names()
+    columns, class_names = dataset.columns_and_classes("id", "label")
+    ids, names = columns["id"], columns["label"]
     rows = np.flatnonzero(names != "")
     if not len(rows):
         raise UsageError(

@@ -4,7 +4,7 @@ A table grows by rows beyond its committed length; the group's attributes, which
 length, are written last. A kill before that leaves the old table as it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -59,9 +59,7 @@ def read_table(
     Raises DamagedError if they are not what was written.
     """
     attributes = table_attributes(backend, path, specs)
-    columns = {name: _column(backend, f"{path}/{name}", attributes["rows"]) for name in specs}
-    require_digests(backend, path, columns, specs, attributes)
-    return columns
+    return read_columns(backend, path, specs, specs, attributes)
 
 
 def table_attributes(backend: Backend, path: str, specs: Mapping[str, ArraySpec]) -> dict:
@@ -90,14 +88,18 @@ def _column(backend: Backend, path: str, num_rows: int) -> np.ndarray:
     return values
 
 
-def read_column(
-    backend: Backend, path: str, specs: Mapping[str, ArraySpec], name: str
-) -> np.ndarray:
-    """Read one column of the table at `path`, [row]; strings as objects.
+def read_columns(
+    backend: Backend,
+    path: str,
+    specs: Mapping[str, ArraySpec],
+    names: Iterable[str],
+    attributes: Mapping,
+) -> dict[str, np.ndarray]:
+    """Read columns of the table at `path`, [row] each, strings as objects: the rows that were
+    committed when its `attributes` were read, however it has grown since.
 
-    Raises DamagedError if it is not what was written.
+    Raises DamagedError if they are not what was written.
     """
-    attributes = table_attributes(backend, path, specs)
-    values = _column(backend, f"{path}/{name}", attributes["rows"])
-    require_digests(backend, path, {name: values}, specs, attributes)
-    return values
+    columns = {name: _column(backend, f"{path}/{name}", attributes["rows"]) for name in names}
+    require_digests(backend, path, columns, specs, attributes)
+    return columns
