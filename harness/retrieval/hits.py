@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vifistore.store.dataset import Dataset
+from vifistore.store.dataset import Dataset, are_parts
 
 
 class Match(NamedTuple):
@@ -19,6 +19,10 @@ class Match(NamedTuple):
     start_seconds: float | None = None
     """None where it is a whole video."""
     end_seconds: float | None = None
+
+
+# What only a page needs to show a hit.
+_UNPRINTED = ("row", "is_part")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,14 @@ class Hit:
     label: str
     start_seconds: float | None
     end_seconds: float | None
-    """The whole video unless frames were searched; None where its duration is not known."""
+    """Within its file: the whole row unless frames were searched; None where the row goes on to the
+    end of a file whose duration is not known."""
+    is_part: bool = False
+    """Whether the row is a part of its file."""
 
     def as_dict(self) -> dict:
         """The fields that `vifi search --json` prints."""
-        return {key: value for key, value in vars(self).items() if key != "row"}
+        return {key: value for key, value in vars(self).items() if key not in _UNPRINTED}
 
 
 class VideoTable:
@@ -66,9 +73,28 @@ class VideoTable:
         return self.dataset.column("label")
 
     @cached_property
-    def durations(self) -> np.ndarray:
-        """float64 [video], seconds; 0 where it is not known."""
-        return np.nan_to_num(self.dataset.column("duration_seconds"))
+    def stretches(self) -> np.ndarray:
+        """float64 [video 2]: seconds of its file between which each row lies; the end is not a
+        number where it is that of a file whose duration is not known."""
+        names = ("start_seconds", "end_seconds", "duration_seconds")
+        starts, ends, durations = self.dataset.columns_at_once(*names).values()
+        known = np.where(durations > 0, durations, np.nan)
+        return np.stack([starts, np.where(np.isnan(ends), known, ends)], axis=1)
+
+    def middle(self, row: int) -> float | None:
+        """Seconds of its file in the middle of a row that is a part of it; None of a whole video.
+
+        Of a part without a known end it is where the part begins.
+        """
+        if not self._are_parts[row]:
+            return None
+        start, end = self.stretches[row]
+        return float(start if np.isnan(end) else (start + end) / 2)
+
+    @cached_property
+    def _are_parts(self) -> np.ndarray:
+        """bool [video]"""
+        return are_parts(*self.dataset.stretches())
 
     def labelled_rows(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Rows of a split, or of the whole dataset, int64 [video], and the label of each in it."""
@@ -90,12 +116,13 @@ class VideoTable:
     def hit(self, rank: int, match: Match) -> Hit:
         """A match with what the table says of its video."""
         row, score, start, end = match
-        duration = float(self.durations[row]) or None
-        if start is None and duration:
-            start, end = 0.0, duration
-        elif start is not None and end is not None and duration:
-            # The last frame reaches as far beyond itself as before, which may be past the end.
-            end = min(end, max(duration, start))
+        begin, last = map(float, self.stretches[row])
+        if start is None or end is None:
+            start, end = (None, None) if np.isnan(last) else (begin, last)
+        else:
+            # The outer frames reach as far outwards as inwards, which may be beyond the row.
+            start = max(start, begin)
+            end = max(start, end if np.isnan(last) else min(end, last))
         return Hit(
             rank=rank,
             score=score,
@@ -106,6 +133,7 @@ class VideoTable:
             label=str(self.labels[row]),
             start_seconds=start,
             end_seconds=end,
+            is_part=bool(self._are_parts[row]),
         )
 
 

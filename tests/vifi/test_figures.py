@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from harness.retrieval.hits import Match, VideoTable
 from tests.support import video_table
@@ -269,3 +270,21 @@ def test_a_title_says_the_label_unless_the_id_begins_with_it(monkeypatch, tmp_pa
     for label, name in (("run", "run/1.mp4"), ("run", "prune/1.mp4"), ("", "1.mp4")):
         _draw(tmp_path / "a", pd.Series({"label": label, "id": name}), seen)
     assert titles[::2] == ["run/1.mp4", "run: prune/1.mp4", "1.mp4"]
+
+
+def test_the_picture_of_a_stretch_is_of_its_middle(tmp_path):
+    (tmp_path / "v/frames").mkdir(parents=True)
+    for number in range(10):
+        Image.new("L", (40, 30), 25 * number).save(tmp_path / f"v/frames/{number}.png")
+    store = create_store(tmp_path / "s.zarr")
+    table = video_table(2, []).assign(path="frames", start_seconds=[0.0, 0.24])
+    write_videos(
+        store.new_dataset("d"), table.assign(end_seconds=[np.nan, 0.36]), [], str(tmp_path / "v")
+    )
+    written = write_thumbnails(store.dataset("d"), tmp_path / "out", np.arange(2))
+    pictures = Pictures(store, tmp_path / "out2")
+    hit = VideoTable(store.dataset("d")).hit(1, Match(1, 0.5))
+    drawn = [tmp_path / "out" / written[0], tmp_path / "out" / written[1]]
+    drawn += [tmp_path / "out2" / str(pictures.of_hit(hit, is_moment=False))]
+    levels = [float(np.asarray(Image.open(path)).mean()) for path in drawn]
+    assert levels == pytest.approx([125, 175, 175], abs=2)

@@ -135,7 +135,12 @@ def _add_search(app: FastAPI, library: Library) -> None:
 def _document(library: Library, query: str, scope: Scope, hits: list[Hit]) -> dict:
     """What `vifi search --json` prints, with what the page needs to show each hit."""
     shown = [
-        {**hit.as_dict(), "row": hit.row, "is_playable": library.is_playable(hit.path)}
+        {
+            **hit.as_dict(),
+            "row": hit.row,
+            "is_part": hit.is_part,
+            "is_playable": library.is_playable(hit.path),
+        }
         for hit in hits
     ]
     return {"query": query, "features": library.searcher(scope).name, "hits": shown}

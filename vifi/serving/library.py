@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock, Thread
 
+import numpy as np
+
 from harness.retrieval.hits import Hit, VideoTable
 from harness.retrieval.search import Searcher
 from vifi.searching.query_encoders import TextEncoder
@@ -158,15 +160,19 @@ class Library:
         return extension(path) in PLAYABLE
 
     def thumbnail(self, dataset: str, row: int, seconds: float | None) -> bytes:
-        """A JPEG picture of a video, of its middle or of a moment; kept in the cache.
+        """A JPEG picture of a row, of its middle or of a moment of its file; kept in the cache.
 
         Raises what `video_path` does, and UsageError for a video that cannot be decoded.
         """
         path = self.video_path(dataset, row)
-        if seconds is not None:
-            # Whole tenths, so that one video has so many pictures and no more.
-            most = float(self._table(dataset).durations[row]) or _LONGEST_SECONDS
-            seconds = round(min(max(seconds, 0.0), most), 1)
+        table = self._table(dataset)
+        if seconds is None:
+            seconds = table.middle(row)
+        else:
+            # Whole tenths and the ends, so that one row has so many pictures and no more.
+            begin, end = table.stretches[row]
+            last = _LONGEST_SECONDS if np.isnan(end) else float(end)
+            seconds = min(max(round(seconds, 1), float(begin)), last)
         folder = self.store.cache_folder / "thumbnails" / dataset
         target = folder / f"{_picture_name(path, seconds)}.jpg"
         try:

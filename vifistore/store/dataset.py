@@ -126,7 +126,7 @@ class Dataset:
         found = read_columns(self.backend, self.path, specs, told, attributes)
         for name in (name for name in names if name not in found):
             found[name] = np.full(num_videos, STRETCH_COLUMNS[name].fill)
-        return found, attributes
+        return {name: found[name] for name in names}, attributes
 
     @property
     def start_seconds(self) -> np.ndarray:
@@ -153,7 +153,7 @@ class Dataset:
             return digests
         starts, ends = (column[rows] for column in self.stretches())
         keys = np.array(digests, object)
-        for i in np.flatnonzero(_are_parts(starts, ends) & (keys != "")):
+        for i in np.flatnonzero(are_parts(starts, ends) & (keys != "")):
             end = None if np.isnan(ends[i]) else float(ends[i])
             keys[i] = digest_of([keys[i], float(starts[i]), end])
         return keys
@@ -161,7 +161,7 @@ class Dataset:
     def require_whole_videos(self) -> None:
         """Raise UsageError if a row is a part of its video: frames are decoded of whole ones."""
         starts, ends = self.stretches()
-        parts = np.flatnonzero(_are_parts(starts, ends))
+        parts = np.flatnonzero(are_parts(starts, ends))
         if len(parts):
             row = parts[0]
             raise UsageError(
@@ -243,7 +243,7 @@ def write_videos(
         videos = videos.assign(**{name: values})
     starts, ends = (videos[name].to_numpy(np.float64) for name in STRETCH_COLUMNS)
     _require_stretches(starts, ends)
-    if _are_parts(starts, ends).any() or "start_seconds" in specs:
+    if are_parts(starts, ends).any() or "start_seconds" in specs:
         dataset.backend.require_schema(2)
         # A column that is new has no old rows.
         anew |= "start_seconds" not in specs
@@ -281,8 +281,9 @@ def wrong_stretches(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return ~(np.isfinite(starts) & (starts >= 0)) | has_wrong_end
 
 
-def _are_parts(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Which stretches are not the whole video, bool [video]."""
+def are_parts(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Which stretches, given by their float64 [video] seconds, are not the whole video: bool
+    [video]."""
     return (starts != 0) | ~np.isnan(ends)
 
 

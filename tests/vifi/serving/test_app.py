@@ -25,6 +25,7 @@ def test_the_same_search_as_the_command(client, searchable, capsys):
         expected = json.loads(capsys.readouterr().out)
         found = client.get("/api/search", params={"q": "a red run", "k": 4, **parameters}).json()
         playable = [hit.pop("is_playable") for hit in found["hits"]]
+        assert [hit.pop("is_part") for hit in found["hits"]] == [False] * 4
         rows = [hit.pop("row") for hit in found["hits"]]
         assert found == expected
         assert len(rows) == len(playable) == 4

@@ -145,7 +145,7 @@ def test_a_moment_of_a_video_whose_length_is_not_known(library_of, tmp_path, mon
     for number in range(5):
         picture = Image.new("RGB", (40, 30), (50 * number,) * 3)
         picture.save(tmp_path / f"videos/frames/{number}.png")
-    library._table("d").__dict__["durations"] = np.zeros(1)
+    library._table("d").__dict__["stretches"] = np.array([[0, np.nan]])
     assert brightness(library.thumbnail("d", 0, 0.1)) == pytest.approx(100, abs=2)
     assert brightness(library.thumbnail("d", 0, 1e9)) == pytest.approx(200, abs=2)
 
@@ -195,3 +195,17 @@ def test_a_name_that_stands_for_other_embeddings_in_each_dataset(library_of, tmp
     assert [writer.id in d["features"] for d in other.describe()["datasets"]] == [False, True]
     with pytest.raises(UsageError, match="unknown feature set"):
         Library(store).start("none")
+
+
+def test_the_picture_of_a_stretch_is_of_its_middle(library_of, tmp_path):
+    library = library_of("frames", "frames")
+    (tmp_path / "videos/frames").mkdir()
+    for number in range(10):
+        picture = Image.new("RGB", (40, 30), (25 * number,) * 3)
+        picture.save(tmp_path / f"videos/frames/{number}.png")
+    table = video_table(2, ["a"]).assign(path="frames")
+    table = table.assign(start_seconds=[0.0, 0.24], end_seconds=[np.nan, 0.36])
+    write_videos(library.store.dataset("d"), table, ["a"], str(tmp_path / "videos"), anew=True)
+    assert brightness(library.thumbnail("d", 0, None)) == pytest.approx(125, abs=2)
+    assert brightness(library.thumbnail("d", 1, None)) == pytest.approx(175, abs=2)
+    assert brightness(library.thumbnail("d", 1, 0.0)) == pytest.approx(150, abs=2)

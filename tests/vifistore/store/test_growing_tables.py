@@ -36,7 +36,8 @@ def growing(make_store, monkeypatch):
 
 def test_columns_and_classes_are_of_the_same_videos(growing: Dataset):
     columns, classes = growing.columns_and_classes("id", "end_seconds", "label")
-    assert [len(column) for column in columns.values()] == [5, 5, 5]
+    lengths = [(name, len(column)) for name, column in columns.items()]
+    assert lengths == [("id", 5), ("end_seconds", 5), ("label", 5)]
     assert classes == BEFORE
 
 

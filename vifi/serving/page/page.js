@@ -121,6 +121,7 @@ function screen(hit) {
   const element = make("div", undefined, "screen");
   const address = `${encodeURIComponent(hit.dataset)}/${hit.row}`;
   const isMoment = $("frames").checked && hit.end_seconds !== null;
+  const isPart = isMoment || (hit.is_part && hit.end_seconds !== null);
   const at = isMoment ? `?at=${(hit.start_seconds + hit.end_seconds) / 2}` : "";
   const picture = `/thumbnail/${address}${at}`;
   if (!hit.is_playable) {
@@ -129,7 +130,7 @@ function screen(hit) {
   }
   const video = make("video");
   Object.assign(video, { controls: true, loop: true, muted: true, preload: "none", poster: picture });
-  video.src = `/video/${address}${isMoment ? `#t=${hit.start_seconds},${hit.end_seconds}` : ""}`;
+  video.src = `/video/${address}${isPart ? `#t=${hit.start_seconds},${hit.end_seconds}` : ""}`;
   video.addEventListener("error", () =>
     element.replaceChildren(still(picture), note(`This browser cannot play it. File: ${hit.path}`)));
   element.append(video);
