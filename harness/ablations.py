@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.results import ResultRow
-from harness.scoring import checkpoint_of, load_videos, score
+from harness.scoring import Videos, checkpoint_of, load_videos, score
 from vifistore.errors import UsageError
 from vifistore.store.features import Features
 
@@ -37,7 +37,9 @@ def fusion_matrix(
     A row's `trained_fusion` is what the feature set's checkpoint was fine-tuned with, so that the
     rows form the matrix trained-with x scored-with.
     """
-    return [row for one in features for row in _rows(one, split, "ablation-fusion", settings)]
+    settings = settings or Ablation()
+    each = (load_videos(one, split, partial=settings.partial) for one in features)
+    return [row for videos in each for row in _rows(videos, "ablation-fusion", settings)]
 
 
 def missing_of_table5(rows: Sequence[ResultRow]) -> list[str]:
@@ -58,7 +60,9 @@ def frames_ablation(
     """The same videos with fewer frames per view, evenly spaced among the cached ones."""
     total = features.require_array("frames").shape[2]
     chosen = [evenly_spaced(total, count, "frames") for count in counts]
-    run = (features, split, "ablation-frames", settings)
+    settings = settings or Ablation()
+    videos = load_videos(features, split, partial=settings.partial)
+    run = (videos, "ablation-frames", settings)
     return [row for frames in chosen for row in _rows(*run, frames=frames)]
 
 
@@ -71,7 +75,9 @@ def views_ablation(
     """The same videos with fewer views, evenly spaced among the cached ones (crop-major)."""
     total = features.view_mean.shape[1]
     chosen = [evenly_spaced(total, count, "views") for count in counts]
-    run = (features, split, "ablation-views", settings)
+    settings = settings or Ablation()
+    videos = load_videos(features, split, partial=settings.partial)
+    run = (videos, "ablation-views", settings)
     return [row for views in chosen for row in _rows(*run, views=views)]
 
 
@@ -82,8 +88,10 @@ def templates_ablation(
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos against several text sets, given by id."""
-    each = [replace(settings or Ablation(), texts=text_set) for text_set in texts]
-    return [row for one in each for row in _rows(features, split, "ablation-templates", one)]
+    settings = settings or Ablation()
+    videos = load_videos(features, split, partial=settings.partial)
+    each = [replace(settings, texts=text_set) for text_set in texts]
+    return [row for one in each for row in _rows(videos, "ablation-templates", one)]
 
 
 def blend_ablation(
@@ -97,11 +105,12 @@ def blend_ablation(
     blended from are scored; the share is in the provenance (`blend`). No rows where none is of a
     blend. Weights are averaged as WiSE-FT (Wortsman et al. 2022) and Open-VCLIP do.
     """
-    return [
-        row
-        for one, share in blend_shares(features).items()
-        for row in _rows(one, split, "ablation-blend", settings, extra={"blend": share})
-    ]
+    settings = settings or Ablation()
+    rows = []
+    for one, share in blend_shares(features).items():
+        videos = load_videos(one, split, partial=settings.partial)
+        rows += _rows(videos, "ablation-blend", settings, extra={"blend": share})
+    return rows
 
 
 def blend_shares(features: Sequence[Features]) -> dict[Features, float]:
@@ -145,18 +154,15 @@ def evenly_spaced(total: int, count: int, what: str) -> np.ndarray:
 
 
 def _rows(
-    features: Features,
-    split: str,
+    videos: Videos,
     protocol: str,
-    settings: Ablation | None,
+    settings: Ablation,
     *,
     frames: np.ndarray | None = None,
     views: np.ndarray | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> list[ResultRow]:
     """Rows of one choice; `frames` and `views` are indexes of those to use, int64, all if None."""
-    settings = settings or Ablation()
-    videos = load_videos(features, split, partial=settings.partial)
     classes = chosen_classes(videos, settings)
     setup = Setup(
         protocol=protocol,

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from harness import ablations
 from harness.ablations import (
     Ablation,
     blend_ablation,
@@ -13,6 +14,7 @@ from harness.ablations import (
     views_ablation,
 )
 from harness.protocols.zero_shot import zero_shot
+from harness.scoring import load_videos
 from vifistore.errors import UsageError
 
 
@@ -43,6 +45,21 @@ def test_fewer_frames_and_all_of_them(maker, value_of):
     assert row.value == whole
     assert row.protocol == "ablation-frames"
     assert value_of(rows, num_frames=1, **chosen).value < whole
+
+
+def test_videos_are_loaded_once_for_all_choices(maker, monkeypatch):
+    loaded = []
+
+    def load(*given, **settings):
+        loaded.append(given)
+        return load_videos(*given, **settings)
+
+    monkeypatch.setattr(ablations, "load_videos", load)
+    features = maker.store.features("toy", "tiny")
+    frames_ablation(features, (1, 2, 4, 8))
+    views_ablation(features, (1, 2, 3))
+    templates_ablation(features, [maker.store.find_texts()[0]["id"]] * 2)
+    assert len(loaded) == 3
 
 
 def test_fewer_views(maker, value_of):
