@@ -12,7 +12,7 @@ from vifi.command_line.console import say
 from vifi.demo.clips import class_names
 from vifi.demo.demo_settings import DemoScale
 from vifi.demo.tuning import PROMPTED, TUNED, VANILLA
-from vifistore.errors import shell
+from vifistore.errors import VifiError, shell
 
 DATASET = "shapes"
 SPLIT = "test"
@@ -32,7 +32,7 @@ Command = Sequence[object]
 def run_verb(*command: object) -> None:
     """Say a command line of `vifi` and run it here; what it prints and logs goes to nobody.
 
-    Raises what the verb does.
+    Raises what the verb does, and VifiError where it ends with a code that is not 0.
     """
     verb, *arguments = map(str, command)
     say(f"   vifi {shell(verb, *arguments)}")
@@ -41,9 +41,12 @@ def run_verb(*command: object) -> None:
     logger.setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            importlib.import_module(module_of(verb)).main(arguments)
+            code = importlib.import_module(module_of(verb)).main(arguments)
     finally:
         logger.setLevel(level)
+    if code:
+        line = shell("vifi", verb, *arguments)
+        raise VifiError(f"a command of the demo ended with code {code}; run it to see why: {line}")
 
 
 def questions(scale: DemoScale, out: Path, names: Sequence[str]) -> dict[str, list[Command]]:
