@@ -98,10 +98,10 @@ class Backend:
     def require_schema(self, version: int) -> None:
         """Have the store say that its readers must know this schema, before what came with it is
         written: an older vifistore then refuses the store, and misreads nothing."""
-        attributes = self.attributes("")
-        told = attributes["vifistore"]
-        if told["schema"] < version:
-            with self.place.writing():
+        with self.place.writing():
+            attributes = self.attributes("")
+            told = attributes["vifistore"]
+            if told["schema"] < version:
                 self.make_group("", {**attributes, "vifistore": {**told, "schema": version}})
 
     def make_group(self, path: str, attributes: Mapping) -> None:

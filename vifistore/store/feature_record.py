@@ -101,6 +101,11 @@ def check_further(further: Mapping[str, FurtherArray], lengths: Mapping[str, int
     for name, array in further.items():
         if wrong := _wrong(name, array):
             raise UsageError(f"{wrong}; give the array another name, dtype or axes")
+        if len(array.axes) != len(array.lengths):
+            raise UsageError(
+                f"{name} has {len(array.axes)} axes behind video and view, and "
+                f"{len(array.lengths)} lengths; give each axis one"
+            )
         for axis, length in zip(array.axes, array.lengths, strict=True):
             if lengths.setdefault(axis, length) != length or length < 1:
                 raise UsageError(

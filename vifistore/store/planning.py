@@ -41,8 +41,6 @@ def plan_set(
         f"{path}/{name}": (specs[name], shape, (BLOCK_SIZE, *shape[1:]))
         for name, shape in shapes.items()
     }
-    if is_new and further:
-        backend.require_schema(2)
     # Held throughout: arrays without a group are what a removal that was stopped has left.
     with backend.place.writing():
         if is_new:
@@ -51,6 +49,8 @@ def plan_set(
         else:
             _require_same_arrays(FeatureRecord(backend, path), further)
         _require_no_more_rows(backend, path, lengths["video"])
+        if is_new and further:
+            backend.require_schema(2)
         backend.make_arrays(wanted)
         if is_new:
             # Last, so that a set is there when all of it is.

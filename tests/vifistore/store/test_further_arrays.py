@@ -1,5 +1,6 @@
 """Arrays beside the frames: how many frames count, and whatever else an encoder leaves."""
 
+import contextlib
 import json
 import shutil
 
@@ -9,9 +10,9 @@ import pytest
 from harness.fusion import unit
 from harness.scoring import Classes, load_videos, score
 from tests.support import block_data, plain_recipe, video_table
-from vifistore.errors import DamagedError, UsageError
+from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.extract.reuse import Reuse
-from vifistore.store import open_store
+from vifistore.store import open_store, planning
 from vifistore.store.dataset import write_videos
 from vifistore.store.derived import write_derived
 from vifistore.store.exporting.formats import ExportSettings, export_features
@@ -176,6 +177,8 @@ def test_a_set_keeps_the_arrays_that_it_has(folder):
         ("x", FurtherArray(dtype="object"), "'x' is of 'object', not of float16"),
         ("x", FurtherArray(dtype="uint8", axes=("view",), lengths=(1,)), "not a name each"),
         ("x", FurtherArray(dtype="uint8", axes=("dim",), lengths=(9,)), "elsewhere in the set 8"),
+        ("x", FurtherArray(dtype="uint8", axes=("token",)), "has 1 axes behind video and view"),
+        ("x", FurtherArray(dtype="uint8", lengths=(3, 4)), "and 2 lengths; give each axis one"),
         ("num_valid", FurtherArray(dtype="uint8"), "num_valid is uint8"),
     ],
 )
@@ -185,6 +188,41 @@ def test_arrays_that_no_set_can_have(make_store, name, array, words):
         new_writer(store, further={name: array}, shape=Shape(video=3, view=2, frame=4, dim=8))
     assert words in str(error.value)
     assert store.dataset("d").feature_ids() == []
+    assert open_store(store.path).schema == 1
+
+
+def test_a_set_that_is_refused_for_what_lies_there_leaves_the_schema(make_store, monkeypatch):
+    store = make_store(3)
+
+    def refuse(*_):
+        raise StoreError("it covers 9 videos")
+
+    monkeypatch.setattr(planning, "_require_no_more_rows", refuse)
+    with pytest.raises(StoreError, match="covers 9 videos"):
+        new_writer(store, shape=Shape(video=3, view=2, frame=4, dim=8))
+    assert open_store(store.path).schema == 1
+
+
+def test_what_the_root_says_is_read_while_nobody_clears(make_store, monkeypatch):
+    backend, held = make_store(3).backend, []
+    read, hold = backend.attributes, backend.place.writing
+
+    @contextlib.contextmanager
+    def writing():
+        held.append(True)
+        with hold():
+            yield
+        held.pop()
+
+    def attributes(path):
+        assert held
+        return read(path)
+
+    monkeypatch.setattr(backend.place, "writing", writing)
+    monkeypatch.setattr(backend, "attributes", attributes)
+    backend.require_schema(2)
+    monkeypatch.undo()
+    assert backend.attributes("")["vifistore"]["schema"] == 2
 
 
 def test_a_block_comes_with_every_array(make_store):
