@@ -1,5 +1,7 @@
 """Claims on blocks: which machine writes a block, until when, where no lock reaches all of them.
 
+Reserved: records are checked by verify; no writer of this version makes or honours one.
+
 A claim is a small group of its own, `features/<dataset>/<id>/claims/<block>`, so that writing the
 one file of it commits a block. Locks on one machine stay what they are.
 """
