@@ -91,6 +91,8 @@ class Clip(OpenClipText):
     text: nn.Module
     logit_scale: Tensor
     context_length: int
+    text_pool_type: str
+    text_eos_id: int
     encode_text: Callable[[Tensor], Tensor]
     """Tokens [text token] -> un-normalised embeddings [text dim]."""
     attn_mask: Tensor | None
