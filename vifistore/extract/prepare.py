@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from vifistore.errors import UsageError, shell
 from vifistore.extract.class_texts import cleaning_field, dataset_class_lists
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import say_origin
@@ -13,6 +14,7 @@ from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.dataset import Dataset
 from vifistore.store.names import Name, require_free
 from vifistore.store.recipe import Recipe
+from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.writer import Shape
 
 logger = logging.getLogger("vifi")
@@ -53,13 +55,14 @@ def prepare(
 
     A default name that stands for another set is refused, or, unless it `must_be_free`, gets what
     tells the two apart behind it. Raises UsageError for that, for rows that are parts of videos,
-    for class names that become equal, and for a device, a precision or a preprocessing that cannot
-    be had; and as `load_model` does.
+    for a set of the recipe that has further arrays, for class names that become equal, and for a
+    device, a precision or a preprocessing that cannot be had; and as `load_model` does.
     """
     dataset.require_whole_videos()
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
     asked, settings = settings, settled(settings, loaded)
     recipe = continued_recipe(dataset, settings, loaded)
+    _require_extracted(dataset, recipe.id)
     say_origin(asked, settings, loaded, recipe, dataset.class_names())
     for class_names in dataset_class_lists(dataset):
         cleaning_field(class_names, settings.class_names)
@@ -74,6 +77,19 @@ def prepare(
         device=choose_device(settings.device),
         name=name,
     )
+
+
+def _require_extracted(dataset: Dataset, feature_id: str) -> None:
+    """Raise UsageError for a set with arrays that are not encoded here: a block has them all."""
+    if feature_id not in dataset.feature_ids():
+        return
+    features = dataset.features(feature_id)
+    if further := sorted(features.specs.keys() - FEATURE_ARRAYS.keys()):
+        raise UsageError(
+            f"feature set {feature_id} of {dataset.name} has {' and '.join(further)} beside its "
+            "frames, which vifi extract does not make; go on with the program that wrote it, or "
+            f"remove it first: {shell('vifi', 'rm', dataset.store.path, f'{dataset}/{feature_id}')}"
+        )
 
 
 def continued_recipe(dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel) -> Recipe:

@@ -1,5 +1,6 @@
 """What verify finds: where, what, and the command that puts it right."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vifistore.errors import VifiError, shell
@@ -7,6 +8,7 @@ from vifistore.store.as_trained import is_same_preprocessing
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import read_checkpoint
 from vifistore.store.dataset import Dataset
+from vifistore.store.feature_record import ARRAYS
 from vifistore.store.identity import OPENCLIP, SHORTEST
 
 # Reading what a zarr.json does not hold, or holds as another type.
@@ -33,6 +35,14 @@ class Problem:
 def removal(backend: Backend, path: str) -> str:
     """What to say where a group, an array or a file of the store has to go first."""
     return f"remove {shell(f'{backend.folder}/{path}')}"
+
+
+def is_extracted(attributes: Mapping) -> bool:
+    """Whether `vifi extract` makes, and repairs, a feature set of these attributes: none that was
+    derived or imported, or has arrays of its own."""
+    recipe = attributes.get("recipe")
+    is_own = isinstance(recipe, dict) and not recipe.keys() & {"parent", "imported"}
+    return is_own and not attributes.get(ARRAYS)
 
 
 def extract_command(dataset: Dataset, recipe: dict, *flags: str) -> str:

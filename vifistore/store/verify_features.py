@@ -11,7 +11,13 @@ from vifistore.store.claims import CLAIMS, wrong_claims
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import NUM_VALID, declared_arrays, read_feature_fields
 from vifistore.store.layout import Grid, Layout
-from vifistore.store.problems import MALFORMED, Problem, extract_command, removal
+from vifistore.store.problems import (
+    MALFORMED,
+    Problem,
+    extract_command,
+    is_extracted,
+    removal,
+)
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import (
     BLOCK_SIZE,
@@ -83,6 +89,10 @@ class FeatureVerifier:
             words = ("vifi", "import", self._backend.folder, imported["source"])
             again = f"{removal(self._backend, self._path)}, then: {shell(*words)}"
             return again, again
+        if not is_extracted(self._attributes):
+            first = removal(self._backend, self._path)
+            again = f"{first}, then: write it again with the program that made it"
+            return again, f"restore it from a copy, or {again}"
         again = extract_command(self._dataset, recipe)
         return again, extract_command(self._dataset, recipe, "--repair")
 

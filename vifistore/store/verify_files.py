@@ -7,12 +7,12 @@ are left alone, and the chunks of any array may be cut and called as zarr allows
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vifistore.errors import shell
+from vifistore.errors import DamagedError, shell
 from vifistore.files import parse_json_object
 from vifistore.store.backend import DAMAGE, Backend
 from vifistore.store.layout import Grid, parse_layout
 from vifistore.store.leftovers import leftovers
-from vifistore.store.problems import Problem
+from vifistore.store.problems import Problem, is_extracted
 from vifistore.store.schema import GROUPS, SUBGROUPS
 
 _FILE = "zarr.json"
@@ -132,9 +132,17 @@ def _orphan(backend: Backend, where: str, what: str) -> Problem:
 
 def _metadata_remedy(backend: Backend, path: str) -> str:
     parts = path.split("/")
-    if parts[0] == "features" and len(parts) == 4 and parts[3] not in SUBGROUPS:
+    is_array = parts[0] == "features" and len(parts) == 4 and parts[3] not in SUBGROUPS
+    if is_array and _is_extracted(backend, "/".join(parts[:3])):
         return shell("vifi", "extract", backend.folder, "--dataset", parts[1], "...", "--repair")
     return f"restore {shell(f'{backend.folder}/{path}/{_FILE}')} from a copy"
+
+
+def _is_extracted(backend: Backend, path: str) -> bool:
+    try:
+        return is_extracted(backend.attributes(path))
+    except DamagedError:
+        return False
 
 
 def _join(path: str, name: str) -> str:
