@@ -103,9 +103,15 @@ def assert_stopped(process: subprocess.Popen, number: int, whole_group: bool = F
     return error
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", STATUS)
-@pytest.mark.parametrize("whole_group", [False, True])
+@pytest.mark.parametrize(
+    ("number", "whole_group"),
+    [
+        (signal.SIGTERM, False),
+        pytest.param(signal.SIGTERM, True, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, True, marks=pytest.mark.slow),
+    ],
+)
 def test_an_extraction_that_is_stopped_goes_on(store, number, whole_group):
     process = vifi("extract", store, *FLAGS, "--workers", "2")
     wait_for(lambda: list(store.glob("features/d/*/status/c.0")), process)

@@ -138,10 +138,17 @@ class Encoder(Generic[Key]):
     def encode(
         self, videos: Iterable[tuple[Key, torch.Tensor]]
     ) -> Iterator[tuple[Key, torch.Tensor]]:
-        """Yield (key, float32 [frame dim]) for each (key, [frame 3 size size]), in order."""
-        for key, pixels in videos:
-            yield from self.add(key, pixels)
-        yield from self.finish()
+        """Yield (key, float32 [frame dim]) for each (key, [frame 3 size size]), in order.
+
+        Who stops half-way leaves nothing behind for the next call.
+        """
+        try:
+            for key, pixels in videos:
+                yield from self.add(key, pixels)
+            yield from self.finish()
+        finally:
+            self._waiting.clear()
+            self._pixels, self._encoded = [], []
 
     def _completed(self) -> list[tuple[Key, torch.Tensor]]:
         """Take the videos of which every frame is encoded."""

@@ -120,7 +120,7 @@ def _run(
     dataset.store.add_checkpoint(job.loaded.record(), job.loaded.identity)
     writer = _new_writer(job, "repair" if repairing else "retry" if retry else "extract")
     set_name(dataset, job.name, feature_id, job.loaded.digest, force=False)
-    attempts = np.zeros(dataset.num_videos, np.uint8)
+    attempts = np.zeros(job.num_videos, np.uint8)
     if retry:
         attempts = earlier_attempts(dataset, feature_id)
     elif repairing:

@@ -32,12 +32,14 @@ class Job:
     device: torch.device
     name: str
     """What the feature set will be called."""
+    num_videos: int
+    """Of the dataset when this was prepared: it may grow meanwhile."""
 
     @property
     def shape(self) -> Shape:
         """Lengths of the axes of the feature set."""
         return Shape(
-            video=self.dataset.num_videos,
+            video=self.num_videos,
             view=self.settings.num_views,
             frame=self.settings.num_frames,
             dim=self.loaded.config["embed_dim"],
@@ -76,6 +78,7 @@ def prepare(
         recipe=recipe,
         device=choose_device(settings.device),
         name=name,
+        num_videos=dataset.num_videos,
     )
 
 

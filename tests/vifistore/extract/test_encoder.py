@@ -38,6 +38,25 @@ def test_a_frame_does_not_depend_on_its_neighbours(tiny):
     assert torch.equal(alone[0], together[4])
 
 
+def test_what_was_left_half_way_does_not_meet_the_next(tiny):
+    encoder = Encoder(tiny, precision="fp32", device=CPU, batch=4)
+    frames = torch.randn(5, 3, *tiny.image_size)
+    left = encoder.encode([("left", frames[:4]), ("never", frames)])
+    assert next(left)[0] == "left"
+
+    def broken():
+        yield "broken", frames
+        raise OSError("gone")
+
+    left.close()
+    with pytest.raises(OSError, match="gone"):
+        list(encoder.encode(broken()))
+    ((key, found),) = encoder.encode([("next", frames)])
+    assert key == "next"
+    ((_, expected),) = Encoder(tiny, precision="fp32", device=CPU, batch=4).encode([(0, frames)])
+    assert torch.equal(found, expected)
+
+
 def test_batch_and_layout_suit_the_device(tiny):
     # 16 patches and the class token, some 1,600 tokens a batch.
     assert Encoder(tiny, precision="fp32", device=CPU).batch == 1600 // 17

@@ -13,6 +13,7 @@ from vifistore.errors import ModelError, UnknownNameError, UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset, plan_dataset
+from vifistore.extract.prepare import prepare
 from vifistore.extract.ranks import parse_blocks
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
@@ -194,6 +195,15 @@ def test_embeddings_that_are_not_finite_are_never_sealed(store, tiny, monkeypatc
     )
     monkeypatch.undo()
     assert extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny).sealed
+
+
+def test_a_dataset_that_grows_meanwhile_has_the_videos_of_when_it_was_prepared(
+    store, tiny, monkeypatch
+):
+    job = prepare(store.dataset("d"), SETTINGS, tiny)
+    before = job.shape
+    monkeypatch.setattr(type(job.dataset), "num_videos", property(lambda _: before.video + 1))
+    assert job.shape == before
 
 
 def test_name_that_is_taken_leaves_no_trace(store, tiny):
