@@ -27,6 +27,11 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
 
 
+def pooled_digest(image_digest: str, head_digest: str) -> str:
+    """Digest of an image tower and of the head that pools its frames, as of one tower."""
+    return digest_of({"image": image_digest, "head": head_digest})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """From a decoded frame to the tower's input."""

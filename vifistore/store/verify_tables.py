@@ -1,6 +1,6 @@
 """Verify what is no feature set: videos, splits, captions, texts, checkpoints and names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from vifistore.store.column_digests import wrong_digests
 from vifistore.store.dataset import video_columns, wrong_stretches
 from vifistore.store.layout import Layout
 from vifistore.store.problems import MALFORMED, Problem, removal
+from vifistore.store.recipe import pooled_digest
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, ArraySpec
 from vifistore.store.splits import require_listed
 from vifistore.store.tables import table_attributes
@@ -191,8 +192,14 @@ class TableVerifier:
         if not self._backend.exists(checkpoint):
             yield self._problem(path, f"it names {checkpoint}, which is not there", remedy)
             return
-        attributes = self._backend.attributes(target)
-        recipe = attributes.get("parent_recipe") or attributes.get("recipe") or {}
-        image_digest = self._backend.attributes(checkpoint)["image_digest"]
-        if recipe.get("image_digest", image_digest) != image_digest:
+        towers = _image_digests(self._backend.attributes(target))
+        if towers and self._backend.attributes(checkpoint)["image_digest"] not in towers:
             yield self._problem(path, f"{checkpoint} has another image tower", remedy)
+
+
+def _image_digests(attributes: Mapping) -> list[str]:
+    """Image digests that the checkpoint of a feature set of these attributes can have; none if they
+    say nothing of it. A derived set's is that of its parent, or of tower and head together."""
+    recipe = attributes.get("parent_recipe") or attributes.get("recipe") or {}
+    tower, head = recipe.get("image_digest"), attributes.get("recipe", {}).get("head")
+    return [tower, *([pooled_digest(tower, head)] if head else [])] if tower else []

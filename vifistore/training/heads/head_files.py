@@ -16,7 +16,7 @@ from vifistore.files import parse_json_object
 from vifistore.models.tower_digests import weights_digest
 from vifistore.store.durable import put_file
 from vifistore.store.identity import parse_identity
-from vifistore.store.recipe import digest_of
+from vifistore.store.recipe import digest_of, pooled_digest
 from vifistore.training.heads.a5_prompts import NamePrompts
 from vifistore.training.heads.head_settings import MOST_LAYERS, HeadKind
 from vifistore.training.heads.poolings import PoolingShape, new_pooling
@@ -89,7 +89,7 @@ class Head:
     @property
     def image_digest(self) -> str:
         """Digest of image tower and pooling together."""
-        return digest_of({"image": self.header.image_digest, "head": self.digest})
+        return pooled_digest(self.header.image_digest, self.digest)
 
     @property
     def text_digest(self) -> str:

@@ -16,9 +16,11 @@ from tests.vifistore.training.heads.conftest import (
     cached_frames,
 )
 from vifistore.errors import ModelError, UsageError
+from vifistore.store import open_store
 from vifistore.store.identity import TunedOn, packed
 from vifistore.store.names import set_name
 from vifistore.store.splits import Split, write_split
+from vifistore.store.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
 from vifistore.training.heads import head_texts
 from vifistore.training.heads.head_files import load_head
@@ -104,6 +106,26 @@ def test_what_the_store_holds_is_what_the_file_gives(store):
     assert checkpoint["parent"] == checkpoint_of(store.features("d", "base"))["digest"]
     assert checkpoint["settings"]["trained_on"]["videos"] == NUM_VIDEOS
     assert (checkpoint["step"], checkpoint["logit_scale"]) == (report.steps, 1 / 0.07)
+
+
+def refused_names(store):
+    """Names that verify finds to be a checkpoint's of other towers."""
+    problems = verify_store(open_store(store.path))
+    return [problem.where for problem in problems if "another image tower" in problem.what]
+
+
+def test_verify_knows_the_checkpoint_of_a_head(store, tiny):
+    report, _ = train(store, "actionclip-transf", epochs=2)
+    assert refused_names(store) == []
+    base, derived = store.features("d", "base"), store.features("d", report.name)
+    dataset = store.dataset("d")
+    # The parent's texts may score what was pooled, but a head's do not go with the parent's frames.
+    set_name(dataset, "plain", derived.id, base.checkpoint, force=False)
+    assert refused_names(store) == []
+    set_name(dataset, "wrong", base.id, derived.checkpoint, force=False)
+    other = store.add_checkpoint({**tiny.record(), "name": "other", "image_digest": "0" * 64})
+    set_name(dataset, "other", derived.id, other, force=False)
+    assert refused_names(store) == ["names/d/other", "names/d/wrong"]
 
 
 def test_the_mean_head_is_the_parents_mean(store):
