@@ -15,6 +15,7 @@ from harness.fusion import is_usable, unit
 from vifistore.errors import DamagedError
 from vifistore.store.block_ranges import blocks_within
 from vifistore.store.features import Features
+from vifistore.store.full_frames import require_full_frames
 from vifistore.store.schema import BLOCK_SIZE, DONE
 
 # As much as one read asks for: large enough that the cost of a call does not count.
@@ -32,7 +33,7 @@ def read_vectors(
     which some only pad a view.
     """
     if name == "frames":
-        features.require_full_frames()
+        require_full_frames(features, "use embedding or decision fusion, of all frames")
     order = np.argsort(rows, kind="stable")
     sorted_rows = rows[order]
     for start, stop in _spans(sorted_rows, _blocks_per_read(features, name)):

@@ -18,6 +18,7 @@ import numpy as np
 from harness.retrieval.hits import Match
 from harness.vector_reading import read_vectors
 from vifistore.store.features import Features
+from vifistore.store.full_frames import require_full_frames
 
 # Of so many the cosines are half a gibibyte.
 _MAX_COSINES = 2**27
@@ -30,10 +31,11 @@ def find_moments(
 
     queries: float32 [query dim] of unit length. Every cached frame is compared; the frames are read
     again for every so many queries that their cosines fill half a gibibyte. Raises UsageError for a
-    feature set without frames.
+    feature set without frames, or with some that only pad a view.
     """
     views_and_frames = features.require_array("frames").shape[1:3]
     features.require_array("timestamps")
+    require_full_frames(features, "search whole videos: leave out --frames")
     num_frames = max(len(rows), 1) * math.prod(views_and_frames)
     step = max(1, _MAX_COSINES // num_frames)
     return [

@@ -12,6 +12,7 @@ from vifistore.errors import DamagedError, IncompleteError, ModelError, UsageErr
 from vifistore.store.block_ranges import block_rows, num_blocks
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.features import Features
+from vifistore.store.full_frames import require_full_frames
 from vifistore.store.names import require_free, set_name
 from vifistore.store.pooling import unit_views
 from vifistore.store.recipe import canonical_json, recipe_id
@@ -75,7 +76,7 @@ def write_derived(
     """
     parent.require_sealed()
     parent.require_array("frames")
-    parent.require_full_frames()
+    require_full_frames(parent, "pool a set of full frames")
     recipe = derived_recipe(parent.id, _digest_of(head))
     checkpoint = checkpoint or parent.checkpoint
     require_free(parent.dataset, name, recipe_id(recipe), checkpoint)

@@ -121,16 +121,23 @@ class Features(FeatureRecord):
         may_lack = not self.sealed if may_lack is None else may_lack
         return self._backend.read(f"{self.path}/{name}", start, stop, may_lack=may_lack)
 
+    def content_digests(self, rows: np.ndarray) -> np.ndarray:
+        """SHA-256 of the files of these rows [video], object [video]; empty where none was read.
+
+        A stretch has that of all its file. Raises DamagedError if a chunk does not match its
+        checksum.
+        """
+        return self._backend.read_chosen(
+            f"{self.path}/content_digest", rows, may_lack=not self.sealed
+        )
+
     def content_keys(self, rows: np.ndarray | None = None) -> np.ndarray:
         """What tells the content of videos apart, object [video]; see `Dataset.content_keys`.
 
         `rows`, [video], chooses some. Raises DamagedError if a chunk does not match its checksum.
         """
         rows = np.arange(self.num_videos) if rows is None else rows
-        digests = self._backend.read_chosen(
-            f"{self.path}/content_digest", rows, may_lack=not self.sealed
-        )
-        return self.dataset.content_keys(digests, rows)
+        return self.dataset.content_keys(self.content_digests(rows), rows)
 
     def select(
         self,
@@ -282,18 +289,3 @@ class Features(FeatureRecord):
                 "extracted from videos, or a fusion that does not need it"
             )
         return array
-
-    def require_full_frames(self) -> None:
-        """Raise UsageError if a view that is done has fewer frames than the set holds of it: what
-        reads frames one by one would count those that pad it."""
-        if not self.has_num_valid or self.frames is None:
-            return
-        num_frames = self.frames.shape[2]
-        is_short = (self.num_valid < num_frames).any(axis=1) & (self.read_status() == DONE)
-        if is_short.any():
-            raise UsageError(
-                f"feature set {self.name} of {self.dataset.name} has fewer than {num_frames} "
-                f"frames of {int(is_short.sum())} videos (first: row {int(is_short.argmax())}), "
-                "and what reads frames one by one would count the padding; use embedding or "
-                "decision fusion"
-            )

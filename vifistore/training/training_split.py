@@ -18,6 +18,7 @@ from vifistore.models.towers import LoadedModel
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
+from vifistore.store.full_frames import require_full_frames
 from vifistore.store.identity import PAPER, TunedOn
 from vifistore.store.recipe import Preprocessing
 from vifistore.store.schema import DONE
@@ -155,7 +156,7 @@ def _embeddings(
         logger.info(
             "training on cached embeddings: there are no pixels to crop, mirror, colour or mix"
         )
-    features.require_full_frames()
+    require_full_frames(features, "train on a set of full frames, or on videos")
     selection = features.select(rows=split.rows, arrays=("frames",))
     lost = np.flatnonzero(selection.status != DONE)
     reasons = {found["row"]: found["reason"] for found in features.quarantine()}
@@ -167,7 +168,7 @@ def _embeddings(
         frames=torch.from_numpy(selection.arrays["frames"][:, 0]),
         targets=_targets(split),
         skipped=skipped,
-        digests=dict(enumerate(features.content_keys(selection.rows).tolist())),
+        digests=dict(enumerate(features.content_digests(selection.rows).tolist())),
     )
 
 

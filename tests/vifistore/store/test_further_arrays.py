@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
+from harness.retrieval.moments import find_moments
 from harness.scoring import Classes, load_videos, score
 from tests.support import block_data, plain_recipe, video_table
 from vifistore.errors import DamagedError, StoreError, UsageError
@@ -17,6 +18,7 @@ from vifistore.store.dataset import write_videos
 from vifistore.store.derived import write_derived
 from vifistore.store.exporting.formats import ExportSettings, export_features
 from vifistore.store.feature_record import FRAME_COUNTS, FurtherArray
+from vifistore.store.full_frames import has_full_frames
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.info import describe_store, feature_size
 from vifistore.store.names import set_name
@@ -24,6 +26,7 @@ from vifistore.store.pooling import pool_views
 from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.training.heads.head_data import read_head_data
 
 NUM_VIDEOS = 70
 SHAPE = Shape(video=NUM_VIDEOS, view=2, frame=4, dim=8)
@@ -117,7 +120,7 @@ def test_all_frames_count_where_none_is_told(make_store):
     assert features.num_valid.tolist() == [[4, 4]] * 3
     assert not (store.path / features.path / "num_valid").exists()
     assert store.schema == 1
-    features.require_full_frames()
+    assert has_full_frames(features)
 
 
 def test_pooling_leaves_out_what_pads():
@@ -143,6 +146,16 @@ def test_what_reads_single_frames_refuses_and_means_are_scored(made):
         write_derived(features, head={"digest": "h"}, apply=lambda f: f.mean(axis=2), name="new")
 
 
+def test_who_reads_single_frames_names_what_its_caller_can_do(made):
+    features = open_store(made).features("d", "mine")
+    split = features.dataset.split("all")
+    queries = unit(np.random.default_rng(3).normal(size=(1, 8)))
+    with pytest.raises(UsageError, match="the padding; search whole videos: leave out --frames"):
+        find_moments(features, np.arange(3), queries, 1)
+    with pytest.raises(UsageError, match="the padding; train a head on a set of full frames"):
+        read_head_data(features, split)
+
+
 def test_a_set_without_padding_may_keep_counts(folder):
     store = open_store(folder, mode="a")
     shutil.rmtree(folder / "features")
@@ -153,7 +166,7 @@ def test_a_set_without_padding_may_keep_counts(folder):
         full = np.full((len(rows), 2), 4, np.uint16)
         writer.write_block(block, rows, {**block_data(frames), "num_valid": full})
     writer.seal()
-    store.features("d", writer.id).require_full_frames()
+    assert has_full_frames(store.features("d", writer.id))
     assert list(verify_store(open_store(folder))) == []
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.features import Features
+from vifistore.store.full_frames import require_full_frames
 from vifistore.store.schema import DONE
 from vifistore.store.splits import Split
 
@@ -26,7 +27,7 @@ class HeadData:
     """int64 [video]: indexes into `class_names`."""
     class_names: list[str]
     digests: list[str] = field(default_factory=list)
-    """Content digests of the videos."""
+    """Content digests of the files of the videos."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -46,7 +47,7 @@ def read_head_data(features: Features, split: Split) -> HeadData:
     """
     features.require_sealed()
     features.require_array("frames")
-    features.require_full_frames()
+    require_full_frames(features, "train a head on a set of full frames")
     _check_labels(split)
     chosen = features.select(rows=split.rows, arrays=("frames",))
     done = chosen.status == DONE
@@ -65,7 +66,7 @@ def read_head_data(features: Features, split: Split) -> HeadData:
         frames=torch.from_numpy(frames),
         labels=labels,
         class_names=list(split.class_names),
-        digests=features.content_keys(chosen.rows[done]).tolist(),
+        digests=features.content_digests(chosen.rows[done]).tolist(),
     )
 
 
