@@ -31,10 +31,17 @@ def check_apart(train: Videos, test: Videos) -> None:
 
 
 def copies_between(train: Videos, test: Videos) -> np.ndarray:
-    """Rows of test videos whose content is that of another, a training video, int64 [video]."""
-    known = set(_digests(train)) - {""}
-    is_copy = np.array([digest in known for digest in _digests(test)], bool)
-    return test.rows[is_copy & ~np.isin(test.rows, train.rows)]
+    """Rows of test videos that show what another, a training video, shows, int64 [video]: two of
+    one content, or stretches of one that overlap."""
+    known: dict[str, list[tuple[float, float]]] = {}
+    for digest, start, end in _times(train):
+        if digest:
+            known.setdefault(digest, []).append((start, end))
+    is_copy = [
+        any(start < of_train[1] and of_train[0] < end for of_train in known.get(digest, ()))
+        for digest, start, end in _times(test)
+    ]
+    return test.rows[np.array(is_copy, bool) & ~np.isin(test.rows, train.rows)]
 
 
 def copies_within(videos: Videos) -> list[list[int]]:
@@ -67,7 +74,8 @@ def warnings_of(
     if train is not None and len(rows := copies_between(train, videos)):
         lines.append(
             f"{len(rows):,} of {len(videos.rows):,} videos of {videos.split} are copies of videos "
-            f"of {train.split} ({_some(ids[rows])}): take them out of one of the splits"
+            f"of {train.split}, or overlap them ({_some(ids[rows])}): take them out of one of the "
+            "splits"
         )
     return lines
 
@@ -128,6 +136,15 @@ def _shared(videos: Videos, training: Sequence[str]) -> Iterator[str]:
 
 def _digests(videos: Videos) -> np.ndarray:
     return videos.features.content_keys(videos.rows)
+
+
+def _times(videos: Videos) -> Iterator[tuple[str, float, float]]:
+    """Of each video the digest of its file, empty if not read, and the seconds of it from and until
+    which it goes, up to infinity without an end."""
+    digests = videos.features.content_digests(videos.rows)
+    starts = videos.dataset.start_seconds[videos.rows]
+    ends = np.nan_to_num(videos.dataset.end_seconds[videos.rows], nan=np.inf)
+    return zip(digests, starts.tolist(), ends.tolist(), strict=True)
 
 
 def _some(names: Iterable[object]) -> str:

@@ -1,8 +1,9 @@
 """Is a score zero-shot? What a checkpoint was tuned on, held against the videos that are scored.
 
 A score on videos, or on another part of the dataset, that the checkpoint was tuned on is none,
-whatever its dataset is called in this store: videos are known by their content. Class names that
-both share are counted, and end nothing: Kinetics-400 and UCF101 have some in common.
+whatever its dataset is called in this store: videos are known by the content of their files, a
+part of one by that of all of it. Class names that both share are counted, and end nothing:
+Kinetics-400 and UCF101 have some in common.
 """
 
 from dataclasses import dataclass
@@ -48,13 +49,16 @@ def claim_of(videos: Videos) -> Claim:
     identity = videos.features.store.identity(digest) if digest else Identity()
     if not identity.tuned_on:
         return Claim(identity=identity)
-    digests = videos.features.content_keys(videos.rows)
+    digests = videos.features.content_digests(videos.rows)
+    # Headers may name stretches by keys of their own.
+    keys = videos.dataset.content_keys(digests, videos.rows)
     names = set(map(class_key, videos.class_names))
-    is_seen = np.zeros(len(digests), bool)
+    is_seen = np.zeros(len(videos.rows), bool)
     seen_names: set[str] = set()
     entries, shared = [], []
     for entry in identity.tuned_on:
-        held = entry.holds(digests) if entry.videos else _by_split(videos, entry)
+        is_known = entry.holds(digests) | entry.holds(keys)
+        held = is_known if entry.videos else _by_split(videos, entry)
         common = names & set(map(class_key, entry.class_names))
         entries.append(_facts(entry, held, common))
         if held.any() or entry.dataset == videos.dataset.name:

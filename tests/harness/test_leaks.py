@@ -49,8 +49,8 @@ def test_every_warning_in_its_words(maker):
         "keep one of each",
         "1 videos of val1 have several labels (first: video30, video32 as class 0, class 2): "
         "correct the labels",
-        "1 of 30 videos of val1 are copies of videos of train1 (video31): take them out of one of "
-        "the splits",
+        "1 of 30 videos of val1 are copies of videos of train1, or overlap them (video31): take "
+        "them out of one of the splits",
     ]
     val2 = load_videos(maker.store.features("toy", "tiny"), "val2")
     assert warnings_of(val2, training=["train1"]) == [
