@@ -27,6 +27,8 @@ class _Deferred(ModuleType):
             raise AttributeError(name)
 
         def call(*arguments: object, **keywords: object) -> object:
+            # Where it is called while the block still imports, the real one is wanted now.
+            _withdraw(self)
             return getattr(import_module(self.__name__), name)(*arguments, **keywords)
 
         return call
@@ -46,5 +48,11 @@ def deferred(*names: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in stand_ins:
-            del sys.modules[name]
+        for stand_in in stand_ins.values():
+            _withdraw(stand_in)
+
+
+def _withdraw(stand_in: _Deferred) -> None:
+    """Let the name be imported as ever, if that has not happened yet."""
+    if sys.modules.get(stand_in.__name__) is stand_in:
+        del sys.modules[stand_in.__name__]

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 from vifistore.errors import ModelError, UnknownNameError, UsageError
 from vifistore.models.checkpoint_files import CheckpointHeader, read_header, save_checkpoint
@@ -174,10 +175,26 @@ def test_texts_that_become_equal_when_cut_are_refused(tiny):
     assert encode_classes(tiny, ["{curly}", "plain"], ["a {}"]).shape[0] == 2
 
 
-def test_an_empty_model_draws_no_random_numbers_and_keeps_what_is_no_weight():
-    before = torch.random.get_rng_state()
-    clip, made = empty_model(TINY, model_config(TINY)), new_model(TINY, 0)
-    assert torch.equal(torch.random.get_rng_state(), before)
+class Called(TorchFunctionMode):
+    """Notes which functions of torch are called, in the block that it opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_an_empty_model_is_not_filled_with_random_numbers_and_keeps_what_is_no_weight():
+    filling = {"normal_", "uniform_", "kaiming_uniform_"}
+    with Called() as called:
+        made = new_model(TINY, 0)
+    assert filling <= called.names
+    with Called() as called:
+        clip = empty_model(TINY, model_config(TINY))
+    assert not filling & called.names
     assert torch.equal(clip.attn_mask, made.attn_mask)
     clip.load_state_dict(made.state_dict())
     tokens = torch.tensor([[1, 5, 9, 0]]).repeat(1, 4)[:, : clip.context_length]
@@ -191,5 +208,17 @@ def test_what_opens_the_models_leaves_timm_and_the_compiler_to_who_calls_them():
         "assert not late & set(sys.modules), late & set(sys.modules);"
         "import timm, torch._dynamo; assert timm.create_model and torch._dynamo.optimize;"
         "assert r.open_clip.timm_model.to_2tuple(3) == (3, 3)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_module_that_is_called_while_others_are_imported_is_the_real_one():
+    code = (
+        "import sys; from vifistore.models.deferred import deferred\n"
+        "with deferred('json.tool', 'fractions'):\n"
+        "    import fractions\n"
+        "    assert type(fractions).__name__ == '_Deferred'\n"
+        "    assert fractions.Fraction(1, 2) + 1 == 1.5\n"
+        "import fractions; assert fractions.Fraction(3, 6).denominator == 2"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
