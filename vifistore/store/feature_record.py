@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
+from vifistore.store.array_kinds import wrong_array
 from vifistore.store.attributes import NONE, read_fields
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import stretches
+from vifistore.store.layout import Layout
 from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, SUBGROUPS, TODO, ArraySpec
 
 NUM_VALID = "num_valid"
@@ -122,6 +124,7 @@ class FeatureRecord:
         self.path = path
         self.id = path.rpartition("/")[2]
         self._attributes = read_feature_fields(backend, path)
+        self._known: set[str] = set()
 
     @property
     def recipe(self) -> dict:
@@ -169,6 +172,24 @@ class FeatureRecord:
         own = {n: s for n, s in FEATURE_ARRAYS.items() if self._backend.exists(f"{self.path}/{n}")}
         return {**own, **declared_arrays(self._attributes)}
 
+    def array_path(self, name: str) -> str:
+        """Path of an array. Raises DamagedError if it is not there, or is not what the schema or
+        the set says of it: other numbers, other axes, fewer videos than were sealed."""
+        path = f"{self.path}/{name}"
+        spec = FEATURE_ARRAYS.get(name) or declared_arrays(self._attributes).get(name)
+        if spec is None or name in self._known:
+            return path
+        grid = self._backend.layout(path)
+        is_own = isinstance(grid, Layout)
+        dtype = grid.dtype if is_own else self._backend.open_array(path).dtype
+        if wrong := wrong_array(spec, grid, dtype, self.sealed["rows"] if self.sealed else 0):
+            raise DamagedError(
+                f"{self._backend.folder}/{path} is damaged: {wrong}; run: "
+                f"{self._backend.verify_command}"
+            )
+        self._known.add(name)
+        return path
+
     @property
     def further(self) -> dict[str, FurtherArray]:
         """The arrays that it has beside the FEATURE_ARRAYS. Raises DamagedError for a lost one."""
@@ -176,7 +197,7 @@ class FeatureRecord:
             name: FurtherArray(
                 dtype=spec.dtype,
                 axes=spec.axes[2:],
-                lengths=self._backend.layout(f"{self.path}/{name}").shape[2:],
+                lengths=self._backend.layout(self.array_path(name)).shape[2:],
             )
             for name, spec in declared_arrays(self._attributes).items()
         }

@@ -58,12 +58,12 @@ class Features(FeatureRecord):
     @cached_property
     def view_mean(self) -> zarr.Array:
         """float32 [video view dim]: mean over frames."""
-        return self._backend.open_array(f"{self.path}/view_mean")
+        return self._backend.open_array(self.array_path("view_mean"))
 
     @cached_property
     def view_consensus(self) -> zarr.Array:
         """float32 [video view dim]: mean over frames of the L2-normalised embeddings."""
-        return self._backend.open_array(f"{self.path}/view_consensus")
+        return self._backend.open_array(self.array_path("view_consensus"))
 
     @property
     def num_valid(self) -> np.ndarray:
@@ -73,12 +73,12 @@ class Features(FeatureRecord):
     @cached_property
     def timestamps(self) -> zarr.Array:
         """float32 [video view frame]: seconds of the sampled frames."""
-        return self._backend.open_array(f"{self.path}/timestamps")
+        return self._backend.open_array(self.array_path("timestamps"))
 
     @cached_property
     def status(self) -> zarr.Array:
         """uint8 [video]: 0 to do, 1 done, 2 quarantined."""
-        return self._backend.open_array(f"{self.path}/status")
+        return self._backend.open_array(self.array_path("status"))
 
     @cached_property
     def num_videos(self) -> int:
@@ -116,10 +116,10 @@ class Features(FeatureRecord):
         stop = self.num_videos if stop is None else min(stop, self.num_videos)
         if name == NUM_VALID and not self.has_num_valid:
             self.require_array("frames")
-            _, views, num_frames, _ = self._backend.layout(f"{self.path}/frames").shape
+            _, views, num_frames, _ = self._backend.layout(self.array_path("frames")).shape
             return np.full((max(stop - start, 0), views), num_frames, np.uint16)
         may_lack = not self.sealed if may_lack is None else may_lack
-        return self._backend.read(f"{self.path}/{name}", start, stop, may_lack=may_lack)
+        return self._backend.read(self.array_path(name), start, stop, may_lack=may_lack)
 
     def content_digests(self, rows: np.ndarray) -> np.ndarray:
         """SHA-256 of the files of these rows [video], object [video]; empty where none was read.
@@ -128,7 +128,7 @@ class Features(FeatureRecord):
         checksum.
         """
         return self._backend.read_chosen(
-            f"{self.path}/content_digest", rows, may_lack=not self.sealed
+            self.array_path("content_digest"), rows, may_lack=not self.sealed
         )
 
     def content_keys(self, rows: np.ndarray | None = None) -> np.ndarray:
@@ -189,7 +189,7 @@ class Features(FeatureRecord):
             status=self.read_status()[chosen],
             arrays={
                 name: self._backend.read_chosen(
-                    f"{self.path}/{name}", chosen, verify=verify, may_lack=not self.sealed
+                    self.array_path(name), chosen, verify=verify, may_lack=not self.sealed
                 )
                 for name in arrays
             },
@@ -217,7 +217,7 @@ class Features(FeatureRecord):
         return tuple(dict.fromkeys([*arrays, *((NUM_VALID,) if may_pad else ())]))
 
     def _bytes_per_video(self, name: str) -> int:
-        array = self._backend.open_array(f"{self.path}/{name}")
+        array = self._backend.open_array(self.array_path(name))
         return array.dtype.itemsize * math.prod(array.shape[1:])
 
     def read_status(self) -> np.ndarray:
@@ -274,8 +274,8 @@ class Features(FeatureRecord):
 
     def array(self, name: str) -> zarr.Array | None:
         """An array [video ...] by its name; None if the set lacks it."""
-        path = f"{self.path}/{name}"
-        return self._backend.open_array(path) if self._backend.exists(path) else None
+        is_there = self._backend.exists(f"{self.path}/{name}")
+        return self._backend.open_array(self.array_path(name)) if is_there else None
 
     def require_array(self, name: str) -> zarr.Array:
         """An array [video ...] by its name.

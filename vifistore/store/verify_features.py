@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from vifistore.errors import DamagedError, VifiError, shell
+from vifistore.store.array_kinds import wrong_numbers
 from vifistore.store.block_ranges import num_blocks, stretches
 from vifistore.store.chunks import checksums, is_own, lacks_chunk, manifest_digest, open_checked
 from vifistore.store.claims import CLAIMS, wrong_claims
@@ -164,11 +163,8 @@ class FeatureVerifier:
         names = named or (() if is_ours else spec.axes)
         if names != spec.axes or len(grid.shape) != len(spec.axes):
             return f"its axes are not {spec.axes}"
-        is_text = spec.dtype == "str"
-        if is_text != (array.dtype.kind in "OTU") or not (is_text or array.dtype.kind in "fiu"):
-            return f"it holds {array.dtype}, not {spec.dtype}"
-        if is_ours and not is_text and array.dtype != np.dtype(spec.dtype):
-            return f"it holds {array.dtype}, not {spec.dtype}"
+        if wrong := wrong_numbers(spec, grid, array.dtype):
+            return wrong
         if is_ours and not is_own(grid):
             return f"its chunks are {grid.chunk_shape}"
         return ""

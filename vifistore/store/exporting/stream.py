@@ -56,7 +56,7 @@ class FeatureStream:
     def counted(self, start: int, stop: int) -> np.ndarray:
         """Which frames are no padding, bool [video view frame]; raises as `read` does."""
         read = self.read if NUM_VALID in self.arrays else self.features.read
-        num_frames = self.features.dataset.backend.layout(f"{self.features.path}/frames").shape[2]
+        num_frames = self.features.require_array("frames").shape[2]
         return counted_frames(read(NUM_VALID, start, stop), num_frames)
 
     def done_rows(self, start: int, stop: int) -> np.ndarray:

@@ -47,7 +47,7 @@ def read_covered(
         return features.read(name, start, stop)
     spec, axes = features.specs[name], ()
     if len(spec.axes) > 1:
-        axes = features.dataset.backend.layout(f"{features.path}/{name}").shape[1:]
+        axes = features.dataset.backend.layout(features.array_path(name)).shape[1:]
     parts = []
     for low, high in stretches(start, stop):
         block = block_rows(low // BLOCK_SIZE, len(status))
