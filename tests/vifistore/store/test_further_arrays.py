@@ -382,6 +382,7 @@ def test_formats_without_room_say_so_and_hold_no_padding(made, tmp_path, caplog)
     settings = ExportSettings(dataset="d", features="mine", format="npy", out=tmp_path / "npy")
     export_features(open_store(made), settings)
     assert "npy files hold no tokens; export as hdf5 or zarr to keep all" in caplog.text
+    assert "vifi import cannot read npy files back" in caplog.text
     saved = np.load(tmp_path / "npy" / "v2_clip.npy")
     frames = padded([2])["frames"][0].astype(np.float32)
     np.testing.assert_array_equal(saved, np.concatenate([frames[0, :3], frames[1, :4]]))

@@ -1,5 +1,6 @@
 """Rows that are stretches of videos: kept, told apart, carried along, and never taken for whole."""
 
+import json
 import shutil
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_they_are_exported_and_imported(folder, tmp_path, format):
 
 
 @pytest.mark.parametrize("format", ["parquet", "clip-retrieval"])
-def test_tables_for_other_tools_say_where_a_row_lies(folder, tmp_path, format):
+def test_tables_for_other_tools_say_where_a_row_lies(folder, tmp_path, format, caplog):
     parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / "out"
     settings = ExportSettings(dataset="d", features="mine", format=format, out=out)
@@ -176,6 +177,33 @@ def test_tables_for_other_tools_say_where_a_row_lies(folder, tmp_path, format):
     read = parquet.read_table(file)
     assert read.column("start_seconds").to_pylist() == STARTS
     np.testing.assert_array_equal(read.column("end_seconds").to_numpy(), ENDS)
+    assert caplog.text == ""
+    import_features(tmp_path / "new.zarr", out, ImportSettings(dataset="d", format=format))
+    told = [line for line in caplog.messages if "start_seconds and end_seconds, which are" in line]
+    assert len(told) == 1
+    assert stretches(open_store(tmp_path / "new.zarr").dataset("d"))[0] == [0, 0, 0, 0]
+
+
+def test_npy_files_say_that_they_do_not_tell(folder, tmp_path, caplog):
+    settings = ExportSettings(dataset="d", features="mine", format="npy", out=tmp_path / "npy")
+    export_features(open_store(folder), settings)
+    assert caplog.messages == [
+        "npy files hold no times of parts of videos; export as hdf5 or zarr to keep all"
+    ]
+
+
+def test_an_export_that_an_earlier_vifistore_would_misread_is_refused_by_it(folder, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    settings = ExportSettings(dataset="d", features="mine", format="hdf5", out=tmp_path / "e.h5")
+    export_features(open_store(folder), settings)
+    with h5py.File(settings.out, "a") as file:
+        # It knows what a derived set says, and refuses all else.
+        assert json.loads(file.attrs["about"]) == {"schema": 2}
+        file.attrs["about"] = json.dumps({"schema": 3})
+    with pytest.raises(UsageError, match="schema 3; read it with a newer"):
+        import_features(
+            tmp_path / "new.zarr", settings.out, ImportSettings(dataset="d", format="hdf5")
+        )
 
 
 def test_embeddings_of_another_stretch_are_not_taken(folder, tmp_path):

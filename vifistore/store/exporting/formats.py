@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vifistore.errors import UsageError
+from vifistore.store.dataset import are_parts
 from vifistore.store.exporting.clip_retrieval import write_clip_retrieval
 from vifistore.store.exporting.fresh import fresh_path
 from vifistore.store.exporting.hdf5 import write_hdf5
@@ -15,6 +16,7 @@ from vifistore.store.exporting.parquet import write_parquet
 from vifistore.store.exporting.store_copy import write_store
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.feature_record import NUM_VALID
+from vifistore.store.features import Features
 from vifistore.store.object_storage import object_url
 from vifistore.store.store import Store
 
@@ -90,12 +92,7 @@ def export_features(store: Store, settings: ExportSettings) -> ExportReport:
         raise UsageError(f"{settings.out} lies in the store itself; give another --out")
     if settings.format not in _FOLDERS and settings.out.is_dir():
         raise UsageError(f"{settings.out} is a folder; give --out a file name")
-    lost = [name for name in stream.features.further if name != NUM_VALID]
-    if lost and settings.format not in _COMPLETE:
-        logger.warning(
-            "%s files hold no %s; export as hdf5 or zarr to keep all",
-            *(settings.format, " and no ".join(lost)),
-        )
+    _warn_of_losses(stream.features, settings.format)
     with fresh_path(settings.out) as path:
         _WRITE[settings.format](stream, path)
     counts = stream.features.counts()
@@ -106,3 +103,20 @@ def export_features(store: Store, settings: ExportSettings) -> ExportReport:
         quarantined=counts["quarantined"],
         todo=counts["todo"],
     )
+
+
+def _warn_of_losses(features: Features, format: Format) -> None:
+    """Say what of a set the format has no room for."""
+    if format in _COMPLETE:
+        return
+    lost = [name for name in features.further if name != NUM_VALID]
+    if format == "npy" and are_parts(*features.dataset.stretches()).any():
+        lost.append("times of parts of videos")
+    if lost:
+        words = " and no ".join(lost)
+        logger.warning("%s files hold no %s; export as hdf5 or zarr to keep all", format, words)
+    if format == "npy" and features.has_num_valid:
+        logger.warning(
+            "vifi import cannot read npy files back whose videos differ in their number of frames; "
+            "export as hdf5 or zarr for that"
+        )

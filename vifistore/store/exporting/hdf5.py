@@ -9,9 +9,10 @@ import numpy as np
 
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.feature_record import ARRAYS, declaration
-from vifistore.store.importing.hdf5 import CLASS_NAMES, VIDEOS
+from vifistore.store.features import Features
+from vifistore.store.importing.hdf5 import CLASS_NAMES, SCHEMA, VIDEOS
 from vifistore.store.recipe import canonical_json
-from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.schema import BLOCK_SIZE, SCHEMA_VERSION
 
 _CHUNK_BYTES = 2**20
 
@@ -45,9 +46,15 @@ def _attributes(stream: FeatureStream) -> dict:
         "names": canonical_json(sorted(features.names, key=lambda name: name != features.name)),
         "checkpoint": features.checkpoint,
         "manifest": features.sealed["manifest"] if features.sealed else "",
-        "about": canonical_json(features.about),
+        "about": canonical_json({**features.about, **_schema(features)}),
         ARRAYS: canonical_json(declaration(features.further)),
     }
+
+
+def _schema(features: Features) -> dict:
+    """What has readers refuse the file that would misread it; nothing for any other."""
+    is_new = bool(features.further) or "start_seconds" in features.dataset.columns
+    return {SCHEMA: SCHEMA_VERSION} if is_new else {}
 
 
 def _write_array(h5py, file, stream: FeatureStream, name: str) -> None:

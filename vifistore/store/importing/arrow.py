@@ -1,6 +1,7 @@
 """pyarrow, imported where a Parquet file is read or written and nowhere else."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING
 from vifistore.errors import UsageError, first_line
 from vifistore.files import require_regular
 from vifistore.store.importing.import_source import UNREADABLE
+from vifistore.store.schema import STRETCH_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow
+
+logger = logging.getLogger("vifi")
 
 # What a number, or a reference to a text, takes once it is read.
 _VALUE_BYTES = 8
@@ -69,3 +73,14 @@ def read_parquet(file: Path, columns: Sequence[str] | None = None) -> "pyarrow.T
         if missing := [name for name in names if name not in opened.schema_arrow.names]:
             raise KeyError(missing[0])
         return opened.read(columns=list(names))
+
+
+def warn_of_stretches(file: Path) -> None:
+    """Say so if a Parquet file that can be read tells which parts of videos its rows are."""
+    _, parquet = load_parquet()
+    if told := [name for name in parquet.read_schema(file).names if name in STRETCH_COLUMNS]:
+        logger.warning(
+            "%s has %s, which are not read: every row is taken for a whole video; import an export "
+            "as hdf5 or zarr to keep parts of videos",
+            *(file, " and ".join(told)),
+        )

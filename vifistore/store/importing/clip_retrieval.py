@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.store.importing.arrow import clear_parquet_errors, read_parquet
+from vifistore.store.importing.arrow import clear_parquet_errors, read_parquet, warn_of_stretches
 from vifistore.store.importing.import_source import (
     ImportSource,
     check_ids,
@@ -39,6 +39,7 @@ def open_clip_retrieval(path: Path) -> ImportSource:
             )
         ids += found_ids
         labels += found_labels
+    warn_of_stretches(pairs[0][1])
     check_ids(ids, path)
     shape = Shape(video=len(ids), view=1, frame=0, dim=dims.pop())
     files = [file for pair in pairs for file in pair]

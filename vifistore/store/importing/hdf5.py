@@ -21,6 +21,7 @@ from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import (
     DERIVED_FIELDS,
     FEATURE_ARRAYS,
+    SCHEMA_VERSION,
     STRETCH_COLUMNS,
     VIDEO_COLUMNS,
     ArraySpec,
@@ -30,6 +31,10 @@ from vifistore.store.writer import Shape
 
 VIDEOS = "videos"
 CLASS_NAMES = "class_names"
+
+# In `about`, where a reader of before refuses what it does not know: it would take parts of videos
+# for whole ones, and padding for frames.
+SCHEMA = "schema"
 
 
 def open_hdf5(path: Path) -> ImportSource:
@@ -120,8 +125,10 @@ def _names(file) -> tuple[str, ...]:
 
 def _about(file, path: Path) -> dict:
     about = parse_json(file.attrs.get("about", "{}"))
-    if not isinstance(about, dict) or not about.keys() <= set(DERIVED_FIELDS):
+    if not isinstance(about, dict) or not about.keys() <= {*DERIVED_FIELDS, SCHEMA}:
         raise DamagedError(f"{path} says {about} of itself, which is unknown; export it again")
+    if (schema := about.pop(SCHEMA, SCHEMA_VERSION)) != SCHEMA_VERSION:
+        raise UsageError(f"{path} has schema {schema!r:.20}; read it with a newer vifistore")
     return about
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.store.importing.arrow import clear_parquet_errors, read_parquet
+from vifistore.store.importing.arrow import clear_parquet_errors, read_parquet, warn_of_stretches
 from vifistore.store.importing.import_source import (
     ImportSource,
     check_float,
@@ -25,6 +25,8 @@ def open_parquet(path: Path) -> ImportSource:
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     ids: list[str] = []
     parts = [_read_file(file, ids) for file in files]
+    for file in files[:1]:
+        warn_of_stretches(file)
     check_ids(ids, path)
     dims = {part.shape[1] for part in parts if len(part)}
     if len(dims) != 1:
