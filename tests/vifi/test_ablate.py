@@ -2,12 +2,20 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from harness.results import read_rows
-from tests.harness.conftest import planted_store
+from tests.harness.conftest import _arrays, planted_store
+from tests.support import plain_recipe
 from vifi.__main__ import run
+from vifistore.store.block_ranges import num_blocks
+from vifistore.store.feature_record import FRAME_COUNTS
 from vifistore.store.names import set_name
+from vifistore.store.schema import DONE
+from vifistore.store.writer import FeatureWriter, Shape
+
+AXES = ("video", "view", "frame", "dim")
 
 
 @pytest.fixture
@@ -93,6 +101,28 @@ def test_a_set_without_frames_is_scored_as_far_as_it_goes(ablate, maker):
         code, _, error = ablate("toy", "--features", "vanilla", *flags)
         assert code == 2
         assert "vanilla of toy has no frames; use one that was extracted from videos" in error
+
+
+def test_a_set_that_pads_views_is_scored_as_far_as_it_goes(ablate, maker):
+    frames = maker.frames(num_frames=3)
+    frames[:, :, 2] = 0
+    dataset, lengths = maker.store.dataset("toy"), dict(zip(AXES, frames.shape, strict=True))
+    further = {"num_valid": FRAME_COUNTS}
+    recipe = plain_recipe("image of vanilla", frames=3).as_dict()
+    writer = FeatureWriter(dataset, recipe, Shape(**lengths), {"host": "here"}, further=further)
+    arrays = _arrays(frames + np.float16(1e-3), np.full(len(frames), DONE, np.uint8))
+    arrays |= {"frames": frames, "num_valid": np.full((len(frames), 1), 2, np.uint16)}
+    for block in range(num_blocks(len(frames))):
+        rows = list(writer.block_rows(block))
+        writer.write_block(block, rows, {key: arrays[key][rows] for key in arrays})
+    writer.seal()
+    set_name(dataset, "padded", writer.id, maker.checkpoint("vanilla"), force=True)
+    code, said, error = ablate("toy", "--features", "padded")
+    assert code == 0
+    assert "scored with decision" in said
+    assert "scored with image" not in said
+    assert "padded has fewer frames of some videos than of others: image fusion is left" in error
+    assert ablate("toy", "--features", "padded", "--fusion", "image")[0] == 2
 
 
 def test_all_that_is_wrong_with_flags_is_told_before_anything_is_scored(ablate, tmp_path):

@@ -40,6 +40,7 @@ from vifistore.errors import Faults, UsageError, shell
 from vifistore.models.wording import check_templates
 from vifistore.store import open_store
 from vifistore.store.features import Features
+from vifistore.store.full_frames import has_full_frames
 
 logger = logging.getLogger("vifi")
 
@@ -137,9 +138,8 @@ def _rows(features: Features, wanted: AblateArguments, split: str) -> list[Resul
     how = wanted.class_names
     texts = choose_texts(features, split, expand(wanted.template), how)
     settings = _settings(wanted, texts)
-    if not wanted.fusion and features.frames is None:
-        why = "a head has pooled them" if features.parent else "its means alone are stored"
-        logger.info("%s has no frames, %s: image fusion is left out", features.name, why)
+    if not wanted.fusion and (why := _lacks_frames(features)):
+        logger.info("%s %s: image fusion is left out", features.name, why)
         settings = replace(settings, fusions=_WITHOUT_FRAMES)
     place = (split, settings)
     rows = fusion_matrix([features], *place)
@@ -153,10 +153,18 @@ def _rows(features: Features, wanted: AblateArguments, split: str) -> list[Resul
     return rows
 
 
+def _lacks_frames(features: Features) -> str:
+    """Why the frames of a set cannot be scored one by one; empty where they can."""
+    if features.frames is None:
+        why = "a head has pooled them" if features.parent else "its means alone are stored"
+        return f"has no frames, {why}"
+    return "" if has_full_frames(features) else "has fewer frames of some videos than of others"
+
+
 def _blend_rows(sets: Sequence[Features], wanted: AblateArguments, split: str) -> list[ResultRow]:
     settings = _settings(wanted)
     shares = blend_shares(sets)
-    if not wanted.fusion and any(features.frames is None for features in shares):
+    if not wanted.fusion and any(map(_lacks_frames, shares)):
         settings = replace(settings, fusions=_WITHOUT_FRAMES)
     return blend_ablation(tuple(shares), split, settings)
 

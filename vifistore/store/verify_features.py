@@ -118,7 +118,9 @@ class FeatureVerifier:
         declared = declared_arrays(self._attributes)
         self._specs = {**FEATURE_ARRAYS, **declared}
         if NUM_VALID not in declared and self._backend.exists(f"{self._path}/{NUM_VALID}"):
-            remedy = removal(self._backend, f"{self._path}/{NUM_VALID}")
+            file = shell(f"{self._backend.folder}/{self._path}/zarr.json")
+            remedy = f"restore {file}, which may have lost its `arrays`, from a copy; only if "
+            remedy += f"there never were any, {removal(self._backend, f'{self._path}/{NUM_VALID}')}"
             yield self._problem(NUM_VALID, "orphan: the set does not declare this array", remedy)
         for name in self._specs:
             path = f"{self._path}/{name}"
