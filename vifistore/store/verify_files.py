@@ -135,7 +135,17 @@ def _metadata_remedy(backend: Backend, path: str) -> str:
     is_array = parts[0] == "features" and len(parts) == 4 and parts[3] not in SUBGROUPS
     if is_array and _is_extracted(backend, "/".join(parts[:3])):
         return shell("vifi", "extract", backend.folder, "--dataset", parts[1], "...", "--repair")
-    return f"restore {shell(f'{backend.folder}/{path}/{_FILE}')} from a copy"
+    restored = f"restore {shell(f'{backend.folder}/{path}/{_FILE}')} from a copy"
+    if parts[0] == "videos" and len(parts) == 2 and not _is_used(backend, parts[1]):
+        words = ("vifi", "scan", backend.folder, "SOURCE", "--dataset", parts[1])
+        return f"{shell(*words)}, as a scan that was stopped leaves this; or {restored}"
+    return restored
+
+
+def _is_used(backend: Backend, dataset: str) -> bool:
+    """Whether anything of the store belongs to rows of a dataset."""
+    kinds = ("features", "names", "splits", "captions")
+    return any(backend.has_child(kind, dataset) for kind in kinds)
 
 
 def _is_extracted(backend: Backend, path: str) -> bool:

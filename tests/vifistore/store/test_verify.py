@@ -137,6 +137,19 @@ def test_a_damaged_zarr_json_is_found(whole, path):
     assert problems(whole)
 
 
+def test_a_scan_that_was_cut_short_is_run_again_and_what_is_used_restored(whole):
+    (whole / "videos" / "d" / "zarr.json").unlink()
+
+    def remedies():
+        return [problem.remedy for problem in problems(whole) if problem.where == "videos/d"]
+
+    assert all(remedy.startswith("restore ") for remedy in remedies())
+    for kind in ("features", "names", "splits", "captions"):
+        shutil.rmtree(whole / kind / "d", ignore_errors=True)
+    (remedy,) = remedies()
+    assert remedy.startswith(f"vifi scan {whole} SOURCE --dataset d, as a scan that was stopped")
+
+
 def edit(path: Path, change) -> None:
     """Change the attributes in a zarr.json."""
     document = json.loads(path.read_text())
