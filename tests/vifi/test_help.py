@@ -109,6 +109,16 @@ def test_both_forms_of_a_boolean_are_taken_and_the_last_flag_counts(tmp_path, ca
     assert "--frames is -1; give 1 or more" in error
 
 
+@pytest.mark.parametrize("verb", ["extract", "watch"])
+def test_more_frames_than_a_store_counts_are_refused(tmp_path, capsys, verb):
+    words = ["extract", str(tmp_path / "none.zarr"), "--model", "vifi-tiny", "--pretrained", "none"]
+    if verb == "watch":
+        words = ["watch", str(tmp_path / "run"), str(tmp_path / "none.zarr")]
+    assert run([*words, "--dataset", "d", "--frames", "99999999999"]) == 2
+    error = capsys.readouterr().err
+    assert "--frames is 99999999999; give 65535 or fewer" in error
+
+
 def test_the_version_is_said(capsys):
     assert run(["--version"]) == 0
     assert re.fullmatch(r"vifistore \d+\.\d+\.\S+\n", capsys.readouterr().out)

@@ -13,6 +13,7 @@ from vifistore.frames.decoder_names import DecoderName
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.wording import check_templates
 from vifistore.store.identity import FAMILIES, PAPER, SHORTEST, SQUASH
+from vifistore.store.schema import MOST_FRAMES
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -102,6 +103,10 @@ class EncodeSettings(PixelSettings):
         for name in ("frames", "clips"):
             value = getattr(self, name)
             found.check(value is None or value >= 1, f"--{name} is {value}; give 1 or more")
+        told = (
+            f"--frames is {self.frames}; give {MOST_FRAMES} or fewer, which are counted in 16 bits"
+        )
+        found.check(self.frames is None or self.frames <= MOST_FRAMES, told)
         for name in ("batch", "workers"):
             value = getattr(self, name)
             found.check(value >= 0, f"--{name} is {value}; give 0 or more")

@@ -22,6 +22,8 @@ SUBGROUPS = ("runs", "claims")
 
 # One chunk of each feature array, the unit of work, of resuming and of ownership.
 BLOCK_SIZE = 64
+# Frames of a view: as many as `num_valid`, a uint16, can count.
+MOST_FRAMES = 2**16 - 1
 
 # Tables are small and read whole: few large chunks open faster than many small ones.
 TABLE_CHUNK = 65_536

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 import tyro
 
 from vifistore.errors import Faults, UnknownNameError
+from vifistore.store.schema import MOST_FRAMES
 
 Trains = Literal["full", "image", "text", "prompts"]
 Fusion = Literal["embedding", "decision", "image"]
@@ -113,6 +114,9 @@ class TrainSettings:
         check = partial(self._check, faults)
         for field in ("num_frames", "batch_size", "epochs", "learning_rate"):
             check(field, 0 < getattr(self, field) < math.inf, "a number above 0")
+        for field in ("num_frames", "candidate_frames"):
+            few = f"{MOST_FRAMES} or fewer: 16 bits count them"
+            check(field, getattr(self, field) <= MOST_FRAMES, few)
         for field in ("shots", "weight_decay", "seed"):
             check(field, 0 <= getattr(self, field) < math.inf, "0 or more")
         check("betas", all(0 <= beta < 1 for beta in self.betas), "0 to below 1")
