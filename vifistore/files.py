@@ -20,6 +20,12 @@ _PIECE_BYTES = 1 << 20
 _POLL_SECONDS = 0.005
 
 
+def file_in_the_way(folder: Path) -> Path | None:
+    """What keeps a folder from being made: a file in its place, or in that of one above it."""
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    return None if there.is_dir() else there
+
+
 def require_regular(path: str | os.PathLike) -> None:
     """Raise OSError unless `path` is a regular file, or a link to one."""
     _check_regular(os.stat(path), path)

@@ -195,7 +195,7 @@ class Searcher:
 
     def _checked(self, queries: np.ndarray, k: int) -> np.ndarray:
         if k < 1:
-            raise UsageError(f"-k is {k}; give 1 or more")
+            raise UsageError(f"k is {k}; give 1 or more hits")
         queries = np.atleast_2d(np.asarray(queries, np.float32))
         dim = self.indexes[0].faiss.d
         if queries.shape[1] != dim:

@@ -154,3 +154,11 @@ def test_halves_of_one_fold_may_overlap_others_as_the_folds_do(scan, tmp_path):
     code, errors = scan(leak, "--halves", "train1", "test1")
     assert code == 2
     assert "train1 and test1 share 1 videos" in errors[-1]
+
+
+@pytest.mark.parametrize("flags", [("--shots", "3"), ("--seeds=1",), ("--nested", "--shots", "2")])
+def test_draws_of_no_split_are_refused(scan, tmp_path, flags):
+    code, errors = scan(TABLE, *flags)
+    assert code == 2
+    assert "nothing is drawn without --few-shot; name with it the training split" in errors[-1]
+    assert not (tmp_path / "s.zarr").exists()

@@ -187,6 +187,8 @@ def test_help_tells_what_to_expect(capsys):
         (("--name", "my run"), "cannot name the checkpoints of a run; give a --name"),
         (("--device", "cuda:99"), "--device is 'cuda:99'"),
         (("--weight-decay", "-1"), "weight_decay is -1.0; give 0 or more"),
+        (("--frames", "70000", "--candidate-frames", "0"), "num_frames is 70000; give 65535"),
+        (("--candidate-frames", "99999999999"), "candidate_frames is 99999999999; give 65535"),
         (("--seed", "-1"), "seed is -1; give 0 or more"),
         (("--frame-cache-gb", "nan"), "frame_cache_gb is nan"),
         (("--timeout", "nan"), "timeout is nan"),
@@ -205,6 +207,14 @@ def test_wrong_calls_end_in_one_line(store, tmp_path, capsys, further, words):
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert words in said
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("below", ["", "sub/o"])
+def test_a_file_in_the_place_of_the_folder_is_told(store, tmp_path, capsys, below):
+    (tmp_path / "o").write_text("mine")
+    assert run(call(store, tmp_path / "o" / below)) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"{tmp_path / 'o'} is no folder; give another --out" in said
 
 
 ALL_WRONG = (

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import tyro
@@ -95,6 +95,11 @@ def renamed(arguments: list[str], names: Mapping[str, str]) -> list[str]:
             word = f"{new}{equals}{value}"
         words.append(word)
     return words
+
+
+def is_given(flag: str, arguments: Sequence[str]) -> bool:
+    """Whether a flag is among the words of a call."""
+    return flag in (word.split("=")[0].replace("_", "-") for word in arguments)
 
 
 def _looks(arguments: list[str]) -> dict:

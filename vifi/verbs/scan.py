@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from vifi.command_line.command_log import remember_command
-from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.console import is_given, parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments
 from vifistore.errors import UsageError, first_few, short
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
@@ -95,6 +95,7 @@ class ScanArguments(PrintArguments):
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("scan", ScanArguments, arguments)
+    _require_draws(wanted, arguments)
     store = find_store(wanted.store, mode="a")
     check_name("dataset", wanted.dataset)
     known = find_dataset(store, wanted.dataset)
@@ -122,6 +123,16 @@ def main(arguments: list[str]) -> int:
             f"{len(listing.class_names)} classes{splits}"
         )
     return 0
+
+
+def _require_draws(wanted: ScanArguments, arguments: Sequence[str]) -> None:
+    """Raise UsageError for flags of draws where nothing is drawn."""
+    idle = [flag for flag in ("--shots", "--seeds", "--nested") if is_given(flag, arguments)]
+    if idle and not wanted.few_shot:
+        raise UsageError(
+            f"{', '.join(idle)}: nothing is drawn without --few-shot; name with it the training "
+            f"split to draw from, or leave {'them' if len(idle) > 1 else 'it'} out"
+        )
 
 
 def _listings(wanted: ScanArguments, dataset: Dataset | None) -> tuple[Listing, Listing]:

@@ -103,7 +103,7 @@ def _texts(wanted: SearchArguments) -> list[str]:
             "--image FILE or --queries FILE"
         )
     if wanted.k < 1:
-        raise UsageError(f"-k is {wanted.k}; give 1 or more")
+        raise UsageError(f"-k (--k) is {wanted.k}; give 1 or more")
     check_templates(expand(wanted.template))
     if wanted.template and not (words or wanted.queries):
         raise UsageError("--template is for queries in words; leave it out")

@@ -21,7 +21,7 @@ from vifistore.models.load_settings import WeightsSettings
 from vifistore.store import open_store
 from vifistore.store.store import Store
 from vifistore.training.faults import checkpoint_name, require_torchrun, run_faults
-from vifistore.training.folder_lock import refuse_second
+from vifistore.training.folder_lock import refuse_second, require_folder
 from vifistore.training.follower import (
     FollowOptions,
     follower,
@@ -113,6 +113,7 @@ def _checked(
         # What the follower would refuse: nobody might see it before training ends.
         watch = _watch(wanted, store, found)
     found.attempt(checkpoint_name, wanted.name, wanted.out)
+    found.attempt(require_folder, wanted.out)
     model_faults(found, wanted.model, wanted.pretrained)
     told = "--extract-every N and --checkpoint-every exclude each other"
     num_steps = wanted.follow.num_steps

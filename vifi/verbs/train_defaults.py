@@ -4,16 +4,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from vifi.command_line.console import is_given
 from vifistore.errors import VifiError
 from vifistore.store.store import Store
 from vifistore.training.training_settings import TrainSettings
 
 logger = logging.getLogger("vifi")
-
-
-def is_given(flag: str, arguments: Sequence[str]) -> bool:
-    """Whether a flag is among the words of a call."""
-    return flag in (word.split("=")[0].replace("_", "-") for word in arguments)
 
 
 def with_fitting_warmup(

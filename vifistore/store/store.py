@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import DamagedError, StoreError, UnknownNameError, UsageError, shell
+from vifistore.files import file_in_the_way
 from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import (
     list_checkpoints,
@@ -169,6 +170,8 @@ def _anything_at(backend: Backend) -> bool:
     folder = backend.folder
     if isinstance(folder, str):
         return backend.exists("")
+    if not folder.exists() and (file := file_in_the_way(folder)):
+        raise StoreError(f"{folder} cannot be made: {file} is no folder; give another path")
     return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
 
 

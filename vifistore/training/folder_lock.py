@@ -5,7 +5,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from vifistore.errors import LockedError, StoreError
+from vifistore.errors import LockedError, StoreError, UsageError
+from vifistore.files import file_in_the_way
 from vifistore.store.locks import ByteLocks
 
 logger = logging.getLogger("vifi")
@@ -31,6 +32,12 @@ def only_trainer(folder: Path) -> Iterator[None]:
         yield
     finally:
         locks.release()
+
+
+def require_folder(folder: Path) -> None:
+    """Raise UsageError where a file keeps the folder of a run from being made."""
+    if file := file_in_the_way(folder):
+        raise UsageError(f"--out {folder} cannot be made: {file} is no folder; give another --out")
 
 
 def refuse_second(folder: Path) -> None:

@@ -86,7 +86,7 @@ def test_moments_obey_the_same_filters(maker):
 
 def test_what_cannot_be_searched_is_refused(maker):
     searcher = Searcher(maker.store)
-    with pytest.raises(UsageError, match="-k is 0"):
+    with pytest.raises(UsageError, match="k is 0; give 1 or more hits"):
         searcher.search(maker.directions[0], 0)
     with pytest.raises(UsageError, match="8 dimensions"):
         searcher.search(np.ones(8))

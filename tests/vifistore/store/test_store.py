@@ -21,7 +21,7 @@ from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import Split, write_split
-from vifistore.store.store import create_store
+from vifistore.store.store import create_store, find_store
 from vifistore.store.writer import FeatureWriter, Shape
 
 RNG = np.random.default_rng(0)
@@ -317,3 +317,13 @@ def test_reading_cannot_write(make_store):
     store = open_store(make_store(3).path)
     with pytest.raises(ValueError, match="read-only"):
         set_name(store.dataset("d"), "a", "b", "c", force=False)
+
+
+@pytest.mark.parametrize("place", ["file/s.zarr", "file/deep/s.zarr", "link"])
+def test_a_file_where_the_store_is_to_be_made_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    file = tmp_path / place.split("/")[0]
+    for at_work in (find_store, create_store):
+        with pytest.raises(StoreError, match=f"{file} is no folder; give another path"):
+            at_work(tmp_path / place)
