@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vifistore.store.dataset import Dataset, are_parts
+from vifistore.store.dataset import Dataset
+from vifistore.store.stretch_times import are_parts
 
 
 class Match(NamedTuple):

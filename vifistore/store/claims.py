@@ -6,6 +6,7 @@ A claim is a small group of its own, `features/<dataset>/<id>/claims/<block>`, s
 one file of it commits a block. Locks on one machine stay what they are.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -79,7 +80,7 @@ def _wrong_field(found: dict) -> str:
     checks = {
         "epoch": type(found["epoch"]) is int and found["epoch"] > 0,
         "owner": isinstance(found["owner"], str) and found["owner"] != "",
-        "expires": type(found["expires"]) in (int, float) and found["expires"] >= 0,
+        "expires": type(found["expires"]) in (int, float) and 0 <= found["expires"] < math.inf,
         "state": found["state"] in (HELD, COMMITTED),
         "checksums": isinstance(checksums, dict)
         and all(isinstance(c, str) and _CHECKSUM.fullmatch(c) for c in checksums.values())

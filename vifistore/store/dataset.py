@@ -35,6 +35,7 @@ from vifistore.store.splits import (
     read_split,
     split_names,
 )
+from vifistore.store.stretch_times import NO_SIGN, are_parts, checked_stretches
 from vifistore.store.tables import read_columns, read_table, table_attributes, write_table
 
 # pandas takes half a second to import, and half of what reads a store needs no table.
@@ -155,7 +156,7 @@ class Dataset:
         keys = np.array(digests, object)
         for i in np.flatnonzero(are_parts(starts, ends) & (keys != "")):
             end = None if np.isnan(ends[i]) else float(ends[i])
-            keys[i] = digest_of([keys[i], float(starts[i]), end])
+            keys[i] = digest_of([keys[i], float(starts[i]) + NO_SIGN, end])
         return keys
 
     def require_whole_videos(self) -> None:
@@ -233,16 +234,13 @@ def write_videos(
     all are written `anew`.
 
     Rows are whole videos where `start_seconds` and `end_seconds` are not given. Raises UsageError
-    for a stretch that is none.
+    for a stretch that is none, and for times that are no numbers.
     """
     path = dataset.path
     exists = dataset.backend.exists(path)
     specs, attributes = dataset.columns if exists else VIDEO_COLUMNS, {}
-    for name, spec in STRETCH_COLUMNS.items():
-        values = videos[name].fillna(spec.fill) if name in videos else spec.fill
-        videos = videos.assign(**{name: values})
-    starts, ends = (videos[name].to_numpy(np.float64) for name in STRETCH_COLUMNS)
-    _require_stretches(starts, ends)
+    starts, ends = checked_stretches(videos)
+    videos = videos.assign(start_seconds=starts, end_seconds=ends)
     if are_parts(starts, ends).any() or "start_seconds" in specs:
         dataset.backend.require_schema(2)
         # A column that is new has no old rows.
@@ -262,29 +260,6 @@ STRETCHES = "stretches"
 def video_columns(attributes: Mapping) -> dict[str, ArraySpec]:
     """The columns of a table of videos that has these attributes."""
     return {**VIDEO_COLUMNS, **(STRETCH_COLUMNS if attributes.get(STRETCHES) else {})}
-
-
-def _require_stretches(starts: np.ndarray, ends: np.ndarray) -> None:
-    """Raise UsageError as `write_videos` does."""
-    wrong = np.flatnonzero(wrong_stretches(starts, ends))
-    if len(wrong):
-        row = wrong[0]
-        raise UsageError(
-            f"row {row} is from {starts[row]:g} to {ends[row]:g} seconds of its video; give a "
-            "start of 0 or more, and an end behind it or none"
-        )
-
-
-def wrong_stretches(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Which stretches, given by their float64 [video] seconds, no video can have: bool [video]."""
-    has_wrong_end = ~np.isnan(ends) & ~((ends > starts) & np.isfinite(ends))
-    return ~(np.isfinite(starts) & (starts >= 0)) | has_wrong_end
-
-
-def are_parts(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Which stretches, given by their float64 [video] seconds, are not the whole video: bool
-    [video]."""
-    return (starts != 0) | ~np.isnan(ends)
 
 
 def write_captions(dataset: Dataset, captions: list[tuple[int, str]]) -> None:

@@ -10,12 +10,13 @@ from vifistore.store.block_ranges import num_blocks
 from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint, read_identity
 from vifistore.store.chunks import lacks_chunk, open_checked
 from vifistore.store.column_digests import wrong_digests
-from vifistore.store.dataset import video_columns, wrong_stretches
+from vifistore.store.dataset import video_columns
 from vifistore.store.layout import Layout
 from vifistore.store.problems import MALFORMED, Problem, removal
 from vifistore.store.recipe import pooled_digest
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, ArraySpec
 from vifistore.store.splits import require_listed
+from vifistore.store.stretch_times import wrong_stretches
 from vifistore.store.tables import table_attributes
 from vifistore.store.texts import TEXT_FIELDS, TEXT_SPECS, texts_id
 

@@ -1,6 +1,7 @@
 """Claims on blocks: strict when read, no orphans, and gone with their set."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -53,7 +54,14 @@ def test_claims_go_with_their_set(claimed):
     ("field", "value"),
     [
         *(("epoch", 0), ("epoch", True), ("epoch", "1"), ("owner", ""), ("owner", 3)),
-        *(("expires", -1), ("expires", "now"), ("state", "lost"), ("checksums", [])),
+        *(
+            ("expires", -1),
+            ("expires", "now"),
+            ("expires", math.inf),
+            ("expires", math.nan),
+            ("state", "lost"),
+            ("checksums", []),
+        ),
         *(("checksums", {"frames": "x"}), ("checksums", {"frames": "0123abcd"}), ("more", 1)),
     ],
 )

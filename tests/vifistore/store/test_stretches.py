@@ -110,7 +110,8 @@ def test_what_is_no_stretch_is_refused_and_found(folder, tmp_path, start, end, m
     new = create_store(tmp_path / "new.zarr").new_dataset("d")
     with pytest.raises(UsageError, match="row 2 is from"):
         write_videos(new, wrong, CLASSES, "/videos")
-    monkeypatch.setattr("vifistore.store.dataset.wrong_stretches", lambda *_: np.zeros(4, bool))
+    name = "vifistore.store.stretch_times.wrong_stretches"
+    monkeypatch.setattr(name, lambda *_: np.zeros(4, bool))
     write_videos(open_store(folder, "a").dataset("d"), wrong, CLASSES, "/videos", anew=True)
     (problem,) = verify_store(open_store(folder))
     assert "row 2" in problem.what
@@ -145,6 +146,24 @@ def test_keys_of_equal_stretches_are_equal_and_of_unread_files_empty(folder):
     first, second, unread = dataset.content_keys(np.array(["a", "a", ""], object), rows)
     assert first == second != "a"
     assert unread == ""
+
+
+def test_zero_has_no_sign(folder, tmp_path):
+    store = create_store(tmp_path / "signed.zarr")
+    write_videos(store.new_dataset("d"), table(starts=[-0.0, -0.0, 2.5, 5.0]), CLASSES, "/videos")
+    store = open_store(store.path, mode="a")
+    dataset, digests = store.dataset("d"), np.array(["f" * 64] * 4, object)
+    assert not np.signbit(dataset.start_seconds).any()
+    expected = open_store(folder).features("d", "mine").content_keys()
+    assert dataset.content_keys(digests, np.arange(4)).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("starts", [["soon", 0, 2.5, 5], [np.nan, np.nan, 2.5, 5.0]])
+def test_times_that_are_none_are_refused(tmp_path, starts):
+    store = create_store(tmp_path / "new.zarr")
+    with pytest.raises(UsageError, match=r"^[^\n]*(is not a number|is from nan to 2.5)[^\n]*$"):
+        write_videos(store.new_dataset("d"), table(starts=starts), CLASSES, "/videos")
+    assert store.datasets() == []
 
 
 def test_whole_videos_are_not_decoded_in_their_stead(folder):

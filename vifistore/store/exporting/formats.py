@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from vifistore.errors import UsageError
-from vifistore.store.dataset import are_parts
 from vifistore.store.exporting.clip_retrieval import write_clip_retrieval
 from vifistore.store.exporting.fresh import fresh_path
 from vifistore.store.exporting.hdf5 import write_hdf5
@@ -19,6 +18,7 @@ from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
 from vifistore.store.object_storage import object_url
 from vifistore.store.store import Store
+from vifistore.store.stretch_times import are_parts
 
 logger = logging.getLogger("vifi")
 
