@@ -45,7 +45,7 @@ mutations: install
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+	$(BIN)/pyright --project . --pythonpath $(BIN)/python --warnings
 
 format: install
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
