@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser import Browser, needs_browser
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 # Where a point of a map is on the screen, and the same for a name of its legend.
 FIRST_POINT = """(() => {
   const area = document.querySelector('.map .area');

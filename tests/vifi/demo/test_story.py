@@ -62,6 +62,7 @@ def weights_of(out: Path, name: str) -> dict:
     return read_weights(max((out / "checkpoints" / name).glob("step-*.safetensors")))
 
 
+@pytest.mark.slow
 def test_leaves_what_it_promises(out, capsys):
     for name in LEFT:
         assert (out / name).is_file(), name
@@ -79,6 +80,7 @@ def test_leaves_what_it_promises(out, capsys):
     assert len(document["checkpoints"]) == 1 + len(VARIANTS) + 1
 
 
+@pytest.mark.slow
 def test_the_page_and_all_it_shows_are_small(out):
     made = ("store.zarr", "store.zarr.cache", "checkpoints", "videos")
     shown = [
@@ -100,6 +102,7 @@ def test_same_seed_same_table_and_weights(out, tmp_path):
         assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
 
 
+@pytest.mark.slow
 def test_only_what_was_to_be_trained_changed(out):
     start = weights_of(out, VANILLA)
 
@@ -115,6 +118,7 @@ def test_only_what_was_to_be_trained_changed(out):
     assert all("token_embedding.weight" not in changed(name) for name in VARIANTS)
 
 
+@pytest.mark.slow
 def test_cached_embeddings_are_those_of_the_checkpoint(out):
     store = open_store(out / "store.zarr")
     means = [store.features("shapes", name).read("view_mean") for name in (VANILLA, "vifi-clip")]

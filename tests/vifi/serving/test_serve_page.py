@@ -33,6 +33,7 @@ def hits(browser) -> list[str]:
     return browser.evaluate(script)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_visit(address):
     with Browser(width=1200, height=900) as browser:
@@ -60,6 +61,7 @@ def test_a_visit(address):
         assert browser.problems == []
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_narrow_dark_screen_with_an_address_that_asks(address):
     with Browser(width=400, height=800, dark=True) as browser:
@@ -80,6 +82,7 @@ def test_a_narrow_dark_screen_with_an_address_that_asks(address):
         assert browser.problems == []
 
 
+@pytest.mark.slow
 @needs_browser
 def test_going_back_undoes_a_filter_and_all_queries_are_remembered(address):
     with Browser(width=1200, height=900) as browser:
