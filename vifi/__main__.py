@@ -19,6 +19,7 @@ from vifi.command_line.endings import (
     exit_code,
     is_near_limit,
     print_error,
+    quiet_threads,
     shortage,
 )
 
@@ -162,6 +163,7 @@ def _discard(stream: TextIO) -> None:
 def main() -> None:
     """Entry point of the `vifi` program."""
     end_on_sigterm()
+    quiet_threads()
     code = run(sys.argv[1:])
     if code and is_near_limit():
         # Libraries that found no room may crash as they are unloaded, and hide our exit code.

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifi.__main__ import run
-from vifi.command_line.endings import STOPPED, shortage
+from vifi.command_line.endings import STOPPED, quiet_threads, shortage
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 
@@ -227,6 +228,21 @@ def test_other_errors_are_told_in_full(monkeypatch):
         with pytest.raises(type(error), match=re.escape(str(error))):
             run(["info", "S"])
     assert shortage(ValueError("x")) == ""
+
+
+def test_a_thread_without_memory_says_nothing_by_itself(monkeypatch):
+    said = []
+    monkeypatch.setattr(threading, "excepthook", lambda ended: said.append(ended.exc_type))
+    quiet_threads()
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    for error in (MemoryError(), ValueError("x")):
+        thread = threading.Thread(target=fail, args=(error,))
+        thread.start()
+        thread.join()
+    assert said == [ValueError]
 
 
 @pytest.mark.parametrize("kibibytes", [400_000, 700_000, 1_000_000, 2_000_000, 3_000_000])

@@ -4,6 +4,7 @@ import re
 import resource
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from vifistore.errors import short
@@ -57,6 +58,17 @@ def _terminate(number: int, _: object) -> None:
     # Once is enough: a second one would cut off what the first one ends in order.
     signal.signal(number, signal.SIG_IGN)
     raise Terminated
+
+
+def quiet_threads() -> None:
+    """Say nothing of a thread that ends for lack of memory: the one that waits for it does."""
+    usual = threading.excepthook
+
+    def tell(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_value is None or not shortage(ended.exc_value):
+            usual(ended)
+
+    threading.excepthook = tell
 
 
 def shortage(error: BaseException) -> str:
