@@ -14,7 +14,6 @@ from vifistore.models.towers import LoadedModel, load_model
 from vifistore.store.dataset import Dataset
 from vifistore.store.names import Name, require_free
 from vifistore.store.recipe import Recipe
-from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.writer import Shape
 
 logger = logging.getLogger("vifi")
@@ -87,7 +86,7 @@ def _require_extracted(dataset: Dataset, feature_id: str) -> None:
     if feature_id not in dataset.feature_ids():
         return
     features = dataset.features(feature_id)
-    if further := sorted(features.specs.keys() - FEATURE_ARRAYS.keys()):
+    if further := sorted(features.declared):
         raise UsageError(
             f"feature set {feature_id} of {dataset.name} has {' and '.join(further)} beside its "
             "frames, which vifi extract does not make; go on with the program that wrote it, or "

@@ -47,7 +47,7 @@ class Reuse:
                 continue
             features = dataset.features(feature_id)
             # Arrays beside the frames, as the number of those that count, would be lost.
-            if not features.sealed or features.further:
+            if not features.sealed or features.declared:
                 continue
             try:
                 done = np.flatnonzero(features.read_status() == DONE)

@@ -51,12 +51,9 @@ FRAME_COUNTS = FurtherArray(dtype="uint16")
 """What `num_valid` is."""
 
 
-def declaration(further: Mapping[str, FurtherArray]) -> dict:
+def declaration(specs: Mapping[str, ArraySpec]) -> dict:
     """The attributes that declare further arrays; none where there are none."""
-    told = {
-        name: {"dtype": array.dtype, "axes": list(array.spec.axes)}
-        for name, array in further.items()
-    }
+    told = {n: {"dtype": spec.dtype, "axes": list(spec.axes)} for n, spec in specs.items()}
     return {ARRAYS: told} if told else {}
 
 
@@ -164,19 +161,24 @@ class FeatureRecord:
     @property
     def has_num_valid(self) -> bool:
         """Whether a view may have fewer frames than the set holds of it."""
-        return NUM_VALID in declared_arrays(self._attributes)
+        return NUM_VALID in self.declared
+
+    @property
+    def declared(self) -> dict[str, ArraySpec]:
+        """The arrays that it says it has beside the FEATURE_ARRAYS, by name; one may be lost."""
+        return declared_arrays(self._attributes)
 
     @property
     def specs(self) -> dict[str, ArraySpec]:
         """The arrays that the set has, by name; those that it declares are there, or lost."""
         own = {n: s for n, s in FEATURE_ARRAYS.items() if self._backend.exists(f"{self.path}/{n}")}
-        return {**own, **declared_arrays(self._attributes)}
+        return {**own, **self.declared}
 
     def array_path(self, name: str) -> str:
         """Path of an array. Raises DamagedError if it is not there, or is not what the schema or
         the set says of it: other numbers, other axes, fewer videos than were sealed."""
         path = f"{self.path}/{name}"
-        spec = FEATURE_ARRAYS.get(name) or declared_arrays(self._attributes).get(name)
+        spec = FEATURE_ARRAYS.get(name) or self.declared.get(name)
         if spec is None or name in self._known:
             return path
         grid = self._backend.layout(path)
@@ -199,7 +201,7 @@ class FeatureRecord:
                 axes=spec.axes[2:],
                 lengths=self._backend.layout(self.array_path(name)).shape[2:],
             )
-            for name, spec in declared_arrays(self._attributes).items()
+            for name, spec in self.declared.items()
         }
 
 

@@ -153,9 +153,8 @@ def _describe_split(split: Split) -> dict:
 
 
 def _describe_features(features: Features) -> dict:
-    further = declaration(features.further)
     return {
-        **further,
+        **declaration(features.declared),
         "id": features.id,
         "names": features.names,
         "sealed": features.sealed is not None,

@@ -54,7 +54,9 @@ def plan_set(
         backend.make_arrays(wanted)
         if is_new:
             # Last, so that a set is there when all of it is.
-            backend.make_group(path, {**attributes, **declaration(further)})
+            backend.make_group(
+                path, {**attributes, **declaration({n: array.spec for n, array in further.items()})}
+            )
     return {name: _own_layout(backend, f"{path}/{name}") for name in shapes}
 
 

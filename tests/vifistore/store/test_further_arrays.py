@@ -11,6 +11,7 @@ from harness.fusion import unit
 from harness.retrieval.moments import find_moments
 from harness.scoring import Classes, load_videos, score
 from tests.support import block_data, plain_recipe, video_table
+from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.extract.reuse import Reuse
 from vifistore.store import open_store, planning
@@ -317,6 +318,13 @@ def test_lost_counts_are_damage_and_not_full_counts(folder):
         features.num_valid  # noqa: B018
     with pytest.raises(DamagedError):
         features.select(rows=[0], arrays=("frames",))
+
+
+def test_a_store_is_described_whose_set_has_lost_an_array(folder, capsys):
+    store = open_store(folder)
+    shutil.rmtree(folder / store.features("d", "mine").path / "num_valid")
+    assert run(["info", str(folder)]) == 0
+    assert "(mine): 70 done" in capsys.readouterr().out
 
 
 def edited(folder, change):

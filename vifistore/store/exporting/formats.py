@@ -109,7 +109,7 @@ def _warn_of_losses(features: Features, format: Format) -> None:
     """Say what of a set the format has no room for."""
     if format in _COMPLETE:
         return
-    lost = [name for name in features.further if name != NUM_VALID]
+    lost = [name for name in features.declared if name != NUM_VALID]
     if format == "npy" and are_parts(*features.dataset.stretches()).any():
         lost.append("times of parts of videos")
     if lost:

@@ -47,13 +47,13 @@ def _attributes(stream: FeatureStream) -> dict:
         "checkpoint": features.checkpoint,
         "manifest": features.sealed["manifest"] if features.sealed else "",
         "about": canonical_json({**features.about, **_schema(features)}),
-        ARRAYS: canonical_json(declaration(features.further)),
+        ARRAYS: canonical_json(declaration(features.declared)),
     }
 
 
 def _schema(features: Features) -> dict:
     """What has readers refuse the file that would misread it; nothing for any other."""
-    is_new = bool(features.further) or "start_seconds" in features.dataset.columns
+    is_new = bool(features.declared) or "start_seconds" in features.dataset.columns
     return {SCHEMA: SCHEMA_VERSION} if is_new else {}
 
 
