@@ -33,7 +33,8 @@ from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
 from vifistore.extract.trainer_frames import video_paths
 from vifistore.frames.preprocess import normalise
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.encoders import LoadedModel
+from vifistore.models.towers import load_model
 from vifistore.store.dataset import Dataset
 
 CASE = ("beside", "model", "precision", "videos", "clip_frames")

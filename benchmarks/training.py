@@ -183,7 +183,7 @@ def matmul_share(settings: Training, seconds: float, device: torch.device) -> fl
     """Arithmetic of the image tower, forward and backward, by what a matrix product reaches."""
     start = load_model(settings.model, "none")
     num_frames = settings.batch_size * settings.num_frames
-    forward = forward_flops(start.clip.visual, (num_frames, 3, *start.image_size))
+    forward = forward_flops(start.image_tower, (num_frames, 3, *start.image_size))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return round(3 * forward / seconds / measure_matmul(device, dtype), 3)
 

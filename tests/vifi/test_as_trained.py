@@ -9,7 +9,7 @@ import pytest
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
 from vifistore.frames.decoding import content_digest
-from vifistore.models.text_embedding import encode_texts
+from vifistore.models.openclip_texts import OpenClipTextSide
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
 from vifistore.store.identity import packed
@@ -74,14 +74,16 @@ def test_the_texts_scored_are_the_texts_trained(world, capsys, monkeypatch):
     )
     row, texts = texts_of(world, "plain", capsys)
     loaded = load_model("vifi-tiny", str(world / "plain" / LAST))
-    expected = encode_texts(loaded, TRAINED)
+    expected = loaded.text_side.encode(TRAINED)
     np.testing.assert_allclose(texts.embeddings[:, 0], expected, rtol=0, atol=1e-6)
     assert texts.attrs["class_names"] == CLASSES
     assert row["num_frames"] == 3
     assert "not_as_trained" not in row["provenance"]
     # And these are what training tokenised.
     seen = []
-    monkeypatch.setattr("vifistore.training.run.check_lengths", lambda _, t, tokens: seen.extend(t))
+    monkeypatch.setattr(
+        OpenClipTextSide, "check_lengths", lambda _, texts, tokens: seen.extend(texts)
+    )
     call = ("train", "few_shot", str(world / "s.zarr"), "--dataset", "d", *TINY)
     assert run([*call, "--out", str(world / "again"), "--epochs", "1"][:-2]) == 0
     assert seen == TRAINED
@@ -119,7 +121,7 @@ def test_a_paper_exact_run_is_extracted_with_the_papers_pixels(world, capsys):
     row, texts = texts_of(world, "exact", capsys)
     loaded = load_model("vifi-tiny", str(world / "exact" / LAST))
     # The released code reads names as they are, unless it learns prompts.
-    expected = encode_texts(loaded, [f"a photo of a {name}." for name in CLASSES])
+    expected = loaded.text_side.encode([f"a photo of a {name}." for name in CLASSES])
     np.testing.assert_allclose(texts.embeddings[:, 0], expected, rtol=0, atol=1e-6)
     assert "not_as_trained" not in row["provenance"]
 

@@ -19,7 +19,6 @@ from vifistore.extract.class_texts import reload_checkpoint
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.skeletons import new_model
-from vifistore.models.text_embedding import encode_texts
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
 from vifistore.store.dataset import write_captions
@@ -67,7 +66,7 @@ def test_scores_are_the_models_own(found, searchable):
     store = open_store(searchable)
     features = store.features("d", "tiny")
     loaded = reload_checkpoint(store.checkpoint(features.checkpoint))
-    text = unit(encode_texts(loaded, ["a red run"]))[0]
+    text = unit(loaded.text_side.encode(["a red run"]))[0]
     videos = unit(features.read("view_mean")[:, 0])
     expected = dict(zip(store.videos("d")["id"], videos @ text, strict=True))
     hits = found("a red run", "-k", 100)["hits"]
@@ -235,7 +234,7 @@ def test_a_tower_with_learned_prompts_is_openclips(searchable, tmp_path):
     loaded = load_model("vifi-tiny", str(prompted))
     changed = {**record, "weights_path": str(prompted), "text_digest": loaded.text_digest}
     found = text_encoder(tmp_path, changed)(["a red run"])
-    np.testing.assert_array_equal(found, encode_texts(loaded, ["a red run"]))
+    np.testing.assert_array_equal(found, loaded.text_side.encode(["a red run"]))
     assert not (tmp_path / "text-towers").exists()
 
 

@@ -6,7 +6,7 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vifistore.models.towers import LoadedModel
+from vifistore.models.encoders import LoadedModel
 
 logger = logging.getLogger("vifi")
 
@@ -45,7 +45,7 @@ def image_flops(loaded: LoadedModel) -> int:
     0 for a tower with operations that need data, not only shapes: those cannot be counted.
     """
     try:
-        return forward_flops(loaded.clip.visual, (1, 3, *loaded.image_size))
+        return forward_flops(loaded.image_tower, (1, 3, *loaded.image_size))
     except RuntimeError as error:
         logger.info("arithmetic of %s is not counted: %s", loaded.model, str(error).split("\n")[0])
         return 0

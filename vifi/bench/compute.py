@@ -23,9 +23,9 @@ from vifi.bench.timing import peak_bytes, seconds
 from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device, choose_precision
+from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.models.openclip_parts import Clip
-from vifistore.models.text_embedding import context_length
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import load_model
 from vifistore.training.heads.head_files import Head, load_head
 
 CASE = (
@@ -38,7 +38,8 @@ def run(settings: Compute) -> Iterator[dict]:
     """A row for each tower, and one for a head; fills the cells of the tables if asked to."""
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
-    loaded = load_model(settings.model, settings.pretrained)
+    made = load_model(settings.model, settings.pretrained)
+    loaded = require_openclip(made, "vifi bench compute counts")
     head = _load_head(settings.head, settings.frames) if settings.head else None
     common = {"model": settings.model, "pretrained": loaded.name, "precision": precision}
     image = _image_row(settings, loaded, head, device, precision)
@@ -54,7 +55,11 @@ def run(settings: Compute) -> Iterator[dict]:
 
 
 def _image_row(
-    settings: Compute, loaded: LoadedModel, head: Head | None, device: torch.device, precision: str
+    settings: Compute,
+    loaded: OpenClipModel,
+    head: Head | None,
+    device: torch.device,
+    precision: str,
 ) -> dict[str, object]:
     num_frames = settings.views * settings.frames
     encoder = Encoder(
@@ -90,10 +95,10 @@ def _image_row(
 
 
 def _text_row(
-    settings: Compute, loaded: LoadedModel, device: torch.device, precision: str
+    settings: Compute, loaded: OpenClipModel, device: torch.device, precision: str
 ) -> dict[str, object]:
     text = _Text(loaded.clip).to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    context = context_length(loaded)
+    context = loaded.text_side.context_length
     tokens = torch.ones(settings.classes, context, dtype=torch.long, device=device)
 
     @torch.inference_mode()

@@ -20,7 +20,8 @@ from vifistore.errors import UsageError
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.recipes import choose_device
 from vifistore.frames.preprocess import preprocess, preprocessing_of
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.encoders import LoadedModel
+from vifistore.models.towers import load_model
 
 CASE = ("model", "precision", "way", "batch", "height", "width")
 _PRECISIONS = ("fp32", "bf16")

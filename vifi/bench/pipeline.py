@@ -40,8 +40,9 @@ from vifistore.extract.job import JobReport, extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.sampling import sample_indices
+from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.models.registry import open_clip
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import load_model
 from vifistore.store.store import Store
 
 CASE = ("case", "model", "precision", "videos", "frames")
@@ -66,7 +67,7 @@ def run(settings: Pipeline) -> Iterator[dict]:
 
 def speed(model: str, videos: Path, settings: Pipeline, stores: Path) -> dict:
     """Every way of encoding the videos of a folder with one model."""
-    loaded = load_model(model, "none")
+    loaded = require_openclip(load_model(model, "none"), "the loop encodes with")
     wanted = ExtractSettings(
         model=model,
         pretrained="none",
@@ -101,7 +102,7 @@ def speed(model: str, videos: Path, settings: Pipeline, stores: Path) -> dict:
 
 
 def _arithmetic(
-    loaded: LoadedModel, run: Mapping, device: torch.device, precision: str
+    loaded: OpenClipModel, run: Mapping, device: torch.device, precision: str
 ) -> dict[str, float]:
     """What the image tower computes in a second of a run, beside a matrix product of its dtype."""
     flops = image_flops(loaded) * run["frames_encoded"] / run["seconds"]
@@ -131,7 +132,7 @@ def _ratios(
 
 
 def plain_loop(
-    paths: list[Path], loaded: LoadedModel, num_frames: int, device: torch.device
+    paths: list[Path], loaded: OpenClipModel, num_frames: int, device: torch.device
 ) -> list[torch.Tensor]:
     """What a user would write: float32 [frame dim] a video."""
     import decord
@@ -150,7 +151,7 @@ def plain_loop(
     return found
 
 
-def decode_only(paths: list[Path], wanted: ExtractSettings, loaded: LoadedModel) -> None:
+def decode_only(paths: list[Path], wanted: ExtractSettings, loaded: OpenClipModel) -> None:
     """Decode and, on a CPU, resize, as the pipeline does, its workers' start included."""
     preprocessing = resolve_recipe(wanted, loaded).preprocessing
     with open_pools(wanted, preprocessing, choose_device(wanted.device)) as pool:
@@ -159,7 +160,7 @@ def decode_only(paths: list[Path], wanted: ExtractSettings, loaded: LoadedModel)
 
 
 def _extracted(
-    path: Path, videos: Path, wanted: ExtractSettings, loaded: LoadedModel
+    path: Path, videos: Path, wanted: ExtractSettings, loaded: OpenClipModel
 ) -> tuple[Store, JobReport]:
     path.parent.mkdir(exist_ok=True)
     store = scanned(path, videos)
@@ -169,7 +170,7 @@ def _extracted(
 def _encode_only(
     settings: Pipeline,
     num_frames: int,
-    loaded: LoadedModel,
+    loaded: OpenClipModel,
     precision: str,
     device: torch.device,
 ) -> float:
@@ -184,7 +185,7 @@ def _encode_only(
     return _median(settings, encode) * num_frames / (num_batches * encoder.batch)
 
 
-def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int) -> float:
+def _lowest_cosine(store: Store, name: str, loaded: OpenClipModel, num_frames: int) -> float:
     """Of stored frame embeddings with those of OpenCLIP's transform and fp32, over few videos."""
     videos, transform = store.videos("videos"), _openclip_transform(loaded)
     stored = store.features("videos", name).read("frames")
@@ -200,7 +201,7 @@ def _lowest_cosine(store: Store, name: str, loaded: LoadedModel, num_frames: int
     return round(lowest, 6)
 
 
-def _openclip_transform(loaded: LoadedModel) -> Any:
+def _openclip_transform(loaded: OpenClipModel) -> Any:
     return open_clip.transform.image_transform_v2(
         open_clip.transform.PreprocessCfg(**loaded.preprocess_config), is_train=False
     )

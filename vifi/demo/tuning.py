@@ -14,9 +14,10 @@ from vifi.demo.demo_settings import DemoScale
 from vifi.demo.stills import make_stills
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
-from vifistore.models.towers import LoadedModel, describe, load_model
+from vifistore.models.towers import load_model
 from vifistore.store.identity import TunedOn
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.averages import blend_kind
@@ -141,7 +142,7 @@ def _train(run: Run, *, num_checkpoints: int) -> Path:
     return report.path
 
 
-def _random_model(scale: DemoScale) -> LoadedModel:
+def _random_model(scale: DemoScale) -> OpenClipModel:
     header = CheckpointHeader(
         model=scale.model,
         config=model_config(scale.model),
@@ -158,7 +159,7 @@ def _random_model(scale: DemoScale) -> LoadedModel:
     return describe(clip, header)
 
 
-def _preprocessing(model: LoadedModel) -> Preprocessing:
+def _preprocessing(model: OpenClipModel) -> Preprocessing:
     return preprocessing_of("openclip", model.preprocess_config, 1)
 
 

@@ -38,13 +38,14 @@ def text_encoder(cache_folder: Path, checkpoint: dict) -> TextEncoder:
         return tower.encode
 
     from vifistore.extract.class_texts import reload_checkpoint
-    from vifistore.models.text_embedding import encode_texts
+    from vifistore.models.openclip_model import OpenClipModel
 
-    loaded = reload_checkpoint(checkpoint)
-    weights = {k: value for k, value in loaded.clip.state_dict().items() if is_text_key(k)}
-    if is_plain(checkpoint["config"]) and has_plain_keys(checkpoint["config"], weights):
-        _keep(_copy(cache_folder, checkpoint), weights)
-    return lambda texts: encode_texts(loaded, texts)
+    loaded, config = reload_checkpoint(checkpoint), checkpoint["config"]
+    if isinstance(loaded, OpenClipModel) and is_plain(config):
+        weights = {k: value for k, value in loaded.clip.state_dict().items() if is_text_key(k)}
+        if has_plain_keys(config, weights):
+            _keep(_copy(cache_folder, checkpoint), weights)
+    return loaded.text_side.encode
 
 
 def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarray:

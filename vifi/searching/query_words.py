@@ -45,8 +45,9 @@ def _encoder(store: Store, checkpoint: dict) -> TextEncoder:
 
 def _head_encoder(checkpoint: dict, parent: dict) -> TextEncoder:
     from vifistore.extract.class_texts import reload_checkpoint
+    from vifistore.models.openclip_model import require_openclip
     from vifistore.training.heads.head_texts import encode_for_head, head_of_checkpoint
 
     head = head_of_checkpoint(checkpoint)
-    loaded = reload_checkpoint(parent)
+    loaded = require_openclip(reload_checkpoint(parent), "heads are trained on frames of")
     return lambda texts: encode_for_head(head, loaded, texts)[:, 0]

@@ -13,7 +13,7 @@ from vifistore.extract.extract_settings import PixelSettings
 from vifistore.models.load_settings import WeightsSettings
 
 if TYPE_CHECKING:
-    from vifistore.models.towers import LoadedModel
+    from vifistore.models.openclip_model import OpenClipModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,7 @@ def main(arguments: list[str]) -> int:
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.models.checkpoint_files import read_header
     from vifistore.models.openclip_files import write_openclip
+    from vifistore.models.openclip_model import require_openclip
     from vifistore.models.towers import load_model
 
     if not wanted.file.is_file():
@@ -66,7 +67,8 @@ def main(arguments: list[str]) -> int:
             f"{short(wanted.file.name)} does not say which model it is; name it with --model"
         )
     options = {"token_embedding": wanted.token_embedding, "weights": wanted.weights}
-    loaded = load_model(model, str(wanted.file), **options)
+    made = load_model(model, str(wanted.file), **options)
+    loaded = require_openclip(made, "vifi convert writes")
     _state(wanted, loaded)
     write_openclip(wanted.out, loaded)
     facts = {
@@ -86,7 +88,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _state(wanted: ConvertArguments, loaded: "LoadedModel") -> None:
+def _state(wanted: ConvertArguments, loaded: "OpenClipModel") -> None:
     """Let the model say what the flags do; what neither they nor the file say stays assumed.
 
     Raises ModelError for an activation that is not the model's.

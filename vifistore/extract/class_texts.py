@@ -6,6 +6,7 @@ from pathlib import Path
 from vifistore.cleaning import AS_IS, cleaning, effective
 from vifistore.errors import ModelError
 from vifistore.models.checkpoint_files import read_header
+from vifistore.models.encoders import LoadedModel
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import image_size_of
@@ -14,9 +15,8 @@ from vifistore.models.text_embedding import (
     encode_classes,
     prompts_of,
     text_fields,
-    tokenizer,
 )
-from vifistore.models.towers import RANDOM, LoadedModel, load_model
+from vifistore.models.towers import RANDOM, load_model
 from vifistore.store.dataset import Dataset
 from vifistore.store.store import Store
 from vifistore.store.texts import texts_id
@@ -42,7 +42,9 @@ def ensure_texts(
         return name
     words = [cleaning(how)(name) for name in class_names]
     if are_classes:
-        check_distinct(class_names, tokenizer(loaded)(prompts_of(words, templates)))
+        tokens = loaded.text_side.tokens(prompts_of(words, templates))
+        if tokens is not None:
+            check_distinct(class_names, tokens)
     return store.add_texts(fields, encode_classes(loaded, words, templates))
 
 

@@ -12,7 +12,7 @@ import torch
 
 from vifistore.errors import first_line
 from vifistore.extract.clock import Clock
-from vifistore.models.towers import LoadedModel
+from vifistore.models.encoders import LoadedModel
 
 logger = logging.getLogger("vifi")
 
@@ -47,13 +47,13 @@ class Encoder(Generic[Key]):
         """A `batch` of 0 suits the device; `compiled` has an effect on a GPU only."""
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.device = device
-        self.batch = batch or _suitable_batch(loaded.clip.visual, device)
+        self.batch = batch or _suitable_batch(loaded.image_tower, device)
         self._clock = clock or Clock()
         # The recipe says fp32; TF32 convolutions, torch's default on a GPU, are not.
         torch.backends.cudnn.allow_tf32 = False
         # A copy: the model may go on to encode text, or be trained. Casting it once is several
         # times faster than autocast, which without gradients casts every weight at every batch.
-        plain = copy.deepcopy(loaded.clip.visual).to(device, self.dtype).eval()
+        plain = copy.deepcopy(loaded.image_tower).to(device, self.dtype).eval()
         self._layout = torch.contiguous_format
         if device.type == "cuda" and _is_convolutional(plain):
             self._layout = torch.channels_last

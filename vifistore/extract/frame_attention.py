@@ -15,7 +15,7 @@ from vifistore.extract.recipes import preprocessing_for
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
 from vifistore.models.class_attention import METHODS, attention_maps, check_tower
-from vifistore.models.towers import LoadedModel
+from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.store.checkpoints import find_checkpoint
 from vifistore.store.dataset import Dataset
 from vifistore.store.identity import SQUASH
@@ -37,7 +37,7 @@ class VideoAttention:
     """Model -> method (last, rollout) -> float32 [frame row column], each frame sums to 1."""
 
 
-def load_checkpoints(dataset: Dataset, names: tuple[str, ...]) -> dict[str, LoadedModel]:
+def load_checkpoints(dataset: Dataset, names: tuple[str, ...]) -> dict[str, OpenClipModel]:
     """Models of the store by name: of the checkpoint, its digest, or of a feature set of `dataset`.
 
     Raises UnknownNameError for a name that is none of these, ModelError for weights that are gone
@@ -46,7 +46,8 @@ def load_checkpoints(dataset: Dataset, names: tuple[str, ...]) -> dict[str, Load
     loaded = {}
     for name in names:
         checkpoint = find_checkpoint(dataset, name)
-        loaded[name] = reload_checkpoint(checkpoint)
+        model = reload_checkpoint(checkpoint)
+        loaded[name] = require_openclip(model, "attention maps are made of")
         if loaded[name].image_digest != checkpoint["image_digest"]:
             raise ModelError(
                 f"the weights at {loaded[name].weights_path} are not those of checkpoint "
@@ -56,7 +57,7 @@ def load_checkpoints(dataset: Dataset, names: tuple[str, ...]) -> dict[str, Load
     return loaded
 
 
-def common_frames(models: Mapping[str, LoadedModel]) -> int:
+def common_frames(models: Mapping[str, OpenClipModel]) -> int:
     """Frames that all of these models were trained with; 0 where they differ or none says it."""
     counts = {loaded.identity.frames for loaded in models.values()} - {0}
     return counts.pop() if len(counts) == 1 else 0
@@ -64,7 +65,7 @@ def common_frames(models: Mapping[str, LoadedModel]) -> int:
 
 def video_attention(
     path: str | Path,
-    models: Mapping[str, LoadedModel],
+    models: Mapping[str, OpenClipModel],
     *,
     frames: int,
     preprocessing: str = "",

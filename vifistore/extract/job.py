@@ -15,7 +15,7 @@ from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.run_figures import machine_provenance
 from vifistore.extract.trainer_frames import TrainerFrames
-from vifistore.models.towers import LoadedModel
+from vifistore.models.encoders import LoadedModel
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from vifistore.extract.extract_settings import EncodeSettings, PixelSettings
+from vifistore.models.encoders import LoadedModel
 from vifistore.models.preprocessing import FROM_HEADER
-from vifistore.models.towers import LoadedModel
 from vifistore.store.as_trained import differences
 from vifistore.store.recipe import Preprocessing, Recipe
 

@@ -10,7 +10,8 @@ from vifistore.extract.class_texts import cleaning_field, dataset_class_lists
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import say_origin
 from vifistore.extract.recipes import choose_device, resolve_recipe, settled
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.encoders import LoadedModel
+from vifistore.models.towers import load_model
 from vifistore.store.dataset import Dataset
 from vifistore.store.names import Name, require_free
 from vifistore.store.recipe import Recipe
@@ -41,7 +42,7 @@ class Job:
             video=self.num_videos,
             view=self.settings.num_views,
             frame=self.settings.num_frames,
-            dim=self.loaded.config["embed_dim"],
+            dim=self.loaded.dim,
         )
 
 

@@ -11,8 +11,8 @@ from vifistore.extract.ranks import local_number
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.models.encoders import LoadedModel
 from vifistore.models.text_embedding import default_cleaning, default_templates
-from vifistore.models.towers import LoadedModel
 from vifistore.store.identity import PAPER
 from vifistore.store.recipe import Preprocessing, Recipe
 

@@ -21,8 +21,8 @@ from vifistore.following.follow_settings import FollowSettings
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import BACKENDS
 from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.models.encoders import LoadedModel
 from vifistore.models.text_embedding import text_fields
-from vifistore.models.towers import LoadedModel
 from vifistore.store.dataset import Dataset
 from vifistore.store.durable import put_stages
 from vifistore.store.names import check_set_name, resolve

@@ -7,15 +7,15 @@ import torch
 
 from vifistore.errors import TextTowerError, UsageError
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import prompt_state
 from vifistore.models.skeletons import MissingText
-from vifistore.models.towers import LoadedModel
 from vifistore.temporaries import atomic_path, clear_temporaries_of
 
 logger = logging.getLogger("vifi")
 
 
-def write_openclip(path: Path, loaded: LoadedModel) -> None:
+def write_openclip(path: Path, loaded: OpenClipModel) -> None:
     """Write a model to a new .safetensors or .pt file, under a temporary name first.
 
     OpenCLIP has no place for learned prompts: a file with them is one for vifi alone. Raises
@@ -53,7 +53,7 @@ def write_openclip(path: Path, loaded: LoadedModel) -> None:
         torch.save({"state_dict": state}, file)
 
 
-def _tell_of_prompts(path: Path, loaded: LoadedModel) -> None:
+def _tell_of_prompts(path: Path, loaded: OpenClipModel) -> None:
     if path.suffix != ".safetensors":
         raise UsageError(
             f"{loaded.name} has learned prompts, which OpenCLIP cannot use; give an OUT that ends "

@@ -4,6 +4,7 @@ OpenCLIP keeps mean, std, interpolation and resize mode with every tag, and a fi
 them: 58 of its 196 tags differ from what it takes for a file.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from vifistore.cleaning import AS_IS
@@ -21,7 +22,11 @@ _PARTS = tuple(key for key in TOWER_KEYS if key != "size")
 def tower_config(clip: Clip) -> dict:
     """Size, mean, std, interpolation and resize mode of a model, as plain JSON values; no size
     where it sees no square."""
-    found = open_clip.get_model_preprocess_cfg(clip)
+    return plain_config(open_clip.get_model_preprocess_cfg(clip))
+
+
+def plain_config(found: Mapping) -> dict:
+    """As `tower_config`, of the `preprocess_config` of an encoder."""
     size = found["size"]
     sides = {size} if isinstance(size, int) else set(size)
     config = {key: found[key] for key in _PARTS}

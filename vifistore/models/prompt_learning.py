@@ -10,7 +10,7 @@ clip/model.py). n learnable vectors accompany a tower's own tokens through its f
            x[1:1+n] = p_k                         in front of block k, 0 < k < depth
 
 Later blocks keep what the vectors became; class token and end token are read as without prompts.
-The words 1..n are placeholders, which `vifistore.models.text_embedding.tokenizer` puts there. With
+The words 1..n are placeholders, which `vifistore.models.openclip_texts` puts there. With
 fewer than four vectors the released code keeps the rest of "a photo of a" behind them, as this
 project does only by a template of those words: "photo of a {}." for one, "of a {}." for two,
 "a {}." for three. Without it embeddings of texts are another 0.4 away; no published setting has so

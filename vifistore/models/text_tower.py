@@ -125,7 +125,9 @@ def _erf(x: np.ndarray) -> np.ndarray:
 
 def is_plain(config: Mapping) -> bool:
     """Whether a model config describes a text tower that `TextTower` computes."""
-    text = config["text_cfg"]
+    text = config.get("text_cfg")
+    if not isinstance(text, dict):
+        return False
     others = {key: value for key, value in text.items() if key not in _SIZES}
     has_custom_model = config.get("custom_text") or config.get("multimodal_cfg")
     return not has_custom_model and all(

@@ -2,8 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ import torch
 from vifistore.errors import ModelError, UnknownNameError, UsageError, first_line, shell, short
 from vifistore.models.checkpoint_files import CheckpointHeader, read_header
 from vifistore.models.config_files import WEIGHTS_SUFFIXES
+from vifistore.models.encoders import LoadedModel
 from vifistore.models.file_kinds import checkpoint_name, refuse_other_files
 from vifistore.models.foreign import TOKEN_EMBEDDING, ForeignWeights, with_openclip_names
 from vifistore.models.header_checks import (
@@ -21,6 +21,7 @@ from vifistore.models.header_checks import (
 )
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.preprocessing import (
     at_size,
@@ -28,7 +29,6 @@ from vifistore.models.preprocessing import (
     from_maker,
     from_tag,
     from_tags,
-    tower_config,
 )
 from vifistore.models.prompt_learning import attach_prompts
 from vifistore.models.registry import OPENAI, activation_sibling, model_config, open_clip
@@ -40,64 +40,14 @@ from vifistore.models.skeletons import (
     sized,
     take_texts,
 )
-from vifistore.models.tower_digests import tower_digests
 from vifistore.models.weight_fit import fitted, settings_of_others
 from vifistore.models.weights import read_weights
-from vifistore.store.checkpoints import checkpoint_digest
-from vifistore.store.identity import OPENCLIP, Identity
+from vifistore.store.identity import Identity
 
 logger = logging.getLogger("vifi")
 
 RANDOM = "none"
 _RANDOM_SEED = 0
-
-
-@dataclass(kw_only=True)
-class LoadedModel:
-    """A model in memory, and what it is."""
-
-    clip: Clip
-    model: str
-    config: dict
-    name: str
-    image_digest: str
-    text_digest: str
-    logit_scale: float
-    weights_path: str
-    parent: str
-    step: int
-    settings: dict
-    identity: Identity
-    """What it was trained with and on, as far as that is known; always a preprocessing."""
-    preprocessing_from: str
-    """Whose word that preprocessing is, for a line of the log."""
-
-    def __repr__(self) -> str:
-        """Its name, model and digest; its modules would fill pages."""
-        return f"<LoadedModel {self.name} of {self.model}: {self.digest}>"
-
-    @property
-    def digest(self) -> str:
-        """Digest of the checkpoint."""
-        return checkpoint_digest(self.image_digest, self.text_digest, self.logit_scale)
-
-    def record(self) -> dict:
-        """Fields of the checkpoint as the store keeps them, beside its identity."""
-        return {key: value for key, value in vars(self).items() if key not in _NOT_RECORDED}
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width of what the image tower sees, pixels."""
-        size = self.preprocess_config["size"]
-        return (size, size) if isinstance(size, int) else tuple(size)
-
-    @property
-    def preprocess_config(self) -> dict:
-        """`size`, `mean`, `std`, `interpolation`, `resize_mode` as OpenCLIP gives them."""
-        return open_clip.get_model_preprocess_cfg(self.clip)
-
-
-_NOT_RECORDED = ("clip", "identity", "preprocessing_from")
 
 
 def load_model(
@@ -130,7 +80,17 @@ def load_model(
     ModelError
         If weights cannot be had, or belong to another architecture or activation.
     """
-    config, weights = model_config(model), weights or WeightsSettings()
+    weights = weights or WeightsSettings()
+    loaded = load_openclip(model, pretrained, token_embedding, weights)
+    loaded.to(device)
+    return loaded
+
+
+def load_openclip(
+    model: str, pretrained: str, token_embedding: str, weights: WeightsSettings
+) -> OpenClipModel:
+    """As `load_model`, a model of OpenCLIP."""
+    config = model_config(model)
     if weights.image_size:
         config = sized(config, weights.image_size)
     is_tag = pretrained in (tags := open_clip.list_pretrained_tags_by_model(model))
@@ -149,47 +109,15 @@ def load_model(
         raise UnknownNameError(f"weights of {model}", pretrained, [*tags, RANDOM], remedy)
     if weights.image_size:
         require_size(loaded.clip, model)
-    loaded.clip.eval().requires_grad_(False).to(device)
+    loaded.clip.eval().requires_grad_(False)
     return loaded
-
-
-def describe(
-    clip: Clip,
-    header: CheckpointHeader,
-    *,
-    weights_path: str = "",
-    preprocessing_from: str = "OpenCLIP's default",
-    texts: Mapping[str, torch.Tensor] | None = None,
-) -> LoadedModel:
-    """Digest a model in memory; `header` says what it is and where it comes from, `texts` are the
-    weights, each a tensor [...], of a text tower that could not be made."""
-    identity = header.identity
-    if not identity.preprocessing:
-        identity = replace(identity, preprocessing={"family": OPENCLIP, **tower_config(clip)})
-    state = {**clip.state_dict(), **(texts or {})}
-    image_digest, text_digest = tower_digests(header.config, state)
-    return LoadedModel(
-        clip=clip,
-        model=header.model,
-        config=header.config,
-        name=header.name,
-        image_digest=image_digest,
-        text_digest=text_digest,
-        logit_scale=float(clip.logit_scale.detach().double().exp()),
-        weights_path=weights_path,
-        parent=header.parent,
-        step=header.step,
-        settings=header.settings,
-        identity=identity,
-        preprocessing_from=preprocessing_from,
-    )
 
 
 def _header(model: str, config: dict, name: str) -> CheckpointHeader:
     return CheckpointHeader(model=model, config=config, name=name, step=0, parent="", settings={})
 
 
-def _random_model(model: str, config: dict) -> LoadedModel:
+def _random_model(model: str, config: dict) -> OpenClipModel:
     logger.warning(
         "--pretrained none: %s gets RANDOM weights; its numbers mean nothing, use it to try things",
         model,
@@ -197,7 +125,7 @@ def _random_model(model: str, config: dict) -> LoadedModel:
     return describe(new_model(model, _RANDOM_SEED, config), _header(model, config, "random"))
 
 
-def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
+def _tagged_model(model: str, config: dict, tag: str) -> OpenClipModel:
     quick_gelu = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
     require_activation(model, config, quick_gelu, f"weights {tag!r}")
     try:
@@ -216,7 +144,7 @@ def _tagged_model(model: str, config: dict, tag: str) -> LoadedModel:
 
 def _model_from_file(
     model: str, config: dict, path: Path, token_embedding: str, weights: WeightsSettings
-) -> LoadedModel:
+) -> OpenClipModel:
     refuse_other_files(path)
     header = read_header(path)
     if header is not None:
@@ -283,7 +211,7 @@ def _token_embedding(model: str, path: Path, source: str, clip: Clip) -> torch.T
         if Path(source).suffix in WEIGHTS_SUFFIXES:
             state = with_openclip_names(read_weights(Path(source)), Path(source)).state
         else:
-            state = load_model(model, source).clip.state_dict()
+            state = load_openclip(model, source, OPENAI, WeightsSettings()).clip.state_dict()
         return state[TOKEN_EMBEDDING].float().reshape(clip.token_embedding.weight.shape)
     except (ModelError, UnknownNameError, KeyError, RuntimeError) as error:
         again = ("vifi", "convert", "FILE", "OUT", "--model", model, "--token-embedding", "FILE")

@@ -12,8 +12,9 @@ from vifistore.cleaning import cleaned
 from vifistore.errors import Faults, ModelError, UsageError
 from vifistore.extract.recipes import choose_device
 from vifistore.extract.run_figures import device_name
-from vifistore.models.text_embedding import check_distinct, check_lengths, tokenizer
-from vifistore.models.towers import LoadedModel
+from vifistore.models.encoders import LoadedModel
+from vifistore.models.openclip_model import require_openclip
+from vifistore.models.text_embedding import check_distinct
 from vifistore.models.wording import fill
 from vifistore.training.distributed import Processes, joined, precision_of
 from vifistore.training.engine import Engine, Metrics
@@ -90,7 +91,8 @@ def train(run: Run) -> TrainReport:
     LockedError
         If another process trains in the folder.
     ModelError
-        If the loss stops being a finite number; the last good checkpoint is kept.
+        If the loss stops being a finite number, where the last good checkpoint is kept; and if the
+        model is none of OpenCLIP's.
     """
     with joined(choose_device(run.options.device)) as (processes, device):
         return _Training(run, processes, device).finish()
@@ -101,6 +103,7 @@ class _Training:
 
     def __init__(self, run: Run, processes: Processes, device: torch.device) -> None:
         self._run, self._processes, self._device = run, processes, device
+        self._start = require_openclip(run.start, "training tunes")
         self._settings, self._folder = run.settings, RunFolder(run.out)
         self._name = checkpoint_name(run.name, run.out)
         precision = precision_of(run.options.precision, device)
@@ -148,7 +151,7 @@ class _Training:
             faults = Faults()
             note_frozen(faults, settings)
             faults.refuse()
-        clip = run.start.clip.to(self._device)
+        clip = self._start.clip.to(self._device)
         if settings.trains == "prompts":
             ready_prompts(clip, settings)
         parameters = choose_trained(clip, settings.trains)
@@ -186,8 +189,9 @@ class _Training:
         classes = self._run.videos.class_names
         names = cleaned(classes, self._settings.class_names)
         texts = [fill(self._settings.template, names[name]) for name in classes]
-        tokens = tokenizer(self._run.start)(texts)
-        check_lengths(self._run.start, texts, tokens)
+        text_side = self._start.text_side
+        tokens = text_side.tokens(texts)
+        text_side.check_lengths(texts, tokens)
         check_distinct(classes, tokens)
         return tokens.to(self._device)
 

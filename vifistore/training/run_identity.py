@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import SAMPLING_RULE
-from vifistore.models.preprocessing import tower_config
-from vifistore.models.towers import LoadedModel
+from vifistore.models.encoders import LoadedModel
+from vifistore.models.preprocessing import plain_config
 from vifistore.store.identity import Identity, TunedOn, joined, packed
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.order import Order
@@ -58,7 +58,7 @@ def trained_with(
     its frames were made, that of the settings if None."""
     used = pixels or preprocessing_of(settings.preprocess, start.preprocess_config, 1)
     return Identity(
-        preprocessing=used.for_identity(tower_config(start.clip)),
+        preprocessing=used.for_identity(plain_config(start.preprocess_config)),
         templates=(settings.template,),
         cleaning=settings.class_names,
         sampling={"rule": SAMPLING_RULE, "frames": settings.num_frames},

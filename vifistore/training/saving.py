@@ -6,6 +6,7 @@ from dataclasses import asdict
 from torch import Tensor
 
 from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.openclip_model import require_openclip
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.tower_digests import tower_digests
 from vifistore.store.checkpoints import checkpoint_digest
@@ -36,7 +37,7 @@ class Saver:
         self._name, self._identity = name, identity
         self._start, self._order = identity.start, identity.order
         self._settings = settings = identity.settings
-        self._clip: Clip = self._start.clip
+        self._clip: Clip = require_openclip(self._start, "training tunes").clip
         self._start_state = _copied(self._clip.state_dict()) if settings.blend else {}
         self._average = None
         if settings.ema:

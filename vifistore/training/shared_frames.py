@@ -6,7 +6,7 @@ from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.recipes import preprocessing_for, settled
 from vifistore.extract.trainer_frames import video_paths
 from vifistore.frames.readers import Reader
-from vifistore.models.towers import LoadedModel
+from vifistore.models.encoders import LoadedModel
 from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.frame_reading import kept_by_steps

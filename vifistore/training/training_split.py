@@ -14,7 +14,7 @@ from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.readers import Reader
 from vifistore.kernels.geometry import PILLOW
-from vifistore.models.towers import LoadedModel
+from vifistore.models.encoders import LoadedModel
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features

@@ -7,7 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.openclip_model import OpenClipModel
+from vifistore.models.towers import load_model
 from vifistore.scanning.scan import scan_new
 from vifistore.store.store import Store, create_store
 from vifistore.videos.listing import read_source
@@ -48,7 +49,7 @@ def clips(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> LoadedModel:
+def tiny() -> OpenClipModel:
     """The demo's model with random weights."""
     return load_model("vifi-tiny", "none")
 

@@ -13,11 +13,12 @@ from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.frames.decoding import decode_video
 from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
-from vifistore.models.text_embedding import PAPER_TEMPLATE, PROMPT_TEMPLATE, encode_classes
-from vifistore.models.towers import LoadedModel, describe
+from vifistore.models.text_embedding import encode_classes
+from vifistore.models.wording import PAPER_TEMPLATE, PROMPT_TEMPLATE
 from vifistore.store.store import Store
 
 MODEL = "ViT-B-16-quickgelu"
@@ -42,7 +43,7 @@ def clips(shared, tmp_path_factory) -> Path:
     return folder
 
 
-def model(prompts: PromptSettings | None) -> LoadedModel:
+def model(prompts: PromptSettings | None) -> OpenClipModel:
     """A ViT-B/16 with random weights; with prompts, as VL prompting has them."""
     clip = new_model(MODEL, 7)
     if prompts:
@@ -51,7 +52,7 @@ def model(prompts: PromptSettings | None) -> LoadedModel:
     return describe(clip, CheckpointHeader(model=MODEL, config=model_config(MODEL), **header))
 
 
-def plain_views(path: Path, loaded: LoadedModel, settings: ExtractSettings) -> np.ndarray:
+def plain_views(path: Path, loaded: OpenClipModel, settings: ExtractSettings) -> np.ndarray:
     """Views [crop dim]: means over frames of what the tower makes of the released code's pixels."""
     sampling = {"frames": settings.frames, "clips": 1, "decoder": settings.decoder}
     frames = decode_video(path, **sampling).frames
@@ -68,7 +69,7 @@ def logits(views: np.ndarray, texts: np.ndarray, scale: float) -> np.ndarray:
     return scale * views @ texts.T
 
 
-def shift(store: Store, folder: Path, loaded: LoadedModel, settings, texts: np.ndarray) -> float:
+def shift(store: Store, folder: Path, loaded: OpenClipModel, settings, texts: np.ndarray) -> float:
     """The largest difference of a logit, as a share of the range of its view's classes."""
     name = extract_dataset(store.dataset("d"), settings, loaded=loaded).name
     found = store.features("d", name).read("view_mean")

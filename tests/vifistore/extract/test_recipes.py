@@ -17,7 +17,8 @@ from vifistore.extract.prepare import default_names
 from vifistore.extract.recipes import resolve_recipe
 from vifistore.frames import preprocess
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
-from vifistore.models.towers import describe, load_model
+from vifistore.models.openclip_model import describe
+from vifistore.models.towers import load_model
 from vifistore.store import recipe as recipe_module
 
 SETTINGS = ExtractSettings(

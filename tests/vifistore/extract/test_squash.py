@@ -13,8 +13,8 @@ from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.frames.decoding import decode_video
 from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.openclip_model import describe
 from vifistore.models.registry import open_clip
-from vifistore.models.towers import describe
 
 SETTINGS = ExtractSettings(
     model="vifi-tiny", pretrained="none", frames=2, precision="fp32", device="cpu", workers=1

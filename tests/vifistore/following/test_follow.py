@@ -26,8 +26,9 @@ from vifistore.frames.decoding import decode_video
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import preprocess
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import PromptSettings, add_prompts
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import load_model
 from vifistore.store.info import lineage
 from vifistore.store.store import Store
 
@@ -62,7 +63,7 @@ def decoded(monkeypatch) -> list[str]:
     return names
 
 
-def write(folder: Path, tiny: LoadedModel, step: int, *, change: str, parent: str = "") -> Path:
+def write(folder: Path, tiny: OpenClipModel, step: int, *, change: str, parent: str = "") -> Path:
     """A checkpoint of training, whose tower(s) `change` names."""
     state = {key: value.clone() for key, value in tiny.clip.state_dict().items()}
     for tower, key in (("image", "visual.proj"), ("text", "text_projection")):

@@ -7,7 +7,6 @@ import torch
 from vifistore.models.cut_context import encode_cut_texts
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import make_model
-from vifistore.models.text_embedding import encode_texts
 from vifistore.models.towers import load_model
 
 TINY = "vifi-tiny"
@@ -41,6 +40,6 @@ def test_a_text_without_the_end_is_read_as_the_model_does():
 def test_an_embedding_does_not_depend_on_the_other_texts():
     tiny = load_model(TINY, "none")
     texts = [f"{'very ' * (number % 5)}bright {number}" for number in range(20)]
-    together = encode_texts(tiny, texts)
-    alone = np.concatenate([encode_texts(tiny, [text]) for text in texts])
+    together = tiny.text_side.encode(texts)
+    alone = np.concatenate([tiny.text_side.encode([text]) for text in texts])
     assert np.array_equal(together, alone)

@@ -7,7 +7,7 @@ import pytest
 from tests.vifistore.training.conftest import SETTINGS, bright_set, tiny_model
 from vifistore.errors import UsageError
 from vifistore.extract.class_texts import ensure_texts
-from vifistore.models.text_embedding import check_lengths, encode_classes, prompts_of, tokenizer
+from vifistore.models.text_embedding import encode_classes, prompts_of
 from vifistore.models.towers import load_model
 from vifistore.store.store import create_store
 from vifistore.training.run import Run, train
@@ -51,4 +51,4 @@ def test_captions_may_be_equal(tiny, tmp_path):
 
 def test_equal_captions_beside_a_long_one_are_not_told_to_be_cut(tiny):
     texts = prompts_of(["A dog", "a dog", "word " * 40], ["{}"])
-    check_lengths(tiny, texts, tokenizer(tiny)(texts))
+    tiny.text_side.check_lengths(texts, tiny.text_side.tokens(texts))

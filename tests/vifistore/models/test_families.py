@@ -9,17 +9,12 @@ import torch
 from tests.vifistore.models.tiny_models import CONFIGS, register
 from vifistore.errors import ModelError, TextTowerError
 from vifistore.extract.encoder import Encoder
-from vifistore.models import text_embedding
+from vifistore.models import openclip_texts
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.openclip_files import write_openclip
 from vifistore.models.registry import open_clip
 from vifistore.models.skeletons import MissingText, new_model
-from vifistore.models.text_embedding import (
-    check_lengths,
-    context_length,
-    encode_classes,
-    text_fields,
-)
+from vifistore.models.text_embedding import encode_classes, text_fields
 from vifistore.models.tower_digests import tower_digests
 from vifistore.models.towers import load_model
 from vifistore.training.parts import choose_trained
@@ -105,7 +100,7 @@ def test_without_transformers_the_extra_is_named(monkeypatch):
 
 def test_the_context_is_that_of_openclips_tokenizer():
     """A tower of transformers says how many tokens it could take, which is another number."""
-    assert context_length(load_model(HUB, "none")) == 77
+    assert load_model(HUB, "none").text_side.context_length == 77
     siglip = load_model(SIGLIP, "none")
     assert text_fields(siglip, ["a"], ["{}"])["context_length"] == siglip.clip.context_length == 12
 
@@ -132,8 +127,8 @@ class Tokens:
     ],
 )
 def test_texts_that_are_cut_are_told_whatever_pads_them(monkeypatch, said, tokens, row, is_full):
-    monkeypatch.setattr(text_embedding, "_own_tokenizer", lambda *_: tokens)
-    check_lengths(load_model(SIGLIP, "none"), ["a text"], torch.tensor([row]))
+    monkeypatch.setattr(openclip_texts, "_own_tokenizer", lambda *_: tokens)
+    load_model(SIGLIP, "none").text_side.check_lengths(["a text"], torch.tensor([row]))
     assert ("may be cut" in said.text) == is_full
 
 

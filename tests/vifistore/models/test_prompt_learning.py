@@ -8,6 +8,7 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import (
     FIRST_WORDS,
     IMAGE_KEY,
@@ -21,14 +22,9 @@ from vifistore.models.prompt_learning import (
 )
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.skeletons import new_model
-from vifistore.models.text_embedding import (
-    default_templates,
-    encode_classes,
-    encode_texts,
-    tokenizer,
-)
+from vifistore.models.text_embedding import default_templates, encode_classes
 from vifistore.models.tower_digests import tower_digests
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import load_model
 
 TINY = "vifi-tiny"
 SETTINGS = PromptSettings(image_prompts=3, image_depth=2, text_prompts=5, text_depth=2)
@@ -36,12 +32,12 @@ PIXELS = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture
-def loaded() -> LoadedModel:
+def loaded() -> OpenClipModel:
     return load_model(TINY, "none")
 
 
 @pytest.fixture
-def prompted(loaded) -> LoadedModel:
+def prompted(loaded) -> OpenClipModel:
     add_prompts(loaded.clip, SETTINGS, seed=3)
     return loaded
 
@@ -69,10 +65,10 @@ def plain_image(clip: torch.nn.Module, pixels: torch.Tensor, prompts: torch.Tens
 def test_few_vectors_stand_for_the_first_words_of_the_released_code_s_text(
     loaded, num_prompts, template
 ):
-    whole = tokenizer(loaded)(["a photo of a brush hair."])
+    whole = loaded.text_side.tokens(["a photo of a brush hair."])
     settings = PromptSettings(image_prompts=0, text_prompts=num_prompts, text_depth=1)
     add_prompts(loaded.clip, settings, seed=3)
-    found = tokenizer(loaded)([template.format("brush hair")])
+    found = loaded.text_side.tokens([template.format("brush hair")])
     assert torch.equal(found[:, 1 + num_prompts :], whole[:, 1 + num_prompts :])
 
 
@@ -111,11 +107,11 @@ def test_text_tower_is_the_formula(loaded, depth):
     add_prompts(loaded.clip, dataclasses.replace(SETTINGS, text_depth=depth), seed=3)
     prompts = prompt_state(loaded.clip)[TEXT_KEY]
     tokens = open_clip.get_tokenizer(TINY)(["X X X X X run.", "X X X X X jump high."])
-    assert torch.equal(tokenizer(loaded)(["run.", "jump high."]), tokens)
+    assert torch.equal(loaded.text_side.tokens(["run.", "jump high."]), tokens)
     with torch.no_grad():
         expected = plain_text(loaded.clip, tokens, prompts)
         assert torch.allclose(loaded.clip.encode_text(tokens), expected, atol=1e-5)
-    assert abs(encode_texts(loaded, ["run.", "jump high."]) - expected.numpy()).max() < 1e-5
+    assert abs(loaded.text_side.encode(["run.", "jump high."]) - expected.numpy()).max() < 1e-5
 
 
 def test_first_words_are_those_of_the_paper():
@@ -133,7 +129,7 @@ def test_four_vectors_start_as_the_template_they_replace(loaded):
 
 
 def test_no_vectors_or_no_depth_is_the_model_itself(loaded):
-    tokens = tokenizer(loaded)(["run"])
+    tokens = loaded.text_side.tokens(["run"])
     before = loaded.clip.encode_image(PIXELS), loaded.clip.encode_text(tokens)
     for settings in (
         PromptSettings(image_depth=0, text_depth=0),
@@ -141,7 +137,7 @@ def test_no_vectors_or_no_depth_is_the_model_itself(loaded):
     ):
         assert add_prompts(loaded.clip, settings, seed=0) == []
         assert torch.equal(loaded.clip.encode_image(PIXELS), before[0])
-        assert torch.equal(loaded.clip.encode_text(tokenizer(loaded)(["run"])), before[1])
+        assert torch.equal(loaded.clip.encode_text(loaded.text_side.tokens(["run"])), before[1])
     assert default_templates(loaded) == ("a photo of a {}.",)
 
 
@@ -166,7 +162,10 @@ def test_only_prompts_take_gradients(prompted, checkpointing):
     clip.requires_grad_(False)
     for vectors in prompt_parameters(clip):
         vectors.requires_grad_(True)
-    image, text = clip.encode_image(PIXELS), clip.encode_text(tokenizer(prompted)(["run", "jump"]))
+    image, text = (
+        clip.encode_image(PIXELS),
+        clip.encode_text(prompted.text_side.tokens(["run", "jump"])),
+    )
     (image @ text.T).square().sum().backward()
     with_gradient = {name for name, p in clip.named_parameters() if p.grad is not None}
     assert with_gradient == {IMAGE_KEY, TEXT_KEY}
@@ -238,4 +237,4 @@ def test_what_does_not_fit_is_refused(loaded):
 
 
 def test_a_model_says_what_it_is(loaded):
-    assert repr(loaded) == f"<LoadedModel {loaded.name} of vifi-tiny: {loaded.digest}>"
+    assert repr(loaded) == f"<OpenClipModel {loaded.name} of vifi-tiny: {loaded.digest}>"

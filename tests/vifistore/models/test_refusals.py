@@ -19,7 +19,6 @@ from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.prompt_learning import IMAGE_KEY
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.skeletons import new_model
-from vifistore.models.text_embedding import encode_texts
 from vifistore.models.towers import load_model
 
 # A file of others says no activation, and this model has a sibling of the other one.
@@ -175,7 +174,7 @@ FILES: dict[str, tuple[str, Callable[[Path, dict], None]]] = {
 
 def refusal(model: str, pretrained: str, **options: object) -> str:
     with pytest.raises(VifiError) as caught:
-        encode_texts(load_model(model, pretrained, **options), ["a"])
+        load_model(model, pretrained, **options).text_side.encode(["a"])
     return str(caught.value)
 
 

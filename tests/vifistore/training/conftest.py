@@ -9,9 +9,9 @@ import torch
 from torch.nn.functional import one_hot
 
 from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
-from vifistore.models.towers import LoadedModel, describe
 from vifistore.training.options import RunOptions
 from vifistore.training.run import Run, TrainReport, train
 from vifistore.training.training_data import FrameData, TrainingSet
@@ -24,7 +24,7 @@ SETTINGS = TrainSettings(
 )
 
 
-def tiny_model(seed: int = 0) -> LoadedModel:
+def tiny_model(seed: int = 0) -> OpenClipModel:
     """A model with random weights that has done ten steps already."""
     header = CheckpointHeader(
         model=MODEL, config=model_config(MODEL), name="start", step=10, parent="", settings={}
@@ -54,10 +54,10 @@ def data() -> FrameData:
 
 
 @pytest.fixture
-def trained(data: FrameData, tmp_path: Path) -> Callable[..., tuple[LoadedModel, TrainReport]]:
+def trained(data: FrameData, tmp_path: Path) -> Callable[..., tuple[OpenClipModel, TrainReport]]:
     """Train the tiny model with SETTINGS but for the changes; what is left is in `out`."""
 
-    def run(out: str = "out", **changes: object) -> tuple[LoadedModel, TrainReport]:
+    def run(out: str = "out", **changes: object) -> tuple[OpenClipModel, TrainReport]:
         start = changes.pop("start", None) or tiny_model()
         options = changes.pop("options", RunOptions())
         videos = TrainingSet(

@@ -17,9 +17,8 @@ from tests.vifistore.training.conftest import (
 from vifistore.errors import ModelError, UnknownNameError, UsageError
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.models.cut_context import encode_cut_texts
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import PromptSettings, add_prompts
-from vifistore.models.text_embedding import tokenizer
-from vifistore.models.towers import LoadedModel
 from vifistore.training.distributed import Processes
 from vifistore.training.engine import Engine
 from vifistore.training.log import StepRecord
@@ -33,7 +32,7 @@ PROMPTS = {"image_prompts": 3, "image_depth": 2, "text_prompts": 2, "text_depth"
 
 def accuracy(clip: torch.nn.Module) -> float:
     data = bright_halves()
-    tokens = tokenizer(tiny_model())([f"a photo of a {name}." for name in CLASSES])
+    tokens = tiny_model().text_side.tokens([f"a photo of a {name}." for name in CLASSES])
     with torch.inference_mode():
         videos = clip.encode_image(data.frames.flatten(0, 1)).unflatten(0, (12, 4)).mean(1)
         texts = torch.nn.functional.normalize(clip.encode_text(tokens), dim=-1)
@@ -86,7 +85,7 @@ def test_parameters_that_take_gradients():
 
 
 def one_step(
-    micro_batch: int, start: LoadedModel | None = None, **changes: object
+    micro_batch: int, start: OpenClipModel | None = None, **changes: object
 ) -> tuple[dict[str, torch.Tensor], StepRecord]:
     """Gradients and result of one step over twelve videos, in passes of `micro_batch`, in
     float64."""
@@ -96,7 +95,7 @@ def one_step(
     data = bright_halves()
     data = replace(data, frames=data.frames.double(), targets=data.targets.double())
     parameters = choose_trained(start.clip, settings.trains)
-    objective = Objective(start.clip, tokenizer(start)(CLASSES), settings)
+    objective = Objective(start.clip, start.text_side.tokens(CLASSES), settings)
     order = Order(num_videos=12, settings=settings)
     engine = Engine(objective, parameters, settings, order, Processes())
     batches = order.step(0)
@@ -126,7 +125,7 @@ def test_a_gradient_is_that_of_the_mean_loss():
     batches = Order(num_videos=12, settings=settings).step(0)
     (views,) = data.views(batches, settings, torch.device("cpu"))
     videos = clip.encode_image(views.frames.double().flatten(0, 1)).unflatten(0, (12, -1)).mean(1)
-    texts = clip.encode_text(tokenizer(start)(CLASSES))
+    texts = clip.encode_text(start.text_side.tokens(CLASSES))
     unit = torch.nn.functional.normalize
     logits = clip.logit_scale.exp() * unit(videos, dim=-1) @ unit(texts, dim=-1).T
     targets = smoothed(views.targets, settings.label_smoothing).double()
@@ -174,11 +173,11 @@ def test_a_frozen_tower_runs_once_and_texts_once_a_step(
 
 def test_a_cut_context_changes_nothing():
     start = tiny_model()
-    tokens = tokenizer(start)(["run", "a photo of a very bright sun!"])
+    tokens = start.text_side.tokens(["run", "a photo of a very bright sun!"])
     whole = start.clip.encode_text(tokens)
     assert torch.allclose(encode_cut_texts(start.clip, tokens), whole, atol=1e-5)
     add_prompts(start.clip, PromptSettings(**PROMPTS), seed=0)
-    tokens = tokenizer(start)(["run", "jump"])
+    tokens = start.text_side.tokens(["run", "jump"])
     whole = start.clip.encode_text(tokens)
     assert torch.allclose(encode_cut_texts(start.clip, tokens), whole, atol=1e-5)
 

@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from tests.vifistore.training.conftest import SETTINGS, losses_of, same_weights, tiny_model
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.checkpoint_files import read_header
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import PromptSettings, add_prompts
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.towers import load_model
 from vifistore.models.weights import read_weights
 from vifistore.training.distributed import Processes, precision_of
 from vifistore.training.faults import checkpoint_name
@@ -269,7 +270,7 @@ def test_settings_that_cannot_begin_leave_the_folder_free(trained):
     assert trained(trains="text")[1].step == 4
 
 
-def prompted(**settings: int) -> LoadedModel:
+def prompted(**settings: int) -> OpenClipModel:
     start = tiny_model()
     add_prompts(start.clip, PromptSettings(**settings), seed=0)
     return start

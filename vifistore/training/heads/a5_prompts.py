@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.cut_context import encode_cut_texts
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompt_learning import num_text_prompts
-from vifistore.models.text_embedding import tokenizer
-from vifistore.models.towers import LoadedModel
 
 _FIRST_SPREAD = 0.01
 
@@ -59,7 +58,7 @@ class NamePrompts(nn.Module):
         return torch.where(fixed, names.gather(1, sources), 0), fixed
 
 
-def check_text_tower(loaded: LoadedModel) -> None:
+def check_text_tower(loaded: OpenClipModel) -> None:
     """Raise ModelError unless a model's text tower is CLIP's own, and has no prompts yet.
 
     CLIP's own looks back alone and is read at the end token.
@@ -77,9 +76,9 @@ def check_text_tower(loaded: LoadedModel) -> None:
         )
 
 
-def tokenise_names(loaded: LoadedModel, names: Sequence[str]) -> Tensor:
+def tokenise_names(loaded: OpenClipModel, names: Sequence[str]) -> Tensor:
     """Tokens of bare class names `[class token]`, start and end included, zeros behind."""
-    return tokenizer(loaded)(list(names))
+    return loaded.text_side.tokens(names)
 
 
 def largest_num_prompts(names: Tensor) -> int:

@@ -11,7 +11,7 @@ from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.class_texts import dataset_class_lists, reload_checkpoint
 from vifistore.extract.recipes import choose_device
-from vifistore.models.towers import LoadedModel
+from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.store.features import Features
 from vifistore.store.identity import Identity, TunedOn, joined, packed
 from vifistore.store.names import check_set_name
@@ -170,10 +170,10 @@ def _require_own_file(
         raise UsageError(f"{path} holds another head; give another --out, or remove it")
 
 
-def _load(checkpoint: dict, device: str) -> LoadedModel:
+def _load(checkpoint: dict, device: str) -> OpenClipModel:
     chosen = choose_device(device)
-    loaded = reload_checkpoint(checkpoint)
-    loaded.clip.to(chosen)
+    loaded = require_openclip(reload_checkpoint(checkpoint), "heads are trained on frames of")
+    loaded.to(chosen)
     return loaded
 
 
@@ -221,7 +221,7 @@ def _first_head(header: HeadHeader) -> Head:
 
 
 def _prompts_shape(
-    loaded: LoadedModel, class_lists: list[list[str]], requested: int | None
+    loaded: OpenClipModel, class_lists: list[list[str]], requested: int | None
 ) -> PromptsShape | None:
     """As many prompts as asked for, fewer where the names leave less room; None for none."""
     if requested is None:

@@ -13,8 +13,8 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.class_texts import reload_checkpoint
+from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.models.text_embedding import check_distinct, encode_classes, text_fields
-from vifistore.models.towers import LoadedModel
 from vifistore.models.wording import BARE_TEMPLATE
 from vifistore.store.store import Store
 from vifistore.store.texts import texts_id
@@ -57,7 +57,7 @@ def logit_scale(head: Head) -> float:
 
 
 @torch.inference_mode()
-def encode_for_head(head: Head, loaded: LoadedModel, class_names: Sequence[str]) -> np.ndarray:
+def encode_for_head(head: Head, loaded: OpenClipModel, class_names: Sequence[str]) -> np.ndarray:
     """Text embeddings of class names, float32 [class prompt dim], un-normalised.
 
     Raises UsageError for a name that leaves no room for the learned vectors, and for two classes
@@ -76,7 +76,7 @@ def encode_for_head(head: Head, loaded: LoadedModel, class_names: Sequence[str])
 
 
 def ensure_head_texts(
-    store: Store, head: Head, loaded: LoadedModel, class_names: Sequence[str]
+    store: Store, head: Head, loaded: OpenClipModel, class_names: Sequence[str]
 ) -> str:
     """Return the id of a head's text set of these classes; encode it if the store lacks it."""
     fields = text_fields(loaded, class_names, head_templates(head.prompts))
@@ -101,7 +101,8 @@ def texts_of_checkpoint(
             f"a head is scored with the texts it was trained against ({len(own)} "
             "of its own); leave out --template"
         )
-    loaded = reload_checkpoint(store.checkpoint(checkpoint["parent"]))
+    parent = reload_checkpoint(store.checkpoint(checkpoint["parent"]))
+    loaded = require_openclip(parent, "heads are trained on frames of")
     return ensure_head_texts(store, head, loaded, class_names)
 
 

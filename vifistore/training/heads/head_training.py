@@ -21,7 +21,7 @@ from torch.nn.functional import kl_div, normalize, one_hot
 
 from vifistore.errors import ModelError
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
-from vifistore.models.towers import LoadedModel
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.training.heads.a5_prompts import check_room, check_text_tower, tokenise_names
 from vifistore.training.heads.head_data import HeadData, epoch_batches
 from vifistore.training.heads.head_files import Head
@@ -56,7 +56,7 @@ Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 def fit_head(
     head: Head,
-    loaded: LoadedModel,
+    loaded: OpenClipModel,
     data: HeadData,
     settings: HeadSettings,
     *,
@@ -104,7 +104,7 @@ def fit_head(
 
 
 def a5_objective(
-    head: Head, loaded: LoadedModel, class_names: Sequence[str], rng: np.random.Generator
+    head: Head, loaded: OpenClipModel, class_names: Sequence[str], rng: np.random.Generator
 ) -> Objective:
     """Cross-entropy over all classes, whose texts are made anew at every step."""
     check_text_tower(loaded)
@@ -125,7 +125,7 @@ def a5_objective(
 
 
 def actionclip_objective(
-    head: Head, loaded: LoadedModel, class_names: Sequence[str], rng: np.random.Generator
+    head: Head, loaded: OpenClipModel, class_names: Sequence[str], rng: np.random.Generator
 ) -> Objective:
     """Divergence of the likeness of views and texts of a batch from that of their classes."""
     embeddings = torch.from_numpy(encode_for_head(head, loaded, class_names))

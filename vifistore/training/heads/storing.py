@@ -9,7 +9,7 @@ from torch import nn
 
 from vifistore.extract.class_texts import dataset_class_lists
 from vifistore.extract.run_figures import machine_provenance
-from vifistore.models.towers import LoadedModel
+from vifistore.models.openclip_model import OpenClipModel
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.derived import derived_recipe, write_derived
 from vifistore.store.features import Features
@@ -50,7 +50,7 @@ def store_head(
     checkpoint: dict,
     head: Head,
     path: Path,
-    loaded: LoadedModel,
+    loaded: OpenClipModel,
     name: str,
 ) -> HeadReport:
     """Put a head's texts, checkpoint and derived feature set into the store.

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.support import plain_recipe, video_table, write_features
-from vifistore.models.towers import LoadedModel, load_model
+from vifistore.models.openclip_model import OpenClipModel
+from vifistore.models.towers import load_model
 from vifistore.store.dataset import write_videos
 from vifistore.store.names import set_name
 from vifistore.store.schema import BLOCK_SIZE
@@ -26,7 +27,7 @@ def cached_frames(seed: int = 0) -> np.ndarray:
     return frames.astype(np.float32)
 
 
-def add_features(store: Store, dataset: str, tiny: LoadedModel, name: str, seed: int = 0) -> str:
+def add_features(store: Store, dataset: str, tiny: OpenClipModel, name: str, seed: int = 0) -> str:
     """Write a dataset with a split `train` and one sealed feature set of the tiny model."""
     table = video_table(NUM_VIDEOS, CLASSES)
     write_videos(store.new_dataset(dataset), table, CLASSES, "/nowhere")
@@ -51,7 +52,7 @@ def add_features(store: Store, dataset: str, tiny: LoadedModel, name: str, seed:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> LoadedModel:
+def tiny() -> OpenClipModel:
     """The demo's model with random weights."""
     return load_model("vifi-tiny", "none")
 

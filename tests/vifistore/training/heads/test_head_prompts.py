@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from vifistore.errors import ModelError, UsageError
-from vifistore.models.text_embedding import encode_texts
 from vifistore.training.heads.a5_prompts import (
     NamePrompts,
     check_room,
@@ -56,7 +55,7 @@ def test_a_name_stands_between_learned_vectors(tiny, prompts, num_each_side):
 
 def test_without_vectors_it_is_the_bare_name(tiny, prompts):
     found = prompts(0)(tiny.clip, tokenise_names(tiny, NAMES)).detach()
-    torch.testing.assert_close(found.numpy(), encode_texts(tiny, NAMES), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.numpy(), tiny.text_side.encode(NAMES), atol=1e-5, rtol=1e-5)
 
 
 def test_only_the_places_beside_the_name_learn(tiny, prompts):
