@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.generated import add_videos, block_arrays, unsynced, write_set
 from harness.fusion import class_vectors, unit
+from harness.link import Link
 from harness.scoring import Classes, Videos, score
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import in_scratch, script
@@ -100,7 +101,7 @@ def make_problem(store: Store, settings: Fusion) -> tuple[Videos, Classes]:
         num_todo=0,
     )
     vectors = class_vectors(directions.astype(np.float32))
-    return videos, Classes(vectors=vectors, logit_scale=LOGIT_SCALE, text_set="", templates=("{}",))
+    return videos, Classes(vectors=vectors, link=Link(LOGIT_SCALE), text_set="", templates=("{}",))
 
 
 def direct_loop(videos: Videos, classes: Classes) -> dict[str, np.ndarray]:

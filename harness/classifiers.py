@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from harness.fusion import unit
+from harness.link import Link
 from harness.softmax import softmax
 from vifistore.errors import UsageError
 
@@ -31,8 +32,8 @@ class Task:
     """What a classifier knows besides its training vectors."""
 
     num_classes: int
-    logit_scale: float
-    """Multiplies cosines in a softmax."""
+    link: Link
+    """What makes probabilities of cosines with texts; its scale is that of other cosines, too."""
     class_vectors: np.ndarray | None = None
     """Unit text vectors [class dim], for classifiers that use text."""
 
@@ -63,10 +64,14 @@ def linear_probe(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict
 
 def prototypes(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
     """Softmax of scaled cosines with the mean of each class's vectors [sample dim] (Snell et al.
-    2017, by cosine)."""
+    2017, by cosine).
+
+    Always a softmax: the bias of a sigmoid is that of cosines with texts, and those of videos with
+    videos are far above them.
+    """
     _check_every_class(labels, task)
     centres = unit(_one_hot(labels, task).T @ vectors)
-    return lambda queries: softmax(np.float32(task.logit_scale) * (queries @ centres.T))
+    return lambda queries: Link(task.link.scale).probabilities(queries @ centres.T)
 
 
 def cache(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
@@ -77,14 +82,15 @@ def cache(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
 
 
 def tip_adapter(vectors: np.ndarray, labels: np.ndarray, task: Task) -> Predict:
-    """Softmax of text logits plus the votes of the cache, from vectors [sample dim]."""
+    """Text logits plus the votes of the cache, from vectors [sample dim], and of these sums what
+    the texts' link makes: a softmax (Tip-Adapter), or a sigmoid."""
     votes = _cache_votes(vectors, labels, task)
     class_vectors = task.class_vectors
     assert class_vectors is not None, "it is among those that use text"
 
     def predict(queries: np.ndarray) -> np.ndarray:
-        text = np.float32(task.logit_scale) * (queries @ class_vectors.T)
-        return softmax(text + votes(queries))
+        text = task.link.logits(queries @ class_vectors.T)
+        return task.link.probabilities_of(text + votes(queries))
 
     return predict
 

@@ -5,13 +5,14 @@ logit scale. Every fusion gives one value per view and class, a cosine or a prob
 
     embedding   cos(mean_f x_f, t_c)             ViFi-CLIP, section 3 (the default there)
     decision    mean_f u_f.t_c                   averaged frame logits (paper, Table 5)
-    image       mean_f softmax_c(s u_f.t_c)      averaged frame probabilities (paper, Table 5)
+    image       mean_f p(u_f.t_c)                averaged frame probabilities (paper, Table 5)
     max         max_f u_f.t_c
     top-4       mean of the 4 largest u_f.t_c; top-1, top-2, ... likewise
     attention   sum_f w_fc u_f.t_c,  w = softmax_f(u_f.t_c / 0.1)
 
-A cosine z becomes a probability by softmax_c(s z); probabilities are summed over the views of a
-video (the paper's multi-view rule). With one frame per view all of them agree.
+A cosine z becomes a probability p(z) by the link of its texts (`harness/link.py`): softmax_c(s z),
+or sigmoid(s z + bias) of models trained so. Probabilities are summed over the views of a video (the
+paper's multi-view rule). With one frame per view all of them agree.
 """
 
 import re
@@ -20,6 +21,7 @@ from functools import partial
 
 import numpy as np
 
+from harness.link import Link
 from harness.slabs import run_slabs
 from harness.softmax import softmax
 from vifistore.errors import UnknownNameError, UsageError
@@ -31,23 +33,23 @@ ATTENTION_TEMPERATURE = 0.1
 SLAB_VECTORS = 2048
 
 
-def _image(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
-    return softmax(cosines * scale).mean(axis=2)
+def _image(cosines: np.ndarray, link: Link) -> np.ndarray:
+    return link.probabilities(cosines).mean(axis=2)
 
 
-def _max(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
-    return softmax(cosines.max(axis=2) * scale)
+def _max(cosines: np.ndarray, link: Link) -> np.ndarray:
+    return link.probabilities(cosines.max(axis=2))
 
 
-def _top(count: int, cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+def _top(count: int, cosines: np.ndarray, link: Link) -> np.ndarray:
     count = min(count, cosines.shape[2])
     largest = np.partition(cosines, -count, axis=2)[:, :, -count:]
-    return softmax(largest.mean(axis=2) * scale)
+    return link.probabilities(largest.mean(axis=2))
 
 
-def _attention(cosines: np.ndarray, scale: np.float32) -> np.ndarray:
+def _attention(cosines: np.ndarray, link: Link) -> np.ndarray:
     weights = softmax(cosines / np.float32(ATTENTION_TEMPERATURE), axis=2)
-    return softmax((weights * cosines).sum(axis=2) * scale)
+    return link.probabilities((weights * cosines).sum(axis=2))
 
 
 def _mean(frames: np.ndarray) -> np.ndarray:
@@ -58,8 +60,8 @@ def _mean_of_units(frames: np.ndarray) -> np.ndarray:
     return unit(frames).mean(axis=2)
 
 
-# [video view frame class] cosines and the logit scale -> probabilities [video view class]
-FrameRule = Callable[[np.ndarray, np.float32], np.ndarray]
+# [video view frame class] cosines and their link -> probabilities [video view class]
+FrameRule = Callable[[np.ndarray, Link], np.ndarray]
 FRAME_RULES: dict[str, FrameRule] = {
     "image": _image,
     "max": _max,
@@ -131,14 +133,12 @@ def is_usable(vectors: np.ndarray) -> np.ndarray:
     return np.isfinite(squares) & (squares > 0)
 
 
-def sum_over_views(cosines: np.ndarray, logit_scale: float) -> np.ndarray:
-    """Cosines [video view class] -> sum over views of softmax(scale x cosine) [video class]."""
-    return softmax(cosines * np.float32(logit_scale)).sum(axis=1)
+def sum_over_views(cosines: np.ndarray, link: Link) -> np.ndarray:
+    """Cosines [video view class] -> sum over views of their probabilities [video class]."""
+    return link.probabilities(cosines).sum(axis=1)
 
 
-def fuse_views(
-    fusion: str, vectors: np.ndarray, classes: np.ndarray, logit_scale: float
-) -> np.ndarray:
+def fuse_views(fusion: str, vectors: np.ndarray, classes: np.ndarray, link: Link) -> np.ndarray:
     """Scores of a fusion of POOLINGS from what it makes of frames, as view_mean or view_consensus.
 
     `vectors` is [video view dim], `classes` [class dim] of unit vectors; returns float32
@@ -149,14 +149,14 @@ def fuse_views(
     products = class_products if fusion == "decision" else class_cosines
 
     def work(slab: slice) -> None:
-        scores[slab] = sum_over_views(products(vectors[slab], classes), logit_scale)
+        scores[slab] = sum_over_views(products(vectors[slab], classes), link)
 
     run_slabs(work, len(vectors), max(1, SLAB_VECTORS // vectors.shape[1]))
     return scores
 
 
 def fuse_frames(
-    fusions: Sequence[str], frames: np.ndarray, classes: np.ndarray, logit_scale: float
+    fusions: Sequence[str], frames: np.ndarray, classes: np.ndarray, link: Link
 ) -> dict[str, np.ndarray]:
     """Scores of any fusions from frame embeddings [video view frame dim].
 
@@ -173,12 +173,12 @@ def fuse_frames(
     def work(slab: slice) -> None:
         cosines = class_cosines(frames[slab], classes)
         for name, rule in rules.items():
-            scores[name][slab] = rule(cosines, np.float32(logit_scale)).sum(axis=1)
+            scores[name][slab] = rule(cosines, link).sum(axis=1)
 
     if rules:
         run_slabs(work, num_videos, step)
     for name in pooled:
-        scores[name] = fuse_views(name, pool(name, frames), classes, logit_scale)
+        scores[name] = fuse_views(name, pool(name, frames), classes, link)
     return scores
 
 

@@ -34,7 +34,8 @@ PROBABILITIES = "probabilities"
 _OF_SIGMOID = (
     "probabilities are softmaxes over the classes, and the checkpoint was trained with a sigmoid "
     "and a bias: calibration, image fusion and sums over views are not those of its sigmoid; top-1 "
-    "of embedding and decision fusion over one view is"
+    "of embedding and decision fusion over one view is; for its sigmoid run vifi extract with "
+    "another --name, which encodes no video again"
 )
 
 
@@ -106,8 +107,10 @@ def scored_rows(
 ) -> list[ResultRow]:
     """Rows of {fusion: scores [video class]}; `further` gives {fusion: {metric: value}} to add."""
     rows, claim = [], claim_of(videos)
+    is_sigmoid = setup.texts is not None and setup.texts.link.is_sigmoid
+    num_summed = _views_of(videos, setup) if is_sigmoid else None
     for fusion, of_fusion in scores.items():
-        values = measure(of_fusion, videos.labels, settings)
+        values = measure(of_fusion, videos.labels, settings, num_summed)
         values |= (further or {}).get(fusion, {})
         made = result_rows(videos, fusion, values, setup, claim)
         if settings.keep:
@@ -116,16 +119,21 @@ def scored_rows(
     return rows
 
 
-def measure(scores: np.ndarray, labels: np.ndarray, settings: Scoring) -> dict[str, Interval]:
+def measure(
+    scores: np.ndarray, labels: np.ndarray, settings: Scoring, num_summed: int | None = None
+) -> dict[str, Interval]:
     """top1, top5 (with more than 5 classes), mean_per_class and calibration_error of
-    [video class] scores. The last has no interval: a resample's calibration error is biased."""
+    [video class] scores. The last has no interval: a resample's calibration error is biased; see
+    there for `num_summed`."""
     ranks = label_ranks(scores, labels)
     options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
     values = {"top1": bootstrap_mean(ranks < 1, **options)}
     if scores.shape[1] > TOP5_CLASSES:
         values["top5"] = bootstrap_mean(ranks < TOP5_CLASSES, **options)
     values["mean_per_class"] = bootstrap_mean_per_class(ranks < 1, labels, **options)
-    values["calibration_error"] = Interval(value=calibration_error(scores, labels))
+    values["calibration_error"] = Interval(
+        value=calibration_error(scores, labels, num_summed=num_summed)
+    )
     return values
 
 
@@ -150,7 +158,7 @@ def result_rows(
         asked=features.name,
         model=checkpoint.get("model"),
         differs_from_released_code=differences(features.source_recipe),
-        **({PROBABILITIES: _OF_SIGMOID} if texts and has_sigmoid(checkpoint) else {}),
+        **_link_facts(texts, checkpoint),
         **claim.facts,
         **training_facts(claim.identity, videos, texts, num_frames),
         **setup.extra,
@@ -170,7 +178,7 @@ def result_rows(
             trained_fusion=trained_fusion(checkpoint),
             fusion=fusion,
             num_frames=num_frames,
-            num_views=setup.num_views or features.view_mean.shape[1],
+            num_views=_views_of(videos, setup),
             shots=setup.shots,
             seed=setup.seed,
             classes=len(videos.class_names),
@@ -186,6 +194,20 @@ def result_rows(
         )
         for metric, value in values.items()
     ]
+
+
+def _views_of(videos: Videos, setup: Setup) -> int:
+    """How many views of a video were summed over."""
+    return setup.num_views or videos.features.view_mean.shape[1]
+
+
+def _link_facts(texts: Classes | None, checkpoint: Mapping) -> dict[str, str]:
+    """Entries of the provenance on what made probabilities; none of a softmax trained as one."""
+    if texts is None:
+        return {}
+    if texts.link.is_sigmoid:
+        return {"link": "sigmoid"}
+    return {PROBABILITIES: _OF_SIGMOID} if has_sigmoid(checkpoint) else {}
 
 
 def training_facts(

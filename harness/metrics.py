@@ -34,13 +34,16 @@ def harmonic_mean(base: float, novel: float) -> float:
     return 2 * base * novel / (base + novel) if base + novel else 0.0
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+def calibration_error(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = 15, num_summed: int | None = None
+) -> float:
     """Expected calibration error of the winning class over `bins` equal bins of (0, 1].
 
     sum_b n_b/n |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3). `probabilities` [video class]
-    may be a sum over views: each row is divided by its sum first.
+    may be a sum over views: each row is divided by its sum first. Where those of a view do not sum
+    to one, each row is divided by `num_summed`, how many views that is.
     """
-    confidence = probabilities.max(axis=1) / probabilities.sum(axis=1)
+    confidence = probabilities.max(axis=1) / (num_summed or probabilities.sum(axis=1))
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     gap = np.bincount(index, weights=is_right(probabilities, labels) - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(labels))

@@ -5,6 +5,7 @@ import numpy as np
 from harness.classifiers import CLASSIFIERS, Task
 from harness.fusion import ARRAY_OF_FUSION, unit
 from harness.leaks import check_apart
+from harness.link import Link
 from harness.scoring import Classes, Videos
 from harness.slabs import run_slabs
 from harness.vector_reading import read_all
@@ -21,15 +22,15 @@ def probe(
     test: Videos,
     fusion: str,
     classifier: str,
-    logit_scale: float,
+    link: Link,
     classes: Classes | None = None,
 ) -> np.ndarray:
     """Scores of `test` [video class]: the classifier's probabilities summed over views.
 
     The classifier sees the L2-normalised view embeddings of `fusion`; every view of a training
-    video is a sample. `classes` is needed by classifiers that use text. Raises UsageError for a
-    fusion without view embeddings, and for training videos that are also test videos or have
-    other classes.
+    video is a sample. `link` is that of the texts, or taken for it; `classes` is needed by
+    classifiers that use text. Raises UsageError for a fusion without view embeddings, and for
+    training videos that are also test videos or have other classes.
     """
     if fusion not in PROBE_FUSIONS:
         raise UsageError(
@@ -41,7 +42,7 @@ def probe(
     check_apart(train, test)
     task = Task(
         num_classes=len(test.class_names),
-        logit_scale=logit_scale,
+        link=link,
         class_vectors=classes.vectors if classes else None,
     )
     vectors = unit(read_all(train.features, ARRAY_OF_FUSION[fusion], train.rows))

@@ -21,6 +21,7 @@ from harness.fusion import (
     fuse_frames,
     fuse_views,
 )
+from harness.link import Link, link_of
 from harness.text_choice import cleaning_of, find_texts
 from harness.vector_reading import read_vectors
 from vifistore.cleaning import AS_IS
@@ -72,8 +73,8 @@ class Classes:
 
     vectors: np.ndarray
     """float32 [class dim], unit length."""
-    logit_scale: float
-    """Multiplies the cosine in every softmax."""
+    link: Link
+    """What makes probabilities of cosines."""
     text_set: str
     templates: tuple[str, ...]
     cleaning: str = AS_IS
@@ -155,7 +156,7 @@ def load_classes(
         )
     return Classes(
         vectors=class_vectors(chosen.embeddings[index]),
-        logit_scale=float(chosen.attrs["logit_scale"]),
+        link=link_of(chosen.attrs),
         text_set=chosen.id,
         templates=tuple(chosen.attrs["templates"]),
         cleaning=cleaning_of(chosen.attrs),
@@ -207,7 +208,7 @@ def score(
     frames: np.ndarray | None = None,
     views: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Scores {fusion: float32 [video class]}: softmax(scale x cosine) summed over views.
+    """Scores {fusion: float32 [video class]}: probabilities summed over views.
 
     `frames` and `views` are indexes of those to use, all if None. Cached frames are read once for
     all fusions that need them, and for every fusion where `frames` leaves some out. Raises
@@ -235,8 +236,8 @@ def _chosen(vectors: np.ndarray, frames: np.ndarray | None, views: np.ndarray | 
 
 def _fuse(names: list[str], vectors: np.ndarray, classes: Classes) -> dict[str, np.ndarray]:
     if vectors.ndim == 4:
-        return fuse_frames(names, vectors, classes.vectors, classes.logit_scale)
-    return {name: fuse_views(name, vectors, classes.vectors, classes.logit_scale) for name in names}
+        return fuse_frames(names, vectors, classes.vectors, classes.link)
+    return {name: fuse_views(name, vectors, classes.vectors, classes.link) for name in names}
 
 
 def status_of(features: Features, rows: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from vifistore.cleaning import AS_IS, cleaning
 from vifistore.errors import UsageError, first_few
 from vifistore.store.checkpoints import trained_with
+from vifistore.store.logit_bias import scored_by
 from vifistore.store.store import Store
 
 
@@ -55,7 +56,7 @@ def fitting_texts(
 ) -> list[dict]:
     """Text sets of a checkpoint that hold all of `class_names`; only those of these templates, and
     with names cleaned to the same words as by `how`, where they are given."""
-    fields = {"text_digest": checkpoint["text_digest"], "logit_scale": checkpoint["logit_scale"]}
+    fields = scored_by(checkpoint)
     if templates:
         fields["templates"] = list(templates)
     fitting = [t for t in store.find_texts(**fields) if set(class_names) <= set(t["class_names"])]

@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT
 from harness.leaks import check_apart, copies_between
+from harness.link import link_of
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.probing import probe
 from harness.results import ResultRow
@@ -100,12 +101,12 @@ def trained_rows(
     `extra` are further entries of the provenance.
     """
     checkpoint = known_checkpoint(test.features)
-    scale = float(checkpoint["logit_scale"]) if checkpoint else _USUAL_SCALE
     classes = chosen_classes(test, settings) if settings.uses_text else None
+    link = classes.link if classes else link_of(checkpoint or {"logit_scale": _USUAL_SCALE})
     extra = dict(extra or {})
     if train is not None:
         extra |= {
-            **({} if checkpoint else {"assumed_logit_scale": scale}),
+            **({} if checkpoint else {"assumed_logit_scale": link.scale}),
             "train_split": train.split,
             "num_train_videos": len(train.rows),
             "num_test_copies_in_train": len(copies_between(train, test)),
@@ -114,7 +115,7 @@ def trained_rows(
         assert classes is not None, "class names are the text"
         scores = score(test, classes, settings.fusions)
     else:
-        options = (settings.classifier, scale, classes)
+        options = (settings.classifier, link, classes)
         scores = {fusion: probe(train, test, fusion, *options) for fusion in settings.fusions}
     setup = Setup(
         protocol=protocol,

@@ -10,6 +10,7 @@ import numpy as np
 
 import vifistore
 from harness.fusion import fuse_frames, unit
+from harness.link import Link
 from harness.measuring import Scoring
 from harness.shortcuts import evaluate
 from harness.softmax import softmax
@@ -28,7 +29,7 @@ generator = np.random.default_rng(0)
 frames = generator.normal(size=(2, 1, 5, 8))
 classes = unit(generator.normal(size=(3, 8)))
 cosines = np.median(unit(frames) @ classes.T, axis=2)
-found = fuse_frames(["median-cosine"], frames, classes, 20.0)["median-cosine"]
+found = fuse_frames(["median-cosine"], frames, classes, Link(20.0))["median-cosine"]
 np.testing.assert_allclose(found, softmax(20 * cosines).sum(axis=1), rtol=1e-3)
 features = open_store(world / "S.zarr").features("toy", "tiny")
 scores = evaluate(features, settings=Scoring(fusions=("median-cosine",), folds=50))

@@ -7,6 +7,7 @@ import pytest
 import tyro
 
 from harness.fusion import fuse_frames
+from harness.link import Link
 from harness.results import read_rows
 from harness.softmax import softmax
 from tests.docs.pages import Block, every_block, vifi_words
@@ -129,7 +130,7 @@ def check_fusions_by_hand(names: dict) -> None:
     assert names["top1"] == pytest.approx(scored)
     # Of so few videos top-1 says little.
     scale = names["checkpoint"]["logit_scale"]
-    fused = fuse_frames(tuple(scored), names["frames"][:, None], names["classes"], scale)
+    fused = fuse_frames(tuple(scored), names["frames"][:, None], names["classes"], Link(scale))
     for name, scores in fused.items():
         by_hand = names[name] if name == "image" else softmax(scale * names[name])
         np.testing.assert_allclose(by_hand, scores, atol=1e-5)

@@ -11,6 +11,7 @@ import pytest
 from tests.support import plain_recipe
 from vifistore.store.block_ranges import num_blocks
 from vifistore.store.dataset import write_videos
+from vifistore.store.logit_bias import bias_field
 from vifistore.store.names import set_name
 from vifistore.store.schema import DONE, QUARANTINED, VIDEO_COLUMNS
 from vifistore.store.splits import Split, write_split
@@ -51,6 +52,7 @@ class Maker:
         step=0,
         kind="trained",
         identity=None,
+        bias=None,
         **settings,
     ) -> str:
         return self.store.add_checkpoint(
@@ -64,7 +66,8 @@ class Maker:
                 "logit_scale": logit_scale,
                 "parent": parent,
                 "step": step,
-                "settings": {"fusion": fusion, "kind": kind, **settings},
+                **bias_field(bias),
+                "settings": {**({"fusion": fusion} if fusion else {}), "kind": kind, **settings},
             },
             identity,
         )
@@ -77,6 +80,7 @@ class Maker:
         templates=("{}",),
         noise=0.1,
         cleaning="",
+        bias=None,
     ):
         class_names = class_names or self.class_names
         order = [self.class_names.index(class_name) for class_name in class_names]
@@ -91,6 +95,7 @@ class Maker:
             "context_length": 12,
             "precision": "fp32",
             **({"cleaning": cleaning} if cleaning else {}),
+            **bias_field(bias),
         }
         return self.store.add_texts(fields, embeddings)
 

@@ -14,6 +14,7 @@ from harness.fusion import (
     pool,
     unit,
 )
+from harness.link import Link
 from harness.softmax import softmax
 from vifistore.errors import UnknownNameError, UsageError
 
@@ -57,8 +58,8 @@ def planted(num_videos=9, num_views=2, num_frames=6, num_classes=5, dim=24, seed
 def from_cache(fusion, frames, classes, scale):
     """A fusion from the array that a store keeps for it."""
     if ARRAY_OF_FUSION[fusion] == "frames":
-        return fuse_frames([fusion], frames, classes, scale)[fusion]
-    return fuse_views(fusion, pool(fusion, frames), classes, scale)
+        return fuse_frames([fusion], frames, classes, Link(scale))[fusion]
+    return fuse_views(fusion, pool(fusion, frames), classes, Link(scale))
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -76,16 +77,16 @@ def test_equals_the_restatement(fusion):
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_slabs_change_nothing(fusion, monkeypatch):
     frames, classes = planted(num_videos=11)
-    whole = fuse_frames([fusion], frames, classes, 20.0)[fusion]
+    whole = fuse_frames([fusion], frames, classes, Link(20.0))[fusion]
     monkeypatch.setattr(fusion_module, "SLAB_VECTORS", 30)
-    parts = fuse_frames([fusion], frames, classes, 20.0)[fusion]
+    parts = fuse_frames([fusion], frames, classes, Link(20.0))[fusion]
     np.testing.assert_allclose(parts, whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_all_at_once_equals_one_by_one(fusion):
     frames, classes = planted()
-    together = fuse_frames(FUSIONS, frames, classes, 30.0)[fusion]
+    together = fuse_frames(FUSIONS, frames, classes, Link(30.0))[fusion]
     np.testing.assert_allclose(together, from_cache(fusion, frames, classes, 30.0), rtol=1e-5)
 
 
@@ -175,7 +176,7 @@ def test_the_mean_of_any_number_of_largest_cosines(count):
     frames, classes = planted()
     cosines = np.sort(normalised(frames.astype(np.float64)) @ classes.T.astype(np.float64), axis=2)
     expected = probabilities(cosines[:, :, -count:].mean(axis=2), 1.0).sum(axis=1)
-    found = fuse_frames([f"top-{count}"], frames, classes, 1.0)[f"top-{count}"]
+    found = fuse_frames([f"top-{count}"], frames, classes, Link(1.0))[f"top-{count}"]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

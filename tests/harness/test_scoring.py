@@ -6,6 +6,7 @@ import pytest
 from harness import vector_reading
 from harness.ablations import fusion_matrix
 from harness.fusion import FUSIONS, class_vectors, fuse_frames
+from harness.link import Link
 from harness.protocols.zero_shot import zero_shot
 from harness.retrieval.evaluation import retrieval
 from harness.scoring import checkpoint_of, load_classes, load_videos, score
@@ -29,7 +30,7 @@ def test_scores_from_the_store_equal_those_from_arrays(make_store):
     maker.split("some", rows)
     videos, scores = scored(maker, "some")
     np.testing.assert_array_equal(videos.rows, rows)
-    expected = fuse_frames(FUSIONS, frames[rows], class_vectors(texts.embeddings), 20.0)
+    expected = fuse_frames(FUSIONS, frames[rows], class_vectors(texts.embeddings), Link(20.0))
     for fusion in FUSIONS:
         np.testing.assert_allclose(scores[fusion], expected[fusion], atol=1e-4)
 
@@ -42,7 +43,7 @@ def test_frames_and_views_can_be_chosen(make_store):
     few, some = np.array([1, 5]), np.array([0, 2])
     _, scores = scored(maker, frames=few, views=some)
     subset = frames[:, some][:, :, few]
-    expected = fuse_frames(FUSIONS, subset, class_vectors(texts.embeddings), 20.0)
+    expected = fuse_frames(FUSIONS, subset, class_vectors(texts.embeddings), Link(20.0))
     for fusion in FUSIONS:
         np.testing.assert_allclose(scores[fusion], expected[fusion], atol=1e-5)
 
@@ -244,7 +245,7 @@ def test_class_vectors_follow_the_asked_order(make_store):
     names = [maker.class_names[index] for index in order]
     part = load_classes(features, names, text_set)
     np.testing.assert_array_equal(part.vectors, whole.vectors[order])
-    assert part.logit_scale == 20.0
+    assert part.link == Link(20.0)
     with pytest.raises(UsageError, match=r"lacks 1 of 2 classes \(first: 'fly'\)"):
         load_classes(features, ["class 1", "fly"], text_set)
 

@@ -14,6 +14,7 @@ from harness.scoring import checkpoint_of
 from vifi.scoring.scored_rows import choose_texts
 from vifistore.store import open_store
 from vifistore.store.features import Features
+from vifistore.store.logit_bias import scored_by
 
 
 def retrieval_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
@@ -31,8 +32,7 @@ def retrieval_rows(features: Features, split: str, settings: Scoring) -> list[Re
 def _ensure_captions(features: Features, captions: list[str]) -> None:
     checkpoint = checkpoint_of(features)
     wanted = {
-        "text_digest": checkpoint["text_digest"],
-        "logit_scale": checkpoint["logit_scale"],
+        **scored_by(checkpoint),
         "class_names": captions,
         "templates": [CAPTION_TEMPLATE],
     }

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from vifistore.errors import DamagedError, UnknownNameError, UsageError, short
 from vifistore.store.as_trained import contradictions
-from vifistore.store.attributes import NONE, read_fields
+from vifistore.store.attributes import NONE, read_fields, require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.dataset import Dataset
 from vifistore.store.identity import Identity, of_settings, parse_identity
+from vifistore.store.logit_bias import LOGIT_BIAS, bias_field, bias_kind
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import check_name
 
@@ -33,10 +34,20 @@ _TUNED_ON = "tuned_on"
 logger = logging.getLogger("vifi")
 
 
-def checkpoint_digest(image_digest: str, text_digest: str, logit_scale: float) -> str:
-    """Return the digest that names a checkpoint: its two towers and its logit scale."""
+def checkpoint_digest(
+    image_digest: str, text_digest: str, logit_scale: float, logit_bias: float | None = None
+) -> str:
+    """Return the digest that names a checkpoint: its two towers, its logit scale, and its logit
+    bias where it has one."""
     towers = {"image": image_digest, "text": text_digest, "logit_scale": logit_scale}
-    return digest_of(towers)[:12]
+    return digest_of({**towers, **bias_field(logit_bias)})[:12]
+
+
+def digest_of_record(checkpoint: Mapping) -> str:
+    """The digest of a checkpoint whose fields are given."""
+    image_digest, text_digest = checkpoint["image_digest"], checkpoint["text_digest"]
+    scale, bias = checkpoint["logit_scale"], checkpoint.get(LOGIT_BIAS)
+    return checkpoint_digest(image_digest, text_digest, scale, bias)
 
 
 def register_checkpoint(
@@ -49,13 +60,13 @@ def register_checkpoint(
     below it: where two processes record one checkpoint at once, the last record stays, and both
     names do.
     """
-    digest = checkpoint_digest(
-        checkpoint["image_digest"], checkpoint["text_digest"], checkpoint["logit_scale"]
-    )
+    digest = digest_of_record(checkpoint)
     path = f"checkpoints/{digest}"
     name = check_name("checkpoint", checkpoint["name"])
     identity = identity or Identity()
     if not backend.exists(path):
+        if LOGIT_BIAS in checkpoint:
+            backend.require_schema(2)
         fields = {key: value for key, value in checkpoint.items() if key != "name"}
         _write(backend, digest, {**fields, "names": [name]}, identity)
         backend.make_group(f"{path}/names/{name}", {})
@@ -92,8 +103,8 @@ def _write(backend: Backend, digest: str, fields: Mapping, identity: Identity) -
 
 def read_checkpoint(backend: Backend, digest: str) -> dict:
     """Read a checkpoint: names, model, config, weights_path, image_digest, text_digest,
-    logit_scale, parent, step, settings, and what is known of its identity (see
-    `vifistore.store.identity`), each entry of `tuned_on` by its summary.
+    logit_scale, logit_bias where it has one, parent, step, settings, and what is known of its
+    identity (see `vifistore.store.identity`), each entry of `tuned_on` by its summary.
 
     Raises UnknownNameError naming those there are.
     """
@@ -103,7 +114,9 @@ def read_checkpoint(backend: Backend, digest: str) -> dict:
 
 
 def _read(backend: Backend, digest: str) -> dict:
-    attributes = read_fields(backend, f"checkpoints/{digest}", _KINDS)
+    path = f"checkpoints/{digest}"
+    attributes = read_fields(backend, path, _KINDS)
+    require_fields(backend, path, attributes, bias_kind(attributes))
     further = backend.children(f"checkpoints/{digest}/names")
     names = list(dict.fromkeys([*attributes["names"], *further]))
     return {**attributes, "digest": digest, "names": names}

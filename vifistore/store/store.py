@@ -92,11 +92,12 @@ class Store:
         return read_texts(self.backend, name)
 
     def find_texts(self, **fields: object) -> list[dict]:
-        """Attributes of the text sets whose fields equal those given, with their `id`."""
+        """Attributes of the text sets whose fields equal those given, with their `id`; None is
+        that of a field that a set does not have."""
         return [
             texts
             for texts in list_texts(self.backend)
-            if all(texts[key] == value for key, value in fields.items())
+            if all(texts.get(key) == value for key, value in fields.items())
         ]
 
     def add_checkpoint(self, checkpoint: Mapping, identity: Identity | None = None) -> str:

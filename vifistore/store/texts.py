@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import UnknownNameError
-from vifistore.store.attributes import read_fields, require_fields
+from vifistore.store.attributes import require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.column_digests import FIELD, digests, require_digests
+from vifistore.store.logit_bias import LOGIT_BIAS, bias_kind
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
 
@@ -20,9 +21,9 @@ TEXT_FIELDS = (
     "context_length",
     "precision",
 )
-# Of the names in the prompts, where it changes any: sets without it keep their ids.
-_CLEANING = "cleaning"
-
+# Fields of some sets alone; those without keep their ids. A cleaning of the names in the prompts,
+# where it changes any; a bias, where a sigmoid makes probabilities of cosines.
+_FURTHER_FIELDS = ("cleaning", LOGIT_BIAS)
 
 _ARRAY = "embeddings"
 TEXT_SPECS = {_ARRAY: TEXT_EMBEDDINGS}
@@ -43,8 +44,9 @@ class Texts:
     embeddings: np.ndarray
     """float32 [class prompt dim], un-normalised."""
     attrs: dict
-    """The fields of TEXT_FIELDS, and `cleaning` where one changed the names in the prompts;
-    `logit_scale` multiplies the cosine in every softmax."""
+    """The fields of TEXT_FIELDS, `cleaning` where one changed the names in the prompts, and
+    `logit_bias` where there is one: `logit_scale` multiplies cosines in a softmax, and in a sigmoid
+    to which the bias is added."""
 
     def __repr__(self) -> str:
         """Its id, and how many classes and prompts it holds."""
@@ -53,19 +55,22 @@ class Texts:
 
 
 def texts_id(fields: Mapping) -> str:
-    """Return the id of a text set: the digest of its TEXT_FIELDS, and of its cleaning."""
+    """Return the id of a text set: the digest of its TEXT_FIELDS, and of its cleaning and its
+    logit bias where it has them."""
     return digest_of(_decisive(fields))[:12]
 
 
 def _decisive(fields: Mapping) -> dict:
-    kept = (*TEXT_FIELDS, *((_CLEANING,) if _CLEANING in fields else ()))
-    return {key: fields[key] for key in kept}
+    further = (key for key in _FURTHER_FIELDS if key in fields)
+    return {key: fields[key] for key in (*TEXT_FIELDS, *further)}
 
 
 def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> str:
     """Write text embeddings [class prompt dim] made as `fields` say; return their id."""
     name = texts_id(fields)
     path = f"texts/{name}"
+    if LOGIT_BIAS in fields:
+        backend.require_schema(2)
     if not has_texts(backend, name):
         # Held throughout: embeddings without attributes are what a stopped run has left.
         with backend.place.writing():
@@ -102,7 +107,7 @@ def read_texts(backend: Backend, name: str) -> Texts:
         raise UnknownNameError("text set", name, known)
     path = f"texts/{name}"
     embeddings = backend.read(f"{path}/{_ARRAY}", may_lack=False)
-    attributes = read_fields(backend, path, _KINDS)
+    attributes = _read_fields(backend, path, backend.attributes(path))
     require_digests(backend, path, {_ARRAY: embeddings}, TEXT_SPECS, attributes)
     return Texts(id=name, embeddings=embeddings, attrs=_without_digests(attributes))
 
@@ -116,4 +121,8 @@ def list_texts(backend: Backend) -> Iterator[dict]:
     for name in backend.children("texts"):
         path = f"texts/{name}"
         if _is_whole(found := backend.attributes(path)):
-            yield {"id": name, **_without_digests(require_fields(backend, path, found, _KINDS))}
+            yield {"id": name, **_without_digests(_read_fields(backend, path, found))}
+
+
+def _read_fields(backend: Backend, path: str, found: dict) -> dict:
+    return require_fields(backend, path, found, _KINDS | bias_kind(found))

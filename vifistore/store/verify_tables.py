@@ -7,7 +7,7 @@ import numpy as np
 from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import num_blocks
-from vifistore.store.checkpoints import checkpoint_digest, read_checkpoint, read_identity
+from vifistore.store.checkpoints import digest_of_record, read_checkpoint, read_identity
 from vifistore.store.chunks import lacks_chunk, open_checked
 from vifistore.store.column_digests import wrong_digests
 from vifistore.store.dataset import video_columns
@@ -170,9 +170,7 @@ class TableVerifier:
 
     def _checkpoint(self, path: str) -> Iterator[Problem]:
         found = read_checkpoint(self._backend, path.split("/")[1])
-        digest = checkpoint_digest(
-            found["image_digest"], found["text_digest"], found["logit_scale"]
-        )
+        digest = digest_of_record(found)
         if digest != path.split("/")[1]:
             yield self._problem(path, f"the digest of its towers is {digest}")
         read_identity(self._backend, path.split("/")[1])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
+from harness.link import Link
 from harness.scoring import Classes, load_videos, score
 from tests.vifistore.store.test_further_arrays import folder, made  # noqa: F401
 from tests.vifistore.store.test_other_programs import lay_out_anew
@@ -17,7 +18,7 @@ from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.verify import verify_store
 
 VECTORS = unit(np.random.default_rng(3).normal(size=(2, 8)))
-CLASS_TEXTS = Classes(vectors=VECTORS, logit_scale=10.0, text_set="", templates=())
+CLASS_TEXTS = Classes(vectors=VECTORS, link=Link(10.0), text_set="", templates=())
 NAMES = ("frames", "view_mean", "view_consensus", "timestamps", "status", "num_valid", "tokens")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
+from harness.link import Link
 from harness.retrieval.moments import find_moments
 from harness.scoring import Classes, load_videos, score
 from tests.support import block_data, plain_recipe, video_table
@@ -138,7 +139,7 @@ def test_what_reads_single_frames_refuses_and_means_are_scored(made):
     features = open_store(made).features("d", "mine")
     videos = load_videos(features)
     vectors = unit(np.random.default_rng(3).normal(size=(2, 8)))
-    classes = Classes(vectors=vectors, logit_scale=10.0, text_set="", templates=())
+    classes = Classes(vectors=vectors, link=Link(10.0), text_set="", templates=())
     assert score(videos, classes, ("embedding", "decision")).keys() == {"embedding", "decision"}
     for fusion, frames in (("image", None), ("embedding", np.array([0, 1]))):
         with pytest.raises(UsageError, match="would count the padding; use embedding or decision"):

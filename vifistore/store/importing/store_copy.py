@@ -7,6 +7,7 @@ from vifistore.store.block_ranges import block_rows, stretches
 from vifistore.store.dataset import Dataset, write_captions
 from vifistore.store.features import Features
 from vifistore.store.importing.import_source import ImportSource
+from vifistore.store.logit_bias import scored_by
 from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import BLOCK_SIZE, TODO
 from vifistore.store.splits import write_split
@@ -115,8 +116,7 @@ def copy_checkpoint(source: Store, target: Store, digest: str) -> None:
     fields = {key: value for key, value in checkpoint.items() if key != "digest"}
     for name in (first, *further):
         target.add_checkpoint({**fields, "name": name}, source.identity(digest))
-    scored_by = {key: checkpoint[key] for key in ("text_digest", "logit_scale")}
-    for texts in source.find_texts(**scored_by):
+    for texts in source.find_texts(**scored_by(checkpoint)):
         found = source.texts(texts["id"])
         target.add_texts(found.attrs, found.embeddings)
 
