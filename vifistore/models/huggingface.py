@@ -102,7 +102,7 @@ def from_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if "visual.trunk.pos_embed" in renamed:
         renamed["visual.trunk.pos_embed"] = renamed["visual.trunk.pos_embed"][None]
     for name, of_kind in parts.items():
-        renamed |= _joined(name, of_kind)
+        renamed |= joined_weights(name, of_kind)
     return renamed
 
 
@@ -130,8 +130,9 @@ def _add_layer(
         renamed[f"{block}.{own[name]}.{kind}" if name in own else key] = value
 
 
-def _joined(name: str, parts: Mapping[str, tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """Query, key and value as one tensor; under their own names where one is missing."""
+def joined_weights(name: str, parts: Mapping[str, tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Query, key and value, each its own name and its tensor [width width] or [width], as one of
+    three times the rows; under their own names where one is missing."""
     if parts.keys() != set("qkv"):
         return dict(parts.values())
     return {name: torch.cat([parts[part][1] for part in "qkv"])}

@@ -67,6 +67,12 @@ class ImageTower(nn.Module):
     transformer: Transformer
     conv1: nn.Conv2d
     ln_pre: nn.Module
+    ln_post: nn.Module
+    proj: Tensor | None
+    """[width dim]."""
+    output_dim: int
+    _embeds: Callable[[Tensor], Tensor]
+    """Pixels [frame 3 height width] -> tokens [frame token width] in front of the first block."""
     positional_embedding: Tensor
     pool_type: str
     attn_pool: nn.Module | None
