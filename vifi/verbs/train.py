@@ -28,7 +28,8 @@ from vifistore.training.follower import (
     watch_arguments,
 )
 from vifistore.training.options import RunOptions
-from vifistore.training.presets import PRESETS, WITH_SHOTS
+from vifistore.training.presets import PRESETS
+from vifistore.training.systems.known_systems import published_settings
 from vifistore.training.training_settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -230,11 +231,14 @@ def _parse(preset: str, arguments: list[str], found: Faults | None = None) -> Tr
     # What is wrong with them is told of the second reading.
     trial = {"faults": Faults(), "is_trial": True}
     first = parse(verb, TrainArguments, arguments, default=defaults, **trial)
-    choice = {"paper_exact": first.paper_exact, "dataset": first.dataset}
-    if preset in WITH_SHOTS:
-        choice["shots"] = first.settings.shots
     with Faults().gathered():
-        settings = PRESETS[preset](**choice)
+        settings = published_settings(
+            preset,
+            first.settings.system,
+            paper_exact=first.paper_exact,
+            dataset=first.dataset,
+            shots=first.settings.shots,
+        )
         settings = with_fitting_warmup(settings, first.settings.epochs, arguments)
     defaults = replace(defaults, settings=settings)
     return parse(verb, TrainArguments, arguments, default=defaults, faults=found)

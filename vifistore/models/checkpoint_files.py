@@ -42,6 +42,9 @@ class CheckpointHeader:
     """Digest of the checkpoint it was trained from; empty if from scratch."""
     settings: dict
     """How it was trained."""
+    system: dict = field(default_factory=dict)
+    """Whose modules its weights have beside CLIP's, and their sizes; empty, and not in the file,
+    for none."""
     digest: str = ""
     """Digest of the checkpoint, which its weights must have; empty where it was not taken."""
     identity: Identity = field(default_factory=Identity)
@@ -50,6 +53,8 @@ class CheckpointHeader:
     def as_json(self) -> dict:
         """The fields as plain JSON values."""
         own = {name: getattr(self, name) for name in _OWN_FIELDS}
+        if not self.system:
+            del own["system"]
         return {**own, **self.identity.as_json()}
 
 

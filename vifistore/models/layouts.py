@@ -28,7 +28,7 @@ _CLIP_KEY = re.compile(
     r"((?:visual|image_encoder|vision_model|visual_projection|"
     r"text|text_decoder|text_encoder|text_model|prompt_learner|ln_final|transformer\.resblocks)\..+|"
     r"token_embedding\.weight|positional_embedding|text_projection(?:\.weight|\.bias)?|attn_mask|"
-    rf"prompts\.vectors|{'|'.join(_SCALES)})"
+    rf"prompts\.vectors|added\..+|{'|'.join(_SCALES)})"
 )
 _AVERAGE = re.compile(r"(?:.+_)?(?:ema|shadow|swa|averaged?)(?:[_\d].*)?")
 _TEACHER = re.compile(r"(?:.+_)?(?:teacher|momentum)(?:[_\d].*)?")

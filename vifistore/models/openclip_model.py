@@ -67,7 +67,7 @@ def describe(
     if not identity.preprocessing:
         identity = replace(identity, preprocessing={"family": OPENCLIP, **tower_config(clip)})
     state = {**clip.state_dict(), **(texts or {})}
-    image_digest, text_digest = tower_digests(header.config, state)
+    image_digest, text_digest = tower_digests(header.config, state, header.system)
     return OpenClipModel(
         clip=clip,
         model=header.model,

@@ -106,3 +106,5 @@ class Clip(OpenClipText):
     ln_final: nn.Module
     text_projection: nn.Linear | Tensor | None
     set_grad_checkpointing: Callable[[bool], None]
+    added_system: dict
+    """Whose added modules it has, if any; see `vifistore.models.system_modules`."""

@@ -40,6 +40,7 @@ from vifistore.models.skeletons import (
     sized,
     take_texts,
 )
+from vifistore.models.system_modules import attach_added
 from vifistore.models.weight_fit import fitted, settings_of_others
 from vifistore.models.weights import read_weights
 from vifistore.store.identity import Identity
@@ -163,6 +164,8 @@ def _model_from_file(
     settings = settings_of_others(path, clip, state) if header is None else {}
     texts = take_texts(clip, state)
     attach_prompts(clip, state)
+    if header is not None:
+        attach_added(clip, header.system, state)
     options = {"resize": bool(weights.image_size), "quick_gelu": foreign.quick_gelu}
     state = fitted(path, model, clip, state, **options)
     if header is None:

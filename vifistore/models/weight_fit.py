@@ -18,6 +18,7 @@ from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompt_learning import IMAGE_KEY, TEXT_KEY
 from vifistore.models.registry import model_config, open_clip
 from vifistore.models.skeletons import has_hub_text, make_model
+from vifistore.models.system_modules import is_added
 
 logger = logging.getLogger("vifi")
 
@@ -240,7 +241,8 @@ def _is_finite(tensor: Tensor) -> bool:
 
 def models_that_fit(state: Mapping[str, Tensor], quick_gelu: bool | None = None) -> list[str]:
     """Names of the OpenCLIP models of just these tensors [...], and this activation if known."""
-    state = {key: value for key, value in state.items() if key not in (IMAGE_KEY, TEXT_KEY)}
+    added = (IMAGE_KEY, TEXT_KEY)
+    state = {key: t for key, t in state.items() if key not in added and not is_added(key)}
     configs = {name: model_config(name) for name in open_clip.list_models()}
     names = [
         name

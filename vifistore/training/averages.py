@@ -42,9 +42,12 @@ def blend_kind(share: float) -> str:
 def blended(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict:
     """`(1 - share) * start + share * end` of every tensor `[...]` of two state dicts.
 
-    What training left alone stays bit-equal.
+    What training left alone stays bit-equal; what the start has not is taken from the end.
     """
-    return {
-        name: tensor if torch.equal(tensor, start[name]) else torch.lerp(start[name], tensor, share)
-        for name, tensor in end.items()
-    }
+    return {name: _between(start.get(name), tensor, share) for name, tensor in end.items()}
+
+
+def _between(start: Tensor | None, end: Tensor, share: float) -> Tensor:
+    if start is None or torch.equal(end, start):
+        return end
+    return torch.lerp(start, end, share)

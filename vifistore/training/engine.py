@@ -3,18 +3,18 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.training.distributed import Processes
 from vifistore.training.log import StepRecord
-from vifistore.training.objective import Objective
 from vifistore.training.order import Order
 from vifistore.training.schedule import rate_of_step
+from vifistore.training.systems.system import Objective, ParameterGroup
 from vifistore.training.training_data import Views
 from vifistore.training.training_settings import TrainSettings
 
@@ -46,19 +46,17 @@ class Engine:
     def __init__(
         self,
         objective: Objective,
-        parameters: dict[str, nn.Parameter],
+        groups: Sequence[ParameterGroup],
         settings: TrainSettings,
         order: Order,
         processes: Processes,
     ) -> None:
-        self.parameters = parameters
+        self.parameters = {name: p for group in groups for name, p in group.parameters.items()}
         self._objective, self._order = objective, order
         self._processes = processes
+        self._rates = [group.rate for group in groups]
         self.optimiser = torch.optim.AdamW(
-            parameters.values(),
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
-            fused=True,
+            [_options(group, settings) for group in groups], betas=settings.betas, fused=True
         )
 
     def step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepRecord:
@@ -149,9 +147,15 @@ class Engine:
                 raise ModelError(f"the {what} is {value} at step {step}; use a lower learning rate")
 
     def _update(self, learning_rate: float) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate
+        for group, factor in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = learning_rate * factor
         self.optimiser.step()
+
+
+def _options(group: ParameterGroup, settings: TrainSettings) -> dict:
+    """A group as AdamW takes it."""
+    decay = settings.weight_decay if group.weight_decay is None else group.weight_decay
+    return {"params": list(group.parameters.values()), "weight_decay": decay}
 
 
 def _is_of_compiling(error: RuntimeError) -> bool:

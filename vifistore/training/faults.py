@@ -16,6 +16,7 @@ from vifistore.store.schema import check_name
 from vifistore.store.splits import Split
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
+from vifistore.training.systems.known_systems import system_entry
 from vifistore.training.training_settings import TrainSettings
 
 # Start, at least one word, end.
@@ -39,6 +40,7 @@ def run_faults(
     are the cached embeddings that it trains on, `world` is the number of processes, and a follower
     may keep frames of its own in the cache of frames."""
     faults = Faults()
+    faults.attempt(note_system, faults, settings)
     note_split(faults, split, settings)
     if features is None:
         note_pixels(faults, settings, options, is_followed=is_followed)
@@ -49,6 +51,11 @@ def run_faults(
     if settings.batch_size > 0:
         faults.attempt(Order, num_videos=len(split.rows), settings=settings, world=world)
     return faults
+
+
+def note_system(faults: Faults, settings: TrainSettings) -> None:
+    """Settings that the system cannot take. Raises UnknownNameError for an unknown one."""
+    system_entry(settings.system).note(faults, settings)
 
 
 def note_split(faults: Faults, split: Split, settings: TrainSettings) -> None:

@@ -14,21 +14,22 @@ from vifistore.extract.recipes import choose_device
 from vifistore.extract.run_figures import device_name
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.openclip_model import require_openclip
+from vifistore.models.system_modules import system_of
 from vifistore.models.text_embedding import check_distinct
 from vifistore.models.wording import fill
 from vifistore.training.distributed import Processes, joined, precision_of
 from vifistore.training.engine import Engine, Metrics
-from vifistore.training.faults import checkpoint_name, note_frozen
+from vifistore.training.faults import checkpoint_name, note_frozen, note_system
 from vifistore.training.folder_lock import only_trainer
 from vifistore.training.log import Log, StepRecord
-from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
-from vifistore.training.parts import choose_trained, ready_prompts
 from vifistore.training.prefetch import ahead, beside
 from vifistore.training.run_folder import RunFolder
 from vifistore.training.run_identity import RunIdentity
 from vifistore.training.saving import Saver
+from vifistore.training.systems.known_systems import load_system
+from vifistore.training.systems.system import ObjectiveInputs
 from vifistore.training.training_data import (
     FrameData,
     TrainingSet,
@@ -147,26 +148,29 @@ class _Training:
     def _prepare(self) -> None:
         """Model, objective, engine and averages, as they are before the first step."""
         run, settings = self._run, self._settings
+        faults = Faults()
+        note_system(faults, settings)
         if settings.freezes_images and self._keeps_frames():
-            faults = Faults()
             note_frozen(faults, settings)
-            faults.refuse()
+        faults.refuse()
         clip = self._start.clip.to(self._device)
-        if settings.trains == "prompts":
-            ready_prompts(clip, settings)
-        parameters = choose_trained(clip, settings.trains)
+        system, start_system = load_system(settings.system), system_of(clip)
+        system.add_modules(clip, settings)
+        clip.to(self._device)
+        groups = system.groups(clip, settings)
         clip.set_grad_checkpointing(run.options.gradient_checkpointing)
         self._clip = clip
-        objective = Objective(
-            clip,
-            self._class_tokens(),
-            settings,
+        inputs = ObjectiveInputs(
+            clip=clip,
+            tokens=self._class_tokens(),
+            settings=settings,
             bf16=self._bf16,
             compiled=run.options.compile,
         )
-        self._engine = Engine(objective, parameters, settings, self._order, self._processes)
+        objective = system.objective(inputs)
+        self._engine = Engine(objective, groups, settings, self._order, self._processes)
         identity = RunIdentity(run.start, settings, self._order, run.videos)
-        self._saver = Saver(self._folder, self._engine, self._name, identity)
+        self._saver = Saver(self._folder, self._engine, self._name, identity, start_system)
         self._source = self._kept(run.videos.source)
 
     def _kept(self, source: TrainingSource) -> TrainingSource:
@@ -186,14 +190,16 @@ class _Training:
         return is_there or (isinstance(source, VideoSource) and self._run.options.in_memory)
 
     def _class_tokens(self) -> torch.Tensor:
+        """int64 [template class token]."""
         classes = self._run.videos.class_names
         names = cleaned(classes, self._settings.class_names)
-        texts = [fill(self._settings.template, names[name]) for name in classes]
-        text_side = self._start.text_side
-        tokens = text_side.tokens(texts)
-        text_side.check_lengths(texts, tokens)
-        check_distinct(classes, tokens)
-        return tokens.to(self._device)
+        text_side, found = self._start.text_side, []
+        for template in self._settings.templates:
+            texts = [fill(template, names[name]) for name in classes]
+            found.append(text_side.tokens(texts))
+            text_side.check_lengths(texts, found[-1])
+            check_distinct(classes, found[-1])
+        return torch.stack(found).to(self._device)
 
     def _steps(self, first: int) -> tuple[dict, float]:
         """Make all steps from `first` on; return the last metrics and the share of waiting."""

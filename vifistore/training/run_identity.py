@@ -59,7 +59,7 @@ def trained_with(
     used = pixels or preprocessing_of(settings.preprocess, start.preprocess_config, 1)
     return Identity(
         preprocessing=used.for_identity(plain_config(start.preprocess_config)),
-        templates=(settings.template,),
+        templates=settings.templates,
         cleaning=settings.class_names,
         sampling={"rule": SAMPLING_RULE, "frames": settings.num_frames},
     )

@@ -8,6 +8,7 @@ from torch import Tensor
 from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.openclip_model import require_openclip
 from vifistore.models.openclip_parts import Clip
+from vifistore.models.system_modules import is_added, system_of
 from vifistore.models.tower_digests import tower_digests
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.identity import Identity
@@ -31,17 +32,27 @@ class Saver:
         engine: Engine,
         name: str,
         identity: RunIdentity,
+        start_system: Mapping | None = None,
     ) -> None:
-        """The model still has the weights that the run starts from; `name` is that of the run."""
+        """The model still has the weights that the run starts from; `name` is that of the run.
+
+        `start_system` is whose added modules the start had before the run gave it any.
+        """
         self._folder, self._engine = folder, engine
+        self._start_system = start_system
         self._name, self._identity = name, identity
         self._start, self._order = identity.start, identity.order
         self._settings = settings = identity.settings
         self._clip: Clip = require_openclip(self._start, "training tunes").clip
-        self._start_state = _copied(self._clip.state_dict()) if settings.blend else {}
+        self._start_state = self._to_blend_with() if settings.blend else {}
         self._average = None
         if settings.ema:
             self._average = RunningAverage(engine.parameters, settings.ema)
+
+    def _to_blend_with(self) -> dict[str, Tensor]:
+        """The weights of the start, without those of modules that it was given for this run."""
+        state, is_new = self._clip.state_dict(), not self._start_system
+        return _copied({key: t for key, t in state.items() if not (is_new and is_added(key))})
 
     def after_step(self) -> None:
         """Take the weights of a step into the average."""
@@ -83,7 +94,8 @@ class Saver:
         self, kind: str, step: int, state: dict[str, Tensor], metrics: dict, identity: Identity
     ) -> Checkpoint:
         start, prefix = self._start, "" if kind == "trained" else f"{kind}-"
-        towers = _digests(start.config, state)
+        system = system_of(self._clip)
+        towers = _digests(start.config, state, system)
         # Warm-up begins at a rate of 0: nothing was learned from what was seen by then.
         is_parent = towers["digest"] == start.digest
         header = CheckpointHeader(
@@ -93,6 +105,7 @@ class Saver:
             step=start.step + step,
             parent=start.digest,
             settings={**asdict(self._settings), "kind": kind},
+            system=system,
             digest=towers["digest"],
             identity=start.identity if is_parent else identity,
         )
@@ -100,8 +113,8 @@ class Saver:
         return Checkpoint(kind=kind, state=state, header=header, about=about)
 
 
-def _digests(config: dict, state: dict[str, Tensor]) -> dict:
-    image_digest, text_digest = tower_digests(config, state)
+def _digests(config: dict, state: dict[str, Tensor], system: dict) -> dict:
+    image_digest, text_digest = tower_digests(config, state, system)
     # On the CPU, as it is digested when the file is loaded: a GPU may differ in the last bit.
     logit_scale = float(state["logit_scale"].cpu().double().exp())
     return {

@@ -28,6 +28,10 @@ class Views:
     """float32 [view frame 3 size size] pixels, or [view frame dim] embeddings."""
     targets: Tensor
     """float32 [view class], on the same device."""
+    rows: tuple[int, ...]
+    """The video of each view, as a number of the training set."""
+    epoch: int
+    """Epoch, from 0."""
 
 
 class TrainingSource(Protocol):
@@ -123,7 +127,7 @@ class FrameData:
         for batch in batches:
             rows = [row for row in batch.rows if row not in self.skipped]
             views = [self._view(row, batch.epoch, settings) for row in rows]
-            yield assemble(views, self.targets[rows], batch, settings, device)
+            yield assemble(views, self.targets, rows, batch, settings, device)
 
     def _view(self, row: int, epoch: int, settings: TrainSettings) -> Tensor:
         key = (settings.seed, epoch, row)
@@ -148,21 +152,23 @@ def require_plain_pixels(settings: TrainSettings) -> None:
 def assemble(
     views: list[Tensor],
     targets: Tensor,
+    rows: Sequence[int],
     batch: MicroBatch,
     settings: TrainSettings,
     device: torch.device,
 ) -> Views | None:
-    """Views `[frame ...]` of a micro-batch in one tensor on the device, pixels mixed if wanted."""
+    """Views `[frame ...]` of some rows of a micro-batch in one tensor on the device, pixels mixed
+    if wanted; targets `[video class]` are those of all videos."""
     if not views:
         return None
-    frames = torch.stack(views)
+    frames, targets = torch.stack(views), targets[list(rows)]
     if device.type == "cuda" and frames.device.type == "cpu":
         frames, targets = frames.pin_memory(), targets.pin_memory()
     frames, targets = (t.to(device, non_blocking=True) for t in (frames, targets))
     if settings.mixing and frames.ndim == 5:
         rng = stream(Draws.MIXING, settings.seed, batch.step, batch.number)
         frames, targets = mix(frames, targets, rng)
-    return Views(frames=frames, targets=targets)
+    return Views(frames=frames, targets=targets, rows=tuple(rows), epoch=batch.epoch)
 
 
 @torch.no_grad()

@@ -14,12 +14,16 @@ Trains = Literal["full", "image", "text", "prompts"]
 Fusion = Literal["embedding", "decision", "image"]
 Preprocess = Literal["openclip", "paper"]
 ClassNames = Literal["as-is", "spaces", "words"]
+SystemName = Literal["vifi-clip"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """One fine-tuning run; equal settings, data and weights give equal weights on one machine."""
 
+    system: SystemName = "vifi-clip"
+    """What is added to CLIP, what of it is trained, and by which loss: vifi-clip adds nothing but
+    prompts."""
     trains: Trains = "full"
     """What is trained: both towers and the logit scale (full), one tower alone (image, text), or
     vision-language prompts in front of frozen towers (prompts)."""
@@ -28,6 +32,8 @@ class TrainSettings:
     image scores every frame by itself."""
     template: str = "a photo of a {}."
     """Text of a class; {} stands for its name."""
+    further_templates: tuple[str, ...] = ()
+    """More texts of a class, for a system that has several."""
     class_names: ClassNames = "as-is"
     """How class names are cleaned for the template: as-is; spaces turns underscores into spaces;
     words splits CamelCase as well."""
@@ -66,6 +72,8 @@ class TrainSettings:
     8 GPUs have as many each; colours changed on 8 bits, hue in HSV, in an order that is drawn."""
     final_ratio: float = 0.01
     """Learning rate at the last step, as a fraction of the highest."""
+    added_rate: float = 10.0
+    """Learning rate of what the system adds to CLIP, in multiples of that of CLIP itself."""
     weight_decay: float = 1e-3
     """Decoupled weight decay of AdamW, on every parameter that is trained."""
     betas: tuple[float, float] = (0.9, 0.98)
@@ -112,7 +120,7 @@ class TrainSettings:
         note_name(faults, "preprocessing", self.preprocess, Preprocess)
         note_name(faults, "cleaning of class names", self.class_names, ClassNames)
         check = partial(self._check, faults)
-        for field in ("num_frames", "batch_size", "epochs", "learning_rate"):
+        for field in ("num_frames", "batch_size", "epochs", "learning_rate", "added_rate"):
             check(field, 0 < getattr(self, field) < math.inf, "a number above 0")
         for field in ("num_frames", "candidate_frames"):
             few = f"{MOST_FRAMES} or fewer: 16 bits count them"
@@ -136,11 +144,18 @@ class TrainSettings:
             learned = self.image_prompts * self.image_depth + self.text_prompts * self.text_depth
             check("text_prompts", learned > 0, "prompts and depth above 0")
             check("blend", not self.blend, "none: untrained prompts mean nothing")
-        check("template", self.template.count("{}") == 1, "a text with one {} in it")
+        for field in ("template", "further_templates"):
+            texts = self.templates[:1] if field == "template" else self.further_templates
+            check(field, all(text.count("{}") == 1 for text in texts), "texts with one {} in each")
         faults.refuse()
 
     def _check(self, faults: Faults, field: str, holds: bool, allowed: str) -> None:
         faults.check(holds, f"{field} is {getattr(self, field)!r}; give {allowed}.")
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """All texts of a class."""
+        return (self.template, *self.further_templates)
 
     @property
     def freezes_images(self) -> bool:

@@ -49,7 +49,7 @@ class VideoSource:
         views: list[Tensor] = []
 
         def assembled(batch: MicroBatch) -> Views | None:
-            made = assemble(views, self.targets[rows].to(device), batch, settings, device)
+            made = assemble(views, self.targets, rows, batch, settings, device)
             views.clear()
             rows.clear()
             return made

@@ -17,7 +17,7 @@ from vifistore.models.skeletons import MissingText, new_model
 from vifistore.models.text_embedding import encode_classes, text_fields
 from vifistore.models.tower_digests import tower_digests
 from vifistore.models.towers import load_model
-from vifistore.training.parts import choose_trained
+from vifistore.training.systems.vifi_clip import choose_trained
 
 COCA, HUB, SIGLIP = "vifi-test-coca", "vifi-test-hub", "vifi-test-siglip"
 

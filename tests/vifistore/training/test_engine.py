@@ -22,10 +22,11 @@ from vifistore.models.prompt_learning import PromptSettings, add_prompts
 from vifistore.training.distributed import Processes
 from vifistore.training.engine import Engine
 from vifistore.training.log import StepRecord
-from vifistore.training.objective import Objective, smoothed
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
-from vifistore.training.parts import choose_trained
+from vifistore.training.systems.class_objective import ClassObjective, smoothed
+from vifistore.training.systems.system import ObjectiveInputs, ParameterGroup
+from vifistore.training.systems.vifi_clip import choose_trained
 
 PROMPTS = {"image_prompts": 3, "image_depth": 2, "text_prompts": 2, "text_depth": 2}
 
@@ -95,9 +96,12 @@ def one_step(
     data = bright_halves()
     data = replace(data, frames=data.frames.double(), targets=data.targets.double())
     parameters = choose_trained(start.clip, settings.trains)
-    objective = Objective(start.clip, start.text_side.tokens(CLASSES), settings)
+    tokens = start.text_side.tokens(CLASSES)[None]
+    inputs = ObjectiveInputs(clip=start.clip, tokens=tokens, settings=settings)
+    objective = ClassObjective(inputs)
     order = Order(num_videos=12, settings=settings)
-    engine = Engine(objective, parameters, settings, order, Processes())
+    groups = [ParameterGroup(parameters=parameters)]
+    engine = Engine(objective, groups, settings, order, Processes())
     batches = order.step(0)
     views = data.views(batches, settings, torch.device("cpu"))
     double = (replace(v, frames=v.frames.double()) for v in views)

@@ -20,8 +20,8 @@ from vifistore.models.towers import load_model
 from vifistore.models.weights import read_weights
 from vifistore.training.distributed import Processes, precision_of
 from vifistore.training.faults import checkpoint_name
-from vifistore.training.objective import Objective
 from vifistore.training.options import RunOptions
+from vifistore.training.systems.class_objective import ClassObjective
 
 
 class Stopped(Exception):
@@ -201,7 +201,7 @@ def test_a_run_that_has_saved_nothing_is_none_yet(trained, data, tmp_path):
 
 
 def test_a_gpu_that_is_too_small_is_said_in_one_line(trained, data, tmp_path, monkeypatch):
-    plain = Objective.sums
+    plain = ClassObjective.sums
     calls: list[int] = []
 
     def sums(self, views, texts):
@@ -210,7 +210,7 @@ def test_a_gpu_that_is_too_small_is_said_in_one_line(trained, data, tmp_path, mo
             raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
         return plain(self, views, texts)
 
-    monkeypatch.setattr(Objective, "sums", sums)
+    monkeypatch.setattr(ClassObjective, "sums", sums)
     with pytest.raises(ModelError, match=r"too small .*step-00000002.*--micro-batch below 6"):
         trained()
 

@@ -1,7 +1,5 @@
 """From frames and class texts to a loss: the towers, run as seldom as they can be."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -9,44 +7,26 @@ from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.kernels.fusion_scores import fusion_scores
 from vifistore.models.cut_context import encode_cut_texts
 from vifistore.models.openclip_parts import Clip
+from vifistore.training.systems.system import ObjectiveInputs, Sums
 from vifistore.training.training_data import Views
-from vifistore.training.training_settings import TrainSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sums:
-    """Sums over views, on the device."""
-
-    loss: Tensor
-    """Loss."""
-    correct: Tensor
-    """Views whose first class is that of the highest target."""
-    num_views: int
-
-
-class Objective:
+class ClassObjective:
     """The loss of views against the texts of all classes.
 
     The text tower runs once per step, whatever the number of forward passes: they add their
     gradients up at its output, and one backward pass takes the sum through the tower.
     """
 
-    def __init__(
-        self,
-        clip: Clip,
-        class_tokens: Tensor,
-        settings: TrainSettings,
-        *,
-        bf16: bool = False,
-        compiled: bool = False,
-    ) -> None:
-        """class_tokens: `[class token]`, in the order of the targets, on the model's device."""
-        self._clip, self._tokens, self._settings = clip, class_tokens, settings
+    def __init__(self, inputs: ObjectiveInputs) -> None:
+        """Of the first template alone."""
+        clip = inputs.clip
+        self._clip, self._tokens, self._settings = clip, inputs.tokens[0], inputs.settings
         self._device = clip.logit_scale.device
-        self._bf16 = bf16
-        self._encode_image = torch.compile(clip.visual) if compiled else clip.visual
+        self._bf16 = inputs.bf16
+        self._encode_image = torch.compile(clip.visual) if inputs.compiled else clip.visual
         self._frozen_texts = None
-        if settings.freezes_texts:
+        if self._settings.freezes_texts:
             with torch.no_grad():
                 self._frozen_texts = self._encode_texts()
 

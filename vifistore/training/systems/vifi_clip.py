@@ -1,4 +1,6 @@
-"""Which parameters of a model a run trains, and the prompts that it adds."""
+"""ViFi-CLIP: CLIP as it is, its towers or prompts in front of them trained against class texts."""
+
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -11,6 +13,8 @@ from vifistore.models.prompt_learning import (
     add_prompts,
     prompt_state,
 )
+from vifistore.training.systems.class_objective import ClassObjective
+from vifistore.training.systems.system import ObjectiveInputs, ParameterGroup, trained_by_name
 from vifistore.training.training_settings import Trains, TrainSettings
 
 _OTHER_PARTS = {
@@ -21,6 +25,23 @@ _OTHER_PARTS = {
     "logit_scale": "both towers",
     "logit_bias": "never",
 }
+
+
+class VifiClip:
+    """The default system: one rate for all that is trained."""
+
+    def add_modules(self, clip: Clip, settings: TrainSettings) -> None:
+        """Add prompts where the settings want them."""
+        if settings.trains == "prompts":
+            ready_prompts(clip, settings)
+
+    def groups(self, clip: Clip, settings: TrainSettings) -> Sequence[ParameterGroup]:
+        """What `choose_trained` lets take gradients."""
+        return [ParameterGroup(parameters=choose_trained(clip, settings.trains))]
+
+    def objective(self, inputs: ObjectiveInputs) -> ClassObjective:
+        """Cross-entropy against the texts of all classes."""
+        return ClassObjective(inputs)
 
 
 def choose_trained(clip: Clip, trains: Trains) -> dict[str, nn.Parameter]:
@@ -36,7 +57,7 @@ def choose_trained(clip: Clip, trains: Trains) -> dict[str, nn.Parameter]:
         own = "never" if name.startswith("text_decoder.") else own
         part = _OTHER_PARTS.get(name, own)
         parameter.requires_grad_(part in full if trains == "full" else part == trains)
-    return {name: p for name, p in clip.named_parameters() if p.requires_grad}
+    return trained_by_name(clip)
 
 
 def ready_prompts(clip: Clip, settings: TrainSettings) -> None:
