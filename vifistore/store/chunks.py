@@ -57,22 +57,25 @@ def checksums(backend: Backend, path: str, num_rows: int) -> dict[str, list[byte
     was: only those rows, and then the fill value. Of an array that another program laid out they
     are computed. Raises DamagedError if a chunk is gone or too short.
     """
-    blocks = range(num_blocks(num_rows))
-    found = {}
-    for name, spec in sorted(FeatureRecord(backend, path).specs.items()):
-        array_path = f"{path}/{name}"
-        grid = backend.layout(array_path)
-        if num_rows > grid.shape[0]:
-            raise DamagedError(f"{array_path} has {grid.shape[0]} rows of {num_rows}")
-        ends = min(grid.shape[0], len(blocks) * BLOCK_SIZE)
-        found[name] = []
-        for block in blocks:
-            has_grown = block == blocks[-1] and num_rows < ends
-            if is_own(grid) and not has_grown:
-                checksum = backend.tail(grid.key(array_path, block), _CHECKSUM_BYTES)
-            else:
-                checksum = _computed(backend, array_path, spec, grid, block, num_rows)
-            found[name].append(checksum)
+    return {
+        name: array_checksums(backend, f"{path}/{name}", spec, num_rows)
+        for name, spec in sorted(FeatureRecord(backend, path).specs.items())
+    }
+
+
+def array_checksums(backend: Backend, path: str, spec: ArraySpec, num_rows: int) -> list[bytes]:
+    """As `checksums`, of the one array at `path`."""
+    blocks, grid = range(num_blocks(num_rows)), backend.layout(path)
+    if num_rows > grid.shape[0]:
+        raise DamagedError(f"{path} has {grid.shape[0]} rows of {num_rows}")
+    ends, found = min(grid.shape[0], len(blocks) * BLOCK_SIZE), []
+    for block in blocks:
+        has_grown = block == blocks[-1] and num_rows < ends
+        if is_own(grid) and not has_grown:
+            checksum = backend.tail(grid.key(path, block), _CHECKSUM_BYTES)
+        else:
+            checksum = _computed(backend, path, spec, grid, block, num_rows)
+        found.append(checksum)
     return found
 
 

@@ -12,9 +12,11 @@ from vifistore.store.removal import is_fresh, locked_set, remove_group
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     FEATURE_ARRAYS,
+    SIMILARITIES,
     SPLIT_COLUMNS,
     VIDEO_COLUMNS,
 )
+from vifistore.store.similarities import similarity_ids
 from vifistore.store.splits import split_names
 from vifistore.store.store import Store
 from vifistore.store.texts import has_texts
@@ -52,6 +54,8 @@ def find_garbage(store: Store) -> list[Garbage]:
     """
     backend = store.backend
     found = [*_unnamed_sets(store), *_half_texts(store), *_half_splits(store)]
+    gone = tuple(f"{garbage.where}/" for garbage in found)
+    found += [g for g in _half_similarities(store) if not g.where.startswith(gone)]
     found += _half_removed(backend)
     gone = tuple(f"{garbage.where}/" for garbage in found)
     found += [g for g in _leftovers(backend) if not f"{g.where}/".startswith(gone)]
@@ -173,7 +177,19 @@ def _half_removed(backend: Backend) -> Iterator[Garbage]:
                     yield _garbage(backend, path, "what a removal left")
 
 
-_HALVES = {"texts": _half_texts, "splits": _half_splits}
+def _half_similarities(store: Store) -> Iterator[Garbage]:
+    """Cosines whose writing was cut short before their group was there."""
+    backend = store.backend
+    for dataset in backend.children("features"):
+        for feature_id in backend.children(f"features/{dataset}"):
+            path = f"features/{dataset}/{feature_id}"
+            whole = similarity_ids(backend, path)
+            for name in sorted(backend.place.folders(f"{path}/{SIMILARITIES}")):
+                if name not in whole:
+                    yield _garbage(backend, f"{path}/{SIMILARITIES}/{name}", "cosines cut short")
+
+
+_HALVES = {"texts": _half_texts, "splits": _half_splits, "features": _half_similarities}
 
 
 def _leftovers(backend: Backend) -> Iterator[Garbage]:

@@ -7,6 +7,8 @@ from vifistore.store.checkpoints import trained_with
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import declaration
 from vifistore.store.features import Features
+from vifistore.store.schema import SIMILARITIES
+from vifistore.store.similarities import Similarities, similarity_ids
 from vifistore.store.splits import Split
 from vifistore.store.store import Store
 
@@ -159,5 +161,16 @@ def _describe_features(features: Features) -> dict:
         "names": features.names,
         "sealed": features.sealed is not None,
         **features.counts(),
+        **_cosines_kept(features),
         "recipe": features.recipe,
     }
+
+
+def _cosines_kept(features: Features) -> dict:
+    """Text sets that cosines are kept with, where there are any, and whether each is complete."""
+    backend = features.dataset.backend
+    found = {
+        texts: Similarities(backend, features.path, texts).sealed is not None
+        for texts in similarity_ids(backend, features.path)
+    }
+    return {SIMILARITIES: found} if found else {}

@@ -12,6 +12,7 @@ from vifistore.errors import LockedError, UnknownNameError, UsageError, short
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.removal import clear_removed, is_fresh, locked_set, remove_group
+from vifistore.store.similarities import similarity_ids
 from vifistore.store.store import Store
 
 # First what only points at something, last the table that all of a dataset hangs on.
@@ -152,6 +153,8 @@ def _removal(store: Store, path: str, gone: set[str]) -> Removal:
         needed_by = [
             f"{who}, trained on it" for who in trained_on_split(Dataset(store, parts[0]), parts[1])
         ]
+    elif kind == "texts":
+        needed_by = [f"cosines of {where}" for where in sets_with_cosines(store, parts[0])]
     return Removal(
         where=path,
         what=_WORDS[kind] if is_one else f"all {_WORDS[kind]}s of {parts[0]}",
@@ -168,6 +171,16 @@ def _needs_of_set(dataset: Dataset, feature_id: str, gone: set[str]) -> list[str
         features = dataset.features(other)
         if features.parent == feature_id and features.path not in gone:
             found.append(f"{(features.names or [other])[0]}, derived from it")
+    return found
+
+
+def sets_with_cosines(store: Store, texts: str) -> list[str]:
+    """Feature sets, as DATASET/NAME, that keep cosines with a text set: they go with these only."""
+    found = []
+    for dataset in map(store.dataset, store.datasets()):
+        for features in map(dataset.features, dataset.feature_ids()):
+            if texts in similarity_ids(store.backend, features.path):
+                found.append(f"{dataset.name}/{(features.names or [features.id])[0]}")
     return found
 
 

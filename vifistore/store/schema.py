@@ -18,7 +18,8 @@ SCHEMA_VERSION, OLDEST_SCHEMA = 2, 1
 GROUPS = ("videos", "splits", "captions", "checkpoints", "texts", "features", "names")
 
 # What lies beside the arrays of a feature set.
-SUBGROUPS = ("runs", "claims")
+SIMILARITIES = "similarities"
+SUBGROUPS = ("runs", "claims", SIMILARITIES)
 
 # One chunk of each feature array, the unit of work, of resuming and of ownership.
 BLOCK_SIZE = 64
@@ -103,6 +104,10 @@ CAPTION_COLUMNS = {
 }
 
 TEXT_EMBEDDINGS = ArraySpec(dtype="float32", axes=("class", "prompt", "dim"), fill=_NAN)
+
+SIMILARITY_ARRAYS = {
+    "cosines": ArraySpec(dtype="float32", axes=("video", "view", "class"), fill=_NAN)
+}
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
 

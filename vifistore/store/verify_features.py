@@ -25,6 +25,7 @@ from vifistore.store.schema import (
     ArraySpec,
 )
 from vifistore.store.verify_derived import derived_problems, remake_command
+from vifistore.store.verify_similarities import SimilarityVerifier
 from vifistore.store.verify_values import wrong_values
 
 
@@ -78,6 +79,7 @@ class FeatureVerifier:
             yield from self._check_blocks()
             yield from self._check_seal()
             yield from self._check_claims()
+            yield from SimilarityVerifier(self._backend, self._path).problems()
 
     def _commands(self, recipe: dict) -> tuple[str, str]:
         """What makes the set, and what makes its damaged blocks."""

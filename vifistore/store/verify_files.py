@@ -13,7 +13,7 @@ from vifistore.store.backend import DAMAGE, Backend
 from vifistore.store.layout import Grid, parse_layout
 from vifistore.store.leftovers import leftovers
 from vifistore.store.problems import Problem, is_extracted
-from vifistore.store.schema import GROUPS, SUBGROUPS
+from vifistore.store.schema import GROUPS, SIMILARITIES, SUBGROUPS
 
 _FILE = "zarr.json"
 
@@ -139,6 +139,9 @@ def _metadata_remedy(backend: Backend, path: str) -> str:
     if parts[0] == "videos" and len(parts) == 2 and not _is_used(backend, parts[1]):
         words = ("vifi", "scan", backend.folder, "SOURCE", "--dataset", parts[1])
         return f"{shell(*words)}, as a scan that was stopped leaves this; or {restored}"
+    if parts[0] == "features" and len(parts) == 5 and parts[3] == SIMILARITIES:
+        words = ("vifi", "gc", backend.folder, "--delete")
+        return f"{shell(*words)}, as `vifi texts` that was stopped leaves this; or {restored}"
     return restored
 
 

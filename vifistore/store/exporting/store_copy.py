@@ -6,6 +6,7 @@ from pathlib import Path
 from vifistore.store.dataset import Dataset
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.features import Features
+from vifistore.store.importing.similarity_copy import copy_similarities
 from vifistore.store.importing.store_copy import (
     copy_checkpoint,
     copy_lists,
@@ -36,3 +37,4 @@ def _copy_features(features: Features, dataset: Dataset) -> None:
     write_source(dataset.store, open_features(features), target)
     for name in names:
         set_name(dataset, name.name, name.id, name.checkpoint, force=False)
+    copy_similarities(features, dataset.features(features.id))

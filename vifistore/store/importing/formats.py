@@ -15,6 +15,7 @@ from vifistore.store.importing.import_source import ImportSource
 from vifistore.store.importing.npy_array import open_npy_array, read_ids
 from vifistore.store.importing.npy_folder import open_npy_folder
 from vifistore.store.importing.parquet import open_parquet
+from vifistore.store.importing.similarity_copy import copy_similarities
 from vifistore.store.importing.store_copy import (
     choose_features,
     copy_checkpoint,
@@ -118,13 +119,15 @@ def _import_copy(
         if features.id != wanted.id:
             target = replace(target, name=_free_name(store, settings.dataset, features))
         check_source(store, source, target)
-        copies.append((source, target))
+        copies.append((features, source, target))
     store = create_store(location)
     reports = []
-    for source, target in copies:
+    for features, source, target in copies:
         if target.checkpoint:
             copy_checkpoint(other, store, target.checkpoint)
         reports.append(write_source(store, source, target))
+        copy = store.dataset(target.dataset).features(reports[-1].id)
+        copy_similarities(features, copy)
     if is_new:
         copy_lists(wanted.dataset, store.dataset(settings.dataset))
     return reports[-1]
