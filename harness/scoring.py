@@ -146,7 +146,14 @@ def load_classes(
     if not texts:
         checkpoint = checkpoint_of(features)
         texts = find_texts(features.store, checkpoint, class_names, templates, how)
-    chosen = features.store.texts(texts)
+    return classes_of(features, features.store.texts(texts), class_names)
+
+
+def classes_of(features: Features, chosen: Texts, class_names: Sequence[str]) -> Classes:
+    """Unit text vectors of `class_names`, in that order, from text embeddings at hand.
+
+    Raises UsageError as `load_classes` does.
+    """
     index = _positions(chosen, class_names)
     dim, text_dim = features.view_mean.shape[-1], chosen.embeddings.shape[-1]
     if dim != text_dim:

@@ -3,6 +3,7 @@
     features = store.features("ucf101", "vifi-clip@step-2000")
     evaluate(features, "test1")             # DataFrame, a row per fusion and metric
     predict(features, "test1")              # DataFrame, a row per video
+    classify(features, ["archery", "golf"]) # DataFrame, a row per video, labelled or not
     text_embeddings(features)["archery"]    # float32 [dim]
 
 They score by class names alone; other protocols are in `harness.protocols`.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.labelling import check_labels, label_videos
 from harness.measuring import Scored, Scoring
 from harness.predictions import predictions
 from harness.protocols.zero_shot import zero_shot
@@ -45,6 +47,30 @@ def predict(features: Features, split: str = "", settings: Scoring | None = None
     zero_shot(features, (split,), replace(settings or Scoring(), keep=kept.append))
     videos = features.dataset.videos()
     return pd.concat([predictions(scored, videos) for scored in kept], ignore_index=True)
+
+
+def classify(
+    features: Features,
+    labels: Sequence[str] = (),
+    templates: Sequence[str] = (),
+    *,
+    top: int = 5,
+    moments: bool = False,
+) -> "pd.DataFrame":
+    """What is in every video of a dataset, or in every moment, by labels of one's own: a row each,
+    columns as in `harness.labelling.LabelShares.as_row`.
+
+    Without labels they are the classes of the dataset. Only texts that the store holds are read
+    (`vifi classify` and `vifi texts` make others). Raises UsageError where none fit, and as
+    `label_videos` does.
+    """
+    import pandas as pd
+
+    names = list(labels) or features.dataset.class_names()
+    check_labels(names)
+    classes = load_classes(features, names, templates=templates)
+    found = label_videos(features, classes, names, top, moments=moments)
+    return pd.DataFrame([line.as_row(min(top, len(names))) for line in found])
 
 
 def text_embeddings(

@@ -41,6 +41,7 @@ VERBS = {
     "rm": "remove datasets, splits, feature sets, texts or names",
     "evaluate": "score cached features by one of the paper's protocols",
     "ablate": "score cached features under every fusion",
+    "classify": "what is in videos, by labels of your own",
     "search": "find videos, or moments in them, by words, by a video or by a picture",
     "index": "build a search index, and say what it loses and gains",
     "serve": "a local page to search and watch a store's videos",

@@ -77,13 +77,20 @@ def segments(seconds: np.ndarray, cosines: np.ndarray) -> Iterator[tuple[float, 
     times, index = np.unique(seconds.ravel(), return_inverse=True)
     values = np.full(len(times), -np.inf, np.float32)
     np.maximum.at(values, index, cosines.ravel())
-    half = np.diff(times).astype(np.float64) / 2 if len(times) > 1 else np.zeros(1)
-    # The first and the last reach as far outwards as inwards.
-    before, after = np.append(half[:1], half), np.append(half, half[-1:])
+    begins, ends = reach(times)
     # Rounded, the mean of equal values may lie above them.
     chosen = values >= min((values.max() + values.mean()) / 2, values.max())
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))
     for first, stop in edges.reshape(-1, 2):
-        start = max(float(times[first] - before[first]), 0.0)
-        end = float(times[stop - 1] + after[stop - 1])
-        yield start, end, float(values[first:stop].max())
+        yield float(begins[first]), float(ends[stop - 1]), float(values[first:stop].max())
+
+
+def reach(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the stretch around each time begins and ends, float64 [time]; `times` ascend, seconds.
+
+    That is half way to its neighbours; the outer ones reach as far outwards as inwards, above 0.
+    """
+    half = np.diff(times).astype(np.float64) / 2 if len(times) > 1 else np.zeros(0)
+    first, last = (half[:1], half[-1:]) if len(half) else (np.zeros(1), np.zeros(1))
+    before, after = np.append(first, half), np.append(half, last)
+    return np.maximum(times - before, 0.0), times + after

@@ -61,8 +61,12 @@ def test_verbs_that_need_no_model_load_no_torch(searchable):
         ["search", store, "a red run"],
         ["search", store, "--like", "red run/1.mp4", "--frames"],
         ["index", store, "--kind", "flat"],
+        ["classify", store, "--labels", "water,snow"],
+        ["classify", store, "--frames"],
     ]
+    # 3: one of its videos is quarantined.
+    codes = {"classify": 3}
     command = [sys.executable, "-c", _RUN_ALL, json.dumps(commands)]
     done = subprocess.run(command, capture_output=True, text=True)
     ended = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
-    assert ended == [[arguments[0], 0, []] for arguments in commands], done.stderr
+    assert ended == [[verb, codes.get(verb, 0), []] for verb, *_ in commands], done.stderr

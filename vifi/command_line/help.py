@@ -31,6 +31,7 @@ _WORDS = {
     "FUSION": ("fusion",),
     "DEVICE": ("device",),
     "CLASS": ("label",),
+    "A,B,C|FILE": ("ClassifyArguments.labels",),
     "VIDEO": ("like", "videos"),
     "STORE": ("store",),
     "DIR": ("root", "results", "folder", "frame_cache", "out"),

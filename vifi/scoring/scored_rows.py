@@ -1,7 +1,7 @@
 """What the scoring verbs share: text embeddings made on demand, rows written and printed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,23 +31,38 @@ SHOWN = (
 )
 
 
+# Store, checkpoint, class names, templates and cleaning -> id of the text set that is made of them.
+EncodeTexts = Callable[[Store, dict, Sequence[str], Sequence[str], str], str]
+
+
 def choose_texts(features: Features, split: str, templates: Sequence[str], how: str = "") -> str:
+    """`texts_of_names` of the classes of a split."""
+    class_names = features.dataset.split(split).class_names
+    return texts_of_names(features, class_names, templates, how, _encode_and_keep)
+
+
+def texts_of_names(
+    features: Features,
+    class_names: Sequence[str],
+    templates: Sequence[str],
+    how: str,
+    encode: EncodeTexts,
+) -> str:
     """Return the id of the text set to score with, or "" to let the harness find the only one.
 
     Templates and cleaning of class names that are not given are those that the checkpoint was
-    trained with. Encodes the classes where the store lacks them; that alone needs the model.
+    trained with. `encode` makes a set where the store lacks one; that alone needs the model.
     Raises ModelError if its weights cannot be had, unless other texts are there and none were asked
     for: then that is said, and rows say it as well.
     """
     checkpoint = checkpoint_of(features)
     trained = trained_with(checkpoint)
-    class_names = features.dataset.split(split).class_names
     wanted = (templates or trained.templates, how or trained.cleaning)
     # A set of more classes will do: that of a whole dataset serves its base and novel halves.
     if fitting_texts(features.store, checkpoint, class_names, *wanted):
         return find_texts(features.store, checkpoint, class_names, *wanted) if wanted[0] else ""
     try:
-        return _encode_texts(features.store, checkpoint, class_names, *wanted)
+        return encode(features.store, checkpoint, class_names, *wanted)
     except ModelError as error:
         if templates or how or not fitting_texts(features.store, checkpoint, class_names):
             raise
@@ -58,24 +73,33 @@ def choose_texts(features: Features, split: str, templates: Sequence[str], how: 
         return ""
 
 
-def _encode_texts(
+def _encode_and_keep(
     store: Store, checkpoint: dict, class_names: Sequence[str], templates: Sequence[str], how: str
 ) -> str:
-    from vifistore.extract.class_texts import ensure_texts, reload_checkpoint
-    from vifistore.models.text_embedding import default_cleaning, default_templates
     from vifistore.store import open_store
 
     writable = open_store(store.path, mode="a")
+    return encode_texts(writable, checkpoint, class_names, templates, how)
+
+
+def encode_texts(
+    store: Store, checkpoint: dict, class_names: Sequence[str], templates: Sequence[str], how: str
+) -> str:
+    """Encode class names by a checkpoint of the store, which can be written, and return the id of
+    the text set. Raises UsageError for a cleaning of the class names of a head."""
+    from vifistore.extract.class_texts import ensure_texts, reload_checkpoint
+    from vifistore.models.text_embedding import default_cleaning, default_templates
+
     if "head" in (checkpoint["settings"] or {}):
         from vifistore.training.heads.head_texts import texts_of_checkpoint
 
         if how not in ("", AS_IS):
             told = "a head is scored with class names as they are; leave out --class-names"
             raise UsageError(told)
-        return texts_of_checkpoint(writable, checkpoint, class_names, templates)
+        return texts_of_checkpoint(store, checkpoint, class_names, templates)
     loaded = reload_checkpoint(checkpoint)
     prompts = (templates or default_templates(loaded), how or default_cleaning(loaded))
-    return ensure_texts(writable, loaded, class_names, *prompts)
+    return ensure_texts(store, loaded, class_names, *prompts)
 
 
 def warn_of_leaks(

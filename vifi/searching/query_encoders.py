@@ -33,7 +33,7 @@ def text_encoder(cache_folder: Path, checkpoint: dict) -> TextEncoder:
     `checkpoint` is a record of the store. Raises ModelError if its weights are gone, or are not
     the same any more.
     """
-    tower = _plain_tower(cache_folder, checkpoint)
+    tower = plain_text_tower(cache_folder, checkpoint)
     if tower is not None:
         return tower.encode
 
@@ -46,6 +46,22 @@ def text_encoder(cache_folder: Path, checkpoint: dict) -> TextEncoder:
         if has_plain_keys(config, weights):
             _keep(_copy(cache_folder, checkpoint), weights)
     return loaded.text_side.encode
+
+
+def plain_text_tower(cache_folder: Path, checkpoint: dict) -> TextTower | None:
+    """The text tower of a checkpoint where it is a plain one that needs no torch: from its copy in
+    the cache or its own file; None otherwise. Raises ModelError as `text_encoder` does."""
+    config, digest = checkpoint["config"], checkpoint["text_digest"]
+    copy, weights = _copy(cache_folder, checkpoint), checkpoint["weights_path"]
+    try:
+        tower = read_text_tower(copy, config, digest)
+    except (ModelError, OSError) as error:
+        # It is made again from the weights.
+        logger.warning("the copy of the text tower is not used: %s", error)
+        tower = None
+    if tower is None and weights:
+        tower = read_text_tower(Path(weights), config, digest)
+    return tower
 
 
 def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarray:
@@ -80,20 +96,6 @@ def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarr
     encoder = Encoder(loaded, precision=recipe["precision"], device=device, batch=1)
     ((_, embeddings),) = encoder.encode([(path, frames)])
     return embeddings[0].numpy()
-
-
-def _plain_tower(cache_folder: Path, checkpoint: dict) -> TextTower | None:
-    config, digest = checkpoint["config"], checkpoint["text_digest"]
-    copy, weights = _copy(cache_folder, checkpoint), checkpoint["weights_path"]
-    try:
-        tower = read_text_tower(copy, config, digest)
-    except (ModelError, OSError) as error:
-        # It is made again from the weights.
-        logger.warning("the copy of the text tower is not used: %s", error)
-        tower = None
-    if tower is None and weights:
-        tower = read_text_tower(Path(weights), config, digest)
-    return tower
 
 
 def _copy(cache_folder: Path, checkpoint: dict) -> Path:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 import tyro
 
@@ -63,6 +63,8 @@ class PixelSettings:
 class EncodeSettings(PixelSettings):
     """How videos become embeddings, whatever the model."""
 
+    frames_flag: ClassVar[str] = "frames"
+    """What the flag of `frames` is called."""
     frames: int | None = None
     """Frames sampled per clip. Default: as many as the checkpoint was trained with, else 32."""
     clips: int = 1
@@ -100,12 +102,10 @@ class EncodeSettings(PixelSettings):
 
     def _note(self, found: Faults) -> None:
         super()._note(found)
-        for name in ("frames", "clips"):
-            value = getattr(self, name)
-            found.check(value is None or value >= 1, f"--{name} is {value}; give 1 or more")
-        told = (
-            f"--frames is {self.frames}; give {MOST_FRAMES} or fewer, which are counted in 16 bits"
-        )
+        for flag, value in ((self.frames_flag, self.frames), ("clips", self.clips)):
+            found.check(value is None or value >= 1, f"--{flag} is {value}; give 1 or more")
+        flag = self.frames_flag
+        told = f"--{flag} is {self.frames}; give {MOST_FRAMES} or fewer, counted in 16 bits"
         found.check(self.frames is None or self.frames <= MOST_FRAMES, told)
         for name in ("batch", "workers"):
             value = getattr(self, name)
