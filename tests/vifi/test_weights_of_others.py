@@ -3,13 +3,17 @@
 import json
 import shlex
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from harness.fusion import unit
 from harness.results import read_rows
 from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.models.tiny_models import register
 from vifi.__main__ import run
+from vifistore.models import openclip_model
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.skeletons import new_model
 from vifistore.models.towers import load_model
@@ -161,12 +165,60 @@ def test_a_model_is_trained_for_pictures_of_another_size(store, capsys):
     assert vifi(f"{EXTRACT} --model {TINY} --pretrained {last}") == 0
 
 
-def test_probabilities_of_a_sigmoid_are_told(store, capsys):
-    """A bias orders no class, but the probabilities that are averaged are not those of training."""
+SIGLIP = f"{EXTRACT} --model {TINY} --pretrained siglip.pt"
+
+
+@pytest.fixture
+def siglip(store):
+    """Weights of a CLIP with the bias of a sigmoid; the scale is that of random weights, 14.3."""
     state = new_model(TINY, 3).state_dict()
     torch.save({**state, "logit_bias": torch.tensor(-10.0)}, "siglip.pt")
-    assert vifi(f"{EXTRACT} --model {TINY} --pretrained siglip.pt --name siglip") == 0
-    score = "evaluate S.zarr zero-shot --dataset d --features siglip --fusion image --results out"
-    assert vifi(score) == 0
-    assert "the checkpoint was trained with a sigmoid" in capsys.readouterr().err
-    assert all("sigmoid" in row.provenance["probabilities"] for row in read_rows("out"))
+    return store
+
+
+def scored(name: str, template: str = "a.video.of.{}"):
+    """The rows of a new results folder."""
+    score = f"evaluate S.zarr zero-shot --dataset d --features {name} --fusion image"
+    words = shlex.join(["--template", template.replace(".", " ")])
+    options = f"--results {name}-{template} --predictions {name}.csv"
+    assert run(shlex.split(f"{score} {words} {options}")) == 0
+    return read_rows(f"{name}-{template}")
+
+
+def test_a_sigmoid_is_scored_as_such(siglip, capsys):
+    assert vifi(f"{SIGLIP} --name siglip") == 0
+    rows = scored("siglip")
+    assert "the checkpoint was trained with a sigmoid" not in capsys.readouterr().err
+    assert {row.provenance["link"] for row in rows} == {"sigmoid"}
+    features = open_store(siglip).features("d", "siglip")
+    checkpoint = features.store.checkpoint(features.checkpoint)
+    assert checkpoint["logit_bias"] == -10.0
+    (texts,) = features.store.find_texts(logit_bias=-10.0, templates=["a video of {}"])
+    classes = unit(features.store.texts(texts["id"]).embeddings[:, 0])
+    cosines = unit(features.frames[:, 0].astype(np.float64)) @ classes.T
+    logits = checkpoint["logit_scale"] * cosines - 10
+    expected = np.sort((1 / (1 + np.exp(-logits))).mean(axis=1), axis=1)[:, ::-1]
+    table = pd.read_csv("siglip.csv").sort_values("id")
+    order = features.dataset.videos()["id"].argsort()
+    np.testing.assert_allclose(table[["score_1", "score_2"]], expected[order], rtol=1e-3)
+
+
+def test_a_set_of_before_goes_on_with_its_softmax(siglip, capsys, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(openclip_model, "_logit_bias", lambda *_: None)
+        assert vifi(SIGLIP) == 0
+    name = f"{TINY}@siglip.2f"
+    capsys.readouterr()
+    assert vifi(SIGLIP) == 0
+    assert f"{name} goes on with the softmax that it was named for" in capsys.readouterr().err
+    assert all("sigmoid" in row.provenance["probabilities"] for row in scored(name))
+    told = capsys.readouterr().err
+    assert "for its sigmoid run vifi extract with another --name" in told
+    assert vifi(f"{SIGLIP} --name siglip --json") == 0
+    assert json.loads(capsys.readouterr().out)["encoded"] == 0
+    assert {row.provenance["link"] for row in scored("siglip")} == {"sigmoid"}
+    assert all("sigmoid" in row.provenance["probabilities"] for row in scored(name, "see.{}"))
+    features = [open_store(siglip).features("d", n) for n in (name, "siglip")]
+    assert features[0].id == features[1].id
+    assert features[0].checkpoint != features[1].checkpoint
+    assert vifi("verify S.zarr") == 0

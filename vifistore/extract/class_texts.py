@@ -18,6 +18,7 @@ from vifistore.models.text_embedding import (
 )
 from vifistore.models.towers import RANDOM, load_model
 from vifistore.store.dataset import Dataset
+from vifistore.store.logit_bias import LOGIT_BIAS
 from vifistore.store.store import Store
 from vifistore.store.texts import texts_id
 
@@ -86,6 +87,8 @@ def reload_checkpoint(checkpoint: dict) -> LoadedModel:
             f"the weights at {pretrained} are not those of checkpoint {checkpoint['digest']} any "
             "more; give the right ones to vifi texts: --pretrained FILE"
         )
+    # One that was recorded before sigmoids were scored goes on with its softmax.
+    loaded.logit_bias = checkpoint.get(LOGIT_BIAS)
     return loaded
 
 

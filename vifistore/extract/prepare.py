@@ -65,6 +65,7 @@ def prepare(
     asked, settings = settings, settled(settings, loaded)
     recipe = continued_recipe(dataset, settings, loaded)
     _require_extracted(dataset, recipe.id)
+    loaded = _as_named_before(dataset, settings, loaded, recipe.id)
     say_origin(asked, settings, loaded, recipe, dataset.class_names())
     for class_names in dataset_class_lists(dataset):
         cleaning_field(class_names, settings.class_names)
@@ -80,6 +81,24 @@ def prepare(
         name=name,
         num_videos=dataset.num_videos,
     )
+
+
+def _as_named_before(
+    dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel, feature_id: str
+) -> LoadedModel:
+    """The encoder without its bias where its set was named before sigmoids were scored: such a set
+    grows, and is scored, as it was."""
+    names = (settings.name,) if settings.name else default_names(settings, loaded)
+    softmax = (loaded.softmax_digest, feature_id)
+    found = [n for n in dataset.names() if n.name in names and (n.checkpoint, n.id) == softmax]
+    if loaded.logit_bias is None or not found:
+        return loaded
+    logger.info(
+        "%s goes on with the softmax that it was named for; under another --name it is scored by "
+        "the sigmoid that %s was trained with, and no video is encoded again",
+        *(found[0].name, loaded.model),
+    )
+    return replace(loaded, logit_bias=None)
 
 
 def _require_extracted(dataset: Dataset, feature_id: str) -> None:

@@ -172,8 +172,8 @@ def _extract(
         return Followed(path=path, digest="", report=None, error=str(error))
     finally:
         _release(encode.device)
-    outcome = outcome_of(loaded, encode, report) if report.sealed else None
-    return Followed(path=path, digest=loaded.digest, report=report, error="", outcome=outcome)
+    outcome = outcome_of(job.loaded, encode, report) if report.sealed else None
+    return Followed(path=path, digest=job.loaded.digest, report=report, error="", outcome=outcome)
 
 
 def _model_of(path: Path, model: str) -> str:

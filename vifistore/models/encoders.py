@@ -95,8 +95,9 @@ class LoadedModel(ABC):
     """What it was trained with and on, as far as that is known; always a preprocessing."""
     preprocessing_from: str
     """Whose word that preprocessing is, for a line of the log."""
-    logit_bias: float = 0.0
-    """What is added behind the scale, where probabilities are sigmoids."""
+    logit_bias: float | None = None
+    """Of the sigmoid that makes probabilities of cosines: sigmoid(scale z + bias); None of a
+    softmax."""
     kind: EncoderKind = FRAME
     num_frames: int = 0
     """Frames of a view that a clip encoder sees together; 0: as many as it is given."""
@@ -149,6 +150,13 @@ class LoadedModel(ABC):
     @property
     def digest(self) -> str:
         """Digest of the checkpoint."""
+        towers = (self.image_digest, self.text_digest, self.logit_scale)
+        return checkpoint_digest(*towers, self.logit_bias)
+
+    @property
+    def softmax_digest(self) -> str:
+        """Digest of the checkpoint without its bias, where it has one: all were named so before
+        sigmoids were scored, and what a softmax tunes still is."""
         return checkpoint_digest(self.image_digest, self.text_digest, self.logit_scale)
 
     def record(self) -> dict:

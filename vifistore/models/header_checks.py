@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from vifistore.errors import ModelError, shell, short
 from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.encoders import LoadedModel
 from vifistore.models.foreign import ForeignWeights
 from vifistore.models.registry import activation_sibling, open_clip
 from vifistore.models.skeletons import is_sized
@@ -54,13 +55,14 @@ def _refuse_header(model: str, header: CheckpointHeader, path: Path) -> NoReturn
     )
 
 
-def require_digest(header: CheckpointHeader, digest: str, path: Path) -> None:
+def require_digest(header: CheckpointHeader, loaded: LoadedModel, path: Path) -> None:
     """Raise ModelError for weights whose digest is another than their header says."""
-    if header.digest and header.digest != digest:
+    # Headers of before sigmoids were scored leave the bias out.
+    if header.digest and header.digest not in (loaded.digest, loaded.softmax_digest):
         raise ModelError(
-            f"the weights in {short(path.name)} are those of checkpoint {digest}, its header is "
-            f"that of {header.digest:.12}; copy the file again, or if you changed them save them "
-            "alone"
+            f"the weights in {short(path.name)} are those of checkpoint {loaded.digest}, its "
+            f"header is that of {header.digest:.12}; copy the file again, or if you changed them "
+            "save them alone"
         )
 
 

@@ -1,5 +1,6 @@
 """OpenCLIP's models as encoders, and what is known of one in memory."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from vifistore.models.preprocessing import tower_config
 from vifistore.models.registry import open_clip
 from vifistore.models.tower_digests import tower_digests
 from vifistore.store.identity import OPENCLIP
+from vifistore.store.logit_bias import LOGIT_BIAS
 
 
 @dataclass(kw_only=True, repr=False)
@@ -40,6 +42,21 @@ class OpenClipModel(LoadedModel):
     def to(self, device: torch.device | str) -> None:
         """Move it to a device."""
         self.clip.to(device)
+
+
+def _logit_bias(clip: Clip, header: CheckpointHeader) -> float | None:
+    """The bias of a sigmoid, of the model or of its file; None for a softmax, by which all models
+    are tuned here. Raises ModelError for one that is not finite."""
+    if "fusion" in header.settings:
+        return None
+    own = getattr(clip, LOGIT_BIAS, None)
+    bias = header.settings.get(LOGIT_BIAS) if own is None else float(own.detach())
+    if bias is not None and not (isinstance(bias, int | float) and math.isfinite(bias)):
+        raise ModelError(
+            f"the logit bias of {header.name} is {bias!r:.40}, which is no number; save the "
+            "weights again from what they were made with"
+        )
+    return None if bias is None else float(bias)
 
 
 def require_openclip(loaded: LoadedModel, wanted: str) -> OpenClipModel:
@@ -76,6 +93,7 @@ def describe(
         image_digest=image_digest,
         text_digest=text_digest,
         logit_scale=float(clip.logit_scale.detach().double().exp()),
+        logit_bias=_logit_bias(clip, header),
         weights_path=weights_path,
         parent=header.parent,
         step=header.step,

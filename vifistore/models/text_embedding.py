@@ -8,6 +8,7 @@ import torch
 from vifistore.errors import UsageError
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.wording import check_templates, fill
+from vifistore.store.logit_bias import bias_field
 
 
 def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]) -> dict:
@@ -23,6 +24,7 @@ def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequ
         "templates": list(templates),
         "context_length": loaded.text_side.context_length,
         "precision": "fp32",
+        **bias_field(loaded.logit_bias),
     }
 
 

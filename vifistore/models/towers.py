@@ -183,7 +183,7 @@ def _model_from_file(
     known = replace(header, config=config, digest=digest, identity=identity)
     told = {"weights_path": str(path.resolve()), "preprocessing_from": words}
     loaded = describe(clip, known, texts=texts, **told)
-    require_digest(known, loaded.digest, path)
+    require_digest(known, loaded, path)
     return loaded
 
 

@@ -289,7 +289,8 @@ def _identity(run: Run, precision: str, num_processes: int, device: torch.device
     """What must be the same for a stopped run to go on."""
     return {
         "settings": asdict(run.settings),
-        "start": run.start.digest,
+        # A bias takes no part in the training, and runs of before do not name it.
+        "start": run.start.softmax_digest,
         "model": run.start.model,
         "device": device.type,
         "precision": precision,

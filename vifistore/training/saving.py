@@ -97,7 +97,7 @@ class Saver:
         system = system_of(self._clip)
         towers = _digests(start.config, state, system)
         # Warm-up begins at a rate of 0: nothing was learned from what was seen by then.
-        is_parent = towers["digest"] == start.digest
+        is_parent = towers["digest"] == start.softmax_digest
         header = CheckpointHeader(
             model=start.model,
             config=start.config,

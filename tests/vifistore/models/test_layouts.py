@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from vifistore.errors import ModelError, UsageError
+from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.layouts import clip_weights
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.skeletons import new_model
@@ -239,3 +242,30 @@ def test_a_logit_bias_is_read_and_kept(state, tmp_path, said):
     assert found.settings == {"logit_bias": -10.0}
     assert same(found.clip.state_dict(), state)
     assert "has a logit bias, -10, for a sigmoid" in said.text
+    assert (found.logit_bias, found.record()["logit_bias"]) == (-10.0, -10.0)
+    torch.save(state, tmp_path / "plain.pt")
+    plain = load_model(TINY, str(tmp_path / "plain.pt"))
+    assert found.digest != found.softmax_digest == plain.digest
+    assert (plain.logit_bias, "logit_bias" in plain.record()) == (None, False)
+
+
+def test_a_converted_file_keeps_its_bias_under_either_digest(state, tmp_path):
+    torch.save({**state, "logit_bias": torch.tensor(-10.0)}, tmp_path / "a.pt")
+    found = load_model(TINY, str(tmp_path / "a.pt"))
+    for digest in (found.digest, found.softmax_digest):
+        header = CheckpointHeader(
+            **{key: getattr(found, key) for key in ("model", "config", "name", "step", "parent")},
+            settings=found.settings,
+            digest=digest,
+        )
+        save_checkpoint(tmp_path / "b.safetensors", state, header)
+        assert load_model(TINY, str(tmp_path / "b.safetensors")).digest == found.digest
+    tuned = replace(header, settings={**found.settings, "fusion": "embedding"})
+    save_checkpoint(tmp_path / "b.safetensors", state, tuned)
+    assert load_model(TINY, str(tmp_path / "b.safetensors")).logit_bias is None
+    for bias in ("much", math.nan):
+        save_checkpoint(
+            tmp_path / "b.safetensors", state, replace(header, settings={"logit_bias": bias})
+        )
+        with pytest.raises(ModelError, match=r"logit bias of a is .*, which is no number"):
+            load_model(TINY, str(tmp_path / "b.safetensors"))

@@ -16,6 +16,7 @@ from vifistore.extract.class_texts import reload_checkpoint
 from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.models.text_embedding import check_distinct, encode_classes, text_fields
 from vifistore.models.wording import BARE_TEMPLATE
+from vifistore.store.logit_bias import LOGIT_BIAS
 from vifistore.store.store import Store
 from vifistore.store.texts import texts_id
 from vifistore.training.heads.a5_prompts import check_room, check_text_tower, tokenise_names
@@ -81,6 +82,8 @@ def ensure_head_texts(
     """Return the id of a head's text set of these classes; encode it if the store lacks it."""
     fields = text_fields(loaded, class_names, head_templates(head.prompts))
     fields |= {"text_digest": head.text_digest, "logit_scale": logit_scale(head)}
+    # Heads are trained by a softmax, whatever their tower was.
+    fields.pop(LOGIT_BIAS, None)
     if store.has_texts(name := texts_id(fields)):
         return name
     return store.add_texts(fields, encode_for_head(head, loaded, class_names))
