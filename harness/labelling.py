@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from harness.followed_texts import refuse_followed
 from harness.fusion import class_cosines
 from harness.retrieval.hits import Match, VideoTable
 from harness.retrieval.moments import reach
@@ -110,6 +111,8 @@ def label_videos(
     model, and for `moments` of a set without frames; IncompleteError where every video is to do.
     """
     check_apart(labels, classes.vectors)
+    if moments and classes.followed:
+        refuse_followed(features, "moments need")
     table = VideoTable(features.dataset)
     states = status_of(features, np.arange(len(table.ids)))
     if not np.isin(states, list(STATES)).any():
@@ -135,7 +138,7 @@ def _videos(
     features: Features, rows: np.ndarray, classes: Classes
 ) -> Iterator[tuple[Match, np.ndarray]]:
     """Every video with its probabilities [label]."""
-    names = [""] * len(classes.vectors)
+    names = [""] * len(classes)
     videos = Videos(
         split=ALL_VIDEOS,
         features=features,

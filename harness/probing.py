@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from harness.classifiers import CLASSIFIERS, Task
+from harness.classifiers import CLASSIFIERS, USES_TEXT, Task
+from harness.followed_texts import refuse_followed
 from harness.fusion import ARRAY_OF_FUSION, unit
 from harness.leaks import check_apart
 from harness.link import Link
@@ -37,6 +38,8 @@ def probe(
             f"{classifier} is trained on view embeddings, which fusion {fusion!r} has not; use "
             f"{' or '.join(PROBE_FUSIONS)}"
         )
+    if classes and classes.followed and classifier in USES_TEXT:
+        refuse_followed(test.features, f"{classifier} weighs against the videos it was shown")
     for videos in (train, test):
         videos.features.require_array(ARRAY_OF_FUSION[fusion])
     check_apart(train, test)

@@ -14,22 +14,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.followed_texts import (
+    FOLLOWED_FUSION,
+    FollowedTexts,
+    followed_texts,
+    refuse_fusions,
+)
 from harness.fusion import (
     array_of,
     check_fusions,
     class_vectors,
     fuse_frames,
     fuse_views,
+    sum_over_views,
 )
 from harness.link import Link, link_of
+from harness.split_checks import check_covered, check_labels
 from harness.text_choice import cleaning_of, find_texts
 from harness.vector_reading import read_vectors
 from vifistore.cleaning import AS_IS
-from vifistore.errors import IncompleteError, UsageError, first_few
+from vifistore.errors import UsageError, first_few
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.schema import DONE, QUARANTINED, TODO
-from vifistore.store.splits import ALL_VIDEOS, Split
+from vifistore.store.splits import ALL_VIDEOS
 from vifistore.store.texts import Texts
 
 
@@ -79,11 +87,17 @@ class Classes:
     templates: tuple[str, ...]
     cleaning: str = AS_IS
     """Of the class names in the prompts."""
+    followed: FollowedTexts | None = None
+    """Where cosines are kept of texts that follow each video; then `vectors` has no row."""
 
     def __repr__(self) -> str:
         """The shape of the vectors and the text set."""
-        count, dim = self.vectors.shape
-        return f"<Classes of text set {self.text_set}: {count} vectors of {dim}>"
+        dim = self.vectors.shape[1]
+        return f"<Classes of text set {self.text_set}: {len(self)} vectors of {dim}>"
+
+    def __len__(self) -> int:
+        """How many classes there are."""
+        return self.followed.num_classes if self.followed else len(self.vectors)
 
 
 def load_videos(features: Features, split_name: str = "", *, partial: bool = False) -> Videos:
@@ -94,12 +108,12 @@ def load_videos(features: Features, split_name: str = "", *, partial: bool = Fal
     and `partial` is False, or none is done.
     """
     split = features.dataset.split(scored_split(features.dataset, split_name))
-    _check_labels(split, features.dataset.name)
+    check_labels(split, features.dataset.name)
     if not partial:
         features.require_sealed()
     status = status_of(features, split.rows)
     num_todo = int((status == TODO).sum())
-    _check_covered(features, split, status, partial=partial)
+    check_covered(features, split, status, partial=partial)
     done = status == DONE
     return Videos(
         split=split.name,
@@ -144,8 +158,7 @@ def load_classes(
     from it, or when its dimension is not that of the features.
     """
     if not texts:
-        checkpoint = checkpoint_of(features)
-        texts = find_texts(features.store, checkpoint, class_names, templates, how)
+        texts = find_texts(features.store, checkpoint_of(features), class_names, templates, how)
     return classes_of(features, features.store.texts(texts), class_names)
 
 
@@ -161,8 +174,11 @@ def classes_of(features: Features, chosen: Texts, class_names: Sequence[str]) ->
             f"feature set {features.name} has {dim} dimensions, text set {chosen.id} has "
             f"{text_dim}; use texts of the same model (`vifi texts`)"
         )
+    checkpoint, vectors = known_checkpoint(features), class_vectors(chosen.embeddings[index])
+    followed = followed_texts(features, checkpoint, chosen.id, index) if checkpoint else None
     return Classes(
-        vectors=class_vectors(chosen.embeddings[index]),
+        vectors=vectors[:0] if followed else vectors,
+        followed=followed,
         link=link_of(chosen.attrs),
         text_set=chosen.id,
         templates=tuple(chosen.attrs["templates"]),
@@ -222,17 +238,29 @@ def score(
     UnknownNameError for a fusion that does not exist, UsageError for one whose array the feature
     set lacks, DamagedError for embeddings that are zero or not finite.
     """
+    if classes.followed:
+        refuse_fusions(check_fusions(fusions), frames, videos.features)
+        return {FOLLOWED_FUSION: _score_followed(videos, classes, classes.followed, views)}
     by_array: dict[str, list[str]] = {}
     for name in check_fusions(fusions):
         array = array_of(name) if frames is None else "frames"
         by_array.setdefault(array, []).append(name)
-    shape = (len(videos.rows), len(classes.vectors))
+    shape = (len(videos.rows), len(classes))
     scores = {name: np.empty(shape, np.float32) for name in fusions}
     for array, names in by_array.items():
         videos.features.require_array(array)
         for positions, vectors in read_vectors(videos.features, array, videos.rows):
             for name, part in _fuse(names, _chosen(vectors, frames, views), classes).items():
                 scores[name][positions] = part
+    return scores
+
+
+def _score_followed(
+    videos: Videos, classes: Classes, followed: FollowedTexts, views: np.ndarray | None
+) -> np.ndarray:
+    scores = np.empty((len(videos.rows), len(classes)), np.float32)
+    for here, cosines in followed.blocks(videos.features, videos.rows):
+        scores[here] = sum_over_views(_chosen(cosines, None, views), classes.link)
     return scores
 
 
@@ -254,36 +282,6 @@ def status_of(features: Features, rows: np.ndarray) -> np.ndarray:
     is_known = rows < len(known)
     status[is_known] = known[rows[is_known]]
     return status
-
-
-def _check_labels(split: Split, dataset: str) -> None:
-    if not len(split.rows):
-        raise UsageError(f"split {split.name} of {dataset} is empty; choose another --split")
-    if unlabelled := int((split.labels < 0).sum()):
-        raise UsageError(
-            f"{unlabelled} of {len(split.labels)} videos of split {split.name} of {dataset} have "
-            "no label; scan them with a list that gives one, or choose another --split"
-        )
-    if int(split.labels.max()) >= len(split.class_names):
-        raise UsageError(
-            f"split {split.name} of {dataset} uses label {int(split.labels.max())}, but names "
-            f"only {len(split.class_names)} classes; scan it again with the right class names"
-        )
-
-
-def _check_covered(features: Features, split: Split, status: np.ndarray, *, partial: bool) -> None:
-    where = f"of split {split.name} of {features.dataset.name}"
-    num_todo = int((status == TODO).sum())
-    if num_todo and not partial:
-        raise IncompleteError(
-            f"feature set {features.name} lacks {num_todo} of {len(status)} videos {where}; run "
-            "`vifi extract` again, or give --partial"
-        )
-    if not (status == DONE).any():
-        raise IncompleteError(
-            f"feature set {features.name} holds none of the {len(status)} videos {where} "
-            f"({int((status == QUARANTINED).sum())} quarantined); run `vifi extract --retry`"
-        )
 
 
 def _positions(texts: Texts, class_names: Sequence[str]) -> list[int]:

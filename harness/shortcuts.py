@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.followed_texts import refuse_followed
 from harness.labelling import check_labels, label_videos
 from harness.measuring import Scored, Scoring
 from harness.predictions import predictions
@@ -83,5 +84,7 @@ def text_embeddings(
     UsageError where none fit.
     """
     names = list(class_names) or features.dataset.class_names()
-    vectors = load_classes(features, names, templates=templates).vectors
-    return dict(zip(names, vectors, strict=True))
+    classes = load_classes(features, names, templates=templates)
+    if classes.followed:
+        refuse_followed(features, "this asks for")
+    return dict(zip(names, classes.vectors, strict=True))

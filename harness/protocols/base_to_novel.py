@@ -167,8 +167,12 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
         )
     sets = dict.fromkeys((classes.text_set, novel_classes.text_set))
     templates = dict.fromkeys((*classes.templates, *novel_classes.templates))
+    followed = classes.followed
+    if followed and novel_classes.followed:
+        followed = followed.joined(novel_classes.followed)
     joined_classes = replace(
         classes,
+        followed=followed,
         vectors=np.concatenate([classes.vectors, novel_classes.vectors]),
         text_set="+".join(sets),
         templates=tuple(templates),

@@ -17,6 +17,7 @@ import numpy as np
 from harness.measuring import Scoring, Setup, chosen_classes, result_rows
 from harness.metrics import average_precisions, first_ranks, precisions_at
 from harness.results import ResultRow
+from harness.retrieval.likeness import KnownLikeness, Likeness, VectorLikeness
 from harness.scoring import (
     Classes,
     Videos,
@@ -99,28 +100,28 @@ def _caption_rows(features: Features, split: str, settings: Scoring) -> list[Res
     texts = load_classes(
         videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,), how=AS_IS
     )
-    vectors = video_vectors(videos.features, videos.rows)
-    values = caption_metrics(captioned, texts.vectors, vectors, settings)
+    values = caption_metrics(captioned, _likeness(videos, texts), settings)
     return _rows(videos, texts, values, "videos")
 
 
 def caption_metrics(
-    captioned: Captioned, texts: np.ndarray, videos: np.ndarray, settings: Scoring
+    captioned: Captioned, likeness: Likeness, settings: Scoring
 ) -> dict[str, Interval]:
-    """Recall and median rank both ways; texts and videos are unit vectors [text or video dim]."""
+    """Recall and median rank both ways."""
     pair_videos, pair_texts = captioned.pair_videos, captioned.pair_texts
+    num_texts, num_videos = likeness.counts
     by_text = np.empty(len(pair_videos), np.int64)
-    for part in _chunks(len(pair_videos), len(videos)):
-        relevant = pair_videos[part, None] == np.arange(len(videos))
-        by_text[part] = first_ranks(texts[pair_texts[part]] @ videos.T, relevant)
+    for part in _chunks(len(pair_videos), num_videos):
+        relevant = pair_videos[part, None] == np.arange(num_videos)
+        by_text[part] = first_ranks(likeness.of_texts(pair_texts[part]), relevant)
     asked = np.unique(pair_videos)
     by_video = np.empty(len(asked), np.int64)
-    for part in _chunks(len(asked), len(texts)):
-        relevant = np.zeros((len(asked[part]), len(texts)), bool)
+    for part in _chunks(len(asked), num_texts):
+        relevant = np.zeros((len(asked[part]), num_texts), bool)
         inside = np.isin(pair_videos, asked[part])
         queries = np.searchsorted(asked[part], pair_videos[inside])
         relevant[queries, pair_texts[inside]] = True
-        by_video[part] = first_ranks(videos[asked[part]] @ texts.T, relevant)
+        by_video[part] = first_ranks(likeness.of_videos(asked[part]), relevant)
     return {
         **_rank_metrics("t2v", by_text, pair_videos, settings),
         **_rank_metrics("v2t", by_video, asked, settings),
@@ -140,23 +141,20 @@ def _rank_metrics(
 def _class_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
     videos = load_videos(features, split, partial=settings.partial)
     classes = chosen_classes(videos, settings)
-    vectors = video_vectors(videos.features, videos.rows)
-    values = class_metrics(classes.vectors, vectors, videos.labels, settings)
+    values = class_metrics(_likeness(videos, classes), videos.labels, settings)
     return _rows(videos, classes, values, "classes")
 
 
-def class_metrics(
-    classes: np.ndarray, videos: np.ndarray, labels: np.ndarray, settings: Scoring
-) -> dict[str, Interval]:
-    """mAP and precision@k over the classes that have videos; unit vectors [... dim]."""
+def class_metrics(likeness: Likeness, labels: np.ndarray, settings: Scoring) -> dict[str, Interval]:
+    """mAP and precision@k over the classes that have videos, by labels int64 [video]."""
     asked = np.unique(labels)
     per_query: dict[str, list[np.ndarray]] = {}
-    for part in _chunks(len(asked), len(videos)):
-        scores = classes[asked[part]] @ videos.T
+    for part in _chunks(len(asked), len(labels)):
+        scores = likeness.of_texts(asked[part])
         relevant = labels[None, :] == asked[part, None]
         metrics = {"mean_average_precision": average_precisions(scores, relevant)}
         # Of fewer videos than k, k cannot be right.
-        cutoffs = [k for k in CUTOFFS if k <= len(videos)]
+        cutoffs = [k for k in CUTOFFS if k <= len(labels)]
         metrics |= {f"precision_at_{k}": precisions_at(scores, relevant, k) for k in cutoffs}
         for name, values in metrics.items():
             per_query.setdefault(name, []).append(values)
@@ -165,6 +163,14 @@ def class_metrics(
         name: bootstrap_mean(np.concatenate(values), **options)
         for name, values in per_query.items()
     }
+
+
+def _likeness(videos: Videos, texts: Classes) -> Likeness:
+    """Cosines of texts and the one vector of each video; of texts that follow it, their means over
+    its views."""
+    if texts.followed:
+        return KnownLikeness(texts.followed.mean(videos.features, videos.rows))
+    return VectorLikeness(texts.vectors, video_vectors(videos.features, videos.rows))
 
 
 def load_captioned(features: Features, split: str, *, partial: bool) -> Captioned:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from harness.followed_texts import follow_videos
 from harness.fusion import class_vectors
 from vifi.searching.query_encoders import TextEncoder, text_encoder
+from vifistore.errors import UsageError
 from vifistore.models.wording import BARE_TEMPLATE, fill
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.store import Store
@@ -35,6 +37,11 @@ def query_templates(checkpoint: dict) -> tuple[str, ...]:
 
 def _encoder(store: Store, checkpoint: dict) -> TextEncoder:
     cache = store.cache_folder
+    if follow_videos(checkpoint):
+        raise UsageError(
+            f"the texts of {checkpoint['names'][0]} follow each video and have no embedding to "
+            "search by; score classes with vifi evaluate, or search with --like"
+        )
     if "head" not in (checkpoint["settings"] or {}):
         return text_encoder(cache, checkpoint)
     parent = store.checkpoint(checkpoint["parent"])

@@ -79,6 +79,8 @@ class ImageTower(nn.Module):
     output_tokens: bool
     trunk: Trunk
     attnpool: AttentionPool
+    added: nn.Module
+    """What a system of training adds to it, if anything."""
 
 
 class OpenClipText(nn.Module):
@@ -108,3 +110,5 @@ class Clip(OpenClipText):
     set_grad_checkpointing: Callable[[bool], None]
     added_system: dict
     """Whose added modules it has, if any; see `vifistore.models.system_modules`."""
+    added: nn.Module
+    """What a system of training adds to its text side, if anything."""

@@ -4,6 +4,7 @@ Beside the FEATURE_ARRAYS a set may have further arrays `[video view ...]`, whic
 `arrays` declares, so that a lost one is noticed:
 
     num_valid    how many of the frames of a view count; those behind are zero, and pad it
+    patch_tokens what X-CLIP's texts follow: of each view a vector for each patch
     any other    what an encoder leaves beside its frames, under a name of its own
 """
 
@@ -23,6 +24,7 @@ from vifistore.store.layout import Layout
 from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, SUBGROUPS, TODO, ArraySpec
 
 NUM_VALID = "num_valid"
+PATCH_TOKENS = "patch_tokens"
 ARRAYS = "arrays"
 
 _FLOATS = ("float16", "float32", "float64")

@@ -49,7 +49,7 @@ def extract_command(dataset: Dataset, recipe: dict, *flags: str) -> str:
     """The `vifi extract` command that makes the feature set of a recipe, as far as is known."""
     record = _checkpoint_of(dataset, recipe)
     words = ["vifi", "extract", str(dataset.backend.folder), "--dataset", dataset.name]
-    words += _model_flags(record)
+    words += model_flags(record)
     preprocessing = recipe.get("preprocessing")
     if isinstance(preprocessing, dict):
         words += _pixel_flags(preprocessing, record)
@@ -74,7 +74,8 @@ def _checkpoint_of(dataset: Dataset, recipe: dict) -> dict:
 _USUAL_SIZE = 224
 
 
-def _model_flags(record: dict) -> list[str]:
+def model_flags(record: Mapping) -> list[str]:
+    """The flags by which the model of a checkpoint's record is loaded again, as far as is known."""
     if not record:
         return ["--model", "MODEL", "--pretrained", "WEIGHTS"]
     pretrained = record["weights_path"] or record["names"][0]

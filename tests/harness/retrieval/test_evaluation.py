@@ -14,6 +14,7 @@ from harness.retrieval.evaluation import (
     is_labelled,
     retrieval,
 )
+from harness.retrieval.likeness import VectorLikeness
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.dataset import write_captions
 from vifistore.store.schema import QUARANTINED
@@ -33,7 +34,7 @@ def test_captions_by_hand():
     captioned = Captioned(
         videos=SimpleNamespace(), pair_videos=np.array([0, 0, 2]), pair_texts=np.array([0, 1, 2])
     )
-    found = caption_metrics(captioned, texts, videos, QUICK)
+    found = caption_metrics(captioned, VectorLikeness(texts, videos), QUICK)
     # t2v ranks 1, 2, 2. v2t: video 0 is found at once; text 2 is the only one near video 2.
     assert found["t2v_recall_at_1"].value == pytest.approx(1 / 3)
     assert found["t2v_recall_at_5"].value == 1.0
@@ -45,12 +46,12 @@ def test_captions_by_hand():
 def test_classes_by_hand():
     classes = np.eye(2, dtype=np.float32)
     videos = unit(np.array([[1, 0.1], [1, 0.3], [0.2, 1], [1, 0.2]]))
-    found = class_metrics(classes, videos, np.array([0, 1, 1, 0]), QUICK)
+    found = class_metrics(VectorLikeness(classes, videos), np.array([0, 1, 1, 0]), QUICK)
     # Class 0 finds its two videos first. Class 1 finds row 2, then row 1: both first as well.
     assert found["mean_average_precision"].value == 1.0
     assert found["precision_at_1"].value == 1.0
     assert "precision_at_5" not in found
-    swapped = class_metrics(classes, videos, np.array([1, 0, 1, 0]), QUICK)
+    swapped = class_metrics(VectorLikeness(classes, videos), np.array([1, 0, 1, 0]), QUICK)
     # Class 0: right at ranks 2 and 3; class 1: at 1 and 4.
     expected = ((1 / 2 + 2 / 3) / 2 + (1 + 2 / 4) / 2) / 2
     assert swapped["mean_average_precision"].value == pytest.approx(expected)

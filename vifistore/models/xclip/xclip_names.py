@@ -2,7 +2,7 @@
 
 VideoX's files hold a CLIP under OpenAI's names, which are OpenCLIP's, and the added tensors among
 them. transformers calls every tensor otherwise. Here both become OpenCLIP's names, and those of
-`AddedModules` below PREFIX. Both were trained with QuickGELU.
+what X-CLIP adds (`xclip_modules.py`). Both were trained with QuickGELU.
 """
 
 import re
@@ -12,27 +12,27 @@ from torch import Tensor
 
 from vifistore.models.huggingface import joined_weights
 
-PREFIX = "xclip."
+_VIDEO, _TEXTS = "visual.added.", "added."
 
 _MESSAGE = re.compile(r"visual\.transformer\.resblocks\.(\d+)\.message_(fc|ln|attn)\.(.+)")
 # VideoX's first names, and ours.
 _VIDEOX = {
-    "mit.": "integration.",
-    "prompts_visual_ln.": "patch_norm.",
-    "prompts_visual_proj": "patch_projection",
-    "prompts_generator.": "prompts.",
+    "mit.": f"{_VIDEO}integration.",
+    "prompts_visual_ln.": f"{_VIDEO}patch_norm.",
+    "prompts_visual_proj": f"{_VIDEO}patch_projection",
+    "prompts_generator.": _TEXTS,
 }
 _HF_MESSAGE = re.compile(r"vision_model\.encoder\.layers\.(\d+)\.message_(fc|ln|attn)\.(.+)")
 _HF_BLOCK = re.compile(r"mit\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
 _HF_PARTS = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "self_attn.out_proj": "attn.out_proj"}
 _HF_PARTS |= {"mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
 _HF_ADDED = {
-    "mit.position_embedding": "integration.positional_embedding",
-    "prompts_visual_layernorm.weight": "patch_norm.weight",
-    "prompts_visual_layernorm.bias": "patch_norm.bias",
-    "prompts_visual_projection": "patch_projection",
-    "prompts_generator.layernorm.weight": "prompts.norm.weight",
-    "prompts_generator.layernorm.bias": "prompts.norm.bias",
+    "mit.position_embedding": f"{_VIDEO}integration.positional_embedding",
+    "prompts_visual_layernorm.weight": f"{_VIDEO}patch_norm.weight",
+    "prompts_visual_layernorm.bias": f"{_VIDEO}patch_norm.bias",
+    "prompts_visual_projection": f"{_VIDEO}patch_projection",
+    "prompts_generator.layernorm.weight": f"{_TEXTS}norm.weight",
+    "prompts_generator.layernorm.bias": f"{_TEXTS}norm.bias",
 }
 _QUERY_KEY_VALUE = re.compile(r"(.+\.)([qkv])_proj\.(weight|bias)")
 
@@ -62,7 +62,7 @@ def split_hugging_face(
     for key, value in state.items():
         own = _of_hugging_face(key)
         if own:
-            added[PREFIX + own] = value
+            added[own] = value
         else:
             clip[key.replace("vision_model.pre_layernorm.", "vision_model.pre_layrnorm.")] = value
     return clip, _with_joint_weights(added)
@@ -70,18 +70,15 @@ def split_hugging_face(
 
 def _of_videox(key: str) -> str:
     if match := _MESSAGE.fullmatch(key):
-        return f"{PREFIX}messages.{match[1]}.{match[2]}.{match[3]}"
+        return f"{_VIDEO}messages.{match[1]}.{match[2]}.{match[3]}"
     for theirs, own in _VIDEOX.items():
         if key.startswith(theirs):
-            return PREFIX + own + key.removeprefix(theirs)
+            return own + key.removeprefix(theirs)
     return key
 
 
 def _to_videox(key: str) -> str:
-    if not key.startswith(PREFIX):
-        return key
-    key = key.removeprefix(PREFIX)
-    if match := re.fullmatch(r"messages\.(\d+)\.(fc|ln|attn)\.(.+)", key):
+    if match := re.fullmatch(r"visual\.added\.messages\.(\d+)\.(fc|ln|attn)\.(.+)", key):
         return f"visual.transformer.resblocks.{match[1]}.message_{match[2]}.{match[3]}"
     for theirs, own in _VIDEOX.items():
         if key.startswith(own):
@@ -93,12 +90,12 @@ def _of_hugging_face(key: str) -> str:
     """Our name of an added tensor; empty for one of the CLIP. Queries, keys and values of joint
     layers are still apart."""
     if match := _HF_MESSAGE.fullmatch(key):
-        return f"messages.{match[1]}.{match[2]}.{match[3]}"
+        return f"{_VIDEO}messages.{match[1]}.{match[2]}.{match[3]}"
     if match := _HF_BLOCK.fullmatch(key):
         part = _HF_PARTS.get(match[2], match[2].replace("self_attn.", "attn."))
-        return f"integration.resblocks.{match[1]}.{part}.{match[3]}"
+        return f"{_VIDEO}integration.resblocks.{match[1]}.{part}.{match[3]}"
     if key.startswith("prompts_generator.") and key not in _HF_ADDED:
-        return f"prompts.{key.removeprefix('prompts_generator.')}"
+        return _TEXTS + key.removeprefix("prompts_generator.")
     return _HF_ADDED.get(key, "")
 
 

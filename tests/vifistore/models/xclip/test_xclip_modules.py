@@ -1,6 +1,8 @@
 """X-CLIP's modules compute what is published: held against a plain restatement and against
 transformers' own model on the same weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +10,21 @@ from torch import Tensor, nn
 
 from tests.vifistore.models.tiny_models import register
 from tests.vifistore.models.xclip.restated import Restated, cosines
-from vifistore.errors import ModelError, UsageError
+from vifistore.errors import ModelError
 from vifistore.models import torchvision_operators
 from vifistore.models.huggingface import from_hugging_face
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import make_model, new_model
-from vifistore.models.xclip.added_modules import AddedModules, XClipSizes, XClipTower
-from vifistore.models.xclip.xclip_names import PREFIX, from_videox, split_hugging_face, to_videox
+from vifistore.models.xclip.xclip_modules import (
+    XClipSizes,
+    XClipTower,
+    attach_xclip,
+    sizes_of,
+    video_prompts,
+    video_side,
+)
+from vifistore.models.xclip.xclip_names import from_videox, split_hugging_face, to_videox
+from vifistore.store.feature_record import PATCH_TOKENS
 
 CLIP = "vifi-test-clip"
 SIZES = XClipSizes(frames=3, mit_layers=2, prompt_layers=2, heads=4)
@@ -47,24 +57,25 @@ def unlike(*shape: int) -> Tensor:
 
 def xclip(sizes: XClipSizes = SIZES):
     clip = new_model(CLIP, 0)
-    added = AddedModules(clip, sizes)
+    attach_xclip(clip, sizes.as_system())
     random_weights(clip, 1)
-    random_weights(added, 2)
-    return clip.eval(), added.eval()
+    return clip.eval()
 
 
-def weights_of(clip: nn.Module, added: nn.Module) -> dict[str, Tensor]:
-    return clip.state_dict() | {PREFIX + key: value for key, value in added.state_dict().items()}
+def run(clip, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings and patch tokens."""
+    found = XClipTower(clip.visual)(pixels)
+    return found["frames"], found[PATCH_TOKENS]
 
 
 @torch.inference_mode()
 def test_it_computes_the_published_formulas():
-    clip, added = xclip()
+    clip = xclip()
     pixels, texts = unlike(2, 3, 3, 32, 32), torch.randn(5, 24)
-    weights = {k: v.double().numpy() for k, v in to_videox(weights_of(clip, added)).items()}
+    weights = {k: v.double().numpy() for k, v in to_videox(clip.state_dict()).items()}
     plain = Restated(weights, image_heads=2, heads=4)
-    videos, patches = XClipTower(clip.visual, added)(pixels)
-    found = added.prompts.cosines(videos, patches, texts)
+    videos, patches = run(clip, pixels)
+    found = video_prompts(clip).cosines(videos, patches, texts)
     assert found.shape == (2, 5)
     for number in range(2):
         video, tokens = plain.video(pixels[number].double().numpy())
@@ -78,15 +89,14 @@ def test_it_computes_the_published_formulas():
 
 @torch.inference_mode()
 def test_views_do_not_see_one_another():
-    clip, added = xclip()
+    clip = xclip()
     pixels, texts = unlike(3, 3, 3, 32, 32), torch.randn(4, 24)
-    tower = XClipTower(clip.visual, added)
-    alone = [tower(each[None]) for each in pixels]
-    videos, patches = tower(pixels)
+    alone = [run(clip, each[None]) for each in pixels]
+    videos, patches = run(clip, pixels)
     assert torch.allclose(videos, torch.cat([v for v, _ in alone]), atol=1e-5)
     assert torch.allclose(patches, torch.cat([p for _, p in alone]), atol=1e-5)
-    together = added.prompts.cosines(videos, patches, texts)
-    each = [added.prompts.cosines(v, p, texts) for v, p in alone]
+    together = video_prompts(clip).cosines(videos, patches, texts)
+    each = [video_prompts(clip).cosines(v, p, texts) for v, p in alone]
     assert torch.allclose(together, torch.cat(each), atol=1e-6)
 
 
@@ -113,25 +123,24 @@ def theirs(seed: int = 0):
 def ours_of(model):
     """Our model with the weights of transformers'."""
     clip_state, added_state = split_hugging_face(model.state_dict())
-    clip, added = xclip()
-    clip.load_state_dict(from_hugging_face(clip_state))
-    added.load_state_dict({k.removeprefix(PREFIX): v for k, v in added_state.items()})
-    return clip, added
+    clip = xclip()
+    clip.load_state_dict(from_hugging_face(clip_state) | added_state)
+    return clip
 
 
 @torch.inference_mode()
 def test_it_computes_what_transformers_computes():
     model = theirs()
-    clip, added = ours_of(model)
+    clip = ours_of(model)
     pixels = unlike(2, 3, 3, 32, 32)
     tokens = torch.randint(1, 49000, (5, 16))
     tokens[:, 10] = 49407
     wanted = model(pixel_values=pixels, input_ids=tokens)
     texts = clip.encode_text(tokens)
-    videos, patches = XClipTower(clip.visual, added)(pixels)
+    videos, patches = run(clip, pixels)
     unit_videos = nn.functional.normalize(videos, dim=-1)
-    unit_texts = nn.functional.normalize(added.prompts(texts, patches), dim=-1)
-    found = added.prompts.cosines(videos, patches, texts)
+    unit_texts = nn.functional.normalize(video_prompts(clip)(texts, patches), dim=-1)
+    found = video_prompts(clip).cosines(videos, patches, texts)
     assert torch.allclose(unit_videos, wanted.video_embeds, atol=1e-5)
     assert torch.allclose(unit_texts, wanted.text_embeds, atol=1e-5)
     scale = model.logit_scale.exp()
@@ -139,23 +148,24 @@ def test_it_computes_what_transformers_computes():
     assert torch.allclose(found * clip.logit_scale.exp(), wanted.logits_per_video, atol=1e-3)
 
 
-def test_every_tensor_of_transformers_finds_its_place():
-    model = theirs()
-    clip_state, added_state = split_hugging_face(model.state_dict())
-    clip, added = xclip()
-    found = from_hugging_face(clip_state) | added_state
-    assert found.keys() == weights_of(clip, added).keys()
-
-
 def test_names_of_videox_lead_back():
-    clip, added = xclip()
-    own = weights_of(clip, added)
+    own = xclip().state_dict()
     there = to_videox(own)
     assert {"mit.positional_embedding", "prompts_generator.alpha"} < there.keys()
     assert "visual.transformer.resblocks.1.message_attn.in_proj_weight" in there
-    assert not any(key.startswith(PREFIX) for key in there)
+    assert not any("added." in key for key in there)
     assert from_videox(there).keys() == own.keys()
     assert all(torch.equal(value, own[key]) for key, value in from_videox(there).items())
+
+
+def test_sizes_are_those_of_the_tensors():
+    assert sizes_of(xclip().state_dict()) == replace(SIZES, heads=0)
+    clip = new_model(CLIP, 0)
+    with pytest.raises(ModelError, match=r"header says X-CLIP of .*'frames': 4.*tensors are of"):
+        attach_xclip(clip, replace(SIZES, frames=4).as_system(), xclip().state_dict())
+    assert not hasattr(clip, "added")
+    with pytest.raises(ModelError, match="gives X-CLIP 'layers', which this vifistore"):
+        attach_xclip(clip, {"name": "x-clip", "layers": 3})
 
 
 def test_a_model_of_the_paper_has_its_parameters():
@@ -163,19 +173,23 @@ def test_a_model_of_the_paper_has_its_parameters():
     model = "ViT-B-16-quickgelu"
     with torch.device("meta"):
         clip = make_model(model, model_config(model), device="meta")
-        added = AddedModules(clip, XClipSizes(frames=16))
-    counts = {"messages": 35.45, "integration": 3.16, "prompts": 6.30}
-    for name, millions in counts.items():
-        own = sum(p.numel() for p in getattr(added, name).parameters())
+        attach_xclip(clip, XClipSizes(frames=16).as_system())
+    video = video_side(clip.visual)
+    counts = {video.messages: 35.45, video.integration: 3.16, clip.added: 6.30}
+    for part, millions in counts.items():
+        own = sum(p.numel() for p in part.parameters())
         assert own / 1e6 == pytest.approx(millions, abs=0.01)
-    whole = sum(p.numel() for part in (clip.visual, added) for p in part.parameters())
+    whole = sum(p.numel() for part in (clip.visual, clip.added) for p in part.parameters())
     assert whole / 1e6 == pytest.approx(131.5, abs=0.05)
 
 
 def test_models_and_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ModelError, match=r"class token, which this model has not; use a ViT"):
-        AddedModules(new_model("vifi-test-timm", 0), SIZES)
-    with pytest.raises(UsageError, match="frames of X-CLIP is 0"):
-        XClipSizes(frames=0)
+        attach_xclip(new_model("vifi-test-timm", 0), SIZES.as_system())
+    for field in ("frames", "mit_layers", "prompt_layers"):
+        with pytest.raises(ModelError, match=f"{field} of X-CLIP is 0"):
+            XClipSizes(**{field: 0})
+    with pytest.raises(ModelError, match="frames of X-CLIP is 1000000"):
+        attach_xclip(new_model(CLIP, 0), {"name": "x-clip", "frames": 1000000})
     with pytest.raises(ModelError, match="24 channels are no multiple of 5 heads"):
-        AddedModules(new_model(CLIP, 0), XClipSizes(heads=5))
+        attach_xclip(new_model(CLIP, 0), XClipSizes(heads=5).as_system())
