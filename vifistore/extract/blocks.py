@@ -1,6 +1,7 @@
 """What came out of videos, collected until the rows of a block are all there."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ import torch
 from vifistore.errors import DecodeError, ModelError
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.kernels.temporal_pool import pool_and_round
+from vifistore.store.feature_record import FurtherArray
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, QUARANTINED
 from vifistore.store.writer import BlockData, Shape
 
@@ -31,17 +33,26 @@ class VideoResult:
     """Arrays of one row each, named as in the store."""
 
 
+def spread(rows: torch.Tensor, decoded: DecodedVideo, crops: int) -> torch.Tensor:
+    """What there is of the distinct frames of each crop, [crop*distinct ...] -> the same of the
+    frames of each view [view frame ...], crop-major."""
+    index = torch.from_numpy(decoded.index).to(rows.device, non_blocking=True)
+    return rows.unflatten(0, (crops, -1))[:, index].flatten(0, 1)
+
+
 def done(
-    row: int, decoded: DecodedVideo, embeddings: torch.Tensor, shape: Shape, crops: int
+    row: int,
+    decoded: DecodedVideo,
+    outputs: Mapping[str, torch.Tensor],
+    shape: Shape,
+    further: Mapping[str, FurtherArray],
 ) -> VideoResult:
     """The result of a video that was encoded.
 
-    `embeddings` is float32 [crop frame dim] of the distinct frames, flattened to [row dim]; they
-    are spread over [view frame], crop-major. What is made of them stays on their device.
+    `outputs` are float32 [view frame dim] as `frames`, and what the encoder leaves beside them,
+    [view ...]. What is made of them stays on their device.
     """
-    index = torch.from_numpy(decoded.index).to(embeddings.device, non_blocking=True)
-    distinct = embeddings.reshape(crops, -1, shape.dim)
-    frames = distinct[:, index].reshape(shape.view, shape.frame, shape.dim)
+    frames = outputs["frames"].reshape(shape.view, shape.frame, shape.dim)
     stored, mean, consensus = pool_and_round(frames)
     return VideoResult(
         row=row,
@@ -50,12 +61,22 @@ def done(
             "frames": stored,
             "view_mean": mean,
             "view_consensus": consensus,
-            "timestamps": np.tile(decoded.timestamps.reshape(-1, shape.frame), (crops, 1)),
+            **{n: outputs[n].to(getattr(torch, array.dtype)) for n, array in further.items()},
+            "timestamps": _timestamps(decoded.timestamps, shape),
             "content_digest": decoded.content_digest,
             "message": _short_message(decoded),
             "status": DONE,
         },
     )
+
+
+def _timestamps(seconds: np.ndarray, shape: Shape) -> np.ndarray:
+    """Seconds of the frames of each clip [clip frame] -> those of each embedding of a view, means
+    of as many stretches, float32 [view frame]."""
+    if seconds.shape[1] != shape.frame:
+        parts = np.array_split(seconds.astype(np.float64), shape.frame, axis=1)
+        seconds = np.stack([part.mean(axis=1) for part in parts], axis=1).astype(np.float32)
+    return np.tile(seconds, (shape.view // len(seconds), 1))
 
 
 def quarantined(row: int, path: Path, error: DecodeError) -> VideoResult:
@@ -72,8 +93,16 @@ def quarantined(row: int, path: Path, error: DecodeError) -> VideoResult:
 class BlockCollector:
     """Keeps results until all rows of a run that lie in their block have one."""
 
-    def __init__(self, rows: list[int], shape: Shape, attempts: np.ndarray) -> None:
-        """`attempts` is how often each video was tried before, uint8 [video]."""
+    def __init__(
+        self,
+        rows: list[int],
+        shape: Shape,
+        attempts: np.ndarray,
+        further: Mapping[str, FurtherArray] | None = None,
+    ) -> None:
+        """`attempts` is how often each video was tried before, uint8 [video]; `further` are the
+        arrays that the set has beside those of all."""
+        self._further = further or {}
         self._missing = Counter(row // BLOCK_SIZE for row in rows)
         self._shape, self._attempts = shape, attempts.astype(int)
         self._waiting: dict[int, list[VideoResult]] = defaultdict(list)
@@ -90,27 +119,36 @@ class BlockCollector:
             return None
         results = sorted(self._waiting.pop(block), key=lambda result: result.row)
         rows = [result.row for result in results]
-        data = stack(results, self._shape)
+        data = stack(results, self._shape, self._further)
         data["attempts"] = np.minimum(self._attempts[rows] + 1, 255).astype(np.uint8)
         return BlockData(block=block, rows=rows, data=data)
 
 
-def stack(results: list[VideoResult], shape: Shape) -> dict[str, np.ndarray]:
-    """One array [result ...] per name of FEATURE_ARRAYS; what a result lacks is filled.
+def stack(
+    results: list[VideoResult], shape: Shape, further: Mapping[str, FurtherArray]
+) -> dict[str, np.ndarray]:
+    """One array [result ...] per name of FEATURE_ARRAYS and of `further`; what a result lacks is
+    filled.
 
     Raises ModelError if an embedding is not finite: it would be sealed, and score nothing.
     """
     lengths = vars(shape)
+    specs = {**FEATURE_ARRAYS, **{name: array.spec for name, array in further.items()}}
     data = {}
-    for name, spec in FEATURE_ARRAYS.items():
+    for name, spec in specs.items():
         dtype = object if spec.dtype == "str" else spec.dtype
-        entry = tuple(lengths[axis] for axis in spec.axes[1:])
+        entry = tuple(lengths[axis] for axis in spec.axes[1:]) if name in FEATURE_ARRAYS else ()
+        if name in further:
+            entry = (shape.view, *further[name].lengths)
         values = np.full((len(results), *entry), spec.fill, dtype=dtype)
         for i, result in enumerate(results):
             if name in result.values:
                 values[i] = result.values[name]
         data[name] = values
     is_finite = np.isfinite(data["view_mean"]).all(axis=(1, 2))
+    for name, array in further.items():
+        if array.spec.fill != 0:
+            is_finite &= np.isfinite(data[name]).reshape(len(results), -1).all(axis=1)
     wrong = np.flatnonzero((data["status"] == DONE) & ~is_finite)
     if len(wrong):
         raise ModelError(

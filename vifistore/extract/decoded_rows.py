@@ -131,6 +131,7 @@ def open_pools(
     own = Reader(
         frames=settings.num_frames,
         clips=settings.clips,
+        stride=settings.stride,
         preprocessing=preprocessing,
         crops=settings.crops,
     )
@@ -138,7 +139,7 @@ def open_pools(
     if settings.frame_cache:
         squares = common_squares([own, *([trainer.kept] if trainer else [])])
     num_workers = settings.workers or default_workers(device)
-    sampling = {name: getattr(settings, name) for name in ("frames", "clips", "decoder")}
+    sampling = {name: getattr(settings, name) for name in ("frames", "clips", "stride", "decoder")}
     with DecodePool(
         num_workers,
         **sampling,

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from vifistore.extract.blocks import VideoResult, done
+from vifistore.extract.blocks import VideoResult, done, spread
 from vifistore.extract.clock import Clock
 from vifistore.extract.decoded_rows import DecodedRow
-from vifistore.extract.encoder import Encoder
+from vifistore.extract.encoder import Encoder, Outputs
 from vifistore.extract.prepare import Job
 from vifistore.extract.transfer import Pixels, to_host
+from vifistore.models.encoders import CLIP
 
 # Batches of a GPU that may be queued: one computes while the next one is prepared.
 _BATCHES_AHEAD = 2
@@ -26,6 +27,7 @@ class EncodedRows:
             batch=job.settings.batch,
             compiled=job.settings.compile,
             clock=clock,
+            frames=job.settings.num_frames,
         )
         self._pixels = Pixels(
             job.recipe.preprocessing,
@@ -37,8 +39,9 @@ class EncodedRows:
 
     def results(self, videos: Iterable[DecodedRow | VideoResult]) -> Iterator[VideoResult]:
         """A result per video, on the host; those that come as results may overtake the others."""
-        frames_per_video = self._shape.frame * self._shape.view
-        most = max(2, _BATCHES_AHEAD * self.encoder.batch // frames_per_video)
+        sees_clips = self._job.loaded.kind == CLIP
+        rows_per_video = self._shape.view * (1 if sees_clips else self._shape.frame)
+        most = max(2, _BATCHES_AHEAD * self.encoder.batch // rows_per_video)
         return to_host(self._encoded(videos), self._job.device, most, self._clock)
 
     def _encoded(self, videos: Iterable[DecodedRow | VideoResult]) -> Iterator[VideoResult]:
@@ -47,8 +50,17 @@ class EncodedRows:
             if isinstance(video, VideoResult):
                 yield video
                 continue
-            pixels = self._pixels.of(video.decoded)
-            for key, embeddings in self.encoder.add(video.without_frames(), pixels):
-                yield done(key.row, key.decoded, embeddings, self._shape, self._job.settings.crops)
-        for key, embeddings in self.encoder.finish():
-            yield done(key.row, key.decoded, embeddings, self._shape, self._job.settings.crops)
+            rows = self._pixels.of(video.decoded)
+            if self._job.loaded.kind == CLIP:
+                rows = spread(rows, video.decoded, self._job.settings.crops)
+            for key, outputs in self.encoder.add(video.without_frames(), rows):
+                yield self._done(key, outputs)
+        for key, outputs in self.encoder.finish():
+            yield self._done(key, outputs)
+
+    def _done(self, key: DecodedRow, outputs: Outputs) -> VideoResult:
+        loaded = self._job.loaded
+        if loaded.kind != CLIP:
+            frames = spread(outputs["frames"], key.decoded, self._job.settings.crops)
+            outputs = {**outputs, "frames": frames}
+        return done(key.row, key.decoded, outputs, self._shape, loaded.further)

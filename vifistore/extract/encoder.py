@@ -1,4 +1,7 @@
-"""The image tower over a stream of videos, in batches of one fixed size."""
+"""The image tower over a stream of videos, in batches of one fixed size.
+
+A batch is made of rows: frames, or the views of a clip encoder with all frames of each.
+"""
 
 import contextlib
 import copy
@@ -10,9 +13,9 @@ from typing import Generic, TypeVar
 
 import torch
 
-from vifistore.errors import first_line
+from vifistore.errors import ModelError, first_line
 from vifistore.extract.clock import Clock
-from vifistore.models.encoders import LoadedModel
+from vifistore.models.encoders import CLIP, LoadedModel
 
 logger = logging.getLogger("vifi")
 
@@ -23,14 +26,17 @@ _CPU_BATCH, _CPU_TOKENS, _GPU_BATCH = 32, 1600, 256
 _WARM_UPS = 3
 
 Key = TypeVar("Key")
-# Pixels [batch 3 size size] -> embeddings [batch dim].
-Tower = Callable[[torch.Tensor], torch.Tensor]
+# What a tower gives of each row: `frames`, and the arrays that an encoder has beside them.
+Outputs = dict[str, torch.Tensor]
+# Pixels [batch 3 height width], of views [batch frame 3 height width] -> embeddings [batch dim], of
+# views also [batch output dim]; or a dict of what it gives.
+Tower = Callable[[torch.Tensor], torch.Tensor | Outputs]
 
 
 class Encoder(Generic[Key]):
-    """Encodes frames in batches of exactly `batch` rows, the last one padded.
+    """Encodes rows, frames or whole views, in batches of exactly `batch`, the last one padded.
 
-    One size keeps the arithmetic of a frame the same whatever it is batched with, so that a
+    One size keeps the arithmetic of a row the same whatever it is batched with, so that a
     resumed run gives the same bytes; and a compiled tower is compiled once.
     """
 
@@ -43,11 +49,18 @@ class Encoder(Generic[Key]):
         batch: int = 0,
         compiled: bool = False,
         clock: Clock | None = None,
+        frames: int = 0,
     ) -> None:
-        """A `batch` of 0 suits the device; `compiled` has an effect on a GPU only."""
+        """A `batch` of 0 suits the device; that of a clip encoder counts its frames, too, of which
+        there are `frames` in a view, if it takes any number. `compiled` has an effect on a GPU
+        only. Raises ModelError for a tower that gives something else than its encoder says.
+        """
+        is_clip = loaded.kind == CLIP
+        self.frames_per_row = (loaded.num_frames or frames or 1) if is_clip else 1
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.device = device
-        self.batch = batch or _suitable_batch(loaded.image_tower, device)
+        batch = batch or _suitable_batch(loaded.image_tower, device)
+        self.batch = max(1, batch // self.frames_per_row)
         self._clock = clock or Clock()
         # The recipe says fp32; TF32 convolutions, torch's default on a GPU, are not.
         torch.backends.cudnn.allow_tf32 = False
@@ -55,11 +68,12 @@ class Encoder(Generic[Key]):
         # times faster than autocast, which without gradients casts every weight at every batch.
         plain = copy.deepcopy(loaded.image_tower).to(device, self.dtype).eval()
         self._layout = torch.contiguous_format
-        if device.type == "cuda" and _is_convolutional(plain):
+        if device.type == "cuda" and not is_clip and _is_convolutional(plain):
             self._layout = torch.channels_last
             # torch types moves and casts alone.
             plain.to(memory_format=self._layout)  # pyright: ignore[reportCallIssue]
-        self._frame_shape = (3, *loaded.image_size)
+        own = (self.frames_per_row,) if is_clip else ()
+        self._row_shape = (*own, 3, *loaded.image_size)
         self._tower: Tower = plain
         if compiled and device.type == "cuda":
             self._tower = self._compiled(plain)
@@ -70,16 +84,16 @@ class Encoder(Generic[Key]):
         # Videos with frames that are not encoded yet, those frames, and embeddings of them.
         self._waiting: deque[tuple[Key, int]] = deque()
         self._pixels: list[torch.Tensor] = []
-        self._encoded: list[torch.Tensor] = []
-        # One frame, not a padded batch: on a CPU that would take a second of real work.
-        self.dim = self._forward(plain, self._blank(1)).shape[-1]
+        self._encoded: list[Outputs] = []
+        # One row, not a padded batch: on a CPU that would take a second of real work.
+        check_outputs(self._forward(plain, self.blank(1)), loaded)
 
     def _compiled(self, tower: Tower) -> Tower:
         """The tower as CUDA graphs, or as it is where it cannot be compiled."""
         # Compiled towers add up over a process, and at the eighth torch gives up compiling.
         torch.compiler.reset()
         faster = torch.compile(tower, mode="reduce-overhead", dynamic=False)
-        example = self._blank(self.batch)
+        example = self.blank(self.batch)
         try:
             for _ in range(_WARM_UPS):
                 self._forward(faster, example)
@@ -89,12 +103,13 @@ class Encoder(Generic[Key]):
             return tower
         return faster
 
-    def _blank(self, count: int) -> torch.Tensor:
-        """Zeros [count 3 size size] on the device."""
-        return torch.zeros(count, *self._frame_shape, dtype=self.dtype, device=self.device)
+    def blank(self, count: int) -> torch.Tensor:
+        """Zeros in the place of the pixels of so many rows, on the device."""
+        return torch.zeros(count, *self._row_shape, dtype=self.dtype, device=self.device)
 
-    def _forward(self, tower: Tower, pixels: torch.Tensor) -> torch.Tensor:
-        """[batch 3 size size] -> a new float32 [batch dim]."""
+    def _forward(self, tower: Tower, pixels: torch.Tensor) -> Outputs:
+        """Pixels of a batch of rows -> new tensors [batch ...] of what the tower gives, floats as
+        float32."""
         on_gpu = self.device.type == "cuda"
         if on_gpu:
             # The next replay of a graph overwrites what this one gives, hence the copy below.
@@ -102,34 +117,39 @@ class Encoder(Generic[Key]):
         # On a CPU torch's own path through an attention layer is twice as fast; on a GPU
         # `scaled_dot_product_attention` is, and it is what can be compiled.
         with torch.inference_mode(), _attention_path(whole_layer=not on_gpu):
-            return tower(pixels.contiguous(memory_format=self._layout)).to(torch.float32, copy=True)
+            given = tower(pixels.contiguous(memory_format=self._layout))
+            named = given if isinstance(given, dict) else {"frames": given}
+            return {name: _copied(value) for name, value in named.items()}
 
-    def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """[frame 3 size size], at most `batch` frames -> float32 [frame dim] on the device."""
+    def _encode(self, pixels: torch.Tensor) -> Outputs:
+        """Pixels of at most `batch` rows -> tensors [row ...] on the device."""
         count = len(pixels)
         if count < self.batch:
             padded = pixels.new_zeros(self.batch, *pixels.shape[1:])
             padded[:count] = pixels
             pixels = padded
         with self._clock.stage("encode"):
-            return self._forward(self._tower, pixels.to(self.device, self.dtype))[:count]
+            given = self._forward(self._tower, pixels.to(self.device, self.dtype))
+            return {name: value[:count] for name, value in given.items()}
 
-    def add(self, key: Key, pixels: torch.Tensor) -> list[tuple[Key, torch.Tensor]]:
-        """Encode the frames of one more video, [frame 3 size size], once they fill a batch.
+    def add(self, key: Key, pixels: torch.Tensor) -> list[tuple[Key, Outputs]]:
+        """Encode the rows of one more video, [row 3 height width] or, of a clip encoder,
+        [row frame 3 height width], once they fill a batch.
 
-        Returns (key, float32 [frame dim]) of the videos of which every frame is encoded, in order.
-        Embeddings are on the device, where they may still be in the making.
+        Returns (key, outputs) of the videos of which every row is encoded, in order: tensors
+        [row ...], `frames` of frames float32 [row dim]. They are on the device, where they may
+        still be in the making.
         """
         self._waiting.append((key, len(pixels)))
         self._pixels.append(pixels)
-        self.num_frames += len(pixels)
+        self.num_frames += len(pixels) * self.frames_per_row
         while sum(map(len, self._pixels)) >= self.batch:
             rows, self._pixels = _take(self._pixels, self.batch)
             self._encoded.append(self._encode(rows))
         return self._completed()
 
-    def finish(self) -> list[tuple[Key, torch.Tensor]]:
-        """Encode what fills no batch; return (key, float32 [frame dim]) as `add` does."""
+    def finish(self) -> list[tuple[Key, Outputs]]:
+        """Encode what fills no batch; return (key, outputs) as `add` does."""
         if sum(map(len, self._pixels)):
             self._encoded.append(self._encode(torch.cat(self._pixels)))
             self._pixels = []
@@ -138,30 +158,58 @@ class Encoder(Generic[Key]):
     def encode(
         self, videos: Iterable[tuple[Key, torch.Tensor]]
     ) -> Iterator[tuple[Key, torch.Tensor]]:
-        """Yield (key, float32 [frame dim]) for each (key, [frame 3 size size]), in order.
+        """Yield (key, embeddings) for each (key, pixels) as `add` takes them, in order: float32
+        [row dim], or of a clip encoder [row output dim].
 
         Who stops half-way leaves nothing behind for the next call.
         """
         try:
             for key, pixels in videos:
-                yield from self.add(key, pixels)
-            yield from self.finish()
+                yield from ((done, given["frames"]) for done, given in self.add(key, pixels))
+            yield from ((done, given["frames"]) for done, given in self.finish())
         finally:
             self._waiting.clear()
             self._pixels, self._encoded = [], []
 
-    def _completed(self) -> list[tuple[Key, torch.Tensor]]:
-        """Take the videos of which every frame is encoded."""
-        completed: list[tuple[Key, torch.Tensor]] = []
+    def _completed(self) -> list[tuple[Key, Outputs]]:
+        """Take the videos of which every row is encoded."""
+        completed: list[tuple[Key, Outputs]] = []
         if not self._encoded:
             return completed
-        rows, start = torch.cat(self._encoded), 0
-        while self._waiting and start + self._waiting[0][1] <= len(rows):
+        names = self._encoded[0]
+        rows = {name: torch.cat([part[name] for part in self._encoded]) for name in names}
+        start, num_rows = 0, len(rows["frames"])
+        while self._waiting and start + self._waiting[0][1] <= num_rows:
             key, count = self._waiting.popleft()
-            completed.append((key, rows[start : start + count]))
+            of_video = {name: value[start : start + count] for name, value in rows.items()}
+            completed.append((key, of_video))
             start += count
-        self._encoded = [rows[start:]]
+        self._encoded = [{name: value[start:] for name, value in rows.items()}]
         return completed
+
+
+def _copied(value: torch.Tensor) -> torch.Tensor:
+    """A copy of a tower's output, floats as float32."""
+    dtype = torch.float32 if value.is_floating_point() else value.dtype
+    return value.to(dtype, copy=True)
+
+
+def check_outputs(given: Outputs, loaded: LoadedModel) -> None:
+    """Raise ModelError unless what a tower gives of one row is what its encoder says."""
+    own = (loaded.num_outputs,) if loaded.kind == CLIP else ()
+    shapes = {"frames": [(1, *own, loaded.dim)]}
+    if own == (1,):
+        shapes["frames"].append((1, loaded.dim))
+    shapes |= {name: [(1, *array.lengths)] for name, array in loaded.further.items()}
+    found = {name: tuple(value.shape) for name, value in given.items()}
+    for name in shapes.keys() | found.keys():
+        if found.get(name) not in shapes.get(name, ()):
+            wanted = " or ".join(str(list(shape)) for shape in shapes.get(name, ())) or "nothing"
+            got = list(found[name]) if name in found else "nothing"
+            raise ModelError(
+                f"the image tower of {loaded.model} gives {got} as {name} of one "
+                f"{'view' if own else 'frame'}, and its encoder says {wanted}; correct the encoder"
+            )
 
 
 @contextlib.contextmanager

@@ -68,7 +68,11 @@ class EncodeSettings(PixelSettings):
     frames: int | None = None
     """Frames sampled per clip. Default: as many as the checkpoint was trained with, else 32."""
     clips: int = 1
-    """Times a video is sampled, each at another phase of its whole length."""
+    """Times a video is sampled, each at another phase of its whole length; with a --stride, each in
+    another stretch of it."""
+    stride: int = 0
+    """Frames of the video from one of a clip to the next, as encoders of whole clips may want it;
+    0 spreads them over the video."""
     crops: int = 1
     """Squares cut per frame: 1 (centre) or 3 (left, centre, right)."""
     precision: str = "auto"
@@ -107,7 +111,7 @@ class EncodeSettings(PixelSettings):
         flag = self.frames_flag
         told = f"--{flag} is {self.frames}; give {MOST_FRAMES} or fewer, counted in 16 bits"
         found.check(self.frames is None or self.frames <= MOST_FRAMES, told)
-        for name in ("batch", "workers"):
+        for name in ("batch", "workers", "stride"):
             value = getattr(self, name)
             found.check(value >= 0, f"--{name} is {value}; give 0 or more")
         found.check(self.crops in (1, 3), f"--crops is {self.crops}; give 1 or 3")

@@ -152,7 +152,8 @@ def _new_writer(job: Job, purpose: str) -> FeatureWriter:
     provenance = {**machine_provenance(job.device), "purpose": purpose}
     if differing := not_as_trained(job.loaded, job.recipe):
         provenance["not_as_trained"] = differing
-    return FeatureWriter(job.dataset, job.recipe.as_dict(), job.shape, provenance)
+    of_set = (job.dataset, job.recipe.as_dict(), job.shape, provenance)
+    return FeatureWriter(*of_set, further=job.loaded.further)
 
 
 def _ensure_texts(job: Job) -> None:

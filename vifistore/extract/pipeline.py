@@ -113,7 +113,8 @@ def encode_rows(
 
     `attempts` is uint8 [video]. Raises as `run_rows` does, but for IncompleteError.
     """
-    reuse = Reuse(job.dataset, writer, rows)
+    further = job.loaded.further
+    reuse = Reuse(job.dataset, writer, rows, further)
     with (
         Progress(total=len(rows), unit="video", desc="extract") as bar,
         contextlib.ExitStack() as opened,
@@ -124,7 +125,7 @@ def encode_rows(
         decode = DecodedRows(job.dataset, rows, pool, reuse=reuse, clock=clock)
         beside()
         encode = EncodedRows(job, clock)
-        collect = BlockCollector(rows, job.shape, attempts)
+        collect = BlockCollector(rows, job.shape, attempts, further)
         clock.restart()
         bar.unpause()
         for result in encode.results(decode):

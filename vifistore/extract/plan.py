@@ -1,5 +1,6 @@
 """What an extraction would do, and how long that might take."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,19 +35,27 @@ def plan(job: Job, *, blocks: range | None = None, limit: int | None = None) -> 
     if rows:
         Presence(dataset).require()
     root = dataset.root()
-    dim = job.shape.dim
-    per_view = settings.num_frames * dim * 2 + dim * 8 + settings.num_frames * 4
     seconds, source = _estimate(job, [root / path for path in dataset.column("path")[rows]])
     return {
         "id": job.recipe.id,
         "videos": dataset.num_videos,
         "todo": len(rows),
         "frames": len(rows) * settings.num_frames * settings.num_views,
-        "bytes": len(rows) * settings.num_views * per_view,
+        "bytes": len(rows) * settings.num_views * _bytes_of_view(job),
         "free_bytes": dataset.backend.place.free_bytes(),
         "estimated_seconds": None if seconds is None else round(seconds, 1),
         "estimated_from": source,
     }
+
+
+def _bytes_of_view(job: Job) -> int:
+    """Of its embeddings, their two means and times, and what the encoder leaves beside them."""
+    frames, dim = job.shape.frame, job.shape.dim
+    further = (
+        math.prod(array.lengths) * np.dtype(array.dtype).itemsize
+        for array in job.loaded.further.values()
+    )
+    return frames * dim * 2 + dim * 8 + frames * 4 + sum(further)
 
 
 def rows_to_do(dataset: Dataset, feature_id: str) -> list[int]:
@@ -87,7 +96,11 @@ def _try(job: Job, paths: list[Path]) -> Mapping[str, float] | None:
         start = time.perf_counter()
         try:
             video = decode_video(
-                path, frames=settings.num_frames, clips=settings.clips, decoder=settings.decoder
+                path,
+                frames=settings.num_frames,
+                clips=settings.clips,
+                stride=settings.stride,
+                decoder=settings.decoder,
             )
         except DecodeError:
             continue
@@ -100,14 +113,14 @@ def _try(job: Job, paths: list[Path]) -> Mapping[str, float] | None:
         return None
     precision = job.recipe.precision
     encoder = Encoder(job.loaded, precision=precision, device=device, batch=settings.batch)
-    size = job.loaded.image_size
-    batch = torch.zeros(encoder.batch, 3, *size, device=device, dtype=encoder.dtype)
+    batch = encoder.blank(encoder.batch)
     if device.type == "cuda":
         # The first batch starts the GPU's libraries.
         _encode_seconds(encoder, batch)
     return {
         "decode_seconds_per_video": spent / num_videos,
-        "encode_seconds_per_frame": _encode_seconds(encoder, batch) / encoder.batch,
+        "encode_seconds_per_frame": _encode_seconds(encoder, batch)
+        / (encoder.batch * encoder.frames_per_row),
     }
 
 

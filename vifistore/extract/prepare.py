@@ -1,6 +1,7 @@
 """What an extraction will be, settled before anything is written."""
 
 import logging
+import re
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +17,9 @@ from vifistore.store.dataset import Dataset
 from vifistore.store.names import Name, require_free
 from vifistore.store.recipe import Recipe
 from vifistore.store.writer import Shape
+
+# What a model may be called, and a feature set may not.
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.@+=-]+")
 
 logger = logging.getLogger("vifi")
 
@@ -41,7 +45,7 @@ class Job:
         return Shape(
             video=self.num_videos,
             view=self.settings.num_views,
-            frame=self.settings.num_frames,
+            frame=self.recipe.outputs or self.settings.num_frames,
             dim=self.loaded.dim,
         )
 
@@ -64,7 +68,7 @@ def prepare(
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
     asked, settings = settings, settled(settings, loaded)
     recipe = continued_recipe(dataset, settings, loaded)
-    _require_extracted(dataset, recipe.id)
+    _require_extracted(dataset, recipe.id, loaded)
     loaded = _as_named_before(dataset, settings, loaded, recipe.id)
     say_origin(asked, settings, loaded, recipe, dataset.class_names())
     for class_names in dataset_class_lists(dataset):
@@ -101,12 +105,12 @@ def _as_named_before(
     return replace(loaded, logit_bias=None)
 
 
-def _require_extracted(dataset: Dataset, feature_id: str) -> None:
+def _require_extracted(dataset: Dataset, feature_id: str, loaded: LoadedModel) -> None:
     """Raise UsageError for a set with arrays that are not encoded here: a block has them all."""
     if feature_id not in dataset.feature_ids():
         return
     features = dataset.features(feature_id)
-    if further := sorted(features.declared):
+    if further := sorted(features.declared.keys() - loaded.further.keys()):
         raise UsageError(
             f"feature set {feature_id} of {dataset.name} has {' and '.join(further)} beside its "
             "frames, which vifi extract does not make; go on with the program that wrote it, or "
@@ -142,7 +146,9 @@ def default_names(settings: ExtractSettings, loaded: LoadedModel) -> tuple[str, 
     model, checkpoint, frames and views.
     """
     views = "" if settings.num_views == 1 else f".{settings.clips}x{settings.crops}v"
-    whole = f"{loaded.model}@{loaded.name}.{settings.frames}f{views}"
+    stride = f".{settings.stride}s" if settings.stride else ""
+    model = _NO_NAME.sub("-", loaded.model).lstrip("-")
+    whole = f"{model}@{loaded.name}.{settings.frames}f{stride}{views}"
     return (loaded.name, whole) if "@" in loaded.name else (whole,)
 
 

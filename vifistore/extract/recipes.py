@@ -10,8 +10,8 @@ from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings, 
 from vifistore.extract.ranks import local_number
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
-from vifistore.frames.sampling import SAMPLING_RULE
-from vifistore.models.encoders import LoadedModel
+from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
+from vifistore.models.encoders import CLIP, LoadedModel
 from vifistore.models.text_embedding import default_cleaning, default_templates
 from vifistore.store.identity import PAPER
 from vifistore.store.recipe import Preprocessing, Recipe
@@ -85,11 +85,28 @@ def settled(settings: Encode, loaded: LoadedModel) -> Encode:
         )
     return replace(
         settings,
-        frames=settings.frames or trained.frames or DEFAULT_FRAMES,
+        frames=_frames_of(settings, loaded),
         preprocess=settings.preprocess or trained.preprocessing["family"],
         template=settings.template or default_templates(loaded),
         class_names=settings.class_names or default_cleaning(loaded),
     )
+
+
+def _frames_of(settings: EncodeSettings, loaded: LoadedModel) -> int:
+    """Frames of a view. Raises UsageError for others than an encoder sees together."""
+    own = loaded.num_frames if loaded.kind == CLIP else 0
+    if own and settings.frames not in (None, own):
+        raise UsageError(
+            f"--frames is {settings.frames}, and {loaded.model} sees {own} frames together; give "
+            f"--frames {own} or leave it out, and --clips for more of a video"
+        )
+    frames = own or settings.frames or loaded.identity.frames or DEFAULT_FRAMES
+    if loaded.kind == CLIP and frames < loaded.num_outputs:
+        raise UsageError(
+            f"--frames is {frames}, and {loaded.model} gives {loaded.num_outputs} embeddings of "
+            "a view; give at least as many"
+        )
+    return frames
 
 
 def preprocessing_for(settings: PixelSettings, loaded: LoadedModel, crops: int) -> Preprocessing:
@@ -119,11 +136,14 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
     return Recipe(
         image_digest=loaded.image_digest,
         preprocessing=preprocessing_for(settings, loaded, settings.crops),
-        sampling_rule=SAMPLING_RULE,
+        sampling_rule=WINDOW_RULE if settings.stride else SAMPLING_RULE,
         frames=settings.num_frames,
         clips=settings.clips,
         crops=settings.crops,
         precision=precision,
         decoder=settings.decoder,
         decoder_version=decoder_version(settings.decoder),
+        stride=settings.stride,
+        kind=loaded.kind,
+        outputs=loaded.num_outputs if loaded.kind == CLIP else 0,
     )

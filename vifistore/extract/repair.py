@@ -12,9 +12,9 @@ from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import block_rows, num_blocks, stretches
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import Dataset
-from vifistore.store.feature_record import read_status_leniently
+from vifistore.store.feature_record import FeatureRecord, read_status_leniently
 from vifistore.store.locks import BlockLocks
-from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO
+from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
 from vifistore.store.verify_features import damaged_blocks
 
 logger = logging.getLogger("vifi")
@@ -109,7 +109,7 @@ def _start(dataset: Dataset, feature_id: str, locks: BlockLocks) -> Repair:
     planned = dataset.num_videos
     num_videos = sealed["rows"] if sealed else planned
     metadata = {p.where for p in problems if p.where.endswith("/zarr.json")}
-    broken = [name for name in FEATURE_ARRAYS if f"{path}/{name}/zarr.json" in metadata]
+    broken = [name for name in _specs(backend, path) if f"{path}/{name}/zarr.json" in metadata]
     blocks = sorted(_lost_blocks(backend, path, broken, num_videos).union(blocks))
     if not blocks and not metadata:
         # Every chunk is sound in itself, but some are not those that were sealed.
@@ -139,18 +139,23 @@ def _start(dataset: Dataset, feature_id: str, locks: BlockLocks) -> Repair:
     )
 
 
+def _specs(backend: Backend, path: str) -> dict[str, ArraySpec]:
+    """The arrays of a set that is encoded here, by name."""
+    return {**FEATURE_ARRAYS, **FeatureRecord(backend, path).declared}
+
+
 def _require_own(backend: Backend, path: str) -> None:
     """Raise StoreError if another program laid out an array that can be opened."""
-    for name in FEATURE_ARRAYS:
+    for name in _specs(backend, path):
         with contextlib.suppress(DamagedError):
             backend.own_layout(f"{path}/{name}")
 
 
 def _lost_blocks(backend: Backend, path: str, broken: list[str], num_videos: int) -> set[int]:
     """Blocks of which an array that cannot be opened has no chunk either."""
-    lost = set()
+    lost, specs = set(), _specs(backend, path)
     for name in broken:
-        rest = ".0" * (len(FEATURE_ARRAYS[name].axes) - 1)
+        rest = ".0" * (len(specs[name].axes) - 1)
         for block in range(num_blocks(num_videos)):
             if not backend.place.exists(f"{path}/{name}/c.{block}{rest}"):
                 lost.add(block)
@@ -196,7 +201,7 @@ def _drop_metadata(backend: Backend, path: str) -> None:
 def _stored(backend: Backend, path: str, blocks: set[int]) -> Stored:
     """Checksum of each chunk of `blocks`, of arrays that can be opened."""
     found = {}
-    for name in FEATURE_ARRAYS:
+    for name in _specs(backend, path):
         try:
             layout = backend.layout(f"{path}/{name}")
             keys = {block: layout.key(f"{path}/{name}", block) for block in sorted(blocks)}

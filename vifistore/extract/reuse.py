@@ -6,7 +6,7 @@ just as many bytes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,15 @@ from vifistore.store.writer import FeatureWriter
 class Reuse:
     """Finds, for the rows of one run, the embeddings that exist already."""
 
-    def __init__(self, dataset: Dataset, writer: FeatureWriter, rows: list[int]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        writer: FeatureWriter,
+        rows: list[int],
+        further: Collection[str] = (),
+    ) -> None:
+        """`further` names the arrays that the set has beside those of all."""
+        self._further = set(further)
         self._dataset, self._writer = dataset, writer
         self._sizes = dataset.column("size_bytes")
         self._digests: dict[str, tuple[Features, int]] = {}
@@ -47,7 +55,7 @@ class Reuse:
                 continue
             features = dataset.features(feature_id)
             # Arrays beside the frames, as the number of those that count, would be lost.
-            if not features.sealed or features.declared:
+            if not features.sealed or features.declared.keys() != self._further:
                 continue
             try:
                 done = np.flatnonzero(features.read_status() == DONE)
@@ -106,7 +114,8 @@ class Reuse:
         key = (features.path, block)
         if self._block is None or self._block[0] != key:
             rows = block_rows(block, features.num_videos)
-            names = [name for name in FEATURE_ARRAYS if name not in ("attempts", "reason")]
+            own = [name for name in FEATURE_ARRAYS if name not in ("attempts", "reason")]
+            names = [*own, *sorted(self._further)]
             self._block = key, {name: features.read(name, rows.start, rows.stop) for name in names}
         return self._block[1]
 

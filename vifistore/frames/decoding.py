@@ -58,8 +58,8 @@ DECODERS = {
     ),
 }
 
-Sampling = tuple[int, int]
-"""Frames per clip and clips, of the test rule."""
+Sampling = tuple[int, int, int]
+"""Frames per clip, clips and stride, of the test rule."""
 
 # Pillow opens no picture whose pixels take more than half of this.
 _LARGEST_IMAGE_BYTES = 1 << 30
@@ -118,6 +118,7 @@ def decode_video(
     frames: int,
     clips: int,
     decoder: str,
+    stride: int = 0,
     draw: Sequence[int] | None = None,
     keep: Keep = WHOLE,
     also: Sequence[Sampling] = (),
@@ -136,7 +137,9 @@ def decode_video(
     # Absolute, so that FFmpeg takes no name for an address or an option.
     path = Path(path).absolute()
     try:
-        raw, digest = _read(path, DECODERS[decoder], _plan((frames, clips), draw, also), keep)
+        raw, digest = _read(
+            path, DECODERS[decoder], _plan((frames, clips, stride), draw, also), keep
+        )
     except DecodeError as error:
         raise DecodeError(error.reason, f"{path}: {error}") from None
     except OSError as error:

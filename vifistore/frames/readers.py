@@ -10,7 +10,7 @@ from PIL import Image
 from vifistore.frames.decoding import Sampling
 from vifistore.frames.frame_cache import FrameKey
 from vifistore.frames.preprocess import squares_of
-from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
 from vifistore.frames.squares import Squares
 from vifistore.kernels.geometry import OPENCV, PILLOW, check_resizing, resized_shape
 from vifistore.kernels.opencv_linear import resize_linear
@@ -29,6 +29,8 @@ class Reader:
     """Frames per clip."""
     clips: int = 1
     """Clips per video."""
+    stride: int = 0
+    """Frames from one of a clip to the next; 0 spreads them over the video."""
     preprocessing: Preprocessing | None = None
     """Squares are cut as it says, so that normalising is left; None keeps whole frames."""
     crops: int = 1
@@ -40,8 +42,8 @@ class Reader:
 
     @property
     def sampling(self) -> Sampling:
-        """Frames per clip, and clips."""
-        return self.frames, self.clips
+        """Frames per clip, clips, and stride."""
+        return self.frames, self.clips, self.stride
 
     @property
     def squares(self) -> Squares | None:
@@ -56,7 +58,7 @@ class Reader:
             colours = {name: tuple(map(float, pixels[name])) for name in ("mean", "std")}
             pixels = Preprocessing(**{**pixels, **colours})
         kept = cls(**{**fields, "preprocessing": pixels})
-        least = {"frames": 1, "clips": 1, "crops": 1, "short_side": 0}
+        least = {"frames": 1, "clips": 1, "stride": 0, "crops": 1, "short_side": 0}
         for name, number in least.items():
             value = getattr(kept, name)
             if type(value) is not int or not number <= value <= _MOST:
@@ -71,11 +73,14 @@ class Reader:
         whole = {"largest_short_side": self.short_side}
         if self.backend == OPENCV:
             whole = {"short_side": self.short_side, "backend": self.backend}
+        sampling = {"rule": SAMPLING_RULE, "frames": self.frames, "clips": self.clips}
+        if self.stride:
+            sampling |= {"rule": WINDOW_RULE, "stride": self.stride}
         return FrameKey(
             content_digest=content_digest,
             decoder=decoder,
             decoder_version=decoder_version,
-            sampling={"rule": SAMPLING_RULE, "frames": self.frames, "clips": self.clips},
+            sampling=sampling,
             geometry=self.preprocessing.geometry(self.crops) if self.preprocessing else whole,
         )
 

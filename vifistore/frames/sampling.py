@@ -8,25 +8,43 @@ import numpy as np
 
 from vifistore.errors import UsageError
 
-SAMPLING_RULE = "segment-centre"
-"""Name of the rule of `sample_indices`, as recipes record it."""
+SAMPLING_RULE, WINDOW_RULE = "segment-centre", "window-centre"
+"""Names of the rules of `sample_indices`, without a stride and with one, as recipes record them."""
 
 
-def sample_indices(num_frames: int, frames: int, clips: int = 1) -> np.ndarray:
-    """Frame numbers int64 [clip frame]: one per segment, at a place that differs from clip to clip.
+def sample_indices(num_frames: int, frames: int, clips: int = 1, stride: int = 0) -> np.ndarray:
+    """Frame numbers int64 [clip frame]: one per segment, at a place that differs from clip to clip;
+    or, with a stride, windows of frames so far apart.
 
-    Clip c of n takes floor((i + (c + 1) / (n + 1)) * N / T) mod N. For n = 1 this is the centre of
-    each segment, floor((i + 0.5) * N / T), which is how the ViFi-CLIP paper (section 4) tests.
+    Without a stride, clip c of n takes floor((i + (c + 1) / (n + 1)) * N / T) mod N. For n = 1 this
+    is the centre of each segment, floor((i + 0.5) * N / T), which is how the ViFi-CLIP paper
+    (section 4) tests.
+    With one, clip c is the window in the middle of the c-th of n equal stretches of the video,
+    shifted to lie in it whole; frames that a short video has not are its first or last.
     Computed in integers, so no rounding depends on the machine. Raises UsageError for counts
     below 1.
     """
     _check_counts(num_frames, frames)
-    if clips < 1:
-        raise UsageError(f"clips is {clips}; it must be at least 1")
+    if clips < 1 or stride < 0:
+        raise UsageError(f"clips is {clips} and stride {stride}; give at least 1 and 0")
+    if stride:
+        return _windows(num_frames, frames, clips, stride)
     segment = np.arange(frames, dtype=np.int64)[None, :]
     clip = np.arange(clips, dtype=np.int64)[:, None]
     numerator = (segment * (clips + 1) + clip + 1) * num_frames
     return numerator // ((clips + 1) * frames) % num_frames
+
+
+def _windows(num_frames: int, frames: int, clips: int, stride: int) -> np.ndarray:
+    """As `sample_indices`: places start_c + i s, start_c = floor((2c + 1) N / 2n - L / 2), of
+    windows that cover L = (T - 1) s + 1 frames."""
+    length = (frames - 1) * stride + 1
+    clip = np.arange(clips, dtype=np.int64)[:, None]
+    start = ((2 * clip + 1) * num_frames - clips * length) // (2 * clips)
+    if length <= num_frames:
+        start = start.clip(0, num_frames - length)
+    places = start + np.arange(frames, dtype=np.int64)[None, :] * stride
+    return places.clip(0, num_frames - 1)
 
 
 def sample_training_indices(

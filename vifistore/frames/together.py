@@ -129,14 +129,14 @@ class SharedFrames:
         """What decoding by each of the samplings gives, from what decoding by all gave."""
         num_crops = self._squares.crops if self._squares else 1
         frames = video.frames.reshape(num_crops, -1, *video.frames.shape[1:])
-        ends = np.cumsum([num_frames * clips for num_frames, clips in samplings])[:-1]
+        ends = np.cumsum([num_frames * clips for num_frames, clips, _ in samplings])[:-1]
         places = zip(
             *(np.split(values[0], ends) for values in (video.index, video.timestamps)),
             samplings,
             strict=True,
         )
         parts = []
-        for planned, seconds, (num_frames, clips) in places:
+        for planned, seconds, (num_frames, clips, _) in places:
             wanted, index = split_plan(planned.reshape(clips, num_frames))
             chosen = frames[:, wanted].reshape(-1, *frames.shape[2:])
             timestamps = seconds.reshape(clips, num_frames)

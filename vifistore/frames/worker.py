@@ -77,6 +77,7 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
             job["path"],
             frames=settings.frames,
             clips=settings.clips,
+            stride=settings.stride,
             decoder=settings.decoder,
             draw=job["draw"],
             keep=settings.keep,

@@ -18,6 +18,8 @@ class WorkerSettings:
     """Clips per video."""
     decoder: str
     """Name of the decoder."""
+    stride: int = 0
+    """Frames from one of a clip to the next; 0 spreads them over the video."""
     keep: Keep = WHOLE
     """Which frames are cut to squares; the others are handed over as they are."""
     niceness: int = 0

@@ -10,7 +10,7 @@ Beside the FEATURE_ARRAYS a set may have further arrays `[video view ...]`, whic
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -197,13 +197,17 @@ class FeatureRecord:
     @property
     def further(self) -> dict[str, FurtherArray]:
         """The arrays that it has beside the FEATURE_ARRAYS. Raises DamagedError for a lost one."""
+        return self.further_of(self.declared)
+
+    def further_of(self, names: Iterable[str]) -> dict[str, FurtherArray]:
+        """Those of these names, all of which it declares. Raises DamagedError as `further` does."""
         return {
             name: FurtherArray(
-                dtype=spec.dtype,
+                dtype=(spec := self.declared[name]).dtype,
                 axes=spec.axes[2:],
                 lengths=self._backend.layout(self.array_path(name)).shape[2:],
             )
-            for name, spec in self.declared.items()
+            for name in names
         }
 
 

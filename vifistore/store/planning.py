@@ -11,6 +11,7 @@ from vifistore.store.feature_record import (
     declaration,
 )
 from vifistore.store.layout import Layout
+from vifistore.store.recipe import sees_clips
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS
 
 
@@ -47,9 +48,9 @@ def plan_set(
             # Else it would say that videos are done.
             backend.place.remove(f"{path}/status")
         else:
-            _require_same_arrays(FeatureRecord(backend, path), further)
+            _require_same_arrays(backend, FeatureRecord(backend, path), further)
         _require_no_more_rows(backend, path, lengths["video"])
-        if is_new and further:
+        if is_new and (further or sees_clips(attributes["recipe"])):
             backend.require_schema(2)
         backend.make_arrays(wanted)
         if is_new:
@@ -60,9 +61,14 @@ def plan_set(
     return {name: _own_layout(backend, f"{path}/{name}") for name in shapes}
 
 
-def _require_same_arrays(record: FeatureRecord, further: Mapping[str, FurtherArray]) -> None:
+def _require_same_arrays(
+    backend: Backend, record: FeatureRecord, further: Mapping[str, FurtherArray]
+) -> None:
     """Raise UsageError for other further arrays: each block has every array of its set."""
-    if record.further != dict(further):
+    there = [name for name in record.declared if backend.exists(f"{record.path}/{name}")]
+    # What was lost is made anew, as the arrays of every set are.
+    lost = {n: a for n, a in further.items() if n not in there and a.spec == record.declared.get(n)}
+    if record.further_of(there) | lost != dict(further):
         raise UsageError(
             f"feature set {record.id} has {_listed(record.further)} beside its frames, and what is "
             f"to be written {_listed(further)}; write what it has, or remove the set first"

@@ -101,6 +101,12 @@ class Recipe:
     """Its version: decoders do not give equal pixels."""
     numerics: int = NUMERICS
     """Version of our own arithmetic."""
+    stride: int = 0
+    """Frames of the video from one of a clip to the next; 0: spread over the video."""
+    kind: str = "frame"
+    """`frame`: of each frame an embedding; `clip`: the frames of a view are seen together."""
+    outputs: int = 0
+    """Embeddings of a view, of kind clip alone."""
 
     @property
     def num_views(self) -> int:
@@ -108,14 +114,33 @@ class Recipe:
         return self.clips * self.crops
 
     def as_dict(self) -> dict:
-        """Return the recipe as plain JSON values, as the store keeps it."""
+        """Return the recipe as plain JSON values, as the store keeps it. What it always meant of
+        stride and kind it does not say: such recipes keep their ids."""
         facts = {**asdict(self), "preprocessing": self.preprocessing.as_dict()}
+        usual = {"stride": 0, "kind": "frame", "outputs": 0}
+        facts = {key: value for key, value in facts.items() if usual.get(key) != value}
         return json.loads(json.dumps(facts))
 
     @property
     def id(self) -> str:
         """First 12 hex digits of the SHA-256 of the canonical JSON."""
         return recipe_id(self.as_dict())
+
+
+def view_shape(recipe: Mapping) -> tuple[int, int] | None:
+    """Views of a video and embeddings of a view, by a recipe given as plain JSON values; None where
+    it does not say them."""
+    counts = [recipe.get(name) for name in ("clips", "crops", "frames")]
+    outputs = recipe.get("outputs", counts[2])
+    if any(type(count) is not int for count in (*counts, outputs)):
+        return None
+    return recipe["clips"] * recipe["crops"], outputs
+
+
+def sees_clips(recipe: Mapping) -> bool:
+    """Whether a recipe given as plain JSON values is of an encoder that sees the frames of a view
+    together."""
+    return recipe.get("kind") == "clip"
 
 
 def recipe_id(recipe: Mapping) -> str:

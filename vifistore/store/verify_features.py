@@ -17,7 +17,7 @@ from vifistore.store.problems import (
     is_extracted,
     removal,
 )
-from vifistore.store.recipe import recipe_id
+from vifistore.store.recipe import recipe_id, view_shape
 from vifistore.store.schema import (
     BLOCK_SIZE,
     FEATURE_ARRAYS,
@@ -137,9 +137,8 @@ class FeatureVerifier:
 
     def _check_shapes(self, recipe: dict) -> Iterator[Problem]:
         lengths: dict[str, int] = {}
-        counts = [recipe.get(name) for name in ("frames", "clips", "crops")]
-        if all(type(count) is int for count in counts):
-            lengths = {"frame": recipe["frames"], "view": recipe["clips"] * recipe["crops"]}
+        if shape := view_shape(recipe):
+            lengths = {"view": shape[0], "frame": shape[1]}
         rows = self._sealed_rows
         for name, grid in list(self._arrays.items()):
             spec = self._specs[name]

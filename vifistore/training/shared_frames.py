@@ -22,6 +22,7 @@ def kept_by_follower(encode: EncodeSettings, start: LoadedModel, settings: Train
     return Reader(
         frames=encoding.num_frames,
         clips=encoding.clips,
+        stride=encoding.stride,
         preprocessing=preprocessing_for(encoding, checkpoint, encoding.crops),
         crops=encoding.crops,
     )

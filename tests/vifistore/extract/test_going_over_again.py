@@ -174,7 +174,11 @@ def test_a_repair_that_gives_other_bytes_says_so(two_blocks, tmp_path, tiny, log
     store = open_store(path, mode="a")
     flip(path / store.features("d", NAME).path / "frames/c.1.0.0.0")
     encode = Encoder._encode
-    monkeypatch.setattr(Encoder, "_encode", lambda self, pixels: 1.01 * encode(self, pixels))
+
+    def changed(self, pixels):
+        return {name: 1.01 * value for name, value in encode(self, pixels).items()}
+
+    monkeypatch.setattr(Encoder, "_encode", changed)
     extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
     assert "differs in some bytes" in " ".join(log)
     assert list(verify_store(open_store(path))) == []

@@ -185,7 +185,11 @@ def test_a_gpu_that_is_too_small_is_told_in_a_line(store, tiny, monkeypatch):
 @pytest.mark.parametrize("wrong", [float("nan"), 1e6])
 def test_embeddings_that_are_not_finite_are_never_sealed(store, tiny, monkeypatch, wrong):
     encode = Encoder._encode
-    monkeypatch.setattr(Encoder, "_encode", lambda self, pixels: encode(self, pixels) * 0 + wrong)
+
+    def damaged(self, pixels):
+        return {name: value * 0 + wrong for name, value in encode(self, pixels).items()}
+
+    monkeypatch.setattr(Encoder, "_encode", damaged)
     with pytest.raises(ModelError, match=r"for 6 videos \(first: row 0\); .* --precision fp32"):
         extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     (name,) = store.dataset("d").feature_ids()

@@ -56,6 +56,32 @@ def test_training_draws_one_frame_from_each_segment(
         assert indices.tolist() == expected
 
 
+def test_windows_lie_in_the_middle_of_equal_stretches() -> None:
+    assert sample_indices(40, 4, stride=3).tolist() == [[15, 18, 21, 24]]
+    assert sample_indices(40, 4, clips=2, stride=3).tolist() == [[5, 8, 11, 14], [25, 28, 31, 34]]
+    assert sample_indices(4, 4, stride=1).tolist() == [[0, 1, 2, 3]]
+    # Near the ends they are shifted; what a short video has not is its first and last frame.
+    assert sample_indices(10, 4, clips=2, stride=2).tolist() == [[0, 2, 4, 6], [3, 5, 7, 9]]
+    assert sample_indices(5, 4, stride=3).tolist() == [[0, 0, 3, 4]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(num_frames=counts, frames=clip_lengths, clips=st.integers(1, 5), stride=st.integers(1, 40))
+def test_windows_are_of_frames_so_far_apart(
+    num_frames: int, frames: int, clips: int, stride: int
+) -> None:
+    indices = sample_indices(num_frames, frames, clips, stride)
+    assert ((indices >= 0) & (indices < num_frames)).all()
+    if (frames - 1) * stride < num_frames:
+        assert (np.diff(indices, axis=1) == stride).all()
+        middles = (indices[:, 0] + indices[:, -1]) / 2
+        wanted = (2 * np.arange(clips) + 1) * num_frames / (2 * clips) - 0.5
+        is_shifted = (indices[:, 0] == 0) | (indices[:, -1] == num_frames - 1)
+        assert (is_shifted | (np.abs(middles - wanted) <= 1)).all()
+    else:
+        assert (np.diff(indices, axis=1) >= 0).all()
+
+
 def test_training_draws_each_segment_by_itself() -> None:
     generator = np.random.default_rng(0)
     draws = np.stack([sample_training_indices(40, 4, generator) % 10 for _ in range(50)])

@@ -15,7 +15,7 @@ from vifistore.store.dataset import Dataset, write_videos
 from vifistore.store.importing.import_entries import check_values, read_entries
 from vifistore.store.importing.import_source import ImportSource
 from vifistore.store.names import check_set_name, require_free, set_name
-from vifistore.store.recipe import recipe_id
+from vifistore.store.recipe import recipe_id, view_shape
 from vifistore.store.schema import STRETCH_COLUMNS, TODO, check_name
 from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter
@@ -148,9 +148,7 @@ def _check_recipe(source: ImportSource) -> None:
                 f"{source.path} does not say what its parent {recipe['parent']} is; export it again"
             )
         return
-    are_counts = all(type(recipe.get(key)) is int for key in ("frames", "clips", "crops"))
-    lengths = (recipe["frames"], recipe["clips"] * recipe["crops"]) if are_counts else None
-    if lengths != (shape.frame, shape.view):
+    if view_shape(recipe) != (shape.view, shape.frame):
         raise DamagedError(
             f"{source.path} has {shape.view} views of {shape.frame} frames, but its recipe says "
             "otherwise; export it again"
