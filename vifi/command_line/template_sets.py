@@ -6,6 +6,7 @@ expand(("kinetics", "a clip of {}."))      # 29 templates
 from collections.abc import Sequence
 
 from vifistore.errors import UnknownNameError
+from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
 
 _SUBJECTS = ("photo", "video", "example", "demonstration")
 _RELATIONS = ("", "a person ", "a person using ", "a person doing ", "a person during ")
@@ -17,9 +18,8 @@ NAMED = {
     "bare": ("{}",),
     # CLIP's own for Kinetics-700 (openai/CLIP, data/prompts.md), which Open-VCLIP takes too.
     "kinetics": tuple(f"a {s} of {r}{{}}." for s in _SUBJECTS for r in _RELATIONS),
+    "actionclip": ACTIONCLIP_TEMPLATES,
 }
-# ActionCLIP's are written beside its head, which imports torch.
-_ELSEWHERE = "actionclip"
 
 
 def expand(templates: Sequence[str]) -> tuple[str, ...]:
@@ -34,11 +34,7 @@ def expand(templates: Sequence[str]) -> tuple[str, ...]:
 def _set_of(given: str) -> tuple[str, ...]:
     if "{" in given:
         return (given,)
-    if given == _ELSEWHERE:
-        from vifistore.training.heads.head_texts import ACTIONCLIP_TEMPLATES
-
-        return ACTIONCLIP_TEMPLATES
     if given not in NAMED:
         remedy = "Or give a template, {} standing for the class name."
-        raise UnknownNameError("set of templates", given, (*NAMED, _ELSEWHERE), remedy)
+        raise UnknownNameError("set of templates", given, NAMED, remedy)
     return NAMED[given]

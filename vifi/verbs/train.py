@@ -171,7 +171,7 @@ def _run(
     watch: WatchArguments | None,
 ) -> "Run":
     from vifistore.extract.recipes import choose_device
-    from vifistore.models.openclip_model import require_openclip
+    from vifistore.models.openclip_model import require_tunable
     from vifistore.models.towers import load_model
     from vifistore.training.run import Run
     from vifistore.training.shared_frames import kept_by_follower, shares
@@ -179,7 +179,7 @@ def _run(
 
     choose_device(options.device)
     start = load_model(wanted.model, wanted.pretrained, weights=wanted.weights)
-    require_openclip(start, "vifi train tunes")
+    require_tunable(start, "vifi train tunes")
     dataset = store.dataset(wanted.dataset)
     others = ()
     if watch and shares(dataset, options, watch.dataset, watch.encode):

@@ -15,10 +15,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from vifistore.models.actionclip.action_clip import system_in
 from vifistore.models.huggingface import from_hugging_face, is_hugging_face, quick_gelu_beside
 from vifistore.models.prompt_learning import IMAGE_KEY, TEXT_KEY
 
-Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP", "Hugging Face"]
+Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP", "ActionCLIP", "Hugging Face"]
 
 TOKEN_EMBEDDING = "token_embedding.weight"
 
@@ -65,6 +66,8 @@ def with_openclip_names(state: dict[str, Tensor], path: Path) -> ForeignWeights:
     if state.keys() >= _OPENAI_NUMBERS:
         plain = {key: value for key, value in state.items() if key not in _OPENAI_NUMBERS}
         return ForeignWeights(maker="OpenAI", state=plain, quick_gelu=True)
+    if system_in(state):
+        return ForeignWeights(maker="ActionCLIP", state=state, quick_gelu=True)
     return ForeignWeights(maker="OpenCLIP", state=state)
 
 

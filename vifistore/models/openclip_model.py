@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from torch import nn
 
 from vifistore.errors import ModelError
 from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.encoders import FRAME, LoadedModel
-from vifistore.models.openclip_parts import Clip, ImageTower
+from vifistore.models.openclip_parts import Clip
 from vifistore.models.openclip_texts import OpenClipTextSide
 from vifistore.models.preprocessing import tower_config
 from vifistore.models.registry import open_clip
+from vifistore.models.system_modules import encoder_facts, scale_of
 from vifistore.models.tower_digests import tower_digests
 from vifistore.store.identity import OPENCLIP
 from vifistore.store.logit_bias import LOGIT_BIAS
@@ -23,11 +25,13 @@ class OpenClipModel(LoadedModel):
     """A model of OpenCLIP: an image tower for frames, and a text tower."""
 
     clip: Clip
+    view_tower: nn.Module | None = None
+    """What takes the place of its image tower where a system added modules that see views."""
 
     @property
-    def image_tower(self) -> ImageTower:
-        """Pixels [batch 3 height width] -> [batch dim]."""
-        return self.clip.visual
+    def image_tower(self) -> nn.Module:
+        """Pixels [batch 3 height width] -> [batch dim], or of views as `LoadedModel` says."""
+        return self.clip.visual if self.view_tower is None else self.view_tower
 
     @property
     def text_side(self) -> OpenClipTextSide:
@@ -59,6 +63,12 @@ def _logit_bias(clip: Clip, header: CheckpointHeader) -> float | None:
     return None if bias is None else float(bias)
 
 
+def require_tunable(loaded: LoadedModel, wanted: str) -> OpenClipModel:
+    """Return an encoder that is a model of OpenCLIP, with or without modules of a system. Raises
+    ModelError for any other; `wanted` is as in `require_openclip`."""
+    return loaded if isinstance(loaded, OpenClipModel) else require_openclip(loaded, wanted)
+
+
 def require_openclip(loaded: LoadedModel, wanted: str) -> OpenClipModel:
     """Return an encoder that is a plain model of OpenCLIP. Raises ModelError for any other;
     `wanted` says what needs one, as in `vifi convert writes`."""
@@ -85,6 +95,7 @@ def describe(
         identity = replace(identity, preprocessing={"family": OPENCLIP, **tower_config(clip)})
     state = {**clip.state_dict(), **(texts or {})}
     image_digest, text_digest = tower_digests(header.config, state, header.system)
+    learned = float(clip.logit_scale.detach().double().exp())
     return OpenClipModel(
         clip=clip,
         model=header.model,
@@ -92,7 +103,7 @@ def describe(
         name=header.name,
         image_digest=image_digest,
         text_digest=text_digest,
-        logit_scale=float(clip.logit_scale.detach().double().exp()),
+        logit_scale=scale_of(header.system, learned),
         logit_bias=_logit_bias(clip, header),
         weights_path=weights_path,
         parent=header.parent,
@@ -100,4 +111,5 @@ def describe(
         settings=header.settings,
         identity=identity,
         preprocessing_from=preprocessing_from,
+        **encoder_facts(clip),
     )

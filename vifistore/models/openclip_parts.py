@@ -77,6 +77,8 @@ class ImageTower(nn.Module):
     pool_type: str
     attn_pool: nn.Module | None
     output_tokens: bool
+    added: nn.Module
+    """What a system added; see `vifistore.models.system_modules`."""
     trunk: Trunk
     attnpool: AttentionPool
     added: nn.Module

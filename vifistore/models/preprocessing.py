@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError
+from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompt_learning import TEXT_KEY
 from vifistore.models.registry import open_clip
@@ -89,6 +90,9 @@ def from_tags(clip: Clip, model: str) -> tuple[Identity, str]:
 def from_maker(clip: Clip, maker: str, state: dict) -> tuple[Identity, str]:
     """As `from_header`, for files whose maker's code says what they were trained with."""
     words = f"{maker}'s"
+    if maker == "ActionCLIP":
+        own = _of_family(OPENCLIP, clip)
+        return Identity(preprocessing=own, templates=ACTIONCLIP_TEMPLATES), words
     if maker != "ViFi-CLIP":
         return Identity(preprocessing=_of_family(OPENCLIP, clip)), words
     has_prompts = TEXT_KEY in state

@@ -6,19 +6,43 @@ are and how large, as `system`: `{"name": "actionclip", ...}`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from vifistore.errors import ModelError, first_few, short
+from vifistore.models.actionclip.action_clip import ACTIONCLIP, attach_head, view_facts
+from vifistore.models.actionclip.action_texts import ACTIONCLIP_SCALE
 from vifistore.models.openclip_parts import Clip
 
 IMAGE_PREFIX, TEXT_PREFIX = "visual.added.", "added."
 
-# Name of a system -> what gives a model its modules of these sizes, with their first weights or,
-# where a state dict is given, for its weights; ModelError for sizes that cannot be, or that the
-# state dict does not have.
+# Gives a model the modules of these sizes, with their first weights or, where a state dict is
+# given, for its weights; ModelError for sizes that cannot be, or that the state dict does not have.
 Attach = Callable[[Clip, Mapping, Mapping[str, Tensor] | None], None]
-ATTACH: dict[str, Attach] = {}
+
+
+def _sees_frames(clip: Clip, system: Mapping) -> dict:
+    """Frames one by one, as the CLIP does without."""
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedSystem:
+    """What is known of a system's modules."""
+
+    attach: Attach
+    facts: Callable[[Clip, Mapping], dict] = field(default=_sees_frames)
+    """What the encoder is with them, as fields of `OpenClipModel`: `view_tower`, `kind`,
+    `num_frames`, `num_outputs`, `further`, `texts_depend_on_video`; none for one that sees frames
+    one by one."""
+    logit_scale: float = 0.0
+    """What multiplies cosines when it is scored; 0 for the learned scale."""
+
+
+ADDED_SYSTEMS: dict[str, AddedSystem] = {
+    ACTIONCLIP: AddedSystem(attach=attach_head, facts=view_facts, logit_scale=ACTIONCLIP_SCALE),
+}
 
 
 def attach_added(clip: Clip, system: Mapping, state: Mapping[str, Tensor] | None = None) -> None:
@@ -29,23 +53,29 @@ def attach_added(clip: Clip, system: Mapping, state: Mapping[str, Tensor] | None
     if not system:
         return
     name = system.get("name")
-    if not isinstance(name, str) or name not in ATTACH:
+    if not isinstance(name, str) or name not in ADDED_SYSTEMS:
         raise ModelError(
             f"the checkpoint is of the system {short(repr(name))}, and this vifistore knows "
-            f"{first_few(ATTACH)}; install the version that it was trained with"
+            f"{first_few(ADDED_SYSTEMS)}; install the version that it was trained with"
         )
-    ATTACH[name](clip, system, state)
-    remember_system(clip, system)
-
-
-def remember_system(clip: Clip, system: Mapping) -> None:
-    """Note whose modules a model has, for `system_of`."""
+    ADDED_SYSTEMS[name].attach(clip, system, state)
     clip.added_system = dict(system)
 
 
 def system_of(clip: nn.Module) -> dict:
     """Whose modules a model has, and their sizes; empty for a CLIP as it is."""
     return dict(getattr(clip, "added_system", {}))
+
+
+def encoder_facts(clip: Clip) -> dict:
+    """What a model is as an encoder with the modules that it has: see `AddedSystem.facts`."""
+    system = system_of(clip)
+    return ADDED_SYSTEMS[system["name"]].facts(clip, system) if system else {}
+
+
+def scale_of(system: Mapping, learned: float) -> float:
+    """The scale that cosines are scored with, of the one that was learned."""
+    return (ADDED_SYSTEMS[system["name"]].logit_scale if system else 0.0) or learned
 
 
 def is_added(key: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from vifistore.errors import ModelError, UnknownNameError, UsageError, first_line, shell, short
+from vifistore.models.actionclip.action_clip import system_in
 from vifistore.models.checkpoint_files import CheckpointHeader, read_header
 from vifistore.models.config_files import WEIGHTS_SUFFIXES
 from vifistore.models.encoders import LoadedModel
@@ -164,8 +165,8 @@ def _model_from_file(
     settings = settings_of_others(path, clip, state) if header is None else {}
     texts = take_texts(clip, state)
     attach_prompts(clip, state)
-    if header is not None:
-        attach_added(clip, header.system, state)
+    system = system_in(state) if header is None else header.system
+    attach_added(clip, system, state)
     options = {"resize": bool(weights.image_size), "quick_gelu": foreign.quick_gelu}
     state = fitted(path, model, clip, state, **options)
     if header is None:
@@ -177,7 +178,7 @@ def _model_from_file(
     if header is None:
         settings |= {"weights": "ema"} if weights.ema_weights else {}
         name = checkpoint_name(path) + ("-ema" if weights.ema_weights else "")
-        header = replace(_header(model, config, name), settings=settings)
+        header = replace(_header(model, config, name), settings=settings, system=system)
     # Resized weights are others than those that the header has the digest of.
     digest = header.digest if header.config == config else ""
     known = replace(header, config=config, digest=digest, identity=identity)
@@ -200,7 +201,7 @@ def _identity(
     if header is not None:
         said = header.identity if header.config == config else at_size(header.identity, clip)
         return from_header(clip, model, said, path)
-    if foreign.maker in ("OpenAI", "ViFi-CLIP"):
+    if foreign.maker in ("OpenAI", "ViFi-CLIP", "ActionCLIP"):
         return from_maker(clip, foreign.maker, foreign.state)
     identity, words = from_tags(clip, model)
     if foreign.quick_gelu is None and activation_sibling(model):

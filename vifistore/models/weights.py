@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from vifistore.errors import ModelError, short
+from vifistore.models.actionclip.released_files import split_fusion
 from vifistore.models.file_kinds import (
     refuse_larger,
     refuse_other_files,
@@ -71,7 +72,8 @@ def read_weights(
         found = read_torchscript(path, limit)
     else:
         found = _read_torch(path)
-    state = clip_weights(found, path, ema=ema)
+    found, head = split_fusion(found)
+    state = {**clip_weights(found, path, ema=ema), **head}
     _require_plain(path, state, limit)
     return state
 

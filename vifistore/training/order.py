@@ -22,6 +22,7 @@ class Draws(IntEnum):
     FRAMES = 1
     PIXELS = 2
     MIXING = 3
+    TEXTS = 4
 
 
 def stream(purpose: Draws, *key: int) -> np.random.Generator:

@@ -13,7 +13,7 @@ from vifistore.errors import Faults, ModelError, UsageError
 from vifistore.extract.recipes import choose_device
 from vifistore.extract.run_figures import device_name
 from vifistore.models.encoders import LoadedModel
-from vifistore.models.openclip_model import require_openclip
+from vifistore.models.openclip_model import require_tunable
 from vifistore.models.system_modules import system_of
 from vifistore.models.text_embedding import check_distinct
 from vifistore.models.wording import fill
@@ -104,7 +104,7 @@ class _Training:
 
     def __init__(self, run: Run, processes: Processes, device: torch.device) -> None:
         self._run, self._processes, self._device = run, processes, device
-        self._start = require_openclip(run.start, "training tunes")
+        self._start = require_tunable(run.start, "training tunes")
         self._settings, self._folder = run.settings, RunFolder(run.out)
         self._name = checkpoint_name(run.name, run.out)
         precision = precision_of(run.options.precision, device)

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from torch import Tensor
 
 from vifistore.models.checkpoint_files import CheckpointHeader
-from vifistore.models.openclip_model import require_openclip
+from vifistore.models.openclip_model import require_tunable
 from vifistore.models.openclip_parts import Clip
-from vifistore.models.system_modules import is_added, system_of
+from vifistore.models.system_modules import is_added, scale_of, system_of
 from vifistore.models.tower_digests import tower_digests
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.identity import Identity
@@ -43,7 +43,7 @@ class Saver:
         self._name, self._identity = name, identity
         self._start, self._order = identity.start, identity.order
         self._settings = settings = identity.settings
-        self._clip: Clip = require_openclip(self._start, "training tunes").clip
+        self._clip: Clip = require_tunable(self._start, "training tunes").clip
         self._start_state = self._to_blend_with() if settings.blend else {}
         self._average = None
         if settings.ema:
@@ -116,7 +116,7 @@ class Saver:
 def _digests(config: dict, state: dict[str, Tensor], system: dict) -> dict:
     image_digest, text_digest = tower_digests(config, state, system)
     # On the CPU, as it is digested when the file is loaded: a GPU may differ in the last bit.
-    logit_scale = float(state["logit_scale"].cpu().double().exp())
+    logit_scale = scale_of(system, float(state["logit_scale"].cpu().double().exp()))
     return {
         "digest": checkpoint_digest(image_digest, text_digest, logit_scale),
         "image_digest": image_digest,

@@ -10,11 +10,15 @@ import tyro
 from vifistore.errors import Faults, UnknownNameError
 from vifistore.store.schema import MOST_FRAMES
 
+# CLIP's own towers have 12 to 48.
+MOST_BLOCKS = 64
+
 Trains = Literal["full", "image", "text", "prompts"]
 Fusion = Literal["embedding", "decision", "image"]
 Preprocess = Literal["openclip", "paper"]
 ClassNames = Literal["as-is", "spaces", "words"]
-SystemName = Literal["vifi-clip"]
+SystemName = Literal["vifi-clip", "actionclip"]
+FrameHead = Literal["mean", "transf", "lstm", "conv1d", "transf-cls"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,7 @@ class TrainSettings:
 
     system: SystemName = "vifi-clip"
     """What is added to CLIP, what of it is trained, and by which loss: vifi-clip adds nothing but
-    prompts."""
+    prompts, actionclip a head over frames."""
     trains: Trains = "full"
     """What is trained: both towers and the logit scale (full), one tower alone (image, text), or
     vision-language prompts in front of frozen towers (prompts)."""
@@ -105,6 +109,10 @@ class TrainSettings:
     "a {}."."""
     text_depth: int = 9
     """Blocks of the text tower that have vectors of their own (prompts)."""
+    frame_head: FrameHead = "transf"
+    """What is made of the frames of a video before their mean (actionclip)."""
+    frame_head_layers: int = 6
+    """Blocks of a head that is a transformer (actionclip)."""
     ema: float = 0.0
     """Decay per step of an average of the weights, written beside every checkpoint; 0 for none."""
     blend: tuple[float, ...] = ()
@@ -120,6 +128,9 @@ class TrainSettings:
         note_name(faults, "preprocessing", self.preprocess, Preprocess)
         note_name(faults, "cleaning of class names", self.class_names, ClassNames)
         check = partial(self._check, faults)
+        note_name(faults, "head over frames", self.frame_head, FrameHead)
+        few = 0 < self.frame_head_layers <= MOST_BLOCKS
+        check("frame_head_layers", few, f"1 to {MOST_BLOCKS}")
         for field in ("num_frames", "batch_size", "epochs", "learning_rate", "added_rate"):
             check(field, 0 < getattr(self, field) < math.inf, "a number above 0")
         for field in ("num_frames", "candidate_frames"):

@@ -10,9 +10,9 @@ from vifi.bench import compute
 from vifi.bench.arithmetic import image_flops
 from vifi.bench.bench_settings import Compute
 from vifistore.errors import UsageError
+from vifistore.models.actionclip.temporal_transformer import PoolingShape
 from vifistore.models.towers import load_model
 from vifistore.training.heads.head_files import HeadHeader, PromptsShape, new_head, save_head
-from vifistore.training.heads.poolings import PoolingShape
 
 TINY = Compute(model="vifi-tiny", device="cpu", repeats=1, frames=4, classes=3)
 

@@ -11,6 +11,7 @@ from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.class_texts import dataset_class_lists, reload_checkpoint
 from vifistore.extract.recipes import choose_device
+from vifistore.models.actionclip.temporal_transformer import PoolingShape
 from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.store.features import Features
 from vifistore.store.identity import Identity, TunedOn, joined, packed
@@ -33,7 +34,6 @@ from vifistore.training.heads.head_files import (
 from vifistore.training.heads.head_settings import HeadKind, HeadSettings
 from vifistore.training.heads.head_texts import head_templates
 from vifistore.training.heads.head_training import HeadProgress, fit_head
-from vifistore.training.heads.poolings import PoolingShape
 from vifistore.training.heads.storing import HeadReport, given, store_head
 
 logger = logging.getLogger("vifi")

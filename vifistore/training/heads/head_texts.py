@@ -13,6 +13,7 @@ import torch
 
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.class_texts import reload_checkpoint
+from vifistore.models.actionclip.action_texts import ACTIONCLIP_SCALE, ACTIONCLIP_TEMPLATES
 from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.models.text_embedding import check_distinct, encode_classes, text_fields
 from vifistore.models.wording import BARE_TEMPLATE
@@ -23,27 +24,6 @@ from vifistore.training.heads.a5_prompts import check_room, check_text_tower, to
 from vifistore.training.heads.head_files import Head, load_head
 
 A5_SCALE = 1 / 0.07
-ACTIONCLIP_SCALE = 100.0
-
-# The prompts of ActionCLIP's utils/Text_Prompt.py.
-ACTIONCLIP_TEMPLATES = (
-    "a photo of action {}",
-    "a picture of action {}",
-    "Human action of {}",
-    "{}, an action",
-    "{} this is an action",
-    "{}, a video of action",
-    "Playing action of {}",
-    "{}",
-    "Playing a kind of action, {}",
-    "Doing a kind of action, {}",
-    "Look, the human is {}",
-    "Can you recognize the action of {}?",
-    "Video classification of {}",
-    "A video of {}",
-    "The man is {}",
-    "The woman is {}",
-)
 
 
 def head_templates(prompts: object | None) -> tuple[str, ...]:

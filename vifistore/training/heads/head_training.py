@@ -3,9 +3,8 @@
 With v the pooled views of a batch and t the texts, both at unit length, and s the scale:
 
     A5           cross-entropy of s v t_c over all classes c, s = 1 / 0.07     (src/train.py)
-    ActionCLIP   t_j: a template, drawn anew, of the class of view j;
-                 KL of softmax_j(s v_i t_j) from softmax_j(10 [class i = class j]), over rows and
-                 over columns, halved                             (train.py, utils/KLLoss.py)
+    ActionCLIP   t_j: a template, drawn anew, of the class of view j; see
+                 `vifistore.training.systems.likeness_loss`                    (train.py)
 
 A5 samples wrong classes up to 400 in all; that is every class of the data sets it is used on.
 """
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import kl_div, normalize, one_hot
+from torch.nn.functional import normalize, one_hot
 
 from vifistore.errors import ModelError
 from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
@@ -28,10 +27,9 @@ from vifistore.training.heads.head_files import Head
 from vifistore.training.heads.head_settings import FitSettings, HeadSettings
 from vifistore.training.heads.head_texts import encode_for_head, logit_scale
 from vifistore.training.schedule import learning_rate_at
+from vifistore.training.systems.likeness_loss import actionclip_loss, cosines_of
 
 _FIRST_BETA = 0.9
-# How much more alike two views of one class are meant to be than two of different classes.
-_SHARPNESS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +86,7 @@ def fit_head(
             views, labels = head.pooling(frames.to(device)), labels.to(device)
             loss, text = objective(views, labels)
             total += _update(optimiser, loss, _rate(fit, step, steps_per_epoch)) * len(labels)
-            num_right += int((_cosines(views.detach(), text).argmax(1) == labels).sum())
+            num_right += int((cosines_of(views.detach(), text).argmax(1) == labels).sum())
             step += 1
         progress = HeadProgress(
             epoch=epoch + 1,
@@ -140,27 +138,7 @@ def actionclip_objective(
     return objective
 
 
-def actionclip_loss(views: Tensor, text: Tensor, labels: Tensor, scale: float) -> Tensor:
-    """ActionCLIP's loss of a batch.
-
-    views and text `[view dim]`: each view beside a text of its class; labels `[view]`.
-    """
-    logits = scale * _cosines(views, text)
-    alike = (labels[:, None] == labels).float()
-    targets = (_SHARPNESS * alike).softmax(1)
-    directions = [
-        kl_div(direction.log_softmax(1), targets, reduction="batchmean")
-        for direction in (logits, logits.T)
-    ]
-    return torch.stack(directions).mean()
-
-
 _OBJECTIVES = {"a5": a5_objective, "actionclip-transf": actionclip_objective}
-
-
-def _cosines(views: Tensor, text: Tensor) -> Tensor:
-    """`[view dim]` and `[text dim]` -> `[view text]`."""
-    return normalize(views, dim=-1) @ normalize(text, dim=-1).T
 
 
 def _rate(fit: FitSettings, step: int, steps_per_epoch: int) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vifistore.errors import Faults, UnknownNameError
 from vifistore.training.presets import PRESETS, WITH_SHOTS
+from vifistore.training.systems.actionclip_settings import actionclip_published, note_actionclip
 from vifistore.training.training_settings import SystemName, TrainSettings
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ SYSTEMS: dict[str, SystemEntry] = {
         class_name="VifiClip",
         published=as_in_the_presets,
         note=note_one_text,
+    ),
+    "actionclip": SystemEntry(
+        module="actionclip",
+        class_name="ActionClipSystem",
+        published=actionclip_published,
+        note=note_actionclip,
     ),
 }
 

@@ -13,6 +13,7 @@ from vifistore.models.prompt_learning import (
     add_prompts,
     prompt_state,
 )
+from vifistore.models.system_modules import system_of
 from vifistore.training.systems.class_objective import ClassObjective
 from vifistore.training.systems.system import ObjectiveInputs, ParameterGroup, trained_by_name
 from vifistore.training.training_settings import Trains, TrainSettings
@@ -31,7 +32,13 @@ class VifiClip:
     """The default system: one rate for all that is trained."""
 
     def add_modules(self, clip: Clip, settings: TrainSettings) -> None:
-        """Add prompts where the settings want them."""
+        """Add prompts where the settings want them. Raises UsageError for modules of another
+        system."""
+        if system := system_of(clip):
+            raise UsageError(
+                f"the model to start from has modules of {system['name']}; give --system "
+                f"{system['name']} to train on, or a --pretrained without them"
+            )
         if settings.trains == "prompts":
             ready_prompts(clip, settings)
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from vifistore.errors import ModelError
+from vifistore.models.actionclip.temporal_transformer import PoolingShape
 from vifistore.training.heads.head_files import (
     HeadHeader,
     PromptsShape,
@@ -16,7 +17,6 @@ from vifistore.training.heads.head_files import (
     new_head,
     save_head,
 )
-from vifistore.training.heads.poolings import PoolingShape
 
 HEADER = HeadHeader(
     kind="a5",

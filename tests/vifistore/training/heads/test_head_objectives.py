@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
+from vifistore.models.actionclip.temporal_transformer import PoolingShape
 from vifistore.training.heads.head_files import HeadHeader, PromptsShape, new_head
-from vifistore.training.heads.head_texts import ACTIONCLIP_TEMPLATES, encode_for_head
+from vifistore.training.heads.head_texts import encode_for_head
 from vifistore.training.heads.head_training import (
     a5_objective,
-    actionclip_loss,
     actionclip_objective,
 )
-from vifistore.training.heads.poolings import PoolingShape
+from vifistore.training.systems.likeness_loss import actionclip_loss
 
 CLASSES = ["run", "jump", "fall"]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vifistore.errors import ModelError
-from vifistore.training.heads.poolings import PoolingShape, new_pooling
+from vifistore.models.actionclip.temporal_transformer import PoolingShape, new_pooling
 
 
 def test_dimensions_that_heads_of_attention_cannot_share_are_refused():

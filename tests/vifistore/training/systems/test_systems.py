@@ -23,7 +23,7 @@ from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy
 from vifistore.models import system_modules
 from vifistore.models.checkpoint_files import read_header, save_checkpoint
 from vifistore.models.cut_context import encode_cut_texts
-from vifistore.models.system_modules import attach_added, system_of
+from vifistore.models.system_modules import AddedSystem, attach_added, system_of
 from vifistore.models.towers import load_model
 from vifistore.models.weights import read_weights
 from vifistore.training.order import Order
@@ -69,7 +69,7 @@ class GainSystem:
 @pytest.fixture
 def gain(monkeypatch):
     """The system `gain` among those that are known."""
-    monkeypatch.setitem(system_modules.ATTACH, "gain", attach_gain)
+    monkeypatch.setitem(system_modules.ADDED_SYSTEMS, "gain", AddedSystem(attach=attach_gain))
     monkeypatch.setattr(vifi_clip, "GainSystem", GainSystem, raising=False)
     entry = SystemEntry(
         module="vifi_clip", class_name="GainSystem", published=known_systems.as_in_the_presets

@@ -1,4 +1,4 @@
-"""Poolings of frames that are learned: a transformer over time, as A5 and ActionCLIP have it.
+"""A transformer over the frames of a view, as A5 and ActionCLIP ("Transf") have it.
 
 With x_f the embedding of frame f and p_f a learned position,
 
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from vifistore.errors import ModelError
-from vifistore.training.heads.head_settings import HeadKind
 
 _DIM_OF_ATTENTION_HEAD = 64
 
@@ -47,27 +46,30 @@ class _Kind:
     """Whether the input is added to what comes out."""
 
 
-_KINDS: dict[HeadKind, _Kind] = {
+_KINDS = {
     "a5": _Kind(norm_epsilon=1e-5, position_spread=0.01, adds_input=False),
     "actionclip-transf": _Kind(norm_epsilon=1e-12, position_spread=0.02, adds_input=True),
 }
 
 
-def new_pooling(kind: HeadKind, shape: PoolingShape) -> nn.Module:
+def new_pooling(kind: str, shape: PoolingShape) -> nn.Module:
     """Return a pooling `[... frame dim]` -> `[... dim]` with its first weights.
 
     Raises ModelError if the dimensions cannot be divided among heads of attention.
     """
-    if kind == "actionclip-mean":
-        return MeanPooling()
-    if shape.dim % _num_heads(shape.dim):
+    return MeanPooling() if kind == "actionclip-mean" else new_transformer(kind, shape)
+
+
+def new_transformer(kind: str, shape: PoolingShape) -> "TemporalTransformer":
+    """As `new_pooling`, for the kinds that are transformers: a5 and actionclip-transf."""
+    if shape.dim % num_heads(shape.dim):
         raise ModelError(
-            f"embeddings of {shape.dim} dimensions cannot be divided among {_num_heads(shape.dim)} "
+            f"embeddings of {shape.dim} dimensions cannot be divided among {num_heads(shape.dim)} "
             f"heads of attention; use features of another model, or the head actionclip-mean"
         )
     pooling = TemporalTransformer(shape, _KINDS[kind])
     if kind == "actionclip-transf":
-        pooling.apply(_start_as_actionclip)
+        pooling.apply(start_as_actionclip)
     return pooling
 
 
@@ -79,8 +81,16 @@ class MeanPooling(nn.Module):
         return frames.mean(-2)
 
 
-class TemporalTransformer(nn.Module):
-    """A transformer over the frames of a view, and the mean of what comes out."""
+class FrameHead(nn.Module):
+    """What a system makes of the frames of a view, before their mean."""
+
+    def outputs(self, frames: Tensor) -> Tensor:
+        """Frames `[view frame dim]` -> `[view output dim]`, as many or fewer."""
+        raise NotImplementedError
+
+
+class TemporalTransformer(FrameHead):
+    """A transformer over the frames of a view."""
 
     def __init__(self, shape: PoolingShape, kind: _Kind) -> None:
         super().__init__()
@@ -93,10 +103,21 @@ class TemporalTransformer(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """frames `[... frame dim]` -> `[... dim]`."""
         views = frames.reshape(-1, *frames.shape[-2:])
-        mixed = self.blocks(views + self.positions)
-        if self._adds_input:
-            mixed = mixed + views
-        return mixed.mean(-2).reshape(*frames.shape[:-2], -1)
+        return self.outputs(views).mean(-2).reshape(*frames.shape[:-2], -1)
+
+    def outputs(self, frames: Tensor) -> Tensor:
+        """What the mean is of: frames `[view frame dim]` -> the same shape.
+
+        Raises ModelError for more frames than there are positions.
+        """
+        positions = self.positions[: frames.shape[1]]
+        if len(positions) < frames.shape[1]:
+            raise ModelError(
+                f"views of {frames.shape[1]} frames have no place in a head of {len(positions)} "
+                f"positions; give --frames {len(positions)} or fewer"
+            )
+        mixed = self.blocks(frames + positions)
+        return mixed + frames if self._adds_input else mixed
 
 
 class Block(nn.Module):
@@ -105,7 +126,7 @@ class Block(nn.Module):
     def __init__(self, dim: int, norm_epsilon: float) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim, eps=norm_epsilon)
-        self.attention = nn.MultiheadAttention(dim, _num_heads(dim), batch_first=True)
+        self.attention = nn.MultiheadAttention(dim, num_heads(dim), batch_first=True)
         self.mlp_norm = nn.LayerNorm(dim, eps=norm_epsilon)
         self.widen = nn.Linear(dim, 4 * dim)
         self.narrow = nn.Linear(4 * dim, dim)
@@ -118,11 +139,11 @@ class Block(nn.Module):
         return frames + self.narrow(hidden * torch.sigmoid(1.702 * hidden))
 
 
-def _num_heads(dim: int) -> int:
+def num_heads(dim: int) -> int:
     return max(1, dim // _DIM_OF_ATTENTION_HEAD)
 
 
-def _start_as_actionclip(module: nn.Module) -> None:
+def start_as_actionclip(module: nn.Module) -> None:
     """Linear layers at N(0, 0.02) without bias; A5 leaves them as PyTorch has them."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.02)

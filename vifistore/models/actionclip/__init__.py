@@ -1,0 +1,1 @@
+"""ActionCLIP (sallymmx/ActionCLIP): its heads behind an image tower, its texts and files."""
