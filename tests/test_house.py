@@ -20,16 +20,19 @@ _BASE = {
 # Room -> the rooms it may import. A room is the longest prefix that fits a module's name.
 ALLOWED = {
     **{room: {"vifistore.errors"} for room in _BASE},
-    "vifistore.store": _BASE,
-    "vifistore.videos": _BASE,
+    "vifistore.sources": _BASE,
+    "vifistore.store": {*_BASE, "vifistore.sources"},
+    "vifistore.videos": {*_BASE, "vifistore.sources"},
     "vifistore.kernels": {"vifistore.errors"},
-    "vifistore.frames": {*_BASE, "vifistore.kernels", "vifistore.store"},
+    "vifistore.frames": {*_BASE, "vifistore.sources", "vifistore.kernels", "vifistore.store"},
     "vifistore.models": {*_BASE, "vifistore.kernels", "vifistore.store"},
     "vifistore.extract": {
         *(*_BASE, "vifistore.kernels", "vifistore.store", "vifistore.videos"),
-        *("vifistore.frames", "vifistore.models", "vifistore.scanning"),
+        *("vifistore.frames", "vifistore.models", "vifistore.scanning", "vifistore.sources"),
     },
-    "vifistore.scanning": {*_BASE, "vifistore.store", "vifistore.videos", "vifistore.frames"},
+    "vifistore.scanning": {
+        *(*_BASE, "vifistore.sources", "vifistore.store", "vifistore.videos", "vifistore.frames"),
+    },
     "vifistore.following": {
         *(*_BASE, "vifistore.store", "vifistore.frames", "vifistore.models"),
         "vifistore.extract",
@@ -37,8 +40,9 @@ ALLOWED = {
     "vifistore.training": {
         *(*_BASE, "vifistore.kernels", "vifistore.store", "vifistore.videos"),
         *("vifistore.frames", "vifistore.models", "vifistore.extract", "vifistore.scanning"),
+        "vifistore.sources",
     },
-    "harness": {*_BASE, "vifistore.store"},
+    "harness": {*_BASE, "vifistore.sources", "vifistore.store"},
     "reports": {*_BASE, "harness.results"},
     "vifi": {"*"},
     "benchmarks": {"*"},

@@ -1,6 +1,8 @@
 """Opening a file with FFmpeg as what a dataset may hold: a video that lies in that file alone."""
 
 import os
+from io import BufferedIOBase
+from pathlib import Path
 from typing import Any
 
 # FFmpeg tells a format by content, so a playlist named .mp4 would open the files or addresses it
@@ -14,8 +16,8 @@ _OPTIONS = {
 }
 
 
-def open_container(path: str | os.PathLike[str], timeout: float | None = None) -> Any:
-    """PyAV container of a video file, to be read.
+def open_container(video: Path | BufferedIOBase, timeout: float | None = None) -> Any:
+    """PyAV container of a video file, or of a file object, to be read.
 
     `timeout` bounds each wait for data, in seconds. Tags may hold bytes that are not UTF-8. Raises
     what PyAV does, av.error.ArgumentError for a format or a protocol that is not allowed.
@@ -26,4 +28,5 @@ def open_container(path: str | os.PathLike[str], timeout: float | None = None) -
     is_old = int(av.__version__.split(".")[0]) < 19
     lenient: dict[str, Any] = {"metadata_errors": "replace"} if is_old else {}
     # A relative name may look like an address: `concat:a.mp4`.
-    return av.open(os.path.abspath(path), options=dict(_OPTIONS), timeout=timeout, **lenient)
+    source = os.path.abspath(video) if isinstance(video, Path) else video
+    return av.open(source, options=dict(_OPTIONS), timeout=timeout, **lenient)

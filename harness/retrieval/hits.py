@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from vifistore.store.dataset import Dataset
 from vifistore.store.stretch_times import are_parts
+
+if TYPE_CHECKING:
+    from vifistore.sources.roots import VideoFiles
 
 
 class Match(NamedTuple):
@@ -67,6 +70,11 @@ class VideoTable:
     def paths(self) -> np.ndarray:
         """object [video]"""
         return self.dataset.column("path")
+
+    @cached_property
+    def files(self) -> "VideoFiles":
+        """The videos, to be read."""
+        return self.dataset.files()
 
     @cached_property
     def labels(self) -> np.ndarray:

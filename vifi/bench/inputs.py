@@ -7,8 +7,8 @@ import numpy as np
 
 from vifistore.errors import UsageError
 from vifistore.scanning.scan import scan_new
+from vifistore.sources.extensions import is_video
 from vifistore.store.store import Store, create_store
-from vifistore.videos.extensions import is_video
 from vifistore.videos.listing import read_source
 
 

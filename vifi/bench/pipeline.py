@@ -191,7 +191,7 @@ def _lowest_cosine(store: Store, name: str, loaded: OpenClipModel, num_frames: i
     stored = store.features("videos", name).read("frames")
     lowest = 1.0
     for row in range(0, len(videos), max(1, len(videos) // _NUM_COMPARED)):
-        path = store.dataset("videos").root() / videos["path"].iloc[row]
+        path = store.dataset("videos").files()[row]
         video = decode_video(path, frames=num_frames, clips=1, decoder="decord")
         images = [Image.fromarray(video.frames[number]) for number in video.index[0]]
         with torch.inference_mode():

@@ -13,7 +13,7 @@ from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.models.config_files import model_faults
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.wording import check_templates
-from vifistore.videos.extensions import is_video
+from vifistore.sources.extensions import is_video
 
 # What a store's own videos are asked with, too.
 _OF_BOTH = ("template", "class_names")

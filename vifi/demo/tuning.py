@@ -91,7 +91,7 @@ def read_training_clips(scale: DemoScale, videos: Path, dataset: str) -> Trainin
     names = listing.class_names
     labels = torch.tensor([names.index(label) for label in listing.labels])
     clips = VideoSource(
-        paths=[listing.root / path for path in listing.paths],
+        files=listing.files(range(len(listing.paths))),
         targets=one_hot(labels, len(names)).float(),
         preprocessing=_preprocessing(_random_model(scale)),
         options=RunOptions(decoder="pyav"),

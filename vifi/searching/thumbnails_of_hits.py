@@ -70,6 +70,6 @@ def draw_picture(table: VideoTable, results: Path, row: int, seconds: float | No
 
     name = thumbnail_path(table.dataset.name, row, seconds)
     if not (results / name).is_file():
-        path = video_file(table.dataset, str(table.paths[row]))
-        write_thumbnail(path, results / name, table.middle(row) if seconds is None else seconds)
+        footage = video_file(table.files, row, table.dataset.name)
+        write_thumbnail(footage, results / name, table.middle(row) if seconds is None else seconds)
     return name

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from vifistore.errors import StoreError, UnknownNameError, UsageError, first_few
 from vifistore.frames.image_folder import list_images
-from vifistore.store.dataset import Dataset
-from vifistore.videos.extensions import is_video
+from vifistore.sources.extensions import is_video
+from vifistore.sources.footage import Footage, LocalFile
+from vifistore.sources.roots import VideoFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,29 +22,30 @@ class NotThereError(StoreError):
     """A row that the dataset does not have, or a file that is gone."""
 
 
-def video_file(dataset: Dataset, name: str) -> Path:
-    """The file of a video, or the folder of its frames, from its path in the table of videos.
+def video_file(files: VideoFiles, row: int, dataset: str) -> Footage:
+    """The video of a row of a dataset, from its path in the table of videos.
 
     Raises NotThereError for a file that is not there, ForbiddenError for a path that leaves the
     dataset's folder or is no video.
     """
-    folder = dataset.root()
-    if folder == Path():
+    if files.root == Path():
         # Embeddings that were imported: it is no reason to look where the program was started.
-        raise NotThereError(f"where the videos of {dataset.name} lie is not known; scan them")
+        raise NotThereError(f"where the videos of {dataset} lie is not known; scan them")
+    return LocalFile(_local_file(files.root, str(files.paths[row]), dataset))
+
+
+def _local_file(folder: Path, name: str, dataset: str) -> Path:
     try:
         root = _resolved(folder)
         # A link counts as what it points to: whoever wrote the table chose both.
         path = _resolved(root / name)
         is_frames = path != root and path.is_dir() and _frames_are_inside(path, root)
     except (OSError, ValueError) as error:
-        raise NotThereError(f"{name} is gone; scan {dataset.name} again") from error
+        raise NotThereError(f"{name} is gone; scan {dataset} again") from error
     # A pipe or a device is no file, and reading it may take for ever.
     is_shown = is_frames or (path.is_file() and is_video(path.name))
     if not (is_shown and path.is_relative_to(root)):
-        raise ForbiddenError(
-            f"{name} is no video in the folder of {dataset.name}; scan {dataset.name} again"
-        )
+        raise ForbiddenError(f"{name} is no video in the folder of {dataset}; scan {dataset} again")
     return path
 
 

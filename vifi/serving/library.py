@@ -17,9 +17,10 @@ from vifi.searching.video_files import NotThereError, video_file
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.files import read_regular
 from vifistore.frames.thumbnails import thumbnail, write_thumbnail
+from vifistore.sources.extensions import extension
+from vifistore.sources.footage import Footage
 from vifistore.store.dataset import Dataset
 from vifistore.store.store import Store
-from vifistore.videos.extensions import extension
 
 logger = logging.getLogger("vifi")
 
@@ -146,14 +147,14 @@ class Library:
         names = {name.name for name in dataset.names()}
         return sorted(names | ({self.features} & set(dataset.feature_ids())))
 
-    def video_path(self, dataset: str, row: int) -> Path:
-        """The file of a video, or the folder of its frames.
+    def footage(self, dataset: str, row: int) -> Footage:
+        """The video of a row.
 
         Raises NotThereError for a row or a file that is not there, ForbiddenError for a path that
         leaves the dataset's folder or is no video.
         """
         self._require_row(dataset, row)
-        return video_file(self.store.dataset(dataset), str(self._table(dataset).paths[row]))
+        return video_file(self._table(dataset).files, row, dataset)
 
     def is_playable(self, path: str) -> bool:
         """Whether browsers know the container of a video."""
@@ -162,9 +163,9 @@ class Library:
     def thumbnail(self, dataset: str, row: int, seconds: float | None) -> bytes:
         """A JPEG picture of a row, of its middle or of a moment of its file; kept in the cache.
 
-        Raises what `video_path` does, and UsageError for a video that cannot be decoded.
+        Raises what `footage` does, and UsageError for a video that cannot be decoded.
         """
-        path = self.video_path(dataset, row)
+        footage = self.footage(dataset, row)
         table = self._table(dataset)
         if seconds is None:
             seconds = table.middle(row)
@@ -174,12 +175,12 @@ class Library:
             last = _LONGEST_SECONDS if np.isnan(end) else float(end)
             seconds = min(max(round(seconds, 1), float(begin)), last)
         folder = self.store.cache_folder / "thumbnails" / dataset
-        target = folder / f"{_picture_name(path, seconds)}.jpg"
+        target = folder / f"{_picture_name(footage, seconds)}.jpg"
         try:
             with self._drawing:
-                return _kept(path, target, seconds)
+                return _kept(footage, target, seconds)
         except DecodeError as error:
-            raise UsageError(f"{path.name} has no picture: {error}") from error
+            raise UsageError(f"{footage.name} has no picture: {error}") from error
 
     def _require_row(self, dataset: str, row: int) -> None:
         if dataset not in (known := self.store.datasets()):
@@ -191,18 +192,18 @@ class Library:
             )
 
 
-def _picture_name(path: Path, seconds: float | None) -> str:
+def _picture_name(footage: Footage, seconds: float | None) -> str:
     """A name that changes with the video: the cache may be older than the store."""
-    status = path.stat()
-    facts = f"{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape")
+    stamp = footage.stamp()
+    facts = f"{footage} {stamp.size_bytes} {stamp.mtime_ns}".encode("utf-8", "surrogateescape")
     moment = "" if seconds is None else f"-{round(1000 * seconds)}"
     return f"{hashlib.sha256(facts).hexdigest()[:16]}{moment}"
 
 
-def _kept(path: Path, target: Path, seconds: float | None) -> bytes:
+def _kept(footage: Footage, target: Path, seconds: float | None) -> bytes:
     """The picture at `target`, made if there is none; only made where nothing can be kept."""
     try:
-        return read_regular(write_thumbnail(path, target, seconds, height=_THUMBNAIL_HEIGHT))
+        return read_regular(write_thumbnail(footage, target, seconds, height=_THUMBNAIL_HEIGHT))
     except OSError as error:
         logger.debug("the picture is not kept: %s", error)
-        return thumbnail(path, seconds, height=_THUMBNAIL_HEIGHT)
+        return thumbnail(footage, seconds, height=_THUMBNAIL_HEIGHT)

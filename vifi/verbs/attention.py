@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vifistore.extract.frame_attention import VideoAttention
+    from vifistore.sources.footage import Footage
     from vifistore.store.dataset import Dataset
 
 # Where the figures stand in a results folder.
@@ -60,14 +61,18 @@ def main(arguments: list[str]) -> int:
     table = dataset.videos()
     rows = [row_of(table, name, dataset.name) for name in dict.fromkeys(wanted.videos)]
     dataset.require_whole_videos()
-    paths = {row: video_file(dataset, table["path"].iloc[row]) for row in rows}
-    for file in _draw_all(dataset, table, paths, wanted):
+    files = dataset.files()
+    videos = {row: video_file(files, row, dataset.name) for row in rows}
+    for file in _draw_all(dataset, table, videos, wanted):
         say(str(file))
     return 0
 
 
 def _draw_all(
-    dataset: "Dataset", table: "pd.DataFrame", paths: dict[int, Path], wanted: AttentionArguments
+    dataset: "Dataset",
+    table: "pd.DataFrame",
+    videos: "dict[int, Footage]",
+    wanted: AttentionArguments,
 ) -> list[Path]:
     """Draw the videos of these rows, for the page too where there is a results folder."""
     # torch and matplotlib: only once the call is known to be right.
@@ -77,10 +82,10 @@ def _draw_all(
     folder = _folder(wanted)
     folder.mkdir(parents=True, exist_ok=True)
     files, drawn = [], []
-    for row, path in paths.items():
+    for row, footage in videos.items():
         video = table.iloc[row].to_dict()
         seen = video_attention(
-            path,
+            footage,
             models,
             frames=wanted.frames or common_frames(models) or _DEFAULT_FRAMES,
             preprocessing=wanted.preprocess,

@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     # What is made is a part of what is listed or stored: nothing else can be wrong with it.
     _warn(check_listing(source, split_members(known)), listing)
     _tell_lists(lists_of_classes(known, listing))
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
+    probes = probe_all(listing.files(rows))
     bar = Progress(probes, total=len(rows), unit="video", desc="scan")
     probed = list(bar)
     _warn_of_pointers(listing, rows, probed)

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from vifistore.errors import DecodeError, ModelError
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.kernels.temporal_pool import pool_and_round
+from vifistore.sources.footage import Footage
 from vifistore.store.feature_record import FurtherArray
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, QUARANTINED
 from vifistore.store.writer import BlockData, Shape
@@ -79,12 +79,12 @@ def _timestamps(seconds: np.ndarray, shape: Shape) -> np.ndarray:
     return np.tile(seconds, (shape.view // len(seconds), 1))
 
 
-def quarantined(row: int, path: Path, error: DecodeError) -> VideoResult:
-    """The result of a video at `path` that cannot be decoded."""
+def quarantined(row: int, footage: Footage, error: DecodeError) -> VideoResult:
+    """The result of a video that cannot be decoded."""
     values = {
         "reason": error.reason,
         # The row says which video it is; its path may be another one tomorrow.
-        "message": str(error).removeprefix(f"{path}: ")[:_MESSAGE_LENGTH],
+        "message": str(error).removeprefix(f"{footage}: ")[:_MESSAGE_LENGTH],
         "status": QUARANTINED,
     }
     return VideoResult(row=row, kind="quarantined", values=values)

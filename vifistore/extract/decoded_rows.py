@@ -5,7 +5,6 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -25,6 +24,7 @@ from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.together import SharedFrames
 from vifistore.scanning.changes import ChangeLog
 from vifistore.scanning.presence import MISSING, Presence
+from vifistore.sources.footage import Footage
 from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
 
@@ -60,8 +60,8 @@ class DecodedRows:
     ) -> None:
         """Decoding begins at once."""
         videos = dataset.videos()
-        self._folder, self._paths = dataset.root(), videos["path"].to_numpy()
-        self._presence = Presence(dataset, self._paths)
+        self._files = dataset.files()
+        self._presence = Presence(dataset, self._files)
         self.changes = ChangeLog(dataset, videos)
         """Videos that are not the files that were scanned any more."""
         self._reuse, self._clock = reuse, clock
@@ -86,7 +86,7 @@ class DecodedRows:
         if isinstance(decoded, DecodeError):
             if decoded.reason == MISSING:
                 self._presence.miss()
-            return quarantined(row, self._path(row), decoded)
+            return quarantined(row, self._files[row], decoded)
         self.changes.read(row, decoded.content_digest)
         self.decode_seconds += decoded.decode_seconds
         self.cut_seconds += decoded.cut_seconds
@@ -99,19 +99,16 @@ class DecodedRows:
             self.changes.read(result.row, str(result.values["content_digest"]))
             yield result
 
-    def _jobs(self, rows: list[int]) -> Iterator[tuple[int, Path]]:
-        """Yield (row, path) of what has to be decoded; rows to copy are set aside."""
+    def _jobs(self, rows: list[int]) -> Iterator[tuple[int, Footage]]:
+        """Yield (row, video) of what has to be decoded; rows to copy are set aside."""
         for row in rows:
-            path = self._path(row)
-            source = self._reuse.find(row, path)
-            self.changes.look(row, path)
+            footage = self._files[row]
+            source = self._reuse.find(row, footage)
+            self.changes.look(row, footage)
             if source == "encode":
-                yield row, path
+                yield row, footage
             elif source == "copy":
                 self._to_copy.append(row)
-
-    def _path(self, row: int) -> Path:
-        return self._folder / self._paths[row]
 
 
 @contextlib.contextmanager

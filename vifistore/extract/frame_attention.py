@@ -16,6 +16,7 @@ from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
 from vifistore.models.class_attention import METHODS, attention_maps, check_tower
 from vifistore.models.openclip_model import OpenClipModel, require_openclip
+from vifistore.sources.footage import Footage
 from vifistore.store.checkpoints import find_checkpoint
 from vifistore.store.dataset import Dataset
 from vifistore.store.identity import SQUASH
@@ -64,7 +65,7 @@ def common_frames(models: Mapping[str, OpenClipModel]) -> int:
 
 
 def video_attention(
-    path: str | Path,
+    video: str | Path | Footage,
     models: Mapping[str, OpenClipModel],
     *,
     frames: int,
@@ -76,7 +77,7 @@ def video_attention(
     `preprocessing` is openclip or paper; empty gives each model the one it was trained with.
     Raises DecodeError for a video that cannot be read.
     """
-    decoded = decode_video(path, frames=frames, clips=1, decoder=decoder)
+    decoded = decode_video(video, frames=frames, clips=1, decoder=decoder)
     pixels = np.ascontiguousarray(decoded.frames[decoded.index[0]])
     maps: dict[str, dict[str, np.ndarray]] = {}
     shown: np.ndarray | None = None

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from vifistore.extract.run_figures import last_run, run_facts
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
 from vifistore.scanning.presence import Presence
+from vifistore.sources.roots import VideoFiles
 from vifistore.store.dataset import Dataset
 from vifistore.store.schema import BLOCK_SIZE, TODO
 
@@ -34,8 +34,7 @@ def plan(job: Job, *, blocks: range | None = None, limit: int | None = None) -> 
     rows = [row for row in rows if blocks is None or row // BLOCK_SIZE in blocks][:limit]
     if rows:
         Presence(dataset).require()
-    root = dataset.root()
-    seconds, source = _estimate(job, [root / path for path in dataset.column("path")[rows]])
+    seconds, source = _estimate(job, dataset.files().take(np.array(rows, int)))
     return {
         "id": job.recipe.id,
         "videos": dataset.num_videos,
@@ -67,36 +66,36 @@ def rows_to_do(dataset: Dataset, feature_id: str) -> list[int]:
     return [*np.flatnonzero(status == TODO).tolist(), *range(len(status), num_videos)]
 
 
-def _estimate(job: Job, paths: list[Path]) -> tuple[float | None, str]:
+def _estimate(job: Job, files: VideoFiles) -> tuple[float | None, str]:
     """Seconds, and what they are estimated from."""
-    if not paths:
+    if not len(files):
         return None, "nothing to do"
-    frames = len(paths) * job.settings.num_frames * job.settings.num_views
+    frames = len(files) * job.settings.num_frames * job.settings.num_views
     facts = run_facts(job.settings, job.recipe.precision, job.device)
     row = last_run(job.dataset.backend.cache_folder, facts)
     if row is not None:
         return frames / row["frames_per_second"], f"the run of {row['time']} on this machine"
-    tried = paths[:: max(1, len(paths) // _VIDEOS_TRIED)][:_VIDEOS_TRIED]
+    tried = files.evenly(_VIDEOS_TRIED)
     rates = _try(job, tried)
     if rates is None:
         return None, f"none of {len(tried)} videos tried can be decoded"
     num_workers = job.settings.workers or default_workers(job.device)
-    decoding = len(paths) * rates["decode_seconds_per_video"] / num_workers
+    decoding = len(files) * rates["decode_seconds_per_video"] / num_workers
     encoding = frames * rates["encode_seconds_per_frame"]
     # On a CPU both share the cores; a GPU encodes while others decode.
     seconds = decoding + encoding if job.device.type == "cpu" else max(decoding, encoding)
     return seconds, f"decoding {len(tried)} videos and encoding one batch just now"
 
 
-def _try(job: Job, paths: list[Path]) -> Mapping[str, float] | None:
+def _try(job: Job, files: VideoFiles) -> Mapping[str, float] | None:
     """Seconds a video of decoding and resizing, and a frame of encoding; None if none decodes."""
     settings, device = job.settings, job.device
     spent, num_videos = 0.0, 0
-    for path in paths:
+    for footage in files:
         start = time.perf_counter()
         try:
             video = decode_video(
-                path,
+                footage,
                 frames=settings.num_frames,
                 clips=settings.clips,
                 stride=settings.stride,

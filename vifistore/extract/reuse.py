@@ -7,7 +7,6 @@ just as many bytes.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from vifistore.errors import DamagedError, DecodeError
 from vifistore.extract.blocks import VideoResult
 from vifistore.frames.decoding import content_digest
+from vifistore.sources.footage import Footage
 from vifistore.store.block_ranges import block_rows
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
@@ -69,11 +69,11 @@ class Reuse:
             self._digests |= {digests[row]: (features, int(row)) for row in done}
         return sizes
 
-    def find(self, row: int, path: Path) -> Literal["encode", "copy", "wait"]:
+    def find(self, row: int, footage: Footage) -> Literal["encode", "copy", "wait"]:
         """What to do with a row: encode it, copy it from the store, or wait for its twin."""
         if not self._sizes[row] or self._sizes[row] not in self._sizes_to_read:
             return "encode"
-        digest = _digest(path)
+        digest = _digest(footage)
         if not digest:
             return "encode"
         if digest in self._digests and self._is_readable(row, self._digests[digest]):
@@ -128,13 +128,9 @@ class Reuse:
             yield VideoResult(row=row, kind=kind, values=dict(result.values))
 
 
-def _digest(path: Path) -> str:
-    """Digest of a file or a folder of frames, as decoding takes it; empty for what cannot be read
-    or is neither."""
-    # A pipe or a device could be read for ever.
-    if not path.is_file() and not path.is_dir():
-        return ""
+def _digest(footage: Footage) -> str:
+    """Digest of a video, as decoding takes it; empty for what cannot be read or is none."""
     try:
-        return content_digest(path)
+        return content_digest(footage)
     except (OSError, DecodeError):
         return ""

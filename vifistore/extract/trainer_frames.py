@@ -62,5 +62,5 @@ def trainer_of(folder: Path, dataset: Dataset, encode: EncodeSettings) -> Traine
 
 def video_paths(dataset: Dataset, rows: np.ndarray | None = None) -> list[str]:
     """Where the videos of a dataset are, all or those of some rows, int64 [row]."""
-    paths, root = dataset.column("path"), dataset.root()
-    return [str(root / path) for path in (paths if rows is None else paths[rows])]
+    files = dataset.files() if rows is None else dataset.files().take(rows)
+    return [footage.address for footage in files]

@@ -1,8 +1,8 @@
 """Reading only the wanted frames, for decoders that find a frame by its number.
 
 Finding by number goes wrong without an error in more files than one expects: see `PacketTable`.
-Such files, those that fail, and large frames are read in order through PyAV, whose pixels are the
-same.
+Such files, those that fail, those that are no file on this machine, and large frames are read in
+order through PyAV, whose pixels are the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from vifistore.frames.kept import Keep, KeptFrames
 from vifistore.frames.packets import scan_packets
 from vifistore.frames.pyav_decoder import read_in_order
 from vifistore.frames.raw_frames import Plan, RawFrames, split_plan
+from vifistore.sources.footage import Readable
 
 Fetch = Callable[[Path, list[np.ndarray], int], Iterator[np.ndarray | None]]
 """(path, groups of sorted frame numbers int64 [frame], number of frames in the file) ->
@@ -29,16 +30,16 @@ _LARGE_BYTES = 8 * 2**20
 
 
 def decode_by_number(
-    path: Path, plan: Plan, keep: Keep, *, fetch: Fetch, decoder: str
+    video: Readable, plan: Plan, keep: Keep, *, fetch: Fetch, decoder: str
 ) -> RawFrames:
     """Frames of the plan, which `decoder` reads by `fetch`; raises DecodeError."""
-    table = scan_packets(path)
+    table = scan_packets(video)
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
     seconds = None if too_large else table.seconds
-    if seconds is not None:
+    if seconds is not None and isinstance(video, Path):
         wanted, index = split_plan(plan(table.num_frames))
         kept = KeptFrames(keep, len(wanted))
-        if _fetch_all(path, wanted, table.num_frames, table.frame_bytes, fetch, kept):
+        if _fetch_all(video, wanted, table.num_frames, table.frame_bytes, fetch, kept):
             return RawFrames(
                 kept=kept,
                 index=index,
@@ -47,7 +48,8 @@ def decode_by_number(
                 declared_frames=table.declared_frames,
                 decoder=decoder,
             )
-    return replace(read_in_order(path, plan, table, keep), was_retried=seconds is not None)
+    was_retried = seconds is not None and isinstance(video, Path)
+    return replace(read_in_order(video, plan, table, keep), was_retried=was_retried)
 
 
 def _fetch_all(

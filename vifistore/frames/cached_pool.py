@@ -10,6 +10,8 @@ from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.pool import submit_ahead
 from vifistore.frames.readers import Reader
 from vifistore.frames.together import SharedFrames
+from vifistore.sources.footage import Footage
+from vifistore.sources.roots import footage_of
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -51,14 +53,14 @@ class CachedPool(Generic[Key]):
         self._threads.shutdown(cancel_futures=True)
 
     def decode(
-        self, jobs: Iterable[tuple[Key, str | Path]]
+        self, jobs: Iterable[tuple[Key, str | Path | Footage]]
     ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
         """As `DecodePool.decode`, but `frames` is uint8 [crop*distinct size size 3].
 
         `width` and `height` are those of the decoded frames.
         """
-        keyed = ((key, key, path) for key, path in jobs)
+        keyed = ((key, key, footage_of(video)) for key, video in jobs)
         return submit_ahead(keyed, self._submit, 2 * self._num_threads)
 
-    def _submit(self, key: Key, path: str | Path) -> Future[DecodedVideo | DecodeError]:
-        return self._threads.submit(self._frames.find, Path(path), self._own, self._others(key))
+    def _submit(self, key: Key, footage: Footage) -> Future[DecodedVideo | DecodeError]:
+        return self._threads.submit(self._frames.find, footage, self._own, self._others(key))

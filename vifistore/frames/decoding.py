@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, first_line
-from vifistore.files import open_regular, read_regular
+from vifistore.files import read_regular
 from vifistore.frames.by_number import decode_by_number
 from vifistore.frames.decord_decoder import fetch_decord, load_decord
 from vifistore.frames.encryption import is_encrypted
@@ -24,13 +24,15 @@ from vifistore.frames.raw_frames import Plan, RawFrames
 from vifistore.frames.sampling import sample_indices, sample_training_indices
 from vifistore.frames.torchcodec_decoder import fetch_torchcodec
 from vifistore.pointers import HEAD_BYTES, pointer_told
+from vifistore.sources.footage import Footage, LocalFile, Readable, opened, read_or_told
+from vifistore.sources.roots import footage_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
     """A library that decodes."""
 
-    decode: Callable[[Path, Plan, Keep], RawFrames]
+    decode: Callable[[Readable, Plan, Keep], RawFrames]
     """Gives the frames of a plan; raises DecodeError."""
     module: str
     """What to import to load its native libraries."""
@@ -60,6 +62,9 @@ DECODERS = {
 
 Sampling = tuple[int, int, int]
 """Frames per clip, clips and stride, of the test rule."""
+
+# What does not lie on this machine is fetched whole up to this size, and read in pieces above it.
+_WHOLE_BYTES = 64 * 2**20
 
 # Pillow opens no picture whose pixels take more than half of this.
 _LARGEST_IMAGE_BYTES = 1 << 30
@@ -113,7 +118,7 @@ class DecodedVideo:
 
 
 def decode_video(
-    path: str | Path,
+    video: str | Path | Footage,
     *,
     frames: int,
     clips: int,
@@ -134,16 +139,13 @@ def decode_video(
     stream, encrypted, short (no frame is there), decode error, memory.
     """
     check_decoder(decoder)
-    # Absolute, so that FFmpeg takes no name for an address or an option.
-    path = Path(path).absolute()
-    try:
-        raw, digest = _read(
-            path, DECODERS[decoder], _plan((frames, clips, stride), draw, also), keep
-        )
-    except DecodeError as error:
-        raise DecodeError(error.reason, f"{path}: {error}") from None
-    except OSError as error:
-        raise DecodeError("missing", f"{path}: cannot be read: {error.strerror}") from None
+    footage = footage_of(video)
+    plan = _plan((frames, clips, stride), draw, also)
+    with read_or_told(footage):
+        try:
+            raw, digest = _read(footage, DECODERS[decoder], plan, keep)
+        except DecodeError as error:
+            raise DecodeError(error.reason, f"{footage}: {error}") from None
     return DecodedVideo(
         frames=raw.frames,
         index=raw.index,
@@ -209,30 +211,35 @@ def _plan(own: Sampling, draw: Sequence[int] | None, also: Sequence[Sampling]) -
     return all_of_them if also else first
 
 
-def _read(path: Path, decoder: Decoder, plan: Plan, keep: Keep) -> tuple[RawFrames, str]:
+def _read(footage: Footage, decoder: Decoder, plan: Plan, keep: Keep) -> tuple[RawFrames, str]:
     """Raw frames and content digest."""
-    if path.is_dir():
-        digest = content_digest(path)
-        return decode_image_folder(path, plan, keep), digest
-    if path.exists() and not path.is_file():
+    if folder := footage.folder:
+        digest = content_digest(footage)
+        return decode_image_folder(folder, plan, keep), digest
+    if isinstance(footage, LocalFile) and footage.exists() and not footage.path.is_file():
         # Pipes and devices may never end.
         raise DecodeError("not a video", "it is neither a file nor a folder")
-    digest = content_digest(path)
-    if is_encrypted(path):
-        raise DecodeError("encrypted", "its video is encrypted; use a decrypted copy")
-    return decoder.decode(path, plan, keep), digest
+    with footage.at_hand(_WHOLE_BYTES) as readable:
+        digest = _digest_file(readable)
+        if is_encrypted(readable):
+            raise DecodeError("encrypted", "its video is encrypted; use a decrypted copy")
+        return decoder.decode(readable, plan, keep), digest
 
 
-def content_digest(path: Path) -> str:
+def content_digest(video: str | Path | Footage) -> str:
     """SHA-256 of the bytes of a file, or of the names and bytes of a folder of frames.
 
     Raises DecodeError if there is nothing in it, OSError if it cannot be read.
     """
-    return _digest_folder(path) if path.is_dir() else _digest_file(path)
+    footage = footage_of(video)
+    if folder := footage.folder:
+        return _digest_folder(folder)
+    with footage.at_hand(0) as readable:
+        return _digest_file(readable)
 
 
-def _digest_file(path: Path) -> str:
-    with open_regular(path) as file:
+def _digest_file(video: Readable) -> str:
+    with opened(video) as file:
         _check_head(file.read(HEAD_BYTES))
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256")

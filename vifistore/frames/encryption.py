@@ -6,20 +6,19 @@ ordinary video and gives noise or an error. ISO/IEC 14496-12 (boxes) and 23001-7
 
 import struct
 from collections.abc import Iterator
+from io import BufferedIOBase
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO
 
-from vifistore.files import open_regular
+from vifistore.sources.footage import Readable, opened
 
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _TOP_LEVEL = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"pnot"}
 _MAX_BOXES = 10_000
 
 
-def is_encrypted(path: Path) -> bool:
+def is_encrypted(video: Readable) -> bool:
     """True if the first video track has an encrypted sample entry; False for other containers."""
-    with open_regular(path) as file:
+    with opened(video) as file:
         if file.read(8)[4:] not in _TOP_LEVEL:
             return False
         handler = b""
@@ -34,7 +33,7 @@ def is_encrypted(path: Path) -> bool:
         return False
 
 
-def _walk(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+def _walk(file: BufferedIOBase, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
     """Type and first 16 payload bytes of every box on the way down to the sample tables."""
     while start + 8 <= end:
         file.seek(start)

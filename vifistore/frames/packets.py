@@ -10,6 +10,7 @@ import numpy as np
 from vifistore.containers import open_container
 from vifistore.errors import DecodeError
 from vifistore.files import require_regular
+from vifistore.sources.footage import Readable
 
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
@@ -33,14 +34,17 @@ class PacketTable:
     """Of a frame in RGB, as far as the header tells its size."""
 
 
-def open_video(path: Path) -> tuple[Any, Any]:
+def open_video(video: Readable) -> tuple[Any, Any]:
     """PyAV container and video stream; raises DecodeError, OSError for what is no file."""
     from av.error import ArgumentError, FFmpegError
 
-    # FFmpeg would wait for ever at a pipe.
-    require_regular(path)
+    if isinstance(video, Path):
+        # FFmpeg would wait for ever at a pipe.
+        require_regular(video)
+    else:
+        video.seek(0)
     try:
-        container = open_container(path)
+        container = open_container(video)
     except ArgumentError:
         message = "FFmpeg knows it as no video, or as a playlist that shows other files"
         raise DecodeError("not a video", message) from None
@@ -79,9 +83,9 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
             return
 
 
-def scan_packets(path: Path) -> PacketTable:
+def scan_packets(video: Readable) -> PacketTable:
     """Table of the packets of a file; raises DecodeError if it is no video."""
-    container, stream = open_video(path)
+    container, stream = open_video(video)
     with container:
         packets = [
             (packet.pts, packet.is_keyframe, packet.is_discard)

@@ -1,6 +1,5 @@
 """Decode workers: one process each, replaced when it dies, results in the order of the jobs."""
 
-import os
 import queue
 import threading
 from collections import deque
@@ -17,6 +16,8 @@ from vifistore.frames.memory_limits import worker_bytes as share_of_memory
 from vifistore.frames.squares import Squares
 from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
 from vifistore.frames.worker_settings import WorkerSettings
+from vifistore.sources.footage import Footage
+from vifistore.sources.roots import footage_of
 
 Key = TypeVar("Key", bound=Hashable)
 Decoded = TypeVar("Decoded")
@@ -111,9 +112,9 @@ class DecodePool:
 
     def decode(
         self,
-        jobs: Iterable[tuple[Key, str | Path]],
+        jobs: Iterable[tuple[Key, str | Path | Footage]],
     ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
-        """Yield (key, video or the error that stopped it) in the order of (key, path) jobs.
+        """Yield (key, video or the error that stopped it) in the order of (key, video) jobs.
 
         Decoding begins at once, and goes ahead of the caller by 2 x num_workers videos, or by more
         where they are small squares. No more jobs are drawn from the iterable, which may be endless
@@ -135,25 +136,25 @@ class DecodePool:
 
     def submit(
         self,
-        path: str | Path,
+        video: str | Path | Footage,
         draw: Sequence[int] | None = None,
         also: Sequence[Sampling] = (),
     ) -> Future[DecodedVideo | DecodeError]:
         """Decode one video, which may have to wait for a worker; see `decode`, and for `also`
         `decode_video`."""
         self._check_open()
-        return self._threads.submit(self._decode, str(path), draw, also)
+        return self._threads.submit(self._decode, footage_of(video), draw, also)
 
     def _decode(
-        self, path: str, draw: Sequence[int] | None, also: Sequence[Sampling]
+        self, footage: Footage, draw: Sequence[int] | None, also: Sequence[Sampling]
     ) -> DecodedVideo | DecodeError:
-        limit_seconds = self._timeout_seconds * max(1.0, _size_bytes(path) / _BYTES_PER_TIMEOUT)
+        limit_seconds = self._timeout_seconds * max(1.0, footage.told_bytes / _BYTES_PER_TIMEOUT)
         worker = self._places.get()
         try:
             while True:
                 worker = worker if worker and worker.is_alive else self._start_worker(worker)
                 try:
-                    return worker.decode(path, limit_seconds, draw, also)
+                    return worker.decode(footage, limit_seconds, draw, also)
                 except WorkerGoneError:
                     continue
         except DecodeError as error:
@@ -192,13 +193,6 @@ class DecodePool:
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("the decode pool is closed; open another one")
-
-
-def _size_bytes(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
 
 
 def submit_ahead(

@@ -6,7 +6,6 @@ Packets that FFmpeg refuses are skipped, as the ffmpeg program does.
 import errno
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,18 @@ from vifistore.errors import DecodeError
 from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.packets import PacketTable, demux, open_video, scan_packets
 from vifistore.frames.raw_frames import Plan, RawFrames, ReadRGB, read_sequentially
+from vifistore.sources.footage import Readable
 
 
-def decode_pyav(path: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
+def decode_pyav(video: Readable, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
     """Frames of the plan; raises DecodeError."""
-    return read_in_order(path, plan, scan_packets(path), keep)
+    return read_in_order(video, plan, scan_packets(video), keep)
 
 
-def read_in_order(path: Path, plan: Plan, table: PacketTable, keep: Keep = WHOLE) -> RawFrames:
+def read_in_order(video: Readable, plan: Plan, table: PacketTable, keep: Keep = WHOLE) -> RawFrames:
     """Frames of the plan of a file whose packets are known; raises DecodeError."""
     return read_sequentially(
-        lambda: _stream(path),
+        lambda: _stream(video),
         plan,
         expected_frames=table.num_frames,
         declared_frames=table.declared_frames,
@@ -35,7 +35,7 @@ def read_in_order(path: Path, plan: Plan, table: PacketTable, keep: Keep = WHOLE
     )
 
 
-def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
+def _stream(video: Readable) -> Iterator[tuple[ReadRGB, float | None]]:
     from av.error import FFmpegError
     from av.video.reformatter import VideoReformatter
 
@@ -43,7 +43,7 @@ def _stream(path: Path) -> Iterator[tuple[ReadRGB, float | None]]:
     # One for all frames: a frame's own would set up the conversion anew, which costs several times
     # what converting a small frame does.
     reformatter = VideoReformatter()
-    container, stream = open_video(path)
+    container, stream = open_video(video)
     with container:
         # One thread: the pool already keeps every core busy.
         stream.codec_context.thread_count = 1

@@ -11,6 +11,8 @@ from vifistore.frames.image_folder import decode_image_folder, list_images
 from vifistore.frames.packets import demux, open_video
 from vifistore.frames.pyav_decoder import to_rgb
 from vifistore.frames.raw_frames import FALLBACK_FPS
+from vifistore.sources.footage import Footage, Readable, read_or_told
+from vifistore.sources.roots import footage_of
 from vifistore.store.durable import put_stages
 
 _QUALITY = 80
@@ -20,20 +22,19 @@ _MAX_RATIO = 4
 _TOLERANCE_SECONDS = 5e-4
 
 
-def thumbnail(path: str | Path, seconds: float | None = None, *, height: int = 96) -> bytes:
+def thumbnail(
+    video: str | Path | Footage, seconds: float | None = None, *, height: int = 96
+) -> bytes:
     """JPEG of the frame shown `seconds` after the first one; without, of the middle of the video.
 
     Upright, `height` pixels high, never enlarged. A moment after the end gives the last frame that
-    can be read. `path` is a video file or a folder of frames. Raises DecodeError.
+    can be read. `video` is a file or a folder of frames. Raises DecodeError.
     """
     from PIL import Image
 
-    # Absolute, so that FFmpeg takes no name for an address or an option.
-    path = Path(path).absolute()
-    try:
-        pixels = _folder_frame(path, seconds) if path.is_dir() else _file_frame(path, seconds)
-    except OSError as error:
-        raise DecodeError("missing", f"{path}: cannot be read: {error.strerror}") from None
+    footage = footage_of(video)
+    with read_or_told(footage):
+        pixels = _frame(footage, seconds)
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((height * _MAX_RATIO, height))
     buffer = io.BytesIO()
@@ -42,7 +43,11 @@ def thumbnail(path: str | Path, seconds: float | None = None, *, height: int = 9
 
 
 def write_thumbnail(
-    path: str | Path, target: str | Path, seconds: float | None = None, *, height: int = 96
+    video: str | Path | Footage,
+    target: str | Path,
+    seconds: float | None = None,
+    *,
+    height: int = 96,
 ) -> Path:
     """Write `thumbnail` to `target`, whole or not at all, and return it; one that is there stays.
 
@@ -50,8 +55,18 @@ def write_thumbnail(
     """
     target = Path(target)
     if not target.is_file():
-        put_stages([{target: [thumbnail(path, seconds, height=height)]}])
+        put_stages([{target: [thumbnail(video, seconds, height=height)]}])
     return target
+
+
+def _frame(footage: Footage, seconds: float | None) -> np.ndarray:
+    if folder := footage.folder:
+        return _folder_frame(folder, seconds)
+    with footage.at_hand(0) as readable:
+        found = _file_frame(readable, seconds)
+    if found is None:
+        raise DecodeError("decode error", f"{footage}: no frame of it can be decoded")
+    return found
 
 
 def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
@@ -67,10 +82,10 @@ def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
     return decode_image_folder(folder, plan).frames[0]
 
 
-def _file_frame(path: Path, seconds: float | None) -> np.ndarray:
-    """One frame: from the key frame before it, or from the start of a file that cannot seek."""
+def _file_frame(video: Readable, seconds: float | None) -> np.ndarray | None:
+    """One frame or None: from the key frame before it, or from the start where it cannot seek."""
     for may_seek in (True, False):
-        container, stream = open_video(path)
+        container, stream = open_video(video)
         with container:
             wanted = _duration(container, stream) / 2 if seconds is None else seconds
             begin = float((stream.start_time or 0) * stream.time_base)
@@ -79,7 +94,7 @@ def _file_frame(path: Path, seconds: float | None) -> np.ndarray:
             frame = _last_before(container, stream, wanted + begin)
             if frame is not None:
                 return to_rgb(frame, frame.width, frame.height)
-    raise DecodeError("decode error", f"{path}: no frame of it can be decoded")
+    return None
 
 
 def _duration(container: Any, stream: Any) -> float:

@@ -7,7 +7,6 @@ frame that another one wants could not be read, the video is decoded for each al
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from vifistore.frames.pool import DecodePool
 from vifistore.frames.raw_frames import split_plan
 from vifistore.frames.readers import Reader
 from vifistore.frames.squares import Squares
+from vifistore.sources.footage import Footage
 
 Choose = Callable[[int], Sequence[int]]
 
@@ -41,7 +41,7 @@ class SharedFrames:
 
     def find(
         self,
-        path: Path,
+        footage: Footage,
         own: Reader,
         others: Sequence[Reader] = (),
         *,
@@ -59,7 +59,7 @@ class SharedFrames:
         choose
             As that of `FrameCache.get`.
         """
-        digest = digest or self._digest(path)
+        digest = digest or self._digest(footage)
         found = self._get(own, digest, choose)
         if found is not None:
             return found
@@ -68,7 +68,7 @@ class SharedFrames:
             found = self._get(own, digest, choose)
             if found is not None:
                 return found
-            video = self._decoded(path, own.sampling, None, self._missing(others, digest, own))
+            video = self._decoded(footage, own.sampling, None, self._missing(others, digest, own))
             if isinstance(video, DecodeError):
                 return video
             video = self._keep(own, video)
@@ -76,18 +76,23 @@ class SharedFrames:
         return replace(video, frames=video.frames[rows])
 
     def drawn(
-        self, path: Path, own: Reader, draw: Sequence[int], others: Sequence[Reader], digest: str
+        self,
+        footage: Footage,
+        own: Reader,
+        draw: Sequence[int],
+        others: Sequence[Reader],
+        digest: str,
     ) -> DecodedVideo | DecodeError:
         """As `find`, but a random clip of the training rule, of which nothing is kept."""
-        digest = digest or self._digest(path)
+        digest = digest or self._digest(footage)
         with self._cache.claim(digest) if digest else nullcontext():
             missing = self._missing(others, digest)
-            video = self._decoded(path, own.sampling, draw, missing)
+            video = self._decoded(footage, own.sampling, draw, missing)
         return video if isinstance(video, DecodeError) else self._cut(own, video)
 
-    def _digest(self, path: Path) -> str:
+    def _digest(self, footage: Footage) -> str:
         try:
-            return content_digest(path.absolute())
+            return content_digest(footage)
         except (DecodeError, OSError):
             # Whatever is wrong with it, the pool says so.
             return ""
@@ -111,15 +116,15 @@ class SharedFrames:
         return missing
 
     def _decoded(
-        self, path: Path, own: Sampling, draw: Sequence[int] | None, others: Sequence[Reader]
+        self, footage: Footage, own: Sampling, draw: Sequence[int] | None, others: Sequence[Reader]
     ) -> DecodedVideo | DecodeError:
         """The frames of `own`, as the pool gives them; those of `others` are put into the cache."""
         if not others:
-            return self._pool.submit(path, draw).result()
+            return self._pool.submit(footage, draw).result()
         samplings = [own, *(kept.sampling for kept in others)]
-        video = self._pool.submit(path, draw, also=samplings[1:]).result()
+        video = self._pool.submit(footage, draw, also=samplings[1:]).result()
         if isinstance(video, DecodeError) or video.was_retried:
-            return self._pool.submit(path, draw).result()
+            return self._pool.submit(footage, draw).result()
         first, *further = self._parts(video, samplings)
         for kept, part in zip(others, further, strict=True):
             self._keep(kept, part)

@@ -1,4 +1,4 @@
-"""The program of one decode worker: takes a path, answers with frames or with the reason why not.
+"""The program of one decode worker: takes a video, answers with frames or with the reason why not.
 
 The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT SETTINGS`, where SETTINGS is
 the JSON of `WorkerSettings`. It imports no torch unless the decoder is torchcodec, so that it
@@ -19,6 +19,8 @@ from vifistore.frames.decoding import decode_video, load_decoder
 from vifistore.frames.memory_limits import limit_memory
 from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
 from vifistore.frames.worker_settings import WorkerSettings
+from vifistore.sources.footage import Footage
+from vifistore.sources.roots import footage_of_wire
 
 _PR_SET_PDEATHSIG = 1
 
@@ -72,9 +74,10 @@ def _forget_log() -> None:
 def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSettings) -> None:
     # Of the processor, not of the clock: what the video costs, not what others made it wait.
     start = time.process_time()
+    footage = footage_of_wire(job["video"])
     try:
         video = decode_video(
-            job["path"],
+            footage,
             frames=settings.frames,
             clips=settings.clips,
             stride=settings.stride,
@@ -85,7 +88,7 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
         )
     except (DecodeError, MemoryError) as error:
         if isinstance(error, MemoryError) or error.reason == "memory":
-            error = _too_large(job["path"], settings)
+            error = _too_large(footage, settings)
         send_message(channel, {"reason": error.reason, "message": str(error)})
         return
     decoded = time.process_time()
@@ -100,12 +103,12 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
         os.close(file)
 
 
-def _too_large(path: str, settings: WorkerSettings) -> DecodeError:
+def _too_large(footage: Footage, settings: WorkerSettings) -> DecodeError:
     allowed = "there is"
     if settings.max_bytes:
         allowed = f"the {settings.max_bytes / 2**30:.1f} GB that a worker may take"
     words = f"it needs more memory than {allowed}; raise --worker-memory-gb"
-    return DecodeError("memory", f"{path}: {words}")
+    return DecodeError("memory", f"{footage}: {words}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from vifistore.frames.wire import (
     wait_for_message,
 )
 from vifistore.frames.worker_settings import WorkerSettings
+from vifistore.sources.footage import Footage
 
 _START_SECONDS = 120.0
 _EXIT_SECONDS = 1.0
@@ -60,7 +61,7 @@ class WorkerHandle:
 
     def decode(
         self,
-        path: str,
+        footage: Footage,
         timeout_seconds: float,
         draw: Sequence[int] | None = None,
         also: Sequence[Sampling] = (),
@@ -70,7 +71,7 @@ class WorkerHandle:
         With the reasons "timeout" and "worker crashed" the worker has ended, too.
         """
         try:
-            send_message(self._channel, {"path": path, "draw": draw, "also": also})
+            send_message(self._channel, {"video": footage.wire(), "draw": draw, "also": also})
         except OSError:
             raise WorkerGoneError(self.stop()) from None
         try:
@@ -79,10 +80,10 @@ class WorkerHandle:
         except TimeoutError:
             self.process.kill()
             self.stop()
-            message = f"{path}: not decoded within {timeout_seconds:g} seconds"
+            message = f"{footage}: not decoded within {timeout_seconds:g} seconds"
             raise DecodeError("timeout", message) from None
         except (EOFError, OSError):
-            raise DecodeError("worker crashed", f"{path}: {self.stop()}") from None
+            raise DecodeError("worker crashed", f"{footage}: {self.stop()}") from None
         if file is None:
             raise DecodeError(answer["reason"], answer["message"])
         frames = map_anonymous_file(file, tuple(answer["shape"]))

@@ -2,15 +2,13 @@
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, first_few
+from vifistore.sources.footage import Footage
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.videos.extensions import frames_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,17 +34,17 @@ class ChangeLog:
         self._suspects: dict[int, str] = {}
         self._sealed: list[Features] | None = None
 
-    def look(self, row: int, path: Path) -> None:
-        """Compare the file, or folder of frames, of a row with what the scan saw."""
+    def look(self, row: int, footage: Footage) -> None:
+        """Compare the video of a row, as it is now, with what the scan saw."""
         if not self._sizes[row]:
             return
         try:
-            size, date = size_and_date(path)
+            now = footage.stamp()
         except OSError:
             return
-        if size != self._sizes[row]:
-            self._suspects[row] = f"{self._sizes[row]} bytes then, {size} now"
-        elif date != self._dates[row]:
+        if now.size_bytes != self._sizes[row]:
+            self._suspects[row] = f"{self._sizes[row]} bytes then, {now.size_bytes} now"
+        elif now.mtime_ns != self._dates[row]:
             self._suspects[row] = "its date is another"
 
     def read(self, row: int, digest: str) -> None:
@@ -86,14 +84,3 @@ def digests_read(sets: Iterable[Features], row: int) -> set[str]:
             with contextlib.suppress(DamagedError):
                 digests.add(features.read("content_digest", row, row + 1)[0])
     return digests - {""}
-
-
-def size_and_date(path: Path) -> tuple[int, int]:
-    """Bytes, and nanoseconds since 1970 of the last change, as a scan takes them: of a file, or
-    of all images of a folder."""
-    if not path.is_dir():
-        status = os.stat(path)
-        return status.st_size, status.st_mtime_ns
-    frames = frames_in(path).values()
-    dates = (status.st_mtime_ns for status in frames)
-    return sum(status.st_size for status in frames), max(dates, default=0)

@@ -5,12 +5,9 @@ is nothing to write down: the run stops, and goes on once the videos are there a
 """
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
 
 from vifistore.errors import StoreError, shell
+from vifistore.sources.roots import VideoFiles
 from vifistore.store.dataset import Dataset
 
 # The reason that a video is quarantined for which is not there.
@@ -23,24 +20,23 @@ _LOOKED_FOR = 256
 class Presence:
     """Looks whether the videos of a dataset are there: before a run, and when one is missing."""
 
-    def __init__(self, dataset: Dataset, paths: Sequence[str] | np.ndarray | None = None) -> None:
-        """`paths` are those that are wanted, below the dataset's root; all of them by default."""
+    def __init__(self, dataset: Dataset, files: VideoFiles | None = None) -> None:
+        """`files` are those that are wanted; all of the dataset by default."""
         self._dataset = dataset
-        self._root = dataset.root()
-        listed = dataset.column("path") if paths is None else paths
-        step = -(-len(listed) // _LOOKED_FOR) or 1
-        self._paths = [str(path) for path in listed[::step]]
+        files = dataset.files() if files is None else files
+        self._root, self._files = files.root, files.evenly(_LOOKED_FOR)
         self._num_missing = 0
 
     def require(self) -> None:
         """Raise StoreError if the folder of the videos is gone, or more than half of them are."""
         if not os.path.isdir(self._root):
             self._refuse(f"the folder of the videos of {self._dataset.name} is gone: {self._root}")
-        missing = [path for path in self._paths if not os.path.exists(Path(self._root, path))]
+        paths = self._files.paths
+        missing = [paths[row] for row, file in enumerate(self._files) if not file.exists()]
         # One alone is one that is missing, also where it is the only one.
-        if len(missing) > max(1, len(self._paths) // 2):
+        if len(missing) > max(1, len(self._files) // 2):
             self._refuse(
-                f"{len(missing)} of {len(self._paths)} videos of {self._dataset.name} that were "
+                f"{len(missing)} of {len(self._files)} videos of {self._dataset.name} that were "
                 f"looked for are not below {self._root} (first: {missing[0]})"
             )
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import content_digest
-from vifistore.scanning.changes import digests_read, sealed_sets, size_and_date
+from vifistore.scanning.changes import digests_read, sealed_sets
 from vifistore.scanning.presence import MISSING
+from vifistore.sources.roots import footage_at
 from vifistore.store.dataset import Dataset, write_videos
 from vifistore.videos.text_lines import some
 from vifistore.videos.tree import Tree
@@ -62,7 +63,9 @@ def find_videos(dataset: Dataset, root: Path) -> Relocation:
         )
     old = dataset.root()
     pairs = list(zip(videos["path"], files, strict=True))
-    left = [path for path, file in pairs if not file and (old / path).exists() and old != root]
+    left = [
+        path for path, file in pairs if not file and old != root and footage_at(old, path).exists()
+    ]
     if left:
         raise UsageError(
             f"{len(left)} videos of {dataset.name} are still below {old} and not below {root} "
@@ -130,7 +133,7 @@ class _Search:
 
     def _has_size(self, file: str, size: int) -> bool:
         # What was imported has no size.
-        return not size or size_and_date(self._root / file)[0] == size
+        return not size or footage_at(self._root, file).stamp().size_bytes == size
 
     def _of_digest(self, files: list[str], row: int) -> list[str]:
         """The first of the files whose content was read for this row before; all if none was."""
@@ -139,7 +142,7 @@ class _Search:
 
     def _digest(self, file: str) -> str:
         try:
-            return content_digest(self._root / file)
+            return content_digest(footage_at(self._root, file))
         except (OSError, DecodeError):
             return ""
 

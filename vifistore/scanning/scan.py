@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.sources.roots import Root, footage_at
 from vifistore.store.dataset import Dataset, write_captions, write_videos
 from vifistore.store.schema import check_name
 from vifistore.store.splits import OTHER, Split, split_change, write_split
@@ -108,7 +109,7 @@ def _as_listed(split: Split, position_of_row: list[int], of_dataset: list[str]) 
     )
 
 
-def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> None:
+def _check_root(dataset: str, paths: Iterable[str], old: Root, new: Root) -> None:
     """Raise UsageError if a new root would lose videos that the dataset has.
 
     All its paths start from the new one, which may lie elsewhere, with some videos left out.
@@ -117,8 +118,8 @@ def _check_root(dataset: str, paths: Iterable[str], old: Path, new: Path) -> Non
     if new == old or old == Path():
         return
     paths = list(paths)
-    lost = [path for path in paths if not (new / path).exists()]
-    still_there = next((path for path in lost if (old / path).exists()), "")
+    lost = [path for path in paths if not footage_at(new, path).exists()]
+    still_there = next((path for path in lost if footage_at(old, path).exists()), "")
     if still_there or (lost and len(lost) == len(paths)):
         raise UsageError(
             f"the videos of {dataset} lie below {old}, and {len(lost)} of {len(paths)} are not "
@@ -178,7 +179,7 @@ def scan_new(dataset: Dataset, listing: Listing, *, append: bool = False) -> Sca
     Raises UsageError as `new_rows` and `add_listing` do.
     """
     rows = new_rows(dataset if dataset.exists else None, listing, append=append)
-    probes = probe_all(listing.root / listing.paths[row] for row in rows)
+    probes = probe_all(listing.files(rows))
     return add_listing(dataset, listing, rows, probes)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.sources.roots import Root, VideoFiles
 from vifistore.store.attributes import read_fields, require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.features import Features
@@ -175,9 +176,13 @@ class Dataset:
         """Names of the classes; empty if no video is labelled."""
         return list(read_fields(self.backend, self.path, {"class_names": list})["class_names"])
 
-    def root(self) -> Path:
+    def root(self) -> Root:
         """Folder that the paths of the videos are relative to."""
         return Path(read_fields(self.backend, self.path, {"root": str})["root"])
+
+    def files(self) -> VideoFiles:
+        """The videos of all rows, to be read."""
+        return VideoFiles(self.root(), self.column("path"))
 
     def splits(self) -> list[str]:
         """Names of the splits; one whose writing was cut short does not count."""

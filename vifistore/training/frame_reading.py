@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -23,6 +22,7 @@ from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.sampling import sample_training_indices
 from vifistore.frames.together import SharedFrames
 from vifistore.kernels.geometry import OPENCV
+from vifistore.sources.footage import Footage
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.options import RunOptions, default_readers
 from vifistore.training.order import Draws, MicroBatch, stream
@@ -54,8 +54,8 @@ class Reading:
     """Forward pass that it is for."""
     row: int
     """Video, as a number of the training set."""
-    path: Path
-    """Its file."""
+    footage: Footage
+    """Its bytes."""
 
 
 class FrameReader:
@@ -132,14 +132,14 @@ class FrameReader:
             settings.candidate_frames, settings.num_frames, stream(Draws.FRAMES, *key)
         )
         if self._kept is None:
-            return self._chosen(self._noted(job, self._pool.submit(job.path).result()), columns)
+            return self._chosen(self._noted(job, self._pool.submit(job.footage).result()), columns)
         return self._cached(self._kept, job, columns)
 
     def _drawn(self, job: Reading, draw: Sequence[int]) -> DecodedVideo | DecodeError:
         if self._kept is None or not self._others:
-            return self._noted(job, self._pool.submit(job.path, draw).result())
+            return self._noted(job, self._pool.submit(job.footage, draw).result())
         digest = self._digests.get(job.row, "")
-        video = self._kept.drawn(job.path, self._own, draw, self._others, digest)
+        video = self._kept.drawn(job.footage, self._own, draw, self._others, digest)
         return self._noted(job, video)
 
     def _noted(self, job: Reading, video: DecodedVideo | DecodeError) -> DecodedVideo | DecodeError:
@@ -158,7 +158,7 @@ class FrameReader:
             return columns.tolist() if count == num_candidates else range(count)
 
         digest = self._digests.get(job.row, "")
-        video = kept.find(job.path, self._own, self._others, digest=digest, choose=choose)
+        video = kept.find(job.footage, self._own, self._others, digest=digest, choose=choose)
         self._noted(job, video)
         if not isinstance(video, DecodeError) and len(np.unique(video.index)) == num_candidates:
             return video.frames

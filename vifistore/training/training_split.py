@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -132,11 +131,10 @@ def _videos(
     others: Sequence[Reader],
 ) -> TrainingSource:
     dataset.require_whole_videos()
-    paths = dataset.column("path")[split.rows]
-    Presence(dataset, paths).require()
-    root = dataset.root()
+    files = dataset.files().take(split.rows)
+    Presence(dataset, files).require()
     return VideoSource(
-        paths=[Path(root / path) for path in paths],
+        files=files,
         targets=_targets(split),
         preprocessing=pixels,
         options=options,

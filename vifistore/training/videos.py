@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,6 +9,8 @@ from torch import Tensor
 from vifistore.errors import DecodeError
 from vifistore.frames.readers import Reader
 from vifistore.progress import Progress
+from vifistore.sources.footage import Footage
+from vifistore.sources.roots import VideoFiles
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.augment import augment
 from vifistore.training.frame_reading import FrameReader, Reading
@@ -21,9 +22,9 @@ from vifistore.training.training_settings import TrainSettings
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSource:
-    """Videos on disk."""
+    """Videos that are decoded."""
 
-    paths: list[Path]
+    files: Sequence[Footage] | VideoFiles
     """One per video."""
     targets: Tensor
     """float32 [video class] share of each class; every row sums to one."""
@@ -77,12 +78,12 @@ class VideoSource:
             begun.append(batch)
             for row in batch.rows:
                 if row not in self.skipped:
-                    yield Reading(batch=batch, row=row, path=self.paths[row])
+                    yield Reading(batch=batch, row=row, footage=self.files[row])
 
 
 def in_memory(videos: VideoSource, settings: TrainSettings) -> FrameData:
     """The candidate frames of all videos, prepared as an extraction does."""
-    rows = range(len(videos.paths))
+    rows = range(len(videos.files))
     unchanged = replace(
         settings,
         num_frames=settings.candidate_frames,
@@ -94,7 +95,7 @@ def in_memory(videos: VideoSource, settings: TrainSettings) -> FrameData:
     )
     one_by_one = (MicroBatch(step=0, epoch=0, number=row, rows=(row,)) for row in rows)
     size = videos.preprocessing.size
-    frames = torch.zeros(len(videos.paths), settings.candidate_frames, 3, size, size)
+    frames = torch.zeros(len(videos.files), settings.candidate_frames, 3, size, size)
     read = videos.views(one_by_one, unchanged, torch.device("cpu"))
     bar = Progress(read, total=len(frames), unit="video", desc="decode into memory")
     for row, views in enumerate(bar):

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from vifistore.sources.extensions import VIDEO_LINE
 from vifistore.videos.class_files import is_class_table, read_class_file
 from vifistore.videos.class_names import ClassFile, spelled
-from vifistore.videos.extensions import VIDEO_LINE
 from vifistore.videos.line_fields import content_lines
 from vifistore.videos.text_lines import decoded, files_in, first_bytes
 

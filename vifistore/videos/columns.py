@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vifistore.errors import UsageError, short
-from vifistore.videos.extensions import is_video
+from vifistore.sources.extensions import is_video
 from vifistore.videos.line_fields import whole_number, word_of
 from vifistore.videos.match import youtube_id
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vifistore.errors import UsageError, first_few, short
+from vifistore.sources.extensions import is_video
 from vifistore.videos.class_search import is_class_file
 from vifistore.videos.draft import Draft
-from vifistore.videos.extensions import is_video
 from vifistore.videos.list_rows import header_of
 from vifistore.videos.readers.captions import read_captions_json
 from vifistore.videos.readers.database import (

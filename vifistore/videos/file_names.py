@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from vifistore.videos.extensions import stem
+from vifistore.sources.extensions import stem
 
 _UCF101 = re.compile(r"v_(\w+)_g\d+_c\d+")
 _HMDB51 = re.compile(r"(.+)_[a-z]_(?:nm|cm)_np\d+_(?:ba|fr|le|ri)_(?:bad|med|goo)_\d+")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vifistore.errors import UsageError, short
+from vifistore.sources.extensions import VIDEO_LINE, is_video
 from vifistore.videos.columns import (
     all_numbers,
     has_videos,
@@ -21,7 +22,6 @@ from vifistore.videos.columns import (
     roles_by_content,
     roles_by_words,
 )
-from vifistore.videos.extensions import VIDEO_LINE, is_video
 from vifistore.videos.line_fields import (
     DELIMITERS,
     content_lines,

@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from vifistore.errors import UsageError
+from vifistore.sources.extensions import is_video, stem
 from vifistore.videos.class_names import plain
-from vifistore.videos.extensions import is_video, stem
 from vifistore.videos.file_names import letters, names_class
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.text_lines import some

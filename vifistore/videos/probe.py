@@ -5,9 +5,7 @@ file may be broken or hostile, so a failure gives zeros and a value that cannot 
 """
 
 import math
-import os
 import re
-import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +20,9 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from vifistore.containers import open_container
-from vifistore.videos.extensions import frames_in
+from vifistore.sources.extensions import frames_in
+from vifistore.sources.footage import Footage, Readable, Stamp
+from vifistore.sources.roots import footage_of
 
 # Reading a broken file may fall into long searches for a next frame.
 _TIMEOUT_SECONDS = 20.0
@@ -64,36 +64,35 @@ class Probe:
     """Last change in nanoseconds since 1970, the latest one of a folder's images."""
 
 
-def probe(path: str | os.PathLike[str]) -> Probe:
+def probe(video: str | Path | Footage) -> Probe:
     """The header of a video file or of a folder of frames. Never raises."""
+    footage = footage_of(video)
     try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            return _probe_frames(path)
-        # Opening a pipe or a device could wait for ever.
-        if not stat.S_ISREG(status.st_mode):
-            return Probe()
+        if folder := footage.folder:
+            return _probe_frames(folder, footage.stamp())
+        stamp = footage.stamp()
+        with footage.at_hand(0) as readable:
+            header = _header(readable)
     except (OSError, ValueError):
         return Probe()
-    header = _header(path)
-    return replace(header, size_bytes=status.st_size, mtime_ns=max(0, status.st_mtime_ns))
+    return replace(header, size_bytes=stamp.size_bytes, mtime_ns=max(0, stamp.mtime_ns))
 
 
-def probe_all(paths: Iterable[str | os.PathLike[str]], num_workers: int = 4) -> Iterator[Probe]:
-    """Probes in the order of the paths, made by `num_workers` threads a little ahead of use."""
-    remaining = iter(paths)
+def probe_all(videos: Iterable[str | Path | Footage], num_workers: int = 4) -> Iterator[Probe]:
+    """Probes in the order of the videos, made by `num_workers` threads a little ahead of use."""
+    remaining = iter(videos)
     with ThreadPoolExecutor(num_workers) as pool:
-        waiting = deque(pool.submit(probe, path) for path in islice(remaining, 8 * num_workers))
+        waiting = deque(pool.submit(probe, video) for video in islice(remaining, 8 * num_workers))
         while waiting:
             result = waiting.popleft().result()
-            waiting.extend(pool.submit(probe, path) for path in islice(remaining, 1))
+            waiting.extend(pool.submit(probe, video) for video in islice(remaining, 1))
             yield result
 
 
-def _header(path: str | os.PathLike[str]) -> Probe:
+def _header(video: Readable) -> Probe:
     """What the header of a file says; zeros where it cannot be read."""
     try:
-        with open_container(path, _TIMEOUT_SECONDS) as container:
+        with open_container(video, _TIMEOUT_SECONDS) as container:
             return _numbers(container)
     except _FAILURES:
         return Probe()
@@ -131,15 +130,15 @@ def _sane(value: float, largest: float) -> float:
     return value if math.isfinite(value) and 0 < value <= largest else 0
 
 
-def _probe_frames(folder: str | os.PathLike[str]) -> Probe:
+def _probe_frames(folder: Path, stamp: Stamp) -> Probe:
     images = frames_in(folder)
     if not images:
         return Probe()
-    first = _header(Path(folder, min(images)))
+    first = _header(folder / min(images))
     return Probe(
         num_frames=len(images),
         width=first.width,
         height=first.height,
-        size_bytes=sum(status.st_size for status in images.values()),
-        mtime_ns=max(0, *(status.st_mtime_ns for status in images.values())),
+        size_bytes=stamp.size_bytes,
+        mtime_ns=max(0, stamp.mtime_ns),
     )

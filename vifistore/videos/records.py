@@ -1,8 +1,12 @@
 """What a source says, ready to be stored: a listing and its splits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+
+from vifistore.sources.roots import Root, VideoFiles
 
 UNLABELLED = -1
 """Label of a split's video that has none."""
@@ -50,8 +54,8 @@ class Listing:
     """POSIX path of each video relative to `root`: a file, or a folder of frames."""
     labels: list[str]
     """Class name of each video, or "" where it has none."""
-    root: Path
-    """Absolute folder that the paths start from."""
+    root: Root
+    """Where the paths start, an absolute folder."""
     class_names: list[str]
     """Every class, in the order of ids where the source gives one, else sorted."""
     splits: dict[str, SplitListing] = field(default_factory=dict)
@@ -62,3 +66,7 @@ class Listing:
     """Paths that are listed but not found below the root."""
     notes: list[str] = field(default_factory=list)
     """One line for each choice that was made and each thing that was left out."""
+
+    def files(self, rows: Sequence[int]) -> VideoFiles:
+        """The videos of some rows."""
+        return VideoFiles(self.root, np.array([self.paths[row] for row in rows], object))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vifistore.errors import UsageError
-from vifistore.videos.extensions import is_frame, is_video
+from vifistore.sources.extensions import is_frame, is_video
 from vifistore.videos.text_lines import some
 
 # Control characters, and the half characters that stand for bytes which are not UTF-8.

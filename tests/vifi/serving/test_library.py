@@ -37,7 +37,7 @@ def library_of(tmp_path):
 def test_a_video_of_the_folder(library_of, tmp_path):
     library = library_of("v.mp4")
     (tmp_path / "videos/v.mp4").touch()
-    assert library.video_path("d", 0) == tmp_path / "videos/v.mp4"
+    assert library.footage("d", 0).address == str(tmp_path / "videos/v.mp4")
 
 
 @pytest.mark.parametrize("name", ["../secret.mp4", "a/../../secret.mp4", "{}/secret.mp4"])
@@ -46,7 +46,7 @@ def test_paths_that_leave_the_folder(library_of, tmp_path, name):
     library = library_of(name.format(tmp_path))
     (tmp_path / "videos/a").mkdir()
     with pytest.raises(ForbiddenError, match="no video in the folder of d"):
-        library.video_path("d", 0)
+        library.footage("d", 0)
     with pytest.raises(ForbiddenError):
         library.thumbnail("d", 0, None)
 
@@ -60,10 +60,10 @@ def test_links_count_as_what_they_point_to(library_of, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/v.mp4").touch()
     os.symlink(tmp_path / "elsewhere", tmp_path / "videos/folder")
-    assert library.video_path("d", 1).name == "v.mp4"
+    assert library.footage("d", 1).name == "v.mp4"
     for row in (0, 2):
         with pytest.raises(ForbiddenError):
-            library.video_path("d", row)
+            library.footage("d", row)
 
 
 def test_frames_that_are_links(library_of, tmp_path):
@@ -77,7 +77,7 @@ def test_frames_that_are_links(library_of, tmp_path):
         library.thumbnail("d", 0, None)
     assert library.thumbnail("d", 1, None)[:2] == b"\xff\xd8"
     with pytest.raises(NotThereError, match="is gone"):
-        library.video_path("d", 2)
+        library.footage("d", 2)
 
 
 def test_a_folder_that_is_a_link_itself(library_of, tmp_path):
@@ -85,29 +85,29 @@ def test_a_folder_that_is_a_link_itself(library_of, tmp_path):
     (tmp_path / "real/v.mp4").touch()
     os.symlink(tmp_path / "real", tmp_path / "link")
     library = library_of("v.mp4", root=tmp_path / "link")
-    assert library.video_path("d", 0) == tmp_path / "real/v.mp4"
+    assert library.footage("d", 0).address == str(tmp_path / "real/v.mp4")
 
 
 def test_files_that_are_no_videos(library_of):
     # A store from elsewhere can name any root.
     library = library_of("etc/hostname", "etc/passwd\0.mp4", "", root=Path("/"))
     with pytest.raises(ForbiddenError):
-        library.video_path("d", 0)
+        library.footage("d", 0)
     with pytest.raises(NotThereError):
-        library.video_path("d", 1)
+        library.footage("d", 1)
     with pytest.raises(ForbiddenError):
-        library.video_path("d", 2)
+        library.footage("d", 2)
 
 
 def test_what_is_gone_and_what_cannot_be_decoded(library_of, tmp_path):
     library = library_of("gone.mp4", "broken.mp4")
     (tmp_path / "videos/broken.mp4").write_text("no video")
     with pytest.raises(NotThereError, match="is gone; scan d again"):
-        library.video_path("d", 0)
+        library.footage("d", 0)
     with pytest.raises(UsageError, match="has no picture"):
         library.thumbnail("d", 1, None)
     with pytest.raises(NotThereError, match="there is no video 7"):
-        library.video_path("d", 7)
+        library.footage("d", 7)
 
 
 def test_only_what_browsers_know_is_playable(library_of):
@@ -129,14 +129,14 @@ def test_videos_of_an_unknown_folder_are_not_looked_for_here(library_of, tmp_pat
     write_videos(library.store.new_dataset("imported"), video_table(1, ["a"]), ["a"], "")
     library._table("imported").__dict__["paths"] = np.array(["v.mp4"], object)
     with pytest.raises(NotThereError, match="is not known; scan them"):
-        library.video_path("imported", 0)
+        library.footage("imported", 0)
 
 
 def test_a_pipe_named_as_a_video_is_none(library_of, tmp_path):
     library = library_of("v.mp4")
     os.mkfifo(tmp_path / "videos/v.mp4")
     with pytest.raises(ForbiddenError):
-        library.video_path("d", 0)
+        library.footage("d", 0)
 
 
 def test_a_moment_of_a_video_whose_length_is_not_known(library_of, tmp_path, monkeypatch):

@@ -59,8 +59,8 @@ def changes(store) -> dict[str, str]:
     """What a look at every video finds, by id."""
     videos = store.videos("d")
     log = ChangeLog(store.dataset("d"), videos)
-    for row, path in enumerate(videos["path"]):
-        log.look(row, store.dataset("d").root() / path)
+    for row, footage in enumerate(store.dataset("d").files()):
+        log.look(row, footage)
     return {videos["id"][row]: why for row, why in log._suspects.items()}
 
 

@@ -101,7 +101,7 @@ def test_a_folder_that_goes_while_it_is_read_stops_the_run(folder, tmp_path, tin
             if row == 2:
                 folder.rename(tmp_path / "moved")
             paths.append(row)
-            yield row, self._path(row)
+            yield row, self._files[row]
 
     monkeypatch.setattr(decoded_rows.DecodedRows, "_jobs", jobs)
     with pytest.raises(StoreError, match="the folder of the videos of d is gone"):

@@ -13,6 +13,7 @@ from tests.vifistore.extract.conftest import write_clip
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import normalise, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices
+from vifistore.sources.footage import LocalFile
 from vifistore.training.augment import draw_box
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, Order, stream
@@ -66,7 +67,7 @@ def views_of(
 ) -> list[torch.Tensor]:
     """The view of every epoch from `first` on, float32 [frame 3 size size]."""
     source = VideoSource(
-        paths=[path],
+        files=[LocalFile(path)],
         targets=torch.ones(1, 1),
         preprocessing=preprocessing_of(name, TOWER | {"size": size}, 1),
         options=options,

@@ -189,8 +189,10 @@ def test_embeddings_of_another_tower_are_refused(store, tmp_path, monkeypatch):
 
 def test_a_split_without_a_readable_video(store, tmp_path):
     run = run_of(store, tmp_path)
-    (broken,) = (path for path in run.videos.source.paths if path.read_bytes() == b"not a video")
-    source = replace(run.videos.source, paths=[broken] * 6)
+    (broken,) = (
+        file for file in run.videos.source.files if file.path.read_bytes() == b"not a video"
+    )
+    source = replace(run.videos.source, files=[broken] * 6)
     run.videos = replace(run.videos, source=source)
     with pytest.raises(UsageError, match="none of the 6 videos can be read"):
         train(run)

@@ -13,6 +13,7 @@ from vifistore.frames.decoding import content_digest, decode_video, decoder_vers
 from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices
+from vifistore.sources.footage import LocalFile
 from vifistore.training.augment import augment
 from vifistore.training.frame_reading import kept_by_steps
 from vifistore.training.options import RunOptions
@@ -47,7 +48,7 @@ def clips(tmp_path_factory):
 
 def source_of(clips, options=OPTIONS, name="openclip") -> VideoSource:
     return VideoSource(
-        paths=clips,
+        files=list(map(LocalFile, clips)),
         targets=torch.eye(4),
         preprocessing=preprocessing_of(name, TOWER, 1),
         options=options,
@@ -143,7 +144,7 @@ def test_a_short_video_repeats_frames_with_and_without_a_cache(tmp_path):
     path = tmp_path / "short.mp4"
     write_mp4(path, draw_clip("cross sliding sideways", split="train", number=0, seed=0)[:4])
     source = VideoSource(
-        paths=[path],
+        files=[LocalFile(path)],
         targets=torch.ones(1, 1),
         preprocessing=preprocessing_of("openclip", TOWER, 1),
         options=OPTIONS,

@@ -10,11 +10,11 @@ The id of a video is its name, its YouTube id, or that with the times of its seg
 from pathlib import Path
 
 from vifistore.errors import UsageError, first_few, short
+from vifistore.sources.extensions import is_video
 from vifistore.videos.class_names import ClassFile
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.columns import WORDS, labels_of, roles_by_words
 from vifistore.videos.draft import Draft
-from vifistore.videos.extensions import is_video
 from vifistore.videos.match import clip_name, youtube_id
 from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.json_files import load_json

@@ -1,6 +1,6 @@
 import pytest
 
-from vifistore.videos.extensions import VIDEO_LINE, is_frame, is_video, stem
+from vifistore.sources.extensions import VIDEO_LINE, is_frame, is_video, stem
 
 
 def test_extensions_are_told_in_any_case():

@@ -1,0 +1,1 @@
+"""Where the bytes of videos lie: folders, object stores, web servers, shards."""
