@@ -76,6 +76,8 @@ POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "decision": _mean_of_units,
 }
 FUSIONS = (*POOLINGS, *FRAME_RULES)
+# By the templates of `harness/each_template.py`, which no function of class vectors can be.
+_OF_TEMPLATES = "each-template"
 # Of two the store keeps the view vectors; all others read its frames.
 ARRAY_OF_FUSION = {
     **dict.fromkeys(FUSIONS, "frames"),
@@ -94,8 +96,10 @@ def array_of(fusion: str) -> str:
     """The cached array that a fusion reads; raises UnknownNameError for one that is no fusion."""
     if _TOP.fullmatch(fusion):
         return "frames"
+    if fusion == _OF_TEMPLATES:
+        return ARRAY_OF_FUSION["embedding"]
     if fusion not in ARRAY_OF_FUSION:
-        raise UnknownNameError("fusion", fusion, FUSIONS)
+        raise UnknownNameError("fusion", fusion, (*FUSIONS, _OF_TEMPLATES))
     return ARRAY_OF_FUSION[fusion]
 
 

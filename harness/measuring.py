@@ -55,7 +55,8 @@ class Scoring:
     """What every protocol lets its caller choose."""
 
     fusions: tuple[str, ...] = ("embedding",)
-    """Where frames are merged: embedding, decision, image, max, top-K (as top-4), attention."""
+    """Where frames are merged: embedding, decision, image, max, top-K (as top-4), attention;
+    each-template averages the probabilities of templates."""
     texts: str = ""
     """Id of the text set to compare with; empty finds the one of the features' checkpoint."""
     templates: tuple[str, ...] = ()

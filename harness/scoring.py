@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.classes import Classes
+from harness.each_template import EACH_TEMPLATE, fuse_templates
 from harness.followed_texts import (
     FOLLOWED_FUSION,
     FollowedTexts,
@@ -26,13 +28,14 @@ from harness.fusion import (
     class_vectors,
     fuse_frames,
     fuse_views,
+    pool,
     sum_over_views,
+    unit,
 )
-from harness.link import Link, link_of
+from harness.link import link_of
 from harness.split_checks import check_covered, check_labels
-from harness.text_choice import cleaning_of, find_texts
+from harness.text_choice import cleaning_of, find_texts, places_in
 from harness.vector_reading import read_vectors
-from vifistore.cleaning import AS_IS
 from vifistore.errors import UsageError, first_few
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
@@ -73,31 +76,6 @@ class Videos:
         """Videos that the split's list names, whatever became of them."""
         held = len(self.rows) + self.num_quarantined + self.num_todo
         return held if self.listed is None else self.listed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Classes:
-    """What the videos are compared with."""
-
-    vectors: np.ndarray
-    """float32 [class dim], unit length."""
-    link: Link
-    """What makes probabilities of cosines."""
-    text_set: str
-    templates: tuple[str, ...]
-    cleaning: str = AS_IS
-    """Of the class names in the prompts."""
-    followed: FollowedTexts | None = None
-    """Where cosines are kept of texts that follow each video; then `vectors` has no row."""
-
-    def __repr__(self) -> str:
-        """The shape of the vectors and the text set."""
-        dim = self.vectors.shape[1]
-        return f"<Classes of text set {self.text_set}: {len(self)} vectors of {dim}>"
-
-    def __len__(self) -> int:
-        """How many classes there are."""
-        return self.followed.num_classes if self.followed else len(self.vectors)
 
 
 def load_videos(features: Features, split_name: str = "", *, partial: bool = False) -> Videos:
@@ -167,7 +145,7 @@ def classes_of(features: Features, chosen: Texts, class_names: Sequence[str]) ->
 
     Raises UsageError as `load_classes` does.
     """
-    index = _positions(chosen, class_names)
+    index = places_in(chosen, class_names)
     dim, text_dim = features.view_mean.shape[-1], chosen.embeddings.shape[-1]
     if dim != text_dim:
         raise UsageError(
@@ -178,6 +156,7 @@ def classes_of(features: Features, chosen: Texts, class_names: Sequence[str]) ->
     followed = followed_texts(features, checkpoint, chosen.id, index) if checkpoint else None
     return Classes(
         vectors=vectors[:0] if followed else vectors,
+        prompts=unit(chosen.embeddings[index]),
         followed=followed,
         link=link_of(chosen.attrs),
         text_set=chosen.id,
@@ -271,8 +250,17 @@ def _chosen(vectors: np.ndarray, frames: np.ndarray | None, views: np.ndarray | 
 
 def _fuse(names: list[str], vectors: np.ndarray, classes: Classes) -> dict[str, np.ndarray]:
     if vectors.ndim == 4:
-        return fuse_frames(names, vectors, classes.vectors, classes.link)
-    return {name: fuse_views(name, vectors, classes.vectors, classes.link) for name in names}
+        frame_names = [name for name in names if name != EACH_TEMPLATE]
+        fused = fuse_frames(frame_names, vectors, classes.vectors, classes.link)
+        others = {name: pool("embedding", vectors) for name in names if name not in fused}
+        return fused | {name: _fuse_views(name, mean, classes) for name, mean in others.items()}
+    return {name: _fuse_views(name, vectors, classes) for name in names}
+
+
+def _fuse_views(name: str, vectors: np.ndarray, classes: Classes) -> np.ndarray:
+    if name == EACH_TEMPLATE:
+        return fuse_templates(vectors, classes.each_template, classes.link)
+    return fuse_views(name, vectors, classes.vectors, classes.link)
 
 
 def status_of(features: Features, rows: np.ndarray) -> np.ndarray:
@@ -282,19 +270,3 @@ def status_of(features: Features, rows: np.ndarray) -> np.ndarray:
     is_known = rows < len(known)
     status[is_known] = known[rows[is_known]]
     return status
-
-
-def _positions(texts: Texts, class_names: Sequence[str]) -> list[int]:
-    known = {name: index for index, name in enumerate(texts.attrs["class_names"])}
-    if len(known) != len(texts.embeddings):
-        raise UsageError(
-            f"text set {texts.id} has {len(texts.embeddings)} embeddings for {len(known)} "
-            "different class names; make it again with `vifi texts`"
-        )
-    missing = [name for name in class_names if name not in known]
-    if missing:
-        raise UsageError(
-            f"text set {texts.id} lacks {len(missing)} of {len(class_names)} classes (first: "
-            f"{missing[0]!r}); make one of these classes with `vifi texts`"
-        )
-    return [known[name] for name in class_names]

@@ -7,6 +7,7 @@ from vifistore.errors import UsageError, first_few
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.logit_bias import scored_by
 from vifistore.store.store import Store
+from vifistore.store.texts import Texts
 
 
 def find_texts(
@@ -69,6 +70,26 @@ def fitting_texts(
 def cleaning_of(texts: Mapping) -> str:
     """How the class names in the prompts of a text set are cleaned."""
     return texts.get("cleaning", AS_IS)
+
+
+def places_in(texts: Texts, class_names: Sequence[str]) -> list[int]:
+    """Where each class is in a text set.
+
+    Raises UsageError for one that is not in it, and for a set of other classes than it says.
+    """
+    known = {name: index for index, name in enumerate(texts.attrs["class_names"])}
+    if len(known) != len(texts.embeddings):
+        raise UsageError(
+            f"text set {texts.id} has {len(texts.embeddings)} embeddings for {len(known)} "
+            "different class names; make it again with `vifi texts`"
+        )
+    missing = [name for name in class_names if name not in known]
+    if missing:
+        raise UsageError(
+            f"text set {texts.id} lacks {len(missing)} of {len(class_names)} classes (first: "
+            f"{missing[0]!r}); make one of these classes with `vifi texts`"
+        )
+    return [known[name] for name in class_names]
 
 
 def _preferred(sets: list[dict], is_wanted: Callable[[dict], bool]) -> list[dict]:

@@ -174,10 +174,18 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
         classes,
         followed=followed,
         vectors=np.concatenate([classes.vectors, novel_classes.vectors]),
+        prompts=_together(classes, novel_classes),
         text_set="+".join(sets),
         templates=tuple(templates),
     )
     return joined, joined_classes
+
+
+def _together(classes: Classes, novel: Classes) -> np.ndarray:
+    """Texts of both, float32 [class prompt dim]; of templates that differ the means alone."""
+    if classes.templates == novel.templates:
+        return np.concatenate([classes.each_template, novel.each_template])
+    return np.concatenate([classes.vectors, novel.vectors])[:, None]
 
 
 def _summary(runs: list[list[ResultRow]]) -> list[ResultRow]:

@@ -41,6 +41,8 @@ COST_METRICS = ("gflops", "throughput", "params_millions")
 # Of these a difference from the paper says nothing: a setting, or the speed of another machine.
 _NO_DIFFERENCE = ("num_frames", "views", "throughput")
 _SETTINGS = ("num_frames", "views")
+# Rules that a method's numbers may be scored by, beside embedding fusion with averaged texts.
+_RULES = {"ActionCLIP": ("embedding", "each-template")}
 _FUSION_METHOD = {fusion: method for method, fusion in FUSION_METHODS.items()}
 
 
@@ -206,7 +208,7 @@ def _index_of_rows(
 ) -> Index:
     untuned = _first_splits(measured) if spec.protocol == "few-shot" else []
     # A stable sort: means last, so that they and later rows replace earlier ones.
-    ordered = untuned + sorted(measured, key=lambda measurement: is_mean(measurement.row))
+    ordered = untuned + sorted(measured, key=_rank)
     return {
         (who, column): _index_cell(measurement, column)
         for measurement in ordered
@@ -214,6 +216,11 @@ def _index_of_rows(
         for column in columns
         if _fits(measurement, column)
     }
+
+
+def _rank(measurement: Measurement) -> tuple[bool, bool]:
+    """What comes later replaces what came before: a method's own rule of templates, and means."""
+    return measurement.row.fusion != "embedding", is_mean(measurement.row)
 
 
 def _first_splits(measured: Sequence[Measurement]) -> list[Measurement]:
@@ -235,7 +242,8 @@ def _who(spec: Spec, measurement: Measurement) -> Who | None:
     if spec.protocol == FUSION_PROTOCOL and measurement.method in ("", "ViFi-CLIP"):
         method = _FUSION_METHOD.get(row.fusion) if trained == row.fusion else None
         return Who(method, True) if method and measurement.is_comparable else None
-    if row.fusion != "embedding" or trained not in ("", "embedding"):
+    scored = _RULES.get(measurement.method, ("embedding",))
+    if row.fusion not in scored or trained not in ("", "embedding"):
         return None
     if measurement.is_comparable and measurement.method:
         return Who(measurement.method, True) if measurement.method in spec.methods else None

@@ -42,7 +42,8 @@ class EvaluateArguments(PrintArguments, StoreArguments):
     default where the dataset has no splits."""
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding (default), decision, image, max, top-K (as top-4),
-    attention."""
+    attention. each-template merges embeddings and averages the templates' probabilities, as
+    ActionCLIP does."""
     template: Repeated = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
     actionclip); several are averaged. Encoded if the store lacks them. Default: the one that the

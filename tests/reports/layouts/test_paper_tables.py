@@ -305,6 +305,18 @@ def test_videos_that_are_not_scored_are_a_footnote(row):
     assert table.notes[key].text == "2 of 100 videos are not scored (2 quarantined)"
 
 
+def test_actionclips_own_rule_of_templates_replaces_the_averaged_texts(row):
+    shared = {"dataset": "ucf101", "provenance": {"model": "ViT-B-16"}}
+    each = row("actionclip-transf", **shared, fusion="each-template", value=0.6)
+    mean = row("actionclip-transf", **shared, fusion="embedding", value=0.5)
+    for rows, expected in (([each, mean], 60.0), ([mean], 50.0)):
+        table = next(table for table in paper_tables(measurements(rows)))
+        assert cell_of(table, "ActionCLIP", "UCF-101 Top-1").value == expected
+    other = row("vifi-clip", **shared, fusion="each-template", value=0.6)
+    table = next(table for table in paper_tables(measurements([other])))
+    assert cell_of(table, "ViFi-CLIP", "UCF-101 Top-1").value is None
+
+
 def test_the_cost_of_actionclip_is_that_of_32_frames():
     record = {"features": "actionclip-transf", "model": "ViT-B-16", "gflops": 563.0}
     for frames, value in ((16, None), (32, 563.0)):
