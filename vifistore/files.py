@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -85,6 +86,17 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     rest = memoryview(data).cast("B")
     while len(rest):
         rest = rest[os.write(descriptor, rest) :]
+
+
+def memory_file() -> int:
+    """An open file without a name, in memory where the system has such files (Linux).
+
+    Nothing of it is left when the last process that holds it is gone, however it went.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("vifistore", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 @contextlib.contextmanager

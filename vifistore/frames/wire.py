@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vifistore.files import write_all
+from vifistore.files import memory_file, write_all
 
 _LENGTH = struct.Struct(">I")
 
@@ -82,11 +82,10 @@ def _receive(
 def write_anonymous_file(array: np.ndarray) -> int:
     """Copy uint8 [...], in C order, into a new anonymous file and return the open file."""
     data = np.ascontiguousarray(array).data.cast("B")
-    if hasattr(os, "memfd_create"):
-        try:
-            return _filled(os.memfd_create("vifistore-frames", os.MFD_CLOEXEC), data)
-        except OSError:
-            pass  # memory is short, or memory files are forbidden: go on with a file on disk
+    try:
+        return _filled(memory_file(), data)
+    except OSError:
+        pass  # memory is short, or memory files are forbidden: go on with a file on disk
     with tempfile.TemporaryFile() as file:
         return _filled(os.dup(file.fileno()), data)
 

@@ -11,7 +11,11 @@ from pathlib import Path
 
 from vifistore.errors import DecodeError
 from vifistore.files import open_regular, require_regular
+from vifistore.sources.asking import NetworkError
 from vifistore.sources.extensions import frames_in
+
+NETWORK = "network"
+"""The reason that a video is quarantined for which a server did not give, after all tries."""
 
 Readable = Path | BufferedIOBase
 """What decoders read: a file on this machine, or a file object that seeks."""
@@ -133,6 +137,8 @@ def read_or_told(footage: Footage) -> Iterator[None]:
     """Raise DecodeError where what lies within cannot read a video."""
     try:
         yield
+    except NetworkError as error:
+        raise DecodeError(NETWORK, f"{footage}: {error}") from error
     except OSError as error:
         raise DecodeError("missing", f"{footage}: cannot be read: {error.strerror}") from None
 

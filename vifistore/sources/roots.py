@@ -1,5 +1,6 @@
 """From where the paths of a dataset start, and a path below it, to the bytes of a video."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,30 +8,61 @@ from typing import Self
 
 import numpy as np
 
+from vifistore.errors import UsageError
+from vifistore.sources.buckets import BucketFile, BucketRoot
 from vifistore.sources.footage import Footage, LocalFile
+from vifistore.sources.remote_file import RemoteFile
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.web import WebFile, WebRoot
 
-Root = Path
-"""Where the paths of a dataset's videos start."""
+Root = Path | RemoteRoot
+"""Where the paths of a dataset's videos start: a folder, or a place of a server."""
+
+# A path of the command line arrives with its two slashes merged into one.
+_URL = re.compile(r"(s3|gs|az|https?):/+([^/].*?)/*", re.DOTALL | re.IGNORECASE)
 
 
-def footage_at(root: Root, path: str) -> Footage:
-    """The video at a path below a root."""
-    return LocalFile(root / path)
+def root_of(place: str | Path | RemoteRoot) -> Root:
+    """Where paths start, from its text. Raises UsageError for a URL with more than an address."""
+    if isinstance(place, RemoteRoot) or not (match := _URL.fullmatch(str(place))):
+        return place if isinstance(place, RemoteRoot | Path) else Path(place)
+    scheme, rest = match[1].lower(), match[2]
+    host = rest.partition("/")[0]
+    if "@" in host or "?" in rest or "#" in rest:
+        raise UsageError(
+            f"the address at {host.rpartition('@')[2].partition('?')[0]} holds a query, a fragment "
+            "or a password, which would lie in the store; give it without, and a user in ~/.netrc"
+        )
+    return (WebRoot if scheme.startswith("http") else BucketRoot)(f"{scheme}://{rest}")
+
+
+def footage_at(root: Root, path: str, told_bytes: int = 0) -> Footage:
+    """The video at a path below a root, of a size that is known, or 0."""
+    return LocalFile(root / path) if isinstance(root, Path) else root.file(path, told_bytes)
 
 
 def footage_of(video: str | Path | Footage) -> Footage:
     """A video as whoever calls a function gives it. A relative path is one of this folder."""
     if isinstance(video, Footage):
         return video
+    if isinstance(video, str) and isinstance(url := root_of(video), RemoteRoot):
+        return _remote_file(url.url, 0)
     # Absolute, so that FFmpeg takes no name for an address or an option.
     return LocalFile(Path(video).absolute())
 
 
 def footage_of_wire(wire: Sequence[str | int]) -> Footage:
     """What `Footage.wire` tells of."""
-    kind, *fields = wire
-    assert kind == "file", f"{kind} is no kind of footage"
-    return LocalFile(Path(str(fields[0])))
+    match wire:
+        case ["file", str(path)]:
+            return LocalFile(Path(path))
+        case ["url", str(url), int(told_bytes)]:
+            return _remote_file(url, told_bytes)
+    raise AssertionError(f"{wire} is no footage")
+
+
+def _remote_file(url: str, told_bytes: int) -> RemoteFile:
+    return (WebFile if url.startswith("http") else BucketFile)(url, told_bytes)
 
 
 @dataclass(frozen=True)
@@ -40,19 +72,21 @@ class VideoFiles:
     root: Root
     paths: np.ndarray
     """object [video], below the root"""
+    sizes: np.ndarray
+    """int64 [video]: bytes as they were scanned, 0 where they are not known."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, row: int) -> Footage:
-        return footage_at(self.root, str(self.paths[row]))
+        return footage_at(self.root, str(self.paths[row]), int(self.sizes[row]))
 
     def __iter__(self) -> Iterator[Footage]:
         return (self[row] for row in range(len(self)))
 
     def take(self, rows: np.ndarray | slice) -> Self:
         """Those of some rows, int64 [video]."""
-        return replace(self, paths=self.paths[rows])
+        return replace(self, paths=self.paths[rows], sizes=self.sizes[rows])
 
     def evenly(self, most: int) -> Self:
         """About so many of them, evenly among all."""

@@ -11,13 +11,12 @@ it is asked for, so that it stays true while the dataset grows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vifistore.errors import UsageError
-from vifistore.sources.roots import Root, VideoFiles
+from vifistore.sources.roots import Root, VideoFiles, root_of
 from vifistore.store.attributes import read_fields, require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.features import Features
@@ -177,12 +176,13 @@ class Dataset:
         return list(read_fields(self.backend, self.path, {"class_names": list})["class_names"])
 
     def root(self) -> Root:
-        """Folder that the paths of the videos are relative to."""
-        return Path(read_fields(self.backend, self.path, {"root": str})["root"])
+        """Folder, or place of a server, that the paths of the videos are relative to."""
+        return root_of(read_fields(self.backend, self.path, {"root": str})["root"])
 
     def files(self) -> VideoFiles:
         """The videos of all rows, to be read."""
-        return VideoFiles(self.root(), self.column("path"))
+        columns = self.columns_at_once("path", "size_bytes")
+        return VideoFiles(self.root(), columns["path"], columns["size_bytes"])
 
     def splits(self) -> list[str]:
         """Names of the splits; one whose writing was cut short does not count."""

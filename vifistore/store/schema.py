@@ -44,6 +44,7 @@ QUARANTINE_REASONS = (
     "encrypted",
     "pointer",
     "memory",
+    "network",
 )
 
 

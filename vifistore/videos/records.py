@@ -69,4 +69,5 @@ class Listing:
 
     def files(self, rows: Sequence[int]) -> VideoFiles:
         """The videos of some rows."""
-        return VideoFiles(self.root, np.array([self.paths[row] for row in rows], object))
+        paths = np.array([self.paths[row] for row in rows], object)
+        return VideoFiles(self.root, paths, np.zeros(len(rows), np.int64))

@@ -1,0 +1,41 @@
+"""Where the paths of a dataset start that does not lie on this machine."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from vifistore.sources.remote_file import RemoteFile
+
+
+class Listed(NamedTuple):
+    """What a folder holds, by name."""
+
+    files: list[str]
+    folders: list[str]
+
+
+@dataclass(frozen=True)
+class RemoteRoot(ABC):
+    """A prefix of a bucket, or of the addresses of a web server."""
+
+    url: str
+    """Without a slash at its end."""
+    can_list: ClassVar[bool] = False
+    """Whether the server tells what lies in a folder."""
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL."""
+        return self.url.rpartition("/")[2]
+
+    @abstractmethod
+    def file(self, path: str, told_bytes: int = 0) -> RemoteFile:
+        """The file at a path below it, of a size that is known, or 0."""
+
+    def listed(self, path: str) -> Listed:
+        """What lies at a path below it. Raises NetworkError, NotImplementedError where that is not
+        told."""
+        raise NotImplementedError
