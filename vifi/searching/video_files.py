@@ -31,7 +31,23 @@ def video_file(files: VideoFiles, row: int, dataset: str) -> Footage:
     if files.root == Path():
         # Embeddings that were imported: it is no reason to look where the program was started.
         raise NotThereError(f"where the videos of {dataset} lie is not known; scan them")
-    return LocalFile(_local_file(files.root, str(files.paths[row]), dataset))
+    name = str(files.paths[row])
+    if isinstance(files.root, Path):
+        return LocalFile(_local_file(files.root, name, dataset))
+    return _remote_file(files, row, dataset)
+
+
+def _remote_file(files: VideoFiles, row: int, dataset: str) -> Footage:
+    name = str(files.paths[row])
+    if ".." in name.split("/") or not is_video(name):
+        raise ForbiddenError(f"{name} is no video below {files.root}; scan {dataset} again")
+    try:
+        is_there = files[row].exists()
+    except OSError as error:
+        raise StoreError(f"{name} cannot be fetched from {files.root}: {error}") from error
+    if not is_there:
+        raise NotThereError(f"{name} is gone; scan {dataset} again")
+    return files[row]
 
 
 def _local_file(folder: Path, name: str, dataset: str) -> Path:

@@ -16,8 +16,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from harness.retrieval.hits import Hit
 from vifi.searching.video_files import ForbiddenError, NotThereError
 from vifi.serving.library import Library, Scope
+from vifi.serving.streaming import video_response
 from vifistore.errors import UnknownNameError, UsageError, VifiError
-from vifistore.sources.footage import LocalFile
 
 HOSTS = ("127.0.0.1", "localhost")
 MAX_HITS = 200
@@ -149,12 +149,8 @@ def _document(library: Library, query: str, scope: Scope, hits: list[Hit]) -> di
 
 def _add_files(app: FastAPI, library: Library) -> None:
     @app.get("/video/{dataset}/{row}")
-    def video(dataset: str, row: int) -> FileResponse:
-        footage = library.footage(dataset, row)
-        if not isinstance(footage, LocalFile) or footage.folder:
-            raise UsageError(f"{footage.name} is a folder of frames, which browsers do not play")
-        # Answers requests for a range of bytes, by which browsers seek.
-        return FileResponse(footage.path, content_disposition_type="inline")
+    def video(request: Request, dataset: str, row: int) -> Response:
+        return video_response(library.footage(dataset, row), request.headers.get("range", ""))
 
     @app.get("/thumbnail/{dataset}/{row}")
     def thumbnail(dataset: str, row: int, at: Seconds | None = None) -> Response:

@@ -8,6 +8,7 @@ from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import first_few
 from vifistore.scanning.relocate import Relocation, find_videos, missing_before, relocate
+from vifistore.sources.roots import root_of
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.problems import extract_command
@@ -25,7 +26,7 @@ class RelocateArguments(PrintArguments, StoreArguments):
     dataset: str
     """Dataset whose videos have moved."""
     root: Path
-    """Folder that holds them now, at whatever depth."""
+    """Folder that holds them now, at whatever depth, or its URL."""
     dry_run: bool = False
     """Say what is found, and change nothing."""
 
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
     wanted = parse("relocate", RelocateArguments, arguments)
     store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
     dataset = store.dataset(wanted.dataset)
-    found = find_videos(dataset, wanted.root)
+    found = find_videos(dataset, root_of(wanted.root))
     if not wanted.dry_run:
         relocate(dataset, found)
     again = [_retry_command(dataset.features(name)) for name in missing_before(dataset)]

@@ -11,7 +11,7 @@ import tyro
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import is_given, parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments
-from vifistore.errors import UsageError, first_few, short
+from vifistore.errors import StoreError, UsageError, first_few, short
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
 from vifistore.progress import Progress
 from vifistore.scanning.scan import (
@@ -24,6 +24,7 @@ from vifistore.scanning.scan import (
     stored_listing,
     with_stored,
 )
+from vifistore.sources.footage import Footage, opened
 from vifistore.store.dataset import Dataset
 from vifistore.store.removable import trained_on_split
 from vifistore.store.schema import check_name
@@ -33,7 +34,6 @@ from vifistore.videos.listing import read_source
 from vifistore.videos.made_splits import SplitRequest, with_made_splits
 from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing
-from vifistore.videos.text_lines import first_bytes
 
 logger = logging.getLogger("vifi")
 
@@ -49,11 +49,11 @@ class ScanArguments(PrintArguments):
     store: tyro.conf.Positional[str]
     """Path of the store, or its URL; made if there is none."""
     source: tyro.conf.Positional[Path | None] = None
-    """A folder (the label is the name of the folder that holds a file); a table with the columns
-    path, and where wanted label, split, id (a name of one's own for the video) and caption, a row
-    per video, split and caption; a list of "path label" lines; JSON that labels videos; or a
-    dataset's own files. Labels are class names, or numbers into a class file. None where splits are
-    made of those that the dataset has."""
+    """A folder, or its URL at s3:// or gs:// (the label is the name of the folder that holds a
+    file); a table with the columns path, and where wanted label, split, id (a name of one's own for
+    the video) and caption, a row per video, split and caption; a list of "path label" lines; JSON
+    that labels videos; or a dataset's own files. Labels are class names, or numbers into a class
+    file. None where splits are made of those that the dataset has."""
     dataset: str
     """Name of the dataset."""
     split: str | None = None
@@ -62,8 +62,8 @@ class ScanArguments(PrintArguments):
     """Regular expression that parts the videos into splits by their paths: the split's name is its
     first group, '^(train|val)/', or the named group that matches, '(?P<test>_g0[1-7]_)|...'."""
     root: Path | None = None
-    """Folder that listed paths start from. Without it, the folder of the list, and in it only what
-    the list names."""
+    """Folder that listed paths start from, or its URL: s3://, gs://, https://. Without it, the
+    folder of the list, and in it only what the list names."""
     map_prefix: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """For lists of another machine, OLD=NEW: what listed paths begin with, and the folder that it
     is here, below --root or absolute; repeat for several."""
@@ -108,6 +108,7 @@ def main(arguments: list[str]) -> int:
     probes = probe_all(listing.files(rows))
     bar = Progress(probes, total=len(rows), unit="video", desc="scan")
     probed = list(bar)
+    _warn_of_silent(listing, rows, probed)
     _warn_of_pointers(listing, rows, probed)
     # The store is made only now, so that a wrong call leaves none behind.
     dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
@@ -161,12 +162,34 @@ def _warn_of_pointers(listing: Listing, rows: Sequence[int], probes: Sequence[Pr
         listing.paths[row]: told
         for row, probe in zip(rows, probes, strict=True)
         if 0 < probe.size_bytes < POINTER_BYTES
-        and (told := pointer_told(first_bytes(listing.root / listing.paths[row], HEAD_BYTES)))
+        and (told := pointer_told(_first_bytes(listing.files([row])[0])))
     }
     if found:
         counted = f"{len(found):,} of {len(rows):,} videos were not fetched"
         path, told = next(iter(found.items()))
         logger.warning("%s (%s): %s", counted, short(path), told)
+
+
+def _first_bytes(footage: Footage) -> bytes:
+    try:
+        with footage.at_hand(POINTER_BYTES) as readable, opened(readable) as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def _warn_of_silent(listing: Listing, rows: Sequence[int], probes: Sequence[Probe]) -> None:
+    """Say which videos a server did not give. Raises StoreError where it gave none."""
+    if isinstance(listing.root, Path):
+        return
+    silent = [row for row, probe in zip(rows, probes, strict=True) if probe == Probe()]
+    if not silent:
+        return
+    told = f"{len(silent):,} of {len(rows):,} videos could not be read from {listing.root}"
+    first = f"(first: {short(listing.paths[silent[0]])})"
+    if len(silent) == len(rows):
+        raise StoreError(f"{told} {first}; check the network and the credentials, and scan again")
+    logger.warning("%s %s; they are tried again when they are extracted", told, first)
 
 
 def _warn_of_trained(dataset: Dataset, replaced: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.together import SharedFrames
 from vifistore.scanning.changes import ChangeLog
 from vifistore.scanning.presence import MISSING, Presence
-from vifistore.sources.footage import Footage
+from vifistore.sources.footage import NETWORK, Footage
 from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
 
@@ -84,9 +84,10 @@ class DecodedRows:
 
     def _taken(self, row: int, decoded: DecodedVideo | DecodeError) -> DecodedRow | VideoResult:
         if isinstance(decoded, DecodeError):
-            if decoded.reason == MISSING:
+            if decoded.reason in (MISSING, NETWORK):
                 self._presence.miss()
             return quarantined(row, self._files[row], decoded)
+        self._presence.found()
         self.changes.read(row, decoded.content_digest)
         self.decode_seconds += decoded.decode_seconds
         self.cut_seconds += decoded.cut_seconds

@@ -3,10 +3,11 @@
 import contextlib
 import logging
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, first_few
-from vifistore.sources.footage import Footage
+from vifistore.sources.footage import Footage, LocalFile
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("vifi")
 
 _SHOWN = 10
+_THREADS = 8
 _LONG_PATH = 200
 
 
@@ -32,12 +34,21 @@ class ChangeLog:
         self._sizes = videos["size_bytes"].to_numpy()
         self._dates = videos["mtime_ns"].to_numpy()
         self._suspects: dict[int, str] = {}
+        # A server takes as long to tell as to begin to give: nobody waits for it meanwhile.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="look")
+        self._looks: dict[int, Future[None]] = {}
         self._sealed: list[Features] | None = None
 
     def look(self, row: int, footage: Footage) -> None:
         """Compare the video of a row, as it is now, with what the scan saw."""
         if not self._sizes[row]:
             return
+        if isinstance(footage, LocalFile):
+            self._compare(row, footage)
+        else:
+            self._looks[row] = self._threads.submit(self._compare, row, footage)
+
+    def _compare(self, row: int, footage: Footage) -> None:
         try:
             now = footage.stamp()
         except OSError:
@@ -49,6 +60,8 @@ class ChangeLog:
 
     def read(self, row: int, digest: str) -> None:
         """Compare the content of a suspect with what an earlier extraction read."""
+        if row in self._looks:
+            self._looks.pop(row).result()
         if row not in self._suspects:
             return
         if self._sealed is None:
@@ -61,6 +74,9 @@ class ChangeLog:
 
     def say(self) -> None:
         """Log the videos that changed, in one line."""
+        for look in self._looks.values():
+            look.result()
+        self._threads.shutdown()
         if not self._suspects:
             return
         changed = [f"{self._paths[row]} ({why})" for row, why in self._suspects.items()]

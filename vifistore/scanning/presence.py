@@ -5,8 +5,12 @@ is nothing to write down: the run stops, and goes on once the videos are there a
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from vifistore.errors import StoreError, shell
+from vifistore.sources.asking import NetworkError
+from vifistore.sources.footage import Footage
 from vifistore.sources.roots import VideoFiles
 from vifistore.store.dataset import Dataset
 
@@ -15,6 +19,9 @@ MISSING = "missing"
 
 # So many are looked for, evenly among all: of a million each would take minutes on a network disk.
 _LOOKED_FOR = 256
+_THREADS = 16
+# So many of a server, where no more could be read, end the run.
+_MOST_FAILED = 16
 
 
 class Presence:
@@ -25,14 +32,14 @@ class Presence:
         self._dataset = dataset
         files = dataset.files() if files is None else files
         self._root, self._files = files.root, files.evenly(_LOOKED_FOR)
-        self._num_missing = 0
+        self._num_missing = self._num_found = 0
 
     def require(self) -> None:
         """Raise StoreError if the folder of the videos is gone, or more than half of them are."""
-        if not os.path.isdir(self._root):
+        if self._is_folder_gone():
             self._refuse(f"the folder of the videos of {self._dataset.name} is gone: {self._root}")
-        paths = self._files.paths
-        missing = [paths[row] for row, file in enumerate(self._files) if not file.exists()]
+        paths, are_there = self._files.paths, self._are_there()
+        missing = [path for path, is_there in zip(paths, are_there, strict=True) if not is_there]
         # One alone is one that is missing, also where it is the only one.
         if len(missing) > max(1, len(self._files) // 2):
             self._refuse(
@@ -40,12 +47,42 @@ class Presence:
                 f"looked for are not below {self._root} (first: {missing[0]})"
             )
 
+    def _is_folder_gone(self) -> bool:
+        return isinstance(self._root, Path) and not os.path.isdir(self._root)
+
+    def _are_there(self) -> list[bool]:
+        """Whether each video that is looked for is there. Raises StoreError for a silent server."""
+        if isinstance(self._root, Path):
+            return [file.exists() for file in self._files]
+        try:
+            # One first: where nothing answers, many would be asked for in vain.
+            are_there = [file.exists() for file in self._files.take(slice(1))]
+        except NetworkError as error:
+            raise StoreError(
+                f"the videos of {self._dataset.name} cannot be fetched from {self._root} "
+                f"({error}); check the network and the credentials, and run the same command again"
+            ) from error
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return [*are_there, *pool.map(_is_there, self._files.take(slice(1, None)))]
+
+    def found(self) -> None:
+        """Take note of a video that could be read."""
+        self._num_found += 1
+
     def miss(self) -> None:
         """Look again, as one was just missing: at the folder each time, at the videos ever more
-        seldom. Raises StoreError as `require` does."""
+        seldom. Raises StoreError as `require` does, and where most videos of a server fail."""
         self._num_missing += 1
+        if not isinstance(self._root, Path) and self._num_missing >= max(
+            _MOST_FAILED, self._num_found
+        ):
+            raise StoreError(
+                f"{self._num_missing} videos of {self._dataset.name} could not be fetched from "
+                f"{self._root}, and {self._num_found} could; check the network and the "
+                "credentials, and run the same command again"
+            )
         is_power_of_two = not self._num_missing & (self._num_missing - 1)
-        if is_power_of_two or not os.path.isdir(self._root):
+        if is_power_of_two or self._is_folder_gone():
             self.require()
 
     def _refuse(self, what: str) -> None:
@@ -54,3 +91,10 @@ class Presence:
             f"{what}; mount it and run the same command again, or say where they are now: "
             f"{shell(*words)} --root NEW"
         )
+
+
+def _is_there(file: Footage) -> bool:
+    try:
+        return file.exists()
+    except NetworkError:
+        return False

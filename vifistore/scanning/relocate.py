@@ -8,6 +8,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import content_digest
 from vifistore.scanning.changes import digests_read, sealed_sets
 from vifistore.scanning.presence import MISSING
-from vifistore.sources.roots import footage_at
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.roots import Root, footage_at
 from vifistore.store.dataset import Dataset, write_videos
+from vifistore.videos.folders import Folders
+from vifistore.videos.remote_tree import tree_of
 from vifistore.videos.text_lines import some
-from vifistore.videos.tree import Tree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
 class Relocation:
     """What was found below a new root."""
 
-    root: Path
-    """Absolute folder."""
+    root: Root
+    """Where they are, an absolute folder."""
     paths: list[str]
     """Path of each video relative to it; the old one where it was not found."""
     found: int
@@ -42,15 +45,15 @@ class Relocation:
     """Ids of those of them that have a file of their name, but of another size."""
 
 
-def find_videos(dataset: Dataset, root: Path) -> Relocation:
+def find_videos(dataset: Dataset, root: Root) -> Relocation:
     """Look for every video of a dataset below `root`.
 
     Raises UsageError where a video could be several files, where fewer than half are found, and
     where one is lost that is still where it was.
     """
     videos = dataset.videos()
-    root = Path(os.path.abspath(root))
-    search = _Search(dataset, Tree(root=root))
+    root = root if isinstance(root, RemoteRoot) else Path(os.path.abspath(root))
+    search = _Search(dataset, tree_of(root))
     columns = (videos[name] for name in ("id", "path", "size_bytes"))
     files = [search.find(row, *video) for row, video in enumerate(zip(*columns, strict=True))]
     _refuse_doubtful(search.doubtful, files, videos)
@@ -103,10 +106,14 @@ def missing_before(dataset: Dataset) -> dict[str, int]:
 class _Search:
     """The files below a root, by name."""
 
-    def __init__(self, dataset: Dataset, tree: Tree) -> None:
+    def __init__(self, dataset: Dataset, tree: Folders) -> None:
         self._root = tree.root
         self._files = defaultdict(list)
-        for path in tree.videos():
+        # Who does not tell what he has is asked for what is known.
+        known = dataset.column("path").tolist()
+        is_told = isinstance(tree.root, Path) or tree.root.can_list
+        here = tree.videos() if is_told else list(compress(known, tree.hold(known)))
+        for path in here:
             self._files[_name(path)].append(path)
         self._sealed = sealed_sets(dataset)
         self.doubtful: dict[str, list[str]] = {}

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from vifistore.errors import UsageError, first_few, short
-from vifistore.sources.extensions import is_video
+from vifistore.errors import UsageError, first_few, shell, short
+from vifistore.sources.extensions import extension, is_video
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.roots import Root
 from vifistore.videos.class_search import is_class_file
 from vifistore.videos.draft import Draft
 from vifistore.videos.list_rows import header_of
@@ -25,13 +27,14 @@ from vifistore.videos.readers.ucf101 import is_ucf101, read_ucf101
 from vifistore.videos.text_lines import files_in, read_text
 from vifistore.videos.tree import Tree
 
+_LISTS = ("csv", "tsv", "txt", "json", "jsonl")
 # What lies among lists and is none.
 _DOCUMENTS = ("readme", "license", "licence")
 
 
-Reader = Callable[[Path, Draft, Path | None], None]
-"""(source, draft to fill, class file that was given) -> nothing; raises UsageError with file and
-line for what cannot be read."""
+Reader = Callable[[Any, Draft, Path | None], None]
+"""(source, a file or a folder; draft to fill; class file that was given) -> nothing; raises
+UsageError with file and line for what cannot be read."""
 
 
 class Format(NamedTuple):
@@ -51,8 +54,10 @@ OFFICIAL: tuple[tuple[Callable[[Path], bool], Format], ...] = (
 )
 
 
-def detect(source: Path, *, follow_links: bool = False) -> Format:
+def detect(source: Root, *, follow_links: bool = False) -> Format:
     """The format of a folder or file. Raises UsageError where there is none to see."""
+    if isinstance(source, RemoteRoot):
+        return _detect_remote(source)
     if not source.is_dir() and not source.is_file():
         problem = "is neither a file nor a folder" if source.exists() else "does not exist"
         raise UsageError(f"{source} {problem}; name a folder of videos, a table or a list")
@@ -65,6 +70,20 @@ def detect(source: Path, *, follow_links: bool = False) -> Format:
     # A text file among videos is a remark; a list lies beside other lists or alone.
     if lists and not Tree(root=source, follow_links=follow_links).videos():
         return Format(_read_lists, f"a folder of {len(lists)} lists")
+    return Format(read_folder, "a folder of videos")
+
+
+def _detect_remote(source: RemoteRoot) -> Format:
+    if not source.can_list:
+        raise UsageError(
+            f"{source} cannot be listed, as web servers do not tell what they have; give a list "
+            f"of its videos: vifi scan S LIST --root {shell(source)}"
+        )
+    if extension(source.name) in _LISTS:
+        raise UsageError(
+            f"{source} is a list on a server; copy it to this machine, and give the folder of the "
+            "videos as --root"
+        )
     return Format(read_folder, "a folder of videos")
 
 

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vifistore.errors import UsageError
+from vifistore.videos.folders import Folders
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.line_paths import ListedPaths, Prefixes
 from vifistore.videos.records import UNLABELLED, Line, SplitListing
 from vifistore.videos.text_lines import some
-from vifistore.videos.tree import Tree
 
 
 @dataclass(kw_only=True)
 class Draft:
     """Videos as they are listed, each once, and the splits and captions that point at them."""
 
-    tree: Tree | KnownVideos
+    tree: Folders[Any] | KnownVideos
     """The folder that the paths start from, or what stands for it."""
     prefixes: Prefixes = ()
     """What listed paths begin with on another machine, and what that is here."""

@@ -31,6 +31,10 @@ class KnownVideos:
         """True where `path` is an id."""
         return self.ids is None or path in self.ids
 
+    def hold(self, paths: Sequence[str]) -> list[bool]:
+        """Whether each of many paths is an id."""
+        return list(map(self.holds, paths))
+
     def videos(self, below: str = "") -> list[str]:
         """Every id that begins with `below`, sorted."""
         return sorted(name for name in self.ids or () if name.startswith(below))

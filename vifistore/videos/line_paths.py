@@ -11,13 +11,15 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Any
 from urllib.parse import unquote
 
 from vifistore.errors import UsageError, short
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.videos.folders import Folders
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.records import Line
 from vifistore.videos.text_lines import relative_path
-from vifistore.videos.tree import Tree
 
 Prefixes = tuple[tuple[str, str], ...]
 
@@ -32,7 +34,7 @@ _LONGEST_PREFIX = 100
 class ListedPaths:
     """What turns the paths of lists into paths below the root of a tree."""
 
-    tree: Tree | KnownVideos
+    tree: Folders[Any] | KnownVideos
     prefixes: Prefixes = ()
     """(old, new): what paths begin with, and what it becomes, below the root or absolute."""
     notes: list[str] = field(default_factory=list)
@@ -43,8 +45,13 @@ class ListedPaths:
         Raises UsageError with file and line for what would leave the root, or is elsewhere and has
         nothing below the root under any of its shorter forms.
         """
+        _refuse_queries(listed, self.tree.root)
         paths = [self._below(self._mapped(self._tidy(entry.path))) for entry in listed]
         foreign = [index for index, path in enumerate(paths) if _ABSOLUTE.match(path)]
+        if foreign and isinstance(self.tree.root, RemoteRoot) and not self.tree.root.can_list:
+            # Where they lie cannot be tried.
+            common = _common([paths[index].split("/") for index in foreign])
+            self._refuse(listed[foreign[0]], paths[foreign[0]], common)
         if foreign:
             self._drop_prefix([listed[index] for index in foreign], paths, foreign, match)
         elif match == "path" and paths and not any(map(self._is_there, _sampled(paths))):
@@ -77,7 +84,7 @@ class ListedPaths:
         return path
 
     def _below(self, path: str) -> str:
-        if path.startswith("/"):
+        if _ABSOLUTE.match(path):
             for folder in (str(self.tree.root), self.tree.real_root):
                 prefix = folder.rstrip("/") + "/"
                 if path.startswith(prefix):
@@ -132,6 +139,17 @@ class ListedPaths:
             f"{short(str(self.tree.root))} (nor is {short(tail)!r}); name its folder as --root, or "
             f"if it is another machine's, say where it is here: --map-prefix {option}"
         )
+
+
+def _refuse_queries(listed: Sequence[Line], root: object) -> None:
+    """Raise UsageError for addresses with signatures, which would lie in the store and expire."""
+    if isinstance(root, RemoteRoot):
+        for entry in listed:
+            if _WEB.match(entry.path) and "?" in entry.path:
+                raise UsageError(
+                    f"{entry.where}: the address holds a query, as signed ones do; list paths "
+                    "below --root without it, and open them to this machine otherwise"
+                )
 
 
 def parse_prefixes(texts: Sequence[str]) -> Prefixes:

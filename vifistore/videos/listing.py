@@ -7,6 +7,8 @@ from pathlib import Path
 
 from vifistore.cleaning import cleaned, cleaning
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.roots import Root, root_of
 from vifistore.videos.class_lists import renamed, unite
 from vifistore.videos.detect import detect
 from vifistore.videos.draft import Draft
@@ -14,16 +16,16 @@ from vifistore.videos.known import KnownVideos
 from vifistore.videos.line_paths import Prefixes, parse_prefixes
 from vifistore.videos.readers.folder import read_folder
 from vifistore.videos.records import Listing
+from vifistore.videos.remote_tree import tree_of
 from vifistore.videos.resolve import resolve
 from vifistore.videos.split_by import split_by as part_by
 from vifistore.videos.split_by import split_folders
-from vifistore.videos.tree import Tree
 
 
 def read_source(
-    source: Path,
+    source: Path | RemoteRoot,
     *,
-    root: Path | None = None,
+    root: Path | RemoteRoot | None = None,
     split: str | None = None,
     labels: Path | None = None,
     names: str = "as-is",
@@ -34,25 +36,25 @@ def read_source(
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
 
-    `root` is the folder that listed paths start from: by default SOURCE, or the folder of the
-    list, of which then only the folders that the list names are searched. `split` names the one
-    split of a folder or list, or picks one of several; a list's own name is its default, and a
-    folder has no split without one. `labels` is a class file, and `names` a cleaning of class
-    names (`vifistore.cleaning.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what listed
-    paths begin with on another machine, and the folder that it is here. `follow_links` follows
-    symbolic links, also out of the root. `split_by` is a regular expression that parts the videos
-    by their paths (`vifistore.videos.split_by`). `known` videos stand for those on the disk, where
-    the source is a table or a list.
+    `root` is the folder, or the place of a server, that listed paths start from: by default SOURCE,
+    or the folder of the list, of which then only the folders that the list names are searched.
+    `split` names the one split of a folder or list, or picks one of several; a list's own name is
+    its default, and a folder has no split without one. `labels` is a class file, and `names` a
+    cleaning of class names (`vifistore.cleaning.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what
+    listed paths begin with on another machine, and the folder that it is here. `follow_links`
+    follows symbolic links, also out of the root. `split_by` is a regular expression that parts the
+    videos by their paths (`vifistore.videos.split_by`). `known` videos stand for those on the disk,
+    where the source is a table or a list.
     Raises UsageError for whatever cannot be read, with file and line.
     """
-    source = Path(source)
+    source = root_of(source)
     cleaning(names)
     prefixes = parse_prefixes(map_prefix)
     seen = detect(source, follow_links=follow_links)
     is_folder = seen.read is read_folder
     if known is not None and is_folder:
         raise UsageError(f"{source} is a folder of videos; name a table or a list of them")
-    tree = known or Tree(root=_root(source, root, prefixes), follow_links=follow_links)
+    tree = known or tree_of(_root(source, root, prefixes), follow_links=follow_links)
     searches_all = bool(root or map_prefix or known)
     draft = Draft(tree=tree, prefixes=prefixes, searches_all=searches_all)
     seen.read(source, draft, labels)
@@ -61,13 +63,17 @@ def read_source(
     return _cleaned(resolve(_split(draft, split, split_by, is_folder)), names)
 
 
-def _root(source: Path, root: Path | None, prefixes: Prefixes) -> Path:
+def _root(source: Root, root: Root | None, prefixes: Prefixes) -> Root:
     """The given root, else where prefixes lead to, else SOURCE or the folder of the list."""
+    place = root_of(source if root is None else root)
+    if isinstance(place, RemoteRoot):
+        return place
+    assert isinstance(source, Path), "what lies on a server has a root there"
     default = source if source.is_dir() else source.parent
     folders = [new for _, new in prefixes]
     if root is None and folders and all(map(os.path.isabs, folders)):
         root = Path(os.path.commonpath(folders))
-    return Path(os.path.abspath(default if root is None else root))
+    return Path(os.path.abspath(default if root is None else str(root)))
 
 
 def _split(draft: Draft, name: str | None, pattern: str, is_folder: bool) -> Draft:

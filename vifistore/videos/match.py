@@ -11,14 +11,15 @@ whose file names are unique by design may be matched by them:
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from vifistore.errors import UsageError
 from vifistore.sources.extensions import is_video, stem
 from vifistore.videos.class_names import plain
 from vifistore.videos.file_names import letters, names_class
+from vifistore.videos.folders import Folders
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.text_lines import some
-from vifistore.videos.tree import Tree
 
 # ActivityNet writes v_ in front; times are in seconds, with or without zeros, or the start alone.
 _YOUTUBE = re.compile(r"(?:v_)?([\w-]{11})(?:_(\d+)(?:\.\d+)?)?(?:_(\d+)(?:\.\d+)?)?", re.ASCII)
@@ -103,7 +104,7 @@ _ALLOWED = {"path": 2, "name": 4, "youtube": 6}
 def match_paths(
     paths: Sequence[str],
     matches: Sequence[str],
-    tree: Tree | KnownVideos,
+    tree: Folders[Any] | KnownVideos,
     *,
     folders: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:
@@ -112,7 +113,8 @@ def match_paths(
     `matches` says for each path how it may be matched; `folders` are names of those folders below
     the root that are searched, None for all.
     """
-    found = [path if tree.holds(path) else "" for path in paths]
+    there = tree.hold(paths)
+    found = [path if is_there else "" for path, is_there in zip(paths, there, strict=True)]
     notes: list[str] = []
     missing = [row for row, path in enumerate(found) if not path]
     videos = _searched(tree, [paths[row] for row in missing], folders) if missing else []
@@ -154,7 +156,7 @@ def _match_by(
 
 
 def _searched(
-    tree: Tree | KnownVideos, paths: Sequence[str], folders: Collection[str] | None
+    tree: Folders[Any] | KnownVideos, paths: Sequence[str], folders: Collection[str] | None
 ) -> list[str]:
     """Videos below the root; only right in it, in `folders` and in those that paths name."""
     # Ids lie in no folders.

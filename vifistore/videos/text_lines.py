@@ -9,6 +9,7 @@ from pathlib import Path
 from vifistore.errors import UsageError, first_few
 from vifistore.files import open_regular, read_regular
 from vifistore.pointers import HEAD_BYTES, pointer_told
+from vifistore.sources.roots import Root
 
 _ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b")
 # The mark of UTF-32 begins with that of UTF-16.
@@ -85,7 +86,7 @@ def some(names: Iterable[str], shown: int = 3) -> str:
     return first_few(sorted(set(names)), shown)
 
 
-def relative_path(listed: str, root: Path, where: str) -> str:
+def relative_path(listed: str, root: Root, where: str) -> str:
     """A listed path as a clean POSIX path relative to `root`.
 
     Raises UsageError for a path that would leave the root, or that cannot be one.
@@ -98,8 +99,8 @@ def relative_path(listed: str, root: Path, where: str) -> str:
     return path
 
 
-def _below_root(listed: str, root: Path, where: str) -> str:
-    for folder in (str(root), os.path.realpath(root)):
+def _below_root(listed: str, root: Root, where: str) -> str:
+    for folder in (str(root), os.path.realpath(root) if isinstance(root, Path) else str(root)):
         prefix = folder.rstrip("/") + "/"
         if listed.startswith(prefix):
             return listed[len(prefix) :]

@@ -8,17 +8,19 @@ import hashlib
 from pathlib import Path
 
 from vifistore.errors import UsageError
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.roots import Root
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
+from vifistore.videos.folders import Folders
 from vifistore.videos.readers.labels import class_labels
 from vifistore.videos.records import Line
-from vifistore.videos.tree import Tree
 
 
-def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
+def read_folder(source: Root, draft: Draft, class_file: Path | None) -> None:
     """Every video below `source`, which is the root or lies below it; one split, `all`."""
     tree = draft.tree
-    assert isinstance(tree, Tree), "known videos stand for those that a table or a list names"
+    assert isinstance(tree, Folders), "known videos stand for those that a table or a list names"
     below = _below(source, tree.root)
     paths = tree.videos(below)
     if not paths:
@@ -26,8 +28,8 @@ def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
     lines = [Line(path, _label(path, below), str(source)) for path in paths]
     labels, names = [line.label for line in lines], []
     if class_file is not None:
-        files = class_files_of(source, class_file)
-        labels, names, _ = class_labels(lines, files, draft, source)
+        files = class_files_of(Path(source.name), class_file)
+        labels, names, _ = class_labels(lines, files, draft, Path(source.name))
         draft.class_names = names
     rows = list(map(draft.video, paths, labels))
     draft.names_splits = False
@@ -38,12 +40,14 @@ def read_folder(source: Path, draft: Draft, class_file: Path | None) -> None:
         labels,
         class_names=names,
         owns_classes=class_file is not None,
-        source=source.absolute().name,
+        source=source.name if isinstance(source, RemoteRoot) else source.absolute().name,
         digest=hashlib.sha256(listed.encode()).hexdigest(),
     )
 
 
-def _below(source: Path, root: Path) -> str:
+def _below(source: Root, root: Root) -> str:
+    if not (isinstance(source, Path) and isinstance(root, Path)):
+        return _below_url(str(source), str(root))
     path = source.resolve()
     if not path.is_relative_to(root.resolve()):
         raise UsageError(
@@ -53,12 +57,18 @@ def _below(source: Path, root: Path) -> str:
     return "" if relative == "." else relative
 
 
+def _below_url(source: str, root: str) -> str:
+    if f"{source}/".startswith(f"{root}/"):
+        return source[len(root) + 1 :]
+    raise UsageError(f"{source} is not below the root {root}; leave --root out or name a parent")
+
+
 def _label(path: str, below: str) -> str:
     parent = path.rpartition("/")[0]
     return "" if parent == below else parent.rpartition("/")[2]
 
 
-def _refuse_empty(source: Path, tree: Tree, below: str) -> None:
+def _refuse_empty(source: Root, tree: Folders, below: str) -> None:
     if tree.folder(below).holds_frames:
         raise UsageError(f"{source} holds the frames of one video; name the folder above it")
     notes = "".join(f" ({note})" for note in tree.notes())
