@@ -56,6 +56,7 @@ def main(arguments: list[str]) -> int:
     from vifistore.models.checkpoint_files import read_header
     from vifistore.models.openclip_files import write_openclip
     from vifistore.models.openclip_model import require_openclip
+    from vifistore.models.plugins.plugin_names import require_allowed
     from vifistore.models.towers import load_model
 
     if not wanted.file.is_file():
@@ -66,6 +67,7 @@ def main(arguments: list[str]) -> int:
         raise UsageError(
             f"{short(wanted.file.name)} does not say which model it is; name it with --model"
         )
+    require_allowed(model)
     options = {"token_embedding": wanted.token_embedding, "weights": wanted.weights}
     made = load_model(model, str(wanted.file), **options)
     loaded = require_openclip(made, "vifi convert writes")

@@ -8,6 +8,7 @@ from vifistore.errors import ModelError
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.plugins.plugin_names import require_allowed
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import image_size_of
 from vifistore.models.text_embedding import (
@@ -76,6 +77,7 @@ def reload_checkpoint(checkpoint: dict) -> LoadedModel:
             f"checkpoint {checkpoint['names'][0]} is a head trained on the frames of "
             f"{checkpoint['parent']} and has no towers of its own; use features of that checkpoint"
         )
+    require_allowed(checkpoint["model"])
     pretrained = checkpoint["weights_path"] or checkpoint["names"][0]
     loaded = load_model(
         checkpoint["model"],

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from vifistore.errors import ModelError, first_line
+from vifistore.errors import ModelError, VifiError, first_line, short
 from vifistore.extract.clock import Clock
 from vifistore.models.encoders import CLIP, LoadedModel
 
@@ -30,7 +30,7 @@ Key = TypeVar("Key")
 Outputs = dict[str, torch.Tensor]
 # Pixels [batch 3 height width], of views [batch frame 3 height width] -> embeddings [batch dim], of
 # views also [batch output dim]; or a dict of what it gives.
-Tower = Callable[[torch.Tensor], torch.Tensor | Outputs]
+Tower = Callable[[torch.Tensor], object]
 
 
 class Encoder(Generic[Key]):
@@ -86,7 +86,21 @@ class Encoder(Generic[Key]):
         self._pixels: list[torch.Tensor] = []
         self._encoded: list[Outputs] = []
         # One row, not a padded batch: on a CPU that would take a second of real work.
-        check_outputs(self._forward(plain, self.blank(1)), loaded)
+        check_outputs(self._tried(plain, loaded.model), loaded)
+
+    def _tried(self, tower: Tower, model: str) -> Outputs:
+        """What a tower gives of one blank row. Raises ModelError for one that fails."""
+        blank = self.blank(1)
+        try:
+            return self._forward(tower, blank)
+        except (VifiError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the image tower of {short(model, 80)} fails on a batch {list(blank.shape)} with "
+                f"{type(error).__name__}: {first_line(error)}; correct the encoder, or give "
+                "another --precision or --device"
+            ) from error
 
     def _compiled(self, tower: Tower) -> Tower:
         """The tower as CUDA graphs, or as it is where it cannot be compiled."""
@@ -119,7 +133,7 @@ class Encoder(Generic[Key]):
         with torch.inference_mode(), _attention_path(whole_layer=not on_gpu):
             given = tower(pixels.contiguous(memory_format=self._layout))
             named = given if isinstance(given, dict) else {"frames": given}
-            return {name: _copied(value) for name, value in named.items()}
+            return {name: _copied(name, value) for name, value in named.items()}
 
     def _encode(self, pixels: torch.Tensor) -> Outputs:
         """Pixels of at most `batch` rows -> tensors [row ...] on the device."""
@@ -188,8 +202,13 @@ class Encoder(Generic[Key]):
         return completed
 
 
-def _copied(value: torch.Tensor) -> torch.Tensor:
-    """A copy of a tower's output, floats as float32."""
+def _copied(name: str, value: object) -> torch.Tensor:
+    """A copy of a tower's output, floats as float32. Raises ModelError for what is no tensor."""
+    if not isinstance(value, torch.Tensor):
+        raise ModelError(
+            f"the image tower gives a {type(value).__name__} as {name}; correct the encoder, so "
+            "that it gives a tensor"
+        )
     dtype = torch.float32 if value.is_floating_point() else value.dtype
     return value.to(dtype, copy=True)
 

@@ -26,6 +26,7 @@ from vifistore.following.follow_record import FollowRecord, Outcome, outcome_of
 from vifistore.following.follow_settings import FollowSettings
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoint_files import read_header
+from vifistore.models.plugins.plugin_names import require_allowed
 from vifistore.models.registry import model_config
 from vifistore.models.towers import load_model
 from vifistore.store.dataset import Dataset
@@ -180,4 +181,7 @@ def _model_of(path: Path, model: str) -> str:
     header = read_header(path)
     if header is None and not model:
         raise UsageError(f"{path} does not say which model it is; name it with --model")
-    return header.model if header else model
+    if header is None:
+        return model
+    require_allowed(header.model)
+    return header.model

@@ -1,7 +1,7 @@
 """Configs of OpenCLIP's models as they lie on the disk: importing OpenCLIP takes seconds.
 
-What a call gets wrong can so be told at once. Models of other places (`hf-hub:`) are not known
-here; nothing is said of them.
+What a call gets wrong can so be told at once. Models of other places (`hf-hub:`,
+`module:function`) are not known here; nothing is said of them.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vifistore.errors import Faults, ModelError, UnknownNameError, short
 from vifistore.files import read_json_object
+from vifistore.models.plugins.plugin_names import plugin_names
 
 # Endings of files of weights.
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pyth")
@@ -27,8 +28,8 @@ def model_faults(found: Faults, model: str, pretrained: str) -> None:
     # Where OpenCLIP is there already, it may have been given further ones.
     open_clip = sys.modules.get("open_clip")
     known = {*_files(), *(open_clip.list_models() if open_clip else ())}
-    if model not in known and ":" not in model:
-        found.add(UnknownNameError("model", model, known))
+    if model not in known and ":" not in model and model not in (others := plugin_names()):
+        found.add(UnknownNameError("model", model, [*known, *others]))
     if Path(pretrained).suffix in WEIGHTS_SUFFIXES and not os.path.exists(pretrained):
         told = f"there are no weights at {short(pretrained, 120)}; give an existing file"
         found.add(ModelError(told))

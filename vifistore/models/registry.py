@@ -5,6 +5,7 @@ from pathlib import Path
 from vifistore.errors import UnknownNameError
 from vifistore.models import torchvision_operators
 from vifistore.models.deferred import deferred
+from vifistore.models.plugins.plugin_names import plugin_names
 
 torchvision_operators.prepare()
 
@@ -25,7 +26,7 @@ def model_config(model: str) -> dict:
     """Return the OpenCLIP config of a model. Raises UnknownNameError for an unknown name."""
     config = open_clip.get_model_config(model)
     if config is None:
-        raise UnknownNameError("model", model, open_clip.list_models())
+        raise UnknownNameError("model", model, [*open_clip.list_models(), *plugin_names()])
     return config
 
 

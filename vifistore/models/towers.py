@@ -24,6 +24,7 @@ from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.openclip_parts import Clip
+from vifistore.models.plugins.plugin_model import load_plugin
 from vifistore.models.preprocessing import (
     at_size,
     from_header,
@@ -65,7 +66,8 @@ def load_model(
     Parameters
     ----------
     model
-        OpenCLIP model name, for instance `ViT-B-16-quickgelu`.
+        OpenCLIP model name, for instance `ViT-B-16-quickgelu`; or an encoder of another package,
+        by `module:function` or the name of its entry point (see `vifistore.models.plugins`).
     pretrained
         A weights tag of that model (`openai`), a file that vifi, OpenCLIP, OpenAI, transformers or
         ViFi-CLIP wrote, or `none` for random weights, which are the same every time.
@@ -83,7 +85,10 @@ def load_model(
         If weights cannot be had, or belong to another architecture or activation.
     """
     weights = weights or WeightsSettings()
-    loaded = load_openclip(model, pretrained, token_embedding, weights)
+    loaded: LoadedModel | None = None
+    if model not in open_clip.list_models():
+        loaded = load_plugin(model, pretrained, weights)
+    loaded = loaded or load_openclip(model, pretrained, token_embedding, weights)
     loaded.to(device)
     return loaded
 

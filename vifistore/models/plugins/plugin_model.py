@@ -1,0 +1,181 @@
+"""Encoders of other packages, made by their own functions and taken as any other.
+
+A function `make(pretrained)` gives an object with `kind`, `num_frames`, `dim`, `logit_scale`,
+`preprocessing`, `module`, `encode_frames(pixels)` and `encode_texts(texts)`; docs/EXTENDING.md
+says what each is. Package, version, classes and weights of the module are its identity.
+"""
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vifistore.errors import ModelError, UsageError, VifiError, first_line, short
+from vifistore.files import read_regular
+from vifistore.models.encoders import LoadedModel, NoTexts, TextSide
+from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.plugins.plugin_checks import PluginFacts, read_facts, text_embeddings_of
+from vifistore.models.plugins.plugin_names import allow, find_entry
+from vifistore.models.tower_digests import weights_digest
+from vifistore.store.identity import OPENCLIP, Identity
+from vifistore.store.recipe import digest_of
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.@+=-]+")
+_NAME_LENGTH = 64
+
+
+class PluginTower(torch.nn.Module):
+    """The image side of an encoder; a copy of it has a copy of the encoder."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.module = encoder.module
+        self.encoder = encoder
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What `encode_frames` gives of pixels [batch ... 3 height width]."""
+        return self.encoder.encode_frames(pixels)
+
+
+class PluginTexts(TextSide):
+    """The text side of an encoder."""
+
+    def __init__(self, encoder: Any, dim: int, model: str) -> None:
+        self._encoder, self._dim, self._model = encoder, dim, model
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return un-normalised embeddings, float32 [text dim]. Raises ModelError for a method that
+        gives anything else."""
+        given = _call(lambda: self._encoder.encode_texts(list(texts)), self._model, "encode_texts")
+        return text_embeddings_of(given, texts, self._dim, self._model)
+
+
+@dataclass(kw_only=True, repr=False)
+class PluginModel(LoadedModel):
+    """An encoder of another package."""
+
+    encoder: Any
+    facts: PluginFacts
+
+    @property
+    def image_tower(self) -> PluginTower:
+        """Its module and `encode_frames`."""
+        return PluginTower(self.encoder)
+
+    @property
+    def text_side(self) -> TextSide:
+        """Its `encode_texts`, where it has one."""
+        if callable(getattr(self.encoder, "encode_texts", None)):
+            return PluginTexts(self.encoder, self.dim, self.model)
+        return NoTexts(f"the encoder {self.model} has no encode_texts; its videos are encoded")
+
+    @property
+    def preprocess_config(self) -> dict:
+        """As the encoder says it."""
+        return dict(self.facts.preprocessing)
+
+    def to(self, device: torch.device | str) -> None:
+        """Move its module."""
+        self.encoder.module.to(device)
+
+
+def load_plugin(model: str, pretrained: str, weights: WeightsSettings) -> PluginModel | None:
+    """The encoder of `module:function` or of an entry point, given `pretrained`; None for a name
+    that is neither.
+
+    Raises ModelError for an encoder that cannot be made, or is not as it should be.
+    """
+    if (entry := find_entry(model)) is None:
+        return None
+    if weights != WeightsSettings():
+        raise UsageError(
+            f"--image-size and --ema-weights are for files of weights of OpenCLIP's models, and "
+            f"{short(model, 80)} is none; leave them out"
+        )
+    make = _call(entry.load, model, "its import")
+    encoder = _call(lambda: make(pretrained), model, f"its call with {short(pretrained, 60)!r}")
+    allow(model)
+    return _described(encoder, read_facts(encoder, model), model, pretrained, _origin(entry, make))
+
+
+def _call(function: Callable[[], Any], model: str, what: str) -> Any:
+    """Run code of another package. Raises ModelError for whatever it raises."""
+    try:
+        return function()
+    except VifiError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"the encoder {short(model, 80)} cannot be used, {what} ends with "
+            f"{type(error).__name__}: {first_line(error, 120)}; mend it, or give another --model"
+        ) from error
+
+
+def _origin(entry: EntryPoint, make: Any) -> dict:
+    """Package and version of an encoder; of a file that no package brings, its digest."""
+    top = entry.module.partition(".")[0]
+    names = [entry.dist.name] if entry.dist else packages_distributions().get(top, [])
+    if names:
+        return {"package": names[0], "version": version(names[0])}
+    try:
+        source = read_regular(Path(inspect.getfile(inspect.unwrap(make))))
+    except (TypeError, OSError):
+        source = b""
+    return {"module": entry.module, "source": hashlib.sha256(source).hexdigest()}
+
+
+def _described(
+    encoder: Any, facts: PluginFacts, model: str, pretrained: str, origin: dict
+) -> PluginModel:
+    """The encoder with its identity."""
+    module = encoder.module.eval().requires_grad_(False)
+    architecture = {
+        **origin,
+        "modules": [[name, type(part).__qualname__] for name, part in module.named_modules()],
+        "config": facts.config,
+        "kind": facts.kind,
+        "num_frames": facts.num_frames,
+        "num_outputs": facts.num_outputs,
+        "embed_dim": facts.dim,
+    }
+    state = module.state_dict()
+    if others := [key for key, value in state.items() if not isinstance(value, torch.Tensor)]:
+        raise ModelError(
+            f"the state of the encoder {short(model, 80)} holds {short(others[0], 60)!r}, which "
+            "is no tensor; keep it in `config`"
+        )
+    whole = weights_digest(architecture, state)
+    path = Path(pretrained)
+    return PluginModel(
+        encoder=encoder,
+        facts=facts,
+        model=model,
+        config={"embed_dim": facts.dim, "encoder": {**origin, "config": facts.config}},
+        name=_name(path.stem if path.exists() else pretrained),
+        image_digest=digest_of({"side": "image", "encoder": whole}),
+        text_digest=digest_of({"side": "text", "encoder": whole}),
+        logit_scale=facts.logit_scale,
+        logit_bias=facts.logit_bias,
+        weights_path=str(path.resolve()) if path.exists() else pretrained,
+        parent="",
+        step=0,
+        settings={},
+        identity=Identity(preprocessing={"family": OPENCLIP, **facts.preprocessing}),
+        preprocessing_from=f"as the encoder {short(model, 80)} says",
+        kind=facts.kind,
+        num_frames=facts.num_frames,
+        num_outputs=facts.num_outputs,
+    )
+
+
+def _name(pretrained: str) -> str:
+    """A name of a checkpoint made of what --pretrained says."""
+    return _NO_NAME.sub("-", pretrained).strip("-.@+=")[:_NAME_LENGTH] or "default"
