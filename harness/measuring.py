@@ -31,6 +31,8 @@ TOP5_CLASSES = 5
 
 PROBABILITIES = "probabilities"
 """Entry of a row's provenance where probabilities are others than the checkpoint was made for."""
+# Of `vifi train --system`: what it is where none is asked for.
+_TOWERS_ALONE = "vifi-clip"
 _OF_SIGMOID = (
     "probabilities are softmaxes over the classes, and the checkpoint was trained with a sigmoid "
     "and a bias: calibration, image fusion and sums over views are not those of its sigmoid; top-1 "
@@ -158,6 +160,7 @@ def result_rows(
         num_todo=videos.num_todo,
         asked=features.name,
         model=checkpoint.get("model"),
+        **({"system": system} if (system := trained_system(checkpoint)) else {}),
         differs_from_released_code=differences(features.source_recipe),
         **_link_facts(texts, checkpoint),
         **claim.facts,
@@ -250,6 +253,12 @@ def has_sigmoid(checkpoint: Mapping) -> bool:
     settings, config = checkpoint.get("settings") or {}, checkpoint.get("config") or {}
     is_siglip = "logit_bias" in settings or config.get("init_logit_bias") is not None
     return is_siglip and "fusion" not in settings
+
+
+def trained_system(checkpoint: Mapping) -> str:
+    """The system that has parts beside CLIP's towers (`vifi train --system`); empty for others."""
+    system = (checkpoint.get("settings") or {}).get("system") or ""
+    return "" if system == _TOWERS_ALONE else str(system)
 
 
 def trained_fusion(checkpoint: Mapping) -> str:

@@ -19,7 +19,9 @@ from vifistore.errors import first_few
 # The first that fits wins: "vifi-clip-image-ft" is image fine-tuning.
 METHOD_WORDS = {
     "A5": ("a5",),
-    "ActionCLIP": ("actionclip-transf",),
+    "A6": ("a6",),
+    "ActionCLIP": ("actionclip", "actionclip-transf"),
+    "X-CLIP": ("x-clip", "xclip"),
     "VL prompting": ("vl-prompting", "vl-prompt"),
     "CLIP image-FT": ("image-ft",),
     "CLIP text-FT": ("text-ft",),
@@ -27,10 +29,12 @@ METHOD_WORDS = {
     "ViFi-CLIP": ("vifi-clip", "full-ft"),
 }
 METHODS = (
-    *("Vanilla CLIP", "ActionCLIP", "A5"),
+    *("Vanilla CLIP", "ActionCLIP", "X-CLIP", "A5", "A6"),
     *("CLIP image-FT", "CLIP text-FT", "ViFi-CLIP", "VL prompting"),
 )
 
+# What `vifi train --system` trains is known for sure.
+_METHOD_OF_SYSTEM = {"actionclip": "ActionCLIP", "x-clip": "X-CLIP"}
 _DATASETS = {
     "k400": ("kinetics400", "k400"),
     "k400-tiny": ("kinetics400tiny", "k400tiny"),
@@ -104,6 +108,19 @@ class Measurement:
     def num_todo(self) -> int:
         """Videos of the split that were not extracted when it was scored."""
         return self.row.provenance.get("num_todo", 0)
+
+    @property
+    def system(self) -> str:
+        """The system of `vifi train --system` that trained the model; empty for any other."""
+        return str(self.row.provenance.get("system", ""))
+
+    @property
+    def is_bridged(self) -> bool:
+        """Whether the model was tuned on Kinetics-400, and this is the score of another data set
+        (the paper's section 5)."""
+        entries = self.row.provenance.get("tuned_on") or ()
+        tuned_on = {paper_dataset(str(entry.get("dataset", ""))) for entry in entries}
+        return self.row.protocol != "zero-shot" and "k400" in tuned_on - {self.dataset}
 
     @property
     def trained_fusion(self) -> str:
@@ -218,7 +235,10 @@ def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> M
 
 
 def _method_of_row(row: ResultRow) -> str:
-    """By the names of the features; a checkpoint that says another method contradicts them."""
+    """By the system that trained it, else by the names of the features; a checkpoint that says
+    another method contradicts them."""
+    if system := _METHOD_OF_SYSTEM.get(str(row.provenance.get("system"))):
+        return system
     by_features = method_of(row.feature_names)
     names = row.scored_checkpoint.split("+")
     by_checkpoint = method_of(name for name in names if not _DIGEST.fullmatch(name))

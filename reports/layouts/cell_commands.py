@@ -18,8 +18,9 @@ FEATURES_OF = {
     "CLIP text-FT": "text-ft",
     "ViFi-CLIP": "vifi-clip",
     "VL prompting": "vl-prompting",
-    "ActionCLIP": "actionclip-transf",
+    **specs.SYSTEMS,
     "A5": "a5",
+    "A6": "a6",
     **{method: f"vifi-clip-{fusion}" for method, fusion in specs.FUSION_METHODS.items()},
 }
 _ZERO_SHOT_SPLITS = {
@@ -99,7 +100,7 @@ def cost_command(method: str) -> str:
     """Measure what a view costs with a method of the paper."""
     learned = {
         **{name: ("--head", cost_file(name)) for name in specs.HEADS},
-        "VL prompting": ("--pretrained", cost_file("VL prompting")),
+        **{name: ("--pretrained", cost_file(name)) for name in (*specs.SYSTEMS, "VL prompting")},
     }.get(method, ())
     frames = paper_frames("cost", method)
     return _bench_command(MODELS[-1], frames, FEATURES_OF.get(method, method), *learned)
@@ -135,10 +136,19 @@ def last_step(folder: str) -> str:
 
 
 def feature_names(
-    protocol: str, method: str, dataset: str = "", shots: int | None = None
+    protocol: str,
+    method: str,
+    dataset: str = "",
+    shots: int | None = None,
+    *,
+    is_bridged: bool = False,
 ) -> tuple[str, ...]:
-    """Names of the feature sets of one number: base-to-novel is the mean of three runs."""
+    """Names of the feature sets of one number: base-to-novel is the mean of three runs.
+
+    What was tuned on Kinetics-400 first is another model; learned prompts always are of such.
+    """
     name = FEATURES_OF.get(method, method)
+    name += "-bridged" if is_bridged and method in (*specs.SYSTEMS, *specs.HEADS) else ""
     if method not in FEATURES_OF or method == "Vanilla CLIP":
         return (name,)
     if protocol == "base-to-novel":
@@ -158,9 +168,12 @@ def paper_command(
     dataset: str,
     shots: int | None,
     features: Sequence[str] = (),
+    *,
+    is_bridged: bool = False,
 ) -> str:
     """The command for one cell of the paper's tables; `features` are those of another model."""
-    features = features or feature_names(protocol, method, dataset, shots)
+    names = feature_names(protocol, method, dataset, shots, is_bridged=is_bridged)
+    features = features or names
     if (protocol, method) == ("few-shot", "Vanilla CLIP"):
         # What was tuned on no video has no shots: it is scored once, for every K.
         template = ("--template", PAPER_TEMPLATES[method])

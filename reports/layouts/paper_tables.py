@@ -23,7 +23,7 @@ from reports.layouts.cells import (
 )
 from reports.layouts.footnotes import doubts, footnotes_of_all
 from reports.layouts.set_commands import source_commands
-from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, SPECS, Spec
+from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, HEADS, SPECS, SYSTEMS, Spec
 from reports.measurements import Measurement, features_of, is_mean, method_of
 from reports.paper.paper_numbers import CITATION, ColumnKey, PaperNumber, paper_notes, paper_numbers
 from reports.paper.paper_settings import is_paper_cost
@@ -86,7 +86,9 @@ def _table(spec: Spec, measured: Sequence[Measurement], costs: Sequence[Cost]) -
 
 def _sources(spec: Spec) -> dict[str, str]:
     """How the feature sets and files are made that the commands of empty cells name."""
-    every = [source_commands(p, m) for p in (spec.protocol, "cost") for m in spec.methods]
+    bridged = {"is_bridged": spec.is_bridged}
+    every = [source_commands(spec.protocol, method, **bridged) for method in spec.methods]
+    every += [source_commands("cost", method) for method in spec.methods]
     return {name: command for commands in every for name, command in commands.items()}
 
 
@@ -177,7 +179,8 @@ def _command(spec: Spec, who: Who, column: ColumnKey, own: Measurement | None) -
     if spec.protocol == "few-shot" and not who.is_method:
         return ""
     features = features_of(own.row) if own else ()
-    return paper_command(spec.protocol, who.name, column.dataset, column.shots, features)
+    where = (column.dataset, column.shots, features)
+    return paper_command(spec.protocol, who.name, *where, is_bridged=spec.is_bridged)
 
 
 def _index_of_costs(spec: Spec, columns: Sequence[ColumnKey], costs: Sequence[Cost]) -> Index:
@@ -246,8 +249,17 @@ def _who(spec: Spec, measurement: Measurement) -> Who | None:
     if row.fusion not in scored or trained not in ("", "embedding"):
         return None
     if measurement.is_comparable and measurement.method:
-        return Who(measurement.method, True) if measurement.method in spec.methods else None
+        is_here = measurement.method in spec.methods and _is_bridged_as(spec, measurement)
+        return Who(measurement.method, True) if is_here else None
     return Who(measurement.name, False) if spec.with_others else None
+
+
+def _is_bridged_as(spec: Spec, measurement: Measurement) -> bool:
+    """Whether a model was tuned on Kinetics-400 first if, and only if, the table's were."""
+    if measurement.method not in (*SYSTEMS, *HEADS):
+        # Of the others a table has what is tuned once, or what always is tuned twice.
+        return True
+    return measurement.is_bridged == spec.is_bridged
 
 
 def _fits(measurement: Measurement, column: ColumnKey) -> bool:

@@ -40,6 +40,7 @@ _PRESETS = {
     "few-shot": "few_shot",
     "supervised": "supervised_k400",
     _FUSION: "fusion_ablation",
+    "cost": "few_shot",
 }
 _PROMPT_PRESETS = {
     "base-to-novel": "prompt_base_to_novel",
@@ -47,8 +48,10 @@ _PROMPT_PRESETS = {
     "cost": "prompt_few_shot",
 }
 _TRAINED = {"CLIP image-FT": ("--trains", "image"), "CLIP text-FT": ("--trains", "text")}
-# Clips of Table 4 where they are not 4.
-_SUPERVISED_CLIPS = {"ActionCLIP": "10"}
+# Clips and crops of Table 4 where they are not 4 and 3. The paper has none for A6; its code
+# averages 5 samplings of a centre crop (ju-chen/Efficient-Prompt, src/val.py).
+_SUPERVISED_VIEWS = {"ActionCLIP": ("10", "3"), "A6": ("5", "1")}
+_HEAD = "a5"
 
 
 class PaperRun(NamedTuple):
@@ -62,6 +65,8 @@ class PaperRun(NamedTuple):
     """Data set that is trained on."""
     split: str
     shots: int | None = None
+    is_bridged: bool = False
+    """Whether it begins with what was tuned on Kinetics-400."""
 
     @property
     def out(self) -> str:
@@ -69,10 +74,12 @@ class PaperRun(NamedTuple):
         return output(self.protocol, self.dataset, self.name)
 
 
-_BRIDGE = PaperRun("zero-shot", "ViFi-CLIP", FEATURES_OF["ViFi-CLIP"], *_TRAIN_SPLITS["zero-shot"])
+def _bridge(method: str = "ViFi-CLIP") -> PaperRun:
+    """The training on Kinetics-400 that others begin with."""
+    return PaperRun("zero-shot", method, FEATURES_OF[method], *_TRAIN_SPLITS["zero-shot"])
 
 
-def source_commands(protocol: str, method: str) -> dict[str, str]:
+def source_commands(protocol: str, method: str, *, is_bridged: bool = False) -> dict[str, str]:
     """How what the commands name is made, by name; none for what only needs the model.
 
     Feature sets, and for `cost` the files of what a method has learned.
@@ -85,19 +92,18 @@ def source_commands(protocol: str, method: str) -> dict[str, str]:
         name = FEATURES_OF[method]
         made = {name: [_extract("openai", name, protocol, method)]}
     else:
-        made = {run.name: _source(run) for run in _runs(protocol, method)}
+        made = {run.name: _source(run) for run in _runs(protocol, method, is_bridged)}
     return {name: " && ".join(command(*words) for words in steps) for name, steps in made.items()}
 
 
-def _runs(protocol: str, method: str) -> Iterator[PaperRun]:
+def _runs(protocol: str, method: str, is_bridged: bool) -> Iterator[PaperRun]:
     """Every training behind the numbers of a method."""
     dataset, split = _TRAIN_SPLITS[protocol]
     for shots in _SHOTS if protocol == "few-shot" else (None,):
-        names = feature_names(protocol, method, dataset, shots)
+        names = feature_names(protocol, method, dataset, shots, is_bridged=is_bridged)
         for seed, name in zip(_SEEDS, names, strict=False):
-            yield PaperRun(
-                protocol, method, name, dataset, split.format(seed=seed, shots=shots), shots
-            )
+            drawn = split.format(seed=seed, shots=shots)
+            yield PaperRun(protocol, method, name, dataset, drawn, shots, is_bridged)
     if protocol == _FUSION:
         (name,) = feature_names(protocol, method, TINY)
         yield PaperRun(protocol, method, name, TINY, _TINY_SPLIT)
@@ -109,6 +115,8 @@ def _cost_sources(method: str) -> dict[str, list[Command]]:
     run = PaperRun("cost", method, name, *_TRAIN_SPLITS["cost"])
     if method in specs.HEADS:
         return {cost_file(method): _train_head(run)}
+    if method in specs.SYSTEMS:
+        return {cost_file(method): [_tune(run)]}
     return {cost_file(method): _prompt(run)} if method == "VL prompting" else {}
 
 
@@ -120,19 +128,25 @@ def _source(run: PaperRun) -> list[Command]:
     extracted = _extract(last_step(run.out), run.name, run.protocol, run.method, target)
     if run.method == "VL prompting":
         return [*_prompt(run), extracted]
+    if run.is_bridged:
+        bridge = _bridge(run.method)
+        return [_tune(bridge), _tune(run, last_step(bridge.out)), extracted]
     return [_tune(run), extracted]
 
 
-def _tune(run: PaperRun) -> Command:
+def _tune(run: PaperRun, start: str = "openai") -> Command:
     options = _TRAINED.get(run.method, ())
     if run.method in specs.FUSION_METHODS:
         options = ("--fusion", specs.FUSION_METHODS[run.method])
-    return (*_train(run, _PRESETS[run.protocol], "openai"), *options)
+    if run.method in specs.SYSTEMS:
+        options = ("--system", specs.SYSTEMS[run.method])
+    return (*_train(run, _PRESETS[run.protocol], start), *options)
 
 
 def _prompt(run: PaperRun) -> list[Command]:
     """Prompts are learned on top of a model that was tuned on Kinetics-400."""
-    return [_tune(_BRIDGE), _train(run, _PROMPT_PRESETS[run.protocol], last_step(_BRIDGE.out))]
+    bridge = _bridge()
+    return [_tune(bridge), _train(run, _PROMPT_PRESETS[run.protocol], last_step(bridge.out))]
 
 
 def _train(run: PaperRun, preset: str, start: str) -> Command:
@@ -144,22 +158,28 @@ def _train(run: PaperRun, preset: str, start: str) -> Command:
 def _extract(weights: str, name: str, protocol: str, method: str, dataset: str = "D") -> Command:
     sampling = ("--frames", str(paper_frames(protocol, method)))
     if protocol == "supervised":
-        sampling += ("--clips", _SUPERVISED_CLIPS.get(method, "4"), "--crops", "3")
+        clips, crops = _SUPERVISED_VIEWS.get(method, ("4", "3"))
+        sampling += ("--clips", clips, "--crops", crops)
     given = ("--dataset", dataset, *_MODEL, "--pretrained", weights, *sampling, "--name", name)
     return "extract", "S", *given
 
 
 def _train_head(run: PaperRun) -> list[Command]:
-    """On frozen features of the model as it is; applied to other data sets where it must be."""
-    features = FEATURES_OF["Vanilla CLIP"]
+    """On frozen features of the model as it is, or as it was tuned on Kinetics-400; applied to
+    other data sets where it must be."""
+    features, weights = FEATURES_OF["Vanilla CLIP"], "openai"
+    bridge = _bridge()
+    if run.is_bridged:
+        features, weights = bridge.name, last_step(bridge.out)
     if run.protocol in ("supervised", "cost"):
         # Of other frames or views than elsewhere.
         features += f"-{run.protocol}-{paper_frames(run.protocol, run.method)}f"
     file = f"{run.out}.safetensors"
     trained = ("train-head", "S", "--dataset", run.dataset, "--features", features)
-    trained += ("--split", run.split, "--head", FEATURES_OF[run.method])
+    trained += ("--split", run.split, "--head", _HEAD)
     steps = [
-        _extract("openai", features, run.protocol, run.method, run.dataset),
+        *([_tune(bridge)] if run.is_bridged else []),
+        _extract(weights, features, run.protocol, run.method, run.dataset),
         (*trained, "--name", run.name, "--out", file),
     ]
     if run.protocol == "zero-shot":

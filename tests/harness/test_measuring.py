@@ -1,6 +1,6 @@
 import pytest
 
-from harness.measuring import has_sigmoid
+from harness.measuring import has_sigmoid, trained_system
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,11 @@ from harness.measuring import has_sigmoid
 )
 def test_what_was_trained_with_a_sigmoid(checkpoint, expected):
     assert has_sigmoid(checkpoint) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [(None, ""), ({}, ""), ({"system": "vifi-clip"}, ""), ({"system": "x-clip"}, "x-clip")],
+)
+def test_what_has_parts_beside_the_towers(settings, expected):
+    assert trained_system({"settings": settings}) == expected

@@ -40,8 +40,11 @@ def test_vanilla_clip_is_given_bare_names():
     assert "--template '{}'" in paper_command("zero-shot", "Vanilla CLIP", "ucf101", None)
 
 
-@pytest.mark.parametrize(("method", "frames"), [("A5", 16), ("ActionCLIP", 32)])
-def test_the_cost_of_a_head_is_that_of_the_papers_frames(method, frames):
+@pytest.mark.parametrize(
+    ("method", "frames", "learned"),
+    [("A5", 16, "--head"), ("ActionCLIP", 32, "--pretrained"), ("X-CLIP", 16, "--pretrained")],
+)
+def test_the_cost_of_what_is_added_is_that_of_the_papers_frames(method, frames, learned):
     words = shlex.split(cost_command(method))
     assert words[words.index("--frames") + 1] == str(frames)
-    assert "--head" in words
+    assert learned in words

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from reports.layouts.cell_commands import cost_command, paper_command
+from reports.layouts import specs
+from reports.layouts.cell_commands import FEATURES_OF, cost_command, paper_command
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.set_commands import source_commands
 from reports.layouts.specs import SPECS
@@ -38,18 +39,42 @@ def test_every_number_of_shots_has_a_model_of_its_own():
     assert named == ["text-ft-k8"]
 
 
-@pytest.mark.parametrize(("method", "frames"), [("A5", 16), ("ActionCLIP", 32)])
-def test_the_head_whose_cost_is_measured_pools_as_many_frames(method, frames):
-    (file,) = words_after(cost_command(method), "--head")
-    extracted, trained = source_commands("cost", method)[file].split(" && ")
-    assert f"--frames {frames} --name vanilla-clip-cost-{frames}f" in extracted
-    assert f"--features vanilla-clip-cost-{frames}f " in trained
+def test_the_head_whose_cost_is_measured_pools_as_many_frames():
+    (file,) = words_after(cost_command("A5"), "--head")
+    extracted, trained = source_commands("cost", "A5")[file].split(" && ")
+    assert "--frames 16 --name vanilla-clip-cost-16f" in extracted
+    assert "--features vanilla-clip-cost-16f " in trained
     assert trained.endswith(f"--out {file}")
 
 
-def test_actionclip_has_its_own_views_of_kinetics():
+@pytest.mark.parametrize(("method", "system"), specs.SYSTEMS.items())
+def test_systems_are_trained_by_their_name(method, system):
+    (tuned, extracted) = source_commands("zero-shot", method)[system].split(" && ")
+    assert tuned.startswith("vifi train zero_shot_k400 S --dataset k400 ")
+    assert tuned.endswith(f"--system {system}")
+    assert f"--pretrained zero-shot/k400/{system}/step-N.safetensors" in extracted
+
+
+@pytest.mark.parametrize("method", [*specs.SYSTEMS, "A5"])
+def test_prompting_tables_begin_with_what_was_tuned_on_kinetics(method):
+    once = source_commands("few-shot", method)
+    twice = source_commands("few-shot", method, is_bridged=True)
+    name = FEATURES_OF[method]
+    assert not once.keys() & twice.keys()
+    bridge, *rest = twice[f"{name}-bridged-k8"].split(" && ")
+    assert "vifi train zero_shot_k400 S --dataset k400 " in bridge
+    (folder,) = words_after(bridge, "--out")
+    assert f"--pretrained {folder}/step-N.safetensors" in rest[0]
+    command = paper_command("few-shot", method, "ucf101", 8, is_bridged=True)
+    assert words_after(command, "--features") == [f"{name}-bridged-k8"]
+
+
+def test_systems_have_their_own_views_of_kinetics():
     (source,) = source_commands("supervised", "ActionCLIP").values()
-    assert "--frames 32 --clips 10 --crops 3 --name vanilla-clip-supervised-32f" in source
+    assert "--frames 32 --clips 10 --crops 3 --name actionclip" in source
+    (source,) = source_commands("supervised", "A6").values()
+    assert "--head a5" in source
+    assert "--frames 16 --clips 5 --crops 1 --name vanilla-clip-supervised-16f" in source
     (source,) = source_commands("supervised", "ViFi-CLIP").values()
     assert "vifi extract S --dataset k400" in source
     assert "--frames 16 --clips 4 --crops 3" in source
@@ -83,8 +108,13 @@ def test_every_feature_set_and_file_that_a_command_names_is_made():
 
 def test_what_differs_is_not_kept_in_one_place():
     """No two trainings share a folder or file, no two feature sets of a data set a name."""
-    pairs = {(p, m) for spec in SPECS for m in spec.methods for p in (spec.protocol, "cost")}
-    sources = [source for p, m in sorted(pairs) for source in source_commands(p, m).values()]
+    made = {(s.protocol, m, s.is_bridged) for s in SPECS for m in s.methods}
+    made |= {("cost", method, False) for spec in SPECS for method in spec.methods}
+    sources = [
+        source
+        for protocol, method, is_bridged in sorted(made)
+        for source in source_commands(protocol, method, is_bridged=is_bridged).values()
+    ]
     places = {}
     for step in {step for source in sources for step in source.split(" && ")}:
         kept = [("--out", place) for place in words_after(step, "--out")]
