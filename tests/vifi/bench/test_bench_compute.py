@@ -9,8 +9,13 @@ from harness.results.json_artefacts import Cost
 from vifi.bench import compute
 from vifi.bench.arithmetic import image_flops
 from vifi.bench.bench_settings import Compute
+from vifi.bench.counting import added_counts, cost_counts, image_counts, text_counts
 from vifistore.errors import UsageError
 from vifistore.models.actionclip.temporal_transformer import PoolingShape
+from vifistore.models.checkpoint_files import CheckpointHeader
+from vifistore.models.openclip_model import OpenClipModel, describe
+from vifistore.models.registry import model_config
+from vifistore.models.system_modules import attach_added
 from vifistore.models.towers import load_model
 from vifistore.training.heads.head_files import HeadHeader, PromptsShape, new_head, save_head
 
@@ -39,6 +44,35 @@ def test_vit_b_16_costs_what_is_published():
     loaded = load_model("ViT-B-16", "none")
     assert image_flops(loaded) / 2e9 == pytest.approx(17.563, abs=0.002)
     assert round(16 * image_flops(loaded) / 2e9) == 281
+
+
+def with_system(model: str, system: dict) -> OpenClipModel:
+    """A model of random weights with what a system adds."""
+    clip, config = load_model(model, "none").clip, model_config(model)
+    attach_added(clip, system)
+    header = {
+        "model": model,
+        "config": config,
+        "name": "n",
+        "step": 0,
+        "parent": "",
+        "settings": {},
+    }
+    return describe(clip, CheckpointHeader(**header, system=system))
+
+
+@pytest.mark.parametrize(
+    ("system", "frames", "gflops", "params"),
+    [({"name": "actionclip", "head": "transf", "layers": 6, "positions": 77}, 32, 563, 168.5)],
+)
+def test_systems_cost_what_is_published(system, frames, gflops, params):
+    """Within 1% of the paper's Table 6; nothing of that size is computed here."""
+    loaded = with_system("ViT-B-16", {**system, "frames": frames})
+    added = added_counts(loaded, frames)
+    record = cost_counts(image_counts(loaded, frames), text_counts(loaded), added)
+    assert record["gflops"] == pytest.approx(gflops, rel=0.01)
+    assert record["params_millions"] == pytest.approx(params, rel=0.01)
+    assert 0 < added["gmacs"] < 0.03 * gflops
 
 
 def test_a_row_for_each_tower():
