@@ -10,6 +10,7 @@ import pytest
 from tests.harness.conftest import planted_store
 from tests.test_house import ROOT
 from tests.vifi.conftest import searchable  # noqa: F401
+from tests.vifi.made_tasks import files_of, offline_mteb, zero_shot_task
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
@@ -99,3 +100,18 @@ def test_checkpoints_are_extracted_and_scored(searchable, tmp_path, monkeypatch,
     assert [line.split()[0] for line in told] == ["checkpoint", "full@step-1", "full@step-2"]
     for name in ("full@step-1", "full@step-2"):
         assert open_store(store).features("d", name).frames.shape[2] == 2
+
+
+@pytest.mark.filterwarnings("ignore:Precision is ill-defined")
+def test_a_task_of_mteb_is_scored(searchable, tmp_path, monkeypatch, capsys):  # noqa: F811
+    mteb = offline_mteb(monkeypatch)
+    files = files_of(searchable)
+    made = {"MadeZeroShot": zero_shot_task(mteb, files)}
+    monkeypatch.setattr(mteb, "get_task", made.get)
+    words = (searchable, "MadeZeroShot", "--out", tmp_path / "mveb")
+    call("mveb_scores", monkeypatch, *words)
+    name, score = capsys.readouterr().out.split()[-2:]
+    assert (name, 0 <= float(score) <= 1) == ("MadeZeroShot", True)
+    assert len(list((tmp_path / "mveb").rglob("MadeZeroShot.json"))) == 1
+    call("mveb_scores", monkeypatch, *words, "--videos", tmp_path / "videos")
+    assert len(list((tmp_path / "videos" / "MadeZeroShot").glob("*.mp4"))) == len(files)
