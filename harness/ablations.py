@@ -13,6 +13,7 @@ import numpy as np
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.results import ResultRow
 from harness.scoring import Videos, checkpoint_of, load_videos, score
+from harness.whole_views import refuse_merging
 from vifistore.errors import UsageError
 from vifistore.store.features import Features
 
@@ -58,6 +59,7 @@ def frames_ablation(
     settings: Ablation | None = None,
 ) -> list[ResultRow]:
     """The same videos with fewer frames per view, evenly spaced among the cached ones."""
+    refuse_merging(features, (), np.arange(1))
     total = features.require_array("frames").shape[2]
     chosen = [evenly_spaced(total, count, "frames") for count in counts]
     settings = settings or Ablation()

@@ -36,6 +36,7 @@ from harness.link import link_of
 from harness.split_checks import check_covered, check_labels
 from harness.text_choice import cleaning_of, find_texts, places_in
 from harness.vector_reading import read_vectors
+from harness.whole_views import refuse_merging
 from vifistore.errors import UsageError, first_few
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
@@ -215,11 +216,13 @@ def score(
     `frames` and `views` are indexes of those to use, all if None. Cached frames are read once for
     all fusions that need them, and for every fusion where `frames` leaves some out. Raises
     UnknownNameError for a fusion that does not exist, UsageError for one whose array the feature
-    set lacks, DamagedError for embeddings that are zero or not finite.
+    set lacks, or that is equal to another for its encoder, DamagedError for embeddings that are
+    zero or not finite.
     """
     if classes.followed:
         refuse_fusions(check_fusions(fusions), frames, videos.features)
         return {FOLLOWED_FUSION: _score_followed(videos, classes, classes.followed, views)}
+    refuse_merging(videos.features, check_fusions(fusions), frames)
     by_array: dict[str, list[str]] = {}
     for name in check_fusions(fusions):
         array = array_of(name) if frames is None else "frames"

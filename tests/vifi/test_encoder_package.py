@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fastapi.testclient import TestClient
+from PIL import Image
 from safetensors.torch import save_file
 
 from tests.vifistore.extract.clips_of_colour import write_colour_clip
 from tests.vifistore.models.plugins_package import install_package
 from vifi.__main__ import run
+from vifi.serving.app import make_app
+from vifi.serving.library import Library
 from vifistore.models.plugins import plugin_names
 from vifistore.store import open_store
 
@@ -93,6 +97,53 @@ def test_both_kinds_are_scored_searched_and_drawn(store, tmp_path, capsys):
     assert run([*words, "--perplexity", "2"]) == 0
     assert list(tmp_path.glob("map*"))
     assert run(["verify", str(store)]) == 0
+
+
+def test_fusions_that_are_equal_are_refused_or_left_out(store, capsys):
+    words = (str(store), "--dataset", "d", "--features")
+    assert run(["evaluate", words[0], "zero-shot", *words[1:], CLIP, "--fusion", "decision"]) == 2
+    said = capsys.readouterr().err
+    assert "gives one of each, so that all fusions are equal; give --fusion embedding" in said
+    assert len(said.strip().splitlines()[-1]) < 400
+    scored = rows_of(capsys, "ablate", *words, CLIP)
+    assert {row["fusion"] for row in scored} == {"embedding"}
+    assert run(["ablate", *words, CLIP, "--fusion", "image"]) == 2
+    assert run(["ablate", *words, CLIP]) == 0
+    assert "fusions are equal, so embedding alone is scored" in capsys.readouterr().err
+    scored = rows_of(capsys, "ablate", *words, FRAME)
+    assert {row["fusion"] for row in scored} == {"embedding", "decision", "image"}
+
+
+def test_frames_that_were_seen_together_cannot_be_left_out(store, capsys):
+    words = ("ablate", str(store), "--dataset", "d", "--frames", "1", "--features")
+    assert run([*words, CLIP]) == 2
+    assert "sees 8 frames of a view together" in capsys.readouterr().err
+    assert run([*words, FRAME]) == 0
+
+
+def test_info_tells_the_kind(store, capsys):
+    assert run(["info", str(store)]) == 0
+    said = capsys.readouterr().out
+    assert "8 frames seen together (kind clip), an embedding of them, 6 dimensions" in said
+    assert ", 3 frames, 6 dimensions" in said
+
+
+@pytest.mark.parametrize("name", [CLIP, FRAME])
+def test_a_picture_finds_videos_of_its_colour(store, tmp_path, capsys, monkeypatch, name):
+    monkeypatch.setenv("VIFI_ENCODERS", "moving_colours:Colours")
+    Image.new("RGB", (64, 48), (10, 200, 10)).save(tmp_path / "green.png")
+    hits = rows_of(capsys, "search", str(store), "--image", "green.png", "--features", name)
+    assert "green run" in json.dumps(hits["hits"][0])
+
+
+def test_the_page_of_serve_finds_by_words(store):
+    library = Library(open_store(store))
+    library.features, library.dataset = CLIP, "d"
+    library.start()
+    client = TestClient(make_app(library), base_url="http://127.0.0.1:8765")
+    found = client.get("/api/search", params={"q": "something blue"})
+    assert found.status_code == 200
+    assert "blue run" in json.dumps(found.json()["hits"][0])
 
 
 def test_the_default_texts_are_encoded_once_and_found(store, capsys):

@@ -17,7 +17,7 @@ from vifistore.models.text_tower import TextTower, has_plain_keys, is_plain, rea
 from vifistore.models.tower_digests import is_text_key
 from vifistore.store.durable import put_stages
 from vifistore.store.features import Features
-from vifistore.store.recipe import Preprocessing
+from vifistore.store.recipe import Preprocessing, sees_clips
 
 logger = logging.getLogger("vifi")
 
@@ -93,9 +93,12 @@ def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarr
     settings = Preprocessing(**recipe["preprocessing"])
     (frames,) = preprocess(torch.from_numpy(pixels[None]), settings, 1)
     device = torch.device("cpu")
-    encoder = Encoder(loaded, precision=recipe["precision"], device=device, batch=1)
-    ((_, embeddings),) = encoder.encode([(path, frames)])
-    return embeddings[0].numpy()
+    counts = {"batch": 1, "frames": int(recipe["frames"])}
+    encoder = Encoder(loaded, precision=recipe["precision"], device=device, **counts)
+    # To who sees frames together a picture is a video in which nothing moves.
+    still = frames[None].expand(1, encoder.frames_per_row, -1, -1, -1)
+    ((_, embeddings),) = encoder.encode([(path, still if sees_clips(recipe) else frames)])
+    return embeddings.reshape(-1, loaded.dim).mean(0).numpy()
 
 
 def _copy(cache_folder: Path, checkpoint: dict) -> Path:

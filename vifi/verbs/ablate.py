@@ -26,6 +26,7 @@ from harness.ablations import (
 from harness.fusion import check_fusions
 from harness.results import ResultRow, made_folder
 from harness.scoring import scored_split
+from harness.whole_views import ONLY_FUSION, has_one_embedding
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
@@ -138,9 +139,7 @@ def _rows(features: Features, wanted: AblateArguments, split: str) -> list[Resul
     how = wanted.class_names
     texts = choose_texts(features, split, expand(wanted.template), how)
     settings = _settings(wanted, texts)
-    if not wanted.fusion and (why := _lacks_frames(features)):
-        logger.info("%s %s: image fusion is left out", features.name, why)
-        settings = replace(settings, fusions=_WITHOUT_FRAMES)
+    settings = replace(settings, fusions=_fusions(features, wanted))
     place = (split, settings)
     rows = fusion_matrix([features], *place)
     if wanted.frames:
@@ -151,6 +150,23 @@ def _rows(features: Features, wanted: AblateArguments, split: str) -> list[Resul
         each = [choose_texts(features, split, expand((t,)), how) for t in wanted.template]
         rows += templates_ablation(features, (*each, texts), *place)
     return rows
+
+
+def _fusions(features: Features, wanted: AblateArguments) -> tuple[str, ...]:
+    """Those that are asked for, else those of the paper that a set can give; a line says what is
+    left out."""
+    if wanted.fusion:
+        return wanted.fusion
+    if has_one_embedding(features):
+        logger.info(
+            "%s has one embedding of each view: fusions are equal, so embedding alone is scored",
+            features.name,
+        )
+        return (ONLY_FUSION,)
+    if why := _lacks_frames(features):
+        logger.info("%s %s: image fusion is left out", features.name, why)
+        return _WITHOUT_FRAMES
+    return PAPER_FUSIONS
 
 
 def _lacks_frames(features: Features) -> str:
@@ -164,7 +180,9 @@ def _lacks_frames(features: Features) -> str:
 def _blend_rows(sets: Sequence[Features], wanted: AblateArguments, split: str) -> list[ResultRow]:
     settings = _settings(wanted)
     shares = blend_shares(sets)
-    if not wanted.fusion and any(map(_lacks_frames, shares)):
+    if not wanted.fusion and any(map(has_one_embedding, shares)):
+        settings = replace(settings, fusions=(ONLY_FUSION,))
+    elif not wanted.fusion and any(map(_lacks_frames, shares)):
         settings = replace(settings, fusions=_WITHOUT_FRAMES)
     return blend_ablation(tuple(shares), split, settings)
 

@@ -25,6 +25,7 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
 from harness.results.csv_artefacts import ClassTables, Frequencies
 from harness.scoring import load_videos, scored_split
+from harness.whole_views import refuse_merging
 from vifi.command_line.choices import choose_features
 from vifi.command_line.console import parse, say
 from vifi.command_line.template_sets import expand
@@ -106,6 +107,7 @@ def _refuse_unknown(dataset: Dataset, wanted: EvaluateArguments) -> None:
 
 def _require_arrays(dataset: Dataset, wanted: EvaluateArguments, name: str) -> None:
     features = dataset.features(name)
+    refuse_merging(features, wanted.fusion)
     for fusion in wanted.fusion:
         features.require_array(array_of(fusion))
 

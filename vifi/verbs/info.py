@@ -8,12 +8,14 @@ from vifi.verbs.lineage import print_lineage, step_of, training_of
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.info import (
+    FeatureSize,
     derived_lineage,
     describe_store,
     feature_size,
     lineage,
     made_on,
 )
+from vifistore.store.recipe import sees_clips
 from vifistore.store.store import Store
 
 
@@ -100,9 +102,19 @@ def _features_line(features: Features, facts: dict) -> str:
     words.append("sealed" if facts["sealed"] else f"{facts['todo']} to do")
     if size := feature_size(features):
         views = f"{size.views} views of " if size.views > 1 else ""
-        words.append(f"{views}{size.frames} frames" if size.frames else f"{views}means alone")
+        words.append(f"{views}{_frames(features, size)}" if size.frames else f"{views}means alone")
         words += [f"{size.dim} dimensions", f"{size.num_bytes / 1e6:.1f} MB"]
     return f"features {facts['id']} ({names}): {', '.join([*words, *_day(features)])}"
+
+
+def _frames(features: Features, size: FeatureSize) -> str:
+    """Frames of a view, and what an encoder gives of them that sees them together."""
+    recipe = features.recipe
+    if not sees_clips(recipe):
+        return f"{size.frames} frames"
+    stride = f" {recipe['stride']} apart" if "stride" in recipe else ""
+    given = f"{size.frames} embeddings" if size.frames > 1 else "an embedding"
+    return f"{recipe['frames']} frames{stride} seen together (kind clip), {given} of them"
 
 
 def _day(features: Features) -> list[str]:
