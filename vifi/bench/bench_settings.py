@@ -105,6 +105,9 @@ class Pipeline(Bench):
     """Folder of videos; without one, small clips are made."""
     models: tuple[str, ...] = ("ViT-B-32", "ViT-B-16")
     """OpenCLIP models, with random weights."""
+    clip_models: tuple[str, ...] = ("ViT-B-32",)
+    """Those whose image tower, with a small transformer over time, is also timed as an encoder that
+    sees the frames of a view together."""
     frames: int = 32
     """Frames per video."""
     num_videos: int = 24

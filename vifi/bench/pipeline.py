@@ -6,18 +6,20 @@
 
 For each model, with random weights and on the same videos: the loop a user would write (decord,
 OpenCLIP's own transform on PIL images, fp32, one process), the whole pipeline, decoding alone,
-encoding alone, and the cosine of stored embeddings with fp32 ones. Then the peak memory of
-extractions of few and of many videos, each in a process of its own. `p50_ms` is the time of the
-whole pipeline, the median of --repeats, as are the seconds of its parts.
+encoding alone, and the cosine of stored embeddings with fp32 ones. Then, without loop and cosine,
+the same of an encoder that sees the frames of a view together (`clip_pipeline.py`). Then the peak
+memory of extractions of few and of many videos, each in a process of its own. `p50_ms` is the time
+of the whole pipeline, the median of --repeats, as are the seconds of its parts.
 
 Expected: on a CPU with bf16 instructions at least 2.3 times the loop's frames per second, and at
-most 1.1 times decoding plus encoding alone; without them at least the loop's. With a GPU at most
-1.15 times the larger of the two. Peak memory equal within 10%. At least 0.999 cosine.
+most 1.1 times decoding plus encoding alone, of either kind of encoder; without them at least the
+loop's. With a GPU at most 1.15 times the larger of the two. Peak memory equal within 10%. At least
+0.999 cosine.
 """
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -30,11 +32,11 @@ from PIL import Image
 
 from vifi.bench.arithmetic import image_flops, measure_matmul
 from vifi.bench.bench_settings import Pipeline
+from vifi.bench.clip_pipeline import clip_speed
 from vifi.bench.inputs import find_videos, scanned, write_noise_clip
+from vifi.bench.pipeline_parts import beside_parts, decode_only, encode_only, median
 from vifi.bench.timing import Quantiles, elapsed, peak_mebibytes, quantiles
 from vifistore.errors import DecodeError, UsageError
-from vifistore.extract.decoded_rows import open_pools
-from vifistore.extract.encoder import Encoder
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import JobReport, extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
@@ -50,15 +52,19 @@ _NUM_COMPARED = 4
 
 
 def run(settings: Pipeline) -> Iterator[dict]:
-    """A row of speed for each model, then one of memory for each number of videos."""
+    """A row of speed for each model and each encoder of whole views, then one of memory for each
+    number of videos."""
     if settings.tiny:
         sizes = {"models": ("vifi-tiny",), "frames": 2, "num_videos": 3, "memory_videos": (2, 4)}
+        sizes["clip_models"] = ("vifi-tiny",)
         settings = replace(settings, **sizes)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         videos = _chosen_videos(settings, folder / "videos")
         for model in settings.models:
             yield speed(model, videos, settings, folder / "stores")
+        for model in settings.clip_models:
+            yield clip_speed(model, videos, settings, folder / "stores")
     for count in settings.memory_videos:
         # A process of its own: a peak cannot be taken back.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -84,8 +90,8 @@ def speed(model: str, videos: Path, settings: Pipeline, stores: Path) -> dict:
         loops.append(elapsed(lambda: plain_loop(paths, loaded, settings.frames, device)))
         runs.append(_extracted(stores / f"{model}-{number}.zarr", videos, wanted, loaded))
     store, report = runs[-1]
-    decode_seconds = _median(settings, lambda: decode_only(paths, wanted, loaded))
-    encode_seconds = _encode_only(settings, num_frames, loaded, recipe.precision, device)
+    decode_seconds = median(settings, lambda: decode_only(paths, wanted, loaded))
+    encode_seconds = encode_only(settings, num_frames, loaded, recipe.precision, device)
     taken = quantiles([report.figures["seconds"] for _, report in runs])
     return {
         "case": "speed",
@@ -118,16 +124,12 @@ def _ratios(
     encode_seconds: float,
 ) -> dict[str, float]:
     """The pipeline's time beside the loop's and that of its own parts."""
-    alone = (decode_seconds, encode_seconds)
     return {
         "loop_frames_per_second": round(num_frames / loop_seconds, 2),
         "pipeline_frames_per_second": round(num_frames / taken.p50, 2),
         "times_the_loop": round(loop_seconds / taken.p50, 3),
         **taken.row(),
-        "decode_only_seconds": round(decode_seconds, 3),
-        "encode_only_seconds": round(encode_seconds, 3),
-        "times_their_sum": round(taken.p50 / sum(alone), 3),
-        "times_the_larger": round(taken.p50 / max(alone), 3),
+        **beside_parts(taken.p50, decode_seconds, encode_seconds),
     }
 
 
@@ -151,38 +153,12 @@ def plain_loop(
     return found
 
 
-def decode_only(paths: list[Path], wanted: ExtractSettings, loaded: OpenClipModel) -> None:
-    """Decode and, on a CPU, resize, as the pipeline does, its workers' start included."""
-    preprocessing = resolve_recipe(wanted, loaded).preprocessing
-    with open_pools(wanted, preprocessing, choose_device(wanted.device)) as pool:
-        for _ in pool.decode(enumerate(paths)):
-            pass
-
-
 def _extracted(
     path: Path, videos: Path, wanted: ExtractSettings, loaded: OpenClipModel
 ) -> tuple[Store, JobReport]:
     path.parent.mkdir(exist_ok=True)
     store = scanned(path, videos)
     return store, extract_dataset(store.dataset("videos"), wanted, loaded=loaded)
-
-
-def _encode_only(
-    settings: Pipeline,
-    num_frames: int,
-    loaded: OpenClipModel,
-    precision: str,
-    device: torch.device,
-) -> float:
-    encoder = Encoder(loaded, precision=precision, device=device, compiled=True)
-    batch = torch.rand(encoder.batch, 3, *loaded.image_size).to(device, encoder.dtype)
-    num_batches = -(-num_frames // encoder.batch)
-
-    def encode() -> None:
-        (*_, (_, last)) = encoder.encode((number, batch) for number in range(num_batches))
-        last.cpu()
-
-    return _median(settings, encode) * num_frames / (num_batches * encoder.batch)
 
 
 def _lowest_cosine(store: Store, name: str, loaded: OpenClipModel, num_frames: int) -> float:
@@ -248,7 +224,3 @@ def _chosen_videos(settings: Pipeline, folder: Path) -> Path:
 def _free_box(number: int) -> bytes:
     """A box of an MP4 file that every reader passes over; as long for every number."""
     return (16).to_bytes(4, "big") + b"free" + number.to_bytes(8, "big")
-
-
-def _median(settings: Pipeline, function: Callable[[], object]) -> float:
-    return quantiles([elapsed(function) for _ in range(settings.repeats)]).p50

@@ -92,9 +92,13 @@ def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarr
         )
     settings = Preprocessing(**recipe["preprocessing"])
     (frames,) = preprocess(torch.from_numpy(pixels[None]), settings, 1)
-    device = torch.device("cpu")
-    counts = {"batch": 1, "frames": int(recipe["frames"])}
-    encoder = Encoder(loaded, precision=recipe["precision"], device=device, **counts)
+    encoder = Encoder(
+        loaded,
+        precision=recipe["precision"],
+        device=torch.device("cpu"),
+        batch=1,
+        frames=int(recipe["frames"]),
+    )
     # To who sees frames together a picture is a video in which nothing moves.
     still = frames[None].expand(1, encoder.frames_per_row, -1, -1, -1)
     ((_, embeddings),) = encoder.encode([(path, still if sees_clips(recipe) else frames)])

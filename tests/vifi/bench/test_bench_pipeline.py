@@ -13,13 +13,16 @@ def test_speed_and_memory_are_measured(monkeypatch):
     # Processes of their own, which the peaks of a real run need, import for seconds.
     threads = lambda count, mp_context: ThreadPoolExecutor(count)  # noqa: E731
     monkeypatch.setattr(pipeline, "ProcessPoolExecutor", threads)
-    speed, few, many = pipeline.run(Pipeline(tiny=True, device="cpu"))
+    speed, clip, few, many = pipeline.run(Pipeline(tiny=True, device="cpu"))
     assert (speed["case"], speed["model"], speed["videos"], speed["frames"]) == (
         *("speed", "vifi-tiny"),
         *(3, 6),
     )
     assert speed["lowest_cosine_with_fp32"] > 0.99
     assert speed["pipeline_frames_per_second"] == pytest.approx(6e3 / speed["p50_ms"], rel=0.01)
+    assert (clip["case"], clip["model"], clip["frames"]) == ("clip-speed", "vifi-tiny+time", 6)
+    alone = clip["decode_only_seconds"] + clip["encode_only_seconds"]
+    assert clip["times_their_sum"] == pytest.approx(clip["p50_ms"] / 1e3 / alone, rel=0.05)
     assert [(row["case"], row["videos"], row["encoded"]) for row in (few, many)] == [
         ("memory", 2, 2),
         ("memory", 4, 4),
