@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.fusion import array_of
 from vifistore.errors import UsageError
 from vifistore.store.features import Features
 from vifistore.store.recipe import sees_clips, view_shape
@@ -31,7 +32,7 @@ def refuse_merging(
             f"the encoder of {features.name} sees {features.source_recipe['frames']} frames of a "
             "view together, so that none can be left out; leave --frames out, or choose --views"
         )
-    others = [name for name in fusions if name != ONLY_FUSION]
+    others = [name for name in fusions if array_of(name) != array_of(ONLY_FUSION)]
     if others and has_one_embedding(features):
         raise UsageError(
             f"{others[0]} fusion merges embeddings of a view, and the encoder of {features.name} "

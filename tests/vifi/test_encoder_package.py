@@ -105,6 +105,8 @@ def test_fusions_that_are_equal_are_refused_or_left_out(store, capsys):
     said = capsys.readouterr().err
     assert "gives one of each, so that all fusions are equal; give --fusion embedding" in said
     assert len(said.strip().splitlines()[-1]) < 400
+    each = ("--fusion", "each-template")
+    assert run(["evaluate", words[0], "zero-shot", *words[1:], CLIP, *each]) == 0
     scored = rows_of(capsys, "ablate", *words, CLIP)
     assert {row["fusion"] for row in scored} == {"embedding"}
     assert run(["ablate", *words, CLIP, "--fusion", "image"]) == 2
