@@ -187,6 +187,8 @@ def paper_command(
         return ablate_command(dataset, *features, options=options)
     if protocol == "few-shot":
         options = (*options, "--shots", str(shots))
+    if method == "ActionCLIP":
+        options = (*options, "--fusion", "each-template")
     if method == "Vanilla CLIP":
         options = (*options, "--template", PAPER_TEMPLATES[method])
     return evaluate_command(protocol, dataset, *features, options=options)

@@ -51,7 +51,6 @@ _TRAINED = {"CLIP image-FT": ("--trains", "image"), "CLIP text-FT": ("--trains",
 # Clips and crops of Table 4 where they are not 4 and 3. The paper has none for A6; its code
 # averages 5 samplings of a centre crop (ju-chen/Efficient-Prompt, src/val.py).
 _SUPERVISED_VIEWS = {"ActionCLIP": ("10", "3"), "A6": ("5", "1")}
-_HEAD = "a5"
 
 
 class PaperRun(NamedTuple):
@@ -176,7 +175,7 @@ def _train_head(run: PaperRun) -> list[Command]:
         features += f"-{run.protocol}-{paper_frames(run.protocol, run.method)}f"
     file = f"{run.out}.safetensors"
     trained = ("train-head", "S", "--dataset", run.dataset, "--features", features)
-    trained += ("--split", run.split, "--head", _HEAD)
+    trained += ("--split", run.split, "--head", FEATURES_OF[run.method])
     steps = [
         *([_tune(bridge)] if run.is_bridged else []),
         _extract(weights, features, run.protocol, run.method, run.dataset),

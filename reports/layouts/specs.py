@@ -8,7 +8,7 @@ FUSION_METHODS = {
     "Image-level fusion": "image",
     "Embedding fusion": "embedding",
 }
-# What trains on frozen features; Table 4 calls the one system A6 that others call A5.
+# What trains on frozen features; Table 4 calls the one work A6 that other tables call A5.
 HEADS = ("A5", "A6")
 # What `vifi train --system` trains.
 SYSTEMS = {"ActionCLIP": "actionclip", "X-CLIP": "x-clip"}

@@ -36,7 +36,8 @@ class TrainHeadArguments(PrintArguments, StoreArguments):
     split: str = ""
     """Split of the training videos."""
     head: HeadKind | None = None
-    """a5: transformer over time and text prompts; actionclip-transf: transformer over time;
+    """a5: transformer over time and text prompts; a6: the same at its program's own defaults, two
+    blocks and ten times the rate; actionclip-transf: transformer over time;
     actionclip-mean: the mean, nothing to train."""
     apply: Path | None = None
     """File of a trained head: train nothing, pool with that."""

@@ -48,3 +48,9 @@ def test_the_cost_of_what_is_added_is_that_of_the_papers_frames(method, frames, 
     words = shlex.split(cost_command(method))
     assert words[words.index("--frames") + 1] == str(frames)
     assert learned in words
+
+
+def test_actionclip_is_scored_by_its_own_rule_of_templates():
+    words = shlex.split(paper_command("few-shot", "ActionCLIP", "hmdb51", 4))
+    assert words[words.index("--fusion") + 1] == "each-template"
+    assert "--fusion" not in shlex.split(paper_command("few-shot", "ViFi-CLIP", "hmdb51", 4))

@@ -73,7 +73,7 @@ def test_systems_have_their_own_views_of_kinetics():
     (source,) = source_commands("supervised", "ActionCLIP").values()
     assert "--frames 32 --clips 10 --crops 3 --name actionclip" in source
     (source,) = source_commands("supervised", "A6").values()
-    assert "--head a5" in source
+    assert "--head a6" in source
     assert "--frames 16 --clips 5 --crops 1 --name vanilla-clip-supervised-16f" in source
     (source,) = source_commands("supervised", "ViFi-CLIP").values()
     assert "vifi extract S --dataset k400" in source

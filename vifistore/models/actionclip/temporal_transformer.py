@@ -47,7 +47,7 @@ class _Kind:
 
 
 _KINDS = {
-    "a5": _Kind(norm_epsilon=1e-5, position_spread=0.01, adds_input=False),
+    **dict.fromkeys(("a5", "a6"), _Kind(norm_epsilon=1e-5, position_spread=0.01, adds_input=False)),
     "actionclip-transf": _Kind(norm_epsilon=1e-12, position_spread=0.02, adds_input=True),
 }
 

@@ -19,7 +19,7 @@ from vifistore.store.durable import put_file
 from vifistore.store.identity import parse_identity
 from vifistore.store.recipe import digest_of, pooled_digest
 from vifistore.training.heads.a5_prompts import NamePrompts
-from vifistore.training.heads.head_settings import MOST_LAYERS, HeadKind
+from vifistore.training.heads.head_settings import MOST_LAYERS, PROMPTED_HEADS, HeadKind
 
 _HEADER_KEY = "vifistore-head"
 
@@ -161,8 +161,8 @@ def _check_header(header: HeadHeader) -> None:
     """Raise ValueError for a value that no head has."""
     if header.kind not in get_args(HeadKind):
         raise ValueError(f"head {header.kind!r} is unknown")
-    if (header.prompts is not None) != (header.kind == "a5"):
-        raise ValueError("prompts of class names belong to a5, and to no other head")
+    if (header.prompts is not None) != (header.kind in PROMPTED_HEADS):
+        raise ValueError("prompts of class names belong to a5 and a6, and to no other head")
     sizes = asdict(header.pooling) | (asdict(header.prompts) if header.prompts else {})
     for name, size in (sizes | {"step": header.step}).items():
         least = 0 if name in _MAY_BE_NONE else 1

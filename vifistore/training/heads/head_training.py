@@ -138,7 +138,11 @@ def actionclip_objective(
     return objective
 
 
-_OBJECTIVES = {"a5": a5_objective, "actionclip-transf": actionclip_objective}
+_OBJECTIVES = {
+    "a5": a5_objective,
+    "a6": a5_objective,
+    "actionclip-transf": actionclip_objective,
+}
 
 
 def _rate(fit: FitSettings, step: int, steps_per_epoch: int) -> float:

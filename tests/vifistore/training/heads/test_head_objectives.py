@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
-from vifistore.models.actionclip.temporal_transformer import PoolingShape
+from vifistore.models.actionclip.temporal_transformer import PoolingShape, new_pooling
 from vifistore.training.heads.head_files import HeadHeader, PromptsShape, new_head
+from vifistore.training.heads.head_settings import HeadSettings
 from vifistore.training.heads.head_texts import encode_for_head
 from vifistore.training.heads.head_training import (
     a5_objective,
@@ -85,3 +86,16 @@ def test_a5_is_a_cross_entropy_over_all_classes(tiny):
     loss.backward()
     assert head.prompts.vectors.grad.abs().sum() > 0
     assert asdict(head.header.prompts) == asdict(shape)
+
+
+def test_a6_is_a5_at_its_programs_defaults():
+    a5, a6 = (HeadSettings().of(kind) for kind in ("a5", "a6"))
+    assert (a6.layers, a6.learning_rate, a6.prompts) == (2, 1e-3, a5.prompts)
+    # 100,000 updates of 64 videos, of some 235,000 in Kinetics-400.
+    assert a6.epochs * 235_000 / a6.batch_size == pytest.approx(100_000, rel=0.02)
+    shape = PoolingShape(dim=64, num_frames=3, layers=1)
+    pair = []
+    for kind in ("a5", "a6"):
+        torch.manual_seed(0)
+        pair.append(new_pooling(kind, shape).requires_grad_(False)(torch.ones(1, 3, 64)))
+    torch.testing.assert_close(*pair)
