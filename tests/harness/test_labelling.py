@@ -35,6 +35,22 @@ def test_probabilities_are_the_mean_over_views(features):
             assert sum(line.probabilities) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_sigmoid_gives_each_label_a_probability_of_its_own(make_store):
+    maker = make_store()
+    maker.features(maker.frames(), bias=-2.0)
+    maker.texts(bias=-2.0)
+    features = maker.store.features("toy", "tiny")
+    names = features.dataset.class_names()
+    classes = load_classes(features, names)
+    (line, *_) = label_videos(features, classes, names, top=6)
+    cosines = unit(features.read("view_mean")[0, 0]) @ classes.vectors.T
+    expected = np.sort(1 / (1 + np.exp(-(20 * cosines - 2))))[::-1]
+    assert line.probabilities == pytest.approx(expected.tolist(), abs=1e-5)
+    assert sum(line.probabilities) != pytest.approx(1, abs=0.01)
+    (moment, *_) = label_videos(features, classes, names, top=6, moments=True)
+    assert 0 < moment.probabilities[0] <= 1
+
+
 def test_a_moment_is_a_run_of_one_best_label():
     seconds = np.array([[0.0, 2.0, 4.0, 8.0]] * 2)
     shares = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.9, 0.1]], np.float32)

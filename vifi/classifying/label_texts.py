@@ -11,7 +11,7 @@ from harness.scoring import Classes, classes_of, load_classes
 from vifi.scoring.scored_rows import encode_texts, texts_of_names
 from vifi.searching.query_encoders import plain_text_tower
 from vifistore.cleaning import AS_IS, cleaning, effective
-from vifistore.errors import first_line
+from vifistore.errors import first_line, short
 from vifistore.models.wording import PAPER_TEMPLATE, fill
 from vifistore.store import open_store
 from vifistore.store.features import Features
@@ -59,7 +59,7 @@ def _tell(labels: Sequence[str], classes: Classes) -> None:
     prompt = fill(classes.templates[0], cleaning(classes.cleaning)(labels[0]))
     others = len(classes.templates) - 1
     more = f" and in {others} other templates" if others else ""
-    logger.info("labels are asked as “%s”%s; --template asks otherwise", prompt, more)
+    logger.info("labels are asked as “%s”%s; --template asks otherwise", short(prompt), more)
 
 
 def _encode(
