@@ -23,9 +23,10 @@ class TextsArguments(PrintArguments, StoreArguments):
     dataset: str
     """Dataset whose class names are encoded."""
     model: str
-    """OpenCLIP model name."""
-    pretrained: str
-    """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones."""
+    """OpenCLIP model name; hf:ORG/NAME or hf:FOLDER of transformers."""
+    pretrained: str = ""
+    """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones. hf:
+    models have theirs: give nothing, or a revision of the hub."""
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     template: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,

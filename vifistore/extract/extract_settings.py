@@ -144,11 +144,12 @@ class ExtractSettings(EncodeSettings):
     """Which model makes embeddings of videos, and how."""
 
     model: str
-    """OpenCLIP model name, for instance ViT-B-16-quickgelu, or an encoder of yours:
-    module:function, or its entry point."""
-    pretrained: str
-    """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones; to an
-    encoder of yours whatever it takes."""
+    """OpenCLIP model name, for instance ViT-B-16-quickgelu; hf:ORG/NAME or hf:FOLDER of
+    transformers; or an encoder of yours: module:function, or its entry point."""
+    pretrained: str = ""
+    """Weights: a tag such as openai, a .safetensors or .pt file, or none for random ones. hf:
+    models have theirs: give nothing, or a revision of the hub; to an encoder of yours whatever it
+    takes."""
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     name: str = ""
     """Name of the feature set. Default: that of a run's checkpoint, as in full@step-500, or one of

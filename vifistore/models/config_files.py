@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from vifistore.errors import Faults, ModelError, UnknownNameError, short
+from vifistore.errors import Faults, ModelError, UnknownNameError, UsageError, short
 from vifistore.files import read_json_object
 from vifistore.models.plugins.plugin_names import plugin_names
 
@@ -24,12 +24,17 @@ def find_config(model: str) -> dict | None:
 
 
 def model_faults(found: Faults, model: str, pretrained: str) -> None:
-    """Note a model that does not exist, and weights that are a file which is not there."""
+    """Note a model that does not exist, and weights that are not named, or a file which is not
+    there."""
     # Where OpenCLIP is there already, it may have been given further ones.
     open_clip = sys.modules.get("open_clip")
     known = {*_files(), *(open_clip.list_models() if open_clip else ())}
-    if model not in known and ":" not in model and model not in (others := plugin_names()):
-        found.add(UnknownNameError("model", model, [*known, *others]))
+    is_elsewhere = ":" in model or (model not in known and model in plugin_names())
+    if model not in known and not is_elsewhere:
+        found.add(UnknownNameError("model", model, [*known, *plugin_names()]))
+    if not pretrained and not is_elsewhere:
+        told = f"{short(model, 80)} comes without weights; name them with --pretrained: a tag such "
+        found.add(UsageError(told + "as openai, a file, or none for random ones"))
     if Path(pretrained).suffix in WEIGHTS_SUFFIXES and not os.path.exists(pretrained):
         told = f"there are no weights at {short(pretrained, 120)}; give an existing file"
         found.add(ModelError(told))

@@ -6,6 +6,9 @@ from vifistore.errors import UsageError
 
 LARGEST_SIDE = 2048
 
+RANDOM = "none"
+"""What `--pretrained` says for random weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsSettings:

@@ -20,8 +20,10 @@ from vifistore.models.header_checks import (
     require_activation,
     require_digest,
 )
+from vifistore.models.hf.hf_folder import PREFIX
+from vifistore.models.hf.hf_model import load_hf
 from vifistore.models.hub import offline_if_unreachable, quiet
-from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.load_settings import RANDOM, WeightsSettings
 from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.plugins.plugin_model import load_plugin
@@ -49,7 +51,6 @@ from vifistore.store.identity import Identity
 
 logger = logging.getLogger("vifi")
 
-RANDOM = "none"
 _RANDOM_SEED = 0
 
 
@@ -66,11 +67,13 @@ def load_model(
     Parameters
     ----------
     model
-        OpenCLIP model name, for instance `ViT-B-16-quickgelu`; or an encoder of another package,
-        by `module:function` or the name of its entry point (see `vifistore.models.plugins`).
+        OpenCLIP model name, for instance `ViT-B-16-quickgelu`; `hf:ORG/NAME` or `hf:FOLDER` of
+        transformers; or an encoder of another package, by `module:function` or the name of its
+        entry point (see `vifistore.models.plugins`).
     pretrained
         A weights tag of that model (`openai`), a file that vifi, OpenCLIP, OpenAI, transformers or
-        ViFi-CLIP wrote, or `none` for random weights, which are the same every time.
+        ViFi-CLIP wrote, or `none` for random weights, which are the same every time. Of
+        `hf:ORG/NAME` a revision, or nothing; of `hf:FOLDER` nothing.
     token_embedding
         Tag or file of the weights that give the token embedding to files of ViFi-CLIP, which have
         none.
@@ -86,7 +89,9 @@ def load_model(
     """
     weights = weights or WeightsSettings()
     loaded: LoadedModel | None = None
-    if model not in open_clip.list_models():
+    if model.startswith(PREFIX):
+        loaded = load_hf(model, pretrained, weights)
+    elif model not in open_clip.list_models():
         loaded = load_plugin(model, pretrained, weights)
     loaded = loaded or load_openclip(model, pretrained, token_embedding, weights)
     loaded.to(device)

@@ -1,0 +1,115 @@
+"""The texts of a model of transformers, by the tokenizer of its folder."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vifistore.errors import TextTowerError, UsageError, first_line, short
+from vifistore.models.encoders import TextSide
+from vifistore.models.hf.architectures import Architecture
+from vifistore.models.hub import quiet
+
+# Few texts are padded to a batch: on a CPU 8 at a time are as fast as more, a GPU wants many.
+_CPU_BATCH, _GPU_BATCH = 8, 128
+# What CLIP takes, where a text tower without positions of its own takes thousands.
+_LONGEST = 77
+_IDS = "input_ids"
+# Where none is there, transformers makes a tokenizer that knows no word.
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
+
+logger = logging.getLogger("vifi")
+
+
+class HfTextSide(TextSide):
+    """Text tower and tokenizer. All texts are padded to one length, as the towers were trained."""
+
+    def __init__(self, model: Any, architecture: Architecture, folder: Path, name: str) -> None:
+        self._model, self._architecture = model, architecture
+        self._folder, self._name = folder, name
+        self._tokenizer: Any = None
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of a text, as the positions of the tower go."""
+        positions = self._model.config.text_config.max_position_embeddings
+        return min(positions, _LONGEST)
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Tokens, int64 [text token]. Raises TextTowerError where there is no tokenizer."""
+        return self._tokenize(texts)[_IDS]
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return un-normalised embeddings, float32 [text dim].
+
+        Batches are of one size, so that a text's embedding does not depend on the others. Raises
+        TextTowerError where there is no tokenizer, UsageError for texts that become equal when
+        they are cut.
+        """
+        tokens = self._tokenize(texts)
+        self._check_lengths(texts, tokens[_IDS])
+        device = next(self._model.parameters()).device
+        size = _GPU_BATCH if device.type == "cuda" else _CPU_BATCH
+        parts = []
+        for batch in torch.arange(len(texts)).split(size):
+            padded = batch.repeat(size)[:size]
+            given = {key: value[padded].to(device) for key, value in tokens.items()}
+            encoded = self._architecture.texts(self._model, given)
+            parts.append(encoded[: len(batch)].float().cpu())
+        return torch.cat(parts).numpy()
+
+    def _tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """What the tower takes of texts, each int64 [text token]."""
+        options = {"padding": "max_length", "truncation": True, "max_length": self.context_length}
+        given = self._load()(list(texts), return_tensors="pt", **options)
+        known = (_IDS, "attention_mask")
+        largest, size = int(given[_IDS].max()), self._model.config.text_config.vocab_size
+        if largest >= size:
+            raise TextTowerError(
+                f"the tokenizer of {short(self._name, 80)} gives token {largest} of {size}, so it "
+                "belongs to another model; copy the right one into its folder"
+            )
+        return {key: given[key] for key in known if key in given}
+
+    def _load(self) -> Any:
+        if self._tokenizer is None:
+            try:
+                self._tokenizer = self._made()
+            # What it raises for files that are missing, torn, or want a package or code of theirs.
+            except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
+                raise TextTowerError(
+                    f"the texts of {short(self._name, 80)} need its tokenizer, which cannot be "
+                    f"made ({first_line(error, 100)}); copy tokenizer.json and "
+                    "tokenizer_config.json into its folder"
+                ) from error
+        return self._tokenizer
+
+    def _made(self) -> Any:
+        """The tokenizer of the folder. Raises FileNotFoundError where it holds no vocabulary."""
+        from transformers import AutoTokenizer
+
+        if not any((self._folder / name).is_file() for name in _VOCABULARIES):
+            raise FileNotFoundError("no tokenizer.json")
+        options = {"local_files_only": True, "trust_remote_code": False}
+        with quiet():
+            return AutoTokenizer.from_pretrained(self._folder, **options)
+
+    def _check_lengths(self, texts: Sequence[str], tokens: Tensor) -> None:
+        """Warn of texts that are cut. Raises UsageError if that makes two of them equal."""
+        whole = self._load()(list(texts), truncation=False)[_IDS]
+        cut = [index for index, ids in enumerate(whole) if len(ids) > tokens.shape[1]]
+        if not cut:
+            return
+        logger.warning(
+            "%d of %d texts are cut to the %d tokens of %s, for instance %r",
+            *(len(cut), len(texts), tokens.shape[1], self._name, texts[cut[0]]),
+        )
+        if len(torch.unique(tokens[cut], dim=0)) < len({texts[index] for index in cut}):
+            raise UsageError(
+                f"texts become equal when cut to {tokens.shape[1]} tokens; use a shorter --template"
+            )
