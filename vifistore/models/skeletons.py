@@ -73,7 +73,7 @@ def new_model(model: str, seed: int, config: dict | None = None) -> Clip:
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
         if not has_hub_text(config):
-            return make_model(model, config)
+            return _filled(make_model(model, config))
         try:
             with offline_if_unreachable():
                 return make_model(model, config)
@@ -82,6 +82,15 @@ def new_model(model: str, seed: int, config: dict | None = None) -> Clip:
             clip = make_model(model, config, text_cfg=_SMALLEST_TEXT)
             clip.text = MissingText(why_no_text(model, config))
             return clip
+
+
+def _filled(clip: Clip) -> Clip:
+    """The model with what OpenCLIP leaves as it was in memory: the end of CoCa's captions."""
+    decoder = getattr(clip, "text_decoder", None)
+    if isinstance(decoder, torch.nn.Module):
+        projection = cast("torch.nn.Parameter", decoder.text_projection)
+        init.normal_(projection, std=len(projection) ** -0.5)
+    return clip
 
 
 def empty_model(model: str, config: dict) -> Clip:

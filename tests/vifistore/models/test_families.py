@@ -55,6 +55,16 @@ def test_coca_gives_its_embeddings_without_the_tokens():
     assert torch.allclose(found, texts, atol=1e-6)
 
 
+def test_random_captions_are_the_same_whatever_lay_in_memory():
+    first = new_model(COCA, 0).state_dict()
+    # Numbers where the next model's weights will lie.
+    for _ in range(3):
+        [torch.full_like(weight, 7.0) for weight in first.values()]
+    again = new_model(COCA, 0).state_dict()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert 0 < first["text_decoder.text_projection"].abs().max() < 7
+
+
 def test_what_writes_captions_is_never_trained():
     trained = choose_trained(new_model(COCA, 0), "full")
     assert not any(name.startswith("text_decoder.") for name in trained)
