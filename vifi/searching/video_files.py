@@ -9,6 +9,7 @@ from vifistore.frames.image_folder import list_images
 from vifistore.sources.extensions import is_video
 from vifistore.sources.footage import Footage, LocalFile
 from vifistore.sources.roots import VideoFiles
+from vifistore.sources.shard_member import ShardMember
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,12 +33,25 @@ def video_file(files: VideoFiles, row: int, dataset: str) -> Footage:
         # Embeddings that were imported: it is no reason to look where the program was started.
         raise NotThereError(f"where the videos of {dataset} lie is not known; scan them")
     name = str(files.paths[row])
-    if isinstance(files.root, Path):
+    footage = files[row]
+    if isinstance(footage, LocalFile) and isinstance(files.root, Path):
         return LocalFile(_local_file(files.root, name, dataset))
-    return _remote_file(files, row, dataset)
+    if isinstance(footage, ShardMember) and isinstance(footage.shard, LocalFile):
+        _require_inside(footage.shard.path, Path(str(files.root)), name, dataset)
+    return _elsewhere(files, row, dataset)
 
 
-def _remote_file(files: VideoFiles, row: int, dataset: str) -> Footage:
+def _require_inside(shard: Path, folder: Path, name: str, dataset: str) -> None:
+    try:
+        is_inside = _resolved(shard).is_relative_to(_resolved(folder)) and shard.is_file()
+    except OSError as error:
+        raise NotThereError(f"{name} is gone; scan {dataset} again") from error
+    if not is_inside:
+        raise ForbiddenError(f"{name} is no video in the folder of {dataset}; scan {dataset} again")
+
+
+def _elsewhere(files: VideoFiles, row: int, dataset: str) -> Footage:
+    """A video on a server, or in a shard."""
     name = str(files.paths[row])
     if ".." in name.split("/") or not is_video(name):
         raise ForbiddenError(f"{name} is no video below {files.root}; scan {dataset} again")

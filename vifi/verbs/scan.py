@@ -50,10 +50,11 @@ class ScanArguments(PrintArguments):
     """Path of the store, or its URL; made if there is none."""
     source: tyro.conf.Positional[Path | None] = None
     """A folder, or its URL at s3:// or gs:// (the label is the name of the folder that holds a
-    file); a table with the columns path, and where wanted label, split, id (a name of one's own for
-    the video) and caption, a row per video, split and caption; a list of "path label" lines; JSON
-    that labels videos; or a dataset's own files. Labels are class names, or numbers into a class
-    file. None where splits are made of those that the dataset has."""
+    file); tar shards of videos, as '{0000..0099}.tar'; a table with the columns path, and where
+    wanted label, split, id (a name of one's own for the video) and caption, a row per video, split
+    and caption; a list of "path label" lines; JSON that labels videos; or a dataset's own files.
+    Labels are class names, or numbers into a class file. None where splits are made of those that
+    the dataset has."""
     dataset: str
     """Name of the dataset."""
     split: str | None = None

@@ -112,7 +112,7 @@ class _Search:
         # Who does not tell what he has is asked for what is known.
         known = dataset.column("path").tolist()
         is_told = isinstance(tree.root, Path) or tree.root.can_list
-        here = tree.videos() if is_told else list(compress(known, tree.hold(known)))
+        here = _here(tree, known) if is_told else list(compress(known, tree.hold(known)))
         for path in here:
             self._files[_name(path)].append(path)
         self._sealed = sealed_sets(dataset)
@@ -152,6 +152,16 @@ class _Search:
             return content_digest(footage_at(self._root, file))
         except (OSError, DecodeError):
             return ""
+
+
+def _here(tree: Folders, known: Sequence[str]) -> list[str]:
+    """What lies below a root; in shards, where the dataset's videos do."""
+    here = tree.videos()
+    if any(".tar/" in path.lower() for path in known):
+        shards = tree.shards()
+        for shard, index in zip(shards, tree.indexes(shards), strict=True):
+            here += [f"{shard}/{name}" for name in index.members]
+    return here
 
 
 def _name(path: str) -> str:

@@ -6,13 +6,14 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedIOBase
+from io import SEEK_CUR, SEEK_SET
 from pathlib import Path
 from typing import Any
 
 from vifistore.files import memory_file, write_all
 from vifistore.sources.asking import FalteringError, NetworkError, tried
 from vifistore.sources.footage import Footage, Readable, Stamp
+from vifistore.sources.pieces import FileObject
 
 # Of a file that is not fetched whole: what is read at first, and where reading goes on in order.
 _SMALL_RANGE, _LARGE_RANGE = 2**18, 2**23
@@ -149,7 +150,7 @@ def _begin_again(file: int, start: int, answer: ServerAnswer) -> int:
     os.ftruncate(file, 0)
     os.lseek(file, 0, SEEK_SET)
     if answer.start != start:
-        raise FalteringError("the file changed while it was read")
+        raise FalteringError("it changed while it was read, or its server gives no ranges of it")
     return 0
 
 
@@ -178,18 +179,18 @@ def in_memory(file: int) -> Iterator[Path]:
         os.close(file)
 
 
-class RangeFile(BufferedIOBase):
+class RangeFile(FileObject):
     """A file object that fetches what is read, by ranges, and keeps the last ones."""
 
-    def __init__(self, file: RemoteFile) -> None:
-        """Raises OSError as `RemoteFile.piece` does."""
-        self._file, self._position = file, 0
-        answer, first = file.piece(0, _SMALL_RANGE)
-        self.gives_ranges = answer.gives_ranges
+    def __init__(self, file: RemoteFile, first: int = 0) -> None:
+        """`first` is where reading begins. Raises OSError as `RemoteFile.piece` does."""
+        answer, data = file.piece(first, first + _SMALL_RANGE)
+        self.gives_ranges = answer.gives_ranges and answer.size_bytes >= 0
         """Else it cannot be read so."""
         self.stamp = Stamp(size_bytes=max(0, answer.size_bytes), mtime_ns=answer.mtime_ns)
-        self._size, self._version = answer.size_bytes, answer.version
-        self._ranges: OrderedDict[int, bytes] = OrderedDict({0: first})
+        super().__init__(answer.size_bytes)
+        self._file, self._version = file, answer.version
+        self._ranges: OrderedDict[int, bytes] = OrderedDict({first: data})
         self._next_range = _SMALL_RANGE
         self._failure: OSError | None = None
 
@@ -202,28 +203,9 @@ class RangeFile(BufferedIOBase):
             if self._failure is not None:
                 raise self._failure
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Go to a position in bytes; nothing is fetched."""
-        base = {SEEK_SET: 0, SEEK_CUR: self._position, SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
     def read(self, size: Any = -1, /) -> bytes:
         """So many bytes, fewer only at the end. Raises OSError."""
-        left = max(0, self._size - self._position)
-        left = left if size is None or size < 0 else min(left, size)
+        left = self._left(size)
         parts = []
         while left and (part := self._some(left)):
             parts.append(part)

@@ -13,6 +13,8 @@ from vifistore.sources.buckets import BucketFile, BucketRoot
 from vifistore.sources.footage import Footage, LocalFile
 from vifistore.sources.remote_file import RemoteFile
 from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.shard_index import Member
+from vifistore.sources.shard_member import ShardMember
 from vifistore.sources.web import WebFile, WebRoot
 
 Root = Path | RemoteRoot
@@ -20,6 +22,10 @@ Root = Path | RemoteRoot
 
 # A path of the command line arrives with its two slashes merged into one.
 _URL = re.compile(r"(s3|gs|az|https?):/+([^/].*?)/*", re.DOTALL | re.IGNORECASE)
+
+
+# What follows it on a path lies in a shard.
+_SHARD = re.compile(r"\.tar/", re.IGNORECASE)
 
 
 def root_of(place: str | Path | RemoteRoot) -> Root:
@@ -38,7 +44,24 @@ def root_of(place: str | Path | RemoteRoot) -> Root:
 
 def footage_at(root: Root, path: str, told_bytes: int = 0) -> Footage:
     """The video at a path below a root, of a size that is known, or 0."""
+    shard, name = _in_shard(root, path)
+    if shard:
+        return ShardMember(_file_at(root, shard, 0), name, told_bytes)
+    return _file_at(root, path, told_bytes)
+
+
+def _file_at(root: Root, path: str, told_bytes: int) -> LocalFile | RemoteFile:
     return LocalFile(root / path) if isinstance(root, Path) else root.file(path, told_bytes)
+
+
+def _in_shard(root: Root, path: str) -> tuple[str, str]:
+    """The shard on a path and what it names there; two empty texts where there is none."""
+    for match in _SHARD.finditer(path):
+        shard, name = path[: match.end() - 1], path[match.end() :]
+        # A folder may be called like a shard.
+        if not (isinstance(root, Path) and (root / shard).is_dir()):
+            return shard, name
+    return "", ""
 
 
 def footage_of(video: str | Path | Footage) -> Footage:
@@ -58,6 +81,11 @@ def footage_of_wire(wire: Sequence[str | int]) -> Footage:
             return LocalFile(Path(path))
         case ["url", str(url), int(told_bytes)]:
             return _remote_file(url, told_bytes)
+        case ["member", str(name), int(told_bytes), int(offset), int(size), *shard]:
+            place = Member(offset, size) if offset >= 0 else None
+            file = footage_of_wire(shard)
+            assert isinstance(file, LocalFile | RemoteFile), "no shard lies in another one"
+            return ShardMember(file, name, told_bytes, place)
     raise AssertionError(f"{wire} is no footage")
 
 

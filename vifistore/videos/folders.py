@@ -3,15 +3,23 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic, TypeVar
 
+from vifistore.errors import StoreError, UsageError
+from vifistore.sources.asking import NetworkError
 from vifistore.sources.extensions import is_frame, is_video
-from vifistore.sources.roots import Root
+from vifistore.sources.footage import LocalFile
+from vifistore.sources.roots import Root, footage_at
+from vifistore.sources.shard_index import ShardIndex, is_shard, is_told, keep_index, read_index
 from vifistore.videos.text_lines import some
 
 # Control characters, and the half characters that stand for bytes which are not UTF-8.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_THREADS = 8
 
 AnyRoot = TypeVar("AnyRoot", bound=Root)
 
@@ -40,6 +48,7 @@ class Folders(ABC, Generic[AnyRoot]):
     real_root: str = ""
     """The root without links."""
     _folders: dict[str, Folder] = field(default_factory=dict)
+    _indexes: dict[str, ShardIndex] = field(default_factory=dict)
 
     @abstractmethod
     def _list_below(self, above: str, path: str) -> Folder:
@@ -53,10 +62,13 @@ class Folders(ABC, Generic[AnyRoot]):
         # From the root down, so that a path never passes through a link that is not followed.
         here, prefix = self._folders[""], ""
         for part in path.split("/"):
-            if part not in here.folders:
+            is_packed = part not in here.folders and is_shard(part) and self._may_hold(here, part)
+            if part not in here.folders and not is_packed:
                 return Folder()
             above, prefix = prefix, f"{prefix}/{part}" if prefix else part
-            if prefix not in self._folders:
+            if is_packed:
+                self._unfold(prefix)
+            elif prefix not in self._folders:
                 self._folders[prefix] = self._list_below(above, prefix)
             here = self._folders[prefix]
         return here
@@ -81,6 +93,62 @@ class Folders(ABC, Generic[AnyRoot]):
                 self._leave_out("folders hold images beside other things", path or ".")
             listed.extend(prefix + name for name in folder.files if is_video(name))
         return sorted(listed)
+
+    def shards(self, below: str = "") -> list[str]:
+        """Every shard below a folder, sorted."""
+        return sorted(
+            f"{path}/{name}" if path else name
+            for path, folder in self._walk(below)
+            for name in folder.files
+            if is_shard(name)
+        )
+
+    def indexes(self, shards: Sequence[str]) -> list[ShardIndex]:
+        """What lies in shards, with what small files tell there of videos, read at once.
+
+        Raises UsageError for what is no shard, StoreError where a server does not give it.
+        """
+        missing = [shard for shard in shards if shard not in self._indexes]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            self._indexes |= zip(missing, pool.map(self._read_index, missing), strict=True)
+        return [self._indexes[shard] for shard in shards]
+
+    def _read_index(self, shard: str) -> ShardIndex:
+        footage = footage_at(self.root, shard)
+        try:
+            index = read_index(footage, is_told)
+            if not isinstance(footage, LocalFile):
+                keep_index(footage, footage.stamp(), index.members)
+        except NetworkError as error:
+            raise StoreError(f"{footage} cannot be read ({error}); scan again") from error
+        except OSError as error:
+            told = f"{footage} cannot be read ({error.strerror})"
+            raise UsageError(f"{told}; name shards that are there") from error
+        return index
+
+    def _may_hold(self, folder: Folder, shard: str) -> bool:
+        return shard in folder.files
+
+    def _unfold(self, shard: str) -> None:
+        """List the folders in a shard as those on a disk are."""
+        if shard in self._folders:
+            return
+        files: dict[str, set[str]] = {shard: set()}
+        folders: dict[str, set[str]] = {shard: set()}
+        (index,) = self.indexes([shard])
+        for name in index.members:
+            *above, last = name.split("/")
+            here = shard
+            for part in above:
+                folders[here].add(part)
+                here = f"{here}/{part}"
+                files.setdefault(here, set())
+                folders.setdefault(here, set())
+            # Frames are read from folders of a disk alone.
+            files[here] |= set() if is_frame(last) else {last}
+        for path, names in files.items():
+            inside = frozenset(folders[path])
+            self._folders[path] = Folder(files=frozenset(names), folders=inside)
 
     def notes(self) -> list[str]:
         """One line for each kind of thing that was left out."""
@@ -113,3 +181,22 @@ class Folders(ABC, Generic[AnyRoot]):
 
     def _leave_out(self, what: str, path: str) -> None:
         self.left_out.setdefault(what, []).append(path)
+
+
+def below_root(source: Root, root: Root) -> str:
+    """The path of a source below the root, "" for the root. Raises UsageError for one elsewhere."""
+    if not (isinstance(source, Path) and isinstance(root, Path)):
+        return _below_url(str(source), str(root))
+    path = source.resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise UsageError(
+            f"{source} is not below the root {root}; leave --root out or name a parent"
+        )
+    relative = path.relative_to(root.resolve()).as_posix()
+    return "" if relative == "." else relative
+
+
+def _below_url(source: str, root: str) -> str:
+    if f"{source}/".startswith(f"{root}/"):
+        return source[len(root) + 1 :]
+    raise UsageError(f"{source} is not below the root {root}; leave --root out or name a parent")

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from vifistore.cleaning import cleaned, cleaning
@@ -10,14 +11,16 @@ from vifistore.errors import UnknownNameError, UsageError
 from vifistore.sources.remote_root import RemoteRoot
 from vifistore.sources.roots import Root, root_of
 from vifistore.videos.class_lists import renamed, unite
-from vifistore.videos.detect import detect
+from vifistore.videos.detect import Format, detect
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.line_paths import Prefixes, parse_prefixes
 from vifistore.videos.readers.folder import read_folder
+from vifistore.videos.readers.shards import read_shards
 from vifistore.videos.records import Listing
 from vifistore.videos.remote_tree import tree_of
 from vifistore.videos.resolve import resolve
+from vifistore.videos.shard_names import shard_source
 from vifistore.videos.split_by import split_by as part_by
 from vifistore.videos.split_by import split_folders
 
@@ -47,11 +50,16 @@ def read_source(
     where the source is a table or a list.
     Raises UsageError for whatever cannot be read, with file and line.
     """
-    source = root_of(source)
+    packed = None if isinstance(source, RemoteRoot) else shard_source(source)
+    source = packed.folder if packed else root_of(source)
     cleaning(names)
     prefixes = parse_prefixes(map_prefix)
-    seen = detect(source, follow_links=follow_links)
-    is_folder = seen.read is read_folder
+    if packed:
+        read = partial(read_shards, patterns=packed.patterns)
+        seen, is_folder = Format(read, "videos in shards"), True
+    else:
+        seen = detect(source, follow_links=follow_links)
+        is_folder = seen.read is read_folder
     if known is not None and is_folder:
         raise UsageError(f"{source} is a folder of videos; name a table or a list of them")
     tree = known or tree_of(_root(source, root, prefixes), follow_links=follow_links)

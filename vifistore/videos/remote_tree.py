@@ -75,11 +75,19 @@ class WebTree(Folders[RemoteRoot]):
         """Whatever a list names, before the server is asked."""
         return True
 
+    def _may_hold(self, folder: Folder, shard: str) -> bool:
+        return True
+
+    def _is_there(self, path: str) -> bool:
+        if ".tar/" in path.lower():
+            return super().holds(path)
+        return self.root.file(path).exists()
+
     def hold(self, paths: Sequence[str]) -> list[bool]:
         """Which of many paths the server has. Raises StoreError where it does not say."""
         with ThreadPoolExecutor(_THREADS) as pool:
             try:
-                return list(pool.map(lambda path: self.root.file(path).exists(), paths))
+                return list(pool.map(self._is_there, paths))
             except NetworkError as error:
                 pool.shutdown(cancel_futures=True)
                 raise StoreError(

@@ -1,7 +1,7 @@
 """A folder of videos: the label is the name of the folder that holds the file.
 
 A folder that holds images and nothing else is one video; its label is the name of its parent.
-A video right in SOURCE has no label.
+A video right in SOURCE has no label. A folder that holds no videos but shards is read as these.
 """
 
 import hashlib
@@ -12,8 +12,9 @@ from vifistore.sources.remote_root import RemoteRoot
 from vifistore.sources.roots import Root
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.draft import Draft
-from vifistore.videos.folders import Folders
+from vifistore.videos.folders import Folders, below_root
 from vifistore.videos.readers.labels import class_labels
+from vifistore.videos.readers.shards import read_shards
 from vifistore.videos.records import Line
 
 
@@ -21,8 +22,12 @@ def read_folder(source: Root, draft: Draft, class_file: Path | None) -> None:
     """Every video below `source`, which is the root or lies below it; one split, `all`."""
     tree = draft.tree
     assert isinstance(tree, Folders), "known videos stand for those that a table or a list names"
-    below = _below(source, tree.root)
+    below = below_root(source, tree.root)
     paths = tree.videos(below)
+    if not paths and tree.shards(below):
+        # Those beside videos are archives of what lies there already.
+        read_shards(source, draft, class_file)
+        return
     if not paths:
         _refuse_empty(source, tree, below)
     lines = [Line(path, _label(path, below), str(source)) for path in paths]
@@ -43,24 +48,6 @@ def read_folder(source: Root, draft: Draft, class_file: Path | None) -> None:
         source=source.name if isinstance(source, RemoteRoot) else source.absolute().name,
         digest=hashlib.sha256(listed.encode()).hexdigest(),
     )
-
-
-def _below(source: Root, root: Root) -> str:
-    if not (isinstance(source, Path) and isinstance(root, Path)):
-        return _below_url(str(source), str(root))
-    path = source.resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise UsageError(
-            f"{source} is not below the root {root}; leave --root out or name a parent"
-        )
-    relative = path.relative_to(root.resolve()).as_posix()
-    return "" if relative == "." else relative
-
-
-def _below_url(source: str, root: str) -> str:
-    if f"{source}/".startswith(f"{root}/"):
-        return source[len(root) + 1 :]
-    raise UsageError(f"{source} is not below the root {root}; leave --root out or name a parent")
 
 
 def _label(path: str, below: str) -> str:
