@@ -20,7 +20,7 @@ from vifistore.following.follow_folder import Signature
 from vifistore.following.follow_settings import FollowSettings
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import BACKENDS
-from vifistore.frames.sampling import SAMPLING_RULE
+from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.text_embedding import text_fields
 from vifistore.store.dataset import Dataset
@@ -35,7 +35,7 @@ _FOLDER = "followed"
 
 # Of the settings, those that decide which feature set and which texts a checkpoint becomes.
 _DECISIVE = (
-    *("frames", "clips", "crops", "precision", "decoder", "template", "class_names"),
+    *("frames", "clips", "crops", "stride", "precision", "decoder", "template", "class_names"),
     *("preprocess", "mean", "std", "interpolation", "resize_mode"),
 )
 
@@ -70,7 +70,7 @@ class FollowRecord:
             **{name: getattr(encode, name) for name in _DECISIVE},
             # What a newer version of this program, or of a decoder, would do otherwise.
             "decoder_version": decoder_version(encode.decoder),
-            "rules": [NUMERICS, SAMPLING_RULE, BACKENDS],
+            "rules": [NUMERICS, SAMPLING_RULE, WINDOW_RULE, BACKENDS],
         }
 
     def find(self, path: Path, signature: Signature) -> tuple[Outcome, JobReport] | None:

@@ -161,7 +161,8 @@ def test_new_videos_and_new_classes_are_seen(store, source, folder, loaded):
 
 def test_other_files_and_other_ways_to_encode_are_others(store, folder, loaded, monkeypatch):
     run(store, folder)
-    for encode in (replace(ENCODE, frames=3), replace(ENCODE, template=("a {}",))):
+    for changes in ({"frames": 3}, {"template": ("a {}",)}, {"stride": 2}):
+        encode = replace(ENCODE, **changes)
         loaded.clear()
         run(store, folder, encode)
         assert len(loaded) == 2
