@@ -110,8 +110,13 @@ def _try(job: Job, files: VideoFiles) -> Mapping[str, float] | None:
         spent, num_videos = spent + time.perf_counter() - start, num_videos + 1
     if not num_videos:
         return None
-    precision = job.recipe.precision
-    encoder = Encoder(job.loaded, precision=precision, device=device, batch=settings.batch)
+    encoder = Encoder(
+        job.loaded,
+        precision=job.recipe.precision,
+        device=device,
+        batch=settings.batch,
+        frames=settings.num_frames,
+    )
     batch = encoder.blank(encoder.batch)
     if device.type == "cuda":
         # The first batch starts the GPU's libraries.

@@ -191,9 +191,13 @@ def _fine_tuning(
     return settings if paper_exact else _put_right(settings, dataset)
 
 
+def has_sides(dataset: str) -> bool:
+    """Whether classes of a dataset, by its name, tell left from right."""
+    return any(word in dataset.lower() for word in _SIDED)
+
+
 def _put_right(settings: TrainSettings, dataset: str) -> TrainSettings:
     """What the released code gets wrong, see above."""
-    has_sides = any(word in dataset.lower() for word in _SIDED)
     return replace(
         settings,
         warmup_epochs=min(5.0, settings.epochs / 10),
@@ -203,7 +207,7 @@ def _put_right(settings: TrainSettings, dataset: str) -> TrainSettings:
         class_names="words",
         cut_context=True,
         drop_last=False,
-        flip=0.0 if has_sides else settings.flip,
+        flip=0.0 if has_sides(dataset) else settings.flip,
         jitter_each_frame=False,
     )
 

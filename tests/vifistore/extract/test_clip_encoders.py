@@ -158,12 +158,15 @@ def test_what_an_encoder_needs_is_told_before_anything_is_written(store):
     assert store.dataset("d").feature_ids() == []
 
 
-def test_a_plan_counts_outputs_and_what_lies_beside_them(store, monkeypatch):
-    monkeypatch.setattr("vifistore.extract.prepare.load_model", lambda *_, **__: clip_model())
-    plan = plan_dataset(store.dataset("d"), SETTINGS)
+@pytest.mark.parametrize("num_frames", [NUM_FRAMES, 0])
+def test_a_plan_counts_outputs_and_what_lies_beside_them(store, monkeypatch, num_frames):
+    model = clip_model(num_frames=num_frames)
+    monkeypatch.setattr("vifistore.extract.prepare.load_model", lambda *_, **__: model)
+    plan = plan_dataset(store.dataset("d"), dataclasses.replace(SETTINGS, frames=NUM_FRAMES))
     per_view = NUM_OUTPUTS * (DIM * 2 + 4) + DIM * 8 + 4 * 3 * 2
     assert (plan["frames"], plan["bytes"]) == (6 * NUM_FRAMES, 6 * per_view)
-    assert plan["estimated_seconds"] > 0
+    # Rounded to tenths, it may be none.
+    assert plan["estimated_seconds"] >= 0
 
 
 @pytest.mark.parametrize(

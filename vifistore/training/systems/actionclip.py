@@ -122,8 +122,12 @@ def _require_same(known: dict, settings: TrainSettings) -> None:
             f"the model to start from has the head {known['head']}; give --frame-head "
             f"{known['head']} to train on, or a --pretrained without a head"
         )
-    places = known.get("positions", settings.num_frames) - (known["head"] == "transf-cls")
-    fits = settings.num_frames == places or (not known["frames"] and settings.num_frames < places)
+    if "positions" not in known:
+        return
+    # Of a table that is longer than the views that it saw, only the first rows have learned.
+    seen = known["frames"]
+    places = seen or known["positions"] - (known["head"] == "transf-cls")
+    fits = settings.num_frames == places or (not seen and settings.num_frames < places)
     if not fits:
         raise UsageError(
             f"the head of the model to start from has places for {places} frames, and this run "

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from vifistore.errors import Faults, UsageError
 from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
+from vifistore.training.presets import has_sides
 from vifistore.training.training_settings import TrainSettings
 
 _BATCHES = {"k400": 128, "kinetics": 128, "ucf": 32}
@@ -53,7 +54,7 @@ def actionclip_published(preset: str, settings: TrainSettings, dataset: str) -> 
         released_schedule=False,
         released_data=False,
         preprocess="openclip",
-        flip=0.0 if "some" in dataset.lower() else settings.flip,
+        flip=0.0 if has_sides(dataset) else settings.flip,
         mixing=False,
         label_smoothing=0.0,
     )

@@ -162,8 +162,12 @@ def test_a_table_that_is_longer_than_a_view_takes_any_number_of_frames(trained):
     # As of a file that does not say it.
     start.clip.added_system["frames"] = 0
     _, report = trained(start=start, **ACTION)
-    assert load_model(MODEL, str(report.path)).num_outputs == 2
+    loaded = load_model(MODEL, str(report.path))
+    assert loaded.num_outputs == 2
     assert system_of(start.clip)["positions"] == 4
+    trained(out="further", start=loaded, **ACTION)
+    with pytest.raises(UsageError, match="places for 2 frames, and this run takes 4"):
+        trained(out="wrong", start=load_model(MODEL, str(report.path)), **ACTION, num_frames=4)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +194,10 @@ def test_published_settings():
         assert (few.batch_size, few.shots, few.num_frames) == (batch, 4, 32)
     supervised = published_settings("supervised_k400", "actionclip", paper_exact=True)
     assert (supervised.num_frames, supervised.jitter_each_frame) == (32, True)
-    assert published_settings("few_shot", "actionclip", dataset="something").flip == 0.0
+    for sided in ("something", "ssv2"):
+        for exact in (False, True):
+            chosen = published_settings("few_shot", "actionclip", dataset=sided, paper_exact=exact)
+            assert chosen.flip == 0.0
     with pytest.raises(UsageError, match="prompt_few_shot is of ViFi-CLIP alone"):
         published_settings("prompt_few_shot", "actionclip")
     assert trained_with(tiny_model(), found).templates == ACTIONCLIP_TEMPLATES
