@@ -195,7 +195,7 @@ def test_videos_that_are_to_do_are_told(said, searchable, model, tmp_path):
         (["--num-frames", "3"], "--num-frames has no meaning"),
         (["--device", "cpu"], "--device has no meaning"),
         (["--template", "no place"], "must hold exactly one {}"),
-        (["--pretrained", "none"], "give both --model M and --pretrained P"),
+        (["--pretrained", "none"], "--pretrained needs the --model"),
         (["--model", "vifi-tiny", "--pretrained", "none"], "--labels a,b,c"),
         (["--model", "vifi-tiny", "--pretrained", "none", *ASKED], "is a store"),
     ],

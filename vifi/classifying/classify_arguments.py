@@ -55,10 +55,10 @@ class ClassifyArguments(PrintArguments):
     features: str = ""
     """Name or id of the feature set. Default: the dataset's only one."""
     model: str = ""
-    """For videos that are in no store: OpenCLIP model name."""
+    """For videos that are in no store: what encodes them, as vifi extract takes it."""
     pretrained: str = ""
-    """For videos that are in no store: a tag such as openai, a .safetensors or .pt file, or none
-    for random weights."""
+    """Its weights, likewise: a tag such as openai, a .safetensors or .pt file, or none for random
+    ones; hf: models have theirs."""
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     settings: LooseSettings = field(default_factory=LooseSettings)
 
@@ -78,9 +78,8 @@ def note_faults(found: Faults, wanted: ClassifyArguments) -> list[str]:
 
 def _note_loose(found: Faults, wanted: ClassifyArguments) -> None:
     """Note what keeps files from being classified."""
-    given = bool(wanted.model and wanted.pretrained)
-    found.check(given, "give both --model M and --pretrained P, which encode the videos")
-    if given:
+    found.check(bool(wanted.model), "--pretrained needs the --model that it is the weights of")
+    if wanted.model:
         model_faults(found, wanted.model, wanted.pretrained)
     found.check(bool(wanted.sources), "name video files, or folders of them, to classify")
     told = "videos that are in no store have no classes of their own; give --labels a,b,c or a file"
