@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fastapi.testclient import TestClient
 
 from harness.results import read_rows
 from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.models.hf_folders import write_folder
 from vifi.__main__ import run
+from vifi.serving.app import make_app
+from vifi.serving.library import Library
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.towers import load_model
@@ -60,6 +63,17 @@ def test_from_videos_to_numbers(world, tmp_path, monkeypatch, capsys, name):
     assert vifi("search S.zarr --dataset d --features m --like run/0.mp4 -k 2") == 0
     assert vifi("tsne S.zarr --dataset d --features m --out tsne.png") == 0
     assert vifi("verify S.zarr") == 0
+    check_page()
+
+
+def check_page():
+    """The page finds by words and by a video."""
+    library = Library(open_store("S.zarr"))
+    library.start()
+    client = TestClient(make_app(library), base_url="http://127.0.0.1:8765")
+    for place, asked in (("search", {"q": "the red run"}), ("like", {"of": "d", "row": 0})):
+        found = client.get(f"/api/{place}", params={**asked, "k": 2}).json()
+        assert len(found["hits"]) == 2
 
 
 def check_embeddings(features, loaded):

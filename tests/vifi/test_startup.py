@@ -9,7 +9,7 @@ from vifi.__main__ import _MODULES, VERBS
 # They take from a fifth of a second to several to import.
 HEAVY = (
     *("torch", "open_clip", "triton", "sklearn", "openTSNE", "matplotlib", "fastapi", "faiss"),
-    "pandas",
+    *("pandas", "transformers"),
 )
 _PROGRAM = """
 import importlib, sys

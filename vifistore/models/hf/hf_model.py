@@ -1,11 +1,9 @@
 """Models of transformers, loaded from a folder or from the hub, as encoders."""
 
-import contextlib
 import copy
 import importlib.util
-import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vifistore.errors import ModelError, UsageError, first_few, first_line, short
-from vifistore.models import torchvision_operators
+from vifistore.errors import ModelError, UsageError, short
 from vifistore.models.encoders import CLIP, LoadedModel
 from vifistore.models.file_kinds import checkpoint_name
 from vifistore.models.hf.architectures import Architecture, architecture_of
@@ -24,17 +21,14 @@ from vifistore.models.hf.hf_folder import (
     is_local,
     local_folder,
     read_config,
-    require_fitting,
-    require_layers,
 )
 from vifistore.models.hf.hf_preprocessing import read_preprocessing
 from vifistore.models.hf.hf_texts import HfTextSide
-from vifistore.models.hub import quiet
+from vifistore.models.hf.hf_weights import random_network, read_network
 from vifistore.models.load_settings import RANDOM, WeightsSettings
 from vifistore.models.tower_digests import weights_digest
 from vifistore.store.identity import OPENCLIP, Identity
 
-_RANDOM_SEED = 0
 _PACKAGE = "transformers"
 # What of a config.json says nothing of the architecture.
 _BESIDE = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures")
@@ -105,9 +99,10 @@ def load_hf(model: str, pretrained: str, weights: WeightsSettings) -> HfModel:
         folder = hub_folder(source, "" if is_random else pretrained)
     raw = read_config(folder)
     architecture = architecture_of(model, raw)
-    network = (
-        _random(architecture, folder, model) if is_random else _read(architecture, folder, raw)
-    )
+    if is_random:
+        network = random_network(architecture, folder, model)
+    else:
+        network = read_network(architecture, folder, raw)
     network.eval().requires_grad_(False)
     # Of the hub, the commit that was taken; of a folder, all of it.
     taken = str(folder) if is_local(source) else folder.name
@@ -154,83 +149,6 @@ def _describe(
         kind=architecture.kind,
         num_frames=architecture.num_frames(config),
     )
-
-
-def _random(architecture: Architecture, folder: Path, model: str) -> Any:
-    logger.warning(
-        "--pretrained none: %s gets RANDOM weights; its numbers mean nothing, use it to try things",
-        short(model, 80),
-    )
-    made = _class(architecture)
-    with _silent(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_RANDOM_SEED)
-        return made(_config(made, folder)).float()
-
-
-def _read(architecture: Architecture, folder: Path, raw: dict) -> Any:
-    """The model with the weights of its folder: every one, and no other."""
-    made = _class(architecture)
-    require_layers(folder, raw)
-    config = _config(made, folder)
-    with _silent(), torch.device("meta"):
-        needed = sum(weight.numel() for weight in made(config).state_dict().values())
-    require_fitting(folder, needed, architecture.class_name)
-    options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-    try:
-        with _silent():
-            network, found = made.from_pretrained(folder, output_loading_info=True, **options)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"the weights in {short(folder, 120)} cannot be read ({first_line(error, 120)}); copy "
-            "the folder again"
-        ) from error
-    _require_whole(folder, found, network.state_dict())
-    return network
-
-
-def _require_whole(folder: Path, found: Mapping, state: Mapping[str, Tensor]) -> None:
-    """Raise ModelError for weights that are missing, surplus, of another shape or not finite:
-    transformers would make random ones, or leave some out."""
-    for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if keys := sorted(map(str, found.get(what, ()))):
-            raise ModelError(
-                f"the weights in {short(folder, 120)} do not fit its config.json: "
-                f"{what.replace('_', ' ')}: {first_few(keys, 2, 50)}; copy the folder again"
-            )
-    for key, weight in state.items():
-        if not torch.isfinite(weight).all():
-            raise ModelError(
-                f"{short(key, 60)} in {short(folder, 120)} holds numbers that are not finite; copy "
-                "the folder again"
-            )
-
-
-def _class(architecture: Architecture) -> Any:
-    # Before it, transformers could not import torchvision beside a CPU build of torch.
-    torchvision_operators.prepare()
-    import transformers
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    return getattr(transformers, architecture.class_name)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Without transformers' logging, and what it prints of its own classes among our lines."""
-    with quiet(), contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
-def _config(made: Any, folder: Path) -> Any:
-    try:
-        with _silent():
-            return made.config_class.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(
-            f"config.json of {short(folder, 120)} cannot be taken ({first_line(error, 120)}); copy "
-            "the folder again"
-        ) from error
 
 
 def _digests(
