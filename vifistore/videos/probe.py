@@ -22,6 +22,7 @@ from av.stream import Disposition
 from vifistore.containers import open_container
 from vifistore.sources.extensions import frames_in
 from vifistore.sources.footage import Footage, Readable, Stamp
+from vifistore.sources.remote_file import RangeFile
 from vifistore.sources.roots import footage_of
 
 # Reading a broken file may fall into long searches for a next frame.
@@ -70,8 +71,9 @@ def probe(video: str | Path | Footage) -> Probe:
     try:
         if folder := footage.folder:
             return _probe_frames(folder, footage.stamp())
-        stamp = footage.stamp()
         with footage.at_hand(0) as readable:
+            # Whoever gives a range tells both with it.
+            stamp = readable.stamp if isinstance(readable, RangeFile) else footage.stamp()
             header = _header(readable)
     except (OSError, ValueError):
         return Probe()

@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,3 +238,29 @@ def test_browsers_play_what_lies_on_a_server(served, listed, clips, tmp_path):
         answer = TestClient(FastAPI(routes=[route])).get("/v")
         assert (answer.status_code, answer.content) == (status, part)
     assert video_response(footage, "bytes=99999999-").status_code == 416
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(served, listed, tmp_path, local):
+    vifi_scan(tmp_path / "s.zarr", listed, "--root", f"{served.url}/v")
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-m", "vifi", "extract", str(tmp_path / "s.zarr"), "--dataset", "d"]
+    command += ["--model", "vifi-tiny", "--pretrained", "none", "--frames", "2"]
+    command += ["--precision", "fp32", "--workers", "1"]
+    asked = len(served.asked)
+    served.always["v/clips/red run/3.mp4"] = "cut"
+    environment = os.environ | {"TMPDIR": str(tmp_path / "empty"), "VIFI_NETWORK_TRIES": "50"}
+    running = subprocess.Popen(command, env=environment)
+    try:
+        # It comes again and again in half, while those before it wait for the block to be full.
+        torn = ("v/clips/red run/3.mp4", "bytes=0-0")
+        while sum(a[0] == torn[0] and a != torn for a in served.asked[asked:]) < 3:
+            assert running.poll() is None
+            time.sleep(0.05)
+    finally:
+        running.kill()
+    assert running.wait() == -signal.SIGKILL
+    assert os.listdir(tmp_path / "empty") == []
+    served.always.clear()
+    assert subprocess.run(command, env=environment, check=True).returncode == 0
+    assert_same(arrays(open_store(tmp_path / "s.zarr")), local)
