@@ -79,14 +79,18 @@ def test_scored_base_to_novel(story, tmp_path):
     assert {subset for _, subset, _ in found} >= {"base", "novel", "joint"}
 
 
-def test_a_run_is_bridged_from_another_one(story, tmp_path):
+def test_a_run_is_bridged_from_another_one_and_followed(story, tmp_path):
     (weights,) = (story / "base_train").glob("step-*.safetensors")
     train = ("train", "few_shot", str(story / "s.zarr"), "--dataset", "d", "--split", "train")
     start = ("--model", "vifi-tiny", "--pretrained", str(weights), "--system", "actionclip")
-    assert run([*train, *start, "--shots", "2", "--out", str(tmp_path / "o"), *TINY]) == 0
-    (said,) = (tmp_path / "o").glob("step-*.json")
+    own = ("--shots", "2", "--out", str(tmp_path / "bridged"), *TINY)
+    assert run([*train, *start, *own, "--extract-every", "checkpoint"]) == 0
+    (said,) = (tmp_path / "bridged").glob("step-*.json")
     tuned = json.loads(said.read_text())["tuned_on"]
     assert [entry["split"] for entry in tuned] == ["base_train", "train"]
+    # Its follower extracted what it left.
+    features = open_store(story / "s.zarr").features("d", "bridged@step-2")
+    assert (features.frames.shape, features.recipe["kind"]) == ((12, 1, 4, 64), "clip")
 
 
 def test_settings_of_the_command_are_those_of_the_system():

@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.models.checkpoint_files import read_header
     from vifistore.models.openclip_files import write_openclip
-    from vifistore.models.openclip_model import require_openclip
+    from vifistore.models.openclip_model import require_tunable
     from vifistore.models.plugins.plugin_names import require_allowed
     from vifistore.models.towers import load_model
 
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     require_allowed(model)
     options = {"token_embedding": wanted.token_embedding, "weights": wanted.weights}
     made = load_model(model, str(wanted.file), **options)
-    loaded = require_openclip(made, "vifi convert writes")
+    loaded = require_tunable(made, "vifi convert writes")
     _state(wanted, loaded)
     write_openclip(wanted.out, loaded)
     facts = {

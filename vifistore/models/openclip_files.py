@@ -10,6 +10,7 @@ from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import prompt_state
 from vifistore.models.skeletons import MissingText
+from vifistore.models.system_modules import system_of
 from vifistore.temporaries import atomic_path, clear_temporaries_of
 
 logger = logging.getLogger("vifi")
@@ -18,15 +19,18 @@ logger = logging.getLogger("vifi")
 def write_openclip(path: Path, loaded: OpenClipModel) -> None:
     """Write a model to a new .safetensors or .pt file, under a temporary name first.
 
-    OpenCLIP has no place for learned prompts: a file with them is one for vifi alone. Raises
-    UsageError where it would be a .pt, which could not say so, and TextTowerError for a model
-    whose text tower cannot be made here.
+    OpenCLIP has no place for learned prompts, nor for what a system adds: a file with them is one
+    for vifi alone. Raises UsageError where it would be a .pt, which could not say so, and
+    TextTowerError for a model whose text tower cannot be made here.
     """
     if isinstance(missing := getattr(loaded.clip, "text", None), MissingText):
         raise TextTowerError(missing.why)
     state = loaded.clip.state_dict()
+    system = system_of(loaded.clip)
     if prompt_state(loaded.clip):
-        _tell_of_prompts(path, loaded)
+        _tell_of_own(path, f"{loaded.name} has learned prompts")
+    if system:
+        _tell_of_own(path, f"{loaded.name} has modules of {system['name']}")
     if path.suffix == ".safetensors":
         header = CheckpointHeader(
             model=loaded.model,
@@ -35,6 +39,7 @@ def write_openclip(path: Path, loaded: OpenClipModel) -> None:
             step=loaded.step,
             parent=loaded.parent,
             settings=loaded.settings,
+            system=system,
             digest=loaded.digest,
             identity=loaded.identity,
         )
@@ -53,13 +58,12 @@ def write_openclip(path: Path, loaded: OpenClipModel) -> None:
         torch.save({"state_dict": state}, file)
 
 
-def _tell_of_prompts(path: Path, loaded: OpenClipModel) -> None:
+def _tell_of_own(path: Path, what: str) -> None:
+    """Say of what OpenCLIP has no place for that the file is for vifi alone. Raises UsageError for
+    a file that could not say so."""
     if path.suffix != ".safetensors":
         raise UsageError(
-            f"{loaded.name} has learned prompts, which OpenCLIP cannot use; give an OUT that ends "
-            "in .safetensors, for vifi, or convert the checkpoint that they were learned on"
+            f"{what}, which OpenCLIP cannot use; give an OUT that ends in .safetensors, for vifi, "
+            "or convert the checkpoint that they were trained on"
         )
-    logger.warning(
-        "%s has learned prompts, which OpenCLIP cannot use: %s is for vifi alone",
-        *(loaded.name, path.name),
-    )
+    logger.warning("%s, which OpenCLIP cannot use: %s is for vifi alone", what, path.name)

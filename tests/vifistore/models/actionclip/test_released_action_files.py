@@ -7,6 +7,7 @@ import torch
 
 from tests.vifistore.models import tiny_models
 from tests.vifistore.models.actionclip.test_frame_heads import stirred
+from vifi.__main__ import run
 from vifistore.errors import ModelError
 from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
 from vifistore.models.actionclip.frame_heads import HeadSizes
@@ -103,6 +104,18 @@ def test_the_text_tower_is_known_by_itself_and_the_head_with_the_image_tower(tmp
     assert require_openclip(mean, "x") is mean
     with pytest.raises(ModelError, match="frames one by one"):
         require_openclip(first, "x")
+
+
+def test_a_file_is_converted_to_ours_with_its_head(tmp_path, capsys):
+    write(tmp_path / "best.pt", theirs("lstm", stirred(KINDS["lstm"])))
+    convert = ("convert", str(tmp_path / "best.pt"))
+    assert run([*convert, str(tmp_path / "ours.safetensors"), "--model", MODEL]) == 0
+    assert "modules of actionclip, which OpenCLIP cannot use" in capsys.readouterr().err
+    first, again = (load_model(MODEL, str(tmp_path / n)) for n in ("best.pt", "ours.safetensors"))
+    assert (again.digest, again.kind) == (first.digest, "clip")
+    assert again.identity.templates == ACTIONCLIP_TEMPLATES
+    assert run([*convert, str(tmp_path / "ours.pt"), "--model", MODEL]) == 2
+    assert "give an OUT that ends in .safetensors" in capsys.readouterr().err
 
 
 def header(system: dict) -> CheckpointHeader:
