@@ -14,9 +14,10 @@ from vifistore.training.distributed import Processes
 from vifistore.training.log import StepRecord
 from vifistore.training.order import Order
 from vifistore.training.schedule import rate_of_step
-from vifistore.training.systems.system import Objective, ParameterGroup
+from vifistore.training.systems.system import BatchObjective, Objective, ParameterGroup
 from vifistore.training.training_data import Views
 from vifistore.training.training_settings import TrainSettings
+from vifistore.training.whole_batch import accumulate_together
 
 
 @dataclass(kw_only=True)
@@ -113,6 +114,10 @@ class Engine:
     def _accumulate(self, passes: Iterator[Views | None], num_passes: int) -> tuple[Tensor, float]:
         """Sums of loss, correct views and views of this process, and seconds of waiting."""
         self.optimiser.zero_grad(set_to_none=True)
+        objective = self._objective
+        is_apart = num_passes > 1 or self._processes.world > 1
+        if is_apart and isinstance(objective, BatchObjective):
+            return self._accumulate_together(objective, passes, num_passes)
         texts = self._objective.texts()
         leaf = texts.detach().requires_grad_(texts.requires_grad)
         totals = torch.zeros(3, dtype=torch.float64, device=texts.device)
@@ -130,6 +135,21 @@ class Engine:
             totals[2] += sums.num_views
         if leaf.grad is not None:
             texts.backward(leaf.grad)
+        return totals, data_seconds
+
+    def _accumulate_together(
+        self, objective: BatchObjective, passes: Iterator[Views | None], num_passes: int
+    ) -> tuple[Tensor, float]:
+        """As `_accumulate`, for a loss of all views of the step; sums are of the first process."""
+        start = time.perf_counter()
+        views = [one for _ in range(num_passes) if (one := next(passes)) is not None]
+        data_seconds = time.perf_counter() - start
+        sums = accumulate_together(objective, views, self._processes)
+        totals = torch.zeros(3, dtype=torch.float64, device=objective.texts().device)
+        if sums is not None:
+            totals[0] += sums.loss.detach()
+            totals[1] += sums.correct
+            totals[2] += sums.num_views
         return totals, data_seconds
 
     def _gradients(self) -> list[Tensor]:

@@ -14,6 +14,7 @@ from vifistore.models.system_modules import IMAGE_PREFIX, attach_added, system_o
 from vifistore.training.order import Draws, stream
 from vifistore.training.systems.likeness_loss import actionclip_loss, cosines_of
 from vifistore.training.systems.system import (
+    Embedded,
     ObjectiveInputs,
     ParameterGroup,
     Sums,
@@ -57,7 +58,7 @@ class ActionClipSystem:
 
 
 class LikenessObjective:
-    """Views of a forward pass against one text of each one's class, drawn anew in every epoch."""
+    """Views of a step against one text of each one's class, drawn anew in every epoch."""
 
     def __init__(self, inputs: ObjectiveInputs) -> None:
         self._inputs, self._clip = inputs, inputs.clip
@@ -71,16 +72,25 @@ class LikenessObjective:
         return torch.empty(0, device=self._device)
 
     def sums(self, views: Views, texts: Tensor) -> Sums:
-        """Loss of the pass, and views whose nearest text is one of their class; `texts` `[0]`."""
+        """Loss of the pass, as `compare` has it; `texts` is `[0]`."""
+        return self.compare(self.embed(views))
+
+    def embed(self, views: Views) -> Embedded:
+        """The head's means of the frames, and the texts drawn."""
         labels = views.targets.argmax(1)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._inputs.bf16):
             frames = self._encode_image(views.frames.flatten(0, 1))
             frames = frames.unflatten(0, views.frames.shape[:2])
             pooled = head_of(self._clip).outputs(frames).mean(1).float()
             text = self._encode_texts(self._drawn(views, labels)).float()
-        loss = actionclip_loss(pooled, text, labels, self._clip.logit_scale.exp())
+        return Embedded(views=pooled, texts=text, labels=labels)
+
+    def compare(self, embedded: Embedded) -> Sums:
+        """The divergence, and views whose nearest text is one of their class."""
+        views, text, labels = embedded.views, embedded.texts, embedded.labels
+        loss = actionclip_loss(views, text, labels, self._clip.logit_scale.exp())
         with torch.no_grad():
-            nearest = labels[cosines_of(pooled, text).argmax(1)]
+            nearest = labels[cosines_of(views, text).argmax(1)]
         return Sums(
             loss=loss * len(labels), correct=(nearest == labels).sum(), num_views=len(labels)
         )

@@ -21,6 +21,7 @@ from vifistore.training.training_settings import TrainSettings
 
 _BATCHES = {"k400": 128, "kinetics": 128, "ucf": 32}
 _USUAL_BATCH = 64
+_MICRO_BATCH = 4
 _PRESETS = ("zero_shot_k400", "supervised_k400", "base_to_novel", "few_shot")
 _FRAMES_OF_TABLE_4 = 32
 
@@ -45,8 +46,8 @@ def actionclip_published(preset: str, settings: TrainSettings, dataset: str) -> 
         num_frames=frames,
         learning_rate=5e-6,
         batch_size=batch,
-        # The loss compares the videos of a forward pass with each other.
-        micro_batch=0,
+        # The loss is that of the whole batch, whatever fits into a forward pass.
+        micro_batch=_MICRO_BATCH,
         epochs=50,
         warmup_epochs=5.0,
         final_ratio=0.0,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -45,6 +45,31 @@ class Objective(Protocol):
     def sums(self, views: Views, texts: Tensor) -> Sums:
         """Loss and accuracy of one forward pass, summed over its views; `texts` is what `texts`
         gave, `[...]`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """Videos beside one text each, as a loss of a whole batch compares them."""
+
+    views: Tensor
+    """float32 `[view dim]`."""
+    texts: Tensor
+    """float32 `[view dim]`."""
+    labels: Tensor
+    """int64 `[view]`: the class of both."""
+
+
+@runtime_checkable
+class BatchObjective(Objective, Protocol):
+    """A loss that compares the videos of a step with each other: see `whole_batch.py`."""
+
+    def embed(self, views: Views) -> Embedded:
+        """The embeddings of one forward pass, which depend on its videos alone."""
+        ...
+
+    def compare(self, embedded: Embedded) -> Sums:
+        """The loss of these videos."""
         ...
 
 

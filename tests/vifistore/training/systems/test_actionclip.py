@@ -23,13 +23,16 @@ from vifistore.models.actionclip.frame_heads import HEADS
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.system_modules import system_of
 from vifistore.models.towers import load_model
+from vifistore.training.distributed import Processes
+from vifistore.training.engine import Engine
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, Order, stream
 from vifistore.training.run_identity import trained_with
 from vifistore.training.systems.actionclip import ActionClipSystem
 from vifistore.training.systems.known_systems import published_settings
 from vifistore.training.systems.likeness_loss import actionclip_loss
-from vifistore.training.systems.system import ObjectiveInputs
+from vifistore.training.systems.system import ObjectiveInputs, Sums
+from vifistore.training.whole_batch import _on_cpu, accumulate_together
 
 TEXTS = ("a photo of {}", "{} here", "see {}")
 ACTION = {"system": "actionclip", "template": TEXTS[0], "further_templates": TEXTS[1:]}
@@ -81,6 +84,85 @@ def test_the_loss_of_a_pass_is_that_of_its_videos_and_a_drawn_text_of_each(head)
     scale = float(clip.logit_scale.detach().exp())
     expected = restated_loss(*arrays, labels.numpy(), scale)
     assert float(found.loss.detach()) == pytest.approx(6 * expected, rel=1e-4)
+
+
+def gradients_of(micro_batch: int) -> dict:
+    """Gradients of one step over 12 videos, in float64, as the mean over them."""
+    start, settings = tiny_model(), replace(SETTINGS, **ACTION, batch_size=12)
+    settings = replace(settings, micro_batch=micro_batch)
+    system, data = ActionClipSystem(), bright_halves()
+    system.add_modules(start.clip, settings)
+    clip = start.clip.double()
+    tokens = torch.stack(
+        [start.text_side.tokens([t.format(name) for name in CLASSES]) for t in TEXTS]
+    )
+    objective = system.objective(ObjectiveInputs(clip=clip, tokens=tokens, settings=settings))
+    order = Order(num_videos=12, settings=settings)
+    engine = Engine(objective, system.groups(clip, settings), settings, order, Processes())
+    batches = order.step(0)
+    views = data.views(batches, settings, torch.device("cpu"))
+    double = (replace(v, frames=v.frames.double()) for v in views)
+    record = engine.step(0, double, len(batches))
+    gradients = {name: p.grad for name, p in engine.parameters.items()}
+    return {**gradients, "loss": torch.tensor(record.loss), "right": torch.tensor(record.accuracy)}
+
+
+@pytest.mark.parametrize("micro_batch", [1, 5])
+def test_the_loss_is_of_the_whole_batch_whatever_its_passes(micro_batch):
+    whole, parts = gradients_of(0), gradients_of(micro_batch)
+    for name, gradient in whole.items():
+        assert torch.allclose(parts[name], gradient, rtol=1e-4, atol=1e-6), name
+    assert float(whole["visual.added.positions"].abs().max()) > 1e-4
+    assert float(whole["logit_scale"].abs()) > 1e-4
+
+
+class Pair(Processes):
+    """One of two processes; `others` is what the other one found."""
+
+    others: dict = {}  # noqa: RUF012
+
+    def merged(self, own: dict) -> dict:
+        return {**own, **self.others}
+
+
+def of_process(rank: int, others: dict) -> tuple[dict, Sums | None]:
+    """Gradients, and sums, of the process that has every other of three passes; -1 has all."""
+    start, settings = tiny_model(), replace(SETTINGS, **ACTION, batch_size=9, micro_batch=3)
+    system, data = ActionClipSystem(), bright_halves()
+    system.add_modules(start.clip, settings)
+    tokens = torch.stack(
+        [start.text_side.tokens([t.format(name) for name in CLASSES]) for t in TEXTS]
+    )
+    inputs = ObjectiveInputs(clip=start.clip, tokens=tokens, settings=settings)
+    objective = system.objective(inputs)
+    (towers, head) = system.groups(start.clip, settings)
+    batches = Order(num_videos=12, settings=settings).step(0)
+    chosen = batches if rank < 0 else batches[rank::2]
+    views = list(data.views(chosen, settings, torch.device("cpu")))
+    if others == {"ask": True}:
+        embedded = [objective.embed(one) for one in views]
+        return {rank: _on_cpu(embedded)}, None
+    pair = Pair(rank=max(rank, 0), world=2)
+    object.__setattr__(pair, "others", others)
+    sums = accumulate_together(objective, views, pair)
+    found = {**towers.parameters, **head.parameters}
+    return {n: p.grad for n, p in found.items() if p.grad is not None}, sums
+
+
+def test_processes_share_one_loss():
+    whole, sums = of_process(-1, {})
+    with torch.no_grad():
+        asked = [of_process(rank, {"ask": True})[0] for rank in (0, 1)]
+    first, own = of_process(0, asked[1])
+    second, none = of_process(1, asked[0])
+    assert none is None
+    assert (own.num_views, int(own.correct)) == (9, int(sums.correct))
+    assert float(own.loss.detach()) == pytest.approx(float(sums.loss.detach()), rel=1e-5)
+    # Its scale learns in the first alone.
+    assert "logit_scale" not in second
+    for name, gradient in whole.items():
+        added = first[name] + second.get(name, torch.zeros(()))
+        torch.testing.assert_close(added, gradient, rtol=1e-3, atol=1e-4)
 
 
 def test_it_learns_and_everything_moves_the_head_ten_times_as_far(trained, tmp_path):
@@ -184,7 +266,7 @@ def test_published_settings():
     found = published_settings("zero_shot_k400", "actionclip")
     assert (found.learning_rate, found.added_rate, found.weight_decay) == (5e-6, 10.0, 0.2)
     assert (found.epochs, found.warmup_epochs, found.betas) == (50, 5.0, (0.9, 0.98))
-    assert (found.batch_size, found.micro_batch, found.final_ratio) == (128, 0, 0.0)
+    assert (found.batch_size, found.micro_batch, found.final_ratio) == (128, 4, 0.0)
     assert (found.mixing, found.label_smoothing, found.frame_head) == (False, 0.0, "transf")
     assert found.templates == ACTIONCLIP_TEMPLATES
     assert found.preprocess == "openclip"
