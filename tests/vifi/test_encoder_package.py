@@ -189,6 +189,18 @@ def test_other_weights_are_another_set(store, tmp_path, capsys):
     assert (checkpoint["kind"], checkpoint["num_frames"]) == ("clip", 8)
 
 
+def test_a_folder_of_its_weights_is_followed(store, tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    weight = torch.eye(6) + 0.02 * torch.ones(6, 6)
+    save_file({"weight": weight, "bias": torch.full((6,), 0.1)}, folder / "step-1.safetensors")
+    words = ("watch", str(folder), str(store), "--dataset", "d", "--model", "moving-colours")
+    assert run([*words, "--once", *CPU]) == 0
+    found = open_store(store).features("d", "moving-colours@step-1.8f")
+    assert found.frames.shape == (9, 1, 1, 6)
+    assert found.id != open_store(store).features("d", CLIP).id
+
+
 def test_a_store_alone_has_no_code_run(store, capsys, monkeypatch):
     """Not that of an encoder that it names, nor any other that could be imported."""
     monkeypatch.setattr(plugin_names, "_called", set())

@@ -26,7 +26,7 @@ from vifistore.following.follow_record import FollowRecord, Outcome, outcome_of
 from vifistore.following.follow_settings import FollowSettings
 from vifistore.frames.decoding import check_decoder
 from vifistore.models.checkpoint_files import read_header
-from vifistore.models.plugins.plugin_names import require_allowed
+from vifistore.models.plugins.plugin_names import find_entry, require_allowed
 from vifistore.models.registry import model_config
 from vifistore.models.towers import load_model
 from vifistore.store.dataset import Dataset
@@ -100,7 +100,7 @@ def _check(folder: Path, encode: EncodeSettings, settings: FollowSettings) -> No
     choose_device(encode.device)
     check_decoder(encode.decoder)
     if settings.model:
-        model_config(settings.model)
+        _require_model(settings.model)
     if folder.is_dir():
         return
     if settings.once or folder.exists():
@@ -126,6 +126,12 @@ def _release(device: str) -> None:
         torch.compiler.reset()
         gc.collect()
         torch.cuda.empty_cache()
+
+
+def _require_model(model: str) -> None:
+    """Raise UnknownNameError for a model that there is not, so that no folder is waited for."""
+    if find_entry(model) is None:
+        model_config(model)
 
 
 def _has_ended(folder: Path, settings: FollowSettings) -> bool:

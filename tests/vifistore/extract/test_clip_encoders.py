@@ -24,6 +24,9 @@ from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.prepare import prepare
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
+from vifistore.store import open_store
+from vifistore.store.exporting.formats import ExportSettings, export_features
+from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.verify import verify_store
 
@@ -134,6 +137,34 @@ def test_damage_beside_the_frames_is_found_and_repaired(store, lost):
     extract_dataset(store.dataset("d"), SETTINGS, loaded=clip_model(), repair=True)
     assert list(verify_store(store)) == []
     assert same(arrays(store, report.name), before)
+
+
+@pytest.mark.parametrize("format", ["hdf5", "zarr"])
+def test_a_set_is_exported_and_imported_whole(store, tmp_path, format):
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=clip_model())
+    out = tmp_path / "out"
+    what = {"dataset": "d", "features": report.name}
+    export_features(open_store(store.path), ExportSettings(**what, format=format, out=out))
+    import_features(tmp_path / "new.zarr", out, ImportSettings(dataset="d", format=format))
+    found = open_store(tmp_path / "new.zarr")
+    assert found.features("d", report.name).recipe == store.features("d", report.name).recipe
+    assert same(arrays(found, report.name), arrays(store, report.name))
+    assert list(verify_store(found)) == []
+
+
+def test_quarantined_videos_are_tried_again(tmp_path):
+    write_clip(tmp_path / "v" / "a.mp4", seed=1)
+    (tmp_path / "v" / "b.mp4").write_text("no video")
+    store = scan(tmp_path / "s.zarr", tmp_path / "v")
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=clip_model())
+    first = arrays(store, report.name)
+    write_clip(tmp_path / "v" / "b.mp4", seed=2)
+    again = extract_dataset(store.dataset("d"), SETTINGS, loaded=clip_model(), retry=True)
+    assert (again.encoded, again.sealed) == (1, True)
+    second = arrays(store, report.name)
+    assert np.isfinite(second["patches"][1]).all()
+    np.testing.assert_array_equal(second["patches"][0], first["patches"][0])
+    assert list(verify_store(store)) == []
 
 
 def test_a_set_of_another_encoder_is_another_set(store):

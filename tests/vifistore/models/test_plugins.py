@@ -171,6 +171,7 @@ def test_what_a_file_names_is_not_run(package, monkeypatch):
     with pytest.raises(ModelError, match="code that a file names is not run"):
         require_allowed("os:system")
     require_allowed("ViT-B-32")
+    require_allowed("hf:folder")
     load_model(CLIP, "none")
     require_allowed(CLIP)
     monkeypatch.setenv("VIFI_ENCODERS", "os:system,others:make")

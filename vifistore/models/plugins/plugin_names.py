@@ -17,7 +17,8 @@ from vifistore.errors import ModelError, short
 GROUP = "vifistore.encoders"
 ALLOWED = "VIFI_ENCODERS"
 
-_PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+# Not of transformers' models, `hf:`.
+_PLACE = re.compile(r"(?!hf:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _called: set[str] = set()
 
 
