@@ -26,6 +26,7 @@ from vifistore.store import open_store
 
 CPU = ("--precision", "fp32", "--device", "cpu", "--workers", "1", "--decoder", "pyav")
 CLASSES = ("red run", "green run", "blue run")
+NONE = ("--model", "moving-colours", "--pretrained", "none")
 CLIP, FRAME = "moving-colours@none.8f", "moving_colours-Colours@none.3f"
 
 
@@ -187,6 +188,35 @@ def test_other_weights_are_another_set(store, tmp_path, capsys):
     checkpoint = open_store(store).checkpoint(tuned.checkpoint)
     assert checkpoint["weights_path"] == str(tmp_path / "tuned.safetensors")
     assert (checkpoint["kind"], checkpoint["num_frames"]) == ("clip", 8)
+
+
+def test_classes_that_it_cannot_tell_apart_are_refused(tmp_path, videos, capsys):
+    folder = tmp_path / "videos"
+    for name in ("slow walk", "fast walk"):
+        write_colour_clip(folder / name / "a.mp4", 0, seed=len(name))
+    place = tmp_path / "S.zarr"
+    assert run(["scan", str(place), str(folder), "--dataset", "d"]) == 0
+    words = ("--dataset", "d", *NONE)
+    assert run(["texts", str(place), *words]) == 2
+    assert "'fast walk' and 'slow walk' are read as the same" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "few_shot", "--split", "all", "--out", "run", "--shots", "0", *NONE),
+        ("train-head", "--split", "all", "--head", "actionclip-transf", "--features", FRAME),
+        ("attention", "--checkpoints", CLIP, "--videos", "red run/0.mp4", "--out", "maps"),
+    ],
+)
+def test_what_only_openclips_models_can_do_refuses_it(store, capsys, monkeypatch, words):
+    monkeypatch.setenv("VIFI_ENCODERS", "moving_colours:Colours")
+    verb, *flags = words
+    place = (*flags[:1], "S.zarr") if verb == "train" else ("S.zarr", flags[0])
+    assert run([verb, *place, *flags[1:], "--dataset", "d"]) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "models of OpenCLIP that see frames one by one" in said
+    assert len(said) < 400
 
 
 def test_a_folder_of_its_weights_is_followed(store, tmp_path, capsys):

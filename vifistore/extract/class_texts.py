@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from vifistore.cleaning import AS_IS, cleaning, effective
 from vifistore.errors import ModelError
 from vifistore.models.checkpoint_files import read_header
@@ -43,11 +45,13 @@ def ensure_texts(
     if store.has_texts(name := texts_id(fields)):
         return name
     words = [cleaning(how)(name) for name in class_names]
-    if are_classes:
-        tokens = loaded.text_side.tokens(prompts_of(words, templates))
-        if tokens is not None:
-            check_distinct(class_names, tokens)
-    return store.add_texts(fields, encode_classes(loaded, words, templates))
+    tokens = loaded.text_side.tokens(prompts_of(words, templates)) if are_classes else None
+    if tokens is not None:
+        check_distinct(class_names, tokens)
+    embeddings = encode_classes(loaded, words, templates)
+    if are_classes and tokens is None:
+        check_distinct(class_names, torch.from_numpy(embeddings))
+    return store.add_texts(fields, embeddings)
 
 
 def cleaning_field(class_names: Sequence[str], how: str) -> dict:

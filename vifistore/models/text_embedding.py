@@ -44,8 +44,9 @@ def prompts_of(class_names: Sequence[str], templates: Sequence[str]) -> list[str
 def check_distinct(class_names: Sequence[str], tokens: torch.Tensor) -> None:
     """Raise UsageError for two classes of one token sequence: the first would win every tie.
 
-    `tokens` are those of the prompts of the classes, int64 [class*prompt token]. Tokenizers drop
-    case, repeated blanks and forms of a letter, some of them punctuation.
+    `tokens` are those of the prompts of the classes, int64 [class*prompt token], or, where these
+    are not known, their embeddings. Tokenizers drop case, repeated blanks and forms of a letter,
+    some of them punctuation.
     """
     per_class = tokens.reshape(len(class_names), -1, tokens.shape[-1])
     first: dict[tuple[int, bytes], str] = {}
@@ -54,7 +55,7 @@ def check_distinct(class_names: Sequence[str], tokens: torch.Tensor) -> None:
             same = first.setdefault((number, prompt.tobytes()), name)
             if same != name:
                 raise UsageError(
-                    f"classes {same[:80]!r} and {name[:80]!r} are the same tokens to this model, "
+                    f"classes {same[:80]!r} and {name[:80]!r} are read as the same by this model, "
                     "so it cannot tell them apart; rename or merge one where the videos are "
                     "listed, and scan them as another --dataset"
                 )

@@ -29,7 +29,7 @@ def tiny():
 )
 def test_two_classes_of_one_token_sequence_are_refused(tiny, tmp_path, one, other):
     store = create_store(tmp_path / "s.zarr")
-    with pytest.raises(UsageError, match=r"are the same tokens to this model") as caught:
+    with pytest.raises(UsageError, match=r"are read as the same by this model") as caught:
         ensure_texts(store, tiny, ["run", one, other], ["a {}.", "{}"])
     assert repr(one) in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -38,7 +38,7 @@ def test_two_classes_of_one_token_sequence_are_refused(tiny, tmp_path, one, othe
 
 def test_training_refuses_them_before_a_step(tmp_path):
     videos = replace(bright_set(), class_names=["Apple", "apple"])
-    with pytest.raises(UsageError, match="'Apple' and 'apple' are the same tokens"):
+    with pytest.raises(UsageError, match="'Apple' and 'apple' are read as the same"):
         train(Run(start=tiny_model(), videos=videos, settings=SETTINGS, out=tmp_path / "out"))
 
 
