@@ -10,6 +10,7 @@ from vifistore.store.checkpoints import read_checkpoint
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import ARRAYS
 from vifistore.store.identity import OPENCLIP, SHORTEST
+from vifistore.store.recipe import sees_clips
 
 # Reading what a zarr.json does not hold, or holds as another type.
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
@@ -39,10 +40,11 @@ def removal(backend: Backend, path: str) -> str:
 
 def is_extracted(attributes: Mapping) -> bool:
     """Whether `vifi extract` makes, and repairs, a feature set of these attributes: none that was
-    derived or imported, or has arrays of its own."""
+    derived or imported, or has arrays of its own, unless an encoder of whole views leaves them."""
     recipe = attributes.get("recipe")
-    is_own = isinstance(recipe, dict) and not recipe.keys() & {"parent", "imported"}
-    return is_own and not attributes.get(ARRAYS)
+    if not isinstance(recipe, dict) or recipe.keys() & {"parent", "imported"}:
+        return False
+    return not attributes.get(ARRAYS) or sees_clips(recipe)
 
 
 def extract_command(dataset: Dataset, recipe: dict, *flags: str) -> str:
@@ -53,7 +55,7 @@ def extract_command(dataset: Dataset, recipe: dict, *flags: str) -> str:
     preprocessing = recipe.get("preprocessing")
     if isinstance(preprocessing, dict):
         words += _pixel_flags(preprocessing, record)
-    for key in ("frames", "clips", "crops", "precision", "decoder"):
+    for key in ("frames", "clips", "stride", "crops", "precision", "decoder"):
         if recipe.get(key) is not None:
             words += [f"--{key}", str(recipe[key])]
     return shell(*words, *flags)

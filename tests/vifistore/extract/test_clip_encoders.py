@@ -130,11 +130,15 @@ def test_quarantined_videos_have_nothing_beside_their_frames(tmp_path):
 
 @pytest.mark.parametrize("lost", ["c.0.0.0.0", "zarr.json"])
 def test_damage_beside_the_frames_is_found_and_repaired(store, lost):
-    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=clip_model())
+    settings = dataclasses.replace(SETTINGS, stride=2)
+    report = extract_dataset(store.dataset("d"), settings, loaded=clip_model())
     before = arrays(store, report.name)
     (store.path / store.features("d", report.id).path / "patches" / lost).unlink()
-    assert {p.where for p in verify_store(store) if "patches" in p.where}
-    extract_dataset(store.dataset("d"), SETTINGS, loaded=clip_model(), repair=True)
+    found = [problem for problem in verify_store(store) if "patches" in problem.where]
+    assert {problem.remedy.endswith("--repair") for problem in found} == {True}
+    assert "--model tests:clip --pretrained first" in found[-1].remedy
+    assert "--frames 4 --clips 1 --stride 2 --crops 1" in found[-1].remedy
+    extract_dataset(store.dataset("d"), settings, loaded=clip_model(), repair=True)
     assert list(verify_store(store)) == []
     assert same(arrays(store, report.name), before)
 

@@ -56,7 +56,7 @@ def decoded(monkeypatch) -> list[str]:
     plain = DecodePool.submit
 
     def submit(self, path, *rest):
-        names.append(Path(path).name)
+        names.append(Path(path.address).name)
         return plain(self, path, *rest)
 
     monkeypatch.setattr(DecodePool, "submit", submit)
