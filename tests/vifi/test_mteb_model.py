@@ -54,10 +54,19 @@ def test_a_zero_shot_task_is_scored_from_the_cache(mteb, zero_shot, searchable, 
     assert scores["accuracy"] == pytest.approx(right)
     (path,) = tmp_path.rglob("MadeZeroShot.json")
     features = open_store(searchable).features("d", "tiny")
-    assert path.parts[-3:-1] == ("vifistore__tiny", features.id)
+    assert path.parts[-3] == "vifistore__tiny"
+    assert path.parts[-2].startswith(f"{features.id}-")
     written = json.loads(path.read_text())
     assert written["scores"]["test"][0]["accuracy"] == pytest.approx(right, abs=1e-6)
     assert mteb.TaskResult.from_disk(path).task_name == "MadeZeroShot"
+
+
+def test_results_of_other_prompts_are_not_taken_for_its_own(mteb, zero_shot, searchable, tmp_path):
+    task, where = zero_shot(files_of(searchable)), mteb.ResultCache(tmp_path)
+    for templates in (("{}",), ("a clip of {}",), ("{}",)):
+        model = CachedModel(open_store(searchable), "tiny", templates=templates)
+        mteb.evaluate(model, task, cache=where)
+    assert len(list(tmp_path.rglob("MadeZeroShot.json"))) == 2
 
 
 def test_a_retrieval_task_is_scored_from_the_cache(mteb, searchable):

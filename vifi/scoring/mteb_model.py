@@ -28,6 +28,7 @@ from vifistore.errors import UsageError, shell, short
 from vifistore.files import open_regular, read_regular
 from vifistore.models.wording import BARE_TEMPLATE
 from vifistore.store.features import Features
+from vifistore.store.recipe import digest_of
 from vifistore.store.store import Store
 
 _VIDEO, _TEXT = "video", "text"
@@ -47,7 +48,7 @@ class CachedModel:
         self._store, self._templates = store, tuple(templates)
         self._sources = choose_sources(store, features)
         self._rows = ContentRows(self._sources)
-        self.mteb_model_meta = _meta(self._sources[0])
+        self.mteb_model_meta = _meta(self._sources[0], self._templates)
 
     def __repr__(self) -> str:
         """What it serves, of how many videos."""
@@ -178,8 +179,11 @@ def _bytes(item: Mapping) -> bytes:
     return item["bytes"] if item["bytes"] is not None else read_regular(item["path"])
 
 
-def _meta(features: Features) -> Any:
-    """What mteb keeps of a model beside its results."""
+def _meta(features: Features, templates: Sequence[str]) -> Any:
+    """What mteb keeps of a model beside its results.
+
+    Results that its cache holds of a revision are not made again: one says all that decides them.
+    """
     # mteb takes torchvision through transformers, and torch is slow to import.
     from vifistore.models import torchvision_operators
 
@@ -188,7 +192,7 @@ def _meta(features: Features) -> Any:
     return known.ModelMeta.create_empty(
         {
             "name": f"vifistore/{features.name}",
-            "revision": features.id,
+            "revision": f"{features.id}-{digest_of([features.checkpoint, *templates])[:12]}",
             "embed_dim": features.view_mean.shape[-1],
             "similarity_fn_name": known.ScoringFunction.COSINE,
             "modalities": [_VIDEO, _TEXT],
