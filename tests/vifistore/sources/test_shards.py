@@ -259,7 +259,7 @@ def test_large_members_are_read_in_pieces(clips, tmp_path, web):
         files = read_source(f"{root}/0000.tar").files([0])
         for most in (10**6, 10):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(decoding, "_WHOLE_BYTES", most)
+                patch.setattr(decoding, "_MOST_WHOLE_BYTES", most)
                 found = decode_video(files[0], frames=4, clips=1, decoder="decord")
             assert found.decoder == ("decord" if most > 10 else "pyav")
             assert found.content_digest == whole.content_digest
