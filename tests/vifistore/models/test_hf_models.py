@@ -149,6 +149,19 @@ def test_a_digest_is_that_of_its_half(folders, tmp_path):
     assert changed.text_digest != first.text_digest
 
 
+def test_other_tokens_make_other_texts(folders, tmp_path):
+    folder = shutil.copytree(folders["clip"], tmp_path / "other")
+    tokens = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = tokens["model"]["vocab"]
+    vocabulary["red"], vocabulary["blue"] = vocabulary["blue"], vocabulary["red"]
+    (folder / "tokenizer.json").write_text(json.dumps(tokens))
+    first, other = (load_model(f"hf:{one}", "") for one in (folders["clip"], folder))
+    texts = ["the red square"]
+    assert not np.array_equal(first.text_side.encode(texts), other.text_side.encode(texts))
+    assert first.text_digest != other.text_digest
+    assert first.image_digest == other.image_digest
+
+
 def test_a_text_does_not_depend_on_the_others(folders):
     side = load_model(f"hf:{folders['siglip']}", "").text_side
     alone = [side.encode([text])[0] for text in TEXTS]

@@ -23,11 +23,12 @@ from vifistore.models.hf.hf_folder import (
     read_config,
 )
 from vifistore.models.hf.hf_preprocessing import read_preprocessing
-from vifistore.models.hf.hf_texts import HfTextSide
+from vifistore.models.hf.hf_texts import HfTextSide, tokenizer_digest
 from vifistore.models.hf.hf_weights import random_network, read_network
 from vifistore.models.load_settings import RANDOM, WeightsSettings
 from vifistore.models.tower_digests import weights_digest
 from vifistore.store.identity import OPENCLIP, Identity
+from vifistore.store.recipe import digest_of
 
 _PACKAGE = "transformers"
 # What of a config.json says nothing of the architecture.
@@ -124,7 +125,7 @@ def _describe(
     pixels, told = read_preprocessing(folder, *sizes, is_clip=architecture.kind == CLIP)
     for note in (*told, *architecture.assumed):
         logger.warning("%s: %s", short(model, 80), note)
-    digests = _digests(architecture, raw, network.state_dict())
+    image, text = _digests(architecture, raw, network.state_dict())
     scale, bias = architecture.link(network)
     about = {"package": _PACKAGE, "version": transformers.__version__, "config": raw}
     assumed = ("preprocessing",) if told else ()
@@ -136,8 +137,8 @@ def _describe(
         model=model,
         config={"embed_dim": architecture.dim(config), **about},
         name=name,
-        image_digest=digests[0],
-        text_digest=digests[1],
+        image_digest=image,
+        text_digest=digest_of({"tower": text, "tokenizer": tokenizer_digest(folder)}),
         logit_scale=scale,
         logit_bias=bias,
         weights_path=weights_path,

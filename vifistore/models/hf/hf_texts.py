@@ -1,5 +1,6 @@
 """The texts of a model of transformers, by the tokenizer of its folder."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vifistore.errors import TextTowerError, UsageError, first_line, short
+from vifistore.files import open_regular
 from vifistore.models.encoders import TextSide
 from vifistore.models.hf.architectures import Architecture
 from vifistore.models.hub import quiet
@@ -21,8 +23,23 @@ _LONGEST = 77
 _IDS = "input_ids"
 # Where none is there, transformers makes a tokenizer that knows no word.
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
+_OF_TOKENS = (
+    *_VOCABULARIES,
+    *("merges.txt", "added_tokens.json", "tokenizer_config.json", "special_tokens_map.json"),
+)
 
 logger = logging.getLogger("vifi")
+
+
+def tokenizer_digest(folder: Path) -> str:
+    """Digest of the files of a folder that decide which tokens a text is."""
+    digest = hashlib.sha256()
+    for name in _OF_TOKENS:
+        if (folder / name).is_file():
+            with open_regular(folder / name) as file:
+                own = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{name} {own} ".encode())
+    return digest.hexdigest()
 
 
 class HfTextSide(TextSide):
