@@ -37,8 +37,8 @@ def cosines_of(rows) -> np.ndarray:
     return values[np.asarray(rows)].astype(np.float32)
 
 
-def write_set(store, num_videos: int = NUM_VIDEOS) -> FeatureWriter:
-    """The feature set, sealed; row 3 is quarantined."""
+def write_set(store, num_videos: int = NUM_VIDEOS, others=()) -> FeatureWriter:
+    """The feature set, sealed; row 3 is quarantined. Rows of `others` are other files."""
     if num_videos > len(store.videos("d") if store.datasets() else ()):
         table = video_table(num_videos, CLASSES)
         write_videos(store.new_dataset("d"), table, CLASSES, "/videos")
@@ -49,7 +49,8 @@ def write_set(store, num_videos: int = NUM_VIDEOS) -> FeatureWriter:
     for block in writer.todo_blocks():
         rows = writer.todo_rows(block)
         data = block_data(frames[rows])
-        data["content_digest"] = np.array([f"digest {row}" for row in rows], object)
+        digests = [f"{'other' if row in others else 'digest'} {row}" for row in rows]
+        data["content_digest"] = np.array(digests, object)
         for i in [i for i, row in enumerate(rows) if row == 3]:
             data["status"][i], data["reason"][i] = QUARANTINED, "empty"
             for name in ("frames", "view_mean", "view_consensus", "timestamps"):
@@ -253,6 +254,18 @@ def test_they_go_where_their_set_goes(made, tmp_path):
     again = open_store(tmp_path / "i.zarr")
     assert only(again).sealed == only(open_store(made)).sealed
     assert list(verify_store(again)) == []
+
+
+def test_those_of_another_file_are_not_taken_under_its_id(made, tmp_path):
+    store = create_store(tmp_path / "i.zarr")
+    write_set(store, others=(5,)).release()
+    import_features(store.path, made, ImportSettings(format="zarr", dataset="d"))
+    found = only(open_store(store.path))
+    values = found.read(0, 70)
+    assert np.isnan(values[5]).all()
+    rows = [row for row in range(70) if row != 5]
+    np.testing.assert_array_equal(values[rows], expected(rows))
+    assert found.sealed is None
 
 
 def test_a_sealed_set_that_lost_numbers_is_told(folder):

@@ -12,7 +12,7 @@ from vifistore.store.texts import has_texts
 
 def copy_similarities(source: Features, copy: Features) -> None:
     """Write the cosines of `source` beside its copy, for the videos that both have done and the
-    text sets that both stores have; videos are found by their ids."""
+    text sets that both stores have; videos are found by their ids, and have the same bytes."""
     there, here = source.dataset.backend, copy.dataset.backend
     known = [t for t in similarity_ids(there, source.path) if has_texts(here, t)]
     if not known:
@@ -29,10 +29,15 @@ def copy_similarities(source: Features, copy: Features) -> None:
 
 
 def _rows_of(source: Features, copy: Features) -> np.ndarray:
-    """Row of `source` for each video of its copy, int64 [video]; -1 where it has none."""
+    """Row of `source` for each video of its copy, int64 [video]; -1 where it has none, or another
+    file under that id, as of a set that was there before."""
     ids = source.dataset.column("id")[: source.num_videos]
     row_of = {name: row for row, name in enumerate(ids)}
-    return np.array([row_of.get(name, -1) for name in copy.dataset.column("id")], np.int64)
+    rows = np.array([row_of.get(name, -1) for name in copy.dataset.column("id")], np.int64)
+    here = np.flatnonzero(rows[: copy.num_videos] >= 0)
+    differs = source.content_digests(rows[here]) != copy.content_digests(here)
+    rows[here[differs]] = -1
+    return rows
 
 
 def _copy(found: Similarities, copy: Features, status: np.ndarray, rows: np.ndarray) -> None:
