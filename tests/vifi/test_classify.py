@@ -215,6 +215,8 @@ def test_what_cannot_be_is_one_line(said, searchable, words, told):
         ("empty", "holds no video"),
         ("pipe", "is no video file"),
         ("8", "--num-frames 8"),
+        ("https://host/a.mp4", "lies on a server"),
+        ("s3://b/a.mp4?sig=hush", "holds a query"),
     ],
 )
 def test_what_is_no_video_is_one_line(said, model, tmp_path, monkeypatch, source, told):

@@ -10,6 +10,8 @@ from pathlib import Path
 from vifistore.errors import UsageError, short
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.scanning.scan import scan_new
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.roots import root_of
 from vifistore.store.features import Features
 from vifistore.store.store import create_store
 from vifistore.videos.records import Listing
@@ -59,6 +61,11 @@ def _videos_of(source: str) -> Iterator[tuple[str, str]]:
         source.encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"the name {source!r:.80} is not UTF-8; rename the file") from error
+    if isinstance(url := root_of(source), RemoteRoot):
+        raise UsageError(
+            f"{short(url, 120)} lies on a server; copy it, or take it into a store: "
+            "vifi scan S LIST --root URL"
+        )
     path = os.path.realpath(source)
     if os.path.isfile(path):
         yield source, path

@@ -204,7 +204,10 @@ class RangeFile(FileObject):
                 raise self._failure
 
     def read(self, size: Any = -1, /) -> bytes:
-        """So many bytes, fewer only at the end. Raises OSError."""
+        """So many bytes, fewer only at the end. Raises OSError once, then gives none: PyAV asks on
+        after a failure, and prints every further one."""
+        if self._failure is not None:
+            return b""
         left = self._left(size)
         parts = []
         while left and (part := self._some(left)):

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from urllib.parse import quote, urlsplit
 
-from vifistore.sources.asking import FalteringError, NetworkError
+from vifistore.sources.asking import FalteringError, NetworkError, without_secrets
 from vifistore.sources.remote_file import RemoteFile, ServerAnswer
 from vifistore.sources.remote_root import RemoteRoot
 
@@ -43,6 +43,9 @@ class WebFile(RemoteFile):
             return
         except (OSError, http.client.HTTPException) as error:
             raise _of_connection(error) from None
+        except ValueError as error:
+            # Of the address itself, or of one that the server sends on to.
+            raise NetworkError(f"its address is none ({without_secrets(error)})") from None
         with response:
             yield _answer(response)
 
@@ -76,8 +79,11 @@ def _request(url: str, start: int, stop: int | None) -> urllib.request.Request:
     headers = {"User-Agent": "vifistore", "Accept-Encoding": "identity"}
     if start or stop is not None:
         headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+    parts = urlsplit(url)
+    # The folder of a root is as it was typed; a path below it is quoted already.
+    url = parts._replace(path=quote(parts.path, safe="/%:@!$&'()*+,;=~")).geturl()
     request = urllib.request.Request(url, headers=headers)
-    if login := _login(urlsplit(url).hostname or ""):
+    if login := _login(parts.hostname or ""):
         # Of this server alone: not of the one that it redirects to.
         request.add_unredirected_header("Authorization", login)
     return request

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from vifistore.errors import StoreError
+from vifistore.errors import StoreError, short
 from vifistore.sources.asking import NetworkError
 from vifistore.sources.extensions import is_frame
 from vifistore.sources.remote_root import RemoteRoot
@@ -81,7 +81,10 @@ class WebTree(Folders[RemoteRoot]):
     def _is_there(self, path: str) -> bool:
         if ".tar/" in path.lower():
             return super().holds(path)
-        return self.root.file(path).exists()
+        try:
+            return self.root.file(path).exists()
+        except NetworkError as error:
+            raise NetworkError(f"of {short(path, 100)}: {error}") from error
 
     def hold(self, paths: Sequence[str]) -> list[bool]:
         """Which of many paths the server has. Raises StoreError where it does not say."""

@@ -47,6 +47,12 @@ def same(first: dict, second: dict) -> bool:
     )
 
 
+@pytest.mark.parametrize("stride", [-1, 10**20])
+def test_a_stride_that_no_video_has_is_refused(stride):
+    with pytest.raises(UsageError, match=r"--stride is .* give"):
+        dataclasses.replace(SETTINGS, stride=stride)
+
+
 @pytest.mark.parametrize("stride", [0, 2])
 def test_views_of_every_crop_and_clip_are_encoded_whole(tmp_path, stride):
     path = tmp_path / "v" / "a.mp4"

@@ -72,6 +72,25 @@ def test_its_identity_is_of_all_that_makes_it(package, monkeypatch):
     assert load_model(CLIP, "none").image_digest != first.image_digest
 
 
+def test_encoders_of_one_package_are_not_one(package, monkeypatch):
+    """Their modules and weights are the same, and what they do with these is not."""
+
+    class Brightest(package.MovingColours):
+        def encode_frames(self, pixels):
+            return self.module(pixels.amax((-2, -1)).amax(1).repeat(1, 2))
+
+    def make(pretrained):
+        return (Brightest if pretrained == "brightest" else package.MovingColours)(pretrained)
+
+    for name, value in {"Brightest": Brightest, "make": make}.items():
+        monkeypatch.setattr(package, name, value, raising=False)
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda *_: None)
+    monkeypatch.setattr(package, "load_file", lambda _: {})
+    names = [(CLIP, "none"), ("moving_colours:make", "none"), ("moving_colours:make", "brightest")]
+    digests = [load_model(*name).image_digest for name in names]
+    assert len({*digests, load_model("moving_colours:Brightest", "none").image_digest}) == 4
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
@@ -124,6 +143,13 @@ def test_code_that_fails_is_told_in_a_line(package, model, told):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("method", ["__init__", "encode_texts"])
+def test_code_that_ends_the_process_is_told(package, monkeypatch, method):
+    monkeypatch.setattr(package.MovingColours, method, lambda *_: sys.exit(0))
+    with pytest.raises(ModelError, match="ends with SystemExit"):
+        load_model(CLIP, "none").text_side.encode(["a"])
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -131,6 +157,8 @@ def test_code_that_fails_is_told_in_a_line(package, model, told):
         (np.ones((2, 6), int), r"gives int64"),
         ("ab", "gives <U2"),
         (torch.full((2, 6), torch.inf), "not finite"),
+        ([[1.0], [1.0, 2.0]], "encode_texts ends with ValueError"),
+        (torch.ones(2, 6).to_sparse(), "encode_texts ends with TypeError"),
     ],
 )
 def test_texts_that_are_no_embeddings_are_refused(package, monkeypatch, given, told):

@@ -83,12 +83,28 @@ def test_a_file_that_fails_while_it_is_read_is_no_shorter_video(web, file):
         with file.at_hand(0) as readable:
             web.always["a b#é.mp4"] = 503
             readable.seek(400_000)
-            # As a decoder may do, which takes it for the end.
+            # As a decoder may do, which takes it for the end, and asks on.
             with contextlib.suppress(OSError):
                 readable.read(10)
+            asked = len(web.asked)
+            assert (readable.read(10), len(web.asked)) == (b"", asked)
 
     with pytest.raises(NetworkError):
         decode()
+
+
+def test_an_address_that_is_none_is_told():
+    """As a server may send on to, or a user may type."""
+    with pytest.raises(NetworkError, match="its address is none"):
+        root_of("http://[::1/v").file("a.mp4").stamp()
+
+
+def test_a_root_is_as_people_write_it(web):
+    folder = web.folder / "my vidéos"
+    folder.mkdir()
+    (folder / "a b.mp4").write_bytes(CONTENT)
+    for name in ("my vidéos", "my%20vid%C3%A9os"):
+        assert whole(root_of(f"{web.url}/{name}").file("a b.mp4")) == CONTENT
 
 
 def test_a_server_without_ranges_or_lengths(web, file, monkeypatch):

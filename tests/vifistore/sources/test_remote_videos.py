@@ -161,6 +161,15 @@ def test_a_web_server_needs_a_list(served, tmp_path, capsys):
     assert not (tmp_path / "s.zarr").exists()
 
 
+def test_the_file_that_a_server_does_not_tell_of_is_named(served, listed, tmp_path, capsys):
+    served.always["v/clips/b.mp4"] = 403
+    with listed.open("a") as file:
+        file.write("clips/b.mp4,red run\n")
+    assert vifi_scan(tmp_path / "s.zarr", listed, "--root", f"{served.url}/v") == 1
+    assert "(of clips/b.mp4: the server answers 403; check who" in capsys.readouterr().err
+    assert not (tmp_path / "s.zarr").exists()
+
+
 def test_missing_videos_of_a_list_are_told(served, listed, tmp_path, capsys):
     with listed.open("a") as file:
         # Whole addresses are paths below the root, too.

@@ -115,11 +115,16 @@ def _config(encoder: object, model: str) -> dict:
     return found
 
 
-def text_embeddings_of(given: object, texts: Sequence[str], dim: int, model: str) -> np.ndarray:
-    """What an encoder gave for texts, as float32 [text dim]. Raises ModelError for all else."""
+def as_array(given: object) -> np.ndarray:
+    """What an encoder gave, as NumPy has it. Raises whatever NumPy and torch do where it has none,
+    as for lists of several lengths and sparse tensors."""
     if isinstance(given, torch.Tensor):
-        given = given.detach().float().cpu().numpy()
-    found = np.asarray(given)
+        return given.detach().float().cpu().numpy()
+    return np.asarray(given)
+
+
+def text_embeddings_of(found: np.ndarray, texts: Sequence[str], dim: int, model: str) -> np.ndarray:
+    """What an encoder gave for texts, as float32 [text dim]. Raises ModelError for all else."""
     if found.shape != (len(texts), dim) or found.dtype.kind != "f":
         raise ModelError(
             f"encode_texts of the encoder {short(model, 80)} gives {found.dtype} "

@@ -2,7 +2,7 @@
 
 A function `make(pretrained)` gives an object with `kind`, `num_frames`, `dim`, `logit_scale`,
 `preprocessing`, `module`, `encode_frames(pixels)` and `encode_texts(texts)`; docs/EXTENDING.md
-says what each is. Package, version, classes and weights of the module are its identity.
+says what each is. Package, version, function, classes and weights are its identity.
 """
 
 import hashlib
@@ -21,7 +21,12 @@ from vifistore.errors import ModelError, UsageError, VifiError, first_line, shor
 from vifistore.files import read_regular
 from vifistore.models.encoders import LoadedModel, NoTexts, TextSide
 from vifistore.models.load_settings import WeightsSettings
-from vifistore.models.plugins.plugin_checks import PluginFacts, read_facts, text_embeddings_of
+from vifistore.models.plugins.plugin_checks import (
+    PluginFacts,
+    as_array,
+    read_facts,
+    text_embeddings_of,
+)
 from vifistore.models.plugins.plugin_names import allow, find_entry
 from vifistore.models.tower_digests import weights_digest
 from vifistore.store.identity import OPENCLIP, Identity
@@ -54,7 +59,8 @@ class PluginTexts(TextSide):
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return un-normalised embeddings, float32 [text dim]. Raises ModelError for a method that
         gives anything else."""
-        given = _call(lambda: self._encoder.encode_texts(list(texts)), self._model, "encode_texts")
+        encode = self._encoder.encode_texts
+        given = _call(lambda: as_array(encode(list(texts))), self._model, "encode_texts")
         return text_embeddings_of(given, texts, self._dim, self._model)
 
 
@@ -103,7 +109,9 @@ def load_plugin(model: str, pretrained: str, weights: WeightsSettings) -> Plugin
     make = _call(entry.load, model, "its import")
     encoder = _call(lambda: make(pretrained), model, f"its call with {short(pretrained, 60)!r}")
     allow(model)
-    return _described(encoder, read_facts(encoder, model), model, pretrained, _origin(entry, make))
+    return _described(
+        encoder, read_facts(encoder, model), model, pretrained, _origin(entry, make, encoder)
+    )
 
 
 def _call(function: Callable[[], Any], model: str, what: str) -> Any:
@@ -112,14 +120,26 @@ def _call(function: Callable[[], Any], model: str, what: str) -> Any:
         return function()
     except VifiError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        # A program of its own ends the process as it is imported; with success, where all is well.
         raise ModelError(
             f"the encoder {short(model, 80)} cannot be used, {what} ends with "
             f"{type(error).__name__}: {first_line(error, 120)}; mend it, or give another --model"
         ) from error
 
 
-def _origin(entry: EntryPoint, make: Any) -> dict:
+def _origin(entry: EntryPoint, make: Any, encoder: object) -> dict:
+    """What makes an encoder, and what its methods are of: one package may have several, which do
+    other things with the same modules."""
+    kind = type(encoder)
+    return {
+        **_package(entry, make),
+        "made_by": f"{entry.module}:{entry.attr}",
+        "class": f"{kind.__module__}:{kind.__qualname__}",
+    }
+
+
+def _package(entry: EntryPoint, make: Any) -> dict:
     """Package and version of an encoder; of a file that no package brings, its digest."""
     top = entry.module.partition(".")[0]
     names = [entry.dist.name] if entry.dist else packages_distributions().get(top, [])
