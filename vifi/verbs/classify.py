@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from vifi.classifying.classify_arguments import ClassifyArguments, note_faults
+from vifi.classifying.classify_arguments import ClassifyArguments, LooseSettings, note_faults
 from vifi.command_line.choices import choose_dataset, choose_features
 from vifi.command_line.console import is_given, parse, print_json, say
 from vifi.command_line.template_sets import expand
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from vifistore.store.features import Features
 
 logger = logging.getLogger("vifi")
+
+
+class _LooseExtraction(ExtractSettings):
+    """Whose messages call flags as this verb does."""
+
+    frames_flag = LooseSettings.frames_flag
 
 
 def main(arguments: list[str]) -> int:
@@ -59,7 +65,7 @@ def _features_of(wanted: ClassifyArguments) -> "Iterator[Features]":
 
     named = {each.name: getattr(wanted.settings, each.name) for each in fields(wanted.settings)}
     named["template"] = expand(wanted.settings.template)
-    settings = ExtractSettings(
+    settings = _LooseExtraction(
         **named, model=wanted.model, pretrained=wanted.pretrained, weights=wanted.weights
     )
     with encoded_videos(list_videos(wanted.sources), settings) as features:

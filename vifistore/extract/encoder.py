@@ -56,6 +56,7 @@ class Encoder(Generic[Key]):
         only. Raises ModelError for a tower that gives something else than its encoder says.
         """
         is_clip = loaded.kind == CLIP
+        self._model = loaded.model
         self.frames_per_row = (loaded.num_frames or frames or 1) if is_clip else 1
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.device = device
@@ -86,21 +87,12 @@ class Encoder(Generic[Key]):
         self._pixels: list[torch.Tensor] = []
         self._encoded: list[Outputs] = []
         # One row, not a padded batch: on a CPU that would take a second of real work.
-        check_outputs(self._tried(plain, loaded.model), loaded)
+        check_outputs(self._tried(plain), loaded)
 
-    def _tried(self, tower: Tower, model: str) -> Outputs:
+    def _tried(self, tower: Tower) -> Outputs:
         """What a tower gives of one blank row. Raises ModelError for one that fails."""
-        blank = self.blank(1)
-        try:
+        with _failure_told(self._model, blank := self.blank(1)):
             return self._forward(tower, blank)
-        except (VifiError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            raise ModelError(
-                f"the image tower of {short(model, 80)} fails on a batch {list(blank.shape)} with "
-                f"{type(error).__name__}: {first_line(error)}; correct the encoder, or give "
-                "another --precision or --device"
-            ) from error
 
     def _compiled(self, tower: Tower) -> Tower:
         """The tower as CUDA graphs, or as it is where it cannot be compiled."""
@@ -142,8 +134,9 @@ class Encoder(Generic[Key]):
             padded = pixels.new_zeros(self.batch, *pixels.shape[1:])
             padded[:count] = pixels
             pixels = padded
-        with self._clock.stage("encode"):
+        with self._clock.stage("encode"), _failure_told(self._model, pixels):
             given = self._forward(self._tower, pixels.to(self.device, self.dtype))
+            _check_rows(given, len(pixels), self._model)
             return {name: value[:count] for name, value in given.items()}
 
     def add(self, key: Key, pixels: torch.Tensor) -> list[tuple[Key, Outputs]]:
@@ -229,6 +222,33 @@ def check_outputs(given: Outputs, loaded: LoadedModel) -> None:
                 f"the image tower of {loaded.model} gives {got} as {name} of one "
                 f"{'view' if own else 'frame'}, and its encoder says {wanted}; correct the encoder"
             )
+
+
+def _check_rows(given: Outputs, count: int, model: str) -> None:
+    """Raise ModelError unless a tower gives as many rows as it was given."""
+    for name, value in given.items():
+        if len(value) != count:
+            raise ModelError(
+                f"the image tower of {short(model, 80)} gives {len(value)} rows of {name} for "
+                f"{count}; correct the encoder, whose rows must not depend on each other"
+            )
+
+
+@contextlib.contextmanager
+def _failure_told(model: str, batch: torch.Tensor) -> Iterator[None]:
+    """Raise ModelError where a tower fails, other than for lack of memory."""
+    try:
+        yield
+    except (VifiError, MemoryError):
+        raise
+    except Exception as error:
+        if "memory" in str(error).lower():
+            raise
+        raise ModelError(
+            f"the image tower of {short(model, 80)} fails on a batch {list(batch.shape)} with "
+            f"{type(error).__name__}: {first_line(error, 120)}; correct the encoder, or give "
+            "another --precision or --device"
+        ) from error
 
 
 @contextlib.contextmanager

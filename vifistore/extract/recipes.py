@@ -81,7 +81,7 @@ def settled(settings: Encode, loaded: LoadedModel) -> Encode:
     if settings.frames is None and rule != SAMPLING_RULE:
         raise ModelError(
             f"{loaded.name} samples frames by the rule {rule!r:.40}, which this version does not "
-            f"know; give --frames N to sample them by {SAMPLING_RULE}"
+            f"know; give --{settings.frames_flag} N to sample them by {SAMPLING_RULE}"
         )
     return replace(
         settings,
@@ -94,16 +94,16 @@ def settled(settings: Encode, loaded: LoadedModel) -> Encode:
 
 def _frames_of(settings: EncodeSettings, loaded: LoadedModel) -> int:
     """Frames of a view. Raises UsageError for others than an encoder sees together."""
-    own = loaded.num_frames if loaded.kind == CLIP else 0
+    own, flag = loaded.num_frames if loaded.kind == CLIP else 0, f"--{settings.frames_flag}"
     if own and settings.frames not in (None, own):
         raise UsageError(
-            f"--frames is {settings.frames}, and {loaded.model} sees {own} frames together; give "
-            f"--frames {own} or leave it out, and --clips for more of a video"
+            f"{flag} is {settings.frames}, and {loaded.model} sees {own} frames together; give "
+            f"{flag} {own} or leave it out, and --clips for more of a video"
         )
     frames = own or settings.frames or loaded.identity.frames or DEFAULT_FRAMES
     if loaded.kind == CLIP and frames < loaded.num_outputs:
         raise UsageError(
-            f"--frames is {frames}, and {loaded.model} gives {loaded.num_outputs} embeddings of "
+            f"{flag} is {frames}, and {loaded.model} gives {loaded.num_outputs} embeddings of "
             "a view; give at least as many"
         )
     return frames

@@ -206,7 +206,7 @@ class RangeFile(FileObject):
     def read(self, size: Any = -1, /) -> bytes:
         """So many bytes, fewer only at the end. Raises OSError once, then gives none: PyAV asks on
         after a failure, and prints every further one."""
-        if self._failure is not None:
+        if self._failure:
             return b""
         left = self._left(size)
         parts = []

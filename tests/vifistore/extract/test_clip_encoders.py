@@ -193,6 +193,10 @@ def test_a_set_of_another_encoder_is_another_set(store):
 def test_what_an_encoder_needs_is_told_before_anything_is_written(store):
     with pytest.raises(UsageError, match="sees 4 frames together; give --frames 4"):
         prepare(store.dataset("d"), dataclasses.replace(SETTINGS, frames=8), clip_model())
+    called = type("Called", (ExtractSettings,), {"frames_flag": "num-frames"})
+    settings = called(model="tests:clip", pretrained="first", frames=8, device="cpu")
+    with pytest.raises(UsageError, match=r"--num-frames is 8, .* give --num-frames 4"):
+        prepare(store.dataset("d"), settings, clip_model())
     any_number = clip_model(num_frames=0)
     with pytest.raises(UsageError, match="gives 2 embeddings of a view; give at least as many"):
         prepare(store.dataset("d"), dataclasses.replace(SETTINGS, frames=1), any_number)

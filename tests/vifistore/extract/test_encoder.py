@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vifistore.errors import ModelError
 from vifistore.extract import encoder as encoder_module
 from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder, _is_convolutional
@@ -36,6 +37,29 @@ def test_a_frame_does_not_depend_on_its_neighbours(tiny):
     ((_, alone),) = encoder.encode([(0, frames[4:5])])
     ((_, together),) = encoder.encode([(0, frames)])
     assert torch.equal(alone[0], together[4])
+
+
+class Few(torch.nn.Module):
+    """Gives what suits one frame, whatever it is given; of bright ones nothing."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        if pixels.max() > 100:
+            raise ValueError("too\nbright")
+        return pixels.new_zeros(1, self.dim)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(1, "gives 1 rows of frames for 4"), (999, "ValueError: too;")]
+)
+def test_a_tower_that_fails_after_its_first_frame(tiny, monkeypatch, value, told):
+    monkeypatch.setattr(type(tiny), "image_tower", property(lambda _: Few(tiny.dim)))
+    encoder = Encoder(tiny, precision="fp32", device=CPU, batch=4)
+    with pytest.raises(ModelError, match=told):
+        list(encoder.encode([(0, torch.full((4, 3, *tiny.image_size), float(value)))]))
 
 
 def test_what_was_left_half_way_does_not_meet_the_next(tiny):

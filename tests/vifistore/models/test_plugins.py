@@ -143,6 +143,17 @@ def test_code_that_fails_is_told_in_a_line(package, model, told):
     assert "\n" not in str(raised.value)
 
 
+def test_what_it_says_and_holds_may_fail(package, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(package.MovingColours, "dim", property(lambda _: 1 // 0))
+        with pytest.raises(ModelError, match="what it says of itself ends with ZeroDivisionError"):
+            load_model(CLIP, "none")
+    empty = property(lambda _: torch.nn.Linear(6, 6, device="meta"), lambda *_: None)
+    monkeypatch.setattr(package.MovingColours, "module", empty, raising=False)
+    with pytest.raises(ModelError, match=r"(the digest of its weights|its call with .*) ends with"):
+        load_model(CLIP, "none")
+
+
 @pytest.mark.parametrize("method", ["__init__", "encode_texts"])
 def test_code_that_ends_the_process_is_told(package, monkeypatch, method):
     monkeypatch.setattr(package.MovingColours, method, lambda *_: sys.exit(0))

@@ -109,9 +109,8 @@ def load_plugin(model: str, pretrained: str, weights: WeightsSettings) -> Plugin
     make = _call(entry.load, model, "its import")
     encoder = _call(lambda: make(pretrained), model, f"its call with {short(pretrained, 60)!r}")
     allow(model)
-    return _described(
-        encoder, read_facts(encoder, model), model, pretrained, _origin(entry, make, encoder)
-    )
+    facts = _call(lambda: read_facts(encoder, model), model, "what it says of itself")
+    return _described(encoder, facts, model, pretrained, _origin(entry, make, encoder))
 
 
 def _call(function: Callable[[], Any], model: str, what: str) -> Any:
@@ -172,7 +171,7 @@ def _described(
             f"the state of the encoder {short(model, 80)} holds {short(others[0], 60)!r}, which "
             "is no tensor; keep it in `config`"
         )
-    whole = weights_digest(architecture, state)
+    whole = _call(lambda: weights_digest(architecture, state), model, "the digest of its weights")
     path = Path(pretrained)
     return PluginModel(
         encoder=encoder,
