@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertArguments(PrintArguments):
-    """Rewrite a checkpoint of vifi, OpenCLIP, OpenAI, transformers or ViFi-CLIP for OpenCLIP.
+    """Rewrite a checkpoint of vifi, OpenCLIP, OpenAI, transformers, ViFi-CLIP, X-CLIP or ActionCLIP
+    for OpenCLIP.
 
     OUT is loaded by open_clip.create_model(MODEL, pretrained="OUT") and by --pretrained OUT; with
-    learned prompts, which OpenCLIP cannot use, by the latter alone. One of another --image-size
-    needs force_image_size there.
+    learned prompts or modules of a system, which OpenCLIP cannot use, by the latter alone. One of
+    another --image-size needs force_image_size there.
     """
 
     file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="CHECKPOINT")]]

@@ -18,6 +18,7 @@ import torch
 
 from vifistore.cleaning import AS_IS
 from vifistore.errors import TextTowerError
+from vifistore.models.video_texts import VideoTexts
 from vifistore.models.wording import PAPER_TEMPLATE
 from vifistore.store.checkpoints import checkpoint_digest
 from vifistore.store.feature_record import FurtherArray
@@ -106,7 +107,11 @@ class LoadedModel(ABC):
     texts_depend_on_video: bool = False
     """Whether texts have no embedding of their own to be compared with every video."""
     further: Mapping[str, FurtherArray] = field(default_factory=dict)
-    """What the image tower gives of a view beside its embeddings."""
+    """What the image tower gives of a view beside its embeddings, and the store keeps."""
+    optional: Mapping[str, FurtherArray] = field(default_factory=dict)
+    """What it gives and the store keeps where that is asked for."""
+    video_texts: VideoTexts | None = None
+    """What makes cosines with texts that depend on the video, from one of those arrays."""
 
     def __repr__(self) -> str:
         """Its name, model and digest; its modules would fill pages."""
@@ -170,4 +175,4 @@ class LoadedModel(ABC):
         }
 
 
-_NOT_RECORDED = ("identity", "preprocessing_from", "further")
+_NOT_RECORDED = ("identity", "preprocessing_from", "further", "optional", "video_texts")

@@ -1,4 +1,4 @@
-"""Weights that others made, under OpenCLIP's names: OpenAI's, transformers' and ViFi-CLIP's own.
+"""Weights that others made, under OpenCLIP's names: OpenAI's, transformers', ViFi-CLIP's, X-CLIP's.
 
 OpenAI's archives use OpenCLIP's names and carry three numbers beside the weights. ViFi-CLIP's files
 (github.com/muzairkhattak/ViFi-CLIP, trainers/vificlip.py) call the towers `image_encoder` and
@@ -8,7 +8,7 @@ Both were trained with QuickGELU, which nothing in them shows. Those of transfor
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,10 @@ from torch import Tensor
 from vifistore.models.actionclip.action_clip import system_in
 from vifistore.models.huggingface import from_hugging_face, is_hugging_face, quick_gelu_beside
 from vifistore.models.prompt_learning import IMAGE_KEY, TEXT_KEY
+from vifistore.models.xclip.released_xclip import read_xclip
+from vifistore.models.xclip.xclip_names import is_xclip
 
-Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP", "ActionCLIP", "Hugging Face"]
+Maker = Literal["OpenCLIP", "OpenAI", "ViFi-CLIP", "ActionCLIP", "X-CLIP", "Hugging Face"]
 
 TOKEN_EMBEDDING = "token_embedding.weight"
 
@@ -47,6 +49,8 @@ class ForeignWeights:
     state: dict[str, Tensor]
     quick_gelu: bool | None = None
     """Whether they were trained with QuickGELU; None where nothing tells."""
+    system: dict = field(default_factory=dict)
+    """Whose added modules are among them, with their sizes, where the maker tells."""
 
 
 def with_openclip_names(state: dict[str, Tensor], path: Path) -> ForeignWeights:
@@ -57,6 +61,8 @@ def with_openclip_names(state: dict[str, Tensor], path: Path) -> ForeignWeights:
     state = {key: value for key, value in state.items() if not _MASK.search(key)}
     if any(key.startswith(("image_encoder.", "text_encoder.")) for key in state):
         return ForeignWeights(maker="ViFi-CLIP", state=_from_vifi(state), quick_gelu=True)
+    if is_xclip(state):
+        return ForeignWeights(maker="X-CLIP", **vars(read_xclip(state, path)))
     if is_hugging_face(state):
         return ForeignWeights(
             maker="Hugging Face",

@@ -26,7 +26,8 @@ _SCALES = ("logit_scale", "logit_bias", "input_resolution", "context_length", "v
 _CLIP_KEY = re.compile(
     r"(|.+?\.)"
     r"((?:visual|image_encoder|vision_model|visual_projection|"
-    r"text|text_decoder|text_encoder|text_model|prompt_learner|ln_final|transformer\.resblocks)\..+|"
+    r"text|text_decoder|text_encoder|text_model|prompt_learner|ln_final|transformer\.resblocks|"
+    r"mit|prompts_generator|prompts_visual_ln|prompts_visual_layernorm)\..+|prompts_visual_proj\w*|"
     r"token_embedding\.weight|positional_embedding|text_projection(?:\.weight|\.bias)?|attn_mask|"
     rf"prompts\.vectors|added\..+|{'|'.join(_SCALES)})"
 )

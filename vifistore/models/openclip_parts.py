@@ -34,6 +34,7 @@ class Transformer(nn.Module):
 
     width: int
     resblocks: Sequence[ResidualBlock]
+    grad_checkpointing: bool
     get_cast_dtype: Callable[[], torch.dtype]
 
 

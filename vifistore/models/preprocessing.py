@@ -13,7 +13,13 @@ from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompt_learning import TEXT_KEY
 from vifistore.models.registry import open_clip
-from vifistore.models.wording import PAPER_TEMPLATE, PROMPT_CLEANING, PROMPT_TEMPLATE
+from vifistore.models.system_modules import system_of
+from vifistore.models.wording import (
+    BARE_TEMPLATE,
+    PAPER_TEMPLATE,
+    PROMPT_CLEANING,
+    PROMPT_TEMPLATE,
+)
 from vifistore.store.identity import OPENCLIP, PAPER, TOWER_KEYS, Identity
 
 FROM_HEADER = "as its header says"
@@ -93,6 +99,14 @@ def from_maker(clip: Clip, maker: str, state: dict) -> tuple[Identity, str]:
     if maker == "ActionCLIP":
         own = _of_family(OPENCLIP, clip)
         return Identity(preprocessing=own, templates=ACTIONCLIP_TEMPLATES), words
+    if maker == "X-CLIP":
+        frames = system_of(clip)["frames"]
+        return Identity(
+            preprocessing=_of_family(PAPER, clip),
+            templates=(BARE_TEMPLATE,),
+            cleaning=AS_IS,
+            sampling={"rule": "segment-centre", "frames": frames},
+        ), words
     if maker != "ViFi-CLIP":
         return Identity(preprocessing=_of_family(OPENCLIP, clip)), words
     has_prompts = TEXT_KEY in state

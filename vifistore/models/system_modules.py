@@ -11,9 +11,15 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from vifistore.errors import ModelError, first_few, short
-from vifistore.models.actionclip.action_clip import ACTIONCLIP, attach_head, view_facts
+from vifistore.models.actionclip.action_clip import (
+    ACTIONCLIP,
+    attach_head,
+    system_in,
+    view_facts,
+)
 from vifistore.models.actionclip.action_texts import ACTIONCLIP_SCALE
 from vifistore.models.openclip_parts import Clip
+from vifistore.models.xclip.xclip_modules import X_CLIP, attach_xclip, xclip_facts, xclip_in
 
 IMAGE_PREFIX, TEXT_PREFIX = "visual.added.", "added."
 
@@ -27,22 +33,39 @@ def _sees_frames(clip: Clip, system: Mapping) -> dict:
     return {}
 
 
+def _tells_nothing(state: Mapping[str, Tensor]) -> dict:
+    """No weights without a header are of it."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class AddedSystem:
     """What is known of a system's modules."""
 
     attach: Attach
+    found_in: Callable[[Mapping[str, Tensor]], dict] = field(default=_tells_nothing)
+    """The system, with its sizes, of weights `[...]` that nothing else tells of; empty for those of
+    another."""
     facts: Callable[[Clip, Mapping], dict] = field(default=_sees_frames)
     """What the encoder is with them, as fields of `OpenClipModel`: `view_tower`, `kind`,
-    `num_frames`, `num_outputs`, `further`, `texts_depend_on_video`; none for one that sees frames
-    one by one."""
+    `num_frames`, `num_outputs`, `further`, `optional`, `texts_depend_on_video`, `video_texts`; none
+    for one that sees frames one by one."""
     logit_scale: float = 0.0
     """What multiplies cosines when it is scored; 0 for the learned scale."""
 
 
 ADDED_SYSTEMS: dict[str, AddedSystem] = {
-    ACTIONCLIP: AddedSystem(attach=attach_head, facts=view_facts, logit_scale=ACTIONCLIP_SCALE),
+    X_CLIP: AddedSystem(attach=attach_xclip, found_in=xclip_in, facts=xclip_facts),
+    ACTIONCLIP: AddedSystem(
+        attach=attach_head, found_in=system_in, facts=view_facts, logit_scale=ACTIONCLIP_SCALE
+    ),
 }
+
+
+def added_in(state: Mapping[str, Tensor]) -> dict:
+    """The system of weights `[...]` that come without a header; empty for a CLIP as it is."""
+    found = (known.found_in(state) for known in ADDED_SYSTEMS.values())
+    return next(filter(None, found), {})
 
 
 def attach_added(clip: Clip, system: Mapping, state: Mapping[str, Tensor] | None = None) -> None:

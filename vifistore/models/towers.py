@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from vifistore.errors import ModelError, UnknownNameError, UsageError, first_line, shell, short
-from vifistore.models.actionclip.action_clip import system_in
 from vifistore.models.checkpoint_files import CheckpointHeader, read_header
 from vifistore.models.config_files import WEIGHTS_SUFFIXES
 from vifistore.models.encoders import LoadedModel
@@ -44,7 +43,7 @@ from vifistore.models.skeletons import (
     sized,
     take_texts,
 )
-from vifistore.models.system_modules import attach_added
+from vifistore.models.system_modules import added_in, attach_added
 from vifistore.models.weight_fit import fitted, settings_of_others
 from vifistore.models.weights import read_weights
 from vifistore.store.identity import Identity
@@ -175,7 +174,7 @@ def _model_from_file(
     settings = settings_of_others(path, clip, state) if header is None else {}
     texts = take_texts(clip, state)
     attach_prompts(clip, state)
-    system = system_in(state) if header is None else header.system
+    system = header.system if header else foreign.system or added_in(state)
     attach_added(clip, system, state)
     options = {"resize": bool(weights.image_size), "quick_gelu": foreign.quick_gelu}
     state = fitted(path, model, clip, state, **options)
@@ -211,7 +210,7 @@ def _identity(
     if header is not None:
         said = header.identity if header.config == config else at_size(header.identity, clip)
         return from_header(clip, model, said, path)
-    if foreign.maker in ("OpenAI", "ViFi-CLIP", "ActionCLIP"):
+    if foreign.maker in ("OpenAI", "ViFi-CLIP", "ActionCLIP", "X-CLIP"):
         return from_maker(clip, foreign.maker, foreign.state)
     identity, words = from_tags(clip, model)
     if foreign.quick_gelu is None and activation_sibling(model):

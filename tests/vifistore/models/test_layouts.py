@@ -188,9 +188,9 @@ def test_what_is_not_clear_is_refused(state, layout, words):
 
 
 def test_parts_that_nobody_knows_are_not_left_out(state, tmp_path):
-    """X-CLIP's and others' modules change what the towers give."""
-    torch.save({**named(state, "module."), "module.mit.weight": torch.zeros(2)}, tmp_path / "a.pt")
-    with pytest.raises(ModelError, match=r"also has 1 tensors: mit\.weight"):
+    """Modules of others change what the towers give."""
+    torch.save({**named(state, "module."), "module.tsm.weight": torch.zeros(2)}, tmp_path / "a.pt")
+    with pytest.raises(ModelError, match=r"also has 1 tensors: tsm\.weight"):
         load_model(TINY, str(tmp_path / "a.pt"))
 
 

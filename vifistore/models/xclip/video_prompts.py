@@ -8,12 +8,16 @@ learned, one number a channel (Ni et al. 2022, section 3.3; microsoft/VideoX, X-
 prompt.py). What is compared is the cosine of c' and the video's embedding.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vifistore.models.registry import open_clip
+from vifistore.models.video_texts import VideoTexts
 from vifistore.models.xclip.frame_integration import start_linear_layers
+from vifistore.store.feature_record import PATCH_TOKENS
 
 START_ALPHA = 0.1
 
@@ -80,6 +84,37 @@ class VideoPrompts(nn.Module):
 
     def cosines(self, videos: Tensor, patches: Tensor, texts: Tensor) -> Tensor:
         """Cosines `[view class]` of views, by their embeddings `[view dim]` and patch tokens
-        `[view token dim]`, and texts `[class dim]`."""
-        followed = functional.normalize(self(texts, patches), dim=-1)
+        `[view token dim]`, and classes, by text embeddings `[class prompt dim]`.
+
+        Of several prompts of a class each follows the view; the mean of their unit vectors counts,
+        as it does where texts follow no video.
+        """
+        classes, prompts, _ = texts.shape
+        followed = functional.normalize(self(texts.flatten(0, 1), patches), dim=-1)
+        if prompts > 1:
+            means = followed.unflatten(1, (classes, prompts)).mean(dim=2)
+            followed = functional.normalize(means, dim=-1)
         return (followed @ functional.normalize(videos, dim=-1)[..., None]).squeeze(-1)
+
+
+class XClipVideoTexts(VideoTexts):
+    """X-CLIP's texts of a view, from its patch tokens."""
+
+    reads = PATCH_TOKENS
+
+    def __init__(self, prompts: VideoPrompts) -> None:
+        self._prompts = prompts
+
+    def to(self, device: torch.device | str) -> "XClipVideoTexts":
+        """A copy on a device, in float32."""
+        return XClipVideoTexts(copy.deepcopy(self._prompts).to(device, torch.float32).eval())
+
+    @torch.inference_mode()
+    def cosines(self, videos: Tensor, read: Tensor, texts: Tensor) -> Tensor:
+        """`[view class]`, a view at a time: one size keeps its arithmetic the same."""
+        return torch.cat(
+            [
+                self._prompts.cosines(videos[view : view + 1], read[view : view + 1], texts)
+                for view in range(len(videos))
+            ]
+        )

@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from vifistore.errors import ModelError
+from vifistore.models.encoders import CLIP
 from vifistore.models.openclip_parts import Clip, ImageTower
 from vifistore.models.xclip.frame_integration import FrameIntegration
 from vifistore.models.xclip.frame_messages import FrameMessages
-from vifistore.models.xclip.video_prompts import VideoPrompts
-from vifistore.store.feature_record import PATCH_TOKENS
+from vifistore.models.xclip.video_prompts import VideoPrompts, XClipVideoTexts
+from vifistore.store.feature_record import PATCH_TOKENS, FurtherArray
 
 X_CLIP = "x-clip"
 _HEAD_WIDTH = 64
@@ -105,9 +107,19 @@ class XClipTower(nn.Module):
         tower = self.visual
         tokens = tower._embeds(pixels)
         messages_of = video_side(tower).messages
+        is_kept = not (tower.transformer.grad_checkpointing and torch.is_grad_enabled())
         for block, messages in zip(tower.transformer.resblocks, messages_of, strict=True):
-            tokens = block(messages(tokens, num_frames))[:, :-1]
+            if is_kept:
+                tokens = _through(block, messages, tokens, num_frames)
+            else:
+                parts = (block, messages, tokens, num_frames)
+                tokens = checkpoint(_through, *parts, use_reentrant=False)
         return tokens
+
+
+def _through(block: nn.Module, messages: nn.Module, tokens: Tensor, num_frames: int) -> Tensor:
+    """Tokens `[batch*frame token width]` through a block, with the messages of that block."""
+    return block(messages(tokens, num_frames))[:, :-1]
 
 
 def video_side(visual: ImageTower) -> VideoSide:
@@ -120,6 +132,22 @@ def video_prompts(clip: Clip) -> VideoPrompts:
     """What X-CLIP adds to the text side of a model that has it."""
     assert isinstance(clip.added, VideoPrompts), "it was attached"
     return clip.added
+
+
+def xclip_facts(clip: Clip, system: Mapping) -> dict:
+    """What the encoder is: one of views, whose texts follow them by its patch tokens."""
+    tower = require_tower(clip)
+    rows, columns = tower.grid_size
+    lengths = (rows * columns, tower.output_dim)
+    tokens = FurtherArray(dtype="float16", axes=("token", "dim"), lengths=lengths)
+    return {
+        "view_tower": XClipTower(tower),
+        "kind": CLIP,
+        "num_frames": XClipSizes.of(system).frames,
+        "texts_depend_on_video": True,
+        "optional": {PATCH_TOKENS: tokens},
+        "video_texts": XClipVideoTexts(video_prompts(clip)),
+    }
 
 
 def attach_xclip(clip: Clip, system: Mapping, state: Mapping[str, Tensor] | None = None) -> None:
@@ -137,6 +165,13 @@ def attach_xclip(clip: Clip, system: Mapping, state: Mapping[str, Tensor] | None
     heads = _heads(sizes, tower.output_dim)
     tower.added = VideoSide(tower, sizes)
     clip.added = VideoPrompts(dim=tower.output_dim, layers=sizes.prompt_layers, heads=heads)
+
+
+def xclip_in(state: Mapping[str, Tensor]) -> dict:
+    """The system of weights `[...]` under our names that nothing else tells of; empty for those of
+    another."""
+    is_own = "visual.added.patch_projection" in state
+    return sizes_of(state).as_system() if is_own else {}
 
 
 def sizes_of(state: Mapping[str, Tensor]) -> XClipSizes:
@@ -157,9 +192,14 @@ def _without_heads(sizes: XClipSizes) -> XClipSizes:
     return replace(sizes, heads=0)
 
 
+def default_heads(dim: int) -> int:
+    """Heads of attention of what is added, as published, over so many channels."""
+    return max(1, dim // _HEAD_WIDTH)
+
+
 def _heads(sizes: XClipSizes, dim: int) -> int:
     """Heads of attention over so many channels."""
-    heads = sizes.heads or max(1, dim // _HEAD_WIDTH)
+    heads = sizes.heads or default_heads(dim)
     if dim % heads:
         raise ModelError(f"{dim} channels are no multiple of {heads} heads of X-CLIP")
     return heads

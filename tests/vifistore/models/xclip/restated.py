@@ -4,7 +4,7 @@ From Ni et al. 2022 and microsoft/VideoX (X-CLIP/models: cct.py, mit.py, prompt.
 Weights go by VideoX's names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ class Restated:
     weights: Mapping[str, np.ndarray]
     image_heads: int
     heads: int
+    image_gelu: Callable[[np.ndarray], np.ndarray] | None = None
+    """Activation of the image tower, where it is another than that of all published models."""
 
     def video(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Frames [frame 3 height width] -> the video's embedding [dim] and patches [token dim]."""
@@ -63,7 +65,7 @@ class Restated:
         normed = self._norm(messages, f"{name}message_ln")
         messages = messages + self._own_attention(normed, f"{name}message_attn.", self.image_heads)
         return [
-            self._residual(np.vstack([x, m]), name, self.image_heads)[:-1]
+            self._residual(np.vstack([x, m]), name, self.image_heads, self.image_gelu)[:-1]
             for x, m in zip(frames, messages, strict=True)
         ]
 
@@ -73,10 +75,16 @@ class Restated:
             x = self._residual(x, f"mit.resblocks.{layer}.", self.heads)
         return (x + of_frames).mean(axis=0)
 
-    def _residual(self, x: np.ndarray, name: str, heads: int) -> np.ndarray:
+    def _residual(
+        self,
+        x: np.ndarray,
+        name: str,
+        heads: int,
+        gelu: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
         x = x + self._own_attention(self._norm(x, f"{name}ln_1"), f"{name}attn.", heads)
         hidden = self._linear(self._norm(x, f"{name}ln_2"), f"{name}mlp.c_fc.")
-        return x + self._linear(_quick_gelu(hidden), f"{name}mlp.c_proj.")
+        return x + self._linear((gelu or _quick_gelu)(hidden), f"{name}mlp.c_proj.")
 
     def _own_attention(self, x: np.ndarray, name: str, heads: int) -> np.ndarray:
         joint = self._linear(x, f"{name}in_proj_")

@@ -15,6 +15,7 @@ from vifistore.models import torchvision_operators
 from vifistore.models.huggingface import from_hugging_face
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import make_model, new_model
+from vifistore.models.xclip.video_prompts import XClipVideoTexts
 from vifistore.models.xclip.xclip_modules import (
     XClipSizes,
     XClipTower,
@@ -75,7 +76,7 @@ def test_it_computes_the_published_formulas():
     weights = {k: v.double().numpy() for k, v in to_videox(clip.state_dict()).items()}
     plain = Restated(weights, image_heads=2, heads=4)
     videos, patches = run(clip, pixels)
-    found = video_prompts(clip).cosines(videos, patches, texts)
+    found = video_prompts(clip).cosines(videos, patches, texts[:, None])
     assert found.shape == (2, 5)
     for number in range(2):
         video, tokens = plain.video(pixels[number].double().numpy())
@@ -95,9 +96,23 @@ def test_views_do_not_see_one_another():
     videos, patches = run(clip, pixels)
     assert torch.allclose(videos, torch.cat([v for v, _ in alone]), atol=1e-5)
     assert torch.allclose(patches, torch.cat([p for _, p in alone]), atol=1e-5)
-    together = video_prompts(clip).cosines(videos, patches, texts)
-    each = [video_prompts(clip).cosines(v, p, texts) for v, p in alone]
+    together = video_prompts(clip).cosines(videos, patches, texts[:, None])
+    each = [video_prompts(clip).cosines(v, p, texts[:, None]) for v, p in alone]
     assert torch.allclose(together, torch.cat(each), atol=1e-6)
+
+
+@torch.inference_mode()
+def test_prompts_of_a_class_are_averaged_as_they_follow_the_view():
+    clip = xclip()
+    videos, patches = run(clip, unlike(2, 3, 3, 32, 32))
+    texts = torch.randn(5, 3, 24)
+    prompts = video_prompts(clip)
+    each = [nn.functional.normalize(prompts(texts[:, p], patches), dim=-1) for p in range(3)]
+    mean = nn.functional.normalize(sum(each), dim=-1)
+    expected = (mean * nn.functional.normalize(videos, dim=-1)[:, None]).sum(-1)
+    assert torch.allclose(prompts.cosines(videos, patches, texts), expected, atol=1e-6)
+    alone = XClipVideoTexts(prompts).to("cpu").cosines(videos, patches, texts)
+    assert torch.allclose(alone, expected, atol=1e-6)
 
 
 def theirs(seed: int = 0):
@@ -140,7 +155,7 @@ def test_it_computes_what_transformers_computes():
     videos, patches = run(clip, pixels)
     unit_videos = nn.functional.normalize(videos, dim=-1)
     unit_texts = nn.functional.normalize(video_prompts(clip)(texts, patches), dim=-1)
-    found = video_prompts(clip).cosines(videos, patches, texts)
+    found = video_prompts(clip).cosines(videos, patches, texts[:, None])
     assert torch.allclose(unit_videos, wanted.video_embeds, atol=1e-5)
     assert torch.allclose(unit_texts, wanted.text_embeds, atol=1e-5)
     scale = model.logit_scale.exp()
