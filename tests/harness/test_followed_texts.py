@@ -17,6 +17,7 @@ from harness.shortcuts import predict, text_embeddings
 from harness.softmax import softmax
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.dataset import write_captions
+from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import DONE, QUARANTINED
 from vifistore.store.similarity_writer import SimilarityWriter
 
@@ -34,7 +35,9 @@ def keep(maker, texts, cosines, *, seal=True):
     """Keep cosines with a text set beside the feature set."""
     features = maker.store.features("toy", "tiny")
     status = features.read_status()
-    writer = SimilarityWriter(maker.store.backend, features.path, texts, cosines.shape)
+    backend = maker.store.backend
+    locks = BlockLocks(backend.cache_folder, "toy", features.id)
+    writer = SimilarityWriter(backend, features.path, texts, cosines.shape, locks)
     for block in range(0, len(status), 64):
         rows = [row for row in range(block, min(block + 64, len(status))) if status[row] == DONE]
         writer.write({block // 64: (rows, cosines[rows])})

@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from harness.followed_texts import follow_videos
 from harness.labelling import check_apart
-from harness.scoring import Classes, classes_of, load_classes
-from vifi.scoring.scored_rows import encode_texts, texts_of_names
+from harness.scoring import Classes, checkpoint_of, classes_of, load_classes
+from vifi.scoring.scored_rows import encode_texts, followed_texts_of, texts_of_names
 from vifi.searching.query_encoders import plain_text_tower
 from vifistore.cleaning import AS_IS, cleaning, effective
 from vifistore.errors import first_line, short
@@ -43,6 +44,9 @@ def label_classes(
     be written, kept. Raises UsageError for a set without a text tower and for labels that are one
     when cleaned or to the model, ModelError if the checkpoint's weights are gone.
     """
+    if follow_videos(checkpoint_of(features)):
+        chosen = followed_texts_of(features, labels, templates, how)
+        return load_classes(features, labels, chosen)
     holder = HeldTexts(features.store.backend)
     chosen = texts_of_names(features, labels, templates, how, partial(_encode, holder))
     if holder.held is None:

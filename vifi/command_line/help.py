@@ -54,7 +54,7 @@ _GROUPS = {
         *("frames", "num_frames", "candidate_frames", "clips", "stride", "crops"),
         *("preprocess", "mean", "std", "interpolation", "resize_mode"),
     ),
-    "class names": ("template", "class_names", "cut_context"),
+    "class names": ("template", "class_names", "cut_context", "keep_tokens"),
     "optimisation": (
         *("epochs", "batch_size", "micro_batch", "drop_last", "learning_rate", "warmup_epochs"),
         *("final_ratio", "weight_decay", "betas", "second_beta", "released_schedule"),

@@ -11,6 +11,7 @@ from harness.retrieval.evaluation import (
     retrieval,
 )
 from harness.scoring import checkpoint_of
+from vifi.scoring.followed_cosines import make_cosines
 from vifi.scoring.scored_rows import choose_texts
 from vifistore.store import open_store
 from vifistore.store.features import Features
@@ -36,11 +37,13 @@ def _ensure_captions(features: Features, captions: list[str]) -> None:
         "class_names": captions,
         "templates": [CAPTION_TEMPLATE],
     }
-    if features.store.find_texts(**wanted):
+    if known := features.store.find_texts(**wanted):
+        make_cosines(features, known[0]["id"])
         return
 
     from vifistore.extract.class_texts import ensure_texts, reload_checkpoint
 
     writable = open_store(features.store.path, mode="a")
     loaded = reload_checkpoint(checkpoint)
-    ensure_texts(writable, loaded, captions, (CAPTION_TEMPLATE,), are_classes=False)
+    texts = ensure_texts(writable, loaded, captions, (CAPTION_TEMPLATE,), are_classes=False)
+    make_cosines(features, texts)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.followed_texts import follow_videos
 from harness.leaks import tuned_lines, warnings_of
 from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow, append_rows, to_record
@@ -15,6 +16,7 @@ from harness.zero_shot_claims import claim_of
 from reports.layouts.grouping import short_template
 from reports.measurements import row_name
 from vifi.command_line.console import print_json, say
+from vifi.scoring.followed_cosines import make_cosines
 from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, UsageError, shell
 from vifistore.store.checkpoints import trained_with
@@ -36,9 +38,22 @@ EncodeTexts = Callable[[Store, dict, Sequence[str], Sequence[str], str], str]
 
 
 def choose_texts(features: Features, split: str, templates: Sequence[str], how: str = "") -> str:
-    """`texts_of_names` of the classes of a split."""
+    """`texts_of_names` of the classes of a split; with cosines, where texts follow the video."""
     class_names = features.dataset.split(split).class_names
-    return texts_of_names(features, class_names, templates, how, _encode_and_keep)
+    return followed_texts_of(features, class_names, templates, how)
+
+
+def followed_texts_of(
+    features: Features, class_names: Sequence[str], templates: Sequence[str], how: str
+) -> str:
+    """`texts_of_names` that the store keeps; where texts follow the video always one set of them,
+    with its cosines if these can be made without the video."""
+    texts = texts_of_names(features, class_names, templates, how, _encode_and_keep)
+    checkpoint = checkpoint_of(features)
+    if follow_videos(checkpoint):
+        texts = texts or find_texts(features.store, checkpoint, class_names, templates, how)
+        make_cosines(features, texts)
+    return texts
 
 
 def texts_of_names(

@@ -149,4 +149,17 @@ def _print_plan(plan: dict, *, as_json: bool) -> int:
         + ("; " if seconds is None else f"; about {duration(seconds)}, from ")
         + plan["estimated_from"]
     )
+    if "keeps_tokens" in plan:
+        say(_cost_of_tokens(plan))
     return 0
+
+
+def _cost_of_tokens(plan: dict) -> str:
+    """Both costs of classes that come later."""
+    size = f"{plan['token_bytes'] / 1e6:.1f} MB, {plan['token_bytes_of_view']:,} bytes a view"
+    if plan["keeps_tokens"]:
+        return f"patch tokens are kept ({size}): classes that come later take no video"
+    return (
+        "patch tokens are not kept: classes that come later take encoding the videos again, or "
+        f"--keep-tokens now ({size})"
+    )

@@ -1,7 +1,8 @@
 """`vifi texts S`: encode class names with a checkpoint's text tower."""
 
+import logging
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -14,6 +15,12 @@ from vifistore.models.config_files import model_faults
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.wording import check_templates
 from vifistore.store import open_store
+
+if TYPE_CHECKING:
+    from vifistore.models.encoders import LoadedModel
+    from vifistore.store.dataset import Dataset
+
+logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +74,8 @@ def main(arguments: list[str]) -> int:
         {"id": ensure_texts(store, loaded, names, templates, how), "classes": len(names)}
         for names in dataset_class_lists(dataset)
     ]
+    if loaded.video_texts:
+        _make_cosines(dataset, loaded, [texts["id"] for texts in made])
     remember_command(store)
     if wanted.json:
         print_json({"texts": made})
@@ -75,3 +84,24 @@ def main(arguments: list[str]) -> int:
             words = f"{', '.join(templates)}, class names {how}"
             say(f"texts {texts['id']}: {texts['classes']} classes, {words}")
     return 0
+
+
+def _make_cosines(dataset: "Dataset", loaded: "LoadedModel", texts: list[str]) -> None:
+    """Cosines with them for every feature set of the encoder that keeps what they are made of;
+    what others take is said."""
+    from vifistore.extract.cosines_from_tokens import ensure_cosines
+    from vifistore.store.similarities import lacking_cosines
+    from vifistore.store.similarity_costs import without_tokens
+
+    names = {name.id: name.name for name in dataset.names() if name.checkpoint == loaded.digest}
+    for features in map(dataset.features, names.values()):
+        if not (lacking := lacking_cosines(dataset.backend, features.path, texts)):
+            continue
+        if ensure_cosines(features, loaded, lacking):
+            say(f"cosines of {features.name} with {len(lacking)} text sets, from its patch tokens")
+        else:
+            checkpoint = dataset.store.checkpoint(loaded.digest)
+            logger.warning(
+                "no cosines of %s with classes that are new: %s",
+                *(features.name, without_tokens(features, checkpoint)),
+            )

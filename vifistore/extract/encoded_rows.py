@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+import torch
+
 from vifistore.extract.blocks import VideoResult, done, spread
 from vifistore.extract.clock import Clock
+from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.decoded_rows import DecodedRow
 from vifistore.extract.encoder import Encoder, Outputs
 from vifistore.extract.prepare import Job
@@ -17,9 +20,11 @@ _BATCHES_AHEAD = 2
 class EncodedRows:
     """Encodes videos in the order in which they are decoded."""
 
-    def __init__(self, job: Job, clock: Clock) -> None:
-        """Compiling the tower may take a minute: make one only where there is work for it."""
+    def __init__(self, job: Job, clock: Clock, cosines: CosinesBeside | None = None) -> None:
+        """Compiling the tower may take a minute: make one only where there is work for it.
+        `cosines`, which has begun, is given where texts follow the video."""
         self._job, self._clock, self._shape = job, clock, job.shape
+        self._cosines = cosines
         self.encoder: Encoder[DecodedRow] = Encoder(
             job.loaded,
             precision=job.recipe.precision,
@@ -63,4 +68,10 @@ class EncodedRows:
         if loaded.kind != CLIP:
             frames = spread(outputs["frames"], key.decoded, self._job.settings.crops)
             outputs = {**outputs, "frames": frames}
-        return done(key.row, key.decoded, outputs, self._shape, loaded.further)
+        result = done(key.row, key.decoded, outputs, self._shape, loaded.further)
+        if self._cosines:
+            with self._clock.stage("encode"), torch.inference_mode():
+                mean = result.values["view_mean"]
+                assert isinstance(mean, torch.Tensor), "it is still on its device"
+                result.values |= self._cosines.of(mean, outputs)
+        return result

@@ -212,7 +212,8 @@ def check_outputs(given: Outputs, loaded: LoadedModel) -> None:
     shapes = {"frames": [(1, *own, loaded.dim)]}
     if own == (1,):
         shapes["frames"].append((1, loaded.dim))
-    shapes |= {name: [(1, *array.lengths)] for name, array in loaded.further.items()}
+    beside = {**loaded.optional, **loaded.further}
+    shapes |= {name: [(1, *array.lengths)] for name, array in beside.items()}
     found = {name: tuple(value.shape) for name, value in given.items()}
     for name in shapes.keys() | found.keys():
         if found.get(name) not in shapes.get(name, ()):

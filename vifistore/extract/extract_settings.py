@@ -99,6 +99,10 @@ class EncodeSettings(PixelSettings):
     class_names: str = ""
     """Words of a class name in a prompt: as-is, spaces (no underscores) or words (CamelCase split
     as well). Default: as the checkpoint was trained, else as-is."""
+    keep_tokens: bool = False
+    """Keep what texts that follow the video are made from (X-CLIP: its patch tokens, some 200 KB a
+    view): classes that come later are then scored without encoding videos again. vifi extract
+    --dry-run tells both costs."""
     frame_cache: Path | None = None
     """Folder that keeps decoded frames for later checkpoints; safe to delete at any time."""
     frame_cache_gb: float = 50.0

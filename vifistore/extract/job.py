@@ -1,12 +1,15 @@
 """One job of extraction: load a checkpoint, record it, encode a dataset, name the result."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vifistore.errors import TextTowerError, UsageError
 from vifistore.extract.class_texts import dataset_class_lists, ensure_texts
+from vifistore.extract.cosines_beside import CosinesBeside
+from vifistore.extract.cosines_from_tokens import ensure_cosines
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import not_as_trained
 from vifistore.extract.pipeline import ExtractReport, claim_rows, run_rows
@@ -21,6 +24,7 @@ from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.locks import BlockLocks
 from vifistore.store.names import set_name
+from vifistore.store.similarity_costs import without_tokens
 from vifistore.store.writer import FeatureWriter
 
 logger = logging.getLogger("vifi")
@@ -125,11 +129,16 @@ def _run(
         attempts = earlier_attempts(dataset, feature_id)
     elif repairing:
         attempts = repairing.attempts
+    cosines = CosinesBeside(job, writer) if job.loaded.video_texts else None
     try:
         rows = claim_rows(writer, retry=retry, blocks=blocks, limit=limit)
         report = run_rows(
-            job, writer, rows, attempts, beside=lambda: _ensure_texts(job), trainer=trainer
+            *(job, writer, rows, attempts),
+            beside=lambda: _begin_texts(job, cosines),
+            trainer=trainer,
+            cosines=cosines,
         )
+        lacking = cosines.seal(dataset.features(feature_id)) if cosines and report.sealed else ()
     finally:
         writer.release()
     if repairing:
@@ -138,6 +147,8 @@ def _run(
         # This run may have finished a repair that was stopped.
         locks = BlockLocks(dataset.store.cache_folder, dataset.name, feature_id)
         compare_with_seal(dataset.backend, writer.path, locks)
+    if lacking:
+        _complete(job, lacking)
     counts = dataset.features(job.name).counts()
     return JobReport(
         **vars(report),
@@ -156,16 +167,37 @@ def _new_writer(job: Job, purpose: str) -> FeatureWriter:
     return FeatureWriter(*of_set, further=job.loaded.further)
 
 
-def _ensure_texts(job: Job) -> None:
-    """Encode the class names, where that can be done here: pictures need no texts."""
+def _begin_texts(job: Job, cosines: CosinesBeside | None) -> None:
+    """Encode the class names, and get ready for cosines with them where they follow the video."""
+    texts = _ensure_texts(job)
+    if cosines:
+        cosines.begin(texts)
+
+
+def _complete(job: Job, texts: Sequence[str]) -> None:
+    """Make cosines with classes that came after the videos were encoded, or say what that takes."""
+    features = job.dataset.features(job.name)
+    if ensure_cosines(features, job.loaded, texts, job.settings.device):
+        return
+    checkpoint = job.dataset.store.checkpoint(job.loaded.digest)
+    logger.warning(
+        "%s has no cosines with %d class lists that came later: %s",
+        *(job.name, len(texts), without_tokens(features, checkpoint)),
+    )
+
+
+def _ensure_texts(job: Job) -> list[str]:
+    """Encode the class names, where that can be done here: pictures need no texts. Text sets."""
+    made: list[str] = []
     try:
         for class_names in dataset_class_lists(job.dataset):
             prompts = (job.settings.template, job.settings.class_names)
-            ensure_texts(job.dataset.store, job.loaded, class_names, *prompts)
+            made.append(ensure_texts(job.dataset.store, job.loaded, class_names, *prompts))
     except TextTowerError as error:
         logger.warning(
             "no text embeddings of %s, pictures are encoded: %s", job.dataset.name, error
         )
+    return made
 
 
 def plan_dataset(

@@ -16,6 +16,7 @@ import torch
 from vifistore.errors import UsageError
 from vifistore.extract.blocks import BlockCollector
 from vifistore.extract.clock import Clock
+from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.decoded_rows import DecodedRows, default_workers, open_pools
 from vifistore.extract.encoded_rows import EncodedRows
 from vifistore.extract.prepare import Job
@@ -59,6 +60,7 @@ def run_rows(
     *,
     beside: Callable[[], None],
     trainer: TrainerFrames | None = None,
+    cosines: CosinesBeside | None = None,
 ) -> ExtractReport:
     """Encode rows whose blocks the writer holds; seal the set once nothing is left to do.
 
@@ -70,6 +72,8 @@ def run_rows(
         Done while the first videos are decoded.
     trainer
         What a trainer keeps in the same frame cache.
+    cosines
+        Where texts follow the video, what makes cosines with them; it has begun after `beside`.
 
     Raises
     ------
@@ -84,7 +88,8 @@ def run_rows(
     stages = None
     with _clear_memory_errors(job.device):
         if rows:
-            stages = encode_rows(job, writer, rows, attempts, counts, clock, beside, trainer)
+            args = (job, writer, rows, attempts, counts, clock, beside, trainer)
+            stages = encode_rows(*args, cosines)
         else:
             beside()
     with clock.stage("write"):
@@ -108,24 +113,27 @@ def encode_rows(
     clock: Clock,
     beside: Callable[[], None],
     trainer: TrainerFrames | None,
+    cosines: CosinesBeside | None,
 ) -> tuple[DecodedRows, EncodedRows]:
     """Take rows through the stages, count their results by kind, and return when all are written.
 
     `attempts` is uint8 [video]. Raises as `run_rows` does, but for IncompleteError.
     """
     further = job.loaded.further
-    reuse = Reuse(job.dataset, writer, rows, further)
+    # Of a copy the cosines with these classes would be missing.
+    reuse = Reuse(job.dataset, writer, rows, further, may_copy=cosines is None)
     with (
         Progress(total=len(rows), unit="video", desc="extract") as bar,
         contextlib.ExitStack() as opened,
     ):
-        committer = opened.enter_context(BlockCommitter(writer))
+        committer = opened.enter_context(BlockCommitter(cosines or writer))
         pools = open_pools(job.settings, job.recipe.preprocessing, job.device, trainer)
         pool = opened.enter_context(pools)
         decode = DecodedRows(job.dataset, rows, pool, reuse=reuse, clock=clock)
         beside()
-        encode = EncodedRows(job, clock)
-        collect = BlockCollector(rows, job.shape, attempts, further)
+        encode = EncodedRows(job, clock, cosines)
+        made = {**further, **(cosines.arrays if cosines else {})}
+        collect = BlockCollector(rows, job.shape, attempts, made)
         clock.restart()
         bar.unpause()
         for result in encode.results(decode):

@@ -17,6 +17,7 @@ from vifistore.frames.preprocess import preprocess
 from vifistore.scanning.presence import Presence
 from vifistore.sources.roots import VideoFiles
 from vifistore.store.dataset import Dataset
+from vifistore.store.feature_record import FurtherArray
 from vifistore.store.schema import BLOCK_SIZE, TODO
 
 _VIDEOS_TRIED = 4
@@ -44,17 +45,33 @@ def plan(job: Job, *, blocks: range | None = None, limit: int | None = None) -> 
         "free_bytes": dataset.backend.place.free_bytes(),
         "estimated_seconds": None if seconds is None else round(seconds, 1),
         "estimated_from": source,
+        **_cost_of_tokens(job, len(rows) * settings.num_views),
     }
+
+
+def _cost_of_tokens(job: Job, num_views: int) -> dict:
+    """Bytes of what texts that follow the video are made from, a view and in all, and whether it is
+    kept; nothing where texts follow none."""
+    if not job.loaded.optional:
+        return {}
+    of_view = sum(map(_bytes_of, job.loaded.optional.values()))
+    is_kept = job.loaded.optional.keys() <= job.loaded.further.keys()
+    return {
+        "keeps_tokens": is_kept,
+        "token_bytes_of_view": of_view,
+        "token_bytes": of_view * num_views,
+    }
+
+
+def _bytes_of(array: FurtherArray) -> int:
+    return math.prod(array.lengths) * np.dtype(array.dtype).itemsize
 
 
 def _bytes_of_view(job: Job) -> int:
     """Of its embeddings, their two means and times, and what the encoder leaves beside them."""
     frames, dim = job.shape.frame, job.shape.dim
-    further = (
-        math.prod(array.lengths) * np.dtype(array.dtype).itemsize
-        for array in job.loaded.further.values()
-    )
-    return frames * dim * 2 + dim * 8 + frames * 4 + sum(further)
+    further = sum(map(_bytes_of, job.loaded.further.values()))
+    return frames * dim * 2 + dim * 8 + frames * 4 + further
 
 
 def rows_to_do(dataset: Dataset, feature_id: str) -> list[int]:

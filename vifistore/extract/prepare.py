@@ -68,6 +68,7 @@ def prepare(
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
     asked, settings = settings, settled(settings, loaded)
     recipe = continued_recipe(dataset, settings, loaded)
+    loaded = _keeping(dataset, settings, loaded, recipe.id)
     _require_extracted(dataset, recipe.id, loaded)
     loaded = _as_named_before(dataset, settings, loaded, recipe.id)
     say_origin(asked, settings, loaded, recipe, dataset.class_names())
@@ -85,6 +86,28 @@ def prepare(
         name=name,
         num_videos=dataset.num_videos,
     )
+
+
+def _keeping(
+    dataset: Dataset, settings: ExtractSettings, loaded: LoadedModel, feature_id: str
+) -> LoadedModel:
+    """The encoder with the optional arrays that are asked for, or that its set has already."""
+    names = loaded.optional.keys()
+    if settings.keep_tokens and not names:
+        raise UsageError(
+            f"--keep-tokens keeps what texts that follow the video are made from, and those of "
+            f"{loaded.model} follow none; leave it out"
+        )
+    is_wanted = settings.keep_tokens
+    if feature_id in dataset.feature_ids():
+        is_wanted = names <= dataset.features(feature_id).declared.keys()
+        if settings.keep_tokens and not is_wanted:
+            place = shell("vifi", "rm", dataset.store.path, f"{dataset.name}/{feature_id}")
+            raise UsageError(
+                f"feature set {feature_id} of {dataset.name} was made without --keep-tokens; go on "
+                f"without, or encode its videos again: {place}, then this command"
+            )
+    return replace(loaded, further={**loaded.further, **loaded.optional}) if is_wanted else loaded
 
 
 def _as_named_before(

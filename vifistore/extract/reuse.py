@@ -31,13 +31,16 @@ class Reuse:
         writer: FeatureWriter,
         rows: list[int],
         further: Collection[str] = (),
+        *,
+        may_copy: bool = True,
     ) -> None:
-        """`further` names the arrays that the set has beside those of all."""
-        self._further = set(further)
+        """`further` names the arrays that the set has beside those of all. Unless it `may_copy`,
+        only videos of equal bytes that are on the way at once are encoded once."""
+        self._further, self._may_copy = set(further), may_copy
         self._dataset, self._writer = dataset, writer
         self._sizes = dataset.column("size_bytes")
         self._digests: dict[str, tuple[Features, int]] = {}
-        known_sizes = self._learn(writer.id)
+        known_sizes = self._learn(writer.id) if may_copy else set()
         sizes, counts = np.unique(self._sizes[rows], return_counts=True)
         self._sizes_to_read = known_sizes | set(sizes[counts > 1].tolist())
         self._copies: dict[int, tuple[Features, int]] = {}
@@ -82,7 +85,7 @@ class Reuse:
         if first in self._on_the_way:
             self._twins[first].append(row)
             return "wait"
-        if first != row and self._writer.status[first] == DONE:
+        if self._may_copy and first != row and self._writer.status[first] == DONE:
             features = self._dataset.features(self._writer.id)
             # What is remembered of its block may be older than the row.
             self._block = None

@@ -5,16 +5,25 @@ A slow encoder has every block on the disk at once; a fast one waits for the dis
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 
-from vifistore.store.writer import BlockData, FeatureWriter
+from vifistore.store.writer import BlockData
 
 # A kill loses no more than the group on its way and those that wait for it.
 _GROUP_BLOCKS = 32
 _PENDING_BYTES = 256 * 2**20
+
+
+class BlockWriter(Protocol):
+    """What blocks are handed to: a FeatureWriter, or what writes more than it does."""
+
+    def write_blocks(self, group: Sequence[BlockData]) -> None:
+        """Write a group of blocks; they last when it returns."""
+        ...
 
 
 class BlockCommitter:
@@ -28,7 +37,7 @@ class BlockCommitter:
     group and those that waited then are not written, and stay to do.
     """
 
-    def __init__(self, writer: FeatureWriter) -> None:
+    def __init__(self, writer: BlockWriter) -> None:
         self._writer = writer
         self._thread = ThreadPoolExecutor(1)
         self._changed = threading.Condition()

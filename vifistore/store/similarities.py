@@ -10,7 +10,7 @@ video that has none: it is quarantined, or still to do, here or in the feature s
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -121,6 +121,16 @@ def similarity_path(feature_path: str, texts: str) -> str:
 def similarity_ids(backend: Backend, feature_path: str) -> list[str]:
     """Ids of the text sets that a feature set, by its path, has cosines with."""
     return backend.children(f"{feature_path}/{SIMILARITIES}")
+
+
+def lacking_cosines(backend: Backend, feature_path: str, texts: Sequence[str]) -> list[str]:
+    """Those of these text sets with which a feature set has no cosines, or not all."""
+    kept = similarity_ids(backend, feature_path)
+    return [
+        name
+        for name in texts
+        if name not in kept or not Similarities(backend, feature_path, name).sealed
+    ]
 
 
 def similarity_attributes(sealed: Mapping | None) -> dict:

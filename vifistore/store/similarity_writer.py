@@ -22,19 +22,23 @@ from vifistore.store.similarities import (
 class SimilarityWriter:
     """Writes the cosines of one feature set and one text set, a block of 64 videos at a time.
 
-    Whoever writes holds the blocks of the feature set (`BlockLocks`).
+    Whoever writes holds the blocks of the feature set by these `locks`: two of one process would
+    lose each other's.
     """
 
     def __init__(
-        self, backend: Backend, feature_path: str, texts: str, shape: tuple[int, int, int]
+        self,
+        backend: Backend,
+        feature_path: str,
+        texts: str,
+        shape: tuple[int, int, int],
+        locks: BlockLocks,
     ) -> None:
         """Plan `[video view class]`: made if it is new, grown if it is not. Raises UsageError if
         there are cosines of other views or classes."""
-        self._backend, self._shape = backend, shape
+        self._backend, self._shape, self._locks = backend, shape, locks
         self._path = similarity_path(feature_path, texts)
         self._array = f"{self._path}/{COSINES}"
-        _, dataset, feature_id = feature_path.split("/")
-        self._locks = BlockLocks(backend.cache_folder, dataset, feature_id)
         self.texts = texts
         with self._locks.turn(), backend.place.writing():
             self._plan(feature_path)

@@ -87,6 +87,11 @@ class FeatureWriter:
         self.status = np.full(shape.video, TODO, np.uint8)
         self.refresh()
 
+    @property
+    def locks(self) -> BlockLocks:
+        """Those of its blocks, for what is written beside them."""
+        return self._locks
+
     def claim(self, blocks: Iterable[int]) -> None:
         """Lock blocks, and learn what others have written in them since the set was opened.
 

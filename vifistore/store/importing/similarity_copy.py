@@ -23,7 +23,7 @@ def copy_similarities(source: Features, copy: Features) -> None:
     locks.acquire(range(num_blocks(len(status))))
     try:
         for texts in known:
-            _copy(Similarities(there, source.path, texts), copy, status, rows)
+            _copy(Similarities(there, source.path, texts), copy, status, rows, locks)
     finally:
         locks.release()
 
@@ -40,10 +40,12 @@ def _rows_of(source: Features, copy: Features) -> np.ndarray:
     return rows
 
 
-def _copy(found: Similarities, copy: Features, status: np.ndarray, rows: np.ndarray) -> None:
+def _copy(
+    found: Similarities, copy: Features, status: np.ndarray, rows: np.ndarray, locks: BlockLocks
+) -> None:
     _, views, classes = found.shape
     shape = (len(status), views, classes)
-    writer = SimilarityWriter(copy.dataset.backend, copy.path, found.texts, shape)
+    writer = SimilarityWriter(copy.dataset.backend, copy.path, found.texts, shape, locks)
     missing = writer.missing(status)
     for block in range(num_blocks(len(status))):
         span = block_rows(block, len(status))
