@@ -17,7 +17,7 @@ Trains = Literal["full", "image", "text", "prompts"]
 Fusion = Literal["embedding", "decision", "image"]
 Preprocess = Literal["openclip", "paper"]
 ClassNames = Literal["as-is", "spaces", "words"]
-SystemName = Literal["vifi-clip", "actionclip"]
+SystemName = Literal["vifi-clip", "x-clip", "actionclip"]
 FrameHead = Literal["mean", "transf", "lstm", "conv1d", "transf-cls"]
 
 
@@ -27,7 +27,8 @@ class TrainSettings:
 
     system: SystemName = "vifi-clip"
     """What is added to CLIP, what of it is trained, and by which loss: vifi-clip adds nothing but
-    prompts, actionclip a head over frames."""
+    prompts, x-clip messages between frames and texts that follow the video, actionclip a head over
+    frames."""
     trains: Trains = "full"
     """What is trained: both towers and the logit scale (full), one tower alone (image, text), or
     vision-language prompts in front of frozen towers (prompts)."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vifistore.errors import Faults, UnknownNameError
 from vifistore.training.presets import PRESETS, WITH_SHOTS
 from vifistore.training.systems.actionclip_settings import actionclip_published, note_actionclip
+from vifistore.training.systems.x_clip_settings import note_x_clip, x_clip_published
 from vifistore.training.training_settings import SystemName, TrainSettings
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ SYSTEMS: dict[str, SystemEntry] = {
         class_name="VifiClip",
         published=as_in_the_presets,
         note=note_one_text,
+    ),
+    "x-clip": SystemEntry(
+        module="x_clip",
+        class_name="XClipSystem",
+        published=x_clip_published,
+        note=note_x_clip,
     ),
     "actionclip": SystemEntry(
         module="actionclip",
