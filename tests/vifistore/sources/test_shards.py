@@ -166,6 +166,15 @@ def test_what_is_wrong_with_shards_is_told(tmp_path, clips):
     ).content_digest == decoding.content_digest(clips / "blue jump/0.mp4")
 
 
+def test_a_shard_that_is_cut_in_its_first_video_says_so(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        add(tar, "one.mp4", b"x" * 5000)
+    with (tmp_path / "a.tar").open("rb+") as file:
+        file.truncate(1024)
+    with pytest.raises(UsageError, match=r"no video is in a\.tar \(.*may be cut short: one\.mp4\)"):
+        read_source(tmp_path / "a.tar")
+
+
 def test_a_shard_that_is_damaged_in_the_middle(tmp_path, clips):
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         for name in ("a.mp4", "b.mp4", "c.mp4"):

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from vifistore.errors import UsageError, first_few
+from vifistore.errors import UsageError, first_few, short
 from vifistore.files import parse_json_object
 from vifistore.sources.extensions import extension, is_video
 from vifistore.sources.roots import Root
@@ -44,7 +44,8 @@ def read_shards(
             what = "what stands beside videos cannot be read"
             draft.notes.append(f"{shard}: {what}: {first_few(wrong)}")
     if not lines:
-        raise UsageError(f"no video is in {first_few(shards)}; name shards that hold videos")
+        told = f" ({short(draft.notes[0], 120)})" if draft.notes else ""
+        raise UsageError(f"no video is in {first_few(shards)}{told}; name shards that hold videos")
     if not any(line.label for line in lines):
         lines = [line._replace(label=_folder_of(line.path)) for line in lines]
     told = "".join(f"{line.path}\t{line.label}\n" for line in lines)
