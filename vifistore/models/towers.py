@@ -19,8 +19,9 @@ from vifistore.models.header_checks import (
     require_activation,
     require_digest,
 )
-from vifistore.models.hf.hf_folder import PREFIX
+from vifistore.models.hf.hf_folder import PREFIX, HfSource, find_source
 from vifistore.models.hf.hf_model import load_hf
+from vifistore.models.hf.hf_xclip import xclip_file
 from vifistore.models.hub import offline_if_unreachable, quiet
 from vifistore.models.load_settings import RANDOM, WeightsSettings
 from vifistore.models.openclip_model import OpenClipModel, describe
@@ -89,12 +90,22 @@ def load_model(
     weights = weights or WeightsSettings()
     loaded: LoadedModel | None = None
     if model.startswith(PREFIX):
-        loaded = load_hf(model, pretrained, weights)
+        loaded = _of_transformers(find_source(model, pretrained), token_embedding, weights)
     elif model not in open_clip.list_models():
         loaded = load_plugin(model, pretrained, weights)
     loaded = loaded or load_openclip(model, pretrained, token_embedding, weights)
     loaded.to(device)
     return loaded
+
+
+def _of_transformers(
+    source: HfSource, token_embedding: str, weights: WeightsSettings
+) -> LoadedModel:
+    """A model of transformers by its own class, or an X-CLIP by ours."""
+    if (file := xclip_file(source)) is None:
+        return load_hf(source, weights)
+    loaded = load_openclip(file.model, str(file.path), token_embedding, weights)
+    return replace(loaded, name=source.name)
 
 
 def load_openclip(

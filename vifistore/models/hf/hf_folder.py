@@ -8,19 +8,60 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from vifistore.errors import ModelError, UsageError, first_line, short
 from vifistore.files import read_json_object
-from vifistore.models.file_kinds import refuse_other_files, unreadable_safetensors
+from vifistore.models.file_kinds import (
+    checkpoint_name,
+    refuse_other_files,
+    unreadable_safetensors,
+)
 from vifistore.models.hub import offline_if_unreachable, quiet
+from vifistore.models.load_settings import RANDOM
 
 PREFIX = "hf:"
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _INDEX = "model.safetensors.index.json"
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HfSource:
+    """What was found of an `hf:` name."""
+
+    model: str
+    """The name, of a folder with its whole path."""
+    folder: Path
+    taken: str
+    """The folder, or the commit of the hub, or `none` for random weights."""
+    name: str
+    """What its checkpoint is called."""
+
+
+def find_source(model: str, pretrained: str) -> HfSource:
+    """Find the folder of `hf:ORG/NAME` or `hf:FOLDER`; see `load_hf` for `pretrained`.
+
+    Raises ModelError where it cannot be had, UsageError for weights beside those of a folder.
+    """
+    source, is_random = model.removeprefix(PREFIX), pretrained == RANDOM
+    if not is_local(source):
+        folder = hub_folder(source, "" if is_random else pretrained)
+        taken, name = folder.name, checkpoint_name(Path(source))
+    else:
+        folder = local_folder(source)
+        model, taken, name = f"{PREFIX}{folder}", str(folder), checkpoint_name(folder)
+        if not is_random and pretrained not in ("", taken):
+            raise UsageError(
+                f"{short(model, 80)} has its weights with it; leave out --pretrained "
+                f"{short(pretrained, 40)}"
+            )
+    if is_random:
+        taken, name = RANDOM, "random"
+    return HfSource(model=model, folder=folder, taken=taken, name=name)
 
 
 def is_local(source: str) -> bool:

@@ -13,15 +13,8 @@ from torch import Tensor, nn
 
 from vifistore.errors import ModelError, UsageError, short
 from vifistore.models.encoders import CLIP, LoadedModel
-from vifistore.models.file_kinds import checkpoint_name
 from vifistore.models.hf.architectures import Architecture, architecture_of
-from vifistore.models.hf.hf_folder import (
-    PREFIX,
-    hub_folder,
-    is_local,
-    local_folder,
-    read_config,
-)
+from vifistore.models.hf.hf_folder import HfSource, read_config
 from vifistore.models.hf.hf_preprocessing import read_preprocessing
 from vifistore.models.hf.hf_texts import HfTextSide, tokenizer_digest
 from vifistore.models.hf.hf_weights import random_network, read_network
@@ -69,13 +62,13 @@ class HfModel(LoadedModel):
         self.network.to(device)
 
 
-def load_hf(model: str, pretrained: str, weights: WeightsSettings) -> HfModel:
-    """Load `hf:ORG/NAME` or `hf:FOLDER` in float32.
+def load_hf(source: HfSource, weights: WeightsSettings) -> HfModel:
+    """Load a model that `find_source` found, in float32.
 
-    `pretrained` is empty, a revision of the hub, or `none` for random weights, which are the same
-    every time. Raises UnknownNameError for an architecture that is no encoder here, ModelError for
-    a folder that cannot be had or read, and UsageError for settings that choose in other files.
+    Raises UnknownNameError for an architecture that is no encoder here, ModelError for a folder
+    that cannot be read, and UsageError for settings that choose in other files.
     """
+    model, folder = source.model, source.folder
     if weights.image_size or weights.ema_weights:
         raise UsageError(
             "--image-size and --ema-weights choose in files of OpenCLIP's models, and "
@@ -86,39 +79,20 @@ def load_hf(model: str, pretrained: str, weights: WeightsSettings) -> HfModel:
             f"{short(model, 80)} needs the package transformers, which is not installed; run: "
             "pip install 'vifistore[hf]'"
         )
-    source = model.removeprefix(PREFIX)
-    is_random = pretrained == RANDOM
-    if is_local(source):
-        folder = local_folder(source)
-        model = f"{PREFIX}{folder}"
-        if not is_random and pretrained not in ("", str(folder)):
-            raise UsageError(
-                f"{short(model, 80)} has its weights with it; leave out --pretrained "
-                f"{short(pretrained, 40)}"
-            )
-    else:
-        folder = hub_folder(source, "" if is_random else pretrained)
     raw = read_config(folder)
     architecture = architecture_of(model, raw)
-    if is_random:
+    if source.taken == RANDOM:
         network = random_network(architecture, folder, model)
     else:
         network = read_network(architecture, folder, raw)
     network.eval().requires_grad_(False)
-    # Of the hub, the commit that was taken; of a folder, all of it.
-    taken = str(folder) if is_local(source) else folder.name
-    return _describe(network, architecture, folder, raw, (model, RANDOM if is_random else taken))
+    return _describe(network, architecture, source, raw)
 
 
-def _describe(
-    network: Any, architecture: Architecture, folder: Path, raw: dict, taken: tuple[str, str]
-) -> HfModel:
+def _describe(network: Any, architecture: Architecture, source: HfSource, raw: dict) -> HfModel:
     import transformers
 
-    model, weights_path = taken
-    name = "random" if weights_path == RANDOM else checkpoint_name(folder)
-    if not is_local(model.removeprefix(PREFIX)):
-        name = checkpoint_name(Path(model.removeprefix(PREFIX)))
+    model, folder = source.model, source.folder
     config = network.config
     patch_size = config.vision_config.patch_size if architecture.class_name == "Siglip2Model" else 0
     sizes = (architecture.image_size(config), patch_size, architecture.resample)
@@ -136,12 +110,12 @@ def _describe(
         pixels=pixels,
         model=model,
         config={"embed_dim": architecture.dim(config), **about},
-        name=name,
+        name=source.name,
         image_digest=image,
         text_digest=digest_of({"tower": text, "tokenizer": tokenizer_digest(folder)}),
         logit_scale=scale,
         logit_bias=bias,
-        weights_path=weights_path,
+        weights_path=source.taken,
         parent="",
         step=0,
         settings={},
