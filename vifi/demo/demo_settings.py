@@ -28,7 +28,12 @@ class DemoScale:
     tuning: TrainSettings
     """How it is fine-tuned on the clips; what trains and the fusion vary."""
     extras: bool = False
-    """Also learn prompts, and blend the tuned model with its start."""
+    """Also learn prompts, blend the tuned model with its start, and train every system that the
+    paper compares, on few clips and on half of the classes too."""
+    shots: int = 16
+    """Clips of a class that these few are."""
+    few_shot_epochs: int = 30
+    """Epochs of training on them."""
 
     @property
     def num_test_clips(self) -> int:

@@ -55,7 +55,7 @@ def questions(scale: DemoScale, out: Path, names: Sequence[str]) -> dict[str, li
     pair, test = ("--features", VANILLA, TUNED), ("--dataset", DATASET, "--split", SPLIT)
     every = (*test, "--features", *names, *results)
     frames = ("--frames", *(count for count in _FRAME_COUNTS if count <= scale.num_frames))
-    halves = ("--dataset", DATASET, "--append", "--split-by", _HALVES)
+    halves = ("--root", out / "videos", "--dataset", DATASET, "--append", "--split-by", _HALVES)
     looking = [name for name in (*SHOWN, PROMPTED) if name in names]
     return {
         "score the cache: by class names, retrieval, fusions": [
@@ -97,7 +97,7 @@ def _queries(scale: DemoScale, out: Path) -> list[Command]:
     asked = classes[:: max(1, len(classes) // _NUM_QUERIES)][:_NUM_QUERIES]
     (out / "queries.txt").write_text("\n".join(asked), encoding="utf-8")
     words = ("--template", "paper")
-    last = f"{max(classes)}/{scale.test_clips - 1:03d}.mp4"
+    last = f"{SPLIT}/{max(classes)}/{scale.test_clips - 1:03d}.mp4"
     return [
         ("--queries", out / "queries.txt", *words),
         (asked[0], *words, "--frames"),
@@ -109,4 +109,4 @@ def _watched(scale: DemoScale) -> list[str]:
     """The first clip of some classes."""
     classes = sorted(class_names()[: scale.classes])
     step = max(1, len(classes) // _NUM_ATTENTION_VIDEOS)
-    return [f"{name}/000.mp4" for name in classes[1::step][:_NUM_ATTENTION_VIDEOS]]
+    return [f"{SPLIT}/{name}/000.mp4" for name in classes[1::step][:_NUM_ATTENTION_VIDEOS]]

@@ -18,6 +18,7 @@ from harness.results.json_artefacts import Summary, Timing
 from vifi.command_line.console import say
 from vifi.demo.demo_settings import DemoScale
 from vifi.demo.questions import DATASET, SPLIT, Command, questions, run_verb
+from vifi.demo.systems import systems
 from vifi.demo.tuning import (
     PROMPTED,
     TUNED,
@@ -67,13 +68,18 @@ def run_story(scale: DemoScale, out: Path) -> None:
         videos = make_videos(scale, out / "videos")
     store = out / "store.zarr"
     with steps.step("scan the test clips", videos=scale.num_test_clips):
-        run_verb("scan", store, videos / SPLIT, "--dataset", DATASET, "--split", SPLIT)
+        listed = ("--root", videos, "--dataset", DATASET, "--split", SPLIT)
+        run_verb("scan", store, videos / SPLIT, *listed)
     checkpoints = _checkpoints(scale, videos, out, steps)
     for name, path in checkpoints.items():
         weights = ("--model", scale.model, "--pretrained", path, "--name", name)
         with steps.step(f"encode the test clips under {name}", videos=scale.num_test_clips):
-            run_verb("extract", store, "--dataset", DATASET, *weights, *_how(scale, out))
-    for what, commands in questions(scale, out, list(checkpoints)).items():
+            frames = ("--frames", scale.num_frames)
+            run_verb("extract", store, "--dataset", DATASET, *weights, *frames, *_how(out))
+    asked = questions(scale, out, list(checkpoints))
+    if scale.extras:
+        asked |= systems(scale, out, checkpoints[VANILLA], _how(out))
+    for what, commands in asked.items():
         with steps.step(what):
             for command in commands:
                 run_verb(*command)
@@ -100,14 +106,14 @@ def _checkpoints(scale: DemoScale, videos: Path, out: Path, steps: Steps) -> dic
 
 def _following(scale: DemoScale, folder: Path, out: Path) -> AbstractContextManager:
     """Encode the test clips under every checkpoint of a folder, in a process of its own."""
-    words = shlex.join(["--poll", "0.5", *map(str, _how(scale, out))])
+    how = ("--frames", scale.num_frames, *_how(out))
+    words = shlex.join(["--poll", "0.5", *map(str, how)])
     options = FollowOptions(extract_every="checkpoint", extract_with=words)
     return follower(options, folder, str(out / "store.zarr"), DATASET)
 
 
-def _how(scale: DemoScale, out: Path) -> Command:
+def _how(out: Path) -> Command:
     return (
-        *("--frames", scale.num_frames),
         # The tables of two machines differ less in fp32 than in bf16.
         *("--precision", "fp32", "--batch", 256),
         # For the few frames of the demo it would take longer than the tiny tower itself.

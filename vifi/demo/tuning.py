@@ -52,6 +52,10 @@ _PROMPTS = {
     "text_prompts": 2,
     "text_depth": 2,
 }
+# As flags of `vifi train`.
+PROMPT_FLAGS = tuple(
+    word for name, value in _PROMPTS.items() for word in (f"--{name.replace('_', '-')}", value)
+)
 _BLEND = 0.5
 
 

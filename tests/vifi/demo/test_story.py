@@ -40,12 +40,12 @@ LEFT = (
 )
 
 
-def told(out: Path) -> Path:
+def told(out: Path, module: str = __name__, scale: str = "TINY") -> Path:
     """The folder of a demo, made in a process of its own, as by a call of the verb."""
     program = (
         "import sys; from pathlib import Path\n"
-        "from tests.vifi.demo.test_story import TINY; from vifi.demo.story import run_story\n"
-        "run_story(TINY, Path(sys.argv[1]))"
+        f"from {module} import {scale}; from vifi.demo.story import run_story\n"
+        f"run_story({scale}, Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", program, str(out)]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
