@@ -48,7 +48,7 @@ def run(settings: Compute) -> Iterator[dict]:
     made = load_model(settings.model, settings.pretrained)
     loaded = require_tunable(made, "vifi bench compute counts")
     head = load_head(settings.head) if settings.head else None
-    added = _added(loaded, head, settings.frames)
+    added = _added(loaded, head, settings)
     common = {"model": settings.model, "pretrained": loaded.name, "precision": precision}
     image = image_counts(loaded, settings.frames)
     image |= _image_speed(settings, loaded, head, device, precision)
@@ -70,8 +70,10 @@ def run(settings: Compute) -> Iterator[dict]:
         Cost.add(settings.results, [Cost.from_dict(record | here)])
 
 
-def _added(loaded: OpenClipModel, head: Head | None, frames: int) -> Counts:
-    return added_counts(loaded, frames) if head is None else head_counts(head, frames)
+def _added(loaded: OpenClipModel, head: Head | None, settings: Compute) -> Counts:
+    if head is not None:
+        return head_counts(head, settings.frames)
+    return added_counts(loaded, settings.frames, settings.classes)
 
 
 def _image_speed(

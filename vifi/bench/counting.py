@@ -52,10 +52,11 @@ def text_counts(loaded: OpenClipModel) -> Counts:
     }
 
 
-def added_counts(loaded: OpenClipModel, frames: int) -> Counts:
+def added_counts(loaded: OpenClipModel, frames: int, classes: int) -> Counts:
     """Of the modules of a system; empty for a CLIP as it is.
 
-    Raises UsageError for a model that sees another number of frames.
+    Texts that follow a view count with it, of so many classes. Raises UsageError for a model that
+    sees another number of frames.
     """
     system = system_of(loaded.clip)
     if not system:
@@ -67,6 +68,10 @@ def added_counts(loaded: OpenClipModel, frames: int) -> Counts:
     if loaded.kind == CLIP:
         whole = _gmacs(loaded.image_tower, (1, frames, 3, *loaded.image_size))
         gmacs = whole - frames * _gmacs(loaded.clip.visual, (1, 3, *loaded.image_size))
+    if loaded.texts_depend_on_video:
+        # All positions but that of the class token.
+        tokens = len(loaded.clip.visual.positional_embedding) - 1
+        gmacs += _gmacs(loaded.clip.added, (classes, loaded.dim), (1, tokens, loaded.dim))
     return {
         "tower": "added",
         "kind": system["name"],
@@ -135,11 +140,11 @@ def _added_millions(module: nn.Module) -> float:
     return millions(added) if isinstance(added, nn.Module) else 0.0
 
 
-def _gmacs(module: nn.Module, shape: tuple[int, ...]) -> float:
+def _gmacs(module: nn.Module, *shapes: tuple[int, ...]) -> float:
     """10^9 multiply-accumulates; 0 for operations that need data, not only shapes: those cannot be
     counted."""
     try:
-        return forward_flops(module, shape) / 2e9
+        return forward_flops(module, *shapes) / 2e9
     except RuntimeError as error:
         logger.info("arithmetic is not counted: %s", str(error).split("\n")[0])
         return 0.0
