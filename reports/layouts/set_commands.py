@@ -49,7 +49,7 @@ _PROMPT_PRESETS = {
 }
 _TRAINED = {"CLIP image-FT": ("--trains", "image"), "CLIP text-FT": ("--trains", "text")}
 # Clips and crops of Table 4 where they are not 4 and 3. The paper has none for A6; its code
-# averages 5 samplings of a centre crop (ju-chen/Efficient-Prompt, src/val.py).
+# averages 5 samplings of a centre crop (ju-chen/Efficient-Prompt).
 _SUPERVISED_VIEWS = {"ActionCLIP": ("10", "3"), "A6": ("5", "1")}
 
 

@@ -153,20 +153,15 @@ class _Training:
         if settings.freezes_images and self._keeps_frames():
             note_frozen(faults, settings)
         faults.refuse()
-        clip = self._start.clip.to(self._device)
+        self._clip = clip = self._start.clip.to(self._device)
         system, start_system = load_system(settings.system), system_of(clip)
         system.add_modules(clip, settings)
         clip.to(self._device)
         groups = system.groups(clip, settings)
         clip.set_grad_checkpointing(run.options.gradient_checkpointing)
-        self._clip = clip
-        inputs = ObjectiveInputs(
-            clip=clip,
-            tokens=self._class_tokens(),
-            settings=settings,
-            bf16=self._bf16,
-            compiled=run.options.compile,
-        )
+        how = {"bf16": self._bf16, "compiled": run.options.compile}
+        tokens = self._class_tokens()
+        inputs = ObjectiveInputs(clip=clip, tokens=tokens, settings=settings, **how)
         objective = system.objective(inputs)
         self._engine = Engine(objective, groups, settings, self._order, self._processes)
         identity = RunIdentity(run.start, settings, self._order, run.videos)
