@@ -12,6 +12,7 @@ from vifi.__main__ import run
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model
+from vifistore.models.system_modules import attach_added
 
 
 @pytest.fixture
@@ -49,13 +50,13 @@ def searchable(tmp_path_factory) -> Path:
     return Path(store)
 
 
-def save_tiny(path: Path, seed: int = 0) -> None:
+def save_tiny(path: Path, seed: int = 0, system: dict | None = None) -> None:
     """Write the tiny model, with random weights, as a checkpoint of ours."""
-    config = model_config("vifi-tiny")
-    header = CheckpointHeader(
-        model="vifi-tiny", config=config, name="tiny", step=0, parent="", settings={}
-    )
-    save_checkpoint(path, new_model("vifi-tiny", seed).state_dict(), header)
+    config, clip = model_config("vifi-tiny"), new_model("vifi-tiny", seed)
+    attach_added(clip, system or {})
+    told = {"model": "vifi-tiny", "config": config, "name": "tiny", "step": 0, "parent": ""}
+    header = CheckpointHeader(**told, settings={}, system=system or {})
+    save_checkpoint(path, clip.state_dict(), header)
 
 
 @pytest.fixture

@@ -84,6 +84,21 @@ def test_files_of_no_store_get_the_very_numbers(said, store, model, monkeypatch)
     assert list(temporary.iterdir()) == []
 
 
+def test_texts_that_follow_a_video_are_made_for_files_of_no_store(said, store, tmp_path):
+    """X-CLIP's, whose cosines the store form takes from kept tokens."""
+    weights = tmp_path / "x-clip.safetensors"
+    save_tiny(weights, system={"name": "x-clip", "frames": 2, "mit_layers": 1, "prompt_layers": 2})
+    model = ("--model", "vifi-tiny", "--pretrained", weights, "--precision", "fp32")
+    extracted = (*model, "--keep-tokens", "--name", "x", "--device", "cpu", "--workers", 1)
+    assert said("extract", store, "--dataset", "d", *extracted)[0] == 3
+    kept = said("classify", store, "--features", "x", *ASKED, "--json")[1]
+    root = open_store(store).dataset("d").root()
+    loose = said("classify", root, *model, *ASKED, "--json")[1]
+    found = predictions(json.loads(loose), root)
+    assert found == predictions(json.loads(kept))
+    assert sum(found["alone.mp4"].values()) == pytest.approx(1)
+
+
 def test_a_file_that_is_no_video_gets_its_line(said, store, model):
     broken = store.parent / "notes.mp4"
     broken.write_text("no video")

@@ -5,6 +5,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vifistore.errors import UsageError, short
@@ -27,11 +28,15 @@ def encoded_videos(listing: Listing, settings: ExtractSettings) -> Iterator[Feat
     """The feature set of listed videos, while the context lasts; raises as `extract_dataset`."""
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.extract.job import extract_dataset
+    from vifistore.models.towers import load_model
 
+    loaded = load_model(settings.model, settings.pretrained, weights=settings.weights)
+    # Labels come after the videos: what texts follow in a video has to be kept until then.
+    settings = replace(settings, keep_tokens=bool(loaded.optional))
     with tempfile.TemporaryDirectory(prefix="vifi-classify-") as folder:
         dataset = create_store(Path(folder, "S.zarr")).new_dataset(_NAME)
         scan_new(dataset, listing)
-        report = extract_dataset(dataset, settings)
+        report = extract_dataset(dataset, settings, loaded=loaded)
         yield dataset.features(report.name)
 
 

@@ -134,7 +134,7 @@ def _trainings(
             begun = _last(scale, task, out, TUNED + task.suffix)
         train = ("train", task.preset, store, *dataset, "--split", task.split)
         train += ("--model", scale.model, "--pretrained", begun, "--out", weights.parent)
-        train += _training_flags(scale, task) + TRAINED[system]
+        train += (*_training_flags(scale, task), *TRAINED[system])
         yield name, [train, _extract(scale, store, weights, name, how)]
     head = ("train-head", store, *dataset, "--features", VANILLA, "--split", task.split)
     name = _HEAD + task.suffix

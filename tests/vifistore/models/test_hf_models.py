@@ -318,6 +318,8 @@ def test_a_tokenizer_of_another_model_is_refused(folders, tmp_path):
 def test_settings_of_files_are_refused(folders):
     with pytest.raises(UsageError, match="leave them out"):
         load_model(f"hf:{folders['clip']}", "", weights=WeightsSettings(image_size=48))
+    with pytest.raises(UsageError, match="hf: names no model"):
+        load_model("hf:", "")
     with pytest.raises(UsageError, match="leave out --pretrained openai"):
         load_model(f"hf:{folders['clip']}", "openai")
     with pytest.raises(ModelError, match="there is no folder"):

@@ -18,7 +18,8 @@ from vifistore.models.hf.hf_towers import (
     pooled_texts,
 )
 
-# What VideoPrism's own examples divide cosines by is 0.01; its weights hold no scale.
+# Its weights hold no scale. Its example divides cosines by 0.01 (google-deepmind/videoprism at
+# 9762d46, colabs/videoprism_video_text_demo.ipynb).
 _VIDEOPRISM_SCALE = 100.0
 
 

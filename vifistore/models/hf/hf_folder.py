@@ -48,6 +48,8 @@ def find_source(model: str, pretrained: str) -> HfSource:
     Raises ModelError where it cannot be had, UsageError for weights beside those of a folder.
     """
     source, is_random = model.removeprefix(PREFIX), pretrained == RANDOM
+    if not source:
+        raise UsageError(f"{model} names no model; give hf:ORG/NAME or hf:FOLDER")
     if not is_local(source):
         folder = hub_folder(source, "" if is_random else pretrained)
         taken, name = folder.name, checkpoint_name(Path(source))
