@@ -22,6 +22,7 @@ from harness.retrieval.hits import Match, VideoTable
 from harness.retrieval.moments import reach
 from harness.scoring import Classes, Videos, score, status_of
 from harness.vector_reading import read_vectors
+from harness.whole_views import has_one_embedding
 from vifistore.errors import IncompleteError, UsageError, shell, short
 from vifistore.store.features import Features
 from vifistore.store.full_frames import require_full_frames
@@ -160,6 +161,11 @@ def _moments(
     features.require_array("frames")
     features.require_array("timestamps")
     require_full_frames(features, "classify whole videos: leave out --frames")
+    if has_one_embedding(features):
+        raise UsageError(
+            f"the encoder of {features.name} gives one embedding of each view, which has no "
+            "moments; leave out --frames"
+        )
     for positions, frames in read_vectors(features, "frames", rows):
         chosen = features.select(rows=rows[positions], arrays=("timestamps",))
         seconds = chosen.arrays["timestamps"]

@@ -20,6 +20,7 @@ from harness.statistics import (
     bootstrap_mean,
     bootstrap_mean_per_class,
 )
+from harness.whole_views import has_one_embedding
 from harness.zero_shot_claims import Claim, claim_of
 from vifistore.cleaning import AS_IS
 from vifistore.store import as_trained
@@ -161,6 +162,7 @@ def result_rows(
         asked=features.name,
         model=checkpoint.get("model"),
         **({"system": system} if (system := trained_system(checkpoint)) else {}),
+        **({"one_embedding": True} if has_one_embedding(features) else {}),
         differs_from_released_code=differences(features.source_recipe),
         **_link_facts(texts, checkpoint),
         **claim.facts,

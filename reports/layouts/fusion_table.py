@@ -20,10 +20,15 @@ from reports.layouts.grouping import group_rows
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
 from reports.paper.paper_numbers import PaperNumber, paper_notes, paper_numbers
-from reports.table_model import Cell, Column, Row, Table
+from reports.table_model import Cell, Column, Note, Row, Table
 
 _ORDER = ("", "embedding", "decision", "image", "max", "top", "attention")
 _METHOD_OF = {"": "Vanilla CLIP"} | {name: method for method, name in FUSION_METHODS.items()}
+
+ONE_FUSION = "one-embedding-a-view"
+_ONE_FUSION_NOTE = Note(
+    text="Of one embedding a view there are no frames to merge: as with embedding fusion."
+)
 
 # Data set, and the fusion scored with.
 ColumnKey = tuple[str, str]
@@ -48,7 +53,7 @@ def fusion_table(measured: Sequence[Measurement]) -> Table | None:
             for dataset, fusion in columns
         ),
         rows=tuple(_rows(shown, columns, paper)),
-        notes=paper_notes() | footnotes_of_all(shown),
+        notes=paper_notes() | footnotes_of_all(shown) | {ONE_FUSION: _ONE_FUSION_NOTE},
     )
 
 
@@ -137,6 +142,8 @@ def _cells(
         if slot in by_slot:
             number = numbers.get(slot) if _is_papers(by_slot[slot]) else None
             cells.append(beside_paper(measured_cell(by_slot[slot]), number))
+        elif any(m.row.provenance.get("one_embedding") for m in members):
+            cells.append(Cell(text="=", notes=(ONE_FUSION,)))
         else:
             cells.append(Cell(command=commands.get(slot[0], "")))
     return tuple(cells)

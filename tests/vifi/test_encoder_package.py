@@ -110,11 +110,19 @@ def test_fusions_that_are_equal_are_refused_or_left_out(store, capsys):
     assert run(["evaluate", words[0], "zero-shot", *words[1:], CLIP, *each]) == 0
     scored = rows_of(capsys, "ablate", *words, CLIP)
     assert {row["fusion"] for row in scored} == {"embedding"}
+    assert all(row["provenance"]["one_embedding"] for row in scored)
     assert run(["ablate", *words, CLIP, "--fusion", "image"]) == 2
     assert run(["ablate", *words, CLIP]) == 0
     assert "fusions are equal, so embedding alone is scored" in capsys.readouterr().err
     scored = rows_of(capsys, "ablate", *words, FRAME)
     assert {row["fusion"] for row in scored} == {"embedding", "decision", "image"}
+
+
+def test_a_view_of_one_embedding_has_no_moments(store, capsys):
+    words = ("classify", str(store), "--labels", "red run,blue jumps far", "--features")
+    assert run([*words, CLIP, "--frames"]) == 2
+    assert "which has no moments; leave out --frames" in capsys.readouterr().err
+    assert run([*words, CLIP]) == 0
 
 
 def test_frames_that_were_seen_together_cannot_be_left_out(store, capsys):

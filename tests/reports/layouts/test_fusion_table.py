@@ -100,3 +100,14 @@ def test_numbers_of_frames_are_columns_in_their_order(row):
     assert [c.heading for c in table.columns] == [
         *("embedding", "top-2", "top-16", "attention", "own"),
     ]
+
+
+def test_of_one_embedding_a_view_no_other_fusion_is_asked_for(row):
+    shared = {"protocol": "ablation-fusion"}
+    rows = [row("frames", **shared, fusion=fusion) for fusion in ("embedding", "image")]
+    facts = {"model": "ViT-B-16", "one_embedding": True}
+    table = fusion_table(measurements([*rows, row("views", **shared, provenance=facts)]))
+    (own,) = (r for r in table.rows if "views" in (r.label, r.detail))
+    assert [cell.text for cell in own.cells] == ["", "="]
+    assert "no frames to merge" in table.notes[own.cells[1].notes[0]].text
+    assert table.commands == ()
