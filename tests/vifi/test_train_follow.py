@@ -30,10 +30,10 @@ if "vifistore.frames.worker" in sys.orig_argv:
 
     decode = decoding.decode_video
 
-    def counted(path, **named):
+    def counted(footage, **named):
         with open(os.environ["DECODES"], "a") as file:
-            file.write(os.path.basename(path) + chr(10))
-        return decode(path, **named)
+            file.write(footage.path.name + chr(10))
+        return decode(footage, **named)
 
     decoding.decode_video = counted
 """

@@ -13,6 +13,7 @@ from vifistore.errors import Faults
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.following.follow_settings import FollowSettings
 from vifistore.models.config_files import model_faults
+from vifistore.models.load_settings import RANDOM
 from vifistore.store import open_store
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def main(arguments: list[str]) -> int:
     found = Faults()
     wanted = parse("watch", WatchArguments, arguments, faults=found)
     if wanted.follow.model:
-        model_faults(found, wanted.follow.model, "")
+        # Its weights are in the files that are followed.
+        model_faults(found, wanted.follow.model, RANDOM)
     found.refuse()
     dataset = open_store(wanted.store, mode="a").dataset(wanted.dataset)
 

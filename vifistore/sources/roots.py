@@ -117,5 +117,6 @@ class VideoFiles:
         return replace(self, paths=self.paths[rows], sizes=self.sizes[rows])
 
     def evenly(self, most: int) -> Self:
-        """About so many of them, evenly among all."""
-        return self.take(slice(None, None, -(-len(self) // most) or 1))
+        """So many of them, or all if there are fewer, evenly among all."""
+        step = max(1, len(self) // most)
+        return self.take(slice(None, step * most, step))

@@ -75,9 +75,10 @@ def detect(source: Root, *, follow_links: bool = False) -> Format:
 
 def _detect_remote(source: RemoteRoot) -> Format:
     if not source.can_list:
+        command = shell("vifi", "scan", "S", "LIST", "--root", str(source))
         raise UsageError(
             f"{source} cannot be listed, as web servers do not tell what they have; give a list "
-            f"of its videos: vifi scan S LIST --root {shell(source)}"
+            f"of its videos: {command}"
         )
     if extension(source.name) in _LISTS:
         raise UsageError(

@@ -57,6 +57,8 @@ def test_no_table_is_written_another_way():
     ways = ("to_csv(index", "csv.writer(", "csv.DictWriter(")
     known = {"harness.results.csv_tables", "reports.writers.csv_text"}
     known |= {"vifistore.training.log", "vifi.serving.page_map"}
+    # Its cells go through the same `safe_cell`.
+    known |= {"vifi.classifying.answer_writing"}
     found = {
         name
         for name, path in modules(ROOT).items()

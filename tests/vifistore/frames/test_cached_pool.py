@@ -28,9 +28,9 @@ TOWER = {
 class CountingPool(DecodePool):
     """Remembers what it was asked to decode."""
 
-    def submit(self, path, *further, **named):
-        self.__dict__.setdefault("asked", []).append(Path(path).name)
-        return super().submit(path, *further, **named)
+    def submit(self, footage, *further, **named):
+        self.__dict__.setdefault("asked", []).append(Path(str(footage)).name)
+        return super().submit(footage, *further, **named)
 
 
 @pytest.fixture(scope="module")

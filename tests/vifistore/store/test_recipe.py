@@ -56,7 +56,7 @@ def test_every_field_of_the_preprocessing_counts(name):
 def test_what_the_recipe_names():
     """A field that is dropped from the recipe would not count any more."""
     first = {"image_digest", "sampling_rule", "frames", "clips", "crops", "precision", "numerics"}
-    assert set(PLAIN) == first | {"decoder", "decoder_version"}
+    assert set(PLAIN) == first | {"decoder", "decoder_version", "kind", "outputs", "stride"}
     second = {"name", "size", "short_side", "interpolation", "antialias", "mean", "std"}
     assert set(NESTED) == second | {"backend", "resize_mode"}
 
