@@ -118,5 +118,5 @@ class VideoFiles:
 
     def evenly(self, most: int) -> Self:
         """So many of them, or all if there are fewer, evenly among all."""
-        step = max(1, len(self) // most)
-        return self.take(slice(None, step * most, step))
+        chosen = np.linspace(0, len(self) - 1, min(most, len(self))).round()
+        return self.take(chosen.astype(np.int64))
