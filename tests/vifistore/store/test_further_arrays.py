@@ -1,7 +1,6 @@
 """Arrays beside the frames: how many frames count, and whatever else an encoder leaves."""
 
 import contextlib
-import json
 import shutil
 
 import numpy as np
@@ -11,67 +10,35 @@ from harness.fusion import unit
 from harness.link import Link
 from harness.retrieval.moments import find_moments
 from harness.scoring import Classes, load_videos, score
-from tests.support import block_data, plain_recipe, video_table
-from vifi.__main__ import run
+from tests.support import block_data
+from tests.vifistore.store.padded_set import (
+    FURTHER,
+    NUM_VIDEOS,
+    TOKENS,
+    counts_of,
+    make_padded_store,
+    new_writer,
+    padded,
+)
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.extract.reuse import Reuse
 from vifistore.store import open_store, planning
-from vifistore.store.dataset import write_videos
 from vifistore.store.derived import write_derived
 from vifistore.store.exporting.formats import ExportSettings, export_features
 from vifistore.store.feature_record import FRAME_COUNTS, FurtherArray
 from vifistore.store.full_frames import has_full_frames
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.info import describe_store, feature_size
-from vifistore.store.names import set_name
 from vifistore.store.pooling import pool_views
-from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
-from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.writer import Shape
 from vifistore.training.heads.head_data import read_head_data
-
-NUM_VIDEOS = 70
-SHAPE = Shape(video=NUM_VIDEOS, view=2, frame=4, dim=8)
-TOKENS = FurtherArray(dtype="float32", axes=("token", "dim"), lengths=(3, 8))
-FURTHER = {"num_valid": FRAME_COUNTS, "tokens": TOKENS}
-CLASSES = ["run", "jump"]
-
-
-def counts_of(rows):
-    """uint16 [video view], from 1 to 4."""
-    return (np.add.outer(np.asarray(rows), [0, 1]) % 4 + 1).astype(np.uint16)
-
-
-def padded(rows):
-    """What a block of rows holds whose views have fewer frames."""
-    frames = np.random.default_rng(1).normal(size=(NUM_VIDEOS, 2, 4, 8)).astype(np.float16)[rows]
-    counts = counts_of(rows)
-    frames[np.arange(4) >= counts[..., None]] = 0
-    mean, consensus = pool_views(frames, counts)
-    data = {**block_data(frames), "view_mean": mean, "view_consensus": consensus}
-    tokens = np.random.default_rng(2).normal(size=(NUM_VIDEOS, 2, 3, 8)).astype(np.float32)
-    return {**data, "num_valid": counts, "tokens": tokens[rows]}
-
-
-def new_writer(store, further=None, shape=SHAPE):
-    """A writer of the set of dataset `d`."""
-    recipe = plain_recipe(clips=2).as_dict()
-    further = FURTHER if further is None else further
-    return FeatureWriter(store.dataset("d"), recipe, shape, {"host": "test"}, further=further)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Folder of a store with such a set, sealed and called `mine`; read it only."""
-    store = create_store(tmp_path_factory.mktemp("further") / "s.zarr")
-    write_videos(store.new_dataset("d"), video_table(NUM_VIDEOS, CLASSES), CLASSES, "/videos")
-    writer = new_writer(store)
-    for block in writer.todo_blocks():
-        writer.write_block(block, rows := writer.todo_rows(block), padded(rows))
-    writer.seal()
-    set_name(store.dataset("d"), "mine", writer.id, "", force=False)
-    writer.release()
-    return store.path
+    """Folder of a store with such a set; read it only."""
+    return make_padded_store(tmp_path_factory.mktemp("further") / "s.zarr")
 
 
 @pytest.fixture
@@ -246,120 +213,6 @@ def test_a_block_comes_with_every_array(make_store):
     del data["tokens"]
     with pytest.raises(UsageError, match="comes without tokens"):
         writer.write_block(0, [0, 1, 2], data)
-
-
-def rewrite(folder, name, change):
-    """Write the first block of an array anew, with a checksum that is right."""
-    store = open_store(folder, mode="a")
-    path = f"{store.features('d', 'mine').path}/{name}"
-    values = store.backend.read(path, 0, 64)
-    change(values)
-    store.backend.write_rows(0, {path: values})
-
-
-def padding_counts(values):
-    values[0, 0] = 4
-
-
-def no_frame_counts(values):
-    values[0, 0] = 0
-
-
-def more_than_there_are(values):
-    values[0, 0] = 5
-
-
-@pytest.mark.parametrize("change", [padding_counts, no_frame_counts, more_than_there_are])
-def test_wrong_counts_are_found(folder, change):
-    rewrite(folder, "num_valid", change)
-    found = {
-        problem.where.rpartition("/")[2]: problem.what
-        for problem in verify_store(open_store(folder))
-    }
-    assert found.keys() & {"num_valid", "view_mean"}
-    assert any("row 0" in what for what in found.values())
-
-
-def test_an_embedding_behind_the_last_frame_is_found(folder):
-    def change(values):
-        values[0, 0, 3] = 1
-
-    rewrite(folder, "frames", change)
-    found = [problem.what for problem in verify_store(open_store(folder))]
-    assert any("num_valid does not go with the frames (first: row 0)" in what for what in found)
-
-
-def test_tokens_are_covered_by_checksum_and_seal(folder):
-    features = open_store(folder).features("d", "mine")
-    chunk = folder / features.path / "tokens" / "c.0.0.0.0"
-    content = bytearray(chunk.read_bytes())
-    content[9] ^= 1
-    chunk.write_bytes(content)
-    with pytest.raises(DamagedError, match="checksum"):
-        features.read("tokens")
-    assert any("tokens" in problem.where for problem in verify_store(open_store(folder)))
-    shutil.rmtree(chunk.parent)
-    problems = [problem.where for problem in verify_store(open_store(folder))]
-    assert f"{features.path}/tokens/zarr.json" in problems
-
-
-def test_other_numbers_are_not_those_that_were_sealed(folder):
-    def change(values):
-        values += 1
-
-    rewrite(folder, "tokens", change)
-    (problem,) = verify_store(open_store(folder))
-    assert "not those that were sealed" in problem.what
-
-
-def test_lost_counts_are_damage_and_not_full_counts(folder):
-    features = open_store(folder).features("d", "mine")
-    shutil.rmtree(folder / features.path / "num_valid")
-    with pytest.raises(DamagedError):
-        features.num_valid  # noqa: B018
-    with pytest.raises(DamagedError):
-        features.select(rows=[0], arrays=("frames",))
-
-
-def test_a_store_is_described_whose_set_has_lost_an_array(folder, capsys):
-    store = open_store(folder)
-    shutil.rmtree(folder / store.features("d", "mine").path / "num_valid")
-    assert run(["info", str(folder)]) == 0
-    assert "(mine): 70 done" in capsys.readouterr().out
-
-
-def edited(folder, change):
-    """Change the attributes of the set."""
-    path = folder / open_store(folder).features("d", "mine").path / "zarr.json"
-    document = json.loads(path.read_text())
-    change(document["attributes"])
-    path.write_text(json.dumps(document))
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        [],
-        {"tokens": {"dtype": "float32"}},
-        {"tokens": {"dtype": "float32", "axes": ["view", "video"]}},
-        {"../up": {"dtype": "uint8", "axes": ["video", "view"]}},
-        {"num_valid": {"dtype": "uint8", "axes": ["video", "view"]}},
-    ],
-)
-def test_attributes_that_declare_no_arrays_are_damage(folder, told):
-    edited(folder, lambda attributes: attributes.update(arrays=told))
-    with pytest.raises(DamagedError, match="does not say what it should"):
-        open_store(folder).features("d", "mine")
-    assert [problem.what for problem in verify_store(open_store(folder))] != []
-
-
-def test_counts_that_nothing_declares_are_found(folder):
-    edited(folder, lambda attributes: attributes["arrays"].pop("num_valid"))
-    found = {problem.what: problem.remedy for problem in verify_store(open_store(folder))}
-    remedy = found["orphan: the set does not declare this array"]
-    # The only counts that there are may be these.
-    assert remedy.startswith("restore ")
-    assert "zarr.json, which may have lost its `arrays`, from a copy; only if there" in remedy
 
 
 @pytest.mark.parametrize("format", ["zarr", "hdf5"])
