@@ -8,13 +8,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from vifistore.errors import UsageError
 from vifistore.sources.asking import FalteringError, NetworkError, tried, without_secrets
 from vifistore.sources.footage import Stamp
 from vifistore.sources.remote_file import RemoteFile, ServerAnswer
-from vifistore.sources.remote_root import Listed, RemoteRoot
+from vifistore.sources.remote_root import RemoteRoot
 
 _PARTS = re.compile(r"(\w+://[^/]+)/?(.*)", re.DOTALL)
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -53,6 +53,13 @@ class BucketFile(RemoteFile):
             return _answer(obstore.head(bucket, key), 0, iter(()))
 
 
+class Listed(NamedTuple):
+    """What a folder of a bucket holds, by name."""
+
+    files: list[str]
+    folders: list[str]
+
+
 class BucketRoot(RemoteRoot):
     """A prefix of a bucket."""
 
@@ -63,7 +70,7 @@ class BucketRoot(RemoteRoot):
         return BucketFile(f"{self.url}/{path}", told_bytes)
 
     def listed(self, path: str) -> Listed:
-        """See RemoteRoot. Raises NetworkError."""
+        """What lies at a path below it. Raises NetworkError."""
         obstore, bucket, key = _object(f"{self.url}/{path}" if path else self.url)
         prefix = f"{key.rstrip('/')}/" if key else ""
 

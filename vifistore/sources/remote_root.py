@@ -2,16 +2,9 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from vifistore.sources.remote_file import RemoteFile
-
-
-class Listed(NamedTuple):
-    """What a folder holds, by name."""
-
-    files: list[str]
-    folders: list[str]
 
 
 @dataclass(frozen=True)
@@ -34,8 +27,3 @@ class RemoteRoot(ABC):
     @abstractmethod
     def file(self, path: str, told_bytes: int = 0) -> RemoteFile:
         """The file at a path below it, of a size that is known, or 0."""
-
-    def listed(self, path: str) -> Listed:
-        """What lies at a path below it. Raises NetworkError, NotImplementedError where that is not
-        told."""
-        raise NotImplementedError

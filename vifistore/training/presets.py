@@ -40,9 +40,10 @@ are top-1 of ViT-B/16 from the paper; users of its code report 1-2 points less. 
 accuracy of this code, which nobody has run on these datasets here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from vifistore.errors import UsageError
 from vifistore.training.training_settings import TrainSettings
 
 _SCALES = (1.0, 0.875, 0.75, 0.66)
@@ -227,3 +228,11 @@ def _prompting(
         text_prompts=num_prompts,
         text_depth=depth,
     )
+
+
+def require_preset(preset: str, known: Collection[str], system: str) -> None:
+    """Raise UsageError for a preset that is none of those which a system has settings for."""
+    if preset not in known:
+        raise UsageError(
+            f"{preset} is of ViFi-CLIP alone; --system {system} takes {', '.join(known)}"
+        )

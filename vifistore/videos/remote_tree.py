@@ -7,6 +7,7 @@ from typing import Any
 
 from vifistore.errors import StoreError, short
 from vifistore.sources.asking import NetworkError
+from vifistore.sources.buckets import BucketRoot
 from vifistore.sources.extensions import is_frame
 from vifistore.sources.remote_root import RemoteRoot
 from vifistore.sources.roots import Root
@@ -21,11 +22,11 @@ def tree_of(root: Root, *, follow_links: bool = False) -> Folders[Any]:
     that does not tell."""
     if not isinstance(root, RemoteRoot):
         return Tree(root=root, follow_links=follow_links)
-    return BucketTree(root=root) if root.can_list else WebTree(root=root)
+    return BucketTree(root=root) if isinstance(root, BucketRoot) else WebTree(root=root)
 
 
 @dataclass(kw_only=True)
-class BucketTree(Folders[RemoteRoot]):
+class BucketTree(Folders[BucketRoot]):
     """What lies below a prefix of a bucket. Folders of frames are none of its videos."""
 
     def __post_init__(self) -> None:

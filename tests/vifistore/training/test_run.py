@@ -44,6 +44,19 @@ def stopping(data, step: int):
     return Source()
 
 
+def assert_goes_on(trained, data, folder, step: int, changes: dict) -> None:
+    """A run of these settings that is stopped at a step ends as an undisturbed one, bit for bit."""
+    whole, _ = trained(out="whole", **changes)
+    with pytest.raises(Stopped):
+        trained(out="parts", source=stopping(data, step), **changes)
+    again, _ = trained(out="parts", **changes)
+    assert same_weights(whole.clip.state_dict(), again.clip.state_dict())
+    for name in ("step-00000004", "ema-step-00000004", "optimiser/step-00000004"):
+        paths = (folder / run / f"{name}.safetensors" for run in ("whole", "parts"))
+        assert same_weights(*map(load_file, paths)), name
+    assert losses_of(folder / "whole") == losses_of(folder / "parts")
+
+
 def test_a_file_says_how_it_was_made_and_loads_as_what_was_trained(trained, tmp_path):
     start, report = trained(trains="text")
     out = tmp_path / "out"

@@ -12,6 +12,7 @@ Both have a head of attention for every 64 dimensions. ActionCLIP's table of pos
 a text; only the rows of the frames are ever read, and only they are kept here.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -81,12 +82,12 @@ class MeanPooling(nn.Module):
         return frames.mean(-2)
 
 
-class FrameHead(nn.Module):
+class FrameHead(nn.Module, ABC):
     """What a system makes of the frames of a view, before their mean."""
 
+    @abstractmethod
     def outputs(self, frames: Tensor) -> Tensor:
         """Frames `[view frame dim]` -> `[view output dim]`, as many or fewer."""
-        raise NotImplementedError
 
 
 class TemporalTransformer(FrameHead):

@@ -18,6 +18,7 @@ from vifistore.training.systems.system import (
     ObjectiveInputs,
     ParameterGroup,
     Sums,
+    require_system,
     trained_by_name,
 )
 from vifistore.training.training_data import Views
@@ -122,11 +123,7 @@ def _sizes(clip: Clip, settings: TrainSettings) -> HeadSizes:
 
 
 def _require_same(known: dict, settings: TrainSettings) -> None:
-    if known["name"] != ACTIONCLIP:
-        raise UsageError(
-            f"the model to start from has modules of {known['name']}; give --system "
-            f"{known['name']} to train on, or a --pretrained without them"
-        )
+    require_system(known, ACTIONCLIP)
     if known["head"] != settings.frame_head:
         raise UsageError(
             f"the model to start from has the head {known['head']}; give --frame-head "

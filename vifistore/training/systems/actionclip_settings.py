@@ -14,9 +14,9 @@ where its row of ActionCLIP has 32: --frames 32). ActionCLIP's own code begins a
 
 from dataclasses import replace
 
-from vifistore.errors import Faults, UsageError
+from vifistore.errors import Faults
 from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
-from vifistore.training.presets import has_sides
+from vifistore.training.presets import has_sides, require_preset
 from vifistore.training.training_settings import TrainSettings
 
 _BATCHES = {"k400": 128, "kinetics": 128, "ucf": 32}
@@ -31,10 +31,7 @@ def actionclip_published(preset: str, settings: TrainSettings, dataset: str) -> 
 
     Raises UsageError for a preset of ViFi-CLIP's prompts or fusions.
     """
-    if preset not in _PRESETS:
-        raise UsageError(
-            f"{preset} is of ViFi-CLIP alone; --system actionclip takes {', '.join(_PRESETS)}"
-        )
+    require_preset(preset, _PRESETS, "actionclip")
     is_k400 = preset in ("zero_shot_k400", "supervised_k400")
     sizes = [size for word, size in _BATCHES.items() if word in dataset.lower()]
     batch = _BATCHES["k400"] if is_k400 else (sizes or [_USUAL_BATCH])[0]

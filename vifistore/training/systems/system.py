@@ -1,11 +1,12 @@
 """What a system of training is: the modules it adds, the parameters it trains, and its loss."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from vifistore.errors import UsageError
 from vifistore.models.openclip_parts import Clip
 from vifistore.training.training_data import Views
 from vifistore.training.training_settings import TrainSettings
@@ -110,3 +111,13 @@ class System(Protocol):
 def trained_by_name(clip: Clip) -> dict[str, nn.Parameter]:
     """The parameters of a model that take gradients, by their names in its state dict."""
     return {name: p for name, p in clip.named_parameters() if p.requires_grad}
+
+
+def require_system(known: Mapping, name: str) -> None:
+    """Raise UsageError for a start whose added modules are those of another system; `known` is its
+    `system_of`."""
+    if known["name"] != name:
+        raise UsageError(
+            f"the model to start from has modules of {known['name']}; give --system "
+            f"{known['name']} to train on, or a --pretrained without them"
+        )

@@ -22,6 +22,7 @@ from vifistore.training.systems.system import (
     ObjectiveInputs,
     ParameterGroup,
     Sums,
+    require_system,
     trained_by_name,
 )
 from vifistore.training.training_data import Views
@@ -92,11 +93,7 @@ class XClipObjective(ClassObjective):
 
 
 def _require_same(known: dict, settings: TrainSettings) -> None:
-    if known["name"] != X_CLIP:
-        raise UsageError(
-            f"the model to start from has modules of {known['name']}; give --system "
-            f"{known['name']} to train on, or a --pretrained without them"
-        )
+    require_system(known, X_CLIP)
     if known["frames"] != settings.num_frames:
         raise UsageError(
             f"the X-CLIP to start from sees {known['frames']} frames together, and this run takes "

@@ -14,7 +14,8 @@ published none: the preset's epochs and batches are taken, as the paper did for 
 
 from dataclasses import replace
 
-from vifistore.errors import Faults, UsageError
+from vifistore.errors import Faults
+from vifistore.training.presets import require_preset
 from vifistore.training.training_settings import TrainSettings
 
 _LONG = {"epochs": 30, "learning_rate": 8e-6, "batch_size": 256}
@@ -33,10 +34,7 @@ def x_clip_published(preset: str, settings: TrainSettings, dataset: str) -> Trai
 
     Raises UsageError for a preset of ViFi-CLIP's prompts or fusions.
     """
-    if preset not in _PUBLISHED:
-        raise UsageError(
-            f"{preset} is of ViFi-CLIP alone; --system x-clip takes {', '.join(_PUBLISHED)}"
-        )
+    require_preset(preset, _PUBLISHED, "x-clip")
     known = _PUBLISHED[preset]
     epochs = known.get("epochs", settings.epochs)
     warmup = _WARMUP_EPOCHS if settings.released_schedule else min(_WARMUP_EPOCHS, epochs / 10)

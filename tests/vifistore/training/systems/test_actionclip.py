@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from tests.vifistore.training.conftest import (
     CLASSES,
@@ -16,7 +15,7 @@ from tests.vifistore.training.conftest import (
     same_weights,
     tiny_model,
 )
-from tests.vifistore.training.test_run import Stopped, stopping
+from tests.vifistore.training.test_run import assert_goes_on
 from vifistore.errors import UsageError
 from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
 from vifistore.models.actionclip.frame_heads import HEADS
@@ -189,15 +188,7 @@ def test_it_learns_and_everything_moves_the_head_ten_times_as_far(trained, tmp_p
 @pytest.mark.parametrize(("step", "head"), [(1, "transf"), (3, "lstm")])
 def test_a_stopped_run_goes_on_bit_for_bit(trained, data, tmp_path, step, head):
     changes = {**ACTION, "frame_head": head, "ema": 0.9, "flip": 0.5, "blend": (0.5,)}
-    whole, _ = trained(out="whole", **changes)
-    with pytest.raises(Stopped):
-        trained(out="parts", source=stopping(data, step), **changes)
-    again, _ = trained(out="parts", **changes)
-    assert same_weights(whole.clip.state_dict(), again.clip.state_dict())
-    for name in ("step-00000004", "ema-step-00000004", "optimiser/step-00000004"):
-        paths = (tmp_path / run / f"{name}.safetensors" for run in ("whole", "parts"))
-        assert same_weights(*map(load_file, paths)), name
-    assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "parts")
+    assert_goes_on(trained, data, tmp_path, step, changes)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from scipy.special import erf
 
 from tests.vifistore.models.xclip.restated import Restated, cosines
@@ -18,7 +17,7 @@ from tests.vifistore.training.conftest import (
     same_weights,
     tiny_model,
 )
-from tests.vifistore.training.test_run import Stopped, stopping
+from tests.vifistore.training.test_run import assert_goes_on
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.system_modules import system_of
@@ -117,15 +116,7 @@ def test_it_learns_and_leaves_the_text_side_alone(trained, tmp_path):
 @pytest.mark.parametrize("step", [1, 3])
 def test_a_stopped_run_goes_on_bit_for_bit(trained, data, tmp_path, step):
     changes = {**X, "ema": 0.9, "flip": 0.5, "mixing": True, "blend": (0.5,)}
-    whole, _ = trained(out="whole", **changes)
-    with pytest.raises(Stopped):
-        trained(out="parts", source=stopping(data, step), **changes)
-    again, _ = trained(out="parts", **changes)
-    assert same_weights(whole.clip.state_dict(), again.clip.state_dict())
-    for name in ("step-00000004", "ema-step-00000004", "optimiser/step-00000004"):
-        paths = (tmp_path / run / f"{name}.safetensors" for run in ("whole", "parts"))
-        assert same_weights(*map(load_file, paths)), name
-    assert losses_of(tmp_path / "whole") == losses_of(tmp_path / "parts")
+    assert_goes_on(trained, data, tmp_path, step, changes)
 
 
 def test_a_checkpoint_is_an_encoder_of_views(trained):
