@@ -14,8 +14,10 @@ import numpy as np
 from harness.fusion import is_usable, unit
 from vifistore.errors import DamagedError
 from vifistore.store.block_ranges import blocks_within
+from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
 from vifistore.store.full_frames import require_full_frames
+from vifistore.store.pooling import counted_frames
 from vifistore.store.schema import BLOCK_SIZE, DONE
 
 # As much as one read asks for: large enough that the cost of a call does not count.
@@ -42,6 +44,29 @@ def read_vectors(
         vectors = block[sorted_rows[first:last] - start].astype(np.float32, copy=False)
         _check_usable(vectors, sorted_rows[first:last], features, name)
         yield order[first:last], vectors
+
+
+def read_frames(
+    features: Features, rows: np.ndarray, *, verify: bool = True
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (positions, frames, counts) of `rows`, as `read_vectors` does, of sets that pad views
+    too.
+
+    `frames` float16 [video view frame dim] belong to `rows[positions]`; `counts` bool [video view
+    frame] says which of them are frames, and not padding. Without `verify` only these rows are
+    read, not their whole chunks, and damage to them goes unnoticed. Raises UsageError for a set
+    without frames, DamagedError as `read_vectors` does.
+    """
+    num_frames = features.require_array("frames").shape[2]
+    order = np.argsort(rows, kind="stable")
+    sorted_rows = np.asarray(rows)[order]
+    for start, stop in _spans(sorted_rows, _blocks_per_read(features, "frames")):
+        first, last = np.searchsorted(sorted_rows, [start, stop])
+        here = sorted_rows[first:last]
+        frames = features.read_chosen("frames", here, verify=verify)
+        counts = counted_frames(features.read_chosen(NUM_VALID, here, verify=verify), num_frames)
+        _check_usable(frames, here, features, "frames", counts)
+        yield order[first:last], frames, counts
 
 
 def read_all(features: Features, name: str, rows: np.ndarray) -> np.ndarray:
@@ -92,8 +117,18 @@ def _spans(sorted_rows: np.ndarray, max_blocks: int) -> Iterator[tuple[int, int]
         index = end
 
 
-def _check_usable(vectors: np.ndarray, rows: np.ndarray, features: Features, name: str) -> None:
-    bad = ~is_usable(vectors).reshape(len(rows), -1).all(axis=1)
+def _check_usable(
+    vectors: np.ndarray,
+    rows: np.ndarray,
+    features: Features,
+    name: str,
+    counts: np.ndarray | None = None,
+) -> None:
+    """Raise DamagedError for a vector that is none; those that do not count may be zero."""
+    usable = is_usable(vectors)
+    if counts is not None:
+        usable |= ~counts
+    bad = ~usable.reshape(len(rows), -1).all(axis=1)
     if bad.any():
         raise DamagedError(
             f"feature set {features.name} of {features.dataset}: {name} of {int(bad.sum())} videos "

@@ -115,21 +115,33 @@ class Features(FeatureRecord):
         """
         stop = self.num_videos if stop is None else min(stop, self.num_videos)
         if name == NUM_VALID and not self.has_num_valid:
-            self.require_array("frames")
-            _, views, num_frames, _ = self._backend.layout(self.array_path("frames")).shape
-            return np.full((max(stop - start, 0), views), num_frames, np.uint16)
+            return self._all_valid(max(stop - start, 0))
         may_lack = not self.sealed if may_lack is None else may_lack
         return self._backend.read(self.array_path(name), start, stop, may_lack=may_lack)
+
+    def read_chosen(self, name: str, rows: np.ndarray, *, verify: bool = True) -> np.ndarray:
+        """Read `rows`, [video], of the array `name`, [video ...], in their order, as `read` does.
+
+        Without `verify` only these rows are read, not their whole chunks, and damage to them goes
+        unnoticed. Raises DamagedError if a chunk does not match its checksum, or is lost.
+        """
+        if name == NUM_VALID and not self.has_num_valid:
+            return self._all_valid(len(rows))
+        path, may_lack = self.array_path(name), not self.sealed
+        return self._backend.read_chosen(path, rows, verify=verify, may_lack=may_lack)
+
+    def _all_valid(self, num_videos: int) -> np.ndarray:
+        """`num_valid` of a set that keeps none: its number of frames."""
+        self.require_array("frames")
+        _, views, num_frames, _ = self._backend.layout(self.array_path("frames")).shape
+        return np.full((num_videos, views), num_frames, np.uint16)
 
     def content_digests(self, rows: np.ndarray) -> np.ndarray:
         """SHA-256 of the files of these rows [video], object [video]; empty where none was read.
 
-        A stretch has that of all its file. Raises DamagedError if a chunk does not match its
-        checksum.
+        A stretch has that of all its file. Raises DamagedError as `read_chosen` does.
         """
-        return self._backend.read_chosen(
-            self.array_path("content_digest"), rows, may_lack=not self.sealed
-        )
+        return self.read_chosen("content_digest", rows)
 
     def content_keys(self, rows: np.ndarray | None = None) -> np.ndarray:
         """What tells the content of videos apart, object [video]; see `Dataset.content_keys`.
@@ -187,12 +199,7 @@ class Features(FeatureRecord):
             ids=self.dataset.column("id")[chosen],
             labels=labels,
             status=self.read_status()[chosen],
-            arrays={
-                name: self._backend.read_chosen(
-                    self.array_path(name), chosen, verify=verify, may_lack=not self.sealed
-                )
-                for name in arrays
-            },
+            arrays={name: self.read_chosen(name, chosen, verify=verify) for name in arrays},
         )
 
     def blocks(

@@ -1,0 +1,198 @@
+"""Timelines: the rows of a feature set that lie in one file, and its frames in the order of time.
+
+    timelines = Timelines(features)                    # every video that is done
+    best = timelines.best(queries)                     # float32 [query file]
+    for file, curve in timelines.curves(files, queries): ...
+
+Rows of one path are stretches of one video. Frames that only pad a view are left out; crops share
+their times, and so do stretches that overlap: a time that is there more than once counts once, with
+its largest cosine.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from harness.fusion import unit
+from harness.vector_reading import READ_BYTES, done_rows, read_frames
+from vifistore.errors import DamagedError
+from vifistore.store.features import Features
+
+# Of so many frames and queries the cosines take 64 mebibytes.
+_MAX_COSINES = 2**24
+
+QueriesOf = Callable[[int], np.ndarray]
+"""Queries of a file, by its number: float32 [query dim] of unit length."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCurve:
+    """How well the frames of one file answer queries, in the order of time."""
+
+    times: np.ndarray
+    """float64 [time]: seconds from the start of the file, ascending; each once."""
+    cosines: np.ndarray
+    """float32 [query time]: of the frames at a time the largest."""
+    rows: np.ndarray
+    """int64 [time]: a row of the dataset that has a frame of this time, the first in the file."""
+
+
+class Timelines:
+    """The rows of a feature set by the file they lie in, in the order of time.
+
+    A file is told by its number: that of its first row among all, from 0.
+    """
+
+    def __init__(self, features: Features, rows: np.ndarray | None = None) -> None:
+        """`rows` int64 [row] are those that count; None for all that are done, which they must be.
+
+        Raises UsageError for a feature set without frames or their times.
+        """
+        for name in ("frames", "timestamps"):
+            features.require_array(name)
+        self.features = features
+        rows = done_rows(features) if rows is None else np.unique(rows)
+        columns = features.dataset.columns_at_once("path", "start_seconds")
+        numbers: dict[str, int] = {}
+        paths = columns["path"][rows].tolist()
+        files = np.array([numbers.setdefault(path, len(numbers)) for path in paths], np.int64)
+        order = np.lexsort((rows, columns["start_seconds"][rows], files))
+        self.paths = list(numbers)
+        """Of each file its path in the dataset."""
+        self.rows = rows[order]
+        """int64 [row]: those of a file together, in the order of time."""
+        self.edges = np.searchsorted(files[order], np.arange(len(numbers) + 1))
+        """int64 [file + 1]: the rows of file f are `rows[edges[f]:edges[f + 1]]`."""
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        """What it is of, and of how many files."""
+        return f"<Timelines of {len(self)} files, {len(self.rows)} rows of {self.features.name}>"
+
+    @cached_property
+    def file_of(self) -> np.ndarray:
+        """int64 [row of the dataset]: the file each lies in; -1 for rows that do not count."""
+        files = np.full(self.features.num_videos, -1, np.int64)
+        files[self.rows] = np.repeat(np.arange(len(self)), np.diff(self.edges))
+        return files
+
+    def rows_of(self, file: int) -> np.ndarray:
+        """Rows of a file in the order of time, int64 [row]."""
+        return self.rows[self.edges[file] : self.edges[file + 1]]
+
+    def best(self, queries: np.ndarray) -> np.ndarray:
+        """The largest cosine of each file's frames and each query, float32 [query file].
+
+        queries: float32 [query dim] of unit length. Every cached frame is read. Raises DamagedError
+        for embeddings that do not match their checksum, are zero or not finite.
+        """
+        best = np.full((len(queries), len(self)), -np.inf, np.float32)
+        for positions, frames, counts in read_frames(self.features, self.rows):
+            files = np.searchsorted(self.edges, positions, side="right") - 1
+            for part in _parts(frames, len(queries)):
+                cosines = _cosines(frames[part], counts[part], queries).max(axis=(1, 2))
+                order = np.argsort(files[part], kind="stable")
+                seen, first = np.unique(files[part][order], return_index=True)
+                largest = np.maximum.reduceat(cosines[order].T, first, axis=1)
+                best[:, seen] = np.maximum(best[:, seen], largest)
+        return best
+
+    def curves(
+        self, files: Sequence[int], queries: np.ndarray | QueriesOf, *, verify: bool = True
+    ) -> Iterator[tuple[int, ScoreCurve]]:
+        """Yield the curve of each of `files`, in their order, each once.
+
+        queries: float32 [query dim] of unit length, or what gives those of a file. Frames are read
+        in parts of some tens of mebibytes: what is held of a file is its curve, not its vectors.
+        Without `verify` only the rows of these files are read and damage goes unnoticed. Raises
+        DamagedError as `best` does, and for times that are not finite.
+        """
+        of_file = queries if callable(queries) else lambda file: queries
+        for batch in self._batches(files):
+            rows = np.concatenate([self.rows_of(file) for file in batch])
+            owners = np.repeat(batch, [len(self.rows_of(file)) for file in batch])
+            parts: dict[int, list[_Part]] = {file: [] for file in batch}
+            for positions, frames, counts in read_frames(self.features, rows, verify=verify):
+                seconds = self._seconds(rows[positions], counts, verify=verify)
+                for file in np.unique(owners[positions]).tolist():
+                    here = owners[positions] == file
+                    vectors = unit(frames[here][counts[here]])
+                    at = np.repeat(positions[here], counts[here].sum(axis=(1, 2)))
+                    found = _Part(seconds[here][counts[here]], of_file(file) @ vectors.T, at)
+                    parts[file].append(found)
+            for file in batch:
+                yield file, _joined(parts[file], rows)
+
+    def _batches(self, files: Sequence[int]) -> Iterator[list[int]]:
+        """Files whose frames are read in one go; one in any case."""
+        frames = self.features.require_array("frames")
+        most = max(1, READ_BYTES // (int(np.prod(frames.shape[1:])) * frames.dtype.itemsize))
+        batch, held = [], 0
+        for file in dict.fromkeys(map(int, files)):
+            count = len(self.rows_of(file))
+            if batch and held + count > most:
+                yield batch
+                batch, held = [], 0
+            batch.append(file)
+            held += count
+        if batch:
+            yield batch
+
+    def _seconds(self, rows: np.ndarray, counts: np.ndarray, *, verify: bool) -> np.ndarray:
+        """Times of the frames of rows, float64 [row view frame]."""
+        seconds = self.features.read_chosen("timestamps", rows, verify=verify).astype(np.float64)
+        wrong = (~np.isfinite(seconds) & counts).any(axis=(1, 2))
+        if wrong.any():
+            raise DamagedError(
+                f"feature set {self.features.name} of {self.features.dataset}: timestamps of "
+                f"{int(wrong.sum())} videos (first: row {int(rows[wrong.argmax()])}) are not "
+                "finite; find out more with `vifi verify`, or import the set with times"
+            )
+        return seconds
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some frames of a file, in any order."""
+
+    seconds: np.ndarray
+    """float64 [frame]"""
+    cosines: np.ndarray
+    """float32 [query frame]"""
+    positions: np.ndarray
+    """int64 [frame]: which of the rows that are read each is of."""
+
+
+def _joined(parts: Sequence[_Part], rows: np.ndarray) -> ScoreCurve:
+    """One curve of all frames of a file; `rows` [row] are those that are read."""
+    seconds = np.concatenate([part.seconds for part in parts])
+    cosines = np.concatenate([part.cosines for part in parts], axis=1)
+    positions = np.concatenate([part.positions for part in parts])
+    # At one time the row that comes first in the file is the first of its frames.
+    order = np.lexsort((positions, seconds))
+    times, first = np.unique(seconds[order], return_index=True)
+    return ScoreCurve(
+        times=times,
+        cosines=np.maximum.reduceat(cosines[:, order], first, axis=1),
+        rows=rows[positions[order][first]],
+    )
+
+
+def _parts(frames: np.ndarray, num_queries: int) -> Iterator[slice]:
+    """Slices of frames [row view frame dim] whose cosines with so many queries fit in memory."""
+    per_row = int(np.prod(frames.shape[1:3])) * max(num_queries, 1)
+    step = max(1, _MAX_COSINES // per_row)
+    return (slice(start, start + step) for start in range(0, len(frames), step))
+
+
+def _cosines(frames: np.ndarray, counts: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Cosines of frames [row view frame dim] with queries [query dim], float32 [row view frame
+    query]; of frames that do not count they are minus infinity."""
+    cosines = unit(frames) @ queries.T
+    cosines[~counts] = -np.inf
+    return cosines
