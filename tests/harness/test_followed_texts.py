@@ -172,3 +172,13 @@ def test_cosines_that_are_not_complete_are_refused(maker):
     followed = FollowedTexts(parts=((texts, np.arange(6)),))
     with pytest.raises(DamagedError, match="lacks cosines of some videos"):
         list(followed.blocks(features, np.array([2, 3])))
+
+
+def test_cosines_of_a_set_that_has_grown_since_name_what_makes_them(maker, monkeypatch):
+    texts = maker.texts()
+    features = keep(maker, texts, planted(70, 6))
+    load_classes(features, maker.class_names)
+    sealed = {**features.sealed, "rows": 71}
+    monkeypatch.setattr(type(features), "sealed", sealed)
+    with pytest.raises(UsageError, match="has no cosines with text set"):
+        load_classes(features, maker.class_names)

@@ -130,7 +130,8 @@ def stack(
     """One array [result ...] per name of FEATURE_ARRAYS and of `further`; what a result lacks is
     filled.
 
-    Raises ModelError if an embedding is not finite: it would be sealed, and score nothing.
+    Raises ModelError if an embedding is not finite, or zero throughout: it would be sealed, and
+    score nothing.
     """
     lengths = vars(shape)
     specs = {**FEATURE_ARRAYS, **{name: array.spec for name, array in further.items()}}
@@ -156,7 +157,19 @@ def stack(
             f"{len(wrong)} videos (first: row {results[wrong[0]].row}); check the weights, or try "
             "--precision fp32"
         )
+    _refuse_zeros(data, results)
     return data
+
+
+def _refuse_zeros(data: dict[str, np.ndarray], results: list[VideoResult]) -> None:
+    """Raise ModelError if a view's mean [video view dim] is zero: a vector without a direction."""
+    is_zero = ~data["view_mean"].any(axis=2).all(axis=-1)
+    wrong = np.flatnonzero((data["status"] == DONE) & is_zero)
+    if len(wrong):
+        raise ModelError(
+            f"the image tower gives nothing but zeros for {len(wrong)} videos (first: row "
+            f"{results[wrong[0]].row}); check the weights"
+        )
 
 
 def _short_message(decoded: DecodedVideo) -> str:

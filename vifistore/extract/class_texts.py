@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from vifistore.cleaning import AS_IS, cleaning, effective
-from vifistore.errors import ModelError
+from vifistore.errors import ModelError, short
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.load_settings import WeightsSettings
-from vifistore.models.plugins.plugin_names import require_allowed
+from vifistore.models.plugins.plugin_names import find_entry, require_allowed
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import image_size_of
 from vifistore.models.text_embedding import (
@@ -89,13 +89,25 @@ def reload_checkpoint(checkpoint: dict) -> LoadedModel:
         weights=_weights_of(checkpoint),
     )
     if loaded.text_digest != checkpoint["text_digest"]:
-        raise ModelError(
-            f"the weights at {pretrained} are not those of checkpoint {checkpoint['digest']} any "
-            "more; give the right ones to vifi texts: --pretrained FILE"
-        )
+        raise ModelError(_not_the_same(checkpoint, pretrained))
     # One that was recorded before sigmoids were scored goes on with its softmax.
     loaded.logit_bias = checkpoint.get(LOGIT_BIAS)
     return loaded
+
+
+def _not_the_same(checkpoint: dict, pretrained: str) -> str:
+    """What to do where a model is not that of a checkpoint any more."""
+    model, digest = checkpoint["model"], checkpoint["digest"]
+    if find_entry(model):
+        return (
+            f"the encoder {short(model, 80)} is not that of checkpoint {digest} any more: its "
+            "version, code or weights are others; install what it was, or encode the videos by "
+            "what it is with vifi extract"
+        )
+    return (
+        f"the weights at {pretrained} are not those of checkpoint {digest} any more; give the "
+        "right ones to vifi texts: --pretrained FILE"
+    )
 
 
 def _weights_of(checkpoint: dict) -> WeightsSettings:

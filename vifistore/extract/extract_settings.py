@@ -118,6 +118,8 @@ class EncodeSettings(PixelSettings):
         for name in ("batch", "workers", "stride"):
             value = getattr(self, name)
             found.check(value >= 0, f"--{name} is {value}; give 0 or more")
+        told = f"--clips is {self.clips}; give {MOST_FRAMES} or fewer"
+        found.check(self.clips <= MOST_FRAMES, told)
         told = f"--stride is longer than any video; give {MOST_FRAMES} or fewer frames"
         found.check(self.stride <= MOST_FRAMES, told)
         found.check(self.crops in (1, 3), f"--crops is {self.crops}; give 1 or 3")

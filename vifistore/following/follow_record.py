@@ -22,6 +22,7 @@ from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import BACKENDS
 from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
 from vifistore.models.encoders import LoadedModel
+from vifistore.models.plugins.plugin_names import find_entry
 from vifistore.models.text_embedding import text_fields
 from vifistore.store.dataset import Dataset
 from vifistore.store.durable import put_stages
@@ -75,7 +76,9 @@ class FollowRecord:
 
     def find(self, path: Path, signature: Signature) -> tuple[Outcome, JobReport] | None:
         """What a file became, where all of it is in the store still; else None."""
-        outcome = self._read(path, signature)
+        # Encoders of other packages may have other code under the same name.
+        of_others = find_entry(self._way["model"]) is not None
+        outcome = None if of_others else self._read(path, signature)
         if outcome is None:
             return None
         try:

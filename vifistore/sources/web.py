@@ -135,7 +135,8 @@ def _refused(error: urllib.error.HTTPError) -> ServerAnswer:
         changed = error.headers.get("Last-Modified", "")
         mtime = _nanoseconds(changed)
         return ServerAnswer(start=0, size_bytes=0, mtime_ns=mtime, version=changed, pieces=iter(()))
-    if error.code in _GONE:
+    # A redirection that is an error leads nowhere: one file's fault, as that it is missing.
+    if error.code in _GONE or error.code in range(300, 400):
         raise FileNotFoundError(error.code, f"the server answers {error.code}")
     if error.code in _PASSING:
         wait = _number(error.headers.get("Retry-After", ""))

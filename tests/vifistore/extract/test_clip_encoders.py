@@ -236,6 +236,14 @@ def test_batches_hold_whole_views_of_about_as_many_frames():
     assert (rows(), rows(batch=9), rows(batch=1)) == (32 // NUM_FRAMES, 2, 1)
 
 
+def test_embeddings_of_zeros_are_refused(store):
+    model = clip_model()
+    with torch.no_grad():
+        model.tower.weights.zero_()
+    with pytest.raises(ModelError, match="nothing but zeros for 6 videos"):
+        extract_dataset(store.dataset("d"), SETTINGS, loaded=model)
+
+
 def test_numbers_that_are_not_finite_beside_the_frames_are_refused(store):
     model = clip_model()
     with torch.no_grad():

@@ -228,3 +228,12 @@ def test_damage_of_the_store_is_not_hidden(store, folder):
         chunk.write_bytes(b"\0" * 5)
     with pytest.raises(StoreError):
         run(store, folder)
+
+
+def test_an_encoder_of_another_package_is_loaded_each_time(store, folder, loaded, monkeypatch):
+    """Its code may be another under the same name."""
+    run(store, folder)
+    loaded.clear()
+    monkeypatch.setattr(follow_record, "find_entry", lambda model: model)
+    run(store, folder)
+    assert len(loaded) == 2

@@ -238,7 +238,8 @@ def not_finite(folder):
 
 REFUSED = {
     "type": (config(model_type="blip"), UnknownNameError, "blip"),
-    "no type": (config(model_type=["clip"]), UnknownNameError, "architecture"),
+    "no type": (config(model_type=None), ModelError, "has no model_type"),
+    "types": (config(model_type=["clip"]), UnknownNameError, "architecture"),
     "many layers": (
         vision(num_hidden_layers=10**9),
         ModelError,

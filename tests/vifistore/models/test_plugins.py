@@ -215,3 +215,16 @@ def test_what_a_file_names_is_not_run(package, monkeypatch):
     require_allowed(CLIP)
     monkeypatch.setenv("VIFI_ENCODERS", "os:system,others:make")
     require_allowed("others:make")
+
+
+def test_every_file_of_modules_that_no_package_brings_counts(tmp_path, monkeypatch, package):
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from moving_colours import MovingColours\n")
+    (folder / "numbers.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    first = load_model("loose:MovingColours", "none").image_digest
+    assert load_model("loose:MovingColours", "none").image_digest == first
+    (folder / "numbers.py").write_text("FRAMES = 4\n")
+    assert load_model("loose:MovingColours", "none").image_digest != first
+    sys.modules.pop("loose")

@@ -192,3 +192,10 @@ def test_roots_are_told_apart(tmp_path):
     assert str(root_of("HTTPS://host/v//")) == "https://host/v"
     assert root_of(root_of("gs://b")) == root_of("gs://b")
     assert root_of("C:/videos") == Path("C:/videos")
+
+
+def test_a_redirection_that_leads_nowhere_is_as_a_file_that_is_not_there(web):
+    """A server that sends one file round in circles has the others."""
+    web.always["a b#é.mp4"] = 302
+    with pytest.raises(FileNotFoundError, match="the server answers 302"):
+        whole(root_of(web.url).file("a b#é.mp4"), 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vifistore.errors import UnknownNameError
+from vifistore.errors import ModelError, UnknownNameError
 from vifistore.models.encoders import CLIP, FRAME, EncoderKind
 from vifistore.models.hf.hf_towers import (
     PatchedImages,
@@ -136,8 +136,14 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture_of(name: str, config: Mapping) -> Architecture:
-    """The architecture of a config.json. Raises UnknownNameError naming those there are."""
+    """The architecture of a config.json. Raises UnknownNameError naming those there are, and
+    ModelError for one that names none."""
     found = config.get("model_type")
+    if found is None:
+        raise ModelError(
+            f"the config.json of {name} has no model_type, so it does not say what it is; give a "
+            "folder or a repository that transformers wrote"
+        )
     if not isinstance(found, str) or found not in ARCHITECTURES:
         remedy = f"{name} is of another; models of other packages come as module:function."
         raise UnknownNameError("architecture", str(found), list(ARCHITECTURES), remedy)

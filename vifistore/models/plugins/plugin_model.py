@@ -8,6 +8,7 @@ says what each is. Package, version, function, classes and weights are its ident
 import hashlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, packages_distributions, version
@@ -139,16 +140,24 @@ def _origin(entry: EntryPoint, make: Any, encoder: object) -> dict:
 
 
 def _package(entry: EntryPoint, make: Any) -> dict:
-    """Package and version of an encoder; of a file that no package brings, its digest."""
+    """Package and version of an encoder; where no package brings it, the digests of
+    its files."""
     top = entry.module.partition(".")[0]
     names = [entry.dist.name] if entry.dist else packages_distributions().get(top, [])
     if names:
         return {"package": names[0], "version": version(names[0])}
     try:
-        source = read_regular(Path(inspect.getfile(inspect.unwrap(make))))
+        files = _source_files(top) or [Path(inspect.getfile(inspect.unwrap(make)))]
+        sources = [hashlib.sha256(read_regular(path)).hexdigest() for path in files]
     except (TypeError, OSError):
-        source = b""
-    return {"module": entry.module, "source": hashlib.sha256(source).hexdigest()}
+        sources = [hashlib.sha256().hexdigest()]
+    return {"module": entry.module, "source": sources[0] if len(sources) == 1 else sources}
+
+
+def _source_files(module: str) -> list[Path]:
+    """Every Python file of a folder of modules; none where a module is a file."""
+    place = Path(getattr(sys.modules.get(module), "__file__", None) or "")
+    return sorted(place.parent.rglob("*.py")) if place.name == "__init__.py" else []
 
 
 def _described(
