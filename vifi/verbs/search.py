@@ -12,6 +12,7 @@ from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
 from vifi.searching.answers import Answer
+from vifi.searching.saved_hits import check_savable, documents, save_hits
 from vifistore.errors import UsageError
 from vifistore.files import read_regular
 from vifistore.models.wording import BARE_TEMPLATE, check_templates, fill
@@ -57,6 +58,9 @@ class SearchArguments(PrintArguments, StoreArguments):
     """Search only videos with this label."""
     index: Literal["flat", "ivf", "hnsw"] = "flat"
     """Index to search in: flat (exact), or ivf or hnsw if vifi index made it."""
+    save: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """File to write the hits to: FILE.csv, FILE.json, or FILE.sh, a script that cuts them out of
+    their videos with ffmpeg. May be given several times."""
     results: Path | None = None
     """Folder to add the hits to, with thumbnails, for vifi report."""
 
@@ -65,6 +69,7 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("search", SearchArguments, arguments)
     texts = _texts(wanted)
+    check_savable(wanted.save)
 
     # FAISS and the store take half a second to import: only once the call is known to be right.
     from harness.results import made_folder
@@ -84,6 +89,8 @@ def main(arguments: list[str]) -> int:
         made_folder(wanted.results)
     answers = _answers(store, searcher, wanted, texts)
     _print(answers, searcher.name, wanted)
+    for path in wanted.save:
+        save_hits(path, answers, searcher)
     if wanted.results is not None:
         from vifi.scoring.store_facts import record_command
         from vifi.searching.gallery import add_to_gallery
@@ -212,16 +219,9 @@ def _by_picture(searcher: "Searcher", wanted: SearchArguments, image: Path) -> A
 
 
 def _print(answers: list[Answer], features: str, wanted: SearchArguments) -> None:
-    documents = [
-        {
-            "query": answer.query,
-            "features": features,
-            "hits": [hit.as_dict() for hit in answer.hits],
-        }
-        for answer in answers
-    ]
     if wanted.json:
-        print_json({"queries": documents} if wanted.queries else documents[0])
+        told = documents(answers, features)
+        print_json({"queries": told} if wanted.queries else told[0])
         return
     for answer in answers:
         if wanted.queries:
