@@ -14,12 +14,15 @@ from vifi.command_line.shared_arguments import PrintArguments
 from vifistore.errors import StoreError, UsageError, first_few, short
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
 from vifistore.progress import Progress
+from vifistore.scanning.growing import StoredFiles, cut_new
 from vifistore.scanning.scan import (
-    add_listing,
+    add_new,
     as_in_store,
     find_dataset,
+    require_addable,
+)
+from vifistore.scanning.stored_listing import (
     lists_of_classes,
-    new_rows,
     split_members,
     stored_listing,
     with_stored,
@@ -30,10 +33,12 @@ from vifistore.store.removable import trained_on_split
 from vifistore.store.schema import check_name
 from vifistore.store.store import create_store, find_store
 from vifistore.videos.checks import Doubt, check_listing, refuse
+from vifistore.videos.cutting import Cut
 from vifistore.videos.listing import read_source
 from vifistore.videos.made_splits import SplitRequest, with_made_splits
 from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing
+from vifistore.videos.stretches import Windows
 
 logger = logging.getLogger("vifi")
 
@@ -87,8 +92,15 @@ class ScanArguments(PrintArguments):
     """Seeds of the draws; of several, names end in _sSEED."""
     nested: bool = False
     """Let the draws of a seed contain each other."""
+    window: float | None = None
+    """Cut videos that are longer into stretches of so many seconds, each a row of its own with the
+    label, captions and splits of its video. The last one is shorter; what would be below half a
+    second (and a tenth of the window) stays with the one before."""
+    stride: float | None = None
+    """Seconds from the start of a stretch to that of the next, by default the --window: below it
+    they overlap, above it something is left out between them."""
     append: bool = False
-    """Add to a dataset that exists."""
+    """Add to a dataset that exists what it does not have; nothing else is opened."""
     replace: bool = False
     """Write splits anew that the dataset has with other videos or labels; needs --append."""
 
@@ -97,27 +109,28 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("scan", ScanArguments, arguments)
     _require_draws(wanted, arguments)
+    windows = _windows(wanted)
     store = find_store(wanted.store, mode="a")
     check_name("dataset", wanted.dataset)
     known = find_dataset(store, wanted.dataset)
-    source, listing = _listings(wanted, known)
-    append = wanted.append or wanted.source is None
-    rows = new_rows(known, listing, append=append)
+    stored = StoredFiles(known)
+    source, listing = _listings(wanted, known, stored)
+    require_addable(known, listing, append=wanted.append or wanted.source is None)
     # What is made is a part of what is listed or stored: nothing else can be wrong with it.
     _warn(check_listing(source, split_members(known)), listing)
     _tell_lists(lists_of_classes(known, listing))
-    probes = probe_all(listing.files(rows))
-    bar = Progress(probes, total=len(rows), unit="video", desc="scan")
-    probed = list(bar)
-    _warn_of_silent(listing, rows, probed)
-    _warn_of_pointers(listing, rows, probed)
+    probed = _probed(listing, stored.new_files(listing))
+    cut = cut_new(stored, listing, probed, windows)
+    _tell_cut(cut)
     # The store is made only now, so that a wrong call leaves none behind.
     dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
-    report = add_listing(dataset, listing, rows, probed, replace_splits=wanted.replace)
+    report = add_new(dataset, cut.listing, stored, probed, replace_splits=wanted.replace)
     remember_command(dataset.store)
     _warn_of_trained(dataset, report.replaced)
     if wanted.json:
-        print_json({**vars(report), "missing": listing.missing, "notes": listing.notes})
+        print_json(
+            {**vars(report), "missing": listing.missing, "notes": [*listing.notes, *cut.notes]}
+        )
     else:
         splits = f", splits {', '.join(report.splits)}" if report.splits else ""
         say(
@@ -137,13 +150,43 @@ def _require_draws(wanted: ScanArguments, arguments: Sequence[str]) -> None:
         )
 
 
-def _listings(wanted: ScanArguments, dataset: Dataset | None) -> tuple[Listing, Listing]:
+def _windows(wanted: ScanArguments) -> Windows | None:
+    """How videos are cut, if they are. Raises UsageError for lengths that are none."""
+    if wanted.window is None:
+        if wanted.stride is not None:
+            raise UsageError("--stride says how far stretches lie apart; give their --window too")
+        return None
+    if wanted.source is None:
+        raise UsageError("--window cuts the videos of a SOURCE; name it, or leave --window out")
+    stride = wanted.window if wanted.stride is None else wanted.stride
+    return Windows(seconds=wanted.window, stride_seconds=stride)
+
+
+def _probed(listing: Listing, rows: Sequence[int]) -> dict[str, Probe]:
+    """The headers of the files of some rows, by path. Raises StoreError for a silent server."""
+    probes = probe_all(listing.files(rows))
+    probed = list(Progress(probes, total=len(rows), unit="video", desc="scan"))
+    _warn_of_silent(listing, rows, probed)
+    _warn_of_pointers(listing, rows, probed)
+    return dict(zip((listing.paths[row] for row in rows), probed, strict=True))
+
+
+def _tell_cut(cut: Cut) -> None:
+    for line in cut.notes:
+        logger.info("%s", line)
+    for line in cut.warnings:
+        logger.warning("%s", line)
+
+
+def _listings(
+    wanted: ScanArguments, dataset: Dataset | None, files: StoredFiles
+) -> tuple[Listing, Listing]:
     """What the source lists; and the same with splits made of it and of what the dataset has."""
     made = {field: getattr(wanted, field) for field in SplitRequest.__dataclass_fields__}
     makes_splits = bool(wanted.halves or wanted.few_shot)
     if wanted.source is not None:
         given = {name: getattr(wanted, name) for name in _HOW_READ}
-        listing = as_in_store(dataset, read_source(wanted.source, **given))
+        listing = files.joined(as_in_store(dataset, read_source(wanted.source, **given)))
     elif dataset is None or not makes_splits:
         raise UsageError(
             "SOURCE is missing: name a folder of videos, a table or a list; without it, --halves "

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vifistore.errors import UsageError
-from vifistore.scanning.scan import ScanReport, add_listing, find_dataset, split_members
+from vifistore.scanning.scan import ScanReport, add_listing, find_dataset
+from vifistore.scanning.stored_listing import split_members
 from vifistore.store.importing.formats import (
     ImportSettings,
     known_ids,

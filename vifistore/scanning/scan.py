@@ -1,6 +1,6 @@
 """From a listing to the store: the table of videos, splits and captions of a dataset."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.scanning.growing import StoredFiles
+from vifistore.scanning.stored_listing import classes_of
 from vifistore.sources.roots import Root, footage_at
 from vifistore.store.dataset import Dataset, write_captions, write_videos
 from vifistore.store.schema import check_name
@@ -42,12 +44,9 @@ def find_dataset(store: Store | None, name: str) -> Dataset | None:
     return store.dataset(name)
 
 
-def new_rows(dataset: Dataset | None, listing: Listing, *, append: bool) -> list[int]:
-    """Return the rows of the listing that the dataset does not have yet.
-
-    Raises UsageError if the listing is empty, or the dataset exists and `append` is False, or its
-    videos are not below the root of the listing.
-    """
+def require_addable(dataset: Dataset | None, listing: Listing, *, append: bool) -> None:
+    """Raise UsageError if the listing is empty, or the dataset exists and `append` is False, or its
+    videos are not below the root of the listing."""
     for name in listing.splits:
         check_name("split", name)
     if not listing.ids:
@@ -55,75 +54,32 @@ def new_rows(dataset: Dataset | None, listing: Listing, *, append: bool) -> list
             f"no video was found below {listing.root}; give a folder that holds videos, or the "
             "right --root"
         )
-    known: set[str] = set()
-    if dataset is not None:
-        if not append:
-            raise UsageError(
-                f"dataset {dataset.name} is in {dataset.store.path} already; add videos and splits "
-                "to it with --append, or choose another --dataset"
-            )
-        videos = dataset.videos()
-        _check_root(dataset.name, videos["path"], dataset.root(), listing.root)
-        known = set(videos["id"])
-    return [row for row, name in enumerate(listing.ids) if name not in known]
-
-
-def with_stored(
-    dataset: Dataset | None, listing: Listing
-) -> tuple[Listing, dict[str, SplitListing]]:
-    """The listing with the videos that only the dataset has behind its own, and the dataset's
-    splits as positions in it."""
     if dataset is None:
-        return listing, {}
-    videos = dataset.videos()
-    position = {name: row for row, name in enumerate(listing.ids)}
-    further = videos[~videos["id"].isin(position)]
-    position |= {name: len(position) + row for row, name in enumerate(further["id"])}
-    position_of_row = [position[name] for name in videos["id"]]
-    splits = {name: dataset.split(name) for name in dataset.splits()}
-    listing = replace(
-        listing,
-        ids=[*listing.ids, *further["id"]],
-        paths=[*listing.paths, *further["path"]],
-        labels=[*listing.labels, *further["label"]],
-    )
-    classes = listing.class_names
-    return listing, {n: _as_listed(split, position_of_row, classes) for n, split in splits.items()}
+        return
+    if not append:
+        raise UsageError(
+            f"dataset {dataset.name} is in {dataset.store.path} already; add videos and splits "
+            "to it with --append, or choose another --dataset"
+        )
+    _check_root(dataset, listing.root)
 
 
-def stored_listing(dataset: Dataset) -> Listing:
-    """A listing that names nothing new: what is made of it is made of what the dataset has."""
-    names = dataset.class_names()
-    return Listing(ids=[], paths=[], labels=[], root=dataset.root(), class_names=names)
-
-
-def _as_listed(split: Split, position_of_row: list[int], of_dataset: list[str]) -> SplitListing:
-    return SplitListing(
-        rows=[position_of_row[row] for row in split.rows],
-        labels=split.labels.tolist(),
-        class_names=_classes(split, of_dataset),
-        source=split.source,
-        digest=split.digest,
-        owns_classes=split.owns_classes,
-        listed=split.listed,
-    )
-
-
-def _check_root(dataset: str, paths: Iterable[str], old: Root, new: Root) -> None:
+def _check_root(dataset: Dataset, new: Root) -> None:
     """Raise UsageError if a new root would lose videos that the dataset has.
 
     All its paths start from the new one, which may lie elsewhere, with some videos left out.
     """
+    old = dataset.root()
     # What was imported has no root until its videos are scanned.
     if new == old or old == Path():
         return
-    paths = list(paths)
+    paths = list(dict.fromkeys(dataset.column("path")))
     lost = [path for path in paths if not footage_at(new, path).exists()]
     still_there = next((path for path in lost if footage_at(old, path).exists()), "")
     if still_there or (lost and len(lost) == len(paths)):
         raise UsageError(
-            f"the videos of {dataset} lie below {old}, and {len(lost)} of {len(paths)} are not "
-            f"below {new} (first: {still_there or lost[0]}); give the folder that holds all of "
+            f"the videos of {dataset.name} lie below {old}, and {len(lost)} of {len(paths)} are "
+            f"not below {new} (first: {still_there or lost[0]}); give the folder that holds all of "
             "them with --root, or choose another --dataset"
         )
 
@@ -176,11 +132,34 @@ def add_listing(
 def scan_new(dataset: Dataset, listing: Listing, *, append: bool = False) -> ScanReport:
     """Probe the videos of a listing that a dataset does not have, and add them with its splits.
 
-    Raises UsageError as `new_rows` and `add_listing` do.
+    Raises UsageError as `require_addable` and `add_listing` do.
     """
-    rows = new_rows(dataset if dataset.exists else None, listing, append=append)
-    probes = probe_all(listing.files(rows))
-    return add_listing(dataset, listing, rows, probes)
+    known = dataset if dataset.exists else None
+    require_addable(known, listing, append=append)
+    stored = StoredFiles(known)
+    listing = stored.joined(listing)
+    files = stored.new_files(listing)
+    probes = probe_all(listing.files(files))
+    probed = dict(zip((listing.paths[row] for row in files), probes, strict=True))
+    return add_new(dataset, listing, stored, probed)
+
+
+def add_new(
+    dataset: Dataset,
+    listing: Listing,
+    stored: StoredFiles,
+    probed: Mapping[str, Probe],
+    *,
+    replace_splits: bool = False,
+) -> ScanReport:
+    """Add what a dataset does not have of a listing, given the probes of new files by their paths.
+
+    Raises UsageError as `add_listing` does.
+    """
+    rows = stored.new_rows(listing)
+    paths = [listing.paths[row] for row in rows]
+    probes = [probed.get(path) or stored.probe(path) or Probe() for path in paths]
+    return add_listing(dataset, listing, rows, probes, replace_splits=replace_splits)
 
 
 def as_in_store(dataset: Dataset | None, listing: Listing) -> Listing:
@@ -191,20 +170,6 @@ def as_in_store(dataset: Dataset | None, listing: Listing) -> Listing:
     return joined(listing, dataset.class_names()) if dataset else listing
 
 
-def lists_of_classes(dataset: Dataset | None, listing: Listing) -> dict[str, list[str]]:
-    """The classes that every labelled split is scored over after the listing was added."""
-    lists = {name: split.class_names for name, split in listing.splits.items()}
-    if dataset is not None:
-        for name in dataset.splits():
-            lists.setdefault(name, _classes(dataset.split(name), listing.class_names))
-    return {name: names for name, names in lists.items() if names}
-
-
-def _classes(split: Split, of_dataset: list[str]) -> list[str]:
-    """The classes that a stored split is scored over where its dataset has these."""
-    return split.class_names if split.owns_classes or not split.class_names else list(of_dataset)
-
-
 def _widened(dataset: Dataset | None, class_names: list[str], but: Collection[str]) -> list[Split]:
     """Stored splits without a list of their own that lack classes, with all of them."""
     if dataset is None:
@@ -213,16 +178,8 @@ def _widened(dataset: Dataset | None, class_names: list[str], but: Collection[st
     return [
         replace(split, class_names=wider)
         for split in stored
-        if (wider := _classes(split, class_names)) != split.class_names
+        if (wider := classes_of(split, class_names)) != split.class_names
     ]
-
-
-def split_members(dataset: Dataset | None) -> dict[str, set[str]]:
-    """Ids of the videos of each split that the dataset has."""
-    if dataset is None:
-        return {}
-    ids = dataset.column("id")
-    return {name: set(ids[dataset.split(name).rows]) for name in dataset.splits()}
 
 
 def _labels(listing: Listing, videos: "pd.DataFrame") -> "pd.Series":
@@ -247,11 +204,15 @@ def _add_captions(dataset: Dataset, captions: list[tuple[int, str]]) -> None:
 def _table(listing: Listing, rows: list[int], probes: list[Probe]) -> "pd.DataFrame":
     import pandas as pd
 
-    listed = {
+    listed: dict[str, Sequence] = {
         "id": [listing.ids[row] for row in rows],
         "path": [listing.paths[row] for row in rows],
         "label": [listing.labels[row] for row in rows],
     }
+    parts = [listing.stretch(row) for row in rows]
+    if not all(part.is_whole for part in parts):
+        listed["start_seconds"] = [part.start for part in parts]
+        listed["end_seconds"] = [np.nan if part.end is None else part.end for part in parts]
     probed = {
         name: [getattr(probe, name) for probe in probes] for name in Probe.__dataclass_fields__
     }

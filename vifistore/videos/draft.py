@@ -9,6 +9,7 @@ from vifistore.videos.folders import Folders
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.line_paths import ListedPaths, Prefixes
 from vifistore.videos.records import UNLABELLED, Line, SplitListing
+from vifistore.videos.stretches import WHOLE, Stretch
 from vifistore.videos.text_lines import some
 
 
@@ -41,7 +42,9 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     listed: dict[str, str] = field(default_factory=dict)
     """Paths that were read otherwise than they are written, and how they are."""
-    _rows: dict[str, int] = field(default_factory=dict)
+    stretches: dict[int, Stretch] = field(default_factory=dict)
+    """Which part of its file a row is, of those that are not all of it."""
+    _rows: dict[tuple[str, Stretch], int] = field(default_factory=dict)
 
     def placed(self, lines: Sequence[Line]) -> list[Line]:
         """Lines with their paths below the root. Raises UsageError with file and line."""
@@ -53,13 +56,16 @@ class Draft:
         }
         return [line._replace(path=path) for path, line in zip(paths, lines, strict=True)]
 
-    def video(self, path: str, label: str = "") -> int:
-        """The row of a video, by its path below the root; it keeps the first label it is given."""
-        row = self._rows.setdefault(path, len(self.paths))
+    def video(self, path: str, label: str = "", stretch: Stretch = WHOLE) -> int:
+        """The row of a video, by its path below the root and the part of the file that it is; it
+        keeps the first label it is given."""
+        row = self._rows.setdefault((path, stretch), len(self.paths))
         if row == len(self.paths):
             self.paths.append(path)
             self.labels.append(label)
             self.matches.append(self.match)
+            if not stretch.is_whole:
+                self.stretches[row] = stretch
         elif not self.labels[row]:
             self.labels[row] = label
         elif label and label != self.labels[row]:
@@ -128,6 +134,9 @@ class Draft:
         kept.labels = [
             split.class_names[label] if label != UNLABELLED else "" for label in split.labels
         ]
+        kept.stretches = {
+            new_row[row]: stretch for row, stretch in self.stretches.items() if row in new_row
+        }
         kept.ids = {new_row[row]: id for row, id in self.ids.items() if row in new_row}
         kept.splits = {name: replace(split, rows=list(new_row.values()))}
         kept.captions = [(new_row[row], text) for row, text in self.captions if row in new_row]

@@ -94,7 +94,8 @@ def base_novel_splits(
 def few_shot(
     listing: Listing, train: SplitListing, shots: int, *, seed: int, nested: bool = False
 ) -> SplitListing:
-    """`shots` videos of every class of a training split that has any, drawn by `seed`.
+    """`shots` videos of every class of a training split that has any, drawn by `seed`; of a video
+    in parts all parts that the split has.
 
     A video's place in the draw is a digest of seed and id, so the draw neither depends on the
     order of the list nor changes for a class when another one grows. `nested` draws contain the
@@ -103,11 +104,11 @@ def few_shot(
     """
     if shots < 1:
         raise UsageError(f"{shots} shots draw nothing; ask for 1 or more")
-    by_class: dict[int, list[int]] = {}
+    by_class: dict[int, dict[str, list[int]]] = {}
     for row, label in sorted(zip(train.rows, train.labels, strict=True), key=itemgetter(1)):
         if label != UNLABELLED:
-            by_class.setdefault(label, []).append(row)
-    short = [train.class_names[id] for id, rows in by_class.items() if len(rows) < shots]
+            by_class.setdefault(label, {}).setdefault(listing.video(row), []).append(row)
+    short = [train.class_names[id] for id, videos in by_class.items() if len(videos) < shots]
     if short or not by_class:
         raise UsageError(
             f"{train.source}: fewer than {shots} videos of {some(short) or 'any class'}; "
@@ -115,12 +116,13 @@ def few_shot(
         )
     draw = f"{seed}" if nested else f"{seed}/{shots}"
     kept = []
-    for label, rows in by_class.items():
-        ranked = sorted(rows, key=lambda row: _place(draw, listing.ids[row]))
-        kept += [(row, label) for row in ranked[:shots]]
+    for label, videos in by_class.items():
+        ranked = sorted(videos, key=lambda video: _place(draw, video))
+        kept += [(row, label) for video in ranked[:shots] for row in videos[video]]
     source = f"{shots} shots of {train.source}, seed {seed}{', nested' if nested else ''}"
     is_part = len(by_class) < len(train.class_names)
-    listed = dict.fromkeys(train.class_names, shots) if is_part else {}
+    counts = Counter(train.class_names[label] for _, label in kept)
+    listed = {name: counts[name] or shots for name in train.class_names} if is_part else {}
     made = _made(listing, kept, train.class_names, source, listed)
     return replace(made, owns_classes=train.owns_classes)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vifistore.sources.roots import Root, VideoFiles
+from vifistore.videos.stretches import WHOLE, Stretch
 
 UNLABELLED = -1
 """Label of a split's video that has none."""
@@ -21,6 +22,7 @@ class Line(NamedTuple):
     split: str = ""
     id: str = ""
     captions: tuple[str, ...] = ()
+    stretch: Stretch = WHOLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,11 @@ class Listing:
     """What a source says, before any video is opened."""
 
     ids: list[str]
-    """Unique id of each video: its path, unless the source gives one."""
+    """Unique id of each video: its path, unless the source gives one; of a part of a file with the
+    suffix of its stretch."""
     paths: list[str]
-    """POSIX path of each video relative to `root`: a file, or a folder of frames."""
+    """POSIX path of each video relative to `root`: a file, or a folder of frames; of parts of one
+    file the same."""
     labels: list[str]
     """Class name of each video, or "" where it has none."""
     root: Root
@@ -66,6 +70,16 @@ class Listing:
     """Paths that are listed but not found below the root."""
     notes: list[str] = field(default_factory=list)
     """One line for each choice that was made and each thing that was left out."""
+    stretches: dict[int, Stretch] = field(default_factory=dict)
+    """Which part of its file a video is, of those that are not all of it."""
+
+    def stretch(self, row: int) -> Stretch:
+        """Which part of its file a video is."""
+        return self.stretches.get(row, WHOLE)
+
+    def video(self, row: int) -> str:
+        """What all parts of a video share: its id without the suffix of its stretch."""
+        return self.ids[row].removesuffix(self.stretch(row).suffix)
 
     def files(self, rows: Sequence[int]) -> VideoFiles:
         """The videos of some rows."""

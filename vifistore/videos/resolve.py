@@ -10,6 +10,7 @@ from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.match import match_paths
 from vifistore.videos.records import Listing, SplitListing
+from vifistore.videos.stretches import WHOLE, Stretch
 from vifistore.videos.text_lines import some
 
 
@@ -26,15 +27,16 @@ def resolve(draft: Draft) -> Listing:
     missing = [path for path, file in zip(draft.paths, files, strict=True) if not file]
     if len(missing) == len(files):
         _refuse(draft, missing[0])
-    row_of_file: dict[str, int] = {}
-    new_rows = [row_of_file.setdefault(file, len(row_of_file)) if file else -1 for file in files]
+    row_of: dict[tuple[str, Stretch], int] = {}
+    parts = [(file, draft.stretches.get(row, WHOLE)) for row, file in enumerate(files)]
+    new_rows = [row_of.setdefault(part, len(row_of)) if part[0] else -1 for part in parts]
     notes += _notes(draft, missing)
     splits, remark = _renumbered(draft, new_rows)
     notes += remark
-    labels = _first_of(draft.labels, new_rows, len(row_of_file))
+    labels = _first_of(draft.labels, new_rows, len(row_of))
     return Listing(
-        ids=_ids(draft, new_rows, list(row_of_file)),
-        paths=list(row_of_file),
+        ids=_ids(draft, new_rows, list(row_of)),
+        paths=[file for file, _ in row_of],
         labels=labels,
         root=draft.tree.root,
         class_names=every_class(draft, splits.values(), sorted(set(labels) - {""})),
@@ -42,6 +44,7 @@ def resolve(draft: Draft) -> Listing:
         captions=[(new_rows[row], text) for row, text in draft.captions if new_rows[row] >= 0],
         missing=missing,
         notes=list(dict.fromkeys([*draft.notes, *notes, *draft.tree.notes()])),
+        stretches={row: part for (_, part), row in row_of.items() if not part.is_whole},
     )
 
 
@@ -128,10 +131,16 @@ def _first_of(values: Sequence[str], new_rows: Sequence[int], count: int) -> lis
     return first
 
 
-def _ids(draft: Draft, new_rows: Sequence[int], files: list[str]) -> list[str]:
-    given = [draft.ids.get(row, "") for row in range(len(new_rows))]
+def _ids(draft: Draft, new_rows: Sequence[int], parts: Sequence[tuple[str, Stretch]]) -> list[str]:
+    """Ids as they are given, else paths with the suffix of the stretch, which parts of a file also
+    have behind an id that they share."""
+    given = _first_of(
+        [draft.ids.get(row, "") for row in range(len(new_rows))], new_rows, len(parts)
+    )
+    counts = Counter(given)
     ids = [
-        id or file for id, file in zip(_first_of(given, new_rows, len(files)), files, strict=True)
+        (id or file) + (stretch.suffix if counts[id] > 1 or not id else "")
+        for id, (file, stretch) in zip(given, parts, strict=True)
     ]
     if len(set(ids)) < len(ids):
         seen: set[str] = set()

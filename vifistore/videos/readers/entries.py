@@ -36,7 +36,7 @@ def add_lines(
     labelled = class_labels(lines, files, draft, source)
     rows = []
     for line, label in zip(lines, labelled.labels, strict=True):
-        row = draft.video(line.path, label)
+        row = draft.video(line.path, label, line.stretch)
         rows.append(row)
         if line.id and draft.ids.setdefault(row, line.id) != line.id:
             raise UsageError(f"{line.where}: {draft.paths[row]} has two ids; give each video one")

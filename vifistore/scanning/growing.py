@@ -1,0 +1,101 @@
+"""What a dataset has of the files that a source lists: nothing of these is probed or cut again."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from vifistore.store.dataset import Dataset
+from vifistore.store.schema import STRETCH_COLUMNS
+from vifistore.store.stretch_times import are_parts
+from vifistore.videos.cutting import Cut, Part, cut_videos, in_parts
+from vifistore.videos.probe import Probe
+from vifistore.videos.records import Listing
+from vifistore.videos.stretches import Windows, stretch_of
+
+_PROBED = tuple(Probe.__dataclass_fields__)
+
+
+class StoredFiles:
+    """The files of a dataset by their paths; none, where it is still to be made."""
+
+    def __init__(self, dataset: Dataset | None) -> None:
+        self._dataset = dataset
+
+    @cached_property
+    def _columns(self) -> Mapping[str, np.ndarray]:
+        names = ("id", "path", *_PROBED, *STRETCH_COLUMNS)
+        if self._dataset is None:
+            return dict.fromkeys(names, np.empty(0))
+        return self._dataset.columns_at_once(*names)
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self._columns["id"])
+
+    @cached_property
+    def _rows(self) -> dict[str, list[int]]:
+        """Path -> the rows of its file."""
+        rows: dict[str, list[int]] = {}
+        for row, path in enumerate(self._columns["path"]):
+            rows.setdefault(path, []).append(row)
+        return rows
+
+    def _part(self, row: int) -> Part:
+        start, end = (float(self._columns[name][row]) for name in STRETCH_COLUMNS)
+        return self._columns["id"][row], stretch_of(start, end)
+
+    def probe(self, path: str) -> Probe | None:
+        """What is known of the header of a file; None where it was not there or not read."""
+        row = self._rows.get(path, [-1])[0]
+        if row < 0 or not self._columns["size_bytes"][row]:
+            return None
+        return Probe(**{name: self._columns[name][row].item() for name in _PROBED})
+
+    def new_rows(self, listing: Listing) -> list[int]:
+        """The rows of a listing that the dataset does not have."""
+        return [row for row, name in enumerate(listing.ids) if name not in self._ids]
+
+    def new_files(self, listing: Listing) -> list[int]:
+        """A row of each file of those that is to be probed."""
+        first: dict[str, int] = {}
+        for row in self.new_rows(listing):
+            first.setdefault(listing.paths[row], row)
+        return [row for path, row in first.items() if self.probe(path) is None]
+
+    def joined(self, listing: Listing) -> Listing:
+        """A listing with the dataset's own videos where it has the same parts of files by other
+        ids, and where it has a file in parts that is listed as a whole.
+
+        What a source calls by an id of its own is a video of its own.
+        """
+        parts = {}
+        for row in self.new_rows(listing):
+            path, stretch = listing.paths[row], listing.stretch(row)
+            if path in self._rows and listing.ids[row] == path + stretch.suffix:
+                there = [self._part(at) for at in self._rows[path]]
+                same = [part for part in there if part[1] == stretch]
+                if same or stretch.is_whole:
+                    parts[row] = same[:1] or there
+        return in_parts(listing, parts)
+
+    def has_stretches(self) -> bool:
+        """Whether a row of the dataset is a part of its file."""
+        return bool(are_parts(*(self._columns[name] for name in STRETCH_COLUMNS)).any())
+
+
+def cut_new(
+    stored: StoredFiles, listing: Listing, probes: Mapping[str, Probe], windows: Windows | None
+) -> Cut:
+    """A listing with its new videos cut into `windows`, if there are any, given the probes of new
+    files by their paths. What the dataset has stays as it is."""
+    rows = stored.new_rows(listing)
+    if windows is None:
+        whole = sum(listing.stretch(row).is_whole for row in rows)
+        remark = "while others of the dataset are stretches; --window SECONDS cuts long ones"
+        notes = [f"{whole:,} videos are added whole, {remark}"]
+        return Cut(listing=listing, notes=notes if whole and stored.has_stretches() else [])
+    paths = {listing.paths[row] for row in rows}
+    known = {path: probes.get(path) or stored.probe(path) or Probe() for path in paths}
+    seconds = {path: probe.duration_seconds for path, probe in known.items()}
+    return cut_videos(listing, windows, rows, seconds)
