@@ -85,10 +85,20 @@ class VideoTable:
     def stretches(self) -> np.ndarray:
         """float64 [video 2]: seconds of its file between which each row lies; the end is not a
         number where it is that of a file whose duration is not known."""
-        names = ("start_seconds", "end_seconds", "duration_seconds")
-        starts, ends, durations = self.dataset.columns_at_once(*names).values()
+        starts, ends, durations = self._times
         known = np.where(durations > 0, durations, np.nan)
         return np.stack([starts, np.where(np.isnan(ends), known, ends)], axis=1)
+
+    @property
+    def durations(self) -> np.ndarray:
+        """float64 [video]: seconds of the whole file of each row; 0 where that is not known."""
+        return self._times[2]
+
+    @cached_property
+    def _times(self) -> tuple[np.ndarray, ...]:
+        """Starts, ends and durations of the same rows, float64 [video] each."""
+        names = ("start_seconds", "end_seconds", "duration_seconds")
+        return tuple(self.dataset.columns_at_once(*names).values())
 
     def middle(self, row: int) -> float | None:
         """Seconds of its file in the middle of a row that is a part of it; None of a whole video.

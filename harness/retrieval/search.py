@@ -7,15 +7,17 @@ Filters are exact: what they leave out is not looked at, and what they leave is 
 """
 
 import copy
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from harness.fusion import is_usable, unit
+from harness.retrieval.filters import ANY_TIME, TimeFilter, allowed_rows
 from harness.retrieval.hits import Hit, Match, VideoTable
 from harness.retrieval.indexes import Index, Kind, open_index
 from harness.retrieval.moments import find_moments
-from harness.retrieval.searched_sets import choose_sources
+from harness.retrieval.searched_sets import choose_sources, named
 from harness.scoring import checkpoint_of
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.store import Store
@@ -32,34 +34,41 @@ class Searcher:
         store: Store,
         features: str = "",
         *,
-        dataset: str = "",
+        dataset: str | Sequence[str] = "",
         split: str = "",
-        label: str = "",
+        label: str | Sequence[str] = "",
+        times: TimeFilter = ANY_TIME,
         kind: Kind = "flat",
     ) -> None:
-        """Raises what `choose_sources` does, UnknownNameError for an unknown split or label, and
-        UsageError for a split without a dataset where there are several."""
+        """Of several datasets each is searched, of several labels a video has any.
+
+        Raises what `choose_sources` does, UnknownNameError for an unknown split or label, and
+        UsageError for a split without a dataset where there are several.
+        """
         self._store = store
         self.sources = choose_sources(store, features, dataset)
         self._kind: Kind = kind
         self.tables = [VideoTable(features.dataset) for features in self.sources]
-        self._allowed = self._filter(split, label)
+        self._times = times
+        self._allowed = allowed_rows(self.tables, split, named(label), times)
 
     def __repr__(self) -> str:
         """What it searches."""
         datasets = ", ".join(source.dataset.name for source in self.sources)
         return f"<Searcher of {self.name} in {datasets}, {self._kind}>"
 
-    def narrowed(self, *, split: str = "", label: str = "") -> "Searcher":
+    def narrowed(
+        self, *, split: str = "", label: str | Sequence[str] = "", times: TimeFilter = ANY_TIME
+    ) -> "Searcher":
         """The same sources, with the same tables and indexes in memory, behind another filter.
 
         Raises what the constructor does for a split and a label.
         """
-        allowed = self._filter(split, label)
+        allowed = allowed_rows(self.tables, split, named(label), times)
         # Read once, for the copy and for those made after it.
         _ = self.indexes
         other = copy.copy(self)
-        other._allowed = allowed
+        other._allowed, other._times = allowed, times
         for name in ("masks", "num_videos"):
             vars(other).pop(name, None)
         return other
@@ -87,7 +96,7 @@ class Searcher:
     def masks(self) -> list[np.ndarray | None]:
         """Of each index, which vectors may be found, bool [vector]; None for all."""
         return [
-            np.isin(index.rows, self._allowed[number]) if self._allowed else None
+            None if self._allowed is None else np.isin(index.rows, self._allowed[number])
             for number, index in enumerate(self.indexes)
         ]
 
@@ -169,22 +178,6 @@ class Searcher:
         if dataset not in known:
             raise UnknownNameError("dataset", dataset, known)
         return known.index(dataset)
-
-    def _filter(self, split: str, label: str) -> dict[int, np.ndarray]:
-        """Rows that may be found, by number of the source; empty for all. Raises as the
-        constructor does."""
-        if not (split or label):
-            return {}
-        if split and len(self.sources) > 1:
-            raise UsageError("--split belongs to one dataset; choose it with --dataset")
-        allowed, labels = {}, set()
-        for number, table in enumerate(self.tables):
-            rows, names = table.labelled_rows(split)
-            labels |= set(names)
-            allowed[number] = rows[names == label] if label else rows
-        if label and label not in labels:
-            raise UnknownNameError("label", label, labels - {""})
-        return allowed
 
     def _flat(self, number: int) -> Index:
         """The exact index of a source: an approximate one may miss what a narrow filter leaves."""

@@ -1,24 +1,28 @@
 """Which feature sets a search goes through: one per dataset, all by one recipe and checkpoint."""
 
-from vifistore.errors import UnknownNameError, UsageError
+from collections.abc import Sequence
+
+from vifistore.errors import UnknownNameError, UsageError, short
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.names import Name
 from vifistore.store.store import Store
 
 
-def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[Features]:
+def choose_sources(
+    store: Store, features: str = "", dataset: str | Sequence[str] = ""
+) -> list[Features]:
     """The feature set called `features` (a name or an id) in every dataset that has it.
 
-    Without a dataset all are searched. Without a name there must be but one feature set and
-    checkpoint. Raises UnknownNameError for an unknown dataset or feature set, UsageError where
-    the choice is not clear.
+    Without a dataset all are searched; each that is named must have it. Without a name there must
+    be but one feature set and checkpoint. Raises UnknownNameError for an unknown dataset or feature
+    set, UsageError where the choice is not clear.
     """
-    if dataset and dataset not in (known := store.datasets()):
-        raise UnknownNameError("dataset", dataset, known)
-    names = {
-        name: _names(store.dataset(name)) for name in ([dataset] if dataset else store.datasets())
-    }
+    datasets = named(dataset)
+    known = store.datasets()
+    if missing := [name for name in datasets if name not in known]:
+        raise UnknownNameError("dataset", missing[0], known)
+    names = {name: _names(store.dataset(name)) for name in datasets or known}
     if not features:
         features = _only_one(names)
     chosen = {
@@ -26,12 +30,25 @@ def choose_sources(store: Store, features: str = "", dataset: str = "") -> list[
         for where, of_dataset in names.items()
         if any(features in (name.name, name.id) for name in of_dataset)
     }
+    lacking = [name for name in datasets if name not in chosen]
+    if lacking and chosen:
+        raise UsageError(
+            f"{short(features)} is no feature set of {lacking[0]}; make it with vifi extract, or "
+            "leave that --dataset out"
+        )
     if not chosen:
         known = {name.name for of_dataset in names.values() for name in of_dataset}
         raise UnknownNameError("feature set", features, known)
     sources = [store.features(where, name) for where, name in chosen.items()]
     _check_alike(sources, features)
     return sources
+
+
+def named(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Several names, each once; of a single one that is empty none."""
+    if isinstance(names, str):
+        return (names,) if names else ()
+    return tuple(dict.fromkeys(names))
 
 
 def _names(dataset: Dataset) -> list[Name]:

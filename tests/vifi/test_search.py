@@ -98,6 +98,11 @@ def test_filters_and_moments(found, said):
     hits = found("anything", "--label", "blue jump", "-k", 50)["hits"]
     assert {hit["label"] for hit in hits} == {"blue jump"}
     assert len(hits) == 5
+    labels = ("--label", "blue jump", "--label", "red run")
+    assert len(found("anything", *labels, "-k", 50)["hits"]) == 9
+    # The clips are 12 frames at 25 a second.
+    assert len(found("anything", "--max-seconds", 0.5, "-k", 50)["hits"]) == 10
+    assert found("anything", "--min-seconds", 0.5)["hits"] == []
     moments = found("anything", "--frames", "-k", 4)["hits"]
     assert all(hit["end_seconds"] <= 12 / 25 + 1e-6 for hit in moments)
     assert any(hit["end_seconds"] - hit["start_seconds"] < 12 / 25 for hit in moments)
@@ -131,6 +136,11 @@ def test_queries_from_a_file(said, tmp_path):
         (("\udcff red run",), "not UTF-8"),
         (("--queries", "nowhere.txt"), "give a file with a query per line"),
         (("--queries", "/"), "give a file with a query per line"),
+        (("words", "--label", "red run", "--label", "green"), "unknown label 'green'"),
+        (("words", "--from", "nan"), "--from is nan; give seconds"),
+        (("words", "--from", "2", "--to", "1"), "give a --to behind --from"),
+        (("words", "--to", "soon"), "--to"),
+        (("words", "--min-seconds", "9", "--max-seconds", "3"), "exchange them"),
         (("--like", "red run/broken.mp4"), "has no embedding"),
         (("--like", "red run/9.mp4"), "unknown video"),
         (("--image", "/etc/hostname"), "not a picture"),
@@ -141,6 +151,16 @@ def test_wrong_calls_end_in_one_line(said, arguments, words):
     assert code in (1, 2)
     assert out == ""
     assert words in error.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("flag", [("--like",), ("--image",), ()])
+@pytest.mark.parametrize("secret", ["sig=5ECRET", "5ECRET"])
+def test_the_secret_of_an_address_is_told_nowhere(said, tmp_path, flag, secret):
+    address = f"http://host/a.mp4?{secret}" if "=" in secret else f"https://me:{secret}@host/a.mp4"
+    code, out, error = said("search", *flag, address, "--json", "--results", tmp_path / "out")
+    assert (code, out, "5ECRET" in error) == (2, "", False)
+    assert "host/a.mp4" in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_gallery_of_a_results_folder(said, tmp_path):
@@ -300,7 +320,7 @@ def test_where_nothing_is_left_to_find_that_is_said(searchable, capsys, tmp_path
     write_split(store.dataset("d"), split)
     for flags in ((), ("--frames",)):
         assert run(["search", str(copy), "a red run", "--split", "lost", *flags]) == 0
-        assert "nothing is found" in capsys.readouterr().out
+        assert "nothing is found: none of the videos that pass --split" in capsys.readouterr().out
 
 
 def test_index_prints_recall_and_latency(said, found):

@@ -37,9 +37,10 @@ def parse(
     faults: Faults | None = None,
     *,
     is_trial: bool = False,
+    repeatable: Sequence[str] = (),
 ) -> Arguments:
     """Parse a verb's arguments into its frozen dataclass, or over an instance of it; nothing is
-    logged of them in a trial.
+    logged of them in a trial. `repeatable` names flags of it that may be given again.
 
     Raises UsageError with everything tyro has to say, as one line instead of a box, and with all
     values that cannot be; these are added to `faults` instead, where others are to be told as well.
@@ -47,7 +48,7 @@ def parse(
     found = Faults() if faults is None else faults
     with found.gathered():
         if not is_trial:
-            _tell_repeated(arguments)
+            _tell_repeated(arguments, (*_REPEATABLE, *repeatable))
         parsed = _parse(verb, arguments_class, arguments, default)
     if faults is None:
         found.refuse()
@@ -110,12 +111,12 @@ def _looks(arguments: list[str]) -> dict:
     return {"config": (*config, tyro.conf.FlagCreatePairsOff), "registry": help_registry()}
 
 
-def _tell_repeated(arguments: list[str]) -> None:
+def _tell_repeated(arguments: list[str], repeatable: Sequence[str]) -> None:
     """Say which flags are given again: the last one counts, as in `vifi train $COMMON ...`."""
     flags = Counter(
         word.split("=")[0].replace("_", "-") for word in arguments if word.startswith("--")
     )
-    for flag in (f for f, count in flags.items() if count > 1 and f not in _REPEATABLE):
+    for flag in (f for f, count in flags.items() if count > 1 and f not in repeatable):
         logger.info("%s is given more than once; the last one counts", flag)
 
 

@@ -1,6 +1,7 @@
 """`vifi search S "words"`: the videos, or the moments in them, that answer a query best."""
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -16,6 +17,7 @@ from vifi.searching.saved_hits import check_savable, documents, save_hits
 from vifistore.errors import UsageError
 from vifistore.files import read_regular
 from vifistore.models.wording import BARE_TEMPLATE, check_templates, fill
+from vifistore.sources.asking import without_secrets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("vifi")
+
+# Several are given one by one.
+_REPEATABLE = ("--dataset", "--label")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +55,21 @@ class SearchArguments(PrintArguments, StoreArguments):
     as they are typed, which is also what bare does."""
     frames: bool = False
     """Find moments instead of whole videos: stretches of neighbouring frames."""
-    dataset: str = ""
-    """Search only this dataset. Default: every one that has the feature set."""
+    dataset: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Search only this dataset; give it again for another one. Default: every one that has the
+    feature set."""
     split: str = ""
     """Search only the videos of this split."""
-    label: str = ""
-    """Search only videos with this label."""
+    label: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Search only videos with this label; give it again for another one."""
+    start: Annotated[float | None, tyro.conf.arg(name="from")] = None
+    """Search only what lies behind this second of each file."""
+    end: Annotated[float | None, tyro.conf.arg(name="to")] = None
+    """Search only what lies before this second of each file."""
+    min_seconds: float | None = None
+    """Search only files that are at least so long."""
+    max_seconds: float | None = None
+    """Search only files that are at most so long."""
     index: Literal["flat", "ivf", "hnsw"] = "flat"
     """Index to search in: flat (exact), or ivf or hnsw if vifi index made it."""
     save: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
@@ -67,22 +81,30 @@ class SearchArguments(PrintArguments, StoreArguments):
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
-    wanted = parse("search", SearchArguments, arguments)
+    wanted = parse("search", SearchArguments, arguments, repeatable=_REPEATABLE)
     texts = _texts(wanted)
     check_savable(wanted.save)
 
     # FAISS and the store take half a second to import: only once the call is known to be right.
     from harness.results import made_folder
+    from harness.retrieval.filters import TimeFilter
     from harness.retrieval.search import Searcher
     from vifistore.store import open_store
 
+    times = TimeFilter(
+        start_seconds=wanted.start,
+        end_seconds=wanted.end,
+        min_seconds=wanted.min_seconds,
+        max_seconds=wanted.max_seconds,
+    )
     store = open_store(wanted.store)
     searcher = Searcher(
         store,
         wanted.features,
-        dataset=wanted.dataset,
+        dataset=[name for name in wanted.dataset if name],
         split=wanted.split,
-        label=wanted.label,
+        label=[label for label in wanted.label if label],
+        times=times,
         kind=wanted.index,
     )
     if wanted.results is not None:
@@ -109,6 +131,8 @@ def _texts(wanted: SearchArguments) -> list[str]:
             'give one query: words, as in vifi search S "someone juggling", or --like VIDEO, '
             "--image FILE or --queries FILE"
         )
+    for flag, value in (("--like", wanted.like), ("--image", wanted.image), ("the query", words)):
+        _require_no_secret(flag, str(value or ""))
     if wanted.k < 1:
         raise UsageError(f"-k (--k) is {wanted.k}; give 1 or more")
     check_templates(expand(wanted.template))
@@ -129,6 +153,18 @@ def _texts(wanted: SearchArguments) -> list[str]:
     if not texts:
         raise UsageError(f"{wanted.queries} holds no query; write one per line")
     return texts
+
+
+def _require_no_secret(flag: str, value: str) -> None:
+    """Raise UsageError for an address with a query or a password: it would lie in what is printed,
+    and in the log."""
+    # A path has lost the second slash.
+    address = re.sub(r"^\s*([a-zA-Z][a-zA-Z0-9+]*):/+", r"\1://", value)
+    if "://" in address and address != (told := without_secrets(address)):
+        raise UsageError(
+            f"{flag} is an address with a query or a password ({told}); name a video of the store "
+            "by its id, or copy the file"
+        )
 
 
 def _printable(words: str) -> str:
@@ -229,7 +265,19 @@ def _print(answers: list[Answer], features: str, wanted: SearchArguments) -> Non
         for hit in answer.hits:
             say(_line(hit, with_times=wanted.frames))
         if not answer.hits:
-            say("nothing is found: none of the videos that are searched has an embedding")
+            say(_nothing_found(wanted))
+
+
+def _nothing_found(wanted: SearchArguments) -> str:
+    flags = {
+        **{"--dataset": wanted.dataset, "--split": wanted.split, "--label": wanted.label},
+        **{"--from": wanted.start, "--to": wanted.end},
+        **{"--min-seconds": wanted.min_seconds, "--max-seconds": wanted.max_seconds},
+    }
+    given = " and ".join(flag for flag, value in flags.items() if value or value == 0)
+    passing = f"pass {given}" if given else "are searched"
+    remedy = "; leave one of these out" if given else ""
+    return f"nothing is found: none of the videos that {passing} has an embedding{remedy}"
 
 
 def _line(hit: "Hit", *, with_times: bool) -> str:
