@@ -17,7 +17,8 @@ from tests.test_house import ROOT, modules
 from vifi.searching.query_encoders import _read_picture
 from vifistore.errors import DecodeError, UsageError, VifiError
 from vifistore.files import open_regular, parse_json, read_json, read_regular, write_all
-from vifistore.frames.decoding import content_digest, decode_video
+from vifistore.frames.decoding import decode_video
+from vifistore.frames.digests import content_digest
 from vifistore.frames.image_folder import list_images
 from vifistore.frames.packets import open_video
 from vifistore.frames.thumbnails import thumbnail

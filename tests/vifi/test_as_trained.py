@@ -8,7 +8,7 @@ import pytest
 
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
-from vifistore.frames.decoding import content_digest
+from vifistore.frames.digests import content_digest
 from vifistore.models.openclip_texts import OpenClipTextSide
 from vifistore.models.towers import load_model
 from vifistore.store import open_store

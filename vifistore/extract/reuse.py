@@ -13,7 +13,7 @@ import numpy as np
 
 from vifistore.errors import DamagedError, DecodeError
 from vifistore.extract.blocks import VideoResult
-from vifistore.frames.decoding import content_digest
+from vifistore.frames.digests import content_digest
 from vifistore.sources.footage import Footage
 from vifistore.store.block_ranges import block_rows
 from vifistore.store.dataset import Dataset

@@ -5,16 +5,18 @@ Such files, those that fail, those that are no file on this machine, and large f
 order through PyAV, whose pixels are the same.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from vifistore.frames.kept import Keep, KeptFrames
-from vifistore.frames.packets import scan_packets
+from vifistore.errors import DecodeError
+from vifistore.frames.kept import Keep
+from vifistore.frames.packets import PacketTable, scan_packets
+from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.pyav_decoder import read_in_order
-from vifistore.frames.raw_frames import Plan, RawFrames, split_plan
+from vifistore.frames.raw_frames import Gathering, RawFrames
 from vifistore.sources.footage import Readable
 
 Fetch = Callable[[Path, list[np.ndarray], int], Iterator[np.ndarray | None]]
@@ -30,41 +32,35 @@ _LARGE_BYTES = 8 * 2**20
 
 
 def decode_by_number(
-    video: Readable, plan: Plan, keep: Keep, *, fetch: Fetch, decoder: str
-) -> RawFrames:
-    """Frames of the plan, which `decoder` reads by `fetch`; raises DecodeError."""
+    video: Readable, plans: Sequence[Plan], keep: Keep, *, fetch: Fetch, decoder: str
+) -> Iterator[RawFrames | DecodeError]:
+    """The frames of each plan, which `decoder` reads by `fetch`, or why it has none; raises
+    DecodeError."""
     table = scan_packets(video)
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
-    seconds = None if too_large else table.seconds
-    if seconds is not None and isinstance(video, Path):
-        wanted, index = split_plan(plan(table.num_frames))
-        kept = KeptFrames(keep, len(wanted))
-        if _fetch_all(video, wanted, table.num_frames, table.frame_bytes, fetch, kept):
-            return RawFrames(
-                kept=kept,
-                index=index,
-                seconds=seconds[wanted],
-                num_frames=table.num_frames,
-                declared_frames=table.declared_frames,
-                decoder=decoder,
-            )
-    was_retried = seconds is not None and isinstance(video, Path)
-    return replace(read_in_order(video, plan, table, keep), was_retried=was_retried)
+    is_numbered = False
+    if table.seconds is not None and isinstance(video, Path) and not too_large:
+        is_numbered = True
+        about = {"declared_frames": table.declared_frames, "decoder": decoder}
+        gathering = Gathering(plans, FrameTimes(table.seconds), keep, **about)
+        yield from _fetched(video, gathering, table, fetch)
+        plans = gathering.plans
+    if plans:
+        for raw in read_in_order(video, plans, table, keep):
+            is_error = isinstance(raw, DecodeError)
+            yield raw if is_error else replace(raw, was_retried=is_numbered)
 
 
-def _fetch_all(
-    path: Path,
-    wanted: np.ndarray,
-    num_frames: int,
-    frame_bytes: int,
-    fetch: Fetch,
-    kept: KeptFrames,
-) -> bool:
-    """Whether all frames wanted were read, and are kept."""
-    size = max(1, _GROUP_BYTES // max(frame_bytes, 1))
+def _fetched(
+    path: Path, gathering: Gathering, table: PacketTable, fetch: Fetch
+) -> Iterator[RawFrames | DecodeError]:
+    """Yield what is whole, up to the first frame that cannot be read."""
+    yield from gathering.take()
+    wanted, size = gathering.wanted, max(1, _GROUP_BYTES // max(table.frame_bytes, 1))
     groups = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-    for frames in fetch(path, groups, num_frames):
+    found = fetch(path, groups, table.num_frames)
+    for group, frames in zip(groups, found, strict=False):
         if frames is None:
-            return False
-        kept.add(frames)
-    return True
+            return
+        gathering.add_all(group, frames)
+        yield from gathering.take()

@@ -1,7 +1,6 @@
 """One video -> the pixels of its sampled frames, whatever the file is."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -13,18 +12,17 @@ from typing import Any, Self
 import numpy as np
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, first_line
-from vifistore.files import read_regular
 from vifistore.frames.by_number import decode_by_number
 from vifistore.frames.decord_decoder import fetch_decord, load_decord
+from vifistore.frames.digests import content_digest, digest_file
 from vifistore.frames.encryption import is_encrypted
-from vifistore.frames.image_folder import decode_image_folder, list_images
+from vifistore.frames.image_folder import decode_image_folder
 from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.plans import WHOLE_VIDEO, Plan, Sampling, Span
 from vifistore.frames.pyav_decoder import decode_pyav
-from vifistore.frames.raw_frames import Plan, RawFrames
-from vifistore.frames.sampling import sample_indices, sample_training_indices
+from vifistore.frames.raw_frames import RawFrames
 from vifistore.frames.torchcodec_decoder import fetch_torchcodec
-from vifistore.pointers import HEAD_BYTES, pointer_told
-from vifistore.sources.footage import Footage, LocalFile, Readable, opened, read_or_told
+from vifistore.sources.footage import Footage, LocalFile, Readable, read_or_told
 from vifistore.sources.roots import footage_of
 
 
@@ -32,8 +30,9 @@ from vifistore.sources.roots import footage_of
 class Decoder:
     """A library that decodes."""
 
-    decode: Callable[[Readable, Plan, Keep], RawFrames]
-    """Gives the frames of a plan; raises DecodeError."""
+    decode: Callable[[Readable, Sequence[Plan], Keep], Iterator[RawFrames | DecodeError]]
+    """Gives the frames of each plan in turn, as soon as they are all there, or why it has none;
+    raises DecodeError for what stands against all that are left."""
     module: str
     """What to import to load its native libraries."""
     distributions: tuple[str, ...]
@@ -66,20 +65,14 @@ DECODERS = {
     ),
 }
 
-Sampling = tuple[int, int, int]
-"""Frames per clip, clips and stride, of the test rule."""
-
 # What does not lie on this machine is fetched whole up to this size, and read in pieces above it;
 # further where a decoder reads no pieces, as reading in order takes ten times as long.
 _WHOLE_BYTES, _MOST_WHOLE_BYTES = 2**26, 2**29
 
-# Pillow opens no picture whose pixels take more than half of this.
-_LARGEST_IMAGE_BYTES = 1 << 30
-
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedVideo:
-    """The sampled frames of one video."""
+    """The sampled frames of one video, or of a stretch of it."""
 
     frames: np.ndarray
     """uint8 [distinct height width 3], RGB, upright: each sampled frame once. Where they were cut,
@@ -87,9 +80,11 @@ class DecodedVideo:
     index: np.ndarray
     """int64 [clip frame] into `frames`."""
     timestamps: np.ndarray
-    """float32 [clip frame], seconds after the first frame of the video."""
+    """float32 [clip frame], seconds after the first frame of the file; of frames at a rate the
+    moments at which they are taken."""
     num_frames: int
-    """Frames that can be decoded; the sampling runs over these."""
+    """Frames of the file that can be decoded; the sampling runs over these, or those of the
+    stretch."""
     declared_frames: int
     """Frames that the file promises; more than `num_frames` in a file that is cut off."""
     content_digest: str
@@ -103,6 +98,10 @@ class DecodedVideo:
     order, or whose frames are large; "pillow" for a folder."""
     are_squares: bool = False
     """Whether `frames` were cut to squares."""
+    numbers: tuple[int, ...] = ()
+    """Of the distinct frames in the file, sorted."""
+    left_out: int = 0
+    """Frames at a rate beyond those that there is room for."""
     was_retried: bool = False
     """Whether it was read in a second way, since a frame could not be read in the first: with
     other frames asked for, pixels might be others."""
@@ -121,7 +120,8 @@ class DecodedVideo:
         """From what `facts` gave and uint8 [frame height width 3]; TypeError for anything else."""
         index = np.array(facts["index"], np.int64)
         timestamps = np.array(facts["timestamps"], np.float32)
-        return cls(**{**facts, "frames": frames, "index": index, "timestamps": timestamps})
+        made = {"frames": frames, "index": index, "timestamps": timestamps}
+        return cls(**{**facts, **made, "numbers": tuple(facts.get("numbers", ()))})
 
 
 def decode_video(
@@ -131,42 +131,62 @@ def decode_video(
     clips: int,
     decoder: str,
     stride: int = 0,
+    fps: float = 0.0,
+    every: int = 0,
+    span: Span = WHOLE_VIDEO,
     draw: Sequence[int] | None = None,
     keep: Keep = WHOLE,
     also: Sequence[Sampling] = (),
 ) -> DecodedVideo:
     """Sample and decode a video file, or a folder of JPEG or PNG frames.
 
-    `keep` says what is kept of the frames. `draw` seeds a random clip of the training rule; without
-    it frames are those of the test rule. With `also`, which is of the test rule, `index` and
-    `timestamps` are [1 place]: those of all samplings one after the other, from which
-    `vifistore.frames.together` takes each.
+    `span` is the stretch of it that is wanted; with `fps` frames a second, or `every` so many,
+    `frames` is the most there may be. `keep` says what is kept of the frames. `draw` seeds a random
+    clip of the training rule; without it frames are those of the test rule. With `also`, which is
+    of the test rule, `index` and `timestamps` are [1 place]: those of all samplings one after the
+    other, from which `vifistore.frames.together` takes each.
 
     Raises DecodeError, whose reason is one of: missing, empty, pointer, not a video, no video
     stream, encrypted, short (no frame is there), decode error, memory.
     """
+    sampling = Sampling(frames, clips, stride, fps, every)
+    plan = Plan(sampling=sampling, span=span, draw=draw, also=also)
+    (decoded,) = decode_stretches(video, [plan], decoder=decoder, keep=keep)
+    if isinstance(decoded, DecodeError):
+        raise decoded
+    return decoded
+
+
+def decode_stretches(
+    video: str | Path | Footage,
+    plans: Sequence[Plan],
+    *,
+    decoder: str,
+    keep: Keep = WHOLE,
+    digest: bool = True,
+) -> Iterator[DecodedVideo | DecodeError]:
+    """Decode stretches of one video in one go, forward; yield each, or why it has no frames, in
+    turn and as soon as it is there.
+
+    Without `digest` the `content_digest` is left empty, and the file not read for it. The reasons
+    are those of `decode_video`; what stands against the file is told of each stretch that is left.
+    """
     check_decoder(decoder)
-    footage = footage_of(video)
-    plan = _plan((frames, clips, stride), draw, also)
-    with read_or_told(footage):
-        try:
-            raw, digest = _read(footage, DECODERS[decoder], plan, keep)
-        except DecodeError as error:
-            raise DecodeError(error.reason, f"{footage}: {error}") from None
-    return DecodedVideo(
-        frames=raw.frames,
-        index=raw.index,
-        timestamps=raw.seconds[raw.index].astype(np.float32),
-        num_frames=raw.num_frames,
-        declared_frames=raw.declared_frames,
-        content_digest=digest,
-        width=raw.kept.width,
-        height=raw.kept.height,
-        decoder=raw.decoder,
-        are_squares=raw.kept.are_squares,
-        cut_seconds=raw.kept.cut_seconds,
-        was_retried=raw.was_retried,
-    )
+    footage, done = footage_of(video), 0
+    try:
+        with read_or_told(footage):
+            for decoded in _read(footage, DECODERS[decoder], plans, keep, digest):
+                yield _named(footage, decoded) if isinstance(decoded, DecodeError) else decoded
+                done += 1
+    except DecodeError as error:
+        yield from [_named(footage, error)] * (len(plans) - done)
+
+
+def _named(footage: Footage, error: DecodeError) -> DecodeError:
+    """The error, which says of which file it is."""
+    told = str(error)
+    is_named = told.startswith(f"{footage}: ")
+    return error if is_named else DecodeError(error.reason, f"{footage}: {told}")
 
 
 def load_decoder(decoder: str) -> None:
@@ -204,73 +224,45 @@ def _package_version(decoder: str) -> str:
     raise UsageError(f"the version of {decoder!r} is not known: {DECODERS[decoder].remedy}")
 
 
-def _plan(own: Sampling, draw: Sequence[int] | None, also: Sequence[Sampling]) -> Plan:
-    def first(num_frames: int) -> np.ndarray:
-        if draw is None:
-            return sample_indices(num_frames, *own)
-        # A new generator, since a plan is made again where a file holds fewer frames than it says.
-        return sample_training_indices(num_frames, own[0], np.random.default_rng(draw))[None]
-
-    def all_of_them(num_frames: int) -> np.ndarray:
-        further = (sample_indices(num_frames, *sampling) for sampling in also)
-        return np.concatenate([first(num_frames).ravel(), *map(np.ravel, further)])[None]
-
-    return all_of_them if also else first
-
-
-def _read(footage: Footage, decoder: Decoder, plan: Plan, keep: Keep) -> tuple[RawFrames, str]:
-    """Raw frames and content digest."""
+def _read(
+    footage: Footage, decoder: Decoder, plans: Sequence[Plan], keep: Keep, digest: bool
+) -> Iterator[DecodedVideo | DecodeError]:
+    """Raises DecodeError and OSError for what stands against all that are left."""
     if folder := footage.folder:
-        digest = content_digest(footage)
-        return decode_image_folder(folder, plan, keep), digest
+        told = content_digest(footage) if digest else ""
+        yield from _decoded(decode_image_folder(folder, plans, keep), told)
+        return
     if isinstance(footage, LocalFile) and footage.exists() and not footage.path.is_file():
         # Pipes and devices may never end.
         raise DecodeError("not a video", "it is neither a file nor a folder")
     most_bytes = _WHOLE_BYTES if decoder.reads_pieces else _MOST_WHOLE_BYTES
     with footage.at_hand(most_bytes) as readable:
-        digest = _digest_file(readable)
+        told = digest_file(readable, whole=digest)
         if is_encrypted(readable):
             raise DecodeError("encrypted", "its video is encrypted; use a decrypted copy")
-        return decoder.decode(readable, plan, keep), digest
+        yield from _decoded(decoder.decode(readable, plans, keep), told)
 
 
-def content_digest(video: str | Path | Footage) -> str:
-    """SHA-256 of the bytes of a file, or of the names and bytes of a folder of frames.
-
-    Raises DecodeError if there is nothing in it, OSError if it cannot be read.
-    """
-    footage = footage_of(video)
-    if folder := footage.folder:
-        return _digest_folder(folder)
-    with footage.at_hand(0) as readable:
-        return _digest_file(readable)
-
-
-def _digest_file(video: Readable) -> str:
-    with opened(video) as file:
-        _check_head(file.read(HEAD_BYTES))
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256")
-        if file.tell() == 0:
-            raise DecodeError("empty", "the file is empty; download it again")
-    return digest.hexdigest()
-
-
-def _check_head(head: bytes) -> None:
-    """Raise DecodeError for what downloads and checkouts leave in the place of a video."""
-    if told := pointer_told(head):
-        raise DecodeError("pointer", told)
-    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise DecodeError("not a video", "it is a web page under a video's name; download it again")
-
-
-def _digest_folder(folder: Path) -> str:
-    images = list_images(folder)
-    if not images:
-        raise DecodeError("empty", "the folder holds no JPEG or PNG frames")
-    digest = hashlib.sha256()
-    for image in images:
-        content = read_regular(image, _LARGEST_IMAGE_BYTES)
-        digest.update(f"{image.name}\0{len(content)}\0".encode(errors="surrogateescape"))
-        digest.update(content)
-    return digest.hexdigest()
+def _decoded(
+    found: Iterator[RawFrames | DecodeError], digest: str
+) -> Iterator[DecodedVideo | DecodeError]:
+    for raw in found:
+        if isinstance(raw, DecodeError):
+            yield raw
+            continue
+        yield DecodedVideo(
+            frames=raw.frames,
+            index=raw.index,
+            timestamps=raw.planned.seconds.astype(np.float32),
+            num_frames=raw.num_frames,
+            declared_frames=raw.declared_frames,
+            content_digest=digest,
+            width=raw.kept.width,
+            height=raw.kept.height,
+            decoder=raw.decoder,
+            are_squares=raw.kept.are_squares,
+            cut_seconds=raw.kept.cut_seconds,
+            numbers=tuple(raw.numbers.tolist()),
+            left_out=raw.planned.left_out,
+            was_retried=raw.was_retried,
+        )

@@ -6,6 +6,7 @@ times: `FALLBACK_FPS` (25) frames per second are assumed.
 
 import re
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import numpy as np
 
 from vifistore.errors import DecodeError
 from vifistore.files import open_regular
-from vifistore.frames.kept import WHOLE, Keep, KeptFrames
-from vifistore.frames.raw_frames import FALLBACK_FPS, Plan, RawFrames, split_plan
+from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.plans import FrameTimes, Plan
+from vifistore.frames.raw_frames import FALLBACK_FPS, Gathering, RawFrames
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
@@ -33,35 +35,43 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(images, key=lambda path: (_natural_key(path.name), path.name))
 
 
-def decode_image_folder(folder: Path, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
-    """Frames of the plan; unreadable images are left out and the plan is made anew, once.
+def decode_image_folder(
+    folder: Path, plans: Sequence[Plan], keep: Keep = WHOLE
+) -> Iterator[RawFrames | DecodeError]:
+    """The frames of each plan, or why it has none; unreadable images are left out and the plans
+    made anew, once.
 
     Raises DecodeError if no image can be read.
     """
     images = list_images(folder)
     declared = len(images)
+    done = 0
     try:
-        return _read_plan(images, plan, declared, keep)
-    except DecodeError:
+        for raw in _read_plans(images, plans, declared, keep):
+            yield raw
+            done += 1
+    except _UnreadableError:
         images = [image for image in images if _is_readable(image)]
-    if not images:
-        raise DecodeError("decode error", f"none of its {declared} images can be read")
-    return replace(_read_plan(images, plan, declared, keep), was_retried=True)
+        if not images:
+            told = f"none of its {declared} images can be read"
+            raise DecodeError("decode error", told) from None
+        for raw in _read_plans(images, plans[done:], declared, keep):
+            yield raw if isinstance(raw, DecodeError) else replace(raw, was_retried=True)
 
 
-def _read_plan(images: list[Path], plan: Plan, declared: int, keep: Keep) -> RawFrames:
-    wanted, index = split_plan(plan(len(images)))
-    kept = KeptFrames(keep, len(wanted))
-    for number in wanted:
-        kept.add(_read_image(images[number])[None])
-    return RawFrames(
-        kept=kept,
-        index=index,
-        seconds=wanted / FALLBACK_FPS,
-        num_frames=len(images),
-        declared_frames=declared,
-        decoder="pillow",
-    )
+class _UnreadableError(DecodeError):
+    """One image cannot be read."""
+
+
+def _read_plans(
+    images: list[Path], plans: Sequence[Plan], declared: int, keep: Keep
+) -> Iterator[RawFrames | DecodeError]:
+    times = FrameTimes(np.arange(len(images)) / FALLBACK_FPS)
+    gathering = Gathering(plans, times, keep, declared_frames=declared, decoder="pillow")
+    yield from gathering.take()
+    for number in gathering.wanted.tolist():
+        gathering.add(number, _read_image(images[number])[None])
+        yield from gathering.take()
 
 
 def _read_image(path: Path) -> np.ndarray:
@@ -77,7 +87,7 @@ def _read_image(path: Path) -> np.ndarray:
         struct.error,  # of a broken EXIF block
         Image.DecompressionBombError,
     ) as error:
-        raise DecodeError("decode error", f"image {path.name}: {error}") from None
+        raise _UnreadableError("decode error", f"image {path.name}: {error}") from None
 
 
 def _is_readable(path: Path) -> bool:

@@ -6,7 +6,8 @@ frames than the one it cuts.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -38,8 +39,25 @@ WHOLE = Keep()
 """Frames as they are read."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CutFrames:
+    """Frames that were read, cut or as they are."""
+
+    pixels: np.ndarray
+    """uint8 [frame height width 3]; of squares [frame crop size size 3]."""
+    shape: tuple[int, ...]
+    """Of a frame that was read: height, width, 3."""
+    are_squares: bool
+    seconds: float
+    """Processor time that cutting took."""
+
+    def again(self) -> Self:
+        """Itself, for one more who wants them: cutting is counted once."""
+        return replace(self, seconds=0.0)
+
+
 class KeptFrames:
-    """The frames of one video, filled as they are read."""
+    """The frames of one stretch of a video, filled as they are read."""
 
     def __init__(self, keep: Keep, count: int) -> None:
         """`count` is how many there will be."""
@@ -58,23 +76,42 @@ class KeptFrames:
 
         Raises DecodeError for frames of another size than those before.
         """
-        if not self._shape:
-            self._shape = frames.shape[1:]
-            self.are_squares = self._keep.cuts(*self._shape[:2])
-        if frames.shape[1:] != self._shape:
-            raise DecodeError("decode error", "its images have different sizes")
+        self.put(self.cut(frames))
+
+    def cut(self, frames: np.ndarray) -> CutFrames:
+        """What is wanted of frames, uint8 [frame height width 3]."""
         start = time.process_time()
+        squares = self._keep.squares if self._keep.cuts(*frames.shape[1:3]) else None
         # [frame ...], so that the next frames lie behind.
-        squares = self._keep.squares if self.are_squares else None
-        kept = frames if squares is None else squares.cut(frames).swapaxes(0, 1)
-        if self._memory is None and len(kept) == self._count:
-            self._memory = kept
+        pixels = frames if squares is None else squares.cut(frames).swapaxes(0, 1)
+        return CutFrames(
+            pixels=pixels,
+            shape=frames.shape[1:],
+            are_squares=squares is not None,
+            seconds=0.0 if squares is None else time.process_time() - start,
+        )
+
+    def put(self, cut: CutFrames) -> None:
+        """Keep the next frames. Raises DecodeError as `add` does."""
+        start = time.process_time()
+        if not self._shape:
+            self._shape, self.are_squares = cut.shape, cut.are_squares
+        if cut.shape != self._shape:
+            raise DecodeError("decode error", "its images have different sizes")
+        if self._memory is None and len(cut.pixels) == self._count:
+            self._memory = cut.pixels
         else:
             if self._memory is None:
-                self._memory = np.empty((self._count, *kept.shape[1:]), np.uint8)
-            self._memory[self._found : self._found + len(kept)] = kept
-        self._found += len(kept)
-        self.cut_seconds += time.process_time() - start if self.are_squares else 0.0
+                self._memory = np.empty((self._count, *cut.pixels.shape[1:]), np.uint8)
+            self._memory[self._found : self._found + len(cut.pixels)] = cut.pixels
+        self._found += len(cut.pixels)
+        copying = time.process_time() - start if self.are_squares else 0.0
+        self.cut_seconds += cut.seconds + copying
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all of them are there."""
+        return self._found == self._count
 
     @property
     def height(self) -> int:

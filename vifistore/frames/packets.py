@@ -10,6 +10,8 @@ import numpy as np
 from vifistore.containers import open_container
 from vifistore.errors import DecodeError
 from vifistore.files import require_regular
+from vifistore.frames.plans import FrameTimes
+from vifistore.frames.raw_frames import clean_seconds
 from vifistore.sources.footage import Readable
 
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
@@ -30,6 +32,10 @@ class PacketTable:
     seconds: np.ndarray | None
     """float64 [frame], seconds after the first frame, if frames can be found by their number:
     then every packet has a time of its own and no key frame is out of order. None otherwise."""
+    expected: FrameTimes | None = None
+    """When its frames are shown if every packet gives one; None if there is none."""
+    has_times: bool = False
+    """Whether the packets tell these times; else they come of the frame rate."""
     frame_bytes: int = 0
     """Of a frame in RGB, as far as the header tells its size."""
 
@@ -99,13 +105,29 @@ def scan_packets(video: Readable) -> PacketTable:
         is_only = sum(map(_is_film, container.streams.video)) == 1
         indexed = container.format.name in _INDEXED_FORMATS and is_whole and is_only
         times = _times_by_number(packets) if indexed else None
+        fps = float(stream.average_rate) if stream.average_rate else None
+        expected, has_times = _expected(shown, float(stream.time_base), fps)
         return PacketTable(
             num_frames=len(shown),
             declared_frames=max(stream.frames, len(packets)),
-            fps=float(stream.average_rate) if stream.average_rate else None,
+            fps=fps,
             seconds=None if times is None else (times - times[0]) * float(stream.time_base),
             frame_bytes=3 * stream.codec_context.width * stream.codec_context.height,
+            expected=expected,
+            has_times=has_times,
         )
+
+
+def _expected(
+    shown: list[tuple[int | None, bool, bool]], time_base: float, fps: float | None
+) -> tuple[FrameTimes | None, bool]:
+    """When the frames of packets that are shown will be, and whether they tell it themselves."""
+    if not shown:
+        return None, False
+    told = [pts for pts, _, _ in shown if pts is not None]
+    has_times = len(told) == len(shown)
+    seconds = [pts * time_base for pts in sorted(told)] if has_times else [None] * len(shown)
+    return FrameTimes(clean_seconds(seconds, fps)), has_times
 
 
 def _times_by_number(packets: list[tuple[int | None, bool, bool]]) -> np.ndarray | None:

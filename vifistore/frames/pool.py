@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DecodedVideo, Sampling, check_decoder
+from vifistore.frames.decoding import DecodedVideo, check_decoder
 from vifistore.frames.kept import Keep
 from vifistore.frames.memory_limits import worker_bytes as share_of_memory
+from vifistore.frames.plans import Sampling
 from vifistore.frames.squares import Squares
 from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
 from vifistore.frames.worker_settings import WorkerSettings

@@ -4,30 +4,37 @@ Packets that FFmpeg refuses are skipped, as the ffmpeg program does.
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.frames.in_order import read_sequentially
 from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.packets import PacketTable, demux, open_video, scan_packets
-from vifistore.frames.raw_frames import Plan, RawFrames, ReadRGB, read_sequentially
+from vifistore.frames.plans import Plan
+from vifistore.frames.raw_frames import RawFrames, ReadRGB
 from vifistore.sources.footage import Readable
 
 
-def decode_pyav(video: Readable, plan: Plan, keep: Keep = WHOLE) -> RawFrames:
-    """Frames of the plan; raises DecodeError."""
-    return read_in_order(video, plan, scan_packets(video), keep)
+def decode_pyav(
+    video: Readable, plans: Sequence[Plan], keep: Keep = WHOLE
+) -> Iterator[RawFrames | DecodeError]:
+    """The frames of each plan, or why it has none; raises DecodeError."""
+    return read_in_order(video, plans, scan_packets(video), keep)
 
 
-def read_in_order(video: Readable, plan: Plan, table: PacketTable, keep: Keep = WHOLE) -> RawFrames:
-    """Frames of the plan of a file whose packets are known; raises DecodeError."""
+def read_in_order(
+    video: Readable, plans: Sequence[Plan], table: PacketTable, keep: Keep = WHOLE
+) -> Iterator[RawFrames | DecodeError]:
+    """As `decode_pyav`, of a file whose packets are known."""
     return read_sequentially(
         lambda: _stream(video),
-        plan,
-        expected_frames=table.num_frames,
+        plans,
+        expected=table.expected,
+        has_times=table.has_times,
         declared_frames=table.declared_frames,
         fps=table.fps,
         decoder="pyav",

@@ -1,15 +1,14 @@
 """What a decoder hands over, and the sequential read that all decoders share."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vifistore.errors import DecodeError
-from vifistore.frames.kept import WHOLE, Keep, KeptFrames
-
-Plan = Callable[[int], np.ndarray]
-"""Number of frames of a video -> frame numbers int64 [clip frame]."""
+from vifistore.frames.kept import Keep, KeptFrames
+from vifistore.frames.plans import NEVER, FrameTimes, Plan, Planned
 
 ReadRGB = Callable[[], np.ndarray]
 """Converts one decoded frame, only when it is wanted, to upright uint8 [height width 3]."""
@@ -24,10 +23,12 @@ class RawFrames:
 
     kept: KeptFrames
     """RGB, upright."""
+    planned: Planned
+    """What was asked for."""
+    numbers: np.ndarray
+    """int64 [distinct] of the frames in the file, sorted."""
     index: np.ndarray
     """int64 [clip frame] into `frames`."""
-    seconds: np.ndarray
-    """float64 [distinct], seconds after the first frame of the video."""
     num_frames: int
     """Frames that can be decoded."""
     declared_frames: int
@@ -63,49 +64,124 @@ def clean_seconds(seconds: Iterable[float | None], fps: float | None) -> np.ndar
     return np.arange(len(times)) / rate
 
 
-def read_sequentially(
-    open_stream: Callable[[], Iterable[tuple[ReadRGB, float | None]]],
-    plan: Plan,
-    *,
-    expected_frames: int,
-    declared_frames: int,
-    fps: float | None,
-    decoder: str,
-    keep: Keep = WHOLE,
-) -> RawFrames:
-    """Read every frame in order and keep those of the plan; seeks nowhere, so it cannot miss.
+class Gathering:
+    """The frames of several stretches of one video, filled in one go from its first to its last.
 
-    The stream yields (function that gives the pixels, seconds or None) per frame. Should it hold
-    another number of frames than expected, the plan is made anew over that number, once. Raises
-    DecodeError if no frame can be decoded, or their number changes again.
+    A frame that several want is converted and cut once.
     """
-    num_frames = expected_frames
-    for _ in range(2):
-        wanted, index = split_plan(plan(max(num_frames, 1)))
-        kept = KeptFrames(keep, len(wanted))
-        seconds = _collect(open_stream(), set(wanted.tolist()), kept)
-        if not seconds:
-            raise DecodeError("short", f"none of its {declared_frames} frames can be decoded")
-        if len(seconds) == num_frames:
-            return RawFrames(
-                kept=kept,
-                index=index,
-                seconds=clean_seconds(seconds, fps)[wanted],
-                num_frames=num_frames,
-                declared_frames=max(declared_frames, num_frames),
-                decoder=decoder,
-            )
-        num_frames = len(seconds)
-    raise DecodeError("decode error", "the decoder gives another number of frames at every read")
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        times: FrameTimes,
+        keep: Keep,
+        *,
+        declared_frames: int,
+        decoder: str,
+    ) -> None:
+        self.times, self._decoder = times, decoder
+        self._declared_frames = max(declared_frames, len(times.seconds))
+        self._plans = deque(plans)
+        self._rows = deque(_begun(plan, times, keep) for plan in plans)
+        self._wanting: dict[int, list[_Row]] = {}
+        for row in self._rows:
+            for number in row.wanted.tolist():
+                self._wanting.setdefault(number, []).append(row)
+
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """Those that are not yet taken."""
+        return tuple(self._plans)
+
+    @property
+    def wanted(self) -> np.ndarray:
+        """Numbers int64 [frame], sorted, of the frames that somebody wants."""
+        return np.array(sorted(self._wanting), np.int64)
+
+    def wants(self, number: int) -> bool:
+        """Whether somebody wants a frame."""
+        return number in self._wanting
+
+    def add(self, number: int, frame: np.ndarray) -> None:
+        """Keep a frame, uint8 [1 height width 3], for all who want it."""
+        first, *further = self._wanting[number]
+        cut = first.kept.cut(frame)
+        first.kept.put(cut)
+        for row in further:
+            row.kept.put(cut.again())
+
+    def add_all(self, numbers: np.ndarray, frames: np.ndarray) -> None:
+        """Keep frames, uint8 [frame height width 3]."""
+        if len(self._rows) == 1:
+            # Without a copy, where they are all there are.
+            self._rows[0].kept.add(frames)
+            return
+        for number, frame in zip(numbers.tolist(), frames, strict=True):
+            self.add(number, frame[None])
+
+    def take(self, reached: int = NEVER) -> Iterator[RawFrames | DecodeError]:
+        """Yield what is whole, in the order of the plans, once the frames below `reached` are
+        read; what is left is for later."""
+        while self._rows and self._rows[0].stop <= reached and self._rows[0].kept.is_full:
+            self._plans.popleft()
+            yield self._taken(self._rows.popleft())
+
+    def _taken(self, row: "_Row") -> RawFrames | DecodeError:
+        for number in row.wanted.tolist():
+            self._wanting[number].remove(row)
+        if isinstance(row.planned, DecodeError):
+            return row.planned
+        return RawFrames(
+            kept=row.kept,
+            planned=row.planned,
+            numbers=row.wanted,
+            index=row.index,
+            num_frames=len(self.times.seconds),
+            declared_frames=self._declared_frames,
+            decoder=self._decoder,
+        )
+
+    def settle(self, times: FrameTimes) -> bool:
+        """Whether what was planned is what these times give, which are taken over then."""
+        anew = [_planned(plan, times) for plan in self._plans]
+        pairs = zip(self._rows, anew, strict=True)
+        if not all(_is_same(row.planned, planned) for row, planned in pairs):
+            return False
+        self.times = times
+        for row, planned in zip(self._rows, anew, strict=True):
+            row.planned = planned
+        return True
 
 
-def _collect(
-    stream: Iterable[tuple[ReadRGB, float | None]], wanted: set[int], kept: KeptFrames
-) -> list[float | None]:
-    """Times of all frames of a stream; those wanted are kept."""
-    seconds: list[float | None] = []
-    for number, (read_rgb, second) in enumerate(stream):
-        seconds.append(second)
-        if number in wanted:
-            kept.add(read_rgb()[None])
-    return seconds
+@dataclass(kw_only=True, eq=False)
+class _Row:
+    """A stretch that is being filled."""
+
+    planned: Planned | DecodeError
+    wanted: np.ndarray
+    index: np.ndarray
+    kept: KeptFrames
+
+    @property
+    def stop(self) -> int:
+        return NEVER if isinstance(self.planned, DecodeError) else self.planned.stop
+
+
+def _planned(plan: Plan, times: FrameTimes) -> Planned | DecodeError:
+    try:
+        return plan(times)
+    except DecodeError as error:
+        return error
+
+
+def _begun(plan: Plan, times: FrameTimes, keep: Keep) -> _Row:
+    planned = _planned(plan, times)
+    is_none = isinstance(planned, DecodeError)
+    wanted, index = split_plan(np.empty((1, 0), np.int64) if is_none else planned.numbers)
+    return _Row(planned=planned, wanted=wanted, index=index, kept=KeptFrames(keep, len(wanted)))
+
+
+def _is_same(one: Planned | DecodeError, other: Planned | DecodeError) -> bool:
+    if isinstance(one, DecodeError) or isinstance(other, DecodeError):
+        return isinstance(one, DecodeError) and isinstance(other, DecodeError)
+    return np.array_equal(one.numbers, other.numbers)

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from vifistore.frames.decoding import Sampling
 from vifistore.frames.frame_cache import FrameKey
+from vifistore.frames.plans import Sampling
 from vifistore.frames.preprocess import squares_of
 from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
 from vifistore.frames.squares import Squares
@@ -43,7 +43,7 @@ class Reader:
     @property
     def sampling(self) -> Sampling:
         """Frames per clip, clips, and stride."""
-        return self.frames, self.clips, self.stride
+        return Sampling(self.frames, self.clips, self.stride)
 
     @property
     def squares(self) -> Squares | None:

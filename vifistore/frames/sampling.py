@@ -1,7 +1,8 @@
-"""Which frames of a video are read: the test rule and the training rule of the paper.
+"""Which frames of a video are read: the test rule and the training rule of the paper, and those of
+a rate.
 
 N is the number of frames of the video, T the number of frames of a clip. A video shorter than a
-clip repeats frames.
+clip repeats frames. At a rate a video has as many frames as its length decides, T at most.
 """
 
 import numpy as np
@@ -10,6 +11,9 @@ from vifistore.errors import UsageError
 
 SAMPLING_RULE, WINDOW_RULE = "segment-centre", "window-centre"
 """Names of the rules of `sample_indices`, without a stride and with one, as recipes record them."""
+
+RATE_RULE, EVERY_RULE = "fixed-rate", "every-nth"
+"""Names of the rules of `sample_at_rate` and `sample_every`."""
 
 
 def sample_indices(num_frames: int, frames: int, clips: int = 1, stride: int = 0) -> np.ndarray:
@@ -61,6 +65,33 @@ def sample_training_indices(
     if length == 0:
         return np.rint(segment * num_frames / frames).astype(np.int64) % num_frames
     return segment * length + generator.integers(0, length, size=frames)
+
+
+def sample_at_rate(start: float, end: float, fps: float, most: int) -> tuple[np.ndarray, int]:
+    """Moments float64 [frame] of a stretch in seconds, and how many there are beyond the `most`.
+
+    They are start + (i + 1/2) / fps, as far as they lie below the end, so that they do not depend
+    on where a longer stretch goes on; a stretch that is too short for the first has its middle.
+    Raises UsageError for a rate that is not positive.
+    """
+    if not 0 < fps < np.inf:
+        raise UsageError(f"fps is {fps}; give a positive number of frames a second")
+    count = max(1.0, np.ceil((end - start) * fps - 0.5))
+    moments = start + (np.arange(int(min(count, most))) + 0.5) / fps
+    if moments[0] >= end:
+        moments[0] = (start + end) / 2
+    return moments, int(min(count - len(moments), 2**62))
+
+
+def sample_every(first: int, stop: int, every: int, most: int) -> tuple[np.ndarray, int]:
+    """Numbers int64 [frame], of the frames of a file from `first` to below `stop` those that are
+    multiples of `every`, else the first; and how many there are beyond the `most`."""
+    if every < 1:
+        raise UsageError(f"every is {every}; give 1 or more")
+    numbers = np.arange(-(-first // every) * every, stop, every, dtype=np.int64)
+    if not len(numbers):
+        numbers = np.array([first], np.int64)
+    return numbers[:most], max(0, len(numbers) - most)
 
 
 def _check_counts(num_frames: int, frames: int) -> None:

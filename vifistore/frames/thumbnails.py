@@ -9,6 +9,7 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.image_folder import decode_image_folder, list_images
 from vifistore.frames.packets import demux, open_video
+from vifistore.frames.plans import Plan, Sampling, Span
 from vifistore.frames.pyav_decoder import to_rgb
 from vifistore.frames.raw_frames import FALLBACK_FPS
 from vifistore.sources.footage import Footage, Readable, read_or_told
@@ -70,16 +71,18 @@ def _frame(footage: Footage, seconds: float | None) -> np.ndarray:
 
 
 def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
-    if not list_images(folder):
+    num_frames = len(list_images(folder))
+    if not num_frames:
         raise DecodeError("empty", f"{folder} holds no JPEG or PNG frames")
-
-    def plan(num_frames: int) -> np.ndarray:
-        wanted = num_frames // 2
-        if seconds is not None:
-            wanted = int((seconds + _TOLERANCE_SECONDS) * FALLBACK_FPS)
-        return np.array([[min(max(wanted, 0), num_frames - 1)]])
-
-    return decode_image_folder(folder, plan).frames[0]
+    plan = Plan(sampling=Sampling(1))
+    if seconds is not None:
+        wanted = int((seconds + _TOLERANCE_SECONDS) * FALLBACK_FPS)
+        start = min(max(wanted, 0), num_frames - 1) / FALLBACK_FPS
+        plan = Plan(sampling=Sampling(1, every=1), span=Span(start))
+    (raw,) = decode_image_folder(folder, [plan])
+    if isinstance(raw, DecodeError):
+        raise raw
+    return raw.frames[0]
 
 
 def _file_frame(video: Readable, seconds: float | None) -> np.ndarray | None:

@@ -11,13 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from vifistore.errors import DecodeError
-from vifistore.frames.decoding import (
-    DecodedVideo,
-    Sampling,
-    content_digest,
-    decoder_version,
-)
+from vifistore.frames.decoding import DecodedVideo, decoder_version
+from vifistore.frames.digests import content_digest
 from vifistore.frames.frame_cache import FrameCache, FrameKey
+from vifistore.frames.plans import Sampling
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.raw_frames import split_plan
 from vifistore.frames.readers import Reader
@@ -134,18 +131,24 @@ class SharedFrames:
         """What decoding by each of the samplings gives, from what decoding by all gave."""
         num_crops = self._squares.crops if self._squares else 1
         frames = video.frames.reshape(num_crops, -1, *video.frames.shape[1:])
-        ends = np.cumsum([num_frames * clips for num_frames, clips, _ in samplings])[:-1]
+        ends = np.cumsum([sampling.frames * sampling.clips for sampling in samplings])[:-1]
         places = zip(
             *(np.split(values[0], ends) for values in (video.index, video.timestamps)),
             samplings,
             strict=True,
         )
         parts = []
-        for planned, seconds, (num_frames, clips, _) in places:
-            wanted, index = split_plan(planned.reshape(clips, num_frames))
-            chosen = frames[:, wanted].reshape(-1, *frames.shape[2:])
-            timestamps = seconds.reshape(clips, num_frames)
-            parts.append(replace(video, frames=chosen, index=index, timestamps=timestamps))
+        for planned, seconds, sampling in places:
+            shape = (sampling.clips, sampling.frames)
+            wanted, index = split_plan(planned.reshape(shape))
+            part = replace(
+                video,
+                frames=frames[:, wanted].reshape(-1, *frames.shape[2:]),
+                index=index,
+                timestamps=seconds.reshape(shape),
+                numbers=tuple(video.numbers[number] for number in wanted),
+            )
+            parts.append(part)
         return parts
 
     def _keep(self, kept: Reader, decoded: DecodedVideo) -> DecodedVideo:

@@ -17,6 +17,7 @@ from typing import Any
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decoding import decode_video, load_decoder
 from vifistore.frames.memory_limits import limit_memory
+from vifistore.frames.plans import Sampling
 from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
 from vifistore.frames.worker_settings import WorkerSettings
 from vifistore.sources.footage import Footage
@@ -84,7 +85,7 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
             decoder=settings.decoder,
             draw=job["draw"],
             keep=settings.keep,
-            also=job["also"],
+            also=[Sampling(*sampling) for sampling in job["also"]],
         )
     except (DecodeError, MemoryError) as error:
         if isinstance(error, MemoryError) or error.reason == "memory":

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DecodedVideo, Sampling
+from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.plans import Sampling
 from vifistore.frames.wire import (
     map_anonymous_file,
     receive_message,

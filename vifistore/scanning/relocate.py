@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import content_digest
+from vifistore.frames.digests import content_digest
 from vifistore.scanning.changes import digests_read, sealed_sets
 from vifistore.scanning.presence import MISSING
 from vifistore.sources.remote_root import RemoteRoot

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames.raw_frames import RawFrames, clean_seconds, read_sequentially
+from vifistore.frames.in_order import read_sequentially
+from vifistore.frames.plans import FrameTimes, Plan, Sampling
+from vifistore.frames.raw_frames import RawFrames, clean_seconds
 from vifistore.frames.sampling import sample_indices
 
 
@@ -16,21 +18,23 @@ def plan(num_frames: int) -> np.ndarray:
 
 
 def read(open_stream, expected: int) -> RawFrames:
-    return read_sequentially(
+    (raw,) = read_sequentially(
         open_stream,
-        plan,
-        expected_frames=expected,
+        [Plan(sampling=Sampling(4))],
+        expected=FrameTimes(np.arange(expected) / 10) if expected else None,
         declared_frames=expected,
         fps=10.0,
         decoder="test",
     )
+    assert isinstance(raw, RawFrames)
+    return raw
 
 
 def test_a_stream_shorter_than_promised_is_planned_anew() -> None:
     raw = read(lambda: stream_of(12), expected=20)
     assert (raw.num_frames, raw.declared_frames) == (12, 20)
     assert raw.frames[raw.index][..., 0, 0, 0].tolist() == plan(12).tolist()
-    assert raw.seconds[raw.index].tolist() == (plan(12) / 10).tolist()
+    assert raw.planned.seconds.tolist() == (plan(12) / 10).tolist()
 
 
 def test_a_stream_longer_than_promised_is_planned_anew() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.vifistore.training.conftest import CLASSES, MODEL, tiny_model
 from tests.vifistore.training.test_run import Stopped, stopping
 from tests.vifistore.training.test_training_split import OPTIONS, SETTINGS, run_of, store  # noqa: F401
-from vifistore.frames.decoding import content_digest
+from vifistore.frames.digests import content_digest
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.registry import open_clip
 from vifistore.models.towers import load_model

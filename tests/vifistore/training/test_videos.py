@@ -9,7 +9,8 @@ from PIL import Image
 
 from vifi.demo.clips import draw_clip, write_mp4
 from vifistore.frames import together
-from vifistore.frames.decoding import content_digest, decode_video, decoder_version
+from vifistore.frames.decoding import decode_video, decoder_version
+from vifistore.frames.digests import content_digest
 from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices

@@ -1,0 +1,81 @@
+"""Reading every frame of a video in order, which cannot miss one: it seeks nowhere."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from vifistore.errors import DecodeError
+from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.plans import FrameTimes, Plan
+from vifistore.frames.raw_frames import Gathering, RawFrames, ReadRGB, clean_seconds
+
+OpenStream = Callable[[], Iterable[tuple[ReadRGB, float | None]]]
+"""Begins anew; yields (function that gives the pixels, seconds or None) per frame."""
+
+# As containers round times.
+_SAME_SECONDS = 1e-3
+
+
+def read_sequentially(
+    open_stream: OpenStream,
+    plans: Sequence[Plan],
+    *,
+    expected: FrameTimes | None,
+    declared_frames: int,
+    fps: float | None,
+    decoder: str,
+    keep: Keep = WHOLE,
+    has_times: bool = False,
+) -> Iterator[RawFrames | DecodeError]:
+    """Read every frame in order; yield the frames of each plan, in turn, once they are all there,
+    or why it has none.
+
+    Plans are made for the frames that are `expected` (None where nothing is known), of which the
+    stream gives the times where it `has_times`. Should it hold others, they are made anew for
+    those, once. Raises DecodeError if no frame can be decoded, or they change again.
+    """
+    times = FrameTimes(np.zeros(1)) if expected is None else expected
+    about = {"declared_frames": declared_frames, "decoder": decoder}
+    for _ in range(2):
+        gathering = Gathering(plans, times, keep, **about)
+        seconds: list[float | None] = []
+        yield from _follow(open_stream(), gathering, seconds, is_told=has_times)
+        plans = gathering.plans
+        if not plans:
+            return
+        if not seconds:
+            raise DecodeError("short", f"none of its {declared_frames} frames can be decoded")
+        times = FrameTimes(clean_seconds(seconds, fps))
+        if gathering.settle(times):
+            yield from gathering.take()
+            return
+    raise DecodeError("decode error", "the decoder gives another number of frames at every read")
+
+
+def _follow(
+    stream: Iterable[tuple[ReadRGB, float | None]],
+    gathering: Gathering,
+    seconds: list[float | None],
+    *,
+    is_told: bool,
+) -> Iterator[RawFrames | DecodeError]:
+    """Yield what is whole before the stream ends, as long as its times, which are noted in
+    `seconds`, are those that are expected."""
+    expected, is_sure = gathering.times.seconds, True
+    for number, (read_rgb, second) in enumerate(stream):
+        seconds.append(second)
+        if gathering.wants(number):
+            gathering.add(number, read_rgb()[None])
+        if is_sure and is_told and number < len(expected):
+            is_sure = _is_near(seconds[0], second, expected[number])
+        if is_sure:
+            yield from gathering.take(number)
+        if not gathering.plans:
+            return
+
+
+def _is_near(first: float | None, second: float | None, expected: float) -> bool:
+    """Whether a frame is shown so long after the first as is expected."""
+    if first is None or second is None:
+        return False
+    return abs(second - first - expected) < _SAME_SECONDS

@@ -1,0 +1,158 @@
+"""Which frames of a stretch of a video are wanted: a plan, made once it is known when each of the
+video's frames is shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from vifistore.errors import DecodeError
+from vifistore.frames.sampling import (
+    sample_at_rate,
+    sample_every,
+    sample_indices,
+    sample_training_indices,
+)
+
+# Containers round times; a frame that is shown at the border of two stretches is of the later one.
+_ROUNDING_SECONDS = 1e-6
+# Behind the last frame of any video.
+NEVER = 2**62
+
+
+class Span(NamedTuple):
+    """A stretch of a video, in seconds after its first frame: start <= t < end."""
+
+    start: float = 0.0
+    end: float = np.inf
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole video."""
+        return self == WHOLE_VIDEO
+
+
+WHOLE_VIDEO = Span()
+
+
+class Sampling(NamedTuple):
+    """How frames are chosen: so many of each clip, or with `fps` or `every` those there are."""
+
+    frames: int
+    """Frames per clip; at most so many with `fps` or `every`."""
+    clips: int = 1
+    """Clips of a stretch."""
+    stride: int = 0
+    """Frames of the video from one of a clip to the next; 0 spreads them over the stretch."""
+    fps: float = 0.0
+    """Frames a second; 0 for none."""
+    every: int = 0
+    """Every so many of the frames of the file; 0 for none."""
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether the length of a stretch decides how many frames it has."""
+        return bool(self.fps or self.every)
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """When the frames of a video are shown."""
+
+    seconds: np.ndarray
+    """float64 [frame], after the first frame, in order."""
+
+    @property
+    def end(self) -> float:
+        """Where the last frame ends: it is shown as long as the mean of the others, and one that is
+        alone as long as one of 25 a second."""
+        count = len(self.seconds)
+        last = float(self.seconds[-1])
+        return last + (last / (count - 1) if count > 1 and last > 0 else 1 / 25)
+
+    def numbers_of(self, span: Span) -> tuple[int, int]:
+        """The first of the frames of a stretch, and the one behind the last."""
+        borders = np.array(span) - _ROUNDING_SECONDS
+        first, stop = np.searchsorted(self.seconds, borders)
+        return int(first), int(stop)
+
+    def shown_at(self, moments: np.ndarray) -> np.ndarray:
+        """Numbers int64 of the frames that are shown at some seconds, float64."""
+        found = np.searchsorted(self.seconds, moments + _ROUNDING_SECONDS, side="right") - 1
+        return found.clip(0).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What a plan wants of a video."""
+
+    numbers: np.ndarray
+    """Frame numbers int64 [clip frame]."""
+    seconds: np.ndarray
+    """float64 [clip frame], after the first frame of the video: of frames at a rate the moments at
+    which they are taken, of all others those from which they are shown."""
+    stop: int
+    """Number of the first frame that decides nothing any more; NEVER where the end does."""
+    left_out: int = 0
+    """Frames that the stretch has beyond those that a clip may have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The frames of one stretch of a video."""
+
+    sampling: Sampling
+    span: Span = WHOLE_VIDEO
+    draw: Sequence[int] | None = None
+    """Seeds a random clip of the training rule; without it frames are those of the test rule."""
+    also: Sequence[Sampling] = ()
+    """Further samplings of the test rule: all numbers are then [1 place], one after the other."""
+
+    def __call__(self, times: FrameTimes) -> Planned:
+        """What is wanted of a video of these frames. Raises DecodeError if the stretch has none."""
+        first, stop = times.numbers_of(self.span)
+        parts = [self._chosen(times, sampling, first, stop) for sampling in self._samplings]
+        numbers, seconds, left_out = parts[0]
+        if self.also:
+            numbers = np.concatenate([part[0].ravel() for part in parts])[None]
+            seconds = np.concatenate([part[1].ravel() for part in parts])[None]
+        is_last = stop >= len(times.seconds)
+        return Planned(
+            numbers=numbers, seconds=seconds, stop=NEVER if is_last else stop, left_out=left_out
+        )
+
+    @property
+    def _samplings(self) -> Sequence[Sampling]:
+        return (self.sampling, *self.also)
+
+    def _chosen(
+        self, times: FrameTimes, sampling: Sampling, first: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Numbers and seconds [clip frame] by one sampling, and how many are left out."""
+        if sampling.fps:
+            end = min(self.span.end, times.end)
+            self._require(self.span.start < end, times)
+            moments, left_out = sample_at_rate(self.span.start, end, sampling.fps, sampling.frames)
+            return times.shown_at(moments)[None], moments[None], left_out
+        self._require(first < stop, times)
+        if sampling.every:
+            numbers, left_out = sample_every(first, stop, sampling.every, sampling.frames)
+            return numbers[None], times.seconds[numbers][None], left_out
+        if self.draw is not None and sampling is self.sampling:
+            # A new generator, since a plan is made again where a file holds fewer frames than it
+            # says.
+            generator = np.random.default_rng(self.draw)
+            numbers = sample_training_indices(stop - first, sampling.frames, generator)[None]
+        else:
+            of_clips = (sampling.frames, sampling.clips, sampling.stride)
+            numbers = sample_indices(stop - first, *of_clips)
+        return first + numbers, times.seconds[first + numbers], 0
+
+    def _require(self, has_frames: bool, times: FrameTimes) -> None:
+        if not has_frames:
+            start, end = (f"{second:.6g}" for second in self.span)
+            raise DecodeError(
+                "short",
+                f"it has no frame from {start} to {end} seconds: it ends at {times.end:.6g}",
+            )
