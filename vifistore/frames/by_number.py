@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.frames.by_time import read_forward, wants_all
 from vifistore.frames.kept import Keep
 from vifistore.frames.packets import PacketTable, scan_packets
 from vifistore.frames.plans import FrameTimes, Plan
-from vifistore.frames.pyav_decoder import read_in_order
 from vifistore.frames.raw_frames import Gathering, RawFrames
 from vifistore.sources.footage import Readable
 
@@ -39,14 +39,16 @@ def decode_by_number(
     table = scan_packets(video)
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
     is_numbered = False
-    if table.seconds is not None and isinstance(video, Path) and not too_large:
+    # Stretches go by time, which tells a frame that is not there where a number would not.
+    by_number = wants_all(plans) and not too_large
+    if table.seconds is not None and isinstance(video, Path) and by_number:
         is_numbered = True
         about = {"declared_frames": table.declared_frames, "decoder": decoder}
         gathering = Gathering(plans, FrameTimes(table.seconds), keep, **about)
         yield from _fetched(video, gathering, table, fetch)
         plans = gathering.plans
     if plans:
-        for raw in read_in_order(video, plans, table, keep):
+        for raw in read_forward(video, plans, table, keep):
             is_error = isinstance(raw, DecodeError)
             yield raw if is_error else replace(raw, was_retried=is_numbered)
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, first_line
 from vifistore.frames.by_number import decode_by_number
+from vifistore.frames.by_time import decode_pyav
 from vifistore.frames.decord_decoder import fetch_decord, load_decord
 from vifistore.frames.digests import content_digest, digest_file
 from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder
 from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.plans import WHOLE_VIDEO, Plan, Sampling, Span
-from vifistore.frames.pyav_decoder import decode_pyav
 from vifistore.frames.raw_frames import RawFrames
 from vifistore.frames.torchcodec_decoder import fetch_torchcodec
 from vifistore.sources.footage import Footage, LocalFile, Readable, read_or_told

@@ -17,6 +17,8 @@ from vifistore.sources.footage import Readable
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
 _INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+# Those that find a key frame by its time, if packets have times: decoders give these on to frames.
+_SEEKING_FORMATS = {*_INDEXED_FORMATS, "avi"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,41 @@ class PacketTable:
     then every packet has a time of its own and no key frame is out of order. None otherwise."""
     expected: FrameTimes | None = None
     """When its frames are shown if every packet gives one; None if there is none."""
+    seeking: "Seeking | None" = None
+    """Where reading can begin, if frames can be found by their time."""
     has_times: bool = False
     """Whether the packets tell these times; else they come of the frame rate."""
     frame_bytes: int = 0
     """Of a frame in RGB, as far as the header tells its size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeking:
+    """Where the reading of a file can begin: at its key frames."""
+
+    times: np.ndarray
+    """int64 [frame]: when each is shown, in units of the stream; sorted, and no two are equal."""
+    keys: np.ndarray
+    """int64 [key], sorted numbers of the key frames."""
+    time_base: float
+    """Seconds of a unit."""
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """float64 [frame], after the first frame."""
+        return (self.times - self.times[0]) * self.time_base
+
+    def key_before(self, number: int) -> int:
+        """The last key frame at a frame or before it; -1 for none."""
+        found = int(np.searchsorted(self.keys, number, side="right"))
+        return int(self.keys[found - 1]) if found else -1
+
+    def number_of(self, time: int | None) -> int:
+        """The frame that is shown at a time of the stream. Raises LookupError if none is."""
+        found = -1 if time is None else int(np.searchsorted(self.times, time))
+        if time is None or found == len(self.times) or self.times[found] != time:
+            raise LookupError(f"no frame is shown at {time}")
+        return found
 
 
 def open_video(video: Readable) -> tuple[Any, Any]:
@@ -105,6 +138,7 @@ def scan_packets(video: Readable) -> PacketTable:
         is_only = sum(map(_is_film, container.streams.video)) == 1
         indexed = container.format.name in _INDEXED_FORMATS and is_whole and is_only
         times = _times_by_number(packets) if indexed else None
+        seeks = container.format.name in _SEEKING_FORMATS and is_whole and is_only
         fps = float(stream.average_rate) if stream.average_rate else None
         expected, has_times = _expected(shown, float(stream.time_base), fps)
         return PacketTable(
@@ -114,6 +148,7 @@ def scan_packets(video: Readable) -> PacketTable:
             seconds=None if times is None else (times - times[0]) * float(stream.time_base),
             frame_bytes=3 * stream.codec_context.width * stream.codec_context.height,
             expected=expected,
+            seeking=_seeking(packets, float(stream.time_base)) if seeks else None,
             has_times=has_times,
         )
 
@@ -128,6 +163,16 @@ def _expected(
     has_times = len(told) == len(shown)
     seconds = [pts * time_base for pts in sorted(told)] if has_times else [None] * len(shown)
     return FrameTimes(clean_seconds(seconds, fps)), has_times
+
+
+def _seeking(packets: list[tuple[int | None, bool, bool]], time_base: float) -> Seeking | None:
+    """Where reading can begin; None where a packet has no time of its own."""
+    told = [pts for pts, _, _ in packets if pts is not None]
+    times = np.unique(np.array(told, np.int64))
+    if not len(packets) or len(times) < len(packets):
+        return None
+    keys = np.searchsorted(times, sorted(pts for pts, key, _ in packets if key and pts is not None))
+    return Seeking(times=times, keys=keys.astype(np.int64), time_base=time_base)
 
 
 def _times_by_number(packets: list[tuple[int | None, bool, bool]]) -> np.ndarray | None:

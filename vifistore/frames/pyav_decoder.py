@@ -13,23 +13,17 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.in_order import read_sequentially
 from vifistore.frames.kept import WHOLE, Keep
-from vifistore.frames.packets import PacketTable, demux, open_video, scan_packets
+from vifistore.frames.packets import PacketTable, demux, open_video
 from vifistore.frames.plans import Plan
 from vifistore.frames.raw_frames import RawFrames, ReadRGB
 from vifistore.sources.footage import Readable
 
 
-def decode_pyav(
-    video: Readable, plans: Sequence[Plan], keep: Keep = WHOLE
-) -> Iterator[RawFrames | DecodeError]:
-    """The frames of each plan, or why it has none; raises DecodeError."""
-    return read_in_order(video, plans, scan_packets(video), keep)
-
-
 def read_in_order(
     video: Readable, plans: Sequence[Plan], table: PacketTable, keep: Keep = WHOLE
 ) -> Iterator[RawFrames | DecodeError]:
-    """As `decode_pyav`, of a file whose packets are known."""
+    """The frames of each plan of a file whose packets are known, or why it has none; raises
+    DecodeError."""
     return read_sequentially(
         lambda: _stream(video),
         plans,

@@ -1,0 +1,110 @@
+"""Stretches of a video read from the key frame before each, where the container can be trusted to
+find it: what lies before, and between, is not decoded.
+
+A frame is known by its time, so that one which does not come is noticed; the stretches that are
+left are then read in order, from the start of the file.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from vifistore.errors import DecodeError
+from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.packets import PacketTable, Seeking, demux, open_video, scan_packets
+from vifistore.frames.plans import FrameTimes, Plan
+from vifistore.frames.pyav_decoder import read_in_order, to_rgb
+from vifistore.frames.raw_frames import Gathering, RawFrames, ReadRGB
+from vifistore.sources.footage import Readable
+
+
+class _MissedError(Exception):
+    """A frame is not where its time says."""
+
+
+def decode_pyav(
+    video: Readable, plans: Sequence[Plan], keep: Keep = WHOLE
+) -> Iterator[RawFrames | DecodeError]:
+    """The frames of each plan, or why it has none; raises DecodeError."""
+    return read_forward(video, plans, scan_packets(video), keep)
+
+
+def read_forward(
+    video: Readable, plans: Sequence[Plan], table: PacketTable, keep: Keep = WHOLE
+) -> Iterator[RawFrames | DecodeError]:
+    """As `decode_pyav`, of a file whose packets are known."""
+    if table.seeking and not wants_all(plans):
+        times = FrameTimes(table.seeking.seconds)
+        about = {"declared_frames": table.declared_frames, "decoder": "pyav"}
+        gathering = Gathering(plans, times, keep, **about)
+        yield from _read_by_time(video, gathering, table.seeking)
+        plans = gathering.plans
+    if plans:
+        yield from read_in_order(video, plans, table, keep)
+
+
+def wants_all(plans: Sequence[Plan]) -> bool:
+    """Whether plans go by the number of all frames that can be decoded."""
+    return all(plan.span.is_whole and not plan.sampling.has_rate for plan in plans)
+
+
+def _read_by_time(
+    video: Readable, gathering: Gathering, seeking: Seeking
+) -> Iterator[RawFrames | DecodeError]:
+    """Yield what is whole, up to the first frame that cannot be found by its time."""
+    yield from gathering.take()
+    try:
+        for number, read_rgb in _frames(video, gathering.wanted.tolist(), seeking):
+            gathering.add(number, read_rgb()[None])
+            yield from gathering.take()
+    except _MissedError:
+        return
+
+
+def _frames(
+    video: Readable, wanted: Sequence[int], seeking: Seeking
+) -> Iterator[tuple[int, ReadRGB]]:
+    """The wanted frames, whose numbers are sorted. Raises _MissedError."""
+    from av.video.reformatter import VideoReformatter
+
+    reformatter, size = VideoReformatter(), None
+    container, stream = open_video(video)
+    with container:
+        # One thread: the pool already keeps every core busy.
+        stream.codec_context.thread_count = 1
+        frames: Iterator[tuple[int, Any]] = iter(())
+        position, frame = -2, None
+        for number in wanted:
+            key = seeking.key_before(number)
+            if key > position + 1:
+                frames, position = _from_key(container, stream, key, seeking), key - 1
+            while position < number:
+                position, frame = next(frames, (number + 1, None))
+            if position != number or frame is None:
+                raise _MissedError
+            size = size or (frame.width, frame.height)
+            yield number, partial(to_rgb, frame, *size, reformatter)
+
+
+def _from_key(container: Any, stream: Any, key: int, seeking: Seeking) -> Iterator[tuple[int, Any]]:
+    """(number, frame) from a key frame on; those that are shown before it may refer to what was not
+    read. Raises _MissedError where the container does not find it."""
+    from av.error import FFmpegError
+
+    try:
+        container.seek(int(seeking.times[key]), stream=stream, backward=True)
+        for is_first, packet in _marked(demux(container, stream)):
+            if is_first and seeking.number_of(packet.pts) > key:
+                raise _MissedError
+            for frame in stream.codec_context.decode(packet):
+                yield seeking.number_of(frame.pts), frame
+    except (FFmpegError, LookupError) as error:
+        raise _MissedError from error
+
+
+def _marked(packets: Iterator[Any]) -> Iterator[tuple[bool, Any]]:
+    """Packets, and whether each is the first that holds anything."""
+    is_first = True
+    for packet in packets:
+        yield is_first and bool(packet.size), packet
+        is_first &= not packet.size
