@@ -18,8 +18,8 @@ import numpy as np
 
 from harness.followed_texts import refuse_followed
 from harness.fusion import class_cosines
+from harness.reaching import reach
 from harness.retrieval.hits import Match, VideoTable
-from harness.retrieval.moments import reach
 from harness.scoring import Classes, Videos, score, status_of
 from harness.vector_reading import read_vectors
 from harness.whole_views import has_one_embedding

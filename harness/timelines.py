@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from harness.fusion import unit
+from harness.reaching import known_stretches, reach
 from harness.vector_reading import READ_BYTES, done_rows, read_frames
 from vifistore.errors import DamagedError
 from vifistore.store.features import Features
@@ -37,6 +38,11 @@ class ScoreCurve:
     """float32 [query time]: of the frames at a time the largest."""
     rows: np.ndarray
     """int64 [time]: a row of the dataset that has a frame of this time, the first in the file."""
+    begins: np.ndarray
+    """float64 [time]: seconds at which the stretch around each time begins, see `reach`."""
+    ends: np.ndarray
+    """float64 [time]: and ends. It is where the next one begins, unless between them lies what no
+    row holds."""
 
 
 class Timelines:
@@ -54,7 +60,8 @@ class Timelines:
             features.require_array(name)
         self.features = features
         rows = done_rows(features) if rows is None else np.unique(rows)
-        columns = features.dataset.columns_at_once("path", "start_seconds")
+        names = ("path", "start_seconds", "end_seconds", "duration_seconds")
+        columns = features.dataset.columns_at_once(*names)
         numbers: dict[str, int] = {}
         paths = columns["path"][rows].tolist()
         files = np.array([numbers.setdefault(path, len(numbers)) for path in paths], np.int64)
@@ -65,6 +72,7 @@ class Timelines:
         """int64 [row]: those of a file together, in the order of time."""
         self.edges = np.searchsorted(files[order], np.arange(len(numbers) + 1))
         """int64 [file + 1]: the rows of file f are `rows[edges[f]:edges[f + 1]]`."""
+        self._stretches = known_stretches(columns)
 
     def __len__(self) -> int:
         """How many files there are."""
@@ -126,7 +134,7 @@ class Timelines:
                     found = _Part(seconds[here][counts[here]], of_file(file) @ vectors.T, at)
                     parts[file].append(found)
             for file in batch:
-                yield file, _joined(parts[file], rows)
+                yield file, _joined(parts[file], rows, self._stretches)
 
     def _batches(self, files: Sequence[int]) -> Iterator[list[int]]:
         """Files whose frames are read in one go; one in any case."""
@@ -168,18 +176,23 @@ class _Part:
     """int64 [frame]: which of the rows that are read each is of."""
 
 
-def _joined(parts: Sequence[_Part], rows: np.ndarray) -> ScoreCurve:
-    """One curve of all frames of a file; `rows` [row] are those that are read."""
+def _joined(parts: Sequence[_Part], rows: np.ndarray, stretches: np.ndarray) -> ScoreCurve:
+    """One curve of all frames of a file; `rows` [row] are those that are read, `stretches` as
+    `known_stretches` gives them."""
     seconds = np.concatenate([part.seconds for part in parts])
     cosines = np.concatenate([part.cosines for part in parts], axis=1)
     positions = np.concatenate([part.positions for part in parts])
     # At one time the row that comes first in the file is the first of its frames.
     order = np.lexsort((positions, seconds))
     times, first = np.unique(seconds[order], return_index=True)
+    owners = rows[positions[order][first]]
+    begins, ends = reach(times, stretches[owners])
     return ScoreCurve(
         times=times,
         cosines=np.maximum.reduceat(cosines[:, order], first, axis=1),
-        rows=rows[positions[order][first]],
+        rows=owners,
+        begins=begins,
+        ends=ends,
     )
 
 

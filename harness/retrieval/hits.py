@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from vifistore.sources.roots import VideoFiles
 
 
+class HitCurve(NamedTuple):
+    """How well a video answers a query over its time, in a few hundred points at most."""
+
+    times: tuple[float, ...]
+    """Seconds from the start of the file, ascending."""
+    scores: tuple[float, ...]
+    """Of each time the cosine of its frame with the query."""
+
+
 class Match(NamedTuple):
     """A video, or a stretch of it, by its cosine with a query."""
 
@@ -23,10 +32,12 @@ class Match(NamedTuple):
     start_seconds: float | None = None
     """None where it is a whole video."""
     end_seconds: float | None = None
+    curve: HitCurve | None = None
+    """Of a moment that was found on the timeline of its whole file."""
 
 
 # What only a page needs to show a hit.
-_UNPRINTED = ("row", "is_part")
+_UNPRINTED = ("row", "is_part", "curve")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +60,13 @@ class Hit:
     end of a file whose duration is not known."""
     is_part: bool = False
     """Whether the row is a part of its file."""
+    curve: HitCurve | None = None
+    """Of a moment, the scores over the time of its whole file."""
 
     def as_dict(self) -> dict:
         """The fields that `vifi search --json` prints."""
-        return {key: value for key, value in vars(self).items() if key not in _UNPRINTED}
+        fields = {key: value for key, value in vars(self).items() if key not in _UNPRINTED}
+        return fields | ({"curve": self.curve._asdict()} if self.curve else {})
 
 
 class VideoTable:
@@ -134,12 +148,13 @@ class VideoTable:
 
     def hit(self, rank: int, match: Match) -> Hit:
         """A match with what the table says of its video."""
-        row, score, start, end = match
+        row, score, start, end, curve = match
         begin, last = map(float, self.stretches[row])
         if start is None or end is None:
             start, end = (None, None) if np.isnan(last) else (begin, last)
-        else:
-            # The outer frames reach as far outwards as inwards, which may be beyond the row.
+        elif curve is None:
+            # The outer frames reach as far outwards as inwards, which may be beyond the row; a
+            # moment that was found on a timeline may lie in several rows.
             start = max(start, begin)
             end = max(start, end if np.isnan(last) else min(end, last))
         return Hit(
@@ -153,6 +168,7 @@ class VideoTable:
             start_seconds=start,
             end_seconds=end,
             is_part=bool(self._are_parts[row]),
+            curve=curve,
         )
 
 

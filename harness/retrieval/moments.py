@@ -1,96 +1,107 @@
-"""Moments: the stretches of videos whose frames answer a query best.
+"""Moments: the stretches of videos that answer a query best, over the whole timeline of each.
 
-For each video, c_t is the largest cosine of its frames at time t (crops share their times). Its
-moments are the runs of neighbouring times with
-
-    c_t >= (max_t c_t + mean_t c_t) / 2
-
-that is, nearer to the video's best frame than to its average one; a moment reaches half way to
-the times before and behind it, and scores as its best frame. The k best moments of all lie in the
-k videos with the best frames.
+Rows of one file are one video (`harness/timelines.py`). Looked at are the k videos with the best
+frames, since by the rule `half-way` the k best moments of all lie in them: a moment scores as its
+best frame. By another rule of `harness/retrieval/proposals.py` they are the best of those videos.
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
-from harness.retrieval.hits import Match
-from harness.vector_reading import read_vectors
-from vifistore.store.features import Features
-from vifistore.store.full_frames import require_full_frames
+from harness.retrieval.frame_index import FrameIndex
+from harness.retrieval.hits import HitCurve, Match
+from harness.retrieval.proposals import HALF_WAY, check_proposal, propose
+from harness.timelines import ScoreCurve, Timelines
 
-# Of so many the cosines are half a gibibyte.
-_MAX_COSINES = 2**27
+# Points of the curve that a hit tells: enough for a strip of a screen's width.
+_CURVE_POINTS = 240
+# Frames that an index is asked for, of each video that is wanted.
+_FRAMES_A_VIDEO = 16
 
 
 def find_moments(
-    features: Features, rows: np.ndarray, queries: np.ndarray, k: int
+    timelines: Timelines,
+    queries: np.ndarray,
+    k: int,
+    *,
+    proposal: str = HALF_WAY,
+    index: FrameIndex | None = None,
 ) -> list[list[Match]]:
-    """The k best moments of each query in the videos `rows`, best first.
+    """The k best moments of each query, best first; fewer if there are no more.
 
-    queries: float32 [query dim] of unit length. Every cached frame is compared; the frames are read
-    again for every so many queries that their cosines fill half a gibibyte. Raises UsageError for a
-    feature set without frames, or with some that only pad a view.
+    queries: float32 [query dim] of unit length. Every cached frame is compared, or with an `index`
+    of the same feature set those of the videos whose frames it finds. Raises UnknownNameError for
+    an unknown rule, DamagedError for embeddings that are not what was written.
     """
-    views_and_frames = features.require_array("frames").shape[1:3]
-    features.require_array("timestamps")
-    require_full_frames(features, "search whole videos: leave out --frames")
-    num_frames = max(len(rows), 1) * math.prod(views_and_frames)
-    step = max(1, _MAX_COSINES // num_frames)
+    check_proposal(proposal)
+    if not len(timelines):
+        return [[] for _ in queries]
+    by_index = index is not None and index.kind != "exact"
+    chosen = _found(timelines, index, queries, k) if by_index else _best(timelines, queries, k)
+    asked: dict[int, list[int]] = {}
+    for query, files in enumerate(chosen):
+        for file in files:
+            asked.setdefault(file, []).append(query)
+    found: list[list[Match]] = [[] for _ in queries]
+    # An index was checked against the set when it was opened: only what is shown is read again.
+    curves = timelines.curves(sorted(asked), lambda file: queries[asked[file]], verify=not by_index)
+    for file, curve in curves:
+        for number, query in enumerate(asked[file]):
+            found[query] += _matches(curve, number, proposal, k)
+    return [sorted(matches, key=_order)[:k] for matches in found]
+
+
+def _order(match: Match) -> tuple:
+    return -match.score, match.row, match.start_seconds or 0.0
+
+
+def _best(timelines: Timelines, queries: np.ndarray, k: int) -> list[list[int]]:
+    """For each query the k files with the best frames."""
+    return np.argsort(-timelines.best(queries), axis=1, kind="stable")[:, :k].tolist()
+
+
+def _found(
+    timelines: Timelines, index: FrameIndex | None, queries: np.ndarray, k: int
+) -> list[list[int]]:
+    """For each query the files of the first k that an index finds frames of."""
+    assert index is not None
+    file_of = timelines.file_of
+    k, count = min(k, len(timelines)), _FRAMES_A_VIDEO * min(k, len(timelines))
+    while True:
+        hits = index.search(queries, count, file_of >= 0)
+        # -1 of a hit that there is not is the last row.
+        files = [list(dict.fromkeys(file_of[rows[rows >= 0]].tolist()))[:k] for rows in hits.rows]
+        is_all = bool((hits.rows[:, -1:] < 0).all()) or count >= _most_frames(timelines)
+        if is_all or min(map(len, files)) == k:
+            return files
+        count *= 4
+
+
+def _most_frames(timelines: Timelines) -> int:
+    """Frames that the rows of timelines can have at most."""
+    frames = timelines.features.require_array("frames").shape
+    return len(timelines.rows) * int(np.prod(frames[1:3]))
+
+
+def _matches(curve: ScoreCurve, query: int, proposal: str, k: int) -> list[Match]:
+    """The k best moments of one video."""
+    short = short_curve(curve.times, curve.cosines[query])
     return [
-        _best_moments(features, rows, of_query, k)
-        for start in range(0, len(queries), step)
-        for of_query in _cosines(features, rows, queries[start : start + step])
+        Match(int(curve.rows[moment.peak]), moment.score, moment.start, moment.end, short)
+        for moment in propose(proposal, curve, query)[:k]
     ]
 
 
-def _cosines(features: Features, rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Cosine of every cached frame with every query, float32 [query video view frame]."""
-    views_and_frames = features.require_array("frames").shape[1:3]
-    cosines = np.empty((len(queries), len(rows), *views_and_frames), np.float32)
-    for positions, frames in read_vectors(features, "frames", rows):
-        # Reading made sure that no length is zero.
-        lengths = np.sqrt(np.einsum("...d,...d->...", frames, frames))[..., None]
-        cosines[:, positions] = np.moveaxis(frames @ queries.T / lengths, -1, 0)
-    return cosines
-
-
-def _best_moments(features: Features, rows: np.ndarray, cosines: np.ndarray, k: int) -> list[Match]:
-    """The k best moments by cosines [video view frame]."""
-    best = cosines.max(axis=(1, 2)) if len(rows) else np.empty(0, np.float32)
-    order = np.argsort(-best, kind="stable")[:k]
-    seconds = features.select(rows=rows[order], arrays=("timestamps",)).arrays["timestamps"]
-    moments = [
-        Match(int(rows[position]), score, start, end)
-        for position, times in zip(order, seconds, strict=True)
-        for start, end, score in segments(times, cosines[position])
+def short_curve(times: np.ndarray, scores: Sequence[float] | np.ndarray) -> HitCurve:
+    """A curve of at most 240 points: of neighbouring times [time] the one with the best score."""
+    scores = np.asarray(scores)
+    edges = np.linspace(0, len(times), min(len(times), _CURVE_POINTS) + 1).astype(np.int64)
+    best = [
+        first + int(scores[first:stop].argmax())
+        for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     ]
-    return sorted(moments, key=lambda m: (-m.score, m.row, m.start_seconds))[:k]
-
-
-def segments(seconds: np.ndarray, cosines: np.ndarray) -> Iterator[tuple[float, float, float]]:
-    """Yield start, end (seconds) and best cosine of each moment of one video, in time order.
-
-    seconds, cosines: [view frame].
-    """
-    times, index = np.unique(seconds.ravel(), return_inverse=True)
-    values = np.full(len(times), -np.inf, np.float32)
-    np.maximum.at(values, index, cosines.ravel())
-    begins, ends = reach(times)
-    # Rounded, the mean of equal values may lie above them.
-    chosen = values >= min((values.max() + values.mean()) / 2, values.max())
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))
-    for first, stop in edges.reshape(-1, 2):
-        yield float(begins[first]), float(ends[stop - 1]), float(values[first:stop].max())
-
-
-def reach(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the stretch around each time begins and ends, float64 [time]; `times` ascend, seconds.
-
-    That is half way to its neighbours; the outer ones reach as far outwards as inwards, above 0.
-    """
-    half = np.diff(times).astype(np.float64) / 2 if len(times) > 1 else np.zeros(0)
-    first, last = (half[:1], half[-1:]) if len(half) else (np.zeros(1), np.zeros(1))
-    before, after = np.append(first, half), np.append(half, last)
-    return np.maximum(times - before, 0.0), times + after
+    return HitCurve(
+        times=tuple(round(float(times[i]), 3) for i in best),
+        scores=tuple(round(float(scores[i]), 4) for i in best),
+    )

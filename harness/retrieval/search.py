@@ -14,11 +14,14 @@ import numpy as np
 
 from harness.fusion import is_usable, unit
 from harness.retrieval.filters import ANY_TIME, TimeFilter, allowed_rows
+from harness.retrieval.frame_index import FrameIndex, open_frame_index
 from harness.retrieval.hits import Hit, Match, VideoTable
 from harness.retrieval.indexes import Index, Kind, open_index
 from harness.retrieval.moments import find_moments
+from harness.retrieval.proposals import HALF_WAY
 from harness.retrieval.searched_sets import choose_sources, named
 from harness.scoring import checkpoint_of
+from harness.timelines import Timelines
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.store import Store
 
@@ -69,7 +72,7 @@ class Searcher:
         _ = self.indexes
         other = copy.copy(self)
         other._allowed, other._times = allowed, times
-        for name in ("masks", "num_videos"):
+        for name in ("masks", "num_videos", "timelines"):
             vars(other).pop(name, None)
         return other
 
@@ -131,23 +134,45 @@ class Searcher:
         return [self._hits(of_query, k) for of_query in matches]
 
     def moments(
-        self, queries: np.ndarray, k: int = 10, *, without: tuple[str, int] | None = None
+        self,
+        queries: np.ndarray,
+        k: int = 10,
+        *,
+        without: tuple[str, int] | None = None,
+        proposal: str = HALF_WAY,
     ) -> list[list[Hit]]:
-        """The k best stretches of videos for each query (see `harness.retrieval.moments`).
+        """The k best stretches of videos for each query (see `harness.retrieval.moments`), each
+        with the curve of its file.
 
-        queries: float32 [query dim]. Raises UsageError for a feature set without frames, and what
-        `search` raises.
+        queries: float32 [query dim]. proposal: a rule of `harness.retrieval.proposals`. Raises
+        UsageError for a feature set without frames, and what `search` raises.
         """
         queries = self._checked(queries, k)
         matches: list[Matches] = [[] for _ in queries]
         for number, source in enumerate(self.sources):
-            rows, mask = self.indexes[number].rows, self.masks[number]
-            rows = rows if mask is None else rows[mask]
+            timelines = self.timelines[number]
             if without and without[0] == source.dataset.name:
-                rows = rows[rows != without[1]]
-            for query, moments in enumerate(find_moments(source, rows, queries, k)):
+                timelines = Timelines(source, timelines.rows[timelines.rows != without[1]])
+            found = find_moments(
+                timelines, queries, k, proposal=proposal, index=self.frame_indexes[number]
+            )
+            for query, moments in enumerate(found):
                 matches[query] += [(number, moment) for moment in moments]
         return [self._hits(of_query, k) for of_query in matches]
+
+    @cached_property
+    def timelines(self) -> list[Timelines]:
+        """Of each source, the rows that may be found, by the files they lie in."""
+        rows = [index.rows for index in self.indexes]
+        return [
+            Timelines(source, of_source if mask is None else of_source[mask])
+            for source, of_source, mask in zip(self.sources, rows, self.masks, strict=True)
+        ]
+
+    @cached_property
+    def frame_indexes(self) -> list[FrameIndex]:
+        """What finds the frames of each source."""
+        return [open_frame_index(self._store.cache_folder, source) for source in self.sources]
 
     def find_video(self, video: str) -> tuple[str, int]:
         """Dataset and row of a video by its id, its path, or DATASET/ID.
@@ -204,8 +229,8 @@ class Searcher:
         """The k best, ranked; of equal scores the earlier dataset and row come first."""
 
         def order(match: tuple[int, Match]) -> tuple:
-            number, (row, score, start, _) = match
-            return -score, number, row, start or 0.0
+            number, found = match
+            return -found.score, number, found.row, found.start_seconds or 0.0
 
         best = sorted(matches, key=order)[:k]
         return [self.tables[n].hit(rank, match) for rank, (n, match) in enumerate(best, start=1)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
+from harness.reaching import known_stretches, reach
 from harness.timelines import Timelines
 from tests.harness.films import QUERY, Stretch, film, showing, write_films
 from vifistore.errors import DamagedError, UsageError
@@ -96,3 +97,31 @@ def test_a_frame_that_counts_must_be_one(tmp_path, monkeypatch):
     timelines = Timelines(write_films(tmp_path, film("a.mp4", [0.1, 0.0, 0.2], 2)))
     with pytest.raises(DamagedError, match=r"frames of 1 videos \(first: row 0\)"):
         timelines.best(QUERY[None])
+
+
+def test_no_frame_reaches_into_what_no_row_holds():
+    times = np.array([0.5, 1.5, 60.2, 61.2])
+    stretches = np.array([[0, 2], [0, 2], [60, 62], [60, 62]], float)
+    begins, ends = reach(times, stretches)
+    assert begins.tolist() == pytest.approx([0, 1, 60, 60.7])
+    assert ends.tolist() == pytest.approx([1, 2, 60.7, 61.7])
+
+
+def test_rows_that_touch_meet_within_both():
+    # Half way would be 1.8, which is none of the second row.
+    begins, ends = reach(np.array([1.2, 2.4]), np.array([[0, 2], [2, 4]], float))
+    assert (ends[0], begins[1]) == (2, 2)
+    begins, ends = reach(np.array([1.8, 3.4]), np.array([[0, 2], [2, 4]], float))
+    assert (ends[0], begins[1]) == (2, 2)
+    # Rows that overlap leave half way where it is.
+    begins, ends = reach(np.array([1.8, 3.4]), np.array([[0, 3], [2, 4]], float))
+    assert (ends[0], begins[1]) == (2.6, 2.6)
+
+
+def test_a_row_without_a_known_end_goes_on():
+    columns = {
+        "start_seconds": np.array([0.0, 3.0, 3.0]),
+        "end_seconds": np.array([NAN, 9.0, NAN]),
+        "duration_seconds": np.array([8.0, 8.0, 0.0]),
+    }
+    assert known_stretches(columns).tolist() == [[0, 8], [3, 9], [3, np.inf]]

@@ -31,7 +31,7 @@ def _query(answer: Answer, features: str, pictures: Pictures) -> GalleryQuery:
 
 def _hit(answer: Answer, hit: Hit, pictures: Pictures) -> GalleryHit:
     return GalleryHit(
-        **hit.as_dict(),
+        **{name: value for name, value in hit.as_dict().items() if name != "curve"},
         is_right=is_right(hit.label, answer.wanted),
         thumbnail=pictures.of_hit(hit, is_moment=answer.has_moments),
     )

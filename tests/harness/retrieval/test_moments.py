@@ -1,40 +1,33 @@
-"""Moments: runs of frames near the best one, in seconds."""
+"""Moments: the best stretches of whole files, whatever rows they lie in."""
 
 import numpy as np
 import pytest
 
-from harness.retrieval.moments import find_moments, segments
+from harness.retrieval.frame_index import ExactFrames
+from harness.retrieval.hits import VideoTable
+from harness.retrieval.moments import find_moments, short_curve
+from harness.timelines import Timelines
+from tests.harness.films import QUERY, film, showing, write_films
 
 
-def test_runs_reach_half_way_to_their_neighbours():
-    seconds = np.array([[1.0, 3.0, 5.0, 7.0, 9.0]])
-    cosines = np.array([[0.1, 0.9, 0.8, 0.1, 0.7]])
-    found = list(segments(seconds, cosines))
-    # Mean 0.52 and best 0.9: what is above 0.71 belongs to a moment.
-    assert found == [(2.0, 6.0, pytest.approx(0.9))]
-    (_, last) = segments(seconds, np.array([[0.1, 0.9, 0.8, 0.1, 0.9]]))
-    assert last == (8.0, 10.0, pytest.approx(0.9))
+def planted(count, start, stop, high=0.9, low=0.1):
+    return [high if start <= number < stop else low for number in range(count)]
 
 
-def test_a_moment_begins_no_earlier_than_the_video():
-    (found,) = segments(np.array([[0.1, 2.1, 4.1]]), np.array([[1.0, 0.0, 0.0]]))
-    assert found == (0.0, pytest.approx(1.1), 1.0)
-
-
-def test_a_still_video_is_one_moment():
-    (found,) = segments(np.array([[0.5, 1.5, 2.5]]), np.full((1, 3), 0.3, np.float32))
-    assert found == (0.0, 3.0, pytest.approx(0.3))
-    (alone,) = segments(np.array([[0.5]]), np.array([[0.3]]))
-    assert alone[:2] == (0.5, 0.5)
-
-
-def test_crops_share_their_times_and_clips_follow_one_another():
-    seconds = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [3.0, 4.0]])
-    cosines = np.zeros((4, 2))
-    cosines[2, 1] = cosines[1, 0] = 1.0
-    # The second crop's frame at 2 s and the second clip's at 3 s are neighbours.
-    (found,) = segments(seconds, cosines)
-    assert found == (1.5, 3.5, 1.0)
+def test_a_moment_across_rows_is_one(tmp_path):
+    # Rows of 4 s; the moment lies in the second, the third and the fourth.
+    rows = film("a.mp4", planted(20, 6, 13), 4) + film("b.mp4", planted(20, 9, 11, 0.5), 4)
+    features = write_films(tmp_path, rows)
+    (found,) = find_moments(Timelines(features), QUERY[None], 5)
+    assert [(m.row, m.start_seconds, m.end_seconds) for m in found] == [(1, 6, 13), (7, 9, 11)]
+    assert [m.score for m in found] == pytest.approx([0.9, 0.5], abs=1e-3)
+    assert found[0].curve is not None
+    assert found[0].curve.times == tuple(np.arange(20) + 0.5)
+    assert found[0].curve.scores == pytest.approx(planted(20, 6, 13), abs=1e-3)
+    hit = VideoTable(features.dataset).hit(1, found[0])
+    # It goes beyond the row that its best frame lies in.
+    assert (hit.start_seconds, hit.end_seconds, hit.row) == (6, 13, 1)
+    assert hit.as_dict()["curve"]["times"][:2] == (0.5, 1.5)
 
 
 def test_the_best_moments_come_from_the_best_videos(make_store):
@@ -43,23 +36,57 @@ def test_the_best_moments_come_from_the_best_videos(make_store):
     # One frame of video 4 shows class 2.
     frames[4, 0, 2] = maker.directions[2]
     maker.features(frames)
-    features = maker.store.features("toy", "tiny")
+    timelines = Timelines(maker.store.features("toy", "tiny"))
     query = (maker.directions[2] / np.linalg.norm(maker.directions[2]))[None]
-    (found,) = find_moments(features, np.arange(9), query, 4)
+    (found,) = find_moments(timelines, query, 4)
     assert {moment.row for moment in found} == {2, 4, 5, 8}
     assert [moment.score for moment in found] == pytest.approx([1.0] * 4, abs=1e-3)
+    assert find_moments(Timelines(timelines.features, np.empty(0, np.int64)), query, 4) == [[]]
 
 
-def test_many_queries_are_answered_in_parts(make_store, monkeypatch):
-    maker = make_store(num_videos=9, num_classes=3)
-    maker.features(maker.frames(num_frames=4))
-    features = maker.store.features("toy", "tiny")
-    queries = maker.directions / np.linalg.norm(maker.directions, axis=1, keepdims=True)
-    at_once = find_moments(features, np.arange(9), queries, 4)
-    monkeypatch.setattr("harness.retrieval.moments._MAX_COSINES", 50)
-    in_parts = find_moments(features, np.arange(9), queries, 4)
-    assert len(in_parts) == len(at_once) == 3
-    for parts, whole in zip(in_parts, at_once, strict=True):
-        assert [moment.row for moment in parts] == [moment.row for moment in whole]
-        scores = [moment.score for moment in whole]
-        assert [moment.score for moment in parts] == pytest.approx(scores, abs=1e-6)
+class Found(ExactFrames):
+    """An exact index that passes for another one."""
+
+    kind = "found"
+
+    def search(self, queries, k, allowed=None):
+        self.asked = k
+        return super().search(queries, k, allowed)
+
+
+@pytest.mark.parametrize("proposal", ["half-way", "watershed", "contrast"])
+def test_an_index_finds_what_a_scan_does(tmp_path, proposal):
+    generator = np.random.default_rng(0)
+    rows = [
+        row
+        for number in range(30)
+        for row in film(f"{number}.mp4", generator.uniform(-1, 1, 5 + number % 7), 3)
+    ]
+    features = write_films(tmp_path, rows)
+    # Some rows may not be found.
+    timelines = Timelines(features, np.arange(5, len(rows)))
+    queries = np.stack([QUERY, -QUERY, showing(0.3)])
+    index = Found(features)
+    scanned = find_moments(timelines, queries, 7, proposal=proposal)
+    assert find_moments(timelines, queries, 7, proposal=proposal, index=index) == scanned
+    assert all(moment.row >= 5 for moments in scanned for moment in moments)
+    everything = find_moments(timelines, queries, 1000, proposal=proposal, index=index)
+    assert everything == find_moments(timelines, queries, 1000, proposal=proposal)
+
+
+def test_an_index_is_asked_for_more_where_one_video_has_the_best_frames(tmp_path):
+    rows = film("a.mp4", planted(200, 0, 100), 50) + film("b.mp4", [0.2] * 3, 3)
+    features = write_films(tmp_path, rows)
+    index = Found(features)
+    (found,) = find_moments(Timelines(features), QUERY[None], 2, index=index)
+    assert {moment.row for moment in found} == {0, 4}
+    assert index.asked > 2 * 16
+
+
+def test_a_curve_of_a_long_video_is_kept_short():
+    times, scores = np.arange(10_000) + 0.5, np.zeros(10_000)
+    scores[1234] = 0.7
+    short = short_curve(times, scores)
+    assert len(short.times) == 240
+    assert short.times[short.scores.index(0.7)] == 1234.5
+    assert list(short.times) == sorted(short.times)

@@ -8,7 +8,6 @@ import pytest
 
 from harness.fusion import unit
 from harness.link import Link
-from harness.retrieval.moments import find_moments
 from harness.scoring import Classes, load_videos, score
 from tests.support import block_data
 from tests.vifistore.store.padded_set import (
@@ -118,9 +117,6 @@ def test_what_reads_single_frames_refuses_and_means_are_scored(made):
 def test_who_reads_single_frames_names_what_its_caller_can_do(made):
     features = open_store(made).features("d", "mine")
     split = features.dataset.split("all")
-    queries = unit(np.random.default_rng(3).normal(size=(1, 8)))
-    with pytest.raises(UsageError, match="the padding; search whole videos: leave out --frames"):
-        find_moments(features, np.arange(3), queries, 1)
     with pytest.raises(UsageError, match="the padding; train a head on a set of full frames"):
         read_head_data(features, split)
 
