@@ -1,7 +1,5 @@
 """Claims on blocks: which machine writes a block, until when, where no lock reaches all of them.
 
-Reserved: records are checked by verify; no writer of this version makes or honours one.
-
 A claim is a small group of its own, `features/<dataset>/<id>/claims/<block>`, so that writing the
 one file of it commits a block. Locks on one machine stay what they are.
 """
@@ -12,12 +10,17 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
 from vifistore.errors import DamagedError
+from vifistore.files import parse_json_object
 from vifistore.store.backend import Backend
+from vifistore.store.metadata import group_files, metadata_key
 
 CLAIMS = "claims"
+TURN = "turn"
+"""In the place of a block: who plans, seals or names the set."""
 HELD, COMMITTED = "held", "committed"
 
 _NUMBER = re.compile(r"0|[1-9]\d{0,17}")
+_STATUS = re.compile(r"([0-9a-f]{2})*")
 _CHECKSUM = re.compile(r"[0-9a-f]{8}")
 
 
@@ -34,7 +37,33 @@ class BlockClaim:
     state: str
     """`held` while it is written, `committed` once its chunks are those of `checksums`."""
     checksums: dict[str, str]
-    """CRC32C of the block's chunk by the name of its array, 8 hex digits; none while it is held."""
+    """CRC32C of the block's chunk by the name of its array, 8 hex digits, as they were committed
+    last; none before that."""
+    status: str = ""
+    """The block's chunk of `status` as it was committed last, two hex digits a video."""
+
+
+def claim_key(feature_path: str, name: int | str) -> str:
+    """Key of the file of a claim: of a block, or of `TURN`."""
+    return metadata_key(f"{feature_path}/{CLAIMS}/{name}")
+
+
+def claim_bytes(claim: BlockClaim) -> bytes:
+    """The file of a claim."""
+    ((content,),) = group_files({"": asdict(claim)}).values()
+    return content
+
+
+def parse_claim(content: bytes) -> BlockClaim:
+    """The claim of such a file. Raises ValueError for what is none."""
+    try:
+        found = parse_json_object(content)["attributes"]
+        wrong = _wrong_field(found) if isinstance(found, dict) else "attributes"
+    except LookupError as error:
+        raise ValueError(str(error)) from error
+    if wrong:
+        raise ValueError(f"its {wrong} is not as it should be")
+    return BlockClaim(**found)
 
 
 def write_claim(backend: Backend, feature_path: str, block: int, claim: BlockClaim) -> None:
@@ -46,8 +75,11 @@ def write_claim(backend: Backend, feature_path: str, block: int, claim: BlockCla
     backend.make_group(f"{feature_path}/{CLAIMS}/{block}", asdict(claim))
 
 
-def read_claim(backend: Backend, feature_path: str, block: int) -> BlockClaim | None:
-    """The claim on a block; None if there is none. Raises DamagedError for what is no claim."""
+def read_claim(backend: Backend, feature_path: str, block: int | str) -> BlockClaim | None:
+    """The claim on a block, or on TURN; None if there is none.
+
+    Raises DamagedError for what is no claim.
+    """
     path = f"{feature_path}/{CLAIMS}/{block}"
     if not backend.exists(path):
         return None
@@ -63,11 +95,11 @@ def read_claim(backend: Backend, feature_path: str, block: int) -> BlockClaim | 
 def wrong_claims(backend: Backend, feature_path: str, blocks: int) -> Iterator[tuple[str, str]]:
     """Yield (name, what is wrong) for the claims of a feature set that has so many blocks."""
     for name in backend.children(f"{feature_path}/{CLAIMS}"):
-        if not _NUMBER.fullmatch(name) or int(name) >= blocks:
+        if name != TURN and (not _NUMBER.fullmatch(name) or int(name) >= blocks):
             yield name, "it claims what is no block of the set"
             continue
         try:
-            read_claim(backend, feature_path, int(name))
+            read_claim(backend, feature_path, name)
         except DamagedError as error:
             yield name, str(error).partition("; remove")[0]
 
@@ -84,6 +116,9 @@ def _wrong_field(found: dict) -> str:
         "state": found["state"] in (HELD, COMMITTED),
         "checksums": isinstance(checksums, dict)
         and all(isinstance(c, str) and _CHECKSUM.fullmatch(c) for c in checksums.values())
-        and bool(checksums) == (found["state"] == COMMITTED),
+        and bool(checksums) >= (found["state"] == COMMITTED),
+        "status": isinstance(found["status"], str)
+        and bool(_STATUS.fullmatch(found["status"]))
+        and bool(found["status"]) == bool(checksums),
     }
     return next((name for name, is_right in checks.items() if not is_right), "")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from zarr.abc.store import Store as ZarrStore
@@ -18,6 +18,7 @@ from zarr.storage import ObjectStore
 
 from vifistore.errors import StoreError, first_line
 from vifistore.files import user_cache_folder
+from vifistore.store.conditional import ChangedError, Seen
 from vifistore.store.durable import parallel
 from vifistore.store.storage import StoredFile
 from vifistore.temporaries import SUFFIX
@@ -131,6 +132,37 @@ class ObjectStorage:
         for files in stages:
             parallel(put_one, files.items(), _THREADS)
 
+    def fetch(self, key: str) -> tuple[bytes, Seen] | None:
+        """See Conditional."""
+        try:
+            found = self._ask(self._obstore.get, self._objects, key)
+        except FileNotFoundError:
+            return None
+        return self._ask(found.bytes).to_bytes(), _seen(found.meta)
+
+    def look(self, key: str) -> Seen | None:
+        """See Conditional."""
+        try:
+            return _seen(self._ask(self._obstore.head, self._objects, key))
+        except FileNotFoundError:
+            return None
+
+    def swap(self, key: str, data: bytes, seen: Seen | None) -> None:
+        """See Conditional."""
+        known = {"e_tag": seen.e_tag, "version": seen.generation} if seen else {}
+        # obstore's own type of a mode is not there without it.
+        mode: Any = {k: told for k, told in known.items() if told is not None} or "create"
+        errors = self._obstore.exceptions
+        try:
+            self._obstore.put(self._objects, key, data, mode=mode)
+        except (errors.AlreadyExistsError, errors.PreconditionError) as error:
+            raise ChangedError(key) from error
+        except FileNotFoundError as error:
+            # Of an object that is gone; an S3 server says so where it was to be replaced.
+            raise ChangedError(key) from error
+        except errors.BaseError as error:
+            raise self._unanswered(error) from error
+
     def files(self, key: str) -> Iterator[StoredFile]:
         """See Storage."""
         # Without its slash, `a/b` would also be the prefix of `a/bc`.
@@ -182,10 +214,21 @@ class ObjectStorage:
         except FileNotFoundError:
             raise
         except self._obstore.exceptions.BaseError as error:
-            raise StoreError(
-                f"{self.location} does not answer ({first_line(error)}); check the URL, the "
-                "network and the credentials in the environment"
-            ) from error
+            raise self._unanswered(error) from error
+
+    def _unanswered(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self.location} does not answer ({first_line(error)}); check the URL, the "
+            "network and the credentials in the environment"
+        )
+
+
+def _seen(found: Mapping) -> Seen:
+    return Seen(
+        e_tag=found["e_tag"],
+        generation=found["version"],
+        changed_at=found["last_modified"].timestamp(),
+    )
 
 
 def _stored_file(found: Mapping) -> StoredFile:

@@ -13,7 +13,9 @@ from vifistore.store.removable import removals, remove_all, with_names
 from vifistore.store.verify import verify_store
 
 HELD = BlockClaim(epoch=1, owner="host-a run-1", expires=1.8e9, state="held", checksums={})
-COMMITTED = dataclasses.replace(HELD, epoch=2, state="committed", checksums={"frames": "0123abcd"})
+COMMITTED = dataclasses.replace(
+    HELD, epoch=2, state="committed", checksums={"frames": "0123abcd"}, status="01"
+)
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_claims_go_with_their_set(claimed):
             ("state", "lost"),
             ("checksums", []),
         ),
-        *(("checksums", {"frames": "x"}), ("checksums", {"frames": "0123abcd"}), ("more", 1)),
+        *(("checksums", {"frames": "x"}), ("status", "01"), ("status", "0"), ("more", 1)),
     ],
 )
 def test_what_is_no_claim_is_refused_and_found(claimed, field, value):
