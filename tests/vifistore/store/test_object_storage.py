@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store import open_store
 from vifistore.store.backend import Backend
+from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
@@ -62,6 +64,21 @@ def test_what_is_written_is_read(url):
     assert set(features.read("reason")) == {""}
     (texts,) = store.find_texts(text_digest="t")
     assert store.texts(texts["id"]).embeddings.shape == (2, 1, 8)
+
+
+def test_checksums_of_several_blocks_are_asked_for_at_once(url, monkeypatch):
+    """One after the other they would take hours of a set of millions."""
+    features = open_store(url).features("d", "a@b")
+    backend = features.dataset.backend
+    plain, both = backend.place.tail, threading.Barrier(2, timeout=10)
+
+    def tail(key, num_bytes):
+        both.wait()
+        return plain(key, num_bytes)
+
+    monkeypatch.setattr(backend.place, "tail", tail)
+    stored = checksums(backend, features.path, 70)
+    assert manifest_digest(stored) == features.sealed["manifest"]
 
 
 def test_chosen_rows_are_read_alone(url):
