@@ -50,7 +50,11 @@ def half_way(times: np.ndarray, cosines: np.ndarray) -> list[FrameRun]:
     ]
 
 
-PROPOSALS: dict[str, Rule] = {HALF_WAY: half_way, WATERSHED: watersheds, CONTRAST: contrasts}
+PROPOSALS: dict[str, Rule] = {
+    HALF_WAY: half_way,
+    WATERSHED: watersheds,
+    CONTRAST: contrasts,
+}
 
 
 def check_proposal(name: str) -> None:

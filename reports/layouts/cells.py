@@ -28,6 +28,11 @@ METRIC_HEADINGS = {
             ("median_rank", "median rank"),
         )
     },
+    **{f"r{rank}_iou_{least}": f"R{rank}@{least}" for rank in (1, 5) for least in (0.3, 0.5, 0.7)},
+    **{f"map_iou_{least}": f"mAP@{least}" for least in (0.5, 0.75)},
+    "map_average": "mAP",
+    "hit_at_1": "HIT@1",
+    "mean_iou": "mIoU",
     "num_frames": "Frames",
     "views": "Views",
     "gflops": "GFLOPs",

@@ -78,6 +78,14 @@ VIEWS = {
         intervals="Percent, ranks from 1; 95% bootstrap intervals, over classes for class names "
         "and over videos for captions.",
     ),
+    "moment-retrieval": View(
+        title="Moment retrieval",
+        caption="Which seconds of a given video a sentence is about, by the cosines of cached "
+        "frames and a rule that draws stretches from them, without training. Rn@x: one of the "
+        "first n stretches overlaps the right one by x or more; mAP over overlaps of 0.5 to 0.95; "
+        "HIT@1: the best clip is called very good; mIoU: overlap of the first stretch.",
+        intervals="Percent, with 95% bootstrap intervals over videos with all of their queries.",
+    ),
     "ablation-frames": _ablation("Fewer frames", "Frames per view, evenly among the cached ones."),
     "ablation-views": _ablation("Fewer views", "Views per video, evenly among the cached ones."),
     "ablation-templates": _ablation("Prompt templates", "One by one, and averaged."),

@@ -12,8 +12,10 @@ import vifistore
 from harness.fusion import fuse_frames, unit
 from harness.link import Link
 from harness.measuring import Scoring
+from harness.retrieval.proposals import propose
 from harness.shortcuts import evaluate
 from harness.softmax import softmax
+from harness.timelines import ScoreCurve
 from vifi.__main__ import run
 from vifistore.frames.decoding import decode_video, decoder_version
 from vifistore.store import open_store
@@ -35,6 +37,16 @@ features = open_store(world / "S.zarr").features("toy", "tiny")
 scores = evaluate(features, settings=Scoring(fusions=("median-cosine",), folds=50))
 values = scores.set_index("metric")["value"]
 assert values["top1"] < values["mrr"] < 1
+
+# A rule for moments.
+planted = ScoreCurve(
+    times=np.arange(9) + 0.5,
+    cosines=np.where((np.arange(9) > 2) & (np.arange(9) < 5), 0.3, 0.1)[None],
+    rows=np.zeros(9, np.int64),
+    begins=np.arange(9.0),
+    ends=np.arange(9.0) + 1,
+)
+assert [moment[:2] for moment in propose("deviations", planted)] == [(3.0, 5.0)]
 
 # A dataset.
 listing = read_source(world / "lists")

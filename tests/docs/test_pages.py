@@ -71,6 +71,7 @@ def test_every_fusion_and_metric_is_explained():
     rows = {f"`{name}`" for name in FUSIONS if not name.startswith("top-")} | {"`top-K`"}
     assert [name for name in rows if f"| {name} |" not in text] == []
     shared = {re.sub(r"_at_\d+$", "_at_K", name) for name in METRIC_HEADINGS.keys() - _COSTS}
+    shared = {re.sub(r"^r\d_iou", "rN_iou", re.sub(r"_[\d.]+$", "_X", name)) for name in shared}
     assert [name for name in shared if f"`{name}`" not in text] == []
 
 

@@ -12,6 +12,7 @@ from vifistore.store.feature_record import FRAME_COUNTS
 from vifistore.store.features import Features
 from vifistore.store.names import set_name
 from vifistore.store.pooling import pool_views
+from vifistore.store.schema import QUARANTINED
 from vifistore.store.store import create_store
 from vifistore.store.writer import FeatureWriter, Shape
 
@@ -54,9 +55,13 @@ def film(path: str, cosines: Numbers, window: int, fps: float = 1.0) -> list[Str
 
 
 def write_films(
-    folder: Path, rows: Sequence[Stretch], durations: dict[str, float] | None = None
+    folder: Path,
+    rows: Sequence[Stretch],
+    durations: dict[str, float] | None = None,
+    lost: Sequence[int] = (),
 ) -> Features:
-    """The set `films` of the dataset `d` in a store `S.zarr` in `folder`, sealed."""
+    """The set `films` of the dataset `d` in a store `S.zarr` in `folder`, sealed; rows `lost` are
+    quarantined."""
     store = create_store(Path(folder) / "S.zarr")
     ends = {row.path: max(r.end for r in rows if r.path == row.path) for row in rows}
     table = video_table(len(rows), []).assign(
@@ -80,6 +85,7 @@ def write_films(
     mean, consensus = pool_views(frames, counts)
     data = {**block_data(frames), "view_mean": mean, "view_consensus": consensus}
     data |= {"timestamps": seconds, "num_valid": counts}
+    data["status"][list(lost)] = QUARANTINED
     writer = FeatureWriter(
         store.dataset("d"),
         plain_recipe(frames=width).as_dict(),

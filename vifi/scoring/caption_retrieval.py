@@ -1,5 +1,6 @@
 """The retrieval protocol of `vifi evaluate`: captions and class names become text embeddings."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.measuring import Scoring
@@ -22,7 +23,7 @@ def retrieval_rows(features: Features, split: str, settings: Scoring) -> list[Re
     """Rows of the retrieval protocol; texts that the store lacks are encoded first."""
     captions = caption_texts(features.dataset)
     if captions:
-        _ensure_captions(features, captions)
+        ensure_sentences(features, captions)
     texts = ""
     if is_labelled(features.dataset, split):
         prompts = (settings.templates, settings.cleaning)
@@ -30,12 +31,16 @@ def retrieval_rows(features: Features, split: str, settings: Scoring) -> list[Re
     return retrieval(features, split, replace(settings, texts=texts))
 
 
-def _ensure_captions(features: Features, captions: list[str]) -> None:
+def ensure_sentences(
+    features: Features, sentences: list[str], templates: Sequence[str] = (CAPTION_TEMPLATE,)
+) -> None:
+    """Encode sentences by the checkpoint of a feature set, unless the store has them; with
+    cosines, where texts follow the video."""
     checkpoint = checkpoint_of(features)
     wanted = {
         **scored_by(checkpoint),
-        "class_names": captions,
-        "templates": [CAPTION_TEMPLATE],
+        "class_names": sentences,
+        "templates": list(templates),
     }
     if known := features.store.find_texts(**wanted):
         make_cosines(features, known[0]["id"])
@@ -45,5 +50,5 @@ def _ensure_captions(features: Features, captions: list[str]) -> None:
 
     writable = open_store(features.store.path, mode="a")
     loaded = reload_checkpoint(checkpoint)
-    texts = ensure_texts(writable, loaded, captions, (CAPTION_TEMPLATE,), are_classes=False)
+    texts = ensure_texts(writable, loaded, sentences, tuple(templates), are_classes=False)
     make_cosines(features, texts)

@@ -7,6 +7,8 @@ from typing import Literal
 import tyro
 
 from harness.classifiers import USES_TEXT
+from harness.retrieval.moment_evaluation import PROTOCOL as MOMENTS
+from harness.retrieval.proposals import CONTRAST, check_proposal
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import Faults
 
@@ -17,7 +19,12 @@ _USED = {
     "base-to-novel": ("base_split", "novel_split", "train_split"),
     "few-shot": ("train_split", "classifier", "shots", "draws"),
     "supervised": ("train_split", "classifier"),
+    MOMENTS: ("queries", "proposal"),
 }
+_OF_SOME = (
+    *("base_split", "novel_split", "train_split", "classifier", "shots", "draws"),
+    *("queries", "proposal"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +35,13 @@ class EvaluateArguments(PrintArguments, StoreArguments):
     """
 
     protocol: tyro.conf.Positional[
-        Literal["zero-shot", "base-to-novel", "few-shot", "supervised", "retrieval"]
+        Literal[
+            "zero-shot", "base-to-novel", "few-shot", "supervised", "retrieval", "moment-retrieval"
+        ]
     ]
-    """How the number is computed: zero-shot, base-to-novel, few-shot, supervised, or retrieval (by
-    captions and class names, whichever there are)."""
+    """How the number is computed: zero-shot, base-to-novel, few-shot, supervised, retrieval (by
+    captions and class names, whichever there are), or moment-retrieval (which seconds of a video
+    each sentence of --queries is about)."""
     dataset: str
     """Dataset to score."""
     features: tuple[str, ...] = ()
@@ -76,18 +86,24 @@ class EvaluateArguments(PrintArguments, StoreArguments):
     """Folder to append the rows to; also gets tables of classes and of mistakes."""
     predictions: Path | None = None
     """File (.csv or .parquet) of what each video was taken for, a line per video and score: id,
-    path, label, predicted, the five best classes and their scores."""
+    path, label, predicted, the five best classes and their scores. Of moment-retrieval the
+    stretches found for each query (.jsonl as QVHighlights takes submissions, or .csv)."""
+    queries: Path | None = None
+    """Query file of QVHighlights (highlight_val_release.jsonl), Charades-STA
+    (charades_sta_test.txt) or ActivityNet-Captions (val_1.json), for moment-retrieval."""
+    proposal: str = CONTRAST
+    """Rule that draws stretches from cosines (moment-retrieval): contrast, watershed, half-way."""
 
 
 def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
     """Note flags that the protocol would ignore, and numbers that it cannot take."""
-    for field in ("base_split", "novel_split", "train_split", "classifier", "shots", "draws"):
+    for field in _OF_SOME:
         default = EvaluateArguments.__dataclass_fields__[field].default
         is_used = field in _USED.get(wanted.protocol, ())
         flag = field.replace("_", "-")
         told = f"--{flag} has no meaning for {wanted.protocol}; leave it out"
         found.check(is_used or getattr(wanted, field) == default, told)
-    most = {"zero-shot": len(wanted.split), "base-to-novel": 0}.get(wanted.protocol, 1)
+    most = {"zero-shot": len(wanted.split), "base-to-novel": 0, MOMENTS: 0}.get(wanted.protocol, 1)
     found.check(
         len(wanted.split) <= most,
         f"{wanted.protocol} takes {'no --split' if most == 0 else 'one split'}, not "
@@ -96,8 +112,11 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
     for flag in ("against", "predictions"):
         told = f"--{flag} has no meaning for retrieval; leave it out"
         found.check(not (getattr(wanted, flag) and wanted.protocol == "retrieval"), told)
-    is_table = wanted.predictions is None or wanted.predictions.suffix in (".csv", ".parquet")
-    found.check(is_table, f"--predictions is {wanted.predictions}; it must end in .csv or .parquet")
+    ending = ".jsonl" if wanted.protocol == MOMENTS else ".parquet"
+    is_table = wanted.predictions is None or wanted.predictions.suffix in (".csv", ending)
+    found.check(is_table, f"--predictions is {wanted.predictions}; it must end in .csv or {ending}")
+    if wanted.protocol == MOMENTS:
+        _note_moments(found, wanted)
     num_features = len(wanted.features) or 1
     found.check(
         len(wanted.against) in (0, 1, num_features),
@@ -105,6 +124,18 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
         "one for all, or one for each",
     )
     _note_training(found, wanted)
+
+
+def _note_moments(found: Faults, wanted: EvaluateArguments) -> None:
+    """Note what keeps a query file from being asked."""
+    told = f"{MOMENTS} needs the benchmark's queries; give --queries FILE"
+    found.check(wanted.queries is not None, told)
+    found.attempt(check_proposal, wanted.proposal)
+    for flag in ("fusion", "class_names", "against"):
+        told = f"--{flag.replace('_', '-')} has no meaning for {MOMENTS}; leave it out"
+        found.check(not getattr(wanted, flag), told)
+    told = "--predictions are those of one feature set; give one with --features"
+    found.check(wanted.predictions is None or len(wanted.features) < 2, told)
 
 
 def _note_training(found: Faults, wanted: EvaluateArguments) -> None:

@@ -30,6 +30,7 @@ logger = logging.getLogger("vifi")
 SHOWN = (
     *("top1", "top5", "harmonic_mean"),
     *("mean_average_precision", "precision_at_1", "t2v_recall_at_1", "v2t_recall_at_1"),
+    *("r1_iou_0.3", "r1_iou_0.5", "r1_iou_0.7", "map_average", "hit_at_1", "mean_iou"),
 )
 
 
@@ -201,8 +202,10 @@ def covered_by(row: ResultRow) -> str:
     videos = f"{row.num_videos:,} of {row.listed:,} listed" if is_part else f"{row.num_videos:,}"
     # Retrieval by captions has no classes: its texts are the captions themselves.
     texts = "captions" if row.provenance.get("resampled") == "videos" else "classes"
+    asked = row.provenance.get("queries", "")
+    counted = f"{asked:,} queries" if asked else f"{row.classes:,} {texts}"
     quarantined = f", {row.num_quarantined:,} quarantined" if row.num_quarantined else ""
-    return f"{videos} videos, {row.classes:,} {texts}{quarantined}"
+    return f"{videos} videos, {counted}{quarantined}"
 
 
 def place_of(row: ResultRow) -> str:

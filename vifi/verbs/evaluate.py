@@ -31,7 +31,8 @@ from vifi.command_line.console import parse, say
 from vifi.command_line.template_sets import expand
 from vifi.scoring.caption_retrieval import retrieval_rows
 from vifi.scoring.comparing import check_baselines, comparisons, rows_of, sentence
-from vifi.scoring.evaluate_arguments import EvaluateArguments, note_unused
+from vifi.scoring.evaluate_arguments import MOMENTS, EvaluateArguments, note_unused
+from vifi.scoring.moment_retrieval import evaluate_moments
 from vifi.scoring.scored_rows import (
     choose_texts,
     warn_of_leaks,
@@ -73,6 +74,8 @@ def main(arguments: list[str]) -> int:
     if wanted.results is not None:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
+    if wanted.protocol == MOMENTS:
+        return evaluate_moments(sets, wanted)
     check_baselines(sets, others)
     splits = _splits(dataset, wanted)
     wanted = replace(wanted, split=splits if wanted.protocol != "base-to-novel" else ())
