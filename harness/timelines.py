@@ -15,9 +15,9 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.fusion import unit
+from harness.frame_cosines import frame_cosines
 from harness.reaching import known_stretches, reach
-from harness.vector_reading import READ_BYTES, done_rows, read_frames
+from harness.vector_reading import READ_BYTES, done_rows, read_frames, require_usable
 from vifistore.errors import DamagedError
 from vifistore.store.features import Features
 
@@ -103,7 +103,10 @@ class Timelines:
         for positions, frames, counts in read_frames(self.features, self.rows):
             files = np.searchsorted(self.edges, positions, side="right") - 1
             for part in _parts(frames, len(queries)):
-                cosines = _cosines(frames[part], counts[part], queries).max(axis=(1, 2))
+                cosines = self._cosines(
+                    frames[part], counts[part], self.rows[positions[part]], queries
+                )
+                cosines = cosines.max(axis=(1, 2))
                 order = np.argsort(files[part], kind="stable")
                 seen, first = np.unique(files[part][order], return_index=True)
                 largest = np.maximum.reduceat(cosines[order].T, first, axis=1)
@@ -120,21 +123,36 @@ class Timelines:
         Without `verify` only the rows of these files are read and damage goes unnoticed. Raises
         DamagedError as `best` does, and for times that are not finite.
         """
-        of_file = queries if callable(queries) else lambda file: queries
+        of_file = queries if callable(queries) else lambda _: queries
         for batch in self._batches(files):
             rows = np.concatenate([self.rows_of(file) for file in batch])
-            owners = np.repeat(batch, [len(self.rows_of(file)) for file in batch])
             parts: dict[int, list[_Part]] = {file: [] for file in batch}
             for positions, frames, counts in read_frames(self.features, rows, verify=verify):
-                seconds = self._seconds(rows[positions], counts, verify=verify)
-                for file in np.unique(owners[positions]).tolist():
-                    here = owners[positions] == file
-                    vectors = unit(frames[here][counts[here]])
-                    at = np.repeat(positions[here], counts[here].sum(axis=(1, 2)))
-                    found = _Part(seconds[here][counts[here]], of_file(file) @ vectors.T, at)
-                    parts[file].append(found)
+                here = rows[positions]
+                seconds = self._seconds(here, counts, verify=verify)
+                shares = self._by_file(here)
+                # Of queries that all files share the product is one.
+                cosines = None
+                if not callable(queries):
+                    cosines = self._cosines(frames, counts, here, queries)
+                for file, share in shares.items():
+                    inside = counts[share]
+                    if cosines is None:
+                        asked = of_file(file)
+                        of_share = self._cosines(frames[share], inside, here[share], asked)
+                    else:
+                        of_share = cosines[share]
+                    at = np.repeat(positions[share], inside.sum(axis=(1, 2)))
+                    parts[file].append(_Part(seconds[share][inside], of_share[inside].T, at))
             for file in batch:
                 yield file, _joined(parts[file], rows, self._stretches)
+
+    def _by_file(self, rows: np.ndarray) -> dict[int, np.ndarray]:
+        """Which of `rows` [row] lie in each file, int64 [position]."""
+        owners = self.file_of[rows]
+        order = np.argsort(owners, kind="stable")
+        files, firsts = np.unique(owners[order], return_index=True)
+        return dict(zip(files.tolist(), np.split(order, firsts[1:]), strict=True))
 
     def _batches(self, files: Sequence[int]) -> Iterator[list[int]]:
         """Files whose frames are read in one go; one in any case."""
@@ -150,6 +168,17 @@ class Timelines:
             held += count
         if batch:
             yield batch
+
+    def _cosines(
+        self, frames: np.ndarray, counts: np.ndarray, rows: np.ndarray, queries: np.ndarray
+    ) -> np.ndarray:
+        """Cosines of frames [row view frame dim] of `rows` with queries [query dim], float32 [row
+        view frame query]; minus infinity of frames that do not count."""
+        flat, usable = frame_cosines(frames.reshape(-1, frames.shape[-1]), queries)
+        require_usable(usable.reshape(counts.shape) | ~counts, rows, self.features, "frames")
+        cosines = flat.reshape(*counts.shape, -1)
+        cosines[~counts] = -np.inf
+        return cosines
 
     def _seconds(self, rows: np.ndarray, counts: np.ndarray, *, verify: bool) -> np.ndarray:
         """Times of the frames of rows, float64 [row view frame]."""
@@ -201,11 +230,3 @@ def _parts(frames: np.ndarray, num_queries: int) -> Iterator[slice]:
     per_row = int(np.prod(frames.shape[1:3])) * max(num_queries, 1)
     step = max(1, _MAX_COSINES // per_row)
     return (slice(start, start + step) for start in range(0, len(frames), step))
-
-
-def _cosines(frames: np.ndarray, counts: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Cosines of frames [row view frame dim] with queries [query dim], float32 [row view frame
-    query]; of frames that do not count they are minus infinity."""
-    cosines = unit(frames) @ queries.T
-    cosines[~counts] = -np.inf
-    return cosines

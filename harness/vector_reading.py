@@ -42,7 +42,7 @@ def read_vectors(
         first, last = np.searchsorted(sorted_rows, [start, stop])
         block = features.read(name, start, stop)
         vectors = block[sorted_rows[first:last] - start].astype(np.float32, copy=False)
-        _check_usable(vectors, sorted_rows[first:last], features, name)
+        require_usable(is_usable(vectors), sorted_rows[first:last], features, name)
         yield order[first:last], vectors
 
 
@@ -50,12 +50,12 @@ def read_frames(
     features: Features, rows: np.ndarray, *, verify: bool = True
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (positions, frames, counts) of `rows`, as `read_vectors` does, of sets that pad views
-    too.
+    too; who computes with them looks whether they are usable (`require_usable`).
 
     `frames` float16 [video view frame dim] belong to `rows[positions]`; `counts` bool [video view
     frame] says which of them are frames, and not padding. Without `verify` only these rows are
     read, not their whole chunks, and damage to them goes unnoticed. Raises UsageError for a set
-    without frames, DamagedError as `read_vectors` does.
+    without frames, DamagedError for a chunk that does not match its checksum.
     """
     num_frames = features.require_array("frames").shape[2]
     order = np.argsort(rows, kind="stable")
@@ -65,7 +65,6 @@ def read_frames(
         here = sorted_rows[first:last]
         frames = features.read_chosen("frames", here, verify=verify)
         counts = counted_frames(features.read_chosen(NUM_VALID, here, verify=verify), num_frames)
-        _check_usable(frames, here, features, "frames", counts)
         yield order[first:last], frames, counts
 
 
@@ -117,17 +116,9 @@ def _spans(sorted_rows: np.ndarray, max_blocks: int) -> Iterator[tuple[int, int]
         index = end
 
 
-def _check_usable(
-    vectors: np.ndarray,
-    rows: np.ndarray,
-    features: Features,
-    name: str,
-    counts: np.ndarray | None = None,
-) -> None:
-    """Raise DamagedError for a vector that is none; those that do not count may be zero."""
-    usable = is_usable(vectors)
-    if counts is not None:
-        usable |= ~counts
+def require_usable(usable: np.ndarray, rows: np.ndarray, features: Features, name: str) -> None:
+    """Raise DamagedError where a vector of `rows` [video] in the array `name` is none; `usable`
+    bool [video ...]."""
     bad = ~usable.reshape(len(rows), -1).all(axis=1)
     if bad.any():
         raise DamagedError(

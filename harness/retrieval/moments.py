@@ -16,6 +16,7 @@ from harness.timelines import ScoreCurve, Timelines
 
 # Points of the curve that a hit tells: enough for a strip of a screen's width.
 _CURVE_POINTS = 240
+_FILES_AT_ONCE = 3
 # Frames that an index is asked for, of each video that is wanted.
 _FRAMES_A_VIDEO = 16
 
@@ -39,43 +40,80 @@ def find_moments(
         return [[] for _ in queries]
     by_index = index is not None and index.kind != "exact"
     chosen = _found(timelines, index, queries, k) if by_index else _best(timelines, queries, k)
-    asked: dict[int, list[int]] = {}
-    for query, files in enumerate(chosen):
-        for file in files:
-            asked.setdefault(file, []).append(query)
     found: list[list[Match]] = [[] for _ in queries]
-    # An index was checked against the set when it was opened: only what is shown is read again.
-    curves = timelines.curves(sorted(asked), lambda file: queries[asked[file]], verify=not by_index)
-    for file, curve in curves:
-        for number, query in enumerate(asked[file]):
-            found[query] += _matches(curve, number, proposal, k)
-    return [sorted(matches, key=_order)[:k] for matches in found]
+    # Of one query few files are read at a time: the first may hold all that is wanted.
+    step = _FILES_AT_ONCE if len(queries) == 1 and proposal == HALF_WAY else k
+    while asked := _asked_next(chosen, found, step, k):
+        of_file = queries if len(queries) == 1 else lambda file, asked=asked: queries[asked[file]]
+        # An index was checked against the set when it was opened: only what is shown is read again.
+        for file, curve in timelines.curves(sorted(asked), of_file, verify=not by_index):
+            for number, query in enumerate(asked[file]):
+                found[query] += _matches(curve, number, proposal, k)
+        found = [sorted(matches, key=_order)[:k] for matches in found]
+    return found
+
+
+# A file by its number, and its best cosine with a query.
+_Candidates = list[tuple[int, float]]
+
+
+def _asked_next(
+    chosen: list[_Candidates], found: list[list[Match]], step: int, k: int
+) -> dict[int, list[int]]:
+    """Queries of each file that is to be read next; taken from `chosen`, the best first.
+
+    None of a query that has k moments which the best frame of the next file is below.
+    """
+    asked: dict[int, list[int]] = {}
+    for query, candidates in enumerate(chosen):
+        if len(found[query]) == k and candidates and found[query][-1].score > candidates[0][1]:
+            candidates.clear()
+        for file, _ in candidates[:step]:
+            asked.setdefault(file, []).append(query)
+        del candidates[:step]
+    return asked
 
 
 def _order(match: Match) -> tuple:
     return -match.score, match.row, match.start_seconds or 0.0
 
 
-def _best(timelines: Timelines, queries: np.ndarray, k: int) -> list[list[int]]:
+def _best(timelines: Timelines, queries: np.ndarray, k: int) -> list[_Candidates]:
     """For each query the k files with the best frames."""
-    return np.argsort(-timelines.best(queries), axis=1, kind="stable")[:, :k].tolist()
+    best = timelines.best(queries)
+    order = np.argsort(-best, axis=1, kind="stable")[:, :k]
+    return [
+        list(zip(files.tolist(), of_query[files].tolist(), strict=True))
+        for files, of_query in zip(order, best, strict=True)
+    ]
 
 
 def _found(
     timelines: Timelines, index: FrameIndex | None, queries: np.ndarray, k: int
-) -> list[list[int]]:
+) -> list[_Candidates]:
     """For each query the files of the first k that an index finds frames of."""
     assert index is not None
     file_of = timelines.file_of
     k, count = min(k, len(timelines)), _FRAMES_A_VIDEO * min(k, len(timelines))
     while True:
         hits = index.search(queries, count, file_of >= 0)
-        # -1 of a hit that there is not is the last row.
-        files = [list(dict.fromkeys(file_of[rows[rows >= 0]].tolist()))[:k] for rows in hits.rows]
+        found = [
+            _first_of_files(*pair, file_of) for pair in zip(hits.cosines, hits.rows, strict=True)
+        ]
         is_all = bool((hits.rows[:, -1:] < 0).all()) or count >= _most_frames(timelines)
-        if is_all or min(map(len, files)) == k:
-            return files
+        if is_all or min(map(len, found)) >= k:
+            return [candidates[:k] for candidates in found]
         count *= 4
+
+
+def _first_of_files(cosines: np.ndarray, rows: np.ndarray, file_of: np.ndarray) -> _Candidates:
+    """Files with their best cosines, best first, of hits [hit] in that order."""
+    # A hit that there is not has the row -1.
+    is_there = rows >= 0
+    files, first = np.unique(file_of[rows[is_there]], return_index=True)
+    order = np.argsort(first)
+    best = cosines[is_there][first]
+    return list(zip(files[order].tolist(), best[order].tolist(), strict=True))
 
 
 def _most_frames(timelines: Timelines) -> int:

@@ -70,6 +70,12 @@ def test_an_index_finds_what_a_scan_does(tmp_path, proposal):
     scanned = find_moments(timelines, queries, 7, proposal=proposal)
     assert find_moments(timelines, queries, 7, proposal=proposal, index=index) == scanned
     assert all(moment.row >= 5 for moments in scanned for moment in moments)
+    for query, expected in zip(queries, scanned, strict=True):
+        # Of one query no more files are read than may hold one of the best.
+        (alone,) = find_moments(timelines, query[None], 7, proposal=proposal)
+        assert [moment[:1] + moment[2:4] for moment in alone] == [
+            moment[:1] + moment[2:4] for moment in expected
+        ]
     everything = find_moments(timelines, queries, 1000, proposal=proposal, index=index)
     assert everything == find_moments(timelines, queries, 1000, proposal=proposal)
 
@@ -81,6 +87,27 @@ def test_an_index_is_asked_for_more_where_one_video_has_the_best_frames(tmp_path
     (found,) = find_moments(Timelines(features), QUERY[None], 2, index=index)
     assert {moment.row for moment in found} == {0, 4}
     assert index.asked > 2 * 16
+
+
+def test_no_more_files_are_read_than_may_hold_one_of_the_best(tmp_path, monkeypatch):
+    peaks = film("0.mp4", [0.9, 0.1] * 9, 6)
+    rows = peaks + [row for n in range(1, 9) for row in film(f"{n}.mp4", planted(9, 2, 3, 0.5), 9)]
+    timelines = Timelines(write_films(tmp_path, rows))
+    read = []
+    curves = timelines.curves
+
+    def noted(files, queries, **options):
+        read.extend(files)
+        return curves(files, queries, **options)
+
+    monkeypatch.setattr(timelines, "curves", noted)
+    (found,) = find_moments(timelines, QUERY[None], 8)
+    assert {moment.row for moment in found} <= {0, 1, 2}
+    assert len(read) == 3
+    read.clear()
+    (found,) = find_moments(timelines, QUERY[None], 16)
+    assert len(found) == 16
+    assert len(read) == 9
 
 
 def test_a_curve_of_a_long_video_is_kept_short():
