@@ -44,7 +44,7 @@ logger = logging.getLogger("vifi")
 
 _SHOWN = 10
 _LONG_PATH = 200
-_HOW_READ = ("root", "split", "labels", "names", "map_prefix", "follow_links", "split_by")
+_HOW_READ = ("root", "split", "labels", "names", "map_prefix", "follow_links", "split_by", "whole")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,10 @@ class ScanArguments(PrintArguments):
     source: tyro.conf.Positional[Path | None] = None
     """A folder, or its URL at s3:// or gs:// (the label is the name of the folder that holds a
     file); tar shards of videos, as '{0000..0099}.tar'; a table with the columns path, and where
-    wanted label, split, id (a name of one's own for the video) and caption, a row per video, split
-    and caption; a list of "path label" lines; JSON that labels videos; or a dataset's own files.
-    Labels are class names, or numbers into a class file. None where splits are made of those that
-    the dataset has."""
+    wanted label, split, id (a name of one's own for the video), caption, start and end (seconds,
+    of a part of the file), a row per video, split and caption; a list of "path label" lines; JSON
+    that labels videos; or a dataset's own files. Labels are class names, or numbers into a class
+    file. None where splits are made of those that the dataset has."""
     dataset: str
     """Name of the dataset."""
     split: str | None = None
@@ -92,6 +92,8 @@ class ScanArguments(PrintArguments):
     """Seeds of the draws; of several, names end in _sSEED."""
     nested: bool = False
     """Let the draws of a seed contain each other."""
+    whole: bool = False
+    """Take videos whole where a list gives times of parts of them."""
     window: float | None = None
     """Cut videos that are longer into stretches of so many seconds, each a row of its own with the
     label, captions and splits of its video. The last one is shorter; what would be below half a

@@ -1,6 +1,7 @@
 """What a dataset has of the files that a source lists: nothing of these is probed or cut again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,7 @@ from vifistore.store.dataset import Dataset
 from vifistore.store.schema import STRETCH_COLUMNS
 from vifistore.store.stretch_times import are_parts
 from vifistore.videos.cutting import Cut, Part, cut_videos, in_parts
+from vifistore.videos.listed_times import settled
 from vifistore.videos.probe import Probe
 from vifistore.videos.records import Listing
 from vifistore.videos.stretches import Windows, stretch_of
@@ -52,6 +54,11 @@ class StoredFiles:
             return None
         return Probe(**{name: self._columns[name][row].item() for name in _PROBED})
 
+    def seconds(self, path: str) -> float:
+        """How long a file is as far as it is known, else 0."""
+        known = self.probe(path)
+        return known.duration_seconds if known else 0.0
+
     def new_rows(self, listing: Listing) -> list[int]:
         """The rows of a listing that the dataset does not have."""
         return [row for row, name in enumerate(listing.ids) if name not in self._ids]
@@ -69,6 +76,11 @@ class StoredFiles:
 
         What a source calls by an id of its own is a video of its own.
         """
+        rows = self.new_rows(listing)
+        lengths = {path: self.seconds(path) for path in {listing.paths[row] for row in rows}}
+        known = [row for row in rows if lengths[listing.paths[row]]]
+        told = settled(listing, known, lengths)
+        listing = replace(told.listing, notes=[*listing.notes, *told.warnings])
         parts = {}
         for row in self.new_rows(listing):
             path, stretch = listing.paths[row], listing.stretch(row)
@@ -87,15 +99,28 @@ class StoredFiles:
 def cut_new(
     stored: StoredFiles, listing: Listing, probes: Mapping[str, Probe], windows: Windows | None
 ) -> Cut:
-    """A listing with its new videos cut into `windows`, if there are any, given the probes of new
-    files by their paths. What the dataset has stays as it is."""
+    """A listing whose new videos are the parts of their files that lists give times of, and cut
+    into `windows`, if there are any, given the probes of new files by their paths.
+
+    What the dataset has stays as it is. Raises UsageError as `settled` does.
+    """
     rows = stored.new_rows(listing)
+    seconds = {path: stored.seconds(path) for path in {listing.paths[row] for row in rows}}
+    seconds |= {path: probe.duration_seconds for path, probe in probes.items()}
+    told = settled(listing, rows, seconds)
+    rows = stored.new_rows(told.listing)
     if windows is None:
-        whole = sum(listing.stretch(row).is_whole for row in rows)
-        remark = "while others of the dataset are stretches; --window SECONDS cuts long ones"
-        notes = [f"{whole:,} videos are added whole, {remark}"]
-        return Cut(listing=listing, notes=notes if whole and stored.has_stretches() else [])
-    paths = {listing.paths[row] for row in rows}
-    known = {path: probes.get(path) or stored.probe(path) or Probe() for path in paths}
-    seconds = {path: probe.duration_seconds for path, probe in known.items()}
-    return cut_videos(listing, windows, rows, seconds)
+        cut = Cut(listing=told.listing, notes=_whole(stored, told.listing, rows))
+    else:
+        cut = cut_videos(told.listing, windows, rows, seconds)
+    notes, warnings = [*told.notes, *cut.notes], [*told.warnings, *cut.warnings]
+    return Cut(listing=cut.listing, notes=notes, warnings=warnings)
+
+
+def _whole(stored: StoredFiles, listing: Listing, rows: Collection[int]) -> list[str]:
+    """Whether new videos are whole beside others that are not."""
+    whole = sum(listing.stretch(row).is_whole for row in rows)
+    if not (whole and stored.has_stretches()):
+        return []
+    remark = "while others of the dataset are stretches; --window SECONDS cuts long ones"
+    return [f"{whole:,} videos are added whole, {remark}"]

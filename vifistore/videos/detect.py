@@ -11,7 +11,9 @@ from vifistore.sources.roots import Root
 from vifistore.videos.class_search import is_class_file
 from vifistore.videos.draft import Draft
 from vifistore.videos.list_rows import header_of
+from vifistore.videos.readers.activitynet import is_activitynet, read_activitynet
 from vifistore.videos.readers.captions import read_captions_json
+from vifistore.videos.readers.charades import is_charades, read_charades
 from vifistore.videos.readers.database import (
     is_database,
     is_records,
@@ -21,6 +23,7 @@ from vifistore.videos.readers.database import (
 from vifistore.videos.readers.folder import read_folder
 from vifistore.videos.readers.hmdb51 import is_hmdb51, read_hmdb51
 from vifistore.videos.readers.json_files import load_json, parsed_json
+from vifistore.videos.readers.qvhighlights import is_qvhighlights, read_qvhighlights
 from vifistore.videos.readers.ssv2 import is_ssv2, read_ssv2
 from vifistore.videos.readers.table import read_table
 from vifistore.videos.readers.ucf101 import is_ucf101, read_ucf101
@@ -116,6 +119,8 @@ def _detect_file(source: Path) -> Format:
     if content is not None:
         return _detect_json(content, source.name)
     columns = [field.lower() for field in header_of(text)]
+    if is_charades(columns):
+        return Format(read_charades, "Charades' actions")
     if columns:
         return Format(read_table, f"a table ({short(', '.join(columns), 80)})")
     return Format(read_table, "a list of `path label` lines")
@@ -124,6 +129,10 @@ def _detect_file(source: Path) -> Format:
 def _detect_json(content: object, name: str) -> Format:
     if isinstance(content, dict) and not content.keys().isdisjoint(("videos", "sentences")):
         return Format(read_captions_json, "JSON with captions")
+    if is_activitynet(content):
+        return Format(read_activitynet, "a JSON database of segments of videos")
+    if is_qvhighlights(content):
+        return Format(read_qvhighlights, "QVHighlights' queries")
     if is_database(content):
         return Format(read_database, "a JSON database of labelled videos")
     if is_records(content):

@@ -23,6 +23,8 @@ class Draft:
     """What listed paths begin with on another machine, and what that is here."""
     searches_all: bool = True
     """False where nobody named the root, so that only folders which lists name are searched."""
+    takes_times: bool = True
+    """False where rows are whole videos, whatever times a list gives."""
     match: str = "path"
     """How the paths that are added next find their files; a name in `vifistore.videos.match`."""
     class_names: list[str] = field(default_factory=list)
@@ -59,6 +61,7 @@ class Draft:
     def video(self, path: str, label: str = "", stretch: Stretch = WHOLE) -> int:
         """The row of a video, by its path below the root and the part of the file that it is; it
         keeps the first label it is given."""
+        stretch = stretch if self.takes_times else WHOLE
         row = self._rows.setdefault((path, stretch), len(self.paths))
         if row == len(self.paths):
             self.paths.append(path)
@@ -128,7 +131,7 @@ class Draft:
         split = self.splits[name]
         new_row = {row: new for new, row in enumerate(split.rows)}
         kept = Draft(tree=self.tree, class_names=split.class_names, listed=self.listed)
-        kept.searches_all = self.searches_all
+        kept.searches_all, kept.takes_times = self.searches_all, self.takes_times
         kept.paths = [self.paths[row] for row in split.rows]
         kept.matches = [self.matches[row] for row in split.rows]
         kept.labels = [

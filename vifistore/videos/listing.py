@@ -35,6 +35,7 @@ def read_source(
     map_prefix: Sequence[str] = (),
     follow_links: bool = False,
     split_by: str = "",
+    whole: bool = False,
     known: KnownVideos | None = None,
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
@@ -46,7 +47,8 @@ def read_source(
     cleaning of class names (`vifistore.cleaning.CLEANINGS`). `map_prefix` are texts `OLD=NEW`: what
     listed paths begin with on another machine, and the folder that it is here. `follow_links`
     follows symbolic links, also out of the root. `split_by` is a regular expression that parts the
-    videos by their paths (`vifistore.videos.split_by`). `known` videos stand for those on the disk,
+    videos by their paths (`vifistore.videos.split_by`). `whole` takes videos whole where a list
+    gives times of their parts. `known` videos, which are whole, stand for those on the disk,
     where the source is a table or a list.
     Raises UsageError for whatever cannot be read, with file and line.
     """
@@ -65,6 +67,7 @@ def read_source(
     tree = known or tree_of(_root(source, root, prefixes), follow_links=follow_links)
     searches_all = bool(root or map_prefix or known)
     draft = Draft(tree=tree, prefixes=prefixes, searches_all=searches_all)
+    draft.takes_times = known is None and not whole
     seen.read(source, draft, labels)
     unite(draft)
     draft.notes.insert(0, f"read {source.name} as {seen.why}")

@@ -6,7 +6,8 @@ whose file names are unique by design may be matched by them:
 - "path": the listed path, in whatever case and Unicode form, with underscores or blanks, and
   where it has no extension, with a video's;
 - "name": else the one file of that name, or of that name with another extension, in any folder;
-- "youtube": else the one file of that YouTube id: with its times, else whatever they are.
+- "clip": else the one file of that YouTube id and those times, else that of the id alone;
+- "youtube": else the one file of that YouTube id, whatever its times are.
 """
 
 import re
@@ -19,10 +20,12 @@ from vifistore.videos.class_names import plain
 from vifistore.videos.file_names import letters, names_class
 from vifistore.videos.folders import Folders
 from vifistore.videos.known import KnownVideos
+from vifistore.videos.stretches import Stretch
 from vifistore.videos.text_lines import some
 
 # ActivityNet writes v_ in front; times are in seconds, with or without zeros, or the start alone.
-_YOUTUBE = re.compile(r"(?:v_)?([\w-]{11})(?:_(\d+)(?:\.\d+)?)?(?:_(\d+)(?:\.\d+)?)?", re.ASCII)
+_TIME = r"(?:_(\d{1,9}(?:\.\d+)?))?"
+_YOUTUBE = re.compile(rf"(?:v_)?([\w-]{{11}}){_TIME}{_TIME}", re.ASCII)
 
 
 def youtube_id(path: str) -> str:
@@ -31,30 +34,35 @@ def youtube_id(path: str) -> str:
     return match.group(1) if match else ""
 
 
-def clip_name(video: str, times: tuple[str, str], where: str) -> str:
+def clip_name(video: str, stretch: Stretch, where: str) -> str:
     """`<id>_<start>_<end>.mp4` with six digits each, the name most downloads of Kinetics give.
 
-    They differ in folder, time stamps and extension.
-
-    Raises UsageError for what is no YouTube id, or no times in seconds.
+    They differ in folder, time stamps and extension. Raises UsageError for what is no YouTube id.
     """
     if youtube_id(video) != video:
         raise UsageError(f"{where}: {video!r} is no YouTube id of 11 characters; mend the row")
-    if not all(times):
+    if stretch.end is None:
         return f"{video}.mp4"
-    try:
-        start, end = (int(float(time)) for time in times)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{where}: {times} are no times in seconds; mend the row") from error
-    return f"{video}_{start:06d}_{end:06d}.mp4"
+    return f"{video}_{int(stretch.start):06d}_{int(stretch.end):06d}.mp4"
+
+
+def clip_times(path: str) -> tuple[float, float] | None:
+    """The times in seconds of a name that is a YouTube id with both, or None."""
+    match = _YOUTUBE.fullmatch(stem(path))
+    if not match or match.group(3) is None:
+        return None
+    return float(match.group(2)), float(match.group(3))
 
 
 def _youtube_clip(path: str) -> str:
     """YouTube id and times of a name, or "" where it lacks them."""
-    match = _YOUTUBE.fullmatch(stem(path))
-    if not match or match.group(3) is None:
-        return ""
-    return f"{match.group(1)} {int(match.group(2))} {int(match.group(3))}"
+    times = clip_times(path)
+    return f"{youtube_id(path)} {int(times[0])} {int(times[1])}" if times else ""
+
+
+def _download(file: str) -> str:
+    """The YouTube id of a file that has no times in its name, or ""."""
+    return "" if clip_times(file) else youtube_id(file)
 
 
 def _path_stem(path: str) -> str:
@@ -95,10 +103,11 @@ _KEYS: list[tuple[Callable[[str], str], str]] = [
     (_name, "by file name"),
     (_name_stem, "by file name with another extension"),
     (_youtube_clip, "by YouTube id and times"),
+    (_download, "as whole downloads by YouTube id"),
     (youtube_id, "by YouTube id"),
 ]
 # How many of the keys a path may be matched by.
-_ALLOWED = {"path": 2, "name": 4, "youtube": 6}
+_ALLOWED = {"path": 2, "name": 4, "clip": 6, "youtube": 7}
 
 
 def match_paths(
@@ -139,9 +148,10 @@ def _match_by(
 ) -> list[str]:
     """Fill in the files of some rows that one video alone fits by a key; what was done."""
     files = _files_by(key, videos)
+    listed_key = youtube_id if key is _download else key
     matched, doubtful = 0, []
     for row in rows:
-        candidates = files.get(key(paths[row]), [])
+        candidates = files.get(listed_key(paths[row]), [])
         if len(candidates) == 1:
             found[row] = candidates[0]
             matched += 1

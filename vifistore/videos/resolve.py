@@ -8,6 +8,7 @@ from vifistore.errors import UsageError, short
 from vifistore.videos.class_lists import every_class
 from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
+from vifistore.videos.listed_times import named_stretch
 from vifistore.videos.match import match_paths
 from vifistore.videos.records import Listing, SplitListing
 from vifistore.videos.stretches import WHOLE, Stretch
@@ -28,7 +29,7 @@ def resolve(draft: Draft) -> Listing:
     if len(missing) == len(files):
         _refuse(draft, missing[0])
     row_of: dict[tuple[str, Stretch], int] = {}
-    parts = [(file, draft.stretches.get(row, WHOLE)) for row, file in enumerate(files)]
+    parts = [(file, _stretch(draft, row, file)) for row, file in enumerate(files)]
     new_rows = [row_of.setdefault(part, len(row_of)) if part[0] else -1 for part in parts]
     notes += _notes(draft, missing)
     splits, remark = _renumbered(draft, new_rows)
@@ -46,6 +47,14 @@ def resolve(draft: Draft) -> Listing:
         notes=list(dict.fromkeys([*draft.notes, *notes, *draft.tree.notes()])),
         stretches={row: part for (_, part), row in row_of.items() if not part.is_whole},
     )
+
+
+def _stretch(draft: Draft, row: int, file: str) -> Stretch:
+    """Which part of the file that was found a video is."""
+    if not (draft.takes_times and file):
+        return WHOLE
+    listed = draft.stretches.get(row, WHOLE)
+    return named_stretch(draft.paths[row], file, listed, draft.matches[row])
 
 
 def _refuse(draft: Draft, path: str) -> None:

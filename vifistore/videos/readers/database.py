@@ -15,10 +15,12 @@ from vifistore.videos.class_names import ClassFile
 from vifistore.videos.class_search import class_files_of
 from vifistore.videos.columns import WORDS, labels_of, roles_by_words
 from vifistore.videos.draft import Draft
+from vifistore.videos.listed_times import listed_stretch
 from vifistore.videos.match import clip_name, youtube_id
 from vifistore.videos.readers.entries import add_lines
 from vifistore.videos.readers.json_files import load_json
 from vifistore.videos.records import Line
+from vifistore.videos.stretches import WHOLE, Stretch
 
 _SPLITS = ("subset", "split")
 
@@ -70,7 +72,9 @@ def read_records(source: Path, draft: Draft, class_file: Path | None) -> None:
         path = _field(entry, "path", where)
         if not path:
             raise UsageError(f"{where} names no video; give each a `path`")
-        lines.append(_of(entry, path, where))
+        start, end = (_field(entry, role, where) for role in ("start", "end"))
+        stretch = listed_stretch(start, end, where)
+        lines.append(_of(entry, path, where)._replace(stretch=stretch))
     _add(source, lines, digest, draft, class_files_of(source, class_file))
 
 
@@ -95,9 +99,10 @@ def _classes(source: Path, class_file: Path | None, content: dict) -> list[Class
 def _line(name: str, entry: dict, source: str) -> Line:
     where = f"{source} entry {short(name, 40)!r}"
     path = next((entry[key] for key in WORDS["path"][:8] if isinstance(entry.get(key), str)), name)
+    stretch = _stretch(entry, where)
     if path == name and youtube_id(name) == name:
-        path = clip_name(name, _times(entry), where)
-    return _of(entry, path, where)
+        path = clip_name(name, stretch, where)
+    return _of(entry, path, where)._replace(stretch=stretch)
 
 
 def _of(entry: dict, path: str, where: str) -> Line:
@@ -105,14 +110,14 @@ def _of(entry: dict, path: str, where: str) -> Line:
     return Line(path, _label(entry, where), where, split=split)
 
 
-def _times(entry: dict) -> tuple[str, str]:
-    """Start and end of the one segment, or two empty texts."""
+def _stretch(entry: dict, where: str) -> Stretch:
+    """The one segment of an entry, or all of its video."""
     annotations = entry.get("annotations")
     segment = annotations.get("segment") if isinstance(annotations, dict) else None
     segment = segment or entry.get("segment")
     if isinstance(segment, list) and len(segment) == 2:
-        return str(segment[0]), str(segment[1])
-    return "", ""
+        return listed_stretch(str(segment[0]), str(segment[1]), where)
+    return WHOLE
 
 
 def _label(entry: dict, where: str) -> str:

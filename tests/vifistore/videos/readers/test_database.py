@@ -63,7 +63,7 @@ def test_activitynet_has_segments_and_v_before_its_ids(scan):
         },
     }
     listing = scan(content, f"v_{ONE}.mp4", f"v_{TWO}.mkv")
-    assert listing.labels == ["run", ""]
+    assert listing.labels == ["run", "run", ""]
     assert listing.splits["testing"].labels == [-1]
 
 

@@ -25,6 +25,8 @@ def test_official_table_finds_videos_by_their_youtube_id(make_files, write):
         "0wR5jVB-WPk_1_11.mkv",
     ]
     assert listing.labels == ["yoga", "air drumming", "yoga"]
+    # Files that are called by the times are clips, the other one is the whole download.
+    assert listing.stretches == {1: (30, 40)}
     assert listing.splits["train"].labels == [0, 1]
     assert listing.missing == ["3caPS4FHFF8_000003_000013.mp4"]
 
@@ -71,7 +73,7 @@ def test_one_video_may_be_in_several_draws_of_classes(make_files, write):
     write(draws.format(1), f"{paths[0]} 1\n{paths[1]} 0\n")
     source = write(draws.format(2), f"{paths[0].replace('train', 'test')} 0\n")
     listing = read_source(source.parent, root=root)
-    assert listing.ids == ["any/-aNccq2jvUA.mp4", "any/0bk_zXtqOTQ.mp4"]
+    assert listing.ids == ["any/-aNccq2jvUA.mp4@55-65", "any/0bk_zXtqOTQ.mp4@30-40"]
     assert listing.labels == ["yoga", "acting"]
     assert listing.class_names == ["acting", "yoga", "zumba"]
     assert listing.splits["ZS_split1_K600_eval"].labels == [1, 0]
