@@ -47,7 +47,7 @@ PARTS = [
 ]
 
 
-def test_long_videos_are_cut_and_keep_label_and_split(videos, scan, tmp_path):
+def test_long_videos_are_cut_and_keep_label_and_split(videos, scan, tmp_path, capsys):
     code, out, errors = scan(videos, "--split", "test", "--window", "0.2")
     assert code == 0
     assert out == "d: 4 videos added, 4 in all, 2 classes, splits test\n"
@@ -57,6 +57,12 @@ def test_long_videos_are_cut_and_keep_label_and_split(videos, scan, tmp_path):
     assert store.dataset("d").split("test").rows.tolist() == [0, 1, 2, 3]
     assert store.videos("d")["duration_seconds"].tolist() == pytest.approx([0.16, 0.48, 0.48, 0.48])
     assert list(verify_store(store)) == []
+    assert run(["info", str(store.path)]) == 0
+    told = capsys.readouterr().out
+    assert "dataset d: 4 videos, of them 3 stretches of 1 files (median 0.2 s), 2 cl" in told
+    assert run(["info", str(store.path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)["datasets"]["d"]["stretches"]
+    assert facts == {"rows": 3, "files": 1, "median_seconds": pytest.approx(0.2)}
 
 
 def test_a_folder_that_grows_is_cut_on_and_what_is_there_is_not_opened(

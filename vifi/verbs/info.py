@@ -67,7 +67,8 @@ def _print_quarantine(found: list[dict], *, json: bool) -> None:
 def _print_summary(store: Store, document: dict) -> None:
     names_of_texts = _names_by_texts(store)
     for dataset, facts in document["datasets"].items():
-        say(f"dataset {dataset}: {facts['videos']} videos, {facts['classes']} classes")
+        stretches = _stretches_told(facts.get("stretches"))
+        say(f"dataset {dataset}: {facts['videos']} videos{stretches}, {facts['classes']} classes")
         for name, split in facts["splits"].items():
             say(f"  split {name}: {split['videos']} videos, {split['classes']} classes")
         for features in sorted(facts["features"], key=_by_name):
@@ -80,6 +81,15 @@ def _print_summary(store: Store, document: dict) -> None:
         of = ", ".join(names_of_texts.get(texts["text_digest"], ["no checkpoint here"]))
         words = f"{texts['classes']} classes, {', '.join(texts['templates'])}"
         say(f"texts {texts['id']} (of {of}): {words}")
+
+
+def _stretches_told(facts: dict | None) -> str:
+    """How many rows are stretches, where there are any."""
+    if not facts or not facts["rows"]:
+        return ""
+    median = facts["median_seconds"]
+    lengths = "" if median is None else f" (median {median:g} s)"
+    return f", of them {facts['rows']} stretches of {facts['files']} files{lengths}"
 
 
 def _by_name(facts: dict) -> tuple:

@@ -128,7 +128,10 @@ def main(arguments: list[str]) -> int:
     dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
     report = add_new(dataset, cut.listing, stored, probed, replace_splits=wanted.replace)
     remember_command(dataset.store)
-    _warn_of_trained(dataset, report.replaced)
+    if report.grown:
+        told = "have more videos than before, when fewer were scored"
+        logger.info("splits %s %s", ", ".join(report.grown), told)
+    _warn_of_trained(dataset, [*report.replaced, *report.grown])
     if wanted.json:
         print_json(
             {**vars(report), "missing": listing.missing, "notes": [*listing.notes, *cut.notes]}

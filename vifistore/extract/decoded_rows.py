@@ -85,7 +85,7 @@ class DecodedRows:
     def _taken(self, row: int, decoded: DecodedVideo | DecodeError) -> DecodedRow | VideoResult:
         if isinstance(decoded, DecodeError):
             if decoded.reason in (MISSING, NETWORK):
-                self._presence.miss()
+                self._presence.miss(self._files.paths[row])
             return quarantined(row, self._files[row], decoded)
         self._presence.found()
         self.changes.read(row, decoded.content_digest)

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("vifi")
 
 _SHOWN = 10
+_ROWS_SHOWN = 3
 _THREADS = 8
 _LONG_PATH = 200
 
 
 class ChangeLog:
-    """Collects the videos that changed on disk since the scan, and names them once.
+    """Collects the files that changed on disk since the scan, and names them once, with their rows.
 
-    Size and date are compared first, which costs no reading. A digest that an earlier extraction
-    took of the same row then tells a new date from new content.
+    Size and date are compared first, once a file, which costs no reading. A digest that an earlier
+    extraction took of the same row then tells a new date from new content.
     """
 
     def __init__(self, dataset: Dataset, videos: "pd.DataFrame") -> None:
@@ -33,20 +34,26 @@ class ChangeLog:
         self._paths = videos["path"].to_numpy()
         self._sizes = videos["size_bytes"].to_numpy()
         self._dates = videos["mtime_ns"].to_numpy()
-        self._suspects: dict[int, str] = {}
+        self._suspects: dict[str, str] = {}
+        self._rows: dict[str, list[int]] = {}
+        """Path -> rows of its file that were looked at."""
         # A server takes as long to tell as to begin to give: nobody waits for it meanwhile.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="look")
-        self._looks: dict[int, Future[None]] = {}
+        self._looks: dict[str, Future[None]] = {}
         self._sealed: list[Features] | None = None
 
     def look(self, row: int, footage: Footage) -> None:
-        """Compare the video of a row, as it is now, with what the scan saw."""
+        """Compare the file of a row, as it is now, with what the scan saw."""
         if not self._sizes[row]:
+            return
+        rows = self._rows.setdefault(self._paths[row], [])
+        rows.append(row)
+        if len(rows) > 1:
             return
         if isinstance(footage, LocalFile):
             self._compare(row, footage)
         else:
-            self._looks[row] = self._threads.submit(self._compare, row, footage)
+            self._looks[self._paths[row]] = self._threads.submit(self._compare, row, footage)
 
     def _compare(self, row: int, footage: Footage) -> None:
         try:
@@ -54,36 +61,46 @@ class ChangeLog:
         except OSError:
             return
         if now.size_bytes != self._sizes[row]:
-            self._suspects[row] = f"{self._sizes[row]} bytes then, {now.size_bytes} now"
+            self._suspects[self._paths[row]] = (
+                f"{self._sizes[row]} bytes then, {now.size_bytes} now"
+            )
         elif now.mtime_ns != self._dates[row]:
-            self._suspects[row] = "its date is another"
+            self._suspects[self._paths[row]] = "its date is another"
 
     def read(self, row: int, digest: str) -> None:
         """Compare the content of a suspect with what an earlier extraction read."""
-        if row in self._looks:
-            self._looks.pop(row).result()
-        if row not in self._suspects:
+        path = self._paths[row]
+        if path in self._looks:
+            self._looks.pop(path).result()
+        if path not in self._suspects:
             return
         if self._sealed is None:
             self._sealed = sealed_sets(self._dataset)
         known = digests_read(self._sealed, row)
         if digest in known:
-            del self._suspects[row]
+            del self._suspects[path]
         elif known:
-            self._suspects[row] = "its content is another"
+            self._suspects[path] = "its content is another"
 
     def say(self) -> None:
-        """Log the videos that changed, in one line."""
+        """Log the files that changed, in one line."""
         for look in self._looks.values():
             look.result()
         self._threads.shutdown()
         if not self._suspects:
             return
-        changed = [f"{self._paths[row]} ({why})" for row, why in self._suspects.items()]
+        changed = [f"{path} ({why}{self._stretches(path)})" for path, why in self._suspects.items()]
         logger.warning(
             "%d videos changed on disk since the scan, and were read as they are now: %s",
             *(len(changed), first_few(changed, _SHOWN, _LONG_PATH)),
         )
+
+    def _stretches(self, path: str) -> str:
+        """The rows of a file, where they are several."""
+        rows = self._rows[path]
+        if len(rows) < 2:
+            return ""
+        return f"; rows {first_few(self._dataset.column('id')[rows], _ROWS_SHOWN)}"
 
 
 def sealed_sets(dataset: Dataset) -> list[Features]:

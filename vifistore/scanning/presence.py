@@ -31,8 +31,9 @@ class Presence:
         """`files` are those that are wanted; all of the dataset by default."""
         self._dataset = dataset
         files = dataset.files() if files is None else files
-        self._root, self._files = files.root, files.evenly(_LOOKED_FOR)
-        self._num_missing = self._num_found = 0
+        self._root, self._files = files.root, files.different().evenly(_LOOKED_FOR)
+        self._missing: set[str] = set()
+        self._num_found = 0
 
     def require(self) -> None:
         """Raise StoreError if the folder of the videos is gone, or more than half of them are."""
@@ -69,19 +70,21 @@ class Presence:
         """Take note of a video that could be read."""
         self._num_found += 1
 
-    def miss(self) -> None:
-        """Look again, as one was just missing: at the folder each time, at the videos ever more
-        seldom. Raises StoreError as `require` does, and where most videos of a server fail."""
-        self._num_missing += 1
-        if not isinstance(self._root, Path) and self._num_missing >= max(
-            _MOST_FAILED, self._num_found
-        ):
+    def miss(self, path: str) -> None:
+        """Look again, as a file was just missing: at the folder each time, at the videos ever more
+        seldom; of another stretch of it, not again. Raises StoreError as `require` does, and where
+        most videos of a server fail."""
+        if path in self._missing:
+            return
+        self._missing.add(path)
+        num_missing = len(self._missing)
+        if not isinstance(self._root, Path) and num_missing >= max(_MOST_FAILED, self._num_found):
             raise StoreError(
-                f"{self._num_missing} videos of {self._dataset.name} could not be fetched from "
+                f"{num_missing} videos of {self._dataset.name} could not be fetched from "
                 f"{self._root}, and {self._num_found} could; check the network and the "
                 "credentials, and run the same command again"
             )
-        is_power_of_two = not self._num_missing & (self._num_missing - 1)
+        is_power_of_two = not num_missing & (num_missing - 1)
         if is_power_of_two or self._is_folder_gone():
             self.require()
 

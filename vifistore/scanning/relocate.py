@@ -21,6 +21,7 @@ from vifistore.sources.roots import Root, footage_at
 from vifistore.store.dataset import Dataset, write_videos
 from vifistore.videos.folders import Folders
 from vifistore.videos.remote_tree import tree_of
+from vifistore.videos.stretches import stretch_of
 from vifistore.videos.text_lines import some
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def find_videos(dataset: Dataset, root: Root) -> Relocation:
     videos = dataset.videos()
     root = root if isinstance(root, RemoteRoot) else Path(os.path.abspath(root))
     search = _Search(dataset, tree_of(root))
-    columns = (videos[name] for name in ("id", "path", "size_bytes"))
-    files = [search.find(row, *video) for row, video in enumerate(zip(*columns, strict=True))]
+    files = _files(search, dataset, videos)
     _refuse_doubtful(search.doubtful, files, videos)
     lost = [i for i, file in zip(videos["id"], files, strict=True) if not file]
     if 2 * len(lost) > len(files):
@@ -82,6 +82,20 @@ def find_videos(dataset: Dataset, root: Root) -> Relocation:
         lost=lost,
         resized=search.resized,
     )
+
+
+def _files(search: "_Search", dataset: Dataset, videos: "pd.DataFrame") -> list[str]:
+    """The file of every row, those that are stretches of one file having one."""
+    starts, ends = dataset.stretches()
+    columns = (videos[name] for name in ("id", "path", "size_bytes"))
+    found: dict[tuple[str, str], str] = {}
+    files = []
+    for row, (name, path, size) in enumerate(zip(*columns, strict=True)):
+        name = name.removesuffix(stretch_of(starts[row], ends[row]).suffix)
+        if (name, path) not in found:
+            found[name, path] = search.find(row, name, path, size)
+        files.append(found[name, path])
+    return files
 
 
 def relocate(dataset: Dataset, found: Relocation) -> None:
@@ -189,9 +203,10 @@ def _refuse_doubtful(
             f"{len(doubtful)} videos could be several files (first: {first}: {some(fitting, 2)}); "
             "give a folder that holds each once with --root"
         )
-    counts = Counter(file for file in files if file)
-    shared = [file for file, count in counts.items() if count > 1]
-    if shared and len(set(videos["path"])) == len(videos):
+    pairs = set(zip(files, videos["path"], strict=True))
+    counts = Counter(file for file, _ in pairs if file)
+    shared = sorted(file for file, count in counts.items() if count > 1)
+    if shared:
         ids = [i for i, file in zip(videos["id"], files, strict=True) if file == shared[0]]
         raise UsageError(
             f"{len(shared)} files could be several videos (first: {shared[0]}: {some(ids, 2)}); "

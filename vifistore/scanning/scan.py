@@ -13,7 +13,7 @@ from vifistore.scanning.stored_listing import classes_of
 from vifistore.sources.roots import Root, footage_at
 from vifistore.store.dataset import Dataset, write_captions, write_videos
 from vifistore.store.schema import check_name
-from vifistore.store.splits import OTHER, Split, split_change, write_split
+from vifistore.store.splits import GROWN, OTHER, Split, split_change, write_split
 from vifistore.store.store import Store
 from vifistore.videos.class_lists import joined
 from vifistore.videos.probe import Probe, probe_all
@@ -35,6 +35,8 @@ class ScanReport:
     """Splits written."""
     replaced: tuple[str, ...]
     """Those of them that were there with other videos or labels."""
+    grown: tuple[str, ...] = ()
+    """Those of them that were there, and have more videos now."""
 
 
 def find_dataset(store: Store | None, name: str) -> Dataset | None:
@@ -95,8 +97,9 @@ def add_listing(
     """Write the rows of a listing, with a probe each, and its splits and captions.
 
     Splits that the dataset has already are scored over its new classes, too, unless they have a
-    list of their own. Raises UsageError, and writes nothing, if a split of a name that is taken
-    has other rows and is not to be replaced.
+    list of their own; and they grow, where the listing has all of their videos and more. Raises
+    UsageError, and writes nothing, if a split of a name that is taken has other rows and is not to
+    be replaced.
     """
     import pandas as pd
 
@@ -107,7 +110,8 @@ def add_listing(
     class_names = listing.class_names
     number = {name: row for row, name in enumerate(videos["id"])}
     splits = [_split(name, split, listing, number) for name, split in listing.splits.items()]
-    changes = {split.name: split_change(dataset, split, replace=replace_splits) for split in splits}
+    allowed = {"replace": replace_splits, "grow": True}
+    changes = {split.name: split_change(dataset, split, **allowed) for split in splits}
     # First, so that a scan that is killed leaves no split with fewer classes than its dataset.
     for split in _widened(known, class_names, listing.splits):
         write_split(dataset, split, replace=True)
@@ -117,7 +121,7 @@ def add_listing(
     videos = videos.assign(label=labels)
     write_videos(dataset, videos, class_names, str(listing.root), anew=anew)
     for split in splits:
-        write_split(dataset, split, replace=replace_splits)
+        write_split(dataset, split, **allowed)
     if listing.captions:
         captions = [(number[listing.ids[row]], text) for row, text in listing.captions]
         _add_captions(dataset, captions)
@@ -126,6 +130,7 @@ def add_listing(
         videos=len(videos),
         splits=tuple(changes),
         replaced=tuple(name for name, change in changes.items() if change == OTHER),
+        grown=tuple(name for name, change in changes.items() if change == GROWN),
     )
 
 

@@ -116,6 +116,13 @@ class VideoFiles:
         """Those of some rows, int64 [video]."""
         return replace(self, paths=self.paths[rows], sizes=self.sizes[rows])
 
+    def different(self) -> Self:
+        """Those of different paths: stretches of one file are one."""
+        first = dict(zip(reversed(self.paths), range(len(self) - 1, -1, -1), strict=True))
+        if len(first) == len(self):
+            return self
+        return self.take(np.sort(np.fromiter(first.values(), np.int64, len(first))))
+
     def evenly(self, most: int) -> Self:
         """So many of them, or all if there are fewer, evenly among all."""
         chosen = np.linspace(0, len(self) - 1, min(most, len(self))).round()

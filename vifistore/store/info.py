@@ -3,14 +3,17 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from vifistore.store.checkpoints import trained_with
-from vifistore.store.dataset import Dataset
+from vifistore.store.dataset import STRETCHES, Dataset
 from vifistore.store.feature_record import declaration
 from vifistore.store.features import Features
-from vifistore.store.schema import SIMILARITIES
+from vifistore.store.schema import SIMILARITIES, STRETCH_COLUMNS
 from vifistore.store.similarities import Similarities, similarity_ids
 from vifistore.store.splits import Split
 from vifistore.store.store import Store
+from vifistore.store.stretch_times import are_parts
 
 _FACTS = ("digest", "names", "parent", "step")
 # What is known of a training, where it is.
@@ -139,9 +142,27 @@ def _describe_dataset(dataset: Dataset) -> dict:
     return {
         # Not the table itself, which takes a second to read where there are a million.
         "videos": dataset.num_videos,
+        **_describe_stretches(dataset),
         "classes": len(dataset.class_names()),
         "splits": {name: _describe_split(dataset.split(name)) for name in dataset.splits()},
         "features": [_describe_features(dataset.features(id)) for id in dataset.feature_ids()],
+    }
+
+
+def _describe_stretches(dataset: Dataset) -> dict:
+    """How many rows are parts of files, and of how many files, where there are any."""
+    if STRETCHES not in dataset.backend.attributes(dataset.path):
+        return {}
+    columns = dataset.columns_at_once("path", *STRETCH_COLUMNS)
+    starts, ends = (columns[name] for name in STRETCH_COLUMNS)
+    parts = are_parts(starts, ends)
+    lengths = (ends - starts)[parts & ~np.isnan(ends)]
+    return {
+        "stretches": {
+            "rows": int(parts.sum()),
+            "files": len(set(columns["path"][parts])),
+            "median_seconds": float(np.median(lengths)) if len(lengths) else None,
+        }
     }
 
 

@@ -54,9 +54,11 @@ class Split:
         return sum(self.listed.values()) if self.listed else None
 
 
-def write_split(dataset: "Dataset", split: Split, *, replace: bool = False) -> None:
+def write_split(
+    dataset: "Dataset", split: Split, *, replace: bool = False, grow: bool = False
+) -> None:
     """Write a split. Raises UsageError if one of that name holds other rows or labels, and is not
-    to be replaced.
+    to be replaced; nor to `grow`, where all of its rows are there as they were.
 
     One that has fewer classes and no list of its own is written anew with those of `split`. Of one
     with the same rows only what is told of its list is, if anything or it is to be replaced.
@@ -64,7 +66,7 @@ def write_split(dataset: "Dataset", split: Split, *, replace: bool = False) -> N
     backend = dataset.backend
     path = f"splits/{dataset.name}/{check_name('split', split.name)}"
     listed = {"listed": split.listed} if split.listed else {}
-    change = split_change(dataset, split, replace=replace)
+    change = split_change(dataset, split, replace=replace, grow=grow)
     if change == SAME:
         if listed or replace:
             # What a scan of before did not keep, or kept of another list.
@@ -82,12 +84,15 @@ def write_split(dataset: "Dataset", split: Split, *, replace: bool = False) -> N
 
 
 # What writing a split changes.
-NEW, SAME, WIDER, OTHER = "new", "same", "wider", "other"
+NEW, SAME, WIDER, GROWN, OTHER = "new", "same", "wider", "grown", "other"
 
 
-def split_change(dataset: "Dataset", split: Split, *, replace: bool = False) -> str:
+def split_change(
+    dataset: "Dataset", split: Split, *, replace: bool = False, grow: bool = False
+) -> str:
     """What a split is beside the stored one of its name: new, the same, wider (only classes are
-    added, to those of the dataset), or another one; raises as `write_split` does."""
+    added, to those of the dataset), grown (rows are added, and maybe classes), or another one;
+    raises as `write_split` does."""
     if not _has_split(dataset, split.name):
         return NEW
     stored = read_split(dataset, split.name)
@@ -95,6 +100,8 @@ def split_change(dataset: "Dataset", split: Split, *, replace: bool = False) -> 
         return WIDER
     if _same_split(stored, split):
         return SAME
+    if grow and _grows(stored, split):
+        return GROWN
     if not replace:
         raise UsageError(
             f"split {split.name!r} of {dataset.name} exists with other rows; give another --split "
@@ -121,6 +128,19 @@ def _is_whole(dataset: "Dataset", name: str) -> bool:
 def _widens(stored: Split, split: Split) -> bool:
     is_more = len(split.class_names) > len(stored.class_names)
     return is_more and not split.owns_classes and _same_split(stored, _narrowed(split, stored))
+
+
+def _grows(stored: Split, split: Split) -> bool:
+    """Whether a split has all rows of the stored one under their labels, and others."""
+    if split.owns_classes and split.class_names != stored.class_names:
+        return False
+    is_more = len(split.rows) > len(stored.rows)
+    if not (is_more and set(stored.class_names) <= set(split.class_names)):
+        return False
+    narrowed = _narrowed(split, stored)
+    label_of = dict(zip(narrowed.rows.tolist(), narrowed.labels.tolist(), strict=True))
+    pairs = zip(stored.rows.tolist(), stored.labels.tolist(), strict=True)
+    return all(label_of.get(row) == label for row, label in pairs)
 
 
 def _narrowed(split: Split, stored: Split) -> Split:

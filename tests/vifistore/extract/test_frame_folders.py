@@ -56,12 +56,11 @@ def test_what_is_no_frame_among_equal_folders_holds_nothing_up(folder, tmp_path,
 
 
 def changes(store) -> dict[str, str]:
-    """What a look at every video finds, by id."""
-    videos = store.videos("d")
-    log = ChangeLog(store.dataset("d"), videos)
+    """What a look at every video finds, by path."""
+    log = ChangeLog(store.dataset("d"), store.videos("d"))
     for row, footage in enumerate(store.dataset("d").files()):
         log.look(row, footage)
-    return {videos["id"][row]: why for row, why in log._suspects.items()}
+    return log._suspects
 
 
 def test_a_changed_folder_is_noticed(folder, tmp_path):

@@ -134,11 +134,12 @@ def test_many_videos_are_looked_for_as_seldom_as_that_tells(tmp_path, monkeypatc
     assert int(asked[-1][1:-4]) > 4900
     asked.clear()
     looks = []
-    monkeypatch.setattr(presence, "require", lambda: looks.append(presence._num_missing))
-    for _ in range(100):
-        presence.miss()
+    monkeypatch.setattr(presence, "require", lambda: looks.append(len(presence._missing)))
+    for number in [*range(100), *range(100)]:
+        # Another stretch of a file that is missing is no further one.
+        presence.miss(f"{number}.mp4")
     assert looks == [1, 2, 4, 8, 16, 32, 64]
     shutil.rmtree(tmp_path / "v")
-    presence.miss()
+    presence.miss("more.mp4")
     assert looks[-1] == 101
     assert np.array_equal(looks, sorted(looks))
