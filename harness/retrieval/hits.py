@@ -47,7 +47,8 @@ class Hit:
     rank: int
     """1 for the best."""
     score: float
-    """Cosine with the query; of a stretch, that of its best frame."""
+    """Cosine with the query, and of a stretch that of its best frame; of a rerank, of several terms
+    and of words what their files in this room say."""
     dataset: str
     row: int
     """Row of the dataset's table of videos."""
@@ -125,6 +126,11 @@ class VideoTable:
         return float(start if np.isnan(end) else (start + end) / 2)
 
     @cached_property
+    def has_parts(self) -> bool:
+        """Whether some row is a part of its file."""
+        return bool(self._are_parts.any())
+
+    @cached_property
     def _are_parts(self) -> np.ndarray:
         """bool [video]"""
         return are_parts(*self.dataset.stretches())
@@ -137,14 +143,15 @@ class VideoTable:
             return members.rows, np.array([*members.class_names, ""], object)[members.labels]
         return np.arange(len(self.labels)), self.labels
 
-    def row_of(self, video: str) -> int | None:
-        """Row of a video by its id, its path, or either behind the name of the dataset."""
+    def rows_of(self, video: str) -> np.ndarray:
+        """Rows of a video by its id, or of a file by its path, or by either behind the name of the
+        dataset: int64 [row], none if there is no such video."""
         names = (video, video.removeprefix(f"{self.dataset.name}/"))
         for column in (self.ids, self.paths):
             rows = np.flatnonzero((column == names[0]) | (column == names[1]))
             if len(rows):
-                return int(rows[0])
-        return None
+                return rows
+        return np.empty(0, np.int64)
 
     def hit(self, rank: int, match: Match) -> Hit:
         """A match with what the table says of its video."""
