@@ -4,9 +4,10 @@ Filters are exact: what they leave out is not looked at, and what they leave is 
 """
 
 import copy
+import logging
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -14,12 +15,15 @@ from harness.fusion import is_usable, unit
 from harness.retrieval.candidates import Candidates
 from harness.retrieval.filters import ANY_TIME, TimeFilter, allowed_rows
 from harness.retrieval.hits import VideoTable
+from harness.retrieval.index_choice import choose_index
 from harness.retrieval.indexes import Index, Kind, open_index
 from harness.retrieval.searched_sets import choose_sources, named
 from harness.retrieval.stretch_vectors import NamedStretch, stretch_of, stretch_vector
 from harness.scoring import checkpoint_of
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.store import Store
+
+logger = logging.getLogger("vifi")
 
 # Dataset and row, or rows, of what is no answer: the video that was asked with.
 Without = tuple[str, int | np.ndarray]
@@ -47,20 +51,27 @@ class SearchedVideos:
         split: str = "",
         label: str | Sequence[str] = "",
         times: TimeFilter = ANY_TIME,
-        kind: Kind = "flat",
+        kind: Kind | Literal["auto"] = "flat",
     ) -> None:
-        """Of several datasets each is searched, of several labels a video has any.
+        """Of several datasets each is searched, of several labels a video has any. By `auto` the
+        kind of index is that of `choose_index`, and told in the log.
 
         Raises what `choose_sources` does, UnknownNameError for an unknown split or label, and
         UsageError for a split without a dataset where there are several.
         """
         self._store = store
         self.sources = choose_sources(store, features, dataset)
-        self._kind: Kind = kind
+        self._kind: Kind = self._chosen() if kind == "auto" else kind
         self.tables = [VideoTable(features.dataset) for features in self.sources]
         self.times = times
         self._allowed = allowed_rows(self.tables, split, named(label), times)
         self._flat: dict[int, Index] = {}
+
+    def _chosen(self) -> Kind:
+        kind, reason = choose_index(self._store.cache_folder, self.sources)
+        if reason:
+            logger.info("%s", reason)
+        return kind
 
     def narrowed(
         self, *, split: str = "", label: str | Sequence[str] = "", times: TimeFilter = ANY_TIME

@@ -126,7 +126,7 @@ def test_queries_from_a_file(said, tmp_path):
     [
         ((), "give one query"),
         (("  ",), "give one query"),
-        (("words", "--like", "x"), "give one query"),
+        (("words", "--like", "x"), "unknown video 'x'"),
         (("words", "-k", "0"), "-k (--k) is 0"),
         (("words", "--k", "0"), "-k (--k) is 0"),
         (("words", "--features", "tini"), "Did you mean 'tiny'"),

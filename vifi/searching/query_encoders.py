@@ -22,6 +22,7 @@ from vifistore.store.recipe import Preprocessing, sees_clips
 logger = logging.getLogger("vifi")
 
 TextEncoder = Callable[[Sequence[str]], np.ndarray]
+ImageEncoder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 _FOLDER = "text-towers"
 # What Pillow raises for broken files; the last for what a camera wrote about a picture.
 _UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)
@@ -67,16 +68,22 @@ def plain_text_tower(cache_folder: Path, checkpoint: dict) -> TextTower | None:
 def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarray:
     """The embedding of a picture, float32 [dim], made as the feature set's frames were.
 
-    Raises UsageError for a file that is no picture and for a set that was not extracted from
-    videos; ModelError if the checkpoint's weights are gone or belong to another tower.
+    Raises UsageError for a file that is no picture, and what `image_encoder` does.
     """
-    recipe = features.recipe
-    if not isinstance(recipe.get("preprocessing"), dict):
-        raise UsageError(
-            f"feature set {features.name} was not extracted from videos here, so how a picture "
-            "becomes its embedding is not known; choose one that was with --features"
-        )
+    _require_pixels(features)
     pixels = _read_picture(path)
+    encode = image_encoder(features, checkpoint)
+    return encode(pixels[None], np.zeros((1, 1), np.int64))
+
+
+def image_encoder(features: Features, checkpoint: dict) -> ImageEncoder:
+    """A function from frames, uint8 [frame height width 3], and which of them each view shows,
+    int64 [view frame], to their mean embedding, float32 [dim], made as the feature set's were.
+
+    Of each frame the middle square is seen. Raises UsageError for a set that was not extracted from
+    videos, ModelError if the checkpoint's weights are gone or belong to another tower.
+    """
+    _require_pixels(features)
 
     import torch
 
@@ -84,25 +91,39 @@ def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarr
     from vifistore.extract.encoder import Encoder
     from vifistore.frames.preprocess import preprocess
 
-    loaded = reload_checkpoint(checkpoint)
+    recipe, loaded = features.recipe, reload_checkpoint(checkpoint)
     if loaded.image_digest != recipe["image_digest"]:
         raise ModelError(
             f"the image tower of checkpoint {checkpoint['digest']} is not the one that made "
             f"feature set {features.name}; choose another one with --features"
         )
     settings = Preprocessing(**recipe["preprocessing"])
-    (frames,) = preprocess(torch.from_numpy(pixels[None]), settings, 1)
-    encoder = Encoder(
-        loaded,
-        precision=recipe["precision"],
-        device=torch.device("cpu"),
-        batch=1,
-        frames=int(recipe["frames"]),
-    )
-    # To who sees frames together a picture is a video in which nothing moves.
-    still = frames[None].expand(1, encoder.frames_per_row, -1, -1, -1)
-    ((_, embeddings),) = encoder.encode([(path, still if sees_clips(recipe) else frames)])
-    return embeddings.reshape(-1, loaded.dim).mean(0).numpy()
+    device = torch.device("cpu")
+    count, precision = int(recipe["frames"]), recipe["precision"]
+
+    def encode(frames: np.ndarray, views: np.ndarray) -> np.ndarray:
+        (pixels,) = preprocess(torch.from_numpy(frames), settings, 1)
+        is_clip, index = sees_clips(recipe), torch.from_numpy(views)
+        batch = 1 if len(pixels) == 1 else 0
+        encoder = Encoder(loaded, precision=precision, device=device, batch=batch, frames=count)
+        if is_clip and index.shape[1] == 1:
+            # To who sees frames together a picture is a video in which nothing moves.
+            index = index.expand(-1, encoder.frames_per_row)
+        ((_, embeddings),) = encoder.encode([("query", pixels[index] if is_clip else pixels)])
+        if not is_clip:
+            embeddings = embeddings[index.reshape(-1)]
+        return embeddings.reshape(-1, loaded.dim).mean(0).numpy()
+
+    return encode
+
+
+def _require_pixels(features: Features) -> None:
+    """Raise UsageError for a set of which it is not known how pixels became its embeddings."""
+    if not isinstance(features.recipe.get("preprocessing"), dict):
+        raise UsageError(
+            f"feature set {features.name} was not extracted from videos here, so how a picture or "
+            "a video becomes its embedding is not known; choose one that was with --features"
+        )
 
 
 def _copy(cache_folder: Path, checkpoint: dict) -> Path:
