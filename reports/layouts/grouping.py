@@ -28,6 +28,8 @@ _IF_NEEDED = {
     "classes": "{} classes",
 }
 _WORDS = _ALWAYS | _IF_NEEDED
+# What rows of two models cannot be compared without: told of all where any row differs.
+_OF_THE_TABLE = ("classifier", "fusion")
 
 _MANY_TEMPLATES = 4
 
@@ -71,13 +73,14 @@ def _values(measurement: Measurement, fields: Sequence[str]) -> list:
 
 
 def _varying_fields(measured: Sequence[Measurement], fields: Sequence[str]) -> dict[str, list[str]]:
-    """Per name the fields that take more than one value."""
+    """Per name the fields that take more than one value: for it, or for any in `_OF_THE_TABLE`."""
     seen = defaultdict(set)
     for measurement in measured:
         for name in fields:
-            seen[measurement.name, name].add(getattr(measurement.row, name))
+            of = "" if name in _OF_THE_TABLE else measurement.name
+            seen[of, name].add(getattr(measurement.row, name))
     return {
-        model: [name for name in fields if len(seen[model, name]) > 1]
+        model: [name for name in fields if len(seen[model, name] | seen["", name]) > 1]
         for model in {measurement.name for measurement in measured}
     }
 

@@ -59,6 +59,22 @@ def test_few_shot_columns_are_in_the_order_of_k(tables):
     ]
 
 
+def test_rows_of_two_models_say_how_each_was_scored(row):
+    shared = {"protocol": "few-shot", "shots": 2}
+    rows = [
+        row("a", **shared),
+        row("b", **shared, classifier="prototype"),
+        row("c", **shared, fusion="each-template"),
+    ]
+    (table,) = protocol_tables(measurements(rows))
+    details = {row.label: row.detail for row in table.rows}
+    assert details == {
+        "a": "text, embedding fusion",
+        "b": "prototype, embedding fusion",
+        "c": "text, each-template fusion",
+    }
+
+
 def test_rows_of_one_model_are_told_apart(tables):
     details = [row.detail for row in tables["ablation-frames"].rows]
     assert details == ["1 frame", "2 frames", "4 frames", "8 frames"]
