@@ -68,10 +68,10 @@ def _differing(checkpoint: Mapping, parent: Mapping) -> dict:
 
 
 def _differing_settings(checkpoint: Mapping, parent: Mapping) -> dict:
-    """Settings other than the parent's; the first run of a line has those other than by default."""
+    """Settings other than the parent's; what that does not say is as by default."""
     # As they come out of JSON, which knows no tuples.
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(TrainSettings()).items()}
-    before = parent.get("settings") or {**plain, "kind": "trained"}
+    before = {**plain, "kind": "trained", **(parent.get("settings") or {})}
     settings = checkpoint["settings"] or {}
     return {key: value for key, value in settings.items() if before.get(key) != value}
 

@@ -64,6 +64,16 @@ def test_lineage_says_what_differs_from_the_parent(make_store, capsys):
     assert documents[1]["settings"] == {**first, "learning_rate": 1e-3}
 
 
+def test_a_parent_that_says_little_was_as_by_default(make_store, capsys):
+    store = make_store(3)
+    plain = {**json.loads(json.dumps(asdict(TrainSettings(epochs=6)))), "kind": "trained"}
+    for name, parent, settings in (("a", "", {"weights": "ema"}), ("b", "a", plain)):
+        facts = {"name": name, "image_digest": name, "parent": parent, "settings": settings}
+        store.add_checkpoint({**RECORD, **facts})
+    assert run(["info", str(store.path), "--lineage"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith("; epochs 6")
+
+
 def test_sets_are_listed_by_name_with_what_they_take(make_store, capsys):
     store = make_store(3)
     for name, decoder in (("zebra", "decord"), ("ant", "pyav")):
