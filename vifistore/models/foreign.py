@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vifistore.models.actionclip.action_clip import system_in
+from vifistore.models.actionclip.released_files import MEAN_KEY
 from vifistore.models.huggingface import from_hugging_face, is_hugging_face, quick_gelu_beside
 from vifistore.models.prompt_learning import IMAGE_KEY, TEXT_KEY
 from vifistore.models.xclip.released_xclip import read_xclip
@@ -72,8 +73,9 @@ def with_openclip_names(state: dict[str, Tensor], path: Path) -> ForeignWeights:
     if state.keys() >= _OPENAI_NUMBERS:
         plain = {key: value for key, value in state.items() if key not in _OPENAI_NUMBERS}
         return ForeignWeights(maker="OpenAI", state=plain, quick_gelu=True)
-    if system_in(state):
-        return ForeignWeights(maker="ActionCLIP", state=state, quick_gelu=True)
+    if system := system_in(state):
+        plain = {key: value for key, value in state.items() if key != MEAN_KEY}
+        return ForeignWeights(maker="ActionCLIP", state=plain, quick_gelu=True, system=system)
     return ForeignWeights(maker="OpenCLIP", state=state)
 
 

@@ -10,7 +10,7 @@ from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import prompt_state
 from vifistore.models.skeletons import MissingText
-from vifistore.models.system_modules import system_of
+from vifistore.models.system_modules import is_added, system_of
 from vifistore.temporaries import atomic_path, clear_temporaries_of
 
 logger = logging.getLogger("vifi")
@@ -29,7 +29,7 @@ def write_openclip(path: Path, loaded: OpenClipModel) -> None:
     system = system_of(loaded.clip)
     if prompt_state(loaded.clip):
         _tell_of_own(path, f"{loaded.name} has learned prompts")
-    if system:
+    if any(map(is_added, state)):
         _tell_of_own(path, f"{loaded.name} has modules of {system['name']}")
     if path.suffix == ".safetensors":
         header = CheckpointHeader(
@@ -45,7 +45,7 @@ def write_openclip(path: Path, loaded: OpenClipModel) -> None:
         )
         save_checkpoint(path, state, header)
         return
-    if loaded.identity.tuned_on:
+    if loaded.identity.tuned_on or system:
         logger.warning(
             "%s cannot say what %s was trained with and on; give an OUT that ends in .safetensors "
             "to keep that",

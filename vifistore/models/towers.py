@@ -197,6 +197,7 @@ def _model_from_file(
     identity, words = _identity(clip, model, config, header, foreign, path)
     if header is None:
         settings |= {"weights": "ema"} if weights.ema_weights else {}
+        settings |= {"system": system["name"]} if system else {}
         name = checkpoint_name(path) + ("-ema" if weights.ema_weights else "")
         header = replace(_header(model, config, name), settings=settings, system=system)
     # Resized weights are others than those that the header has the digest of.

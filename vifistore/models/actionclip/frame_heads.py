@@ -162,7 +162,12 @@ def num_outputs(sizes: HeadSizes, num_frames: int) -> int:
 
 
 def sizes_in(state: Mapping[str, Tensor]) -> HeadSizes | None:
-    """The sizes of the head whose weights `[...]` these are; None for those of none."""
+    """The sizes of the head whose weights `[...]` these are; None for those of none.
+
+    That of a mean, which has none, is known by an entry `mean`.
+    """
+    if "mean" in state:
+        return HeadSizes(head="mean", dim=0)
     if "lstm.weight_hh_l0" in state:
         return HeadSizes(head="lstm", dim=state["lstm.weight_hh_l0"].shape[-1])
     if "shift.weight" in state:

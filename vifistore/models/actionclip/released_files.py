@@ -1,14 +1,14 @@
-"""ActionCLIP's own files: the CLIP in `model_state_dict`, its head in `fusion_model_state_dict`.
-
-The head of meanP has no weights, so that such a file is one of a CLIP as it is.
-"""
+"""ActionCLIP's own files: the CLIP in `model_state_dict`, its head in `fusion_model_state_dict`."""
 
 import re
 
+import torch
 from torch import Tensor
 
 _FUSION = "fusion_model_state_dict"
 _ADDED = "visual.added."
+MEAN_KEY = f"{_ADDED}mean"
+"""Stands, without a number, for the head "meanP": it has no weights to be known by."""
 _POSITIONS = "frame_position_embeddings.weight"
 # Their name of a part -> ours; the first that fits.
 _PARTS = (
@@ -30,6 +30,8 @@ def split_fusion(content: object) -> tuple[object, dict[str, Tensor]]:
     if not isinstance(content, dict) or not isinstance(content.get(_FUSION), dict):
         return content, {}
     rest = {key: value for key, value in content.items() if key != _FUSION}
+    if not content[_FUSION]:
+        return rest, {MEAN_KEY: torch.empty(0)}
     fusion = {
         key.removeprefix("module."): value
         for key, value in content[_FUSION].items()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.vifistore.models import tiny_models
 from tests.vifistore.models.actionclip.test_frame_heads import stirred
@@ -17,6 +18,8 @@ from vifistore.models.registry import open_clip
 from vifistore.models.skeletons import new_model
 from vifistore.models.system_modules import system_of
 from vifistore.models.towers import load_model
+from vifistore.training.systems.actionclip import ActionClipSystem
+from vifistore.training.training_settings import TrainSettings
 
 MODEL, DIM = "vifi-test-clip", 24
 KINDS = {
@@ -99,11 +102,39 @@ def test_the_text_tower_is_known_by_itself_and_the_head_with_the_image_tower(tmp
     first, second, mean = (load_model(MODEL, str(tmp_path / f"{n}.pt")) for n in ("a", "b", "mean"))
     assert first.text_digest == second.text_digest == mean.text_digest
     assert len({loaded.image_digest for loaded in (first, second, mean)}) == 3
-    # A mean has nothing to learn: it is a CLIP as it is.
-    assert (mean.kind, system_of(mean.clip)) == ("frame", {})
+    # A mean has nothing to learn: its towers are those of a CLIP.
+    plain = new_model(MODEL, 5).state_dict()
+    save_file({key: value.half() for key, value in plain.items()}, tmp_path / "plain.safetensors")
+    clip = load_model(MODEL, str(tmp_path / "plain.safetensors"))
+    assert (mean.image_digest, mean.kind) == (clip.image_digest, "frame")
     assert require_openclip(mean, "x") is mean
     with pytest.raises(ModelError, match="frames one by one"):
         require_openclip(first, "x")
+
+
+def test_a_mean_is_scored_as_its_code_does_and_trained_on(tmp_path, capsys):
+    write(tmp_path / "mean.pt", {})
+    assert (
+        run(
+            [
+                "convert",
+                *(str(tmp_path / n) for n in ("mean.pt", "ours.safetensors")),
+                "--model",
+                MODEL,
+            ]
+        )
+        == 0
+    )
+    assert "OpenCLIP cannot use" not in capsys.readouterr().err
+    for name in ("mean.pt", "ours.safetensors"):
+        loaded = load_model(MODEL, str(tmp_path / name))
+        assert system_of(loaded.clip) == {"name": "actionclip", "frames": 0, "head": "mean"}
+        assert loaded.logit_scale == 100.0
+        assert loaded.identity.templates == ACTIONCLIP_TEMPLATES
+        assert loaded.settings == {"system": "actionclip"}
+    settings = TrainSettings(system="actionclip", frame_head="mean", num_frames=3)
+    ActionClipSystem().add_modules(loaded.clip, settings)
+    assert system_of(loaded.clip)["frames"] == 3
 
 
 def test_a_file_is_converted_to_ours_with_its_head(tmp_path, capsys):
