@@ -90,8 +90,8 @@ def reload_checkpoint(checkpoint: dict) -> LoadedModel:
     )
     if loaded.text_digest != checkpoint["text_digest"]:
         raise ModelError(_not_the_same(checkpoint, pretrained))
-    # One that was recorded before sigmoids were scored goes on with its softmax.
-    loaded.logit_bias = checkpoint.get(LOGIT_BIAS)
+    # As it was recorded: before sigmoids, and the scale of ActionCLIP's mean, were read of a file.
+    loaded.logit_scale, loaded.logit_bias = checkpoint["logit_scale"], checkpoint.get(LOGIT_BIAS)
     return loaded
 
 
