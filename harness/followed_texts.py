@@ -13,7 +13,7 @@ from vifistore.errors import DamagedError, UsageError, shell
 from vifistore.store.feature_record import PATCH_TOKENS
 from vifistore.store.features import Features
 from vifistore.store.problems import model_flags
-from vifistore.store.similarities import Similarities, similarity_ids
+from vifistore.store.similarities import Similarities, covers, similarity_ids
 from vifistore.store.similarity_costs import without_tokens
 
 # What a fusion of frames could merge is merged in the encoder already.
@@ -82,7 +82,7 @@ def followed_texts(
     backend = features.dataset.backend
     if texts in similarity_ids(backend, features.path):
         kept = Similarities(backend, features.path, texts)
-        if _covers(kept.sealed, features.sealed):
+        if covers(kept.sealed, features.sealed):
             return FollowedTexts(parts=((texts, np.asarray(columns, np.int64)),))
     where = f"{features.name} of {features.dataset.name} has no cosines with text set {texts}"
     flags = ("--dataset", features.dataset.name, *model_flags(checkpoint))
@@ -90,12 +90,6 @@ def followed_texts(
         again = shell("vifi", "texts", features.store.path, *flags)
         raise UsageError(f"{where}; make them from its patch tokens, without any video: {again}")
     raise UsageError(f"{where}; {without_tokens(features, checkpoint)}")
-
-
-def _covers(kept: Mapping | None, features: Mapping | None) -> bool:
-    """Whether cosines that are so sealed are there for every video of a set that is so sealed: it
-    may have grown since. One that is not sealed tells as it is read."""
-    return features is None or (kept is not None and kept["rows"] >= features["rows"])
 
 
 def refuse_fusions(fusions: Sequence[str], frames: np.ndarray | None, features: Features) -> None:

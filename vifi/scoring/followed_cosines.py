@@ -17,7 +17,7 @@ def make_cosines(features: Features, texts: str) -> None:
     checkpoint = checkpoint_of(features)
     if not follow_videos(checkpoint) or PATCH_TOKENS not in features.declared:
         return
-    if not lacking_cosines(features.dataset.backend, features.path, [texts]):
+    if not lacking_cosines(features, [texts]):
         return
     from vifistore.extract.class_texts import reload_checkpoint
     from vifistore.extract.cosines_from_tokens import ensure_cosines

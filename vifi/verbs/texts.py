@@ -95,7 +95,7 @@ def _make_cosines(dataset: "Dataset", loaded: "LoadedModel", texts: list[str]) -
 
     names = {name.id: name.name for name in dataset.names() if name.checkpoint == loaded.digest}
     for features in map(dataset.features, names.values()):
-        if not (lacking := lacking_cosines(dataset.backend, features.path, texts)):
+        if not (lacking := lacking_cosines(features, texts)):
             continue
         if ensure_cosines(features, loaded, lacking):
             say(f"cosines of {features.name} with {len(lacking)} text sets, from its patch tokens")

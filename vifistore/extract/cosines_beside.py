@@ -19,7 +19,7 @@ from vifistore.store.features import Features
 from vifistore.store.similarities import similarity_ids
 from vifistore.store.similarity_writer import SimilarityWriter
 from vifistore.store.store import Store
-from vifistore.store.texts import has_texts
+from vifistore.store.texts import has_texts, read_texts
 from vifistore.store.writer import BlockData, FeatureWriter
 
 _PREFIX = "cosines."
@@ -64,11 +64,20 @@ class CosinesBeside:
         self._texts: FollowingTexts | None = None
 
     def begin(self, texts: Sequence[str]) -> None:
-        """Get ready for these text sets, and for those that the set has cosines with already."""
+        """Get ready for these text sets, and for those of this checkpoint that the set has cosines
+        with already."""
         store, path = self._job.dataset.store, self._writer.path
-        known = [t for t in similarity_ids(self._backend, path) if has_texts(self._backend, t)]
+        known = [t for t in similarity_ids(self._backend, path) if self._is_own(t)]
         ids = list(dict.fromkeys([*texts, *known]))
         self._texts = following_texts(store, self._maker, ids, self._job.device)
+
+    def _is_own(self, texts: str) -> bool:
+        """Whether a text set is of this checkpoint: others share its image tower, and its set."""
+        own = self._job.loaded.text_digest
+        return (
+            has_texts(self._backend, texts)
+            and own == read_texts(self._backend, texts).attrs["text_digest"]
+        )
 
     @property
     def texts(self) -> FollowingTexts:

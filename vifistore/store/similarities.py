@@ -19,6 +19,7 @@ from vifistore.store.attributes import NONE, read_fields
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import blocks_within, stretches
 from vifistore.store.chunks import array_checksums, manifest_digest
+from vifistore.store.features import Features
 from vifistore.store.schema import SIMILARITIES, SIMILARITY_ARRAYS
 
 COSINES = "cosines"
@@ -123,14 +124,21 @@ def similarity_ids(backend: Backend, feature_path: str) -> list[str]:
     return backend.children(f"{feature_path}/{SIMILARITIES}")
 
 
-def lacking_cosines(backend: Backend, feature_path: str, texts: Sequence[str]) -> list[str]:
+def lacking_cosines(features: Features, texts: Sequence[str]) -> list[str]:
     """Those of these text sets with which a feature set has no cosines, or not all."""
-    kept = similarity_ids(backend, feature_path)
-    return [
-        name
-        for name in texts
-        if name not in kept or not Similarities(backend, feature_path, name).sealed
-    ]
+    backend = features.dataset.backend
+    kept = {
+        name: Similarities(backend, features.path, name).sealed
+        for name in similarity_ids(backend, features.path)
+        if name in texts
+    }
+    return [name for name in texts if not (kept.get(name) and covers(kept[name], features.sealed))]
+
+
+def covers(kept: Mapping | None, features: Mapping | None) -> bool:
+    """Whether cosines that are so sealed are there for every video of a set that is so sealed: it
+    may have grown since. One that is not sealed tells as it is read."""
+    return features is None or (kept is not None and kept["rows"] >= features["rows"])
 
 
 def similarity_attributes(sealed: Mapping | None) -> dict:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harness.scoring import load_classes, load_videos, score
+from harness.text_choice import fitting_texts
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifi.__main__ import run
 from vifistore.errors import UsageError
@@ -25,7 +26,7 @@ from vifistore.models.xclip.xclip_modules import XClipSizes
 from vifistore.store import open_store
 from vifistore.store.feature_record import PATCH_TOKENS
 from vifistore.store.identity import Identity
-from vifistore.store.similarities import Similarities, similarity_ids
+from vifistore.store.similarities import Similarities, lacking_cosines, similarity_ids
 from vifistore.store.splits import Split, write_split
 from vifistore.store.verify import verify_store
 
@@ -245,6 +246,26 @@ def test_new_videos_and_mended_ones_get_theirs(tmp_path, loaded, settings):
     assert np.isfinite(grown).all()
     np.testing.assert_array_equal(grown[2], grown[3])
     assert list(verify_store(open_store(store.path))) == []
+
+
+def test_no_checkpoint_makes_those_of_another(tmp_path, weights, loaded, settings):
+    """Two that share an image tower share a set, and grow it; their texts follow otherwise."""
+    write_clip(tmp_path / "v" / "run" / "a.mp4", seed=1)
+    store = scan(tmp_path / "s.zarr", tmp_path / "v")
+    kept = replace(settings, keep_tokens=True)
+    extract_dataset(store.dataset("d"), kept, loaded=loaded)
+    write_clip(tmp_path / "v" / "run" / "b.mp4", seed=2)
+    scan(store.path, tmp_path / "v")
+    other = load_model(MODEL, str(weights))
+    other.clip.added.alpha.data += 1
+    other.text_digest = "e" * 64
+    extract_dataset(store.dataset("d"), replace(kept, name="other"), loaded=other)
+    features = open_store(store.path, mode="a").features("d", "x")
+    (own,) = fitting_texts(store, store.checkpoint(loaded.digest), ["run"])
+    assert lacking_cosines(features, [own["id"]]) == [own["id"]]
+    ensure_cosines(features, loaded, [own["id"]])
+    found = Similarities(features.dataset.backend, features.path, own["id"]).read(0, 2)
+    assert np.abs(found - by_hand(store, loaded, ["run"])).max() < 1e-5
 
 
 def test_a_copy_would_lack_them(tmp_path, clips, loaded, settings):
