@@ -75,6 +75,13 @@ def test_one_look_by_the_verb(folder, store, capsys):
     assert "unknown model 'vifi-tny'. Did you mean 'vifi-tiny" in line
 
 
+def test_folders_of_transformers_are_not_followed(capsys):
+    asked = ["watch", "runs", "S.zarr", "--dataset", "d", "--model", "hf:google/siglip"]
+    assert run(asked) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "has its weights in a folder, and files are followed here" in line
+
+
 def follower(folder: Path, store: Path, *flags: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "vifi", "watch", str(folder), str(store), *FLAGS, *flags]
     return subprocess.Popen(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from vifistore.errors import Faults
-from vifistore.models.load_settings import WeightsSettings
+from vifistore.models.load_settings import HF_PREFIX, WeightsSettings
 
 _LONGEST_POLL = 86400.0
 
@@ -13,7 +13,8 @@ class FollowSettings:
     """How long a folder of checkpoints is followed, and what its files are."""
 
     model: str = ""
-    """OpenCLIP model name of files that do not say what they are; ours do."""
+    """OpenCLIP model name of files that do not say what they are, or an encoder of yours; ours
+    do."""
     weights: WeightsSettings = field(default_factory=WeightsSettings)
     once: bool = False
     """Extract the checkpoints that are there now, and end."""
@@ -29,6 +30,11 @@ class FollowSettings:
         # Not a number is refused, too: no comparison holds for it.
         message = f"--poll is {self.poll}; give seconds above 0, up to {_LONGEST_POLL:.0f}"
         faults.check(0 < self.poll <= _LONGEST_POLL, message)
+        message = (
+            "a model of transformers has its weights in a folder, and files are followed here; "
+            "give the OpenCLIP model that they fit, or each folder to vifi extract: --model hf:DIR"
+        )
+        faults.check(not self.model.startswith(HF_PREFIX), message)
         message = f"--trainer is {self.trainer}; give a process id, and --until-done beside it"
         faults.check(self.trainer == 0 or (self.trainer > 0 and self.until_done), message)
         message = "--once and --until-done are two things; give one of them"

@@ -6,6 +6,8 @@ from vifistore.errors import UsageError
 
 LARGEST_SIDE = 2048
 
+HF_PREFIX = "hf:"
+"""What `--model` begins with for models of transformers."""
 RANDOM = "none"
 """What `--pretrained` says for random weights."""
 

@@ -19,11 +19,11 @@ from vifistore.models.header_checks import (
     require_activation,
     require_digest,
 )
-from vifistore.models.hf.hf_folder import PREFIX, HfSource, find_source
+from vifistore.models.hf.hf_folder import HfSource, find_source
 from vifistore.models.hf.hf_model import load_hf
 from vifistore.models.hf.hf_xclip import xclip_file
 from vifistore.models.hub import offline_if_unreachable, quiet
-from vifistore.models.load_settings import RANDOM, WeightsSettings
+from vifistore.models.load_settings import HF_PREFIX, RANDOM, WeightsSettings
 from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.plugins.plugin_model import load_plugin
@@ -89,7 +89,7 @@ def load_model(
     """
     weights = weights or WeightsSettings()
     loaded: LoadedModel | None = None
-    if model.startswith(PREFIX):
+    if model.startswith(HF_PREFIX):
         loaded = _of_transformers(find_source(model, pretrained), token_embedding, weights)
     elif model not in open_clip.list_models():
         loaded = load_plugin(model, pretrained, weights)

@@ -21,9 +21,8 @@ from vifistore.models.file_kinds import (
     unreadable_safetensors,
 )
 from vifistore.models.hub import offline_if_unreachable, quiet
-from vifistore.models.load_settings import RANDOM
+from vifistore.models.load_settings import HF_PREFIX, RANDOM
 
-PREFIX = "hf:"
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _INDEX = "model.safetensors.index.json"
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -47,7 +46,7 @@ def find_source(model: str, pretrained: str) -> HfSource:
 
     Raises ModelError where it cannot be had, UsageError for weights beside those of a folder.
     """
-    source, is_random = model.removeprefix(PREFIX), pretrained == RANDOM
+    source, is_random = model.removeprefix(HF_PREFIX), pretrained == RANDOM
     if not source:
         raise UsageError(f"{model} names no model; give hf:ORG/NAME or hf:FOLDER")
     if not is_local(source):
@@ -55,7 +54,7 @@ def find_source(model: str, pretrained: str) -> HfSource:
         taken, name = folder.name, checkpoint_name(Path(source))
     else:
         folder = local_folder(source)
-        model, taken, name = f"{PREFIX}{folder}", str(folder), checkpoint_name(folder)
+        model, taken, name = f"{HF_PREFIX}{folder}", str(folder), checkpoint_name(folder)
         if not is_random and pretrained not in ("", taken):
             raise UsageError(
                 f"{short(model, 80)} has its weights with it; leave out --pretrained "
