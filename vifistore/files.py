@@ -71,7 +71,7 @@ def read_regular(path: str | os.PathLike, most_bytes: int = _LARGEST_BYTES) -> b
     """All bytes of a regular file. Raises OSError for anything else, and for more than may be."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(min(size, most_bytes) + 1)
+        content = b"" if size > most_bytes else file.read(size + 1)
         # A file that grows, or one of /proc, holds more than it says.
         while size < len(content) <= most_bytes and (more := file.read(_PIECE_BYTES)):
             content += more
