@@ -55,11 +55,31 @@ def test_embeddings_are_those_of_the_class(folders, name, class_name):
             images = model.get_video_features(pixel_values_videos=pixels).pooler_output[:, 0]
         else:
             images = model.get_image_features(pixel_values=pixels).pooler_output
-        given = (tokens([text], **options) for text in TEXTS)
+        # As VideoPrism's own code makes them.
+        words = [f"{text}." for text in TEXTS] if name == "videoprism" else TEXTS
+        given = [tokens([text], **options) for text in words]
+        for one in given if name == "siglip" else ():
+            del one["attention_mask"]
         texts = torch.cat([model.get_text_features(**one).pooler_output for one in given])
         close(loaded.image_tower(pixels), images)
     close(loaded.text_side.encode(TEXTS), texts)
     assert loaded.dim == images.shape[1] == texts.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("siglip", ["A Photo of run", "a photo of Run"]),
+        ("videoprism", ["A  photo, of (run)", "a photo of run.", "a photo of run"]),
+    ],
+)
+def test_texts_are_cleaned_as_in_training(folders, name, same):
+    texts = load_model(f"hf:{folders[name]}", "").text_side
+    assert len(texts.tokens(same).unique(dim=0)) == 1
+    assert len(texts.tokens([same[0], "a photo of jump"]).unique(dim=0)) == 2
+    # CLIP's are left to its tokenizer, which in these folders tells cases apart.
+    plain = load_model(f"hf:{folders['clip']}", "").text_side
+    assert len(plain.tokens(same).unique(dim=0)) > 1
 
 
 def test_siglip2_sees_the_patches_of_its_own_processor(folders):

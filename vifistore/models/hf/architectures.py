@@ -1,6 +1,7 @@
 """The architectures of transformers that are encoders here, by the `model_type` of their config."""
 
 import math
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from vifistore.models.hf.hf_towers import (
 # Its weights hold no scale. Its example divides cosines by 0.01 (google-deepmind/videoprism at
 # 9762d46, colabs/videoprism_video_text_demo.ipynb).
 _VIDEOPRISM_SCALE = 100.0
+_BLANKS = str.maketrans(string.punctuation, " " * len(string.punctuation))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,10 @@ class Architecture:
     tower: Callable[[Any], nn.Module]
     """Of a model, its image tower."""
     texts: Callable[[Any, dict[str, Tensor]], Tensor] = pooled_texts
+    cleaned: Callable[[str], str] = str
+    """What its training makes of a text before it is cut into tokens, and its tokenizer may not."""
+    masks_padding: bool = True
+    """Whether its text tower is told which tokens are padding."""
     link: Callable[[Any], tuple[float, float | None]]
     """Of a model, what multiplies cosines, and the bias of its sigmoid; None of a softmax."""
     num_frames: Callable[[Any], int] = lambda config: 0
@@ -60,6 +66,12 @@ def _sigmoid(model: Any) -> tuple[float, float]:
     return math.exp(model.logit_scale.item()), model.logit_bias.item()
 
 
+def _canonical(text: str) -> str:
+    """Lower-case words without punctuation and a point behind (google-deepmind/videoprism,
+    videoprism/utils.py)."""
+    return f"{' '.join(text.translate(_BLANKS).lower().split())}."
+
+
 _SIGLIP: dict[str, Any] = {
     "kind": FRAME,
     "image_parts": ("vision_model.",),
@@ -68,6 +80,9 @@ _SIGLIP: dict[str, Any] = {
     "text_config": ("text_config",),
     "dim": lambda config: config.vision_config.hidden_size,
     "link": _sigmoid,
+    # SigLIP's tokenizer does so; of SigLIP 2, trained on such texts as well, it is Gemma's.
+    "cleaned": str.lower,
+    "masks_padding": False,
 }
 ARCHITECTURES: dict[str, Architecture] = {
     "clip": Architecture(
@@ -108,6 +123,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         image_size=lambda config: config.vision_config.image_size,
         tower=lambda model: PooledVideos(model.video_model),
         link=lambda model: (_VIDEOPRISM_SCALE, None),
+        cleaned=_canonical,
         num_frames=lambda config: config.vision_config.num_frames,
         assumed=("its weights hold no scale: cosines are multiplied by 100",),
     ),

@@ -1,6 +1,5 @@
 """Models of transformers, loaded from a folder or from the hub, as encoders."""
 
-import copy
 import importlib.util
 import logging
 from collections.abc import Mapping
@@ -146,7 +145,7 @@ def _digests(
 
 def _part(raw: Mapping, entries: tuple[str, ...]) -> dict:
     """Entries of a config.json without what says nothing of the architecture."""
-    return {entry: _plain(copy.deepcopy(raw.get(entry))) for entry in entries}
+    return {entry: _plain(raw.get(entry)) for entry in entries}
 
 
 def _plain(value: Any) -> Any:

@@ -83,8 +83,8 @@ class HfTextSide(TextSide):
     def _tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """What the tower takes of texts, each int64 [text token]."""
         options = {"padding": "max_length", "truncation": True, "max_length": self.context_length}
-        given = self._load()(list(texts), return_tensors="pt", **options)
-        known = (_IDS, "attention_mask")
+        given = self._load()(self._cleaned(texts), return_tensors="pt", **options)
+        known = (_IDS, *(["attention_mask"] if self._architecture.masks_padding else []))
         largest, size = int(given[_IDS].max()), self._model.config.text_config.vocab_size
         if largest >= size:
             raise TextTowerError(
@@ -92,6 +92,10 @@ class HfTextSide(TextSide):
                 "belongs to another model; copy the right one into its folder"
             )
         return {key: given[key] for key in known if key in given}
+
+    def _cleaned(self, texts: Sequence[str]) -> list[str]:
+        """Texts as the tokenizer is given them."""
+        return [self._architecture.cleaned(text) for text in texts]
 
     def _load(self) -> Any:
         if self._tokenizer is None:
@@ -118,7 +122,7 @@ class HfTextSide(TextSide):
 
     def _check_lengths(self, texts: Sequence[str], tokens: Tensor) -> None:
         """Warn of texts that are cut. Raises UsageError if that makes two of them equal."""
-        whole = self._load()(list(texts), truncation=False)[_IDS]
+        whole = self._load()(self._cleaned(texts), truncation=False)[_IDS]
         cut = [index for index, ids in enumerate(whole) if len(ids) > tokens.shape[1]]
         if not cut:
             return
