@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.whole_views import ONLY_FUSION
 from vifistore.errors import DamagedError, UsageError, shell
 from vifistore.store.feature_record import PATCH_TOKENS
 from vifistore.store.features import Features
@@ -16,8 +17,6 @@ from vifistore.store.problems import model_flags
 from vifistore.store.similarities import Similarities, covers, similarity_ids
 from vifistore.store.similarity_costs import without_tokens
 
-# What a fusion of frames could merge is merged in the encoder already.
-FOLLOWED_FUSION = "embedding"
 _READ_ROWS = 4096
 
 
@@ -95,10 +94,10 @@ def followed_texts(
 def refuse_fusions(fusions: Sequence[str], frames: np.ndarray | None, features: Features) -> None:
     """Raise UsageError for a fusion, or a choice of `frames` int64 [frame], that means nothing
     where the encoder has merged the frames of a view."""
-    if tuple(fusions) != (FOLLOWED_FUSION,) or frames is not None:
+    if tuple(fusions) != (ONLY_FUSION,) or frames is not None:
         raise UsageError(
             f"the encoder of {features.name} merges the frames of a view itself, and its texts "
-            f"follow each view; only --fusion {FOLLOWED_FUSION} and choices of views are left"
+            f"follow each view; only --fusion {ONLY_FUSION} and choices of views are left"
         )
 
 

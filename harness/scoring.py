@@ -16,12 +16,7 @@ import numpy as np
 
 from harness.classes import Classes
 from harness.each_template import EACH_TEMPLATE, fuse_templates
-from harness.followed_texts import (
-    FOLLOWED_FUSION,
-    FollowedTexts,
-    followed_texts,
-    refuse_fusions,
-)
+from harness.followed_texts import FollowedTexts, followed_texts, refuse_fusions
 from harness.fusion import (
     array_of,
     check_fusions,
@@ -36,7 +31,7 @@ from harness.link import link_of
 from harness.split_checks import check_covered, check_labels
 from harness.text_choice import cleaning_of, find_texts, places_in
 from harness.vector_reading import read_vectors
-from harness.whole_views import refuse_merging
+from harness.whole_views import ONLY_FUSION, refuse_merging
 from vifistore.errors import UsageError, first_few
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
@@ -221,7 +216,7 @@ def score(
     """
     if classes.followed:
         refuse_fusions(check_fusions(fusions), frames, videos.features)
-        return {FOLLOWED_FUSION: _score_followed(videos, classes, classes.followed, views)}
+        return {ONLY_FUSION: _score_followed(videos, classes, classes.followed, views)}
     refuse_merging(videos.features, check_fusions(fusions), frames)
     by_array: dict[str, list[str]] = {}
     for name in check_fusions(fusions):

@@ -28,6 +28,7 @@ from vifistore.errors import UsageError, shell, short
 from vifistore.files import open_regular, read_regular
 from vifistore.models.wording import BARE_TEMPLATE
 from vifistore.store.features import Features
+from vifistore.store.problems import model_flags
 from vifistore.store.recipe import digest_of
 from vifistore.store.store import Store
 
@@ -106,8 +107,7 @@ class CachedModel:
         words = ["vifi", "extract", features.store.path, "--dataset", task, "--name", features.name]
         checkpoint = known_checkpoint(features)
         if checkpoint is not None:
-            weights = checkpoint["weights_path"] or checkpoint["names"][0]
-            words += ["--model", checkpoint["model"], "--pretrained", weights]
+            words += model_flags(checkpoint)
         if "frames" in features.recipe:
             words += ["--frames", features.recipe["frames"]]
         scan = shell("vifi", "scan", features.store.path, "FOLDER", "--dataset", task)

@@ -19,7 +19,8 @@ from vifistore.models.text_embedding import (
     prompts_of,
     text_fields,
 )
-from vifistore.models.towers import RANDOM, load_model
+from vifistore.models.towers import load_model
+from vifistore.store.checkpoints import pretrained_of
 from vifistore.store.dataset import Dataset
 from vifistore.store.logit_bias import LOGIT_BIAS
 from vifistore.store.store import Store
@@ -82,12 +83,8 @@ def reload_checkpoint(checkpoint: dict) -> LoadedModel:
             f"{checkpoint['parent']} and has no towers of its own; use features of that checkpoint"
         )
     require_allowed(checkpoint["model"])
-    pretrained = checkpoint["weights_path"] or checkpoint["names"][0]
-    loaded = load_model(
-        checkpoint["model"],
-        RANDOM if pretrained == "random" else pretrained,
-        weights=_weights_of(checkpoint),
-    )
+    pretrained = pretrained_of(checkpoint)
+    loaded = load_model(checkpoint["model"], pretrained, weights=_weights_of(checkpoint))
     if loaded.text_digest != checkpoint["text_digest"]:
         raise ModelError(_not_the_same(checkpoint, pretrained))
     # As it was recorded: before sigmoids, and the scale of ActionCLIP's mean, were read of a file.

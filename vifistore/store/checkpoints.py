@@ -101,6 +101,16 @@ def _write(backend: Backend, digest: str, fields: Mapping, identity: Identity) -
     backend.put(first, backend.group_files(path, {**fields, **told}))
 
 
+def pretrained_of(checkpoint: Mapping) -> str:
+    """What `--pretrained` says for the weights of a record: a file, else the tag that it is called
+    by; nothing of an encoder of another package that was given nothing."""
+    path, config = checkpoint["weights_path"] or "", checkpoint["config"] or {}
+    if path or "encoder" in config:
+        return path
+    name = checkpoint["names"][0]
+    return "none" if name == "random" else name
+
+
 def read_checkpoint(backend: Backend, digest: str) -> dict:
     """Read a checkpoint: names, model, config, weights_path, image_digest, text_digest,
     logit_scale, logit_bias where it has one, parent, step, settings, and what is known of its

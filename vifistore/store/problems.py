@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vifistore.errors import VifiError, shell
 from vifistore.store.as_trained import is_same_preprocessing
 from vifistore.store.backend import Backend
-from vifistore.store.checkpoints import read_checkpoint
+from vifistore.store.checkpoints import pretrained_of, read_checkpoint
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import ARRAYS
 from vifistore.store.identity import OPENCLIP, SHORTEST
@@ -80,9 +80,8 @@ def model_flags(record: Mapping) -> list[str]:
     """The flags by which the model of a checkpoint's record is loaded again, as far as is known."""
     if not record:
         return ["--model", "MODEL", "--pretrained", "WEIGHTS"]
-    pretrained = record["weights_path"] or record["names"][0]
-    pretrained = "none" if pretrained == "random" else pretrained
-    words = ["--model", record["model"], "--pretrained", pretrained]
+    pretrained = pretrained_of(record)
+    words = ["--model", record["model"], *(["--pretrained", pretrained] if pretrained else [])]
     config, settings = record.get("config"), record.get("settings") or {}
     vision = config.get("vision_cfg", {}) if isinstance(config, dict) else {}
     if type(size := vision.get("image_size")) is int and size != _USUAL_SIZE:

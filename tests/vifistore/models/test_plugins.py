@@ -10,11 +10,13 @@ import torch
 
 from tests.vifistore.models.plugins_package import write_package
 from vifistore.errors import ModelError, TextTowerError, UnknownNameError, UsageError
+from vifistore.extract.class_texts import reload_checkpoint
 from vifistore.extract.encoder import Encoder
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.plugins import plugin_names
 from vifistore.models.plugins.plugin_names import require_allowed
 from vifistore.models.towers import load_model
+from vifistore.store.problems import model_flags
 
 CLIP = "moving_colours:MovingColours"
 CPU = torch.device("cpu")
@@ -70,6 +72,20 @@ def test_its_identity_is_of_all_that_makes_it(package, monkeypatch):
     file = Path(package.__file__)
     file.write_text(file.read_text() + "\n")
     assert load_model(CLIP, "none").image_digest != first.image_digest
+
+
+def test_weights_that_nobody_names_are_no_folder(package, monkeypatch):
+    class Own(package.MovingColours):
+        def __init__(self, pretrained):
+            assert pretrained == ""
+            super().__init__("none")
+
+    monkeypatch.setattr(package, "Own", Own, raising=False)
+    loaded = load_model("moving_colours:Own", "")
+    record = {**loaded.record(), "digest": loaded.digest, "names": [loaded.name]}
+    assert (record["names"], record["weights_path"]) == (["default"], "")
+    assert model_flags(record) == ["--model", "moving_colours:Own"]
+    assert reload_checkpoint(record).digest == loaded.digest
 
 
 def test_encoders_of_one_package_are_not_one(package, monkeypatch):

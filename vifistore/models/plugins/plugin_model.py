@@ -7,6 +7,7 @@ says what each is. Package, version, function, classes and weights are its ident
 
 import hashlib
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -181,18 +182,19 @@ def _described(
             "is no tensor; keep it in `config`"
         )
     whole = _call(lambda: weights_digest(architecture, state), model, "the digest of its weights")
-    path = Path(pretrained)
+    # No word for weights is no path, though an empty one is that of the folder worked in.
+    path = Path(pretrained) if pretrained and os.path.exists(pretrained) else None
     return PluginModel(
         encoder=encoder,
         facts=facts,
         model=model,
         config={"embed_dim": facts.dim, "encoder": {**origin, "config": facts.config}},
-        name=_name(path.stem if path.exists() else pretrained),
+        name=_name(path.stem if path else pretrained),
         image_digest=digest_of({"side": "image", "encoder": whole}),
         text_digest=digest_of({"side": "text", "encoder": whole}),
         logit_scale=facts.logit_scale,
         logit_bias=facts.logit_bias,
-        weights_path=str(path.resolve()) if path.exists() else pretrained,
+        weights_path=str(path.resolve()) if path else pretrained,
         parent="",
         step=0,
         settings={},
