@@ -11,7 +11,7 @@ import torch
 from vifistore.cleaning import AS_IS
 from vifistore.errors import ModelError, TextTowerError, UsageError
 from vifistore.models.cut_context import encode_cut_texts, read_lengths
-from vifistore.models.encoders import TextSide
+from vifistore.models.encoders import TextSide, encode_in_batches
 from vifistore.models.hub import offline_if_unreachable
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.prompt_learning import num_text_prompts
@@ -22,8 +22,6 @@ from vifistore.models.wording import PAPER_TEMPLATE, PROMPT_CLEANING, PROMPT_TEM
 # One token of OpenCLIP's vocabulary, for the words that text prompts take the place of.
 _PLACEHOLDER = "X"
 
-# Few texts are padded to a batch: on a CPU 8 at a time are as fast as more, a GPU wants many.
-_CPU_BATCH, _GPU_BATCH = 8, 128
 _USUAL_LENGTH = 77
 
 logger = logging.getLogger("vifi")
@@ -53,22 +51,16 @@ class OpenClipTextSide(TextSide):
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return un-normalised text embeddings, float32 [text dim].
-
-        That of a text does not depend on the others: texts of one length make batches of one size.
-        """
+        """Return un-normalised text embeddings, float32 [text dim]; texts of one length make
+        batches."""
         tokens = self.tokens(texts)
         self.check_lengths(texts, tokens)
         device = next(self._clip.parameters()).device
-        size = _GPU_BATCH if device.type == "cuda" else _CPU_BATCH
-        places = _alike(self._clip, tokens, size)
-        parts = []
-        for batch in places:
-            padded = batch.repeat(size)[:size]
-            encoded = encode_cut_texts(self._clip, tokens[padded].to(device))
-            parts.append(encoded[: len(batch)].float().cpu())
-        embeddings = torch.cat(parts)
-        return embeddings[torch.cat(places).argsort()].numpy()
+        return encode_in_batches(
+            lambda places: encode_cut_texts(self._clip, tokens[places].to(device)),
+            _alike(self._clip, tokens),
+            device,
+        )
 
     def tokens(self, texts: Sequence[str]) -> torch.Tensor:
         """Tokens of texts by the model's own tokenizer, int64 [text token], cut at its context.
@@ -128,13 +120,12 @@ class OpenClipTextSide(TextSide):
         return pad, -2 if is_last_taken or text.get("tokenizer_mode") == "clips" else -1
 
 
-def _alike(clip: Clip, tokens: torch.Tensor, size: int) -> list[torch.Tensor]:
-    """Places in tokens `[text token]` of at most `size` texts that are cut alike, int64 [text]."""
+def _alike(clip: Clip, tokens: torch.Tensor) -> list[torch.Tensor]:
+    """Places in tokens `[text token]` of texts that are cut alike, int64 [text]."""
     lengths = read_lengths(clip, tokens)
     if lengths is None:
-        return list(torch.arange(len(tokens)).split(size))
-    groups = [(lengths == length).nonzero()[:, 0] for length in lengths.unique()]
-    return [batch for group in groups for batch in group.split(size)]
+        return [torch.arange(len(tokens))]
+    return [(lengths == length).nonzero()[:, 0] for length in lengths.unique()]
 
 
 @lru_cache(maxsize=4)

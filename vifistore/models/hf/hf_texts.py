@@ -12,12 +12,10 @@ from torch import Tensor
 
 from vifistore.errors import TextTowerError, UsageError, first_line, short
 from vifistore.files import open_regular
-from vifistore.models.encoders import TextSide
+from vifistore.models.encoders import TextSide, encode_in_batches
 from vifistore.models.hf.architectures import Architecture
 from vifistore.models.hub import quiet
 
-# Few texts are padded to a batch: on a CPU 8 at a time are as fast as more, a GPU wants many.
-_CPU_BATCH, _GPU_BATCH = 8, 128
 # What CLIP takes, where a text tower without positions of its own takes thousands.
 _LONGEST = 77
 _IDS = "input_ids"
@@ -64,21 +62,18 @@ class HfTextSide(TextSide):
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return un-normalised embeddings, float32 [text dim].
 
-        Batches are of one size, so that a text's embedding does not depend on the others. Raises
-        TextTowerError where there is no tokenizer, UsageError for texts that become equal when
-        they are cut.
+        Raises TextTowerError where there is no tokenizer, UsageError for texts that become equal
+        when they are cut.
         """
         tokens = self._tokenize(texts)
         self._check_lengths(texts, tokens[_IDS])
         device = next(self._model.parameters()).device
-        size = _GPU_BATCH if device.type == "cuda" else _CPU_BATCH
-        parts = []
-        for batch in torch.arange(len(texts)).split(size):
-            padded = batch.repeat(size)[:size]
-            given = {key: value[padded].to(device) for key, value in tokens.items()}
-            encoded = self._architecture.texts(self._model, given)
-            parts.append(encoded[: len(batch)].float().cpu())
-        return torch.cat(parts).numpy()
+
+        def encode(places: Tensor) -> Tensor:
+            given = {key: value[places].to(device) for key, value in tokens.items()}
+            return self._architecture.texts(self._model, given)
+
+        return encode_in_batches(encode, [torch.arange(len(texts))], device)
 
     def _tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """What the tower takes of texts, each int64 [text token]."""
