@@ -40,10 +40,10 @@ are top-1 of ViT-B/16 from the paper; users of its code report 1-2 points less. 
 accuracy of this code, which nobody has run on these datasets here.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from vifistore.errors import UsageError
+from vifistore.errors import Faults, UsageError
 from vifistore.training.training_settings import TrainSettings
 
 _SCALES = (1.0, 0.875, 0.75, 0.66)
@@ -236,3 +236,12 @@ def require_preset(preset: str, known: Collection[str], system: str) -> None:
         raise UsageError(
             f"{preset} is of ViFi-CLIP alone; --system {system} takes {', '.join(known)}"
         )
+
+
+def note_fixed(
+    faults: Faults, settings: TrainSettings, wanted: Mapping[str, object], why: str
+) -> None:
+    """Settings that a system has as `wanted` alone, by field; `why` follows what is given."""
+    for field, value in wanted.items():
+        given, flag = getattr(settings, field), field.replace("_", "-")
+        faults.check(given == value, f"{field} is {given!r}, and {why}; leave out --{flag}")

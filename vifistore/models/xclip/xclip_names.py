@@ -47,11 +47,6 @@ def from_videox(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {_of_videox(key): value for key, value in state.items()}
 
 
-def to_videox(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The way back: tensors [...] under the names that VideoX's code loads."""
-    return {_to_videox(key): value for key, value in state.items()}
-
-
 def split_hugging_face(
     state: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -74,15 +69,6 @@ def _of_videox(key: str) -> str:
     for theirs, own in _VIDEOX.items():
         if key.startswith(theirs):
             return own + key.removeprefix(theirs)
-    return key
-
-
-def _to_videox(key: str) -> str:
-    if match := re.fullmatch(r"visual\.added\.messages\.(\d+)\.(fc|ln|attn)\.(.+)", key):
-        return f"visual.transformer.resblocks.{match[1]}.message_{match[2]}.{match[3]}"
-    for theirs, own in _VIDEOX.items():
-        if key.startswith(own):
-            return theirs + key.removeprefix(own)
     return key
 
 

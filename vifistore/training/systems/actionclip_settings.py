@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from vifistore.errors import Faults
 from vifistore.models.actionclip.action_texts import ACTIONCLIP_TEMPLATES
-from vifistore.training.presets import has_sides, require_preset
+from vifistore.training.presets import has_sides, note_fixed, require_preset
 from vifistore.training.training_settings import TrainSettings
 
 _BATCHES = {"k400": 128, "kinetics": 128, "ucf": 32}
@@ -61,11 +61,5 @@ def actionclip_published(preset: str, settings: TrainSettings, dataset: str) -> 
 def note_actionclip(faults: Faults, settings: TrainSettings) -> None:
     """Settings that mean nothing to ActionCLIP."""
     wanted = {"trains": "full", "fusion": "embedding", "mixing": False, "label_smoothing": 0.0}
-    for field, value in wanted.items():
-        given = getattr(settings, field)
-        flag = field.replace("_", "-")
-        faults.check(
-            given == value,
-            f"{field} is {given!r}, and actionclip trains both towers and the mean of its head's "
-            f"frames against whole videos; leave out --{flag}",
-        )
+    why = "actionclip trains both towers and the mean of its head's frames against whole videos"
+    note_fixed(faults, settings, wanted, why)

@@ -4,10 +4,33 @@ From Ni et al. 2022 and microsoft/VideoX (X-CLIP/models: cct.py, mit.py, prompt.
 Weights go by VideoX's names.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+_MESSAGE = re.compile(r"visual\.added\.messages\.(\d+)\.(.+)")
+_VIDEOX = {
+    "visual.added.integration.": "mit.",
+    "visual.added.patch_norm.": "prompts_visual_ln.",
+    "visual.added.patch_projection": "prompts_visual_proj",
+    "added.": "prompts_generator.",
+}
+
+
+def to_videox(state: Mapping) -> dict:
+    """A state dict of ours under the names of VideoX's files."""
+    return {_to_videox(key): value for key, value in state.items()}
+
+
+def _to_videox(key: str) -> str:
+    if match := _MESSAGE.fullmatch(key):
+        return f"visual.transformer.resblocks.{match[1]}.message_{match[2]}"
+    for own, theirs in _VIDEOX.items():
+        if key.startswith(own):
+            return theirs + key.removeprefix(own)
+    return key
 
 
 @dataclass(frozen=True)

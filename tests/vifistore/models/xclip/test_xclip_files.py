@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.vifistore.models.tiny_models import register
+from tests.vifistore.models.xclip.restated import to_videox
 from tests.vifistore.models.xclip.test_xclip_modules import CLIP, SIZES, theirs, unlike, xclip
 from vifi.__main__ import run
 from vifistore.errors import ModelError
@@ -16,7 +17,6 @@ from vifistore.models.checkpoint_files import read_header
 from vifistore.models.openclip_files import write_openclip
 from vifistore.models.towers import load_model
 from vifistore.models.xclip.xclip_modules import XClipSizes
-from vifistore.models.xclip.xclip_names import to_videox
 from vifistore.store.feature_record import PATCH_TOKENS
 
 DEFAULT = replace(SIZES, heads=0)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.vifistore.models.tiny_models import register
-from tests.vifistore.models.xclip.restated import Restated, cosines
+from tests.vifistore.models.xclip.restated import Restated, cosines, to_videox
 from vifistore.errors import ModelError
 from vifistore.models import torchvision_operators
 from vifistore.models.huggingface import from_hugging_face
@@ -24,7 +24,7 @@ from vifistore.models.xclip.xclip_modules import (
     video_prompts,
     video_side,
 )
-from vifistore.models.xclip.xclip_names import from_videox, split_hugging_face, to_videox
+from vifistore.models.xclip.xclip_names import from_videox, split_hugging_face
 from vifistore.store.feature_record import PATCH_TOKENS
 
 CLIP = "vifi-test-clip"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import erf
 
-from tests.vifistore.models.xclip.restated import Restated, cosines
+from tests.vifistore.models.xclip.restated import Restated, cosines, to_videox
 from tests.vifistore.training.conftest import (
     CLASSES,
     MODEL,
@@ -22,7 +22,6 @@ from vifistore.errors import ModelError, UsageError
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.system_modules import system_of
 from vifistore.models.towers import load_model
-from vifistore.models.xclip.xclip_names import to_videox
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.run_identity import trained_with
