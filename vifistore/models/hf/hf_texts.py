@@ -78,6 +78,8 @@ class HfTextSide(TextSide):
     def _tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """What the tower takes of texts, each int64 [text token]."""
         options = {"padding": "max_length", "truncation": True, "max_length": self.context_length}
+        # As the towers were trained: tokenizers of transformers' Siglip2 pad in front.
+        options["padding_side"] = "right"
         given = self._load()(self._cleaned(texts), return_tensors="pt", **options)
         known = (_IDS, *(["attention_mask"] if self._architecture.masks_padding else []))
         largest, size = int(given[_IDS].max()), self._model.config.text_config.vocab_size
