@@ -15,7 +15,7 @@ def test_verdicts_are_written_by_file_and_decoder(tmp_path):
     assert {"decoder": "pyav", "verdict": "not a video", "files": 1} in rows
     with (tmp_path / "decode_verdicts.csv").open(newline="") as file:
         found = {(row["file"], row["decoder"]): row for row in csv.DictReader(file)}
-    assert found["a.mp4", "decord"]["read_by"] == "decord"
+    assert found["a.mp4", "decord"]["read_by"] == "pyav"
     assert found["a.mp4", "decord"]["num_frames"] == "12"
     assert (found["bad.mp4", "pyav"]["verdict"], found["bad.mp4", "pyav"]["read_by"]) == (
         *("not a video", ""),

@@ -1,8 +1,9 @@
 """Reading only the wanted frames, for decoders that find a frame by its number.
 
 Finding by number goes wrong without an error in more files than one expects: see `PacketTable`.
-Such files, those that fail, those that are no file on this machine, and large frames are read in
-order through PyAV, whose pixels are the same.
+Such files, those that fail, those that are no file on this machine, and large frames are read
+through PyAV, whose pixels are the same: see `vifistore.frames.wanted_only`, and where a file's
+packets do not tell enough for it, `vifistore.frames.in_order`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +15,11 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.by_time import read_forward, wants_all
 from vifistore.frames.kept import Keep
-from vifistore.frames.packets import PacketTable, scan_packets
+from vifistore.frames.packets import PacketTable, Scan, scanned
+from vifistore.frames.pictures import PictureOrder, order_of
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.raw_frames import Gathering, RawFrames
+from vifistore.frames.wanted_only import has_same_levels, read_wanted
 from vifistore.sources.footage import Readable
 
 Fetch = Callable[[Path, list[np.ndarray], int], Iterator[np.ndarray | None]]
@@ -32,29 +35,67 @@ _LARGE_BYTES = 8 * 2**20
 
 
 def decode_by_number(
-    video: Readable, plans: Sequence[Plan], keep: Keep, *, fetch: Fetch, decoder: str
+    video: Readable,
+    plans: Sequence[Plan],
+    keep: Keep,
+    *,
+    fetch: Fetch,
+    decoder: str,
+    picks: bool = False,
 ) -> Iterator[RawFrames | DecodeError]:
     """The frames of each plan, which `decoder` reads by `fetch`, or why it has none; raises
-    DecodeError."""
-    table = scan_packets(video)
+    DecodeError.
+
+    With `picks` PyAV decodes of a file what wanted frames need, where their levels are the same.
+    """
+    was_tried = False
+    with scanned(video) as scan:
+        table, order = scan.table, order_of(scan) if picks else None
+        if order is not None and (table.seconds is None or has_same_levels(scan)):
+            gathering = _begun(plans, order.seconds, table, keep, "pyav")
+            yield from _picked(scan, order, gathering)
+            plans, was_tried = gathering.plans, True
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
-    is_numbered = False
     # Stretches go by time, which tells a frame that is not there where a number would not.
     by_number = wants_all(plans) and not too_large
-    if table.seconds is not None and isinstance(video, Path) and by_number:
-        is_numbered = True
-        about = {"declared_frames": table.declared_frames, "decoder": decoder}
-        gathering = Gathering(plans, FrameTimes(table.seconds), keep, **about)
-        yield from _fetched(video, gathering, table, fetch)
-        plans = gathering.plans
+    if plans and table.seconds is not None and by_number and isinstance(video, Path):
+        gathering = _begun(plans, table.seconds, table, keep, decoder)
+        yield from _marked(_fetched(video, table, gathering, fetch), was_tried)
+        plans, was_tried = gathering.plans, True
     if plans:
-        for raw in read_forward(video, plans, table, keep):
-            is_error = isinstance(raw, DecodeError)
-            yield raw if is_error else replace(raw, was_retried=is_numbered)
+        yield from _marked(read_forward(video, plans, table, keep), was_tried)
+
+
+def _begun(
+    plans: Sequence[Plan], seconds: np.ndarray, table: PacketTable, keep: Keep, decoder: str
+) -> Gathering:
+    declared = table.declared_frames
+    return Gathering(plans, FrameTimes(seconds), keep, declared_frames=declared, decoder=decoder)
+
+
+def _marked(
+    found: Iterator[RawFrames | DecodeError], was_tried: bool
+) -> Iterator[RawFrames | DecodeError]:
+    """What is found, marked if it was tried in another way before."""
+    for raw in found:
+        yield replace(raw, was_retried=True) if was_tried and isinstance(raw, RawFrames) else raw
+
+
+def _picked(
+    scan: Scan, order: PictureOrder, gathering: Gathering
+) -> Iterator[RawFrames | DecodeError]:
+    """Yield what is whole, up to the first frame that does not come as it should."""
+    yield from gathering.take()
+    wanted = gathering.wanted
+    for number, frame in zip(wanted.tolist(), read_wanted(scan, order, wanted), strict=False):
+        if frame is None:
+            return
+        gathering.add(number, frame[None])
+        yield from gathering.take()
 
 
 def _fetched(
-    path: Path, gathering: Gathering, table: PacketTable, fetch: Fetch
+    path: Path, table: PacketTable, gathering: Gathering, fetch: Fetch
 ) -> Iterator[RawFrames | DecodeError]:
     """Yield what is whole, up to the first frame that cannot be read."""
     yield from gathering.take()

@@ -45,7 +45,7 @@ class Decoder:
 
 DECODERS = {
     "decord": Decoder(
-        decode=partial(decode_by_number, fetch=fetch_decord, decoder="decord"),
+        decode=partial(decode_by_number, fetch=fetch_decord, decoder="decord", picks=True),
         module="decord",
         distributions=("decord2", "decord", "eva-decord"),
         remedy="pip install decord2",
@@ -94,8 +94,8 @@ class DecodedVideo:
     height: int
     """Pixels, of the upright frame."""
     decoder: str
-    """What read the frames: the decoder asked for; "pyav" for a file that it can only read in
-    order, or whose frames are large; "pillow" for a folder."""
+    """What read the frames: the decoder asked for; "pyav" for a file of which that decodes less, or
+    which can only be read in order, or whose frames are large; "pillow" for a folder."""
     are_squares: bool = False
     """Whether `frames` were cut to squares."""
     numbers: tuple[int, ...] = ()

@@ -1,9 +1,10 @@
 """The packets of a video file, read through PyAV without decoding: a few milliseconds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +17,12 @@ from vifistore.sources.footage import Readable
 
 # The containers whose seeks go by an index of times. In AVI (thus HMDB51 and UCF101) packets have
 # times of decoding or none, and some give no frame; MPEG streams have no index.
-_INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 # Those that find a key frame by its time, if packets have times: decoders give these on to frames.
-_SEEKING_FORMATS = {*_INDEXED_FORMATS, "avi"}
+_SEEKING_FORMATS = {*INDEXED_FORMATS, "avi"}
+
+# Files of more are read a second time, where their packets are wanted.
+_KEPT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ class PacketTable:
     """Where reading can begin, if frames can be found by their time."""
     has_times: bool = False
     """Whether the packets tell these times; else they come of the frame rate."""
+    is_plain: bool = False
+    """Whether all packets that are promised are there and to be shown, of the only video stream."""
     frame_bytes: int = 0
     """Of a frame in RGB, as far as the header tells its size."""
 
@@ -122,71 +128,114 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
             return
 
 
-def scan_packets(video: Readable) -> PacketTable:
-    """Table of the packets of a file; raises DecodeError if it is no video."""
+class PacketHead(NamedTuple):
+    """What is noted of every packet."""
+
+    pts: int | None
+    is_key: bool
+    is_discard: bool
+    """Whether an edit list cuts it off: it is decoded but not shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """A file that is open, all of whose packets were read."""
+
+    stream: Any
+    """PyAV's."""
+    format: str
+    """Name of the container's format, as FFmpeg has it."""
+    table: PacketTable
+    packets: Sequence[Any]
+    """PyAV packets, if each is whole and gives what it should; none where they do not, or where
+    they are too many to be kept."""
+
+
+@contextmanager
+def scanned(video: Readable) -> Iterator[Scan]:
+    """Read the packets of a file, which stays open; raises DecodeError if it is no video."""
     container, stream = open_video(video)
     with container:
-        packets = [
-            (packet.pts, packet.is_keyframe, packet.is_discard)
-            for packet in demux(container, stream)
-            if packet.size
-        ]
-        # An edit list cuts packets off: they are decoded but not shown.
-        shown = [packet for packet in packets if not packet[2]]
-        is_whole = len(shown) == len(packets) >= stream.frames
-        # Of several streams, another reader may take another one.
-        is_only = sum(map(_is_film, container.streams.video)) == 1
-        indexed = container.format.name in _INDEXED_FORMATS and is_whole and is_only
-        times = _times_by_number(packets) if indexed else None
-        seeks = container.format.name in _SEEKING_FORMATS and is_whole and is_only
-        fps = float(stream.average_rate) if stream.average_rate else None
-        expected, has_times = _expected(shown, float(stream.time_base), fps)
-        return PacketTable(
-            num_frames=len(shown),
-            declared_frames=max(stream.frames, len(packets)),
-            fps=fps,
-            seconds=None if times is None else (times - times[0]) * float(stream.time_base),
-            frame_bytes=3 * stream.codec_context.width * stream.codec_context.height,
-            expected=expected,
-            seeking=_seeking(packets, float(stream.time_base)) if seeks else None,
-            has_times=has_times,
-        )
+        heads, packets, left = [], [], _KEPT_BYTES
+        for packet in demux(container, stream):
+            if not packet.size:
+                # The last is always so; decoders take it for the end.
+                continue
+            heads.append(PacketHead(packet.pts, packet.is_keyframe, packet.is_discard))
+            left -= packet.size
+            if left >= 0 and not packet.is_corrupt:
+                packets.append(packet)
+        table = _table(container, stream, heads)
+        is_plain = table.is_plain and len(packets) == len(heads)
+        kept = packets if is_plain else []
+        yield Scan(stream=stream, format=container.format.name, table=table, packets=kept)
+
+
+def scan_packets(video: Readable) -> PacketTable:
+    """Table of the packets of a file; raises DecodeError if it is no video."""
+    with scanned(video) as scan:
+        return scan.table
+
+
+def _table(container: Any, stream: Any, packets: Sequence[PacketHead]) -> PacketTable:
+    shown = [packet for packet in packets if not packet.is_discard]
+    is_whole = len(shown) == len(packets) >= stream.frames
+    # Of several streams, another reader may take another one.
+    is_only = sum(map(_is_film, container.streams.video)) == 1
+    is_plain = is_whole and is_only
+    indexed = container.format.name in INDEXED_FORMATS and is_plain
+    seeks = container.format.name in _SEEKING_FORMATS and is_plain
+    times = _times_by_number(packets) if indexed else None
+    fps = float(stream.average_rate) if stream.average_rate else None
+    expected, has_times = _expected(shown, float(stream.time_base), fps)
+    return PacketTable(
+        num_frames=len(shown),
+        declared_frames=max(stream.frames, len(packets)),
+        fps=fps,
+        seconds=None if times is None else (times - times[0]) * float(stream.time_base),
+        frame_bytes=3 * stream.codec_context.width * stream.codec_context.height,
+        expected=expected,
+        seeking=_seeking(packets, float(stream.time_base)) if seeks else None,
+        has_times=has_times,
+        is_plain=is_plain,
+    )
 
 
 def _expected(
-    shown: list[tuple[int | None, bool, bool]], time_base: float, fps: float | None
+    shown: Sequence[PacketHead], time_base: float, fps: float | None
 ) -> tuple[FrameTimes | None, bool]:
     """When the frames of packets that are shown will be, and whether they tell it themselves."""
     if not shown:
         return None, False
-    told = [pts for pts, _, _ in shown if pts is not None]
+    told = [packet.pts for packet in shown if packet.pts is not None]
     has_times = len(told) == len(shown)
     seconds = [pts * time_base for pts in sorted(told)] if has_times else [None] * len(shown)
     return FrameTimes(clean_seconds(seconds, fps)), has_times
 
 
-def _seeking(packets: list[tuple[int | None, bool, bool]], time_base: float) -> Seeking | None:
+def _seeking(packets: Sequence[PacketHead], time_base: float) -> Seeking | None:
     """Where reading can begin; None where a packet has no time of its own."""
-    told = [pts for pts, _, _ in packets if pts is not None]
+    told = [packet.pts for packet in packets if packet.pts is not None]
     times = np.unique(np.array(told, np.int64))
     if not len(packets) or len(times) < len(packets):
         return None
-    keys = np.searchsorted(times, sorted(pts for pts, key, _ in packets if key and pts is not None))
-    return Seeking(times=times, keys=keys.astype(np.int64), time_base=time_base)
+    keys = sorted(packet.pts for packet in packets if packet.is_key and packet.pts is not None)
+    numbers = np.searchsorted(times, keys).astype(np.int64)
+    return Seeking(times=times, keys=numbers, time_base=time_base)
 
 
-def _times_by_number(packets: list[tuple[int | None, bool, bool]]) -> np.ndarray | None:
+def _times_by_number(packets: Sequence[PacketHead]) -> np.ndarray | None:
     """Sorted times of all packets, or None where a frame's number does not tell its packet.
 
     Decoders go to the key frame before the one wanted and count from there. A key frame that is
     shown after a packet which follows it in the file (open groups of pictures, the habit of HEVC
     encoders) has another number in the file than in time, by which decord miscounts.
     """
-    if not packets or any(pts is None for pts, _, _ in packets):
+    if not packets or any(packet.pts is None for packet in packets):
         return None
-    times = np.array([pts for pts, _, _ in packets])
+    times = np.array([packet.pts for packet in packets])
     ordered = np.sort(times)
-    is_key = np.array([key for _, key, _ in packets])
+    is_key = np.array([packet.is_key for packet in packets])
     if (np.diff(ordered) == 0).any() or (times != ordered)[is_key].any():
         return None
     return ordered

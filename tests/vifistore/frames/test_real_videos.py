@@ -42,11 +42,11 @@ def manifest(shared: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def verdicts(shared: Path, manifest: list[dict[str, str]]) -> dict[str, Verdicts]:
-    """Verdict on every file, by decoder; what decord leaves to PyAV is not read twice."""
+    """Verdict on every file, by decoder; what has no frames by one is not read twice."""
     jobs = [(row["file"], shared / "videos" / row["file"]) for row in manifest]
     with DecodePool(2, frames=4, clips=1, decoder="decord") as pool:
         decord = dict(pool.decode(jobs))
-    again = [job for job in jobs if getattr(decord[job[0]], "decoder", "") == "decord"]
+    again = [job for job in jobs if isinstance(decord[job[0]], DecodedVideo)]
     with DecodePool(2, frames=4, clips=1, decoder="pyav") as pool:
         pyav = dict(pool.decode(again))
     return {"decord": decord, "pyav": decord | pyav}
@@ -76,7 +76,8 @@ def test_decoders_agree_on_pixels_and_times(verdicts: dict[str, Verdicts]) -> No
             np.testing.assert_allclose(one.timestamps, other.timestamps, atol=2e-3, err_msg=file)
             error = np.abs(one.frames.astype(np.int16) - other.frames).mean()
             is_odd = one.width % 2 or one.height % 2
-            assert error < (ODD_SIZE_TOLERANCE if is_odd else TOLERANCE), file
+            largest = ODD_SIZE_TOLERANCE if is_odd else TOLERANCE
+            assert error <= (largest if one.decoder == "decord" else 0), file
 
 
 def test_times_lie_within_the_video(

@@ -270,7 +270,6 @@ def test_large_members_are_read_in_pieces(clips, tmp_path, web):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(decoding, "_MOST_WHOLE_BYTES", most)
                 found = decode_video(files[0], frames=4, clips=1, decoder="decord")
-            assert found.decoder == ("decord" if most > 10 else "pyav")
             assert found.content_digest == whole.content_digest
             np.testing.assert_array_equal(found.frames, whole.frames)
 
