@@ -51,7 +51,8 @@ def resolve(draft: Draft) -> Listing:
 
 def _stretch(draft: Draft, row: int, file: str) -> Stretch:
     """Which part of the file that was found a video is."""
-    if not (draft.takes_times and file):
+    may_be_named = draft.matches[row] in ("youtube", "clip")
+    if not (draft.takes_times and file and (row in draft.stretches or may_be_named)):
         return WHOLE
     listed = draft.stretches.get(row, WHOLE)
     return named_stretch(draft.paths[row], file, listed, draft.matches[row])
