@@ -21,6 +21,8 @@ from harness.vector_reading import READ_BYTES, done_rows, read_frames, require_u
 from vifistore.errors import DamagedError
 from vifistore.store.features import Features
 
+# Of a number of a frame: float16.
+_FRAME_BYTES = 2
 # Of so many frames and queries the cosines take 64 mebibytes.
 _MAX_COSINES = 2**24
 
@@ -56,8 +58,8 @@ class Timelines:
 
         Raises UsageError for a feature set without frames or their times.
         """
-        for name in ("frames", "timestamps"):
-            features.require_array(name)
+        features.require_array("timestamps")
+        self._shape = features.require_array("frames").shape
         self.features = features
         rows = done_rows(features) if rows is None else np.unique(rows)
         names = ("path", "start_seconds", "end_seconds", "duration_seconds")
@@ -81,6 +83,11 @@ class Timelines:
     def __repr__(self) -> str:
         """What it is of, and of how many files."""
         return f"<Timelines of {len(self)} files, {len(self.rows)} rows of {self.features.name}>"
+
+    @property
+    def frames_per_row(self) -> int:
+        """How many frames a row has at most, those of all its views."""
+        return int(np.prod(self._shape[1:3]))
 
     @cached_property
     def file_of(self) -> np.ndarray:
@@ -156,8 +163,7 @@ class Timelines:
 
     def _batches(self, files: Sequence[int]) -> Iterator[list[int]]:
         """Files whose frames are read in one go; one in any case."""
-        frames = self.features.require_array("frames")
-        most = max(1, READ_BYTES // (int(np.prod(frames.shape[1:])) * frames.dtype.itemsize))
+        most = max(1, READ_BYTES // (self.frames_per_row * self._shape[-1] * _FRAME_BYTES))
         batch, held = [], 0
         for file in dict.fromkeys(map(int, files)):
             count = len(self.rows_of(file))

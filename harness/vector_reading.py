@@ -57,7 +57,9 @@ def read_frames(
     read, not their whole chunks, and damage to them goes unnoticed. Raises UsageError for a set
     without frames, DamagedError for a chunk that does not match its checksum.
     """
-    num_frames = features.require_array("frames").shape[2]
+    # Opened once: of a few rows that takes longer than reading them.
+    opened = features.frames if features.frames is not None else features.require_array("frames")
+    num_frames = opened.shape[2]
     order = np.argsort(rows, kind="stable")
     sorted_rows = np.asarray(rows)[order]
     for start, stop in _spans(sorted_rows, _blocks_per_read(features, "frames")):

@@ -118,8 +118,7 @@ def _first_of_files(cosines: np.ndarray, rows: np.ndarray, file_of: np.ndarray) 
 
 def _most_frames(timelines: Timelines) -> int:
     """Frames that the rows of timelines can have at most."""
-    frames = timelines.features.require_array("frames").shape
-    return len(timelines.rows) * int(np.prod(frames[1:3]))
+    return len(timelines.rows) * timelines.frames_per_row
 
 
 def _matches(curve: ScoreCurve, query: int, proposal: str, k: int) -> list[Match]:

@@ -132,7 +132,8 @@ class Features(FeatureRecord):
 
     def _all_valid(self, num_videos: int) -> np.ndarray:
         """`num_valid` of a set that keeps none: its number of frames."""
-        self.require_array("frames")
+        if self.frames is None:
+            self.require_array("frames")
         _, views, num_frames, _ = self._backend.layout(self.array_path("frames")).shape
         return np.full((num_videos, views), num_frames, np.uint16)
 
