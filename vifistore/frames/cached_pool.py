@@ -1,12 +1,15 @@
 """A decode pool that decodes a video only where the frame cache lacks its frames."""
 
+import contextlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from vifistore.errors import DecodeError
+from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.plans import Span
 from vifistore.frames.pool import submit_ahead
 from vifistore.frames.readers import Reader
 from vifistore.frames.together import SharedFrames
@@ -59,8 +62,30 @@ class CachedPool(Generic[Key]):
 
         `width` and `height` are those of the decoded frames.
         """
-        keyed = ((key, key, footage_of(video)) for key, video in jobs)
+        return self.decode_stretches(
+            ((key,), DecodeJob(footage=footage_of(video))) for key, video in jobs
+        )
+
+    def decode_stretches(
+        self, jobs: Iterable[tuple[Sequence[Key], DecodeJob]]
+    ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
+        """As `DecodePool.decode_stretches`, in the order of the jobs; each stretch is looked for,
+        and if need be decoded, by itself."""
+        keyed = (
+            (key, key, job, span)
+            for keys, job in jobs
+            for key, span in zip(keys, job.spans, strict=True)
+        )
         return submit_ahead(keyed, self._submit, 2 * self._num_threads)
 
-    def _submit(self, key: Key, footage: Footage) -> Future[DecodedVideo | DecodeError]:
-        return self._threads.submit(self._frames.find, footage, self._own, self._others(key))
+    def _submit(self, key: Key, job: DecodeJob, span: Span) -> Future[DecodedVideo | DecodeError]:
+        return self._threads.submit(self._find, key, job, span)
+
+    def _find(self, key: Key, job: DecodeJob, span: Span) -> DecodedVideo | DecodeError:
+        digest = ""
+        if job.digest is not None:
+            # Whatever is wrong with it, the pool says so.
+            with contextlib.suppress(DecodeError, OSError):
+                digest = job.digest.get()
+        others = self._others(key)
+        return self._frames.find(job.footage, self._own, others, span=span, digest=digest)

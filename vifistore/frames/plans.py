@@ -36,6 +36,11 @@ class Span(NamedTuple):
 WHOLE_VIDEO = Span()
 
 
+def span_of(start: float, end: float) -> Span:
+    """A stretch as the table of videos has it, where an end that is not a number is the file's."""
+    return Span(float(start), np.inf if np.isnan(end) else float(end))
+
+
 class Sampling(NamedTuple):
     """How frames are chosen: so many of each clip, or with `fps` or `every` those there are."""
 

@@ -3,21 +3,26 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo, check_decoder
+from vifistore.frames.file_digests import SharedDigest
 from vifistore.frames.kept import Keep
 from vifistore.frames.memory_limits import worker_bytes as share_of_memory
-from vifistore.frames.plans import Sampling
+from vifistore.frames.plans import WHOLE_VIDEO, Sampling, Span
 from vifistore.frames.squares import Squares
+from vifistore.frames.streams import Stream, taken_as_they_come
 from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
 from vifistore.frames.worker_settings import WorkerSettings
-from vifistore.sources.footage import Footage
+from vifistore.sources.footage import Footage, read_or_told
 from vifistore.sources.roots import footage_of
 
 Key = TypeVar("Key", bound=Hashable)
@@ -26,9 +31,6 @@ Decoded = TypeVar("Decoded")
 DEFAULT_TIMEOUT_SECONDS = 120.0
 # A worker may be killed while it starts; if it never starts, the installation is broken.
 _START_ATTEMPTS = 10
-# A core reads 5 to 20 MB of H.264 a second: two hours of a film are minutes, where its container
-# has no index to be trusted.
-_BYTES_PER_TIMEOUT = 100e6
 # Squares decoded ahead keep the tower busy where a few videos take long, and workers while the
 # tower is not ready; each video is an open file, too.
 _AHEAD_BYTES, _MOST_AHEAD = 64 * 2**20, 16
@@ -49,6 +51,8 @@ class DecodePool:
         clips: int,
         decoder: str = "decord",
         stride: int = 0,
+        fps: float = 0.0,
+        every: int = 0,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         squares: Squares | None = None,
         only_large: bool = False,
@@ -57,7 +61,8 @@ class DecodePool:
     ) -> None:
         """Raises UsageError if the decoder is not installed.
 
-        `timeout_seconds` is per video, and as often for every further 100 MB of its file, since
+        With `fps` or `every` frames are at a rate, `frames` of them at most. `timeout_seconds` is
+        per video, and as often for every further 100 MB of its file that may have to be read, since
         some files can only be read in order. `squares` are cut by the workers, of frames of more
         than twice their size alone if `only_large`. `niceness` (0 to 19) is by how much workers
         give way to other processes, `worker_bytes` how much memory each may take; 0 is its share
@@ -67,10 +72,8 @@ class DecodePool:
             raise UsageError(f"num_workers is {num_workers}; it must be at least 1")
         check_decoder(decoder)
         self._settings = WorkerSettings(
-            frames=frames,
-            clips=clips,
+            sampling=Sampling(frames, clips, stride, fps, every),
             decoder=decoder,
-            stride=stride,
             keep=Keep(squares=squares, only_large=only_large),
             niceness=niceness,
             max_bytes=worker_bytes or share_of_memory(num_workers),
@@ -126,12 +129,35 @@ class DecodePool:
         self._check_open()
         return submit_ahead(iter(jobs), self.submit, self._num_ahead())
 
+    def decode_stretches(
+        self, jobs: Iterable[tuple[Sequence[Key], DecodeJob]]
+    ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
+        """Yield (key, stretch or why it has no frames) of jobs, each with a key for every stretch.
+
+        As `decode`, but a job gives its stretches as they are read, one after the other, and of
+        several that are under way whichever is ready: the oldest first. A job waits once a few of
+        its stretches are not yet taken.
+        """
+        self._check_open()
+        remaining, ahead = iter(jobs), self._num_ahead()
+        of_job = max(2, ahead // self._num_workers)
+
+        def begin(changed: threading.Condition) -> Stream | None:
+            for keys, job in remaining:
+                stream = Stream(keys, of_job, changed)
+                stream.begin(self._threads, partial(self._results, job))
+                return stream
+            return None
+
+        return taken_as_they_come(begin, ahead + of_job)
+
     def _num_ahead(self) -> int:
         """How many videos are decoded ahead of the caller."""
         squares, few = self._settings.keep.squares, 2 * self._num_workers
         if squares is None or self._settings.keep.only_large:
             return few
-        num_squares = self._settings.frames * self._settings.clips * squares.crops
+        sampling = self._settings.sampling
+        num_squares = sampling.frames * sampling.clips * squares.crops
         many = _AHEAD_BYTES // (num_squares * 3 * squares.size**2)
         return max(few, min(many, _MOST_AHEAD * self._num_workers))
 
@@ -140,26 +166,47 @@ class DecodePool:
         video: str | Path | Footage,
         draw: Sequence[int] | None = None,
         also: Sequence[Sampling] = (),
+        span: Span = WHOLE_VIDEO,
     ) -> Future[DecodedVideo | DecodeError]:
-        """Decode one video, which may have to wait for a worker; see `decode`, and for `also`
-        `decode_video`."""
+        """Decode one video, or a stretch of it, which may have to wait for a worker; see `decode`,
+        and for `also` `decode_video`."""
         self._check_open()
-        return self._threads.submit(self._decode, footage_of(video), draw, also)
+        job = DecodeJob(footage=footage_of(video), spans=(span,), draw=draw, also=also)
+        return self._threads.submit(self._only, job)
 
-    def _decode(
-        self, footage: Footage, draw: Sequence[int] | None, also: Sequence[Sampling]
-    ) -> DecodedVideo | DecodeError:
-        limit_seconds = self._timeout_seconds * max(1.0, footage.told_bytes / _BYTES_PER_TIMEOUT)
+    def _only(self, job: DecodeJob) -> DecodedVideo | DecodeError:
+        (found,) = self._results(job)
+        return found
+
+    def _results(self, job: DecodeJob) -> Generator[DecodedVideo | DecodeError]:
+        """What a worker gives of each stretch."""
+        takes_digest = job.digest is None or job.digest.claim()
+        told = not takes_digest
+        try:
+            for found in self._from_worker(job, takes_digest=takes_digest):
+                if job.digest is None or isinstance(found, DecodeError):
+                    yield found
+                    continue
+                if not told:
+                    job.digest.tell(found.content_digest)
+                    told = True
+                yield _digested(found, job.digest)
+        finally:
+            if job.digest is not None and not told:
+                job.digest.tell("")
+
+    def _from_worker(
+        self, job: DecodeJob, *, takes_digest: bool
+    ) -> Iterator[DecodedVideo | DecodeError]:
         worker = self._places.get()
         try:
             while True:
                 worker = worker if worker and worker.is_alive else self._start_worker(worker)
                 try:
-                    return worker.decode(footage, limit_seconds, draw, also)
+                    yield from worker.decode(job, self._timeout_seconds, takes_digest=takes_digest)
+                    return
                 except WorkerGoneError:
                     continue
-        except DecodeError as error:
-            return error
         finally:
             self._places.put(worker)
 
@@ -194,6 +241,15 @@ class DecodePool:
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("the decode pool is closed; open another one")
+
+
+def _digested(decoded: DecodedVideo, digest: SharedDigest) -> DecodedVideo | DecodeError:
+    """A stretch with the digest of its file, or why that cannot be taken any more."""
+    try:
+        with read_or_told(digest.footage):
+            return replace(decoded, content_digest=digest.get())
+    except DecodeError as error:
+        return error
 
 
 def submit_ahead(

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from vifistore.frames.frame_cache import FrameKey
-from vifistore.frames.plans import Sampling
+from vifistore.frames.plans import WHOLE_VIDEO, Sampling, Span
 from vifistore.frames.preprocess import squares_of
-from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
+from vifistore.frames.sampling import EVERY_RULE, RATE_RULE, SAMPLING_RULE, WINDOW_RULE
 from vifistore.frames.squares import Squares
 from vifistore.kernels.geometry import OPENCV, PILLOW, check_resizing, resized_shape
 from vifistore.kernels.opencv_linear import resize_linear
@@ -37,13 +37,17 @@ class Reader:
     """Squares per frame."""
     short_side: int = 0
     """Whole frames with a larger one shrink to it, pixels; 0 leaves them as they are."""
+    fps: float = 0.0
+    """Frames a second, `frames` at most; 0 for so many of each clip."""
+    every: int = 0
+    """Every so many of the frames of the file, `frames` at most; 0 for so many of each clip."""
     backend: str = PILLOW
     """What resizes whole frames; those that OpenCV resizes grow to the short side, too."""
 
     @property
     def sampling(self) -> Sampling:
-        """Frames per clip, clips, and stride."""
-        return Sampling(self.frames, self.clips, self.stride)
+        """Which frames of a stretch."""
+        return Sampling(self.frames, self.clips, self.stride, self.fps, self.every)
 
     @property
     def squares(self) -> Squares | None:
@@ -63,19 +67,34 @@ class Reader:
             value = getattr(kept, name)
             if type(value) is not int or not number <= value <= _MOST:
                 raise ValueError(f"{name} is {value!r}")
+        if kept.sampling.has_rate:
+            raise ValueError("a trainer draws from no frames at a rate")
         if kept.preprocessing is not None and kept.squares is None:
             raise ValueError("its preprocessing resizes without antialias")
         check_resizing(kept.backend, "bilinear", antialias=False)
         return kept
 
-    def key(self, content_digest: str, decoder: str, decoder_version: str) -> FrameKey:
-        """The entry of a video."""
+    def key(
+        self,
+        content_digest: str,
+        decoder: str,
+        decoder_version: str,
+        span: Span = WHOLE_VIDEO,
+    ) -> FrameKey:
+        """The entry of a stretch of a video."""
         whole = {"largest_short_side": self.short_side}
         if self.backend == OPENCV:
             whole = {"short_side": self.short_side, "backend": self.backend}
         sampling = {"rule": SAMPLING_RULE, "frames": self.frames, "clips": self.clips}
         if self.stride:
             sampling |= {"rule": WINDOW_RULE, "stride": self.stride}
+        if self.fps:
+            sampling |= {"rule": RATE_RULE, "fps": self.fps}
+        if self.every:
+            sampling |= {"rule": EVERY_RULE, "every": self.every}
+        if not span.is_whole:
+            end = None if np.isinf(span.end) else span.end
+            sampling |= {"start_seconds": span.start, "end_seconds": end}
         return FrameKey(
             content_digest=content_digest,
             decoder=decoder,

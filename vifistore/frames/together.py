@@ -14,7 +14,7 @@ from vifistore.errors import DecodeError
 from vifistore.frames.decoding import DecodedVideo, decoder_version
 from vifistore.frames.digests import content_digest
 from vifistore.frames.frame_cache import FrameCache, FrameKey
-from vifistore.frames.plans import Sampling
+from vifistore.frames.plans import WHOLE_VIDEO, Sampling, Span
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.raw_frames import split_plan
 from vifistore.frames.readers import Reader
@@ -42,6 +42,7 @@ class SharedFrames:
         own: Reader,
         others: Sequence[Reader] = (),
         *,
+        span: Span = WHOLE_VIDEO,
         digest: str = "",
         choose: Choose | None = None,
     ) -> DecodedVideo | DecodeError:
@@ -51,24 +52,27 @@ class SharedFrames:
         ----------
         others
             What is kept at the same time, if it has to be decoded.
+        span
+            The stretch of the video that is wanted.
         digest
-            Content digest of the video, where it is known.
+            Content digest of the file, where it is known.
         choose
             As that of `FrameCache.get`.
         """
         digest = digest or self._digest(footage)
-        found = self._get(own, digest, choose)
+        found = self._get(own, digest, span, choose)
         if found is not None:
             return found
         with self._cache.claim(digest) if digest else nullcontext():
             # Whoever had it has decoded it, perhaps for this reader as well.
-            found = self._get(own, digest, choose)
+            found = self._get(own, digest, span, choose)
             if found is not None:
                 return found
-            video = self._decoded(footage, own.sampling, None, self._missing(others, digest, own))
+            missing = self._missing(others, digest, span, own)
+            video = self._decoded(footage, span, own.sampling, None, missing)
             if isinstance(video, DecodeError):
                 return video
-            video = self._keep(own, video)
+            video = self._keep(own, span, video)
         rows = slice(None) if choose is None else list(choose(len(video.frames)))
         return replace(video, frames=video.frames[rows])
 
@@ -79,12 +83,13 @@ class SharedFrames:
         draw: Sequence[int],
         others: Sequence[Reader],
         digest: str,
+        span: Span = WHOLE_VIDEO,
     ) -> DecodedVideo | DecodeError:
         """As `find`, but a random clip of the training rule, of which nothing is kept."""
         digest = digest or self._digest(footage)
         with self._cache.claim(digest) if digest else nullcontext():
-            missing = self._missing(others, digest)
-            video = self._decoded(footage, own.sampling, draw, missing)
+            missing = self._missing(others, digest, span)
+            video = self._decoded(footage, span, own.sampling, draw, missing)
         return video if isinstance(video, DecodeError) else self._cut(own, video)
 
     def _digest(self, footage: Footage) -> str:
@@ -94,37 +99,47 @@ class SharedFrames:
             # Whatever is wrong with it, the pool says so.
             return ""
 
-    def _get(self, own: Reader, digest: str, choose: Choose | None) -> DecodedVideo | None:
-        found = self._cache.get(self._key(own, digest), choose) if digest else None
+    def _get(
+        self, own: Reader, digest: str, span: Span, choose: Choose | None
+    ) -> DecodedVideo | None:
+        found = self._cache.get(self._key(own, digest, span), choose) if digest else None
         return found and replace(found, are_squares=own.preprocessing is not None)
 
-    def _key(self, kept: Reader, digest: str) -> FrameKey:
-        return kept.key(digest, self._decoder, self._decoder_version)
+    def _key(self, kept: Reader, digest: str, span: Span) -> FrameKey:
+        return kept.key(digest, self._decoder, self._decoder_version, span)
 
-    def _missing(self, others: Sequence[Reader], digest: str, *own: Reader) -> list[Reader]:
+    def _missing(
+        self, others: Sequence[Reader], digest: str, span: Span, *own: Reader
+    ) -> list[Reader]:
         """Those of the others of which the cache has nothing."""
-        known = {self._key(kept, digest).digest for kept in own}
+        known = {self._key(kept, digest, span).digest for kept in own}
         missing = []
         for kept in others:
-            key = self._key(kept, digest)
+            key = self._key(kept, digest, span)
             if key.digest not in known and not self._cache.has(key):
                 missing.append(kept)
             known.add(key.digest)
         return missing
 
     def _decoded(
-        self, footage: Footage, own: Sampling, draw: Sequence[int] | None, others: Sequence[Reader]
+        self,
+        footage: Footage,
+        span: Span,
+        own: Sampling,
+        draw: Sequence[int] | None,
+        others: Sequence[Reader],
     ) -> DecodedVideo | DecodeError:
         """The frames of `own`, as the pool gives them; those of `others` are put into the cache."""
-        if not others:
-            return self._pool.submit(footage, draw).result()
         samplings = [own, *(kept.sampling for kept in others)]
-        video = self._pool.submit(footage, draw, also=samplings[1:]).result()
+        # How many frames there are at a rate is not known before, so that nobody could part them.
+        if not others or any(sampling.has_rate for sampling in samplings):
+            return self._pool.submit(footage, draw, span=span).result()
+        video = self._pool.submit(footage, draw, also=samplings[1:], span=span).result()
         if isinstance(video, DecodeError) or video.was_retried:
-            return self._pool.submit(footage, draw).result()
+            return self._pool.submit(footage, draw, span=span).result()
         first, *further = self._parts(video, samplings)
         for kept, part in zip(others, further, strict=True):
-            self._keep(kept, part)
+            self._keep(kept, span, part)
         return first
 
     def _parts(self, video: DecodedVideo, samplings: Sequence[Sampling]) -> list[DecodedVideo]:
@@ -151,11 +166,11 @@ class SharedFrames:
             parts.append(part)
         return parts
 
-    def _keep(self, kept: Reader, decoded: DecodedVideo) -> DecodedVideo:
+    def _keep(self, kept: Reader, span: Span, decoded: DecodedVideo) -> DecodedVideo:
         """Put what is kept of a decoded video into the cache, and return it."""
         video = self._cut(kept, decoded)
         # Of what was decoded: the file may have changed since it was looked for.
-        self._cache.put(self._key(kept, video.content_digest), video)
+        self._cache.put(self._key(kept, video.content_digest, span), video)
         return video
 
     def _cut(self, kept: Reader, decoded: DecodedVideo) -> DecodedVideo:

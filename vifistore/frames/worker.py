@@ -1,4 +1,5 @@
-"""The program of one decode worker: takes a video, answers with frames or with the reason why not.
+"""The program of one decode worker: takes a video, answers with the frames of each stretch of it
+that is wanted, or with the reason why not, as soon as they are there; goes on once it is told to.
 
 The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT SETTINGS`, where SETTINGS is
 the JSON of `WorkerSettings`. It imports no torch unless the decoder is torchcodec, so that it
@@ -15,13 +16,12 @@ import time
 from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import decode_video, load_decoder
+from vifistore.frames.decode_jobs import footage_and_plans
+from vifistore.frames.decoding import DecodedVideo, decode_stretches, load_decoder
 from vifistore.frames.memory_limits import limit_memory
-from vifistore.frames.plans import Sampling
 from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
 from vifistore.frames.worker_settings import WorkerSettings
 from vifistore.sources.footage import Footage
-from vifistore.sources.roots import footage_of_wire
 
 _PR_SET_PDEATHSIG = 1
 
@@ -73,24 +73,35 @@ def _forget_log() -> None:
 
 
 def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSettings) -> None:
-    # Of the processor, not of the clock: what the video costs, not what others made it wait.
-    start = time.process_time()
-    footage = footage_of_wire(job["video"])
-    try:
-        video = decode_video(
-            footage,
-            frames=settings.frames,
-            clips=settings.clips,
-            stride=settings.stride,
-            decoder=settings.decoder,
-            draw=job["draw"],
-            keep=settings.keep,
-            also=[Sampling(*sampling) for sampling in job["also"]],
-        )
-    except (DecodeError, MemoryError) as error:
-        if isinstance(error, MemoryError) or error.reason == "memory":
+    """An answer for each stretch. All but the last are waited for to be taken, so that memory does
+    not grow with the length of a video."""
+    footage, plans = footage_and_plans(job, settings.sampling)
+    how = {"decoder": settings.decoder, "keep": settings.keep, "digest": job["digest"]}
+    found = decode_stretches(footage, plans, **how)
+    for number in range(len(plans)):
+        if number:
+            receive_message(channel)
+        # Of the processor, not of the clock: what the video costs, not what others made it wait.
+        start = time.process_time()
+        try:
+            _hand_over(channel, footage, next(found), settings, start)
+        except MemoryError:
             error = _too_large(footage, settings)
-        send_message(channel, {"reason": error.reason, "message": str(error)})
+            _send_error(channel, error)
+            # Whatever was being read is gone.
+            found = iter([error] * (len(plans) - number - 1))
+
+
+def _hand_over(
+    channel: socket.socket,
+    footage: Footage,
+    video: DecodedVideo | DecodeError,
+    settings: WorkerSettings,
+    start: float,
+) -> None:
+    if isinstance(video, DecodeError):
+        is_memory = video.reason == "memory"
+        _send_error(channel, _too_large(footage, settings) if is_memory else video)
         return
     decoded = time.process_time()
     file = write_anonymous_file(video.frames)
@@ -102,6 +113,10 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
         send_message(channel, {"shape": video.frames.shape, "facts": facts}, file)
     finally:
         os.close(file)
+
+
+def _send_error(channel: socket.socket, error: DecodeError) -> None:
+    send_message(channel, {"reason": error.reason, "message": str(error)})
 
 
 def _too_large(footage: Footage, settings: WorkerSettings) -> DecodeError:

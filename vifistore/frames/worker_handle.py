@@ -7,12 +7,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo
-from vifistore.frames.plans import Sampling
 from vifistore.frames.wire import (
     map_anonymous_file,
     receive_message,
@@ -29,6 +29,9 @@ _KILLED_SECONDS = 10.0
 _LOG_TAIL_BYTES = 4096
 # The pool has one worker per core, so none needs threads of its own.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+# Reasons for which a worker has ended.
+_GONE = ("timeout", "worker crashed")
 
 # Fields of /proc/PID/stat after the name, which may itself hold blanks: proc(5). Elsewhere than on
 # Linux nothing is told, and time limits go by the clock alone.
@@ -61,32 +64,51 @@ class WorkerHandle:
             raise UsageError(answer["failed"])
 
     def decode(
-        self,
-        footage: Footage,
-        timeout_seconds: float,
-        draw: Sequence[int] | None = None,
-        also: Sequence[Sampling] = (),
-    ) -> DecodedVideo:
-        """Raises DecodeError for the video and WorkerGoneError if it was never given out.
+        self, job: DecodeJob, timeout_seconds: float, *, takes_digest: bool = True
+    ) -> Iterator[DecodedVideo | DecodeError]:
+        """Yield each stretch, or why it has no frames; raises WorkerGoneError if the job was never
+        given out.
 
-        With the reasons "timeout" and "worker crashed" the worker has ended, too.
+        With the reasons "timeout" and "worker crashed", which all stretches that are left have, the
+        worker has ended, too. Whoever takes no more of them ends it.
         """
         try:
-            send_message(self._channel, {"video": footage.wire(), "draw": draw, "also": also})
+            send_message(self._channel, job.wire(takes_digest=takes_digest))
         except OSError:
             raise WorkerGoneError(self.stop()) from None
+        limits = job.limits(timeout_seconds)
+        for number, limit_seconds in enumerate(limits):
+            found = self._answer(job.footage, limit_seconds, is_first=not number)
+            if isinstance(found, DecodeError) and found.reason in _GONE:
+                yield from [found] * (len(limits) - number)
+                return
+            is_taken = False
+            try:
+                yield found
+                is_taken = True
+            finally:
+                if not is_taken and number < len(limits) - 1:
+                    self.process.kill()
+            # No name for it: it would hold its memory while the next one is waited for.
+            del found
+
+    def _answer(
+        self, footage: Footage, timeout_seconds: float, *, is_first: bool
+    ) -> DecodedVideo | DecodeError:
         try:
+            if not is_first:
+                send_message(self._channel, {"go_on": True})
             self._wait_for_answer(timeout_seconds)
             answer, file = receive_message(self._channel, timeout_seconds)
         except TimeoutError:
             self.process.kill()
             self.stop()
             message = f"{footage}: not decoded within {timeout_seconds:g} seconds"
-            raise DecodeError("timeout", message) from None
+            return DecodeError("timeout", message)
         except (EOFError, OSError):
-            raise DecodeError("worker crashed", f"{footage}: {self.stop()}") from None
+            return DecodeError("worker crashed", f"{footage}: {self.stop()}")
         if file is None:
-            raise DecodeError(answer["reason"], answer["message"])
+            return DecodeError(answer["reason"], answer["message"])
         frames = map_anonymous_file(file, tuple(answer["shape"]))
         return DecodedVideo.of_facts(frames, answer["facts"])
 

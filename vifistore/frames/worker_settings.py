@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.plans import Sampling
 from vifistore.frames.squares import Squares
 
 
@@ -12,14 +13,10 @@ from vifistore.frames.squares import Squares
 class WorkerSettings:
     """What a worker does with every video."""
 
-    frames: int
-    """Frames per clip."""
-    clips: int
-    """Clips per video."""
+    sampling: Sampling
+    """Which frames of a stretch."""
     decoder: str
     """Name of the decoder."""
-    stride: int = 0
-    """Frames from one of a clip to the next; 0 spreads them over the video."""
     keep: Keep = WHOLE
     """Which frames are cut to squares; the others are handed over as they are."""
     niceness: int = 0
@@ -37,4 +34,5 @@ class WorkerSettings:
         fields = json.loads(text)
         keep = fields.pop("keep")
         squares = keep.pop("squares")
-        return cls(**fields, keep=Keep(**keep, squares=Squares(**squares) if squares else None))
+        cut = Keep(**keep, squares=Squares(**squares) if squares else None)
+        return cls(**{**fields, "sampling": Sampling(*fields["sampling"])}, keep=cut)

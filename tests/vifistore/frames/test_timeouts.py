@@ -69,7 +69,7 @@ def test_a_starved_worker_is_waited_for(
 
 def test_a_large_file_has_more_time(obedient: Obedient, monkeypatch: pytest.MonkeyPatch) -> None:
     path = obedient("slow 1")
-    monkeypatch.setattr("vifistore.frames.pool._BYTES_PER_TIMEOUT", path.stat().st_size / 20)
+    monkeypatch.setattr("vifistore.frames.decode_jobs._BYTES_PER_TIMEOUT", path.stat().st_size / 20)
     with open_pool(1, timeout_seconds=0.3) as pool:
         assert verdicts(pool, [path]) == ["ok"]
     monkeypatch.undo()
