@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     dataset = store.dataset(choose_dataset(store, wanted.dataset))
     table = dataset.videos()
     rows = [row_of(table, name, dataset.name) for name in dict.fromkeys(wanted.videos)]
-    dataset.require_whole_videos()
+    dataset.require_whole_videos("maps are of whole videos")
     files = dataset.files()
     videos = {row: video_file(files, row, dataset.name) for row in rows}
     for file in _draw_all(dataset, table, videos, wanted):

@@ -1,7 +1,7 @@
 """What came out of videos, collected until the rows of a block are all there."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from vifistore.errors import DecodeError, ModelError
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.kernels.temporal_pool import pool_and_round
 from vifistore.sources.footage import Footage
-from vifistore.store.feature_record import FurtherArray
+from vifistore.store.feature_record import NUM_VALID, FurtherArray
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, QUARANTINED
 from vifistore.store.writer import BlockData, Shape
 
@@ -52,8 +52,14 @@ def done(
     `outputs` are float32 [view frame dim] as `frames`, and what the encoder leaves beside them,
     [view ...]. What is made of them stays on their device.
     """
-    frames = outputs["frames"].reshape(shape.view, shape.frame, shape.dim)
+    frames = outputs["frames"].reshape(shape.view, -1, shape.dim)
     stored, mean, consensus = pool_and_round(frames)
+    beside = {n: outputs[n].to(getattr(torch, array.dtype)) for n, array in _given(further)}
+    if NUM_VALID in further:
+        # Behind them are frames that pad the view, and are zero.
+        count = frames.shape[1]
+        stored = torch.nn.functional.pad(stored, (0, 0, 0, shape.frame - count))
+        beside[NUM_VALID] = np.full(shape.view, count, np.uint16)
     return VideoResult(
         row=row,
         kind="encoded",
@@ -61,8 +67,8 @@ def done(
             "frames": stored,
             "view_mean": mean,
             "view_consensus": consensus,
-            **{n: outputs[n].to(getattr(torch, array.dtype)) for n, array in further.items()},
-            "timestamps": _timestamps(decoded.timestamps, shape),
+            **beside,
+            "timestamps": _timestamps(decoded.timestamps, shape, pads=NUM_VALID in further),
             "content_digest": decoded.content_digest,
             "message": _short_message(decoded),
             "status": DONE,
@@ -70,9 +76,16 @@ def done(
     )
 
 
-def _timestamps(seconds: np.ndarray, shape: Shape) -> np.ndarray:
+def _given(further: Mapping[str, FurtherArray]) -> Iterable[tuple[str, FurtherArray]]:
+    """The arrays that encoders give."""
+    return ((name, array) for name, array in further.items() if name != NUM_VALID)
+
+
+def _timestamps(seconds: np.ndarray, shape: Shape, *, pads: bool) -> np.ndarray:
     """Seconds of the frames of each clip [clip frame] -> those of each embedding of a view, means
-    of as many stretches, float32 [view frame]."""
+    of as many stretches, or zero where it `pads` the view, float32 [view frame]."""
+    if pads:
+        seconds = np.pad(seconds, ((0, 0), (0, shape.frame - seconds.shape[1])))
     if seconds.shape[1] != shape.frame:
         parts = np.array_split(seconds.astype(np.float64), shape.frame, axis=1)
         seconds = np.stack([part.mean(axis=1) for part in parts], axis=1).astype(np.float32)
@@ -173,6 +186,10 @@ def _refuse_zeros(data: dict[str, np.ndarray], results: list[VideoResult]) -> No
 
 
 def _short_message(decoded: DecodedVideo) -> str:
+    # Lengths are rounded: one frame more or less is none that was lost.
+    if decoded.left_out > 1:
+        told = f"longer than it was scanned: its last {decoded.left_out} frames are left out"
+        return f"{told}; scan it again"
     if decoded.num_frames < decoded.declared_frames:
         return f"{decoded.num_frames} of {decoded.declared_frames} declared frames decode"
     return ""

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import torch
 
 from vifistore.errors import DecodeError
@@ -17,8 +18,10 @@ from vifistore.extract.ranks import local_count
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.frames.cached_pool import CachedPool, nobody
+from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
+from vifistore.frames.plans import span_of
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.together import SharedFrames
@@ -27,6 +30,7 @@ from vifistore.scanning.presence import MISSING, Presence
 from vifistore.sources.footage import NETWORK, Footage
 from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
+from vifistore.store.schema import BLOCK_SIZE
 
 # The tower on the same cores goes first: its threads wait for the slowest of them, while frames
 # are wanted only once it has none left.
@@ -61,6 +65,8 @@ class DecodedRows:
         """Decoding begins at once."""
         videos = dataset.videos()
         self._files = dataset.files()
+        self._starts, self._ends = dataset.stretches()
+        self._shared = _of_several(self._files.paths, rows)
         self._presence = Presence(dataset, self._files)
         self.changes = ChangeLog(dataset, videos)
         """Videos that are not the files that were scanned any more."""
@@ -70,7 +76,7 @@ class DecodedRows:
         """Processor time that workers took to decode."""
         self.cut_seconds = 0.0
         """Processor time that workers took to resize."""
-        self._decoded = pool.decode(self._jobs(rows))
+        self._decoded = pool.decode_stretches(self._jobs(rows))
 
     def __iter__(self) -> Iterator[DecodedRow | VideoResult]:
         """Yield what is to be encoded; results of what is copied, or cannot be decoded."""
@@ -100,16 +106,46 @@ class DecodedRows:
             self.changes.read(result.row, str(result.values["content_digest"]))
             yield result
 
-    def _jobs(self, rows: list[int]) -> Iterator[tuple[int, Footage]]:
-        """Yield (row, video) of what has to be decoded; rows to copy are set aside."""
-        for row in rows:
-            footage = self._files[row]
-            source = self._reuse.find(row, footage)
-            self.changes.look(row, footage)
-            if source == "encode":
-                yield row, footage
-            elif source == "copy":
-                self._to_copy.append(row)
+    def _jobs(self, rows: list[int]) -> Iterator[tuple[list[int], DecodeJob]]:
+        """Yield (rows, job) of what has to be decoded: neighbours that are stretches of one file
+        together, as far as they lie in one block."""
+        for together in _neighbours(rows, self._files.paths, self._starts):
+            footage = self._files[together[0]]
+            wanted = [row for row in together if self._is_to_decode(row, footage)]
+            if wanted:
+                spans = [span_of(self._starts[row], self._ends[row]) for row in wanted]
+                is_shared = self._files.paths[wanted[0]] in self._shared
+                digest = self._reuse.digests.of(footage) if is_shared else None
+                yield wanted, DecodeJob(footage=footage, spans=spans, digest=digest)
+
+    def _is_to_decode(self, row: int, footage: Footage) -> bool:
+        """Whether a row is to be decoded; those to copy are set aside."""
+        source = self._reuse.find(row, footage)
+        self.changes.look(row, footage)
+        if source == "copy":
+            self._to_copy.append(row)
+        return source == "encode"
+
+
+def _of_several(paths: np.ndarray, rows: list[int]) -> set[str]:
+    """The files of which several of these rows are stretches."""
+    counts = Counter(paths[rows].tolist())
+    return {path for path, count in counts.items() if count > 1}
+
+
+def _neighbours(rows: list[int], paths: np.ndarray, starts: np.ndarray) -> Iterator[list[int]]:
+    """Rows of one file and one block that follow one another, in the order of their starts."""
+    together: list[int] = []
+    for row in rows:
+        if together:
+            last = together[-1]
+            is_next = paths[row] == paths[last] and starts[row] >= starts[last]
+            if not is_next or row // BLOCK_SIZE != last // BLOCK_SIZE:
+                yield together
+                together = []
+        together.append(row)
+    if together:
+        yield together
 
 
 @contextlib.contextmanager
@@ -130,6 +166,8 @@ def open_pools(
         frames=settings.num_frames,
         clips=settings.clips,
         stride=settings.stride,
+        fps=settings.fps,
+        every=settings.every,
         preprocessing=preprocessing,
         crops=settings.crops,
     )
@@ -137,7 +175,8 @@ def open_pools(
     if settings.frame_cache:
         squares = common_squares([own, *([trainer.kept] if trainer else [])])
     num_workers = settings.workers or default_workers(device)
-    sampling = {name: getattr(settings, name) for name in ("frames", "clips", "stride", "decoder")}
+    named = ("frames", "clips", "stride", "fps", "every", "decoder")
+    sampling = {name: getattr(settings, name) for name in named}
     with DecodePool(
         num_workers,
         **sampling,

@@ -68,7 +68,7 @@ class EncodedRows:
         if loaded.kind != CLIP:
             frames = spread(outputs["frames"], key.decoded, self._job.settings.crops)
             outputs = {**outputs, "frames": frames}
-        result = done(key.row, key.decoded, outputs, self._shape, loaded.further)
+        result = done(key.row, key.decoded, outputs, self._shape, self._job.further)
         if self._cosines:
             with self._clock.stage("encode"), torch.inference_mode():
                 mean = result.values["view_mean"]

@@ -15,6 +15,8 @@ from vifistore.models.wording import check_templates
 from vifistore.store.identity import FAMILIES, PAPER, SHORTEST, SQUASH
 from vifistore.store.schema import MOST_FRAMES
 
+# More than any camera of films.
+_MOST_FPS = 1000
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -66,7 +68,13 @@ class EncodeSettings(PixelSettings):
     frames_flag: ClassVar[str] = "frames"
     """What the flag of `frames` is called."""
     frames: int | None = None
-    """Frames sampled per clip. Default: as many as the checkpoint was trained with, else 32."""
+    """Frames sampled per clip. Default: as many as the checkpoint was trained with, else 32. With
+    --fps or --every the most that a row may have, by default what the longest has."""
+    fps: float = 0.0
+    """Frames a second, at fixed times of each row, in the place of a number of frames: rows have as
+    many as they are long, and what they lack of the longest counts nowhere."""
+    every: int = 0
+    """Every so many of the frames of a file, as --fps: N takes frames 0, N, 2N and so on."""
     clips: int = 1
     """Times a video is sampled, each at another phase of its whole length; with a --stride, each in
     another stretch of it."""
@@ -115,7 +123,8 @@ class EncodeSettings(PixelSettings):
         flag = self.frames_flag
         told = f"--{flag} is {self.frames}; give {MOST_FRAMES} or fewer, counted in 16 bits"
         found.check(self.frames is None or self.frames <= MOST_FRAMES, told)
-        for name in ("batch", "workers", "stride"):
+        self._note_rate(found)
+        for name in ("batch", "workers", "stride", "every"):
             value = getattr(self, name)
             found.check(value >= 0, f"--{name} is {value}; give 0 or more")
         told = f"--clips is {self.clips}; give {MOST_FRAMES} or fewer"
@@ -134,6 +143,24 @@ class EncodeSettings(PixelSettings):
         _note_choice(found, "precision", self.precision, PRECISIONS)
         _note_choice(found, "decoder", self.decoder, get_args(DecoderName))
         found.attempt(check_templates, self.template)
+
+    def _note_rate(self, found: Faults) -> None:
+        told = f"--fps is {self.fps:g}; give a number of frames a second, at most {_MOST_FPS}"
+        found.check(0 <= self.fps <= _MOST_FPS, told)
+        found.check(not (self.fps and self.every), "--fps and --every are two rates; give one")
+        is_plain = self.clips == 1 and not self.stride
+        told = f"{self.rate} takes all of a row at once; leave --clips and --stride out"
+        found.check(not self.has_rate or is_plain, told)
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether a row has as many frames as it is long."""
+        return bool(self.fps or self.every)
+
+    @property
+    def rate(self) -> str:
+        """The flag that says which rate."""
+        return f"--every {self.every}" if self.every else f"--fps {self.fps:g}"
 
     @property
     def num_frames(self) -> int:

@@ -119,7 +119,7 @@ def encode_rows(
 
     `attempts` is uint8 [video]. Raises as `run_rows` does, but for IncompleteError.
     """
-    further = job.loaded.further
+    further = job.further
     # Of a copy the cosines with these classes would be missing.
     reuse = Reuse(job.dataset, writer, rows, further, may_copy=cosines is None)
     with (

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,11 +11,13 @@ from vifistore.errors import DecodeError
 from vifistore.extract.decoded_rows import default_workers
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.prepare import Job
+from vifistore.extract.rates import frames_needed
 from vifistore.extract.run_figures import last_run, run_facts
 from vifistore.frames.decoding import decode_video
+from vifistore.frames.plans import span_of
 from vifistore.frames.preprocess import preprocess
 from vifistore.scanning.presence import Presence
-from vifistore.sources.roots import VideoFiles
+from vifistore.sources.roots import evenly
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import FurtherArray
 from vifistore.store.schema import BLOCK_SIZE, TODO
@@ -35,12 +37,12 @@ def plan(job: Job, *, blocks: range | None = None, limit: int | None = None) -> 
     rows = [row for row in rows if blocks is None or row // BLOCK_SIZE in blocks][:limit]
     if rows:
         Presence(dataset).require()
-    seconds, source = _estimate(job, dataset.files().take(np.array(rows, int)))
+    seconds, source = _estimate(job, np.array(rows, int))
     return {
         "id": job.recipe.id,
         "videos": dataset.num_videos,
         "todo": len(rows),
-        "frames": len(rows) * settings.num_frames * settings.num_views,
+        "frames": _num_frames(job, rows) * settings.num_views,
         "bytes": len(rows) * settings.num_views * _bytes_of_view(job),
         "free_bytes": dataset.backend.place.free_bytes(),
         "estimated_seconds": None if seconds is None else round(seconds, 1),
@@ -70,7 +72,7 @@ def _bytes_of(array: FurtherArray) -> int:
 def _bytes_of_view(job: Job) -> int:
     """Of its embeddings, their two means and times, and what the encoder leaves beside them."""
     frames, dim = job.shape.frame, job.shape.dim
-    further = sum(map(_bytes_of, job.loaded.further.values()))
+    further = sum(map(_bytes_of, job.further.values()))
     return frames * dim * 2 + dim * 8 + frames * 4 + further
 
 
@@ -83,32 +85,43 @@ def rows_to_do(dataset: Dataset, feature_id: str) -> list[int]:
     return [*np.flatnonzero(status == TODO).tolist(), *range(len(status), num_videos)]
 
 
-def _estimate(job: Job, files: VideoFiles) -> tuple[float | None, str]:
+def _num_frames(job: Job, rows: Sequence[int] | np.ndarray) -> int:
+    """Frames of a view of all these rows."""
+    settings = job.settings
+    if not settings.has_rate:
+        return len(rows) * settings.num_frames
+    needed = frames_needed(job.dataset, settings)[np.array(rows, int)]
+    return int(needed.clip(1, settings.num_frames).sum())
+
+
+def _estimate(job: Job, rows: np.ndarray) -> tuple[float | None, str]:
     """Seconds, and what they are estimated from."""
-    if not len(files):
+    if not len(rows):
         return None, "nothing to do"
-    frames = len(files) * job.settings.num_frames * job.settings.num_views
+    frames = _num_frames(job, rows) * job.settings.num_views
     facts = run_facts(job.settings, job.recipe.precision, job.device)
     row = last_run(job.dataset.backend.cache_folder, facts)
     if row is not None:
         return frames / row["frames_per_second"], f"the run of {row['time']} on this machine"
-    tried = files.evenly(_VIDEOS_TRIED)
+    tried = rows[evenly(len(rows), _VIDEOS_TRIED)]
     rates = _try(job, tried)
     if rates is None:
         return None, f"none of {len(tried)} videos tried can be decoded"
     num_workers = job.settings.workers or default_workers(job.device)
-    decoding = len(files) * rates["decode_seconds_per_video"] / num_workers
+    decoding = len(rows) * rates["decode_seconds_per_video"] / num_workers
     encoding = frames * rates["encode_seconds_per_frame"]
     # On a CPU both share the cores; a GPU encodes while others decode.
     seconds = decoding + encoding if job.device.type == "cpu" else max(decoding, encoding)
     return seconds, f"decoding {len(tried)} videos and encoding one batch just now"
 
 
-def _try(job: Job, files: VideoFiles) -> Mapping[str, float] | None:
+def _try(job: Job, rows: np.ndarray) -> Mapping[str, float] | None:
     """Seconds a video of decoding and resizing, and a frame of encoding; None if none decodes."""
     settings, device = job.settings, job.device
     spent, num_videos = 0.0, 0
-    for footage in files:
+    files, (starts, ends) = job.dataset.files(), job.dataset.stretches()
+    for row in rows.tolist():
+        footage, span = files[row], span_of(starts[row], ends[row])
         start = time.perf_counter()
         try:
             video = decode_video(
@@ -116,6 +129,9 @@ def _try(job: Job, files: VideoFiles) -> Mapping[str, float] | None:
                 frames=settings.num_frames,
                 clips=settings.clips,
                 stride=settings.stride,
+                fps=settings.fps,
+                every=settings.every,
+                span=span,
                 decoder=settings.decoder,
             )
         except DecodeError:

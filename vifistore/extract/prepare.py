@@ -10,10 +10,12 @@ from vifistore.errors import UsageError, shell
 from vifistore.extract.class_texts import cleaning_field, dataset_class_lists
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import say_origin
+from vifistore.extract.rates import with_room, with_room_of_before
 from vifistore.extract.recipes import choose_device, resolve_recipe, settled
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.towers import load_model
 from vifistore.store.dataset import Dataset
+from vifistore.store.feature_record import FRAME_COUNTS, NUM_VALID, FurtherArray
 from vifistore.store.names import Name, require_free
 from vifistore.store.recipe import Recipe
 from vifistore.store.writer import Shape
@@ -49,6 +51,12 @@ class Job:
             dim=self.loaded.dim,
         )
 
+    @property
+    def further(self) -> dict[str, FurtherArray]:
+        """The arrays that the set has beside those of all."""
+        counts = {NUM_VALID: FRAME_COUNTS} if self.recipe.has_rate else {}
+        return {**self.loaded.further, **counts}
+
 
 def prepare(
     dataset: Dataset,
@@ -60,13 +68,15 @@ def prepare(
     """Load the model and settle what is left open.
 
     A default name that stands for another set is refused, or, unless it `must_be_free`, gets what
-    tells the two apart behind it. Raises UsageError for that, for rows that are parts of videos,
-    for a set of the recipe that has further arrays, for class names that become equal, and for a
-    device, a precision or a preprocessing that cannot be had; and as `load_model` does.
+    tells the two apart behind it. Raises UsageError for that, for rows of very different lengths
+    where a rate is asked for, for a set of the recipe that has further arrays, for class names that
+    become equal, and for a device, a precision or a preprocessing that cannot be had; and as
+    `load_model` does.
     """
-    dataset.require_whole_videos()
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
-    asked, settings = settings, settled(settings, loaded)
+    asked, settings = settings, settled(with_room(dataset, settings, loaded), loaded)
+    first = resolve_recipe(settings, loaded)
+    settings = with_room_of_before(dataset, settings, asked, first)
     recipe = continued_recipe(dataset, settings, loaded)
     loaded = _keeping(dataset, settings, loaded, recipe.id)
     _require_extracted(dataset, recipe.id, loaded)
@@ -133,7 +143,9 @@ def _require_extracted(dataset: Dataset, feature_id: str, loaded: LoadedModel) -
     if feature_id not in dataset.feature_ids():
         return
     features = dataset.features(feature_id)
-    if further := sorted(features.declared.keys() - loaded.further.keys()):
+    has_rate = features.recipe.get("fps") or features.recipe.get("every")
+    own = {*loaded.further, *((NUM_VALID,) if has_rate else ())}
+    if further := sorted(features.declared.keys() - own):
         raise UsageError(
             f"feature set {feature_id} of {dataset.name} has {' and '.join(further)} beside its "
             "frames, which vifi extract does not make; go on with the program that wrote it, or "
@@ -170,8 +182,11 @@ def default_names(settings: ExtractSettings, loaded: LoadedModel) -> tuple[str, 
     """
     views = "" if settings.num_views == 1 else f".{settings.clips}x{settings.crops}v"
     stride = f".{settings.stride}s" if settings.stride else ""
+    frames = f"{settings.frames}f"
+    if settings.has_rate:
+        frames = f"every{settings.every}" if settings.every else f"{settings.fps:g}fps"
     model = _NO_NAME.sub("-", loaded.model).lstrip("-")
-    whole = f"{model}@{loaded.name}.{settings.frames}f{stride}{views}"
+    whole = f"{model}@{loaded.name}.{frames}{stride}{views}"
     return (loaded.name, whole) if "@" in loaded.name else (whole,)
 
 

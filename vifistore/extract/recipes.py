@@ -10,7 +10,7 @@ from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings, 
 from vifistore.extract.ranks import local_number
 from vifistore.frames.decoding import decoder_version
 from vifistore.frames.preprocess import preprocessing_of
-from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
+from vifistore.frames.sampling import EVERY_RULE, RATE_RULE, SAMPLING_RULE, WINDOW_RULE
 from vifistore.models.encoders import CLIP, LoadedModel
 from vifistore.models.text_embedding import default_cleaning, default_templates
 from vifistore.store.identity import PAPER
@@ -129,6 +129,12 @@ def preprocessing_for(settings: PixelSettings, loaded: LoadedModel, crops: int) 
     return replace(made, **{k: tuple(v) if k != "interpolation" else v for k, v in given.items()})
 
 
+def _rule(settings: EncodeSettings) -> str:
+    if settings.has_rate:
+        return EVERY_RULE if settings.every else RATE_RULE
+    return WINDOW_RULE if settings.stride else SAMPLING_RULE
+
+
 def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
     """Return all that decides the numbers of a feature set, with nothing left open."""
     settings = settled(settings, loaded)
@@ -136,7 +142,7 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
     return Recipe(
         image_digest=loaded.image_digest,
         preprocessing=preprocessing_for(settings, loaded, settings.crops),
-        sampling_rule=WINDOW_RULE if settings.stride else SAMPLING_RULE,
+        sampling_rule=_rule(settings),
         frames=settings.num_frames,
         clips=settings.clips,
         crops=settings.crops,
@@ -144,6 +150,8 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
         decoder=settings.decoder,
         decoder_version=decoder_version(settings.decoder),
         stride=settings.stride,
+        fps=float(settings.fps),
+        every=settings.every,
         kind=loaded.kind,
         outputs=loaded.num_outputs if loaded.kind == CLIP else 0,
     )

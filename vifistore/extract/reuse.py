@@ -1,6 +1,7 @@
 """Videos whose file or folder of frames has embeddings under this recipe are copied, not encoded.
 
-A video's digest is taken when its bytes are first read. Reading a file twice only to learn that
+A stretch is known by the digest of its file and its times. A video's digest is taken when its
+bytes are first read. Reading a file twice only to learn that
 it is new would cost more than it saves, so a digest is taken ahead only where another video has
 just as many bytes.
 """
@@ -11,14 +12,15 @@ from typing import Literal
 
 import numpy as np
 
-from vifistore.errors import DamagedError, DecodeError
+from vifistore.errors import DamagedError
 from vifistore.extract.blocks import VideoResult
-from vifistore.frames.digests import content_digest
+from vifistore.frames.file_digests import FileDigests
 from vifistore.sources.footage import Footage
 from vifistore.store.block_ranges import block_rows
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS
+from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, STRETCH_COLUMNS
+from vifistore.store.stretch_times import content_key
 from vifistore.store.writer import FeatureWriter
 
 
@@ -38,10 +40,16 @@ class Reuse:
         only videos of equal bytes that are on the way at once are encoded once."""
         self._further, self._may_copy = set(further), may_copy
         self._dataset, self._writer = dataset, writer
-        self._sizes = dataset.column("size_bytes")
+        columns = dataset.columns_at_once("size_bytes", "path", *STRETCH_COLUMNS)
+        self._sizes = columns["size_bytes"]
+        self._starts, self._ends = (columns[name] for name in STRETCH_COLUMNS)
+        self.digests = FileDigests()
+        """Of the files of which it reads several stretches, or that may be in the store."""
         self._digests: dict[str, tuple[Features, int]] = {}
         known_sizes = self._learn(writer.id) if may_copy else set()
-        sizes, counts = np.unique(self._sizes[rows], return_counts=True)
+        # Stretches of one file have its size, and are no twins.
+        files = {(columns["path"][row], int(self._sizes[row])) for row in rows}
+        sizes, counts = np.unique([size for _, size in files] or [0], return_counts=True)
         self._sizes_to_read = known_sizes | set(sizes[counts > 1].tolist())
         self._copies: dict[int, tuple[Features, int]] = {}
         self._first: dict[str, int] = {}
@@ -76,9 +84,10 @@ class Reuse:
         """What to do with a row: encode it, copy it from the store, or wait for its twin."""
         if not self._sizes[row] or self._sizes[row] not in self._sizes_to_read:
             return "encode"
-        digest = _digest(footage)
+        digest = self.digests.read(footage)
         if not digest:
             return "encode"
+        digest = content_key(digest, self._starts[row], self._ends[row])
         if digest in self._digests and self._is_readable(row, self._digests[digest]):
             return "copy"
         first = self._first.setdefault(digest, row)
@@ -129,11 +138,3 @@ class Reuse:
         for row in self._twins.pop(result.row, ()):
             kind = "copied" if result.kind == "encoded" else result.kind
             yield VideoResult(row=row, kind=kind, values=dict(result.values))
-
-
-def _digest(footage: Footage) -> str:
-    """Digest of a video, as decoding takes it; empty for what cannot be read or is none."""
-    try:
-        return content_digest(footage)
-    except (OSError, DecodeError):
-        return ""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RUNS_FILE = "extractions.jsonl"
 """Rows of the runs on this machine, in the folder of the store's cache."""
 
+# Which must be equal, too, and which rows of before do not name.
+_RATES = ("fps", "every")
 # What must be equal for the speed of one run to tell about another.
 SAME = ("model", "precision", "device", "preprocess", "decoder", "frames", "clips", "crops")
 
@@ -55,7 +57,8 @@ def device_name(device: "torch.device") -> str:
 def run_facts(settings: "ExtractSettings", precision: str, device: "torch.device") -> dict:
     """What decides the speed of an extraction."""
     facts = {name: getattr(settings, name) for name in SAME if name not in ("precision", "device")}
-    return {**facts, "precision": precision, "device": device_name(device)}
+    rates = {name: getattr(settings, name) for name in _RATES if getattr(settings, name)}
+    return {**facts, **rates, "precision": precision, "device": device_name(device)}
 
 
 def figures(counts: Mapping[str, int], num_frames: int, clock: Clock) -> dict:
@@ -118,6 +121,7 @@ def kept_runs(cache_folder: Path) -> list[dict]:
 def last_run(cache_folder: Path, wanted: Mapping) -> dict | None:
     """The newest kept row that was made the same way, and encoded something."""
     for row in reversed(kept_runs(cache_folder)):
-        if row.get("frames_encoded") and all(row.get(name) == wanted[name] for name in SAME):
+        is_same = all(row.get(name) == wanted.get(name) for name in (*SAME, *_RATES))
+        if row.get("frames_encoded") and is_same:
             return row
     return None

@@ -36,7 +36,18 @@ _FOLDER = "followed"
 
 # Of the settings, those that decide which feature set and which texts a checkpoint becomes.
 _DECISIVE = (
-    *("frames", "clips", "crops", "stride", "precision", "decoder", "template", "class_names"),
+    *(
+        "frames",
+        "fps",
+        "every",
+        "clips",
+        "crops",
+        "stride",
+        "precision",
+        "decoder",
+        "template",
+        "class_names",
+    ),
     *("preprocess", "mean", "std", "interpolation", "resize_mode"),
 )
 

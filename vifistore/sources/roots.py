@@ -125,5 +125,9 @@ class VideoFiles:
 
     def evenly(self, most: int) -> Self:
         """So many of them, or all if there are fewer, evenly among all."""
-        chosen = np.linspace(0, len(self) - 1, min(most, len(self))).round()
-        return self.take(chosen.astype(np.int64))
+        return self.take(evenly(len(self), most))
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """At most so many of `count` places, int64 [place], evenly among all."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)

@@ -21,7 +21,6 @@ from vifistore.store.attributes import read_fields, require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.features import Features
 from vifistore.store.names import Name, read_names
-from vifistore.store.recipe import digest_of
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     STRETCH_COLUMNS,
@@ -35,7 +34,7 @@ from vifistore.store.splits import (
     read_split,
     split_names,
 )
-from vifistore.store.stretch_times import NO_SIGN, are_parts, checked_stretches
+from vifistore.store.stretch_times import are_parts, checked_stretches, content_key
 from vifistore.store.tables import read_columns, read_table, table_attributes, write_table
 
 # pandas takes half a second to import, and half of what reads a store needs no table.
@@ -155,20 +154,19 @@ class Dataset:
         starts, ends = (column[rows] for column in self.stretches())
         keys = np.array(digests, object)
         for i in np.flatnonzero(are_parts(starts, ends) & (keys != "")):
-            end = None if np.isnan(ends[i]) else float(ends[i])
-            keys[i] = digest_of([keys[i], float(starts[i]) + NO_SIGN, end])
+            keys[i] = content_key(keys[i], starts[i], ends[i])
         return keys
 
-    def require_whole_videos(self) -> None:
-        """Raise UsageError if a row is a part of its video: frames are decoded of whole ones."""
+    def require_whole_videos(self, why: str) -> None:
+        """Raise UsageError if a row is a part of its video; `why` is what its caller does."""
         starts, ends = self.stretches()
         parts = np.flatnonzero(are_parts(starts, ends))
         if len(parts):
             row = parts[0]
             raise UsageError(
                 f"{len(parts)} rows of {self.name} are stretches of videos (first: row {row}, from "
-                f"{starts[row]:g} to {ends[row]:g} seconds), and only whole videos can be decoded; "
-                "cut them into files and scan these, or import their embeddings"
+                f"{starts[row]:g} to {ends[row]:g} seconds), and {why}; scan the files as another "
+                "dataset, without --window"
             )
 
     def class_names(self) -> list[str]:

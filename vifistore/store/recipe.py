@@ -88,7 +88,7 @@ class Recipe:
     sampling_rule: str
     """How frames are chosen in time."""
     frames: int
-    """Frames per clip."""
+    """Frames per clip; at a rate the most that there is room for."""
     clips: int
     """Stretches of time per video."""
     crops: int
@@ -103,10 +103,19 @@ class Recipe:
     """Version of our own arithmetic."""
     stride: int = 0
     """Frames of the video from one of a clip to the next; 0: spread over the video."""
+    fps: float = 0.0
+    """Frames a second, at fixed times; 0: so many of each clip."""
+    every: int = 0
+    """Every so many of the frames of the file; 0: so many of each clip."""
     kind: str = "frame"
     """`frame`: of each frame an embedding; `clip`: the frames of a view are seen together."""
     outputs: int = 0
     """Embeddings of a view, of kind clip alone."""
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether a view may have fewer frames than there is room for."""
+        return bool(self.fps or self.every)
 
     @property
     def num_views(self) -> int:
@@ -115,9 +124,9 @@ class Recipe:
 
     def as_dict(self) -> dict:
         """Return the recipe as plain JSON values, as the store keeps it. What it always meant of
-        stride and kind it does not say: such recipes keep their ids."""
+        stride, rates and kind it does not say: such recipes keep their ids."""
         facts = {**asdict(self), "preprocessing": self.preprocessing.as_dict()}
-        usual = {"stride": 0, "kind": "frame", "outputs": 0}
+        usual = {"stride": 0, "fps": 0.0, "every": 0, "kind": "frame", "outputs": 0}
         facts = {key: value for key, value in facts.items() if usual.get(key) != value}
         return json.loads(json.dumps(facts))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import UsageError
+from vifistore.store.recipe import digest_of
 from vifistore.store.schema import STRETCH_COLUMNS
 
 if TYPE_CHECKING:
@@ -55,3 +56,11 @@ def are_parts(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Which stretches, given by their float64 [video] seconds, are not the whole video: bool
     [video]."""
     return (starts != 0) | ~np.isnan(ends)
+
+
+def content_key(digest: str, start: float, end: float) -> str:
+    """What tells the content of a row apart: the digest of its file, of a stretch one of that, its
+    start and its end."""
+    if start == 0 and np.isnan(end):
+        return digest
+    return digest_of([digest, float(start) + NO_SIGN, None if np.isnan(end) else float(end)])

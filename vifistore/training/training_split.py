@@ -130,7 +130,7 @@ def _videos(
     options: RunOptions,
     others: Sequence[Reader],
 ) -> TrainingSource:
-    dataset.require_whole_videos()
+    dataset.require_whole_videos("training reads whole videos")
     files = dataset.files().take(split.rows)
     Presence(dataset, files).require()
     return VideoSource(

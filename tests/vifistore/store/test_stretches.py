@@ -11,8 +11,6 @@ from harness.leaks import copies_within
 from harness.scoring import load_videos
 from tests.support import block_data, plain_recipe, video_table
 from vifistore.errors import StoreError, UsageError
-from vifistore.extract.extract_settings import ExtractSettings
-from vifistore.extract.prepare import prepare
 from vifistore.store import open_store
 from vifistore.store import store as store_module
 from vifistore.store.dataset import write_videos
@@ -84,7 +82,7 @@ def test_a_store_of_whole_videos_stays_as_it_was(make_store):
     assert not (store.path / "videos" / "d" / "start_seconds").exists()
     digests = np.array(["a", "b", "c"], object)
     assert dataset.content_keys(digests, np.arange(3)) is digests
-    dataset.require_whole_videos()
+    dataset.require_whole_videos("nothing else is read")
 
 
 def test_a_dataset_grows_and_keeps_them(folder):
@@ -167,11 +165,9 @@ def test_times_that_are_none_are_refused(tmp_path, starts):
 
 
 def test_whole_videos_are_not_decoded_in_their_stead(folder):
-    with pytest.raises(UsageError, match=r"3 rows of d are stretches .* row 1, from 0 to 2\.5"):
-        open_store(folder).dataset("d").require_whole_videos()
-    with pytest.raises(UsageError, match="stretches"):
-        # Before a model is asked for anything.
-        prepare(open_store(folder).dataset("d"), ExtractSettings(model="m", pretrained="none"))
+    told = r"3 rows of d are stretches .* row 1, from 0 to 2\.5 seconds\), and maps show whole"
+    with pytest.raises(UsageError, match=told):
+        open_store(folder).dataset("d").require_whole_videos("maps show whole videos")
 
 
 @pytest.mark.parametrize("format", ["zarr", "hdf5"])
