@@ -21,11 +21,10 @@ from harness.fusion import class_cosines
 from harness.reaching import reach
 from harness.retrieval.hits import Match, VideoTable
 from harness.scoring import Classes, Videos, score, status_of
-from harness.vector_reading import read_vectors
+from harness.vector_reading import read_frames
 from harness.whole_views import has_one_embedding
 from vifistore.errors import IncompleteError, UsageError, shell, short
 from vifistore.store.features import Features
-from vifistore.store.full_frames import require_full_frames
 from vifistore.store.schema import DONE, QUARANTINED
 from vifistore.store.splits import ALL_VIDEOS
 
@@ -160,19 +159,20 @@ def _moments(
     """Every moment with its probabilities [label]; those of a video in the order of time."""
     features.require_array("frames")
     features.require_array("timestamps")
-    require_full_frames(features, "classify whole videos: leave out --frames")
     if has_one_embedding(features):
         raise UsageError(
             f"the encoder of {features.name} gives one embedding of each view, which has no "
             "moments; leave out --frames"
         )
-    for positions, frames in read_vectors(features, "frames", rows):
+    for positions, frames, counts in read_frames(features, rows):
         chosen = features.select(rows=rows[positions], arrays=("timestamps",))
         seconds = chosen.arrays["timestamps"]
-        for row, times, of_video in zip(rows[positions], seconds, frames, strict=True):
-            cosines = class_cosines(of_video, classes.vectors)
+        each = zip(rows[positions], seconds, frames, counts, strict=True)
+        for row, times, of_video, are_frames in each:
+            # Those that pad a view are of no moment.
+            cosines = class_cosines(of_video[are_frames], classes.vectors)
             shares = classes.link.probabilities(cosines)
-            for start, end, part in same_label(times, shares):
+            for start, end, part in same_label(times[are_frames], shares):
                 yield Match(int(row), 0.0, start, end), part
 
 
@@ -181,7 +181,7 @@ def same_label(
 ) -> Iterator[tuple[float, float, np.ndarray]]:
     """Yield start, end (seconds) and mean probabilities [label] of each run of one best label.
 
-    seconds: [view frame]; shares: probabilities [view frame label]. Frames of one time, as of
+    seconds: [... frame]; shares: probabilities [... frame label]. Frames of one time, as of
     several crops, count as one.
     """
     times, index = np.unique(seconds.ravel(), return_inverse=True)

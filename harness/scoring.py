@@ -11,12 +11,14 @@ with q quarantined into a n / (n + q).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from harness.classes import Classes
 from harness.each_template import EACH_TEMPLATE, fuse_templates
 from harness.followed_texts import FollowedTexts, followed_texts, refuse_fusions
+from harness.frame_scores import frame_scores
 from harness.fusion import (
     array_of,
     check_fusions,
@@ -226,8 +228,14 @@ def score(
     scores = {name: np.empty(shape, np.float32) for name in fusions}
     for array, names in by_array.items():
         videos.features.require_array(array)
-        for positions, vectors in read_vectors(videos.features, array, videos.rows):
-            for name, part in _fuse(names, _chosen(vectors, frames, views), classes).items():
+        if array == "frames":
+            fuse = partial(_fuse, names, classes=classes)
+            parts = frame_scores(videos.features, videos.rows, fuse, frames, views)
+        else:
+            read = read_vectors(videos.features, array, videos.rows)
+            parts = ((at, _fuse(names, _chosen(found, views), classes)) for at, found in read)
+        for positions, fused in parts:
+            for name, part in fused.items():
                 scores[name][positions] = part
     return scores
 
@@ -237,13 +245,12 @@ def _score_followed(
 ) -> np.ndarray:
     scores = np.empty((len(videos.rows), len(classes)), np.float32)
     for here, cosines in followed.blocks(videos.features, videos.rows):
-        scores[here] = sum_over_views(_chosen(cosines, None, views), classes.link)
+        scores[here] = sum_over_views(_chosen(cosines, views), classes.link)
     return scores
 
 
-def _chosen(vectors: np.ndarray, frames: np.ndarray | None, views: np.ndarray | None) -> np.ndarray:
-    vectors = vectors if views is None else vectors[:, views]
-    return vectors if frames is None else vectors[:, :, frames]
+def _chosen(vectors: np.ndarray, views: np.ndarray | None) -> np.ndarray:
+    return vectors if views is None else vectors[:, views]
 
 
 def _fuse(names: list[str], vectors: np.ndarray, classes: Classes) -> dict[str, np.ndarray]:

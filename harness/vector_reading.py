@@ -16,7 +16,6 @@ from vifistore.errors import DamagedError
 from vifistore.store.block_ranges import blocks_within
 from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
-from vifistore.store.full_frames import require_full_frames
 from vifistore.store.pooling import counted_frames
 from vifistore.store.schema import BLOCK_SIZE, DONE
 
@@ -31,11 +30,9 @@ def read_vectors(
 
     Every position comes once, in the order of the store rather than of `rows`. Whole chunks are
     read, since only then are their checksums verified. Raises DamagedError for a chunk that does
-    not match its checksum and for an embedding that is zero or not finite, UsageError for frames of
-    which some only pad a view.
+    not match its checksum and for an embedding that is zero or not finite, as frames are that only
+    pad a view: see `read_frames`.
     """
-    if name == "frames":
-        require_full_frames(features, "use embedding or decision fusion, of all frames")
     order = np.argsort(rows, kind="stable")
     sorted_rows = rows[order]
     for start, stop in _spans(sorted_rows, _blocks_per_read(features, name)):

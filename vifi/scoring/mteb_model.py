@@ -110,6 +110,8 @@ class CachedModel:
             words += model_flags(checkpoint)
         if "frames" in features.recipe:
             words += ["--frames", features.recipe["frames"]]
+        rates = {name: features.recipe.get(name) for name in ("fps", "every")}
+        words += [word for name, rate in rates.items() if rate for word in (f"--{name}", rate)]
         scan = shell("vifi", "scan", features.store.path, "FOLDER", "--dataset", task)
         return (
             f"feature set {features.name} lacks {missing} of the {count} videos of {task}; write "

@@ -41,7 +41,6 @@ from vifistore.errors import Faults, UsageError, shell
 from vifistore.models.wording import check_templates
 from vifistore.store import open_store
 from vifistore.store.features import Features
-from vifistore.store.full_frames import has_full_frames
 
 logger = logging.getLogger("vifi")
 
@@ -171,10 +170,10 @@ def _fusions(features: Features, wanted: AblateArguments) -> tuple[str, ...]:
 
 def _lacks_frames(features: Features) -> str:
     """Why the frames of a set cannot be scored one by one; empty where they can."""
-    if features.frames is None:
-        why = "a head has pooled them" if features.parent else "its means alone are stored"
-        return f"has no frames, {why}"
-    return "" if has_full_frames(features) else "has fewer frames of some videos than of others"
+    if features.frames is not None:
+        return ""
+    why = "a head has pooled them" if features.parent else "its means alone are stored"
+    return f"has no frames, {why}"
 
 
 def _blend_rows(sets: Sequence[Features], wanted: AblateArguments, split: str) -> list[ResultRow]:

@@ -6,9 +6,6 @@ import shutil
 import numpy as np
 import pytest
 
-from harness.fusion import unit
-from harness.link import Link
-from harness.scoring import Classes, load_videos, score
 from tests.support import block_data
 from tests.vifistore.store.padded_set import (
     FURTHER,
@@ -101,15 +98,8 @@ def test_pooling_leaves_out_what_pads():
             np.testing.assert_allclose(pooled[video, view], expected[0, 0], rtol=1e-6)
 
 
-def test_what_reads_single_frames_refuses_and_means_are_scored(made):
+def test_a_derived_set_is_not_made_of_padding(made):
     features = open_store(made).features("d", "mine")
-    videos = load_videos(features)
-    vectors = unit(np.random.default_rng(3).normal(size=(2, 8)))
-    classes = Classes(vectors=vectors, link=Link(10.0), text_set="", templates=())
-    assert score(videos, classes, ("embedding", "decision")).keys() == {"embedding", "decision"}
-    for fusion, frames in (("image", None), ("embedding", np.array([0, 1]))):
-        with pytest.raises(UsageError, match="would count the padding; use embedding or decision"):
-            score(videos, classes, (fusion,), frames=frames)
     with pytest.raises(UsageError, match="would count the padding"):
         write_derived(features, head={"digest": "h"}, apply=lambda f: f.mean(axis=2), name="new")
 
