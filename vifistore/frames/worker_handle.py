@@ -89,6 +89,7 @@ class WorkerHandle:
             finally:
                 if not is_taken and number < len(limits) - 1:
                     self.process.kill()
+                    self.stop()
             # No name for it: it would hold its memory while the next one is waited for.
             del found
 
