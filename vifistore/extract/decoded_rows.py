@@ -5,6 +5,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -43,6 +44,8 @@ class DecodedRow:
 
     row: int
     decoded: DecodedVideo
+    overlapping: str = ""
+    """Names what it was decoded with, where it may have frames of the stretches before it."""
 
     def without_frames(self) -> Self:
         """Itself once its frames are done with: their shared memory goes."""
@@ -72,6 +75,7 @@ class DecodedRows:
         """Videos that are not the files that were scanned any more."""
         self._reuse, self._clock = reuse, clock
         self._to_copy: deque[int] = deque()
+        self._overlapping: dict[int, str] = {}
         self.decode_seconds = 0.0
         """Processor time that workers took to decode."""
         self.cut_seconds = 0.0
@@ -97,7 +101,8 @@ class DecodedRows:
         self.changes.read(row, decoded.content_digest)
         self.decode_seconds += decoded.decode_seconds
         self.cut_seconds += decoded.cut_seconds
-        return DecodedRow(row=row, decoded=decoded)
+        overlapping = self._overlapping.pop(row, "") if decoded.numbers else ""
+        return DecodedRow(row=row, decoded=decoded, overlapping=overlapping)
 
     def _copies(self) -> Iterator[VideoResult]:
         """Yield the results of videos that are in the store under other rows."""
@@ -116,6 +121,9 @@ class DecodedRows:
                 spans = [span_of(self._starts[row], self._ends[row]) for row in wanted]
                 is_shared = self._files.paths[wanted[0]] in self._shared
                 digest = self._reuse.digests.of(footage) if is_shared else None
+                if any(span.end > after.start for span, after in pairwise(spans)):
+                    name = f"{wanted[0] // BLOCK_SIZE} {footage.address}"
+                    self._overlapping |= dict.fromkeys(wanted, name)
                 yield wanted, DecodeJob(footage=footage, spans=spans, digest=digest)
 
     def _is_to_decode(self, row: int, footage: Footage) -> bool:

@@ -8,9 +8,11 @@ from vifistore.extract.blocks import VideoResult, done, spread
 from vifistore.extract.clock import Clock
 from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.decoded_rows import DecodedRow
+from vifistore.extract.encoded_once import EncodedOnce
 from vifistore.extract.encoder import Encoder, Outputs
 from vifistore.extract.prepare import Job
 from vifistore.extract.transfer import Pixels, to_host
+from vifistore.frames.decoding import DecodedVideo
 from vifistore.models.encoders import CLIP
 
 # Batches of a GPU that may be queued: one computes while the next one is prepared.
@@ -34,6 +36,7 @@ class EncodedRows:
             clock=clock,
             frames=job.settings.num_frames,
         )
+        self._once = EncodedOnce(job.settings.crops)
         self._pixels = Pixels(
             job.recipe.preprocessing,
             crops=job.settings.crops,
@@ -55,7 +58,7 @@ class EncodedRows:
             if isinstance(video, VideoResult):
                 yield video
                 continue
-            rows = self._pixels.of(video.decoded)
+            rows = self._pixels.of(self._new_frames(video))
             if self._job.loaded.kind == CLIP:
                 rows = spread(rows, video.decoded, self._job.settings.crops)
             for key, outputs in self.encoder.add(video.without_frames(), rows):
@@ -63,9 +66,16 @@ class EncodedRows:
         for key, outputs in self.encoder.finish():
             yield self._done(key, outputs)
 
+    def _new_frames(self, video: DecodedRow) -> DecodedVideo:
+        """The video with the frames that are to be encoded for it."""
+        shares = video.overlapping and self._job.loaded.kind != CLIP
+        return self._once.to_encode(video.overlapping, video.decoded) if shares else video.decoded
+
     def _done(self, key: DecodedRow, outputs: Outputs) -> VideoResult:
         loaded = self._job.loaded
         if loaded.kind != CLIP:
+            if key.overlapping:
+                outputs = self._once.complete(key.overlapping, key.decoded, outputs)
             frames = spread(outputs["frames"], key.decoded, self._job.settings.crops)
             outputs = {**outputs, "frames": frames}
         result = done(key.row, key.decoded, outputs, self._shape, self._job.further)

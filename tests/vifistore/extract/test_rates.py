@@ -203,3 +203,24 @@ def test_a_dry_run_counts_the_frames_of_each_row(tmp_path, films, tiny, monkeypa
 def test_rates_that_are_none_are_refused(wrong, told):
     with pytest.raises(UsageError, match=told):
         replace(SETTINGS, **wrong)
+
+
+@pytest.mark.parametrize("crops", [1, 3])
+def test_a_frame_of_two_stretches_is_encoded_once(tmp_path, films, tiny, crops):
+    settings = replace(SETTINGS, crops=crops)
+    rows = [*windows("short.mp4", 6, 2, step=0.6), *windows("long.mp4", 12, 4, step=2)]
+    store = stretch_store(tmp_path / "s.zarr", films, rows)
+    report = extract_dataset(store.dataset("d"), settings, loaded=tiny)
+    features = store.dataset("d").features(report.name)
+    # At 5 a second both sets of moments coincide where they overlap.
+    assert report.figures["frames_encoded"] == (30 + 60) * crops
+    assert int(features.num_valid[:, 0].sum()) > 2 * (30 + 60) - 60
+    for row, (name, start, end) in enumerate(rows):
+        alone = stretch_store(tmp_path / f"{row}.zarr", films, [(name, start, end)])
+        one = extract_dataset(alone.dataset("d"), replace(settings, frames=22), loaded=tiny)
+        expected = alone.dataset("d").features(one.name)
+        count = int(expected.num_valid[0, 0])
+        assert features.num_valid[row].tolist() == [count] * crops
+        np.testing.assert_array_equal(
+            features.frames[row][:, :count], expected.frames[0][:, :count]
+        )
