@@ -145,7 +145,7 @@ def _speed(settings: LongVideos, folder: Path, scratch: Path) -> dict:
     features = dataset.features(report.name)
     taken = pairs(
         lambda: extract_dataset(next(datasets), how, loaded=loaded),
-        lambda: decode_alone(dataset, how, loaded, int(features.frames.shape[2])),
+        lambda: decode_alone(dataset, how, loaded, int(features.require_array("frames").shape[2])),
         settings.pairs,
     )
     return {

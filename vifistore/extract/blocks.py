@@ -54,7 +54,9 @@ def done(
     """
     frames = outputs["frames"].reshape(shape.view, -1, shape.dim)
     stored, mean, consensus = pool_and_round(frames)
-    beside = {n: outputs[n].to(getattr(torch, array.dtype)) for n, array in _given(further)}
+    beside: dict[str, object] = {
+        name: outputs[name].to(getattr(torch, array.dtype)) for name, array in _given(further)
+    }
     if NUM_VALID in further:
         # Behind them are frames that pad the view, and are zero.
         count = frames.shape[1]

@@ -121,7 +121,7 @@ def _try(job: Job, rows: np.ndarray) -> Mapping[str, float] | None:
     spent, num_videos = 0.0, 0
     files, (starts, ends) = job.dataset.files(), job.dataset.stretches()
     for row in rows.tolist():
-        footage, span = files[row], span_of(starts[row], ends[row])
+        footage, span = files[row], span_of(float(starts[row]), float(ends[row]))
         start = time.perf_counter()
         try:
             video = decode_video(
