@@ -57,3 +57,12 @@ def cleaned(names: Iterable[str], how: str) -> dict[str, str]:
 def effective(names: Iterable[str], how: str) -> str:
     """The cleaning itself, or as-is where it changes none of these names."""
     return how if any(new != name for name, new in cleaned(names, how).items()) else AS_IS
+
+
+def cleaning_field(names: Iterable[str], how: str) -> dict:
+    """The field of a text set that says how its names are cleaned, where that changes any.
+
+    Raises UsageError for names that become equal.
+    """
+    changed = effective(names, how)
+    return {} if changed == AS_IS else {"cleaning": changed}

@@ -11,14 +11,13 @@ from harness.labelling import check_apart
 from harness.scoring import Classes, checkpoint_of, classes_of, load_classes
 from vifi.scoring.scored_rows import encode_texts, followed_texts_of, texts_of_names
 from vifi.searching.query_encoders import plain_text_tower
-from vifistore.cleaning import AS_IS, cleaning, effective
+from vifistore.cleaning import AS_IS, cleaning, cleaning_field
 from vifistore.errors import first_line, short
 from vifistore.models.wording import PAPER_TEMPLATE, fill
 from vifistore.store import open_store
 from vifistore.store.features import Features
-from vifistore.store.logit_bias import LOGIT_BIAS, bias_field
 from vifistore.store.store import Store
-from vifistore.store.texts import Texts, texts_id
+from vifistore.store.texts import Texts, fields_of, texts_id
 
 logger = logging.getLogger("vifi")
 
@@ -79,19 +78,10 @@ def _encode(
     tower = None if is_head else plain_text_tower(holder.cache_folder, checkpoint)
     if tower is None:
         return encode_texts(holder, checkpoint, labels, templates, how)
-    changed = effective(labels, how or AS_IS)
-    templates = tuple(templates) or (PAPER_TEMPLATE,)
-    words = [cleaning(changed)(label) for label in labels]
-    fields = {
-        "text_digest": checkpoint["text_digest"],
-        "logit_scale": checkpoint["logit_scale"],
-        "class_names": list(labels),
-        "templates": list(templates),
-        "context_length": tower.context_length,
-        "precision": "fp32",
-        **({} if changed == AS_IS else {"cleaning": changed}),
-        **bias_field(checkpoint.get(LOGIT_BIAS)),
-    }
+    how, templates = how or AS_IS, tuple(templates) or (PAPER_TEMPLATE,)
+    words = [cleaning(how)(label) for label in labels]
+    fields = fields_of(checkpoint, labels, templates, tower.context_length)
+    fields |= cleaning_field(labels, how)
     encoded = tower.encode([fill(template, word) for word in words for template in templates])
     return holder.add_texts(fields, encoded.reshape(len(labels), len(templates), -1))
 

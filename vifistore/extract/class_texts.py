@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from vifistore.cleaning import AS_IS, cleaning, effective
+from vifistore.cleaning import AS_IS, cleaning, cleaning_field
 from vifistore.errors import ModelError, short
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.encoders import LoadedModel
@@ -53,15 +53,6 @@ def ensure_texts(
     if are_classes and tokens is None:
         check_distinct(class_names, torch.from_numpy(embeddings))
     return store.add_texts(fields, embeddings)
-
-
-def cleaning_field(class_names: Sequence[str], how: str) -> dict:
-    """The field of a text set that says how its names are cleaned, where that changes any.
-
-    Raises UsageError for names that become equal.
-    """
-    changed = effective(class_names, how)
-    return {} if changed == AS_IS else {"cleaning": changed}
 
 
 def dataset_class_lists(dataset: Dataset) -> list[list[str]]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from vifistore.cleaning import cleaning_field
 from vifistore.errors import UsageError, shell
-from vifistore.extract.class_texts import cleaning_field, dataset_class_lists
+from vifistore.extract.class_texts import dataset_class_lists
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import say_origin
 from vifistore.extract.rates import with_room, with_room_of_before

@@ -10,8 +10,9 @@ import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vifistore.cleaning import cleaning_field
 from vifistore.errors import DamagedError, UsageError
-from vifistore.extract.class_texts import cleaning_field, dataset_class_lists
+from vifistore.extract.class_texts import dataset_class_lists
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.job import JobReport
 from vifistore.extract.recipes import settled

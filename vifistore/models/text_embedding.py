@@ -8,7 +8,7 @@ import torch
 from vifistore.errors import UsageError
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.wording import check_templates, fill
-from vifistore.store.logit_bias import bias_field
+from vifistore.store.texts import fields_of
 
 
 def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequence[str]) -> dict:
@@ -17,15 +17,7 @@ def text_fields(loaded: LoadedModel, class_names: Sequence[str], templates: Sequ
     Raises UsageError for a template without exactly one `{}`.
     """
     check_templates(templates)
-    return {
-        "text_digest": loaded.text_digest,
-        "logit_scale": loaded.logit_scale,
-        "class_names": list(class_names),
-        "templates": list(templates),
-        "context_length": loaded.text_side.context_length,
-        "precision": "fp32",
-        **bias_field(loaded.logit_bias),
-    }
+    return fields_of(loaded.record(), class_names, templates, loaded.text_side.context_length)
 
 
 def encode_classes(

@@ -1,6 +1,6 @@
 """Text embeddings of class names, kept under the digest of all that made them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from vifistore.errors import UnknownNameError
 from vifistore.store.attributes import require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.column_digests import FIELD, digests, require_digests
-from vifistore.store.logit_bias import LOGIT_BIAS, bias_kind
+from vifistore.store.logit_bias import LOGIT_BIAS, bias_field, bias_kind
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
 
@@ -52,6 +52,21 @@ class Texts:
         """Its id, and how many classes and prompts it holds."""
         classes, prompts, dim = self.embeddings.shape
         return f"<Texts {self.id}: {classes} classes, {prompts} prompts each, {dim} dimensions>"
+
+
+def fields_of(
+    checkpoint: Mapping, class_names: Sequence[str], templates: Sequence[str], context_length: int
+) -> dict:
+    """Fields of the text set of class names, as they are in prompts, by a checkpoint's record."""
+    return {
+        "text_digest": checkpoint["text_digest"],
+        "logit_scale": checkpoint["logit_scale"],
+        "class_names": list(class_names),
+        "templates": list(templates),
+        "context_length": context_length,
+        "precision": "fp32",
+        **bias_field(checkpoint.get(LOGIT_BIAS)),
+    }
 
 
 def texts_id(fields: Mapping) -> str:
