@@ -31,6 +31,8 @@ _WORDS = _ALWAYS | _IF_NEEDED
 # What rows of two models cannot be compared without: told of all where any row differs.
 _OF_THE_TABLE = ("classifier", "fusion")
 
+# What merges or groups frames is called otherwise in some protocols.
+_FUSION_WORDS = {"moment-retrieval": "stretches by {}"}
 _MANY_TEMPLATES = 4
 
 Groups = dict[tuple[str, str], list[Measurement]]
@@ -88,12 +90,14 @@ def _varying_fields(measured: Sequence[Measurement], fields: Sequence[str]) -> d
 def _detail(measurement: Measurement, fields: Sequence[str]) -> str:
     values = zip(fields, _values(measurement, fields), strict=True)
     shown = ((name, value) for name, value in values if value not in ("", None))
-    return ", ".join(_in_words(name, value) for name, value in shown)
+    return ", ".join(_in_words(measurement, name, value) for name, value in shown)
 
 
-def _in_words(name: str, value: object) -> str:
+def _in_words(measurement: Measurement, name: str, value: object) -> str:
     if name == "template":
         value = short_template(str(value))
+    if name == "fusion":
+        return _FUSION_WORDS.get(measurement.row.protocol, _WORDS[name]).format(value)
     words = _WORDS[name].format(value)
     return words.removesuffix("s") if value == 1 else words
 

@@ -67,8 +67,8 @@ def test_rules_beside_one_another_and_a_table_of_predictions(said, store, querie
     assert {line["video"] for line in lines} == {"alone", "old"}
     assert said("report", out)[0] == 0
     table = (out / "moment-retrieval.md").read_text()
-    assert "half-way" in table
-    assert "watershed" in table
+    assert "stretches by half-way" in table
+    assert "stretches by watershed" in table
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,19 @@ def test_wrong_use_is_one_line(said, store, queries, flags, told):
     code, text, errors = said("evaluate", store, "moment-retrieval", "--dataset", "d", *flags)
     assert (code, text, errors.count("\n")) == (2, "", 0)
     assert told in errors
+
+
+def test_texts_that_follow_videos_and_sets_without_frames(said, store, queries, monkeypatch):
+    words = ("evaluate", store, "moment-retrieval", "--dataset", "d", "--queries", queries)
+    monkeypatch.setattr("vifi.scoring.moment_retrieval.follow_videos", lambda checkpoint: True)
+    code, _, errors = said(*words)
+    assert code == 2
+    assert "follow each video and have no cosine with a frame" in errors
+    features = open_store(store).features("d", "tiny")
+    (store / features.path / "frames" / "zarr.json").unlink()
+    code, _, errors = said(*words)
+    assert code == 2
+    assert "has no frames; use one that was extracted from videos" in errors
 
 
 def test_queries_are_of_moments_alone(said, store, queries):

@@ -9,20 +9,21 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.followed_texts import follow_videos
 from harness.measuring import Scoring
 from harness.results.csv_tables import write_table
 from harness.results.whole_files import write_bytes
 from harness.retrieval.moment_evaluation import QUERY_TEMPLATE, MomentsFound, moment_retrieval
 from harness.retrieval.moment_predictions import Prediction, query_texts
 from harness.retrieval.moment_queries import MomentQueries, read_moment_queries
-from harness.scoring import load_classes
+from harness.scoring import checkpoint_of, load_classes
 from vifi.command_line.console import say
 from vifi.scoring.caption_retrieval import ensure_sentences
 from vifi.scoring.evaluate_arguments import EvaluateArguments
 from vifi.scoring.scored_rows import write_and_print
 from vifi.scoring.store_facts import record_command, write_quarantine
 from vifistore.cleaning import AS_IS
-from vifistore.errors import first_few
+from vifistore.errors import UsageError, first_few
 from vifistore.store.features import Features
 
 logger = logging.getLogger("vifi")
@@ -53,6 +54,12 @@ def evaluate_moments(sets: Sequence[Features], wanted: EvaluateArguments) -> int
 def _score(
     features: Features, queries: MomentQueries, wanted: EvaluateArguments, path: Path
 ) -> MomentsFound:
+    # Before texts are encoded, which takes longest.
+    for name in ("frames", "timestamps"):
+        features.require_array(name)
+    if not wanted.partial:
+        features.require_sealed()
+    _refuse_followed(features)
     sentences = query_texts(queries)
     templates = wanted.template or (QUERY_TEMPLATE,)
     ensure_sentences(features, sentences, templates)
@@ -75,6 +82,14 @@ def _score(
             first_few(found.missing),
         )
     return found
+
+
+def _refuse_followed(features: Features) -> None:
+    if follow_videos(checkpoint_of(features)):
+        raise UsageError(
+            f"texts of {features.name} follow each video and have no cosine with a frame, so that "
+            "no stretch can be found by them; choose another feature set with --features"
+        )
 
 
 def write_moments(path: Path, predictions: Sequence[Prediction]) -> None:
