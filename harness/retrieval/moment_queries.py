@@ -27,7 +27,7 @@ QVHIGHLIGHTS, CHARADES, ACTIVITYNET = "qvhighlights", "charades-sta", "activityn
 CLIP_SECONDS = 2.0
 """Clips of QVHighlights, which saliency is scored of."""
 _LARGEST_BYTES = 256 * 2**20
-_LONGEST_TEXT = 2000
+_LONGEST_TEXT, _LONGEST_NAME = 2000, 255
 # Eleven days: no benchmark has a longer video, and clips are counted by it.
 _MOST_SECONDS = 1e6
 _NUM_ANNOTATORS = 3
@@ -58,7 +58,8 @@ class MomentQueries:
     benchmark: str
     queries: list[MomentQuery]
     num_empty: int
-    """Queries that were left out since their right stretch ends before it begins."""
+    """Queries that were left out: they have no words, or no right stretch that ends behind its
+    beginning."""
     digest: str
     """SHA-256 of the file."""
 
@@ -79,7 +80,7 @@ def read_moment_queries(path: Path) -> MomentQueries:
     for query in read(text, path):
         _refuse(query.qid in seen, path, f"query {short(str(query.qid))} is there twice")
         seen.add(query.qid)
-        if len(query.windows):
+        if len(query.windows) and query.text:
             queries.append(query)
         else:
             num_empty += 1
@@ -133,7 +134,7 @@ def _qvhighlights(text: str, path: Path) -> Iterator[MomentQuery]:
         yield MomentQuery(
             qid=qid,
             text=_text(entry.get("query"), path, where),
-            video=_text(entry.get("vid"), path, where),
+            video=_name(entry.get("vid"), path, where),
             windows=_windows(entry["relevant_windows"], path, where),
             duration=duration,
             saliency=_saliency(entry, duration, path, where),
@@ -174,7 +175,7 @@ def _charades(text: str, path: Path) -> Iterator[MomentQuery]:
         yield MomentQuery(
             qid=number - 1,
             text=_text(sentence, path, where),
-            video=_text(words[0], path, where),
+            video=_name(words[0], path, where),
             windows=_windows([window], path, where),
         )
 
@@ -186,16 +187,15 @@ def _activitynet(text: str, path: Path) -> Iterator[MomentQuery]:
     for video, entry in videos.items():
         where = f"video {short(video)}"
         entry = entry if isinstance(entry, dict) else {}
-        windows, sentences = entry.get("timestamps"), entry.get("sentences")
-        is_whole = isinstance(windows, list) and isinstance(sentences, list)
-        if not is_whole or len(windows) != len(sentences):
+        windows, sentences = (_list(entry.get(name)) for name in ("timestamps", "sentences"))
+        if not sentences or len(windows) != len(sentences):
             raise _error(path, f"{where} has no timestamps for each of its sentences")
         duration = _duration(entry.get("duration"), path, where)
         for window, sentence in zip(windows, sentences, strict=True):
             yield MomentQuery(
                 qid=number,
                 text=_text(sentence, path, where),
-                video=_text(video, path, where),
+                video=_name(video, path, where),
                 windows=_windows([window], path, where, duration),
                 duration=duration,
             )
@@ -224,11 +224,23 @@ def _duration(found: object, path: Path, where: str) -> float:
     raise _error(path, f"{where} has no duration in seconds")
 
 
+def _list(found: object) -> list:
+    """A list as it is; what is none as an empty one."""
+    return found if isinstance(found, list) else []
+
+
 def _text(found: object, path: Path, where: str) -> str:
-    text = " ".join(found.split()) if isinstance(found, str) else ""
-    is_text = text and len(text) <= _LONGEST_TEXT and text.isprintable()
-    _refuse(not is_text, path, f"{where} has no sentence or no video in plain letters")
-    return text
+    """A sentence in one line, without what no reader sees: published files have some of that."""
+    if not isinstance(found, str) or len(found) > _LONGEST_TEXT:
+        raise _error(path, f"{where} has no sentence")
+    return " ".join("".join(c if c.isprintable() else " " for c in found).split())
+
+
+def _name(found: object, path: Path, where: str) -> str:
+    """The name of a video."""
+    if not isinstance(found, str) or not found.isprintable() or not 0 < len(found) <= _LONGEST_NAME:
+        raise _error(path, f"{where} has no name of a video in plain letters")
+    return found
 
 
 def _refuse(is_wrong: bool, path: Path, what: str) -> None:

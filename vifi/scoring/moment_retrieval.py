@@ -35,7 +35,7 @@ def evaluate_moments(sets: Sequence[Features], wanted: EvaluateArguments) -> int
     queries = read_moment_queries(wanted.queries)
     if queries.num_empty:
         logger.warning(
-            "%d queries of %s are left out: their stretch ends before it begins",
+            "%d queries of %s are left out: they have no words, or end before they begin",
             *(queries.num_empty, wanted.queries),
         )
     found = [_score(features, queries, wanted, wanted.queries) for features in sets]

@@ -49,6 +49,17 @@ def test_qvhighlights(tmp_path):
     assert query.saliency == {13: (4, 4, 2), 14: (3, 4, 2)}
 
 
+def test_what_no_reader_sees_is_left_out_of_sentences(tmp_path):
+    lines = [
+        {**LINE, "query": "\ufeffa\u200bman \x1b[2J\ud800\n runs"},
+        {**LINE, "qid": 2, "query": " "},
+    ]
+    text = "\n".join(map(json.dumps, lines))
+    found = read_moment_queries(written(tmp_path, "val.jsonl", text))
+    assert [query.text for query in found.queries] == ["a man [2J runs"]
+    assert found.num_empty == 1
+
+
 def test_charades(tmp_path):
     found = read_moment_queries(written(tmp_path, "charades_sta_test.txt", CHARADES))
     assert found.benchmark == "charades-sta"
@@ -80,9 +91,11 @@ WRONG = {
     "a window that is large": json.dumps({**LINE, "relevant_windows": [[0, 10**400]]}),
     "infinite": json.dumps({**LINE, "relevant_windows": [[0, float("inf")]]}),
     "only empty": json.dumps({**LINE, "relevant_windows": [[9, 3]]}),
-    "half a letter": json.dumps({**LINE, "query": "\ud800"}),
-    "a terminal's": json.dumps({**LINE, "query": "\x1b[2J"}),
-    "no sentence": json.dumps({**LINE, "query": "  "}),
+    "no letter": json.dumps({**LINE, "query": "\ud800 "}),
+    "no sentence": json.dumps({**LINE, "query": 5}),
+    "a terminal's": json.dumps({**LINE, "vid": "\x1b[2J"}),
+    "a long name": json.dumps({**LINE, "vid": "a" * 300}),
+    "no video": json.dumps({**LINE, "vid": ""}),
     "a long sentence": json.dumps({**LINE, "query": "long " * 1000}),
     "a list": "[1, 2]",
     "cut short": json.dumps(LINE) + '\n{"qid": 5',
