@@ -19,7 +19,9 @@ from harness.frame_cosines import frame_cosines
 from harness.reaching import known_stretches, reach
 from harness.vector_reading import READ_BYTES, done_rows, read_frames, require_usable
 from vifistore.errors import DamagedError
+from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
+from vifistore.store.pooling import counted_frames
 
 # Of a number of a frame: float16.
 _FRAME_BYTES = 2
@@ -53,15 +55,24 @@ class Timelines:
     A file is told by its number: that of its first row among all, from 0.
     """
 
-    def __init__(self, features: Features, rows: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        features: Features,
+        rows: np.ndarray | None = None,
+        within: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         """`rows` int64 [row] are those that count; None for all that are done, which they must be.
+        `within` says of frames, by their seconds [...], which count, bool [...]; rows that have
+        none of these do not.
 
         Raises UsageError for a feature set without frames or their times.
         """
         features.require_array("timestamps")
         self._shape = features.require_array("frames").shape
         self.features = features
+        self._within = within
         rows = done_rows(features) if rows is None else np.unique(rows)
+        rows = rows if within is None else self._rows_within(rows)
         names = ("path", "start_seconds", "end_seconds", "duration_seconds")
         columns = features.dataset.columns_at_once(*names)
         numbers: dict[str, int] = {}
@@ -107,7 +118,7 @@ class Timelines:
         for embeddings that do not match their checksum, are zero or not finite.
         """
         best = np.full((len(queries), len(self)), -np.inf, np.float32)
-        for positions, frames, counts in read_frames(self.features, self.rows):
+        for positions, frames, counts in self._frames(self.rows):
             files = np.searchsorted(self.edges, positions, side="right") - 1
             for part in _parts(frames, len(queries)):
                 cosines = self._cosines(
@@ -134,7 +145,7 @@ class Timelines:
         for batch in self._batches(files):
             rows = np.concatenate([self.rows_of(file) for file in batch])
             parts: dict[int, list[_Part]] = {file: [] for file in batch}
-            for positions, frames, counts in read_frames(self.features, rows, verify=verify):
+            for positions, frames, counts in self._frames(rows, verify=verify):
                 here = rows[positions]
                 seconds = self._seconds(here, counts, verify=verify)
                 shares = self._by_file(here)
@@ -185,6 +196,24 @@ class Timelines:
         cosines = flat.reshape(*counts.shape, -1)
         cosines[~counts] = -np.inf
         return cosines
+
+    def _frames(
+        self, rows: np.ndarray, *, verify: bool = True
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """As `read_frames`; those that are not within the seconds do not count."""
+        for positions, frames, counts in read_frames(self.features, rows, verify=verify):
+            if self._within is not None:
+                seconds = self._seconds(rows[positions], counts, verify=verify)
+                counts = counts & self._within(seconds)
+            yield positions, frames, counts
+
+    def _rows_within(self, rows: np.ndarray) -> np.ndarray:
+        """Those of some rows that have a frame within the seconds."""
+        assert self._within is not None
+        num_frames = self.features.require_array("frames").shape[2]
+        counts = counted_frames(self.features.read_chosen(NUM_VALID, rows), num_frames)
+        inside = counts & self._within(self._seconds(rows, counts, verify=True))
+        return rows[inside.any(axis=(1, 2))]
 
     def _seconds(self, rows: np.ndarray, counts: np.ndarray, *, verify: bool) -> np.ndarray:
         """Times of the frames of rows, float64 [row view frame]."""

@@ -53,10 +53,18 @@ def per_file(found: Candidates, tables: Sequence[VideoTable], most: int) -> Cand
     """The `most` best rows of each file, in their order; 0 for all of them."""
     if not most or not any(tables[number].has_parts for number in np.unique(found.sources)):
         return found
+    return found.chosen(few_per_file(found.keys, tables, most))
+
+
+def few_per_file(
+    keys: Sequence[tuple[int, int]], tables: Sequence[VideoTable], most: int
+) -> np.ndarray:
+    """Which of hits, by source and row, are among the `most` first of their file, bool [hit]; all
+    of them for 0."""
     counts: dict[tuple[int, str], int] = {}
-    kept = np.zeros(len(found.rows), bool)
-    for place, (source, row) in enumerate(found.keys):
+    kept = np.ones(len(keys), bool)
+    for place, (source, row) in enumerate(keys if most else []):
         file = source, str(tables[source].paths[row])
         counts[file] = counts.get(file, 0) + 1
         kept[place] = counts[file] <= most
-    return found.chosen(kept)
+    return kept

@@ -21,10 +21,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from harness.frame_cosines import frame_cosines
 from harness.fusion import ATTENTION_TEMPERATURE
 from harness.retrieval.filters import TimeFilter
 from harness.softmax import softmax
-from harness.vector_reading import read_frames
+from harness.vector_reading import read_frames, require_usable
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.features import Features
 
@@ -68,34 +69,27 @@ def frame_scores(
     scores = np.full((len(queries), len(rows)), -np.inf, np.float32)
     score = _SCORES[how.rule]
     for positions, frames, counts in read_frames(features, rows, verify=False):
+        vectors = frames.reshape(len(frames), -1, frames.shape[-1])
+        cosines, usable = frame_cosines(vectors.reshape(-1, vectors.shape[-1]), queries)
+        require_usable(usable.reshape(counts.shape) | ~counts, rows[positions], features, "frames")
         if times.bounds_frames:
             features.require_array("timestamps")
             seconds = features.read_chosen("timestamps", rows[positions], verify=False)
             counts &= times.has_frames(seconds)
-        counted = counts.reshape(len(counts), -1)
-        vectors = frames.reshape(*counted.shape, -1).astype(np.float32)
-        has_any = counted.any(axis=1)
+        counted = counts.reshape(len(counts), -1, 1)
+        cosines = np.where(counted, cosines.reshape(*counted.shape[:2], -1), -np.inf)
+        has_any = counted.any(axis=(1, 2))
         if has_any.any():
-            found = score(how, vectors[has_any], counted[has_any], queries)
+            found = score(how, vectors[has_any], cosines[has_any], queries)
             scores[:, positions[has_any]] = found.T
     return scores
 
 
-def _cosines(vectors: np.ndarray, counted: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """float32 [row frame query]; minus infinity of frames that do not count."""
-    lengths = np.sqrt(np.einsum("rfd,rfd->rf", vectors, vectors))
-    products = vectors @ queries.T
-    return np.where(
-        counted[..., None], products / np.where(counted, lengths, 1)[..., None], -np.inf
-    )
+def _maxsim(_: Rerank, vectors: np.ndarray, cosines: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    return cosines.max(axis=1)
 
 
-def _maxsim(_: Rerank, vectors: np.ndarray, counted: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    return _cosines(vectors, counted, queries).max(axis=1)
-
-
-def _topk(how: Rerank, vectors: np.ndarray, counted: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    cosines = _cosines(vectors, counted, queries)
+def _topk(how: Rerank, vectors: np.ndarray, cosines: np.ndarray, queries: np.ndarray) -> np.ndarray:
     count = min(how.best_frames, cosines.shape[1])
     largest = np.partition(cosines, -count, axis=1)[:, -count:]
     are_frames = np.isfinite(largest)
@@ -103,17 +97,18 @@ def _topk(how: Rerank, vectors: np.ndarray, counted: np.ndarray, queries: np.nda
 
 
 def _weighted(
-    how: Rerank, vectors: np.ndarray, counted: np.ndarray, queries: np.ndarray
+    how: Rerank, vectors: np.ndarray, cosines: np.ndarray, queries: np.ndarray
 ) -> np.ndarray:
-    cosines = _cosines(vectors, counted, queries)
     weights = softmax(cosines / np.float32(how.temperature), axis=1)
-    pooled = np.einsum("rfq,rfd->rqd", weights, vectors, optimize=True)
+    pooled = np.matmul(weights.transpose(0, 2, 1), vectors.astype(np.float32))
     lengths = np.sqrt(np.einsum("rqd,rqd->rq", pooled, pooled))
     products = np.einsum("rqd,qd->rq", pooled, queries)
     # Frames that cancel each other out point nowhere.
     return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
 
 
+# From frames [row frame dim], their cosines [row frame query], minus infinity of those that do not
+# count, and queries [query dim] to scores [row query].
 _SCORES: dict[str, Callable[..., np.ndarray]] = {
     "maxsim": _maxsim,
     "topk": _topk,

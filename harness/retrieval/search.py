@@ -10,10 +10,11 @@ once (`harness/retrieval/combined_queries.py`); the best of these ranked anew by
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 
-from harness.retrieval.candidates import Candidates, per_file
+from harness.retrieval.candidates import Candidates, few_per_file, per_file
 from harness.retrieval.combined_queries import CosineScale, Query
 from harness.retrieval.frame_index import FrameIndex, open_frame_index
 from harness.retrieval.hits import Hit, Match
@@ -29,6 +30,8 @@ from vifistore.errors import UsageError
 
 # Of a search by vectors whose ranks are joined with those of words, so many have a rank.
 _FUSED = 100
+# Frames that an index of them is asked for, of each video that is wanted.
+_FRAMES_A_VIDEO = 8
 
 Queries = np.ndarray | Sequence[Query]
 
@@ -58,9 +61,8 @@ class Searcher(SearchedVideos):
         of a video that is no answer. Raises UsageError for k below 1, queries of another dimension,
         and a rerank of a set without frames.
         """
-        asked = self._asked(queries, k)
-        if most_per_file < 0:
-            raise UsageError(f"{most_per_file} hits of a file are none; give 1 or more, 0 for all")
+        _require_hits(k, most_per_file)
+        asked = self._asked(queries)
         count = max(k, rerank.candidates if rerank else 0)
         if any(query.words for query in asked):
             count = max(count, _FUSED)
@@ -79,32 +81,61 @@ class Searcher(SearchedVideos):
         *,
         without: Without | None = None,
         proposal: str = HALF_WAY,
+        most_per_file: int = 0,
     ) -> list[list[Hit]]:
         """The k best stretches of videos for each query (see `harness.retrieval.moments`), each
-        with the curve of its file.
+        with the curve of its file; the best `most_per_file` of each file, 0 for all.
 
         queries: float32 [query dim]. proposal: a rule of `harness.retrieval.proposals`. Raises
         UsageError for a feature set without frames, and what `search` raises.
         """
-        _require_hits(k)
-        vectors = self.checked(queries)
+        _require_hits(k, most_per_file)
+        vectors, count = self.checked(queries), k
+        while True:
+            found = self._moments(vectors, count, without, proposal)
+            kept = [self._few_per_file(one, most_per_file)[:k] for one in found]
+            # Many moments of one file may hide those of others.
+            if all(len(a) == k or len(b) < count for a, b in zip(kept, found, strict=True)):
+                return [self._hits(one) for one in kept]
+            count *= 4
+
+    def _moments(
+        self, vectors: np.ndarray, k: int, without: Without | None, proposal: str
+    ) -> list[list[tuple[int, Match]]]:
+        """The k best moments of each of `vectors` [vector dim], with their sources, best first."""
         matches: list[list[tuple[int, Match]]] = [[] for _ in vectors]
         for number, source in enumerate(self.sources):
-            timelines, index = self.timelines[number], self.frame_indexes[number]
+            timelines = self.timelines[number]
             if without and without[0] == source.dataset.name:
-                timelines = Timelines(source, self.rows_searched(number, without))
+                timelines = self._timelines(number, without)
+            # An index of frames does not know their seconds.
+            index = None if self.times.bounds_frames else self.frame_indexes[number]
             found = find_moments(timelines, vectors, k, proposal=proposal, index=index)
             for query, moments in enumerate(found):
-                matches[query] += [(number, moment) for moment in moments]
-        return [self._hits(sorted(of_query, key=_by_score)[:k]) for of_query in matches]
+                matches[query] += [(number, self._bounded(moment)) for moment in moments]
+        return [sorted(of_query, key=_by_score)[:k] for of_query in matches]
+
+    def _few_per_file(self, matches: list[tuple[int, Match]], most: int) -> list[tuple[int, Match]]:
+        keys = [(number, match.row) for number, match in matches]
+        return list(compress(matches, few_per_file(keys, self.tables, most)))
+
+    def _bounded(self, moment: Match) -> Match:
+        """A moment within the seconds that are searched: its outer frames reach outwards."""
+        assert moment.start_seconds is not None
+        assert moment.end_seconds is not None
+        start = max(moment.start_seconds, self.times.begin)
+        return moment._replace(
+            start_seconds=start, end_seconds=max(start, min(moment.end_seconds, self.times.end))
+        )
 
     @cached_property
     def timelines(self) -> list[Timelines]:
         """Of each source, the rows that may be found, by the files they lie in."""
-        return [
-            Timelines(source, self.rows_searched(number))
-            for number, source in enumerate(self.sources)
-        ]
+        return [self._timelines(number) for number in range(len(self.sources))]
+
+    def _timelines(self, number: int, without: Without | None = None) -> Timelines:
+        within = self.times.has_frames if self.times.bounds_frames else None
+        return Timelines(self.sources[number], self.rows_searched(number, without), within)
 
     @cached_property
     def frame_indexes(self) -> list[FrameIndex]:
@@ -117,9 +148,8 @@ class Searcher(SearchedVideos):
         folder = self._store.cache_folder
         return [open_words(folder, source.dataset) for source in self.sources]
 
-    def _asked(self, queries: Queries, k: int) -> list[Query]:
+    def _asked(self, queries: Queries) -> list[Query]:
         """Queries with terms of unit length."""
-        _require_hits(k)
         if isinstance(queries, np.ndarray):
             return [Query(wanted=vector[None]) for vector in self.checked(queries)]
         return [
@@ -160,6 +190,7 @@ class Searcher(SearchedVideos):
             scale = CosineScale.of(cosines)
             nearest = self._answering_all(query, scale, cosines, without).first(count)
         if rerank is not None:
+            nearest = self._with_best_frames(query, nearest, without)
             nearest = self._reranked(query, scale, nearest, rerank)
         return self._fused(query, nearest, without) if query.words else nearest
 
@@ -177,6 +208,24 @@ class Searcher(SearchedVideos):
             scores = scale.scores(of_source, query.num_wanted)
             rows = self.rows_searched(number, without)
             parts.append((rows, scores[np.searchsorted(self.flat(number).rows, rows)]))
+        return Candidates.of(parts)
+
+    def _with_best_frames(
+        self, query: Query, nearest: Candidates, without: Without | None
+    ) -> Candidates:
+        """The nearest videos, and up to as many that have the nearest frames where an index of
+        frames finds these: a long video may answer in a moment, and be far on average."""
+        count, parts = len(nearest.rows), []
+        for number, index in enumerate(self.frame_indexes):
+            rows = nearest.rows[nearest.sources == number]
+            if index.kind != "exact" and count:
+                allowed = np.zeros(self.sources[number].num_videos, bool)
+                allowed[self.rows_searched(number, without)] = True
+                wanted = query.terms[: query.num_wanted]
+                for of_term in index.search(wanted, _FRAMES_A_VIDEO * count, allowed).rows:
+                    having = dict.fromkeys(of_term[of_term >= 0].tolist())
+                    rows = np.union1d(rows, list(having)[:count]).astype(np.int64)
+            parts.append((rows, np.zeros(len(rows))))
         return Candidates.of(parts)
 
     def _reranked(
@@ -217,6 +266,8 @@ def _by_score(match: tuple[int, Match]) -> tuple:
     return -found.score, number, found.row, found.start_seconds or 0.0
 
 
-def _require_hits(k: int) -> None:
+def _require_hits(k: int, most_per_file: int) -> None:
     if k < 1:
         raise UsageError(f"k is {k}; give 1 or more hits")
+    if most_per_file < 0:
+        raise UsageError(f"{most_per_file} hits of a file are none; give 1 or more, 0 for all")

@@ -134,15 +134,17 @@ class SearchedVideos:
         """The `count` nearest videos of each of `vectors`, float32 [vector dim] of unit length."""
         left_out = 0 if without is None else np.size(without[1])
         # More, for what is left out; no more than there are.
-        count = min(count + left_out, max(self.num_videos, 1))
+        looked_at = min(count + left_out, max(self.num_videos, 1))
         parts = [[] for _ in vectors]
         for number in range(len(self.sources)):
             mask = self.masks[number]
             index = self.indexes[number] if mask is None else self.flat(number)
-            for part, cosines, rows in zip(parts, *index.search(vectors, count, mask), strict=True):
+            for part, cosines, rows in zip(
+                parts, *index.search(vectors, looked_at, mask), strict=True
+            ):
                 kept = self._are_answers(number, rows, without)
                 part.append((rows[kept], cosines[kept]))
-        return [Candidates.of(part) for part in parts]
+        return [Candidates.of(part).first(count) for part in parts]
 
     def cosines(self, number: int, vectors: np.ndarray) -> np.ndarray:
         """Cosines of every video of a source that has an embedding, filters aside, with `vectors`

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.fusion import unit
-from harness.vector_reading import read_frames
+from harness.fusion import is_usable, unit
+from harness.vector_reading import read_frames, require_usable
 from vifistore.errors import UsageError, short
 from vifistore.store.features import Features
 
@@ -55,8 +55,10 @@ def stretch_vector(features: Features, rows: np.ndarray, stretch: NamedStretch) 
     """
     features.require_array("timestamps")
     total, seen, known = np.zeros(features.view_mean.shape[-1]), set(), []
-    for positions, frames, counts in read_frames(features, np.sort(rows)):
-        seconds = features.read_chosen("timestamps", np.sort(rows)[positions]).astype(np.float64)
+    for positions, frames, counts in read_frames(features, rows):
+        here = rows[positions]
+        require_usable(is_usable(frames) | ~counts, here, features, "frames")
+        seconds = features.read_chosen("timestamps", here).astype(np.float64)
         known.append(seconds[counts])
         inside = counts & (seconds >= stretch.start) & (seconds < stretch.end)
         for row, view, frame in np.argwhere(inside).tolist():

@@ -125,13 +125,14 @@ def _find(
     without = (like.dataset, like.rows) if like else None
     if wanted.frames:
         vectors = np.concatenate([query.terms for query in queries])
-        return searcher.moments(vectors, wanted.k, without=without)
+        most = wanted.per_file or 0
+        return searcher.moments(vectors, wanted.k, without=without, most_per_file=most)
     return searcher.search(
         queries,
         wanted.k,
         without=without,
         rerank=wanted.reranked,
-        most_per_file=wanted.per_file,
+        most_per_file=1 if wanted.per_file is None else wanted.per_file,
     )
 
 

@@ -59,8 +59,9 @@ class SearchArguments(PrintArguments, StoreArguments):
     """Frames that --rerank topk takes the mean of."""
     temperature: float = 0.1
     """Of the weights of --rerank weighted: the lower, the more the best frames count."""
-    per_file: int = 1
-    """Hits of one file, where rows are stretches of files; 0 for any number."""
+    per_file: int | None = None
+    """Hits of one file; 0 for any number. Default: 1, its best row where rows are stretches of
+    files, and any number of moments."""
     frames: bool = False
     """Find moments instead of whole videos: stretches of neighbouring frames."""
     dataset: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -161,7 +162,7 @@ def _check_one_query(wanted: SearchArguments, words: str) -> None:
 def _check_numbers(wanted: SearchArguments) -> None:
     if wanted.k < 1:
         raise UsageError(f"-k (--k) is {wanted.k}; give 1 or more")
-    if wanted.per_file < 0:
+    if wanted.per_file is not None and wanted.per_file < 0:
         raise UsageError(f"--per-file is {wanted.per_file}; give 1 or more, 0 for any number")
     _ = wanted.times, wanted.reranked
     usual = SearchArguments(store="")

@@ -5,9 +5,10 @@ import pytest
 
 from harness.fusion import unit
 from harness.retrieval.candidates import Candidates, per_file
+from harness.retrieval.filters import TimeFilter
 from harness.retrieval.search import Searcher
 from tests.harness.films import QUERY, Stretch, film, write_films
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import DamagedError, UnknownNameError, UsageError
 
 # Frames once a second, in windows of four; the last one of the first film is short.
 FILMS = {
@@ -121,3 +122,55 @@ def test_a_stretch_with_nothing_in_it_is_refused(searcher, text, words):
 def test_what_is_no_stretch_is_an_unknown_video(searcher, text):
     with pytest.raises(UnknownNameError, match="unknown video"):
         searcher.like(text)
+
+
+def moments_of(searcher, **settings):
+    (hits,) = searcher.moments(QUERY, 20, **settings)
+    return [(hit.path, hit.start_seconds, hit.end_seconds) for hit in hits]
+
+
+def test_moments_within_seconds_come_from_frames_within_them(searcher):
+    store = searcher.sources[0].store
+    bounded = Searcher(store, times=TimeFilter(start_seconds=4.2, end_seconds=6.0))
+    # Of frames at 4.5 and 5.5 seconds alone; the third film has none.
+    assert moments_of(bounded) == [("a.mp4", 4.2, 6.0), ("b.mp4", 4.2, 6.0)]
+    (hits,) = bounded.moments(QUERY, 20)
+    assert [hit.score for hit in hits] == pytest.approx([0.8, 0.6], abs=1e-3)
+    assert [hit.curve.times for hit in hits] == [(4.5, 5.5)] * 2
+    nothing = Searcher(store, times=TimeFilter(start_seconds=9.7))
+    assert moments_of(nothing) == []
+    narrowed = searcher.narrowed(times=TimeFilter(start_seconds=4.2, end_seconds=6.0))
+    assert moments_of(narrowed) == moments_of(bounded)
+    without = moments_of(bounded, without=("d", np.array([0, 1, 2])))
+    assert without == [("b.mp4", 4.2, 6.0)]
+
+
+def test_the_best_moments_of_each_file(tmp_path):
+    up_and_down = [0.9, 0.1, 0.89, 0.1, 0.88, 0.1, 0.87, 0.1, 0.86, 0.1]
+    rows = [*film("a.mp4", up_and_down, 20), *film("b.mp4", [0.2, 0.1, 0.3], 20)]
+    searcher = Searcher(write_films(tmp_path, rows).store)
+
+    def found(k, most):
+        (hits,) = searcher.moments(QUERY, k, most_per_file=most)
+        return [(hit.path, round(hit.score, 2)) for hit in hits]
+
+    best = [("a.mp4", 0.9), ("a.mp4", 0.89), ("a.mp4", 0.88), ("a.mp4", 0.87), ("a.mp4", 0.86)]
+    assert found(2, 0) == best[:2]
+    assert found(2, 1) == [("a.mp4", 0.9), ("b.mp4", 0.3)]
+    assert found(9, 2) == [*best[:2], ("b.mp4", 0.3)]
+    assert found(9, 0) == [*best, ("b.mp4", 0.3)]
+    with pytest.raises(UsageError, match="give 1 or more, 0 for all"):
+        searcher.moments(QUERY, most_per_file=-1)
+
+
+def test_a_stretch_of_frames_that_are_none_is_refused(tmp_path):
+    features = write_films(tmp_path, film("a.mp4", [0.9, 0.5], 4))
+    folder = tmp_path / "S.zarr" / features.array_path("frames")
+    (chunk,) = [path for path in folder.rglob("*") if path.is_file() and path.name != "zarr.json"]
+    searcher = Searcher(features.store)
+    _ = searcher.indexes
+    content = bytearray(chunk.read_bytes())
+    content[:16] = b"\0" * 16
+    chunk.write_bytes(content)
+    with pytest.raises(DamagedError, match="does not match its checksum"):
+        searcher.like("a.mp4@0-1")

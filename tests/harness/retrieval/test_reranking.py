@@ -1,6 +1,7 @@
 """Reranking by frames: every rule held to its formula, padding and other seconds left out."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,3 +150,24 @@ def test_settings_that_rank_nothing_are_refused(settings, words):
 def test_an_unknown_rule_is_refused():
     with pytest.raises(UnknownNameError, match="Did you mean 'maxsim'"):
         Rerank(rule="maxim")  # type: ignore[arg-type]
+
+
+def test_an_index_of_frames_finds_further_candidates(features, monkeypatch):
+    """A long video may answer in a moment, and be far on average."""
+    searcher, asked = Searcher(features.store), []
+
+    class Indexed:
+        kind = "made"
+
+        def search(self, queries, k, allowed=None):
+            asked.append((len(queries), k, allowed.tolist()))
+            return SimpleNamespace(rows=np.array([[0, 0, 2, 4, -1]] * len(queries)))
+
+    monkeypatch.setitem(vars(searcher), "frame_indexes", [Indexed()])
+    how = Rerank(rule="maxsim", candidates=1)
+    (hits,) = searcher.search(QUERY, 1, rerank=how)
+    (alone,) = Searcher(features.store).search(QUERY, 1, rerank=how)
+    assert (hits[0].row, alone[0].row != 0) == (0, True)
+    assert hits[0].score == pytest.approx(0.9, abs=1e-3)
+    searcher.search(QUERY, 1, rerank=how, without=("d", 3))
+    assert asked == [(1, 8, [True] * 5), (1, 8, [True, True, True, False, True])]
