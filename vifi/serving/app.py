@@ -16,6 +16,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from harness.retrieval.hits import Hit
 from vifi.searching.video_files import ForbiddenError, NotThereError
 from vifi.serving.library import Library, Scope
+from vifi.serving.preview_cache import Previews
+from vifi.serving.preview_routes import add_previews
 from vifi.serving.streaming import video_response
 from vifistore.errors import UnknownNameError, UsageError, VifiError
 
@@ -64,8 +66,11 @@ def _chosen(
 Chosen = Annotated[Scope, Depends(_chosen)]
 
 
-def make_app(library: Library, results: Path | None = None) -> FastAPI:
-    """The application; `results` is a folder whose t-SNE the map shows."""
+def make_app(
+    library: Library, results: Path | None = None, previews: Previews | None = None
+) -> FastAPI:
+    """The application; `results` is a folder whose t-SNE the map shows. Without `previews` what
+    browsers do not play has a picture alone."""
     # No interactive documentation: it would load scripts from elsewhere.
     app = FastAPI(title="vifi serve", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.library = library
@@ -73,6 +78,7 @@ def make_app(library: Library, results: Path | None = None) -> FastAPI:
     _add_page(app)
     _add_search(app, library)
     _add_files(app, library)
+    add_previews(app, library, previews)
 
     @app.get("/api/map")
     def show_map(dataset: Name, features: Name = "") -> dict:
@@ -141,6 +147,7 @@ def _document(library: Library, query: str, scope: Scope, hits: list[Hit]) -> di
             "row": hit.row,
             "is_part": hit.is_part,
             "is_playable": library.is_playable(hit.path),
+            "duration_seconds": library.duration(hit.dataset, hit.row),
         }
         for hit in hits
     ]

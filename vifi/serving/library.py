@@ -1,6 +1,5 @@
 """What the page asks for, kept warm: searchers, text encoders, maps, and the videos' files."""
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from harness.retrieval.search import Searcher
 from vifi.searching.query_encoders import TextEncoder
 from vifi.searching.query_words import query_encoder
 from vifi.searching.video_files import NotThereError, video_file
+from vifi.serving.footage_names import footage_name
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.files import read_regular
 from vifistore.frames.thumbnails import thumbnail, write_thumbnail
@@ -52,6 +52,9 @@ class Library:
         self.searcher = lru_cache(_KEPT_SEARCHERS)(self._searcher)
         self._encoder = lru_cache(4)(self._new_encoder)
         self._table = lru_cache(None)(lambda name: VideoTable(store.dataset(name)))
+        self._durations = lru_cache(None)(
+            lambda name: store.dataset(name).column("duration_seconds")
+        )
         # One at a time: two would decode the same video, and leave no core for the search.
         self._drawing = Lock()
 
@@ -156,6 +159,11 @@ class Library:
         self._require_row(dataset, row)
         return video_file(self._table(dataset).files, row, dataset)
 
+    def duration(self, dataset: str, row: int) -> float | None:
+        """Seconds of the file that a row lies in; None where they are not known."""
+        seconds = float(self._durations(dataset)[row])
+        return seconds if 0 < seconds < _LONGEST_SECONDS else None
+
     def is_playable(self, path: str) -> bool:
         """Whether browsers know the container of a video."""
         return extension(path) in PLAYABLE
@@ -193,11 +201,8 @@ class Library:
 
 
 def _picture_name(footage: Footage, seconds: float | None) -> str:
-    """A name that changes with the video: the cache may be older than the store."""
-    stamp = footage.stamp()
-    facts = f"{footage} {stamp.size_bytes} {stamp.mtime_ns}".encode("utf-8", "surrogateescape")
     moment = "" if seconds is None else f"-{round(1000 * seconds)}"
-    return f"{hashlib.sha256(facts).hexdigest()[:16]}{moment}"
+    return f"{footage_name(footage)}{moment}"
 
 
 def _kept(footage: Footage, target: Path, seconds: float | None) -> bytes:

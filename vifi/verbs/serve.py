@@ -1,5 +1,6 @@
 """`vifi serve S`: a local page to search and watch a store's videos."""
 
+import math
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ class ServeArguments(StoreArguments):
     """Feature set that the page begins with. Default: the first by name; the page offers all."""
     results: Path | None = None
     """Results folder whose t-SNE the map shows. Default: one made for the page."""
+    preview_cache_gb: float = 2.0
+    """Gigabytes of previews, made of videos that browsers do not play, to keep beside the store's
+    cache; those that were watched longest ago go first."""
 
 
 def main(arguments: list[str]) -> int:
@@ -36,6 +40,10 @@ def main(arguments: list[str]) -> int:
     wanted = parse("serve", ServeArguments, arguments)
     if not 0 <= wanted.port < 2**16:
         raise UsageError(f"--port is {wanted.port}; give a number from 0 to 65535")
+    if not 0 <= wanted.preview_cache_gb < math.inf:
+        raise UsageError(
+            f"--preview-cache-gb is {wanted.preview_cache_gb}; give a number of 0 or more"
+        )
     if wanted.results is not None and not wanted.results.is_dir():
         raise UsageError(
             f"there is no results folder at {wanted.results}; leave --results out, or write one "
@@ -47,14 +55,18 @@ def main(arguments: list[str]) -> int:
 
     from vifi.serving.app import make_app
     from vifi.serving.library import Library
+    from vifi.serving.preview_cache import PreviewCache, Previews
+    from vifistore.frames.preview_pool import PreviewPool
     from vifistore.store import open_store
 
     library = Library(open_store(wanted.store))
     library.start(wanted.features)
-    with listen(wanted.port) as listener:
+    kept = PreviewCache(library.store.cache_folder / "previews", int(wanted.preview_cache_gb * 1e9))
+    with listen(wanted.port) as listener, PreviewPool() as pool:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         say(f"{wanted.store} is at {address} until you press Ctrl+C")
-        config = uvicorn.Config(make_app(library, wanted.results), log_level="warning")
+        app = make_app(library, wanted.results, Previews(kept, pool))
+        config = uvicorn.Config(app, log_level="warning")
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except Terminated:

@@ -70,11 +70,11 @@ def _read_plans(
     gathering = Gathering(plans, times, keep, declared_frames=declared, decoder="pillow")
     yield from gathering.take()
     for number in gathering.wanted.tolist():
-        gathering.add(number, _read_image(images[number])[None])
+        gathering.add(number, read_image(images[number])[None])
         yield from gathering.take()
 
 
-def _read_image(path: Path) -> np.ndarray:
+def read_image(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
@@ -92,7 +92,7 @@ def _read_image(path: Path) -> np.ndarray:
 
 def _is_readable(path: Path) -> bool:
     try:
-        _read_image(path)
+        read_image(path)
     except DecodeError:
         return False
     return True

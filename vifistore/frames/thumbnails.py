@@ -2,16 +2,21 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vifistore.errors import DecodeError
 from vifistore.frames.image_folder import decode_image_folder, list_images
-from vifistore.frames.packets import demux, open_video
+from vifistore.frames.packets import open_video
 from vifistore.frames.plans import Plan, Sampling, Span
 from vifistore.frames.pyav_decoder import to_rgb
 from vifistore.frames.raw_frames import FALLBACK_FPS
+from vifistore.frames.shown_frames import (
+    TOLERANCE_SECONDS,
+    duration_of,
+    frames_from,
+    seek,
+)
 from vifistore.sources.footage import Footage, Readable, read_or_told
 from vifistore.sources.roots import footage_of
 from vifistore.store.durable import put_stages
@@ -19,8 +24,6 @@ from vifistore.store.durable import put_stages
 _QUALITY = 80
 # A very long picture (a panorama) stays a picture of the page.
 _MAX_RATIO = 4
-# Times are rounded fractions, in float32 at that; half a millisecond is no other frame.
-_TOLERANCE_SECONDS = 5e-4
 
 
 def thumbnail(
@@ -76,7 +79,7 @@ def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
         raise DecodeError("empty", f"{folder} holds no JPEG or PNG frames")
     plan = Plan(sampling=Sampling(1))
     if seconds is not None:
-        wanted = int((seconds + _TOLERANCE_SECONDS) * FALLBACK_FPS)
+        wanted = int((seconds + TOLERANCE_SECONDS) * FALLBACK_FPS)
         start = min(max(wanted, 0), num_frames - 1) / FALLBACK_FPS
         plan = Plan(sampling=Sampling(1, every=1), span=Span(start))
     (raw,) = decode_image_folder(folder, [plan])
@@ -90,48 +93,10 @@ def _file_frame(video: Readable, seconds: float | None) -> np.ndarray | None:
     for may_seek in (True, False):
         container, stream = open_video(video)
         with container:
-            wanted = _duration(container, stream) / 2 if seconds is None else seconds
-            begin = float((stream.start_time or 0) * stream.time_base)
-            if may_seek and not _seek(container, stream, wanted + begin):
+            wanted = duration_of(container, stream) / 2 if seconds is None else seconds
+            if may_seek and not seek(container, stream, wanted):
                 continue
-            frame = _last_before(container, stream, wanted + begin)
-            if frame is not None:
+            stream.codec_context.thread_count = 1
+            for _, frame in frames_from(container, stream, wanted):
                 return to_rgb(frame, frame.width, frame.height)
     return None
-
-
-def _duration(container: Any, stream: Any) -> float:
-    """Seconds; 0 where the file does not tell."""
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / 1e6
-
-
-def _seek(container: Any, stream: Any, seconds: float) -> bool:
-    from av.error import FFmpegError
-
-    try:
-        container.seek(max(0, int(seconds / stream.time_base)), stream=stream)
-    except FFmpegError:
-        return False
-    return True
-
-
-def _last_before(container: Any, stream: Any, seconds: float) -> Any:
-    """The frame on the screen at `seconds`, the first there is before it begins, or None."""
-    from av.error import FFmpegError
-
-    found = None
-    stream.codec_context.thread_count = 1
-    for packet in demux(container, stream):
-        try:
-            frames = stream.codec_context.decode(packet)
-        except FFmpegError:
-            # As the ffmpeg program does: what it refuses is skipped.
-            continue
-        for frame in frames:
-            is_later = frame.time is None or frame.time > seconds + _TOLERANCE_SECONDS
-            if found is not None and is_later:
-                return found
-            found = frame
-    return found

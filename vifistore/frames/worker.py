@@ -33,7 +33,7 @@ def main() -> None:
     # Both may reach all processes of a terminal or a batch job; the pool ends its workers itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _die_with_parent(parent)
+    die_with_parent(parent)
     os.nice(settings.niceness)
     channel = socket.socket(fileno=channel_number)
     try:
@@ -47,7 +47,7 @@ def main() -> None:
         return
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Have Linux kill this process when the pool's goes, even inside a native call that hangs."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

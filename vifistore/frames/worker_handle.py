@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.decode_jobs import DecodeJob
@@ -42,15 +43,16 @@ class WorkerGoneError(Exception):
     """The worker ended before it took a video; its last words are the message."""
 
 
-class WorkerHandle:
+class Program:
     """One running worker. The thread that starts it must live longer: Linux ends it with that."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, module: str, *arguments: object) -> None:
+        """Runs `python -m MODULE CHANNEL PARENT ARGUMENTS...`."""
         # A file, not a pipe: native code that prints much can neither block nor fill memory.
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed in `stop`
         self._channel, other_end = socket.socketpair()
         with other_end:
-            self.process = _start(settings, other_end.fileno(), self._log.fileno())
+            self.process = _start(module, arguments, other_end.fileno(), self._log.fileno())
         self._words = ""
 
     def wait_until_ready(self) -> None:
@@ -63,41 +65,23 @@ class WorkerHandle:
             self.stop()
             raise UsageError(answer["failed"])
 
-    def decode(
-        self, job: DecodeJob, timeout_seconds: float, *, takes_digest: bool = True
-    ) -> Iterator[DecodedVideo | DecodeError]:
-        """Yield each stretch, or why it has no frames; raises WorkerGoneError if the job was never
-        given out.
-
-        With the reasons "timeout" and "worker crashed", which all stretches that are left have, the
-        worker has ended, too. Whoever takes no more of them ends it.
-        """
+    def give(self, job: dict[str, Any]) -> None:
+        """Give out a job; raises WorkerGoneError if it was never taken."""
         try:
-            send_message(self._channel, job.wire(takes_digest=takes_digest))
+            send_message(self._channel, job)
         except OSError:
             raise WorkerGoneError(self.stop()) from None
-        limits = job.limits(timeout_seconds)
-        for number, limit_seconds in enumerate(limits):
-            found = self._answer(job.footage, limit_seconds, is_first=not number)
-            if isinstance(found, DecodeError) and found.reason in _GONE:
-                yield from [found] * (len(limits) - number)
-                return
-            is_taken = False
-            try:
-                yield found
-                is_taken = True
-            finally:
-                if not is_taken and number < len(limits) - 1:
-                    self.process.kill()
-                    self.stop()
-            # No name for it: it would hold its memory while the next one is waited for.
-            del found
 
-    def _answer(
-        self, footage: Footage, timeout_seconds: float, *, is_first: bool
-    ) -> DecodedVideo | DecodeError:
+    def answer(
+        self, footage: Footage, timeout_seconds: float, *, goes_on: bool = False
+    ) -> tuple[dict[str, Any], int] | DecodeError:
+        """What it says of a video, with the open file that came with it, or why there is none.
+
+        `goes_on` has it make the next one of a job first. With the reasons "timeout" and "worker
+        crashed" the worker has ended.
+        """
         try:
-            if not is_first:
+            if goes_on:
                 send_message(self._channel, {"go_on": True})
             self._wait_for_answer(timeout_seconds)
             answer, file = receive_message(self._channel, timeout_seconds)
@@ -110,8 +94,7 @@ class WorkerHandle:
             return DecodeError("worker crashed", f"{footage}: {self.stop()}")
         if file is None:
             return DecodeError(answer["reason"], answer["message"])
-        frames = map_anonymous_file(file, tuple(answer["shape"]))
-        return DecodedVideo.of_facts(frames, answer["facts"])
+        return answer, file
 
     def _wait_for_answer(self, timeout_seconds: float) -> None:
         """Raise TimeoutError once the worker had its time, on the clock and of the processor."""
@@ -144,11 +127,53 @@ class WorkerHandle:
         return self._words
 
 
-def _start(settings: WorkerSettings, channel: int, log: int) -> subprocess.Popen:
-    module = "vifistore.frames.worker"
-    arguments = [channel, os.getpid(), settings.to_json()]
+class WorkerHandle(Program):
+    """A worker that decodes videos."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        super().__init__("vifistore.frames.worker", settings.to_json())
+
+    def decode(
+        self, job: DecodeJob, timeout_seconds: float, *, takes_digest: bool = True
+    ) -> Iterator[DecodedVideo | DecodeError]:
+        """Yield each stretch, or why it has no frames; raises WorkerGoneError if the job was never
+        given out.
+
+        With the reasons "timeout" and "worker crashed", which all stretches that are left have, the
+        worker has ended, too. Whoever takes no more of them ends it.
+        """
+        self.give(job.wire(takes_digest=takes_digest))
+        limits = job.limits(timeout_seconds)
+        for number, limit_seconds in enumerate(limits):
+            found = self._decoded(job.footage, limit_seconds, goes_on=number > 0)
+            if isinstance(found, DecodeError) and found.reason in _GONE:
+                yield from [found] * (len(limits) - number)
+                return
+            is_taken = False
+            try:
+                yield found
+                is_taken = True
+            finally:
+                if not is_taken and number < len(limits) - 1:
+                    self.process.kill()
+                    self.stop()
+            # No name for it: it would hold its memory while the next one is waited for.
+            del found
+
+    def _decoded(
+        self, footage: Footage, timeout_seconds: float, *, goes_on: bool
+    ) -> DecodedVideo | DecodeError:
+        found = self.answer(footage, timeout_seconds, goes_on=goes_on)
+        if isinstance(found, DecodeError):
+            return found
+        answer, file = found
+        frames = map_anonymous_file(file, tuple(answer["shape"]))
+        return DecodedVideo.of_facts(frames, answer["facts"])
+
+
+def _start(module: str, arguments: Sequence[object], channel: int, log: int) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *map(str, arguments)],
+        [sys.executable, "-P", "-m", module, *map(str, (channel, os.getpid(), *arguments))],
         # A new interpreter, not a fork or a spawned copy: the caller's main module, which may
         # import torch, is not imported again. It must find the same packages.
         env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
