@@ -14,7 +14,7 @@ from harness.results.artefacts import Artefacts
 from harness.results.json_artefacts import add_commands
 from tests.support import bounded
 from tests.test_house import ROOT, modules
-from vifi.searching.query_encoders import _read_picture
+from vifi.searching.read_pictures import read_picture
 from vifistore.errors import DecodeError, UsageError, VifiError
 from vifistore.files import open_regular, parse_json, read_json, read_regular, write_all
 from vifistore.frames.decoding import decode_video
@@ -97,7 +97,7 @@ DOORS = {
     "decode": lambda path: decode_video(path, frames=3, clips=1, decoder="pyav"),
     "packets": lambda path: open_video(path),
     "thumbnail": lambda path: thumbnail(path),
-    "picture": lambda path: _read_picture(path),
+    "picture": lambda path: read_picture(path),
     "list": lambda path: read_source(path),
     "text": lambda path: read_text(path),
     "classes": lambda path: read_class_file(path),

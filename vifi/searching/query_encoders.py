@@ -5,14 +5,13 @@ half in the cache, so that a search from the shell imports no torch. Any other o
 """
 
 import logging
-import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from vifi.searching.read_pictures import read_picture
 from vifistore.errors import ModelError, UsageError
-from vifistore.files import open_regular
 from vifistore.models.text_tower import TextTower, has_plain_keys, is_plain, read_text_tower
 from vifistore.models.tower_digests import is_text_key
 from vifistore.store.durable import put_stages
@@ -24,8 +23,6 @@ logger = logging.getLogger("vifi")
 TextEncoder = Callable[[Sequence[str]], np.ndarray]
 ImageEncoder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 _FOLDER = "text-towers"
-# What Pillow raises for broken files; the last for what a camera wrote about a picture.
-_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)
 
 
 def text_encoder(cache_folder: Path, checkpoint: dict) -> TextEncoder:
@@ -71,7 +68,7 @@ def encode_picture(features: Features, checkpoint: dict, path: Path) -> np.ndarr
     Raises UsageError for a file that is no picture, and what `image_encoder` does.
     """
     _require_pixels(features)
-    pixels = _read_picture(path)
+    pixels = read_picture(path)
     encode = image_encoder(features, checkpoint)
     return encode(pixels[None], np.zeros((1, 1), np.int64))
 
@@ -139,16 +136,3 @@ def _keep(path: Path, weights: dict) -> None:
         put_stages([{path: [save(arrays)]}])
     except OSError as error:
         logger.warning("the text tower is not kept: %s", error)
-
-
-def _read_picture(path: Path) -> np.ndarray:
-    """uint8 [height width 3], upright."""
-    from PIL import Image, ImageOps
-
-    try:
-        with open_regular(path) as file, Image.open(file) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        raise UsageError(
-            f"{path} is not a picture that can be read ({error}); give a JPEG or PNG file"
-        ) from error

@@ -9,25 +9,24 @@ import importlib.resources
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from harness.retrieval.hits import Hit
 from vifi.searching.video_files import ForbiddenError, NotThereError
-from vifi.serving.library import Library, Scope
+from vifi.serving.library import Library
 from vifi.serving.preview_cache import Previews
 from vifi.serving.preview_routes import add_previews
+from vifi.serving.query_routes import Name, add_queries
 from vifi.serving.streaming import video_response
 from vifistore.errors import UnknownNameError, UsageError, VifiError
 
 HOSTS = ("127.0.0.1", "localhost")
-MAX_HITS = 200
 _PAGE = Path(__file__).parent / "page"
 # Plotly writes the styles of what it draws into the page.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
@@ -37,7 +36,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
-_FILES = {"": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
+_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 # The first that fits.
 _STATUS = {
@@ -50,20 +49,7 @@ _STATUS = {
     OSError: 500,
 }
 
-Name = Annotated[str, Query(max_length=500)]
-Words = Annotated[str, Query(min_length=1, max_length=2000)]
-Count = Annotated[int, Query(ge=1, le=MAX_HITS)]
 Seconds = Annotated[float, Query(ge=0, allow_inf_nan=False)]
-Row = Annotated[int, Query(ge=0, lt=2**62)]
-
-
-def _chosen(
-    request: Request, features: Name = "", dataset: Name = "", split: Name = "", label: Name = ""
-) -> Scope:
-    return request.app.state.library.scope(features, dataset, split, label)
-
-
-Chosen = Annotated[Scope, Depends(_chosen)]
 
 
 def make_app(
@@ -73,12 +59,15 @@ def make_app(
     browsers do not play has a picture alone."""
     # No interactive documentation: it would load scripts from elsewhere.
     app = FastAPI(title="vifi serve", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.library = library
     _guard(app)
     _add_page(app)
-    _add_search(app, library)
+    add_queries(app, library)
     _add_files(app, library)
     add_previews(app, library, previews)
+
+    @app.get("/api/store")
+    def describe() -> dict:
+        return library.describe()
 
     @app.get("/api/map")
     def show_map(dataset: Name, features: Name = "") -> dict:
@@ -110,9 +99,11 @@ def _guard(app: FastAPI) -> None:
 
 
 def _add_page(app: FastAPI) -> None:
-    for name, kind in _FILES.items():
-        path = _PAGE / (name or "page.html")
-        app.add_api_route(f"/{name}", _file_route(path, kind), methods=["GET"])
+    for path in _PAGE.iterdir():
+        kind = _TYPES.get(path.suffix[1:])
+        if kind:
+            name = "" if path.name == "page.html" else path.name
+            app.add_api_route(f"/{name}", _file_route(path, kind), methods=["GET"])
     plotly = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
     app.add_api_route("/plotly.js", _file_route(Path(str(plotly)), "text/javascript"))
 
@@ -122,36 +113,6 @@ def _file_route(path: Path, kind: str):
         return FileResponse(path, media_type=kind)
 
     return send
-
-
-def _add_search(app: FastAPI, library: Library) -> None:
-    @app.get("/api/store")
-    def describe() -> dict:
-        return library.describe()
-
-    @app.get("/api/search")
-    def search(scope: Chosen, q: Words, k: Count = 12, frames: bool = False) -> dict:
-        return _document(library, q, scope, library.by_words(scope, q, k, frames=frames))
-
-    @app.get("/api/like")
-    def like(scope: Chosen, of: Name, row: Row, k: Count = 12, frames: bool = False) -> dict:
-        hits = library.like(scope, of, row, k, frames=frames)
-        return _document(library, f"{of}/{row}", scope, hits)
-
-
-def _document(library: Library, query: str, scope: Scope, hits: list[Hit]) -> dict:
-    """What `vifi search --json` prints, with what the page needs to show each hit."""
-    shown = [
-        {
-            **hit.as_dict(),
-            "row": hit.row,
-            "is_part": hit.is_part,
-            "is_playable": library.is_playable(hit.path),
-            "duration_seconds": library.duration(hit.dataset, hit.row),
-        }
-        for hit in hits
-    ]
-    return {"query": query, "features": library.searcher(scope).name, "hits": shown}
 
 
 def _add_files(app: FastAPI, library: Library) -> None:

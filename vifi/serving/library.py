@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.retrieval.hits import Hit, VideoTable
 from harness.retrieval.search import Searcher
+from harness.timelines import Timelines
 from vifi.searching.query_encoders import TextEncoder
 from vifi.searching.query_words import query_encoder
 from vifi.searching.video_files import NotThereError, video_file
@@ -30,6 +31,7 @@ _THUMBNAIL_HEIGHT = 180
 # How far into a video whose length is not known a picture may be asked for.
 _LONGEST_SECONDS = 86_400.0
 _KEPT_SEARCHERS = 64
+_KEPT_QUERIES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class Library:
         self.dataset = ""
         self.searcher = lru_cache(_KEPT_SEARCHERS)(self._searcher)
         self._encoder = lru_cache(4)(self._new_encoder)
+        self._words = lru_cache(_KEPT_QUERIES)(self._new_words)
+        self._timelines = lru_cache(_KEPT_SEARCHERS)(self._new_timelines)
         self._table = lru_cache(None)(lambda name: VideoTable(store.dataset(name)))
         self._durations = lru_cache(None)(
             lambda name: store.dataset(name).column("duration_seconds")
@@ -69,12 +73,11 @@ class Library:
         whole = self.searcher(Scope(features=scope.features, dataset=scope.dataset))
         return whole.narrowed(split=scope.split, label=scope.label)
 
-    def encoder(self, scope: Scope) -> TextEncoder:
-        """The text encoder of a feature set, the same for all that share a text tower."""
-        return self._encoder(self.searcher(scope).checkpoint["digest"])
-
     def _new_encoder(self, checkpoint: str) -> TextEncoder:
         return query_encoder(self.store, self.store.checkpoint(checkpoint))
+
+    def _new_words(self, checkpoint: str, words: str) -> np.ndarray:
+        return self._encoder(checkpoint)([words])
 
     def start(self, features: str = "") -> None:
         """Choose what the page begins with, and read what its first query needs.
@@ -102,31 +105,45 @@ class Library:
 
     def _warm_up(self, scope: Scope) -> None:
         try:
-            self.by_words(scope, "warm up", 1)
+            self.near(scope, self.words_vector(scope, "warm up"), 1)
         except (VifiError, OSError) as error:
             # Searching by videos may still work, and who asks in words is told the same.
             logger.warning("%s", error)
 
-    def by_words(self, scope: Scope, words: str, k: int, *, frames: bool = False) -> list[Hit]:
-        """The hits of a query in words: the same as `vifi search` prints."""
+    def words_vector(self, scope: Scope, words: str) -> np.ndarray:
+        """The embedding of a query in words, float32 [1 dim]."""
+        return self._words(self.searcher(scope).checkpoint["digest"], words)
+
+    def video_vector(self, scope: Scope, dataset: str, row: int) -> np.ndarray:
+        """The embedding of a video of the store, which need not be among those that are searched,
+        float32 [1 dim]. Raises NotThereError for a row that is not there."""
+        self._require_row(dataset, row)
+        searcher = self.searcher(Scope(features=scope.features, dataset=dataset))
+        return np.atleast_2d(searcher.vector_of(dataset, row))
+
+    def near(
+        self,
+        scope: Scope,
+        vector: np.ndarray,
+        k: int,
+        *,
+        frames: bool = False,
+        without: tuple[str, int] | None = None,
+    ) -> list[Hit]:
+        """The hits of a query, float32 [1 dim]: the same as `vifi search` prints."""
         searcher = self.searcher(scope)
         find = searcher.moments if frames else searcher.search
-        (hits,) = find(self.encoder(scope)([words]), k)
+        (hits,) = find(vector, k, without=without)
         return hits
 
-    def like(
-        self, scope: Scope, dataset: str, row: int, k: int, *, frames: bool = False
-    ) -> list[Hit]:
-        """Videos like one of the store. Raises NotThereError for a row that is not there."""
+    def timelines(self, scope: Scope, dataset: str, row: int) -> Timelines:
+        """Those of the feature set in the dataset of a row. Raises NotThereError for a row that is
+        not there, UsageError for a feature set without frames."""
         self._require_row(dataset, row)
-        # The video itself need not be among those that are searched.
-        vector = self.searcher(Scope(features=scope.features, dataset=dataset)).vector_of(
-            dataset, row
-        )
-        searcher = self.searcher(scope)
-        find = searcher.moments if frames else searcher.search
-        (hits,) = find(vector, k, without=(dataset, row))
-        return hits
+        return self._timelines(scope.features, dataset)
+
+    def _new_timelines(self, features: str, dataset: str) -> Timelines:
+        return Timelines(self.searcher(Scope(features=features, dataset=dataset)).sources[0])
 
     def describe(self) -> dict:
         """Datasets, their splits, labels and feature sets, for the page's menus."""

@@ -25,6 +25,7 @@ def test_the_same_search_as_the_command(client, searchable, capsys):
         expected = json.loads(capsys.readouterr().out)
         found = client.get("/api/search", params={"q": "a red run", "k": 4, **parameters}).json()
         playable = [hit.pop("is_playable") for hit in found["hits"]]
+        assert {hit.pop("duration_seconds") for hit in found["hits"]} == {0.48}
         assert [hit.pop("is_part") for hit in found["hits"]] == [False] * 4
         rows = [hit.pop("row") for hit in found["hits"]]
         assert found == expected
@@ -33,13 +34,13 @@ def test_the_same_search_as_the_command(client, searchable, capsys):
 
 def test_more_like_a_video(client, searchable, capsys):
     row = row_of(client, "red run/1.mp4")
-    found = client.get("/api/like", params={"of": "d", "row": row, "k": 5}).json()
+    found = client.get("/api/search", params={"of": "d", "row": row, "k": 5}).json()
     assert run(["search", str(searchable), "--like", "red run/1.mp4", "-k", "5", "--json"]) == 0
     expected = json.loads(capsys.readouterr().out)["hits"]
     assert [hit["id"] for hit in found["hits"]] == [hit["id"] for hit in expected]
     # Those of the other class are like it too, though it is none of them.
     narrow = {"of": "d", "row": row, "label": "blue jump"}
-    hits = client.get("/api/like", params=narrow).json()["hits"]
+    hits = client.get("/api/search", params=narrow).json()["hits"]
     assert {hit["label"] for hit in hits} == {"blue jump"}
 
 
@@ -128,7 +129,7 @@ def test_a_disk_that_fails_is_said(client, library, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "/cache")
 
-    monkeypatch.setattr(library, "by_words", fail)
+    monkeypatch.setattr(library, "near", fail)
     answer = client.get("/api/search", params={"q": "a"})
     assert answer.status_code == 500
     assert "Permission denied" in answer.json()["error"]
@@ -148,8 +149,8 @@ def test_the_map_of_a_results_folder_is_taken(library, tmp_path):
 @pytest.mark.parametrize(
     ("address", "status"),
     [
-        ("/api/search", 422),
-        ("/api/search?q=", 422),
+        ("/api/search", 400),
+        ("/api/search?q=", 400),
         ("/api/search?q=a&k=0", 422),
         ("/api/search?q=a&k=1000000", 422),
         ("/api/search?q=a&k=x", 422),
@@ -159,10 +160,10 @@ def test_the_map_of_a_results_folder_is_taken(library, tmp_path):
         ("/api/search?q=a&dataset=..%2Fd", 404),
         ("/api/search?q=a&label=nope", 404),
         ("/api/search?q=a&split=nope", 404),
-        ("/api/like?of=d&row=99", 404),
-        ("/api/like?of=d&row=-1", 422),
-        ("/api/like?of=d&row=99999999999999999999999", 422),
-        ("/api/like?of=e&row=0", 404),
+        ("/api/search?of=d&row=99", 404),
+        ("/api/search?of=d&row=-1", 422),
+        ("/api/search?of=d&row=99999999999999999999999", 422),
+        ("/api/search?of=e&row=0", 404),
         ("/api/map?dataset=nope", 404),
         ("/video/d/-1", 404),
         ("/video/d/99", 404),
