@@ -78,7 +78,10 @@ export class Player {
     this.video = make("video");
     Object.assign(this.video, { controls: true, muted: true, playsInline: true });
     if (picture) this.video.poster = picture.src;
-    this.video.loop = !this.stretch;
+    // A single picture would be sought without end.
+    this.video.addEventListener("durationchange", () => {
+      this.video.loop = !this.stretch && this.video.duration >= 1;
+    });
     this.video.setAttribute("aria-label", this.hit.id);
     this.video.addEventListener("timeupdate", () => this.#tell());
     this.video.addEventListener("seeking", () => this.#tell());
