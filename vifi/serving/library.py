@@ -8,7 +8,8 @@ from threading import Lock, Thread
 
 import numpy as np
 
-from harness.retrieval.hits import Hit, VideoTable
+from harness.retrieval.filters import ANY_TIME, TimeFilter
+from harness.retrieval.hits import VideoTable
 from harness.retrieval.search import Searcher
 from harness.timelines import Timelines
 from vifi.searching.query_encoders import TextEncoder
@@ -42,6 +43,7 @@ class Scope:
     dataset: str = ""
     split: str = ""
     label: str = ""
+    times: TimeFilter = ANY_TIME
 
 
 class Library:
@@ -62,16 +64,24 @@ class Library:
         # One at a time: two would decode the same video, and leave no core for the search.
         self._drawing = Lock()
 
-    def scope(self, features: str, dataset: str, split: str = "", label: str = "") -> Scope:
+    def scope(
+        self,
+        features: str,
+        dataset: str,
+        split: str = "",
+        label: str = "",
+        times: TimeFilter = ANY_TIME,
+    ) -> Scope:
         """A scope, in the feature set that the page begins with if none is named."""
-        return Scope(features=features or self.features, dataset=dataset, split=split, label=label)
+        chosen = {"features": features or self.features, "dataset": dataset, "split": split}
+        return Scope(**chosen, label=label, times=times)
 
     def _searcher(self, scope: Scope) -> Searcher:
-        if not (scope.split or scope.label):
-            return Searcher(self.store, scope.features, dataset=scope.dataset)
+        if scope == (wide := Scope(features=scope.features, dataset=scope.dataset)):
+            return Searcher(self.store, scope.features, dataset=scope.dataset, kind="auto")
         # Another filter needs no table and no index of its own.
-        whole = self.searcher(Scope(features=scope.features, dataset=scope.dataset))
-        return whole.narrowed(split=scope.split, label=scope.label)
+        narrow = {"split": scope.split, "label": scope.label, "times": scope.times}
+        return self.searcher(wide).narrowed(**narrow)
 
     def _new_encoder(self, checkpoint: str) -> TextEncoder:
         return query_encoder(self.store, self.store.checkpoint(checkpoint))
@@ -105,7 +115,7 @@ class Library:
 
     def _warm_up(self, scope: Scope) -> None:
         try:
-            self.near(scope, self.words_vector(scope, "warm up"), 1)
+            self.searcher(scope).search(self.words_vector(scope, "warm up"), 1)
         except (VifiError, OSError) as error:
             # Searching by videos may still work, and who asks in words is told the same.
             logger.warning("%s", error)
@@ -120,21 +130,6 @@ class Library:
         self._require_row(dataset, row)
         searcher = self.searcher(Scope(features=scope.features, dataset=dataset))
         return np.atleast_2d(searcher.vector_of(dataset, row))
-
-    def near(
-        self,
-        scope: Scope,
-        vector: np.ndarray,
-        k: int,
-        *,
-        frames: bool = False,
-        without: tuple[str, int] | None = None,
-    ) -> list[Hit]:
-        """The hits of a query, float32 [1 dim]: the same as `vifi search` prints."""
-        searcher = self.searcher(scope)
-        find = searcher.moments if frames else searcher.search
-        (hits,) = find(vector, k, without=without)
-        return hits
 
     def timelines(self, scope: Scope, dataset: str, row: int) -> Timelines:
         """Those of the feature set in the dataset of a row. Raises NotThereError for a row that is

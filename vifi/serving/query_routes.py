@@ -7,7 +7,9 @@ from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from harness.retrieval.filters import TimeFilter
 from harness.retrieval.hits import VideoTable
+from harness.retrieval.reranking import Rule
 from vifi.searching.answers import Answer
 from vifi.searching.saved_hits import WRITERS
 from vifi.searching.video_files import ForbiddenError
@@ -22,17 +24,41 @@ MAX_HITS = 200
 Name = Annotated[str, Query(max_length=500)]
 Words = Annotated[str, Query(max_length=2000)]
 Count = Annotated[int, Query(ge=1, le=MAX_HITS)]
+Seconds = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
 Row = Annotated[int, Query(ge=0, lt=2**62)]
 
 
+def _times(
+    begin: Seconds = None, end: Seconds = None, shortest: Seconds = None, longest: Seconds = None
+) -> TimeFilter:
+    bounds = {"start_seconds": begin, "end_seconds": end}
+    return TimeFilter(**bounds, min_seconds=shortest, max_seconds=longest)
+
+
 def _chosen(
-    request: Request, features: Name = "", dataset: Name = "", split: Name = "", label: Name = ""
+    request: Request,
+    times: Annotated[TimeFilter, Depends(_times)],
+    features: Name = "",
+    dataset: Name = "",
+    split: Name = "",
+    label: Name = "",
 ) -> Scope:
-    return request.app.state.library.scope(features, dataset, split, label)
+    return request.app.state.library.scope(features, dataset, split, label, times)
 
 
-def _asked(q: Words = "", of: Name = "", row: Row = 0, picture: Name = "") -> Asked:
-    return Asked(q=q, of=of, row=row, picture=picture)
+def _asked(
+    q: Words = "",
+    of: Name = "",
+    row: Row = 0,
+    picture: Name = "",
+    also: Words = "",
+    unwanted: Words = "",
+    hybrid: bool = False,
+    rerank: Rule | None = None,
+    frames: bool = False,
+) -> Asked:
+    about = {"q": q, "of": of, "row": row, "picture": picture, "frames": frames}
+    return Asked(**about, also=also, unwanted=unwanted, hybrid=hybrid, rerank=rerank)
 
 
 Chosen = Annotated[Scope, Depends(_chosen)]
@@ -56,8 +82,8 @@ def _add_answers(app: FastAPI, desk: Desk) -> None:
     library = desk.library
 
     @app.get("/api/search")
-    def search(scope: Chosen, asked: Question, k: Count = 12, frames: bool = False) -> dict:
-        return _document(library, scope, desk.answer(scope, asked, k, frames=frames))
+    def search(scope: Chosen, asked: Question, k: Count = 12) -> dict:
+        return _document(library, scope, desk.answer(scope, asked, k))
 
     @app.get("/api/saved/hits.{ending}")
     def saved(
@@ -65,9 +91,8 @@ def _add_answers(app: FastAPI, desk: Desk) -> None:
         asked: Question,
         ending: Literal["csv", "json", "sh"],
         k: Count = 12,
-        frames: bool = False,
     ) -> Response:
-        answer = desk.answer(scope, asked, k, frames=frames)
+        answer = desk.answer(scope, asked, k)
         searcher = library.searcher(scope)
         tables: dict[str, VideoTable] = {table.dataset.name: table for table in searcher.tables}
         text = WRITERS[f".{ending}"]([answer], searcher.name, tables.__getitem__)

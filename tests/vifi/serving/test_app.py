@@ -129,7 +129,7 @@ def test_a_disk_that_fails_is_said(client, library, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "/cache")
 
-    monkeypatch.setattr(library, "near", fail)
+    monkeypatch.setattr(library, "words_vector", fail)
     answer = client.get("/api/search", params={"q": "a"})
     assert answer.status_code == 500
     assert "Permission denied" in answer.json()["error"]

@@ -88,6 +88,37 @@ def test_holes_stay_holes_and_long_curves_keep_their_peaks():
     assert max(part["scores"]) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("parameters", "flags"),
+    [
+        ({"also": "a jump", "unwanted": "blue"}, ["--and", "a jump", "--not", "blue"]),
+        ({"rerank": "topk"}, ["--rerank", "topk"]),
+        ({"hybrid": True}, ["--hybrid"]),
+        ({"begin": 0.1, "longest": 0.5, "label": "red run"}, None),
+    ],
+)
+def test_joined_and_narrowed_as_by_the_command(client, searchable, capsys, parameters, flags):
+    flags = flags or ["--from", "0.1", "--max-seconds", "0.5", "--label", "red run"]
+    answer = client.get("/api/search", params={"q": "a red run", "k": 4, **parameters}).json()
+    assert run(["search", str(searchable), "a red run", "-k", "4", "--json", *flags]) == 0
+    expected = json.loads(capsys.readouterr().out)["hits"]
+    assert [hit["id"] for hit in answer["hits"]] == [hit["id"] for hit in expected]
+    assert [h["score"] for h in answer["hits"]] == pytest.approx([h["score"] for h in expected])
+
+
+def test_what_does_not_go_together(client):
+    asked = {"q": "a red run"}
+    for more, word in (
+        ({"frames": True, "also": "a jump"}, "one query alone"),
+        ({"begin": 2, "end": 1}, "no seconds between them"),
+        ({"shortest": 2, "longest": 1}, "exchange them"),
+    ):
+        answer = client.get("/api/search", params={**asked, **more})
+        assert (answer.status_code, word in answer.json()["error"]) == (400, True)
+    for more in ({"rerank": "worst"}, {"begin": "nan"}, {"end": -1}, {"also": "x" * 3000}):
+        assert client.get("/api/search", params={**asked, **more}).status_code == 422
+
+
 def test_files_to_keep(client, searchable, capsys):
     asked = {"q": "a red run", "k": 4}
     answer = client.get("/api/saved/hits.json", params=asked)

@@ -214,6 +214,27 @@ def test_a_picture_that_is_chosen_and_one_that_is_pasted(address, films):
         )
 
 
+def test_what_joins_and_narrows_is_in_the_address(address):
+    with Browser(width=1400, height=1000) as browser:
+        open_hits(browser, address)
+        browser.click("#more summary")
+        browser.click("#also")
+        browser.type("dark")
+        browser.click("#longest")
+        browser.type("11.5")
+        press(browser, "Tab")
+        browser.wait_for("location.search.includes('longest=11.5')")
+        assert "also=dark" in browser.evaluate("location.search")
+        browser.wait_for("document.querySelectorAll('.hit').length < 6")
+        browser.open(browser.evaluate("location.href"))
+        browser.wait_for("document.body.dataset.hits")
+        assert browser.evaluate("[document.getElementById('more').open, also.value]") == [
+            True,
+            "dark",
+        ]
+        assert browser.problems == []
+
+
 @pytest.mark.parametrize(("width", "dark"), [(400, True), (1200, False), (3840, True)])
 def test_nothing_is_wider_than_the_screen(address, width, dark):
     with Browser(width=width, height=900, dark=dark) as browser:

@@ -5,17 +5,21 @@ import { clearCards, listenForArrows, showCards } from "/cards.js";
 import { drawMap, mark } from "/map.js";
 import { showPicture, takePictures } from "/picture.js";
 
-const FILTERS = ["features", "dataset", "split", "label", "k", "frames"];
+const MORE = ["also", "unwanted", "hybrid", "rerank", "begin", "end", "shortest", "longest"];
+const FILTERS = ["features", "dataset", "split", "label", "k", "frames", ...MORE];
 const DEFAULT_HITS = "12";
 const WELCOME = "Type what to look for.";
 let datasets = [];
 let first = {}; // features and dataset that the page begins with
 let newest = 0; // number of the newest request: an answer that comes late is not shown
 
+// What is empty does not narrow the search down.
 function chosen() {
   const values = {};
-  for (const name of FILTERS) values[name] = $(name).value;
-  values.frames = $("frames").checked;
+  for (const name of FILTERS) {
+    const value = $(name).type === "checkbox" ? $(name).checked && "true" : $(name).value.trim();
+    if (value) values[name] = value;
+  }
   return values;
 }
 
@@ -113,13 +117,14 @@ function updateMap() {
 
 // What the address leaves out is as it was at the start.
 function restore() {
-  const { q, of, row, id, picture, ...filters } = place();
-  const values = { split: "", label: "", k: DEFAULT_HITS, ...first, ...filters };
+  const { q, ...filters } = place();
+  const values = { k: DEFAULT_HITS, ...first, ...filters };
   for (const name of FILTERS) {
-    if (name === "frames") $("frames").checked = values.frames === "true";
-    else $(name).value = values[name];
+    if ($(name).type === "checkbox") $(name).checked = values[name] === "true";
+    else $(name).value = values[name] ?? "";
     if (name === "features" || name === "dataset") updateMenus();
   }
+  if (MORE.some((name) => values[name])) $("more").open = true;
   $("words").value = q || "";
   const asked = query();
   if (asked) show(asked);
