@@ -38,7 +38,7 @@ _MOST_FPS, _LEAST_FPS = 30, 10
 _MOST_WIDTH, _MOST_HEIGHT = 854, 480
 # A pixel that is wider than this is no pixel: the header is wrong.
 _MOST_PIXEL_RATIO = 4
-_DECODER_THREADS = 2
+DECODER_THREADS = 2
 # Levels of 16 to 235, which players expect of what does not tell.
 _VIDEO_RANGE = "MPEG"
 # Containers without an index may come to a place behind the one sought, by seconds.
@@ -117,7 +117,7 @@ class PieceMaker:
         for back in _BACK_SECONDS:
             container, stream = open_video(readable)
             self._open.enter_context(container)
-            stream.codec_context.thread_count = _DECODER_THREADS
+            stream.codec_context.thread_count = DECODER_THREADS
             stream.codec_context.thread_type = "AUTO"
             place = begin - back
             if place > 0 and not seek(container, stream, place):

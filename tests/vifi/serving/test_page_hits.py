@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def films(tmp_path_factory) -> Path:
         "h264.mkv": "libx264",
         "asp.mp4": "mpeg4",
         "h264.mp4": "libx264",
+        "cut.avi": "mpeg4",
     }.items():
         write_film(folder / "videos" / name, codec)
     write_film(folder / "videos" / "motion.avi", "mjpeg", "yuvj420p")
@@ -56,6 +58,9 @@ def films(tmp_path_factory) -> Path:
     model = ["--model", "vifi-tiny", "--pretrained", str(folder / "tiny.safetensors")]
     flags = ["--name", "tiny", "--frames", "12", "--device", "cpu", "--precision", "fp32"]
     assert run(["extract", store, "--dataset", "d", *model, *flags, "--workers", "1"]) == 0
+    # It ends after six of the twelve seconds that its header and the store tell of.
+    cut = folder / "videos/cut.avi"
+    os.truncate(cut, cut.stat().st_size // 2)
     return Path(store)
 
 
@@ -100,9 +105,11 @@ def test_every_hit_plays_and_can_be_sought(address):
     with Browser(width=1400, height=1000) as browser:
         files = open_hits(browser, address)
         assert sorted(files) == [
-            *("asp.avi", "asp.mp4", "h264.mkv", "h264.mp4", "motion.avi", "two.mpg")
+            *("asp.avi", "asp.mp4", "cut.avi", "h264.mkv", "h264.mp4", "motion.avi", "two.mpg")
         ]
         for number, file in enumerate(files):
+            if file == "cut.avi":
+                continue
             browser.click(f".hit:nth-child({number + 1}) .play")
             browser.wait_for(VIDEO.format(number, "return v && v.currentTime > 0.2 && !v.paused"))
             size = browser.evaluate(VIDEO.format(number, "return [v.videoWidth, v.duration]"))
@@ -122,6 +129,24 @@ def test_every_hit_plays_and_can_be_sought(address):
         assert browser.problems == []
 
 
+def test_what_ends_before_it_should_plays_to_its_end(address):
+    with Browser(width=1400, height=1000) as browser:
+        files = open_hits(browser, address)
+        number = files.index("cut.avi")
+        # Behind the end from the start, and once it plays.
+        strip = f"document.querySelectorAll('.strip')[{number}]"
+        browser.evaluate(f"{strip}.focus()")
+        press(browser, "End")
+        for _ in range(3):
+            press(browser, "ArrowLeft")
+        press(browser, "Enter")
+        ended = "return v && v.readyState >= 2 && v.currentTime > 3.5 && v.duration < 7"
+        browser.wait_for(VIDEO.format(number, ended))
+        browser.evaluate(VIDEO.format(number, "v.currentTime = 1"))
+        browser.wait_for(VIDEO.format(number, "return v.currentTime > 1.2 && v.currentTime < 4"))
+        assert browser.problems == []
+
+
 def test_a_click_on_the_strip_plays_there(address):
     with Browser(width=1400, height=1000) as browser:
         files = open_hits(browser, address)
@@ -130,7 +155,7 @@ def test_a_click_on_the_strip_plays_there(address):
         browser.wait_for(VIDEO.format(number, "return v && v.currentTime > 6 && !v.paused"))
         assert browser.evaluate(VIDEO.format(number, "return v.currentTime")) < 9
         # One plays at a time.
-        browser.click(f".hit:nth-child({(number + 1) % 6 + 1}) .play")
+        browser.click(f".hit:nth-child({(number + 1) % 7 + 1}) .play")
         browser.wait_for(VIDEO.format(number, "return v.paused"))
         assert browser.problems == []
 
@@ -191,7 +216,7 @@ def test_a_picture_that_is_chosen_and_one_that_is_pasted(address, films):
         found = browser.call("DOM.querySelector", nodeId=root, selector="#file")["nodeId"]
         browser.call("DOM.setFileInputFiles", files=[str(picture)], nodeId=found)
         browser.wait_for("document.getElementById('said').innerText.includes('the picture')")
-        assert browser.evaluate("document.querySelectorAll('.hit').length") == 6
+        assert browser.evaluate("document.querySelectorAll('.hit').length") == 7
         assert browser.evaluate("document.querySelector('#sent img').naturalWidth") == 96
         browser.click("#sent button")
         browser.wait_for("!document.body.dataset.hits")
@@ -225,7 +250,7 @@ def test_what_joins_and_narrows_is_in_the_address(address):
         press(browser, "Tab")
         browser.wait_for("location.search.includes('longest=11.5')")
         assert "also=dark" in browser.evaluate("location.search")
-        browser.wait_for("document.querySelectorAll('.hit').length < 6")
+        browser.wait_for("document.querySelectorAll('.hit').length < 7")
         browser.open(browser.evaluate("location.href"))
         browser.wait_for("document.body.dataset.hits")
         assert browser.evaluate("[document.getElementById('more').open, also.value]") == [
@@ -238,7 +263,8 @@ def test_what_joins_and_narrows_is_in_the_address(address):
 @pytest.mark.parametrize(("width", "dark"), [(400, True), (1200, False), (3840, True)])
 def test_nothing_is_wider_than_the_screen(address, width, dark):
     with Browser(width=width, height=900, dark=dark) as browser:
-        open_hits(browser, address, frames="true")
+        browser.open(f"{address}/?q=grey&frames=true")
+        browser.wait_for("document.querySelectorAll('.strip[role]').length > 0")
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
         back = browser.evaluate("getComputedStyle(document.body).backgroundColor")
         assert back == ("rgb(22, 24, 28)" if dark else "rgb(255, 255, 255)")

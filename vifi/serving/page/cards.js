@@ -67,10 +67,10 @@ function neighbour(container, from, key) {
   const place = all.indexOf(from);
   if (key === "ArrowRight") return all[place + 1];
   if (key === "ArrowLeft") return all[place - 1];
-  const box = from.getBoundingClientRect();
-  const isBelow = key === "ArrowDown";
-  const column = all.filter((one) => Math.abs(one.getBoundingClientRect().x - box.x) < 4);
-  const rest = column.filter((one) =>
-    (isBelow ? one.getBoundingClientRect().y > box.y + 4 : one.getBoundingClientRect().y < box.y - 4));
-  return isBelow ? rest[0] : rest.at(-1);
+  const { x, y } = from.getBoundingClientRect();
+  const column = all
+    .map((one) => ({ one, box: one.getBoundingClientRect() }))
+    .filter(({ box }) => Math.abs(box.x - x) < 4);
+  if (key === "ArrowDown") return column.find(({ box }) => box.y > y + 4)?.one;
+  return column.findLast(({ box }) => box.y < y - 4)?.one;
 }

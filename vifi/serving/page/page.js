@@ -74,7 +74,8 @@ async function show(asked) {
     if (number !== newest) return;
     const taken = Math.round(performance.now() - start);
     const count = answer.hits.length;
-    const words = asked.q ? `“${answer.query}”` : asked.of ? `like ${id || answer.query}` : "the picture";
+    const shown = asked.of ? `like ${id || answer.query}` : "the picture";
+    const words = asked.q ? `“${answer.query}”` : shown;
     say(`${count} ${count === 1 ? "hit" : "hits"} for ${words} in ${answer.features}, ${taken} ms`);
     showCards($("hits"), answer.hits, parameters, moreLike);
     offerFiles(count ? parameters : null);

@@ -30,7 +30,7 @@ export async function playPieces(video, hit, at) {
   const feed = new Feed(video, source, kind, `/preview/${rowAddress(hit)}`);
   if (hit.duration_seconds) source.duration = hit.duration_seconds;
   await feed.add(Math.floor(at / kind.seconds));
-  if (at > 0) video.currentTime = at;
+  if (at > 0) video.currentTime = feed.have.size ? at : feed.lastBegin();
   feed.run();
   return feed;
 }
@@ -115,17 +115,21 @@ class Feed {
     return Infinity;
   }
 
+  // A header may promise more than there is: what is sought behind the end goes back to it.
   finish(end, reached) {
     if (end === 0) throw new Error("The video shows nothing.");
     this.end = Math.min(this.end, end);
+    if (this.source.readyState !== "open") return;
     const { buffered } = this.buffer;
-    const last = reached ?? (buffered.length ? buffered.end(buffered.length - 1) : 0);
-    // A header may promise more than there is.
-    if (this.source.readyState === "open" && last > 0) {
-      this.source.duration = last;
-      this.source.endOfStream();
-    }
-    return undefined;
+    const last = buffered.length ? buffered.end(buffered.length - 1) : 0;
+    this.source.duration = Math.max(reached ?? end * this.kind.seconds, last);
+    if (this.have.has(this.end - 1)) this.source.endOfStream();
+    else this.video.currentTime = Math.min(this.video.currentTime, this.lastBegin());
+  }
+
+  // Where the last piece begins, as far as is known.
+  lastBegin() {
+    return (this.end - 1) * this.kind.seconds;
   }
 
   // Browsers hold some hundred megabytes at most.

@@ -115,6 +115,7 @@ export class Player {
     const { video } = this;
     this.feed = await playPieces(video, this.hit, at);
     this.feed.fail = (error) => this.#say(error.message);
+    video.addEventListener("error", () => this.#say("This browser cannot play its preview."));
     await video.play().catch(() => {});
   }
 
