@@ -15,7 +15,7 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.by_time import read_forward, wants_all
 from vifistore.frames.kept import Keep
-from vifistore.frames.packets import PacketTable, Scan, scanned
+from vifistore.frames.packets import PacketTable, Scan, scan_packets, scanned
 from vifistore.frames.pictures import PictureOrder, order_of
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.raw_frames import Gathering, RawFrames
@@ -48,6 +48,10 @@ def decode_by_number(
 
     With `picks` PyAV decodes of a file what wanted frames need, where their levels are the same.
     """
+    if not wants_all(plans):
+        # Stretches go by time, which tells a frame that is not there where a number would not.
+        yield from read_forward(video, plans, scan_packets(video), keep)
+        return
     was_tried = False
     with scanned(video) as scan:
         table, order = scan.table, order_of(scan) if picks else None
@@ -56,9 +60,7 @@ def decode_by_number(
             yield from _picked(scan, order, gathering)
             plans, was_tried = gathering.plans, True
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
-    # Stretches go by time, which tells a frame that is not there where a number would not.
-    by_number = wants_all(plans) and not too_large
-    if plans and table.seconds is not None and by_number and isinstance(video, Path):
+    if plans and table.seconds is not None and not too_large and isinstance(video, Path):
         gathering = _begun(plans, table.seconds, table, keep, decoder)
         yield from _marked(_fetched(video, table, gathering, fetch), was_tried)
         plans, was_tried = gathering.plans, True

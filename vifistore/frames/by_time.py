@@ -5,7 +5,7 @@ A frame is known by its time, so that one which does not come is noticed; the st
 left are then read in order, from the start of the file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from vifistore.frames.packets import PacketTable, Seeking, demux, open_video, sc
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.pyav_decoder import read_in_order, to_rgb
 from vifistore.frames.raw_frames import Gathering, RawFrames, ReadRGB
+from vifistore.frames.wanted_only import KEEPS_NONE
 from vifistore.sources.footage import Readable
 
 
@@ -73,11 +74,11 @@ def _frames(
         # One thread: the pool already keeps every core busy.
         stream.codec_context.thread_count = 1
         frames: Iterator[tuple[int, Any]] = iter(())
-        position, frame = -2, None
+        position, frame, shown = -2, None, set(wanted)
         for number in wanted:
             key = seeking.key_before(number)
             if key > position + 1:
-                frames, position = _from_key(container, stream, key, seeking), key - 1
+                frames, position = _from_key(container, stream, key, seeking, shown), key - 1
             while position < number:
                 position, frame = next(frames, (number + 1, None))
             if position != number or frame is None:
@@ -86,17 +87,24 @@ def _frames(
             yield number, partial(to_rgb, frame, *size, reformatter)
 
 
-def _from_key(container: Any, stream: Any, key: int, seeking: Seeking) -> Iterator[tuple[int, Any]]:
-    """(number, frame) from a key frame on; those that are shown before it may refer to what was not
-    read. Raises _MissedError where the container does not find it."""
+def _from_key(
+    container: Any, stream: Any, key: int, seeking: Seeking, wanted: Container[int]
+) -> Iterator[tuple[int, Any]]:
+    """(number, frame) from a key frame on. Those that are shown before it may refer to what was not
+    read; of those that are not wanted, the ones that no other refers to need not come. Raises
+    _MissedError where the container does not find it."""
     from av.error import FFmpegError
 
+    codec = stream.codec_context
     try:
         container.seek(int(seeking.times[key]), stream=stream, backward=True)
         for is_first, packet in _marked(demux(container, stream)):
             if is_first and seeking.number_of(packet.pts) > key:
                 raise _MissedError
-            for frame in stream.codec_context.decode(packet):
+            if packet.size and codec.name in KEEPS_NONE:
+                is_wanted = seeking.number_of(packet.pts) in wanted
+                codec.skip_frame = "DEFAULT" if is_wanted else "NONREF"
+            for frame in codec.decode(packet):
                 yield seeking.number_of(frame.pts), frame
     except (FFmpegError, LookupError) as error:
         raise _MissedError from error

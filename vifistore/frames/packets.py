@@ -1,10 +1,11 @@
 """The packets of a video file, read through PyAV without decoding: a few milliseconds."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 # Those that find a key frame by its time, if packets have times: decoders give these on to frames.
 _SEEKING_FORMATS = {*INDEXED_FORMATS, "avi"}
 
+# FFmpeg's, of a packet that has none.
+_NO_TIME = -(2**63)
 # Files of more are read a second time, where their packets are wanted.
 _KEPT_BYTES = 64 * 2**20
 
@@ -128,13 +131,35 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
             return
 
 
-class PacketHead(NamedTuple):
-    """What is noted of every packet."""
+class PacketHeads:
+    """What the packets of a stream tell, in the order of the file: of two hours some 100,000."""
 
-    pts: int | None
-    is_key: bool
-    is_discard: bool
-    """Whether an edit list cuts it off: it is decoded but not shown."""
+    def __init__(self) -> None:
+        self._times, self._flags = array("q"), bytearray()
+
+    def __len__(self) -> int:
+        return len(self._flags)
+
+    def add(self, packet: Any) -> None:
+        """Take note of a PyAV packet."""
+        self._times.append(_NO_TIME if packet.pts is None else packet.pts)
+        self._flags.append(packet.is_keyframe | packet.is_discard << 1)
+
+    @property
+    def times(self) -> np.ndarray:
+        """int64 [packet]: when what it gives is shown, in units of the stream; _NO_TIME where it
+        does not tell."""
+        return np.array(self._times, np.int64)
+
+    @property
+    def are_keys(self) -> np.ndarray:
+        """bool [packet]"""
+        return np.frombuffer(bytes(self._flags), np.uint8) & 1 > 0
+
+    @property
+    def are_shown(self) -> np.ndarray:
+        """bool [packet]: an edit list cuts the others off, which are decoded all the same."""
+        return np.frombuffer(bytes(self._flags), np.uint8) & 2 == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,16 +177,17 @@ class Scan:
 
 
 @contextmanager
-def scanned(video: Readable) -> Iterator[Scan]:
-    """Read the packets of a file, which stays open; raises DecodeError if it is no video."""
+def scanned(video: Readable, most_bytes: int | None = None) -> Iterator[Scan]:
+    """Read the packets of a file, which stays open; those of one of `most_bytes` are kept. Raises
+    DecodeError if it is no video."""
     container, stream = open_video(video)
     with container:
-        heads, packets, left = [], [], _KEPT_BYTES
+        heads, packets, left = PacketHeads(), [], _KEPT_BYTES if most_bytes is None else most_bytes
         for packet in demux(container, stream):
             if not packet.size:
                 # The last is always so; decoders take it for the end.
                 continue
-            heads.append(PacketHead(packet.pts, packet.is_keyframe, packet.is_discard))
+            heads.add(packet)
             left -= packet.size
             if left >= 0 and not packet.is_corrupt:
                 packets.append(packet)
@@ -173,69 +199,66 @@ def scanned(video: Readable) -> Iterator[Scan]:
 
 def scan_packets(video: Readable) -> PacketTable:
     """Table of the packets of a file; raises DecodeError if it is no video."""
-    with scanned(video) as scan:
+    with scanned(video, 0) as scan:
         return scan.table
 
 
-def _table(container: Any, stream: Any, packets: Sequence[PacketHead]) -> PacketTable:
-    shown = [packet for packet in packets if not packet.is_discard]
-    is_whole = len(shown) == len(packets) >= stream.frames
+def _table(container: Any, stream: Any, heads: PacketHeads) -> PacketTable:
+    shown = heads.times[heads.are_shown]
+    is_whole = len(shown) == len(heads) >= stream.frames
     # Of several streams, another reader may take another one.
     is_only = sum(map(_is_film, container.streams.video)) == 1
     is_plain = is_whole and is_only
     indexed = container.format.name in INDEXED_FORMATS and is_plain
     seeks = container.format.name in _SEEKING_FORMATS and is_plain
-    times = _times_by_number(packets) if indexed else None
+    times = _times_by_number(heads) if indexed else None
     fps = float(stream.average_rate) if stream.average_rate else None
     expected, has_times = _expected(shown, float(stream.time_base), fps)
     return PacketTable(
         num_frames=len(shown),
-        declared_frames=max(stream.frames, len(packets)),
+        declared_frames=max(stream.frames, len(heads)),
         fps=fps,
         seconds=None if times is None else (times - times[0]) * float(stream.time_base),
         frame_bytes=3 * stream.codec_context.width * stream.codec_context.height,
         expected=expected,
-        seeking=_seeking(packets, float(stream.time_base)) if seeks else None,
+        seeking=_seeking(heads, float(stream.time_base)) if seeks else None,
         has_times=has_times,
         is_plain=is_plain,
     )
 
 
 def _expected(
-    shown: Sequence[PacketHead], time_base: float, fps: float | None
+    shown: np.ndarray, time_base: float, fps: float | None
 ) -> tuple[FrameTimes | None, bool]:
-    """When the frames of packets that are shown will be, and whether they tell it themselves."""
-    if not shown:
+    """When the frames of packets that are shown at int64 times will be, and whether they tell it
+    themselves."""
+    if not len(shown):
         return None, False
-    told = [packet.pts for packet in shown if packet.pts is not None]
-    has_times = len(told) == len(shown)
-    seconds = [pts * time_base for pts in sorted(told)] if has_times else [None] * len(shown)
+    has_times = bool((shown != _NO_TIME).all())
+    seconds = np.sort(shown) * time_base if has_times else np.full(len(shown), np.nan)
     return FrameTimes(clean_seconds(seconds, fps)), has_times
 
 
-def _seeking(packets: Sequence[PacketHead], time_base: float) -> Seeking | None:
+def _seeking(heads: PacketHeads, time_base: float) -> Seeking | None:
     """Where reading can begin; None where a packet has no time of its own."""
-    told = [packet.pts for packet in packets if packet.pts is not None]
-    times = np.unique(np.array(told, np.int64))
-    if not len(packets) or len(times) < len(packets):
+    times = np.unique(heads.times)
+    if not len(times) or len(times) < len(heads) or times[0] == _NO_TIME:
         return None
-    keys = sorted(packet.pts for packet in packets if packet.is_key and packet.pts is not None)
-    numbers = np.searchsorted(times, keys).astype(np.int64)
-    return Seeking(times=times, keys=numbers, time_base=time_base)
+    keys = np.searchsorted(times, np.sort(heads.times[heads.are_keys])).astype(np.int64)
+    return Seeking(times=times, keys=keys, time_base=time_base)
 
 
-def _times_by_number(packets: Sequence[PacketHead]) -> np.ndarray | None:
+def _times_by_number(heads: PacketHeads) -> np.ndarray | None:
     """Sorted times of all packets, or None where a frame's number does not tell its packet.
 
     Decoders go to the key frame before the one wanted and count from there. A key frame that is
     shown after a packet which follows it in the file (open groups of pictures, the habit of HEVC
     encoders) has another number in the file than in time, by which decord miscounts.
     """
-    if not packets or any(packet.pts is None for packet in packets):
-        return None
-    times = np.array([packet.pts for packet in packets])
+    times = heads.times
     ordered = np.sort(times)
-    is_key = np.array([packet.is_key for packet in packets])
-    if (np.diff(ordered) == 0).any() or (times != ordered)[is_key].any():
+    if not len(times) or ordered[0] == _NO_TIME:
+        return None
+    if (np.diff(ordered) == 0).any() or (times != ordered)[heads.are_keys].any():
         return None
     return ordered

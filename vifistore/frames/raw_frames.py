@@ -50,13 +50,14 @@ def split_plan(planned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return wanted, index.reshape(planned.shape).astype(np.int64)
 
 
-def clean_seconds(seconds: Iterable[float | None], fps: float | None) -> np.ndarray:
+def clean_seconds(seconds: Iterable[float | None] | np.ndarray, fps: float | None) -> np.ndarray:
     """Seconds after the first frame, float64 [frame], from times as the container gives them.
 
     AVI and MPEG files often have no times, or times in decoding order: where one is missing or
     they run backwards or stand still, frame number / fps is used for all.
     """
-    times = np.array([np.nan if second is None else second for second in seconds], np.float64)
+    # Whatever is None becomes not-a-number.
+    times = np.array(seconds if isinstance(seconds, np.ndarray) else [*seconds], np.float64)
     steps = np.diff(times)
     if np.isfinite(times).all() and (steps >= 0).all() and (steps.any() or len(times) == 1):
         return times - times[0]

@@ -18,7 +18,7 @@ from vifistore.frames.pyav_decoder import to_rgb
 
 # Codecs whose decoder keeps no picture for others that is said to be for none: were that not true
 # of a file, its frames would still be the same. HEVC's keeps them, and takes a file at its word.
-_KEEPS_NONE = {"h264", "mpeg4"}
+KEEPS_NONE = {"h264", "mpeg4"}
 # Colours that PyAV turns to the same levels as decord; others it rounds or spreads in another way.
 _SAME_LEVELS = {"yuv420p", "yuvj420p"}
 
@@ -75,7 +75,7 @@ def _decoded(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterator[An
         if previous is not None and place != previous + 1:
             yield from codec.decode(None)
             codec.flush_buffers()
-        if codec.name in _KEEPS_NONE:
+        if codec.name in KEEPS_NONE:
             codec.skip_frame = "DEFAULT" if place in shown else "NONREF"
         packet = order.packets[place]
         packet.pts = place

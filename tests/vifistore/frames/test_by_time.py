@@ -118,8 +118,8 @@ def frames_decoded(monkeypatch, path: Path, spans: list[Span], sampling: Samplin
     """Numbers of the frames that came out of the decoder."""
     found, from_key = [], by_time._from_key
 
-    def noted(container, stream, key, seeking):
-        for number, frame in from_key(container, stream, key, seeking):
+    def noted(container, stream, key, seeking, wanted):
+        for number, frame in from_key(container, stream, key, seeking, wanted):
             found.append(number)
             yield number, frame
 
@@ -132,12 +132,15 @@ def test_reading_begins_at_the_key_frame_before_and_goes_forward(kinds, monkeypa
     path, rate = kinds["h264.mp4"], Sampling(99, fps=5.0)
     decoded = frames_decoded(monkeypatch, path, [Span(1.0, 1.2), Span(1.2, 1.4)], rate)
     # Key frames are 12, 24 and 36; the last moment is 1.3 seconds.
-    assert decoded == list(range(24, 33))
+    assert (decoded[0], decoded[-1]) == (24, 32)
+    assert decoded == sorted(set(decoded))
 
 
 def test_groups_of_pictures_in_which_nothing_is_wanted_are_left_out(kinds, monkeypatch):
     decoded = frames_decoded(monkeypatch, kinds["h264.mp4"], [Span()], Sampling(9, every=15))
-    assert decoded == [0, *range(12, 16), *range(24, 31)]
+    assert {0, 15, 30} <= set(decoded) <= {0, *range(12, 16), *range(24, 31)}
+    # Frames that no other refers to are left out, too.
+    assert len(decoded) < 12
 
 
 def test_a_frame_of_two_stretches_is_decoded_and_cut_once(kinds, monkeypatch):
@@ -154,9 +157,9 @@ def test_a_frame_that_is_not_found_has_the_rest_read_in_order(kinds, monkeypatch
     """As where a container seeks to another place than its times say."""
     path, begun, from_key = kinds["h264.mp4"], [], by_time._from_key
 
-    def lost(container, stream, key, seeking):
+    def lost(container, stream, key, seeking, wanted):
         begun.append(key)
-        frames = from_key(container, stream, key, seeking)
+        frames = from_key(container, stream, key, seeking, wanted)
         return (pair for pair in frames if key < 24 or pair[0] > 27)
 
     monkeypatch.setattr(by_time, "_from_key", lost)
