@@ -41,7 +41,7 @@ from vifistore.store.store import create_store
 from vifistore.videos.listing import read_source
 
 CASE = ("case", "files", "minutes", "window", "fps")
-_MODEL, _SIZE, _RATE = "vifi-tiny", (128, 96), 10
+_MODEL, _SIZE, _RATE = "vifi-tiny", (256, 192), 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,8 @@ def write_long(path: Path, minutes: int, seed: int) -> None:
     picture = rng.integers(0, 256, (_SIZE[1] // 8, _SIZE[0] // 8, 3), dtype=np.uint8)
     picture = picture.repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=_RATE, options={"preset": "ultrafast"})
+        options = {"preset": "ultrafast", "crf": "32"}
+        stream = output.add_stream("libx264", rate=_RATE, options=options)
         stream.width, stream.height = _SIZE
         stream.pix_fmt, stream.gop_size = "yuv420p", 5 * _RATE
         packets = []
