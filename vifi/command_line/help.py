@@ -51,7 +51,7 @@ _OF_TYPES = {"str": "TEXT", "int": "N", "float": "NUMBER", "Path": "PATH"}
 _GROUPS = {
     "model": ("model", "pretrained", "weights", "image_size", "ema_weights"),
     "frames and pixels": (
-        *("frames", "num_frames", "candidate_frames", "clips", "stride", "crops"),
+        *("frames", "fps", "every", "num_frames", "candidate_frames", "clips", "stride", "crops"),
         *("preprocess", "mean", "std", "interpolation", "resize_mode"),
     ),
     "class names": ("template", "class_names", "cut_context", "keep_tokens"),

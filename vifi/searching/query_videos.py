@@ -25,7 +25,8 @@ def encode_video(
     """The mean embedding of a stretch of a file, in seconds, float32 [dim], made as the feature
     set's frames were.
 
-    Frames are as many as a view of the set has, spread over the stretch, the middle square of each.
+    Frames are as many as a view of the set has, spread over the stretch, or at the rate of the set
+    as many as there is room for; the middle square of each.
     Raises UsageError for a file that cannot be decoded and for a set that was not extracted from
     videos; ModelError if the checkpoint's weights are gone or belong to another tower.
     """
@@ -42,6 +43,8 @@ def encode_video(
             frames=int(recipe["frames"]),
             clips=int(recipe["clips"]),
             stride=int(recipe.get("stride", 0)),
+            fps=float(recipe.get("fps", 0)),
+            every=int(recipe.get("every", 0)),
             decoder=recipe["decoder"],
             span=Span(start, end),
         )

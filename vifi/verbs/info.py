@@ -120,6 +120,10 @@ def _features_line(features: Features, facts: dict) -> str:
 def _frames(features: Features, size: FeatureSize) -> str:
     """Frames of a view, and what an encoder gives of them that sees them together."""
     recipe = features.recipe
+    if fps := recipe.get("fps"):
+        return f"{fps:g} frames a second, {size.frames} at most"
+    if every := recipe.get("every"):
+        return f"one frame in {every}, {size.frames} at most"
     if not sees_clips(recipe):
         return f"{size.frames} frames"
     stride = f" {recipe['stride']} apart" if "stride" in recipe else ""
