@@ -36,11 +36,18 @@ class StoredFiles:
         return frozenset(self._columns["id"])
 
     @cached_property
-    def _rows(self) -> dict[str, list[int]]:
-        """Path -> the rows of its file."""
-        rows: dict[str, list[int]] = {}
-        for row, path in enumerate(self._columns["path"]):
-            rows.setdefault(path, []).append(row)
+    def _first(self) -> dict[str, int]:
+        """Path -> the first row of its file."""
+        paths = self._columns["path"].tolist()
+        return dict(zip(reversed(paths), reversed(range(len(paths))), strict=True))
+
+    def _rows(self, wanted: Collection[str]) -> dict[str, list[int]]:
+        """Path -> all rows of its file, of those files that are wanted."""
+        rows: dict[str, list[int]] = {path: [] for path in wanted}
+        if rows:
+            for row, path in enumerate(self._columns["path"].tolist()):
+                if path in rows:
+                    rows[path].append(row)
         return rows
 
     def _part(self, row: int) -> Part:
@@ -49,7 +56,7 @@ class StoredFiles:
 
     def probe(self, path: str) -> Probe | None:
         """What is known of the header of a file; None where it was not there or not read."""
-        row = self._rows.get(path, [-1])[0]
+        row = self._first.get(path, -1)
         if row < 0 or not self._columns["size_bytes"][row]:
             return None
         return Probe(**{name: self._columns[name][row].item() for name in _PROBED})
@@ -81,14 +88,20 @@ class StoredFiles:
         known = [row for row in rows if lengths[listing.paths[row]]]
         told = settled(listing, known, lengths)
         listing = replace(told.listing, notes=[*listing.notes, *told.warnings])
+        called = [
+            row
+            for row in self.new_rows(listing)
+            if listing.paths[row] in self._first
+            and listing.ids[row] == listing.paths[row] + listing.stretch(row).suffix
+        ]
+        rows_of = self._rows({listing.paths[row] for row in called})
         parts = {}
-        for row in self.new_rows(listing):
-            path, stretch = listing.paths[row], listing.stretch(row)
-            if path in self._rows and listing.ids[row] == path + stretch.suffix:
-                there = [self._part(at) for at in self._rows[path]]
-                same = [part for part in there if part[1] == stretch]
-                if same or stretch.is_whole:
-                    parts[row] = same[:1] or there
+        for row in called:
+            stretch = listing.stretch(row)
+            there = [self._part(at) for at in rows_of[listing.paths[row]]]
+            same = [part for part in there if part[1] == stretch]
+            if same or stretch.is_whole:
+                parts[row] = same[:1] or there
         return in_parts(listing, parts)
 
     def has_stretches(self) -> bool:
