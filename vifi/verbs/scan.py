@@ -32,7 +32,7 @@ from vifistore.store.dataset import Dataset
 from vifistore.store.removable import trained_on_split
 from vifistore.store.schema import check_name
 from vifistore.store.store import create_store, find_store
-from vifistore.videos.checks import Doubt, check_listing, refuse
+from vifistore.videos.checks import Doubt, check_listing, members, overlaps, refuse
 from vifistore.videos.cutting import Cut
 from vifistore.videos.listing import read_source
 from vifistore.videos.made_splits import SplitRequest, with_made_splits
@@ -124,6 +124,8 @@ def main(arguments: list[str]) -> int:
     probed = _probed(listing, stored.new_files(listing))
     cut = cut_new(stored, listing, probed, windows)
     _tell_cut(cut)
+    # Listed stretches may turn out to be one clip.
+    refuse(overlaps(members(cut.listing), split_members(known)))
     # The store is made only now, so that a wrong call leaves none behind.
     dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
     report = add_new(dataset, cut.listing, stored, probed, replace_splits=wanted.replace)
@@ -191,7 +193,8 @@ def _listings(
     makes_splits = bool(wanted.halves or wanted.few_shot)
     if wanted.source is not None:
         given = {name: getattr(wanted, name) for name in _HOW_READ}
-        listing = files.joined(as_in_store(dataset, read_source(wanted.source, **given)))
+        read = read_source(wanted.source, **given, scanned=files.below(wanted.root))
+        listing = files.joined(as_in_store(dataset, read))
     elif dataset is None or not makes_splits:
         raise UsageError(
             "SOURCE is missing: name a folder of videos, a table or a list; without it, --halves "

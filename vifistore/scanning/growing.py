@@ -3,9 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
+from vifistore.sources.remote_root import RemoteRoot
+from vifistore.sources.roots import root_of
 from vifistore.store.dataset import Dataset
 from vifistore.store.schema import STRETCH_COLUMNS
 from vifistore.store.stretch_times import are_parts
@@ -65,6 +68,11 @@ class StoredFiles:
         """How long a file is as far as it is known, else 0."""
         known = self.probe(path)
         return known.duration_seconds if known else 0.0
+
+    def below(self, root: Path | RemoteRoot | None) -> Collection[str]:
+        """The paths of the dataset's files, if they start from this root."""
+        is_its = self._dataset is not None and root_of(root or Path()) == self._dataset.root()
+        return self._first if is_its else ()
 
     def new_rows(self, listing: Listing) -> list[int]:
         """The rows of a listing that the dataset does not have."""

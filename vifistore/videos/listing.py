@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +37,7 @@ def read_source(
     split_by: str = "",
     whole: bool = False,
     known: KnownVideos | None = None,
+    scanned: Container[str] = (),
 ) -> Listing:
     """The videos of a folder, a table, a list or a dataset's own files.
 
@@ -49,7 +50,7 @@ def read_source(
     follows symbolic links, also out of the root. `split_by` is a regular expression that parts the
     videos by their paths (`vifistore.videos.split_by`). `whole` takes videos whole where a list
     gives times of their parts. `known` videos, which are whole, stand for those on the disk,
-    where the source is a table or a list.
+    where the source is a table or a list. A web server is not asked for `scanned` paths.
     Raises UsageError for whatever cannot be read, with file and line.
     """
     packed = None if isinstance(source, RemoteRoot) else shard_source(source)
@@ -64,7 +65,9 @@ def read_source(
         is_folder = seen.read is read_folder
     if known is not None and is_folder:
         raise UsageError(f"{source} is a folder of videos; name a table or a list of them")
-    tree = known or tree_of(_root(source, root, prefixes), follow_links=follow_links)
+    tree = known or tree_of(
+        _root(source, root, prefixes), follow_links=follow_links, scanned=scanned
+    )
     searches_all = bool(root or map_prefix or known)
     draft = Draft(tree=tree, prefixes=prefixes, searches_all=searches_all)
     draft.takes_times = known is None and not whole

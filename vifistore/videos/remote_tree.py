@@ -1,6 +1,6 @@
 """The files below a place of a server, as far as it tells them; see `Folders`."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,18 @@ from vifistore.videos.tree import Tree
 _THREADS = 16
 
 
-def tree_of(root: Root, *, follow_links: bool = False) -> Folders[Any]:
-    """What lies below a root. Raises UsageError for what is no folder, StoreError for a server
-    that does not tell."""
+def tree_of(
+    root: Root, *, follow_links: bool = False, scanned: Container[str] = ()
+) -> Folders[Any]:
+    """What lies below a root, of which a web server need not be asked for `scanned` paths.
+
+    Raises UsageError for what is no folder, StoreError for a server that does not tell.
+    """
     if not isinstance(root, RemoteRoot):
         return Tree(root=root, follow_links=follow_links)
-    return BucketTree(root=root) if isinstance(root, BucketRoot) else WebTree(root=root)
+    if isinstance(root, BucketRoot):
+        return BucketTree(root=root)
+    return WebTree(root=root, scanned=scanned)
 
 
 @dataclass(kw_only=True)
@@ -65,6 +71,9 @@ class BucketTree(Folders[BucketRoot]):
 class WebTree(Folders[RemoteRoot]):
     """What lies below an address of a web server, which does not tell: lists do."""
 
+    scanned: Container[str] = ()
+    """Paths of which it is known that they are there."""
+
     def __post_init__(self) -> None:
         self.real_root = str(self.root)
         self._folders[""] = Folder()
@@ -80,6 +89,8 @@ class WebTree(Folders[RemoteRoot]):
         return True
 
     def _is_there(self, path: str) -> bool:
+        if path in self.scanned:
+            return True
         if ".tar/" in path.lower():
             return super().holds(path)
         try:

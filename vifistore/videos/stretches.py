@@ -78,7 +78,9 @@ class Windows:
         inside = [begin for begin in begins if begin + self.seconds < length]
         reaching = begins[len(inside) : len(inside) + 1]
         parts = [self._part(stretch.start + begin) for begin in inside]
-        return parts + [Stretch(stretch.start + begin, stretch.end) for begin in reaching]
+        return parts + [
+            self._part(stretch.start + begin)._replace(end=stretch.end) for begin in reaching
+        ]
 
     def _part(self, start: float) -> Stretch:
         start = round(start, _DIGITS)
