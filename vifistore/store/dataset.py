@@ -157,10 +157,12 @@ class Dataset:
             keys[i] = content_key(keys[i], starts[i], ends[i])
         return keys
 
-    def require_whole_videos(self, why: str) -> None:
-        """Raise UsageError if a row is a part of its video; `why` is what its caller does."""
+    def require_whole_videos(self, why: str, rows: np.ndarray | None = None) -> None:
+        """Raise UsageError if a row, of those given or of all, is a part of its video; `why` is
+        what its caller does, and maybe what to do instead."""
         starts, ends = self.stretches()
         parts = np.flatnonzero(are_parts(starts, ends))
+        parts = parts if rows is None else np.intersect1d(parts, rows)
         if len(parts):
             row = parts[0]
             raise UsageError(

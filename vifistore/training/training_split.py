@@ -130,7 +130,8 @@ def _videos(
     options: RunOptions,
     others: Sequence[Reader],
 ) -> TrainingSource:
-    dataset.require_whole_videos("training reads whole videos")
+    instead = "train on cached frames, with --from-store, or a head"
+    dataset.require_whole_videos(f"training reads whole videos ({instead})", split.rows)
     files = dataset.files().take(split.rows)
     Presence(dataset, files).require()
     return VideoSource(

@@ -166,6 +166,8 @@ def test_times_that_are_none_are_refused(tmp_path, starts):
 
 def test_whole_videos_are_not_decoded_in_their_stead(folder):
     told = r"3 rows of d are stretches .* row 1, from 0 to 2\.5 seconds\), and maps show whole"
+    # Of the first row all is there.
+    open_store(folder).dataset("d").require_whole_videos("nothing else is read", np.array([0]))
     with pytest.raises(UsageError, match=told):
         open_store(folder).dataset("d").require_whole_videos("maps show whole videos")
 
