@@ -37,7 +37,7 @@ def read_wanted(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterator
 
     reformatter, left = VideoReformatter(), len(wanted)
     try:
-        for frame in _as_planned(_decoded(scan, order, wanted), order, wanted):
+        for frame in _as_planned(decode_needed(scan, order, wanted), order, wanted):
             yield to_rgb(frame, frame.width, frame.height, reformatter)
             left -= 1
     except FFmpegError as error:
@@ -65,7 +65,7 @@ def _as_planned(frames: Iterator[Any], order: PictureOrder, wanted: np.ndarray) 
                 return
 
 
-def _decoded(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterator[Any]:
+def decode_needed(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterator[Any]:
     """PyAV frames, all wanted ones among them; `pts` is the place of the picture of each."""
     codec, places = scan.stream.codec_context, order.giving(wanted)
     # One thread: the pool already keeps every core busy.

@@ -71,8 +71,8 @@ def num_decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             found.append(1)
             yield frame
 
-    plain = wanted_only._decoded
-    monkeypatch.setattr(wanted_only, "_decoded", decoded)
+    plain = wanted_only.decode_needed
+    monkeypatch.setattr(wanted_only, "decode_needed", decoded)
     return found
 
 
