@@ -23,13 +23,18 @@ class PictureOrder:
     """The pictures of a video, each of which gives one frame."""
 
     packets: Sequence[Any]
-    """PyAV packet [picture]."""
+    """[picture], of PyAV, or the bytes of one that shares its packet with another: see `packet`."""
     numbers: np.ndarray
     """int64 [picture], the frame that each gives."""
     starts: np.ndarray
     """bool [picture], whether neither it nor any after it needs one before it; so is the first."""
     seconds: np.ndarray
     """float64 [frame] after the first, from which each is shown."""
+
+    def packet(self, place: int) -> Any:
+        """PyAV packet of the picture at a place."""
+        kept = self.packets[place]
+        return _packet(kept) if isinstance(kept, bytes) else kept
 
     def giving(self, wanted: np.ndarray) -> np.ndarray:
         """int64 [wanted], the picture that gives each frame."""
@@ -89,7 +94,8 @@ def _starts(scan: Scan, is_key: np.ndarray, in_order: np.ndarray) -> np.ndarray:
 def _by_kinds(scan: Scan) -> PictureOrder | None:
     """Of packets of MPEG-4 Part 2, whose pictures tell what refers to what."""
     try:
-        found = coded_pictures([bytes(packet) for packet in scan.packets])
+        contents = [bytes(packet) for packet in scan.packets]
+        found = coded_pictures(contents)
         kinds = [picture.kind for picture in found]
         numbers = _numbers(kinds)
     except UnknownOrderError:
@@ -98,7 +104,10 @@ def _by_kinds(scan: Scan) -> PictureOrder | None:
     is_open = np.array([kind == BOTH_WAYS for kind in kinds[1:]] + [False])
     times = [scan.packets[found[place].packet].pts for place in np.argsort(numbers).tolist()]
     return PictureOrder(
-        packets=[_packet(picture.data) for picture in found],
+        packets=[
+            scan.packets[one.packet] if one.data is contents[one.packet] else one.data
+            for one in found
+        ],
         numbers=numbers,
         starts=(np.array(kinds) == INTRA) & ~is_open,
         seconds=clean_seconds(_as_frames_give(times, scan.stream), scan.table.fps),

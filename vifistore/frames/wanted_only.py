@@ -77,7 +77,7 @@ def decode_needed(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterat
             codec.flush_buffers()
         if codec.name in KEEPS_NONE:
             codec.skip_frame = "DEFAULT" if place in shown else "NONREF"
-        packet = order.packets[place]
+        packet = order.packet(place)
         packet.pts = place
         yield from codec.decode(packet)
         previous = place

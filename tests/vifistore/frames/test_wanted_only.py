@@ -1,5 +1,6 @@
 """What the default decoder reads through PyAV, kind by kind: the levels of reading all in order."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -12,9 +13,12 @@ import pytest
 
 from tests.vifistore.frames.conftest import noisy_grey
 from vifistore.frames import by_number, packets, wanted_only
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoding import DECODERS, decode_video
+from vifistore.frames.kept import WHOLE
 from vifistore.frames.packets import Scan, scanned
 from vifistore.frames.pictures import PictureOrder, order_of
+from vifistore.frames.plans import Plan, Sampling
+from vifistore.frames.raw_frames import RawFrames
 
 NUM_FRAMES, SIZE = 60, (72, 64)
 X264 = "keyint=30:min-keyint=30:scenecut=0:b-adapt=0"
@@ -168,6 +172,31 @@ def test_key_frames_that_recover_in_time_are_no_starts(kinds: dict[str, Path]) -
             order = order_of(scan)
             assert order is not None
             assert order.starts.sum() == count, name
+
+
+class Counting(io.BytesIO):
+    """Bytes that count how many of them are read."""
+
+    num_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.num_read += len(found)
+        return found
+
+
+@pytest.mark.parametrize("name", ["h264-b", "h264-pyramid", "avi-b", "vp9"])
+def test_what_is_read_in_pieces_is_read_once(kinds: dict[str, Path], name: str) -> None:
+    frames, num_read = [], []
+    for decoder in ("decord", "pyav"):
+        video = Counting(kinds[name].read_bytes())
+        (found,) = DECODERS[decoder].decode(video, [Plan(sampling=Sampling(4))], WHOLE)
+        assert isinstance(found, RawFrames)
+        frames.append(found.frames)
+        num_read.append(video.num_read)
+    np.testing.assert_array_equal(*frames)
+    # In order, all is read twice.
+    assert num_read[0] < 0.6 * num_read[1]
 
 
 def test_files_of_many_bytes_are_left_to_decord(
