@@ -6,6 +6,7 @@ that refer both ways.
 """
 
 import errno
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,21 +49,28 @@ def read_wanted(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterator
 
 
 def _as_planned(frames: Iterator[Any], order: PictureOrder, wanted: np.ndarray) -> Iterator[Any]:
-    """The wanted ones of PyAV frames, as long as all are sound, of one kind, and in order."""
-    due, last, kind = iter(wanted.tolist()), -1, None
-    next_due = next(due)
+    """The wanted ones of PyAV frames, as long as all are sound, of one kind, and in order.
+
+    A frame waits until those that it may refer to, of which some are shown after it, are seen.
+    """
+    latest = np.maximum.accumulate(order.numbers)
+    due, last, kind = deque(wanted.tolist()), -1, None
+    waiting: deque[tuple[int, Any]] = deque()
     for frame in frames:
         number = -1 if frame.pts is None else int(order.numbers[frame.pts])
         own_kind = (frame.width, frame.height, frame.format.name)
         kind = kind or own_kind
-        if frame.is_corrupt or own_kind != kind or not last < number <= next_due:
+        is_late = bool(due) and number > due[0]
+        if frame.is_corrupt or own_kind != kind or number <= last or is_late:
             return
         last = number
-        if number == next_due:
-            yield frame
-            next_due = next(due, None)
-            if next_due is None:
-                return
+        if due and number == due[0]:
+            waiting.append((int(latest[frame.pts]), frame))
+            due.popleft()
+        while waiting and waiting[0][0] <= number:
+            yield waiting.popleft()[1]
+        if not due and not waiting:
+            return
 
 
 def decode_needed(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterator[Any]:

@@ -1,11 +1,13 @@
 """Pictures of AVIs as Xvid and DivX write them: two in a packet, none in a packet."""
 
+import ctypes
 import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests.vifistore.frames.conftest import noisy_grey
@@ -13,6 +15,7 @@ from tests.vifistore.frames.test_wanted_only import SIZE, assert_same
 from vifistore.frames import by_number
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.mpeg4_pictures import UnknownOrderError, coded_pictures
+from vifistore.frames.pictures import PictureOrder
 
 NUM_FRAMES = 31
 
@@ -122,3 +125,13 @@ def test_a_stream_that_begins_in_its_middle_is_read_in_order(tmp_path: Path, sta
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(by_number, "read_wanted", None)
         assert_same(path, 5)
+
+
+def test_zeros_follow_a_picture_that_shared_its_packet() -> None:
+    """Decoders read on behind the end: what lies there would change the picture."""
+    nothing = np.empty(0, np.int64)
+    for data in [b"\xff" * 1000 for _ in range(50)]:
+        order = PictureOrder(packets=[data], numbers=nothing, starts=nothing, seconds=nothing)
+        packet = order.packet(0)
+        assert bytes(packet) == data
+        assert ctypes.string_at(packet.buffer_ptr + packet.buffer_size, 16) == bytes(16)

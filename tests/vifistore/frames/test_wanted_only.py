@@ -19,6 +19,7 @@ from vifistore.frames.packets import Scan, scanned
 from vifistore.frames.pictures import PictureOrder, order_of
 from vifistore.frames.plans import Plan, Sampling
 from vifistore.frames.raw_frames import RawFrames
+from vifistore.frames.wanted_only import read_wanted
 
 NUM_FRAMES, SIZE = 60, (72, 64)
 X264 = "keyint=30:min-keyint=30:scenecut=0:b-adapt=0"
@@ -172,6 +173,29 @@ def test_key_frames_that_recover_in_time_are_no_starts(kinds: dict[str, Path]) -
             order = order_of(scan)
             assert order is not None
             assert order.starts.sum() == count, name
+
+
+@pytest.mark.parametrize("name", ["h264-b", "h264-pyramid", "avi-b", "mpeg4-b"])
+def test_damage_in_what_is_referred_to_is_noticed_before_it_is_shown(
+    kinds: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    with scanned(kinds[name]) as scan:
+        order = order_of(scan)
+        assert order is not None
+        latest = np.maximum.accumulate(order.numbers)
+        place = next(n for n in range(30, NUM_FRAMES) if order.numbers[n] < latest[n])
+        referred = int(np.flatnonzero(order.numbers == latest[place])[0])
+        data = bytes(scan.packets[referred])
+    path = tmp_path / kinds[name].name
+    content = kinds[name].read_bytes()
+    assert content.count(data) == 1
+    third = len(data) // 3
+    path.write_bytes(content.replace(data, data[:third] + b"\xff" * (len(data) - third)))
+    number = order.numbers[place : place + 1]
+    for file, is_sound in ((kinds[name], True), (path, False)):
+        with scanned(file) as scan:
+            (frame,) = read_wanted(scan, order_of(scan), number)
+            assert (frame is not None) == is_sound
 
 
 class Counting(io.BytesIO):
