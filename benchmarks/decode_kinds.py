@@ -101,13 +101,13 @@ def run(settings: Kinds) -> Iterator[dict]:
         ways = {"ours": (ROOT, "decord"), "plain": (ROOT, "pyav")}
         if settings.earlier is not None:
             ways["earlier"] = (settings.earlier, "decord")
-        readers = {name: stack.enter_context(Reader(*way)) for name, way in ways.items()}
+        readers = {name: stack.enter_context(OtherProcess(*way)) for name, way in ways.items()}
         paths = find_videos(folder, settings.limit)
         for frames in settings.clip_frames:
             yield from rows(paths, readers, frames, settings.repeats)
 
 
-class Reader:
+class OtherProcess:
     """A process that decodes videos, one after the other."""
 
     def __init__(self, checkout: Path, decoder: str) -> None:
@@ -122,7 +122,7 @@ class Reader:
             text=True,
         )
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> "OtherProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -143,7 +143,7 @@ class Reader:
 
 
 def rows(
-    paths: list[Path], readers: dict[str, Reader], frames: int, repeats: int
+    paths: list[Path], readers: dict[str, OtherProcess], frames: int, repeats: int
 ) -> Iterator[dict]:
     """The rows of one number of frames per video."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
