@@ -107,7 +107,7 @@ class ObjectStorage:
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
         """See Storage; uint8 [byte] each. Raises OSError as there."""
-        ends = [offset + len(buffers[0]) for offset in offsets]
+        ends = [start + len(buffer) for start, buffer in zip(offsets, buffers, strict=True)]
         ranges = self._ask(
             self._obstore.get_ranges, self._objects, key, starts=list(offsets), ends=ends
         )

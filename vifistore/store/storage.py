@@ -72,7 +72,7 @@ class Storage(Protocol):
         ...
 
     def read_ranges(self, key: str, offsets: Sequence[int], buffers: Sequence[np.ndarray]) -> None:
-        """Fill uint8 [byte] buffers of one length, each from its offset in a file on.
+        """Fill uint8 [byte] buffers of any length, each from its offset in a file on.
 
         Raises OSError if the file ends before."""
         ...
