@@ -4,28 +4,25 @@
     cosines, rows, positions = index.search(queries, 100)        # [query hit], best first
 
 A hit is a frame: the row of its video, and its position there, view * T + frame. Frames that only
-pad a view, and videos without embeddings, are never found.
+pad a view, and videos without embeddings, are never found. `vifi index S --frames` makes an index;
+without one every frame is compared. What was encoded since the index was made is compared frame by
+frame beside it.
 """
 
+import logging
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from harness.retrieval.frame_vectors import frame_vectors
+from harness.retrieval.bundle_files import damage
+from harness.retrieval.bundle_index import BundledFrames, frames_folder, read_bundles
+from harness.retrieval.exact_frames import ExactFrames
+from harness.retrieval.frame_hits import FrameHits
+from vifistore.errors import DamagedError, StoreError, shell
 from vifistore.store.features import Features
 
-
-class FrameHits(NamedTuple):
-    """The nearest frames of each query, best first; where there are fewer than asked for, cosines
-    are -inf, rows and positions -1."""
-
-    cosines: np.ndarray
-    """float32 [query hit]"""
-    rows: np.ndarray
-    """int64 [query hit]: the video of each."""
-    positions: np.ndarray
-    """int64 [query hit]: its place in the video, view * T + frame."""
+logger = logging.getLogger("vifi")
 
 
 class FrameIndex(Protocol):
@@ -41,55 +38,43 @@ class FrameIndex(Protocol):
         """
         ...
 
-
-class ExactFrames:
-    """Every frame of a feature set is compared with every query; nothing is kept."""
-
-    kind = "exact"
-
-    def __init__(self, features: Features) -> None:
-        """Raises UsageError for a feature set without frames."""
-        features.require_array("frames")
-        self._features = features
-        self._status = features.read_status()
-
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> FrameHits:
-        """See FrameIndex. Raises DamagedError for frames that are not what was written."""
-        status = self._status if allowed is None else np.where(allowed, self._status, 0)
-        best = no_hits(len(queries), k)
-        for frames in frame_vectors(self._features, status):
-            cosines = queries @ frames.vectors.T
-            rows = np.broadcast_to(frames.rows, cosines.shape)
-            best = merged(
-                best, FrameHits(cosines, rows, np.broadcast_to(frames.positions, cosines.shape))
-            )
-        return best
-
-
-def no_hits(num_queries: int, k: int) -> FrameHits:
-    """Places for k hits of each query, none of them found."""
-    shape = num_queries, k
-    nowhere = np.full(shape, -1, np.int64)
-    return FrameHits(np.full(shape, -np.inf, np.float32), nowhere, nowhere)
-
-
-def merged(best: FrameHits, more: FrameHits) -> FrameHits:
-    """As many hits as `best` has places, [query hit], the best of both, `more` being [query frame].
-
-    Of equal cosines the earlier video and position come first.
-    """
-    k = best.cosines.shape[1]
-    if more.cosines.shape[1] > k:
-        chosen = np.argpartition(-more.cosines, k - 1, axis=1)[:, :k]
-        more = FrameHits(*(np.take_along_axis(values, chosen, 1) for values in more))
-    both = FrameHits(*(np.concatenate(pair, axis=1) for pair in zip(best, more, strict=True)))
-    order = np.lexsort((both.positions, both.rows, -both.cosines), axis=1)[:, :k]
-    return FrameHits(*(np.take_along_axis(values, order, 1) for values in both))
+    def nearest_videos(
+        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> FrameHits:
+        """Of the k videos with the best frames, the best frame of each; else as `search`."""
+        ...
 
 
 def open_frame_index(cache_folder: Path, features: Features) -> FrameIndex:
-    """What finds the frames of a feature set: every frame is compared.
+    """What finds the frames of a feature set: its index, or a comparison of all of them.
 
-    Raises UsageError for a feature set without frames.
+    Raises UsageError for a feature set without frames, StoreError for an index whose files are not
+    those that were written.
     """
-    return ExactFrames(features)
+    features.require_array("frames")
+    folder = frames_folder(cache_folder, features)
+    if not folder.is_dir():
+        return ExactFrames(features)
+    try:
+        with damage():
+            kept = read_bundles(folder, features)
+    except DamagedError as error:
+        raise StoreError(
+            f"the frame index in {folder} cannot be used ({error}); make it again with: "
+            f"{index_command(features)}"
+        ) from error
+    index = BundledFrames(features, kept)
+    if index.num_fresh:
+        logger.info(
+            "%d videos are newer than the frame index and are compared frame by frame; add them "
+            "with: %s",
+            index.num_fresh,
+            index_command(features),
+        )
+    return index
+
+
+def index_command(features: Features) -> str:
+    """What makes or updates the frame index of a feature set."""
+    words = ("--dataset", features.dataset.name, "--features", features.name, "--frames")
+    return shell("vifi", "index", "S", *words)

@@ -41,11 +41,12 @@ def sample_queries(features: Features, flat: Index, seed: int = 0) -> np.ndarray
     count = min(_NUM_QUERIES, len(flat.rows))
     places = np.sort(generator.choice(len(flat.rows), count, replace=False))
     videos = flat.faiss.reconstruct_batch(places)
-    texts = _texts(features, videos.shape[1])
+    texts = text_queries(features, videos.shape[1])
     return np.concatenate([videos, texts[generator.permutation(len(texts))[:_NUM_QUERIES]]])
 
 
-def _texts(features: Features, dim: int) -> np.ndarray:
+def text_queries(features: Features, dim: int) -> np.ndarray:
+    """Every prompt that the store has of a set's checkpoint, float32 [query dim] of unit length."""
     if not features.checkpoint:
         return np.empty((0, dim), np.float32)
     store = features.store

@@ -5,7 +5,8 @@ import pytest
 
 from harness.fusion import unit
 from harness.retrieval import frame_vectors as reading
-from harness.retrieval.frame_index import FrameHits, merged, no_hits, open_frame_index
+from harness.retrieval.frame_hits import FrameHits, merged, no_hits
+from harness.retrieval.frame_index import open_frame_index
 from tests.vifistore.store.padded_set import NUM_VIDEOS, counts_of, make_padded_store, padded
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.schema import QUARANTINED
@@ -102,3 +103,15 @@ def test_a_set_without_frames_is_refused(features, monkeypatch):
     monkeypatch.setattr(type(features), "array", lambda self, name: None)
     with pytest.raises(UsageError, match="has no frames"):
         open_frame_index(features.store.cache_folder, features)
+
+
+def test_of_each_video_its_best_frame_is_found(features):
+    index = open_frame_index(features.store.cache_folder, features)
+    found = index.nearest_videos(QUERIES, 12)
+    cosines, rows, positions = expected_hits(QUERIES, 200)
+    for query in range(len(QUERIES)):
+        _, first = np.unique(rows[query], return_index=True)
+        first = np.sort(first)[:12]
+        np.testing.assert_array_equal(found.rows[query], rows[query][first])
+        np.testing.assert_array_equal(found.positions[query], positions[query][first])
+        np.testing.assert_allclose(found.cosines[query], cosines[query][first], atol=1e-5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.retrieval.frame_index import ExactFrames
+from harness.retrieval.exact_frames import ExactFrames
 from harness.retrieval.hits import VideoTable
 from harness.retrieval.moments import find_moments, short_curve
 from harness.timelines import Timelines
