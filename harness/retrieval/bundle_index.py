@@ -134,6 +134,11 @@ class BundledFrames:
         """How many bundles are scanned."""
         return len(self._places)
 
+    @property
+    def code_bytes(self) -> int:
+        """Of all codes, which a search scans."""
+        return self._codes.nbytes
+
     @cached_property
     def _scanner(self) -> Any:
         return self._codebook.scanner(self._codes)

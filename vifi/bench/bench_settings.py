@@ -6,7 +6,7 @@ from pathlib import Path
 from vifistore.errors import UsageError
 
 # Zero chooses.
-_MAY_BE_ZERO = ("batch", "micro_batch", "workers", "pool_values")
+_MAY_BE_ZERO = ("batch", "num_clusters", "micro_batch", "workers", "pool_values")
 
 
 @dataclass(frozen=True, kw_only=True)
