@@ -31,7 +31,8 @@ class ExactFrames:
         status = features.read_status()
         self._status = status if among is None else np.where(among, status, TODO)
         num_bytes = int((self._status == DONE).sum()) * math.prod(shape[1:]) * 4
-        self._is_small = num_bytes <= _KEPT_BYTES
+        self.is_small = num_bytes <= _KEPT_BYTES
+        """Whether its frames are kept in memory from one search to the next."""
         self._kept: list[FrameVectors] | None = None
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> FrameHits:
@@ -56,7 +57,7 @@ class ExactFrames:
         return best
 
     def _frames(self, allowed: np.ndarray | None) -> Iterator[FrameVectors]:
-        if self._is_small:
+        if self.is_small:
             if self._kept is None:
                 self._kept = list(frame_vectors(self._features, self._status))
             yield from self._kept

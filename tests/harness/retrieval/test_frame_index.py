@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
+from harness.retrieval import exact_frames
 from harness.retrieval import frame_vectors as reading
 from harness.retrieval.frame_hits import FrameHits, merged, no_hits
 from harness.retrieval.frame_index import open_frame_index
@@ -46,6 +47,19 @@ def test_the_nearest_frames_are_found_and_padding_is_not(features, k, num_bytes,
     np.testing.assert_allclose(cosines, wanted[0], atol=1e-5)
     np.testing.assert_array_equal(rows, wanted[1])
     np.testing.assert_array_equal(positions, wanted[2])
+
+
+def test_a_large_set_without_an_index_says_so(features, tmp_path, monkeypatch, caplog):
+    """Its frames are not kept, and are found all the same."""
+    monkeypatch.setattr(exact_frames, "_KEPT_BYTES", 100)
+    with caplog.at_level("INFO", logger="vifi"):
+        index = open_frame_index(tmp_path, features)
+    assert "quicker: vifi index S --dataset d --features mine --frames" in caplog.text
+    allowed = np.arange(NUM_VIDEOS) % 3 == 1
+    for mask in (None, allowed):
+        found = index.search(QUERIES, 20, mask)
+        np.testing.assert_array_equal(found.rows, expected_hits(QUERIES, 20, mask)[1])
+    assert index._kept is None
 
 
 def test_only_what_is_allowed_is_found(features):
