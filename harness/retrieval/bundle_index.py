@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.frame_cosines import frame_cosines
 from harness.retrieval.bundle_codes import Codebook
 from harness.retrieval.bundle_files import read_arrays, read_settings
 from harness.retrieval.exact_frames import ExactFrames, Hits
@@ -178,17 +179,16 @@ class BundledFrames:
     def _compared(self, query: np.ndarray, places: np.ndarray, hits: Hits) -> FrameHits:
         """The hits of one query [dim] in the frames of bundles [bundle 3], in order."""
         rows, firsts, counts = places.T
-        frames = self._stored.read(rows, firsts, counts).astype(np.float32)
-        squares = np.einsum("fd,fd->f", frames, frames)
-        if not (np.isfinite(squares) & (squares > 0)).all():
+        frames = self._stored.read(rows, firsts, counts)
+        cosines, usable = frame_cosines(frames, query[None])
+        if not usable.all():
             raise DamagedError(
                 f"feature set {self._features.name} of {self._features.dataset}: frames are zero "
                 "or not finite; find out more with `vifi verify`"
             )
         ends = np.cumsum(counts)
         steps = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
-        cosines = frames @ query / np.sqrt(squares)
-        return hits(cosines[None], np.repeat(rows, counts), np.repeat(firsts, counts) + steps)
+        return hits(cosines.T, np.repeat(rows, counts), np.repeat(firsts, counts) + steps)
 
     def _allowed(self, allowed: np.ndarray | None) -> tuple[np.ndarray, Any]:
         """Places of the bundles of allowed videos, and what scans their codes."""

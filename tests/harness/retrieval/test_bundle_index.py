@@ -253,6 +253,16 @@ def test_frames_that_are_lost_are_damage(maker, tmp_path):
         index.search(QUERIES, 2)
 
 
+def test_a_frame_of_zeros_is_damage(maker, tmp_path):
+    """It was none when the index was made, and the set still says that it is sealed."""
+    features = opened(maker)
+    build_frame_index(tmp_path, features)
+    backend, path = open_store(maker.store.path, mode="a").backend, f"{features.path}/frames"
+    backend.write_rows(7, {path: backend.read(path, 7, 8) * 0})
+    with pytest.raises(DamagedError, match="frames are zero or not finite; find out more"):
+        open_frame_index(tmp_path, features).search(QUERIES, 2000)
+
+
 def test_a_set_without_embeddings_has_no_index(make_store, tmp_path):
     maker = make_store(num_videos=3)
     maker.features(maker.frames(), status=np.full(3, 2, np.uint8))
