@@ -1,5 +1,6 @@
 """Every frame of a feature set compared with every query."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,8 @@ from harness.retrieval.frame_hits import FrameHits, best_of_videos, hits_of, mer
 from harness.retrieval.frame_vectors import FrameVectors, frame_vectors
 from vifistore.store.features import Features
 from vifistore.store.schema import DONE, TODO
+
+logger = logging.getLogger("vifi")
 
 # What is kept in memory from one search to the next.
 _KEPT_BYTES = 256 * 2**20
@@ -21,8 +24,11 @@ class ExactFrames:
 
     kind = "exact"
 
-    def __init__(self, features: Features, among: np.ndarray | None = None) -> None:
-        """among: bool [video], those to look at; all by default.
+    def __init__(
+        self, features: Features, among: np.ndarray | None = None, quicker: str = ""
+    ) -> None:
+        """among: bool [video], those to look at; all by default. quicker: a command that makes an
+        index, told once where it is worth it.
 
         Raises UsageError for a feature set without frames.
         """
@@ -31,8 +37,8 @@ class ExactFrames:
         status = features.read_status()
         self._status = status if among is None else np.where(among, status, TODO)
         num_bytes = int((self._status == DONE).sum()) * math.prod(shape[1:]) * 4
-        self.is_small = num_bytes <= _KEPT_BYTES
-        """Whether its frames are kept in memory from one search to the next."""
+        self._is_small = num_bytes <= _KEPT_BYTES
+        self._quicker = quicker
         self._kept: list[FrameVectors] | None = None
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> FrameHits:
@@ -57,10 +63,13 @@ class ExactFrames:
         return best
 
     def _frames(self, allowed: np.ndarray | None) -> Iterator[FrameVectors]:
-        if self.is_small:
+        if self._is_small:
             if self._kept is None:
                 self._kept = list(frame_vectors(self._features, self._status))
             yield from self._kept
             return
+        if self._quicker:
+            logger.info("every frame is compared; an index makes that quicker: %s", self._quicker)
+            self._quicker = ""
         status = self._status if allowed is None else np.where(allowed, self._status, TODO)
         yield from frame_vectors(self._features, status)

@@ -54,15 +54,7 @@ def open_frame_index(cache_folder: Path, features: Features) -> FrameIndex:
     features.require_array("frames")
     folder = frames_folder(cache_folder, features)
     if not folder.is_dir():
-        exact = ExactFrames(features)
-        if not exact.is_small:
-            logger.info(
-                "every frame of %s of %s is compared; an index makes that quicker: %s",
-                features.name,
-                features.dataset.name,
-                index_command(features),
-            )
-        return exact
+        return ExactFrames(features, quicker=index_command(features))
     try:
         with damage():
             kept = read_bundles(folder, features)
