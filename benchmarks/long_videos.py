@@ -11,12 +11,14 @@ compares the most memory that it and its workers took. Expected: a `share_of_dec
 more, and `times_short` of 1.1 or less.
 """
 
+import re
 import resource
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Event, Thread
 
 import av
 import numpy as np
@@ -208,13 +210,43 @@ def _memory(settings: LongVideos, folders: dict[int, Path]) -> Iterator[dict]:
 
 def peak_mebibytes(settings: LongVideos, folder: Path) -> tuple[float, float]:
     """The most memory that extracting takes: of this process, and of the largest of its workers."""
-    store = folder.with_suffix(".zarr")
-    extract_dataset(stretches_of(settings, store, folder), extraction(settings))
-    own, workers = (
-        resource.getrusage(who).ru_maxrss / 1024
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return own, workers
+    store, peaks, is_over = folder.with_suffix(".zarr"), [0.0], Event()
+
+    def watch() -> None:
+        # As a process that was forked has its parent's memory until it is another program, what the
+        # system notes of children says nothing.
+        while not is_over.wait(0.1):
+            peaks.extend(map(_peak_of, _workers()))
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        extract_dataset(stretches_of(settings, store, folder), extraction(settings))
+    finally:
+        is_over.set()
+        watcher.join()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, max(peaks)
+
+
+def _workers() -> list[Path]:
+    """The decode workers of this process, as /proc has them."""
+    # Each of its threads has the processes that it started.
+    told = [_read(path).decode() for path in Path("/proc/self/task").glob("*/children")]
+    found = [Path("/proc") / pid for children in told for pid in children.split()]
+    return [path for path in found if b"vifistore.frames.worker" in _read(path / "cmdline")]
+
+
+def _peak_of(process: Path) -> float:
+    """The most memory that a process had, mebibytes; 0 of one that is gone."""
+    told = re.search(rb"^VmHWM:\s*(\d+) kB", _read(process / "status"), re.MULTILINE)
+    return int(told[1]) / 1024 if told else 0.0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 if __name__ == "__main__":
