@@ -7,7 +7,7 @@ from harness.reaching import reach
 from harness.retrieval.contrasts import contrasts
 from harness.retrieval.frame_runs import FrameRun, kept_apart, smoothed
 from harness.retrieval.proposals import PROPOSALS, propose
-from harness.retrieval.watersheds import watersheds
+from harness.retrieval.watersheds import _groups, watersheds
 from harness.timelines import ScoreCurve
 from vifistore.errors import UnknownNameError
 
@@ -133,6 +133,43 @@ def test_watersheds_are_the_published_groups():
         assert found[-1].score == pytest.approx(tenth)
 
 
+def test_groups_go_on_forwards_and_backwards():
+    generator = np.random.default_rng(4)
+    compared = 0
+    for _ in range(60):
+        above = generator.random(37) < generator.uniform(0.1, 0.9)
+        expected = plain_groups(above.tolist())
+        # Where a share is met exactly, rounding decides.
+        if expected == plain_groups(above.tolist(), -1e-9):
+            assert set(_groups(above)) == expected
+            compared += 1
+    assert compared > 10
+    assert set(_groups(np.zeros(5, bool))) == set()
+
+
+def plain_groups(above, slack=1e-9):
+    """Groups of basins, by the definition: {(first, stop)}."""
+    edges, groups = [False, *above, False], set()
+    ups = [t for t in range(len(above)) if above[t] and not edges[t]]
+    downs = [t + 1 for t in range(len(above)) if above[t] and not edges[t + 2]]
+    for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0):
+        for x, up in enumerate(ups):
+            end = x
+            while end + 1 < len(ups) and is_joined(above[up : ups[end + 1]], share + slack):
+                end += 1
+            groups.add((up, downs[end]))
+        for x, down in enumerate(downs):
+            begin = x
+            while begin > 0 and is_joined(above[downs[begin - 1] : down], share + slack):
+                begin -= 1
+            groups.add((ups[begin], down))
+    return groups
+
+
+def is_joined(part, share):
+    return part.count(False) <= share * len(part)
+
+
 def published_groups(cosines):
     """Every group by the definition: {(first, stop): mean height}."""
     softmax = np.exp(cosines.astype(float) / 0.07)
@@ -140,27 +177,7 @@ def published_groups(cosines):
     height = (softmax - softmax.min()) / softmax.max()
     smooth, groups = smoothed(height), set()
     for level in (0.01, 0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
-        above = [bool(value > level) for value in smooth]
-        edges = [False, *above, False]
-        ups = [t for t in range(len(above)) if above[t] and not edges[t]]
-        downs = [t + 1 for t in range(len(above)) if above[t] and not edges[t + 2]]
-        for share in (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0):
-            for x, up in enumerate(ups):
-                end = x
-                while end + 1 < len(ups):
-                    part = above[up : ups[end + 1]]
-                    if part.count(False) > share * len(part) + 1e-12:
-                        break
-                    end += 1
-                groups.add((up, downs[end]))
-            for x, down in enumerate(downs):
-                begin = x
-                while begin > 0:
-                    part = above[downs[begin - 1] : down]
-                    if part.count(False) > share * len(part) + 1e-12:
-                        break
-                    begin -= 1
-                groups.add((ups[begin], down))
+        groups |= plain_groups([bool(value > level) for value in smooth])
     return {(a, b): float(height[a:b].mean()) for a, b in groups}
 
 
