@@ -95,11 +95,6 @@ class Timelines:
         """What it is of, and of how many files."""
         return f"<Timelines of {len(self)} files, {len(self.rows)} rows of {self.features.name}>"
 
-    @property
-    def frames_per_row(self) -> int:
-        """How many frames a row has at most, those of all its views."""
-        return int(np.prod(self._shape[1:3]))
-
     @cached_property
     def file_of(self) -> np.ndarray:
         """int64 [row of the dataset]: the file each lies in; -1 for rows that do not count."""
@@ -174,7 +169,7 @@ class Timelines:
 
     def _batches(self, files: Sequence[int]) -> Iterator[list[int]]:
         """Files whose frames are read in one go; one in any case."""
-        most = max(1, READ_BYTES // (self.frames_per_row * self._shape[-1] * _FRAME_BYTES))
+        most = max(1, READ_BYTES // (int(np.prod(self._shape[1:])) * _FRAME_BYTES))
         batch, held = [], 0
         for file in dict.fromkeys(map(int, files)):
             count = len(self.rows_of(file))

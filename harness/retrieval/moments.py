@@ -17,8 +17,8 @@ from harness.timelines import ScoreCurve, Timelines
 # Points of the curve that a hit tells: enough for a strip of a screen's width.
 _CURVE_POINTS = 240
 _FILES_AT_ONCE = 3
-# Frames that an index is asked for, of each video that is wanted.
-_FRAMES_A_VIDEO = 16
+# Rows that an index is asked for, of each file that is wanted.
+_ROWS_A_FILE = 2
 
 
 def find_moments(
@@ -91,19 +91,19 @@ def _best(timelines: Timelines, queries: np.ndarray, k: int) -> list[_Candidates
 def _found(
     timelines: Timelines, index: FrameIndex | None, queries: np.ndarray, k: int
 ) -> list[_Candidates]:
-    """For each query the files of the first k that an index finds frames of."""
+    """For each query the k files that an index finds the best frames in."""
     assert index is not None
     file_of = timelines.file_of
-    k, count = min(k, len(timelines)), _FRAMES_A_VIDEO * min(k, len(timelines))
+    k = min(k, len(timelines))
+    count = min(_ROWS_A_FILE * k, len(timelines.rows))
     while True:
-        hits = index.search(queries, count, file_of >= 0)
+        hits = index.nearest_videos(queries, count, file_of >= 0)
         found = [
             _first_of_files(*pair, file_of) for pair in zip(hits.cosines, hits.rows, strict=True)
         ]
-        is_all = bool((hits.rows[:, -1:] < 0).all()) or count >= _most_frames(timelines)
-        if is_all or min(map(len, found)) >= k:
+        if count == len(timelines.rows) or min(map(len, found)) >= k:
             return [candidates[:k] for candidates in found]
-        count *= 4
+        count = min(4 * count, len(timelines.rows))
 
 
 def _first_of_files(cosines: np.ndarray, rows: np.ndarray, file_of: np.ndarray) -> _Candidates:
@@ -114,11 +114,6 @@ def _first_of_files(cosines: np.ndarray, rows: np.ndarray, file_of: np.ndarray) 
     order = np.argsort(first)
     best = cosines[is_there][first]
     return list(zip(files[order].tolist(), best[order].tolist(), strict=True))
-
-
-def _most_frames(timelines: Timelines) -> int:
-    """Frames that the rows of timelines can have at most."""
-    return len(timelines.rows) * timelines.frames_per_row
 
 
 def _matches(curve: ScoreCurve, query: int, proposal: str, k: int) -> list[Match]:
