@@ -96,6 +96,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     settings = read_json_object(folder / SETTINGS)
     if not isinstance(settings["parts"], list) or not 0 < len(settings["parts"]) <= _MAX_PARTS:
         raise ValueError("it has no list of parts")
+    if len({part["folder"] for part in settings["parts"]}) < len(settings["parts"]):
+        raise ValueError("it has a part twice")
     return settings
 
 
