@@ -166,7 +166,7 @@ def floor(index: BundledFrames, features: Features) -> dict:
     return {
         "floor_mebibytes": round(touched / 2**20, 1),
         "memory_gigabytes_per_second": round(max(rates) / 1e9, 1),
-        "floor_ms": round(1e3 * touched / max(rates), 2),
+        "floor_ms": round(1e3 * touched / max(rates), 6),
     }
 
 

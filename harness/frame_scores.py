@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.vector_reading import read_frames
+from harness.fusion import is_usable
+from harness.vector_reading import read_frames, require_usable
 from vifistore.store.features import Features
 
 Fuse = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -24,9 +25,12 @@ def frame_scores(
     """Yield (positions, scores by fusion [video class]) of `rows[positions]`.
 
     `frames` and `views` are indexes of those to use, all if None; of a view with fewer frames than
-    there is room for, frames are those at the same places of its length.
+    there is room for, frames are those at the same places of its length. Raises DamagedError for a
+    frame that is zero or not finite, and does not pad a view.
     """
     for positions, found, counts in read_frames(features, rows):
+        usable = is_usable(found) | ~counts
+        require_usable(usable, np.asarray(rows)[positions], features, "frames")
         lengths, room = counts.sum(axis=2), found.shape[2]
         if views is not None:
             found, lengths = found[:, views], lengths[:, views]

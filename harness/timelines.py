@@ -67,8 +67,8 @@ class Timelines:
 
         Raises UsageError for a feature set without frames or their times.
         """
-        features.require_array("timestamps")
         self._shape = features.require_array("frames").shape
+        features.require_array("timestamps")
         self.features = features
         self._within = within
         rows = done_rows(features) if rows is None else np.unique(rows)

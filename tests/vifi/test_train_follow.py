@@ -28,14 +28,14 @@ import os, sys
 if "vifistore.frames.worker" in sys.orig_argv:
     import vifistore.frames.decoding as decoding
 
-    decode = decoding.decode_video
+    decode = decoding.decode_stretches
 
-    def counted(footage, **named):
+    def counted(footage, *plans, **named):
         with open(os.environ["DECODES"], "a") as file:
             file.write(footage.path.name + chr(10))
-        return decode(footage, **named)
+        return decode(footage, *plans, **named)
 
-    decoding.decode_video = counted
+    decoding.decode_stretches = counted
 """
 CLASSES = ["cross sliding sideways", "circle growing and shrinking"]
 

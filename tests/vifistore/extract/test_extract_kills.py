@@ -82,7 +82,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path, folder, straight, tiny):
 
 def test_workers_that_are_killed_cost_a_video_each(tmp_path, folder, straight, tiny, monkeypatch):
     store = scan(tmp_path / "s.zarr", folder)
-    pools, decode = [], DecodePool.decode
+    pools, decode = [], DecodePool.decode_stretches
 
     def disturbed(self, jobs):
         pools.append(self)
@@ -91,7 +91,7 @@ def test_workers_that_are_killed_cost_a_video_each(tmp_path, folder, straight, t
                 os.kill(self.worker_pids[0], signal.SIGKILL)
             yield result
 
-    monkeypatch.setattr(DecodePool, "decode", disturbed)
+    monkeypatch.setattr(DecodePool, "decode_stretches", disturbed)
     report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert len(pools) == 1
     assert report.quarantined <= 2

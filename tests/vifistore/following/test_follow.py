@@ -53,13 +53,13 @@ def folder(tmp_path: Path) -> Path:
 def decoded(monkeypatch) -> list[str]:
     """Names of the videos that are decoded."""
     names: list[str] = []
-    plain = DecodePool.submit
+    plain = DecodePool._results
 
-    def submit(self, path, *rest):
-        names.append(Path(path.address).name)
-        return plain(self, path, *rest)
+    def results(self, job):
+        names.append(Path(job.footage.address).name)
+        return plain(self, job)
 
-    monkeypatch.setattr(DecodePool, "submit", submit)
+    monkeypatch.setattr(DecodePool, "_results", results)
     return names
 
 

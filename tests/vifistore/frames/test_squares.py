@@ -11,6 +11,7 @@ from PIL import Image
 from vifistore.errors import UsageError
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.kept import Keep
+from vifistore.frames.plans import Sampling
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.squares import Squares
 from vifistore.frames.worker_settings import WorkerSettings
@@ -80,6 +81,6 @@ def test_workers_cut_them(videos: dict[str, Path]) -> None:
 def test_settings_reach_the_worker(squares):
     keep = Keep(squares=squares, only_large=True)
     wanted = WorkerSettings(
-        frames=3, clips=2, decoder="pyav", keep=keep, niceness=7, max_bytes=10**10
+        sampling=Sampling(3, 2, 0, 1.5, 0), decoder="pyav", keep=keep, niceness=7, max_bytes=10**10
     )
     assert WorkerSettings.from_json(wanted.to_json()) == wanted

@@ -13,6 +13,7 @@ from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifistore.errors import StoreError
 from vifistore.extract import decoded_rows
 from vifistore.extract.job import extract_dataset, plan_dataset
+from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
@@ -101,7 +102,7 @@ def test_a_folder_that_goes_while_it_is_read_stops_the_run(folder, tmp_path, tin
             if row == 2:
                 folder.rename(tmp_path / "moved")
             paths.append(row)
-            yield row, self._files[row]
+            yield [row], DecodeJob(footage=self._files[row])
 
     monkeypatch.setattr(decoded_rows.DecodedRows, "_jobs", jobs)
     with pytest.raises(StoreError, match="the folder of the videos of d is gone"):

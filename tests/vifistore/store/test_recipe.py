@@ -23,7 +23,7 @@ def mutated(value: object) -> object:
         return not value
     if isinstance(value, tuple):
         return (*value[:-1], value[-1] + 1e-9)
-    return value + 1 if isinstance(value, int) else value + "x"
+    return value + 1 if isinstance(value, int | float) else f"{value}x"
 
 
 def with_preprocessing(**changes: object) -> Recipe:
@@ -53,10 +53,13 @@ def test_every_field_of_the_preprocessing_counts(name):
     )
 
 
+RATES = ("stride", "fps", "every")
+
+
 def test_what_the_recipe_names():
     """A field that is dropped from the recipe would not count any more."""
     first = {"image_digest", "sampling_rule", "frames", "clips", "crops", "precision", "numerics"}
-    assert set(PLAIN) == first | {"decoder", "decoder_version", "kind", "outputs", "stride"}
+    assert set(PLAIN) == first | {"decoder", "decoder_version", "kind", "outputs", *RATES}
     second = {"name", "size", "short_side", "interpolation", "antialias", "mean", "std"}
     assert set(NESTED) == second | {"backend", "resize_mode"}
 
