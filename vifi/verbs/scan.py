@@ -124,8 +124,9 @@ def main(arguments: list[str]) -> int:
     probed = _probed(listing, stored.new_files(listing))
     cut = cut_new(stored, listing, probed, windows)
     _tell_cut(cut)
-    # Listed stretches may turn out to be one clip.
-    refuse(overlaps(members(cut.listing), split_members(known)))
+    # Listed stretches may turn out to be one clip; splits that are made are parts of those listed.
+    listed = {name: ids for name, ids in members(cut.listing).items() if name in source.splits}
+    refuse(overlaps(listed, split_members(known)))
     # The store is made only now, so that a wrong call leaves none behind.
     dataset = known or create_store(wanted.store).new_dataset(wanted.dataset)
     report = add_new(dataset, cut.listing, stored, probed, replace_splits=wanted.replace)
