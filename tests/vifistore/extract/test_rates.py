@@ -11,6 +11,7 @@ import torch
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.stretch_rows import stretch_store, stretch_table, windows
 from vifistore.errors import UsageError
+from vifistore.extract.decoded_rows import _neighbours
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset, plan_dataset
@@ -225,3 +226,10 @@ def test_a_frame_of_two_stretches_is_encoded_once(tmp_path, films, tiny, crops):
         np.testing.assert_array_equal(
             features.frames[row][:, :count], expected.frames[0][:, :count]
         )
+
+
+def test_stretches_of_two_files_are_two_jobs():
+    """Also where the second file's follow those of the first in time."""
+    paths, starts = np.array(["a", "a", "b", "b"], object), np.array([0.0, 1.0, 2.0, 3.0])
+    assert list(_neighbours([0, 1, 2, 3], paths, starts)) == [[0, 1], [2, 3]]
+    assert list(_neighbours([1, 0], paths, starts)) == [[1], [0]]
