@@ -27,7 +27,7 @@ from harness.retrieval.bundle_building import build_frame_index, keep_effort
 from harness.retrieval.bundle_index import BundledFrames
 from harness.retrieval.exact_frames import ExactFrames
 from harness.retrieval.frame_hits import FrameHits
-from harness.retrieval.frame_index import FrameIndex, open_frame_index
+from harness.retrieval.frame_index import BestFrames, open_frame_index
 from harness.retrieval.frame_quality import tune_frames
 from harness.retrieval.hits import Match
 from harness.retrieval.moments import find_moments
@@ -109,10 +109,6 @@ class GivenFrames:
             for number, query in enumerate(queries)
         }
 
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> FrameHits:
-        """Moments ask for the best frames of videos alone."""
-        raise NotImplementedError
-
     def nearest_videos(
         self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
     ) -> FrameHits:
@@ -122,14 +118,14 @@ class GivenFrames:
 
 
 def measured(
-    settings: MomentsBenchmark, timelines: Timelines, index: FrameIndex, queries: np.ndarray
+    settings: MomentsBenchmark, timelines: Timelines, index: BestFrames, queries: np.ndarray
 ) -> dict:
     """Time and recall of an index beside a scan of all frames, in turns; the index also warm, for
     all queries one after another."""
     scanned: list[list[Match]] = []
     found: list[list[Match]] = []
 
-    def ask(answers: list[list[Match]], query: np.ndarray, index: FrameIndex | None) -> float:
+    def ask(answers: list[list[Match]], query: np.ndarray, index: BestFrames | None) -> float:
         return elapsed(
             lambda: answers.extend(find_moments(timelines, query[None], NEIGHBOURS, index=index))
         )

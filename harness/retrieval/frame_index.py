@@ -25,23 +25,27 @@ from vifistore.store.features import Features
 logger = logging.getLogger("vifi")
 
 
-class FrameIndex(Protocol):
-    """What finds frames."""
+class BestFrames(Protocol):
+    """What finds the videos with the best frames."""
 
     kind: str
 
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> FrameHits:
-        """The k nearest frames of each query.
+    def nearest_videos(
+        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> FrameHits:
+        """Of the k videos with the best frames, the best frame of each.
 
         queries: float32 [query dim] of unit length. allowed: bool [video], rows of the feature set
         that may be found; all by default.
         """
         ...
 
-    def nearest_videos(
-        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
-    ) -> FrameHits:
-        """Of the k videos with the best frames, the best frame of each; else as `search`."""
+
+class FrameIndex(BestFrames, Protocol):
+    """What finds frames, too."""
+
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> FrameHits:
+        """The k nearest frames of each query; else as `nearest_videos`."""
         ...
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.retrieval.frame_index import FrameIndex
+from harness.retrieval.frame_index import BestFrames
 from harness.retrieval.hits import HitCurve, Match
 from harness.retrieval.proposals import HALF_WAY, check_proposal, propose
 from harness.timelines import ScoreCurve, Timelines
@@ -27,7 +27,7 @@ def find_moments(
     k: int,
     *,
     proposal: str = HALF_WAY,
-    index: FrameIndex | None = None,
+    index: BestFrames | None = None,
 ) -> list[list[Match]]:
     """The k best moments of each query, best first; fewer if there are no more.
 
@@ -89,7 +89,7 @@ def _best(timelines: Timelines, queries: np.ndarray, k: int) -> list[_Candidates
 
 
 def _found(
-    timelines: Timelines, index: FrameIndex | None, queries: np.ndarray, k: int
+    timelines: Timelines, index: BestFrames | None, queries: np.ndarray, k: int
 ) -> list[_Candidates]:
     """For each query the k files that an index finds the best frames in."""
     assert index is not None

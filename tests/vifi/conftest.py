@@ -27,6 +27,18 @@ def said(capsys):
     return call
 
 
+@pytest.fixture
+def vifi(tmp_path, capsys):
+    """Call a verb on a store of the test; returns exit code, output and error lines."""
+
+    def call(verb, *words):
+        code = run([verb, str(tmp_path / "s.zarr"), *map(str, words)])
+        told = capsys.readouterr()
+        return code, told.out, told.err.strip().splitlines()
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def searchable(tmp_path_factory) -> Path:
     """Path of a store with the feature set `tiny` of the dataset `d`; its videos lie in `videos`

@@ -6,7 +6,6 @@ import pytest
 
 from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.store.conftest import RECORD
-from vifi.__main__ import run
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 
@@ -21,18 +20,6 @@ def folder(tmp_path):
     clip(tmp_path / "v", "run/1.mp4", 1)
     clip(tmp_path / "v", "jump/2.mp4", 2)
     return tmp_path / "v"
-
-
-@pytest.fixture
-def vifi(tmp_path, capsys):
-    """Call a verb on the store; returns exit code, output and error lines."""
-
-    def call(verb, *words):
-        code = run([verb, str(tmp_path / "s.zarr"), *map(str, words)])
-        told = capsys.readouterr()
-        return code, told.out, told.err.strip().splitlines()
-
-    return call
 
 
 EXTRACT = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")

@@ -3,25 +3,11 @@
 import json
 
 import numpy as np
-import pytest
 
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
-
-
-@pytest.fixture
-def vifi(tmp_path, capsys):
-    """Call a verb on the store; returns exit code, output and error lines."""
-
-    def call(verb, *words):
-        code = run([verb, str(tmp_path / "s.zarr"), *map(str, words)])
-        told = capsys.readouterr()
-        return code, told.out, told.err.strip().splitlines()
-
-    return call
-
 
 EXTRACT = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")
 SCAN = ("--dataset", "d", "--window", "0.2")
