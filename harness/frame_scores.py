@@ -28,7 +28,9 @@ def frame_scores(
     there is room for, frames are those at the same places of its length. Raises DamagedError for a
     frame that is zero or not finite, and does not pad a view.
     """
-    for positions, found, counts in read_frames(features, rows):
+    for positions, read, counts in read_frames(features, rows):
+        # Once, for the look and for every fusion.
+        found = read.astype(np.float32)
         usable = is_usable(found) | ~counts
         require_usable(usable, np.asarray(rows)[positions], features, "frames")
         lengths, room = counts.sum(axis=2), found.shape[2]
