@@ -4,22 +4,40 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 import warnings
 from collections.abc import Iterator
 from urllib.parse import urlparse
 
+_LOADING = threading.Lock()
+_loads: list[contextlib.ExitStack] = []
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence OpenCLIP's and the hub's logging: what matters is raised or said by us."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.ERROR)
+    """Silence OpenCLIP's and the hub's logging: what matters is raised or said by us.
+
+    Both are the process's: of loads in several threads the first silences and the last undoes it,
+    else one that began within another would put the silence back for good.
+    """
+    with _LOADING:
+        _loads.append(_loads[-1] if _loads else _silence())
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logging.disable(previous)
+        with _LOADING:
+            silence = _loads.pop()
+            if not _loads:
+                silence.close()
+
+
+def _silence() -> contextlib.ExitStack:
+    silence = contextlib.ExitStack()
+    silence.callback(logging.disable, logging.root.manager.disable)
+    logging.disable(logging.ERROR)
+    silence.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    return silence
 
 
 @contextlib.contextmanager
