@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.results.csv_tables import QUOTING, safe_cell
+from vifi.command_line.console import printable
 
 if TYPE_CHECKING:
     from harness.labelling import LabelShares
@@ -69,7 +70,7 @@ def _pairs(line: "LabelShares") -> list[tuple[str, float]]:
 
 
 def _place(line: "LabelShares", *, moments: bool) -> list[str]:
-    cells = [_printable(line.id)]
+    cells = [printable(line.id)]
     if moments:
         is_known = line.start_seconds is not None and line.end_seconds is not None
         cells.append(f"{line.start_seconds:.1f}-{line.end_seconds:.1f} s" if is_known else "")
@@ -78,10 +79,5 @@ def _place(line: "LabelShares", *, moments: bool) -> list[str]:
 
 def _answers(line: "LabelShares") -> list[str]:
     if line.state != _DONE:
-        return [_printable(f"{line.state}: {line.reason}" if line.reason else line.state)]
-    return [f"{_printable(label)} {probability:.3f}" for label, probability in _pairs(line)]
-
-
-def _printable(text: str) -> str:
-    """A name as a terminal may have it: signs that would steer it are shown as a question mark."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+        return [printable(f"{line.state}: {line.reason}" if line.reason else line.state)]
+    return [f"{printable(label)} {probability:.3f}" for label, probability in _pairs(line)]

@@ -151,7 +151,7 @@ class _StandardError(logging.Handler):
     """Writes to whatever standard error is at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        print(_steering_nothing(self.format(record)), file=sys.stderr)
 
 
 def print_json(document: object) -> None:
@@ -160,5 +160,19 @@ def print_json(document: object) -> None:
 
 
 def say(text: str) -> None:
-    """Print one line for the reader, on standard output."""
-    print(text, flush=True)
+    """Print one line, or a table, for the reader, on standard output.
+
+    Names in it come from files that anybody may have written: none steers the terminal.
+    """
+    print(_steering_nothing(text), flush=True)
+
+
+def printable(text: str) -> str:
+    """A name as a line may have it: signs that would steer a terminal, or begin a line of their
+    own, are shown as a question mark."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _steering_nothing(text: str) -> str:
+    """The same of a whole text, whose lines and columns stay."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in text)

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+from vifi.command_line.console import printable
 from vifistore.errors import short
 
 STOPPED = "stopped; run the same command again to go on from here"
@@ -37,7 +38,8 @@ def print_error(error: object) -> None:
 
     Names may be of any length: of a long line both ends stay, what happened and the remedy.
     """
-    print(f"vifi: {short(' '.join(str(error).split()), _LONGEST)}", file=sys.stderr)
+    told = printable(" ".join(str(error).split()))
+    print(f"vifi: {short(told, _LONGEST)}", file=sys.stderr)
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:

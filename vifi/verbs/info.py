@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.console import parse, print_json, printable, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.verbs.lineage import print_lineage, step_of, training_of
 from vifistore.store import open_store
@@ -58,8 +58,8 @@ def _print_quarantine(found: list[dict], *, json: bool) -> None:
         return
     for entry in found:
         say(
-            f"{entry['dataset']} {entry['features']} {entry['path']}: {entry['reason']} "
-            f"({entry['message']}; {entry['decoder']}, attempts {entry['attempts']})"
+            f"{entry['dataset']} {entry['features']} {printable(entry['path'])}: {entry['reason']} "
+            f"({printable(entry['message'])}; {entry['decoder']}, attempts {entry['attempts']})"
         )
     say(f"{len(found)} quarantined")
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from vifi.command_line.console import parse, print_json, say
+from vifi.command_line.console import parse, print_json, printable, say
 from vifi.searching.answers import Answer
 from vifi.searching.saved_hits import check_savable, documents, save_hits
 from vifi.searching.search_arguments import REPEATABLE, SearchArguments, checked_texts
@@ -55,7 +55,7 @@ def _print(answers: list[Answer], features: str, wanted: SearchArguments) -> Non
         return
     for answer in answers:
         if wanted.queries:
-            say(f"{answer.query}:")
+            say(f"{printable(answer.query)}:")
         for hit in answer.hits:
             say(_line(hit, wanted))
         if not answer.hits:
@@ -70,10 +70,10 @@ def _nothing_found(wanted: SearchArguments) -> str:
 
 
 def _line(hit: "Hit", wanted: SearchArguments) -> str:
-    label = f" ({hit.label})" if hit.label else ""
+    label = f" ({printable(hit.label)})" if hit.label else ""
     # Reciprocal ranks lie close together.
     score = f"{hit.score:.4f}" if wanted.hybrid else f"{hit.score:.3f}"
-    return f"{hit.rank:>3} {score} {hit.dataset} {hit.id}{_times(hit, wanted)}{label}"
+    return f"{hit.rank:>3} {score} {hit.dataset} {printable(hit.id)}{_times(hit, wanted)}{label}"
 
 
 def _times(hit: "Hit", wanted: SearchArguments) -> str:
