@@ -112,7 +112,7 @@ class CosinesBeside:
         if name not in self._writers:
             shape, path = self._job.shape, self._writer.path
             lengths = (shape.video, shape.view, len(self.texts.embeddings[name]))
-            writer = SimilarityWriter(self._backend, path, name, lengths, self._writer.locks)
+            writer = SimilarityWriter(self._backend, path, name, lengths, self._writer.claims)
             self._writers[name] = writer
         return self._writers[name]
 

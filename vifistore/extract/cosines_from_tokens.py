@@ -10,8 +10,8 @@ from vifistore.extract.recipes import choose_device
 from vifistore.models.encoders import LoadedModel
 from vifistore.progress import Progress
 from vifistore.store.block_ranges import block_rows, num_blocks
+from vifistore.store.claiming import Claiming, open_claims
 from vifistore.store.features import Features
-from vifistore.store.locks import BlockLocks
 from vifistore.store.similarity_writer import SimilarityWriter
 
 
@@ -29,24 +29,24 @@ def ensure_cosines(
         return False
     following = following_texts(features.store, maker, texts, choose_device(device))
     status = features.read_status()
-    locks = BlockLocks(features.store.cache_folder, features.dataset.name, features.id)
-    locks.acquire(range(num_blocks(len(status))))
+    claims = open_claims(features.store.backend, features.dataset.name, features.id)
+    claims.acquire(range(num_blocks(len(status))))
     try:
         for name in texts:
-            _write(features, following, name, locks)
+            _write(features, following, name, claims)
     finally:
-        locks.release()
+        claims.release()
     return True
 
 
-def _write(features: Features, following: FollowingTexts, name: str, locks: BlockLocks) -> None:
+def _write(features: Features, following: FollowingTexts, name: str, claims: Claiming) -> None:
     """Write what is missing of the cosines with one text set."""
     status, views = features.read_status(), features.view_mean.shape[1]
     texts = following.embeddings[name]
     one = FollowingTexts(following.maker, {name: texts})
     shape = (len(status), views, len(texts))
     backend = features.dataset.backend
-    writer = SimilarityWriter(backend, features.path, name, shape, locks)
+    writer = SimilarityWriter(backend, features.path, name, shape, claims)
     missing = writer.missing(status)
     with Progress(total=len(missing), unit="video", desc="cosines") as bar:
         for block in range(num_blocks(len(status))):

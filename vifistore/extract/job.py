@@ -20,9 +20,9 @@ from vifistore.extract.run_figures import machine_provenance
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.models.encoders import LoadedModel
 from vifistore.scanning.presence import Presence
+from vifistore.store.claiming import open_claims
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.locks import BlockLocks
 from vifistore.store.names import set_name
 from vifistore.store.similarity_costs import without_tokens
 from vifistore.store.writer import FeatureWriter
@@ -108,7 +108,7 @@ def run_job(
         try:
             return _run(job, blocks=blocks, limit=limit, repairing=repairing)
         finally:
-            repairing.locks.release()
+            repairing.claims.release()
 
 
 def _run(
@@ -145,8 +145,8 @@ def _run(
         repairing.finish()
     else:
         # This run may have finished a repair that was stopped.
-        locks = BlockLocks(dataset.store.cache_folder, dataset.name, feature_id)
-        compare_with_seal(dataset.backend, writer.path, locks)
+        claims = open_claims(dataset.backend, dataset.name, feature_id)
+        compare_with_seal(dataset.backend, writer.path, claims)
     if lacking:
         _complete(job, lacking)
     counts = dataset.features(job.name).counts()

@@ -11,9 +11,9 @@ from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import block_rows, num_blocks, stretches
 from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.claiming import Claiming, open_claims
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import FeatureRecord, read_status_leniently
-from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
 from vifistore.store.verify_features import damaged_blocks
 
@@ -37,7 +37,7 @@ class Repair:
     """Checksum of every chunk of the blocks that are well, by array and block."""
     attempts: np.ndarray
     """uint8 [video]: how often each was tried before the block was written."""
-    locks: BlockLocks
+    claims: Claiming
     """On all blocks of the set, to be released by the caller at the end."""
 
     def finish(self) -> None:
@@ -52,16 +52,16 @@ class Repair:
                 f"block {block} of {self.path}/{name} was well and changed during the repair; "
                 f"run: {self.backend.verify_command}"
             )
-        compare_with_seal(self.backend, self.path, self.locks)
+        compare_with_seal(self.backend, self.path, self.claims)
 
 
-def compare_with_seal(backend: Backend, path: str, locks: BlockLocks) -> None:
+def compare_with_seal(backend: Backend, path: str, claims: Claiming) -> None:
     """Say whether a set that was repaired is as it was sealed before; nothing for all others.
 
     The repair may have been stopped, and finished by another run: the set keeps its seal until it
     is sealed again.
     """
-    with locks.turn():
+    with claims.turn():
         attributes = backend.attributes(path)
         before = attributes.pop(_SEAL_BEFORE, None)
         if not before or not attributes["sealed"]:
@@ -84,17 +84,17 @@ def start_repair(dataset: Dataset, feature_id: str) -> Repair:
     Raises UsageError if nothing is damaged, LockedError if another process writes in the set; then
     nothing is changed, and nothing locked.
     """
-    locks = BlockLocks(dataset.store.cache_folder, dataset.name, feature_id)
+    claims = open_claims(dataset.backend, dataset.name, feature_id)
     # Which blocks are damaged is known only once nobody changes any.
-    locks.acquire(range(num_blocks(dataset.num_videos)))
+    claims.acquire(range(num_blocks(dataset.num_videos)))
     try:
-        return _start(dataset, feature_id, locks)
+        return _start(dataset, feature_id, claims)
     except BaseException:
-        locks.release()
+        claims.release()
         raise
 
 
-def _start(dataset: Dataset, feature_id: str, locks: BlockLocks) -> Repair:
+def _start(dataset: Dataset, feature_id: str, claims: Claiming) -> Repair:
     backend = dataset.backend
     path = dataset.feature_path(feature_id)
     blocks, problems = damaged_blocks(dataset, feature_id)
@@ -135,7 +135,7 @@ def _start(dataset: Dataset, feature_id: str, locks: BlockLocks) -> Repair:
         path=path,
         stored=stored,
         attempts=np.maximum(attempts, 1) - 1,
-        locks=locks,
+        claims=claims,
     )
 
 

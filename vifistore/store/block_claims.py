@@ -61,7 +61,7 @@ def new_owner() -> str:
 
 
 class BlockClaims:
-    """The claims of one process on blocks of one feature set; as `BlockLocks`."""
+    """The claims of one process on blocks of one feature set: see `Claiming`."""
 
     def __init__(
         self,

@@ -64,6 +64,18 @@ class ByteLocks:
         self._held.update(wanted)
         return wanted
 
+    def take_free(self, blocks: Iterable[int]) -> list[int]:
+        """Lock those of some blocks that no process holds, this one neither; return them.
+
+        Raises StoreError where the disk is full or has no locks; what was locked stays so.
+        """
+        taken = []
+        for block in sorted(set(blocks) - self._held):
+            if self._lock(block):
+                self._held.add(block)
+                taken.append(block)
+        return taken
+
     def _take(self, block: int) -> None:
         if not self._lock(block):
             raise LockedError(
@@ -129,9 +141,10 @@ class ByteLocks:
 
     def release(self, blocks: Iterable[int] | None = None) -> None:
         """Unlock these blocks, or every one; they can be locked again afterwards."""
-        released = self._held if blocks is None else self._held.intersection(blocks)
+        released = set(self._held) if blocks is None else self._held.intersection(blocks)
         self._unlock(released)
-        self._held = self._held - released
+        # In place: one thread may lock while another releases.
+        self._held.difference_update(released)
 
 
 class BlockLocks(ByteLocks):

@@ -13,8 +13,8 @@ from pathlib import Path
 from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import num_blocks
+from vifistore.store.claiming import open_claims
 from vifistore.store.durable import fsync_all
-from vifistore.store.locks import BlockLocks
 from vifistore.store.storage import LocalStorage
 
 # In the cache folder: what was taken out of the store and is being deleted.
@@ -63,7 +63,7 @@ def locked_set(backend: Backend, path: str) -> Iterator[bool]:
         yield False
         return
     _, dataset, feature_id = path.split("/")
-    locks = BlockLocks(backend.cache_folder, dataset, feature_id)
+    claims = open_claims(backend, dataset, feature_id)
     try:
         num_videos = backend.layout(f"{path}/status").shape[0]
         # A number is easily written, and each block is locked by itself.
@@ -72,12 +72,12 @@ def locked_set(backend: Backend, path: str) -> Iterator[bool]:
     except DamagedError:
         num_videos = 0
     try:
-        locks.acquire(range(max(1, num_blocks(num_videos))))
+        claims.acquire(range(max(1, num_blocks(num_videos))))
         # Who plans or seals holds no block.
-        with locks.turn():
+        with claims.turn():
             yield True
     finally:
-        locks.release()
+        claims.release()
 
 
 def _rename_away(backend: Backend, folder: Path) -> bool:

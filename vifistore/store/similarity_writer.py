@@ -7,8 +7,8 @@ import numpy as np
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import block_rows
+from vifistore.store.claiming import Claiming
 from vifistore.store.coding import encode_chunk
-from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import BLOCK_SIZE, DONE, SIMILARITY_ARRAYS
 from vifistore.store.similarities import (
     COSINES,
@@ -22,7 +22,7 @@ from vifistore.store.similarities import (
 class SimilarityWriter:
     """Writes the cosines of one feature set and one text set, a block of 64 videos at a time.
 
-    Whoever writes holds the blocks of the feature set by these `locks`: two of one process would
+    Whoever writes has the blocks of the feature set by these `claims`: two of one process would
     lose each other's.
     """
 
@@ -32,15 +32,15 @@ class SimilarityWriter:
         feature_path: str,
         texts: str,
         shape: tuple[int, int, int],
-        locks: BlockLocks,
+        claims: Claiming,
     ) -> None:
         """Plan `[video view class]`: made if it is new, grown if it is not. Raises UsageError if
         there are cosines of other views or classes."""
-        self._backend, self._shape, self._locks = backend, shape, locks
+        self._backend, self._shape, self._claims = backend, shape, claims
         self._path = similarity_path(feature_path, texts)
         self._array = f"{self._path}/{COSINES}"
         self.texts = texts
-        with self._locks.turn(), backend.place.writing():
+        with self._claims.turn(), backend.place.writing():
             self._plan(feature_path)
         self.similarities = Similarities(backend, feature_path, texts)
 
@@ -104,7 +104,7 @@ class SimilarityWriter:
         return whether it is."""
         if len(self.missing(status)):
             return False
-        with self._locks.turn():
+        with self._claims.turn():
             rows = len(status)
             self._write_fill(rows)
             sealed = {"rows": rows, "manifest": self.similarities.manifest(rows)}

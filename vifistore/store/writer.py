@@ -12,12 +12,12 @@ import numpy as np
 from vifistore.errors import DamagedError, IncompleteError, StoreError, UsageError
 from vifistore.store.block_ranges import block_rows
 from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.claiming import Claiming, open_claims
 from vifistore.store.coding import encode_chunk
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.feature_record import FurtherArray, read_feature_fields, read_status_leniently
 from vifistore.store.leftovers import clear_leftovers
-from vifistore.store.locks import BlockLocks
 from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours
@@ -77,8 +77,8 @@ class FeatureWriter:
         self.path = dataset.feature_path(self.id)
         self._shape = shape
         self._run = RunRecord(self.path, provenance)
-        self._locks = BlockLocks(dataset.backend.cache_folder, dataset.name, self.id)
-        with self._locks.turn(), clear_disk_errors(dataset.backend.folder):
+        self._claims = open_claims(dataset.backend, dataset.name, self.id)
+        with self._claims.turn(), clear_disk_errors(dataset.backend.folder):
             attributes = {"recipe": dict(recipe), "sealed": None, **(about or {})}
             self._layouts = plan_set(
                 *(dataset.backend, self.path, vars(shape), arrays, further or {}, attributes)
@@ -88,16 +88,25 @@ class FeatureWriter:
         self.refresh()
 
     @property
-    def locks(self) -> BlockLocks:
-        """Those of its blocks, for what is written beside them."""
-        return self._locks
+    def claims(self) -> Claiming:
+        """What it has its blocks by, for what is written beside them."""
+        return self._claims
 
     def claim(self, blocks: Iterable[int]) -> None:
         """Lock blocks, and learn what others have written in them since the set was opened.
 
         Raises LockedError, with nothing more locked, if another process holds one of them.
         """
-        for first, last in neighbours(self._locks.acquire(blocks)):
+        self._learn_blocks(self._claims.acquire(blocks))
+
+    def claim_free(self, blocks: Iterable[int]) -> list[int]:
+        """As `claim`, of those blocks that nobody has; return them, ascending."""
+        taken = self._claims.take_free(blocks)
+        self._learn_blocks(taken)
+        return taken
+
+    def _learn_blocks(self, blocks: Iterable[int]) -> None:
+        for first, last in neighbours(blocks):
             self._learn(self.block_rows(first).start, self.block_rows(last).stop)
 
     def refresh(self) -> None:
@@ -114,9 +123,9 @@ class FeatureWriter:
             )
         self.status[start:stop] = status
 
-    def release(self) -> None:
-        """Let other processes write the blocks that were claimed or written."""
-        self._locks.release()
+    def release(self, blocks: Iterable[int] | None = None) -> None:
+        """Let other processes write these of the blocks that were claimed or written, or all."""
+        self._claims.release(blocks)
 
     @property
     def sealed(self) -> dict | None:
@@ -212,7 +221,7 @@ class FeatureWriter:
 
     def unseal(self) -> None:
         """Say that the set is changing; `seal` ends that."""
-        with self._locks.turn(), clear_disk_errors(self._backend.folder):
+        with self._claims.turn(), clear_disk_errors(self._backend.folder):
             attributes = self._backend.attributes(self.path)
             self._backend.make_group(self.path, {**attributes, "sealed": None})
 
@@ -222,7 +231,7 @@ class FeatureWriter:
         `about` holds further attributes, kept at the same moment. Raises IncompleteError if a
         planned video is neither done nor quarantined.
         """
-        with self._locks.turn(), clear_disk_errors(self._backend.folder):
+        with self._claims.turn(), clear_disk_errors(self._backend.folder):
             sealed = self._seal(about or {})
             clear_leftovers(self._backend, self.path)
         return sealed

@@ -161,7 +161,7 @@ def test_a_repair_that_was_stopped_is_still_proved(two_blocks, tmp_path, tiny, l
     features = store.features("d", NAME)
     before = store.backend.attributes(features.path)
     flip(path / features.path / "frames/c.1.0.0.0")
-    start_repair(store.dataset("d"), features.id).locks.release()
+    start_repair(store.dataset("d"), features.id).claims.release()
     assert store.features("d", NAME).sealed is None
     extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert "every byte of" in " ".join(log)

@@ -72,6 +72,24 @@ def test_what_was_released_is_locked_again(tmp_path):
         assert in_child(lambda: BlockLocks(tmp_path, "d", "id").acquire([1])) == 0
 
 
+def test_a_writer_takes_what_nobody_has(tmp_path):
+    grow(tmp_path / "s.zarr", 200)
+    pid, _ = held(tmp_path / "s.zarr", range(1, 2))
+    try:
+        writer = open_writer(tmp_path / "s.zarr")
+        assert writer.claim_free(range(3)) == [0, 2]
+        assert writer.claim_free(range(4)) == [3]
+        # What it has is kept from others, and what it gave up is not.
+        writer.release([2])
+        assert in_child(lambda: extract(tmp_path / "s.zarr", range(3, 4))) != 0
+        assert in_child(lambda: extract(tmp_path / "s.zarr", range(2, 3))) == 0
+        # What others have written meanwhile is learnt.
+        assert writer.claim_free([2]) == [2]
+        assert (writer.status[128:192] != TODO).all()
+    finally:
+        end(pid)
+
+
 def test_one_plans_or_seals_at_a_time(tmp_path):
     here = BlockLocks(tmp_path, "d", "i")
     reader, writer = os.pipe()

@@ -3,8 +3,8 @@
 import numpy as np
 
 from vifistore.store.block_ranges import block_rows, num_blocks
+from vifistore.store.claiming import Claiming, open_claims
 from vifistore.store.features import Features
-from vifistore.store.locks import BlockLocks
 from vifistore.store.similarities import Similarities, similarity_ids
 from vifistore.store.similarity_writer import SimilarityWriter
 from vifistore.store.texts import has_texts
@@ -19,13 +19,13 @@ def copy_similarities(source: Features, copy: Features) -> None:
         return
     status = copy.read_status()
     rows = _rows_of(source, copy)
-    locks = BlockLocks(here.cache_folder, copy.dataset.name, copy.id)
-    locks.acquire(range(num_blocks(len(status))))
+    claims = open_claims(here, copy.dataset.name, copy.id)
+    claims.acquire(range(num_blocks(len(status))))
     try:
         for texts in known:
-            _copy(Similarities(there, source.path, texts), copy, status, rows, locks)
+            _copy(Similarities(there, source.path, texts), copy, status, rows, claims)
     finally:
-        locks.release()
+        claims.release()
 
 
 def _rows_of(source: Features, copy: Features) -> np.ndarray:
@@ -41,11 +41,11 @@ def _rows_of(source: Features, copy: Features) -> np.ndarray:
 
 
 def _copy(
-    found: Similarities, copy: Features, status: np.ndarray, rows: np.ndarray, locks: BlockLocks
+    found: Similarities, copy: Features, status: np.ndarray, rows: np.ndarray, claims: Claiming
 ) -> None:
     _, views, classes = found.shape
     shape = (len(status), views, classes)
-    writer = SimilarityWriter(copy.dataset.backend, copy.path, found.texts, shape, locks)
+    writer = SimilarityWriter(copy.dataset.backend, copy.path, found.texts, shape, claims)
     missing = writer.missing(status)
     for block in range(num_blocks(len(status))):
         span = block_rows(block, len(status))
