@@ -53,15 +53,18 @@ def num_tries() -> int:
     return min(int(told), _MOST_TRIES) if told.isdecimal() and int(told) else _DEFAULT_TRIES
 
 
-def tried(ask: Callable[[], Result]) -> Result:
-    """What asking gives, tried again where it falters. Raises NetworkError once that was enough."""
-    failures = 0
+def tried(ask: Callable[[], Result], *, for_seconds: float = 0.0) -> Result:
+    """What asking gives, tried again where it falters, as often as is usual and at least that long.
+
+    Raises NetworkError once that was enough.
+    """
+    failures, started = 0, time.monotonic()
     while True:
         try:
             return ask()
         except FalteringError as error:
             failures = 1 if error.num_bytes >= _PROGRESS_BYTES else failures + 1
-            if failures >= num_tries():
+            if failures >= num_tries() and time.monotonic() - started >= for_seconds:
                 told = f"{error}, after {failures} tries" if failures > 1 else str(error)
                 raise NetworkError(told) from error
             wait = min(_FIRST_WAIT_SECONDS * 3 ** (failures - 1), _LONGEST_WAIT_SECONDS)

@@ -2,7 +2,8 @@
 
 Credentials, endpoint and region come from the environment, as that provider's own tools take them
 (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...). A write replaces an object whole, or not at all,
-and lasts when it returns.
+and lasts when it returns. A request that fails as another one may not is made again, after waits
+that grow and differ, so that many machines do not come back at once.
 """
 
 import hashlib
@@ -16,8 +17,9 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import ObjectStore
 
-from vifistore.errors import StoreError, first_line
+from vifistore.errors import StoreError
 from vifistore.files import user_cache_folder
+from vifistore.sources.asking import FalteringError, NetworkError, tried, without_secrets
 from vifistore.store.conditional import ChangedError, Seen
 from vifistore.store.durable import parallel
 from vifistore.store.storage import StoredFile
@@ -27,6 +29,19 @@ from vifistore.temporaries import SUFFIX
 _URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
 
 _THREADS = 16
+
+# An answer is waited for that long once the store has given one: hours of work are at stake then.
+_PATIENCE_SECONDS = 180.0
+# obstore gives up after seconds; it asks again itself for what it does between two requests.
+_OWN_TRIES = {"max_retries": 2}
+# Larger objects go up in parts, which a kill may leave there, unseen and to be paid for.
+_PART_BYTES = 64 * 2**20
+
+# What obstore says of a busy server, of a connection that was cut, and of a key among many that
+# could not be removed.
+_FALTERING = re.compile(
+    r"status code: (5\d\d|408|409|429)|HTTP error: (?!builder)|SlowDown|InternalError|Unavailable"
+)
 
 Result = TypeVar("Result")
 
@@ -59,7 +74,10 @@ class ObjectStorage:
         name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
         self.cache_folder = user_cache_folder() / name
         self._obstore = obstore
-        self._objects = self._ask(from_url, url)
+        self._patience_seconds = 0.0
+        self._objects = self._ask(from_url, url, retry_config=_OWN_TRIES)
+        # Nothing was asked for yet: a wrong address is told of early.
+        self._patience_seconds = 0.0
         self.zarr_store: ZarrStore = ObjectStore(self._objects, read_only=not writable)
 
     def threads(self, num_bytes: int) -> int:
@@ -123,7 +141,8 @@ class ObjectStorage:
         def put_one(item: tuple[str, Sequence]) -> None:
             key, buffers = item
             try:
-                self._ask(self._obstore.put, self._objects, key, b"".join(map(bytes, buffers)))
+                data = b"".join(map(bytes, buffers))
+                self._ask(self._obstore.put, self._objects, key, data, chunk_size=_PART_BYTES)
             except FileNotFoundError as error:
                 raise StoreError(
                     f"there is no bucket for {self.location}; make the bucket first"
@@ -134,11 +153,15 @@ class ObjectStorage:
 
     def fetch(self, key: str) -> tuple[bytes, Seen] | None:
         """See Conditional."""
+
+        def read() -> tuple[bytes, Seen]:
+            found = self._obstore.get(self._objects, key)
+            return found.bytes().to_bytes(), _seen(found.meta)
+
         try:
-            found = self._ask(self._obstore.get, self._objects, key)
+            return self._ask(read)
         except FileNotFoundError:
             return None
-        return self._ask(found.bytes).to_bytes(), _seen(found.meta)
 
     def look(self, key: str) -> Seen | None:
         """See Conditional."""
@@ -154,20 +177,30 @@ class ObjectStorage:
         mode: Any = {k: told for k, told in known.items() if told is not None} or "create"
         errors = self._obstore.exceptions
         try:
-            self._obstore.put(self._objects, key, data, mode=mode)
+            self._ask(self._obstore.put, self._objects, key, data, mode=mode)
         except (errors.AlreadyExistsError, errors.PreconditionError) as error:
             raise ChangedError(key) from error
         except FileNotFoundError as error:
             # Of an object that is gone; an S3 server says so where it was to be replaced.
             raise ChangedError(key) from error
-        except errors.BaseError as error:
-            raise self._unanswered(error) from error
 
     def files(self, key: str) -> Iterator[StoredFile]:
         """See Storage."""
         # Without its slash, `a/b` would also be the prefix of `a/bc`.
-        listing = self._ask(self._obstore.list, self._objects, prefix=f"{key}/" if key else "")
-        while batch := self._ask(lambda: next(listing, None)):
+        prefix, listing, last = f"{key}/" if key else "", None, None
+
+        def more() -> list[Mapping]:
+            nonlocal listing
+            listing = listing or self._obstore.list(self._objects, prefix=prefix, offset=last)
+            try:
+                return list(next(listing, ()))
+            except self._obstore.exceptions.BaseError:
+                # It has ended; another one goes on behind what is known.
+                listing = None
+                raise
+
+        while batch := self._ask(more):
+            last = batch[-1]["path"]
             yield from map(_stored_file, batch)
         if key and self.exists(key):
             # Its `path` is the store's prefix and the key in some releases of obstore.
@@ -207,20 +240,40 @@ class ObjectStorage:
         return [file.key for file in self.files(key) if file.key.endswith(SUFFIX)]
 
     def _ask(self, function: Callable[..., Result], *args: object, **options: object) -> Result:
-        """Call a function of obstore; what is missing raises FileNotFoundError, any other failure
-        StoreError, in one line."""
-        try:
-            return function(*args, **options)
-        except FileNotFoundError:
-            raise
-        except self._obstore.exceptions.BaseError as error:
-            raise self._unanswered(error) from error
+        """Call a function of obstore, again where it fails as another try may not.
 
-    def _unanswered(self, error: Exception) -> StoreError:
-        return StoreError(
-            f"{self.location} does not answer ({first_line(error)}); check the URL, the "
-            "network and the credentials in the environment"
-        )
+        What is missing raises FileNotFoundError, what was refused by a condition obstore's error of
+        that, any other failure StoreError, in one line.
+        """
+
+        def ask() -> Result:
+            try:
+                return function(*args, **options)
+            except self._obstore.exceptions.BaseError as error:
+                if _may_pass(str(error)):
+                    raise FalteringError(error) from error
+                raise
+
+        answers = self._obstore.exceptions
+        try:
+            answer = tried(ask, for_seconds=self._patience_seconds)
+        except FileNotFoundError:
+            self._patience_seconds = _PATIENCE_SECONDS
+            raise
+        except (NetworkError, answers.BaseError) as error:
+            if isinstance(error, (answers.AlreadyExistsError, answers.PreconditionError)):
+                raise
+            raise StoreError(
+                f"{self.location} does not answer ({without_secrets(error)}); check the URL, the "
+                "network and the credentials in the environment"
+            ) from error
+        self._patience_seconds = _PATIENCE_SECONDS
+        return answer
+
+
+def _may_pass(failure: str) -> bool:
+    """Whether another try may do what one failed with."""
+    return _FALTERING.search(failure) is not None
 
 
 def _seen(found: Mapping) -> Seen:

@@ -4,9 +4,9 @@ import pytest
 
 from tests.vifistore.extract.conftest import clips, log, tiny
 from tests.vifistore.sources.web_server import serving
-from tests.vifistore.store.conftest import bucket
+from tests.vifistore.store.conftest import bucket, bucket_server
 
-__all__ = ["bucket", "clips", "log", "tiny"]
+__all__ = ["bucket", "bucket_server", "clips", "log", "tiny"]
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """A small store in which everything is there and well."""
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.bucket_server import BUCKET, BucketServer
 from tests.support import block_data, plain_recipe, video_table
 from vifistore.store.dataset import write_captions, write_videos
 from vifistore.store.names import set_name
@@ -102,26 +102,16 @@ def whole(whole_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    """URL of an empty bucket of an S3 server on this machine."""
+def bucket_server(tmp_path_factory):
+    """An S3 server on this machine, with an empty bucket."""
     pytest.importorskip("obstore", reason="obstore is not installed")
-    server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    import boto3
+    pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    with pytest.MonkeyPatch.context() as patch, BucketServer().serving() as server:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield server
 
-    with pytest.MonkeyPatch.context() as patch:
-        running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        running.start()
-        host, port = running.get_host_and_port()
-        for key, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-            "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
-        }.items():
-            patch.setenv(key, value)
-        client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
-        client.create_bucket(Bucket="bucket")
-        yield "s3://bucket"
-        running.stop()
+
+@pytest.fixture(scope="module")
+def bucket(bucket_server):
+    """URL of its bucket."""
+    return f"s3://{BUCKET}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.vifistore.store.conftest import bucket
+from tests.vifistore.store.conftest import bucket, bucket_server
 from tests.vifistore.store.remembered import Remembered
 from vifistore.errors import DamagedError, LockedError, StoreError
 from vifistore.store.block_claims import BlockClaims
@@ -13,7 +13,7 @@ from vifistore.store.claims import COMMITTED, HELD, claim_bytes, claim_key, pars
 from vifistore.store.conditional import ChangedError, StoreClock, require_conditions
 from vifistore.store.object_storage import ObjectStorage
 
-__all__ = ["bucket"]
+__all__ = ["bucket", "bucket_server"]
 PATH = "features/d/0123456789ab"
 SUMS = {"frames": "0123abcd"}
 
