@@ -4,16 +4,18 @@
 
 Decodes the videos of a folder with every installed decoder, in this process (`workers` 0) and
 through the pool, which starts before the clock. Expected on two idle cores: a pool of two gives 1.7
-to 2 times the videos per second of the plain call. `p20_ms` and so on are milliseconds from one
-video to the next.
+to 2 times the videos per second of the plain call. `readers` counts the videos by what read them;
+`p20_ms` and so on are milliseconds from one video to the next.
 """
 
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from vifi.bench.bench_settings import Decode
 from vifi.bench.inputs import find_videos
@@ -66,16 +68,17 @@ def _plain(paths: list[Path], decoder: str, frames: int) -> Results:
             yield error
 
 
-def _counted(results: Results) -> dict[str, float]:
+def _counted(results: Results) -> dict[str, Any]:
     """What one run over all videos gave."""
     videos = failed = frames = size = 0
-    ends = [time.perf_counter()]
+    ends, readers = [time.perf_counter()], Counter()
     for result in results:
         ends.append(time.perf_counter())
         if isinstance(result, DecodeError):
             failed += 1
         else:
             videos += 1
+            readers[result.reader] += 1
             frames += result.index.size
             size += result.frames.nbytes
     total = ends[-1] - ends[0]
@@ -83,6 +86,7 @@ def _counted(results: Results) -> dict[str, float]:
     return {
         "videos": videos,
         "failed": failed,
+        "readers": dict(sorted(readers.items())),
         "megabytes": size / 1e6,
         "seconds": total,
         **taken.row(),

@@ -31,6 +31,8 @@ class VideoResult:
     kind: Kind
     values: dict[str, object]
     """Arrays of one row each, named as in the store."""
+    reader: str = ""
+    """What read the video, where it was read; see `DecodedVideo.reader`."""
 
 
 def spread(rows: torch.Tensor, decoded: DecodedVideo, crops: int) -> torch.Tensor:
@@ -75,6 +77,7 @@ def done(
             "message": _short_message(decoded),
             "status": DONE,
         },
+        reader=decoded.reader,
     )
 
 
@@ -136,7 +139,8 @@ class BlockCollector:
         rows = [result.row for result in results]
         data = stack(results, self._shape, self._further)
         data["attempts"] = np.minimum(self._attempts[rows] + 1, 255).astype(np.uint8)
-        return BlockData(block=block, rows=rows, data=data)
+        readers = [result.reader for result in results]
+        return BlockData(block=block, rows=rows, data=data, readers=readers)
 
 
 def stack(

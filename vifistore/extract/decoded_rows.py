@@ -80,6 +80,8 @@ class DecodedRows:
         """Processor time that workers took to decode."""
         self.cut_seconds = 0.0
         """Processor time that workers took to resize."""
+        self.readers: Counter[str] = Counter()
+        """How many videos each reader read, by name: see `DecodedVideo.reader`."""
         self._decoded = pool.decode_stretches(self._jobs(rows))
 
     def __iter__(self) -> Iterator[DecodedRow | VideoResult]:
@@ -101,6 +103,7 @@ class DecodedRows:
         self.changes.read(row, decoded.content_digest)
         self.decode_seconds += decoded.decode_seconds
         self.cut_seconds += decoded.cut_seconds
+        self.readers[decoded.reader] += 1
         overlapping = self._overlapping.pop(row, "") if decoded.numbers else ""
         return DecodedRow(row=row, decoded=decoded, overlapping=overlapping)
 

@@ -142,7 +142,7 @@ def encode_rows(
                 _show(bar, encode.encoder.num_frames / clock.seconds, counts)
                 if block := collect.add(video):
                     with clock.stage("write"):
-                        committer.add(block.block, block.rows, block.data)
+                        committer.add(block.block, block.rows, block.data, block.readers)
         with clock.stage("write"):
             opened.close()
     decode.changes.say()
@@ -212,6 +212,7 @@ def _kept_figures(
         "host": machine["host"],
         "versions": machine["versions"],
         **figures(counts, encode.encoder.num_frames, clock),
+        "readers": dict(sorted(decode.readers.items())),
         "worker_decode_seconds": round(decode.decode_seconds, 3),
         "worker_resize_seconds": round(decode.cut_seconds, 3),
     }

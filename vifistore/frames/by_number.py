@@ -26,6 +26,9 @@ Fetch = Callable[[Path, list[np.ndarray], int], Iterator[np.ndarray | None]]
 """(path, groups of sorted frame numbers int64 [frame], number of frames in the file) ->
 uint8 [frame height width 3] upright for each group, or None once it does not succeed."""
 
+BY_NUMBER, WANTED_ONLY = "by-number", "wanted-only"
+"""The ways of reading that these are: by a decoder's own numbers, and what is decoded of a file."""
+
 # What is read at once: a group of large frames is one of them, a usual video is one group.
 _GROUP_BYTES = 64 * 2**20
 
@@ -56,12 +59,12 @@ def decode_by_number(
     with scanned(video) as scan:
         table, order = scan.table, order_of(scan) if picks else None
         if order is not None and (table.seconds is None or has_same_levels(scan)):
-            gathering = _begun(plans, order.seconds, table, keep, "pyav")
+            gathering = _begun(plans, order.seconds, table, keep, "pyav", WANTED_ONLY)
             yield from _picked(scan, order, gathering)
             plans, was_tried = gathering.plans, True
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
     if plans and table.seconds is not None and not too_large and isinstance(video, Path):
-        gathering = _begun(plans, table.seconds, table, keep, decoder)
+        gathering = _begun(plans, table.seconds, table, keep, decoder, BY_NUMBER)
         yield from _marked(_fetched(video, table, gathering, fetch), was_tried)
         plans, was_tried = gathering.plans, True
     if plans:
@@ -69,10 +72,15 @@ def decode_by_number(
 
 
 def _begun(
-    plans: Sequence[Plan], seconds: np.ndarray, table: PacketTable, keep: Keep, decoder: str
+    plans: Sequence[Plan],
+    seconds: np.ndarray,
+    table: PacketTable,
+    keep: Keep,
+    decoder: str,
+    way: str,
 ) -> Gathering:
-    declared = table.declared_frames
-    return Gathering(plans, FrameTimes(seconds), keep, declared_frames=declared, decoder=decoder)
+    about = {"declared_frames": table.declared_frames, "decoder": decoder, "way": way}
+    return Gathering(plans, FrameTimes(seconds), keep, **about)
 
 
 def _marked(

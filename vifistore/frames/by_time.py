@@ -18,6 +18,9 @@ from vifistore.frames.raw_frames import Gathering, RawFrames, ReadRGB
 from vifistore.frames.wanted_only import KEEPS_NONE
 from vifistore.sources.footage import Readable
 
+BY_TIME = "by-time"
+"""The way of reading that is this one."""
+
 
 class _MissedError(Exception):
     """A frame is not where its time says."""
@@ -36,7 +39,7 @@ def read_forward(
     """As `decode_pyav`, of a file whose packets are known."""
     if table.seeking and not wants_all(plans):
         times = FrameTimes(table.seeking.seconds)
-        about = {"declared_frames": table.declared_frames, "decoder": "pyav"}
+        about = {"declared_frames": table.declared_frames, "decoder": "pyav", "way": BY_TIME}
         gathering = Gathering(plans, times, keep, **about)
         yield from _read_by_time(video, gathering, table.seeking)
         plans = gathering.plans

@@ -96,6 +96,10 @@ class DecodedVideo:
     decoder: str
     """What read the frames: the decoder asked for; "pyav" for a file of which that decodes less, or
     which can only be read in order, or whose frames are large; "pillow" for a folder."""
+    way: str = ""
+    """How it went about it: "wanted-only" (only what wanted frames need), "by-number" (the
+    decoder's own search), "by-time" (from the key frame before each), "in-order" (all of the
+    file); empty for a folder."""
     are_squares: bool = False
     """Whether `frames` were cut to squares."""
     numbers: tuple[int, ...] = ()
@@ -109,6 +113,11 @@ class DecodedVideo:
     """Processor time of reading it, from a pool."""
     cut_seconds: float = 0.0
     """Processor time of cutting squares, and from a pool of handing over."""
+
+    @property
+    def reader(self) -> str:
+        """What read the frames, and how: "decord by-number", "pyav wanted-only", "pillow"."""
+        return f"{self.decoder} {self.way}".rstrip()
 
     def facts(self) -> dict[str, Any]:
         """All but the frames, as plain JSON values."""
@@ -260,6 +269,7 @@ def _decoded(
             width=raw.kept.width,
             height=raw.kept.height,
             decoder=raw.decoder,
+            way=raw.way,
             are_squares=raw.kept.are_squares,
             cut_seconds=raw.kept.cut_seconds,
             numbers=tuple(raw.numbers.tolist()),

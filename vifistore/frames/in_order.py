@@ -12,6 +12,9 @@ from vifistore.frames.raw_frames import Gathering, RawFrames, ReadRGB, clean_sec
 OpenStream = Callable[[], Iterable[tuple[ReadRGB, float | None]]]
 """Begins anew; yields (function that gives the pixels, seconds or None) per frame."""
 
+IN_ORDER = "in-order"
+"""The way of reading that is this one."""
+
 # As containers round times.
 _SAME_SECONDS = 1e-3
 
@@ -35,7 +38,7 @@ def read_sequentially(
     those, once. Raises DecodeError if no frame can be decoded, or they change again.
     """
     times = FrameTimes(np.zeros(1)) if expected is None else expected
-    about = {"declared_frames": declared_frames, "decoder": decoder}
+    about = {"declared_frames": declared_frames, "decoder": decoder, "way": IN_ORDER}
     for _ in range(2):
         gathering = Gathering(plans, times, keep, **about)
         seconds: list[float | None] = []

@@ -35,6 +35,8 @@ class RawFrames:
     """Frames that the file promises, as far as the decoder knows."""
     decoder: str
     """Name of the library that read them."""
+    way: str = ""
+    """How it went about it; see `vifistore.frames.decoding.DecodedVideo.way`."""
     was_retried: bool = False
     """Whether they were read in a second way, since one of them could not be read in the first."""
 
@@ -79,8 +81,9 @@ class Gathering:
         *,
         declared_frames: int,
         decoder: str,
+        way: str = "",
     ) -> None:
-        self.times, self._decoder = times, decoder
+        self.times, self._decoder, self._way = times, decoder, way
         self._declared_frames = max(declared_frames, len(times.seconds))
         self._plans = deque(plans)
         self._rows = deque(_begun(plan, times, keep) for plan in plans)
@@ -140,6 +143,7 @@ class Gathering:
             num_frames=len(self.times.seconds),
             declared_frames=self._declared_frames,
             decoder=self._decoder,
+            way=self._way,
         )
 
     def settle(self, times: FrameTimes) -> bool:

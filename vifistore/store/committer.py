@@ -50,13 +50,19 @@ class BlockCommitter:
     def __enter__(self) -> "BlockCommitter":
         return self
 
-    def add(self, block: int, rows: list[int], data: Mapping[str, np.ndarray]) -> None:
+    def add(
+        self,
+        block: int,
+        rows: list[int],
+        data: Mapping[str, np.ndarray],
+        readers: Sequence[str] = (),
+    ) -> None:
         """Have rows of a block written, arrays [row ...], as `FeatureWriter.write_block` does, a
         little later.
 
         `data` must stay as it is. Waits while too much waits already.
         """
-        part = BlockData(block=block, rows=rows, data=data)
+        part = BlockData(block=block, rows=rows, data=data, readers=readers)
         with self._changed:
             self._changed.wait_for(
                 lambda: self._num_bytes < _PENDING_BYTES or not self._is_draining

@@ -12,6 +12,7 @@ from vifistore.errors import DamagedError, IncompleteError, UsageError
 from vifistore.store.block_ranges import blocks_within, stretches
 from vifistore.store.feature_record import NUM_VALID, FeatureRecord, read_status_leniently
 from vifistore.store.names import resolve
+from vifistore.store.run_record import read_readers
 from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.selection import Selection, choose_rows
 
@@ -247,12 +248,9 @@ class Features(FeatureRecord):
     def counts(self) -> dict[str, int]:
         """How many videos are planned, done, quarantined and to do."""
         status = self.read_status()
-        return {
-            "videos": len(status),
-            "done": int((status == DONE).sum()),
-            "quarantined": int((status == QUARANTINED).sum()),
-            "todo": int((status == TODO).sum()),
-        }
+        kinds = {"done": DONE, "quarantined": QUARANTINED, "todo": TODO}
+        counts = {name: int((status == kind).sum()) for name, kind in kinds.items()}
+        return {"videos": len(status), **counts}
 
     def require_sealed(self) -> None:
         """Raise IncompleteError if some planned video is neither done nor quarantined."""
@@ -269,16 +267,17 @@ class Features(FeatureRecord):
         rows = np.flatnonzero(self.read_status() == QUARANTINED)
         if not len(rows):
             return []
-        columns = {name: self.read(name)[rows] for name in ("reason", "message", "attempts")}
+        kinds = {"reason": str, "message": str, "attempts": int}
+        columns = {name: self.read(name)[rows] for name in kinds}
         return [
-            {
-                "row": int(row),
-                "reason": str(columns["reason"][i]),
-                "message": str(columns["message"][i]),
-                "attempts": int(columns["attempts"][i]),
-            }
+            {"row": int(row), **{name: kind(columns[name][i]) for name, kind in kinds.items()}}
             for i, row in enumerate(rows)
         ]
+
+    def readers(self) -> np.ndarray:
+        """What read each video, object [video] of names: "decord by-number", "pyav wanted-only",
+        "pyav by-time", "pyav in-order", "pillow"; empty where nothing did, or it is not known."""
+        return read_readers(self._backend, self.path, self.num_videos)
 
     def array(self, name: str) -> zarr.Array | None:
         """An array [video ...] by its name; None if the set lacks it."""

@@ -9,6 +9,7 @@ from vifistore.store.checkpoints import trained_with
 from vifistore.store.dataset import STRETCHES, Dataset
 from vifistore.store.feature_record import declaration
 from vifistore.store.features import Features
+from vifistore.store.run_record import READERS, count_readers
 from vifistore.store.schema import SIMILARITIES, STRETCH_COLUMNS
 from vifistore.store.similarities import Similarities, similarity_ids
 from vifistore.store.splits import Split
@@ -183,8 +184,15 @@ def _describe_features(features: Features) -> dict:
         "sealed": features.sealed is not None,
         **features.counts(),
         **_cosines_kept(features),
+        **_read_by(features),
         "recipe": features.recipe,
     }
+
+
+def _read_by(features: Features) -> dict:
+    """How many videos each reader read, where that is known."""
+    readers = count_readers(features.provenance)
+    return {READERS: readers} if readers else {}
 
 
 def _cosines_kept(features: Features) -> dict:

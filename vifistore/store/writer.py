@@ -20,7 +20,7 @@ from vifistore.store.feature_record import FurtherArray, read_feature_fields, re
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
-from vifistore.store.run_record import RunRecord, neighbours
+from vifistore.store.run_record import RunRecord, neighbours, sealed_provenance
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, check_name
 
 
@@ -43,6 +43,8 @@ class BlockData:
     """Which of its rows, ascending; others stay as they are."""
     data: Mapping[str, np.ndarray]
     """Every array of the set by name, with one entry per row of `rows`."""
+    readers: Sequence[str] = ()
+    """What read the video of each row; empty of one that nothing did, and where none was read."""
 
 
 class FeatureWriter:
@@ -179,7 +181,10 @@ class FeatureWriter:
     def _write(self, group: Sequence[BlockData]) -> None:
         names = [name for name in self._layouts if name != "status"]
         files = dict(self._file(name, part) for part in group for name in names)
+        self._run = self._run.gone_on_with()
         self._run.add(part.block for part in group)
+        for part in group:
+            self._run.add_readers(part.rows, part.readers or [""] * len(part.rows))
         record = self._backend.group_files(self._run.path, self._run.attributes())
         status = dict(self._file("status", part) for part in group)
         if not self._backend.exists(self.path):
@@ -248,8 +253,8 @@ class FeatureWriter:
         stored = checksums(self._backend, self.path, num_rows)
         sealed = {"rows": num_rows, "manifest": manifest_digest(stored)}
         runs = self._backend.children(f"{self.path}/runs")
-        provenance = [self._backend.attributes(f"{self.path}/runs/{run}") for run in runs]
+        told = [self._backend.attributes(f"{self.path}/runs/{run}") for run in runs]
         attributes = self._backend.attributes(self.path)
-        changed = {**about, "sealed": sealed, "provenance": provenance}
+        changed = {**about, "sealed": sealed, "provenance": sealed_provenance(told)}
         self._backend.make_group(self.path, {**attributes, **changed})
         return sealed

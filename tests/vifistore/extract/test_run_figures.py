@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from PIL import Image
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.test_pipeline import SETTINGS
@@ -11,6 +12,7 @@ from vifi.__main__ import run
 from vifistore.extract.clock import Clock
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.run_figures import RUNS_FILE, SAME, figures, kept_runs, last_run, summary
+from vifistore.store.info import describe_store
 
 COUNTS = {"encoded": 9, "copied": 1, "quarantined": 2}
 FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")
@@ -121,3 +123,21 @@ def test_one_line_and_one_row_at_the_end(store, monkeypatch, capsys):
     assert json.loads(shown.out)["figures"]["frames_encoded"] == 12
     assert "frames/s" in shown.err
     assert "idle" in shown.err
+
+
+def test_rows_and_runs_name_what_read_their_videos(tmp_path, tiny):
+    for name in ("a", "b"):
+        write_clip(tmp_path / "v" / "x" / f"{name}.mp4", seed=ord(name))
+    pictures = tmp_path / "v" / "x" / "c"
+    pictures.mkdir()
+    Image.new("RGB", (32, 32), "red").save(pictures / "0.png")
+    store = scan(tmp_path / "s.zarr", tmp_path / "v")
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
+    assert report.figures["readers"] == {"pillow": 1, "pyav wanted-only": 2}
+    features = store.features("d", report.id)
+    ids = store.videos("d")["id"]
+    assert dict(zip(ids, features.readers(), strict=True)) == {
+        **{"x/a.mp4": "pyav wanted-only", "x/b.mp4": "pyav wanted-only", "x/c": "pillow"}
+    }
+    (described,) = describe_store(store)["datasets"]["d"]["features"]
+    assert described["readers"] == report.figures["readers"]
