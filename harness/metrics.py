@@ -5,7 +5,7 @@ indexes, and a result a fraction in [0, 1]. Equal scores are ranked by class ind
 as `argmax` does.
 
 Those of retrieval take `scores` [query item] and `relevant`, bool [query item]; every query has at
-least one relevant item. Equal scores are ranked by index, lowest first, but in
+least one relevant item. Equal scores are ranked by index, lowest first, but in `first_ranks` and
 `average_precisions`.
 """
 
@@ -107,12 +107,17 @@ def confusion_pairs(
     )
 
 
-def first_ranks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Rank of the best relevant item of each query, int64 [query]; 1 is the best rank."""
-    best = np.where(relevant, scores, -np.inf).argmax(axis=1)[:, None]
-    value = np.take_along_axis(scores, best, axis=1)
-    is_earlier = np.arange(scores.shape[1])[None, :] < best
-    return 1 + ((scores > value) | ((scores == value) & is_earlier)).sum(axis=1)
+def first_ranks(
+    scores: np.ndarray, relevant: np.ndarray, times: np.ndarray | None = None
+) -> np.ndarray:
+    """Rank of the best relevant item of each query, int64 [query]; 1 is the best rank.
+
+    What is not relevant and scores the same counts as better. `times` int64 [item] says how often
+    each item is there, if not once.
+    """
+    best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
+    ahead = (scores >= best) & ~relevant
+    return 1 + (ahead.sum(axis=1) if times is None else ahead @ times)
 
 
 def average_precisions(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:

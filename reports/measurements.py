@@ -59,6 +59,7 @@ _SHARED_FIELDS = (
     "num_frames",
     "num_views",
     "shots",
+    "ranking",
     "metric",
     "train_split",
 )
@@ -218,7 +219,7 @@ def _is_of_several_runs(row: ResultRow) -> bool:
 
 def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> Measurement:
     # Ranks count from 1; all else are shares.
-    factor = 1.0 if row.metric.endswith("median_rank") else 100.0
+    factor = 1.0 if row.metric.endswith("_rank") else 100.0
     std = deviations.get(replace(row, metric=f"{row.metric}_std").nameless_key)
     given = (row.ci_low, row.ci_high, std)
     low, high, std = (None if number is None else number * factor for number in given)

@@ -86,6 +86,8 @@ class ResultRow:
     """Recipe id, checkpoint digest, manifest digest, rows covered, command, versions, machine,
     time; what differs from the training (`not_as_trained`), and what the scored videos share with
     it (`tuned_on`, `shared_videos`, `shared_class_names`)."""
+    ranking: str = ""
+    """How retrieval asks and ranks, where not each caption by its cosines: `paragraphs`."""
     tuned_on: str = ""
     """What the checkpoint was tuned on that shares a video or the dataset with what is scored, as
     "ucf101/train"; empty for none."""

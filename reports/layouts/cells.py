@@ -26,6 +26,7 @@ METRIC_HEADINGS = {
         for metric, heading in (
             *((f"recall_at_{k}", f"R@{k}") for k in (1, 5, 10)),
             ("median_rank", "median rank"),
+            ("mean_rank", "mean rank"),
         )
     },
     **{f"r{rank}_iou_{least}": f"R{rank}@{least}" for rank in (1, 5) for least in (0.3, 0.5, 0.7)},

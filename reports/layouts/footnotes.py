@@ -45,6 +45,9 @@ def _coverage(measurement: Measurement) -> dict[str, Note]:
     if measurement.is_part:
         text = f"{row.num_videos:,} of {row.listed:,} listed videos"
         notes[f"scored={row.num_videos},listed={row.listed}"] = Note(text=text)
+    if missing := _count(row.provenance.get("uncaptioned")):
+        text = f"{missing:,} further videos have no caption and are not searched"
+        notes[f"uncaptioned={missing}"] = Note(text=text)
     if row.provenance.get("shots_told"):
         text = "K is as told; the checkpoint does not say on how many videos it was tuned"
         notes["shots-as-told"] = Note(text=text)

@@ -11,6 +11,7 @@ _ALWAYS = {
     "classifier": "{}",
     "trained_fusion": "trained with {} fusion",
     "fusion": "{} fusion",
+    "ranking": "{}",
     "num_frames": "{} frames",
     "num_views": "{} views",
     "template": "template “{}”",

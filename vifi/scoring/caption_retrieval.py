@@ -3,32 +3,44 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.followed_texts import follow_videos
 from harness.measuring import Scoring
 from harness.results import ResultRow
+from harness.retrieval.captioned import caption_texts
 from harness.retrieval.evaluation import (
     CAPTION_TEMPLATE,
-    caption_texts,
+    Ranking,
     is_labelled,
     retrieval,
 )
 from harness.scoring import checkpoint_of
+from harness.text_choice import fitting_texts
+from vifi.scoring.evaluate_arguments import EvaluateArguments
 from vifi.scoring.followed_cosines import make_cosines
 from vifi.scoring.scored_rows import choose_texts
+from vifistore.cleaning import AS_IS
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.logit_bias import scored_by
 
 
-def retrieval_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
+def ranking_of(wanted: EvaluateArguments) -> Ranking:
+    """What captions ask, and by what videos are ranked, as the flags say."""
+    return Ranking(paragraphs=wanted.paragraphs)
+
+
+def retrieval_rows(
+    features: Features, split: str, settings: Scoring, ranking: Ranking
+) -> list[ResultRow]:
     """Rows of the retrieval protocol; texts that the store lacks are encoded first."""
-    captions = caption_texts(features.dataset)
+    captions = caption_texts(features.dataset, split, paragraphs=ranking.paragraphs)
     if captions:
         ensure_sentences(features, captions)
     texts = ""
     if is_labelled(features.dataset, split):
         prompts = (settings.templates, settings.cleaning)
         texts = choose_texts(features, split, *prompts)
-    return retrieval(features, split, replace(settings, texts=texts))
+    return retrieval(features, split, replace(settings, texts=texts), ranking)
 
 
 def ensure_sentences(
@@ -44,6 +56,10 @@ def ensure_sentences(
     }
     if known := features.store.find_texts(**wanted):
         make_cosines(features, known[0]["id"])
+        return
+    if not follow_videos(checkpoint) and fitting_texts(
+        features.store, checkpoint, sentences, templates, AS_IS
+    ):
         return
 
     from vifistore.extract.class_texts import ensure_texts, reload_checkpoint

@@ -19,11 +19,12 @@ _USED = {
     "base-to-novel": ("base_split", "novel_split", "train_split"),
     "few-shot": ("train_split", "classifier", "shots", "draws"),
     "supervised": ("train_split", "classifier"),
+    "retrieval": ("paragraphs",),
     MOMENTS: ("queries", "proposal"),
 }
 _OF_SOME = (
     *("base_split", "novel_split", "train_split", "classifier", "shots", "draws"),
-    *("queries", "proposal"),
+    *("queries", "proposal", "paragraphs"),
 )
 
 
@@ -93,6 +94,9 @@ class EvaluateArguments(PrintArguments, StoreArguments):
     (charades_sta_test.txt) or ActivityNet-Captions (val_1.json), for moment-retrieval."""
     proposal: str = CONTRAST
     """Rule that draws stretches from cosines (moment-retrieval): contrast, watershed, half-way."""
+    paragraphs: bool = False
+    """Ask all captions of a video as one text, as is usual for DiDeMo and ActivityNet-Captions
+    (retrieval)."""
 
 
 def note_unused(found: Faults, wanted: EvaluateArguments) -> None:

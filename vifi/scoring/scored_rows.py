@@ -200,10 +200,11 @@ def covered_by(row: ResultRow) -> str:
     """What a number is over, in a few words: `202 videos, 6 classes, 1 quarantined`."""
     is_part = row.listed is not None
     videos = f"{row.num_videos:,} of {row.listed:,} listed" if is_part else f"{row.num_videos:,}"
-    # Retrieval by captions has no classes: its texts are the captions themselves.
-    texts = "captions" if row.provenance.get("resampled") == "videos" else "classes"
-    asked = row.provenance.get("queries", "")
-    counted = f"{asked:,} queries" if asked else f"{row.classes:,} {texts}"
+    asked = {name: row.provenance.get(name, 0) for name in ("queries", "captions")}
+    counted = [f"{count:,} {name}" for name, count in asked.items() if count]
+    counted = " ".join(counted) or f"{row.classes:,} classes"
+    if missing := row.provenance.get("uncaptioned"):
+        counted += f", {missing:,} without captions"
     quarantined = f", {row.num_quarantined:,} quarantined" if row.num_quarantined else ""
     return f"{videos} videos, {counted}{quarantined}"
 
@@ -223,4 +224,4 @@ def place_of(row: ResultRow) -> str:
         words.append(row.classifier)
     if "blend" in row.provenance:
         words.append(f"{row.provenance['blend']:g} of the tuned weights")
-    return " ".join([*words, row.fusion])
+    return " ".join([*words, row.fusion, *filter(None, [row.ranking])])

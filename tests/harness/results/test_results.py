@@ -28,7 +28,7 @@ FIXED = (
     "num_videos num_quarantined listed metric value ci_low ci_high provenance"
 )
 # Rows without these are still read.
-ADDED = "tuned_on"
+ADDED = "ranking tuned_on"
 
 
 def make_row(**changes) -> ResultRow:
@@ -66,7 +66,7 @@ def test_rows_are_on_the_disk_before_anyone_is_told(tmp_path, monkeypatch):
 def test_fields_are_the_fixed_ones():
     assert " ".join(FIELDS) == f"{FIXED} {ADDED}"
     values = {"num_videos", "num_quarantined", "listed"}
-    values |= {"value", "ci_low", "ci_high", "provenance", ADDED}
+    values |= {"value", "ci_low", "ci_high", "provenance", "tuned_on"}
     assert set(FIELDS) - set(KEY_FIELDS) == values
 
 

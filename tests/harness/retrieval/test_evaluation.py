@@ -1,15 +1,12 @@
 """The retrieval protocol: planted captions and classes, by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from harness.fusion import unit
 from harness.measuring import Scoring
 from harness.retrieval.evaluation import (
-    Captioned,
-    caption_metrics,
+    Ranking,
     class_metrics,
     is_labelled,
     retrieval,
@@ -25,22 +22,6 @@ QUICK = Scoring(folds=50)
 def value(rows, metric):
     (found,) = [row for row in rows if row.metric == metric]
     return found
-
-
-def test_captions_by_hand():
-    videos = np.eye(3, dtype=np.float32)
-    # Two captions of video 0, the second of which is nearer to video 1; one of video 2.
-    texts = unit(np.array([[1, 0, 0], [0.5, 0.9, 0], [0, 0.6, 0.5]]))
-    captioned = Captioned(
-        videos=SimpleNamespace(), pair_videos=np.array([0, 0, 2]), pair_texts=np.array([0, 1, 2])
-    )
-    found = caption_metrics(captioned, VectorLikeness(texts, videos), QUICK)
-    # t2v ranks 1, 2, 2. v2t: video 0 is found at once; text 2 is the only one near video 2.
-    assert found["t2v_recall_at_1"].value == pytest.approx(1 / 3)
-    assert found["t2v_recall_at_5"].value == 1.0
-    assert found["t2v_median_rank"].value == 2.0
-    assert found["v2t_recall_at_1"].value == 1.0
-    assert found["v2t_median_rank"].value == 1.0
 
 
 def test_classes_by_hand():
@@ -82,6 +63,22 @@ def caption_all(maker, rows):
     maker.store.add_texts(fields, vectors)
 
 
+def test_paragraphs_are_rows_of_their_own(maker):
+    captions = [(5, "first"), (6, "other"), (5, "second")]
+    write_captions(maker.store.dataset("toy"), captions)
+    vectors = maker.frames(noise=0.2).astype(np.float32).mean(axis=2)[[5, 6]]
+    fields = {"class_names": ["first second", "other"], "templates": ["{}"]}
+    fields |= {"text_digest": "text of tiny", "logit_scale": 20.0}
+    maker.store.add_texts(fields | {"context_length": 12, "precision": "fp32"}, vectors)
+    maker.texts(templates=("a {}",))
+    settings = Scoring(folds=50, templates=("a {}",))
+    rows = retrieval(maker.store.features("toy", "tiny"), "", settings, Ranking(paragraphs=True))
+    found = value(rows, "t2v_recall_at_1")
+    assert (found.value, found.classes, found.ranking) == (1.0, 2, "paragraphs")
+    assert (found.provenance["captions"], found.provenance["uncaptioned"]) == (2, 38)
+    assert value(rows, "precision_at_1").ranking == ""
+
+
 def test_rows_of_a_captioned_dataset(maker):
     maker.texts(templates=("a {}",))
     caption_all(maker, list(range(5, 15)))
@@ -112,9 +109,10 @@ def test_a_split_narrows_both_down(maker):
 def test_unlabelled_videos_are_scored_by_their_captions_alone(make_store):
     maker = make_store(num_videos=12, num_classes=1, unlabelled=range(12))
     maker.features(maker.frames(noise=0.2))
-    maker.store.backend.make_group(
-        "videos/toy", {**maker.store.backend.attributes("videos/toy"), "class_names": []}
-    )
+    attributes = maker.store.backend.attributes("videos/toy")
+    digests = {name: of for name, of in attributes["digests"].items() if name != "class_names"}
+    changed = {**attributes, "class_names": [], "digests": digests}
+    maker.store.backend.make_group("videos/toy", changed)
     assert not is_labelled(maker.store.dataset("toy"), "")
     with pytest.raises(UsageError, match="neither captions nor labels"):
         retrieval(maker.store.features("toy", "tiny"))

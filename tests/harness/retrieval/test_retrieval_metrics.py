@@ -15,8 +15,11 @@ RELEVANT = np.array([[0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]], bool)
 
 
 def test_ranks_by_hand():
-    # The second query's right item ties with an earlier one; in the third all tie.
+    # The second query's right item ties with a wrong one; in the third all tie, two being right.
     assert first_ranks(SCORES, RELEVANT).tolist() == [2, 2, 3]
+    # A wrong item behind the right one that ties is as bad as one before it.
+    assert first_ranks(SCORES[1:2, ::-1], RELEVANT[1:2, ::-1]).tolist() == [2]
+    assert first_ranks(SCORES, RELEVANT, np.array([4, 3, 2, 1])).tolist() == [5, 4, 8]
 
 
 def test_precisions_by_hand():
