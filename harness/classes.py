@@ -23,6 +23,9 @@ class Classes:
     """Of the class names in the prompts."""
     prompts: np.ndarray | None = None
     """float32 [class prompt dim], unit length: what the vectors are means of; None for one each."""
+    counts: np.ndarray | None = None
+    """int64 [class]: how many of the prompts of each class are meant, the first ones; None for all,
+    as of templates."""
     followed: FollowedTexts | None = None
     """Where cosines are kept of texts that follow each video; then `vectors` has no row."""
 

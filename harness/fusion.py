@@ -10,6 +10,8 @@ logit scale. Every fusion gives one value per view and class, a cosine or a prob
     top-4       mean of the 4 largest u_f.t_c; top-1, top-2, ... likewise
     attention   sum_f w_fc u_f.t_c,  w = softmax_f(u_f.t_c / 0.1)
 
+Those that compare with every text of a class by itself are in `harness/text_rules.py`.
+
 A cosine z becomes a probability p(z) by the link of its texts (`harness/link.py`): softmax_c(s z),
 or sigmoid(s z + bias) of models trained so. Probabilities are summed over the views of a video (the
 paper's multi-view rule). With one frame per view all of them agree.
@@ -76,8 +78,11 @@ POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "decision": _mean_of_units,
 }
 FUSIONS = (*POOLINGS, *FRAME_RULES)
-# By the templates of `harness/each_template.py`, which no function of class vectors can be.
-_OF_TEMPLATES = "each-template"
+# By every text of a class (`harness/text_rules.py`), which no function of class vectors can be.
+_OF_TEXTS = {
+    **dict.fromkeys(("each-template", "best-text"), "view_mean"),
+    **dict.fromkeys(("transport", "time-warping"), "frames"),
+}
 # Of two the store keeps the view vectors; all others read its frames.
 ARRAY_OF_FUSION = {
     **dict.fromkeys(FUSIONS, "frames"),
@@ -96,11 +101,10 @@ def array_of(fusion: str) -> str:
     """The cached array that a fusion reads; raises UnknownNameError for one that is no fusion."""
     if _TOP.fullmatch(fusion):
         return "frames"
-    if fusion == _OF_TEMPLATES:
-        return ARRAY_OF_FUSION["embedding"]
-    if fusion not in ARRAY_OF_FUSION:
-        raise UnknownNameError("fusion", fusion, (*FUSIONS, _OF_TEMPLATES))
-    return ARRAY_OF_FUSION[fusion]
+    arrays = ARRAY_OF_FUSION | _OF_TEXTS
+    if fusion not in arrays:
+        raise UnknownNameError("fusion", fusion, tuple(arrays))
+    return arrays[fusion]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -109,23 +113,28 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors * _inverse_norms(vectors)[..., None]
 
 
-def class_vectors(embeddings: np.ndarray) -> np.ndarray:
+def class_vectors(embeddings: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
     """Text embeddings [class prompt dim] -> one unit vector per class, float32 [class dim].
 
     Every prompt is normalised, then averaged, then normalised again (as CLIP ensembles prompts).
-    Raises UsageError for a wrong shape and for a prompt that is zero or not finite.
+    Of a class the first `counts` int64 [class] prompts count, all if None. Raises UsageError for a
+    wrong shape and for a prompt that is zero or not finite.
     """
     if np.ndim(embeddings) != 3 or 0 in np.shape(embeddings):
         raise UsageError(
             f"text embeddings have shape {np.shape(embeddings)}, not [class prompt dim]; "
             "make them again with `vifi texts`"
         )
-    bad = ~is_usable(embeddings).all(axis=1)
+    room = np.arange(embeddings.shape[1])
+    is_text = room < (len(room) if counts is None else counts[:, None])
+    bad = ~(is_usable(embeddings) | ~is_text).all(axis=1)
     if bad.any():
         raise UsageError(
             f"the text embeddings of {int(bad.sum())} classes (first: class {int(bad.argmax())}) "
             "are zero or not finite; make them again with `vifi texts`"
         )
+    if counts is not None:
+        embeddings = np.where(is_text[..., None], embeddings, 0)
     return unit(unit(embeddings).mean(axis=1))
 
 

@@ -16,7 +16,6 @@ from functools import partial
 import numpy as np
 
 from harness.classes import Classes
-from harness.each_template import EACH_TEMPLATE, fuse_templates
 from harness.followed_texts import FollowedTexts, followed_texts, refuse_fusions
 from harness.frame_scores import frame_scores
 from harness.fusion import (
@@ -32,10 +31,12 @@ from harness.fusion import (
 from harness.link import link_of
 from harness.split_checks import check_covered, check_labels
 from harness.text_choice import cleaning_of, find_texts, places_in
+from harness.text_rules import OF_FRAMES, TEXT_RULES, fuse_texts
 from harness.vector_reading import read_vectors
 from harness.whole_views import ONLY_FUSION, refuse_merging
 from vifistore.errors import UsageError, first_few
 from vifistore.store.dataset import Dataset
+from vifistore.store.described import text_counts
 from vifistore.store.features import Features
 from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.splits import ALL_VIDEOS
@@ -150,17 +151,29 @@ def classes_of(features: Features, chosen: Texts, class_names: Sequence[str]) ->
             f"feature set {features.name} has {dim} dimensions, text set {chosen.id} has "
             f"{text_dim}; use texts of the same model (`vifi texts`)"
         )
-    checkpoint, vectors = known_checkpoint(features), class_vectors(chosen.embeddings[index])
+    counts = text_counts(chosen.id, chosen.attrs, chosen.embeddings.shape)
+    counts = None if counts is None else counts[index]
+    vectors = class_vectors(chosen.embeddings[index], counts)
+    checkpoint = known_checkpoint(features)
     followed = followed_texts(features, checkpoint, chosen.id, index) if checkpoint else None
     return Classes(
         vectors=vectors[:0] if followed else vectors,
         prompts=unit(chosen.embeddings[index]),
+        counts=counts,
         followed=followed,
         link=link_of(chosen.attrs),
         text_set=chosen.id,
-        templates=tuple(chosen.attrs["templates"]),
+        templates=_templates(chosen, counts),
         cleaning=cleaning_of(chosen.attrs),
     )
+
+
+def _templates(chosen: Texts, counts: np.ndarray | None) -> tuple[str, ...]:
+    """Those of a text set, or in words how many texts describe a class."""
+    if counts is None:
+        return tuple(chosen.attrs["templates"])
+    few, many = int(counts.min()), int(counts.max())
+    return (f"{few} texts a class" if few == many else f"{few} to {many} texts a class",)
 
 
 def known_checkpoint(features: Features) -> dict | None:
@@ -254,17 +267,20 @@ def _chosen(vectors: np.ndarray, views: np.ndarray | None) -> np.ndarray:
 
 
 def _fuse(names: list[str], vectors: np.ndarray, classes: Classes) -> dict[str, np.ndarray]:
-    if vectors.ndim == 4:
-        frame_names = [name for name in names if name != EACH_TEMPLATE]
-        fused = fuse_frames(frame_names, vectors, classes.vectors, classes.link)
-        others = {name: pool("embedding", vectors) for name in names if name not in fused}
-        return fused | {name: _fuse_views(name, mean, classes) for name, mean in others.items()}
-    return {name: _fuse_views(name, vectors, classes) for name in names}
+    if vectors.ndim < 4:
+        return {name: _fuse_views(name, vectors, classes) for name in names}
+    fused = fuse_frames(
+        [name for name in names if name not in TEXT_RULES], vectors, classes.vectors, classes.link
+    )
+    for name in filter(TEXT_RULES.__contains__, names):
+        of = vectors if name in OF_FRAMES else pool("embedding", vectors)
+        fused[name] = _fuse_views(name, of, classes)
+    return fused
 
 
 def _fuse_views(name: str, vectors: np.ndarray, classes: Classes) -> np.ndarray:
-    if name == EACH_TEMPLATE:
-        return fuse_templates(vectors, classes.each_template, classes.link)
+    if name in TEXT_RULES:
+        return fuse_texts(name, vectors, classes.each_template, classes.link, classes.counts)
     return fuse_views(name, vectors, classes.vectors, classes.link)
 
 

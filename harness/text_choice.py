@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from vifistore.cleaning import AS_IS, cleaning
 from vifistore.errors import UsageError, first_few
 from vifistore.store.checkpoints import trained_with
+from vifistore.store.described import DESCRIPTIONS, Descriptions, texts_in_order
 from vifistore.store.logit_bias import scored_by
 from vifistore.store.store import Store
 from vifistore.store.texts import Texts
@@ -56,8 +57,9 @@ def fitting_texts(
     how: str = "",
 ) -> list[dict]:
     """Text sets of a checkpoint that hold all of `class_names`; only those of these templates, and
-    with names cleaned to the same words as by `how`, where they are given."""
-    fields = scored_by(checkpoint)
+    with names cleaned to the same words as by `how`, where they are given. None are descriptions,
+    see `find_descriptions`."""
+    fields = {**scored_by(checkpoint), DESCRIPTIONS: None}
     if templates:
         fields["templates"] = list(templates)
     fitting = [t for t in store.find_texts(**fields) if set(class_names) <= set(t["class_names"])]
@@ -65,6 +67,20 @@ def fitting_texts(
         return fitting
     words = _words(class_names, how)
     return [t for t in fitting if _words(class_names, cleaning_of(t)) == words]
+
+
+def find_descriptions(
+    store: Store, checkpoint: Mapping, class_names: Sequence[str], descriptions: Descriptions
+) -> str:
+    """Id of a text set by a checkpoint that holds these texts of these classes, and may hold more;
+    empty for none. Raises UsageError for a class without texts."""
+    wanted = dict(zip(class_names, texts_in_order(class_names, descriptions), strict=True))
+    for found in store.find_texts(**scored_by(checkpoint)):
+        if texts := found.get(DESCRIPTIONS):
+            known = dict(zip(found["class_names"], texts, strict=False))
+            if all(known.get(name) == texts for name, texts in wanted.items()):
+                return found["id"]
+    return ""
 
 
 def cleaning_of(texts: Mapping) -> str:

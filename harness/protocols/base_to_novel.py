@@ -170,22 +170,29 @@ def _join(base: Half, novel: Half) -> tuple[Videos, Classes]:
     followed = classes.followed
     if followed and novel_classes.followed:
         followed = followed.joined(novel_classes.followed)
+    prompts, counts = _together(classes, novel_classes)
     joined_classes = replace(
         classes,
         followed=followed,
         vectors=np.concatenate([classes.vectors, novel_classes.vectors]),
-        prompts=_together(classes, novel_classes),
+        prompts=prompts,
+        counts=counts,
         text_set="+".join(sets),
         templates=tuple(templates),
     )
     return joined, joined_classes
 
 
-def _together(classes: Classes, novel: Classes) -> np.ndarray:
-    """Texts of both, float32 [class prompt dim]; of templates that differ the means alone."""
-    if classes.templates == novel.templates:
-        return np.concatenate([classes.each_template, novel.each_template])
-    return np.concatenate([classes.vectors, novel.vectors])[:, None]
+def _together(classes: Classes, novel: Classes) -> tuple[np.ndarray, np.ndarray | None]:
+    """Texts of both, float32 [class prompt dim], and how many of them each class has, int64
+    [class]; of templates that differ, or descriptions of two sets, the means alone."""
+    texts = (classes.each_template, novel.each_template)
+    base_counts, counts = classes.counts, novel.counts
+    if base_counts is None and counts is None and classes.templates == novel.templates:
+        return np.concatenate(texts), None
+    if base_counts is not None and counts is not None and classes.text_set == novel.text_set:
+        return np.concatenate(texts), np.concatenate([base_counts, counts])
+    return np.concatenate([classes.vectors, novel.vectors])[:, None], None
 
 
 def _summary(runs: list[list[ResultRow]]) -> list[ResultRow]:

@@ -12,6 +12,7 @@ import zarr
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import VERBS, run, usage
 from vifistore.errors import UsageError
+from vifistore.store import open_store
 
 MODEL = ("--model", "vifi-tiny", "--pretrained", "none")
 EXTRACT = (*MODEL, "--frames", "2", "--precision", "fp32", "--device", "cpu")
@@ -77,6 +78,31 @@ def test_texts_are_made_when_evaluation_lacks_them(said, clips, tmp_path):
     code, out, _ = said("evaluate", store, "zero-shot", *scored, "--template", "{}", "--json")
     assert code == 0
     assert {row["template"] for row in json.loads(out)["rows"]} == {"{}"}
+
+
+def test_descriptions_are_encoded_and_not_taken_for_class_names(said, clips, tmp_path):
+    store, path = tmp_path / "s.zarr", tmp_path / "d.json"
+    said("scan", store, clips, "--dataset", "d")
+    said("extract", store, "--dataset", "d", *EXTRACT)
+    path.write_text(json.dumps({"a": ["red things", "a wall"], "b": "blue things", "c": "more"}))
+    given = ("texts", store, "--dataset", "d", *MODEL, "--descriptions", path)
+    code, out, _ = said(*given, "--json")
+    (made,) = json.loads(out)["texts"]
+    assert (code, made["classes"]) == (0, 2)
+    texts = open_store(store).texts(made["id"])
+    assert texts.attrs["descriptions"] == [["red things", "a wall"], ["blue things"]]
+    assert not texts.embeddings[1, 1].any()
+    assert json.loads(said(*given, "--json")[1])["texts"] == [made]
+    scored = ("--dataset", "d", "--features", "vifi-tiny@random.2f", "--json")
+    rows = json.loads(said("evaluate", store, "zero-shot", *scored)[1])["rows"]
+    assert made["id"] not in {row["text_set"] for row in rows}
+    assert said("verify", store)[0] == 0
+    path.write_text('{"a": ["x"]}')
+    assert said(*given)[::2] == (
+        2,
+        "vifi: descriptions lack 1 of 2 classes (b); write texts of each",
+    )
+    assert said(*given, "--template", "{}")[0] == 2
 
 
 def test_quarantined_videos_end_in_3(said, clips, tmp_path):

@@ -20,8 +20,10 @@ from vifistore.models.text_embedding import (
     text_fields,
 )
 from vifistore.models.towers import load_model
+from vifistore.models.wording import BARE_TEMPLATE
 from vifistore.store.checkpoints import pretrained_of
 from vifistore.store.dataset import Dataset
+from vifistore.store.described import Descriptions, described_fields, padded, texts_in_order
 from vifistore.store.logit_bias import LOGIT_BIAS
 from vifistore.store.store import Store
 from vifistore.store.texts import texts_id
@@ -53,6 +55,19 @@ def ensure_texts(
     if are_classes and tokens is None:
         check_distinct(class_names, torch.from_numpy(embeddings))
     return store.add_texts(fields, embeddings)
+
+
+def ensure_descriptions(
+    store: Store, loaded: LoadedModel, class_names: Sequence[str], descriptions: Descriptions
+) -> str:
+    """Return the id of the text set of what these classes are described by; encode it if the store
+    lacks it. Raises UsageError for a class without texts, and for two with the same ones."""
+    texts = texts_in_order(class_names, descriptions)
+    fields = described_fields(text_fields(loaded, class_names, (BARE_TEMPLATE,)), texts)
+    if store.has_texts(name := texts_id(fields)):
+        return name
+    embeddings = loaded.text_side.encode([text for of_class in texts for text in of_class])
+    return store.add_texts(fields, padded(embeddings, texts))
 
 
 def dataset_class_lists(dataset: Dataset) -> list[list[str]]:

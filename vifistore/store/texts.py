@@ -9,6 +9,7 @@ from vifistore.errors import UnknownNameError
 from vifistore.store.attributes import require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.column_digests import FIELD, digests, require_digests
+from vifistore.store.described import DESCRIPTIONS
 from vifistore.store.logit_bias import LOGIT_BIAS, bias_field, bias_kind
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
@@ -22,8 +23,9 @@ TEXT_FIELDS = (
     "precision",
 )
 # Fields of some sets alone; those without keep their ids. A cleaning of the names in the prompts,
-# where it changes any; a bias, where a sigmoid makes probabilities of cosines.
-_FURTHER_FIELDS = ("cleaning", LOGIT_BIAS)
+# where it changes any; a bias, where a sigmoid makes probabilities of cosines; texts of each class,
+# where they are no templates of its name.
+_FURTHER_FIELDS = ("cleaning", LOGIT_BIAS, DESCRIPTIONS)
 
 _ARRAY = "embeddings"
 TEXT_SPECS = {_ARRAY: TEXT_EMBEDDINGS}
@@ -44,9 +46,9 @@ class Texts:
     embeddings: np.ndarray
     """float32 [class prompt dim], un-normalised."""
     attrs: dict
-    """The fields of TEXT_FIELDS, `cleaning` where one changed the names in the prompts, and
-    `logit_bias` where there is one: `logit_scale` multiplies cosines in a softmax, and in a sigmoid
-    to which the bias is added."""
+    """The fields of TEXT_FIELDS, `cleaning` where one changed the names in the prompts,
+    `descriptions` where classes have texts of their own, and `logit_bias` where there is one:
+    `logit_scale` multiplies cosines in a softmax, and in a sigmoid to which the bias is added."""
 
     def __repr__(self) -> str:
         """Its id, and how many classes and prompts it holds."""
@@ -70,8 +72,8 @@ def fields_of(
 
 
 def texts_id(fields: Mapping) -> str:
-    """Return the id of a text set: the digest of its TEXT_FIELDS, and of its cleaning and its
-    logit bias where it has them."""
+    """Return the id of a text set: the digest of its TEXT_FIELDS, and of its cleaning, its logit
+    bias and its descriptions where it has them."""
     return digest_of(_decisive(fields))[:12]
 
 
@@ -84,7 +86,7 @@ def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> st
     """Write text embeddings [class prompt dim] made as `fields` say; return their id."""
     name = texts_id(fields)
     path = f"texts/{name}"
-    if LOGIT_BIAS in fields:
+    if LOGIT_BIAS in fields or DESCRIPTIONS in fields:
         backend.require_schema(2)
     if not has_texts(backend, name):
         # Held throughout: embeddings without attributes are what a stopped run has left.
@@ -140,4 +142,5 @@ def list_texts(backend: Backend) -> Iterator[dict]:
 
 
 def _read_fields(backend: Backend, path: str, found: dict) -> dict:
-    return require_fields(backend, path, found, _KINDS | bias_kind(found))
+    further = {DESCRIPTIONS: list} if DESCRIPTIONS in found else {}
+    return require_fields(backend, path, found, _KINDS | further | bias_kind(found))
