@@ -63,20 +63,31 @@ def probe(
 
 
 def draw_shots(train: Videos, shots: int, seed: int) -> np.ndarray:
-    """Positions of `shots` videos of each class of `train`, drawn by `seed`, sorted int64 [video].
+    """Positions of `shots` videos of each class of `train`, drawn by `seed`, sorted int64 [video];
+    of a video in parts those of all parts.
 
     A draw of more shots by the same seed contains a draw of fewer. Raises UsageError for a class
     that has not enough videos.
     """
+    pairs = np.stack([train.labels.astype(np.int64), train.dataset.videos_of(train.rows)])
+    # In the order of the rows: a draw of whole videos is what it was before there were parts.
+    _, first, video = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
+    firsts = np.sort(first)
+    drawn = firsts[_draw(train, train.labels[firsts], shots, seed)]
+    return np.flatnonzero(np.isin(video.ravel(), video.ravel()[drawn]))
+
+
+def _draw(train: Videos, labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
+    """Positions of `shots` of each class among the labels [video] of different videos."""
     generator = np.random.default_rng(seed)
-    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    counts = np.bincount(labels, minlength=len(train.class_names))
     if counts.min() < shots:
         raise UsageError(
             f"class {train.class_names[counts.argmin()]!r} has {counts.min()} videos in "
             f"{train.split}, fewer than {shots} shots; ask for fewer shots"
         )
     # A random order, stably sorted by class: the first videos of each class are the draw.
-    shuffled = generator.permutation(len(train.labels))
-    by_class = shuffled[np.argsort(train.labels[shuffled], kind="stable")]
+    shuffled = generator.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     starts = np.cumsum(counts) - counts
-    return np.sort(by_class[(starts[:, None] + np.arange(shots)).ravel()])
+    return by_class[(starts[:, None] + np.arange(shots)).ravel()]

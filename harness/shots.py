@@ -14,7 +14,7 @@ from vifistore.cleaning import class_key
 from vifistore.errors import UsageError, first_few, short
 from vifistore.store.dataset import Dataset
 from vifistore.store.identity import TunedOn
-from vifistore.store.splits import Split
+from vifistore.store.splits import Split, count_different
 
 _REMEDY = "score it by zero-shot, or train a --classifier on a --train-split"
 
@@ -122,7 +122,7 @@ def tuning_of(videos: Videos) -> Tuning:
             return Tuning(is_of_these=True, words=words)
     shots = settings.get("shots")
     if known and len(known) == len(here):
-        return _of_splits(known, shots)
+        return _of_splits(videos.dataset, known, shots)
     # The last training's setting, which says nothing of the videos of one before it.
     if len(here) < 2 and isinstance(shots, int) and shots > 0:
         return Tuning(is_of_these=True, shots=shots, words=_tuned_on(shots, shots))
@@ -138,25 +138,29 @@ def _parts(checkpoint: Mapping, settings: Mapping) -> list[dict[str, str]]:
     return [{name: str(part.get(name) or "") for name in ("dataset", "split")} for part in parts]
 
 
-def _of_splits(splits: Sequence[Split], claimed: object) -> Tuning:
-    """Different videos of each class; a class of which there were too few has all it had."""
-    rows: dict[str, set[int]] = {name: set() for split in splits for name in split.class_names}
+def _of_splits(dataset: Dataset, splits: Sequence[Split], claimed: object) -> Tuning:
+    """Different videos of each class, all parts of one counted once; a class of which there were
+    too few has all it had."""
+    seen: dict[str, set[int]] = {name: set() for split in splits for name in split.class_names}
     for split in splits:
-        for row, label in zip(split.rows.tolist(), split.labels.tolist(), strict=True):
+        videos = dataset.videos_of(split.rows).tolist()
+        for video, label in zip(videos, split.labels.tolist(), strict=True):
             if label >= 0:
-                rows[split.class_names[label]].add(row)
-    counts = sorted(map(len, rows.values()))
+                seen[split.class_names[label]].add(video)
+    counts = sorted(map(len, seen.values()))
     is_even = counts[0] == counts[-1] or (counts[0] > 0 and counts[-1] == claimed)
     shots = counts[-1] if is_even else None
     return Tuning(is_of_these=True, shots=shots, words=_tuned_on(counts[0], counts[-1]))
 
 
 def videos_per_class(train: Videos, *, is_asked: bool = False) -> int:
-    """Most videos that a training split has of a class; where no number is asked for, that of all.
+    """Most videos that a training split has of a class, all parts of one counted once; where no
+    number is asked for, that of all.
 
     Raises UsageError for one that has not as many of each.
     """
-    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    videos = train.dataset.videos_of(train.rows)
+    counts = count_different(videos, train.labels, len(train.class_names))
     # A quarantined training video leaves its class with fewer; the list still has K of each.
     if not is_asked and not train.num_quarantined and counts.min() < counts.max():
         raise UsageError(

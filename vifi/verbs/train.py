@@ -154,6 +154,7 @@ def _note_run(wanted: TrainArguments, store: Store) -> None:
     run_faults(
         wanted.settings,
         wanted.options,
+        dataset,
         dataset.split(name),
         config=find_config(wanted.model),
         features=features,

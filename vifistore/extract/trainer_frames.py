@@ -16,6 +16,7 @@ import numpy as np
 from vifistore.errors import VifiError
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.files import read_json_object
+from vifistore.frames.plans import Span, span_of
 from vifistore.frames.readers import Reader
 from vifistore.store.dataset import Dataset
 
@@ -49,18 +50,24 @@ def trainer_of(folder: Path, dataset: Dataset, encode: EncodeSettings) -> Traine
             return None
         kept = Reader.from_dict(said["kept"])
         trained = dataset.store.dataset(said["dataset"])
-        read = video_paths(trained, trained.split(said["split"]).rows)
+        read = read_stretches(trained, trained.split(said["split"]).rows)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, VifiError) as error:
         logger.warning("%s says nothing of use (%s); it is ignored", folder / READS, error)
         return None
     shared = set(read)
-    rows = (row for row, path in enumerate(video_paths(dataset)) if path in shared)
+    rows = (row for row, stretch in enumerate(read_stretches(dataset)) if stretch in shared)
     return TrainerFrames(kept=kept, rows=frozenset(rows))
 
 
-def video_paths(dataset: Dataset, rows: np.ndarray | None = None) -> list[str]:
-    """Where the videos of a dataset are, all or those of some rows, int64 [row]."""
-    files = dataset.files() if rows is None else dataset.files().take(rows)
-    return [footage.address for footage in files]
+def read_stretches(dataset: Dataset, rows: np.ndarray | None = None) -> list[tuple[str, Span]]:
+    """Where the videos of a dataset are, and which part of its file each is: all, or those of some
+    rows, int64 [row]."""
+    chosen = slice(None) if rows is None else rows
+    starts, ends = (times[chosen] for times in dataset.stretches())
+    files = dataset.files().take(chosen)
+    return [
+        (footage.address, span_of(start, end))
+        for footage, start, end in zip(files, starts, ends, strict=True)
+    ]

@@ -143,6 +143,14 @@ class Dataset:
         columns = self.columns_at_once(*STRETCH_COLUMNS)
         return columns["start_seconds"], columns["end_seconds"]
 
+    def videos_of(self, rows: np.ndarray) -> np.ndarray:
+        """A number for the video that each row is, or is a part of, int64 [row]: the least row of
+        its file in the table."""
+        if "start_seconds" not in self.columns:
+            return rows
+        _, first, numbers = np.unique(self.column("path"), return_index=True, return_inverse=True)
+        return first[numbers][rows]
+
     def content_keys(self, digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """What tells the content of rows apart, object [video], of the digests [video] of files.
 

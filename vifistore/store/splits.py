@@ -110,6 +110,17 @@ def split_change(
     return OTHER
 
 
+def count_videos(dataset: "Dataset", split: Split) -> np.ndarray:
+    """How many videos each class of a split has, int64 [class]; all parts of one are one."""
+    return count_different(dataset.videos_of(split.rows), split.labels, len(split.class_names))
+
+
+def count_different(videos: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """How many different videos, int64 [row], each class has, int64 [class]; below 0 is none."""
+    pairs = np.unique(np.stack([labels.astype(np.int64), videos]), axis=1)
+    return np.bincount(pairs[0][pairs[0] >= 0], minlength=num_classes)
+
+
 def split_names(dataset: "Dataset") -> list[str]:
     """Names of the splits of a dataset; one whose writing was cut short does not count."""
     names = dataset.backend.children(f"splits/{dataset.name}")

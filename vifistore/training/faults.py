@@ -7,13 +7,12 @@ fault would break asks its own. No torch.
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from vifistore.errors import Faults, UsageError
 from vifistore.extract.ranks import current_launcher, current_rank
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.schema import check_name
-from vifistore.store.splits import Split
+from vifistore.store.splits import Split, count_videos
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
 from vifistore.training.systems.known_systems import system_entry
@@ -29,6 +28,7 @@ _LONGEST_ENDING = "@blend-0.00001-step-00000000"
 def run_faults(
     settings: TrainSettings,
     options: RunOptions,
+    dataset: Dataset,
     split: Split,
     *,
     config: Mapping | None = None,
@@ -36,12 +36,12 @@ def run_faults(
     world: int = 1,
     is_followed: bool = False,
 ) -> Faults:
-    """All faults of a run on a split: `config` is that of its model, where it is known, `features`
-    are the cached embeddings that it trains on, `world` is the number of processes, and a follower
-    may keep frames of its own in the cache of frames."""
+    """All faults of a run on a split of a dataset: `config` is that of its model, if it is known,
+    `features` are the cached embeddings that it trains on, `world` is the number of processes, and
+    a follower may keep frames of its own in the cache of frames."""
     faults = Faults()
     faults.attempt(note_system, faults, settings)
-    note_split(faults, split, settings)
+    note_split(faults, dataset, split, settings)
     if features is None:
         note_pixels(faults, settings, options, is_followed=is_followed)
     else:
@@ -58,10 +58,12 @@ def note_system(faults: Faults, settings: TrainSettings) -> None:
     system_entry(settings.system).note(faults, settings)
 
 
-def note_split(faults: Faults, split: Split, settings: TrainSettings) -> None:
+def note_split(faults: Faults, dataset: Dataset, split: Split, settings: TrainSettings) -> None:
     """A split that has more videos of a class than the run takes."""
-    counts = np.bincount(split.labels[split.labels >= 0], minlength=len(split.class_names))
-    if settings.shots and counts.max() > settings.shots:
+    if not settings.shots:
+        return
+    counts = count_videos(dataset, split)
+    if counts.max() > settings.shots:
         faults.add(
             UsageError(
                 f"split {split.name} has {counts.max()} videos of "

@@ -16,6 +16,7 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
+from vifistore.frames.plans import WHOLE_VIDEO, Span
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import squares_of
 from vifistore.frames.readers import Reader, common_squares
@@ -56,6 +57,8 @@ class Reading:
     """Video, as a number of the training set."""
     footage: Footage
     """Its bytes."""
+    span: Span = WHOLE_VIDEO
+    """The stretch of it that frames are drawn from."""
 
 
 class FrameReader:
@@ -132,14 +135,15 @@ class FrameReader:
             settings.candidate_frames, settings.num_frames, stream(Draws.FRAMES, *key)
         )
         if self._kept is None:
-            return self._chosen(self._noted(job, self._pool.submit(job.footage).result()), columns)
+            video = self._pool.submit(job.footage, span=job.span).result()
+            return self._chosen(self._noted(job, video), columns)
         return self._cached(self._kept, job, columns)
 
     def _drawn(self, job: Reading, draw: Sequence[int]) -> DecodedVideo | DecodeError:
         if self._kept is None or not self._others:
-            return self._noted(job, self._pool.submit(job.footage, draw).result())
+            return self._noted(job, self._pool.submit(job.footage, draw, span=job.span).result())
         digest = self._digests.get(job.row, "")
-        video = self._kept.drawn(job.footage, self._own, draw, self._others, digest)
+        video = self._kept.drawn(job.footage, self._own, draw, self._others, digest, job.span)
         return self._noted(job, video)
 
     def _noted(self, job: Reading, video: DecodedVideo | DecodeError) -> DecodedVideo | DecodeError:
@@ -158,7 +162,8 @@ class FrameReader:
             return columns.tolist() if count == num_candidates else range(count)
 
         digest = self._digests.get(job.row, "")
-        video = kept.find(job.footage, self._own, self._others, digest=digest, choose=choose)
+        how = {"span": job.span, "digest": digest, "choose": choose}
+        video = kept.find(job.footage, self._own, self._others, **how)
         self._noted(job, video)
         if not isinstance(video, DecodeError) and len(np.unique(video.index)) == num_candidates:
             return video.frames

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.recipes import preprocessing_for, settled
-from vifistore.extract.trainer_frames import video_paths
+from vifistore.extract.trainer_frames import read_stretches
 from vifistore.frames.readers import Reader
 from vifistore.models.encoders import LoadedModel
 from vifistore.store.dataset import Dataset
@@ -35,8 +35,8 @@ def shares(dataset: Dataset, options: RunOptions, followed: str, encode: EncodeS
         return False
     if options.frame_cache.absolute() != encode.frame_cache.absolute():
         return False
-    paths = (video_paths(dataset.store.dataset(name)) for name in {dataset.name, followed})
-    return followed == dataset.name or not set(next(paths)).isdisjoint(next(paths))
+    read = (read_stretches(dataset.store.dataset(name)) for name in {dataset.name, followed})
+    return followed == dataset.name or not set(next(read)).isdisjoint(next(read))
 
 
 def what_is_read(

@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 from vifistore.errors import UsageError
 from vifistore.extract.origin import in_words
 from vifistore.frames.decoding import decoder_version
+from vifistore.frames.plans import Span, span_of
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.readers import Reader
 from vifistore.kernels.geometry import PILLOW
@@ -19,9 +20,10 @@ from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.full_frames import require_full_frames
 from vifistore.store.identity import PAPER, TunedOn
-from vifistore.store.recipe import Preprocessing
+from vifistore.store.recipe import Preprocessing, digest_of
 from vifistore.store.schema import DONE
-from vifistore.store.splits import Split
+from vifistore.store.splits import Split, count_videos
+from vifistore.store.stretch_times import are_parts
 from vifistore.training.faults import run_faults
 from vifistore.training.options import RunOptions
 from vifistore.training.shared_frames import what_is_read
@@ -54,8 +56,9 @@ def open_training_set(
         If the settings do not fit what is to be read.
     """
     split = dataset.split(split_name)
-    run_faults(settings, options, split, features=features, is_followed=bool(others)).refuse()
-    _warn_of_few(split, settings.shots)
+    kind = {"features": features, "is_followed": bool(others)}
+    run_faults(settings, options, dataset, split, **kind).refuse()
+    _warn_of_few(dataset, split, settings.shots)
     _warn_of_sides(split.class_names, settings.flip)
     reads: dict = {}
     data = {"dataset": dataset.name, "split": split_name, "digest": split.digest}
@@ -68,6 +71,8 @@ def open_training_set(
         pixels = preprocessing_of(settings.preprocess, start.preprocess_config, 1)
         source = _videos(dataset, split, pixels, settings, options, others)
         reads = what_is_read(dataset.name, split_name, pixels, settings, options)
+        if source.spans:
+            data["stretches"] = digest_of([(s.start, str(s.end)) for s in source.spans])
         data["decoder"] = f"{options.decoder} {decoder_version(options.decoder)}"
         if pixels.backend != PILLOW:
             # Runs of before OpenCV resized for the paper do not go on with other pixels.
@@ -103,9 +108,8 @@ def _warn_of_idle_flags(options: RunOptions, *, is_shared: bool) -> None:
         logger.warning("%s has nothing to do: --from-store reads no videos", flag)
 
 
-def _warn_of_few(split: Split, shots: int) -> None:
-    counts = np.bincount(split.labels[split.labels >= 0], minlength=len(split.class_names))
-    if counts.min() < shots:
+def _warn_of_few(dataset: Dataset, split: Split, shots: int) -> None:
+    if shots and (counts := count_videos(dataset, split)).min() < shots:
         logger.warning(
             "split %s has %d videos of %s, fewer than %d",
             *(split.name, counts.min(), split.class_names[counts.argmin()], shots),
@@ -129,9 +133,7 @@ def _videos(
     settings: TrainSettings,
     options: RunOptions,
     others: Sequence[Reader],
-) -> TrainingSource:
-    instead = "train on cached frames, with --from-store, or a head"
-    dataset.require_whole_videos(f"training reads whole videos ({instead})", split.rows)
+) -> VideoSource:
     files = dataset.files().take(split.rows)
     Presence(dataset, files).require()
     return VideoSource(
@@ -139,8 +141,17 @@ def _videos(
         targets=_targets(split),
         preprocessing=pixels,
         options=options,
+        spans=_spans(dataset, split),
         others=others,
     )
+
+
+def _spans(dataset: Dataset, split: Split) -> list[Span]:
+    """The stretch of each video of a split; none where all are whole."""
+    starts, ends = (times[split.rows] for times in dataset.stretches())
+    if not are_parts(starts, ends).any():
+        return []
+    return [span_of(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
 def _embeddings(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vifistore.errors import DecodeError
+from vifistore.frames.plans import WHOLE_VIDEO, Span
 from vifistore.frames.readers import Reader
 from vifistore.progress import Progress
 from vifistore.sources.footage import Footage
@@ -32,6 +33,8 @@ class VideoSource:
     """From a decoded frame to the tower's input."""
     options: RunOptions
     """How to decode."""
+    spans: Sequence[Span] = ()
+    """The stretch that each video is, where any is a part of its file."""
     others: Sequence[Reader] = ()
     """What a follower keeps of the videos in the same frame cache."""
     skipped: dict[int, str] = field(default_factory=dict)
@@ -78,7 +81,8 @@ class VideoSource:
             begun.append(batch)
             for row in batch.rows:
                 if row not in self.skipped:
-                    yield Reading(batch=batch, row=row, footage=self.files[row])
+                    span = self.spans[row] if self.spans else WHOLE_VIDEO
+                    yield Reading(batch=batch, row=row, footage=self.files[row], span=span)
 
 
 def in_memory(videos: VideoSource, settings: TrainSettings) -> FrameData:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,9 @@ from harness.probing import draw_shots
 from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.supervised import supervised
 from harness.scoring import load_videos
+from harness.shots import videos_per_class
 from vifistore.errors import UnknownNameError, UsageError
+from vifistore.store.dataset import Dataset
 from vifistore.store.identity import Identity, TunedOn
 
 
@@ -245,3 +249,21 @@ def test_memory_of_a_cache_is_bounded(maker, monkeypatch):
         few_shot(maker.store.features("toy", "tiny"), "val1", settings)[0].value == whole[0].value
     )
     assert steps == [(60, 7)]
+
+
+def test_parts_of_a_video_are_drawn_together(maker, monkeypatch):
+    train = load_videos(maker.store.features("toy", "tiny"), "train1")
+    whole = draw_shots(train, 2, seed=3)
+
+    def videos_of(_: Dataset, rows):
+        """Each video of a class is in two rows, six apart."""
+        return rows % 6 + 12 * (rows // 12)
+
+    monkeypatch.setattr(Dataset, "videos_of", videos_of)
+    drawn = train.rows[draw_shots(train, 2, seed=3)]
+    assert np.bincount(drawn % 6).tolist() == [4] * 6
+    assert np.bincount(np.unique(videos_of(train.dataset, drawn)) % 6).tolist() == [2] * 6
+    assert len(whole) == 12
+    assert videos_per_class(replace(train, rows=drawn, labels=train.labels[drawn])) == 2
+    with pytest.raises(UsageError, match="has 10 videos in train1, fewer than 11 shots"):
+        draw_shots(train, 11, seed=0)

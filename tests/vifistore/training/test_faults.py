@@ -25,9 +25,19 @@ SPLIT = Split(
 )
 
 
+class Whole:
+    """A dataset whose rows are whole videos."""
+
+    def videos_of(self, rows):
+        return rows
+
+
+WHOLE = Whole()
+
+
 def told(settings=SETTINGS, options=None, split=SPLIT, **given):
     try:
-        run_faults(settings, options or RunOptions(), split, **given).refuse()
+        run_faults(settings, options or RunOptions(), WHOLE, split, **given).refuse()
     except UsageError as error:
         return str(error)
     return ""
