@@ -163,7 +163,7 @@ def read_chunk(
     key = layout.key(path, block)
     try:
         if layout.dtype.hasobject:
-            chunk[...] = _read_strings(place, key, len(chunk))
+            chunk[...] = _read_strings(place, key, len(chunk))[0]
         else:
             _read_numbers(place, key, chunk)
     except FileNotFoundError as error:
@@ -172,15 +172,31 @@ def read_chunk(
         chunk[...] = layout.fill
 
 
-def _read_numbers(place: Storage, key: str, chunk: np.ndarray) -> None:
+def read_block(place: Storage, path: str, layout: Layout, block: int) -> tuple[np.ndarray, bytes]:
+    """A whole chunk [row ...], verified, and its checksum.
+
+    Raises FileNotFoundError if it is not there, DamagedError if it is not what was written.
+    """
+    _require_possible(place, path, layout, 0, may_lack=True)
+    key = layout.key(path, block)
+    if layout.dtype.hasobject:
+        return _read_strings(place, key, layout.size)
+    chunk = _empty(layout.chunk_shape, layout.dtype)
+    return chunk, _read_numbers(place, key, chunk)
+
+
+def _read_numbers(place: Storage, key: str, chunk: np.ndarray) -> bytes:
+    """Read numbers into `chunk`; return the checksum."""
     data, checksum = _bytes_of(chunk), np.empty(4, np.uint8)
     num_bytes = place.read_into(key, data, checksum)
     if num_bytes != len(data) + len(checksum):
         raise _damaged(place, key, "does not have the length that it was written with")
     _verify(place, key, data, checksum)
+    return checksum.tobytes()
 
 
-def _read_strings(place: Storage, key: str, num_rows: int) -> np.ndarray:
+def _read_strings(place: Storage, key: str, num_rows: int) -> tuple[np.ndarray, bytes]:
+    """Texts [row] and the checksum."""
     data = np.frombuffer(place.get(key), np.uint8)
     if len(data) <= _CHECKSUM.itemsize:
         raise _damaged(place, key, "is too short")
@@ -191,7 +207,7 @@ def _read_strings(place: Storage, key: str, num_rows: int) -> np.ndarray:
     if found != num_rows:
         raise _damaged(place, key, f"holds {found} rows, not {num_rows}")
     try:
-        return VLenUTF8().decode(data)
+        return VLenUTF8().decode(data), checksum.tobytes()
     except ValueError as error:
         raise _damaged(place, key, f"holds no texts ({error})") from error
 

@@ -200,7 +200,7 @@ class Features(FeatureRecord):
             rows=chosen,
             ids=self.dataset.column("id")[chosen],
             labels=labels,
-            status=self.read_status()[chosen],
+            status=self.read_status(chosen),
             arrays={name: self.read_chosen(name, chosen, verify=verify) for name in arrays},
         )
 
@@ -229,21 +229,23 @@ class Features(FeatureRecord):
         array = self._backend.open_array(self.array_path(name))
         return array.dtype.itemsize * math.prod(array.shape[1:])
 
-    def read_status(self) -> np.ndarray:
-        """uint8 [video] of the videos covered.
+    def read_status(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """uint8 [video] of the videos covered, or of these `rows`, [video]: no other chunks are
+        read of a sealed set.
 
         A status that cannot be read means that the video is still to do, except in a sealed set.
         Raises DamagedError there.
         """
-        if self.sealed:
-            status = self.read("status", may_lack=True)
-            if (status == TODO).any():
-                raise DamagedError(
-                    f"feature set {self.id} of {self.dataset.name} is sealed but lost part of its "
-                    f"status; run: {self._backend.verify_command}"
-                )
-            return status
-        return read_status_leniently(self._backend, self.path, 0, self.num_videos)
+        rows = np.arange(self.num_videos) if rows is None else rows
+        if not self.sealed:
+            return read_status_leniently(self._backend, self.path, 0, self.num_videos)[rows]
+        status = self._backend.read_chosen(self.array_path("status"), rows)
+        if (status == TODO).any():
+            raise DamagedError(
+                f"feature set {self.id} of {self.dataset.name} is sealed but lost part of its "
+                f"status; run: {self._backend.verify_command}"
+            )
+        return status
 
     def counts(self) -> dict[str, int]:
         """How many videos are planned, done, quarantined and to do."""
@@ -265,13 +267,11 @@ class Features(FeatureRecord):
     def quarantine(self) -> list[dict]:
         """One dict per quarantined video: row, reason, message, attempts."""
         rows = np.flatnonzero(self.read_status() == QUARANTINED)
-        if not len(rows):
-            return []
-        kinds = {"reason": str, "message": str, "attempts": int}
-        columns = {name: self.read(name)[rows] for name in kinds}
+        names = ("reason", "message", "attempts")
+        columns = [self.read_chosen(name, rows) for name in names]
         return [
-            {"row": int(row), **{name: kind(columns[name][i]) for name, kind in kinds.items()}}
-            for i, row in enumerate(rows)
+            {"row": int(row), "reason": str(why), "message": str(message), "attempts": int(times)}
+            for row, why, message, times in zip(rows, *columns, strict=True)
         ]
 
     def readers(self) -> np.ndarray:

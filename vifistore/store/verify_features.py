@@ -2,13 +2,22 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.array_kinds import wrong_numbers
 from vifistore.store.block_ranges import num_blocks, stretches
 from vifistore.store.chunks import checksums, is_own, lacks_chunk, manifest_digest, open_checked
 from vifistore.store.claims import CLAIMS, wrong_claims
+from vifistore.store.coding import read_block
 from vifistore.store.dataset import Dataset
-from vifistore.store.feature_record import NUM_VALID, declared_arrays, read_feature_fields
+from vifistore.store.durable import ahead
+from vifistore.store.feature_record import (
+    NUM_VALID,
+    FeatureRecord,
+    declared_arrays,
+    read_feature_fields,
+)
 from vifistore.store.layout import Grid, Layout
 from vifistore.store.problems import (
     MALFORMED,
@@ -18,19 +27,17 @@ from vifistore.store.problems import (
     removal,
 )
 from vifistore.store.recipe import recipe_id, view_shape
-from vifistore.store.schema import (
-    BLOCK_SIZE,
-    FEATURE_ARRAYS,
-    TODO,
-    ArraySpec,
-)
+from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
 from vifistore.store.verify_derived import derived_problems, remake_command
 from vifistore.store.verify_similarities import SimilarityVerifier
 from vifistore.store.verify_values import wrong_values
 
+# What the blocks that are looked at together may take, each read once and compared in float32.
+_MOST_BYTES, _COPIES = 256 * 2**20, 4
+
 
 class FeatureVerifier:
-    """Checks of one feature set; memory is bounded by one block."""
+    """Checks of one feature set; memory is bounded by some blocks."""
 
     def __init__(self, dataset: Dataset, feature_id: str) -> None:
         self._backend = dataset.backend
@@ -39,6 +46,7 @@ class FeatureVerifier:
         self._path = dataset.feature_path(feature_id)
         self._arrays: dict[str, Grid] = {}
         self._specs: dict[str, ArraySpec] = {}
+        self._checksums: dict[str, list[bytes]] = {}
         self._again = self._repair = shell("vifi", "gc", self._backend.folder, "--delete")
         self._attributes: dict = {}
 
@@ -181,8 +189,20 @@ class FeatureVerifier:
             words = f"it says that it covers {rows} videos; there can be {num_videos} at most"
             file = shell(f"{self._backend.folder}/{self._path}/zarr.json")
             yield self._problem("zarr.json", words, f"restore {file} from a copy")
-        for block, (start, stop) in enumerate(stretches(0, num_videos)):
-            yield from self._check_block(block, start, stop)
+        spans = list(enumerate(stretches(0, num_videos)))
+        self._checksums = {name: [b""] * len(spans) for name in self._arrays}
+        for problems in ahead(self._check_block, spans, self._threads()):
+            yield from problems
+
+    def _threads(self) -> int:
+        """How many blocks are looked at together: memory holds so many."""
+        num_bytes = sum(
+            min(grid.size, BLOCK_SIZE) * grid.row_bytes
+            for grid in self._arrays.values()
+            if isinstance(grid, Layout)
+        )
+        most = max(1, _MOST_BYTES // max(1, _COPIES * num_bytes))
+        return min(most, self._backend.place.threads(num_bytes))
 
     def _most_rows(self) -> int:
         """How many videos there can be, by what is stored: a number is easily written."""
@@ -201,26 +221,41 @@ class FeatureVerifier:
             return lacks_chunk(self._backend, path, grid, block)
         return bool((self._backend.read(path, start, stop) == TODO).all())
 
-    def _check_block(self, block: int, start: int, stop: int) -> Iterator[Problem]:
+    def _check_block(self, span: tuple[int, tuple[int, int]]) -> list[Problem]:
+        block, (start, stop) = span
         if self._is_unwritten(block, start, stop):
-            return
-        data = {}
+            return []
+        data, problems = {}, []
         for name, grid in self._arrays.items():
-            path, chunk = f"{self._path}/{name}", grid.key(name, block)
-            if lacks_chunk(self._backend, path, grid, block):
-                yield self._problem(chunk, "the chunk is gone", self._repair, block)
-                continue
+            chunk = grid.key(name, block)
             try:
-                data[name] = self._backend.read(path, start, stop)
+                data[name] = self._read(name, grid, block, start, stop)
+            except FileNotFoundError:
+                problems.append(self._problem(chunk, "the chunk is gone", self._repair, block))
             except DamagedError as error:
-                yield self._problem(chunk, str(error).partition("; run")[0], self._repair, block)
+                what = str(error).partition("; run")[0]
+                problems.append(self._problem(chunk, what, self._repair, block))
         specs = {name: self._specs[name] for name in self._arrays}
         # Embeddings that were made elsewhere may come without times.
         if "imported" in self._attributes["recipe"]:
             specs.pop("timestamps", None)
         is_sealed = self._sealed_rows is not None
         for name, what in wrong_values(data, specs, start, is_sealed=is_sealed):
-            yield self._problem(name, what, self._repair, block)
+            problems.append(self._problem(name, what, self._repair, block))
+        return problems
+
+    def _read(self, name: str, grid: Grid, block: int, start: int, stop: int) -> np.ndarray:
+        """Rows of an array, [video ...], whose checksum is remembered. Raises FileNotFoundError for
+        a chunk that is gone, DamagedError for one that is not what was written."""
+        path = f"{self._path}/{name}"
+        if isinstance(grid, Layout) and is_own(grid):
+            chunk, self._checksums[name][block] = read_block(
+                *(self._backend.place, path, grid, block)
+            )
+            return chunk[: stop - start]
+        if lacks_chunk(self._backend, path, grid, block):
+            raise FileNotFoundError(path)
+        return self._backend.read(path, start, stop)
 
     def _check_claims(self) -> Iterator[Problem]:
         count = num_blocks(self._arrays["status"].shape[0])
@@ -234,12 +269,23 @@ class FeatureVerifier:
         if not sealed:
             return
         try:
-            stored = checksums(self._backend, self._path, sealed["rows"])
+            stored = self._stored_checksums(sealed["rows"])
         except DamagedError:
             # Whatever is lost has been named already.
             return
         if manifest_digest(stored) != sealed["manifest"]:
             yield self._problem("", "its chunks are not those that were sealed", self._repair)
+
+    def _stored_checksums(self, num_rows: int) -> dict[str, list[bytes]]:
+        """As `checksums`, which reads the end of every chunk again where that is needed."""
+        found, names = self._checksums, FeatureRecord(self._backend, self._path).specs.keys()
+        longest = max(grid.shape[0] for grid in self._arrays.values())
+        # The last chunk of one that has grown is compared without what came later.
+        is_as_sealed = longest == num_rows or num_rows % BLOCK_SIZE == 0
+        is_whole = all(all(ends) and len(ends) == num_blocks(num_rows) for ends in found.values())
+        if found.keys() == names and is_as_sealed and is_whole:
+            return found
+        return checksums(self._backend, self._path, num_rows)
 
 
 def damaged_blocks(dataset: Dataset, feature_id: str) -> tuple[list[int], list]:

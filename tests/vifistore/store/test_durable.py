@@ -1,6 +1,7 @@
 """Files are on the disk before they have names, and a stage before the next, whatever the disk."""
 
 import errno
+import itertools
 import os
 from pathlib import Path
 
@@ -147,3 +148,17 @@ def test_a_file_that_vanished(tmp_path):
 def test_parallel_keeps_the_order():
     assert parallel(lambda n: n * n, range(50), 8) == [n * n for n in range(50)]
     assert parallel(str, [], 8) == []
+
+
+def test_results_that_nobody_takes_are_not_made_ahead_without_bound():
+    made = []
+
+    def make(number: int) -> int:
+        made.append(number)
+        return number
+
+    results = durable.ahead(make, itertools.count(), 3)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    results.close()
+    assert len(made) <= 5 + 3
+    assert list(durable.ahead(make, range(4), 1)) == list(durable.ahead(make, range(4), 9))

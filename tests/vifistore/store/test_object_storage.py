@@ -20,8 +20,10 @@ from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.object_storage import object_url
+from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
+from vifistore.store.verify_features import FeatureVerifier
 
 CHECKPOINT = {**RECORD, "name": "a", "model": "m"}
 FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
@@ -79,6 +81,51 @@ def test_checksums_of_several_blocks_are_asked_for_at_once(url, monkeypatch):
     monkeypatch.setattr(backend.place, "tail", tail)
     stored = checksums(backend, features.path, 70)
     assert manifest_digest(stored) == features.sealed["manifest"]
+
+
+def requests_by_blocks(bucket_server, bucket, ask) -> int:
+    """How many more requests it takes to ask of a set of five blocks than of one of two."""
+    counts = []
+    for blocks in (2, 5):
+        store = create_store(f"{bucket}/{ask.__name__}{blocks}.zarr")
+        num_videos = 64 * blocks
+        write_videos(store.new_dataset("d"), video_table(num_videos, ["a"]), ["a"], "/")
+        frames = np.resize(FRAMES, (num_videos, 1, 4, 8))
+        writer = write_features(store, "d", plain_recipe(), frames)
+        writer.seal()
+        found = open_store(store.backend.folder)
+        bucket_server.requests.clear()
+        ask(found, writer.id)
+        counts.append(bucket_server.requests.total())
+    return counts[1] - counts[0]
+
+
+def test_verify_asks_once_for_each_chunk(bucket_server, bucket):
+    def verified(store, _):
+        assert list(verify_store(store)) == []
+
+    assert requests_by_blocks(bucket_server, bucket, verified) == 3 * len(FEATURE_ARRAYS)
+
+
+def test_blocks_are_verified_at_once(url, monkeypatch):
+    both, blocks = threading.Barrier(2, timeout=10), []
+    plain = FeatureVerifier._check_block
+
+    def check(verifier, span):
+        both.wait()
+        blocks.append(span[0])
+        return plain(verifier, span)
+
+    monkeypatch.setattr(FeatureVerifier, "_check_block", check)
+    assert list(verify_store(open_store(url))) == []
+    assert sorted(blocks) == [0, 1]
+
+
+def test_a_few_videos_are_selected_without_asking_for_the_others(bucket_server, bucket):
+    def selected(store, feature_id):
+        store.features("d", feature_id).select(rows=[3, 70])
+
+    assert requests_by_blocks(bucket_server, bucket, selected) == 0
 
 
 def test_chosen_rows_are_read_alone(url):
