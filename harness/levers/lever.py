@@ -1,0 +1,61 @@
+"""What a lever is given, and what it gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.scoring import Classes, Videos
+
+# Below the least probability that float32 holds, so that a logarithm is finite.
+_LEAST = 1e-38
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A plain score, and what it was made of."""
+
+    videos: Videos
+    classes: Classes
+    fusion: str
+    """Fusion of the plain score."""
+    scores: np.ndarray
+    """float32 [video class]: probabilities summed over views."""
+    described: Classes | None = None
+    """What the classes are described by, where descriptions are given."""
+
+    @property
+    def num_views(self) -> int:
+        """How many views were summed over."""
+        return int(self.videos.features.view_mean.shape[1])
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Means over views, float64 [video class]."""
+        return self.scores.astype(np.float64) / self.num_views
+
+    @property
+    def logits(self) -> np.ndarray:
+        """Logarithms of the probabilities, float64 [video class]: of one view and a softmax the
+        logits that it was made of, up to a number that is the same for all classes."""
+        return np.log(np.maximum(self.probabilities, _LEAST))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifted:
+    """Scores of a lever."""
+
+    scores: np.ndarray
+    """[video class], as those that it was given."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What was chosen or counted on the way, for the provenance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lever:
+    """One way to lift a score."""
+
+    score: Callable[[Given], Lifted]
+    is_transductive: bool = False
+    """Whether the score of a video depends on the other videos that are scored."""
+    needs_descriptions: bool = False

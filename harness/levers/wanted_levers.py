@@ -1,0 +1,13 @@
+"""Which levers are wanted, and what they need that a plain score does not."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levers:
+    """What to score beside the plain score of the same videos."""
+
+    names: tuple[str, ...] = ()
+    """Of `harness/levers/known_levers.py`."""
+    descriptions: str = ""
+    """Id of the text set of descriptions of the classes."""
