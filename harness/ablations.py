@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.levers.lever_rows import rows_with_levers
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.results import ResultRow
 from harness.scoring import Videos, checkpoint_of, load_videos, score
@@ -94,6 +95,18 @@ def templates_ablation(
     videos = load_videos(features, split, partial=settings.partial)
     each = [replace(settings, texts=text_set) for text_set in texts]
     return [row for one in each for row in _rows(videos, "ablation-templates", one)]
+
+
+def levers_ablation(
+    features: Features, split: str = "", settings: Ablation | None = None
+) -> list[ResultRow]:
+    """The plain score by every fusion of the settings, and each of their levers beside it."""
+    settings = settings or Ablation()
+    videos = load_videos(features, split, partial=settings.partial)
+    classes = chosen_classes(videos, settings)
+    scores = score(videos, classes, settings.fusions)
+    setup = Setup(protocol="ablation-levers", texts=classes)
+    return rows_with_levers(videos, classes, scores, settings, setup)
 
 
 def blend_ablation(

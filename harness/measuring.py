@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.levers.wanted_levers import Levers
 from harness.metrics import calibration_error, label_ranks
 from harness.released_code import differences
 from harness.results import TUNED, ZERO_SHOT, ResultRow
@@ -74,7 +75,10 @@ class Scoring:
     bootstrap_seed: int = 0
     """Seed of the bootstrap."""
     keep: Callable[[Scored], None] | None = None
-    """Called with every set of scores: per-class tables and comparisons are made of them."""
+    """Called with every set of scores but those of levers: per-class tables and comparisons are
+    made of them."""
+    levers: Levers = field(default_factory=Levers)
+    """What to score beside the plain score; protocols of class names alone know them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,7 @@ class Setup:
     texts: Classes | None = None
     """What the videos were compared with; None for a classifier that uses no text."""
     classifier: str = "text"
+    lever: str = ""
     shots: int | None = None
     seed: int | None = None
     num_frames: int | None = None
@@ -183,6 +188,7 @@ def result_rows(
             classifier=setup.classifier,
             trained_fusion=trained_fusion(checkpoint),
             fusion=fusion,
+            lever=setup.lever,
             num_frames=num_frames,
             num_views=_views_of(videos, setup),
             shots=setup.shots,

@@ -56,6 +56,7 @@ _SHARED_FIELDS = (
     "classifier",
     "trained_fusion",
     "fusion",
+    "lever",
     "num_frames",
     "num_views",
     "shots",

@@ -18,6 +18,7 @@ from reports.figures.frequencies import class_frequencies
 from reports.figures.heatmap import fusion_heatmap, fusion_matrices
 from reports.figures.scatter import scatter_panels
 from reports.layouts.fusion_table import fusion_table
+from reports.layouts.lever_table import lever_table
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import Measurement, measurements
@@ -48,19 +49,19 @@ def make_report(results_folder: str | Path) -> list[Path]:
         )
     measured = measurements(rows)
     tables = all_tables(measured, artefacts.costs)
+    # Levers have a table of their own, and stand in no other beside plain scores.
+    measured = [measurement for measurement in measured if not measurement.row.lever]
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
     files += _write_figures(folder, measured, artefacts)
     return [*files, *write_page(folder, rows, measured, tables, artefacts)]
 
 
 def all_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
-    """Every table with at least one number of ours: the paper's, fusion, then by protocol."""
-    fusion = fusion_table(measured)
-    tables = [
-        *paper_tables(measured, costs),
-        *([fusion] if fusion else []),
-        *protocol_tables(measured),
-    ]
+    """Every table with at least one number of ours: the paper's, fusion, levers, then by
+    protocol."""
+    plain = [measurement for measurement in measured if not measurement.row.lever]
+    single = [table for table in (fusion_table(plain), lever_table(measured)) if table]
+    tables = [*paper_tables(plain, costs), *single, *protocol_tables(plain)]
     return [table for table in tables if table.num_measured]
 
 

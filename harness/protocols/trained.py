@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT
 from harness.leaks import check_apart, copies_between
+from harness.levers.lever_rows import rows_with_levers
 from harness.link import link_of
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
 from harness.probing import probe
@@ -125,4 +126,6 @@ def trained_rows(
         seed=seed,
         extra=extra,
     )
-    return scored_rows(test, scores, settings, setup)
+    if classes is None:
+        return scored_rows(test, scores, settings, setup)
+    return rows_with_levers(test, classes, scores, settings, setup)

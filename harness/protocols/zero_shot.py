@@ -8,7 +8,8 @@ each as mean and deviation over three splits.
 
 from collections.abc import Sequence
 
-from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
+from harness.levers.lever_rows import rows_with_levers
+from harness.measuring import Scoring, Setup, chosen_classes
 from harness.results import ResultRow
 from harness.scoring import load_videos, score, scored_split
 from harness.summaries import summary_rows
@@ -52,4 +53,5 @@ def _one_split(features: Features, split: str, settings: Scoring) -> list[Result
     videos = load_videos(features, split, partial=settings.partial)
     classes = chosen_classes(videos, settings)
     scores = score(videos, classes, settings.fusions)
-    return scored_rows(videos, scores, settings, Setup(protocol="zero-shot", texts=classes))
+    setup = Setup(protocol="zero-shot", texts=classes)
+    return rows_with_levers(videos, classes, scores, settings, setup)

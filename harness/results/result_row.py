@@ -57,7 +57,7 @@ class ResultRow:
     trained_fusion: str = ""
     """Fusion the checkpoint was fine-tuned with; empty where it is not known."""
     fusion: str
-    """Fusion scored with."""
+    """Fusion scored with; of a lever that of the plain score that it is compared with."""
     num_frames: int
     """Frames per view."""
     num_views: int
@@ -88,6 +88,8 @@ class ResultRow:
     it (`tuned_on`, `shared_videos`, `shared_class_names`)."""
     ranking: str = ""
     """How retrieval asks and ranks, where not each caption by its cosines: `paragraphs`."""
+    lever: str = ""
+    """What was done beyond the plain score, as `dual-softmax`; empty for that itself."""
     tuned_on: str = ""
     """What the checkpoint was tuned on that shares a video or the dataset with what is scored, as
     "ucf101/train"; empty for none."""

@@ -18,7 +18,7 @@ from reports.layouts.cells import (
 from reports.layouts.footnotes import footnotes_of_all
 from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import Groups, group_rows
-from reports.layouts.specs import FUSION_PROTOCOL
+from reports.layouts.specs import FUSION_PROTOCOL, LEVER_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
 from reports.table_model import Cell, Column, Row, Table
 
@@ -104,10 +104,12 @@ class Slot(NamedTuple):
 
 
 def protocol_tables(measured: Sequence[Measurement]) -> list[Table]:
-    """One table per protocol that has rows, the paper's protocols first; all but fusion."""
+    """One table per protocol that has rows, the paper's protocols first; all but fusion and
+    levers, which have tables of their own."""
     present = dict.fromkeys(measurement.row.asked_protocol for measurement in measured)
     names = [name for name in VIEWS if name in present]
-    names += [name for name in present if name not in VIEWS and name != FUSION_PROTOCOL]
+    others = (*VIEWS, FUSION_PROTOCOL, LEVER_PROTOCOL)
+    names += [name for name in present if name not in others]
     return [_table(name, [m for m in measured if m.row.asked_protocol == name]) for name in names]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 FUSION_PROTOCOL = "ablation-fusion"
+LEVER_PROTOCOL = "ablation-levers"
 FUSION_METHODS = {
     "Decision-level fusion": "decision",
     "Image-level fusion": "image",

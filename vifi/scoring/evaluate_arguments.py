@@ -7,29 +7,33 @@ from typing import Literal
 import tyro
 
 from harness.classifiers import USES_TEXT
+from harness.levers.known_levers import check_lever_names
 from harness.retrieval.moment_evaluation import PROTOCOL as MOMENTS
 from harness.retrieval.proposals import CONTRAST, check_proposal
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
+from vifi.scoring.lever_choice import LeverArguments
 from vifistore.errors import Faults
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 # Flags beyond those that every protocol takes.
+_LEVERS = ("lever", "descriptions")
 _USED = {
+    "zero-shot": _LEVERS,
     "base-to-novel": ("base_split", "novel_split", "train_split"),
-    "few-shot": ("train_split", "classifier", "shots", "draws"),
-    "supervised": ("train_split", "classifier"),
+    "few-shot": ("train_split", "classifier", "shots", "draws", *_LEVERS),
+    "supervised": ("train_split", "classifier", *_LEVERS),
     "retrieval": ("paragraphs",),
     MOMENTS: ("queries", "proposal"),
 }
 _OF_SOME = (
     *("base_split", "novel_split", "train_split", "classifier", "shots", "draws"),
-    *("queries", "proposal", "paragraphs"),
+    *("queries", "proposal", "paragraphs", *_LEVERS),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments(PrintArguments, StoreArguments):
+class EvaluateArguments(PrintArguments, LeverArguments, StoreArguments):
     """Score cached features by one of the paper's protocols.
 
     Quarantined videos are left out and counted in every row; the exit code is 0 with them too.
@@ -128,6 +132,18 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
         "one for all, or one for each",
     )
     _note_training(found, wanted)
+    _note_levers(found, wanted)
+
+
+def _note_levers(found: Faults, wanted: EvaluateArguments) -> None:
+    """Note levers that there are not, and what they cannot be scored beside."""
+    if not (wanted.lever or wanted.descriptions):
+        return
+    found.attempt(check_lever_names, wanted.lever)
+    told = "levers are compared with one split's plain score; give one --split"
+    found.check(len(wanted.split) <= 1, told)
+    told = f"levers are of scores by class names, and {wanted.classifier} is none; leave them out"
+    found.check(wanted.classifier in ("text", *USES_TEXT), told)
 
 
 def _note_moments(found: Faults, wanted: EvaluateArguments) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.followed_texts import follow_videos
 from harness.leaks import tuned_lines, warnings_of
+from harness.levers.lever_rows import MINUS_PLAIN
 from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow, append_rows, to_record
 from harness.scoring import checkpoint_of, load_videos
@@ -28,7 +29,7 @@ logger = logging.getLogger("vifi")
 
 # The metrics a reader wants on the screen; the results folder holds all of them.
 SHOWN = (
-    *("top1", "top5", "harmonic_mean"),
+    *("top1", "top5", "harmonic_mean", MINUS_PLAIN),
     *("mean_average_precision", "precision_at_1", "t2v_recall_at_1", "v2t_recall_at_1"),
     *("r1_iou_0.3", "r1_iou_0.5", "r1_iou_0.7", "map_average", "hit_at_1", "mean_iou"),
 )
@@ -187,6 +188,8 @@ def _line(row: ResultRow) -> str:
 def _marks(row: ResultRow) -> str:
     """What keeps a number from being what it looks like."""
     marks = []
+    if (row.provenance.get("lifted") or {}).get("transductive"):
+        marks.append("transductive: it looks at all scored videos together")
     if row.protocol == TUNED:
         marks.append(f"tuned on {row.tuned_on}, not zero-shot")
     if seen := row.provenance.get("shared_videos"):
@@ -224,4 +227,4 @@ def place_of(row: ResultRow) -> str:
         words.append(row.classifier)
     if "blend" in row.provenance:
         words.append(f"{row.provenance['blend']:g} of the tuned weights")
-    return " ".join([*words, row.fusion, *filter(None, [row.ranking])])
+    return " ".join([*words, row.fusion, *filter(None, [row.ranking, row.lever])])

@@ -19,15 +19,18 @@ from harness.ablations import (
     blend_shares,
     frames_ablation,
     fusion_matrix,
+    levers_ablation,
     missing_of_table5,
     templates_ablation,
     views_ablation,
 )
 from harness.fusion import check_fusions
+from harness.levers.known_levers import check_lever_names
 from harness.results import ResultRow, made_folder
 from harness.scoring import scored_split
 from harness.whole_views import ONLY_FUSION, has_one_embedding
 from reports.layouts.fusion_table import fusion_table
+from reports.layouts.lever_table import lever_table
 from reports.layouts.protocol_tables import protocol_tables
 from reports.measurements import measurements
 from reports.writers.markdown import to_markdown
@@ -35,6 +38,7 @@ from vifi.command_line.choices import choose_features
 from vifi.command_line.console import parse, renamed, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
+from vifi.scoring.lever_choice import LeverArguments, asked_levers
 from vifi.scoring.scored_rows import choose_texts, warn_of_leaks, write_and_print
 from vifi.scoring.store_facts import record_command
 from vifistore.errors import Faults, UsageError, shell
@@ -52,7 +56,7 @@ Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblateArguments(PrintArguments, StoreArguments):
+class AblateArguments(PrintArguments, LeverArguments, StoreArguments):
     """Score cached features under every fusion: the matrix trained-with x scored-with."""
 
     dataset: tuple[str, ...]
@@ -87,6 +91,7 @@ def main(arguments: list[str]) -> int:
     wanted = parse("ablate", AblateArguments, renamed(arguments, _RENAMED))
     splits, found = _splits(wanted), Faults()
     found.attempt(check_fusions, wanted.fusion)
+    found.attempt(check_lever_names, wanted.lever)
     found.attempt(check_templates, expand(wanted.template))
     found.refuse()
     store = open_store(wanted.store)
@@ -145,6 +150,10 @@ def _rows(features: Features, wanted: AblateArguments, split: str) -> list[Resul
         rows += frames_ablation(features, wanted.frames, *place)
     if wanted.views:
         rows += views_ablation(features, wanted.views, *place)
+    if wanted.lever or wanted.descriptions:
+        levers = asked_levers(features, split, wanted)
+        fusions = wanted.fusion or (ONLY_FUSION,)
+        rows += levers_ablation(features, split, replace(settings, fusions=fusions, levers=levers))
     if len(wanted.template) > 1:
         each = [choose_texts(features, split, expand((t,)), how) for t in wanted.template]
         rows += templates_ablation(features, (*each, texts), *place)
@@ -187,9 +196,10 @@ def _blend_rows(sets: Sequence[Features], wanted: AblateArguments, split: str) -
 
 
 def _print_tables(rows: Sequence[ResultRow]) -> None:
-    found = measurements(rows)
-    matrix = fusion_table(found)
-    for table in [*([matrix] if matrix else []), *protocol_tables(found)]:
+    measured = measurements(rows)
+    found = [one for one in measured if not one.row.lever]
+    single = [table for table in (fusion_table(found), lever_table(measured)) if table]
+    for table in [*single, *protocol_tables(found)]:
         say(to_markdown(table))
     if len(missing := missing_of_table5(rows)) < len(PAPER_FUSIONS):
         for fusion in missing:

@@ -32,6 +32,7 @@ from vifi.command_line.template_sets import expand
 from vifi.scoring.caption_retrieval import ranking_of, retrieval_rows
 from vifi.scoring.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.scoring.evaluate_arguments import MOMENTS, EvaluateArguments, note_unused
+from vifi.scoring.lever_choice import NO_LEVERS, asked_levers
 from vifi.scoring.moment_retrieval import evaluate_moments
 from vifi.scoring.scored_rows import (
     choose_texts,
@@ -165,7 +166,7 @@ def _compare(
     sets: Sequence[Features], others: Sequence[Features], wanted: EvaluateArguments, found: _Found
 ) -> list[Compared]:
     """Every set that was scored with its baseline, and the mean of several runs with theirs."""
-    other = replace(wanted, results=None, predictions=None)
+    other = replace(wanted, results=None, predictions=None, **NO_LEVERS)
     if wanted.protocol in ("few-shot", "supervised") and wanted.classifier == "text":
         # A baseline need not have been tuned: by class names it is scored all the same.
         other = replace(other, protocol="zero-shot")
@@ -246,7 +247,9 @@ def _texts(features: Features, wanted: EvaluateArguments, split: str) -> str:
 def _zero_shot(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
     (features,) = sets
     texts = [_texts(features, wanted, split) for split in wanted.split]
-    settings = Scoring(**_common(wanted, keep), texts=texts[0] if len(set(texts)) == 1 else "")
+    same = texts[0] if len(set(texts)) == 1 else ""
+    levers = asked_levers(features, wanted.split[0], wanted)
+    settings = Scoring(**_common(wanted, keep), texts=same, levers=levers)
     return zero_shot(features, wanted.split, settings)
 
 
@@ -265,11 +268,10 @@ def _trained(
     sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep
 ) -> tuple[Features, str, dict]:
     (features,), (split,) = sets, wanted.split
-    texts = ""
-    if wanted.classifier in ("text", *USES_TEXT):
-        texts = _texts(features, wanted, split)
+    texts = _texts(features, wanted, split) if wanted.classifier in ("text", *USES_TEXT) else ""
     chosen = {"classifier": wanted.classifier, "train_split": wanted.train_split, "texts": texts}
-    return features, split, {**_common(wanted, keep), **chosen}
+    levers = {"levers": asked_levers(features, split, wanted)}
+    return features, split, {**_common(wanted, keep), **chosen, **levers}
 
 
 def _few_shot(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:

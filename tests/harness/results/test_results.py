@@ -28,7 +28,7 @@ FIXED = (
     "num_videos num_quarantined listed metric value ci_low ci_high provenance"
 )
 # Rows without these are still read.
-ADDED = "ranking tuned_on"
+ADDED = "ranking lever tuned_on"
 
 
 def make_row(**changes) -> ResultRow:

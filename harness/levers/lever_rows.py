@@ -1,0 +1,89 @@
+"""Rows of plain scores, and of every lever that is asked for beside them.
+
+A lever's rows have its name, and one more metric, `top1_minus_plain`: how much more often it is
+right than the plain score on the same videos, by a paired bootstrap. Their provenance says in
+`lifted` how many seconds it took beyond the plain score, whether it is transductive, and what it
+chose.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from harness.levers.known_levers import chosen_levers
+from harness.levers.lever import Given, Lever
+from harness.levers.wanted_levers import Levers
+from harness.measuring import Scored, Scoring, Setup, scored_rows
+from harness.metrics import is_right
+from harness.results import ResultRow
+from harness.scoring import Classes, Videos, load_classes
+from harness.statistics import paired_bootstrap
+from vifistore.errors import UsageError
+
+MINUS_PLAIN = "top1_minus_plain"
+
+
+def rows_with_levers(
+    videos: Videos,
+    classes: Classes,
+    scores: Mapping[str, np.ndarray],
+    settings: Scoring,
+    setup: Setup,
+) -> list[ResultRow]:
+    """Rows of {fusion: plain scores [video class]}, then those of the levers of the settings.
+
+    Raises UsageError for levers of texts that follow the video, and as `chosen_levers`.
+    """
+    rows = scored_rows(videos, scores, settings, setup)
+    if not (levers := chosen_levers(settings.levers)):
+        return rows
+    if classes.followed:
+        raise UsageError(
+            f"the texts of {videos.features.name} follow each video, and levers look at texts and "
+            "frames by themselves; leave out --lever"
+        )
+    described = _described(videos, settings.levers)
+    for fusion, plain in scores.items():
+        given = Given(
+            videos=videos, classes=classes, fusion=fusion, scores=plain, described=described
+        )
+        for name, lever in levers.items():
+            rows += _rows(name, lever, given, settings, setup)
+    return rows
+
+
+def _described(videos: Videos, asked: Levers) -> Classes | None:
+    if not asked.descriptions:
+        return None
+    return load_classes(videos.features, videos.class_names, asked.descriptions)
+
+
+def _rows(
+    name: str, lever: Lever, given: Given, settings: Scoring, setup: Setup
+) -> list[ResultRow]:
+    start = time.perf_counter()
+    lifted = lever.score(given)
+    facts = {"seconds": round(time.perf_counter() - start, 3), **lifted.facts}
+    if lever.is_transductive:
+        facts["transductive"] = True
+    kept: list[Scored] = []
+    quiet = replace(settings, keep=kept.append)
+    lever_setup = replace(setup, lever=name, extra={**setup.extra, "lifted": facts})
+    rows = scored_rows(given.videos, {given.fusion: lifted.scores}, quiet, lever_setup)
+    return [*rows, _difference(rows[0], given, lifted.scores, settings)]
+
+
+def _difference(top1: ResultRow, given: Given, scores: np.ndarray, settings: Scoring) -> ResultRow:
+    """How much more often the lever is right than the plain score, as a row."""
+    lifted, plain = (is_right(found, given.videos.labels) for found in (scores, given.scores))
+    compared = paired_bootstrap(lifted, plain, seed=settings.bootstrap_seed)
+    return replace(
+        top1,
+        metric=MINUS_PLAIN,
+        value=compared.difference,
+        ci_low=compared.low,
+        ci_high=compared.high,
+        provenance=top1.provenance | {"against": "plain", "p_value": compared.p_value},
+    )

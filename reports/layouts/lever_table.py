@@ -1,0 +1,107 @@
+"""What lifts it: every lever beside the plain score of the same videos, with its cost."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from reports.layouts.cells import class_counts, dataset_heading, measured_cell, metric_heading
+from reports.layouts.footnotes import footnotes_of_all
+from reports.layouts.grouping import group_rows
+from reports.measurements import Measurement, paper_dataset
+from reports.table_model import Cell, Column, Row, Table
+
+MINUS_PLAIN = "top1_minus_plain"
+_SECONDS = "seconds"
+_METRICS = ("top1", MINUS_PLAIN, "calibration_error")
+_HEADINGS = {MINUS_PLAIN: "Minus plain", _SECONDS: "Seconds"}
+# Plain scores and levers of one model under these have the same fields but for their lever.
+_SETTING = (
+    "protocol",
+    "dataset",
+    "split",
+    "feature_set",
+    "scored_checkpoint",
+    "fusion",
+    "classifier",
+)
+_CAPTION = (
+    "Levers, each by itself, beside the plain score of the same videos, from what is cached. "
+    "Minus plain: points of top-1 gained, with the 95% interval of a paired bootstrap over videos. "
+    "Transductive: a video's score depends on the other videos that are scored. Seconds: beyond "
+    "the plain score."
+)
+
+# Data set and metric.
+ColumnKey = tuple[str, str]
+
+
+def lever_table(measured: Sequence[Measurement]) -> Table | None:
+    """Rows: levers, under the model whose plain score they are compared with; None without any."""
+    settings = {_setting(m) for m in measured if m.row.lever}
+    shown = [m for m in measured if _setting(m) in settings and m.row.metric in _METRICS]
+    if not shown:
+        return None
+    datasets = list(dict.fromkeys(m.row.dataset for m in shown))
+    columns = [(dataset, metric) for dataset in datasets for metric in (*_METRICS, _SECONDS)]
+    return Table(
+        name="levers",
+        title="What lifts it",
+        caption=f"{_CAPTION} {class_counts(shown)}",
+        corner="Lever",
+        columns=tuple(map(_column, columns)),
+        rows=tuple(_rows(shown, columns)),
+        notes=footnotes_of_all(shown),
+    )
+
+
+def _setting(measurement: Measurement) -> tuple:
+    return tuple(getattr(measurement.row, name) for name in _SETTING)
+
+
+def _column(key: ColumnKey) -> Column:
+    dataset, metric = key
+    return Column(
+        heading=_HEADINGS.get(metric) or metric_heading(metric),
+        group=dataset_heading(paper_dataset(dataset)),
+        decimals=2 if metric == _SECONDS else 1,
+    )
+
+
+def _rows(shown: Sequence[Measurement], columns: Sequence[ColumnKey]) -> list[Row]:
+    groups = group_rows(shown, lambda m: (m.row.dataset, m.row.lever, m.row.metric))
+    rows = []
+    for (name, detail), members in groups.items():
+        levers = dict.fromkeys(["", *(m.row.lever for m in members)])
+        for lever in levers:
+            own = {(m.row.dataset, m.row.metric): m for m in members if m.row.lever == lever}
+            rows.append(
+                Row(
+                    label=lever or "plain",
+                    detail=_marks(list(own.values())),
+                    section=f"{name} ({detail})" if detail else name,
+                    cells=tuple(_cell(key, own) for key in columns),
+                )
+            )
+    return rows
+
+
+def _cell(key: ColumnKey, own: Mapping[ColumnKey, Measurement]) -> Cell:
+    dataset, metric = key
+    if metric != _SECONDS:
+        return measured_cell(own[key]) if key in own else Cell()
+    seconds = _lifted(own[dataset, "top1"]).get(_SECONDS) if (dataset, "top1") in own else None
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        return Cell()
+    return Cell(value=float(seconds))
+
+
+def _marks(members: Sequence[Measurement]) -> str:
+    """What keeps the number of a lever from being what a plain one is."""
+    facts = [_lifted(measurement) for measurement in members]
+    marks = ["transductive"] if any(one.get("transductive") for one in facts) else []
+    tuned = dict.fromkeys(str(one["tuned_on"]) for one in facts if one.get("tuned_on"))
+    return ", ".join([*marks, *(f"tuned on {split}" for split in tuned)])
+
+
+def _lifted(measurement: Measurement) -> Mapping:
+    found = measurement.row.provenance.get("lifted")
+    return found if isinstance(found, Mapping) else {}

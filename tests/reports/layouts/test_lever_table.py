@@ -1,0 +1,64 @@
+"""What lifts it: levers under the plain score that they are compared with."""
+
+import pytest
+
+from harness.results import append_rows
+from reports.layouts.lever_table import lever_table
+from reports.layouts.protocol_tables import protocol_tables
+from reports.measurements import measurements
+from reports.report import make_report
+
+
+@pytest.fixture
+def rows(row):
+    shared = {"protocol": "zero-shot", "split": "test"}
+    lifted = {"seconds": 0.125, "transductive": True}
+    lever = {**shared, "lever": "dual-softmax", "provenance": {"lifted": lifted}}
+    tuned = {"lifted": {"seconds": 2, "tuned_on": "shapes/val"}}
+    return [
+        row("a", **shared, value=0.5),
+        row("a", **shared, value=0.1, metric="calibration_error"),
+        row("b", **shared, value=0.7),
+        row("a", **lever, value=0.52),
+        row("a", **lever, value=0.02, metric="top1_minus_plain", ci_low=-0.01, ci_high=0.05),
+        row("a", **{**lever, "lever": "temperature", "provenance": tuned}, value=0.5),
+    ]
+
+
+def test_levers_stand_below_their_plain_score(rows):
+    table = lever_table(measurements(rows))
+    assert table is not None
+    assert [row.label for row in table.rows] == ["plain", "dual-softmax", "temperature"]
+    assert [row.detail for row in table.rows] == ["", "transductive", "tuned on shapes/val"]
+    assert {row.section for row in table.rows} == {"a"}
+    headings = [column.heading for column in table.columns]
+    assert headings == ["Top-1", "Minus plain", "Calibration error", "Seconds"]
+    values = [[cell.value for cell in row.cells] for row in table.rows]
+    assert values == [
+        [50.0, None, 10.0, None],
+        [52.0, 2.0, None, 0.125],
+        [50.0, None, None, 2.0],
+    ]
+    gained = table.rows[1].cells[1]
+    assert (gained.low, gained.high) == (-1.0, 5.0)
+
+
+def test_no_other_table_shows_them(rows, tmp_path):
+    append_rows(tmp_path, rows)
+    make_report(tmp_path)
+    assert "dual-softmax" in (tmp_path / "levers.md").read_text()
+    assert "dual-softmax" not in (tmp_path / "zero-shot.md").read_text()
+    (zero_shot,) = protocol_tables([m for m in measurements(rows) if not m.row.lever])
+    assert [row.label for row in zero_shot.rows] == ["a", "b"]
+
+
+def test_rows_without_levers_make_no_table(rows):
+    assert lever_table(measurements(rows[:3])) is None
+
+
+@pytest.mark.parametrize("lifted", [None, 3, {"seconds": "x"}, {"seconds": float("nan")}])
+def test_facts_of_a_file_are_not_trusted(row, lifted):
+    shared = {"protocol": "zero-shot", "lever": "x", "provenance": {"lifted": lifted}}
+    table = lever_table(measurements([row("a", **shared, value=0.5)]))
+    assert table is not None
+    assert table.rows[1].cells[-1].value is None

@@ -1,0 +1,73 @@
+"""`--lever` of `vifi evaluate` and `vifi ablate`."""
+
+import json
+
+import pytest
+
+from harness.results import read_rows
+from tests.vifi.test_cli import EXTRACT, clips, said
+
+__all__ = ["clips", "said"]
+
+
+@pytest.fixture
+def store(said, clips, tmp_path):
+    """A store of four clips, and descriptions of their classes beside it."""
+    path = tmp_path / "s.zarr"
+    said("scan", path, clips, "--dataset", "d")
+    said("extract", path, "--dataset", "d", *EXTRACT)
+    texts = {"a": ["red things", "a wall"], "b": "blue things", "c": "of no class here"}
+    (tmp_path / "d.json").write_text(json.dumps(texts))
+    return path
+
+
+def test_levers_are_printed_and_kept_beside_the_plain_score(said, store, tmp_path):
+    given = ("--dataset", "d", "--descriptions", tmp_path / "d.json", "--results", tmp_path / "out")
+    names = ("dual-softmax", "descriptions", "descriptions-transport")
+    code, out, _ = said("evaluate", store, "zero-shot", *given, "--lever", *names)
+    assert code == 0
+    assert "embedding dual-softmax top1_minus_plain" in out
+    assert "transductive: it looks at all scored videos together" in out
+    rows = read_rows(tmp_path / "out")
+    assert {row.lever for row in rows} == {"", *names}
+    assert said("report", tmp_path / "out")[0] == 0
+    table = (tmp_path / "out" / "levers.md").read_text()
+    assert "dual-softmax (transductive)" in table
+
+
+def test_descriptions_alone_are_all_levers_that_take_them(said, store, tmp_path):
+    given = ("--dataset", "d", "--descriptions", tmp_path / "d.json")
+    code, out, _ = said("ablate", store, *given)
+    assert code == 0
+    for name in ("mean", "max", "transport", "warping"):
+        assert f"descriptions{'' if name == 'mean' else '-' + name}" in out
+    assert "What lifts it" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("zero-shot", "--lever", "dual-softmx"), "Did you mean 'dual-softmax'?"),
+        (("zero-shot", "--lever", "descriptions"), "give --descriptions FILE"),
+        (("zero-shot", "--descriptions", "no.json"), "cannot be read"),
+        (("base-to-novel", "--lever", "all"), "--lever has no meaning for base-to-novel"),
+        (("retrieval", "--lever", "all"), "--lever has no meaning for retrieval"),
+        (("zero-shot", "--split", "a", "b", "--lever", "all"), "give one --split"),
+        (
+            *[("supervised", "--lever", "all", "--classifier", "prototype", "--train-split", "t")],
+            "levers are of scores by class names",
+        ),
+    ],
+)
+def test_what_is_refused(said, store, words, told):
+    protocol, *flags = words
+    code, _, error = said("evaluate", store, protocol, "--dataset", "d", *flags)
+    assert (code, told in error) == (2, True), error
+    assert len(error) < 400
+
+
+def test_descriptions_that_lack_a_class(said, store, tmp_path):
+    (tmp_path / "d.json").write_text('{"a": ["x"]}')
+    given = ("--dataset", "d", "--descriptions", tmp_path / "d.json")
+    code, _, error = said("evaluate", store, "zero-shot", *given)
+    assert (code, "descriptions lack 1 of 2 classes (b)" in error) == (2, True), error
