@@ -40,8 +40,8 @@ class Split:
     owns_classes: bool = True
     """Whether its own list says which classes are scored, and the dataset's list does not."""
     listed: dict[str, int] = field(default_factory=dict)
-    """Of a list that names more videos than there were: how many of each class. Else empty, and in
-    splits of before this was kept."""
+    """Of a list that names more videos than there were: how many of each class, and under "" of
+    those without one. Else empty, and in splits of before this was kept."""
 
     def __repr__(self) -> str:
         """Its name and size."""
@@ -211,7 +211,9 @@ def _can_be_listed(listed: object, labels: np.ndarray, class_names: list[str]) -
         return False
     held = np.bincount(labels[labels >= 0], minlength=len(class_names))
     pairs = zip(class_names, held, strict=False)
-    return not listed or all(listed.get(name, 0) >= count for name, count in pairs)
+    # Splits of before did not count what has no label.
+    is_enough = listed.get("", len(labels)) >= int((labels < 0).sum())
+    return not listed or (is_enough and all(listed.get(name, 0) >= n for name, n in pairs))
 
 
 def labelled_split(dataset: "Dataset") -> Split:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vifistore.errors import UsageError
-from vifistore.videos.records import Listing, SplitListing
+from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.stretches import MOST_PARTS, WHOLE, Stretch, Windows
 from vifistore.videos.text_lines import some
 
@@ -127,6 +127,6 @@ def _more_listed(split: SplitListing, labels: Sequence[int]) -> dict[str, int]:
     before, after = Counter(split.labels), Counter(labels)
     return {
         name: split.listed[name] + after[label] - before[label]
-        for label, name in enumerate(split.class_names)
+        for label, name in [*enumerate(split.class_names), (UNLABELLED, "")]
         if name in split.listed
     }

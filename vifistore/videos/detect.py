@@ -12,7 +12,11 @@ from vifistore.videos.class_search import is_class_file
 from vifistore.videos.draft import Draft
 from vifistore.videos.list_rows import header_of
 from vifistore.videos.readers.activitynet import is_activitynet, read_activitynet
-from vifistore.videos.readers.captions import read_captions_json
+from vifistore.videos.readers.captions import (
+    is_activitynet_captions,
+    read_activitynet_captions,
+    read_captions_json,
+)
 from vifistore.videos.readers.charades import is_charades, read_charades
 from vifistore.videos.readers.database import (
     is_database,
@@ -23,6 +27,7 @@ from vifistore.videos.readers.database import (
 from vifistore.videos.readers.folder import read_folder
 from vifistore.videos.readers.hmdb51 import is_hmdb51, read_hmdb51
 from vifistore.videos.readers.json_files import load_json, parsed_json
+from vifistore.videos.readers.msvd import is_msvd, read_msvd
 from vifistore.videos.readers.qvhighlights import is_qvhighlights, read_qvhighlights
 from vifistore.videos.readers.ssv2 import is_ssv2, read_ssv2
 from vifistore.videos.readers.table import read_table
@@ -118,6 +123,8 @@ def _detect_file(source: Path) -> Format:
         content, _ = load_json(source)
     if content is not None:
         return _detect_json(content, source.name)
+    if is_msvd(text):
+        return Format(read_msvd, "MSVD's captions")
     columns = [field.lower() for field in header_of(text)]
     if is_charades(columns):
         return Format(read_charades, "Charades' actions")
@@ -131,6 +138,8 @@ def _detect_json(content: object, name: str) -> Format:
         return Format(read_captions_json, "JSON with captions")
     if is_activitynet(content):
         return Format(read_activitynet, "a JSON database of segments of videos")
+    if is_activitynet_captions(content):
+        return Format(read_activitynet_captions, "ActivityNet-Captions' sentences")
     if is_qvhighlights(content):
         return Format(read_qvhighlights, "QVHighlights' queries")
     if is_database(content):

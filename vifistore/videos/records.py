@@ -42,8 +42,8 @@ class SplitListing:
     owns_classes: bool = False
     """True where its own class file says which classes are scored; False: all of the dataset."""
     listed: dict[str, int] = field(default_factory=dict)
-    """Of a list that names more videos than were found: how many it names of each class. Empty
-    where all were found."""
+    """Of a list that names more videos than were found: how many it names of each class, and under
+    "" of those without one. Empty where all were found."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from vifistore.videos.draft import Draft
 from vifistore.videos.known import KnownVideos
 from vifistore.videos.listed_times import named_stretch
 from vifistore.videos.match import match_paths
-from vifistore.videos.records import Listing, SplitListing
+from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.stretches import WHOLE, Stretch
 from vifistore.videos.text_lines import some
 
@@ -127,10 +127,12 @@ def _renumbered(draft: Draft, new_rows: Sequence[int]) -> tuple[dict[str, SplitL
 
 
 def _listed(split: SplitListing, labels: Sequence[int], new_rows: Sequence[int]) -> dict[str, int]:
-    """How many videos of each class a list names: those found, and those that are missing."""
+    """How many videos of each class a list names, and of none (""): those found, and those that are
+    missing."""
     pairs = zip(split.rows, split.labels, strict=True)
     counts = Counter([*labels, *(label for row, label in pairs if new_rows[row] < 0)])
-    return {name: counts[label] for label, name in enumerate(split.class_names) if counts[label]}
+    classes = [*enumerate(split.class_names), (UNLABELLED, "")]
+    return {name: counts[label] for label, name in classes if counts[label]}
 
 
 def _first_of(values: Sequence[str], new_rows: Sequence[int], count: int) -> list[str]:
