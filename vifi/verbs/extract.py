@@ -31,8 +31,9 @@ class ExtractArguments(PrintArguments, StoreArguments):
     """Dataset to encode."""
     settings: ExtractSettings
     blocks: str = ""
-    """Only blocks A:B of 64 videos, so that several machines can share a dataset. Processes that
-    torchrun, srun or mpirun started take every n-th block each where this is not given."""
+    """Only blocks A:B of 64 videos, for a machine that has no other videos. Without it, processes
+    share a dataset: each takes what nobody else has, and those that torchrun, srun or mpirun
+    started begin with every n-th block."""
     limit: int | None = None
     """At most so many videos."""
     retry: bool = False
@@ -52,24 +53,25 @@ def main(arguments: list[str]) -> int:
     store = open_store(wanted.store, mode="r" if wanted.dry_run else "a")
     dataset = store.dataset(wanted.dataset)
     num_videos = dataset.num_videos
-    blocks = _blocks(wanted, num_videos)
+    share, helps = _share(wanted, num_videos)
 
     # torch and OpenCLIP take seconds to import: only once the call is known to be right.
     from vifistore.extract.job import extract_dataset, plan_dataset
 
-    work = {"blocks": blocks, "limit": wanted.limit}
     if wanted.dry_run:
-        plan = plan_dataset(dataset, wanted.settings, **work)
+        plan = plan_dataset(dataset, wanted.settings, blocks=share, limit=wanted.limit)
         return _print_plan(plan, as_json=wanted.json)
     report = extract_dataset(
         dataset,
         wanted.settings,
-        **work,
+        blocks=None if helps else share,
+        first=share if helps else None,
+        limit=wanted.limit,
         retry=wanted.retry,
         repair=wanted.repair,
     )
     remember_command(store)
-    return _print_report(report, wanted, blocks)
+    return _print_report(report, wanted)
 
 
 def _note(found: Faults, wanted: ExtractArguments) -> None:
@@ -87,26 +89,27 @@ def _note(found: Faults, wanted: ExtractArguments) -> None:
         found.attempt(check_set_name, settings.name)
 
 
-def _blocks(wanted: ExtractArguments, num_videos: int) -> range | None:
-    """The blocks to work on; None for all."""
+def _share(wanted: ExtractArguments, num_videos: int) -> tuple[range | None, bool]:
+    """The blocks of this process, None for all; whether it does others as well, once it is done."""
     if wanted.blocks:
-        return parse_blocks(wanted.blocks, num_videos)
+        return parse_blocks(wanted.blocks, num_videos), False
     rank = current_rank()
     if rank is None or rank.count == 1:
-        return None
+        return None, True
     if wanted.repair:
         raise UsageError(
             f"--repair is the work of one process, and this is one of {rank.count}; run it without "
             "torchrun, srun or mpirun"
         )
+    helps = not wanted.retry
     logger.info(
-        "process %d of %d takes one block of %d videos in %d; --blocks chooses others",
-        *(rank.number, rank.count, BLOCK_SIZE, rank.count),
+        "process %d of %d %s one block of %d videos in %d; --blocks chooses others",
+        *(rank.number, rank.count, "begins with" if helps else "takes", BLOCK_SIZE, rank.count),
     )
-    return rank_blocks(rank, num_videos)
+    return rank_blocks(rank, num_videos), helps
 
 
-def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range | None) -> int:
+def _print_report(report: "JobReport", wanted: ExtractArguments) -> int:
     if report.figures:
         logger.info("%s", summary(report.figures))
     if wanted.json:
@@ -115,7 +118,7 @@ def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range |
         reused = f"{report.reused} reused{' (files of equal bytes)' if report.reused else ''}"
         say(
             f"{report.name} ({report.id}): {report.encoded} encoded, {reused}, "
-            f"{report.quarantined} quarantined now; {_state(report, blocks)}"
+            f"{report.quarantined} quarantined now; {_state(report, wanted)}"
         )
     if report.num_quarantined:
         logger.warning(
@@ -127,13 +130,17 @@ def _print_report(report: "JobReport", wanted: ExtractArguments, blocks: range |
     return 3 if report.num_quarantined else 0
 
 
-def _state(report: "JobReport", blocks: range | None) -> str:
+def _state(report: "JobReport", wanted: ExtractArguments) -> str:
     """Whether the set is complete, and what completes it."""
     if report.sealed:
         return "sealed"
-    # This process has done its blocks: the same command would find nothing.
-    again = "run the same command to go on" if blocks is None else "run it for the other blocks"
-    return f"not complete, {report.num_todo} videos to do; {again}"
+    left = f"not complete, {report.num_todo} videos to do"
+    if wanted.blocks:
+        # This process has done its blocks: the same command would find nothing.
+        return f"{left}; run it for the other blocks"
+    if wanted.limit is not None or wanted.retry:
+        return f"{left}; run the same command to go on"
+    return f"{left} by other processes; if one has died, run the same command again"
 
 
 def _print_plan(plan: dict, *, as_json: bool) -> int:

@@ -113,15 +113,17 @@ class BlockCollector:
 
     def __init__(
         self,
-        rows: list[int],
+        missing: Counter[int],
         shape: Shape,
         attempts: np.ndarray,
         further: Mapping[str, FurtherArray] | None = None,
     ) -> None:
-        """`attempts` is how often each video was tried before, uint8 [video]; `further` are the
+        """`missing` counts, by block, the rows that are under way; it grows elsewhere.
+
+        `attempts` is how often each video was tried before, uint8 [video]; `further` are the
         arrays that the set has beside those of all."""
         self._further = further or {}
-        self._missing = Counter(row // BLOCK_SIZE for row in rows)
+        self._missing = missing
         self._shape, self._attempts = shape, attempts.astype(int)
         self._waiting: dict[int, list[VideoResult]] = defaultdict(list)
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Self
@@ -17,6 +17,7 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.ranks import local_count
 from vifistore.extract.reuse import Reuse
+from vifistore.extract.row_sources import RowSource
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.frames.cached_pool import CachedPool, nobody
 from vifistore.frames.decode_jobs import DecodeJob
@@ -59,7 +60,7 @@ class DecodedRows:
     def __init__(
         self,
         dataset: Dataset,
-        rows: list[int],
+        rows: RowSource,
         pool: DecodePool | CachedPool,
         *,
         reuse: Reuse,
@@ -69,7 +70,7 @@ class DecodedRows:
         videos = dataset.videos()
         self._files = dataset.files()
         self._starts, self._ends = dataset.stretches()
-        self._shared = _of_several(self._files.paths, rows)
+        self._shared = _of_several(self._files.paths, rows.planned)
         self._presence = Presence(dataset, self._files)
         self.changes = ChangeLog(dataset, videos)
         """Videos that are not the files that were scanned any more."""
@@ -114,7 +115,7 @@ class DecodedRows:
             self.changes.read(result.row, str(result.values["content_digest"]))
             yield result
 
-    def _jobs(self, rows: list[int]) -> Iterator[tuple[list[int], DecodeJob]]:
+    def _jobs(self, rows: Iterable[int]) -> Iterator[tuple[list[int], DecodeJob]]:
         """Yield (rows, job) of what has to be decoded: neighbours that are stretches of one file
         together, as far as they lie in one block."""
         for together in _neighbours(rows, self._files.paths, self._starts):
@@ -138,13 +139,13 @@ class DecodedRows:
         return source == "encode"
 
 
-def _of_several(paths: np.ndarray, rows: list[int]) -> set[str]:
+def _of_several(paths: np.ndarray, rows: Sequence[int]) -> set[str]:
     """The files of which several of these rows are stretches."""
     counts = Counter(paths[rows].tolist())
     return {path for path, count in counts.items() if count > 1}
 
 
-def _neighbours(rows: list[int], paths: np.ndarray, starts: np.ndarray) -> Iterator[list[int]]:
+def _neighbours(rows: Iterable[int], paths: np.ndarray, starts: np.ndarray) -> Iterator[list[int]]:
     """Rows of one file and one block that follow one another, in the order of their starts."""
     together: list[int] = []
     for row in rows:

@@ -12,10 +12,11 @@ from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.cosines_from_tokens import ensure_cosines
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import not_as_trained
-from vifistore.extract.pipeline import ExtractReport, claim_rows, run_rows
+from vifistore.extract.pipeline import ExtractReport, rows_to_encode, run_rows
 from vifistore.extract.plan import plan, rows_to_do
 from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
+from vifistore.extract.row_sources import ALL, Wanted
 from vifistore.extract.run_figures import machine_provenance
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.models.encoders import LoadedModel
@@ -46,6 +47,7 @@ def extract_dataset(
     settings: ExtractSettings,
     *,
     blocks: range | None = None,
+    first: range | None = None,
     limit: int | None = None,
     loaded: LoadedModel | None = None,
     retry: bool = False,
@@ -54,8 +56,16 @@ def extract_dataset(
 ) -> JobReport:
     """Encode the videos of a dataset that are still to do, and the texts of its classes.
 
+    Processes that do so at once share the blocks.
+
     Parameters
     ----------
+    blocks
+        Only rows of these blocks.
+    first
+        Blocks to begin with; the others follow, as far as nobody else has them.
+    limit
+        At most so many rows.
     retry
         Try the quarantined videos again instead; a sealed set is sealed again.
     repair
@@ -71,21 +81,20 @@ def extract_dataset(
         If the name already stands for another feature set, or there is nothing to retry in or to
         repair.
     LockedError
-        If another process is writing one of the blocks.
+        If another process is writing one of the blocks that are gone over again.
     StoreError
         If the disk is full or read-only, or most of the videos are not where they were scanned.
         What was finished is kept.
     """
     job = prepare(dataset, settings, loaded)
-    work = {"blocks": blocks, "limit": limit, "retry": retry, "repair": repair}
-    return run_job(job, **work, trainer=trainer)
+    wanted = Wanted(blocks=blocks, first=first, limit=limit)
+    return run_job(job, wanted, retry=retry, repair=repair, trainer=trainer)
 
 
 def run_job(
     job: Job,
+    wanted: Wanted = ALL,
     *,
-    blocks: range | None = None,
-    limit: int | None = None,
     retry: bool = False,
     repair: bool = False,
     trainer: TrainerFrames | None = None,
@@ -102,20 +111,19 @@ def run_job(
         Presence(dataset).require()
     with clear_disk_errors(dataset.store.path):
         if not repair:
-            return _run(job, blocks=blocks, limit=limit, retry=retry, trainer=trainer)
+            return _run(job, wanted, retry=retry, trainer=trainer)
         # Before all else that is written, so that a run that is refused leaves no trace.
         repairing = start_repair(dataset, feature_id)
         try:
-            return _run(job, blocks=blocks, limit=limit, repairing=repairing)
+            return _run(job, wanted, repairing=repairing)
         finally:
             repairing.claims.release()
 
 
 def _run(
     job: Job,
+    wanted: Wanted,
     *,
-    blocks: range | None,
-    limit: int | None,
     retry: bool = False,
     repairing: Repair | None = None,
     trainer: TrainerFrames | None = None,
@@ -131,13 +139,13 @@ def _run(
         attempts = repairing.attempts
     cosines = CosinesBeside(job, writer) if job.loaded.video_texts else None
     try:
-        rows = claim_rows(writer, retry=retry, blocks=blocks, limit=limit)
-        report = run_rows(
-            *(job, writer, rows, attempts),
-            beside=lambda: _begin_texts(job, cosines),
-            trainer=trainer,
-            cosines=cosines,
-        )
+        with rows_to_encode(writer, wanted, retry=retry, at_once=bool(repairing)) as source:
+            report = run_rows(
+                *(job, writer, source, attempts),
+                beside=lambda: _begin_texts(job, cosines),
+                trainer=trainer,
+                cosines=cosines,
+            )
         lacking = cosines.seal(dataset.features(feature_id)) if cosines and report.sealed else ()
     finally:
         writer.release()

@@ -21,6 +21,7 @@ from vifistore.extract.decoded_rows import DecodedRows, default_workers, open_po
 from vifistore.extract.encoded_rows import EncodedRows
 from vifistore.extract.prepare import Job
 from vifistore.extract.reuse import Reuse
+from vifistore.extract.row_sources import FreeRows, HeldRows, NotedWriter, RowSource, Wanted
 from vifistore.extract.run_figures import (
     device_name,
     figures,
@@ -55,17 +56,19 @@ class ExtractReport:
 def run_rows(
     job: Job,
     writer: FeatureWriter,
-    rows: list[int],
+    source: RowSource,
     attempts: np.ndarray,
     *,
     beside: Callable[[], None],
     trainer: TrainerFrames | None = None,
     cosines: CosinesBeside | None = None,
 ) -> ExtractReport:
-    """Encode rows whose blocks the writer holds; seal the set once nothing is left to do.
+    """Encode the rows of a source; seal the set once nothing is left to do.
 
     Parameters
     ----------
+    source
+        Where rows come from; nothing is opened for one that plans none.
     attempts
         How often each video was tried before, uint8 [video].
     beside
@@ -87,13 +90,13 @@ def run_rows(
     clock, counts = Clock(), Counter()
     stages = None
     with _clear_memory_errors(job.device):
-        if rows:
-            args = (job, writer, rows, attempts, counts, clock, beside, trainer)
+        if source.planned:
+            args = (job, writer, source, attempts, counts, clock, beside, trainer)
             stages = encode_rows(*args, cosines)
         else:
             beside()
     with clock.stage("write"):
-        is_complete = _seal_if_complete(writer, rows)
+        is_complete = _seal_if_complete(writer, source.taken)
     return ExtractReport(
         id=writer.id,
         encoded=counts["encoded"],
@@ -107,7 +110,7 @@ def run_rows(
 def encode_rows(
     job: Job,
     writer: FeatureWriter,
-    rows: list[int],
+    source: RowSource,
     attempts: np.ndarray,
     counts: Counter[str],
     clock: Clock,
@@ -121,24 +124,25 @@ def encode_rows(
     """
     further = job.further
     # Of a copy the cosines with these classes would be missing.
-    reuse = Reuse(job.dataset, writer, rows, further, may_copy=cosines is None)
+    reuse = Reuse(job.dataset, writer, source.planned, further, may_copy=cosines is None)
     with (
-        Progress(total=len(rows), unit="video", desc="extract") as bar,
+        Progress(total=source.total, unit="video", desc="extract") as bar,
         contextlib.ExitStack() as opened,
     ):
-        committer = opened.enter_context(BlockCommitter(cosines or writer))
+        committer = opened.enter_context(BlockCommitter(NotedWriter(cosines or writer, source)))
         pools = open_pools(job.settings, job.recipe.preprocessing, job.device, trainer)
         pool = opened.enter_context(pools)
-        decode = DecodedRows(job.dataset, rows, pool, reuse=reuse, clock=clock)
+        decode = DecodedRows(job.dataset, source, pool, reuse=reuse, clock=clock)
         beside()
         encode = EncodedRows(job, clock, cosines)
         made = {**further, **(cosines.arrays if cosines else {})}
-        collect = BlockCollector(rows, job.shape, attempts, made)
+        collect = BlockCollector(source.pending, job.shape, attempts, made)
         clock.restart()
         bar.unpause()
         for result in encode.results(decode):
             for video in reuse.with_twins(result):
                 counts[video.kind] += 1
+                bar.total = source.total
                 _show(bar, encode.encoder.num_frames / clock.seconds, counts)
                 if block := collect.add(video):
                     with clock.stage("write"):
@@ -155,23 +159,30 @@ def _show(bar: Progress, frames_per_second: float, counts: Counter[str]) -> None
     bar.update()
 
 
-def claim_rows(
-    writer: FeatureWriter, *, retry: bool, blocks: range | None, limit: int | None
-) -> list[int]:
-    """Lock the blocks of the rows to do, or of the quarantined (`retry`), and return those rows.
+@contextlib.contextmanager
+def rows_to_encode(
+    writer: FeatureWriter, wanted: Wanted, *, retry: bool, at_once: bool
+) -> Iterator[RowSource]:
+    """The rows of a run: those to do, or those quarantined (`retry`), of which it may have.
 
-    `blocks` and `limit` say which blocks and how many rows at most. A sealed set is unsealed where
-    there is something to retry. Raises LockedError if another process is writing one of the blocks.
+    Blocks are claimed as their turn comes; all `at_once` for what no other process may do
+    meanwhile, and for `retry`, which unseals a sealed set. Raises LockedError then if another
+    process is writing one of them.
     """
+    if not retry and not at_once:
+        with FreeRows(writer, wanted) as source:
+            yield source if not source.is_empty else HeldRows(())
+        return
     status = QUARANTINED if retry else TODO
     matching = np.flatnonzero(writer.status == status).tolist()
+    blocks, limit = wanted.blocks, wanted.limit
     rows = [row for row in matching if blocks is None or row // BLOCK_SIZE in blocks][:limit]
     writer.claim(row // BLOCK_SIZE for row in rows)
-    # Another process may have written some before they were locked.
+    # Another process may have written some before they were claimed.
     rows = [row for row in rows if writer.status[row] == status]
     if rows and retry and writer.sealed:
         writer.unseal()
-    return rows
+    yield HeldRows(rows)
 
 
 def _seal_if_complete(writer: FeatureWriter, rows: list[int]) -> bool:

@@ -7,7 +7,7 @@ just as many bytes.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,13 +25,13 @@ from vifistore.store.writer import FeatureWriter
 
 
 class Reuse:
-    """Finds, for the rows of one run, the embeddings that exist already."""
+    """Finds, for the rows that a run may have, the embeddings that exist already."""
 
     def __init__(
         self,
         dataset: Dataset,
         writer: FeatureWriter,
-        rows: list[int],
+        rows: Sequence[int],
         further: Collection[str] = (),
         *,
         may_copy: bool = True,

@@ -175,6 +175,9 @@ def _extract(
         # A run may be made again, with other settings, in the folder of an older one.
         job = prepare(dataset, extraction, loaded, must_be_free=False)
         report = run_job(job, trainer=trainer_of(path.parent, dataset, encode))
+        if report.num_todo:
+            told = f"{report.num_todo} videos of {report.name} are being encoded by other processes"
+            raise LockedError(told)
     except (ModelError, UsageError) as error:
         return Followed(path=path, digest="", report=None, error=str(error))
     finally:

@@ -261,7 +261,7 @@ def test_what_another_process_extracts_is_waited_for(store, folder, tiny, caplog
     with caplog.at_level(logging.INFO, "vifi"):
         assert [f.report.sealed for f in run(store, folder)] == [True]
     ended.join()
-    assert f"{path.name} waits: block 0" in caplog.text
+    assert f"{path.name} waits: 6 videos of run@step-1 are being encoded by other" in caplog.text
 
 
 def test_prompts_are_used_and_scored_with_their_own_template(store, folder, tiny):
