@@ -36,6 +36,7 @@ from vifistore.models.preprocessing import (
 )
 from vifistore.models.prompt_learning import attach_prompts
 from vifistore.models.registry import OPENAI, activation_sibling, model_config, open_clip
+from vifistore.models.run_weights import weights_file
 from vifistore.models.skeletons import (
     empty_model,
     make_model,
@@ -125,7 +126,9 @@ def load_openclip(
     elif is_tag:
         loaded = _tagged_model(model, config, pretrained)
     elif Path(pretrained).suffix in WEIGHTS_SUFFIXES or os.path.isdir(pretrained):
-        loaded = _model_from_file(model, config, Path(pretrained), token_embedding, weights)
+        loaded = _model_from_file(
+            model, config, weights_file(Path(pretrained)), token_embedding, weights
+        )
     else:
         remedy = f"A file must end in {', '.join(WEIGHTS_SUFFIXES)}."
         raise UnknownNameError(f"weights of {model}", pretrained, [*tags, RANDOM], remedy)
