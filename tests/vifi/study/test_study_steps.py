@@ -1,0 +1,108 @@
+"""The plan of a study: a function of its file."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.vifi.study.conftest import STUDY
+from vifi.study.costs import MACHINES, StepCost, Tower, VideoCounts, costs
+from vifi.study.ledger import digests
+from vifi.study.steps import Places, Step, flag_words, plan_steps
+from vifi.study.study_file import Study, parse_study
+from vifistore.errors import UnknownNameError
+
+PLACES = Places(out=Path("o"))
+
+
+def study(text: str = STUDY) -> Study:
+    return parse_study(tomllib.loads(text))
+
+
+def plan(text: str = STUDY, *only: str) -> dict[str, Step]:
+    return {step.name: step for step in plan_steps(study(text), PLACES, only)}
+
+
+def test_every_step_comes_behind_what_it_needs():
+    steps = plan()
+    assert list(steps) == [
+        "scan d",
+        "extract clip of d",
+        *("train full-s1", "extract full-s1 of d"),
+        *("train full-s2", "extract full-s2 of d"),
+        *("ask table of clip", "ask table of full-s1", "ask table of full-s2"),
+        *("ask fusions", "report"),
+    ]
+    seen: set[str] = set()
+    for step in steps.values():
+        assert seen.issuperset(step.needs)
+        seen.add(step.name)
+    (command,) = steps["extract full-s2 of d"].commands
+    assert command[:8] == (
+        *("extract", "o/store.zarr", "--dataset", "d", "--model", "vifi-tiny"),
+        *("--pretrained", "o/runs/full-s2"),
+    )
+
+
+def test_a_question_alone_needs_no_other_systems():
+    assert "train full-s2" not in plan(STUDY, "fusions")
+    assert "train full-s1" in plan(STUDY, "fusions")
+    with pytest.raises(UnknownNameError, match="question 'fusion'"):
+        plan(STUDY, "fusion")
+
+
+def test_seeds_of_one_system_are_asked_together():
+    asked = plan(STUDY.replace("[questions.fusions]", "together = true\n[questions.fusions]"))
+    (command,) = asked["ask table"].commands
+    assert command[5:9] == ("--features", "clip", "full-s1", "full-s2")
+
+
+def test_a_later_dataset_may_start_from_a_system_below_it():
+    below = STUDY.replace('start = "clip"', 'start = "late"')
+    below += '[systems.late]\nstart = "clip"\npreset = "few_shot"\ndataset = "d"\nsplit = "train"\n'
+    names = list(plan(below))
+    assert names.index("train late") < names.index("train full-s1")
+
+
+def test_flags_as_words():
+    flags = {"a": True, "mixing": False, "n": [1, 2], "rate": 0.5, "name": "x y", "none": []}
+    assert flag_words(flags) == (
+        *("--a", "--no-mixing", "--n", "1", "2", "--rate", "0.5", "--name", "x y", "--none"),
+    )
+
+
+def test_what_changes_is_done_again_and_what_follows_from_it():
+    def known(text: str) -> dict[str, str]:
+        return digests(plan_steps(study(text), PLACES), PLACES.out)
+
+    one = known(STUDY)
+    other = known(STUDY.replace('flags = { seed = "{seed}" }', "flags = { seed = 3 }"))
+    assert {name for name in one if one[name] != other[name]} == {
+        *("train full-s1", "extract full-s1 of d", "train full-s2", "extract full-s2 of d"),
+        *("ask table of full-s1", "ask table of full-s2", "ask fusions", "report"),
+    }
+
+
+def test_costs_are_counted():
+    found = costs(study(), VideoCounts(datasets={"d": 100}, trained_on={"full-s1": 60}))
+    tower = Tower.of(study(), study().systems["clip"])
+    # 17 tokens of 64 numbers through 4 blocks; 8 x 8 x 3 levels a patch.
+    assert tower.flops == 2 * 17 * (4 * (12 * 64**2 + 2 * 17 * 64) + 3 * 64 * 64)
+    trained = found["train full-s1"]
+    assert (trained.videos, trained.frames, trained.decoded) == (120, 240, 240)
+    assert trained.flops == 3 * tower.flops * 240
+    # The second finds the frames that the first decoded; of its split nothing is known.
+    assert (found["train full-s2"].videos, found["train full-s2"].decoded) == (200, 0)
+    encoded = found["extract clip of d"]
+    assert (encoded.frames, encoded.decoded) == (200, 200)
+    assert found["extract full-s1 of d"].decoded == 0
+    assert StepCost(decoded=round(MACHINES[0].decoded_frames * 7200)).hours(MACHINES[0]) == (
+        pytest.approx(2)
+    )
+    assert (trained + encoded).frames == 440
+
+
+def test_a_vit_b_16_is_as_the_paper_counts_it():
+    model = study(STUDY.replace("vifi-tiny", "ViT-B-16-quickgelu"))
+    # Table 6: 281 G multiply-adds of 16 frames.
+    assert Tower.of(model, model.systems["clip"]).flops * 16 / 2 == pytest.approx(281e9, rel=0.01)

@@ -1,0 +1,96 @@
+"""What of a study is done: a file a step, written once the step is whole.
+
+A step is known by a digest of its commands, of the files that these read, and of the digests of
+the steps that it needs: whatever changes is done again, and what follows from it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vifi.study.steps import REPORT, Step
+from vifistore.errors import UsageError
+from vifistore.files import read_json_object, read_regular
+from vifistore.store.durable import put_file
+
+_FOLDER = "steps"
+# A larger file is known by its size and its time.
+_MOST_READ = 64 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A step that is done."""
+
+    digest: str
+    seconds: float
+    ended: str
+    """When, UTC, to the microsecond: what is later compares as greater."""
+    remark: str = ""
+
+
+class Ledger:
+    """The steps of the study in a folder."""
+
+    def __init__(self, out: Path) -> None:
+        self._folder = out / _FOLDER
+
+    def path(self, step: Step, suffix: str) -> Path:
+        """A file of the step."""
+        return self._path(step.name, suffix)
+
+    def _path(self, name: str, suffix: str) -> Path:
+        return self._folder / f"{name.replace(' ', '_')}{suffix}"
+
+    def _entry(self, name: str) -> Entry | None:
+        """What was noted of a step when it was done last, whatever its digest was."""
+        path = self._path(name, ".json")
+        try:
+            return Entry(**read_json_object(path))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{path} is not what was written there; remove it") from error
+
+    def is_done(self, step: Step, digest: str) -> bool:
+        """Whether the step is done as it is now, and what it made is there.
+
+        The page shows whatever is answered, and is done where nothing was answered after it.
+        """
+        entry = self._entry(step.name)
+        if entry is None or not all(Path(path).exists() for path in step.makes):
+            return False
+        if step.name != REPORT:
+            return entry.digest == digest
+        return not any(need and need.ended > entry.ended for need in map(self._entry, step.needs))
+
+    def note(self, step: Step, entry: Entry) -> None:
+        """Say that the step is done."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        put_file(self.path(step, ".json"), json.dumps(asdict(entry), indent=2).encode())
+
+
+def digests(steps: Iterable[Step], out: Path) -> dict[str, str]:
+    """The digest of each step by its name; `steps` as they are ordered."""
+    found: dict[str, str] = {}
+    for step in steps:
+        told = {
+            "commands": step.commands,
+            "files": [_file(word, out) for command in step.commands for word in command],
+            "needs": [found[name] for name in step.needs],
+        }
+        found[step.name] = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    return found
+
+
+def _file(word: str, out: Path) -> str:
+    """What a word of a command says of a file that is not of the study's own making."""
+    path = Path(word)
+    if len(word) > 1000 or not path.is_file() or path.is_relative_to(out):
+        return ""
+    state = path.stat()
+    if state.st_size > _MOST_READ:
+        return f"{state.st_size} {state.st_mtime_ns}"
+    return hashlib.sha256(read_regular(path)).hexdigest()

@@ -1,0 +1,224 @@
+"""From a study to its steps: ordinary commands, and which of them need which."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vifi.study.expanding import filled
+from vifi.study.study_file import Flags, Question, Study, StudySystem
+from vifistore.errors import UnknownNameError
+
+# What names feature sets to a verb; `--features` where it is none of these.
+_NAMES_BY = {"attention": "--checkpoints"}
+# Verbs that write one file a call beside their rows.
+_DRAWS_TO = ("tsne",)
+
+Command = tuple[str, ...]
+REPORT = "report"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A piece of work that is done, or not."""
+
+    name: str
+    """Its kind and what it is about: `train full`."""
+    commands: tuple[Command, ...]
+    needs: tuple[str, ...] = ()
+    """Names of the steps that come before."""
+    makes: tuple[str, ...] = ()
+    """Files and folders that are there afterwards."""
+
+    @property
+    def kind(self) -> str:
+        """prepare, scan, train, extract, ask or report."""
+        return self.name.partition(" ")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a study lies."""
+
+    out: Path
+
+    @property
+    def store(self) -> str:
+        """Of all of its datasets."""
+        return str(self.out / "store.zarr")
+
+    @property
+    def frames(self) -> str:
+        """The frame cache that trainings and extractions share."""
+        return str(self.out / "frames")
+
+    def run(self, system: StudySystem) -> str:
+        """What the training of a system writes: a folder, or the file of a head."""
+        ending = ".safetensors" if system.head else ""
+        return str(self.out / "runs" / f"{system.name}{ending}")
+
+
+def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list[Step]:
+    """The steps of a study, each behind all that it needs.
+
+    `only` names questions: what these need, and nothing else. Raises UnknownNameError for one
+    that the study has not.
+    """
+    for name in only:
+        if name not in study.questions:
+            raise UnknownNameError("question", name, list(study.questions))
+    asked = [q for q in study.questions.values() if not only or q.name in only]
+    questions = [step for question in asked for step in _questions(study, places, question)]
+    steps = [*_prepare(study), *_scans(study, places)]
+    for system in study.systems.values():
+        steps += _system(study, places, system)
+    steps += questions
+    by_name = {step.name: _placed(step, places) for step in steps}
+    wanted = _needed(by_name, [step.name for step in questions])
+    ordered = [step for name, step in by_name.items() if name in wanted]
+    drawn = ("report", str(places.out), "--store", places.store)
+    page = (str(places.out / "index.html"),)
+    needs = tuple(step.name for step in questions)
+    ends = Step(name=REPORT, commands=(drawn,), needs=needs, makes=page)
+    return [*_in_order(ordered), ends]
+
+
+def _prepare(study: Study) -> list[Step]:
+    names = [f"prepare {name}" for name in study.prepare]
+    return [
+        Step(
+            name=names[i],
+            commands=(tuple(entry.command),),
+            needs=tuple(names[:i]),
+            makes=tuple(entry.makes),
+        )
+        for i, entry in enumerate(study.prepare.values())
+    ]
+
+
+def _scans(study: Study, places: Places) -> Iterator[Step]:
+    first = tuple(f"prepare {name}" for name in study.prepare)
+    for name, dataset in study.datasets.items():
+        calls = (("scan", places.store, *words, "--dataset", name) for words in dataset.scan)
+        yield Step(name=f"scan {name}", commands=tuple(calls), needs=first)
+
+
+def _system(study: Study, places: Places, system: StudySystem) -> Iterator[Step]:
+    made = ()
+    if system.preset or system.head:
+        yield (_head if system.head else _training)(study, places, system)
+        made = (f"train {system.name}",)
+    for dataset in study.datasets:
+        if system.head:
+            continue
+        words = ("--dataset", dataset, *_weights(study, places, system), "--name", system.name)
+        flags = {"frame-cache": places.frames, **study.extract, **system.extract}
+        yield Step(
+            name=f"extract {system.name} of {dataset}",
+            commands=(("extract", places.store, *words, *flag_words(flags)),),
+            needs=(*made, f"scan {dataset}"),
+        )
+
+
+def _training(study: Study, places: Places, system: StudySystem) -> Step:
+    start, out = study.systems[system.start], places.run(system)
+    flags = {"frame-cache": places.frames, **study.train, **system.flags}
+    words = ("--dataset", system.dataset, *(("--split", system.split) if system.split else ()))
+    command = ("train", system.preset, places.store, *words, *_weights(study, places, start))
+    before = (f"train {start.name}",) if start.preset else ()
+    return Step(
+        name=f"train {system.name}",
+        commands=((*command, "--name", system.name, "--out", out, *flag_words(flags)),),
+        needs=(f"scan {system.dataset}", *before),
+        makes=(f"{out}/finished.json",),
+    )
+
+
+def _head(study: Study, places: Places, system: StudySystem) -> Step:
+    words = ("--dataset", system.dataset, "--features", system.start, "--head", system.head)
+    named = ("--name", system.name, "--out", places.run(system))
+    split = ("--split", system.split) if system.split else ()
+    command = ("train-head", places.store, *words, *split, *named, *flag_words(system.flags))
+    return Step(
+        name=f"train {system.name}",
+        commands=(command,),
+        needs=(f"extract {system.start} of {system.dataset}",),
+        makes=(places.run(system),),
+    )
+
+
+def _weights(study: Study, places: Places, system: StudySystem) -> Command:
+    """Flags that name a checkpoint."""
+    model, of = system.model, system
+    while not model:
+        of = study.systems[of.start]
+        model = of.model
+    weights = places.run(system) if system.preset else system.pretrained
+    return ("--model", model, "--pretrained", weights)
+
+
+def _questions(study: Study, places: Places, question: Question) -> Iterator[Step]:
+    verb = question.ask.split()[0]
+    is_each = verb == "evaluate" and not question.together and len(question.systems) > 1
+    for systems in [[name] for name in question.systems] if is_each else [question.systems]:
+        suffix = f" of {systems[0]}" if is_each else ""
+        yield Step(
+            name=f"ask {question.name}{suffix}",
+            commands=(_question(places, question, systems),),
+            needs=tuple(
+                f"train {name}" if study.systems[name].head else f"extract {name} of {dataset}"
+                for name in systems
+                for dataset in question.asked_of
+            ),
+        )
+
+
+def _question(places: Places, question: Question, systems: list[str]) -> Command:
+    verb, *words = question.ask.split()
+    to = ("--out", str(places.out / question.name)) if verb in _DRAWS_TO else ()
+    named = (_NAMES_BY.get(verb, "--features"), *systems)
+    of = ("--dataset", *question.asked_of)
+    asked = (verb, places.store, *words, *of, *named, *flag_words(question.flags))
+    return (*asked, *to, "--results", str(places.out))
+
+
+def flag_words(flags: Flags) -> Command:
+    """Flags of a study as words of a command: true is the flag alone, false its opposite, and a
+    list its values behind it."""
+    words: list[str] = []
+    for name, value in flags.items():
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        else:
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{name}", *map(str, values)]
+    return tuple(words)
+
+
+def _placed(step: Step, places: Places) -> Step:
+    """`{out}` in its words means the folder of the study."""
+    here = {"out": str(places.out)}
+    commands = tuple(tuple(str(filled(w, here)) for w in command) for command in step.commands)
+    makes = tuple(str(filled(path, here)) for path in step.makes)
+    return Step(name=step.name, commands=commands, needs=step.needs, makes=makes)
+
+
+def _needed(steps: dict[str, Step], names: list[str]) -> set[str]:
+    """These steps, and all that they need."""
+    found: set[str] = set()
+    while names:
+        name = names.pop()
+        if name not in found:
+            found.add(name)
+            names += steps[name].needs
+    return found
+
+
+def _in_order(steps: list[Step]) -> list[Step]:
+    """Each as soon as what it needs is behind it, else in the order of the file."""
+    left, done, ordered = list(steps), set[str](), list[Step]()
+    while left:
+        ready = next(step for step in left if done.issuperset(step.needs))
+        left.remove(ready)
+        done.add(ready.name)
+        ordered.append(ready)
+    return ordered
