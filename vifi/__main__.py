@@ -27,6 +27,7 @@ from vifi.command_line.endings import (
 # --help and the verbs that need no model start fast.
 VERBS = {
     "demo": "the whole line on a small generated data set",
+    "study": "a whole study by one file: train, encode, score and report",
     "scan": "add the videos of a folder, a list or a dataset's own files to a store",
     "relocate": "say where a dataset's videos are now",
     "extract": "encode a dataset's videos with a checkpoint",
@@ -64,6 +65,7 @@ _MODULES = {
     "train-head": "vifi.verbs.train_head",
     "bench": "vifi.bench.verb",
     "demo": "vifi.demo.verb",
+    "study": "vifi.study.verb",
 }
 
 

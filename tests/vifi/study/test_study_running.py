@@ -1,0 +1,77 @@
+"""A study is done to its end, goes on, and does again what changed and nothing else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.results import read_rows
+from vifi.__main__ import run
+
+
+@pytest.fixture
+def study(study_file, tmp_path, capsys):
+    """Run the study; returns exit code, the steps that it began, and all that it said."""
+
+    def call(*flags: str):
+        code = run(["study", str(study_file), "--out", str(tmp_path / "o"), *flags])
+        told = capsys.readouterr()
+        begun = [line.split(" ", 1)[1][:-4] for line in told.out.splitlines() if line[:1] == "["]
+        return code, begun, told.out + told.err
+
+    return call
+
+
+def scores(folder: Path) -> dict:
+    return {row.key: row.value for row in read_rows(folder)}
+
+
+def test_it_is_done_once_and_what_is_added_is_added(study, study_file, tmp_path):
+    code, begun, told = study()
+    assert code == 0, told
+    assert len(begun) == 11
+    assert begun[-1] == "report"
+    assert (tmp_path / "o/index.html").is_file()
+    first = scores(tmp_path / "o")
+    assert study()[:2] == (0, [])
+
+    text = study_file.read_text(encoding="utf-8")
+    study_file.write_text(text.replace("seed = [1, 2]", "seed = [1, 2, 3]"), encoding="utf-8")
+    added = ["train full-s3", "extract full-s3 of d", "ask table of full-s3", "report"]
+    assert study()[:2] == (0, added)
+    assert first.items() < scores(tmp_path / "o").items()
+    code, begun, _ = study("--only", "fusions")
+    assert (code, begun) == (0, [])
+
+
+def test_a_step_that_fails_holds_up_only_what_needs_it(study, study_file, tmp_path):
+    text = study_file.read_text(encoding="utf-8")
+    study_file.write_text(text.replace('flags = { seed = "{seed}" }', ""), encoding="utf-8")
+    (tmp_path / "o/runs").mkdir(parents=True)
+    (tmp_path / "o/runs/full-s2").write_text("no folder")
+    code, begun, told = study()
+    assert code == 1
+    assert "ask table of full-s1" in begun
+    assert "extract full-s2 of d: waits for train full-s2" in told
+    assert "ask table of full-s2: waits for train full-s2" in told
+    (tmp_path / "o/runs/full-s2").unlink()
+    again = ["train full-s2", "extract full-s2 of d", "ask table of full-s2", "report"]
+    assert study()[:2] == (0, again)
+
+
+def test_what_is_gone_is_made_again(study, tmp_path):
+    assert study("--only", "fusions")[0] == 0
+    (tmp_path / "o/runs/full-s1/finished.json").unlink()
+    assert study("--only", "fusions")[:2] == (0, ["train full-s1"])
+
+
+def test_a_plan_tells_commands_and_costs_and_does_nothing(study, tmp_path):
+    code, _, told = study("--dry-run")
+    assert code == 0
+    assert "11 steps, 11 to do, 2 of them trainings" in told
+    assert "num_videos = N in the study says so" in told
+    assert not (tmp_path / "o").exists()
+    document = json.loads(study("--dry-run", "--json")[2])
+    assert document["steps"][0]["step"] == "scan d"
+    assert document["steps"][0]["commands"][0].startswith("vifi scan ")
+    assert study("--json")[0] == 2

@@ -1,0 +1,87 @@
+"""Do the steps of a study: what is done stays, what fails holds up only what needs it."""
+
+import contextlib
+import importlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vifi.__main__ import module_of
+from vifi.command_line.console import say
+from vifi.study.ledger import Entry, Ledger
+from vifi.study.outcome import StudyOutcome
+from vifi.study.steps import REPORT, Command, Step
+from vifistore.errors import VifiError, shell
+from vifistore.files import regular_opener
+
+# Of a verb: all done, or done with some videos quarantined.
+_DONE = {0: "", 3: "some videos are quarantined"}
+
+
+def run_steps(steps: list[Step], digests: Mapping[str, str], ledger: Ledger) -> StudyOutcome:
+    """Do what is not done. A step that fails stops no other but those that need it."""
+    outcome = StudyOutcome()
+    for i, step in enumerate(steps):
+        if ledger.is_done(step, digests[step.name]):
+            continue
+        held = {**outcome.failed, **outcome.waiting}
+        blocking = next((name for name in step.needs if name in held), "")
+        # The page tells of what there is.
+        if blocking and step.name != REPORT:
+            outcome.waiting[step.name] = outcome.waiting.get(blocking, blocking)
+            continue
+        say(f"[{i + 1}/{len(steps)}] {step.name} ...")
+        _run(step, digests[step.name], ledger, outcome)
+    return outcome
+
+
+def _run(step: Step, digest: str, ledger: Ledger, outcome: StudyOutcome) -> None:
+    begun = time.perf_counter()
+    try:
+        with _logged(ledger.path(step, ".log")):
+            remarks = [_call(command) for command in step.commands]
+    except (VifiError, OSError) as error:
+        outcome.failed[step.name] = " ".join(str(error).split())
+        say(f"   failed: {outcome.failed[step.name]}")
+        return
+    seconds = round(time.perf_counter() - begun, 1)
+    remark = next(filter(None, remarks), "")
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    ledger.note(step, Entry(digest=digest, seconds=seconds, ended=now, remark=remark))
+    outcome.done.append(step.name)
+    say(f"   {seconds:.1f} s{f'; {remark}' if remark else ''}")
+
+
+def _call(command: Command) -> str:
+    """Run a verb here; return what is to be said of its end."""
+    verb, *words = command
+    line = f"vifi {shell(verb, *words)}"
+    say(f"$ {line}")
+    code = importlib.import_module(module_of(verb)).main(words)
+    if code not in _DONE:
+        raise VifiError(f"it ended with code {code}; run it to see why: {line}")
+    return _DONE[code]
+
+
+@contextlib.contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Keep what verbs print and log in a file; the terminal gets bars and warnings alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("vifi")
+    with (
+        open(path, "w", encoding="utf-8", opener=regular_opener) as file,
+        contextlib.redirect_stdout(file),
+    ):
+        kept = logging.StreamHandler(file)
+        levels = {handler: handler.level for handler in logger.handlers}
+        for handler in levels:
+            handler.setLevel(logging.WARNING)
+        logger.addHandler(kept)
+        try:
+            yield
+        finally:
+            logger.removeHandler(kept)
+            for handler, level in levels.items():
+                handler.setLevel(level)

@@ -1,0 +1,62 @@
+"""`vifi study`: from one file to all tables; stop it, run it again, add to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from vifi.command_line.console import parse, say
+from vifi.study.ledger import Ledger, digests
+from vifi.study.outcome import StudyOutcome
+from vifi.study.showing import show_plan
+from vifi.study.steps import Places, Step, plan_steps
+from vifi.study.study_file import Study, read_study
+from vifistore.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyArguments:
+    """Do a whole study as its file says, from videos to tables and the page; run again to go on."""
+
+    study: Annotated[Path, tyro.conf.Positional]
+    """TOML file of the study."""
+    out: Path | None = None
+    """Folder for its store, runs, tables and page. Default: reports/out/NAME of the file."""
+    only: tuple[str, ...] = ()
+    """Questions to answer, with all that they need; default: all."""
+    dry_run: bool = False
+    """Say what would be done, and do nothing."""
+    json: bool = False
+    """Print one JSON document (with --dry-run)."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code: 1 where a step failed."""
+    wanted = parse("study", StudyArguments, arguments)
+    if wanted.json and not wanted.dry_run:
+        raise UsageError("--json prints the plan; give it with --dry-run")
+    study = read_study(wanted.study)
+    out = wanted.out or Path("reports/out") / wanted.study.stem
+    steps = plan_steps(study, Places(out=out), wanted.only)
+    known, ledger = digests(steps, out), Ledger(out)
+    if wanted.dry_run:
+        show_plan(study, steps, known, ledger, Places(out=out), as_json=wanted.json)
+        return 0
+    outcome = _run(study, steps, known, ledger)
+    for name, waits_for in outcome.waiting.items():
+        say(f"{name}: waits for {waits_for}")
+    for name, reason in outcome.failed.items():
+        say(f"{name}: failed: {reason}")
+    say(f"{len(outcome.done)} steps done now; open {out / 'index.html'}")
+    return 1 if outcome.failed else 0
+
+
+def _run(study: Study, steps: list[Step], known: dict[str, str], ledger: Ledger) -> StudyOutcome:
+    to_do = [step for step in steps if not ledger.is_done(step, known[step.name])]
+    say(f"{study.title}: {len(steps)} steps, {len(to_do)} to do")
+    if to_do:
+        from vifi.study.running import run_steps
+
+        return run_steps(steps, known, ledger)
+    return StudyOutcome()
