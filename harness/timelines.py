@@ -10,8 +10,9 @@ its largest cosine.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from vifistore.store.pooling import counted_frames
 _FRAME_BYTES = 2
 # Of so many frames and queries the cosines take 64 mebibytes.
 _MAX_COSINES = 2**24
+
+Join = Callable[[np.ndarray], np.ndarray]
+"""From cosines with several queries, float32 [query ...], to one score: [...]."""
 
 QueriesOf = Callable[[int], np.ndarray]
 """Queries of a file, by its number: float32 [query dim] of unit length."""
@@ -47,6 +51,12 @@ class ScoreCurve:
     ends: np.ndarray
     """float64 [time]: and ends. It is where the next one begins, unless between them lies what no
     row holds."""
+
+    def of_row(self, row: int) -> Self:
+        """The part of it that is of the times of a row."""
+        here = self.rows == row
+        values = {name: getattr(self, name)[here] for name in ("times", "rows", "begins", "ends")}
+        return replace(self, **values, cosines=self.cosines[:, here])
 
 
 class Timelines:
@@ -106,19 +116,28 @@ class Timelines:
         """Rows of a file in the order of time, int64 [row]."""
         return self.rows[self.edges[file] : self.edges[file + 1]]
 
-    def best(self, queries: np.ndarray) -> np.ndarray:
-        """The largest cosine of each file's frames and each query, float32 [query file].
+    def rows_between(self, row: int, start: float, end: float) -> np.ndarray:
+        """Rows of the file of `row` that lie in part between two of its seconds, int64 [row]."""
+        rows = self.rows_of(int(self.file_of[row]))
+        starts, ends = self._stretches[rows].T
+        return rows[~(starts > end) & ~(ends < start)]
+
+    def best(self, queries: np.ndarray, join: Join | None = None) -> np.ndarray:
+        """The largest cosine of each file's frames and each query, float32 [query file]; or what
+        `join` makes of the cosines of a frame with all queries, [1 file].
 
         queries: float32 [query dim] of unit length. Every cached frame is read. Raises DamagedError
         for embeddings that do not match their checksum, are zero or not finite.
         """
-        best = np.full((len(queries), len(self)), -np.inf, np.float32)
+        best = np.full((1 if join else len(queries), len(self)), -np.inf, np.float32)
         for positions, frames, counts in self._frames(self.rows):
             files = np.searchsorted(self.edges, positions, side="right") - 1
             for part in _parts(frames, len(queries)):
                 cosines = self._cosines(
                     frames[part], counts[part], self.rows[positions[part]], queries
                 )
+                if join is not None:
+                    cosines = join(np.moveaxis(cosines, -1, 0))[..., None]
                 cosines = cosines.max(axis=(1, 2))
                 order = np.argsort(files[part], kind="stable")
                 seen, first = np.unique(files[part][order], return_index=True)

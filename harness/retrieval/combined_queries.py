@@ -58,6 +58,10 @@ class Query:
         return len(self.terms) == 1
 
 
+Queries = np.ndarray | Sequence[Query]
+"""Queries of one term each, float32 [query dim] of any length, or of several."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CosineScale:
     """What cosines of terms are told by: their mean and their deviation over all videos."""
@@ -80,8 +84,36 @@ class CosineScale:
     def scores(self, cosines: np.ndarray, num_wanted: int) -> np.ndarray:
         """Scores of videos by their cosines [term ...], the terms that are wanted first: [...]."""
         shape = (-1, *[1] * (cosines.ndim - 1))
-        standard = (cosines - self.means.reshape(shape)) / self.deviations.reshape(shape)
+        # What counts for nothing has minus infinity, of which no deviation can be told.
+        finite = np.where(np.isneginf(cosines), 0, cosines)
+        standard = (finite - self.means.reshape(shape)) / self.deviations.reshape(shape)
         scores = standard[:num_wanted].min(axis=0)
         if len(standard) > num_wanted:
             scores = scores - np.maximum(standard[num_wanted:].max(axis=0), 0)
-        return scores
+        return np.where(np.isneginf(cosines[0]), -np.inf, scores).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedQuery:
+    """A query whose cosines become one score, whatever they are of."""
+
+    terms: np.ndarray
+    """float32 [term dim] of unit length, those that are wanted first."""
+    num_wanted: int
+    scale: CosineScale | None = None
+    """None where there is but one term."""
+
+    def scores(self, cosines: np.ndarray) -> np.ndarray:
+        """Scores by cosines with the terms, float32 [term ...]: [...]."""
+        return cosines[0] if self.scale is None else self.scale.scores(cosines, self.num_wanted)
+
+    @property
+    def probes(self) -> np.ndarray:
+        """Vectors that what answers is near to, float32 [probe dim] of unit length: every wanted
+        term, and the mean of all, each as long as its cosines are told by."""
+        wanted = self.terms[: self.num_wanted]
+        if self.scale is None or self.num_wanted == 1:
+            return wanted
+        joined = (wanted / self.scale.deviations[: self.num_wanted, None]).sum(axis=0)
+        length = np.linalg.norm(joined)
+        return np.concatenate([wanted, (joined / length)[None]]) if length > 0 else wanted

@@ -5,10 +5,12 @@ frames, since by the rule `half-way` the k best moments of all lie in them: a mo
 best frame. By another rule of `harness/retrieval/proposals.py` they are the best of those videos.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from harness.retrieval.combined_queries import JoinedQuery
 from harness.retrieval.frame_index import BestFrames
 from harness.retrieval.hits import HitCurve, Match
 from harness.retrieval.proposals import HALF_WAY, check_proposal, propose
@@ -19,6 +21,8 @@ _CURVE_POINTS = 240
 _FILES_AT_ONCE = 3
 # Rows that an index is asked for, of each file that is wanted.
 _ROWS_A_FILE = 2
+# Files at least that an index is asked for, for each of several terms.
+_FILES_A_TERM = 100
 
 
 def find_moments(
@@ -51,6 +55,67 @@ def find_moments(
                 found[query] += _matches(curve, number, proposal, k)
         found = [sorted(matches, key=_order)[:k] for matches in found]
     return found
+
+
+def find_joined(
+    timelines: Timelines,
+    joined: JoinedQuery,
+    k: int,
+    *,
+    proposal: str = HALF_WAY,
+    index: BestFrames | None = None,
+) -> list[Match]:
+    """The k best moments of one query of several terms, best first: by a rule on the curve of its
+    scores. Raises as `find_moments`.
+
+    Looked at are the k files with the best scores; with an `index` those of the files that have the
+    best frames by any wanted term, or by their mean.
+    """
+    check_proposal(proposal)
+    if not len(timelines):
+        return []
+    by_index = index is not None and index.kind != "exact"
+    if by_index:
+        chosen = _found(timelines, index, joined.probes, max(k, _FILES_A_TERM))
+        files = {file for candidates in chosen for file, _ in candidates}
+    else:
+        best = timelines.best(joined.terms, joined.scores)[0]
+        files = set(np.argsort(-best, kind="stable")[:k].tolist())
+    of_files: list[tuple[float, list[Match]]] = []
+    for curve in scored_curves(timelines, joined, sorted(files), verify=not by_index):
+        of_files.append((float(curve.cosines.max()), _matches(curve, 0, proposal, k)))
+    of_files.sort(key=lambda of_file: -of_file[0])
+    found = [match for _, matches in of_files[:k] for match in matches]
+    return sorted(found, key=_order)[:k]
+
+
+def best_moments(
+    timelines: Timelines, joined: JoinedQuery, files: Sequence[int], rows: np.ndarray, proposal: str
+) -> dict[int, Match]:
+    """The best moment by a rule of each of some rows [row] in these files, by the row: of the file,
+    where one has a time of the row, else of the row alone."""
+    found: dict[int, Match] = {}
+    for curve in scored_curves(timelines, joined, files):
+        moments = _matches(curve, 0, proposal, len(curve.times))
+        for row in np.intersect1d(curve.rows, rows).tolist():
+            times = curve.times[curve.rows == row]
+            having = (one for one in moments if _has_time(one, times))
+            found[row] = next(having, None) or _matches(curve.of_row(row), 0, proposal, 1)[0]
+    return found
+
+
+def _has_time(moment: Match, times: np.ndarray) -> bool:
+    assert moment.start_seconds is not None
+    assert moment.end_seconds is not None
+    return bool(((times >= moment.start_seconds) & (times <= moment.end_seconds)).any())
+
+
+def scored_curves(
+    timelines: Timelines, joined: JoinedQuery, files: Sequence[int], *, verify: bool = True
+) -> Iterator[ScoreCurve]:
+    """The curve of each file by the scores of a query, [1 time]."""
+    for _, curve in timelines.curves(files, joined.terms, verify=verify):
+        yield replace(curve, cosines=joined.scores(curve.cosines)[None])
 
 
 # A file by its number, and its best cosine with a query.

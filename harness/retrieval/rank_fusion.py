@@ -5,6 +5,9 @@ from typing import TypeVar
 
 _K = 60
 
+# Of a search by vectors whose ranks are joined with those of words, so many have a rank.
+FUSED = 100
+
 Key = TypeVar("Key", bound=Hashable)
 
 

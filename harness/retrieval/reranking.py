@@ -85,6 +85,34 @@ def frame_scores(
     return scores
 
 
+def span_score(
+    features: Features,
+    rows: np.ndarray,
+    queries: np.ndarray,
+    how: Rerank,
+    span: tuple[float, float],
+    times: TimeFilter,
+) -> np.ndarray:
+    """Score of the frames of `rows`, int64 [row], that lie between two seconds of their file, for
+    each query, float32 [query]; as `frame_scores` scores a row. Minus infinity where there is
+    none."""
+    vectors, cosines = [], []
+    for positions, frames, counts in read_frames(features, rows, verify=False):
+        seconds = features.read_chosen("timestamps", rows[positions], verify=False)
+        inside = counts & (seconds >= span[0]) & (seconds <= span[1])
+        inside &= times.has_frames(seconds) if times.bounds_frames else True
+        if inside.any():
+            found, usable = frame_cosines(frames[inside], queries)
+            owners = np.broadcast_to(rows[positions][:, None, None], inside.shape)[inside]
+            require_usable(usable[:, None], owners, features, "frames")
+            vectors.append(frames[inside])
+            cosines.append(found)
+    if not vectors:
+        return np.full(len(queries), -np.inf, np.float32)
+    of_all = np.concatenate(vectors)[None], np.concatenate(cosines)[None]
+    return _SCORES[how.rule](how, *of_all, queries)[0].astype(np.float32)
+
+
 def _maxsim(_: Rerank, vectors: np.ndarray, cosines: np.ndarray, queries: np.ndarray) -> np.ndarray:
     return cosines.max(axis=1)
 

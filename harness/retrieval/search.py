@@ -9,34 +9,23 @@ once (`harness/retrieval/combined_queries.py`); the best of these ranked anew by
 """
 
 from collections.abc import Sequence
-from functools import cached_property
-from itertools import compress
 
 import numpy as np
 
-from harness.retrieval.candidates import Candidates, few_per_file, per_file
-from harness.retrieval.combined_queries import CosineScale, Query
-from harness.retrieval.frame_index import FrameIndex, open_frame_index
-from harness.retrieval.hits import Hit, Match
-from harness.retrieval.moments import find_moments
-from harness.retrieval.proposals import HALF_WAY
-from harness.retrieval.rank_fusion import reciprocal_ranks
+from harness.retrieval.candidates import Candidates, per_file
+from harness.retrieval.combined_queries import CosineScale, Queries, Query
+from harness.retrieval.hits import Hit
+from harness.retrieval.rank_fusion import FUSED, reciprocal_ranks
 from harness.retrieval.reranking import Rerank, frame_scores
-from harness.retrieval.searched_videos import SearchedVideos, Without
-from harness.retrieval.word_files import open_words
-from harness.retrieval.word_index import WordIndex, bm25
-from harness.timelines import Timelines
-from vifistore.errors import UsageError
+from harness.retrieval.searched_moments import SearchedMoments
+from harness.retrieval.searched_videos import Without, require_hits
+from harness.retrieval.word_index import bm25
 
-# Of a search by vectors whose ranks are joined with those of words, so many have a rank.
-_FUSED = 100
 # Frames that an index of them is asked for, of each video that is wanted.
 _FRAMES_A_VIDEO = 8
 
-Queries = np.ndarray | Sequence[Query]
 
-
-class Searcher(SearchedVideos):
+class Searcher(SearchedMoments):
     """Searches one feature set, in one dataset or in several that have it."""
 
     def __repr__(self) -> str:
@@ -61,11 +50,11 @@ class Searcher(SearchedVideos):
         of a video that is no answer. Raises UsageError for k below 1, queries of another dimension,
         and a rerank of a set without frames.
         """
-        _require_hits(k, most_per_file)
+        require_hits(k, most_per_file)
         asked = self._asked(queries)
         count = max(k, rerank.candidates if rerank else 0)
         if any(query.words for query in asked):
-            count = max(count, _FUSED)
+            count = max(count, FUSED)
         found = self._ranked(asked, count, without, rerank)
         # Many stretches of one file may hide those of others.
         while any(self._is_short(one, count, k, most_per_file) for one in found):
@@ -73,93 +62,6 @@ class Searcher(SearchedVideos):
             found = self._ranked(asked, count, without, rerank)
         kept = [per_file(one, self.tables, most_per_file).first(k) for one in found]
         return [self._hits(one.matches()) for one in kept]
-
-    def moments(
-        self,
-        queries: np.ndarray,
-        k: int = 10,
-        *,
-        without: Without | None = None,
-        proposal: str = HALF_WAY,
-        most_per_file: int = 0,
-    ) -> list[list[Hit]]:
-        """The k best stretches of videos for each query (see `harness.retrieval.moments`), each
-        with the curve of its file; the best `most_per_file` of each file, 0 for all.
-
-        queries: float32 [query dim]. proposal: a rule of `harness.retrieval.proposals`. Raises
-        UsageError for a feature set without frames, and what `search` raises.
-        """
-        _require_hits(k, most_per_file)
-        vectors, count = self.checked(queries), k
-        while True:
-            found = self._moments(vectors, count, without, proposal)
-            kept = [self._few_per_file(one, most_per_file)[:k] for one in found]
-            # Many moments of one file may hide those of others.
-            if all(len(a) == k or len(b) < count for a, b in zip(kept, found, strict=True)):
-                return [self._hits(one) for one in kept]
-            count *= 4
-
-    def _moments(
-        self, vectors: np.ndarray, k: int, without: Without | None, proposal: str
-    ) -> list[list[tuple[int, Match]]]:
-        """The k best moments of each of `vectors` [vector dim], with their sources, best first."""
-        matches: list[list[tuple[int, Match]]] = [[] for _ in vectors]
-        for number, source in enumerate(self.sources):
-            timelines = self.timelines[number]
-            if without and without[0] == source.dataset.name:
-                timelines = self._timelines(number, without)
-            # An index of frames does not know their seconds.
-            index = None if self.times.bounds_frames else self.frame_indexes[number]
-            found = find_moments(timelines, vectors, k, proposal=proposal, index=index)
-            for query, moments in enumerate(found):
-                matches[query] += [(number, self._bounded(moment)) for moment in moments]
-        return [sorted(of_query, key=_by_score)[:k] for of_query in matches]
-
-    def _few_per_file(self, matches: list[tuple[int, Match]], most: int) -> list[tuple[int, Match]]:
-        keys = [(number, match.row) for number, match in matches]
-        return list(compress(matches, few_per_file(keys, self.tables, most)))
-
-    def _bounded(self, moment: Match) -> Match:
-        """A moment within the seconds that are searched: its outer frames reach outwards."""
-        assert moment.start_seconds is not None
-        assert moment.end_seconds is not None
-        start = max(moment.start_seconds, self.times.begin)
-        return moment._replace(
-            start_seconds=start, end_seconds=max(start, min(moment.end_seconds, self.times.end))
-        )
-
-    @cached_property
-    def timelines(self) -> list[Timelines]:
-        """Of each source, the rows that may be found, by the files they lie in."""
-        return [self._timelines(number) for number in range(len(self.sources))]
-
-    def _timelines(self, number: int, without: Without | None = None) -> Timelines:
-        within = self.times.has_frames if self.times.bounds_frames else None
-        return Timelines(self.sources[number], self.rows_searched(number, without), within)
-
-    @cached_property
-    def frame_indexes(self) -> list[FrameIndex]:
-        """What finds the frames of each source."""
-        return [open_frame_index(self._store.cache_folder, source) for source in self.sources]
-
-    @cached_property
-    def word_indexes(self) -> list[WordIndex]:
-        """What is known of the words of each source."""
-        folder = self._store.cache_folder
-        return [open_words(folder, source.dataset) for source in self.sources]
-
-    def _asked(self, queries: Queries) -> list[Query]:
-        """Queries with terms of unit length."""
-        if isinstance(queries, np.ndarray):
-            return [Query(wanted=vector[None]) for vector in self.checked(queries)]
-        return [
-            Query(
-                wanted=self.checked(query.terms)[: query.num_wanted],
-                unwanted=self.checked(query.terms)[query.num_wanted :],
-                words=query.words,
-            )
-            for query in queries
-        ]
 
     def _ranked(
         self, asked: Sequence[Query], count: int, without: Without | None, rerank: Rerank | None
@@ -255,19 +157,3 @@ class Searcher(SearchedVideos):
         """Whether more of the videos have to be looked at, for k hits in as many files."""
         kept = per_file(found, self.tables, most_per_file)
         return len(kept.rows) < k and count < self.num_videos and len(kept.rows) < len(found.rows)
-
-    def _hits(self, matches: list[tuple[int, Match]]) -> list[Hit]:
-        return [self.tables[n].hit(rank, match) for rank, (n, match) in enumerate(matches, start=1)]
-
-
-def _by_score(match: tuple[int, Match]) -> tuple:
-    """Of equal scores the earlier dataset and row come first."""
-    number, found = match
-    return -found.score, number, found.row, found.start_seconds or 0.0
-
-
-def _require_hits(k: int, most_per_file: int) -> None:
-    if k < 1:
-        raise UsageError(f"k is {k}; give 1 or more hits")
-    if most_per_file < 0:
-        raise UsageError(f"{most_per_file} hits of a file are none; give 1 or more, 0 for all")

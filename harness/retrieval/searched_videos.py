@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.fusion import is_usable, unit
 from harness.retrieval.candidates import Candidates
+from harness.retrieval.combined_queries import Queries, Query
 from harness.retrieval.filters import ANY_TIME, TimeFilter, allowed_rows
 from harness.retrieval.hits import VideoTable
 from harness.retrieval.index_choice import choose_index
@@ -246,6 +247,19 @@ class SearchedVideos:
             raise UsageError("the query's embedding is zero or not finite; give another query")
         return unit(vectors)
 
+    def _asked(self, queries: Queries) -> list[Query]:
+        """Queries with terms of unit length."""
+        if isinstance(queries, np.ndarray):
+            return [Query(wanted=vector[None]) for vector in self.checked(queries)]
+        return [
+            Query(
+                wanted=self.checked(query.terms)[: query.num_wanted],
+                unwanted=self.checked(query.terms)[query.num_wanted :],
+                words=query.words,
+            )
+            for query in queries
+        ]
+
     def _are_answers(
         self, number: int, rows: np.ndarray, without: Without | None
     ) -> np.ndarray | slice:
@@ -253,3 +267,11 @@ class SearchedVideos:
         if without is None or without[0] != self.sources[number].dataset.name:
             return slice(None)
         return ~np.isin(rows, without[1])
+
+
+def require_hits(k: int, most_per_file: int) -> None:
+    """Raise UsageError for numbers of hits that are none."""
+    if k < 1:
+        raise UsageError(f"k is {k}; give 1 or more hits")
+    if most_per_file < 0:
+        raise UsageError(f"{most_per_file} hits of a file are none; give 1 or more, 0 for all")

@@ -130,6 +130,27 @@ def test_settings_of_a_rerank(found, searcher, encode):
         assert same(document, searcher.search(encode(["a run"]), 10, rerank=how)[0])
 
 
+def test_moments_go_through_the_same_stages(found, searcher, encode):
+    words = ["a run", "red", "snow"]
+    vectors = encode(words)
+    several = Query(wanted=vectors[:2], unwanted=vectors[2:])
+    hybrid = Query(wanted=vectors[:1], words=words[0])
+    how = {"rerank": Rerank(rule="weighted", candidates=5)}
+    for flags, query, settings in (
+        (("--and", "red", "--not", "snow"), several, {}),
+        (("--hybrid",), hybrid, {}),
+        (("--rerank", "weighted", "--candidates", 5), vectors[:1], how),
+        (("--proposal", "contrast"), vectors[:1], {"proposal": "contrast"}),
+    ):
+        document = found("a run", "--frames", "-k", 4, *flags)
+        query = query if isinstance(query, np.ndarray) else [query]
+        (hits,) = searcher.moments(query, 4, **settings)
+        assert same(document, hits)
+    document = found("a run", "--frames", "--like", VIDEO)
+    assert document["query"] == f"“a run” and like {VIDEO}"
+    assert VIDEO not in {hit["id"] for hit in document["hits"]}
+
+
 def test_words_among_labels_and_ids(found, said, searcher, encode):
     document = found("a blue jump", "--hybrid", "-k", 20)
     query = Query(wanted=encode(["a blue jump"]), words="a blue jump")
@@ -164,17 +185,14 @@ def test_a_file_of_queries_with_words_that_go_with_each(found, tmp_path):
             ("words", "--rerank", "maxsim", "--best-frames", "2"),
             "--best-frames is of --rerank topk",
         ),
+        (("words", "--proposal", "contrast"), "--proposal draws moments"),
+        (("words", "--frames", "--proposal", "guess"), "unknown proposal 'guess'"),
         (("words", "--rerank", "topk", "--temperature", "2"), "is of --rerank weighted"),
         (("words", "--rerank", "topk", "--best-frames", "0"), "--best-frames is 0"),
         (("words", "--rerank", "weighted", "--temperature", "nan"), "--temperature is nan"),
         (("words", "--rerank", "maxsim", "--candidates", "-1"), "--candidates is -1"),
         (("words", "--per-file", "-1"), "--per-file is -1"),
         (("--like", VIDEO, "--hybrid"), "--hybrid looks for words"),
-        (("words", "--frames", "--rerank", "topk"), "--rerank ranks videos"),
-        (("words", "--frames", "--hybrid"), "--hybrid ranks videos"),
-        (("words", "--frames", "--and", "more"), "--and ranks videos"),
-        (("words", "--frames", "--not", "more"), "--not ranks videos"),
-        (("words", "--frames", "--like", VIDEO), "--like, --image and words together"),
         (("--like", f"{VIDEO}@9-10"), "has no embedding from 9 to 10"),
         (("--like", f"{VIDEO}@0.45-0.47"), "no cached frame"),
         (("--like", f"{VIDEO}@2-1"), "the end behind the start"),

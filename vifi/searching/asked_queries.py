@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.retrieval.combined_queries import Query
 from harness.retrieval.hits import Hit, class_in_words
+from harness.retrieval.proposals import HALF_WAY
 from harness.retrieval.search import Searcher
 from harness.retrieval.searched_videos import Like
 from vifi.command_line.template_sets import expand
@@ -124,9 +125,14 @@ def _find(
 ) -> list[list[Hit]]:
     without = (like.dataset, like.rows) if like else None
     if wanted.frames:
-        vectors = np.concatenate([query.terms for query in queries])
-        most = wanted.per_file or 0
-        return searcher.moments(vectors, wanted.k, without=without, most_per_file=most)
+        return searcher.moments(
+            queries,
+            wanted.k,
+            without=without,
+            proposal=wanted.proposal or HALF_WAY,
+            most_per_file=wanted.per_file or 0,
+            rerank=wanted.reranked,
+        )
     return searcher.search(
         queries,
         wanted.k,

@@ -1,7 +1,6 @@
 """What `vifi search` can be told, and what of it does not go together."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -51,10 +50,11 @@ class SearchArguments(PrintArguments, StoreArguments):
     hybrid: bool = False
     """Look for the words among captions, labels and ids as well, and join both by rank."""
     rerank: Literal["", "maxsim", "topk", "weighted"] = ""
-    """Rank the best videos anew by their frames: by the best frame, by the mean of the best ones,
-    or by a mean of all, weighted by how well they fit the query."""
+    """Rank the best videos, or with --frames the best moments, anew by their frames: by the best
+    frame, by the mean of the best ones, or by a mean of all, weighted by how well they fit the
+    query."""
     candidates: int = 100
-    """Videos that --rerank looks at."""
+    """Videos or moments that --rerank looks at."""
     best_frames: int = 4
     """Frames that --rerank topk takes the mean of."""
     temperature: float = 0.1
@@ -63,7 +63,11 @@ class SearchArguments(PrintArguments, StoreArguments):
     """Hits of one file; 0 for any number. Default: 1, its best row where rows are stretches of
     files, and any number of moments."""
     frames: bool = False
-    """Find moments instead of whole videos: stretches of neighbouring frames."""
+    """Find moments instead of whole videos: stretches of neighbouring frames. What --and and --not
+    say is asked of one time together."""
+    proposal: str = ""
+    """Rule that draws the moments of --frames: half-way (the default: nearer to the video's best
+    frame than to its mean), watershed, contrast."""
     dataset: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Search only this dataset; give it again for another one. Default: every one that has the
     feature set."""
@@ -183,20 +187,8 @@ def _check_stages(wanted: SearchArguments, words: str) -> None:
         raise UsageError("--template is for queries in words; leave it out")
     if wanted.hybrid and not (words or wanted.queries or wanted.also):
         raise UsageError("--hybrid looks for words among captions and labels; give some")
-    if wanted.frames:
-        _check_moments(wanted, words)
-
-
-def _check_moments(wanted: SearchArguments, words: str) -> None:
-    """Raise UsageError for what is told of videos where moments are asked for."""
-    given = [bool(words or wanted.queries), bool(wanted.like), wanted.image is not None]
-    told: Sequence[tuple[str, object]] = (
-        *(("--rerank", wanted.rerank), ("--hybrid", wanted.hybrid), ("--and", wanted.also)),
-        *(("--not", wanted.unwanted), ("--like, --image and words together", sum(given) > 1)),
-    )
-    for flag, value in told:
-        if value:
-            raise UsageError(f"{flag} ranks videos, and --frames moments of them; leave one out")
+    if wanted.proposal and not wanted.frames:
+        raise UsageError("--proposal draws moments; give --frames with it, or leave it out")
 
 
 def _require_no_secret(flag: str, value: str) -> None:

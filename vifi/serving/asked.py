@@ -34,11 +34,6 @@ class Asked:
     def __post_init__(self) -> None:
         if sum(map(bool, (self.q.strip(), self.of, self.picture))) != 1:
             raise UsageError("ask with one of q (words), of and row (a video), or picture")
-        if self.frames and (self.also or self.unwanted or self.hybrid or self.rerank):
-            raise UsageError(
-                "moments are ranked by one query alone: leave them, or also, not, captions and "
-                "frames of the best"
-            )
 
     @property
     def told(self) -> str:
@@ -78,19 +73,16 @@ class Desk:
         """The hits of a query: the same as `vifi search` prints; a video is no answer to itself."""
         searcher = self.library.searcher(scope)
         without = (asked.of, asked.row) if asked.of else None
-        vector = self.vector(scope, asked)
-        if asked.frames:
-            (hits,) = searcher.moments(vector, k, without=without)
-        else:
-            rerank = Rerank(rule=asked.rerank) if asked.rerank else None
-            query = self._joined(scope, asked, vector)
-            (hits,) = searcher.search([query], k, without=without, rerank=rerank)
+        find = searcher.moments if asked.frames else searcher.search
+        rerank = Rerank(rule=asked.rerank) if asked.rerank else None
+        (hits,) = find([self.query(scope, asked)], k, without=without, rerank=rerank)
         return Answer(query=asked.told, kind=asked.kind, hits=hits)
 
-    def _joined(self, scope: Scope, asked: Asked, vector: np.ndarray) -> Query:
-        wanted, unwanted = vector, None
+    def query(self, scope: Scope, asked: Asked) -> Query:
+        """What is asked with as one query. Raises as `vector`."""
+        wanted, unwanted = self.vector(scope, asked), None
         if asked.also:
-            wanted = np.concatenate([vector, self.library.words_vector(scope, asked.also)])
+            wanted = np.concatenate([wanted, self.library.words_vector(scope, asked.also)])
         if asked.unwanted:
             unwanted = self.library.words_vector(scope, asked.unwanted)
         return Query(wanted=wanted, unwanted=unwanted, words=asked.words)

@@ -75,7 +75,8 @@ def add_queries(app: FastAPI, library: Library) -> None:
     @app.get("/api/timeline/{dataset_of_hit}/{row_of_hit}")
     def timeline(scope: Chosen, asked: Question, dataset_of_hit: str, row_of_hit: int) -> dict:
         timelines = library.timelines(scope, dataset_of_hit, row_of_hit)
-        return strip_of(timelines, row_of_hit, desk.vector(scope, asked))
+        joined = library.searcher(scope).joined(desk.query(scope, asked))
+        return strip_of(timelines, row_of_hit, joined)
 
 
 def _add_answers(app: FastAPI, desk: Desk) -> None:

@@ -4,24 +4,25 @@ import itertools
 
 import numpy as np
 
-from harness.fusion import unit
+from harness.retrieval.combined_queries import JoinedQuery
+from harness.retrieval.moments import scored_curves
 from harness.timelines import ScoreCurve, Timelines
 
 # A strip on the widest screen has no more places.
 _MOST_POINTS = 600
 
 
-def strip_of(timelines: Timelines, row: int, vector: np.ndarray) -> dict:
+def strip_of(timelines: Timelines, row: int, joined: JoinedQuery) -> dict:
     """The curve of the file that a row lies in, whatever its other rows: `parts`, each without a
-    hole, of `times` (seconds) and `scores` (cosines), and the `best` time.
+    hole, of `times` (seconds) and `scores`, and the `best` time.
 
-    vector: float32 [1 dim]. Empty where the row has no frames. Of many times that lie together the
-    best is told.
+    Scores are cosines, and of several terms what they make together. Empty where the row has no
+    frames. Of many times that lie together the best is told.
     """
     file = int(timelines.file_of[row])
     if file < 0:
         return {"parts": [], "best": None}
-    ((_, curve),) = timelines.curves([file], unit(vector), verify=False)
+    (curve,) = scored_curves(timelines, joined, [file], verify=False)
     scores = curve.cosines[0]
     parts = [_part(curve, slice(*edges)) for edges in _without_holes(curve)]
     return {"parts": parts, "best": round(float(curve.times[scores.argmax()]), 3)}

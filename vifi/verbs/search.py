@@ -19,10 +19,12 @@ def main(arguments: list[str]) -> int:
 
     # FAISS and the store take half a second to import: only once the call is known to be right.
     from harness.results import made_folder
+    from harness.retrieval.proposals import HALF_WAY, check_proposal
     from harness.retrieval.search import Searcher
     from vifi.searching.asked_queries import answers_to
     from vifistore.store import open_store
 
+    check_proposal(wanted.proposal or HALF_WAY)
     store = open_store(wanted.store)
     searcher = Searcher(
         store,

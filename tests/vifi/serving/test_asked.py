@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from harness.retrieval.combined_queries import JoinedQuery
 from harness.timelines import ScoreCurve
 from tests.vifi.serving.test_app import row_of
 from vifi.__main__ import run
@@ -59,6 +60,9 @@ def row_of_broken(library) -> int:
     return library.store.videos("d")["id"].tolist().index("red run/broken.mp4")
 
 
+ONE = JoinedQuery(terms=np.ones((1, 4), np.float32), num_wanted=1)
+
+
 class OneCurve:
     """Stands for timelines of one file."""
 
@@ -75,14 +79,14 @@ class OneCurve:
 
 def test_holes_stay_holes_and_long_curves_keep_their_peaks():
     times = np.array([0.0, 1.0, 2.0, 10.0, 11.0])
-    strip = strip_of(OneCurve(times, times + 1), 0, np.ones((1, 4), np.float32))
+    strip = strip_of(OneCurve(times, times + 1), 0, ONE)
     assert [part["times"] for part in strip["parts"]] == [
         [0.0, 0.0, 1.0, 2.0, 3.0],
         [10.0, 10.0, 11.0, 12.0],
     ]
     assert strip["best"] == 11.0
     many = np.arange(100_000.0)
-    strip = strip_of(OneCurve(many, many + 1), 0, np.ones((1, 4), np.float32))
+    strip = strip_of(OneCurve(many, many + 1), 0, ONE)
     (part,) = strip["parts"]
     assert len(part["times"]) < 700
     assert max(part["scores"]) == 1.0
@@ -94,6 +98,9 @@ def test_holes_stay_holes_and_long_curves_keep_their_peaks():
         ({"also": "a jump", "unwanted": "blue"}, ["--and", "a jump", "--not", "blue"]),
         ({"rerank": "topk"}, ["--rerank", "topk"]),
         ({"hybrid": True}, ["--hybrid"]),
+        ({"frames": True, "also": "a jump"}, ["--frames", "--and", "a jump"]),
+        ({"frames": True, "rerank": "topk"}, ["--frames", "--rerank", "topk"]),
+        ({"frames": True, "hybrid": True}, ["--frames", "--hybrid"]),
         ({"begin": 0.1, "longest": 0.5, "label": "red run"}, None),
     ],
 )
@@ -109,7 +116,6 @@ def test_joined_and_narrowed_as_by_the_command(client, searchable, capsys, param
 def test_what_does_not_go_together(client):
     asked = {"q": "a red run"}
     for more, word in (
-        ({"frames": True, "also": "a jump"}, "one query alone"),
         ({"begin": 2, "end": 1}, "no seconds between them"),
         ({"shortest": 2, "longest": 1}, "exchange them"),
     ):
@@ -197,3 +203,15 @@ def test_what_is_no_picture_or_too_large_a_one(client, monkeypatch):
     answer = client.post("/api/picture", content=bytes(2000), headers=token(client))
     assert (answer.status_code, "give a smaller one" in answer.json()["error"]) == (400, True)
     assert sent_pictures.MOST_BYTES == 16 << 20
+
+
+def test_a_strip_of_several_terms_is_of_all_of_them(client):
+    asked = {"q": "a red run", "also": "a jump", "frames": True}
+    (hit, *_) = client.get("/api/search", params=asked).json()["hits"]
+    strip, alone = (
+        client.get(f"/api/timeline/d/{hit['row']}", params=params).json()
+        for params in (asked, {"q": "a red run"})
+    )
+    scores = {score for part in strip["parts"] for score in part["scores"]}
+    assert max(scores) == pytest.approx(hit["score"], abs=1e-3)
+    assert strip["parts"] != alone["parts"]
