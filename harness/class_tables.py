@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.measuring import Scored
-from harness.metrics import confusion_pairs, per_class_table
+from harness.metrics import confusion_pairs, is_right, per_class_table
 from harness.results import ResultRow
 from harness.results.csv_artefacts import ClassTables
-from harness.statistics import bootstrap_shares
+from harness.statistics import bootstrap_shares, clustered_shares
 from vifistore.errors import UsageError
 from vifistore.store.dataset import Dataset
 
@@ -42,18 +42,26 @@ MAX_PAIRS = 100
 
 
 def class_tables(scored: Scored) -> ClassTables:
-    """Both tables; the interval of a class is the bootstrap over its own videos."""
+    """Both tables; the interval of a class is the bootstrap over its own videos, or files."""
     row, names = scored.rows[0], scored.videos.class_names
     per_class = per_class_table(scored.scores, scored.videos.labels, names)
     per_class = per_class.rename(columns={"recall": "value"})
-    recalls, videos = per_class["value"].to_numpy(), per_class["num_videos"].to_numpy()
-    per_class["ci_low"], per_class["ci_high"] = bootstrap_shares(recalls, videos)
+    per_class["ci_low"], per_class["ci_high"] = _intervals(scored, per_class)
     pairs = confusion_pairs(scored.scores, scored.videos.labels, names, MAX_PAIRS)
     return ClassTables(
         name=f"{row.dataset}-{_digest(row)}",
         per_class=_with_setting(row, per_class),
         confusion=_with_setting(row, pairs),
     )
+
+
+def _intervals(scored: Scored, per_class: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval of each class's recall, two float64 [class]."""
+    labels, files = scored.videos.labels, scored.videos.files
+    if files is not None:
+        return clustered_shares(is_right(scored.scores, labels), labels, files, len(per_class))
+    recalls, videos = per_class["value"].to_numpy(), per_class["num_videos"].to_numpy()
+    return bootstrap_shares(recalls, videos)
 
 
 def _digest(row: ResultRow) -> str:

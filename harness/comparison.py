@@ -39,6 +39,8 @@ class Answers:
     class_names: list[str]
     is_right: np.ndarray
     """bool [video]; of several runs the share of them that was right, float64 [video]."""
+    files: np.ndarray | None = None
+    """int64 [video]: see `Videos.files`."""
 
 
 def answers_of(scored: Scored) -> Answers:
@@ -48,6 +50,7 @@ def answers_of(scored: Scored) -> Answers:
         videos=scored.videos.rows,
         class_names=scored.videos.class_names,
         is_right=is_right(scored.scores, scored.videos.labels),
+        files=scored.videos.files,
     )
 
 
@@ -56,21 +59,32 @@ def mean_answers(runs: Sequence[Answers], means: Sequence[ResultRow] = ()) -> An
 
     `means` hold the row of their mean; without it, the first one's row stands for all.
     """
+    runs = [_by_row(run) for run in runs]
     first = runs[0]
     common = reduce(np.intersect1d, [run.videos for run in runs])
-    shares = [run.is_right[np.isin(run.videos, common)] for run in map(_by_row, runs)]
+    shares = [run.is_right[np.isin(run.videos, common)] for run in runs]
     own = [m for m in means if all(getattr(m, n) == getattr(first.row, n) for n in _OF_MEAN)]
     return Answers(
         row=own[0] if means else first.row,
         videos=common,
         class_names=first.class_names,
         is_right=np.mean(shares, axis=0),
+        files=None if first.files is None else first.files[np.isin(first.videos, common)],
     )
 
 
 def _by_row(answers: Answers) -> Answers:
-    order = np.argsort(answers.videos, kind="stable")
-    return replace(answers, videos=answers.videos[order], is_right=answers.is_right[order])
+    return _at(answers, np.argsort(answers.videos, kind="stable"))
+
+
+def _at(answers: Answers, positions: np.ndarray) -> Answers:
+    """The answers at some positions, int64 [video]."""
+    return replace(
+        answers,
+        videos=answers.videos[positions],
+        is_right=answers.is_right[positions],
+        files=None if answers.files is None else answers.files[positions],
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,12 +171,12 @@ def compare_answers(
 
     Raises UsageError when no video is in both, or they chose among different classes.
     """
-    right = _on_the_same(f"{first_name} and {second_name}", first, second)
+    one, other = _on_the_same(f"{first_name} and {second_name}", first, second)
     return Compared(
         first=first_name,
         second=second_name,
-        num_videos=len(right[0]),
-        comparison=paired_bootstrap(*right, seed=seed),
+        num_videos=len(one.videos),
+        comparison=paired_bootstrap(one.is_right, other.is_right, seed=seed, files=one.files),
         row=first.row,
         other=second.row,
     )
@@ -182,22 +196,24 @@ def compare_harmonic(
     """
     names = f"{first_name} and {second_name}"
     base, novel = (_on_the_same(names, *pair) for pair in zip(first, second, strict=True))
+    right = [(one.is_right, other.is_right) for one, other in (base, novel)]
+    files = base[0].files, novel[0].files
     return Compared(
         first=first_name,
         second=second_name,
-        num_videos=len(base[0]) + len(novel[0]),
-        comparison=paired_harmonic(base, novel, seed=seed),
+        num_videos=len(base[0].videos) + len(novel[0].videos),
+        comparison=paired_harmonic(right[0], right[1], seed=seed, files=files),
         row=row,
         other=second[0].row,
     )
 
 
-def _on_the_same(names: str, first: Answers, second: Answers) -> tuple[np.ndarray, np.ndarray]:
-    """What both got right of the videos that both hold, two [video]."""
+def _on_the_same(names: str, first: Answers, second: Answers) -> tuple[Answers, Answers]:
+    """The answers of both to the videos that both hold."""
     assert all(getattr(first.row, n) == getattr(second.row, n) for n in _SHARED), first.row
     if first.class_names != second.class_names:
         raise UsageError(f"{names} were scored among different classes; give both the same split")
     common, *positions = np.intersect1d(first.videos, second.videos, return_indices=True)
     if not len(common):
         raise UsageError(f"{names} hold no video of {first.row.split} in common; extract both")
-    return first.is_right[positions[0]], second.is_right[positions[1]]
+    return _at(first, positions[0]), _at(second, positions[1])

@@ -119,7 +119,7 @@ def scored_rows(
     is_sigmoid = setup.texts is not None and setup.texts.link.is_sigmoid
     num_summed = _views_of(videos, setup) if is_sigmoid else None
     for fusion, of_fusion in scores.items():
-        values = measure(of_fusion, videos.labels, settings, num_summed)
+        values = measure(of_fusion, videos.labels, settings, num_summed, videos.files)
         values |= (further or {}).get(fusion, {})
         made = result_rows(videos, fusion, values, setup, claim)
         if settings.keep:
@@ -129,13 +129,17 @@ def scored_rows(
 
 
 def measure(
-    scores: np.ndarray, labels: np.ndarray, settings: Scoring, num_summed: int | None = None
+    scores: np.ndarray,
+    labels: np.ndarray,
+    settings: Scoring,
+    num_summed: int | None = None,
+    files: np.ndarray | None = None,
 ) -> dict[str, Interval]:
     """top1, top5 (with more than 5 classes), mean_per_class and calibration_error of
     [video class] scores. The last has no interval: a resample's calibration error is biased; see
-    there for `num_summed`."""
+    there for `num_summed`. Intervals draw whole `files`, int64 [video], where there are any."""
     ranks = label_ranks(scores, labels)
-    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    options = {"folds": settings.folds, "seed": settings.bootstrap_seed, "files": files}
     values = {"top1": bootstrap_mean(ranks < 1, **options)}
     if scores.shape[1] > TOP5_CLASSES:
         values["top5"] = bootstrap_mean(ranks < TOP5_CLASSES, **options)
@@ -168,6 +172,7 @@ def result_rows(
         model=checkpoint.get("model"),
         **({"system": system} if (system := trained_system(checkpoint)) else {}),
         **({"one_embedding": True} if has_one_embedding(features) else {}),
+        **_files_fact(videos),
         differs_from_released_code=differences(features.source_recipe),
         **_link_facts(texts, checkpoint),
         **claim.facts,
@@ -206,6 +211,11 @@ def result_rows(
         )
         for metric, value in values.items()
     ]
+
+
+def _files_fact(videos: Videos) -> dict[str, int]:
+    """Of how many files the videos are stretches, which intervals draw; nothing of whole ones."""
+    return {} if videos.files is None else {"files": int(videos.files.max()) + 1}
 
 
 def _views_of(videos: Videos, setup: Setup) -> int:

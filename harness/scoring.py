@@ -11,7 +11,7 @@ with q quarantined into a n / (n + q).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from harness.fusion import (
     unit,
 )
 from harness.link import link_of
+from harness.shared_files import shared_files
 from harness.split_checks import check_covered, check_labels
 from harness.text_choice import cleaning_of, find_texts, places_in
 from harness.text_rules import OF_FRAMES, TEXT_RULES, fuse_texts
@@ -64,6 +65,11 @@ class Videos:
         """How many there are, and of what."""
         counts = f"{len(self.rows)} videos, {len(self.class_names)} classes"
         return f"<Videos of {self.features.name}, {self.dataset}/{self.split}: {counts}>"
+
+    @cached_property
+    def files(self) -> np.ndarray | None:
+        """int64 [video]: the file that each is a stretch of; None where no two share one."""
+        return shared_files(self.dataset, self.rows)
 
     @property
     def dataset(self) -> Dataset:

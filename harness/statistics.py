@@ -1,26 +1,23 @@
 """How sure a number is: bootstrap intervals over videos, and paired comparisons.
 
-Everything is seeded and vectorised. Resampling n videos that fall into few kinds (right or wrong,
-of which class) is one draw from a multinomial, which is the same distribution as drawing n videos
-with replacement and costs nothing for large n.
+Stretches of one file are no independent videos: where `files` int64 [video] tells the file of each
+(`Videos.files`), whole files are drawn, with all of their videos. Of one file alone there is no
+interval.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.metrics import harmonic_mean
+from harness.resamples import check_folds, of_drawn, resampled_counts, resampled_means
 from vifistore.errors import UsageError
 
 FOLDS = 1000
 # A p-value cannot fall below 2 / (folds + 1), so a comparison needs more folds.
 PAIRED_FOLDS = 10_000
 LEVEL = 0.95
-
-# Above this many kinds, drawing videos is cheaper than drawing counts of kinds.
-_MAX_KINDS = 2048
-_CHUNK_ELEMENTS = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,39 +53,21 @@ class Comparison:
         return f"{first} beats {second} by {points}, {p}"
 
 
-def bootstrap_mean(values: np.ndarray, folds: int = FOLDS, seed: int = 0) -> Interval:
+def bootstrap_mean(
+    values: np.ndarray, folds: int = FOLDS, seed: int = 0, files: np.ndarray | None = None
+) -> Interval:
     """Mean of `values` [video] with its 95% percentile interval over `folds` resamples."""
     values = np.asarray(values, np.float64)
-    samples = resampled_means(values, folds, seed)
-    return interval(float(values.mean()), samples)
-
-
-def resampled_means(values: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Means of `folds` resamples with replacement of `values` [video], float64 [fold]."""
-    _check_folds(folds)
-    kinds, inverse = np.unique(values, return_inverse=True)
-    if len(kinds) <= _MAX_KINDS:
-        counts = resampled_counts(inverse, len(kinds), folds, seed)
-        return counts @ kinds / len(values)
-    generator = np.random.default_rng(seed)
-    means = np.empty(folds)
-    step = max(1, _CHUNK_ELEMENTS // len(values))
-    for start in range(0, folds, step):
-        stop = min(start + step, folds)
-        drawn = generator.integers(0, len(values), (stop - start, len(values)))
-        means[start:stop] = values[drawn].mean(axis=1)
-    return means
-
-
-def resampled_counts(kinds: np.ndarray, num_kinds: int, folds: int, seed: int) -> np.ndarray:
-    """How often each kind occurs in `folds` resamples of `kinds` [video], int64 [fold kind]."""
-    _check_folds(folds)
-    counts = np.bincount(kinds, minlength=num_kinds)
-    return np.random.default_rng(seed).multinomial(len(kinds), counts / len(kinds), folds)
+    samples = resampled_means(values, folds, seed, files)
+    return interval(float(values.mean()), samples, files)
 
 
 def bootstrap_mean_per_class(
-    is_right: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: int = 0
+    is_right: np.ndarray,
+    labels: np.ndarray,
+    folds: int = FOLDS,
+    seed: int = 0,
+    files: np.ndarray | None = None,
 ) -> Interval:
     """Mean per-class accuracy with its 95% interval; a class a resample misses is left out.
 
@@ -97,9 +76,9 @@ def bootstrap_mean_per_class(
     num_classes = int(labels.max()) + 1
     kinds = labels * 2 + is_right.astype(np.int64)
     counts = np.bincount(kinds, minlength=2 * num_classes)[None, :]
-    drawn = resampled_counts(kinds, 2 * num_classes, folds, seed)
+    drawn = resampled_counts(kinds, 2 * num_classes, folds, seed, files)
     value = float(_mean_per_class(counts, num_classes)[0])
-    return interval(value, _mean_per_class(drawn, num_classes))
+    return interval(value, _mean_per_class(drawn, num_classes), files)
 
 
 def bootstrap_shares(
@@ -110,7 +89,7 @@ def bootstrap_shares(
     Resampling n videos of which a share p is right draws from a binomial of n and p. NaN where
     there are no videos.
     """
-    _check_folds(folds)
+    check_folds(folds)
     shares, counts = np.asarray(shares, np.float64), np.asarray(counts, np.int64)
     there = counts > 0
     drawn = np.random.default_rng(seed).binomial(
@@ -122,15 +101,47 @@ def bootstrap_shares(
     return ends[0], ends[1]
 
 
+def clustered_shares(
+    is_right: np.ndarray,
+    labels: np.ndarray,
+    files: np.ndarray,
+    num_classes: int,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95% interval of each class's share of right videos, two float64 [class], drawn
+    from the files that hold the class.
+
+    `is_right` is bool [video], `labels` integers [video]. NaN where it has no or one file.
+    """
+    ends = np.full((2, num_classes), np.nan)
+    for label in np.unique(labels):
+        own = labels == label
+        found = bootstrap_mean(is_right[own], folds, seed, files[own])
+        if found.low is not None:
+            ends[:, label] = found.low, found.high
+    return ends[0], ends[1]
+
+
+# Of base and of novel videos the file of each, int64 [video]; None where each has its own.
+HalfFiles = tuple[np.ndarray | None, np.ndarray | None]
+
+
 def harmonic_interval(
-    base_right: np.ndarray, novel_right: np.ndarray, folds: int = FOLDS, seed: int = 0
+    base_right: np.ndarray,
+    novel_right: np.ndarray,
+    folds: int = FOLDS,
+    seed: int = 0,
+    files: HalfFiles = (None, None),
 ) -> Interval:
     """Harmonic mean of two accuracies of bool [video]; base and novel videos are resampled
     independently of each other."""
     value = harmonic_mean(float(base_right.mean()), float(novel_right.mean()))
-    base = resampled_means(base_right, folds, seed)
-    novel = resampled_means(novel_right, folds, seed + 1)
-    return interval(value, _harmonic_means(base, novel))
+    base = resampled_means(base_right, folds, seed, files[0])
+    novel = resampled_means(novel_right, folds, seed + 1, files[1])
+    samples = _harmonic_means(base, novel)
+    is_told = not any(map(_are_of_one, files))
+    return interval(value, samples) if is_told else Interval(value=value)
 
 
 def clustered_mean(
@@ -141,11 +152,7 @@ def clustered_mean(
     Whole videos are drawn, with all of their queries: captions of one video are no independent
     queries, and drawn one by one they would make intervals that are too narrow.
     """
-    values = np.asarray(values, np.float64)
-    _, videos = np.unique(videos, return_inverse=True)
-    sums, counts = np.bincount(videos, values), np.bincount(videos)
-    samples = _of_drawn(len(counts), folds, seed, lambda drawn: drawn @ sums / (drawn @ counts))
-    return interval(float(values.mean()), samples)
+    return bootstrap_mean(values, folds, seed, videos)
 
 
 def clustered_median(
@@ -160,8 +167,8 @@ def clustered_median(
         passed = np.cumsum(drawn[:, of_video], axis=1)
         return np.array([_median(ascending, row) for row in passed])
 
-    samples = _of_drawn(videos.max() + 1, folds, seed, medians, width=len(values))
-    return interval(float(np.median(values)), samples)
+    samples = of_drawn(videos.max() + 1, folds, seed, medians, width=len(values))
+    return interval(float(np.median(values)), samples, videos)
 
 
 def _median(ascending: np.ndarray, passed: np.ndarray) -> float:
@@ -170,28 +177,18 @@ def _median(ascending: np.ndarray, passed: np.ndarray) -> float:
     return float(ascending[np.searchsorted(passed, middle, side="right")].mean())
 
 
-def _of_drawn(
-    num_videos: int,
-    folds: int,
-    seed: int,
-    statistic: Callable[[np.ndarray], np.ndarray],
-    width: int = 0,
-) -> np.ndarray:
-    """`statistic` of how often each video is drawn, int64 [fold video], in chunks of folds."""
-    generator = np.random.default_rng(seed)
-    shares = np.full(num_videos, 1 / num_videos)
-    step = max(1, _CHUNK_ELEMENTS // max(num_videos, width))
-    parts = [
-        statistic(generator.multinomial(num_videos, shares, min(step, folds - start)))
-        for start in range(0, folds, step)
-    ]
-    return np.concatenate(parts)
-
-
-def interval(value: float, samples: np.ndarray) -> Interval:
-    """The 95% percentile interval of resampled values [fold] around `value`."""
+def interval(value: float, samples: np.ndarray, files: np.ndarray | None = None) -> Interval:
+    """The 95% percentile interval of resampled values [fold] around `value`; none where all
+    `files` [video] are one."""
+    if _are_of_one(files):
+        return Interval(value=value)
     low, high = _ends(samples)
     return Interval(value=value, low=low, high=high)
+
+
+def _are_of_one(files: np.ndarray | None) -> bool:
+    """Whether all videos lie in one file, which tells nothing of others."""
+    return files is not None and len(files) > 0 and bool((files == files[0]).all())
 
 
 def _ends(samples: np.ndarray) -> tuple[float, float]:
@@ -202,14 +199,18 @@ def _ends(samples: np.ndarray) -> tuple[float, float]:
 
 
 def paired_bootstrap(
-    first: np.ndarray, second: np.ndarray, folds: int = PAIRED_FOLDS, seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    folds: int = PAIRED_FOLDS,
+    seed: int = 0,
+    files: np.ndarray | None = None,
 ) -> Comparison:
     """Compare two values per video (1 right, 0 wrong), [video] each, on the same videos.
 
     Videos are resampled with both their values, so what makes a video hard for both cancels. The
     two-sided p-value is twice the smaller share of resampled differences on either side of 0,
-    with one added to count and folds (Davison and Hinkley 1997, section 4.2.2). Raises UsageError
-    for other numbers of videos.
+    with one added to count and folds (Davison and Hinkley 1997, section 4.2.2); of few files it is
+    at least that of a sign test which they all pass. Raises UsageError for other numbers of videos.
     """
     if np.shape(first) != np.shape(second):
         raise UsageError(
@@ -217,7 +218,8 @@ def paired_bootstrap(
             "sets on the same split"
         )
     differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    return _compared(float(differences.mean()), resampled_means(differences, folds, seed))
+    samples = resampled_means(differences, folds, seed, files)
+    return _compared(float(differences.mean()), samples, (files,))
 
 
 def paired_harmonic(
@@ -225,20 +227,25 @@ def paired_harmonic(
     novel: tuple[np.ndarray, np.ndarray],
     folds: int = PAIRED_FOLDS,
     seed: int = 0,
+    files: HalfFiles = (None, None),
 ) -> Comparison:
     """Compare the harmonic means of two accuracies each: values per video of A and of B, [video],
     on the base and on the novel videos, which are resampled independently of each other."""
     exact = [np.mean(half, axis=1) for half in (base, novel)]
-    drawn = [_resampled_pairs(half, folds, seed + at) for at, half in enumerate((base, novel))]
+    drawn = [
+        _resampled_pairs(half, folds, seed + at, files[at]) for at, half in enumerate((base, novel))
+    ]
     value, samples = _harmonic_means(*exact), _harmonic_means(*drawn)
-    return _compared(float(value[0] - value[1]), samples[:, 0] - samples[:, 1])
+    return _compared(float(value[0] - value[1]), samples[:, 0] - samples[:, 1], files)
 
 
-def _resampled_pairs(pair: tuple[np.ndarray, np.ndarray], folds: int, seed: int) -> np.ndarray:
+def _resampled_pairs(
+    pair: tuple[np.ndarray, np.ndarray], folds: int, seed: int, files: np.ndarray | None
+) -> np.ndarray:
     """Means of two values per video over resamples of the videos, float64 [fold 2]."""
     kinds, inverse = np.unique(np.stack(pair).astype(np.float64), axis=1, return_inverse=True)
-    counts = resampled_counts(inverse.ravel(), kinds.shape[1], folds, seed)
-    return counts @ kinds.T / len(pair[0])
+    counts = resampled_counts(inverse.ravel(), kinds.shape[1], folds, seed, files)
+    return counts @ kinds.T / counts.sum(axis=1, keepdims=True)
 
 
 def _harmonic_means(base: np.ndarray, novel: np.ndarray) -> np.ndarray:
@@ -247,11 +254,17 @@ def _harmonic_means(base: np.ndarray, novel: np.ndarray) -> np.ndarray:
     return np.divide(2 * base * novel, total, out=np.zeros_like(total), where=total > 0)
 
 
-def _compared(difference: float, samples: np.ndarray) -> Comparison:
-    low, high = _ends(samples)
+def _compared(
+    difference: float, samples: np.ndarray, files: Iterable[np.ndarray | None]
+) -> Comparison:
+    """A difference and its resampled values [fold], of videos in these files; of one file alone
+    every difference is possible."""
+    told = [of_part for of_part in files if of_part is not None]
+    low, high = (-1.0, 1.0) if any(map(_are_of_one, told)) else _ends(samples)
     side = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
     p_value = min(1.0, 2 * (side + 1) / (len(samples) + 1))
-    return Comparison(difference=difference, low=low, high=high, p_value=p_value)
+    least = max((2.0 ** (1 - len(np.unique(of_part))) for of_part in told), default=0.0)
+    return Comparison(difference=difference, low=low, high=high, p_value=max(p_value, least))
 
 
 def _mean_per_class(counts: np.ndarray, num_classes: int) -> np.ndarray:
@@ -260,8 +273,3 @@ def _mean_per_class(counts: np.ndarray, num_classes: int) -> np.ndarray:
     totals = cells.sum(axis=2)
     accuracy = np.divide(cells[:, :, 1], totals, out=np.zeros(totals.shape), where=totals > 0)
     return accuracy.sum(axis=1) / (totals > 0).sum(axis=1)
-
-
-def _check_folds(folds: int) -> None:
-    if folds < 1:
-        raise UsageError(f"{folds} bootstrap folds make no interval; give at least 1")

@@ -49,6 +49,7 @@ def _summary(rows: Sequence[ResultRow], over: str) -> list[ResultRow]:
         | _marks_of(origins)
         | {name: joined(o[name] for o in origins) for name in ("recipe", "checkpoint", "manifest")}
         | {name: count(o[name] for o in origins) for name in ("rows_covered", "num_todo")}
+        | _files_of(origins, count)
         | {"over": over, "count": len(rows), "ddof": 0, "values": values},
     )
     return [mean, replace(mean, metric=f"{first.metric}_std", value=float(np.std(values)))]
@@ -75,6 +76,13 @@ def _claims_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]
         "shared_videos": count(origin.get("shared_videos", 0) for origin in origins),
         "shared_class_names": max(origin.get("shared_class_names", 0) for origin in origins),
     }
+
+
+def _files_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]) -> dict:
+    """How many files the videos of several runs are stretches of; nothing of whole videos."""
+    if not any("files" in origin for origin in origins):
+        return {}
+    return {"files": count(origin.get("files", origin["rows_covered"]) for origin in origins)}
 
 
 def _marks_of(origins: Sequence[Mapping]) -> dict:

@@ -2,13 +2,16 @@
 
     table = separation(panels)      # DataFrame: panel metric value ci_low ci_high num_videos
 
-Every metric is a mean over labelled videos, so its 95% interval is a bootstrap over them.
+Every metric is a mean over labelled videos, so its 95% interval is a bootstrap over them, or over
+the files that they are stretches of: those of one file are alike whatever the encoder is, and none
+counts as a neighbour of another.
 """
 
 import numpy as np
 import pandas as pd
 
 from harness.projection.panels import Panels
+from harness.shared_files import shared_files
 from harness.statistics import FOLDS, bootstrap_mean
 from vifistore.errors import UsageError
 
@@ -25,10 +28,11 @@ def separation(panels: Panels, *, neighbours: int = 10, folds: int = FOLDS) -> p
     knn_agreement
         Share of a video's nearest neighbours with its own label.
     class_separability
-        Share of videos nearer to the mean of their own class, without themselves, than to the
-        mean of any other.
+        Share of videos nearer to the mean of their own class, without themselves and the rest of
+        their files, than to the mean of any other.
     """
     labels = panels.labels[panels.is_labelled]
+    files = shared_files(panels.dataset, panels.rows[panels.is_labelled])
     rows = []
     for name, vectors in panels.vectors.items():
         if len(np.unique(labels)) < 2:
@@ -36,11 +40,11 @@ def separation(panels: Panels, *, neighbours: int = 10, folds: int = FOLDS) -> p
         chosen = vectors[panels.is_labelled]
         values = {
             "silhouette": silhouettes(chosen, labels),
-            "knn_agreement": knn_agreement(chosen, labels, neighbours),
-            "class_separability": nearest_mean_is_own(chosen, labels),
+            "knn_agreement": knn_agreement(chosen, labels, neighbours, files),
+            "class_separability": nearest_mean_is_own(chosen, labels, files),
         }
         for metric in METRICS:
-            mean = bootstrap_mean(values[metric], folds)
+            mean = bootstrap_mean(values[metric], folds, files=files)
             rows.append((name, metric, mean.value, mean.low, mean.high, len(labels)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -66,34 +70,52 @@ def silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(counts[labels] > 1, values, 0.0)
 
 
-def knn_agreement(vectors: np.ndarray, labels: np.ndarray, neighbours: int = 10) -> np.ndarray:
-    """Share of the nearest other videos, by cosine, with a video's own label, float64 [video]."""
+def knn_agreement(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    neighbours: int = 10,
+    files: np.ndarray | None = None,
+) -> np.ndarray:
+    """Share of the nearest other videos, by cosine, with a video's own label, float64 [video]; of
+    other `files`, int64 [video]. 0 where there is none."""
     count = min(neighbours, len(vectors) - 1)
+    files = np.arange(len(vectors)) if files is None else files
     shares = np.empty(len(vectors))
     for start in range(0, len(vectors), _CHUNK_VIDEOS):
         chunk = slice(start, start + _CHUNK_VIDEOS)
         cosines = vectors[chunk] @ vectors.T
-        rows = np.arange(len(cosines))
-        cosines[rows, start + rows] = -np.inf
+        cosines[files[chunk][:, None] == files] = -np.inf
         nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-        shares[chunk] = (labels[nearest] == labels[chunk][:, None]).mean(axis=1)
+        # A video of one large file may have fewer others.
+        is_other = files[nearest] != files[chunk][:, None]
+        agrees = (labels[nearest] == labels[chunk][:, None]) & is_other
+        shares[chunk] = agrees.sum(axis=1) / np.maximum(is_other.sum(axis=1), 1)
     return shares
 
 
-def nearest_mean_is_own(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def nearest_mean_is_own(
+    vectors: np.ndarray, labels: np.ndarray, files: np.ndarray | None = None
+) -> np.ndarray:
     """1 where the class with the nearest mean, by cosine, is a video's own, else 0, [video].
 
-    A video is left out of the mean of its own class; one that is alone in its class has no such
-    mean and counts 0. Raises UsageError with fewer than two classes.
+    A video is left out of the mean of its own class, with all of its `files`, int64 [video]; one
+    whose class has no other has no such mean and counts 0. Raises UsageError with fewer than two
+    classes.
     """
     labels, counts, sums = _class_sums(vectors, labels)
     vectors = vectors.astype(np.float64)
     others = vectors @ (sums / np.linalg.norm(sums, axis=1, keepdims=True)).T
-    rest = sums[labels] - vectors
+    files = np.arange(len(labels)) if files is None else files
+    _, own_part = np.unique(np.stack([labels, files]), axis=1, return_inverse=True)
+    own_part = own_part.ravel()
+    of_part = np.zeros((own_part.max() + 1, vectors.shape[1]))
+    np.add.at(of_part, own_part, vectors)
+    rest = sums[labels] - of_part[own_part]
+    has_rest = counts[labels] > np.bincount(own_part)[own_part]
     lengths = np.linalg.norm(rest, axis=1)
     own = np.einsum("vd,vd->v", vectors, rest) / np.where(lengths > 0, lengths, 1)
     others[np.arange(len(labels)), labels] = -np.inf
-    return ((counts[labels] > 1) & (own > others.max(axis=1))).astype(np.float64)
+    return (has_rest & (own > others.max(axis=1))).astype(np.float64)
 
 
 def _class_sums(

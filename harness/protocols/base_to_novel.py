@@ -118,7 +118,8 @@ def _separate_rows(
     joined, classes = _join(base, novel)
     setup = Setup(protocol=PROTOCOL, texts=classes, seed=seed)
     for fusion, (base_right, novel_right) in right.items():
-        mean = harmonic_interval(base_right, novel_right, settings.folds, settings.bootstrap_seed)
+        resampling = (settings.folds, settings.bootstrap_seed, (base[0].files, novel[0].files))
+        mean = harmonic_interval(base_right, novel_right, *resampling)
         rows += result_rows(joined, fusion, {_HARMONIC: mean}, setup)
     return rows
 
@@ -134,13 +135,16 @@ def _joint_rows(
     setup = Setup(protocol=PROTOCOL, texts=classes, subset="joint", seed=seed)
     scores = score(videos, classes, settings.fusions)
     resampling = (settings.folds, settings.bootstrap_seed)
+    files = [None if videos.files is None else videos.files[half] for half in (is_base, ~is_base)]
     further = {}
     for fusion, of_fusion in scores.items():
         right = is_right(of_fusion, videos.labels)
         further[fusion] = {
-            "base_top1": bootstrap_mean(right[is_base], *resampling),
-            "novel_top1": bootstrap_mean(right[~is_base], *resampling),
-            _HARMONIC: harmonic_interval(right[is_base], right[~is_base], *resampling),
+            "base_top1": bootstrap_mean(right[is_base], *resampling, files[0]),
+            "novel_top1": bootstrap_mean(right[~is_base], *resampling, files[1]),
+            _HARMONIC: harmonic_interval(
+                right[is_base], right[~is_base], *resampling, (files[0], files[1])
+            ),
         }
     return scored_rows(videos, scores, settings, setup, further)
 

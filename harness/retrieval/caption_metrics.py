@@ -21,13 +21,20 @@ _CHUNK_ELEMENTS = 16_000_000
 
 
 def caption_metrics(
-    pairs: CaptionPairs, likeness: Likeness, settings: Scoring
+    pairs: CaptionPairs,
+    likeness: Likeness,
+    settings: Scoring,
+    files: np.ndarray | None = None,
 ) -> dict[str, Interval]:
-    """Recall, median and mean rank both ways; intervals draw videos with all of their captions."""
-    asked = np.unique(pairs.videos)
+    """Recall, median and mean rank both ways; intervals draw videos with all of their captions, or
+    whole `files`, int64 [video], where there are any."""
+    by_text, by_video = pairs.query_videos, np.unique(pairs.videos)
+    ranks = text_ranks(pairs, likeness), video_ranks(pairs, likeness)
+    if files is not None:
+        by_text, by_video = files[by_text], files[by_video]
     return {
-        **_rank_metrics("t2v", text_ranks(pairs, likeness), pairs.query_videos, settings),
-        **_rank_metrics("v2t", video_ranks(pairs, likeness), asked, settings),
+        **_rank_metrics("t2v", ranks[0], by_text, settings),
+        **_rank_metrics("v2t", ranks[1], by_video, settings),
     }
 
 
@@ -68,6 +75,7 @@ def chunks(num_queries: int, num_items: int) -> Iterator[slice]:
 def _rank_metrics(
     way: str, ranks: np.ndarray, videos: np.ndarray, settings: Scoring
 ) -> dict[str, Interval]:
+    """Over ranks [query] of what is about videos, or files, int64 [query]."""
     options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
     return {
         **{f"{way}_recall_at_{k}": clustered_mean(ranks <= k, videos, **options) for k in CUTOFFS},

@@ -90,7 +90,7 @@ def _caption_rows(
     texts = load_classes(
         videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,), how=AS_IS
     )
-    values = caption_metrics(captioned.pairs, _likeness(videos, texts), settings)
+    values = caption_metrics(captioned.pairs, _likeness(videos, texts), settings, videos.files)
     facts = {"resampled": "videos", "captions": len(captioned.pairs.query_texts)}
     if captioned.num_uncaptioned:
         facts["uncaptioned"] = captioned.num_uncaptioned
@@ -117,9 +117,9 @@ def class_metrics(likeness: Likeness, labels: np.ndarray, settings: Scoring) -> 
         metrics |= {f"precision_at_{k}": precisions_at(scores, relevant, k) for k in cutoffs}
         for name, values in metrics.items():
             per_query.setdefault(name, []).append(values)
-    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    resampling = (settings.folds, settings.bootstrap_seed)
     return {
-        name: bootstrap_mean(np.concatenate(values), **options)
+        name: bootstrap_mean(np.concatenate(values), *resampling)
         for name, values in per_query.items()
     }
 

@@ -7,7 +7,8 @@
 Every number comes from cached frames and the sentence alone, by a rule of
 `harness/retrieval/proposals.py` that no video was trained for. Queries whose videos are not in the
 store, were not decoded or are not extracted yet are left out of every mean, and counted. Intervals
-are bootstraps over videos, with all of their queries.
+are bootstraps over videos, with all of their queries; QVHighlights' clips of one video are drawn
+together.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from harness.retrieval.moment_predictions import (
     query_texts,
 )
 from harness.retrieval.moment_queries import QVHIGHLIGHTS, MomentQueries
+from harness.retrieval.moment_videos import whole_video
 from harness.retrieval.proposals import CONTRAST, check_proposal
 from harness.scoring import Videos
 from harness.statistics import Interval, clustered_mean
@@ -99,7 +101,8 @@ def moment_metrics(
         of_query = _qvhighlights if benchmark == QVHIGHLIGHTS else _grounding
         for metric, value in of_query(prediction).items():
             values.setdefault(metric, []).append(value)
-    videos = np.array([prediction.query.video for prediction in predictions])
+    names = [prediction.query.video for prediction in predictions]
+    videos = np.array(list(map(whole_video, names)) if benchmark == QVHIGHLIGHTS else names)
     options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
     return {
         metric: clustered_mean(np.array(of_queries), videos, **options)

@@ -47,6 +47,12 @@ def find_videos(dataset: Dataset, names: Sequence[str]) -> dict[str, FoundVideo]
     return found
 
 
+def whole_video(name: str) -> str:
+    """The video that one whose name ends in times is a part of; any other is its own."""
+    match = _TIMES.fullmatch(name)
+    return match[1] if match else name
+
+
 def _keys_of_file(video: str, path: str) -> set[str]:
     name = PurePosixPath(path).name
     stems = PurePosixPath(video).stem, PurePosixPath(name).stem

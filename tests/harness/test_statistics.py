@@ -4,16 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from harness import statistics
+from harness import resamples
+from harness.resamples import resampled_counts, resampled_means
 from harness.statistics import (
     Comparison,
     bootstrap_mean,
     bootstrap_mean_per_class,
+    clustered_shares,
     harmonic_interval,
     paired_bootstrap,
     paired_harmonic,
-    resampled_counts,
-    resampled_means,
 )
 from vifistore.errors import UsageError
 
@@ -38,8 +38,8 @@ def test_interval_covers_the_truth_as_often_as_it_says():
 def test_counts_of_kinds_and_drawn_videos_agree(monkeypatch):
     values = np.random.default_rng(1).integers(0, 5, 400).astype(float)
     by_kind = resampled_means(values, 4000, seed=0)
-    monkeypatch.setattr(statistics, "_MAX_KINDS", 0)
-    monkeypatch.setattr(statistics, "_CHUNK_ELEMENTS", 30_000)
+    monkeypatch.setattr(resamples, "_MAX_KINDS", 0)
+    monkeypatch.setattr(resamples, "_CHUNK_ELEMENTS", 30_000)
     by_video = resampled_means(values, 4000, seed=0)
     assert by_kind.mean() == pytest.approx(by_video.mean(), abs=0.01)
     assert by_kind.std() == pytest.approx(by_video.std(), rel=0.06)
@@ -163,3 +163,71 @@ def test_paired_harmonic_means_are_compared_on_the_same_resamples():
     assert (same.difference, same.low, same.high, same.p_value) == (0, 0, 0, 1)
     none = np.zeros(9, bool)
     assert paired_harmonic((none, none), (none, none)).difference == 0
+
+
+def in_files(num_files, per_file, seed=0):
+    """Answers that are all alike within a file: bool [video], and the file of each."""
+    right = np.random.default_rng(seed).random(num_files) < 0.6
+    return np.repeat(right, per_file), np.repeat(np.arange(num_files) * 7, per_file)
+
+
+def width(found):
+    return found.high - found.low
+
+
+def test_stretches_of_one_file_say_no_more_than_the_file():
+    right, files = in_files(60, 50)
+    one_each = right[::50]
+    expected = bootstrap_mean(one_each, folds=4000)
+    found = bootstrap_mean(right, folds=4000, files=files)
+    assert found.value == pytest.approx(expected.value)
+    assert width(found) == pytest.approx(width(expected), rel=0.1)
+    assert width(bootstrap_mean(right)) < 0.2 * width(found)
+
+    labels = np.repeat(np.arange(60) % 3, 50)
+    by_class = bootstrap_mean_per_class(right, labels, folds=2000, files=files)
+    of_one_each = bootstrap_mean_per_class(one_each, labels[::50], folds=2000)
+    assert by_class.value == pytest.approx(of_one_each.value)
+    assert width(by_class) == pytest.approx(width(of_one_each), rel=0.15)
+
+
+def test_classes_in_files_by_hand():
+    right = np.array([1, 1, 0, 0, 1, 1], bool)
+    labels = np.array([0, 0, 0, 0, 2, 2])
+    low, high = clustered_shares(right, labels, np.array([0, 0, 1, 1, 2, 2]), 3)
+    # Both files of class 0, one of class 2, none of class 1.
+    np.testing.assert_array_equal(low, [0, np.nan, np.nan])
+    np.testing.assert_array_equal(high, [1, np.nan, np.nan])
+
+
+def test_one_file_has_no_interval():
+    right, files = np.arange(30) % 2, np.full(30, 4)
+    assert bootstrap_mean(right, files=files).low is None
+    assert bootstrap_mean_per_class(right, right, files=files).high is None
+    assert harmonic_interval(right, right, files=(None, files)).low is None
+    found = paired_bootstrap(right, np.zeros(30), files=files)
+    assert (found.low, found.high, found.p_value) == (-1, 1, 1)
+
+
+def test_few_files_cannot_differ_clearly():
+    # Ten thousand videos, all of them better, in four files: a sign test of four says 1/8.
+    files = np.arange(10_000) % 4
+    found = paired_bootstrap(np.ones(10_000), np.zeros(10_000), files=files)
+    assert found.p_value == 0.125
+    assert "do not differ clearly" in found.sentence("A", "B")
+
+
+def test_files_are_paired_too():
+    right, files = in_files(40, 25)
+    other = np.repeat(np.random.default_rng(9).random(40) < 0.4, 25)
+    found = paired_bootstrap(right, other, files=files)
+    of_files = paired_bootstrap(right[::25], other[::25])
+    assert found.difference == pytest.approx(of_files.difference)
+    assert found.p_value == pytest.approx(of_files.p_value, abs=0.02)
+    halves = (right, other), (other, right)
+    both = paired_harmonic(*halves, files=(files, files))
+    single = paired_harmonic(*[(one[::25], two[::25]) for one, two in halves])
+    assert both.high - both.low == pytest.approx(single.high - single.low, rel=0.1)
+    harmonic = harmonic_interval(right, other, 4000, files=(files, files))
+    expected = harmonic_interval(right[::25], other[::25], 4000)
+    assert width(harmonic) == pytest.approx(width(expected), rel=0.1)

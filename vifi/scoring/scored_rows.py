@@ -209,7 +209,9 @@ def covered_by(row: ResultRow) -> str:
     if missing := row.provenance.get("uncaptioned"):
         counted += f", {missing:,} without captions"
     quarantined = f", {row.num_quarantined:,} quarantined" if row.num_quarantined else ""
-    return f"{videos} videos, {counted}{quarantined}"
+    files = row.provenance.get("files", row.num_videos)
+    of_files = f" of {files:,} files" if files < row.num_videos else ""
+    return f"{videos} videos{of_files}, {counted}{quarantined}"
 
 
 def place_of(row: ResultRow) -> str:

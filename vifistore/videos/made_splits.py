@@ -16,17 +16,20 @@ from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.text_lines import some
 
 
-def base_and_novel(train: SplitListing) -> tuple[list[int], list[int], list[str]]:
+def base_and_novel(
+    train: SplitListing, listing: Listing | None = None
+) -> tuple[list[int], list[int], list[str]]:
     """Ids of the base classes, the most frequent half of the training videos, and of the novel
     ones, the rest, each from the rarest to the most frequent; and what is to be noted.
 
     The ViFi-CLIP protocol (section 4, base-to-novel): of an odd number of classes the base half
-    has one more. Equally frequent classes stay in the order of their ids, so that of a tie at the
-    border the higher ids are base; this gives the paper's own halves of UCF101, HMDB51 and SSv2.
-    A note says so where classes of one frequency had to be parted. Raises UsageError for fewer than
-    two classes, and for videos without a label.
+    has one more. Where `listing`, which the videos are of, has stretches, a class is as frequent as
+    files hold it, into however many parts these are cut. Equally frequent classes stay in the order
+    of their ids, so that of a tie at the border the higher ids are base; this gives the paper's own
+    halves of UCF101, HMDB51 and SSv2. A note says so where classes of one frequency had to be
+    parted. Raises UsageError for fewer than two classes, and for videos without a label.
     """
-    counts = Counter(train.labels)
+    counts = _frequencies(train, listing)
     if len(train.class_names) < 2 or UNLABELLED in counts:
         raise UsageError(f"{train.source} needs two labelled classes or more to be halved")
     ids = sorted(range(len(train.class_names)), key=lambda id: counts[id])
@@ -40,6 +43,14 @@ def base_and_novel(train: SplitListing) -> tuple[list[int], list[int], list[str]
             f"({some(tied)}) by their ids"
         )
     return base, novel, notes
+
+
+def _frequencies(train: SplitListing, listing: Listing | None) -> Counter[int]:
+    """Training videos of each class, by its id; of stretches their files."""
+    if listing is None or not listing.stretches:
+        return Counter(train.labels)
+    held = zip((listing.paths[row] for row in train.rows), train.labels, strict=True)
+    return Counter(label for _, label in set(held))
 
 
 def of_classes(listing: Listing, split: SplitListing, class_names: Sequence[str]) -> SplitListing:
@@ -81,7 +92,7 @@ def base_novel_splits(
         count = f"{len(present):,} of {len(training.class_names):,}"
         notes.append(f"base and novel are halves of the {count} classes that have training videos")
         training = of_classes(listing, training, present)
-    *ids, more_notes = base_and_novel(training)
+    *ids, more_notes = base_and_novel(training, listing)
     base, novel = ([training.class_names[id] for id in half] for half in ids)
     splits = {
         "base_train": of_classes(listing, training, base),

@@ -38,6 +38,29 @@ def test_knn_agreement_equals_scikit_learn(blobs, monkeypatch):
     np.testing.assert_allclose(knn_agreement(vectors, labels, 6), expected)
 
 
+def test_stretches_of_one_file_are_no_neighbours(blobs):
+    vectors, labels = blobs(noise=1.5, num_videos=31)
+    files = np.arange(31) // 4
+    expected_knn, expected_mean = [], []
+    for video, label in enumerate(labels):
+        is_other = files != files[video]
+        order = np.argsort(-(vectors[is_other] @ vectors[video]))[:6]
+        expected_knn.append((labels[is_other][order] == label).mean())
+        cosines = {}
+        for other in np.unique(labels):
+            members = vectors[(labels == other) & (is_other | (other != label))]
+            if len(members):
+                mean = members.mean(axis=0)
+                cosines[other] = vectors[video] @ mean / np.linalg.norm(mean)
+        expected_mean.append(float(max(cosines, key=cosines.get) == label))
+    np.testing.assert_allclose(knn_agreement(vectors, labels, 6, files), expected_knn)
+    np.testing.assert_array_equal(nearest_mean_is_own(vectors, labels, files), expected_mean)
+    assert knn_agreement(vectors, labels, 6).mean() != np.mean(expected_knn)
+    # All in one file have no neighbour.
+    assert not knn_agreement(vectors, labels, 6, np.zeros(31)).any()
+    assert not nearest_mean_is_own(vectors, labels, np.zeros(31)).any()
+
+
 def test_nearest_mean_leaves_the_video_itself_out(blobs):
     vectors, labels = blobs(noise=1.5, num_videos=31)
     labels[4] = 8

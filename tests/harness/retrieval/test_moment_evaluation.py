@@ -105,6 +105,27 @@ def qv_line(**fields):
     return json.dumps(line | fields) + "\n"
 
 
+def test_clips_of_one_video_are_drawn_together(tmp_path, value_of):
+    """As QVHighlights cuts them: each is a file, and two of them are of one download."""
+    rows = [
+        *film("x_0.0_20.0.mp4", planted(20, 4, 10), 20),
+        *film("x_20.0_40.0.mp4", planted(20, 0, 4), 20),
+        *film("y_0.0_20.0.mp4", planted(20, 4, 10), 20),
+    ]
+    windows = {"relevant_windows": [[4, 10]], "relevant_clip_ids": [], "saliency_scores": []}
+    names = ("x_0.0_20.0", "x_20.0_40.0", "y_0.0_20.0")
+    lines = "".join(qv_line(qid=n, vid=name, **windows) for n, name in enumerate(names))
+    features, queries = write_films(tmp_path, rows), asked(tmp_path, lines, "val.jsonl")
+    settings = Scoring(folds=400)
+    found = moment_retrieval(
+        features, queries, texts_of(QUERY), split="val", proposal="half-way", settings=settings
+    )
+    row = value_of(found.rows, metric="r1_iou_0.5")
+    # Drawn one by one, all of three are wrong in one of 27 draws, which would make it 0.
+    assert (row.value, row.ci_low, row.ci_high) == (pytest.approx(2 / 3), 0.5, 1.0)
+    assert row.num_videos == 3
+
+
 def test_qvhighlights_rows(tmp_path, features, value_of):
     lines = qv_line() + qv_line(qid=2, vid="b", relevant_windows=[[0, 4], [11, 14]])
     queries = asked(tmp_path, lines, "val.jsonl")

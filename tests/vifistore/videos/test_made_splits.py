@@ -16,6 +16,7 @@ from vifistore.videos.made_splits import (
     with_made_splits,
 )
 from vifistore.videos.records import Listing, SplitListing
+from vifistore.videos.stretches import Stretch
 
 
 def split_of(labels, class_names, rows=None):
@@ -53,6 +54,21 @@ def test_base_is_the_most_frequent_half_from_rare_to_frequent():
     assert base == [0, 3]
     assert novel == [1, 2]
     assert notes == []
+
+
+def test_a_class_is_as_frequent_as_files_hold_it():
+    """One long film of `a` in five stretches is one video; `b` and `c` are in two files."""
+    labels = [0] * 5 + [1, 1, 2, 2]
+    paths = ["film.mp4"] * 5 + ["1.mp4", "2.mp4", "2.mp4", "3.mp4"]
+    train = split_of(labels, ["a", "b", "c"])
+    stretches = {row: Stretch(row, row + 1.0) for row in range(9)}
+    cut = replace(listing_of(9, train=train, val=train), paths=paths, stretches=stretches)
+    whole = replace(cut, stretches={})
+    assert base_and_novel(train, cut)[0] == [1, 2]
+    assert base_and_novel(train, whole)[0] == [2, 0]
+    splits, _ = base_novel_splits(cut, "train", "val")
+    assert splits["base_train"].class_names == ["b", "c"]
+    assert splits["novel_val"].class_names == ["a"]
 
 
 def test_of_a_tie_the_higher_ids_are_base_and_it_is_said():
