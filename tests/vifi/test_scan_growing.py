@@ -1,6 +1,7 @@
 """`vifi scan --append` on a folder that grows: only what is new is opened, added and encoded."""
 
 import json
+import os
 
 import pytest
 
@@ -73,6 +74,28 @@ def test_a_split_that_lost_videos_is_not_taken_for_one_that_grew(folder, vifi, t
     # Without a split everything that is there is added.
     assert vifi("scan", folder, "--dataset", "d", "--append")[0] == 0
     assert open_store(tmp_path / "s.zarr").dataset("d").num_videos == 3
+
+
+def test_a_file_that_was_overwritten_is_told_and_stays_as_it_was(folder, vifi, tmp_path):
+    assert vifi("scan", folder, "--dataset", "d")[0] == 0
+    unchanged = vifi("scan", folder, "--dataset", "d", "--append")
+    assert unchanged[0] == 0
+    assert not any("changed since" in line for line in unchanged[2])
+    size = (folder / "run" / "1.mp4").stat().st_size
+    with (folder / "run" / "1.mp4").open("ab") as file:
+        file.write(b"more")
+    os.utime(folder / "jump" / "2.mp4", ns=(1, 1))
+    code, out, errors = vifi("scan", folder, "--dataset", "d", "--append")
+    assert code == 0
+    assert out.startswith("d: 0 videos added")
+    (line,) = [line for line in errors if "changed since" in line]
+    assert "2 of 2 files that the dataset has changed since they were scanned" in line
+    assert f"run/1.mp4 ({size:,} bytes then, {size + 4:,} now)" in line
+    assert "jump/2.mp4 (of another date)" in line
+    assert len(line) < 400
+    sizes = open_store(tmp_path / "s.zarr").dataset("d").column("size_bytes")
+    assert size in sizes
+    assert size + 4 not in sizes
 
 
 def test_who_was_trained_on_a_split_that_grew_is_told(folder, vifi, tmp_path):

@@ -15,6 +15,7 @@ from vifistore.errors import StoreError, UsageError, first_few, short
 from vifistore.pointers import HEAD_BYTES, POINTER_BYTES, pointer_told
 from vifistore.progress import Progress
 from vifistore.scanning.growing import StoredFiles, cut_new
+from vifistore.scanning.overwritten import overwritten_told
 from vifistore.scanning.scan import (
     add_new,
     as_in_store,
@@ -120,6 +121,8 @@ def main(arguments: list[str]) -> int:
     require_addable(known, listing, append=wanted.append or wanted.source is None)
     # What is made is a part of what is listed or stored: nothing else can be wrong with it.
     _warn(check_listing(source, split_members(known)), listing)
+    for line in overwritten_told(stored, listing):
+        logger.warning("%s", line)
     _tell_lists(lists_of_classes(known, listing))
     probed = _probed(listing, stored.new_files(listing))
     cut = cut_new(stored, listing, probed, windows)
