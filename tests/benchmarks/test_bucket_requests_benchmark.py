@@ -1,0 +1,17 @@
+import pytest
+
+pytest.importorskip("obstore", reason="obstore is not installed")
+pytest.importorskip("moto.server", reason="moto[server] is not installed")
+
+from benchmarks import bucket_requests
+from vifistore.store.schema import FEATURE_ARRAYS
+
+
+def test_rows_say_what_a_block_costs_in_requests():
+    rows = list(bucket_requests.run(bucket_requests.Requests(blocks=(1, 3))))
+    found = {row["what"]: row for row in rows}
+    arrays = len(FEATURE_ARRAYS)
+    assert found["write"]["put_a_block"] >= arrays
+    assert found["verify"]["get_a_block"] == arrays
+    assert found["read frames"]["requests_a_block"] == 1
+    assert all(row["requests_once"] >= 0 for row in rows)
