@@ -31,7 +31,6 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
-from vifistore.extract.trainer_frames import video_paths
 from vifistore.frames.preprocess import normalise
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.towers import load_model
@@ -124,8 +123,9 @@ def cached_pixels(
     """(content digest, float32 [frame 3 size size]) of each video, twins once."""
     preprocessing = resolve_recipe(settings, loaded).preprocessing
     device, found = choose_device(settings.device), {}
+    addresses = (footage.address for footage in dataset.files())
     with open_pools(settings, preprocessing, device) as pool:
-        for _, video in pool.decode(enumerate(video_paths(dataset))):
+        for _, video in pool.decode(enumerate(addresses)):
             if not isinstance(video, DecodeError):
                 levels = torch.from_numpy(video.frames)
                 found[video.content_digest] = normalise(levels, preprocessing)
