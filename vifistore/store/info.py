@@ -7,6 +7,7 @@ import numpy as np
 
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.dataset import STRETCHES, Dataset
+from vifistore.store.durable import parallel
 from vifistore.store.feature_record import declaration
 from vifistore.store.features import Features
 from vifistore.store.run_record import READERS, count_readers
@@ -16,6 +17,8 @@ from vifistore.store.splits import Split
 from vifistore.store.store import Store
 from vifistore.store.stretch_times import are_parts
 
+# Each asks for many chunks at once itself.
+_SETS_AT_ONCE = 8
 _FACTS = ("digest", "names", "parent", "step")
 # What is known of a training, where it is.
 _TRAINING = ("tuned_on", "sampling", "templates", "cleaning", "preprocessing", "assumed")
@@ -146,7 +149,11 @@ def _describe_dataset(dataset: Dataset) -> dict:
         **_describe_stretches(dataset),
         "classes": len(dataset.class_names()),
         "splits": {name: _describe_split(dataset.split(name)) for name in dataset.splits()},
-        "features": [_describe_features(dataset.features(id)) for id in dataset.feature_ids()],
+        "features": parallel(
+            lambda id: _describe_features(dataset.features(id)),
+            dataset.feature_ids(),
+            min(_SETS_AT_ONCE, dataset.backend.place.threads(0)),
+        ),
     }
 
 

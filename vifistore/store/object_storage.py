@@ -29,6 +29,9 @@ from vifistore.temporaries import SUFFIX
 _URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
 
 _THREADS = 16
+# Most of the time of a small request is its way: at 20 ms a request, four times as many answer 3.6
+# times as many.
+_SMALL_BYTES, _SMALL_THREADS = 2**16, 64
 
 # An answer is waited for that long once the store has given one: hours of work are at stake then.
 _PATIENCE_SECONDS = 180.0
@@ -81,8 +84,8 @@ class ObjectStorage:
         self.zarr_store: ZarrStore = ObjectStore(self._objects, read_only=not writable)
 
     def threads(self, num_bytes: int) -> int:
-        """See Storage. Each waits for the network, whatever it reads."""
-        return _THREADS
+        """See Storage. Each waits for the network."""
+        return _SMALL_THREADS if num_bytes < _SMALL_BYTES else _THREADS
 
     def exists(self, key: str) -> bool:
         """See Storage."""

@@ -1,6 +1,8 @@
 """Verify what is no feature set: videos, splits, captions, texts, checkpoints and names."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from vifistore.store.checkpoints import digest_of_record, read_checkpoint, read_
 from vifistore.store.chunks import lacks_chunk, open_checked
 from vifistore.store.column_digests import wrong_digests
 from vifistore.store.dataset import video_columns
+from vifistore.store.durable import parallel
 from vifistore.store.layout import Layout
 from vifistore.store.problems import MALFORMED, Problem, removal
 from vifistore.store.recipe import pooled_digest
@@ -82,10 +85,12 @@ class TableVerifier:
         if grid.shape[0] < count:
             raise DamagedError(f"{path} has {grid.shape[0]} rows, not {count}")
         # Of one that another program laid out none is missed.
-        for chunk in range(num_blocks(count, grid.size)) if isinstance(grid, Layout) else ():
-            if lacks_chunk(self._backend, path, grid, chunk):
-                name = grid.key(path, chunk).rpartition("/")[2]
-                raise DamagedError(f"chunk {name} of {path} is gone")
+        chunks = range(num_blocks(count, grid.size)) if isinstance(grid, Layout) else range(0)
+        lacks = partial(lacks_chunk, self._backend, path, grid)
+        lacking = parallel(lacks, chunks, self._backend.place.threads(0))
+        for chunk in itertools.compress(chunks, lacking):
+            name = grid.key(path, chunk).rpartition("/")[2]
+            raise DamagedError(f"chunk {name} of {path} is gone")
 
     def _digests(
         self, path: str, columns: dict[str, np.ndarray], specs: dict[str, ArraySpec]

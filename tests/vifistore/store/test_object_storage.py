@@ -17,6 +17,7 @@ from vifistore.store import open_store
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import write_videos
+from vifistore.store.features import Features
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.object_storage import object_url
@@ -119,6 +120,21 @@ def test_blocks_are_verified_at_once(url, monkeypatch):
     monkeypatch.setattr(FeatureVerifier, "_check_block", check)
     assert list(verify_store(open_store(url))) == []
     assert sorted(blocks) == [0, 1]
+
+
+def test_sets_are_described_at_once(bucket, monkeypatch):
+    location = fill(f"{bucket}/described.zarr")
+    write_features(open_store(location, mode="a"), "d", plain_recipe("2" * 64), FRAMES).seal()
+    plain, both = Features.counts, threading.Barrier(2, timeout=10)
+
+    def counts(features):
+        both.wait()
+        return plain(features)
+
+    monkeypatch.setattr(Features, "counts", counts)
+    (dataset,) = describe_store(open_store(location))["datasets"].values()
+    found = [(features["id"], features["done"]) for features in dataset["features"]]
+    assert found == [(name, 70) for name in open_store(location).dataset("d").feature_ids()]
 
 
 def test_a_few_videos_are_selected_without_asking_for_the_others(bucket_server, bucket):
