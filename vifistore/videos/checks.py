@@ -85,12 +85,13 @@ def overlaps(listed: Mapping[str, set[str]], stored: Mapping[str, set[str]]) -> 
 
     `listed` are the splits of a source, `stored` those that the dataset has already. Splits of
     different folds (train1, test2) overlap by design and must not be used together; the paper's
-    few-shot lists, drawn from fold 1, so overlap its val2 and val3.
+    few-shot lists, drawn from fold 1, so overlap its val2 and val3. So do its base_train and what
+    is drawn from that, whose names tell no fold: they are of those with which they share nothing.
     """
     known = {**stored, **listed}
     pairs = product(filter(is_training, known), filter(is_evaluation, known))
     return [
-        _overlap(train, other, shared)
+        _overlap(train, other, shared, _folds(train, known))
         for train, other in pairs
         if listed.keys() & {train, other} and (shared := known[train] & known[other])
     ]
@@ -103,11 +104,11 @@ def members(listing: Listing) -> dict[str, set[str]]:
     }
 
 
-def _overlap(train: str, other: str, shared: set[str]) -> Doubt:
+def _overlap(train: str, other: str, shared: set[str], folds: set[int]) -> Doubt:
     what = f"{train} and {other} share {len(shared):,} videos ({some(shared)})"
-    folds = _fold(train), _fold(other)
-    if None not in folds and folds[0] != folds[1]:
-        remedy = f"score a model trained on {train} on fold {folds[0]} only"
+    if folds and (fold := _fold(other)) is not None and fold not in folds:
+        told = " or ".join(map(str, sorted(folds)))
+        remedy = f"score a model trained on {train} on fold {told} only"
         return Doubt(level="warn", what=what, remedy=remedy)
     if _TRAINING_AND_VALIDATION.search(train.lower()) and other.lower().startswith("val"):
         return Doubt(level="warn", what=what, remedy=f"score a model trained on {train} elsewhere")
@@ -117,6 +118,16 @@ def _overlap(train: str, other: str, shared: set[str]) -> Doubt:
 def _fold(name: str) -> int | None:
     match = _FOLD.search(name)
     return int(match.group(1)) if match else None
+
+
+def _folds(train: str, known: Mapping[str, set[str]]) -> set[int]:
+    """The fold of a training split; where its name tells none, those it shares nothing with."""
+    if (fold := _fold(train)) is not None:
+        return {fold}
+    named = ((name, _fold(name)) for name in filter(is_evaluation, known))
+    tested = {name: fold for name, fold in named if fold is not None}
+    shares = {fold for name, fold in tested.items() if known[train] & known[name]}
+    return set(tested.values()) - shares
 
 
 def missing_classes(name: str, split: SplitListing) -> list[Doubt]:

@@ -68,6 +68,21 @@ def test_overlap_within_a_fold_is_refused_and_between_folds_warned_of():
     checks.refuse([other])
 
 
+def test_a_training_split_is_of_the_fold_that_it_shares_nothing_with():
+    paths = ["a.mp4", "b.mp4", "c.mp4"]
+    stored = {"val1": {"a.mp4"}, "val2": {"b.mp4"}, "val3": {"c.mp4"}}
+    listing = listing_of(paths, fs_base_s2_train=([1, 2],))
+    doubts = checks.overlaps(checks.members(listing), stored)
+    assert [doubt.level for doubt in doubts] == ["warn", "warn"]
+    assert str(doubts[0]).endswith("score a model trained on fs_base_s2_train on fold 1 only")
+    # Where videos are missing, it may share nothing with two of them.
+    (doubt,) = checks.overlaps(checks.members(listing_of(paths, base_train=([1],))), stored)
+    assert str(doubt).endswith("on fold 1 or 3 only")
+    everything = listing_of(paths, base_train=([0, 1, 2],))
+    doubts = checks.overlaps(checks.members(everything), stored)
+    assert [doubt.level for doubt in doubts] == ["refuse"] * 3
+
+
 def test_overlap_of_splits_without_folds_is_refused():
     listing = listing_of(["a.mp4"], train=([0],), val2=([0],))
     assert [problem.level for problem in checks.overlaps(checks.members(listing), {})] == ["refuse"]
