@@ -12,8 +12,8 @@ _BACKWARD = 3
 _HALF, _SINGLE = 2, 4
 _ADAM = 2
 """Averages that AdamW keeps of each parameter, beside the weights."""
-_CACHED_SIDE = 256
-"""Pixels; a frame cache keeps frames of about this side, as 8 bits a colour."""
+_CACHE_GB = 50
+"""Of a frame cache, unless --frame-cache-gb says otherwise; it keeps 8 bits a colour."""
 _HOUR, _GB = 3600, 1e9
 
 
@@ -56,10 +56,10 @@ class StepCost:
     frames: int = 0
     """That a tower encodes."""
     decoded: int = 0
-    """That are decoded: the frame cache keeps them for all steps that come later."""
+    """That are decoded: a frame cache that can hold them keeps them for the steps that follow."""
     flops: float = 0.0
     num_bytes: float = 0.0
-    """That it leaves."""
+    """That it leaves, beside the frame cache."""
 
     def __add__(self, other: "StepCost") -> "StepCost":
         return StepCost(
@@ -93,7 +93,8 @@ def costs(study: Study, sizes: VideoCounts) -> dict[str, StepCost]:
     how many videos it has counts those of its dataset.
     """
     found: dict[str, StepCost] = {}
-    cached: dict[str, int] = {}
+    room = study.extract.get("frame-cache-gb")
+    cached = _Cached(limit=_GB * (room if isinstance(room, int | float) else _CACHE_GB))
     for system in study.systems.values():
         if system.preset:
             found[f"train {system.name}"] = _training(study, system, sizes, cached)
@@ -110,9 +111,7 @@ def _of_dataset(study: Study, sizes: VideoCounts, dataset: str) -> int:
     return sizes.datasets.get(dataset, study.datasets[dataset].num_videos)
 
 
-def _training(
-    study: Study, system: StudySystem, sizes: VideoCounts, cached: dict[str, int]
-) -> StepCost:
+def _training(study: Study, system: StudySystem, sizes: VideoCounts, cached: "_Cached") -> StepCost:
     known = sizes.trained_on.get(system.name, 0) or system.num_videos
     videos = known or _of_dataset(study, sizes, system.dataset)
     flags = {**study.train, **system.flags}
@@ -123,7 +122,10 @@ def _training(
     seen = videos * epochs
     tower = Tower.of(study, system)
     # Without candidates every epoch draws other frames, which no cache has.
-    decoded = _decoded(cached, system.dataset, videos, candidates) if candidates else seen * frames
+    if candidates:
+        decoded = cached.decoded(system.dataset, videos, candidates, tower.side)
+    else:
+        decoded = seen * frames
     return StepCost(
         videos=seen,
         frames=seen * frames,
@@ -134,30 +136,39 @@ def _training(
 
 
 def _extraction(
-    study: Study, system: StudySystem, dataset: str, videos: int, cached: dict[str, int]
+    study: Study, system: StudySystem, dataset: str, videos: int, cached: "_Cached"
 ) -> StepCost:
     flags = {**study.extract, **system.extract}
     frames = _number(flags, "frames", 32)
     views = _number(flags, "clips", 1) * _number(flags, "crops", 1)
     tower = Tower.of(study, system)
-    decoded = _decoded(cached, dataset, videos, frames)
+    decoded = cached.decoded(dataset, videos, frames, tower.side)
     stored = videos * views * (frames + 2 * _SINGLE // _HALF) * tower.dim * _HALF
     return StepCost(
         videos=videos,
         frames=videos * views * frames,
         decoded=decoded,
         flops=tower.flops * videos * views * frames,
-        num_bytes=stored + decoded * 3 * _CACHED_SIDE**2,
+        num_bytes=stored,
     )
 
 
-def _decoded(cached: dict[str, int], dataset: str, videos: int, frames: int) -> int:
-    """Frames to decode of a dataset, of which so many a video are cached already."""
-    key = f"{dataset} {frames}"
-    if key in cached:
-        return 0
-    cached[key] = videos * frames
-    return videos * frames
+@dataclass(kw_only=True)
+class _Cached:
+    """Which frames a frame cache holds by then."""
+
+    limit: float
+    """Bytes."""
+    known: set[tuple[str, int, int]] = field(default_factory=set)
+
+    def decoded(self, dataset: str, videos: int, frames: int, side: int) -> int:
+        """Frames to decode for a step that takes so many of each video."""
+        key = (dataset, frames, side)
+        if key in self.known:
+            return 0
+        if videos * frames * 3 * side**2 <= self.limit:
+            self.known.add(key)
+        return videos * frames
 
 
 def _number(flags: Flags, name: str, otherwise: int) -> int:
@@ -174,6 +185,8 @@ class Tower:
     parameters: float
     """Of both towers."""
     dim: int
+    side: int
+    """Of its frames, pixels."""
 
     @classmethod
     def of(cls, study: Study, system: StudySystem) -> "Tower":
@@ -183,14 +196,14 @@ class Tower:
         config = find_config(system.model) or {}
         vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
         layers, width, patch = (vision.get(key) for key in ("layers", "width", "patch_size"))
-        dim = int(config.get("embed_dim", 512))
+        dim, side = int(config.get("embed_dim", 512)), int(vision.get("image_size", 224))
         if not (isinstance(layers, int) and isinstance(width, int) and isinstance(patch, int)):
-            return cls(flops=0.0, parameters=0.0, dim=dim)
-        tokens = (int(vision.get("image_size", 224)) // patch) ** 2 + 1
+            return cls(flops=0.0, parameters=0.0, dim=dim, side=side)
+        tokens = (side // patch) ** 2 + 1
         # Attention has four matrices of width x width and the perceptron eight; beside them every
         # token meets every other twice.
         block = 12 * width**2
         flops = 2 * tokens * (layers * (block + 2 * tokens * width) + 3 * patch**2 * width)
         words = int(text.get("vocab_size", 0)) * int(text.get("width", 0))
         of_text = 12 * int(text.get("width", 0)) ** 2 * int(text.get("layers", 0))
-        return cls(flops=flops, parameters=layers * block + words + of_text, dim=dim)
+        return cls(flops=flops, parameters=layers * block + words + of_text, dim=dim, side=side)

@@ -44,7 +44,7 @@ def filled(value: object, chosen: Mapping[str, object]) -> object:
     A text that is nothing but `{name}` becomes the value itself, which may be a number.
     """
     if isinstance(value, dict):
-        return {key: filled(entry, chosen) for key, entry in value.items()}
+        return {str(filled(key, chosen)): filled(entry, chosen) for key, entry in value.items()}
     if isinstance(value, list):
         return [filled(entry, chosen) for entry in value]
     if not isinstance(value, str):

@@ -103,20 +103,27 @@ def _scans(study: Study, places: Places) -> Iterator[Step]:
 
 
 def _system(study: Study, places: Places, system: StudySystem) -> Iterator[Step]:
-    made = ()
     if system.preset or system.head:
         yield (_head if system.head else _training)(study, places, system)
-        made = (f"train {system.name}",)
+    made = _made(study, system)
     for dataset in study.datasets:
         if system.head:
+            if dataset != system.dataset:
+                yield _head_elsewhere(study, places, system, dataset)
             continue
-        words = ("--dataset", dataset, *_weights(study, places, system), "--name", system.name)
+        words = ("--dataset", dataset, *_weights(study, places, system))
         flags = {"frame-cache": places.frames, **study.extract, **system.extract}
+        named = ("--name", system.feature_name, *flag_words(flags))
         yield Step(
             name=f"extract {system.name} of {dataset}",
-            commands=(("extract", places.store, *words, *flag_words(flags)),),
+            commands=(("extract", places.store, *words, *named),),
             needs=(*made, f"scan {dataset}"),
         )
+
+
+def _made(study: Study, system: StudySystem) -> tuple[str, ...]:
+    """The step that makes its weights, if one does."""
+    return (f"train {system.name}",) if system.preset or system.head else ()
 
 
 def _training(study: Study, places: Places, system: StudySystem) -> Step:
@@ -124,26 +131,41 @@ def _training(study: Study, places: Places, system: StudySystem) -> Step:
     flags = {"frame-cache": places.frames, **study.train, **system.flags}
     words = ("--dataset", system.dataset, *(("--split", system.split) if system.split else ()))
     command = ("train", system.preset, places.store, *words, *_weights(study, places, start))
-    before = (f"train {start.name}",) if start.preset else ()
     return Step(
         name=f"train {system.name}",
         commands=((*command, "--name", system.name, "--out", out, *flag_words(flags)),),
-        needs=(f"scan {system.dataset}", *before),
+        needs=(f"scan {system.dataset}", *_made(study, start)),
         makes=(f"{out}/finished.json",),
     )
 
 
 def _head(study: Study, places: Places, system: StudySystem) -> Step:
-    words = ("--dataset", system.dataset, "--features", system.start, "--head", system.head)
-    named = ("--name", system.name, "--out", places.run(system))
     split = ("--split", system.split) if system.split else ()
-    command = ("train-head", places.store, *words, *split, *named, *flag_words(system.flags))
+    kind = ("--head", system.head, *split, "--out", places.run(system))
     return Step(
         name=f"train {system.name}",
-        commands=(command,),
+        commands=(_train_head(study, places, system, system.dataset, *kind),),
         needs=(f"extract {system.start} of {system.dataset}",),
         makes=(places.run(system),),
     )
+
+
+def _head_elsewhere(study: Study, places: Places, system: StudySystem, dataset: str) -> Step:
+    """A head on the frames of a dataset that it was not trained on."""
+    command = _train_head(study, places, system, dataset, "--apply", places.run(system))
+    return Step(
+        name=f"extract {system.name} of {dataset}",
+        commands=(command,),
+        needs=(f"train {system.name}", f"extract {system.start} of {dataset}"),
+    )
+
+
+def _train_head(
+    study: Study, places: Places, system: StudySystem, dataset: str, *words: str
+) -> Command:
+    frames = study.systems[system.start].feature_name
+    of = ("--dataset", dataset, "--features", frames, "--name", system.feature_name)
+    return ("train-head", places.store, *of, *words, *flag_words(system.flags))
 
 
 def _weights(study: Study, places: Places, system: StudySystem) -> Command:
@@ -163,19 +185,26 @@ def _questions(study: Study, places: Places, question: Question) -> Iterator[Ste
         suffix = f" of {systems[0]}" if is_each else ""
         yield Step(
             name=f"ask {question.name}{suffix}",
-            commands=(_question(places, question, systems),),
+            commands=(_question(study, places, question, systems),),
             needs=tuple(
-                f"train {name}" if study.systems[name].head else f"extract {name} of {dataset}"
+                _encoded(study.systems[name], dataset)
                 for name in systems
                 for dataset in question.asked_of
             ),
         )
 
 
-def _question(places: Places, question: Question, systems: list[str]) -> Command:
+def _encoded(system: StudySystem, dataset: str) -> str:
+    """The step that makes the feature set of a system in a dataset."""
+    is_trained_there = system.head and dataset == system.dataset
+    return f"train {system.name}" if is_trained_there else f"extract {system.name} of {dataset}"
+
+
+def _question(study: Study, places: Places, question: Question, systems: list[str]) -> Command:
     verb, *words = question.ask.split()
     to = ("--out", str(places.out / question.name)) if verb in _DRAWS_TO else ()
-    named = (_NAMES_BY.get(verb, "--features"), *systems)
+    names = dict.fromkeys(study.systems[name].feature_name for name in systems)
+    named = (_NAMES_BY.get(verb, "--features"), *names)
     of = ("--dataset", *question.asked_of)
     asked = (verb, places.store, *words, *of, *named, *flag_words(question.flags))
     return (*asked, *to, "--results", str(places.out))

@@ -58,6 +58,9 @@ class StudySystem:
     """A checkpoint: a model as it is, or what a training makes of another system."""
 
     name: str
+    features: str = ""
+    """What its feature sets are called, where that is not its name: systems of several datasets
+    may share one."""
     model: str = ""
     """Default: that of `start`."""
     pretrained: str = ""
@@ -76,6 +79,11 @@ class StudySystem:
     """Further ones of `vifi extract`."""
     num_videos: int = 0
     """How many it is trained on, for a plan before they are scanned."""
+
+    @property
+    def feature_name(self) -> str:
+        """What its feature sets are called."""
+        return self.features or self.name
 
 
 @dataclass(frozen=True, kw_only=True)

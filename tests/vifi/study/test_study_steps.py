@@ -64,6 +64,43 @@ def test_a_later_dataset_may_start_from_a_system_below_it():
     assert names.index("train late") < names.index("train full-s1")
 
 
+def test_a_head_is_trained_on_cached_frames_and_applied_elsewhere():
+    text = (
+        STUDY
+        + """
+[datasets.e]
+[systems.head]
+features = "a5"
+start = "clip"
+head = "a5"
+dataset = "d"
+split = "train"
+[questions.elsewhere]
+ask = "evaluate zero-shot"
+systems = ["head"]
+dataset = "e"
+"""
+    )
+    steps = plan(text, "elsewhere")
+    assert list(steps) == [
+        *("scan d", "scan e", "extract clip of d", "extract clip of e"),
+        *("train head", "extract head of e", "ask elsewhere", "report"),
+    ]
+    (applied,) = steps["extract head of e"].commands
+    assert applied[2:] == (
+        *("--dataset", "e", "--features", "clip", "--name", "a5"),
+        *("--apply", "o/runs/head.safetensors"),
+    )
+    (asked,) = steps["ask elsewhere"].commands
+    assert asked[5:7] == ("--features", "a5")
+
+
+def test_frames_that_a_cache_cannot_hold_are_decoded_each_time():
+    small = study(STUDY.replace("[extract]", "[extract]\nframe-cache-gb = 0.0001"))
+    found = costs(small, VideoCounts(datasets={"d": 100}, trained_on={}))
+    assert found["extract clip of d"].decoded == found["extract full-s1 of d"].decoded == 200
+
+
 def test_flags_as_words():
     flags = {"a": True, "mixing": False, "n": [1, 2], "rate": 0.5, "name": "x y", "none": []}
     assert flag_words(flags) == (
