@@ -3,7 +3,8 @@
     for line in warnings_of(videos, training=("train1_few_shot_16",)): print(line)
 
 The same video in a training and a test split is refused where the training split is known
-(`check_apart`). Of everything else there is a warning: published lists hold copies of one video
+(`check_apart`), and where labels of one choose weights for the other so are copies
+(`check_held_out`). Of everything else there is a warning: published lists hold copies of one video
 under several ids, and overlap between folds by design.
 """
 
@@ -27,6 +28,17 @@ def check_apart(train: Videos, test: Videos) -> None:
         raise UsageError(
             f"{common} of {len(train.rows)} training videos of {train.split} are also in "
             f"{test.split}; score a split that shares none"
+        )
+
+
+def check_held_out(known: Videos, test: Videos) -> None:
+    """Raise UsageError if a video whose label chooses something is scored, too, or a copy of it or
+    a stretch that overlaps is, or the classes differ."""
+    check_apart(known, test)
+    if copies := len(copies_between(known, test)):
+        raise UsageError(
+            f"{copies} of {len(test.rows)} videos of {test.split} are copies of videos of "
+            f"{known.split}, or overlap them; give another --validation-split"
         )
 
 

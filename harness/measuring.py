@@ -5,12 +5,12 @@ over splits or seeds are made of them in `harness.summaries`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.levers.wanted_levers import Levers
-from harness.metrics import calibration_error, label_ranks
+from harness.metrics import Reliability, calibration_error, label_ranks, reliability
 from harness.released_code import differences
 from harness.results import TUNED, ZERO_SHOT, ResultRow
 from harness.row_provenance import provenance
@@ -27,6 +27,8 @@ from vifistore.cleaning import AS_IS
 from vifistore.store import as_trained
 from vifistore.store.features import Features
 from vifistore.store.identity import Identity
+
+CALIBRATION = "calibration_error"
 
 # With this many classes or fewer every answer is among the five best: there is nothing to measure.
 TOP5_CLASSES = 5
@@ -121,11 +123,20 @@ def scored_rows(
     for fusion, of_fusion in scores.items():
         values = measure(of_fusion, videos.labels, settings, num_summed, videos.files)
         values |= (further or {}).get(fusion, {})
-        made = result_rows(videos, fusion, values, setup, claim)
+        bins = reliability(of_fusion, videos.labels, num_summed=num_summed)
+        made = [_with_bins(row, bins) for row in result_rows(videos, fusion, values, setup, claim)]
         if settings.keep:
             settings.keep(Scored(rows=made, videos=videos, scores=of_fusion))
         rows += made
     return rows
+
+
+def _with_bins(row: ResultRow, bins: Reliability) -> ResultRow:
+    """A calibration error with the reliability diagram that it sums up; other rows as they are."""
+    if row.metric != CALIBRATION:
+        return row
+    told = {name: np.round(values, 6).tolist() for name, values in vars(bins).items()}
+    return replace(row, provenance=row.provenance | {"reliability": told})
 
 
 def measure(
@@ -144,9 +155,7 @@ def measure(
     if scores.shape[1] > TOP5_CLASSES:
         values["top5"] = bootstrap_mean(ranks < TOP5_CLASSES, **options)
     values["mean_per_class"] = bootstrap_mean_per_class(ranks < 1, labels, **options)
-    values["calibration_error"] = Interval(
-        value=calibration_error(scores, labels, num_summed=num_summed)
-    )
+    values[CALIBRATION] = Interval(value=calibration_error(scores, labels, num_summed=num_summed))
     return values
 
 

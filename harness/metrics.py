@@ -9,6 +9,7 @@ least one relevant item. Equal scores are ranked by index, lowest first, but in 
 `average_precisions`.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,19 +35,48 @@ def harmonic_mean(base: float, novel: float) -> float:
     return 2 * base * novel / (base + novel) if base + novel else 0.0
 
 
-def calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, bins: int = 15, num_summed: int | None = None
-) -> float:
-    """Expected calibration error of the winning class over `bins` equal bins of (0, 1].
+@dataclass(frozen=True)
+class Reliability:
+    """How often the winning class is right, by its probability; each [bin], of equal bins of (0,
+    1]."""
 
-    sum_b n_b/n |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3). `probabilities` [video class]
-    may be a sum over views: each row is divided by its sum first. Where those of a view do not sum
-    to one, each row is divided by `num_summed`, how many views that is.
+    counts: np.ndarray
+    """int64: videos whose winning class has such a probability."""
+    confidence: np.ndarray
+    """float64: mean probability of these; 0 of none."""
+    accuracy: np.ndarray
+    """float64: share of them that is right; 0 of none."""
+
+
+def reliability(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = 15, num_summed: int | None = None
+) -> Reliability:
+    """What a reliability diagram shows (Guo et al. 2017, section 2), of probabilities [video class]
+    and labels [video].
+
+    Probabilities may be a sum over views: each row is divided by its sum first. Where those of a
+    view do not sum to one, each row is divided by `num_summed`, how many views that is.
     """
     confidence = probabilities.max(axis=1) / (num_summed or probabilities.sum(axis=1))
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = np.bincount(index, weights=is_right(probabilities, labels) - confidence, minlength=bins)
-    return float(np.abs(gap).sum() / len(labels))
+    counts = np.bincount(index, minlength=bins)
+    of_each = np.maximum(counts, 1)
+    sums = [
+        np.bincount(index, weights=values, minlength=bins) / of_each
+        for values in (confidence, is_right(probabilities, labels))
+    ]
+    return Reliability(counts, *sums)
+
+
+def calibration_error(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = 15, num_summed: int | None = None
+) -> float:
+    """Expected calibration error of the winning class: sum_b n_b/n |accuracy_b - confidence_b|
+    (Guo et al. 2017, eq. 3) over the bins of `reliability`, see there, of probabilities [video
+    class] and labels [video]."""
+    found = reliability(probabilities, labels, bins, num_summed)
+    gaps = np.abs(found.accuracy - found.confidence)
+    return float((found.counts * gaps).sum() / len(labels))
 
 
 def per_class_table(

@@ -44,7 +44,7 @@ def _summary(rows: Sequence[ResultRow], over: str) -> list[ResultRow]:
         ci_low=None,
         ci_high=None,
         tuned_on=", ".join(dict.fromkeys(row.tuned_on for row in rows if row.tuned_on)),
-        provenance=first.provenance
+        provenance={name: told for name, told in first.provenance.items() if name != "reliability"}
         | _claims_of(origins, count)
         | _marks_of(origins)
         | {name: joined(o[name] for o in origins) for name in ("recipe", "checkpoint", "manifest")}

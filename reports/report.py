@@ -16,6 +16,7 @@ from harness.results.whole_files import write_text
 from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
 from reports.figures.frequencies import class_frequencies
 from reports.figures.heatmap import fusion_heatmap, fusion_matrices
+from reports.figures.reliability import draw_reliability, reliability_diagrams
 from reports.figures.scatter import scatter_panels
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.lever_table import lever_table
@@ -49,9 +50,11 @@ def make_report(results_folder: str | Path) -> list[Path]:
         )
     measured = measurements(rows)
     tables = all_tables(measured, artefacts.costs)
-    # Levers have a table of their own, and stand in no other beside plain scores.
-    measured = [measurement for measurement in measured if not measurement.row.lever]
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
+    if diagrams := reliability_diagrams(measured):
+        files += draw_reliability(diagrams, folder / "reliability")
+    # Levers have a table of their own, and stand in no other figure beside plain scores.
+    measured = [measurement for measurement in measured if not measurement.row.lever]
     files += _write_figures(folder, measured, artefacts)
     return [*files, *write_page(folder, rows, measured, tables, artefacts)]
 

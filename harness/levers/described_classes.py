@@ -26,7 +26,7 @@ def _described(fusion: str, given: Given) -> Lifted:
 
 
 def _lever(fusion: str) -> Lever:
-    return Lever(score=partial(_described, fusion), needs_descriptions=True)
+    return Lever(score=partial(_described, fusion), needs=("descriptions",))
 
 
 BY_DESCRIPTIONS = {

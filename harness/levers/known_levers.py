@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from harness.levers.calibration import CALIBRATIONS
 from harness.levers.described_classes import BY_DESCRIPTIONS
-from harness.levers.lever import Lever
+from harness.levers.ensembles import ENSEMBLES
+from harness.levers.lever import Lever, Need
 from harness.levers.transductive import TRANSDUCTIVE
 from harness.levers.wanted_levers import Levers
 from vifistore.errors import UnknownNameError, UsageError
 
-LEVERS: dict[str, Lever] = {**BY_DESCRIPTIONS, **TRANSDUCTIVE}
+LEVERS: dict[str, Lever] = {**BY_DESCRIPTIONS, **ENSEMBLES, **CALIBRATIONS, **TRANSDUCTIVE}
 ALL = "all"
 """Stands for every lever whose needs are met."""
 
@@ -36,6 +38,9 @@ def check_lever_names(names: Sequence[str]) -> None:
 
 def lacks(lever: Lever, asked: Levers) -> str:
     """What a lever needs and is not given, with the flag; empty for nothing."""
-    if lever.needs_descriptions and not asked.descriptions:
-        return "texts of the classes; give --descriptions FILE"
-    return ""
+    given: dict[Need, tuple[object, str]] = {
+        "descriptions": (asked.descriptions, "texts of the classes; give --descriptions FILE"),
+        "ensemble": (asked.ensemble_with, "other feature sets; give --ensemble-with NAME"),
+        "validation": (asked.validation_split, "other labels; give --validation-split NAME"),
+    }
+    return next((told for value, told in map(given.__getitem__, lever.needs) if not value), "")

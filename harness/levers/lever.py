@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from harness.scoring import Classes, Videos
+
+Need = Literal["descriptions", "ensemble", "validation"]
 
 # Below the least probability that float32 holds, so that a logarithm is finite.
 _LEAST = 1e-38
@@ -23,6 +26,10 @@ class Given:
     """float32 [video class]: probabilities summed over views."""
     described: Classes | None = None
     """What the classes are described by, where descriptions are given."""
+    others: tuple["Given", ...] = ()
+    """Plain scores of the same videos by other feature sets."""
+    validation: "Given | None" = None
+    """The same of the validation split, where there is one."""
 
     @property
     def num_views(self) -> int:
@@ -49,6 +56,8 @@ class Lifted:
     """[video class], as those that it was given."""
     facts: Mapping[str, object] = field(default_factory=dict)
     """What was chosen or counted on the way, for the provenance."""
+    is_tuned: bool = False
+    """Whether labels of the validation split chose something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,4 +67,12 @@ class Lever:
     score: Callable[[Given], Lifted]
     is_transductive: bool = False
     """Whether the score of a video depends on the other videos that are scored."""
-    needs_descriptions: bool = False
+    needs: tuple[Need, ...] = ()
+    """What it cannot do without."""
+
+
+def likelihood_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log-likelihood of the right classes, of probabilities [video class] and labels
+    [video]."""
+    right = np.take_along_axis(probabilities, labels[:, None].astype(np.int64), axis=1)
+    return float(-np.log(np.maximum(right.astype(np.float64), _LEAST)).mean())

@@ -2,8 +2,8 @@
 
 A lever's rows have its name, and one more metric, `top1_minus_plain`: how much more often it is
 right than the plain score on the same videos, by a paired bootstrap. Their provenance says in
-`lifted` how many seconds it took beyond the plain score, whether it is transductive, and what it
-chose.
+`lifted` how many seconds it took beyond plain scores, whether it is transductive, what it chose,
+and by the labels of which split.
 """
 
 import time
@@ -12,14 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.levers.given_scores import given_scores
 from harness.levers.known_levers import chosen_levers
 from harness.levers.lever import Given, Lever
-from harness.levers.wanted_levers import Levers
 from harness.measuring import Scored, Scoring, Setup, scored_rows
 from harness.metrics import is_right
 from harness.results import ResultRow
-from harness.scoring import Classes, Videos, load_classes
+from harness.scoring import Classes, Videos
 from harness.statistics import paired_bootstrap
+from harness.zero_shot_claims import claim_of
 from vifistore.errors import UsageError
 
 MINUS_PLAIN = "top1_minus_plain"
@@ -44,20 +45,10 @@ def rows_with_levers(
             f"the texts of {videos.features.name} follow each video, and levers look at texts and "
             "frames by themselves; leave out --lever"
         )
-    described = _described(videos, settings.levers)
-    for fusion, plain in scores.items():
-        given = Given(
-            videos=videos, classes=classes, fusion=fusion, scores=plain, described=described
-        )
+    for given in given_scores(videos, classes, scores, settings).values():
         for name, lever in levers.items():
             rows += _rows(name, lever, given, settings, setup)
     return rows
-
-
-def _described(videos: Videos, asked: Levers) -> Classes | None:
-    if not asked.descriptions:
-        return None
-    return load_classes(videos.features, videos.class_names, asked.descriptions)
 
 
 def _rows(
@@ -68,11 +59,22 @@ def _rows(
     facts = {"seconds": round(time.perf_counter() - start, 3), **lifted.facts}
     if lever.is_transductive:
         facts["transductive"] = True
+    if lifted.is_tuned and given.validation is not None:
+        facts |= tuned_facts(given.validation.videos)
     kept: list[Scored] = []
     quiet = replace(settings, keep=kept.append)
     lever_setup = replace(setup, lever=name, extra={**setup.extra, "lifted": facts})
     rows = scored_rows(given.videos, {given.fusion: lifted.scores}, quiet, lever_setup)
     return [*rows, _difference(rows[0], given, lifted.scores, settings)]
+
+
+def tuned_facts(held_out: Videos) -> dict[str, object]:
+    """Entries of `lifted` on what labels were looked at, and whether the checkpoint was tuned on
+    these videos, so that what is chosen on them is chosen on too good scores."""
+    told: dict[str, object] = {"tuned_on": f"{held_out.dataset.name}/{held_out.split}"}
+    if seen := claim_of(held_out).shared_videos:
+        told["seen_in_training"] = seen
+    return told
 
 
 def _difference(top1: ResultRow, given: Given, scores: np.ndarray, settings: Scoring) -> ResultRow:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from vifistore.store.features import Features
+
 
 @dataclass(frozen=True, kw_only=True)
 class Levers:
@@ -11,3 +13,8 @@ class Levers:
     """Of `harness/levers/known_levers.py`."""
     descriptions: str = ""
     """Id of the text set of descriptions of the classes."""
+    validation_split: str = ""
+    """Split of the same dataset whose labels choose weights and temperatures; it may show no video
+    that is scored."""
+    ensemble_with: tuple[Features, ...] = ()
+    """Feature sets that join the scored one."""

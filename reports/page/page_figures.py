@@ -28,6 +28,8 @@ CAPTIONS = {
     "few-shot-curve": "Top-1 against training videos per class, with 95% intervals; of a mean over "
     "draws, one standard deviation.",
     "frames-curve": "Top-1 against frames per view, with 95% intervals.",
+    "reliability": "How often answers are right, by how probable they are said to be; on the "
+    "dashed line they are right that often. Dots are larger where more videos are.",
     "class-frequencies": "Videos per class, and the cut between base and novel classes.",
 }
 # Figures are drawn at 250 dots an inch; on a screen 7-point letters want 12 pixels.

@@ -15,6 +15,7 @@ from harness.metrics import (
     harmonic_mean,
     label_ranks,
     per_class_table,
+    reliability,
 )
 
 # Answers: video 0 -> 0 (right), 1 -> 1 (right), 2 -> 0 (wrong), 3 -> 2 (wrong).
@@ -136,3 +137,16 @@ def test_order_of_videos_and_of_classes_does_not_matter(seed):
         assert of_videos[metric].value == pytest.approx(interval.value)
         assert of_classes[metric].value == pytest.approx(interval.value)
     assert found["top1"].value <= found["top5"].value
+
+
+def test_a_reliability_diagram_says_how_often_the_sure_are_right():
+    probabilities = np.array([[0.95, 0.05], [0.97, 0.03], [0.6, 0.4], [0.45, 0.55]])
+    labels = np.array([0, 1, 0, 0])
+    found = reliability(2 * probabilities, labels, bins=10)
+    assert found.counts.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
+    assert found.confidence[[5, 9]] == pytest.approx([0.575, 0.96])
+    assert found.accuracy[[5, 9]] == pytest.approx([0.5, 0.5])
+    expected = 0.5 * 0.075 + 0.5 * 0.46
+    assert calibration_error(probabilities, labels, bins=10) == pytest.approx(expected)
+    halved = reliability(probabilities, labels, bins=10, num_summed=2)
+    assert halved.counts[[2, 4]].tolist() == [2, 2]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.levers.ensembles import ENSEMBLES
 from harness.results import read_rows
 from tests.vifi.test_cli import EXTRACT, clips, said
 
@@ -42,6 +43,32 @@ def test_descriptions_alone_are_all_levers_that_take_them(said, store, tmp_path)
     for name in ("mean", "max", "transport", "warping"):
         assert f"descriptions{'' if name == 'mean' else '-' + name}" in out
     assert "What lifts it" in out
+
+
+def test_ensembles_and_a_temperature_by_a_validation_split(evaluate, tmp_path):
+    flags = ("--features", "good", "--split", "val1", "--ensemble-with", "bad")
+    code, said, errors = evaluate("zero-shot", *flags, "--results", tmp_path)
+    assert (code, errors) == (0, [])
+    rows = {row.lever: row for row in read_rows(tmp_path) if row.metric == "top1"}
+    assert set(rows) == {"", *ENSEMBLES}
+    weights = rows["ensemble-logit"].provenance["lifted"]["weights"]
+    assert weights == {"good": 0.5, "bad": 0.5}
+    flags = (*flags, "--validation-split", "train1", "--lever", "all", "--json")
+    code, said, errors = evaluate("zero-shot", *flags)
+    rows = [row for row in json.loads(said)["rows"] if row["metric"] == "top1" and row["lever"]]
+    told = {row["lever"]: row["provenance"]["lifted"].get("tuned_on") for row in rows}
+    assert told == {
+        **dict.fromkeys((*ENSEMBLES, "temperature"), "toy/train1"),
+        **dict.fromkeys(("dual-softmax", "test-time-cache")),
+    }
+
+
+def test_a_validation_split_may_not_be_scored(evaluate):
+    flags = ("--features", "good", "--split", "val1", "--lever", "temperature")
+    for split, told in ((("val1",), "shares none"), ((), "give --validation-split NAME")):
+        flag = ("--validation-split", *split) if split else ()
+        code, _, errors = evaluate("zero-shot", *flags, *flag)
+        assert (code, told in errors[-1]) == (2, True), errors
 
 
 @pytest.mark.parametrize(

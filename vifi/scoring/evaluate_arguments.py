@@ -11,13 +11,13 @@ from harness.levers.known_levers import check_lever_names
 from harness.retrieval.moment_evaluation import PROTOCOL as MOMENTS
 from harness.retrieval.proposals import CONTRAST, check_proposal
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
-from vifi.scoring.lever_choice import LeverArguments
+from vifi.scoring.lever_choice import NO_LEVERS, LeverArguments, asks_for_levers
 from vifistore.errors import Faults
 
 Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 # Flags beyond those that every protocol takes.
-_LEVERS = ("lever", "descriptions")
+_LEVERS = tuple(NO_LEVERS)
 _USED = {
     "zero-shot": _LEVERS,
     "base-to-novel": ("base_split", "novel_split", "train_split"),
@@ -137,7 +137,9 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
 
 def _note_levers(found: Faults, wanted: EvaluateArguments) -> None:
     """Note levers that there are not, and what they cannot be scored beside."""
-    if not (wanted.lever or wanted.descriptions):
+    if not asks_for_levers(wanted):
+        told = "--validation-split chooses for levers; give --lever too"
+        found.check(not wanted.validation_split, told)
         return
     found.attempt(check_lever_names, wanted.lever)
     told = "levers are compared with one split's plain score; give one --split"

@@ -1,14 +1,17 @@
 """From flags to levers: descriptions are read, and encoded where the store lacks them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.followed_texts import follow_videos, refuse_followed
 from harness.levers.described_classes import BY_DESCRIPTIONS
+from harness.levers.ensembles import ENSEMBLES
 from harness.levers.wanted_levers import Levers
 from harness.scoring import checkpoint_of
 from harness.text_choice import find_descriptions
+from vifi.scoring.scored_rows import choose_texts
 from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.described import Descriptions, read_descriptions, texts_in_order
@@ -22,28 +25,48 @@ class LeverArguments:
     lever: tuple[str, ...] = ()
     """What to score beside the plain score by class names, each by itself: dual-softmax,
     test-time-cache (both transductive); with --descriptions descriptions, descriptions-max,
-    descriptions-transport, descriptions-warping; or all."""
+    descriptions-transport, descriptions-warping; with --ensemble-with ensemble-embedding,
+    ensemble-logit, ensemble-probability; with --validation-split temperature; or all."""
     descriptions: Path | None = None
     """JSON file {class: [texts]} that levers take instead of class names; without --lever all four
     of them. Encoded if the store lacks them."""
+    ensemble_with: tuple[str, ...] = ()
+    """Feature sets that join each of --features in ensembles; without --lever all three of them."""
+    validation_split: str = ""
+    """Split whose labels choose the weights of ensembles, which are equal without it, and the
+    temperature; refused where it shows a video that is scored."""
 
 
-NO_LEVERS: dict[str, Any] = {"lever": (), "descriptions": None}
+NO_LEVERS: dict[str, Any] = {
+    **{"lever": (), "descriptions": None, "ensemble_with": (), "validation_split": ""}
+}
 """Fields of a call that scores no lever."""
 
 
-def asked_levers(features: Features, split: str, wanted: LeverArguments) -> Levers:
-    """The levers of a feature set; of descriptions without names all that take them.
+def asks_for_levers(wanted: LeverArguments) -> bool:
+    """Whether flags name a lever, or what levers are made of."""
+    return bool(wanted.lever or wanted.descriptions or wanted.ensemble_with)
 
-    Raises UsageError for descriptions that cannot be read, lack a class of the split or cannot be
-    compared with frames.
+
+def asked_levers(
+    features: Features, split: str, wanted: LeverArguments, templates: Sequence[str], how: str
+) -> Levers:
+    """The levers of a feature set; without names all that take the descriptions and the sets given.
+
+    Texts of these sets are of `templates`, with class names cleaned by `how`, and encoded where the
+    store lacks them. Raises UsageError for descriptions that cannot be read, lack a class of the
+    split or cannot be compared with frames.
     """
-    if wanted.descriptions is None:
-        return Levers(names=wanted.lever)
-    described = read_descriptions(wanted.descriptions)
+    described = wanted.descriptions and read_descriptions(wanted.descriptions)
+    others = [features.dataset.features(name) for name in wanted.ensemble_with]
+    for other in others:
+        choose_texts(other, split, templates, how)
+    implied = (BY_DESCRIPTIONS if described else (), ENSEMBLES if others else ())
     return Levers(
-        names=wanted.lever or tuple(BY_DESCRIPTIONS),
-        descriptions=_described_texts(features, split, described),
+        names=wanted.lever or tuple(name for names in implied for name in names),
+        descriptions=_described_texts(features, split, described) if described else "",
+        ensemble_with=tuple(others),
+        validation_split=wanted.validation_split,
     )
 
 

@@ -38,7 +38,7 @@ from vifi.command_line.choices import choose_features
 from vifi.command_line.console import parse, renamed, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
-from vifi.scoring.lever_choice import LeverArguments, asked_levers
+from vifi.scoring.lever_choice import LeverArguments, asked_levers, asks_for_levers
 from vifi.scoring.scored_rows import choose_texts, warn_of_leaks, write_and_print
 from vifi.scoring.store_facts import record_command
 from vifistore.errors import Faults, UsageError, shell
@@ -150,8 +150,8 @@ def _rows(features: Features, wanted: AblateArguments, split: str) -> list[Resul
         rows += frames_ablation(features, wanted.frames, *place)
     if wanted.views:
         rows += views_ablation(features, wanted.views, *place)
-    if wanted.lever or wanted.descriptions:
-        levers = asked_levers(features, split, wanted)
+    if asks_for_levers(wanted):
+        levers = asked_levers(features, split, wanted, expand(wanted.template), how)
         fusions = wanted.fusion or (ONLY_FUSION,)
         rows += levers_ablation(features, split, replace(settings, fusions=fusions, levers=levers))
     if len(wanted.template) > 1:

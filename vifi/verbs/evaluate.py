@@ -248,7 +248,7 @@ def _zero_shot(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) 
     (features,) = sets
     texts = [_texts(features, wanted, split) for split in wanted.split]
     same = texts[0] if len(set(texts)) == 1 else ""
-    levers = asked_levers(features, wanted.split[0], wanted)
+    levers = asked_levers(features, wanted.split[0], wanted, wanted.template, wanted.class_names)
     settings = Scoring(**_common(wanted, keep), texts=same, levers=levers)
     return zero_shot(features, wanted.split, settings)
 
@@ -270,8 +270,8 @@ def _trained(
     (features,), (split,) = sets, wanted.split
     texts = _texts(features, wanted, split) if wanted.classifier in ("text", *USES_TEXT) else ""
     chosen = {"classifier": wanted.classifier, "train_split": wanted.train_split, "texts": texts}
-    levers = {"levers": asked_levers(features, split, wanted)}
-    return features, split, {**_common(wanted, keep), **chosen, **levers}
+    levers = asked_levers(features, split, wanted, wanted.template, wanted.class_names)
+    return features, split, {**_common(wanted, keep), **chosen, "levers": levers}
 
 
 def _few_shot(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
