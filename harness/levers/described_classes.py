@@ -12,9 +12,9 @@ Description from Large Language Models), who average probabilities' logits where
 
 from functools import partial
 
-from harness.levers.lever import Given, Lever, Lifted
+from harness.levers.lever import Given, Lever, Lifted, Need
 from harness.scoring import score
-from harness.text_rules import BEST_TEXT, TIME_WARPING, TRANSPORT
+from harness.text_rules import BEST_TEXT, OF_FRAMES, TIME_WARPING, TRANSPORT
 
 
 def _described(fusion: str, given: Given) -> Lifted:
@@ -26,7 +26,10 @@ def _described(fusion: str, given: Given) -> Lifted:
 
 
 def _lever(fusion: str) -> Lever:
-    return Lever(score=partial(_described, fusion), needs=("descriptions",))
+    needs: tuple[Need, ...] = (
+        ("descriptions", "frames") if fusion in OF_FRAMES else ("descriptions",)
+    )
+    return Lever(score=partial(_described, fusion), needs=needs)
 
 
 BY_DESCRIPTIONS = {

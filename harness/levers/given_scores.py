@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -36,9 +37,17 @@ def given_scores(
             described=described,
             others=tuple(of_fusion[fusion] for of_fusion in others),
             validation=known.get(fusion),
+            kin={
+                kind: partial(_scored_once, one, videos, settings, fusion)
+                for kind, one in asked.kin.items()
+            },
         )
         for fusion, plain in scores.items()
     }
+
+
+def _scored_once(other: Features, videos: Videos, settings: Scoring, fusion: str) -> Given:
+    return _of_another(other, videos, settings, (fusion,))[fusion]
 
 
 def _validation(
@@ -62,15 +71,13 @@ def _of_another(
     own = (videos.features.id, videos.features.checkpoint)
     if (other.id, other.checkpoint) == own:
         raise UsageError(
-            f"{other.name} and {videos.features.name} are one feature set; give others to "
-            "--ensemble-with"
+            f"{other.name} and {videos.features.name} are one feature set; give another beside it"
         )
     theirs = load_videos(other, videos.split, partial=settings.partial)
     if missing := len(np.setdiff1d(videos.rows, theirs.rows)):
         raise UsageError(
             f"feature set {other.name} lacks {missing} of the {len(videos.rows)} videos of "
-            f"{videos.split} that {videos.features.name} holds; extract them, or leave it out of "
-            "--ensemble-with"
+            f"{videos.split} that {videos.features.name} holds; extract them, or leave it out"
         )
     kept = np.isin(theirs.rows, videos.rows)
     theirs = replace(theirs, rows=theirs.rows[kept], labels=theirs.labels[kept])

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.scoring import Classes, Videos
 
-Need = Literal["descriptions", "ensemble", "validation"]
+Need = Literal["descriptions", "ensemble", "validation", "frames"]
 
 # Below the least probability that float32 holds, so that a logarithm is finite.
 _LEAST = 1e-38
@@ -30,6 +30,8 @@ class Given:
     """Plain scores of the same videos by other feature sets."""
     validation: "Given | None" = None
     """The same of the validation split, where there is one."""
+    kin: Mapping[str, Callable[[], "Given"]] = field(default_factory=dict)
+    """What scores the same videos by other weights of the run, by their kind."""
 
     @property
     def num_views(self) -> int:

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness.levers.given_scores import given_scores
-from harness.levers.known_levers import chosen_levers
+from harness.levers.kin_weights import weight_levers
+from harness.levers.known_levers import ALL, WEIGHTS, chosen_levers
 from harness.levers.lever import Given, Lever
 from harness.measuring import Scored, Scoring, Setup, scored_rows
 from harness.metrics import is_right
@@ -38,7 +39,10 @@ def rows_with_levers(
     Raises UsageError for levers of texts that follow the video, and as `chosen_levers`.
     """
     rows = scored_rows(videos, scores, settings, setup)
-    if not (levers := chosen_levers(settings.levers)):
+    asked = settings.levers
+    levers = chosen_levers(asked, videos.features)
+    has_weights = asked.kin and not {WEIGHTS, ALL}.isdisjoint(asked.names)
+    if not (levers or has_weights):
         return rows
     if classes.followed:
         raise UsageError(
@@ -46,7 +50,8 @@ def rows_with_levers(
             "frames by themselves; leave out --lever"
         )
     for given in given_scores(videos, classes, scores, settings).values():
-        for name, lever in levers.items():
+        own = levers | (weight_levers(given.kin) if has_weights else {})
+        for name, lever in own.items():
             rows += _rows(name, lever, given, settings, setup)
     return rows
 
@@ -56,7 +61,9 @@ def _rows(
 ) -> list[ResultRow]:
     start = time.perf_counter()
     lifted = lever.score(given)
-    facts = {"seconds": round(time.perf_counter() - start, 3), **lifted.facts}
+    facts = {**lifted.facts, "seconds": round(time.perf_counter() - start, 3)}
+    if (encoded := settings.levers.encode_seconds.get(name)) is not None:
+        facts |= {"encode_seconds": encoded, "seconds": round(facts["seconds"] + encoded, 3)}
     if lever.is_transductive:
         facts["transductive"] = True
     if lifted.is_tuned and given.validation is not None:

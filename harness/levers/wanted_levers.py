@@ -1,6 +1,7 @@
 """Which levers are wanted, and what they need that a plain score does not."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from vifistore.store.features import Features
 
@@ -18,3 +19,7 @@ class Levers:
     that is scored."""
     ensemble_with: tuple[Features, ...] = ()
     """Feature sets that join the scored one."""
+    kin: Mapping[str, Features] = field(default_factory=dict)
+    """Sets by other weights of the run that made the scored one, by their kind; see `kin_of`."""
+    encode_seconds: Mapping[str, float] = field(default_factory=dict)
+    """What encoding each of them took, where that is known."""

@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from harness.levers.chosen_frames import FRAME_CHOICES
 from harness.levers.ensembles import ENSEMBLES
+from harness.levers.transductive import TRANSDUCTIVE
 from harness.results import read_rows
 from tests.vifi.test_cli import EXTRACT, clips, said
+from vifi.__main__ import run
 
 __all__ = ["clips", "said"]
 
@@ -59,7 +62,7 @@ def test_ensembles_and_a_temperature_by_a_validation_split(evaluate, tmp_path):
     told = {row["lever"]: row["provenance"]["lifted"].get("tuned_on") for row in rows}
     assert told == {
         **dict.fromkeys((*ENSEMBLES, "temperature"), "toy/train1"),
-        **dict.fromkeys(("dual-softmax", "test-time-cache")),
+        **dict.fromkeys((*FRAME_CHOICES, *TRANSDUCTIVE)),
     }
 
 
@@ -69,6 +72,18 @@ def test_a_validation_split_may_not_be_scored(evaluate):
         flag = ("--validation-split", *split) if split else ()
         code, _, errors = evaluate("zero-shot", *flags, *flag)
         assert (code, told in errors[-1]) == (2, True), errors
+
+
+def test_weights_of_one_run_are_levers_of_what_it_tuned(maker, tmp_path, capsys):
+    parent = maker.checkpoint("start", kind="")
+    for name, kind in (("tuned", "trained"), ("half", "blend-0.5")):
+        told = {"kind": kind, "step": 10, "parent": parent}
+        maker.features(maker.frames(noise=3.0), name=name, checkpoint=name, **told)
+        maker.texts(name)
+    words = ["ablate", str(tmp_path / "S.zarr"), "--dataset", "toy", "--features", "tuned", "half"]
+    assert run([*words, "--split", "val1", "--lever", "weights"]) == 0
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if line.startswith("| weights-blend-0.5 ")]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.ablations import Ablation, levers_ablation
+from harness.levers.chosen_frames import FRAME_CHOICES
 from harness.levers.known_levers import LEVERS, chosen_levers
 from harness.levers.lever import Given
 from harness.levers.wanted_levers import Levers
@@ -44,7 +45,7 @@ def test_every_lever_has_rows_and_its_difference_from_the_plain_score(maker, val
     assert [(row.key, row.value) for row in plain] == [(row.key, row.value) for row in alone]
     for fusion in settings.fusions:
         before = value_of(plain, metric="top1", fusion=fusion)
-        for name in chosen_levers(settings.levers):
+        for name in chosen_levers(settings.levers, features):
             own = [row for row in rows if (row.lever, row.fusion) == (name, fusion)]
             top1 = value_of(own, metric="top1")
             difference = value_of(own, metric="top1_minus_plain")
@@ -98,17 +99,16 @@ def test_an_ablation_scores_levers_too(maker, value_of):
     assert {row.lever for row in rows} == {"", "dual-softmax"}
 
 
-def test_what_is_no_lever_and_what_one_lacks():
+def test_what_is_no_lever_and_what_one_lacks(maker):
+    features = maker.store.features("toy", "tiny")
     with pytest.raises(UnknownNameError, match="Did you mean 'dual-softmax'"):
-        chosen_levers(Levers(names=("dual-softmx",)))
+        chosen_levers(Levers(names=("dual-softmx",)), features)
     with pytest.raises(UsageError, match="give --descriptions FILE"):
-        chosen_levers(Levers(names=("descriptions-max",)))
+        chosen_levers(Levers(names=("descriptions-max",)), features)
     # All is all that can be had.
-    assert "descriptions" not in chosen_levers(Levers(names=("all",)))
-    assert list(chosen_levers(Levers(names=("dual-softmax", "all")))) == [
-        "dual-softmax",
-        "test-time-cache",
-    ]
+    assert "descriptions" not in chosen_levers(Levers(names=("all",)), features)
+    every = chosen_levers(Levers(names=("dual-softmax", "all")), features)
+    assert list(every) == ["dual-softmax", *FRAME_CHOICES, "test-time-cache"]
 
 
 def test_descriptions_that_are_better_lift_a_score(make_store, value_of):
