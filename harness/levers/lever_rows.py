@@ -87,7 +87,8 @@ def tuned_facts(held_out: Videos) -> dict[str, object]:
 def _difference(top1: ResultRow, given: Given, scores: np.ndarray, settings: Scoring) -> ResultRow:
     """How much more often the lever is right than the plain score, as a row."""
     lifted, plain = (is_right(found, given.videos.labels) for found in (scores, given.scores))
-    compared = paired_bootstrap(lifted, plain, seed=settings.bootstrap_seed)
+    drawn = {"seed": settings.bootstrap_seed, "files": given.videos.files}
+    compared = paired_bootstrap(lifted, plain, **drawn)
     return replace(
         top1,
         metric=MINUS_PLAIN,

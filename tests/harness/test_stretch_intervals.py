@@ -5,6 +5,7 @@ import pytest
 
 from harness.class_tables import class_tables
 from harness.comparison import compare
+from harness.levers.wanted_levers import Levers
 from harness.measuring import Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from harness.protocols.zero_shot import zero_shot
@@ -114,3 +115,13 @@ def test_captions(maker, bad):
     # A caption finds its class: whole files are right or wrong together, but for ties.
     alone = bootstrap_mean(np.arange(ROWS) < recall.value * ROWS, 2000)
     assert recall.ci_high - recall.ci_low > 1.5 * (alone.high - alone.low)
+
+
+def test_levers_are_compared_by_files(bad):
+    settings = Scoring(levers=Levers(names=("frames-by-text",)))
+    of_stretches, of_files = (
+        [row for row in zero_shot(bad, (split,), settings) if row.lever]
+        for split in ("all", "one_each")
+    )
+    assert "top1_minus_plain" in {row.metric for row in of_files}
+    assert_alike(of_stretches, of_files)

@@ -206,10 +206,10 @@ def test_all_that_is_wrong_is_told_at_once(evaluate):
     assert (code, said, len(errors)) == (2, "", 1)
     assert errors[0].startswith("vifi: 3 things are wrong: (1) unknown feature set of toy 'god'.")
     assert "'trian1'. Did you mean 'train1'?" in errors[0]
-    flags = ("--features", "good", "--shots", "2", "--fusion", "imgae", "--template", "a")
+    flags = ("--features", "good", "--fusion", "imgae", "--template", "a")
     code, _, errors = evaluate("zero-shot", *flags[:-2], "--template", "a {} {}", "--draws", "0")
     assert code == 2
-    for part in ("--shots has no meaning", "--draws must be 1", "'image'", "exactly one {}"):
+    for part in ("--draws has no meaning", "must be 1", "'image'", "exactly one {}"):
         assert part in errors[0]
 
 
