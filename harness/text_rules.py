@@ -43,8 +43,9 @@ def _transported(cosines: np.ndarray) -> np.ndarray:
 
     The transport T has 1/F and 1/P as its sums over texts and over frames, and is the one that
     maximises sum T z + 0.1 entropy(T) (Cuturi 2013, Sinkhorn Distances, algorithm 1): T_fp =
-    r_f K_fp c_p with K = exp((z - 1) / 0.1). OST (Chen et al. 2024, section 3.3) adds the cosine by
-    transport to that of the means, where here is their mean: its ranking by the usual scale.
+    r_f K_fp c_p with K = exp((z - 1) / 0.1). OST (Chen et al. 2024, Optimal Descriptor Solver) adds
+    the cosine by transport to that of the means, where here is their mean: its ranking by the usual
+    scale.
     """
     pairs = np.moveaxis(cosines, 2, 3)
     num_frames, num_texts = pairs.shape[-2:]

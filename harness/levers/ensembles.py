@@ -8,7 +8,7 @@ the unit class vectors t_ic, the scale s_i and the plain probabilities p_i:
     ensemble-probability   sum_i w_i p_ic
 
 The last two are the logarithmic and the linear opinion pool (Genest and Zidek 1986, Combining
-Probability Distributions, section 3). An average of embeddings means something where towers are of
+Probability Distributions: A Critique). An average of embeddings means something where towers are of
 one kin, as a tuned checkpoint and its start: it is what is cheap of averaging their weights
 (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). Weights are equal, or those of a
 grid in steps of 0.1 that are right most often on a validation split, of such the ones with the

@@ -1,7 +1,7 @@
 """Other weights of one training run: blends with its start, its running average, its start.
 
     blend-0.5   half of the start, half of what was tuned (Wortsman et al. 2022, Robust fine-tuning
-                of zero-shot models; Open-VCLIP, Weng et al. 2023, section 3.2)
+                of zero-shot models; Open-VCLIP, Weng et al. 2023)
     ema         the running average over steps (Izmailov et al. 2018, Averaging Weights Leads to
                 Wider Optima, by a decay)
     start       what was tuned from

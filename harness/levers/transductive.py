@@ -44,10 +44,10 @@ def with_caches(vectors: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """Logits [video class] with the votes of two caches, of videos in the order in which they come:
     unit vectors [video dim] and plain logits [video class].
 
-    Karmanov et al. 2024, Efficient Test-Time Adaptation of Vision-Language Models, equations 4 to
-    7. Of each answered class the positive cache keeps the 3 videos of the least entropy, and adds
-    2 sum exp(-5 (1 - cosine)) for that class. The negative one keeps 2 of an entropy, over log2 of
-    the number of classes as in the released code, between 0.2 and 0.5, and takes 0.117 sum
+    Karmanov et al. 2024, Efficient Test-Time Adaptation of Vision-Language Models, as its released
+    code (tda_runner.py) has it. Of each answered class the positive cache keeps the 3 videos of the
+    least entropy, and adds 2 sum exp(-5 (1 - cosine)) for that class. The negative one keeps 2 of
+    an entropy, over log2 of the number of classes, between 0.2 and 0.5, and takes 0.117 sum
     exp(-(1 - cosine)) from the classes whose probability was between 0.03 and 1.
     """
     probabilities = softmax(np.asarray(logits, np.float64))

@@ -10,6 +10,7 @@ import numpy as np
 
 import vifistore
 from harness.fusion import fuse_frames, unit
+from harness.levers.wanted_levers import Levers
 from harness.link import Link
 from harness.measuring import Scoring
 from harness.retrieval.proposals import propose
@@ -37,6 +38,11 @@ features = open_store(world / "S.zarr").features("toy", "tiny")
 scores = evaluate(features, settings=Scoring(fusions=("median-cosine",), folds=50))
 values = scores.set_index("metric")["value"]
 assert values["top1"] < values["mrr"] < 1
+
+# A lever.
+lifted = Scoring(levers=Levers(names=("even-classes",)), folds=50)
+scores = evaluate(features, settings=lifted)
+assert {"", "even-classes"} == set(scores["lever"])
 
 # A rule for moments.
 planted = ScoreCurve(

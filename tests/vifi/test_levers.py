@@ -1,11 +1,13 @@
 """`--lever` of `vifi evaluate` and `vifi ablate`."""
 
 import json
+import re
 
 import pytest
 
 from harness.levers.chosen_frames import FRAME_CHOICES
 from harness.levers.ensembles import ENSEMBLES
+from harness.levers.known_levers import ALL, LEVERS, WEIGHTS
 from harness.levers.transductive import TRANSDUCTIVE
 from harness.results import read_rows
 from tests.vifi.test_cli import EXTRACT, clips, said
@@ -72,6 +74,14 @@ def test_a_validation_split_may_not_be_scored(evaluate):
         flag = ("--validation-split", *split) if split else ()
         code, _, errors = evaluate("zero-shot", *flags, *flag)
         assert (code, told in errors[-1]) == (2, True), errors
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "ablate"])
+def test_every_lever_is_named_in_the_help(verb, capsys):
+    with pytest.raises(SystemExit):
+        run([verb, "--help"])
+    words = set(re.findall(r"[a-z][a-z-]*[a-z]", capsys.readouterr().out.replace("-\n", "-")))
+    assert {*LEVERS, WEIGHTS, ALL} <= words
 
 
 def test_weights_of_one_run_are_levers_of_what_it_tuned(maker, tmp_path, capsys):
