@@ -34,6 +34,9 @@ class Trained(Scoring):
             raise UnknownNameError("classifier", self.classifier, ("text", *CLASSIFIERS))
         if self.classifier != "text" and not self.train_split:
             raise UsageError(f"{self.classifier} needs training videos; give --train-split NAME")
+        if self.classifier != "text" and self.levers.names:
+            told = f"levers are of scores by class names, and {self.classifier} is none"
+            raise UsageError(f"{told}; leave them out")
 
     @property
     def uses_text(self) -> bool:
@@ -126,6 +129,6 @@ def trained_rows(
         seed=seed,
         extra=extra,
     )
-    if classes is None:
+    if classes is None or settings.classifier != "text":
         return scored_rows(test, scores, settings, setup)
     return rows_with_levers(test, classes, scores, settings, setup)

@@ -106,7 +106,17 @@ def test_weights_of_one_run_are_levers_of_what_it_tuned(maker, tmp_path, capsys)
         (("retrieval", "--lever", "all"), "--lever has no meaning for retrieval"),
         (("zero-shot", "--split", "a", "b", "--lever", "all"), "give one --split"),
         (
-            *[("supervised", "--lever", "all", "--classifier", "prototype", "--train-split", "t")],
+            *[
+                (
+                    "supervised",
+                    "--lever",
+                    "all",
+                    "--classifier",
+                    "tip-adapter",
+                    "--train-split",
+                    "t",
+                )
+            ],
             "levers are of scores by class names",
         ),
     ],

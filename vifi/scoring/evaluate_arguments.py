@@ -58,7 +58,7 @@ class EvaluateArguments(PrintArguments, LeverArguments, StoreArguments):
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding (default), decision, image, max, top-K (as top-4),
     attention. each-template merges embeddings and averages the templates' probabilities, as
-    ActionCLIP does."""
+    ActionCLIP does; best-text, transport and time-warping compare with each text of a class."""
     template: Repeated = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
     actionclip); several are averaged. Encoded if the store lacks them. Default: the one that the
@@ -145,7 +145,7 @@ def _note_levers(found: Faults, wanted: EvaluateArguments) -> None:
     told = "levers are compared with one split's plain score; give one --split"
     found.check(len(wanted.split) <= 1, told)
     told = f"levers are of scores by class names, and {wanted.classifier} is none; leave them out"
-    found.check(wanted.classifier in ("text", *USES_TEXT), told)
+    found.check(wanted.classifier == "text", told)
 
 
 def _note_moments(found: Faults, wanted: EvaluateArguments) -> None:

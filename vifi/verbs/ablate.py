@@ -68,7 +68,7 @@ class AblateArguments(PrintArguments, LeverArguments, StoreArguments):
     the default where a dataset has no splits."""
     fusion: tuple[str, ...] = ()
     """Where frames are merged: embedding, decision, image (default), max, top-K (as
-    top-4), attention."""
+    top-4), attention; best-text, transport and time-warping compare with each text of a class."""
     template: Repeated = ()
     """Prompt of a class name, {} standing for it, or a named set (paper, bare, kinetics,
     actionclip). Several are averaged, and also scored one by one. Encoded if the store lacks

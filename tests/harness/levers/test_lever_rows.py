@@ -12,6 +12,7 @@ from harness.levers.lever import Given
 from harness.levers.wanted_levers import Levers
 from harness.measuring import Scoring
 from harness.metrics import is_right
+from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import to_record
 from harness.scoring import load_classes, load_videos, score
@@ -109,6 +110,11 @@ def test_what_is_no_lever_and_what_one_lacks(maker):
     assert "descriptions" not in chosen_levers(Levers(names=("all",)), features)
     every = chosen_levers(Levers(names=("dual-softmax", "all")), features)
     assert list(every) == ["dual-softmax", *FRAME_CHOICES, "test-time-cache"]
+
+
+def test_only_scores_by_class_names_have_levers():
+    with pytest.raises(UsageError, match="tip-adapter is none; leave them out"):
+        Trained(classifier="tip-adapter", train_split="a", levers=Levers(names=("all",)))
 
 
 def test_descriptions_that_are_better_lift_a_score(make_store, value_of):
