@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.figure_style import (
+    COLUMN_INCHES,
     FAINT,
     PAGE_INCHES,
     draw,
@@ -69,7 +70,7 @@ def draw_reliability(diagrams: Sequence[Diagram], path: str | Path) -> list[Path
     def plot(figure: Figure) -> None:
         columns = min(len(panels), _COLUMNS)
         rows = -(-len(panels) // columns)
-        figure.set_size_inches(PAGE_INCHES * max(columns, 2) / _COLUMNS, 2.5 * rows)
+        figure.set_size_inches(COLUMN_INCHES if columns == 1 else PAGE_INCHES, 2.5 * rows)
         for axes, panel in zip(panel_grid(figure, len(panels), columns), panels, strict=True):
             axes.plot([0, 100], [0, 100], "--", color=FAINT, linewidth=0.8)
             for place, diagram in enumerate(d for d in diagrams if d.panel == panel):

@@ -27,7 +27,7 @@ _CAPTION = (
     "Levers, each by itself, beside the plain score of the same videos, from what is cached. "
     "Minus plain: points of top-1 gained, with the 95% interval of a paired bootstrap over videos. "
     "Transductive: a video's score depends on the other videos that are scored. Seconds: beyond "
-    "the plain score."
+    "plain scores, of other weights with those of encoding, where they are known."
 )
 
 # Data set and metric.
@@ -98,8 +98,9 @@ def _marks(members: Sequence[Measurement]) -> str:
     """What keeps the number of a lever from being what a plain one is."""
     facts = [_lifted(measurement) for measurement in members]
     marks = ["transductive"] if any(one.get("transductive") for one in facts) else []
-    tuned = dict.fromkeys(str(one["tuned_on"]) for one in facts if one.get("tuned_on"))
-    return ", ".join([*marks, *(f"tuned on {split}" for split in tuned)])
+    chosen = dict.fromkeys(f"chosen on {one['tuned_on']}" for one in facts if one.get("tuned_on"))
+    seen = ["which was trained on"] if any(one.get("seen_in_training") for one in facts) else []
+    return ", ".join([*marks, *chosen, *seen])
 
 
 def _lifted(measurement: Measurement) -> Mapping:

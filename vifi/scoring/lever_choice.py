@@ -1,5 +1,6 @@
 """From flags to levers: descriptions are read, and encoded where the store lacks them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from vifistore.extract.run_figures import kept_runs
 from vifistore.store import open_store
 from vifistore.store.described import Descriptions, read_descriptions, texts_in_order
 from vifistore.store.features import Features
+
+logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,9 @@ def asked_levers(
     kin = {}
     if not {WEIGHTS, ALL}.isdisjoint(wanted.lever):
         kin = kin_of(features, map(features.dataset.features, wanted.features))
+    if WEIGHTS in wanted.lever and not kin:
+        told = "%s has no lever weights: no blend, average or start of its run is among --features"
+        logger.warning(told, features.name)
     for other in (*others, *kin.values()):
         choose_texts(other, split, templates, how)
     implied = (BY_DESCRIPTIONS if described else (), ENSEMBLES if others else ())

@@ -188,8 +188,12 @@ def _line(row: ResultRow) -> str:
 def _marks(row: ResultRow) -> str:
     """What keeps a number from being what it looks like."""
     marks = []
-    if (row.provenance.get("lifted") or {}).get("transductive"):
+    lifted = row.provenance.get("lifted") or {}
+    if lifted.get("transductive"):
         marks.append("transductive: it looks at all scored videos together")
+    if known := lifted.get("tuned_on"):
+        seen = lifted.get("seen_in_training")
+        marks.append(f"chosen on {known}" + (f", {seen} of it trained on" if seen else ""))
     if row.protocol == TUNED:
         marks.append(f"tuned on {row.tuned_on}, not zero-shot")
     if seen := row.provenance.get("shared_videos"):

@@ -15,6 +15,7 @@ from harness.protocols.zero_shot import zero_shot
 from harness.scoring import load_classes, load_videos, score
 from harness.vector_reading import video_vectors
 from vifistore.errors import UsageError
+from vifistore.store.identity import Identity, TunedOn, packed
 from vifistore.store.schema import DONE, TODO
 
 NAMES = ("ensemble-embedding", "ensemble-logit", "ensemble-probability")
@@ -192,3 +193,17 @@ def test_sets_that_cannot_join(maker):
         zero_shot(features(maker), ("test",), replace(Scoring(levers=levers), partial=True))
     with pytest.raises(UsageError, match="needs other feature sets; give --ensemble-with NAME"):
         lift()
+
+
+def test_a_validation_split_that_was_trained_on_is_told(make_store, value_of):
+    maker = make_store(num_videos=60)
+    digests = [f"{number:064x}" for number in range(60)]
+    tuned = TunedOn(dataset="toy", split="val", videos=packed(digests[:30]))
+    maker.features(maker.frames(), digests=digests, identity=Identity(tuned_on=(tuned,)))
+    maker.texts()
+    maker.split("val", np.arange(30))
+    maker.split("test", np.arange(30, 60))
+    levers = Levers(names=("temperature",), validation_split="val")
+    rows = zero_shot(features(maker), ("test",), Scoring(levers=levers))
+    row = value_of(rows, metric="top1", lever="temperature")
+    assert row.provenance["lifted"]["seen_in_training"] == 30
