@@ -16,8 +16,8 @@ from harness.scoring import load_classes, load_videos, score
 from harness.shortcuts import predict, text_embeddings
 from harness.softmax import softmax
 from vifistore.errors import DamagedError, UsageError
+from vifistore.store.claiming import open_claims
 from vifistore.store.dataset import write_captions
-from vifistore.store.locks import BlockLocks
 from vifistore.store.schema import DONE, QUARANTINED
 from vifistore.store.similarity_writer import SimilarityWriter
 
@@ -36,7 +36,7 @@ def keep(maker, texts, cosines, *, seal=True):
     features = maker.store.features("toy", "tiny")
     status = features.read_status()
     backend = maker.store.backend
-    locks = BlockLocks(backend.cache_folder, "toy", features.id)
+    locks = open_claims(backend, "toy", features.id)
     writer = SimilarityWriter(backend, features.path, texts, cosines.shape, locks)
     for block in range(0, len(status), 64):
         rows = [row for row in range(block, min(block + 64, len(status))) if status[row] == DONE]

@@ -154,7 +154,7 @@ def _run(
     else:
         # This run may have finished a repair that was stopped.
         claims = open_claims(dataset.backend, dataset.name, feature_id)
-        compare_with_seal(dataset.backend, writer.path, claims)
+        compare_with_seal(writer.path, claims)
     if lacking:
         _complete(job, lacking)
     counts = dataset.features(job.name).counts()

@@ -9,11 +9,12 @@ import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.backend import Backend
-from vifistore.store.block_ranges import block_rows, num_blocks, stretches
+from vifistore.store.block_files import status_encoder
+from vifistore.store.block_ranges import num_blocks, stretches
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.claiming import Claiming, open_claims
 from vifistore.store.dataset import Dataset
-from vifistore.store.feature_record import FeatureRecord, read_status_leniently
+from vifistore.store.feature_record import FeatureRecord
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
 from vifistore.store.verify_features import damaged_blocks
 
@@ -52,16 +53,16 @@ class Repair:
                 f"block {block} of {self.path}/{name} was well and changed during the repair; "
                 f"run: {self.backend.verify_command}"
             )
-        compare_with_seal(self.backend, self.path, self.claims)
+        compare_with_seal(self.path, self.claims)
 
 
-def compare_with_seal(backend: Backend, path: str, claims: Claiming) -> None:
+def compare_with_seal(path: str, claims: Claiming) -> None:
     """Say whether a set that was repaired is as it was sealed before; nothing for all others.
 
     The repair may have been stopped, and finished by another run: the set keeps its seal until it
     is sealed again.
     """
-    with claims.turn():
+    with claims.turn() as backend:
         attributes = backend.attributes(path)
         before = attributes.pop(_SEAL_BEFORE, None)
         if not before or not attributes["sealed"]:
@@ -121,15 +122,16 @@ def _start(dataset: Dataset, feature_id: str, claims: Claiming) -> Repair:
     # Videos added since fill up the last block, which is rewritten for them.
     num_lasting = num_blocks(num_videos) if planned == num_videos else num_videos // BLOCK_SIZE
     # A repair that was stopped has left blocks to do.
-    status = read_status_leniently(backend, path, 0, num_videos)
+    status = claims.read_status(0, num_videos)
     unfinished = {int(row) // BLOCK_SIZE for row in np.flatnonzero(status == TODO)}
     well = set(range(num_lasting)) - set(blocks) - unfinished
     stored = _stored(backend, path, well)
     for name in broken:
         _drop_metadata(backend, f"{path}/{name}")
-    _mark_as_to_do(backend, path, blocks, num_videos)
-    kept = {_SEAL_BEFORE: sealed} if sealed else {}
-    backend.make_group(path, {**attributes, "sealed": None, **kept})
+    with claims.turn() as own:
+        _mark_as_to_do(own, path, blocks, num_videos, claims)
+        kept = {_SEAL_BEFORE: sealed} if sealed else {}
+        own.make_group(path, {**attributes, "sealed": None, **kept})
     return Repair(
         backend=backend,
         path=path,
@@ -178,14 +180,16 @@ def _attempts(backend: Backend, path: str, num_videos: int) -> np.ndarray:
     return attempts
 
 
-def _mark_as_to_do(backend: Backend, path: str, blocks: list[int], num_videos: int) -> None:
+def _mark_as_to_do(
+    backend: Backend, path: str, blocks: list[int], num_videos: int, claims: Claiming
+) -> None:
     status = f"{path}/status"
     if not backend.exists(status):
         spec = FEATURE_ARRAYS["status"]
         backend.make_arrays({status: (spec, (num_videos,), (BLOCK_SIZE,))})
-    for block in blocks:
-        rows = block_rows(block, num_videos)
-        backend.write_rows(rows.start, {status: np.full(len(rows), TODO, np.uint8)})
+    layout = backend.own_layout(status)
+    nothing = status_encoder(layout)(b"")
+    claims.forget({block: (layout.key(status, block), nothing) for block in blocks})
 
 
 def _drop_metadata(backend: Backend, path: str) -> None:

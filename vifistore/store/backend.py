@@ -5,7 +5,8 @@ says how an array of ours is described, and opens arrays for those who want a za
 reading through `zarrs`, which is 2-4 times faster. Neither writes: a kill would leave a part.
 """
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,12 @@ class Backend:
         """
         self._require_writable()
         self.place.put(*stages)
+
+    def putting(self, put: Callable[..., None]) -> "Backend":
+        """The same, with files written by `put`."""
+        other = copy.copy(self)
+        other.put = put
+        return other
 
     def _require_writable(self) -> None:
         if not self.writable:

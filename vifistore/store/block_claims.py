@@ -17,25 +17,16 @@ looked, that one finds changed, and replaces.
 
 import contextlib
 import logging
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock, Thread
 
-from vifistore.errors import DamagedError, LockedError, StoreError
-from vifistore.store.claims import (
-    COMMITTED,
-    HELD,
-    TURN,
-    BlockClaim,
-    claim_bytes,
-    claim_key,
-    parse_claim,
-)
+from vifistore.errors import LockedError, StoreError
+from vifistore.store.claim_objects import ClaimObjects, new_owner
+from vifistore.store.claims import COMMITTED, HELD, TURN, BlockClaim
 from vifistore.store.conditional import ChangedError, Conditional, Seen, StoreClock
+from vifistore.store.durable import parallel
 
 logger = logging.getLogger("vifi")
 
@@ -45,19 +36,22 @@ _RENEWALS = 6
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
+Committed = tuple[dict[str, str], str]
+"""Checksums by array and status of a block, as a claim has them."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Own:
+class HeldClaim:
     """A claim that this process has, and the state of its object."""
 
     claim: BlockClaim
     seen: Seen
     is_first: bool
-    """Whether nobody has claimed the block before."""
-
-
-def new_owner() -> str:
-    """A name of this process that no other has, on any machine."""
-    return f"{socket.gethostname()} process {os.getpid()} {uuid.uuid4().hex[:8]}"
+    """Whether nobody has written the block before."""
+    is_whole: bool
+    """Whether the block's chunks are those of the checksums of the claim."""
+    is_lost: bool = False
+    """Whether it was found to be taken over."""
 
 
 class BlockClaims:
@@ -73,44 +67,73 @@ class BlockClaims:
         clock: StoreClock | None = None,
         pause: Callable[[float], None] = time.sleep,
         renews: bool = True,
+        threads: int = 1,
+        stored: Callable[[int], Committed] = lambda block: ({}, ""),
     ) -> None:
-        """`renews`: whether a thread renews the claims as long as there are any."""
+        """`renews`: whether a thread renews the claims as long as there are any. `threads`: how
+        many blocks are claimed at once. `stored`: what there is of a block without a claim."""
         self._place, self._path = place, feature_path
         self.owner = owner or new_owner()
-        self._lease, self._clock, self._pause = lease_seconds, clock or StoreClock(), pause
-        self._own: dict[int | str, _Own] = {}
-        # Renewing is done by a thread of its own.
-        self._turns = Lock()
+        self._objects = ClaimObjects(place, feature_path, clock or StoreClock())
+        self._lease, self._pause, self._threads = lease_seconds, pause, threads
+        self._stored = stored
+        self._own: dict[int | str, HeldClaim] = {}
+        # Renewing is done by a thread of its own, and blocks are written by several.
+        self._turns: dict[int | str, Lock] = {}
+        self._starting = Lock()
         self._renews, self._renewing = renews, False
+
+    def own(self, block: int | str) -> HeldClaim | None:
+        """What this process has of a block, also once that is committed."""
+        return self._own.get(block)
 
     def acquire(self, blocks: Iterable[int]) -> list[int]:
         """Claim blocks; return those that were not claimed by this process before.
 
         Raises LockedError if another process has one of them; then nothing more is claimed.
         """
-        wanted, taken = sorted(set(blocks) - self._own.keys()), []
-        for block in wanted:
-            if holder := self._take(block):
-                self.release(taken)
-                raise LockedError(
-                    f"block {block} of {self._path} is being written by {holder}; wait for it, or "
-                    "give --blocks that do not overlap with its own"
-                )
-            taken.append(block)
+        wanted, holders = self._take_each(blocks)
+        if holders:
+            self.release(block for block in wanted if block not in holders)
+            block, holder = min(holders.items())
+            raise LockedError(
+                f"block {block} of {self._path} is being written by {holder}; wait for it, or "
+                "give --blocks that do not overlap with its own"
+            )
         return wanted
 
     def take_free(self, blocks: Iterable[int]) -> list[int]:
         """Claim those of some blocks that nobody has; return them."""
-        return [block for block in sorted(set(blocks) - self._own.keys()) if not self._take(block)]
+        wanted, holders = self._take_each(blocks)
+        return [block for block in wanted if block not in holders]
+
+    def _take_each(self, blocks: Iterable[int]) -> tuple[list[int], dict[int, str]]:
+        """The blocks that this process does not have, all claimed but those that others have."""
+        wanted = [block for block in sorted(set(blocks)) if not self._has(block)]
+        if wanted:
+            # Once, and not by each of the threads.
+            self._objects.now()
+        holders = parallel(self._take, wanted, self._threads)
+        return wanted, {b: holder for b, holder in zip(wanted, holders, strict=True) if holder}
+
+    def _has(self, block: int | str) -> bool:
+        own = self._own.get(block)
+        return own is not None and own.claim.state == HELD and not own.is_lost
 
     def release(self, blocks: Iterable[int | str] | None = None) -> None:
         """Give up these blocks, or all; others can claim them at once."""
-        for block in list(self._own) if blocks is None else list(blocks):
+        parallel(self._release, list(self._own) if blocks is None else list(blocks), self._threads)
+
+    def _release(self, block: int | str) -> None:
+        with self._turn_of(block):
             own = self._own.pop(block, None)
-            if own and own.claim.state == HELD:
-                with contextlib.suppress(ChangedError):
-                    content = claim_bytes(replace(own.claim, expires=0.0))
-                    self._place.swap(claim_key(self._path, block), content, own.seen)
+            if own is None or own.claim.state != HELD:
+                return
+            # One in which nothing was written is what it was.
+            state = COMMITTED if own.is_whole and own.claim.checksums else HELD
+            with contextlib.suppress(ChangedError):
+                claim = replace(own.claim, expires=0.0, state=state)
+                self._objects.swap(block, claim, own.seen)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
@@ -126,18 +149,18 @@ class BlockClaims:
 
     def renew(self) -> None:
         """Make the claims last longer. One that was taken over is noticed when it is used."""
-        for block in list(self._own):
-            own = self._own.get(block)
-            if own and own.claim.state == HELD:
-                with contextlib.suppress(LockedError):
-                    self._change(block, expires=self._clock.now() + self._lease)
+        parallel(self._renew, [block for block in list(self._own) if self._has(block)], 16)
+
+    def _renew(self, block: int | str) -> None:
+        with contextlib.suppress(LockedError, KeyError):
+            self._change(block, expires=self._objects.now() + self._lease)
 
     def _keep(self) -> None:
         """Renew as long as a claim is held."""
         while True:
             time.sleep(self._lease / _RENEWALS)
-            with self._turns:
-                if not any(own.claim.state == HELD for own in self._own.values()):
+            with self._starting:
+                if not any(self._has(block) for block in list(self._own)):
                     self._renewing = False
                     return
             try:
@@ -146,19 +169,24 @@ class BlockClaims:
                 # It expires if this goes on, which is noticed when it is used.
                 logger.warning("claims on blocks of %s are not renewed: %s", self._path, error)
 
-    def write(self, block: int, files: Mapping[str, bytes]) -> None:
-        """Write chunks of a claimed block by their keys.
+    def write(
+        self, block: int | str, files: Mapping[str, bytes], *, are_beside: bool = False
+    ) -> None:
+        """Write chunks of a claimed block by their keys; or files that are none of its chunks, and
+        are guarded by its claim (`are_beside`).
 
         Raises LockedError where the claim was taken over: what was written does not count.
         """
-        looked = {
-            key: None if self._own[block].is_first else self._place.look(key) for key in files
-        }
+        is_new = self._own[block].is_first and not are_beside
+        looked = {key: None if is_new else self._place.look(key) for key in files}
         self._require_own(block)
+        if not are_beside:
+            with self._turn_of(block):
+                self._own[block] = replace(self._own[block], is_whole=False, is_first=False)
         for key, content in files.items():
             self._write_one(block, key, content, looked[key])
 
-    def _write_one(self, block: int, key: str, content: bytes, seen: Seen | None) -> None:
+    def _write_one(self, block: int | str, key: str, content: bytes, seen: Seen | None) -> None:
         while True:
             try:
                 return self._place.swap(key, content, seen)
@@ -176,13 +204,17 @@ class BlockClaims:
         told = {"checksums": dict(checksums), "status": status.hex(), "state": COMMITTED}
         self._change(block, **told)
 
+    def forget(self, block: int) -> None:
+        """Have a claimed block count as never committed. Raises LockedError as `commit` does."""
+        self._change(block, checksums={}, status="")
+
     def follow(self, block: int, key: str, encoded: Callable[[bytes], bytes]) -> None:
         """Have the chunk of `status` say what the claim of a block says, if that is committed.
 
         `encoded` makes the chunk of uint8 [video]. Whoever finds that a writer was killed between
         the two may call it: a later writer looks later, and replaces what is written here.
         """
-        there, found = self._place.fetch(key), self._fetch(block)
+        there, found = self._place.fetch(key), self._objects.fetch(block)
         if found is None or found[0].state != COMMITTED:
             return
         content = encoded(bytes.fromhex(found[0].status))
@@ -190,22 +222,28 @@ class BlockClaims:
             with contextlib.suppress(ChangedError):
                 self._place.swap(key, content, there and there[1])
 
+    def _turn_of(self, block: int | str) -> Lock:
+        return self._turns.setdefault(block, Lock())
+
     def _change(self, block: int | str, **fields: object) -> None:
         """Replace fields of an own claim. Raises LockedError where it was taken over."""
-        with self._turns:
+        with self._turn_of(block):
             own = self._own[block]
             claim = replace(own.claim, **fields)  # pyright: ignore[reportArgumentType]
-            if not self._put(block, claim, own.seen, own.is_first):
+            seen = self._objects.put(block, claim, own.seen)
+            if seen is None:
+                raise self._lost(block)
+            self._own[block] = replace(own, claim=claim, seen=seen)
+
+    def _require_own(self, block: int | str) -> None:
+        with self._turn_of(block):
+            own, found = self._own[block], self._objects.fetch(block)
+            if found is None or (found[0].epoch, found[0].owner) != (own.claim.epoch, self.owner):
                 raise self._lost(block)
 
-    def _require_own(self, block: int) -> None:
-        with self._turns:
-            own, found = self._own[block], self._fetch(block)
-        if found is None or (found[0].epoch, found[0].owner) != (own.claim.epoch, self.owner):
-            raise self._lost(block)
-
     def _lost(self, block: int | str) -> LockedError:
-        found = self._fetch(block)
+        self._own[block] = replace(self._own[block], is_lost=True)
+        found = self._objects.fetch(block)
         holder = found[0].owner if found else "nobody"
         return LockedError(
             f"the claim on {block} of {self._path} had expired and is now of {holder}; what this "
@@ -214,61 +252,42 @@ class BlockClaims:
 
     def _take(self, block: int | str) -> str:
         """Claim a block; return who has it if that is not possible, else nothing."""
-        found = self._fetch(block)
+        with self._turn_of(block):
+            return self._taken(block)
+
+    def _taken(self, block: int | str) -> str:
+        found = self._objects.fetch(block)
         if found is None:
-            claim, seen = self._new(1), None
+            old, seen, epoch, state = self._of_new(block), None, 1, COMMITTED
         else:
-            old, seen = found
-            if old.state == HELD and old.owner != self.owner and old.expires > self._now():
-                return old.owner
-            claim = replace(self._new(old.epoch + 1), checksums=old.checksums, status=old.status)
-        if self._put(block, claim, seen, is_first=found is None):
-            return ""
-        found = self._fetch(block)
-        return found[0].owner if found else "another process"
-
-    def _new(self, epoch: int) -> BlockClaim:
-        expires = self._now() + self._lease
-        return BlockClaim(
-            epoch=epoch, owner=self.owner, expires=expires, state=HELD, checksums={}, status=""
+            (claim, seen), now = found, self._objects.now()
+            if claim.state == HELD and claim.owner != self.owner and claim.expires > now:
+                return claim.owner
+            old, epoch, state = (claim.checksums, claim.status), claim.epoch + 1, claim.state
+        new = BlockClaim(
+            epoch=epoch,
+            owner=self.owner,
+            expires=self._objects.now() + self._lease,
+            state=HELD,
+            checksums=old[0],
+            status=old[1],
         )
+        there = self._objects.put(block, new, seen)
+        if there is None:
+            found = self._objects.fetch(block)
+            return found[0].owner if found else "another process"
+        is_first = found is None and not old[1]
+        # Where another was about to write, its chunks may still come.
+        is_whole = state == COMMITTED
+        self._own[block] = HeldClaim(claim=new, seen=there, is_first=is_first, is_whole=is_whole)
+        self._start_renewing()
+        return ""
 
-    def _put(self, block: int | str, claim: BlockClaim, seen: Seen | None, is_first: bool) -> bool:
-        """Write a claim that is as it was seen; return whether it is written."""
-        key, content = claim_key(self._path, block), claim_bytes(claim)
-        with contextlib.suppress(ChangedError):
-            self._place.swap(key, content, seen)
-        # Whether it took place is what is there now: its answer may have been lost.
-        found = self._place.fetch(key)
-        if found is None or found[0] != content:
-            return False
-        self._own[block] = _Own(claim=claim, seen=found[1], is_first=is_first)
-        self._clock.set_by(found[1])
-        if self._renews and not self._renewing:
-            self._renewing = True
-            Thread(target=self._keep, daemon=True).start()
-        return True
+    def _of_new(self, block: int | str) -> Committed:
+        return self._stored(block) if isinstance(block, int) else ({}, "")
 
-    def _fetch(self, block: int | str) -> tuple[BlockClaim, Seen] | None:
-        """Raises DamagedError for an object that is no claim."""
-        key = claim_key(self._path, block)
-        found = self._place.fetch(key)
-        if found is None:
-            return None
-        try:
-            return parse_claim(found[0]), found[1]
-        except ValueError as error:
-            raise DamagedError(
-                f"{key} is no claim: {error}; remove it while nobody writes the set"
-            ) from error
-
-    def _now(self) -> float:
-        if not self._clock.is_set:
-            key = claim_key(self._path, f"clock-{uuid.uuid4().hex}")
-            with contextlib.suppress(ChangedError):
-                self._place.swap(key, b"", None)
-            seen = self._place.look(key)
-            assert seen is not None, "it was just written"
-            self._clock.set_by(seen)
-            self._place.remove(key)
-        return self._clock.now()
+    def _start_renewing(self) -> None:
+        with self._starting:
+            if self._renews and not self._renewing:
+                self._renewing = True
+                Thread(target=self._keep, daemon=True).start()

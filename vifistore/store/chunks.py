@@ -1,7 +1,8 @@
 """The chunks of an array: which are there, their checksums, and the digest that seals them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from vifistore.store.durable import parallel
 from vifistore.store.feature_record import FeatureRecord
 from vifistore.store.layout import Grid, Layout
 from vifistore.store.schema import BLOCK_SIZE, ArraySpec
+
+NOTHING: Mapping = MappingProxyType({})
 
 _CHECKSUM_BYTES = 4
 
@@ -51,20 +54,32 @@ def can_hold(backend: Backend, path: str, grid: Grid, num_rows: int) -> bool:
     return num_rows * least <= sum(file.size_bytes for file in backend.place.files(path))
 
 
-def checksums(backend: Backend, path: str, num_rows: int) -> dict[str, list[bytes]]:
+def checksums(
+    backend: Backend, path: str, num_rows: int, known: Mapping[int, Mapping[str, bytes]] = NOTHING
+) -> dict[str, list[bytes]]:
     """Checksums of the chunks that hold the first `num_rows` videos, by array name, as ours are.
 
-    They are the stored ones. Where the arrays have grown since, that of the last chunk is what it
-    was: only those rows, and then the fill value. Of an array that another program laid out they
-    are computed. Raises DamagedError if a chunk is gone or too short.
+    They are the stored ones: `known` by block and array, or else read. Where the arrays have grown
+    since, that of the last chunk is what it was: only those rows, and then the fill value. Of an
+    array that another program laid out they are computed. Raises DamagedError if a chunk is gone or
+    too short.
     """
     return {
-        name: array_checksums(backend, f"{path}/{name}", spec, num_rows)
+        name: array_checksums(
+            *(backend, f"{path}/{name}", spec, num_rows),
+            lambda block, name=name: known.get(block, NOTHING).get(name),
+        )
         for name, spec in sorted(FeatureRecord(backend, path).specs.items())
     }
 
 
-def array_checksums(backend: Backend, path: str, spec: ArraySpec, num_rows: int) -> list[bytes]:
+def array_checksums(
+    backend: Backend,
+    path: str,
+    spec: ArraySpec,
+    num_rows: int,
+    known: Callable[[int], bytes | None] = lambda block: None,
+) -> list[bytes]:
     """As `checksums`, of the one array at `path`."""
     blocks, grid = range(num_blocks(num_rows)), backend.layout(path)
     if num_rows > grid.shape[0]:
@@ -74,7 +89,7 @@ def array_checksums(backend: Backend, path: str, spec: ArraySpec, num_rows: int)
     def checksum(block: int) -> bytes:
         has_grown = block == blocks[-1] and num_rows < ends
         if is_own(grid) and not has_grown:
-            return backend.tail(grid.key(path, block), _CHECKSUM_BYTES)
+            return known(block) or backend.tail(grid.key(path, block), _CHECKSUM_BYTES)
         return _computed(backend, path, spec, grid, block, num_rows)
 
     # Of ten million videos these are more than a million files, a request each in a bucket.

@@ -1,19 +1,28 @@
 """One way to have blocks of a feature set to oneself, whatever keeps the others away.
 
-Locks do on a disk (`locks.py`): they end with their process. Where no lock reaches every writer,
-claims do (`block_claims.py`): they expire.
+Locks do on a disk (`locked_set.py`): they end with their process. Where no lock reaches every
+writer, claims do (`claimed_set.py`): they expire, and who lost one is refused when it writes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+import numpy as np
+
 from vifistore.store.backend import Backend
-from vifistore.store.locks import BlockLocks
+from vifistore.store.block_files import BlockFiles
+from vifistore.store.claimed_set import ClaimedSet
+from vifistore.store.conditional import require_conditions
+from vifistore.store.locked_set import LockedSet
+from vifistore.store.object_storage import ObjectStorage
+
+_asked: set[str] = set()
+"""Object stores that this process knows to ask for conditions."""
 
 
 class Claiming(Protocol):
-    """What one process has of the blocks of one feature set."""
+    """What one process has of the blocks of one feature set, and how it writes them."""
 
     def acquire(self, blocks: Iterable[int]) -> list[int]:
         """Have blocks; return those that this process did not have before, ascending.
@@ -31,11 +40,59 @@ class Claiming(Protocol):
         """Give up these blocks, or all; others can have them at once."""
         ...
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Wait for this process's turn to plan, seal or name the set, and hold it."""
+    def turn(self) -> AbstractContextManager[Backend]:
+        """Wait for this process's turn to plan, seal or change the set, and hold it.
+
+        Gives where to write in it: what loses its turn raises LockedError there.
+        """
+        ...
+
+    def alone(self, num_blocks: int) -> AbstractContextManager[None]:
+        """Hold all of a set of so many blocks. Raises LockedError if a process writes in it."""
+        ...
+
+    def begin(self, backend: Backend) -> None:
+        """In one's turn, `backend` being that of it: have a set that is planned know by what its
+        blocks are had."""
+        ...
+
+    def put(self, group: Mapping[int, BlockFiles], before: Mapping[str, Sequence]) -> None:
+        """Write acquired blocks; they last when it returns. Other files, by their keys, last
+        `before` a block counts.
+
+        Raises LockedError where another process took one over; then that does not count.
+        """
+        ...
+
+    def put_beside(self, files: Mapping[int, tuple[str, Sequence]]) -> None:
+        """Write a file, key and content, that belongs to an acquired block and is none of its
+        chunks; raises as `put`."""
+        ...
+
+    def forget(self, status: Mapping[int, tuple[str, Sequence]]) -> None:
+        """Have acquired blocks count as to do, of which these are the chunks of `status`."""
+        ...
+
+    def read_status(self, start: int, stop: int) -> np.ndarray:
+        """Status of rows [start, stop), uint8 [video], as it was committed; TODO where it cannot
+        be read."""
+        ...
+
+    def settled_checksums(self, num_rows: int) -> dict[str, list[bytes]]:
+        """Checksums of the chunks of the first `num_rows` videos, none of them to do: see
+        `checksums`. Raises LockedError if a process writes one."""
         ...
 
 
 def open_claims(backend: Backend, dataset: str, feature_id: str) -> Claiming:
-    """What a process that writes a feature set has the blocks of it by."""
-    return BlockLocks(backend.cache_folder, dataset, feature_id)
+    """What a process that writes a feature set has the blocks of it by.
+
+    Raises StoreError for an object store without conditional writes.
+    """
+    place = backend.place
+    if not isinstance(place, ObjectStorage):
+        return LockedSet(backend, dataset, feature_id)
+    if place.location not in _asked:
+        require_conditions(place, place.location)
+        _asked.add(place.location)
+    return ClaimedSet(backend, place, f"features/{dataset}/{feature_id}")

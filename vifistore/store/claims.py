@@ -48,6 +48,13 @@ def claim_key(feature_path: str, name: int | str) -> str:
     return metadata_key(f"{feature_path}/{CLAIMS}/{name}")
 
 
+def block_of(key: str) -> int | None:
+    """The block that the file at `key` is the claim on; None for any other file."""
+    *_, folder, name, file = ("", "", "", *key.split("/"))
+    is_claim = folder == CLAIMS and _NUMBER.fullmatch(name) and file == metadata_key("")
+    return int(name) if is_claim else None
+
+
 def claim_bytes(claim: BlockClaim) -> bytes:
     """The file of a claim."""
     ((content,),) = group_files({"": asdict(claim)}).values()

@@ -71,9 +71,7 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
     if not garbage.is_set:
         return _delete_leftover(store, where)
     try:
-        with locked_set(backend, where) as is_held, clear_disk_errors(backend.folder):
-            if not is_held and is_fresh(backend, where):
-                return False
+        with locked_set(backend, where), clear_disk_errors(backend.folder):
             # Asked again under the locks: it may have got a name since it was found.
             if _is_needed(store, where):
                 return False

@@ -292,4 +292,5 @@ def _stored_file(found: Mapping) -> StoredFile:
         key=found["path"],
         size_bytes=found["size"],
         changed_at=found["last_modified"].timestamp(),
+        version=found["e_tag"] or f"{found['version']} {found['last_modified']}",
     )

@@ -8,10 +8,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vifistore.errors import LockedError, UnknownNameError, UsageError, short
+from vifistore.errors import UnknownNameError, UsageError, short
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.removal import clear_removed, is_fresh, locked_set, remove_group
+from vifistore.store.removal import clear_removed, locked_set, remove_group
 from vifistore.store.similarities import similarity_ids
 from vifistore.store.store import Store
 
@@ -66,17 +66,12 @@ def with_names(store: Store, found: Sequence[Removal]) -> list[Removal]:
 
 
 def remove_all(store: Store, found: Sequence[Removal]) -> None:
-    """Remove all of it. Raises LockedError, and removes nothing, if some is being written."""
+    """Remove all of it. Raises and removes nothing, if some is being written."""
     backend = store.backend
     clear_removed(backend)
     with contextlib.ExitStack() as held, clear_disk_errors(backend.folder):
         for path in (path for removal in found for path in _sets_below(store, removal.where)):
-            is_held = held.enter_context(locked_set(backend, path))
-            if not is_held and is_fresh(backend, path):
-                raise LockedError(
-                    f"{path} was written within the last hour, and may be being written; wait "
-                    "until it is settled"
-                )
+            held.enter_context(locked_set(backend, path))
         for removal in found:
             remove_group(backend, removal.where)
 

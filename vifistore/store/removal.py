@@ -53,15 +53,11 @@ def is_fresh(backend: Backend, path: str) -> bool:
 
 
 @contextlib.contextmanager
-def locked_set(backend: Backend, path: str) -> Iterator[bool]:
+def locked_set(backend: Backend, path: str) -> Iterator[None]:
     """Hold all of the feature set at `path`, so that nobody writes in it.
 
-    False where locks say nothing: those of an object store are of one machine. Raises LockedError
-    if another process is writing in it.
+    Raises LockedError if another process is writing in it.
     """
-    if not isinstance(backend.place, LocalStorage):
-        yield False
-        return
     _, dataset, feature_id = path.split("/")
     claims = open_claims(backend, dataset, feature_id)
     try:
@@ -71,13 +67,8 @@ def locked_set(backend: Backend, path: str) -> Iterator[bool]:
         num_videos = min(num_videos, known) if type(known) is int else 0
     except DamagedError:
         num_videos = 0
-    try:
-        claims.acquire(range(max(1, num_blocks(num_videos))))
-        # Who plans or seals holds no block.
-        with claims.turn():
-            yield True
-    finally:
-        claims.release()
+    with claims.alone(num_blocks(num_videos)):
+        yield
 
 
 def _rename_away(backend: Backend, folder: Path) -> bool:

@@ -40,26 +40,26 @@ class SimilarityWriter:
         self._path = similarity_path(feature_path, texts)
         self._array = f"{self._path}/{COSINES}"
         self.texts = texts
-        with self._claims.turn(), backend.place.writing():
-            self._plan(feature_path)
+        with self._claims.turn() as own, backend.place.writing():
+            self._plan(own, feature_path)
         self.similarities = Similarities(backend, feature_path, texts)
 
-    def _plan(self, feature_path: str) -> None:
-        is_new = self.texts not in similarity_ids(self._backend, feature_path)
+    def _plan(self, backend: Backend, feature_path: str) -> None:
+        is_new = self.texts not in similarity_ids(backend, feature_path)
         if not is_new:
-            known = self._backend.layout(self._array).shape
+            known = backend.layout(self._array).shape
             if known[1:] != self._shape[1:]:
                 raise UsageError(
                     f"{self._path} has cosines {list(known[1:])} and not {list(self._shape[1:])} "
                     "of a video; remove it and make it again"
                 )
             self._shape = (max(known[0], self._shape[0]), *self._shape[1:])
-        self._backend.require_schema(2)
+        backend.require_schema(2)
         chunk = (BLOCK_SIZE, *self._shape[1:])
-        self._backend.make_arrays({self._array: (SIMILARITY_ARRAYS[COSINES], self._shape, chunk)})
+        backend.make_arrays({self._array: (SIMILARITY_ARRAYS[COSINES], self._shape, chunk)})
         if is_new:
             # Last, so that a group is there when all of it is.
-            self._backend.make_group(self._path, similarity_attributes(None))
+            backend.make_group(self._path, similarity_attributes(None))
 
     def write(self, blocks: Mapping[int, tuple[Sequence[int], np.ndarray]]) -> None:
         """Write cosines [row view class] of some rows of each block; they last when it returns.
@@ -69,7 +69,8 @@ class SimilarityWriter:
         """
         sealed = self.similarities.sealed
         if sealed and any(rows[0] < sealed["rows"] for rows, _ in blocks.values()):
-            self._backend.make_group(self._path, similarity_attributes(None))
+            with self._claims.turn() as backend:
+                backend.make_group(self._path, similarity_attributes(None))
         layout, files = self._backend.own_layout(self._array), {}
         for block, (rows, values) in blocks.items():
             span = block_rows(block, self._shape[0])
@@ -77,8 +78,8 @@ class SimilarityWriter:
             if len(rows) < len(span):
                 chunk[: len(span)] = self._kept(span)
             chunk[np.array(rows) - span.start] = values
-            files[layout.key(self._array, block)] = encode_chunk(chunk, layout)
-        self._backend.put(files)
+            files[block] = (layout.key(self._array, block), encode_chunk(chunk, layout))
+        self._claims.put_beside(files)
 
     def _kept(self, span: range) -> np.ndarray:
         return self.similarities.read(span.start, span.stop)
@@ -104,21 +105,21 @@ class SimilarityWriter:
         return whether it is."""
         if len(self.missing(status)):
             return False
-        with self._claims.turn():
+        with self._claims.turn() as backend:
             rows = len(status)
-            self._write_fill(rows)
+            self._write_fill(backend, rows)
             sealed = {"rows": rows, "manifest": self.similarities.manifest(rows)}
             if sealed != self.similarities.sealed:
-                self._backend.make_group(self._path, similarity_attributes(sealed))
+                backend.make_group(self._path, similarity_attributes(sealed))
         return True
 
-    def _write_fill(self, num_rows: int) -> None:
+    def _write_fill(self, backend: Backend, num_rows: int) -> None:
         """Write the blocks in which no video has cosines: a sealed one lacks none."""
-        layout, files = self._backend.own_layout(self._array), {}
+        layout, files = backend.own_layout(self._array), {}
         for start in range(0, num_rows, BLOCK_SIZE):
             key = layout.key(self._array, start // BLOCK_SIZE)
-            if not self._backend.place.exists(key):
+            if not backend.place.exists(key):
                 chunk = np.full(layout.chunk_shape, layout.fill, layout.dtype)
                 files[key] = encode_chunk(chunk, layout)
         if files:
-            self._backend.put(files)
+            backend.put(files)

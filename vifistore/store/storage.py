@@ -33,6 +33,8 @@ class StoredFile:
     size_bytes: int
     changed_at: float
     """Seconds since 1970."""
+    version: str = ""
+    """What tells its bytes from those it had before."""
 
 
 class Storage(Protocol):
@@ -242,6 +244,7 @@ class LocalStorage:
                     key=name.relative_to(self.folder).as_posix(),
                     size_bytes=status.st_size,
                     changed_at=status.st_mtime,
+                    version=f"{status.st_ino} {status.st_mtime_ns} {status.st_size}",
                 )
 
     def walk(self) -> Iterator[tuple[str, list[str]]]:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DamagedError, IncompleteError, StoreError, UsageError
+from vifistore.store.backend import Backend
+from vifistore.store.block_files import BlockFiles
 from vifistore.store.block_ranges import block_rows
-from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.chunks import manifest_digest
 from vifistore.store.claiming import Claiming, open_claims
 from vifistore.store.coding import encode_chunk
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.feature_record import FurtherArray, read_feature_fields, read_status_leniently
+from vifistore.store.feature_record import FurtherArray, read_feature_fields
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
@@ -80,11 +82,12 @@ class FeatureWriter:
         self._shape = shape
         self._run = RunRecord(self.path, provenance)
         self._claims = open_claims(dataset.backend, dataset.name, self.id)
-        with self._claims.turn(), clear_disk_errors(dataset.backend.folder):
+        with clear_disk_errors(dataset.backend.folder), self._claims.turn() as backend:
             attributes = {"recipe": dict(recipe), "sealed": None, **(about or {})}
             self._layouts = plan_set(
-                *(dataset.backend, self.path, vars(shape), arrays, further or {}, attributes)
+                *(backend, self.path, vars(shape), arrays, further or {}, attributes)
             )
+            self._claims.begin(backend)
             clear_leftovers(dataset.backend, self.path)
         self.status = np.full(shape.video, TODO, np.uint8)
         self.refresh()
@@ -116,7 +119,7 @@ class FeatureWriter:
         self._learn(0, self._shape.video)
 
     def _learn(self, start: int, stop: int) -> None:
-        status = read_status_leniently(self._backend, self.path, start, stop)
+        status = self._claims.read_status(start, stop)
         sealed = self.sealed
         if sealed and (status[: max(0, sealed["rows"] - start)] == TODO).any():
             raise DamagedError(
@@ -180,19 +183,24 @@ class FeatureWriter:
 
     def _write(self, group: Sequence[BlockData]) -> None:
         names = [name for name in self._layouts if name != "status"]
-        files = dict(self._file(name, part) for part in group for name in names)
+        files = {
+            part.block: BlockFiles(
+                chunks={name: self._file(name, part) for name in names},
+                status=self._file("status", part),
+            )
+            for part in group
+        }
         self._run = self._run.gone_on_with()
         self._run.add(part.block for part in group)
         for part in group:
             self._run.add_readers(part.rows, part.readers or [""] * len(part.rows))
         record = self._backend.group_files(self._run.path, self._run.attributes())
-        status = dict(self._file("status", part) for part in group)
         if not self._backend.exists(self.path):
             raise StoreError(
                 f"feature set {self.id} was removed while it was written; run the same command "
                 "again"
             )
-        self._backend.put({**files, **record}, status)
+        self._claims.put(files, record)
 
     def _file(self, name: str, part: BlockData) -> tuple[str, Sequence]:
         """Key and content of one chunk of a block."""
@@ -226,9 +234,9 @@ class FeatureWriter:
 
     def unseal(self) -> None:
         """Say that the set is changing; `seal` ends that."""
-        with self._claims.turn(), clear_disk_errors(self._backend.folder):
-            attributes = self._backend.attributes(self.path)
-            self._backend.make_group(self.path, {**attributes, "sealed": None})
+        with clear_disk_errors(self._backend.folder), self._claims.turn() as backend:
+            attributes = backend.attributes(self.path)
+            backend.make_group(self.path, {**attributes, "sealed": None})
 
     def seal(self, about: Mapping | None = None) -> dict:
         """Mark the set complete and return `{"rows", "manifest"}`.
@@ -236,25 +244,25 @@ class FeatureWriter:
         `about` holds further attributes, kept at the same moment. Raises IncompleteError if a
         planned video is neither done nor quarantined.
         """
-        with self._claims.turn(), clear_disk_errors(self._backend.folder):
-            sealed = self._seal(about or {})
+        with clear_disk_errors(self._backend.folder), self._claims.turn() as backend:
+            sealed = self._seal(backend, about or {})
             clear_leftovers(self._backend, self.path)
         return sealed
 
-    def _seal(self, about: Mapping) -> dict:
+    def _seal(self, backend: Backend, about: Mapping) -> dict:
         # Read again: other processes may have written the other blocks.
-        self.status = read_status_leniently(self._backend, self.path, 0, self._shape.video)
+        self.status = self._claims.read_status(0, self._shape.video)
         if todo := int((self.status == TODO).sum()):
             raise IncompleteError(
                 f"feature set {self.id} cannot be sealed: {todo} of {len(self.status)} videos are "
                 "to do; run vifi extract again"
             )
         num_rows = len(self.status)
-        stored = checksums(self._backend, self.path, num_rows)
+        stored = self._claims.settled_checksums(num_rows)
         sealed = {"rows": num_rows, "manifest": manifest_digest(stored)}
-        runs = self._backend.children(f"{self.path}/runs")
-        told = [self._backend.attributes(f"{self.path}/runs/{run}") for run in runs]
-        attributes = self._backend.attributes(self.path)
+        runs = backend.children(f"{self.path}/runs")
+        told = [backend.attributes(f"{self.path}/runs/{run}") for run in runs]
+        attributes = backend.attributes(self.path)
         changed = {**about, "sealed": sealed, "provenance": sealed_provenance(told)}
-        self._backend.make_group(self.path, {**attributes, **changed})
+        backend.make_group(self.path, {**attributes, **changed})
         return sealed

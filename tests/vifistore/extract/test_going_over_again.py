@@ -18,7 +18,7 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.repair import Repair, start_repair
 from vifistore.store import open_store
-from vifistore.store.locks import BlockLocks
+from vifistore.store.claiming import open_claims
 from vifistore.store.verify import verify_store
 
 
@@ -137,7 +137,7 @@ def test_a_repair_that_is_refused_leaves_no_trace(two_blocks, tmp_path, tiny):
     reader, writer = os.pipe()
 
     def hold() -> None:
-        locks = BlockLocks(store.backend.cache_folder, "d", features.id)
+        locks = open_claims(store.backend, "d", features.id)
         locks.acquire([0])
         os.write(writer, b"y")
         signal.pause()
@@ -213,7 +213,7 @@ def test_a_repair_lets_others_write_again(two_blocks, tmp_path, tiny):
     extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)
 
     def lock() -> None:
-        BlockLocks(store.backend.cache_folder, "d", features.id).acquire([0, 1])
+        open_claims(store.backend, "d", features.id).acquire([0, 1])
 
     # From another process: a lock does not keep out the one that holds it.
     assert in_child(lock) == 0
@@ -227,7 +227,7 @@ def test_a_repair_that_fails_lets_others_write_again(two_blocks, tmp_path, tiny,
     monkeypatch.setattr("vifistore.extract.job.run_rows", lambda *_, **__: 1 / 0)
 
     def lock() -> None:
-        BlockLocks(store.backend.cache_folder, "d", features.id).acquire([0, 1])
+        open_claims(store.backend, "d", features.id).acquire([0, 1])
 
     with pytest.raises(ZeroDivisionError) as error:
         extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny, repair=True)

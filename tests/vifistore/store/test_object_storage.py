@@ -15,6 +15,7 @@ from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store import open_store
 from vifistore.store.backend import Backend
+from vifistore.store.block_claims import BlockClaims
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import write_videos
 from vifistore.store.features import Features
@@ -249,9 +250,12 @@ def test_what_nothing_names_is_found_and_removed_once_it_is_settled(bucket, caps
     listed = json.loads(capsys.readouterr().out)["garbage"]
     assert {garbage["where"] for garbage in listed} == {unnamed.path, "texts/half"}
     assert all(garbage["size_bytes"] > 0 for garbage in listed)
-    # It may be being written by another machine, whose locks are not seen here.
+    # One is being written by another machine; the other may be.
+    other = BlockClaims(store.backend.place, unnamed.path, owner="another machine")
+    other.acquire([0])
     assert run(["gc", location, "--delete"]) == 0
     assert unnamed.id in store.dataset("d").feature_ids()
+    other.release()
     monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
     assert run(["gc", location, "--delete"]) == 0
     assert unnamed.id not in store.dataset("d").feature_ids()

@@ -10,12 +10,12 @@ from tests.support import block_data, plain_recipe, video_table
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
 from vifistore.store import open_store
+from vifistore.store.claiming import open_claims
 from vifistore.store.dataset import write_videos
 from vifistore.store.exporting.formats import ExportSettings, export_features
 from vifistore.store.garbage import find_garbage
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.info import describe_store
-from vifistore.store.locks import BlockLocks
 from vifistore.store.names import set_name
 from vifistore.store.schema import QUARANTINED
 from vifistore.store.similarities import Similarities, similarity_ids
@@ -64,7 +64,7 @@ def write_set(store, num_videos: int = NUM_VIDEOS, others=()) -> FeatureWriter:
 def write_cosines(store, features, texts: str, rows=None) -> SimilarityWriter:
     status = features.read_status()
     shape = (len(status), VIEWS, len(CLASSES))
-    locks = BlockLocks(store.backend.cache_folder, "d", features.id)
+    locks = open_claims(store.backend, "d", features.id)
     writer = SimilarityWriter(store.backend, features.path, texts, shape, locks)
     missing = writer.missing(status)
     missing = missing if rows is None else [row for row in missing if row in rows]
@@ -177,7 +177,7 @@ def test_they_grow_with_the_dataset(folder):
 def test_others_of_the_same_texts_are_refused(folder):
     store = open_store(folder, mode="a")
     found, features = only(store), store.features("d", "mine")
-    locks = BlockLocks(store.backend.cache_folder, "d", features.id)
+    locks = open_claims(store.backend, "d", features.id)
     with pytest.raises(UsageError, match=r"has cosines \[2, 2\] and not \[2, 3\] of a video"):
         SimilarityWriter(store.backend, features.path, found.texts, (70, 2, 3), locks)
 

@@ -1,0 +1,72 @@
+"""The objects of the claims on the blocks of one feature set, read and replaced on condition."""
+
+import contextlib
+import functools
+import os
+import socket
+import uuid
+
+from vifistore.errors import DamagedError
+from vifistore.store.claims import BlockClaim, claim_bytes, claim_key, parse_claim
+from vifistore.store.conditional import ChangedError, Conditional, Seen, StoreClock
+
+
+def new_owner() -> str:
+    """A name of this process that no other has, on any machine."""
+    return _owner_of(os.getpid())
+
+
+@functools.cache
+def _owner_of(process: int) -> str:
+    # By its number: a process that was forked is another one.
+    return f"process {process} on {socket.gethostname()} ({uuid.uuid4().hex[:8]})"
+
+
+class ClaimObjects:
+    """Claims of one set by block, or by TURN."""
+
+    def __init__(self, place: Conditional, feature_path: str, clock: StoreClock) -> None:
+        self._place, self._path, self._clock = place, feature_path, clock
+
+    def fetch(self, block: int | str) -> tuple[BlockClaim, Seen] | None:
+        """A claim, and the state of its object; None if there is none.
+
+        Raises DamagedError for an object that is no claim.
+        """
+        key = claim_key(self._path, block)
+        found = self._place.fetch(key)
+        if found is None:
+            return None
+        try:
+            return parse_claim(found[0]), found[1]
+        except ValueError as error:
+            raise DamagedError(
+                f"{key} is no claim: {error}; remove it while nobody writes the set"
+            ) from error
+
+    def swap(self, block: int | str, claim: BlockClaim, seen: Seen | None) -> None:
+        """Write a claim whose object is as it was seen. Raises ChangedError as `Conditional`."""
+        self._place.swap(claim_key(self._path, block), claim_bytes(claim), seen)
+
+    def put(self, block: int | str, claim: BlockClaim, seen: Seen | None) -> Seen | None:
+        """The state of the object once such a claim is written; None if it was not as seen."""
+        with contextlib.suppress(ChangedError):
+            self.swap(block, claim, seen)
+        # Whether it took place is what is there now: its answer may have been lost.
+        found = self._place.fetch(claim_key(self._path, block))
+        if found is None or found[0] != claim_bytes(claim):
+            return None
+        self._clock.set_by(found[1])
+        return found[1]
+
+    def now(self) -> float:
+        """Seconds since 1970 by the store's clock."""
+        if not self._clock.is_set:
+            key = claim_key(self._path, f"clock-{uuid.uuid4().hex}")
+            with contextlib.suppress(ChangedError):
+                self._place.swap(key, b"", None)
+            seen = self._place.look(key)
+            assert seen is not None, "it was just written"
+            self._clock.set_by(seen)
+            self._place.remove(key)
+        return self._clock.now()

@@ -1,0 +1,212 @@
+"""Blocks of a feature set where no lock reaches every writer: written under claims.
+
+A block is committed by its claim, and its chunk of `status` follows. What the claims say is the
+truth: it is read from them, and who seals the set writes what a killed process left to follow.
+"""
+
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from vifistore.errors import DamagedError, IncompleteError, LockedError
+from vifistore.store.backend import Backend
+from vifistore.store.block_claims import BlockClaims, Committed
+from vifistore.store.block_files import BlockFiles, joined, status_encoder
+from vifistore.store.block_ranges import block_rows, blocks_of, num_blocks
+from vifistore.store.chunks import checksums
+from vifistore.store.claim_listing import ClaimListing, ListedClaim
+from vifistore.store.claim_objects import ClaimObjects
+from vifistore.store.claims import CLAIMS, TURN
+from vifistore.store.conditional import Conditional, StoreClock
+from vifistore.store.durable import parallel
+from vifistore.store.feature_record import FeatureRecord, read_status_leniently
+from vifistore.store.layout import Layout
+from vifistore.store.schema import BLOCK_SIZE, TODO
+
+_CHECKSUM_BYTES = 4
+
+
+class ClaimedSet:
+    """See `Claiming`."""
+
+    def __init__(self, backend: Backend, place: Conditional, feature_path: str) -> None:
+        self._backend, self._place, self._path = backend, place, feature_path
+        self._threads = backend.place.threads(0)
+        clock = StoreClock()
+        self._claims = BlockClaims(
+            place, feature_path, clock=clock, threads=self._threads, stored=self._stored
+        )
+        self._objects = ClaimObjects(place, feature_path, clock)
+        self._listing = ClaimListing(backend.place, self._objects, feature_path)
+
+    def acquire(self, blocks: Iterable[int]) -> list[int]:
+        """See Claiming."""
+        return self._claims.acquire(blocks)
+
+    def take_free(self, blocks: Iterable[int]) -> list[int]:
+        """See Claiming."""
+        return self._claims.take_free(blocks)
+
+    def release(self, blocks: Iterable[int] | None = None) -> None:
+        """See Claiming."""
+        self._claims.release(blocks)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Backend]:
+        """See Claiming."""
+        with self._claims.turn():
+            yield self._backend.putting(self._put_in_turn)
+
+    def _put_in_turn(self, *stages: Mapping[str, Sequence]) -> None:
+        for stage in stages:
+            self._claims.write(TURN, {key: joined(buffers) for key, buffers in stage.items()})
+
+    @contextlib.contextmanager
+    def alone(self, num_blocks: int) -> Iterator[None]:
+        """See Claiming."""
+        with self._claims.turn():
+            now = self._objects.now()
+            for block, claim in self._listing.refresh().items():
+                if claim.holder not in ("", self._claims.owner) and claim.expires > now:
+                    raise LockedError(
+                        f"block {block} of {self._path} is being written by {claim.holder}; wait "
+                        "for it"
+                    )
+            yield
+
+    def begin(self, backend: Backend) -> None:
+        """See Claiming."""
+        backend.require_schema(2)
+        if not backend.exists(folder := f"{self._path}/{CLAIMS}"):
+            backend.make_group(folder, {})
+
+    def put(self, group: Mapping[int, BlockFiles], before: Mapping[str, Sequence]) -> None:
+        """See Claiming."""
+        self._backend.put(before)
+        parallel(lambda item: self._put_block(*item), group.items(), self._threads)
+
+    def _put_block(self, block: int, files: BlockFiles) -> None:
+        self._claims.write(block, {key: joined(data) for key, data in files.chunks.values()})
+        key, buffers = files.status
+        self._claims.commit(block, files.checksums, bytes(buffers[0]))
+        self._remember(block)
+        self._claims.follow(block, key, self._encoded)
+
+    def _remember(self, block: int) -> None:
+        own = self._claims.own(block)
+        if own and own.seen.e_tag:
+            self._listing.remember(block, own.claim, own.seen.e_tag)
+
+    def put_beside(self, files: Mapping[int, tuple[str, Sequence]]) -> None:
+        """See Claiming."""
+
+        def put_one(item: tuple[int, tuple[str, Sequence]]) -> None:
+            block, (key, buffers) = item
+            self._claims.write(block, {key: joined(buffers)}, are_beside=True)
+
+        parallel(put_one, files.items(), self._threads)
+
+    def forget(self, status: Mapping[int, tuple[str, Sequence]]) -> None:
+        """See Claiming."""
+        for block, (key, buffers) in status.items():
+            self._claims.forget(block)
+            self._claims.write(block, {key: joined(buffers)})
+
+    def read_status(self, start: int, stop: int) -> np.ndarray:
+        """See Claiming."""
+        blocks = blocks_of(start, stop)
+        held = {block: own.claim for block in blocks if (own := self._claims.own(block))}
+        known = {block: bytes.fromhex(claim.status) for block, claim in held.items()}
+        status = np.full(stop - start, TODO, np.uint8)
+        if len(held) < len(blocks):
+            known = {b: claim.status for b, claim in self._listing.refresh().items()} | known
+            self._read_unclaimed(status, start, known.keys())
+        for block in known.keys() & set(blocks):
+            rows = block_rows(block, stop)
+            codes = np.frombuffer(known[block], np.uint8)[: len(rows)]
+            first = max(rows.start, start)
+            codes = codes[first - rows.start :]
+            status[first - start : first - start + len(codes)] = codes
+        return status
+
+    def _read_unclaimed(self, status: np.ndarray, start: int, claimed: Iterable[int]) -> None:
+        """Read the status uint8 [video] from row `start` on of blocks that have no claim, as of a
+        set that was written before there were any."""
+        there = {
+            int(number)
+            for file in self._backend.place.files(f"{self._path}/status")
+            if (number := file.key.rpartition("/c.")[2]).isdecimal()
+        }
+        stop = start + len(status)
+        for block in sorted(there.difference(claimed) & set(blocks_of(start, stop))):
+            low, high = max(start, block * BLOCK_SIZE), min(stop, (block + 1) * BLOCK_SIZE)
+            found = read_status_leniently(self._backend, self._path, low, high)
+            status[low - start : high - start] = found
+
+    def settled_checksums(self, num_rows: int) -> dict[str, list[bytes]]:
+        """See Claiming."""
+        blocks = range(num_blocks(num_rows))
+        claims = self._listing.refresh()
+        if left := [b for b in blocks if b in claims and not claims[b].is_committed]:
+            self._settle(left)
+            claims = self._listing.refresh()
+        known = {b: dict(zip(c.names, c.checksums, strict=True)) for b, c in claims.items()}
+        self._follow([block for block in blocks if block in claims], claims)
+        return checksums(self._backend, self._path, num_rows, known)
+
+    def _settle(self, blocks: Sequence[int]) -> None:
+        """Commit blocks of writers that were killed, as they lie: they were committed before.
+
+        Raises LockedError for one that is being written.
+        """
+        self._claims.acquire(blocks)
+        for block in blocks:
+            own = self._claims.own(block)
+            assert own is not None, "it was just acquired"
+            if not own.claim.status:
+                raise IncompleteError(f"block {block} of {self._path} is to do; run vifi extract")
+            stored = {name: self._tail(name, block).hex() for name in self._keys(block)}
+            stored["status"] = own.claim.checksums.get("status", stored["status"])
+            self._claims.commit(block, stored, bytes.fromhex(own.claim.status))
+            self._remember(block)
+
+    def _follow(self, blocks: Sequence[int], claims: Mapping[int, ListedClaim]) -> None:
+        """Have each chunk of `status` be that of its claim."""
+
+        def follow(block: int) -> None:
+            told = dict(zip(claims[block].names, claims[block].checksums, strict=True))
+            with contextlib.suppress(DamagedError):
+                if self._tail("status", block) == told["status"]:
+                    return
+            self._claims.follow(block, self._keys(block)["status"], self._encoded)
+
+        parallel(follow, blocks, self._threads)
+
+    def _stored(self, block: int) -> Committed:
+        """What there is of a block that has no claim: it was written before there were any."""
+        if not self._backend.place.exists(self._keys(block)["status"]):
+            return {}, ""
+        start = block * BLOCK_SIZE
+        try:
+            status = self._backend.read(f"{self._path}/status", start, start + BLOCK_SIZE)
+            stored = {name: self._tail(name, block).hex() for name in self._keys(block)}
+        except DamagedError:
+            return {}, ""
+        return (stored, status.tobytes().hex()) if status.any() else ({}, "")
+
+    def _tail(self, name: str, block: int) -> bytes:
+        return self._backend.tail(self._keys(block)[name], _CHECKSUM_BYTES)
+
+    def _keys(self, block: int) -> dict[str, str]:
+        """Keys of the chunks of a block by array."""
+        return {n: grid.key(f"{self._path}/{n}", block) for n, grid in self._layouts.items()}
+
+    @functools.cached_property
+    def _layouts(self) -> dict[str, Layout]:
+        specs = FeatureRecord(self._backend, self._path).specs
+        return {name: self._backend.own_layout(f"{self._path}/{name}") for name in specs}
+
+    def _encoded(self, status: bytes) -> bytes:
+        return joined(status_encoder(self._layouts["status"])(status))

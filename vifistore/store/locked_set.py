@@ -1,0 +1,77 @@
+"""Blocks of a feature set on a disk, kept from others by locks."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from vifistore.store.backend import Backend
+from vifistore.store.block_files import BlockFiles
+from vifistore.store.chunks import checksums
+from vifistore.store.claims import CLAIMS
+from vifistore.store.feature_record import read_status_leniently
+from vifistore.store.locks import BlockLocks
+
+
+class LockedSet:
+    """See `Claiming`."""
+
+    def __init__(self, backend: Backend, dataset: str, feature_id: str) -> None:
+        self._backend, self._path = backend, f"features/{dataset}/{feature_id}"
+        self._locks = BlockLocks(backend.cache_folder, dataset, feature_id)
+
+    def acquire(self, blocks: Iterable[int]) -> list[int]:
+        """See Claiming."""
+        return self._locks.acquire(blocks)
+
+    def take_free(self, blocks: Iterable[int]) -> list[int]:
+        """See Claiming."""
+        return self._locks.take_free(blocks)
+
+    def release(self, blocks: Iterable[int] | None = None) -> None:
+        """See Claiming."""
+        self._locks.release(blocks)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Backend]:
+        """See Claiming."""
+        with self._locks.turn():
+            yield self._backend
+
+    @contextlib.contextmanager
+    def alone(self, num_blocks: int) -> Iterator[None]:
+        """See Claiming."""
+        try:
+            self._locks.acquire(range(max(1, num_blocks)))
+            # Who plans or seals holds no block.
+            with self._locks.turn():
+                yield
+        finally:
+            self._locks.release()
+
+    def begin(self, backend: Backend) -> None:
+        """See Claiming."""
+        # Of a copy of a set from elsewhere: they would not hold for what is written under locks.
+        backend.place.remove(f"{self._path}/{CLAIMS}")
+
+    def put(self, group: Mapping[int, BlockFiles], before: Mapping[str, Sequence]) -> None:
+        """See Claiming."""
+        files = [file for block in group.values() for file in block.chunks.values()]
+        status = dict(block.status for block in group.values())
+        self._backend.put({**dict(files), **before}, status)
+
+    def put_beside(self, files: Mapping[int, tuple[str, Sequence]]) -> None:
+        """See Claiming."""
+        self._backend.put(dict(files.values()))
+
+    def forget(self, status: Mapping[int, tuple[str, Sequence]]) -> None:
+        """See Claiming."""
+        self._backend.put(dict(status.values()))
+
+    def read_status(self, start: int, stop: int) -> np.ndarray:
+        """See Claiming."""
+        return read_status_leniently(self._backend, self._path, start, stop)
+
+    def settled_checksums(self, num_rows: int) -> dict[str, list[bytes]]:
+        """See Claiming."""
+        return checksums(self._backend, self._path, num_rows)
