@@ -17,41 +17,31 @@ looked, that one finds changed, and replaces.
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock, Thread
 
 from vifistore.errors import LockedError, StoreError
-from vifistore.store.claim_objects import ClaimObjects, new_owner
+from vifistore.store.claim_objects import ClaimObjects, Committed, HeldClaim, new_owner
 from vifistore.store.claims import COMMITTED, HELD, TURN, BlockClaim
 from vifistore.store.conditional import ChangedError, Conditional, Seen, StoreClock
 from vifistore.store.durable import parallel
 
 logger = logging.getLogger("vifi")
 
-LEASE_SECONDS = 180.0
-"""How long a claim lasts that is not renewed."""
+LEASE = "VIFI_CLAIM_SECONDS"
+"""Environment variable: how long a claim of this process lasts that is not renewed."""
+_LEASE_SECONDS = 180.0
 _RENEWALS = 6
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
-Committed = tuple[dict[str, str], str]
-"""Checksums by array and status of a block, as a claim has them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeldClaim:
-    """A claim that this process has, and the state of its object."""
-
-    claim: BlockClaim
-    seen: Seen
-    is_first: bool
-    """Whether nobody has written the block before."""
-    is_whole: bool
-    """Whether the block's chunks are those of the checksums of the claim."""
-    is_lost: bool = False
-    """Whether it was found to be taken over."""
+def lease_of_process() -> float:
+    """How many seconds claims of this process last, by `VIFI_CLAIM_SECONDS`."""
+    told = os.environ.get(LEASE, "")
+    return float(told) if told.isdecimal() and int(told) else _LEASE_SECONDS
 
 
 class BlockClaims:
@@ -63,7 +53,7 @@ class BlockClaims:
         feature_path: str,
         *,
         owner: str = "",
-        lease_seconds: float = LEASE_SECONDS,
+        lease_seconds: float = 0.0,
         clock: StoreClock | None = None,
         pause: Callable[[float], None] = time.sleep,
         renews: bool = True,
@@ -75,7 +65,8 @@ class BlockClaims:
         self._place, self._path = place, feature_path
         self.owner = owner or new_owner()
         self._objects = ClaimObjects(place, feature_path, clock or StoreClock())
-        self._lease, self._pause, self._threads = lease_seconds, pause, threads
+        self._lease, self._pause = lease_seconds or lease_of_process(), pause
+        self._threads = threads
         self._stored = stored
         self._own: dict[int | str, HeldClaim] = {}
         # Renewing is done by a thread of its own, and blocks are written by several.
@@ -86,6 +77,11 @@ class BlockClaims:
     def own(self, block: int | str) -> HeldClaim | None:
         """What this process has of a block, also once that is committed."""
         return self._own.get(block)
+
+    def held(self, block: int | str) -> HeldClaim | None:
+        """What this process has of a block that it may write now."""
+        own = self._own.get(block) if self._has(block) else None
+        return own if own and own.claim.expires > self._objects.now() else None
 
     def acquire(self, blocks: Iterable[int]) -> list[int]:
         """Claim blocks; return those that were not claimed by this process before.

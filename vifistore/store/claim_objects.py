@@ -5,10 +5,28 @@ import functools
 import os
 import socket
 import uuid
+from dataclasses import dataclass
 
 from vifistore.errors import DamagedError
 from vifistore.store.claims import BlockClaim, claim_bytes, claim_key, parse_claim
 from vifistore.store.conditional import ChangedError, Conditional, Seen, StoreClock
+
+Committed = tuple[dict[str, str], str]
+"""Checksums by array and status of a block, as a claim has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldClaim:
+    """A claim that this process has, and the state of its object."""
+
+    claim: BlockClaim
+    seen: Seen
+    is_first: bool
+    """Whether nobody has written the block before."""
+    is_whole: bool
+    """Whether the block's chunks are those of the checksums of the claim."""
+    is_lost: bool = False
+    """Whether it was found to be taken over."""
 
 
 def new_owner() -> str:

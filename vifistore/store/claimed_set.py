@@ -12,12 +12,12 @@ import numpy as np
 
 from vifistore.errors import DamagedError, IncompleteError, LockedError
 from vifistore.store.backend import Backend
-from vifistore.store.block_claims import BlockClaims, Committed
+from vifistore.store.block_claims import BlockClaims
 from vifistore.store.block_files import BlockFiles, joined, status_encoder
 from vifistore.store.block_ranges import block_rows, blocks_of, num_blocks
 from vifistore.store.chunks import checksums
 from vifistore.store.claim_listing import ClaimListing, ListedClaim
-from vifistore.store.claim_objects import ClaimObjects
+from vifistore.store.claim_objects import ClaimObjects, Committed
 from vifistore.store.claims import CLAIMS, TURN
 from vifistore.store.conditional import Conditional, StoreClock
 from vifistore.store.durable import parallel
@@ -117,7 +117,8 @@ class ClaimedSet:
     def read_status(self, start: int, stop: int) -> np.ndarray:
         """See Claiming."""
         blocks = blocks_of(start, stop)
-        held = {block: own.claim for block in blocks if (own := self._claims.own(block))}
+        # What is held changes under no other's hands.
+        held = {block: own.claim for block in blocks if (own := self._claims.held(block))}
         known = {block: bytes.fromhex(claim.status) for block, claim in held.items()}
         status = np.full(stop - start, TODO, np.uint8)
         if len(held) < len(blocks):

@@ -6,7 +6,6 @@ one file of it commits a block. Locks on one machine stay what they are.
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
 from vifistore.errors import DamagedError
@@ -87,28 +86,16 @@ def read_claim(backend: Backend, feature_path: str, block: int | str) -> BlockCl
 
     Raises DamagedError for what is no claim.
     """
-    path = f"{feature_path}/{CLAIMS}/{block}"
-    if not backend.exists(path):
+    key = claim_key(feature_path, block)
+    try:
+        return parse_claim(backend.place.get(key))
+    except FileNotFoundError:
         return None
-    found = backend.attributes(path)
-    if wrong := _wrong_field(found):
+    except ValueError as error:
         raise DamagedError(
-            f"{backend.folder}/{path}/zarr.json is no claim: its {wrong} is not as it should be; "
-            "remove that folder while nobody writes the set"
-        )
-    return BlockClaim(**found)
-
-
-def wrong_claims(backend: Backend, feature_path: str, blocks: int) -> Iterator[tuple[str, str]]:
-    """Yield (name, what is wrong) for the claims of a feature set that has so many blocks."""
-    for name in backend.children(f"{feature_path}/{CLAIMS}"):
-        if name != TURN and (not _NUMBER.fullmatch(name) or int(name) >= blocks):
-            yield name, "it claims what is no block of the set"
-            continue
-        try:
-            read_claim(backend, feature_path, name)
-        except DamagedError as error:
-            yield name, str(error).partition("; remove")[0]
+            f"{backend.folder}/{key} is no claim: {error}; remove that folder while nobody writes "
+            "the set"
+        ) from error
 
 
 def _wrong_field(found: dict) -> str:

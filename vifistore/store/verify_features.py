@@ -8,7 +8,6 @@ from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.array_kinds import wrong_numbers
 from vifistore.store.block_ranges import num_blocks, stretches
 from vifistore.store.chunks import checksums, is_own, lacks_chunk, manifest_digest, open_checked
-from vifistore.store.claims import CLAIMS, wrong_claims
 from vifistore.store.coding import read_block
 from vifistore.store.dataset import Dataset
 from vifistore.store.durable import ahead
@@ -28,6 +27,7 @@ from vifistore.store.problems import (
 )
 from vifistore.store.recipe import recipe_id, view_shape
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
+from vifistore.store.verify_claims import wrong_claims
 from vifistore.store.verify_derived import derived_problems, remake_command
 from vifistore.store.verify_similarities import SimilarityVerifier
 from vifistore.store.verify_values import wrong_values
@@ -259,10 +259,16 @@ class FeatureVerifier:
 
     def _check_claims(self) -> Iterator[Problem]:
         count = num_blocks(self._arrays["status"].shape[0])
-        for name, what in wrong_claims(self._backend, self._path, count):
-            path = f"{CLAIMS}/{name}"
-            remedy = removal(self._backend, f"{self._path}/{path}")
-            yield self._problem(path, what, f"while nobody writes the set, {remedy}")
+        told = (self._arrays, self._compared(), count)
+        for where, what, block in wrong_claims(self._backend, self._path, *told):
+            remedy = removal(self._backend, f"{self._path}/{where}")
+            remedy = f"while nobody writes the set, {remedy}" if block is None else self._repair
+            yield self._problem(where, what, remedy, block)
+
+    def _compared(self) -> dict[str, list[bytes]]:
+        """Checksums of chunks that have to be those of claims: a status follows until the seal."""
+        left_out = "" if self._attributes.get("sealed") else "status"
+        return {name: ends for name, ends in self._checksums.items() if name != left_out}
 
     def _check_seal(self) -> Iterator[Problem]:
         sealed = self._attributes.get("sealed")

@@ -241,3 +241,28 @@ def test_a_bucket_without_conditions_is_refused(store, monkeypatch):
     with pytest.raises(StoreError, match="writes without asking what is there"):
         writer_of(store)
     assert store.dataset("d").feature_ids() == []
+
+
+def test_a_chunk_behind_a_committed_block_is_noticed(store):
+    """What no condition refuses: other bytes, and then the same as before."""
+    writer = writer_of(store)
+    writer.write_blocks(parts(writer, range(4)))
+    key = f"{writer.path}/frames/c.2.0.0.0"
+    store.backend.place.put({key: [store.backend.place.get(f"{writer.path}/frames/c.1.0.0.0")]})
+    found = {problem.where: problem for problem in verify_store(store)}
+    assert found[key].block == 2
+    assert "not the chunk that was committed" in found[key].what
+    # Until it is sealed a status may still have to follow.
+    store.backend.place.remove(f"{writer.path}/status/c.3")
+    assert f"{writer.path}/status/c.3" not in {problem.where for problem in verify_store(store)}
+
+
+def test_one_that_slept_learns_what_was_sealed_meanwhile(store):
+    late = writer_of(store)
+    late.claim(range(4))
+    other = writer_of(store)
+    other.write_blocks(parts(other, range(4)))
+    other.seal()
+    late.claims._claims._objects._clock._behind += 1000
+    late.refresh()
+    assert not late.todo_blocks()

@@ -106,7 +106,8 @@ def test_verify_asks_once_for_each_chunk(bucket_server, bucket):
     def verified(store, _):
         assert list(verify_store(store)) == []
 
-    assert requests_by_blocks(bucket_server, bucket, verified) == 3 * len(FEATURE_ARRAYS)
+    # And twice for its claim, which is a group of the store as well.
+    assert requests_by_blocks(bucket_server, bucket, verified) == 3 * (len(FEATURE_ARRAYS) + 2)
 
 
 def test_blocks_are_verified_at_once(url, monkeypatch):
