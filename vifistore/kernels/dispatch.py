@@ -5,6 +5,9 @@ is not installed.
 """
 
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
@@ -94,8 +97,27 @@ def power_of_2_from(length: int) -> int:
     return 1 << (length - 1).bit_length()
 
 
+# What takes launches instead of running them: the kernel, its grid, arguments and options.
+Launcher = Callable[[Any, tuple[int, ...], tuple[Any, ...], dict[str, Any]], None]
+_launcher: ContextVar[Launcher | None] = ContextVar("launcher", default=None)
+
+
+@contextmanager
+def launched_by(launcher: Launcher) -> Iterator[None]:
+    """Hand every launch within to `launcher`, as where kernels are compiled without being run."""
+    token = _launcher.set(launcher)
+    try:
+        yield
+    finally:
+        _launcher.reset(token)
+
+
 def launch(kernel: Any, grid: tuple[int, ...], tensor: Tensor, *args: Any, **options: Any) -> None:
     """Run a kernel on the device of its first argument, `tensor`, `[...]`."""
+    launcher = _launcher.get()
+    if launcher is not None:
+        launcher(kernel, grid, (tensor, *args), options)
+        return
     with torch.cuda.device_of(tensor):
         # Pinned, because the default differs between versions of Triton.
         kernel[grid](tensor, *args, enable_fp_fusion=True, **options)

@@ -133,8 +133,17 @@ def resize_box(frames: Tensor, box: tuple[int, int, int, int], size: int) -> Ten
         part = frames[:, top : top + height, left : left + width].cpu().numpy()
         levels = np.stack([resize_linear(frame, (size, size)) for frame in part])
         return torch.from_numpy(levels).permute(0, 3, 1, 2).to(frames.device)
+    return resize_box_forward(frames, box_taps(box, size, frames.device))
+
+
+def resize_box_forward(frames: Tensor, crop: CropTaps) -> Tensor:
+    """Two launches that resize `[frame height width 3]` by the taps of a box.
+
+    Returns uint8 `[frame 3 size size]`.
+    """
+    size = len(crop.columns.starts)
     levels = frames.new_empty(len(frames), 3, size, size)
-    _resize_crop(frames, box_taps(box, size, frames.device), levels, None)
+    _resize_crop(frames, crop, levels, None)
     return levels
 
 

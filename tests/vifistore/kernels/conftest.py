@@ -1,24 +1,12 @@
 """Where kernels run in tests, how close they must come, and compiling without a GPU."""
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
-LAUNCHING_MODULES = ("temporal_pool", "fusion_scores", "frame_softmax", "preprocess_frames")
-POINTERS = {
-    torch.uint8: "*u8",
-    torch.int16: "*i16",
-    torch.int32: "*i32",
-    torch.float16: "*fp16",
-    torch.bfloat16: "*bf16",
-    torch.float32: "*fp32",
-    torch.float64: "*fp64",
-}
-# Shared memory that one block can have on compute capability 9.0, bytes.
-SHARED_MEMORY = 227 * 1024
+from benchmarks.compiled_kernels import LARGEST_SHARED, Compiled, compiling
 
 
 @pytest.fixture
@@ -56,59 +44,17 @@ def largest(values: Tensor) -> float:
 
 
 @pytest.fixture
-def hopper(monkeypatch, tmp_path_factory) -> Callable[[], list[str]]:
-    """Every launch is compiled for sm_90 in place of running; gives the names of the kernels."""
+def hopper(monkeypatch, tmp_path_factory) -> Iterator[list[Compiled]]:
+    """Every launch is compiled for sm_90 in place of running; gives what was compiled."""
     pytest.importorskip("triton", reason="Triton is not installed")
-    from vifistore.kernels import dispatch
+    from vifistore.kernels.dispatch import INTERPRETED
 
-    if dispatch.INTERPRETED:
+    if INTERPRETED:
         pytest.skip("kernels cannot be compiled in a process that interprets them")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
-    compiled: list[str] = []
-
-    def launch(kernel, grid, *args, **options) -> None:
-        assert all(size > 0 for size in grid)
-        compiled.append(compile_for_hopper(kernel, args, options))
-
-    for name in LAUNCHING_MODULES:
-        module = importlib.import_module(f"vifistore.kernels.{name}")
-        monkeypatch.setattr(module, "launch", launch)
-    return compiled
-
-
-def compile_for_hopper(kernel, args: tuple, options: dict) -> str:
-    """Compile one launch as Triton would specialise it; return the kernel's name."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    values = dict(zip(kernel.arg_names, args, strict=False))
-    values |= {name: options[name] for name in kernel.arg_names if name in options}
-    signature, constants, hints = {}, {}, {}
-    for index, parameter in enumerate(kernel.params):
-        value = values[parameter.name]
-        kind = "constexpr" if parameter.is_constexpr else argument_type(value)
-        signature[parameter.name] = kind
-        if kind == "constexpr":
-            constants[parameter.name] = value
-        elif isinstance(value, Tensor) or value % 16 == 0:
-            hints[index,] = [["tt.divisibility", 16]]
-    source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=hints)
-    built = triton.compile(
-        source,
-        target=GPUTarget("cuda", 90, 32),
-        options={"num_warps": options.get("num_warps", 4), "enable_fp_fusion": True},
-    )
-    assert ".target sm_90a" in built.asm["ptx"]
-    assert built.asm["cubin"]
-    assert built.metadata.shared <= SHARED_MEMORY
-    return kernel.__name__
-
-
-def argument_type(value: object) -> str:
-    """Triton's name of an argument's type; None and 1 are compiled in."""
-    if isinstance(value, Tensor):
-        return POINTERS[value.dtype]
-    if value is None or value == 1:
-        return "constexpr"
-    return "i32"
+    with compiling() as found:
+        yield found
+    for kernel in found:
+        assert all(size > 0 for size in kernel.grid)
+        assert ".target sm_90a" in kernel.ptx
+        assert kernel.shared_bytes <= LARGEST_SHARED

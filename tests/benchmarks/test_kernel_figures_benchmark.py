@@ -1,0 +1,37 @@
+import pytest
+
+from benchmarks import kernel_figures
+from benchmarks.compiled_kernels import Compiled
+from benchmarks.kernel_figures import INSTALLED, Figures
+
+
+def test_figures_of_one_kernel(monkeypatch, tmp_path):
+    pytest.importorskip("triton", reason="Triton is not installed")
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    row = next(kernel_figures.run(Figures(triton=(INSTALLED,), only="resize_box")))
+    assert row["kernel"] == "preprocess_frames_forward"
+    assert row["spill_bytes"] == 0
+    assert row["loads"] > 0
+    assert row["wgmma"] == row["mma"] == 0
+    assert 1 <= row["blocks_per_multiprocessor"] <= 32
+    assert row["warps_per_multiprocessor"] == 4 * row["blocks_per_multiprocessor"]
+
+
+@pytest.mark.parametrize(
+    ("registers", "shared", "warps", "blocks"),
+    # By registers, which a warp gets in units of 256; by shared memory; by warps; by blocks.
+    [(128, 4096, 4, 4), (126, 0, 4, 4), (64, 100 * 1024, 4, 2), (24, 0, 8, 8), (16, 0, 1, 32)],
+)
+def test_blocks_of_a_multiprocessor(registers, shared, warps, blocks):
+    kernel = Compiled(
+        kernel="k",
+        specialisation="",
+        grid=(1,),
+        warps=warps,
+        stages=1,
+        shared_bytes=shared,
+        ptx="",
+        cubin=b"",
+    )
+    vars(kernel)["_usage"] = {"REG": registers}
+    assert kernel.blocks == blocks
