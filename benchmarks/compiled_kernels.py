@@ -49,6 +49,8 @@ class Compiled:
     specialisation: str
     """Types, compiled-in values and what is known of arguments: one a compilation."""
     grid: tuple[int, ...]
+    tiles: dict[str, int]
+    """Tile sizes and stages that the launch compiled in, by their names."""
     warps: int
     """Warps of a block."""
     stages: int
@@ -120,6 +122,7 @@ def compiled(kernel: Any, grid: tuple, args: tuple, options: dict[str, Any]) -> 
         kernel=kernel.__name__.strip("_").removesuffix("_kernel"),
         specialisation=repr((signature, constants, sorted(hints))),
         grid=grid,
+        tiles={name: value for name, value in options.items() if name in kernel.arg_names},
         warps=built.metadata.num_warps,
         stages=built.metadata.num_stages,
         shared_bytes=built.metadata.shared,

@@ -9,7 +9,10 @@ blocks and warps that a multiprocessor holds by these, and how often the operati
 stand in the code: `wgmma` (matrix products of four warps), `mma` (of one warp, as before Hopper;
 `dmma` in float64), `ffma` (one product of float32), `async_copies` (loads that pass by the
 registers), `barriers`. Two versions of Triton are asked, since each compiles otherwise.
-Expected: no spill, and matrix products of half-precision training by wgmma.
+`bytes_in_flight` of a kernel that loads ahead are those of a multiprocessor that are on their way
+while others are summed: tiles ahead, times the bytes of a tile, times the programs at once.
+Expected: no spill; matrix products of half-precision training by wgmma; 26 KB in flight, which is
+what 4.3 TB/s need over 132 multiprocessors at 800 ns from asking to having (Little's law).
 """
 
 import os
@@ -37,6 +40,10 @@ CASE = ("kernel", "case", "sizes", "dtypes", "triton")
 INSTALLED = "installed"
 HALF, BRAIN, SINGLE = torch.float16, torch.bfloat16, torch.float32
 VIEWS, FRAMES, CLASSES, SIZE = 256, 32, 400, 224
+# Of a training batch, and of what extraction pools at once.
+POOL_VIEWS = (VIEWS, 8192)
+POOL_SIZES = ((8, 512), (32, 512), (32, 768), (32, 1152))
+MULTIPROCESSORS = 132
 
 # Operations of the machine code, by the name they have in rows.
 OPERATIONS = {
@@ -68,6 +75,8 @@ class KernelCase:
     sizes: str
     dtypes: str
     call: Callable[[], object]
+    row_bytes: int = 0
+    """Bytes of a frame's embedding, where a kernel loads frames ahead."""
 
 
 def run(settings: Figures) -> Iterator[dict]:
@@ -91,6 +100,7 @@ def here(settings: Figures, version: str = INSTALLED) -> Iterator[dict]:
                 "dtypes": case.dtypes,
                 "triton": triton.__version__,
                 **figures(kernel),
+                **in_flight(kernel, case.row_bytes),
             }
 
 
@@ -117,6 +127,14 @@ def figures(kernel: Compiled) -> dict[str, int | list[int]]:
     }
 
 
+def in_flight(kernel: Compiled, row_bytes: int) -> dict[str, int]:
+    """Bytes on their way to a multiprocessor while a tile is summed, of what loads ahead."""
+    ahead = kernel.tiles.get("STAGES", 1) - 1
+    programs = min(kernel.blocks, kernel.grid[0] / MULTIPROCESSORS)
+    tile_bytes = kernel.tiles.get("BLOCK_FRAMES", 0) * row_bytes
+    return {"bytes_in_flight": int(ahead * tile_bytes * programs)} if ahead and row_bytes else {}
+
+
 def _elsewhere(settings: Figures, version: str) -> Iterator[dict]:
     """The rows of another Triton, which a process of its own imports."""
     with tempfile.TemporaryDirectory() as folder:
@@ -135,33 +153,38 @@ def _elsewhere(settings: Figures, version: str) -> Iterator[dict]:
 
 def cases() -> Iterator[KernelCase]:
     """Every call, at the sizes of training and extraction."""
-    for num_frames, dim in ((8, 512), (16, 512), (32, 512), (32, 768), (32, 1024), (32, 1152)):
-        for dtype in (HALF, BRAIN, SINGLE):
+    for num_frames, dim in POOL_SIZES:
+        for dtype in (HALF, SINGLE):
             yield from _pool_cases(num_frames, dim, dtype)
-    for dim, classes in ((512, CLASSES), (512, 101), (768, CLASSES), (1024, CLASSES)):
+    for dim in (512, 768, 1024):
         for dtypes in ((HALF, HALF), (BRAIN, BRAIN), (BRAIN, SINGLE), (SINGLE, SINGLE)):
-            yield from _fusion_cases(dim, classes, *dtypes)
+            yield from _fusion_cases(dim, *dtypes)
     for dtype in (HALF, BRAIN, SINGLE):
         yield from _pixel_cases(dtype)
 
 
 def _pool_cases(num_frames: int, dim: int, dtype: torch.dtype) -> Iterator[KernelCase]:
-    frames = torch.empty(VIEWS, num_frames, dim, dtype=dtype)
-    pooled = torch.empty(2, VIEWS, dim)
-    make = partial(KernelCase, sizes=f"{VIEWS} x {num_frames} x {dim}", dtypes=_names(dtype))
-    yield make(name="temporal_pool", call=partial(temporal_pool_forward, frames))
-    backward = partial(temporal_pool_backward, frames, None, *pooled)
-    yield make(name="temporal_pool backward", call=backward)
-    stored = torch.empty(frames.shape, dtype=HALF)
-    yield make(name="pool_and_round", call=partial(temporal_pool_forward, frames, stored=stored))
+    for num_views in POOL_VIEWS:
+        frames = torch.empty(num_views, num_frames, dim, dtype=dtype)
+        make = partial(
+            KernelCase,
+            sizes=f"{num_views} x {num_frames} x {dim}",
+            dtypes=_names(dtype),
+            row_bytes=dim * dtype.itemsize,
+        )
+        yield make(name="temporal_pool", call=partial(temporal_pool_forward, frames))
+        stored = torch.empty(frames.shape, dtype=HALF)
+        yield make(
+            name="pool_and_round", call=partial(temporal_pool_forward, frames, stored=stored)
+        )
+        backward = partial(temporal_pool_backward, frames, None, *torch.empty(2, num_views, dim))
+        yield make(name="temporal_pool backward", call=backward)
 
 
-def _fusion_cases(
-    dim: int, classes: int, of_frames: torch.dtype, of_text: torch.dtype
-) -> Iterator[KernelCase]:
+def _fusion_cases(dim: int, of_frames: torch.dtype, of_text: torch.dtype) -> Iterator[KernelCase]:
     frames = torch.zeros(VIEWS, FRAMES, dim, dtype=of_frames)
-    inputs = frames, torch.zeros(classes, dim, dtype=of_text), torch.tensor(100.0)
-    targets = torch.zeros(VIEWS, classes)
+    inputs = frames, torch.zeros(CLASSES, dim, dtype=of_text), torch.tensor(100.0)
+    targets = torch.zeros(VIEWS, CLASSES)
 
     def losses() -> None:
         logits, _ = frame_softmax_forward(*inputs, targets)
@@ -174,7 +197,7 @@ def _fusion_cases(
 
     make = partial(
         KernelCase,
-        sizes=f"{VIEWS} x {FRAMES} x {dim}, {classes} classes",
+        sizes=f"{VIEWS} x {FRAMES} x {dim}, {CLASSES} classes",
         dtypes=_names(of_frames, of_text),
     )
     yield make(name="fusion_cross_entropy", call=losses)

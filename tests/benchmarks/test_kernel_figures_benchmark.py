@@ -27,6 +27,7 @@ def test_blocks_of_a_multiprocessor(registers, shared, warps, blocks):
         kernel="k",
         specialisation="",
         grid=(1,),
+        tiles={},
         warps=warps,
         stages=1,
         shared_bytes=shared,

@@ -92,6 +92,13 @@ def blocks_over(length: int, block: int) -> int:
     return -(-length // block)
 
 
+def multiprocessors(tensor: Tensor) -> int:
+    """How many the device of a tensor `[...]` has; an H100's where it is no GPU."""
+    if tensor.device.type != "cuda":
+        return 132
+    return torch.cuda.get_device_properties(tensor.device).multi_processor_count
+
+
 def power_of_2_from(length: int) -> int:
     """The lowest power of 2 that is no less than a length, which is at least 1."""
     return 1 << (length - 1).bit_length()

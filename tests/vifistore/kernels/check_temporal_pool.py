@@ -62,6 +62,17 @@ def test_kernel_is_as_close_as_plain_pytorch(shape, dtype, masked, device, asser
 
 
 @pytest.mark.parametrize("masked", [False, True])
+def test_a_program_goes_through_several_views(masked, device, monkeypatch):
+    frames = frames_like((7, 19, 600), torch.float16, device)
+    mask = mask_like(frames) if masked else None
+    expected = temporal_pool(frames, mask)
+    monkeypatch.setattr(module, "PROGRAMS", 3)
+    monkeypatch.setattr(module, "multiprocessors", lambda tensor: 1)
+    for result, wanted in zip(temporal_pool(frames, mask), expected, strict=True):
+        assert_same(result, wanted)
+
+
+@pytest.mark.parametrize("masked", [False, True])
 def test_gradcheck(masked, device):
     frames = torch.randn(2, 3, 2, dtype=torch.float64, device=device, requires_grad=True)
     mask = torch.tensor([[True, False, True], [True, True, True]], device=device)

@@ -3,12 +3,14 @@
 import pytest
 import torch
 
+from benchmarks.kernel_figures import in_flight
 from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
 from vifistore.kernels.fusion_scores import image_scores_forward
 from vifistore.kernels.geometry import OPENCV
 from vifistore.kernels.preprocess_frames import preprocess_frames_forward, resize_box_forward
 from vifistore.kernels.resampling import box_taps, crop_taps
 from vifistore.kernels.temporal_pool import (
+    BYTES_IN_FLIGHT,
     temporal_pool_backward,
     temporal_pool_forward,
 )
@@ -41,6 +43,17 @@ def test_temporal_pool(hopper, dtype):
     temporal_pool_backward(frames, None, *pooled)
     assert names(hopper) == ["temporal_pool_forward", "temporal_pool_backward"]
     assert_nothing_spills(hopper)
+
+
+@pytest.mark.parametrize(("num_views", "dim"), [(256, 512), (8192, 512), (256, 1152)])
+def test_enough_frames_are_always_on_their_way_to_temporal_pool(hopper, num_views, dim):
+    frames = torch.empty(num_views, 32, dim, dtype=HALF)
+    temporal_pool_forward(frames)
+    temporal_pool_forward(frames, stored=torch.empty(frames.shape, dtype=HALF))
+    assert_nothing_spills(hopper)
+    for kernel in hopper:
+        assert kernel.operations["LDGSTS"] >= kernel.tiles["STAGES"]
+        assert in_flight(kernel, dim * HALF.itemsize)["bytes_in_flight"] >= BYTES_IN_FLIGHT
 
 
 def test_temporal_pool_with_a_mask_or_with_rounding(hopper):
