@@ -196,8 +196,7 @@ def _refuse_zeros(data: dict[str, np.ndarray], results: list[VideoResult]) -> No
 def _short_message(decoded: DecodedVideo) -> str:
     # Lengths are rounded: one frame more or less is none that was lost.
     if decoded.left_out > 1:
-        told = f"longer than it was scanned: its last {decoded.left_out} frames are left out"
-        return f"{told}; scan it again"
+        return f"longer than the scan could tell: its last {decoded.left_out} frames are left out"
     if decoded.num_frames < decoded.declared_frames:
         return f"{decoded.num_frames} of {decoded.declared_frames} declared frames decode"
     return ""

@@ -33,10 +33,10 @@ def frames_needed(dataset: Dataset, settings: EncodeSettings) -> np.ndarray:
     known = np.where(lengths > 0, lengths, np.inf)
     seconds = np.fmin(ends, known) - starts
     if settings.every:
-        needed = np.ceil(
-            np.where(are_parts(starts, ends), seconds * rates, counts) / settings.every
-        )
-        needed += are_parts(starts, ends)
+        are_cut = are_parts(starts, ends)
+        held = np.array(counts, np.float64)
+        held[are_cut] = seconds[are_cut] * np.where(rates > 0, rates, np.nan)[are_cut]
+        needed = np.ceil(held / settings.every) + are_cut
     else:
         needed = np.ceil(seconds * settings.fps - 0.5)
     is_known = np.isfinite(needed) & ((counts > 0) | np.isfinite(seconds))
@@ -88,8 +88,8 @@ def _require_even(dataset: Dataset, settings: EncodeSettings, needed: np.ndarray
     window = shell("vifi", "scan", dataset.store.path, source, "--dataset", f"{dataset.name}-30s")
     raise UsageError(
         f"the longest row of {dataset.name} has {longest} frames at {settings.rate} (row "
-        f"{int(needed.argmax())}), half of all at most {median:g}: what is stored would be mostly "
-        f"padding; cut long videos: {window} --window 30"
+        f"{int(needed.argmax())}), half of all at most {median:g}: most would be padding; "
+        f"give --frames {longest} nonetheless, or cut long videos: {window} --window 30"
     )
 
 

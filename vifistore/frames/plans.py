@@ -96,7 +96,7 @@ class Planned:
     """Frame numbers int64 [clip frame]."""
     seconds: np.ndarray
     """float64 [clip frame], after the first frame of the video: of frames at a rate the moments at
-    which they are taken, of all others those from which they are shown."""
+    which they are taken, of all others those from which they are shown in the stretch."""
     stop: int
     """Number of the first frame that decides nothing any more; NEVER where the end does."""
     left_out: int = 0
@@ -140,7 +140,8 @@ class Plan:
             self._require(self.span.start < end, times)
             moments, left_out = sample_at_rate(self.span.start, end, sampling.fps, sampling.frames)
             return times.shown_at(moments)[None], moments[None], left_out
-        self._require(first < stop, times)
+        if first >= stop:
+            return self._still(times, sampling, first - 1)
         if sampling.every:
             numbers, left_out = sample_every(first, stop, sampling.every, sampling.frames)
             return numbers[None], times.seconds[numbers][None], left_out
@@ -153,6 +154,16 @@ class Plan:
             of_clips = (sampling.frames, sampling.clips, sampling.stride)
             numbers = sample_indices(stop - first, *of_clips)
         return first + numbers, times.seconds[first + numbers], 0
+
+    def _still(
+        self, times: FrameTimes, sampling: Sampling, number: int
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """As `_chosen`, of a stretch in which no frame begins: the one that is shown all the while,
+        from the start of the stretch on. Raises DecodeError if there is none."""
+        self._require(number >= 0 and self.span.start < min(self.span.end, times.end), times)
+        clips = sampling.clips if self.draw is None else 1
+        shape = (1, 1) if sampling.every else (clips, sampling.frames)
+        return np.full(shape, number, np.int64), np.full(shape, self.span.start), 0
 
     def _require(self, has_frames: bool, times: FrameTimes) -> None:
         if not has_frames:

@@ -23,7 +23,8 @@ _LONG_PATH = 200
 
 
 class ChangeLog:
-    """Collects the files that changed on disk since the scan, and names them once, with their rows.
+    """Collects the files that are other than the scan saw them, and names them once: those that
+    changed on disk, with their rows, and rows that turn out to be longer.
 
     Size and date are compared first, once a file, which costs no reading. A digest that an earlier
     extraction took of the same row then tells a new date from new content.
@@ -41,6 +42,9 @@ class ChangeLog:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="look")
         self._looks: dict[str, Future[None]] = {}
         self._sealed: list[Features] | None = None
+        self._cut: dict[int, int] = {}
+        """Row -> frames that it has beyond those there is room for."""
+        self._room = 0
 
     def look(self, row: int, footage: Footage) -> None:
         """Compare the file of a row, as it is now, with what the scan saw."""
@@ -82,11 +86,25 @@ class ChangeLog:
         elif known:
             self._suspects[path] = "its content is another"
 
+    def cut(self, row: int, room: int, left_out: int) -> None:
+        """Note that a row has frames beyond those that there is room for."""
+        # Lengths are rounded: one frame more is none that was lost.
+        if left_out > 1:
+            self._cut[row], self._room = left_out, room
+
     def say(self) -> None:
-        """Log the files that changed, in one line."""
+        """Log the files that changed, and the rows that are longer, in a line each."""
         for look in self._looks.values():
             look.result()
         self._threads.shutdown()
+        if self._cut:
+            names = self._dataset.column("id")
+            told = [f"{names[row]} ({count})" for row, count in self._cut.items()]
+            logger.warning(
+                "%d videos are longer than the scan could tell, and their last frames are left "
+                "out: %s; for all of them give --frames %d and another --name",
+                *(len(told), first_few(told), self._room + max(self._cut.values())),
+            )
         if not self._suspects:
             return
         changed = [f"{path} ({why}{self._stretches(path)})" for path, why in self._suspects.items()]

@@ -28,6 +28,7 @@ from vifistore.sources.roots import footage_of
 # Reading a broken file may fall into long searches for a next frame.
 _TIMEOUT_SECONDS = 20.0
 _DURATION = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
+_MATROSKA = "matroska,webm"
 _LARGEST_SIDE = 1 << 16
 _LARGEST_COUNT = 1 << 40
 
@@ -108,7 +109,11 @@ def _numbers(container: InputContainer) -> Probe:
     fps = _sane(float(stream.average_rate or stream.guessed_rate or 0), 100_000)
     duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
     seconds = _tagged(stream) if duration is None else float(duration)
-    seconds = _sane(seconds or (container.duration or 0) / av.time_base, _LARGEST_COUNT)
+    seconds = seconds or (container.duration or 0) / av.time_base
+    if duration is None and container.format.name == _MATROSKA and stream.time_base:
+        # Both tell when the last frame ends, by a clock that the first need not begin at 0.
+        seconds -= max(0.0, float((stream.start_time or 0) * stream.time_base))
+    seconds = _sane(seconds, _LARGEST_COUNT)
     frames = _sane(stream.frames or round(seconds * fps), _LARGEST_COUNT)
     return Probe(
         num_frames=int(frames),

@@ -24,6 +24,7 @@ from vifistore.frames.preprocess import preprocess
 from vifistore.store.dataset import write_videos
 from vifistore.store.pooling import pool_views
 from vifistore.store.schema import DONE, QUARANTINED
+from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
 
 SETTINGS = ExtractSettings(
@@ -156,6 +157,25 @@ def test_rows_of_very_different_lengths_need_a_window(tmp_path, films, tiny):
     assert prepare(store.dataset("d"), replace(SETTINGS, frames=60), tiny).recipe.frames == 60
     with pytest.raises(UsageError, match="1 rows of d have more than 40 frames at --fps 5"):
         prepare(store.dataset("d"), replace(SETTINGS, frames=40), tiny)
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, replace(SETTINGS, fps=0.0, every=5)], ids=["fps", "every"]
+)
+def test_what_is_longer_than_its_header_tells_loses_no_frame_silently(
+    tmp_path, films, tiny, log, settings
+):
+    """A recording that was never closed does not tell its length; and no sum warns of it."""
+    store = create_store(tmp_path / "s.zarr")
+    table = stretch_table(films, [("short.mp4", 0.0, 2.0), ("long.mp4", 0.0, np.nan)])
+    table.loc[1, ["duration_seconds", "num_frames", "fps"]] = 0
+    write_videos(store.new_dataset("d"), table, [], str(films))
+    report = extract_dataset(store.dataset("d"), settings, loaded=tiny)
+    room = store.dataset("d").features(report.name).frames.shape[2]
+    (line,) = [line for line in log if "longer than the scan could tell" in line]
+    # 12 seconds of 25 frames: 60 of them.
+    assert f"long.mp4@0-nan ({60 - room})" in line
+    assert "--frames 60 " in line
 
 
 def test_what_is_added_goes_on_with_the_room_there_is(tmp_path, films, tiny):

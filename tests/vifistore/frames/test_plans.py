@@ -41,6 +41,22 @@ def test_a_stretch_that_is_still_shows_the_frame_of_before():
     assert planned(VARIABLE, (6, 8), fps=1).numbers.tolist() == [[14, 14]]
 
 
+@pytest.mark.parametrize(
+    ("sampling", "shape"),
+    [({"every": 3}, (1, 1)), ({"frames": 4}, (1, 4)), ({"frames": 2, "clips": 3}, (3, 2))],
+)
+def test_so_it_does_where_a_number_of_frames_is_asked_for(sampling, shape):
+    """As of a lecture, whose slides are one frame each."""
+    found = planned(VARIABLE, (6, 8), **sampling)
+    assert found.numbers.tolist() == np.full(shape, 14).tolist()
+    assert found.seconds.tolist() == np.full(shape, 6.0).tolist()
+    assert found.stop == 15
+    drawn = Plan(sampling=Sampling(5), span=Span(6, 8), draw=[1])(VARIABLE)
+    assert drawn.numbers.tolist() == [[14] * 5]
+    with pytest.raises(DecodeError, match="no frame from 6 to 6 seconds"):
+        planned(VARIABLE, (6, 6), **sampling)
+
+
 def test_what_is_too_short_for_its_rate_has_one_frame():
     found = planned(STEADY, (9.6, 9.8), fps=1)
     assert (found.numbers.tolist(), found.seconds.tolist()) == ([[242]], [[pytest.approx(9.7)]])

@@ -40,6 +40,22 @@ def test_header_of_a_video(tmp_path, extension):
     assert (result.size_bytes, result.mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
+@pytest.mark.parametrize("offset", [0, 5])
+def test_matroska_tells_when_its_last_frame_ends_and_not_how_long_it_is(tmp_path, offset):
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), number, np.uint8))
+            frame.pts, frame.time_base = number + 25 * offset, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    found = probe(path)
+    assert found.duration_seconds == pytest.approx(2.0, abs=0.05)
+    assert found.num_frames in (49, 50, 51)
+
+
 def test_title_in_another_encoding_does_not_matter(video, tmp_path):
     content = video.read_bytes()
     assert content.count(b"TITLE-12345") == 1
