@@ -19,6 +19,7 @@ from vifistore.errors import StoreError, UsageError
 if TYPE_CHECKING:
     from harness.retrieval.hits import Hit, VideoTable
     from harness.retrieval.search import Searcher
+    from vifistore.sources.footage import Footage
 
 # Where the videos of a dataset are told.
 TableOf = Callable[[str], "VideoTable"]
@@ -109,22 +110,27 @@ def save_hits(path: Path, answers: Sequence[Answer], searcher: "Searcher") -> No
 
 
 def _cut(number: int, hit: "Hit", table_of: TableOf) -> str:
+    # Decoders are only imported where there is something to cut.
+    from vifistore.frames.shown_frames import seconds_before
+
     try:
-        source = _reachable(hit, table_of(hit.dataset))
+        footage = _reachable(hit, table_of(hit.dataset))
     except StoreError as error:
         # In JSON a line break of a name ends no comment.
         return f"# {number}: {json.dumps(str(error))}"
-    times = ["-ss", f"{hit.start_seconds or 0.0:.3f}"]
-    times += ["-to", f"{hit.end_seconds:.3f}"] if hit.end_seconds is not None else []
+    late = seconds_before(footage)
+    times = ["-ss", f"{late + (hit.start_seconds or 0.0):.3f}"]
+    times += ["-to", f"{late + hit.end_seconds:.3f}"] if hit.end_seconds is not None else []
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{hit.dataset}-{hit.id}")[:_NAME_LENGTH]
-    words = ["ffmpeg", "-nostdin", "-n", "-loglevel", "error", *times, "-i", source]
+    words = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", *times, "-i", footage.address]
     target = f"./{number:03d}-{name}.mp4"
-    return f"[ -e {target} ] || {shlex.join(words)} {target} || failed=1"
+    # What is stopped leaves no part that looks whole.
+    part = f"./{number:03d}-{name}.part.mp4"
+    return f"[ -e {target} ] || {{ {shlex.join(words)} {part} && mv {part} {target}; }} || failed=1"
 
 
-def _reachable(hit: "Hit", table: "VideoTable") -> str:
-    """Where ffmpeg finds the video of a hit. Raises StoreError where it cannot."""
-    # Decoders are only imported where there is something to cut.
+def _reachable(hit: "Hit", table: "VideoTable") -> "Footage":
+    """The video of a hit, where ffmpeg finds it. Raises StoreError where it cannot."""
     from vifi.searching.video_files import video_file
     from vifistore.sources.footage import LocalFile
     from vifistore.sources.web import WebFile
@@ -132,4 +138,4 @@ def _reachable(hit: "Hit", table: "VideoTable") -> str:
     footage = video_file(table.files, hit.row, table.dataset.name)
     if footage.folder or not isinstance(footage, LocalFile | WebFile):
         raise StoreError(f"ffmpeg does not read {footage.address}")
-    return footage.address
+    return footage

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from vifistore.frames.packets import demux
+from vifistore.errors import DecodeError
+from vifistore.frames.packets import demux, open_video
 from vifistore.frames.raw_frames import FALLBACK_FPS
+from vifistore.sources.footage import Footage
 
 # Times are rounded fractions, in float32 at that; half a millisecond is no other frame.
 TOLERANCE_SECONDS = 5e-4
@@ -57,6 +59,19 @@ class Reel:
 def start_of(stream: Any) -> float:
     """Seconds that the container gives its first frame; moments are counted from there."""
     return float((stream.start_time or 0) * stream.time_base)
+
+
+def seconds_before(footage: Footage) -> float:
+    """Seconds that a player shows of a file, of its sound for instance, before the first frame from
+    which moments are counted; 0 where the file does not tell."""
+    try:
+        with footage.at_hand(0) as readable:
+            container, stream = open_video(readable)
+            with container:
+                late = start_of(stream) - (container.start_time or 0) / 1e6
+    except (DecodeError, OSError):
+        return 0.0
+    return max(0.0, late)
 
 
 def duration_of(container: Any, stream: Any) -> float:

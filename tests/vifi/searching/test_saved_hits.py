@@ -5,8 +5,11 @@ import io
 import json
 import os
 import subprocess
+from fractions import Fraction
 from types import SimpleNamespace
 
+import av
+import numpy as np
 import pytest
 
 from harness.retrieval.hits import Hit, VideoTable
@@ -66,7 +69,10 @@ def test_a_script_calls_ffmpeg_alone(table_of, tmp_path):
     # One that tells what it was called with, and fails for the last.
     program = tmp_path / "bin" / "ffmpeg"
     program.parent.mkdir()
-    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" END >> told\n[ "$5" = -ss ] && [ -n "$9" ]')
+    program.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$@" END >> told\n'
+        'for last; do :; done\n: > "$last"\n[ "$5" = -ss ] && [ -n "$9" ]'
+    )
     program.chmod(0o755)
     (tmp_path / "cuts.sh").write_text(script)
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
@@ -74,15 +80,41 @@ def test_a_script_calls_ffmpeg_alone(table_of, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     first, last, _ = (tmp_path / "-out" / "told").read_text().split("END\n")
+    made = sorted(path.name for path in (tmp_path / "-out").glob("*.mp4"))
+    assert [name[:4] for name in made] == ["001-", "003-"]
+    assert not [name for name in made if ".part." in name]
     video = str(tmp_path / "videos" / NASTY)
     assert f"-ss\n0.100\n-to\n0.400\n-i\n{video}\n./001-d-a-b-touch-ran-" in first
     assert f"-ss\n0.000\n-i\n{video}\n./003-" in last
     assert [path.name for path in tmp_path.rglob("ran")] == []
     assert "# 2: " in script
     assert "gone" in script
-    program.write_text("#!/bin/sh\nexit 3")
+    for name in made:
+        (tmp_path / "-out" / name).unlink()
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho half > "$last"\nexit 3')
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
+    # Half a cut is none, and is made again.
+    assert not [n for n in os.listdir(tmp_path / "-out") if n.endswith("mp4") and "part" not in n]
+
+
+def test_a_video_whose_sound_begins_first_is_cut_where_it_shows_the_moment(tmp_path, table_of):
+    """ffmpeg counts from the start of the file, moments from the first frame."""
+    path = tmp_path / "videos" / NASTY
+    with av.open(str(path), "w", format="matroska") as container:
+        sound = container.add_stream("pcm_s16le", rate=8000)
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 32000), np.int16), "s16", "mono")
+        silence.rate, silence.pts = 8000, 0
+        container.mux(sound.encode(silence))
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))
+            frame.pts, frame.time_base = number + 50, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    script = hits_as_cuts(answers(hit(0, NASTY, 0.4, 0.8)), "f", table_of)
+    assert "-ss 2.400 -to 2.800 -i" in script
 
 
 def test_saving_from_the_command_line(searchable, tmp_path, capsys):
