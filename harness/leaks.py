@@ -56,6 +56,16 @@ def copies_between(train: Videos, test: Videos) -> np.ndarray:
     return test.rows[np.array(is_copy, bool) & ~np.isin(test.rows, train.rows)]
 
 
+def neighbours_between(train: Videos, test: Videos) -> np.ndarray:
+    """Rows of test videos that are other stretches of a file of which one is trained on, int64
+    [video]: they show the same scene, and no frame of it in common."""
+    digests = train.features.content_digests(train.rows)
+    known = set(digests.tolist()) - {""}
+    is_of_known = np.array([d in known for d in test.features.content_digests(test.rows)], bool)
+    rows = test.rows[is_of_known & ~np.isin(test.rows, train.rows)]
+    return np.setdiff1d(rows, copies_between(train, test))
+
+
 def copies_within(videos: Videos) -> list[list[int]]:
     """Positions of videos of equal content, each group of two or more."""
     groups: dict[str, list[int]] = {}
@@ -83,13 +93,24 @@ def warnings_of(
     claim = claim_of(videos)
     lines = [*_copies(videos, ids), *_shared(videos, () if claim.entries else training)]
     lines += tuned_lines(videos, claim, is_tuning_told=is_tuning_told)
-    if train is not None and len(rows := copies_between(train, videos)):
-        lines.append(
-            f"{len(rows):,} of {len(videos.rows):,} videos of {videos.split} are copies of videos "
-            f"of {train.split}, or overlap them ({_some(ids[rows])}): take them out of one of the "
-            "splits"
-        )
+    lines += _of_training(train, videos, ids) if train is not None else ()
     return lines
+
+
+def _of_training(train: Videos, videos: Videos, ids: np.ndarray) -> Iterator[str]:
+    """What videos have in common with those that a classifier is trained on."""
+    counted, of = f"of {len(videos.rows):,} videos of {videos.split}", train.split
+    if len(rows := copies_between(train, videos)):
+        yield (
+            f"{len(rows):,} {counted} are copies of videos of {of}, or overlap them "
+            f"({_some(ids[rows])}): take them out of one of the splits"
+        )
+    if len(rows := neighbours_between(train, videos)):
+        yield (
+            f"{len(rows):,} {counted} are other stretches of files of {of} ({_some(ids[rows])}): "
+            "scores say how well these files are known, and less of others; part the splits by "
+            "files, as vifi scan --split-by does"
+        )
 
 
 def untrained_classes(train: Videos) -> list[str]:

@@ -49,7 +49,7 @@ DATASET_HEADINGS = {
     "ssv2": "SSv2",
 }
 INTERVAL_CAPTION = (
-    "Percent, with 95% bootstrap intervals over videos; "
+    "Percent, with 95% bootstrap intervals over videos, of stretches over their files; "
     "± is the (population) standard deviation over splits or seeds."
 )
 

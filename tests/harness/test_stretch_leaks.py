@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.leaks import copies_between, warnings_of
+from harness.leaks import copies_between, neighbours_between, warnings_of
 from harness.protocols.zero_shot import zero_shot
 from harness.scoring import load_videos
 from harness.zero_shot_claims import claim_of
@@ -134,6 +134,23 @@ def test_a_leak_is_what_overlaps_in_time(dataset, train, test, found):
     features = embedded(dataset)
     sides = [load_videos(features, split(dataset, *s).name) for s in (("a", train), ("b", test))]
     assert copies_between(*sides).tolist() == found
+
+
+def test_other_stretches_of_files_that_are_trained_on_are_told(dataset):
+    features = embedded(dataset)
+    train, test = (
+        load_videos(features, split(dataset, *s).name)
+        for s in (("a", [1, 7]), ("b", [2, 3, 4, 5, 8, 9]))
+    )
+    # Of row 1, 0-2, row 2 is a copy in part; 5 is the whole of row 7.
+    assert copies_between(train, test).tolist() == [2, 5]
+    assert neighbours_between(train, test).tolist() == [3, 4, 8, 9]
+    lines = [line for line in warnings_of(test, train=train) if "other stretches" in line]
+    assert [line.partition(" (")[0] for line in lines] == [
+        "4 of 6 videos of b are other stretches of files of a"
+    ]
+    other = load_videos(features, split(dataset, "c", [6]).name)
+    assert neighbours_between(load_videos(features, split(dataset, "e", [0]).name), other).size == 0
 
 
 def test_of_unread_files_nothing_overlaps(dataset, monkeypatch):
