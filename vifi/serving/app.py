@@ -62,7 +62,7 @@ def make_app(
     _guard(app)
     _add_page(app)
     add_queries(app, library)
-    _add_files(app, library)
+    _add_files(app, library, has_previews=previews is not None)
     add_previews(app, library, previews)
 
     @app.get("/api/store")
@@ -115,10 +115,14 @@ def _file_route(path: Path, kind: str):
     return send
 
 
-def _add_files(app: FastAPI, library: Library) -> None:
+def _add_files(app: FastAPI, library: Library, *, has_previews: bool) -> None:
     @app.get("/video/{dataset}/{row}")
     def video(request: Request, dataset: str, row: int) -> Response:
-        return video_response(library.footage(dataset, row), request.headers.get("range", ""))
+        footage = library.footage(dataset, row)
+        if has_previews and library.begins_late(footage):
+            # Its moments are not those of a player, and are those of its preview.
+            return JSONResponse({"error": f"{footage.name} plays as a preview"}, 415)
+        return video_response(footage, request.headers.get("range", ""))
 
     @app.get("/thumbnail/{dataset}/{row}")
     def thumbnail(dataset: str, row: int, at: Seconds | None = None) -> Response:

@@ -18,9 +18,10 @@ from vifi.searching.video_files import NotThereError, video_file
 from vifi.serving.footage_names import footage_name
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.files import read_regular
+from vifistore.frames.shown_frames import seconds_before
 from vifistore.frames.thumbnails import thumbnail, write_thumbnail
 from vifistore.sources.extensions import extension
-from vifistore.sources.footage import Footage
+from vifistore.sources.footage import Footage, LocalFile
 from vifistore.store.dataset import Dataset
 from vifistore.store.store import Store
 
@@ -29,6 +30,8 @@ logger = logging.getLogger("vifi")
 # Containers that browsers play, as far as their codecs allow.
 PLAYABLE = frozenset(("mp4", "m4v", "mov", "webm", "ogv"))
 _THUMBNAIL_HEIGHT = 180
+# Seconds that nobody notices.
+_LATE = 0.2
 # How far into a video whose length is not known a picture may be asked for.
 _LONGEST_SECONDS = 86_400.0
 _KEPT_SEARCHERS = 64
@@ -61,6 +64,7 @@ class Library:
         self._durations = lru_cache(None)(
             lambda name: store.dataset(name).column("duration_seconds")
         )
+        self._late = lru_cache(_KEPT_QUERIES)(lambda _, footage: seconds_before(footage))
         # One at a time: two would decode the same video, and leave no core for the search.
         self._drawing = Lock()
 
@@ -179,6 +183,11 @@ class Library:
     def is_playable(self, path: str) -> bool:
         """Whether browsers know the container of a video."""
         return extension(path) in PLAYABLE
+
+    def begins_late(self, footage: Footage) -> bool:
+        """Whether a file of this machine plays its sound for a while before it shows anything:
+        moments are counted from the first frame, and a player's from the start of the file."""
+        return isinstance(footage, LocalFile) and self._late(footage_name(footage), footage) > _LATE
 
     def thumbnail(self, dataset: str, row: int, seconds: float | None) -> bytes:
         """A JPEG picture of a row, of its middle or of a moment of its file; kept in the cache.

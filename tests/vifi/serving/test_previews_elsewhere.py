@@ -3,8 +3,10 @@
 import os
 import shutil
 import tarfile
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -20,6 +22,7 @@ from vifistore.frames.preview_pool import PreviewPool
 from vifistore.frames.previews import PieceMaker
 from vifistore.sources import asking
 from vifistore.sources.footage import LocalFile
+from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
 
@@ -138,6 +141,32 @@ def test_of_a_shard(place, tmp_path, web, page, clip, pieces):
     assert_shows(client, pieces)
     for row in (1, 2):
         assert client.get(f"/preview/d/{row}/0.mp4").status_code == 404
+
+
+@pytest.mark.parametrize(("late", "status"), [(0.0, 200), (2.0, 415)])
+def test_of_a_file_whose_sound_begins_first(page, tmp_path, late, status):
+    """A browser counts from the start of the file, and so would show another moment."""
+    with av.open(str(tmp_path / "late.mp4"), "w") as container:
+        sound = container.add_stream("aac", rate=8000)
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 32000), np.float32), "fltp", "mono")
+        silence.rate, silence.pts = 8000, 0
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode())
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 9 * number, np.uint8))
+            frame.pts, frame.time_base = number + round(25 * late), Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    client = page(tmp_path, "late.mp4")
+    for _ in range(2):
+        assert client.get("/video/d/0").status_code == status
+    assert client.get("/preview/d/0/0.mp4").status_code == 200
+    plain = TestClient(
+        make_app(Library(open_store(tmp_path / "s.zarr"))), base_url="http://localhost"
+    )
+    assert plain.get("/video/d/0").status_code == 200
 
 
 def test_of_stretches(page, clip, pieces, tmp_path):
