@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DecodeError
-from vifistore.frames.by_time import read_forward, wants_all
+from vifistore.frames.by_time import read_forward, table_for, wants_all
 from vifistore.frames.kept import Keep
-from vifistore.frames.packets import PacketTable, Scan, scan_packets, scanned
+from vifistore.frames.packets import PacketTable, Scan, scanned
 from vifistore.frames.pictures import PictureOrder, order_of
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.raw_frames import Gathering, RawFrames
@@ -53,7 +53,7 @@ def decode_by_number(
     """
     if not wants_all(plans):
         # Stretches go by time, which tells a frame that is not there where a number would not.
-        yield from read_forward(video, plans, scan_packets(video), keep)
+        yield from read_forward(video, plans, table_for(video, plans), keep)
         return
     was_tried = False
     with scanned(video) as scan:

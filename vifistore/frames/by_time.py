@@ -11,6 +11,7 @@ from typing import Any
 
 from vifistore.errors import DecodeError
 from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.known_packets import known_packets
 from vifistore.frames.packets import PacketTable, Seeking, demux, open_video, scan_packets
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.pyav_decoder import read_in_order, to_rgb
@@ -30,7 +31,7 @@ def decode_pyav(
     video: Readable, plans: Sequence[Plan], keep: Keep = WHOLE
 ) -> Iterator[RawFrames | DecodeError]:
     """The frames of each plan, or why it has none; raises DecodeError."""
-    return read_forward(video, plans, scan_packets(video), keep)
+    return read_forward(video, plans, table_for(video, plans), keep)
 
 
 def read_forward(
@@ -45,6 +46,11 @@ def read_forward(
         plans = gathering.plans
     if plans:
         yield from read_in_order(video, plans, table, keep)
+
+
+def table_for(video: Readable, plans: Sequence[Plan]) -> PacketTable:
+    """The packets of a video; of one that is read in parts, as other jobs may, from memory."""
+    return scan_packets(video) if wants_all(plans) else known_packets(video)
 
 
 def wants_all(plans: Sequence[Plan]) -> bool:

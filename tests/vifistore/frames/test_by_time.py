@@ -192,7 +192,7 @@ def test_a_stream_whose_times_are_not_those_of_its_packets_is_planned_anew(kinds
     assert table.expected is not None
     shifted = FrameTimes(np.concatenate([[0], table.expected.seconds + 0.2]))
     wrong = replace(table, expected=shifted, num_frames=41)
-    monkeypatch.setattr(by_time, "scan_packets", lambda video: wrong)
+    monkeypatch.setattr(by_time, "known_packets", lambda video: wrong)
     for sampling in SAMPLINGS.values():
         check(kinds["h264.ts"], sampling, "pyav")
 
