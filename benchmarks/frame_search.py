@@ -27,11 +27,10 @@ import numpy as np
 
 from benchmarks.drifting_frames import DriftingFrames
 from benchmarks.generated import Arrays, add_videos, block_arrays, unsynced, write_set
-from harness.retrieval.bundle_building import build_frame_index, keep_effort
+from benchmarks.indexed_frames import NEIGHBOURS, IndexedFrames, tuned
+from harness.retrieval.bundle_building import build_frame_index
 from harness.retrieval.bundle_index import BundledFrames
 from harness.retrieval.frame_index import open_frame_index
-from harness.retrieval.frame_quality import tune_frames
-from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
 from vifi.bench.timing import peak_mebibytes
 from vifistore.progress import Progress
@@ -41,25 +40,18 @@ from vifistore.store.store import create_store, open_store
 from vifistore.store.writer import Shape
 
 CASE = ("videos", "frames", "clusters")
-NEIGHBOURS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameSearch(Bench):
+class FrameSearch(IndexedFrames):
     """What is searched."""
 
     num_videos: int = 100_000
     """Videos of the store."""
     num_frames: int = 60
     """Frames of each."""
-    dim: int = 512
-    """Dimensions of a frame."""
     num_clusters: tuple[int, ...] = (2000, 0)
     """Clusters that the videos lie around, a store each; 0 for none."""
-    num_queries: int = 100
-    """Texts that are searched for."""
-    recall: float = 0.98
-    """Recall@10 that the index is tuned to."""
     folder: Path | None = None
     """Where stores are kept, and used where they are there; by default they go afterwards."""
 
@@ -103,9 +95,7 @@ def built(features: Features, recall: float) -> dict:
     cache, start = features.store.cache_folder, time.perf_counter()
     found = build_frame_index(cache, features)
     taken = time.perf_counter() - start
-    index = BundledFrames(features, found.kept)
-    quality = tune_frames(features, index, recall)
-    keep_effort(found, index.effort)
+    index, quality = tuned(features, found, recall)
     start = time.perf_counter()
     again = build_frame_index(cache, features)
     assert again.num_read == 0, "nothing has changed"

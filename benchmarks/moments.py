@@ -23,16 +23,14 @@ import pandas as pd
 
 from benchmarks.drifting_frames import DriftingFrames
 from benchmarks.generated import Arrays, block_arrays, unsynced, write_set
-from harness.retrieval.bundle_building import build_frame_index, keep_effort
-from harness.retrieval.bundle_index import BundledFrames
+from benchmarks.indexed_frames import NEIGHBOURS, IndexedFrames, tuned
+from harness.retrieval.bundle_building import build_frame_index
 from harness.retrieval.exact_frames import ExactFrames
 from harness.retrieval.frame_hits import FrameHits
 from harness.retrieval.frame_index import BestFrames, open_frame_index
-from harness.retrieval.frame_quality import tune_frames
 from harness.retrieval.hits import Match
 from harness.retrieval.moments import find_moments
 from harness.timelines import Timelines
-from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
 from vifi.bench.timing import elapsed, pairs_of, quantiles
 from vifistore.progress import Progress
@@ -43,12 +41,11 @@ from vifistore.store.store import create_store, open_store
 from vifistore.store.writer import Shape
 
 CASE = ("index", "files", "frames", "dim", "clusters")
-NEIGHBOURS = 10
 _MOST_ROWS = 320
 
 
 @dataclass(frozen=True, kw_only=True)
-class MomentsBenchmark(Bench):
+class MomentsBenchmark(IndexedFrames):
     """What is searched."""
 
     num_files: int = 500
@@ -57,14 +54,8 @@ class MomentsBenchmark(Bench):
     """Rows that each is cut into."""
     num_frames: int = 30
     """Frames of a row, one a second."""
-    dim: int = 512
-    """Dimensions of a frame."""
     num_clusters: int = 2000
     """Clusters that the rows lie around."""
-    num_queries: int = 100
-    """Texts that are searched for from the index."""
-    recall: float = 0.98
-    """Recall that the index is tuned to."""
     num_scans: int = 3
     """Of these, how many are searched for in all frames as well."""
     folder: Path | None = None
@@ -90,10 +81,7 @@ def rows_of(settings: MomentsBenchmark, path: Path) -> Iterator[dict]:
     timelines = Timelines(features)
     yield measured(settings, timelines, GivenFrames(features, queries), queries)
     cache = open_store(path).cache_folder
-    built = build_frame_index(cache, features)
-    index = BundledFrames(features, built.kept)
-    tune_frames(features, index, settings.recall)
-    keep_effort(built, index.effort)
+    tuned(features, build_frame_index(cache, features), settings.recall)
     yield measured(settings, timelines, open_frame_index(cache, features), queries)
 
 

@@ -1,6 +1,7 @@
 """A small store to search: clips in two classes, one without a label, one AVI, one broken; and one
 of planted features to score."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,28 @@ def said(capsys):
         code = run([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return code, captured.out, captured.err.strip()
+
+    return call
+
+
+@pytest.fixture
+def searching(said, searchable):
+    """Call a verb on the store to search; as `said`."""
+
+    def call(verb: str, *arguments: object) -> tuple[int, str, str]:
+        return said(verb, searchable, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def found(searching):
+    """Run `vifi search ... --json` and return its document."""
+
+    def call(*arguments: object) -> dict:
+        code, out, error = searching("search", *arguments, "--json")
+        assert code == 0, error
+        return json.loads(out)
 
     return call
 

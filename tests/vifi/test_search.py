@@ -25,30 +25,6 @@ from vifistore.store.dataset import write_captions
 from vifistore.store.splits import Split, write_split
 
 
-@pytest.fixture
-def said(capsys, searchable):
-    """Run `vifi VERB` on the store; return its exit code, what it printed, and its errors."""
-
-    def call(verb: str, *arguments: object) -> tuple[int, str, str]:
-        code = run([verb, str(searchable), *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def found(said):
-    """Run `vifi search ... --json` and return its document."""
-
-    def call(*arguments: object) -> dict:
-        code, out, error = said("search", *arguments, "--json")
-        assert code == 0, error
-        return json.loads(out)
-
-    return call
-
-
 def test_the_document_is_the_fixed_one(found, searchable):
     document = found("a red run", "-k", 3)
     assert list(document) == ["query", "features", "hits"]
@@ -94,7 +70,7 @@ def test_videos_like_a_picture(found, tmp_path):
     assert len(document["hits"]) == 4
 
 
-def test_filters_and_moments(found, said):
+def test_filters_and_moments(found, searching):
     hits = found("anything", "--label", "blue jump", "-k", 50)["hits"]
     assert {hit["label"] for hit in hits} == {"blue jump"}
     assert len(hits) == 5
@@ -106,16 +82,16 @@ def test_filters_and_moments(found, said):
     moments = found("anything", "--frames", "-k", 4)["hits"]
     assert all(hit["end_seconds"] <= 12 / 25 + 1e-6 for hit in moments)
     assert any(hit["end_seconds"] - hit["start_seconds"] < 12 / 25 for hit in moments)
-    _, out, _ = said("search", "anything", "--frames", "-k", 1)
+    _, out, _ = searching("search", "anything", "--frames", "-k", 1)
     assert " s" in out
 
 
-def test_queries_from_a_file(said, tmp_path):
+def test_queries_from_a_file(searching, tmp_path):
     file = tmp_path / "queries.txt"
     # With and without the mark that some editors begin a file with.
     for encoding in ("utf-8", "utf-8-sig"):
         file.write_text("a red run\n\n  a jump \n", encoding=encoding)
-        code, out, _ = said("search", "--queries", file, "-k", 1, "--json")
+        code, out, _ = searching("search", "--queries", file, "-k", 1, "--json")
         assert code == 0
         asked = [answer["query"] for answer in json.loads(out)["queries"]]
         assert asked == ["a red run", "a jump"]
@@ -146,8 +122,8 @@ def test_queries_from_a_file(said, tmp_path):
         (("--image", "/etc/hostname"), "not a picture"),
     ],
 )
-def test_wrong_calls_end_in_one_line(said, arguments, words):
-    code, out, error = said("search", *arguments)
+def test_wrong_calls_end_in_one_line(searching, arguments, words):
+    code, out, error = searching("search", *arguments)
     assert code in (1, 2)
     assert out == ""
     assert words in error.strip().splitlines()[-1]
@@ -155,18 +131,18 @@ def test_wrong_calls_end_in_one_line(said, arguments, words):
 
 @pytest.mark.parametrize("flag", [("--like",), ("--image",), ()])
 @pytest.mark.parametrize("secret", ["sig=5ECRET", "5ECRET"])
-def test_the_secret_of_an_address_is_told_nowhere(said, tmp_path, flag, secret):
+def test_the_secret_of_an_address_is_told_nowhere(searching, tmp_path, flag, secret):
     address = f"http://host/a.mp4?{secret}" if "=" in secret else f"https://me:{secret}@host/a.mp4"
-    code, out, error = said("search", *flag, address, "--json", "--results", tmp_path / "out")
+    code, out, error = searching("search", *flag, address, "--json", "--results", tmp_path / "out")
     assert (code, out, "5ECRET" in error) == (2, "", False)
     assert "host/a.mp4" in error
     assert not (tmp_path / "out").exists()
 
 
-def test_the_gallery_of_a_results_folder(said, tmp_path):
+def test_the_gallery_of_a_results_folder(searching, tmp_path):
     for _ in range(2):
-        assert said("search", "a red run", "-k", 3, "--results", tmp_path)[0] == 0
-    said("search", "--like", "red run/1.mp4", "-k", 2, "--frames", "--results", tmp_path)
+        assert searching("search", "a red run", "-k", 3, "--results", tmp_path)[0] == 0
+    searching("search", "--like", "red run/1.mp4", "-k", 2, "--frames", "--results", tmp_path)
     gallery = json.loads((tmp_path / "artefacts/gallery.json").read_text())
     # The second call took the place of the first.
     assert [entry["kind"] for entry in gallery] == ["text", "video-frames"]
@@ -182,15 +158,15 @@ def test_the_gallery_of_a_results_folder(said, tmp_path):
     assert (tmp_path / second["thumbnail"]).is_file()
 
 
-def test_a_gallery_that_cannot_be_added_to(said, tmp_path):
+def test_a_gallery_that_cannot_be_added_to(searching, tmp_path):
     (tmp_path / "artefacts").mkdir()
     for text in ("{", "{}", "[1]", '[{"query": "a"}]', '[{"query": []}]'):
         (tmp_path / "artefacts/gallery.json").write_text(text)
-        code, _, error = said("search", "a red run", "-k", 1, "--results", tmp_path)
+        code, _, error = searching("search", "a red run", "-k", 1, "--results", tmp_path)
         assert (code, "gallery.json" in error.splitlines()[-1]) == (1, True)
         assert (tmp_path / "artefacts/gallery.json").read_text() == text
     (tmp_path / "file").touch()
-    code, out, error = said("search", "a red run", "--results", tmp_path / "file")
+    code, out, error = searching("search", "a red run", "--results", tmp_path / "file")
     assert (code, out, "is not a folder" in error) == (2, "", True)
 
 
@@ -206,12 +182,12 @@ def test_a_search_in_words_imports_no_torch(searchable):
     assert json.loads(done.stdout)["hits"]
 
 
-def test_weights_that_changed_are_refused(searchable, said):
+def test_weights_that_changed_are_refused(searchable, searching):
     weights = searchable.parent / "tiny.safetensors"
     kept = weights.read_bytes()
     try:
         save_tiny(weights, seed=1)
-        code, _, error = said("search", "a red run")
+        code, _, error = searching("search", "a red run")
     finally:
         weights.write_bytes(kept)
     assert code == 1
@@ -278,7 +254,7 @@ def test_a_picture_becomes_what_the_frames_became(searchable, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_a_picture_whose_end_is_not_one_is_refused(searchable, said, tmp_path):
+def test_a_picture_whose_end_is_not_one_is_refused(searchable, searching, tmp_path):
     """Pillow raises SyntaxError where a part of a PNG file is no part."""
     from PIL import Image
 
@@ -288,11 +264,11 @@ def test_a_picture_whose_end_is_not_one_is_refused(searchable, said, tmp_path):
     start = content.index(b"IDAT")
     cut = content[: start - 4] + (100).to_bytes(4, "big") + content[start:]
     (tmp_path / "a.png").write_bytes(cut)
-    code, _, error = said("search", "--image", tmp_path / "a.png")
+    code, _, error = searching("search", "--image", tmp_path / "a.png")
     assert (code, "not a picture" in error) == (2, True)
 
 
-def test_a_picture_with_broken_facts_about_it_is_refused(said, tmp_path, monkeypatch):
+def test_a_picture_with_broken_facts_about_it_is_refused(searching, tmp_path, monkeypatch):
     from PIL import Image, ImageOps
 
     def fail(_: object) -> None:
@@ -300,7 +276,7 @@ def test_a_picture_with_broken_facts_about_it_is_refused(said, tmp_path, monkeyp
 
     monkeypatch.setattr(ImageOps, "exif_transpose", fail)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
-    code, _, error = said("search", "--image", tmp_path / "a.jpg")
+    code, _, error = searching("search", "--image", tmp_path / "a.jpg")
     assert (code, "not a picture" in error) == (2, True)
 
 
@@ -323,8 +299,8 @@ def test_where_nothing_is_left_to_find_that_is_said(searchable, capsys, tmp_path
         assert "nothing is found: none of the videos that pass --split" in capsys.readouterr().out
 
 
-def test_index_prints_recall_and_latency(said, found):
-    code, out, _ = said("index", "--kind", "hnsw", "--json")
+def test_index_prints_recall_and_latency(searching, found):
+    code, out, _ = searching("index", "--kind", "hnsw", "--json")
     assert code == 0
     (document,) = json.loads(out)["indexes"]
     assert document["recall_at_10"] >= 0.95
@@ -335,9 +311,9 @@ def test_index_prints_recall_and_latency(said, found):
     )
     for nearly, exact in pairs:
         assert nearly == {**exact, "score": pytest.approx(exact["score"], abs=1e-6)}
-    code, out, _ = said("index", "--kind", "flat")
+    code, out, _ = searching("index", "--kind", "flat")
     assert "recall@10 1.000" in out
-    assert said("index", "--recall", "2")[0] == 2
+    assert searching("index", "--recall", "2")[0] == 2
 
 
 def test_retrieval_is_a_protocol_of_evaluate(searchable, tmp_path, capsys):

@@ -1,6 +1,5 @@
 """`vifi search` with several stages and several queries: it finds what the Searcher does."""
 
-import json
 import shutil
 
 import numpy as np
@@ -9,36 +8,11 @@ import pytest
 from harness.retrieval.combined_queries import Query
 from harness.retrieval.reranking import Rerank
 from harness.retrieval.search import Searcher
-from vifi.__main__ import run
 from vifi.searching.query_encoders import encode_picture
 from vifi.searching.query_words import query_encoder
 from vifistore.store import open_store
 
 VIDEO = "red run/1.mp4"
-
-
-@pytest.fixture
-def said(capsys, searchable):
-    """Run `vifi search` on the store; return its exit code, what it printed, and its errors."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run(["search", str(searchable), *map(str, arguments)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def found(said):
-    """Run `vifi search ... --json` and return its document."""
-
-    def call(*arguments: object) -> dict:
-        code, out, error = said(*arguments, "--json")
-        assert code == 0, error
-        return json.loads(out)
-
-    return call
 
 
 @pytest.fixture
@@ -151,13 +125,13 @@ def test_moments_go_through_the_same_stages(found, searcher, encode):
     assert VIDEO not in {hit["id"] for hit in document["hits"]}
 
 
-def test_words_among_labels_and_ids(found, said, searcher, encode):
+def test_words_among_labels_and_ids(found, searching, searcher, encode):
     document = found("a blue jump", "--hybrid", "-k", 20)
     query = Query(wanted=encode(["a blue jump"]), words="a blue jump")
     assert same(document, searcher.search([query], 20)[0])
     # Every video of the class holds both words in its label.
     assert {hit["label"] for hit in document["hits"][:5]} == {"blue jump"}
-    _, out, _ = said("a blue jump", "--hybrid", "-k", 1)
+    _, out, _ = searching("search", "a blue jump", "--hybrid", "-k", 1)
     assert f" {document['hits'][0]['score']:.4f} " in out
 
 
@@ -201,8 +175,8 @@ def test_a_file_of_queries_with_words_that_go_with_each(found, tmp_path):
         (("--like", "x", "--template", "a {}"), "--template is for queries in words"),
     ],
 )
-def test_wrong_calls_end_in_one_line(said, arguments, words):
-    code, out, error = said(*arguments)
+def test_wrong_calls_end_in_one_line(searching, arguments, words):
+    code, out, error = searching("search", *arguments)
     assert code == 2
     assert out == ""
     assert words in error.strip().splitlines()[-1]
