@@ -58,13 +58,18 @@ class EncodedRows:
             if isinstance(video, VideoResult):
                 yield video
                 continue
-            rows = self._pixels.of(self._new_frames(video))
-            if self._job.loaded.kind == CLIP:
-                rows = spread(rows, video.decoded, self._job.settings.crops)
-            for key, outputs in self.encoder.add(video.without_frames(), rows):
+            for key, outputs in self._added(video):
                 yield self._done(key, outputs)
         for key, outputs in self.encoder.finish():
             yield self._done(key, outputs)
+
+    def _added(self, video: DecodedRow) -> list[tuple[DecodedRow, Outputs]]:
+        """The videos that are encoded once this one's frames are given to the encoder."""
+        decoded = self._new_frames(video)
+        if self._job.loaded.kind == CLIP:
+            rows = spread(self._pixels.of(decoded), video.decoded, self._job.settings.crops)
+            return self.encoder.add(video.without_frames(), rows)
+        return self.encoder.add_pieces(video.without_frames(), *self._pixels.pieces(decoded))
 
     def _new_frames(self, video: DecodedRow) -> DecodedVideo:
         """The video with the frames that are to be encoded for it."""

@@ -147,12 +147,19 @@ class Encoder(Generic[Key]):
         [row ...], `frames` of frames float32 [row dim]. They are on the device, where they may
         still be in the making.
         """
-        self._waiting.append((key, len(pixels)))
-        self._pixels.append(pixels)
-        self.num_frames += len(pixels) * self.frames_per_row
-        while sum(map(len, self._pixels)) >= self.batch:
-            rows, self._pixels = _take(self._pixels, self.batch)
-            self._encoded.append(self._encode(rows))
+        return self.add_pieces(key, len(pixels), [pixels])
+
+    def add_pieces(
+        self, key: Key, count: int, pieces: Iterable[torch.Tensor]
+    ) -> list[tuple[Key, Outputs]]:
+        """As `add`, of a video whose `count` rows come in pieces, made as they are asked for."""
+        self._waiting.append((key, count))
+        self.num_frames += count * self.frames_per_row
+        for pixels in pieces:
+            self._pixels.append(pixels)
+            while sum(map(len, self._pixels)) >= self.batch:
+                rows, self._pixels = _take(self._pixels, self.batch)
+                self._encoded.append(self._encode(rows))
         return self._completed()
 
     def finish(self) -> list[tuple[Key, Outputs]]:

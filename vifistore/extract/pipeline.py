@@ -19,6 +19,7 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.decoded_rows import DecodedRows, default_workers, open_pools
 from vifistore.extract.encoded_rows import EncodedRows
+from vifistore.extract.long_rows import tell_of_long_rows
 from vifistore.extract.prepare import Job
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.row_sources import FreeRows, HeldRows, NotedWriter, RowSource, Wanted
@@ -123,6 +124,7 @@ def encode_rows(
     `attempts` is uint8 [video]. Raises as `run_rows` does, but for IncompleteError.
     """
     further = job.further
+    tell_of_long_rows(job, job.settings.workers or default_workers(job.device))
     # Of a copy the cosines with these classes would be missing.
     reuse = Reuse(job.dataset, writer, source.planned, further, may_copy=cosines is None)
     with (

@@ -5,6 +5,7 @@ On a CPU nothing is moved.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from vifistore.store.recipe import Preprocessing
 
 # One upload is on its way while the next one is being filled.
 _NUM_BUFFERS = 2
+# Some hundred frames of 224 x 224 as floats: usual videos are one piece.
+_PIECE_BYTES = 128 * 2**20
 
 
 class Pixels:
@@ -37,6 +40,16 @@ class Pixels:
         self._clock = clock
         self._upload = _Uploader(device) if device.type == "cuda" else torch.from_numpy
 
+    def pieces(self, video: DecodedVideo) -> tuple[int, Iterator[torch.Tensor]]:
+        """How many rows `of` gives, and these in pieces of a bounded size, made one by one."""
+        # Of crops that are not yet cut each piece would have some of all.
+        is_one = not video.are_squares and self._crops > 1
+        step = len(video.frames) if is_one else _frames_of_piece(self._preprocessing.size)
+        count = len(video.frames) * (self._crops if is_one else 1)
+        starts = range(0, len(video.frames), max(step, 1))
+        parts = (replace(video, frames=video.frames[at : at + step]) for at in starts)
+        return count, map(self.of, parts)
+
     def of(self, video: DecodedVideo) -> torch.Tensor:
         """[crop*frame 3 size size] of the encoder's dtype."""
         with self._clock.stage("preprocess"):
@@ -45,6 +58,11 @@ class Pixels:
                 return normalise(frames, self._preprocessing, self._dtype)
             pixels = preprocess(frames, self._preprocessing, self._crops, self._dtype)
             return pixels.flatten(0, 1)
+
+
+def _frames_of_piece(size: int) -> int:
+    """Frames of a piece, of squares of that size."""
+    return max(1, _PIECE_BYTES // (3 * size**2 * torch.float32.itemsize))
 
 
 class _Uploader:

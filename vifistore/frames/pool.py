@@ -34,6 +34,8 @@ _START_ATTEMPTS = 10
 # Squares decoded ahead keep the tower busy where a few videos take long, and workers while the
 # tower is not ready; each video is an open file, too.
 _AHEAD_BYTES, _MOST_AHEAD = 64 * 2**20, 16
+LONG_BYTES = 2**28
+"""Of videos whose squares take more, no more are decoded ahead than there are workers."""
 
 
 class DecodePool:
@@ -121,10 +123,10 @@ class DecodePool:
         """Yield (key, video or the error that stopped it) in the order of (key, video) jobs.
 
         Decoding begins at once, and goes ahead of the caller by 2 x num_workers videos, or by more
-        where they are small squares. No more jobs are drawn from the iterable, which may be endless
-        and is used in the calling thread only. `frames` is shared memory and an open file, both
-        given back with its last view: copy what is to be kept of many videos. Raises UsageError if
-        no worker can be started.
+        where they are small squares, and by num_workers where they are long. No more jobs are drawn
+        from the iterable, which may be endless and is used in the calling thread only. `frames` is
+        shared memory and an open file, both given back with its last view: copy what is to be kept
+        of many videos. Raises UsageError if no worker can be started.
         """
         self._check_open()
         return submit_ahead(iter(jobs), self.submit, self._num_ahead())
@@ -157,9 +159,10 @@ class DecodePool:
         if squares is None or self._settings.keep.only_large:
             return few
         sampling = self._settings.sampling
-        num_squares = sampling.frames * sampling.clips * squares.crops
-        many = _AHEAD_BYTES // (num_squares * 3 * squares.size**2)
-        return max(few, min(many, _MOST_AHEAD * self._num_workers))
+        num_bytes = sampling.frames * sampling.clips * squares.crops * 3 * squares.size**2
+        if num_bytes > LONG_BYTES:
+            return self._num_workers
+        return max(few, min(_AHEAD_BYTES // num_bytes, _MOST_AHEAD * self._num_workers))
 
     def submit(
         self,
