@@ -145,15 +145,15 @@ def index_of(shard: Footage, stamp: Stamp) -> dict[str, Member]:
     if isinstance(shard, LocalFile):
         return read_index(shard).members
     try:
-        kept = read_json_object(_kept_at(shard, stamp))
-        return {name: _member(place, stamp) for name, place in kept.items()}
+        kept = read_json_object(kept_at(shard, stamp))
+        return {name: member_of(place, stamp) for name, place in kept.items()}
     except (OSError, ValueError):
         return keep_index(shard, stamp, read_index(shard).members)
 
 
 def keep_index(shard: Footage, stamp: Stamp, members: dict[str, Member]) -> dict[str, Member]:
     """Keep what a shard on a server holds for the next time, where that can be done."""
-    path = _kept_at(shard, stamp)
+    path = kept_at(shard, stamp)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as partial:
@@ -161,13 +161,14 @@ def keep_index(shard: Footage, stamp: Stamp, members: dict[str, Member]) -> dict
     return members
 
 
-def _kept_at(shard: Footage, stamp: Stamp) -> Path:
+def kept_at(shard: Footage, stamp: Stamp) -> Path:
+    """Where the places of the files of a shard of this stamp are kept."""
     told = f"{shard} {stamp.size_bytes} {stamp.mtime_ns}"
     name = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return user_cache_folder() / "shards" / f"{name}.json"
 
 
-def _member(place: object, stamp: Stamp) -> Member:
+def member_of(place: object, stamp: Stamp) -> Member:
     """Where a file lies, of what was kept. Raises ValueError for what cannot be."""
     match place:
         case [int(offset), int(size)] if 0 <= offset <= offset + size <= stamp.size_bytes:

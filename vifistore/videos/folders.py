@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 from vifistore.errors import StoreError, UsageError
 from vifistore.sources.asking import NetworkError
 from vifistore.sources.extensions import is_frame, is_video
-from vifistore.sources.footage import LocalFile
+from vifistore.sources.kept_shards import told_index
 from vifistore.sources.roots import Root, footage_at
-from vifistore.sources.shard_index import ShardIndex, is_shard, is_told, keep_index, read_index
+from vifistore.sources.shard_index import ShardIndex, is_shard
 from vifistore.videos.text_lines import some
 
 # Control characters, and the half characters that stand for bytes which are not UTF-8.
@@ -116,9 +116,7 @@ class Folders(ABC, Generic[AnyRoot]):
     def _read_index(self, shard: str) -> ShardIndex:
         footage = footage_at(self.root, shard)
         try:
-            index = read_index(footage, is_told)
-            if not isinstance(footage, LocalFile):
-                keep_index(footage, footage.stamp(), index.members)
+            index = told_index(footage)
         except NetworkError as error:
             raise StoreError(f"{footage} cannot be read ({error}); scan again") from error
         except OSError as error:
