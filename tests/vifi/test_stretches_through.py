@@ -5,7 +5,6 @@ import json
 import numpy as np
 
 from tests.vifistore.extract.conftest import write_clip
-from vifi.__main__ import run
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 
@@ -62,15 +61,3 @@ def test_accuracy_counts_every_stretch(vifi, tmp_path):
     code, out, _ = vifi("evaluate", "zero-shot", *words)
     assert code == 0
     assert {row["num_videos"] for row in json.loads(out)["rows"]} == {5}
-
-
-def test_training_on_pixels_of_stretches_is_refused_in_one_line(vifi, tmp_path, capsys):
-    write_clip(tmp_path / "v" / "run" / "1.mp4", seed=1, num_frames=15)
-    assert vifi("scan", tmp_path / "v", *SCAN, "--split", "train")[0] == 0
-    words = ("--dataset", "d", "--split", "train", "--model", "vifi-tiny", "--pretrained", "none")
-    store = str(tmp_path / "s.zarr")
-    assert run(["train", "few_shot", store, *words, "--out", str(tmp_path / "run")]) == 2
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "3 rows of d are stretches of videos" in told
-    assert "train on cached frames, with --from-store" in told
-    assert len(told) < 400
