@@ -87,7 +87,8 @@ class ResultRow:
     time; what differs from the training (`not_as_trained`), and what the scored videos share with
     it (`tuned_on`, `shared_videos`, `shared_class_names`)."""
     ranking: str = ""
-    """How retrieval asks and ranks, where not each caption by its cosines: `paragraphs`."""
+    """How retrieval asks and ranks, where not each caption by its own scores: `paragraphs`, and
+    what normalises scores, as `qb-norm by train`."""
     lever: str = ""
     """What was done beyond the plain score, as `dual-softmax`; empty for that itself."""
     tuned_on: str = ""

@@ -9,16 +9,20 @@ class a query. A dataset that has both gives both. Scores are cosines between te
 a video's views; intervals are bootstraps over videos, for class names over classes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from harness.followed_texts import refuse_followed
 from harness.measuring import Scoring, Setup, chosen_classes, result_rows
 from harness.metrics import average_precisions, precisions_at
 from harness.results import ResultRow
 from harness.retrieval.caption_metrics import CUTOFFS, caption_metrics, chunks
-from harness.retrieval.captioned import PARAGRAPHS, caption_texts, load_captioned
+from harness.retrieval.captioned import Captioned, caption_texts, load_captioned
+from harness.retrieval.frame_likeness import FrameLikeness
 from harness.retrieval.likeness import KnownLikeness, Likeness, VectorLikeness
+from harness.retrieval.normalised import NormalisedLikeness, normaliser
+from harness.retrieval.ranking import Ranking
 from harness.scoring import Classes, Videos, load_classes, load_videos, scored_split
 from harness.statistics import Interval, bootstrap_mean
 from harness.vector_reading import video_vectors
@@ -32,19 +36,6 @@ PROTOCOL = "retrieval"
 CAPTION_TEMPLATE = "{}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ranking:
-    """What captions ask, and by what videos are ranked."""
-
-    paragraphs: bool = False
-    """Take all captions of a video as one text, in their order."""
-
-    @property
-    def words(self) -> str:
-        """How it is otherwise than each caption by cosines; empty where it is not."""
-        return PARAGRAPHS if self.paragraphs else ""
-
-
 def retrieval(
     features: Features,
     split: str = "",
@@ -53,18 +44,27 @@ def retrieval(
 ) -> list[ResultRow]:
     """Rows of every metric that the dataset has texts for.
 
-    Raises UsageError for a fusion other than embedding, and for a dataset without captions and
-    labels; what `load_videos` and `load_classes` raise.
+    Raises UsageError for a fusion other than embedding, for a dataset without captions and labels,
+    and without captions for what `ranking` does to these; what `load_videos` and `load_classes`
+    raise.
     """
     settings, ranking = settings or Scoring(), ranking or Ranking()
     split = scored_split(features.dataset, split)
     if settings.fusions != ("embedding",):
-        raise UsageError("retrieval compares mean embeddings; leave out --fusion")
+        raise UsageError(
+            "retrieval compares mean embeddings, or frames with --rerank; leave out --fusion"
+        )
     rows = []
     if caption_texts(features.dataset, split):
         rows += _caption_rows(features, split, settings, ranking)
-    if is_labelled(features.dataset, split):
-        rows += _class_rows(features, split, settings)
+    elif ranking.words:
+        raise UsageError(
+            f"{features.dataset.name} has no captions that {ranking.words} could be of; scan it "
+            "with a caption file"
+        )
+    # What is done to captions alone says nothing new of class names.
+    if is_labelled(features.dataset, split) and not ranking.words:
+        rows += _class_rows(features, split, settings, ranking)
     if not rows:
         raise UsageError(
             f"{features.dataset.name} has neither captions nor labels, so no query has a right "
@@ -84,24 +84,62 @@ def is_labelled(dataset: Dataset, split: str) -> bool:
 def _caption_rows(
     features: Features, split: str, settings: Scoring, ranking: Ranking
 ) -> list[ResultRow]:
+    asked, texts = _load(features, split, settings, ranking)
+    likeness, facts = _likeness(asked.videos, texts, ranking), {}
+    if ranking.normalise is not None:
+        likeness, facts = _normalised(likeness, asked, texts, settings, ranking)
+    values = caption_metrics(asked.pairs, likeness, settings, asked.videos.files)
+    facts = {"resampled": "videos", "captions": len(asked.pairs.query_texts), **facts}
+    if asked.num_uncaptioned:
+        facts["uncaptioned"] = asked.num_uncaptioned
+    return _rows(asked.videos, texts, values, facts, ranking)
+
+
+def _load(
+    features: Features, split: str, settings: Scoring, ranking: Ranking
+) -> tuple[Captioned, Classes]:
+    """What a split asks, and the vectors of its captions."""
     how = {"partial": settings.partial, "paragraphs": ranking.paragraphs}
-    captioned = load_captioned(features, split, **how)
-    videos = captioned.videos
-    texts = load_classes(
-        videos.features, videos.class_names, templates=(CAPTION_TEMPLATE,), how=AS_IS
+    asked = load_captioned(features, split, **how)
+    templates = (CAPTION_TEMPLATE,)
+    return asked, load_classes(features, asked.videos.class_names, templates=templates, how=AS_IS)
+
+
+def _normalised(
+    plain: Likeness, asked: Captioned, texts: Classes, settings: Scoring, ranking: Ranking
+) -> tuple[Likeness, dict]:
+    """Scores normalised by a bank, and what the provenance says of it."""
+    assert ranking.normalise is not None, "only what is to be normalised comes here"
+    bank, by_texts, by_videos = asked, plain, plain
+    if ranking.bank:
+        bank, of_bank = _load(asked.videos.features, ranking.bank, settings, ranking)
+        by_texts = _likeness(asked.videos, of_bank, ranking)
+        by_videos = _likeness(bank.videos, texts, ranking)
+    rule, sharpness = ranking.normalise, ranking.sharpness_with(texts.link.scale)
+    sentences, videos = bank.pairs.query_texts, np.unique(bank.pairs.videos)
+    num_texts, num_videos = plain.counts
+    text_parts = (by_texts.of_texts(sentences[p]) for p in chunks(len(sentences), num_videos))
+    video_parts = (by_videos.of_videos(videos[p]) for p in chunks(len(videos), num_texts))
+    likeness = NormalisedLikeness(
+        plain=plain,
+        videos=normaliser(rule, sharpness, text_parts, num_videos),
+        texts=normaliser(rule, sharpness, video_parts, num_texts),
     )
-    values = caption_metrics(captioned.pairs, _likeness(videos, texts), settings, videos.files)
-    facts = {"resampled": "videos", "captions": len(captioned.pairs.query_texts)}
-    if captioned.num_uncaptioned:
-        facts["uncaptioned"] = captioned.num_uncaptioned
-    return _rows(videos, texts, values, facts, ranking.words)
+    facts = {"rule": rule, "sharpness": sharpness, "bank": ranking.bank or asked.videos.split}
+    facts |= {"bank_captions": len(sentences), "bank_videos": len(videos)}
+    paths = asked.videos.dataset.column("path")
+    is_own = bool(np.isin(paths[asked.videos.rows], paths[bank.videos.rows]).any())
+    return likeness, {"normalised": facts, "transductive": is_own}
 
 
-def _class_rows(features: Features, split: str, settings: Scoring) -> list[ResultRow]:
+def _class_rows(
+    features: Features, split: str, settings: Scoring, ranking: Ranking
+) -> list[ResultRow]:
     videos = load_videos(features, split, partial=settings.partial)
     classes = chosen_classes(videos, settings)
-    values = class_metrics(_likeness(videos, classes), videos.labels, settings)
-    return _rows(videos, classes, values, {"resampled": "classes"})
+    values = class_metrics(_likeness(videos, classes, ranking), videos.labels, settings)
+    by_names = Ranking(rerank=ranking.rerank)
+    return _rows(videos, classes, values, {"resampled": "classes"}, by_names)
 
 
 def class_metrics(likeness: Likeness, labels: np.ndarray, settings: Scoring) -> dict[str, Interval]:
@@ -124,17 +162,23 @@ def class_metrics(likeness: Likeness, labels: np.ndarray, settings: Scoring) -> 
     }
 
 
-def _likeness(videos: Videos, texts: Classes) -> Likeness:
-    """Cosines of texts and the one vector of each video; of texts that follow it, their means over
-    its views."""
+def _likeness(videos: Videos, texts: Classes, ranking: Ranking) -> Likeness:
+    """Cosines of texts and the one vector of each video, or scores by its frames; of texts that
+    follow it, their mean cosines over its views."""
     if texts.followed:
+        if ranking.rerank is not None:
+            refuse_followed(videos.features, "--rerank compares with single frames")
         return KnownLikeness(texts.followed.mean(videos.features, videos.rows))
+    if ranking.rerank is not None:
+        return FrameLikeness(
+            features=videos.features, rows=videos.rows, texts=texts.vectors, how=ranking.rerank
+        )
     return VectorLikeness(texts.vectors, video_vectors(videos.features, videos.rows))
 
 
 def _rows(
-    videos: Videos, texts: Classes, values: dict[str, Interval], facts: dict, ranking: str = ""
+    videos: Videos, texts: Classes, values: dict[str, Interval], facts: dict, ranking: Ranking
 ) -> list[ResultRow]:
     setup = Setup(protocol=PROTOCOL, texts=texts, extra=facts)
-    rows = result_rows(videos, "embedding", values, setup)
-    return [replace(row, ranking=ranking) for row in rows]
+    rows = result_rows(videos, ranking.fusion, values, setup)
+    return [replace(row, ranking=ranking.words) for row in rows]

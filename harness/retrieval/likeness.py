@@ -1,8 +1,26 @@
 """How alike texts and videos are, a part at a time: by vectors, or by cosines kept of them."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+
+
+class Likeness(Protocol):
+    """Scores of texts and videos: the larger, the more alike."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many texts and videos."""
+        ...
+
+    def of_texts(self, texts: np.ndarray) -> np.ndarray:
+        """Scores of these texts, int64 [text], with every video [text video]."""
+        ...
+
+    def of_videos(self, videos: np.ndarray) -> np.ndarray:
+        """Scores of these videos, int64 [video], with every text [video text]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,3 @@ class KnownLikeness:
     def of_videos(self, videos: np.ndarray) -> np.ndarray:
         """Cosines of these videos, int64 [video], with every text, float32 [video text]."""
         return self.cosines[videos]
-
-
-Likeness = VectorLikeness | KnownLikeness

@@ -11,8 +11,9 @@ maxsim is the late interaction of ColBERT (Khattab and Zaharia 2020) for a query
 weighted is the query scoring of Bain et al. 2022, A CLIP-Hitchhiker's Guide to Long Video Retrieval
 (arXiv 2205.08508), at the temperature of its code, 0.1 (m-bain/clip-hitchhiker, query_scoring.py).
 
-Only the frames of these videos are read, and not the chunks that hold them: what is read is not
-held against its checksums, as `vifi verify` does. A frame that is zero or not finite is refused.
+A search reads only the frames of these videos, and not the chunks that hold them: what is read is
+not held against its checksums, as `vifi verify` does. A frame that is zero or not finite is
+refused.
 """
 
 from collections.abc import Callable
@@ -58,17 +59,24 @@ class Rerank:
 
 
 def frame_scores(
-    features: Features, rows: np.ndarray, queries: np.ndarray, how: Rerank, times: TimeFilter
+    features: Features,
+    rows: np.ndarray,
+    queries: np.ndarray,
+    how: Rerank,
+    times: TimeFilter,
+    *,
+    verify: bool = False,
 ) -> np.ndarray:
     """Score of each of `rows`, int64 [row], for each query by its frames, float32 [query row].
 
     queries: float32 [query dim] of unit length. Frames outside of `times` are left out; of a row
-    that has none within them the score is minus infinity. Raises UsageError for a set without
-    frames, DamagedError for frames that are none.
+    that has none within them the score is minus infinity. With `verify` chunks are read whole, and
+    held against their checksums. Raises UsageError for a set without frames, DamagedError for
+    frames that are none, or not those that were written.
     """
     scores = np.full((len(queries), len(rows)), -np.inf, np.float32)
     score = _SCORES[how.rule]
-    for positions, frames, counts in read_frames(features, rows, verify=False):
+    for positions, frames, counts in read_frames(features, rows, verify=verify):
         vectors = frames.reshape(len(frames), -1, frames.shape[-1])
         cosines, usable = frame_cosines(vectors.reshape(-1, vectors.shape[-1]), queries)
         require_usable(usable.reshape(counts.shape) | ~counts, rows[positions], features, "frames")

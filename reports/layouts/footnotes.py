@@ -6,6 +6,7 @@ Keys hold no spaces, as those of the paper's own notes.
 import re
 from collections.abc import Mapping, Sequence
 
+from harness.results.ranking_marks import ranking_mark
 from reports.layouts.grouping import short_template
 from reports.measurements import Measurement
 from reports.paper.paper_settings import PAPER_TEMPLATES, paper_classes, paper_frames
@@ -64,7 +65,7 @@ def _coverage(measurement: Measurement) -> dict[str, Note]:
 def _claims(measurement: Measurement) -> dict[str, Note]:
     """On videos it was tuned on, or otherwise than trained."""
     row = measurement.row
-    notes = []
+    notes = [f"{mark[:1].upper()}{mark[1:]}."] if (mark := ranking_mark(row)) else []
     if seen := _count(row.provenance.get("shared_videos")):
         share = f"{seen:,} of the {row.num_videos:,} videos"
         notes.append(f"{share} are among those it was tuned on ({row.tuned_on}).")

@@ -9,16 +9,18 @@ from harness.results import ResultRow
 from harness.retrieval.captioned import caption_texts
 from harness.retrieval.evaluation import (
     CAPTION_TEMPLATE,
-    Ranking,
     is_labelled,
     retrieval,
 )
+from harness.retrieval.ranking import Ranking
+from harness.retrieval.reranking import Rerank
 from harness.scoring import checkpoint_of
 from harness.text_choice import fitting_texts
 from vifi.scoring.evaluate_arguments import EvaluateArguments
 from vifi.scoring.followed_cosines import make_cosines
 from vifi.scoring.scored_rows import choose_texts
 from vifistore.cleaning import AS_IS
+from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.logit_bias import scored_by
@@ -26,18 +28,29 @@ from vifistore.store.logit_bias import scored_by
 
 def ranking_of(wanted: EvaluateArguments) -> Ranking:
     """What captions ask, and by what videos are ranked, as the flags say."""
-    return Ranking(paragraphs=wanted.paragraphs)
+    return Ranking(
+        paragraphs=wanted.paragraphs,
+        rerank=Rerank(rule=wanted.rerank, best_frames=wanted.best_frames)
+        if wanted.rerank
+        else None,
+        normalise=wanted.normalise or None,
+        bank=wanted.bank,
+        sharpness=wanted.sharpness,
+    )
 
 
 def retrieval_rows(
     features: Features, split: str, settings: Scoring, ranking: Ranking
 ) -> list[ResultRow]:
     """Rows of the retrieval protocol; texts that the store lacks are encoded first."""
-    captions = caption_texts(features.dataset, split, paragraphs=ranking.paragraphs)
-    if captions:
-        ensure_sentences(features, captions)
+    for name in filter(None, (split, ranking.bank)):
+        captions = caption_texts(features.dataset, name, paragraphs=ranking.paragraphs)
+        if captions:
+            ensure_sentences(features, captions)
+        elif name == ranking.bank:
+            raise UsageError(f"no video of the --bank {name} has a caption; name another split")
     texts = ""
-    if is_labelled(features.dataset, split):
+    if is_labelled(features.dataset, split) and not ranking.words:
         prompts = (settings.templates, settings.cleaning)
         texts = choose_texts(features, split, *prompts)
     return retrieval(features, split, replace(settings, texts=texts), ranking)

@@ -18,17 +18,18 @@ Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 # Flags beyond those that every protocol takes.
 _LEVERS = tuple(NO_LEVERS)
+_OF_RETRIEVAL = ("paragraphs", "rerank", "best_frames", "normalise", "bank", "sharpness")
 _USED = {
     "zero-shot": _LEVERS,
     "base-to-novel": ("base_split", "novel_split", "train_split"),
     "few-shot": ("train_split", "classifier", "shots", "draws", *_LEVERS),
     "supervised": ("train_split", "classifier", *_LEVERS),
-    "retrieval": ("paragraphs",),
+    "retrieval": _OF_RETRIEVAL,
     MOMENTS: ("queries", "proposal"),
 }
 _OF_SOME = (
     *("base_split", "novel_split", "train_split", "classifier", "shots", "draws"),
-    *("queries", "proposal", "paragraphs", *_LEVERS),
+    *("queries", "proposal", *_OF_RETRIEVAL, *_LEVERS),
 )
 
 
@@ -101,6 +102,20 @@ class EvaluateArguments(PrintArguments, LeverArguments, StoreArguments):
     paragraphs: bool = False
     """Ask all captions of a video as one text, as is usual for DiDeMo and ActivityNet-Captions
     (retrieval)."""
+    rerank: Literal["", "maxsim", "topk", "weighted"] = ""
+    """Score every video by its cached frames: the best one, the mean of the best, or their mean
+    weighted by the query (retrieval)."""
+    best_frames: int = 4
+    """Frames that --rerank topk takes the mean of (retrieval)."""
+    normalise: Literal["", "dual-softmax", "inverted-softmax", "qb-norm"] = ""
+    """Normalise scores of captions and videos over what else asks; transductive unless there is a
+    --bank (retrieval)."""
+    bank: str = ""
+    """Split whose captions and videos --normalise takes in the place of those that are scored
+    (retrieval)."""
+    sharpness: float | None = None
+    """Inverse temperature of --normalise. Default: 20 for qb-norm, else the scale that the
+    checkpoint learned (retrieval)."""
 
 
 def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
@@ -125,6 +140,8 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
     found.check(is_table, f"--predictions is {wanted.predictions}; it must end in .csv or {ending}")
     if wanted.protocol == MOMENTS:
         _note_moments(found, wanted)
+    is_idle = wanted.best_frames != 4 and wanted.rerank != "topk"
+    found.check(not is_idle, "--best-frames is of --rerank topk; give it, or leave it out")
     num_features = len(wanted.features) or 1
     found.check(
         len(wanted.against) in (0, 1, num_features),

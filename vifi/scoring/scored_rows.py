@@ -11,6 +11,7 @@ from harness.leaks import tuned_lines, warnings_of
 from harness.levers.lever_rows import MINUS_PLAIN
 from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow, append_rows, to_record
+from harness.results.ranking_marks import ranking_mark
 from harness.scoring import checkpoint_of, load_videos
 from harness.text_choice import find_texts, fitting_texts
 from harness.zero_shot_claims import claim_of
@@ -194,6 +195,8 @@ def _marks(row: ResultRow) -> str:
     if known := lifted.get("tuned_on"):
         seen = lifted.get("seen_in_training")
         marks.append(f"chosen on {known}" + (f", {seen} of it trained on" if seen else ""))
+    if mark := ranking_mark(row):
+        marks.append(mark)
     if row.protocol == TUNED:
         marks.append(f"tuned on {row.tuned_on}, not zero-shot")
     if seen := row.provenance.get("shared_videos"):

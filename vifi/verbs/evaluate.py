@@ -104,7 +104,7 @@ def _refuse_unknown(dataset: Dataset, wanted: EvaluateArguments) -> None:
     for name in (*wanted.features, *wanted.against):
         found.attempt(_require_arrays, dataset, wanted, name)
     halves = (wanted.base_split, wanted.novel_split) if wanted.protocol == "base-to-novel" else ()
-    for split in (*wanted.split, *halves, *filter(None, [wanted.train_split])):
+    for split in (*wanted.split, *halves, *filter(None, [wanted.train_split, wanted.bank])):
         found.attempt(dataset.split, split)
     found.refuse()
 

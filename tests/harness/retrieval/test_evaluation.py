@@ -6,12 +6,14 @@ import pytest
 from harness.fusion import unit
 from harness.measuring import Scoring
 from harness.retrieval.evaluation import (
-    Ranking,
     class_metrics,
     is_labelled,
     retrieval,
 )
+from harness.retrieval.frame_likeness import FrameLikeness
 from harness.retrieval.likeness import VectorLikeness
+from harness.retrieval.ranking import Ranking
+from harness.retrieval.reranking import Rerank
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.dataset import write_captions
 from vifistore.store.schema import QUARANTINED
@@ -70,13 +72,12 @@ def test_paragraphs_are_rows_of_their_own(maker):
     fields = {"class_names": ["first second", "other"], "templates": ["{}"]}
     fields |= {"text_digest": "text of tiny", "logit_scale": 20.0}
     maker.store.add_texts(fields | {"context_length": 12, "precision": "fp32"}, vectors)
-    maker.texts(templates=("a {}",))
-    settings = Scoring(folds=50, templates=("a {}",))
-    rows = retrieval(maker.store.features("toy", "tiny"), "", settings, Ranking(paragraphs=True))
+    rows = retrieval(maker.store.features("toy", "tiny"), "", QUICK, Ranking(paragraphs=True))
     found = value(rows, "t2v_recall_at_1")
     assert (found.value, found.classes, found.ranking) == (1.0, 2, "paragraphs")
     assert (found.provenance["captions"], found.provenance["uncaptioned"]) == (2, 38)
-    assert value(rows, "precision_at_1").ranking == ""
+    # Class names are asked as they always are, in rows of their own.
+    assert {row.metric[:3] for row in rows} == {"t2v", "v2t"}
 
 
 def test_rows_of_a_captioned_dataset(maker):
@@ -94,6 +95,62 @@ def test_rows_of_a_captioned_dataset(maker):
     assert (mean.num_videos, mean.classes, mean.template) == (39, 4, "a {}")
     assert 0.5 < mean.value <= 1
     assert mean.provenance["resampled"] == "classes"
+
+
+def test_other_rankings_are_rows_of_their_own(maker):
+    caption_all(maker, list(range(5, 15)))
+    maker.split("test", np.arange(5, 9))
+    maker.split("train", np.arange(10, 15))
+    maker.texts(templates=("a {}",))
+    features = maker.store.features("toy", "tiny")
+    settings = Scoring(folds=50, templates=("a {}",))
+
+    def found(**how):
+        return value(retrieval(features, "test", settings, Ranking(**how)), "t2v_recall_at_1")
+
+    row = found(rerank=Rerank(rule="topk", best_frames=3))
+    assert (row.value, row.fusion, row.ranking) == (1.0, "topk-3", "")
+    row = found(normalise="dual-softmax")
+    assert (row.ranking, row.fusion) == ("dual-softmax", "embedding")
+    assert row.provenance["transductive"] is True
+    assert row.provenance["normalised"] == {
+        **{"rule": "dual-softmax", "sharpness": 20.0, "bank": "test"},
+        **{"bank_captions": 4, "bank_videos": 4},
+    }
+    row = found(normalise="qb-norm", bank="train", sharpness=5.0)
+    assert row.ranking == "qb-norm at 5 by train"
+    assert row.provenance["transductive"] is False
+    assert row.provenance["normalised"]["bank_captions"] == 5
+    # A bank that holds videos which are scored is none of its own.
+    assert found(normalise="qb-norm", bank="all").provenance["transductive"] is True
+
+
+def test_scores_by_frames_are_those_of_a_search(maker):
+    caption_all(maker, list(range(5, 9)))
+    maker.split("test", np.arange(5, 9))
+    features, how = maker.store.features("toy", "tiny"), Rerank(rule="maxsim")
+    texts = unit(np.random.default_rng(1).normal(size=(3, 16))).astype(np.float32)
+    rows = np.array([8, 5, 6])
+    likeness = FrameLikeness(features=features, rows=rows, texts=texts, how=how)
+    frames = unit(maker.frames(noise=0.2).astype(np.float32))[rows]
+    expected = np.einsum("rvfd,qd->qrvf", frames, texts).max(axis=(2, 3))
+    np.testing.assert_allclose(likeness.of_texts(np.arange(3)), expected, atol=2e-3)
+    np.testing.assert_allclose(likeness.of_videos(np.array([2])), expected.T[[2]], atol=2e-3)
+    assert likeness.counts == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"bank": "train"}, "--bank is of --normalise"),
+        ({"sharpness": 2.0}, "--sharpness is of --normalise"),
+        ({"normalise": "qb-norm", "sharpness": -1.0}, "--sharpness is -1; give a number above 0"),
+        ({"normalise": "hubness"}, "unknown normalisation 'hubness'"),
+    ],
+)
+def test_rankings_that_rank_nothing_are_refused(how, told):
+    with pytest.raises(UsageError, match=told):
+        Ranking(**how)
 
 
 def test_a_split_narrows_both_down(maker):
@@ -124,6 +181,8 @@ def test_unlabelled_videos_are_scored_by_their_captions_alone(make_store):
 def test_what_cannot_be_scored_is_refused(maker):
     with pytest.raises(UsageError, match="leave out --fusion"):
         retrieval(maker.store.features("toy", "tiny"), settings=Scoring(fusions=("image",)))
+    with pytest.raises(UsageError, match="no captions that dual-softmax could be of"):
+        retrieval(maker.store.features("toy", "tiny"), "", QUICK, Ranking(normalise="dual-softmax"))
     write_captions(maker.store.dataset("toy"), [(9, "the quarantined one")])
     with pytest.raises(IncompleteError, match="0 of 1 captioned"):
         retrieval(maker.store.features("toy", "tiny"))
