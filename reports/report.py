@@ -22,6 +22,7 @@ from reports.layouts.fusion_table import fusion_table
 from reports.layouts.lever_table import lever_table
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
+from reports.layouts.recall_table import recall_table
 from reports.measurements import Measurement, measurements
 from reports.page.document import write_page
 from reports.table_model import Table
@@ -60,10 +61,11 @@ def make_report(results_folder: str | Path) -> list[Path]:
 
 
 def all_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
-    """Every table with at least one number of ours: the paper's, fusion, levers, then by
-    protocol."""
+    """Every table with at least one number of ours: the paper's, fusion, levers, recall by
+    captions, then by protocol."""
     plain = [measurement for measurement in measured if not measurement.row.lever]
-    single = [table for table in (fusion_table(plain), lever_table(measured)) if table]
+    own = (fusion_table(plain), lever_table(measured), recall_table(plain))
+    single = [table for table in own if table]
     tables = [*paper_tables(plain, costs), *single, *protocol_tables(plain)]
     return [table for table in tables if table.num_measured]
 

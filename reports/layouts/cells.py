@@ -29,6 +29,8 @@ METRIC_HEADINGS = {
             ("mean_rank", "mean rank"),
         )
     },
+    "v2v_mean_average_precision": "Video to video mAP",
+    **{f"v2v_recall_at_{k}": f"Video to video R@{k}" for k in (1, 5, 10)},
     **{f"r{rank}_iou_{least}": f"R{rank}@{least}" for rank in (1, 5) for least in (0.3, 0.5, 0.7)},
     **{f"map_iou_{least}": f"mAP@{least}" for least in (0.5, 0.75)},
     "map_average": "mAP",

@@ -46,6 +46,9 @@ def _coverage(measurement: Measurement) -> dict[str, Note]:
     if measurement.is_part:
         text = f"{row.num_videos:,} of {row.listed:,} listed videos"
         notes[f"scored={row.num_videos},listed={row.listed}"] = Note(text=text)
+    if alone := _count(row.provenance.get("alone")):
+        text = f"{alone:,} videos have no other of their class elsewhere and do not ask"
+        notes[f"alone={alone}"] = Note(text=text)
     if missing := _count(row.provenance.get("uncaptioned")):
         text = f"{missing:,} further videos have no caption and are not searched"
         notes[f"uncaptioned={missing}"] = Note(text=text)

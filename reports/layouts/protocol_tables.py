@@ -18,6 +18,7 @@ from reports.layouts.cells import (
 from reports.layouts.footnotes import footnotes_of_all
 from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import Groups, group_rows
+from reports.layouts.recall_table import is_recall
 from reports.layouts.specs import FUSION_PROTOCOL, LEVER_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
 from reports.table_model import Cell, Column, Row, Table
@@ -74,9 +75,10 @@ VIEWS = {
     "retrieval": View(
         title="Retrieval",
         caption="By cosines of texts and videos. mAP and P@k: class names find their videos; "
-        "R@k and median rank: captions find theirs, and videos their captions.",
-        intervals="Percent, ranks from 1; 95% bootstrap intervals, over classes for class names "
-        "and over videos for captions.",
+        "video to video: videos find others of their class, those of their own source left out, "
+        "and R@k is the share that has one among the first k.",
+        intervals="Percent; 95% bootstrap intervals, over classes for class names and over "
+        "sources, with all of their videos, for videos.",
     ),
     "moment-retrieval": View(
         title="Moment retrieval",
@@ -104,8 +106,9 @@ class Slot(NamedTuple):
 
 
 def protocol_tables(measured: Sequence[Measurement]) -> list[Table]:
-    """One table per protocol that has rows, the paper's protocols first; all but fusion and
-    levers, which have tables of their own."""
+    """One table per protocol that has rows, the paper's protocols first; all but fusion,
+    levers and recall by captions, which have tables of their own."""
+    measured = [measurement for measurement in measured if not is_recall(measurement)]
     present = dict.fromkeys(measurement.row.asked_protocol for measurement in measured)
     names = [name for name in VIEWS if name in present]
     others = (*VIEWS, FUSION_PROTOCOL, LEVER_PROTOCOL)

@@ -64,7 +64,7 @@ class PaperNumber:
 @cache
 def paper_numbers(table: int) -> tuple[PaperNumber, ...]:
     """All cells of one of the nine tables, in the paper's order."""
-    return tuple(_number(record) for record in _records(f"table{table}.csv"))
+    return tuple(_number(record) for record in csv_records(f"table{table}.csv"))
 
 
 @cache
@@ -72,11 +72,12 @@ def paper_notes() -> dict[str, Note]:
     """Known doubts about single cells, each with where it can be checked."""
     return {
         record["key"]: Note(text=record["text"], source=record["source"])
-        for record in _records("notes.csv")
+        for record in csv_records("notes.csv")
     }
 
 
-def _records(name: str) -> Iterator[dict[str, str]]:
+def csv_records(name: str) -> Iterator[dict[str, str]]:
+    """The lines of a CSV file of this folder, by the words of its header."""
     text = (files("reports.paper") / name).read_text(encoding="utf-8")
     yield from csv.DictReader(io.StringIO(text))
 

@@ -107,6 +107,11 @@ def test_a_part_of_a_list_says_of_how_many(evaluate, maker):
 def test_class_names_that_are_queries_are_counted(evaluate):
     _, said, _ = evaluate("retrieval", "--features", "good", "--split", "val2")
     assert all("(60 videos, 6 classes)" in line for line in said.splitlines())
+    flags = ("--features", "good", "--split", "val2", "--video-queries")
+    _, said, _ = evaluate("retrieval", *flags)
+    assert all("60 videos, 6 classes, 60 sources by file" in line for line in said.splitlines())
+    _, said, _ = evaluate("retrieval", *flags, "--groups", "video(.)")
+    assert "sources by video(.)" in said
 
 
 def test_no_quarantine_of_before_stays(evaluate, maker, tmp_path):
@@ -192,6 +197,12 @@ def test_splits_that_share_videos_are_warned_of(evaluate, maker):
         ("zero-shot", ["--split", "val1", "--fusion", "embeding"], "Did you mean 'embedding'"),
         ("zero-shot", ["--predictions", "p.txt"], "it must end in .csv or .parquet"),
         ("retrieval", ["--predictions", "p.csv"], "--predictions has no meaning for retrieval"),
+        ("retrieval", ["--split", "val2", "--bank", "val1"], "--bank is of --normalise"),
+        ("retrieval", ["--groups", "x"], "--groups is of --video-queries; give it"),
+        ("retrieval", ["--best-frames", "2"], "--best-frames is of --rerank topk"),
+        ("retrieval", ["--video-queries", "--paragraphs"], "--video-queries asks none"),
+        ("zero-shot", ["--rerank", "topk"], "--rerank has no meaning for zero-shot"),
+        ("zero-shot", ["--split", "val1", "--video-queries"], "no meaning for zero-shot"),
     ],
 )
 def test_wrong_use_is_one_line(evaluate, protocol, flags, told):

@@ -332,5 +332,10 @@ def test_retrieval_is_a_protocol_of_evaluate(searchable, tmp_path, capsys):
     assert metrics["t2v_recall_at_1"]["template"] == "{}"
     # Its captions were encoded for it, and are there the next time.
     assert open_store(store).find_texts(class_names=[text for _, text in captions])
+    more = ("--paragraphs", "--rerank", "topk", "--normalise", "qb-norm")
+    assert run([*command, *more]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert "topk-4 paragraphs, qb-norm " in line
+        assert "transductive: qb-norm over all 6 captions and 6 videos" in line
     assert run([*command, "--fusion", "image"]) == 2
     assert "leave out --fusion" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from harness.retrieval.evaluation import (
 )
 from harness.retrieval.ranking import Ranking
 from harness.retrieval.reranking import Rerank
+from harness.retrieval.video_queries import video_retrieval
 from harness.scoring import checkpoint_of
 from harness.text_choice import fitting_texts
 from vifi.scoring.evaluate_arguments import EvaluateArguments
@@ -24,6 +25,15 @@ from vifistore.errors import UsageError
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.logit_bias import scored_by
+
+
+def asked_rows(
+    features: Features, split: str, settings: Scoring, wanted: EvaluateArguments
+) -> list[ResultRow]:
+    """Rows of the queries that the flags ask for: videos, or captions and class names."""
+    if wanted.video_queries:
+        return video_retrieval(features, split, settings, wanted.groups)
+    return retrieval_rows(features, split, settings, ranking_of(wanted))
 
 
 def ranking_of(wanted: EvaluateArguments) -> Ranking:

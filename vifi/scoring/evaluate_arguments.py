@@ -18,7 +18,8 @@ Repeated = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 # Flags beyond those that every protocol takes.
 _LEVERS = tuple(NO_LEVERS)
-_OF_RETRIEVAL = ("paragraphs", "rerank", "best_frames", "normalise", "bank", "sharpness")
+_OF_CAPTIONS = ("paragraphs", "rerank", "best_frames", "normalise", "bank", "sharpness")
+_OF_RETRIEVAL = (*_OF_CAPTIONS, "video_queries", "groups")
 _USED = {
     "zero-shot": _LEVERS,
     "base-to-novel": ("base_split", "novel_split", "train_split"),
@@ -113,6 +114,13 @@ class EvaluateArguments(PrintArguments, LeverArguments, StoreArguments):
     bank: str = ""
     """Split whose captions and videos --normalise takes in the place of those that are scored
     (retrieval)."""
+    video_queries: bool = False
+    """Ask every labelled video for others of its class, without those of the same source
+    (retrieval)."""
+    groups: str = ""
+    """Regular expression that tells the source of a video by its path, which is its first group or
+    all that it matches. Default: the group of names like UCF101's, the YouTube id of names with
+    times, else the file (retrieval --video-queries)."""
     sharpness: float | None = None
     """Inverse temperature of --normalise. Default: 20 for qb-norm, else the scale that the
     checkpoint learned (retrieval)."""
@@ -140,8 +148,8 @@ def note_unused(found: Faults, wanted: EvaluateArguments) -> None:
     found.check(is_table, f"--predictions is {wanted.predictions}; it must end in .csv or {ending}")
     if wanted.protocol == MOMENTS:
         _note_moments(found, wanted)
-    is_idle = wanted.best_frames != 4 and wanted.rerank != "topk"
-    found.check(not is_idle, "--best-frames is of --rerank topk; give it, or leave it out")
+    if wanted.protocol == "retrieval":
+        _note_retrieval(found, wanted)
     num_features = len(wanted.features) or 1
     found.check(
         len(wanted.against) in (0, 1, num_features),
@@ -163,6 +171,20 @@ def _note_levers(found: Faults, wanted: EvaluateArguments) -> None:
     found.check(len(wanted.split) <= 1, told)
     told = f"levers are of scores by class names, and {wanted.classifier} is none; leave them out"
     found.check(wanted.classifier == "text", told)
+
+
+def _note_retrieval(found: Faults, wanted: EvaluateArguments) -> None:
+    """Note flags of one kind of queries that were given for another."""
+    is_idle = wanted.best_frames != 4 and wanted.rerank != "topk"
+    told = "--best-frames is of --rerank topk; give it, or leave it out"
+    found.check(not is_idle or wanted.video_queries, told)
+    told = "--groups is of --video-queries; give it, or leave it out"
+    found.check(wanted.video_queries or not wanted.groups, told)
+    for field in (*_OF_CAPTIONS, "template", "class_names") if wanted.video_queries else ():
+        default = EvaluateArguments.__dataclass_fields__[field].default
+        told = f"--{field.replace('_', '-')} is of captions and class names, and --video-queries "
+        told += "asks none; leave one of them out"
+        found.check(getattr(wanted, field) == default, told)
 
 
 def _note_moments(found: Faults, wanted: EvaluateArguments) -> None:

@@ -32,6 +32,7 @@ logger = logging.getLogger("vifi")
 SHOWN = (
     *("top1", "top5", "harmonic_mean", MINUS_PLAIN),
     *("mean_average_precision", "precision_at_1", "t2v_recall_at_1", "v2t_recall_at_1"),
+    *("v2v_mean_average_precision", "v2v_recall_at_1"),
     *("r1_iou_0.3", "r1_iou_0.5", "r1_iou_0.7", "map_average", "hit_at_1", "mean_iou"),
 )
 
@@ -213,6 +214,10 @@ def covered_by(row: ResultRow) -> str:
     asked = {name: row.provenance.get(name, 0) for name in ("queries", "captions")}
     counted = [f"{count:,} {name}" for name, count in asked.items() if count]
     counted = " ".join(counted) or f"{row.classes:,} classes"
+    if source := row.provenance.get("source"):
+        counted += f", {row.provenance['sources']:,} sources by {source}"
+    if alone := row.provenance.get("alone"):
+        counted += f", {alone:,} without another of their class elsewhere"
     if missing := row.provenance.get("uncaptioned"):
         counted += f", {missing:,} without captions"
     quarantined = f", {row.num_quarantined:,} quarantined" if row.num_quarantined else ""

@@ -29,7 +29,7 @@ from harness.whole_views import refuse_merging
 from vifi.command_line.choices import choose_features
 from vifi.command_line.console import parse, say
 from vifi.command_line.template_sets import expand
-from vifi.scoring.caption_retrieval import ranking_of, retrieval_rows
+from vifi.scoring.caption_retrieval import asked_rows
 from vifi.scoring.comparing import check_baselines, comparisons, rows_of, sentence
 from vifi.scoring.evaluate_arguments import MOMENTS, EvaluateArguments, note_unused
 from vifi.scoring.lever_choice import NO_LEVERS, asked_levers
@@ -288,7 +288,7 @@ def _supervised(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep)
 def _retrieval(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
     (features,), (split,) = sets, wanted.split
     settings = Scoring(**_common(wanted, None))
-    return retrieval_rows(features, split, settings, ranking_of(wanted))
+    return asked_rows(features, split, settings, wanted)
 
 
 _PROTOCOLS: dict[str, Callable[[Sequence[Features], EvaluateArguments, Keep], list[ResultRow]]] = {
