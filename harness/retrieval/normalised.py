@@ -39,14 +39,24 @@ class Normaliser:
 
     def scores(self, likeness: np.ndarray) -> np.ndarray:
         """Similarities [query item] -> scores float64 [query item], to be compared within a query
-        alone."""
+        alone: in the order of those above, and not as large."""
         likeness = likeness.astype(np.float64)
         logs = self.sharpness * likeness - self.log_sums
         if self.rule == "inverted-softmax":
             return logs
         if self.rule == "dual-softmax":
-            return likeness * np.exp(logs)
+            return _in_order(likeness, logs)
         return np.where(self.is_hub[likeness.argmax(axis=1)][:, None], logs, likeness)
+
+
+def _in_order(likeness: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """What is ordered within a query as likeness exp(logs), both [query item], whose powers leave
+    the numbers that a computer has where the inverse temperature is large."""
+    is_there = likeness != 0
+    sizes = np.log(np.abs(likeness), out=np.zeros_like(likeness), where=is_there) + logs
+    least = sizes.min(axis=1, keepdims=True, where=is_there, initial=np.inf)
+    from_one = np.subtract(sizes, least, out=np.zeros_like(sizes), where=is_there) + 1
+    return np.sign(likeness) * from_one
 
 
 def normaliser(

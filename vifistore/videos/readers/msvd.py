@@ -67,10 +67,22 @@ def _of_lines(text: str, name: str) -> Iterator[Line]:
 
 
 def _of_table(text: str, name: str) -> Iterator[Line]:
-    rows = csv.DictReader(io.StringIO(text), restkey="more", restval="")
-    rows.fieldnames = [field.lower() for field in rows.fieldnames or ()]
-    for row in rows:
+    # From the header on, which remarks may stand before.
+    first = next(_said(text))[0] - 1
+    lines = io.StringIO("".join(text.splitlines(keepends=True)[first:]))
+    rows = csv.DictReader(lines, restkey="more", restval="")
+    rows.fieldnames = [field.strip().lower() for field in rows.fieldnames or ()]
+    for row in _checked(rows, name, first):
         if row["language"] == "English" and row["description"].strip():
             video = f"{row['videoid']}_{row['start']}_{row['end']}"
             caption = " ".join(row["description"].split())
-            yield Line(video, "", f"{name} line {rows.line_num}", captions=(caption,))
+            yield Line(video, "", f"{name} line {first + rows.line_num}", captions=(caption,))
+
+
+def _checked(rows: csv.DictReader, name: str, before: int) -> Iterator[dict[str, str]]:
+    try:
+        yield from rows
+    except csv.Error as error:
+        # Its number is that of the last line that was read.
+        where = f"{name} line {before + rows.line_num + 1}"
+        raise UsageError(f"{where}: {error}; mend the row") from error

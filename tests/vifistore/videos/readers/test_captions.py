@@ -124,8 +124,11 @@ def test_msvd(make_files, write):
 -4wsuPCjDBc,5,15,7,clean,39,Slovene,veverica je
 0hyZ__3YhZc,352,356,7,clean,39,English,an old man sits
 """
-    listing = read_source(write("corpus.csv", table), root=root)
+    listing = read_source(write("corpus.csv", f"# a remark\n{table}"), root=root)
     assert listing.captions == [(0, "a squirrel, eating"), (1, "an old man sits")]
+    table += "0hyZ__3YhZc,352,356,7,clean,39,English,an old\rman sits\n"
+    with pytest.raises(UsageError, match="line 5: new-line character seen"):
+        read_source(write("corpus.csv", table), root=root)
     with pytest.raises(UsageError, match="line 6: expected VID_START_END and a sentence"):
         read_source(write("AllVideoDescriptions.txt", MSVD + "0hyZ__3YhZc_352_356\n"), root=root)
 
