@@ -13,6 +13,7 @@ def ranking_mark(row: ResultRow) -> str:
         return ""
     rule, bank = facts.get("rule"), facts.get("bank")
     counts = f"{facts.get('bank_captions')} captions and {facts.get('bank_videos')} videos"
+    told = f"{rule} over {counts} of {bank}"
     if row.provenance.get("transductive") is False:
-        return f"{rule} over {counts} of {bank}"
-    return f"transductive: {rule} over all {counts} that are asked, the other queries among them"
+        return told
+    return f"transductive: {told}, the other queries among them"

@@ -336,6 +336,6 @@ def test_retrieval_is_a_protocol_of_evaluate(searchable, tmp_path, capsys):
     assert run([*command, *more]) == 0
     for line in capsys.readouterr().out.splitlines():
         assert "topk-4 paragraphs, qb-norm " in line
-        assert "transductive: qb-norm over all 6 captions and 6 videos" in line
+        assert "transductive: qb-norm over 6 captions and 6 videos" in line
     assert run([*command, "--fusion", "image"]) == 2
     assert "leave out --fusion" in capsys.readouterr().err

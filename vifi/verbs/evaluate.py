@@ -105,7 +105,8 @@ def _refuse_unknown(dataset: Dataset, wanted: EvaluateArguments) -> None:
         found.attempt(_require_arrays, dataset, wanted, name)
     halves = (wanted.base_split, wanted.novel_split) if wanted.protocol == "base-to-novel" else ()
     for split in (*wanted.split, *halves, *filter(None, [wanted.train_split, wanted.bank])):
-        found.attempt(dataset.split, split)
+        if wanted.protocol != "retrieval" or not dataset.is_everything(split):
+            found.attempt(dataset.split, split)
     found.refuse()
 
 
@@ -287,8 +288,7 @@ def _supervised(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep)
 
 def _retrieval(sets: Sequence[Features], wanted: EvaluateArguments, keep: Keep) -> list[ResultRow]:
     (features,), (split,) = sets, wanted.split
-    settings = Scoring(**_common(wanted, None))
-    return asked_rows(features, split, settings, wanted)
+    return asked_rows(features, split, Scoring(**_common(wanted, None)), wanted)
 
 
 _PROTOCOLS: dict[str, Callable[[Sequence[Features], EvaluateArguments, Keep], list[ResultRow]]] = {

@@ -43,7 +43,7 @@ def test_what_is_transductive_or_left_out_is_marked(row):
     notes = [table.notes[key].text for key in table.rows[0].cells[0].notes]
     assert any("of 99 listed videos" in note for note in notes)
     assert "3 further videos have no caption and are not searched" in notes
-    assert any(note.startswith("Transductive: qb-norm over all 40 captions") for note in notes)
+    assert any(note.startswith("Transductive: qb-norm over 40 captions") for note in notes)
 
 
 def test_numbers_of_others_stand_beside_their_data_set(row):
