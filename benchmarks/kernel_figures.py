@@ -11,6 +11,8 @@ stand in the code: `wgmma` (matrix products of four warps), `mma` (of one warp, 
 registers), `barriers`. Two versions of Triton are asked, since each compiles otherwise.
 `bytes_in_flight` of a kernel that loads ahead are those of a multiprocessor that are on their way
 while others are summed: tiles ahead, times the bytes of a tile, times the programs at once.
+Of the fusions' kernels a row counts the operations of a launch, those of the logits and those of
+the gradient's products, and the bytes that its tiles load.
 Expected: no spill; matrix products of half-precision training by wgmma; 26 KB in flight, which is
 what 4.3 TB/s need over 132 multiprocessors at 800 ns from asking to having (Little's law).
 """
@@ -27,6 +29,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.compiled_kernels import Compiled, compiling
+from benchmarks.kernel_work import COUNTED, Call, work
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import read_rows, script
 from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
@@ -77,6 +80,8 @@ class KernelCase:
     call: Callable[[], object]
     row_bytes: int = 0
     """Bytes of a frame's embedding, where a kernel loads frames ahead."""
+    rows_and_classes: Call | None = None
+    """Sizes of a product of frames with classes."""
 
 
 def run(settings: Figures) -> Iterator[dict]:
@@ -101,6 +106,7 @@ def here(settings: Figures, version: str = INSTALLED) -> Iterator[dict]:
                 "triton": triton.__version__,
                 **figures(kernel),
                 **in_flight(kernel, case.row_bytes),
+                **_work(kernel, case.rows_and_classes),
             }
 
 
@@ -133,6 +139,13 @@ def in_flight(kernel: Compiled, row_bytes: int) -> dict[str, int]:
     programs = min(kernel.blocks, kernel.grid[0] / MULTIPROCESSORS)
     tile_bytes = kernel.tiles.get("BLOCK_FRAMES", 0) * row_bytes
     return {"bytes_in_flight": int(ahead * tile_bytes * programs)} if ahead and row_bytes else {}
+
+
+def _work(kernel: Compiled, call: Call | None) -> dict[str, int]:
+    """Operations and loads of a launch, of kernels that multiply frames with classes."""
+    if call is None or kernel.kernel not in COUNTED:
+        return {}
+    return work(kernel.kernel, call, kernel.tiles)
 
 
 def _elsewhere(settings: Figures, version: str) -> Iterator[dict]:
@@ -195,8 +208,10 @@ def _fusion_cases(dim: int, of_frames: torch.dtype, of_text: torch.dtype) -> Ite
         scores = image_scores_forward(logits)
         frame_softmax_backward(logits, scores, (True, True, True), scores)
 
+    item_bytes = of_frames.itemsize
     make = partial(
         KernelCase,
+        rows_and_classes=Call(rows=VIEWS * FRAMES, classes=CLASSES, dim=dim, item_bytes=item_bytes),
         sizes=f"{VIEWS} x {FRAMES} x {dim}, {CLASSES} classes",
         dtypes=_names(of_frames, of_text),
     )

@@ -16,8 +16,13 @@ Gradients start from A_rc, the upstream gradient of log p_rc (formulas in the tw
 
 Logits are computed again where they are needed (as in FlashAttention, Dao et al. 2022): reading
 them back would cost more than the products. Nothing is added atomically, so results repeat.
+
+Products run on tensor cores where frames are float16 or bfloat16. There a float32 number is the sum
+of two of half precision, which leaves 2^-17 of it in bfloat16 and 2^-22 in float16: so d_rc is
+taken, and a float32 text beside bfloat16 frames. Half-precision frames and texts are exact.
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -31,19 +36,23 @@ from vifistore.kernels.dispatch import (
     power_of_2_from,
     tl,
 )
+from vifistore.kernels.frame_gradient_kernels import (
+    _frames_backward_kernel,
+    _text_backward_kernel,
+)
 from vifistore.kernels.frame_softmax_kernels import (
     _frame_softmax_backward_kernel,
     _frame_softmax_forward_kernel,
-    _frames_backward_kernel,
-    _text_backward_kernel,
 )
 
 # Splits of the rows that the text gradient sums in parallel.
 MAX_SPLITS = 32
+# Frames and text of training in bfloat16.
+MIXED_TRAINING = (torch.bfloat16, torch.float32)
 
 
 class FrameLogits(NamedTuple):
-    """What logits are made of; also the leading arguments of every kernel."""
+    """What logits are made of."""
 
     frames: Tensor
     """`[view frame dim]`"""
@@ -58,18 +67,52 @@ class FrameLogits(NamedTuple):
     normaliser: Tensor
     """`[view frame]`"""
 
-    def blocks(self, max_rows: int | None = None) -> dict[str, Any]:
-        """Tile sizes and the type that products are made in."""
-        num_rows = max_rows or self.normaliser.numel()
-        dot_type = _dot_type(self.frames.dtype, self.text.dtype)
-        # Float32 products use no tensor cores: small tiles keep their sums in registers.
-        classes, dim = (64, 64) if dot_type in (tl.float16, tl.bfloat16) else (32, 16)
+    words: Tensor
+    """What products are made with, the sum over terms being the text: `[term class dim]`"""
+
+    @property
+    def arguments(self) -> tuple[Tensor, ...]:
+        """The leading arguments of every kernel."""
+        lengths = self.row_inverse, self.class_inverse
+        return self.frames, self.words, self.logit_scale, *lengths, self.normaliser
+
+    def tiles(self, largest: "Tiles", max_rows: int | None = None) -> dict[str, Any]:
+        """Tile sizes of a kernel, and in what its products are made."""
+        how = _products(self.frames.dtype, self.text.dtype)
+        if how["GRADIENT_TERMS"] == 1:
+            # Float32 products use no tensor cores: small tiles keep their sums in registers.
+            largest = Tiles(rows=32, classes=32, dim=16, warps=largest.warps_of_float32)
         return {
-            "BLOCK_ROWS": _block(num_rows, 32),
-            "BLOCK_CLASSES": _block(len(self.text), classes),
-            "BLOCK_DIM": _block(self.text.shape[1], dim),
-            "DOT_TYPE": dot_type,
+            "BLOCK_ROWS": _block(max_rows or self.normaliser.numel(), largest.rows),
+            "BLOCK_CLASSES": _block(len(self.text), largest.classes),
+            "BLOCK_DIM": _block(self.text.shape[1], largest.dim),
+            "num_warps": largest.warps,
+            **how,
         }
+
+    def block_out(self) -> int:
+        """Columns of a gradient that one program holds: 512 fill the registers of 8 warps."""
+        is_half = _products(self.frames.dtype, self.text.dtype)["GRADIENT_TERMS"] > 1
+        return _block(self.text.shape[1], 512 if is_half else 128)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """The largest tiles of a kernel; those of 64 or more rows are products of four warps each."""
+
+    rows: int
+    classes: int
+    dim: int = 64
+    warps: int = 8
+    warps_of_float32: int = 4
+
+
+FORWARD = Tiles(rows=64, classes=128)
+STATISTICS = Tiles(rows=64, classes=64)
+SCORES = Tiles(rows=32, classes=64, warps=4)
+# Beside 64 x 512 sums, more of the other axis or of the columns at once would spill.
+FRAMES = Tiles(rows=64, classes=32)
+TEXT = Tiles(rows=32, classes=64, dim=32, warps_of_float32=8)
 
 
 def frame_softmax_forward(
@@ -81,20 +124,21 @@ def frame_softmax_forward(
     """
     frames, text = frames.contiguous(), text.contiguous()
     inverse = inverse_lengths(frames), inverse_lengths(text)
-    logits = FrameLogits(frames, text, logit_scale, *inverse, torch.empty_like(inverse[0]))
+    normaliser, words = torch.empty_like(inverse[0]), _words(frames, text)
+    logits = FrameLogits(frames, text, logit_scale, *inverse, normaliser, words)
     losses = None if targets is None else torch.empty_like(logits.normaliser)
-    blocks = logits.blocks()
+    tiles = logits.tiles(FORWARD)
     num_rows = logits.normaliser.numel()
     launch(
         _frame_softmax_forward_kernel,
-        (blocks_over(num_rows, blocks["BLOCK_ROWS"]),),
-        *logits,
+        (blocks_over(num_rows, tiles["BLOCK_ROWS"]),),
+        *logits.arguments,
         None if targets is None else targets.contiguous(),
         losses,
         num_rows,
         frames.shape[1],
         *text.shape,
-        **blocks,
+        **tiles,
     )
     return logits, losses
 
@@ -128,39 +172,53 @@ class _RowGradients:
     """The backward kernels, which share the sums over classes of every row."""
 
     def __init__(self, logits: FrameLogits, upstream: Tensor, scores: Tensor | None) -> None:
-        self.logits = logits
+        self.logits, self.upstream = logits, upstream
         self.total = torch.empty_like(logits.normaliser)
         self.along = torch.empty_like(logits.normaliser)
-        self.sizes = (logits.normaliser.numel(), logits.frames.shape[1], *logits.text.shape)
-        self.arguments = (*logits, upstream, scores, self.total, self.along)
-        self.blocks = logits.blocks()
-        self.block_out = _block(logits.text.shape[1], 128)
-        self.num_row_blocks = blocks_over(self.sizes[0], self.blocks["BLOCK_ROWS"])
-        self.num_slices = blocks_over(self.sizes[3], self.block_out)
-        self._launch(_frame_softmax_backward_kernel, (self.num_row_blocks,))
+        self.num_rows = logits.normaliser.numel()
+        self.sizes = (self.num_rows, logits.frames.shape[1], *logits.text.shape)
+        self.arguments = (*logits.arguments, upstream, scores, self.total, self.along)
+        self.num_slices = blocks_over(logits.text.shape[1], logits.block_out())
+        tiles = logits.tiles(STATISTICS)
+        grid = (blocks_over(self.num_rows, tiles["BLOCK_ROWS"]),)
+        launch(_frame_softmax_backward_kernel, grid, *self.arguments, *self.sizes, **tiles)
 
     def of_frames(self) -> Tensor:
         grad = torch.empty_like(self.logits.frames)
-        grid = (self.num_row_blocks, self.num_slices)
-        self._launch(_frames_backward_kernel, grid, grad, BLOCK_OUT=self.block_out)
+        tiles = self.logits.tiles(FRAMES)
+        grid = (blocks_over(self.num_rows, tiles["BLOCK_ROWS"]), self.num_slices)
+        spread = self._spread(self.logits.class_inverse)
+        self._launch(_frames_backward_kernel, grid, spread, grad, tiles)
         return grad
 
     def of_text(self) -> Tensor:
         text = self.logits.text
-        num_class_blocks = blocks_over(len(text), self.blocks["BLOCK_CLASSES"])
-        # Their sums [split class dim] stay below half of a tensor [view frame class].
-        num_splits = max(1, min(MAX_SPLITS, self.sizes[0] // (2 * text.shape[1])))
+        tiles = self.logits.tiles(TEXT)
+        # Their sums [split class dim] stay below three quarters of a tensor [view frame class].
+        num_splits = max(1, min(MAX_SPLITS, 3 * self.num_rows // (4 * text.shape[1])))
         sums = self.total.new_empty(num_splits, *text.shape)
-        grid = (num_class_blocks, self.num_slices, num_splits)
-        self._launch(_text_backward_kernel, grid, sums, BLOCK_OUT=self.block_out)
+        grid = (blocks_over(len(text), tiles["BLOCK_CLASSES"]), self.num_slices, num_splits)
+        spread = self._spread(self.logits.row_inverse)
+        self._launch(_text_backward_kernel, grid, spread, sums, tiles)
         inverse = self.logits.class_inverse[:, None]
         unit = text * inverse
         pulled = sums.sum(0)
         pulled -= unit * (unit * pulled).sum(-1, keepdim=True)
         return (self.logits.logit_scale * inverse * pulled).to(text.dtype)
 
-    def _launch(self, kernel: Any, grid: tuple, *output: Tensor, **blocks: int) -> None:
-        launch(kernel, grid, *self.arguments, *output, *self.sizes, **self.blocks, **blocks)
+    def _spread(self, inverse: Tensor) -> Tensor | None:
+        """What brings the gradients into the range of float16, the largest below its end, `[]`."""
+        if self.logits.frames.dtype != torch.float16 or self.logits.text.dtype != torch.float16:
+            return None
+        # |d_rc| <= |A_rc| + p_rc |q_r|, and a frame's share of a score's gradient is below it.
+        bound = 2 * self.upstream.abs().sum(-1).amax() * inverse.amax()
+        return 2.0**15 / bound.clamp(min=1e-30)
+
+    def _launch(
+        self, kernel: Any, grid: tuple, spread: Tensor | None, out: Tensor, tiles: dict[str, Any]
+    ) -> None:
+        more = {**tiles, "BLOCK_OUT": self.logits.block_out()}
+        launch(kernel, grid, *self.arguments, spread, out, *self.sizes, **more)
 
 
 def _block(size: int, largest: int) -> int:
@@ -168,11 +226,21 @@ def _block(size: int, largest: int) -> int:
     return max(16, min(power_of_2_from(size), largest))
 
 
-def _dot_type(frames: torch.dtype, text: torch.dtype) -> Any:
-    """Products of two half-precision numbers are exact in float32; others are made in float32."""
-    if frames == torch.float64:
-        return tl.float64
-    # The interpreter multiplies bfloat16 as if it were an integer.
-    if frames != text or (INTERPRETED and frames == torch.bfloat16):
-        return tl.float32
-    return {torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}.get(frames, tl.float32)
+def _words(frames: Tensor, text: Tensor) -> Tensor:
+    """The text as the terms that products are made with, `[term class dim]`."""
+    if _products(frames.dtype, text.dtype)["TEXT_TERMS"] == 1:
+        return text[None]
+    high = text.to(frames.dtype)
+    return torch.stack([high, (text - high.to(text.dtype)).to(frames.dtype)])
+
+
+def _products(frames: torch.dtype, text: torch.dtype) -> dict[str, Any]:
+    """In what products are made, and of how many terms their operands are."""
+    half = {torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}.get(frames)
+    if half is not None and (text == frames or (frames, text) == MIXED_TRAINING):
+        # The interpreter multiplies bfloat16 as if it were an integer.
+        dot = tl.float32 if INTERPRETED and frames == torch.bfloat16 else half
+        terms = {"TEXT_TERMS": 1 if text == frames else 2, "GRADIENT_TERMS": 2}
+        return {"DOT_TYPE": dot, "TERM_TYPE": half, **terms}
+    dot = tl.float64 if frames == torch.float64 else tl.float32
+    return {"DOT_TYPE": dot, "TERM_TYPE": dot, "TEXT_TERMS": 1, "GRADIENT_TERMS": 1}

@@ -1,10 +1,8 @@
-"""The Triton kernels of vifistore.kernels.frame_softmax, which holds their formulas."""
+"""Kernels of sums over classes, for vifistore.kernels.frame_softmax, which holds the formulas."""
 
 from vifistore.kernels.dispatch import tl, triton
 from vifistore.kernels.frame_softmax_tiles import (
     cosine_tile,
-    gradient_tile,
-    load_rows,
     load_views,
     log_probabilities,
     upstream_tile,
@@ -29,6 +27,9 @@ def _frame_softmax_forward_kernel(
     BLOCK_CLASSES: tl.constexpr,
     BLOCK_DIM: tl.constexpr,
     DOT_TYPE: tl.constexpr,
+    TERM_TYPE: tl.constexpr,
+    TEXT_TERMS: tl.constexpr,
+    GRADIENT_TERMS: tl.constexpr,
 ):
     """n_r, and with targets the cross-entropy of each row; one program a tile of rows."""
     rows = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
@@ -51,6 +52,8 @@ def _frame_softmax_forward_kernel(
             dim,
             BLOCK_DIM,
             DOT_TYPE,
+            TEXT_TERMS,
+            False,
         )
         logits = tl.where((classes < num_classes)[None, :], scale * cosines, float("-inf"))
         new_largest = tl.maximum(largest, tl.max(logits, axis=1))
@@ -58,7 +61,9 @@ def _frame_softmax_forward_kernel(
         total += tl.sum(tl.exp(logits - new_largest[:, None]), axis=1)
         largest = new_largest
         if targets_ptr is not None:
-            targets = load_views(targets_ptr, rows, classes, num_rows, num_frames, num_classes)
+            targets = load_views(
+                targets_ptr, rows[:, None], classes[None, :], num_rows, num_frames, num_classes
+            )
             target_total += tl.sum(targets, axis=1)
             target_cosine += tl.sum(targets * cosines, axis=1)
     normaliser = largest + tl.log(total)
@@ -88,6 +93,9 @@ def _frame_softmax_backward_kernel(
     BLOCK_CLASSES: tl.constexpr,
     BLOCK_DIM: tl.constexpr,
     DOT_TYPE: tl.constexpr,
+    TERM_TYPE: tl.constexpr,
+    TEXT_TERMS: tl.constexpr,
+    GRADIENT_TERMS: tl.constexpr,
 ):
     """q_r and e_r = sum_c A_rc k_rc - q_r sum_c p_rc k_rc; one program a tile of rows."""
     rows = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
@@ -110,12 +118,15 @@ def _frame_softmax_backward_kernel(
             dim,
             BLOCK_DIM,
             DOT_TYPE,
+            TEXT_TERMS,
+            False,
         )
+        down, across = rows[:, None], classes[None, :]
         log_p = log_probabilities(
-            cosines, scale, rows, classes, normaliser_ptr, num_rows, num_classes
+            cosines, scale, down, across, normaliser_ptr, num_rows, num_classes
         )
         upstream = upstream_tile(
-            log_p, rows, classes, upstream_ptr, scores_ptr, num_rows, num_frames, num_classes
+            log_p, down, across, upstream_ptr, scores_ptr, num_rows, num_frames, num_classes
         )
         totals += upstream
         along_upstream += upstream * cosines
@@ -124,135 +135,3 @@ def _frame_softmax_backward_kernel(
     along = tl.sum(along_upstream, axis=1) - total * tl.sum(along_p, axis=1)
     tl.store(total_ptr + rows, total, mask=rows < num_rows)
     tl.store(along_ptr + rows, along, mask=rows < num_rows)
-
-
-@triton.jit
-def _frames_backward_kernel(
-    frames_ptr,
-    text_ptr,
-    scale_ptr,
-    row_inverse_ptr,
-    class_inverse_ptr,
-    normaliser_ptr,
-    upstream_ptr,
-    scores_ptr,
-    total_ptr,
-    along_ptr,
-    grad_frames_ptr,
-    num_rows,
-    num_frames,
-    num_classes,
-    dim,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_CLASSES: tl.constexpr,
-    BLOCK_DIM: tl.constexpr,
-    BLOCK_OUT: tl.constexpr,
-    DOT_TYPE: tl.constexpr,
-):
-    """d x_r; one program a tile of rows and a slice of their gradient's columns."""
-    rows = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
-    columns = tl.program_id(1) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
-    scale = tl.load(scale_ptr)
-    pulled = tl.zeros([BLOCK_ROWS, BLOCK_OUT], scale.dtype)
-    for start in range(0, num_classes, BLOCK_CLASSES):
-        classes = start + tl.arange(0, BLOCK_CLASSES)
-        gradient = gradient_tile(
-            frames_ptr,
-            text_ptr,
-            scale_ptr,
-            row_inverse_ptr,
-            class_inverse_ptr,
-            normaliser_ptr,
-            upstream_ptr,
-            scores_ptr,
-            total_ptr,
-            rows,
-            classes,
-            num_rows,
-            num_frames,
-            num_classes,
-            dim,
-            BLOCK_DIM,
-            DOT_TYPE,
-        )
-        inverse = tl.load(class_inverse_ptr + classes, mask=classes < num_classes, other=0.0)
-        w = load_rows(text_ptr, classes, columns, num_classes, dim).to(scale.dtype)
-        pulled = tl.dot(
-            gradient * inverse[None, :],
-            w,
-            pulled,
-            input_precision="ieee",
-            out_dtype=scale.dtype,
-        )
-    inverse = tl.load(row_inverse_ptr + rows, mask=rows < num_rows, other=0.0)[:, None]
-    along = tl.load(along_ptr + rows, mask=rows < num_rows, other=0.0)[:, None]
-    x = load_rows(frames_ptr, rows, columns, num_rows, dim).to(scale.dtype)
-    grad = scale * inverse * (pulled - along * inverse * x)
-    offsets = rows.to(tl.int64)[:, None] * dim + columns[None, :]
-    inside = (rows < num_rows)[:, None] & (columns < dim)[None, :]
-    tl.store(grad_frames_ptr + offsets, grad.to(grad_frames_ptr.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _text_backward_kernel(
-    frames_ptr,
-    text_ptr,
-    scale_ptr,
-    row_inverse_ptr,
-    class_inverse_ptr,
-    normaliser_ptr,
-    upstream_ptr,
-    scores_ptr,
-    total_ptr,
-    along_ptr,
-    sums_ptr,
-    num_rows,
-    num_frames,
-    num_classes,
-    dim,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_CLASSES: tl.constexpr,
-    BLOCK_DIM: tl.constexpr,
-    BLOCK_OUT: tl.constexpr,
-    DOT_TYPE: tl.constexpr,
-):
-    """G_c over one split of the rows: a tile of classes, a slice of columns, every n-th tile."""
-    classes = tl.program_id(0) * BLOCK_CLASSES + tl.arange(0, BLOCK_CLASSES)
-    columns = tl.program_id(1) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
-    split = tl.program_id(2)
-    stride = tl.num_programs(2) * BLOCK_ROWS
-    scale = tl.load(scale_ptr)
-    sums = tl.zeros([BLOCK_CLASSES, BLOCK_OUT], scale.dtype)
-    for start in range(split * BLOCK_ROWS, num_rows, stride):
-        rows = start + tl.arange(0, BLOCK_ROWS)
-        gradient = gradient_tile(
-            frames_ptr,
-            text_ptr,
-            scale_ptr,
-            row_inverse_ptr,
-            class_inverse_ptr,
-            normaliser_ptr,
-            upstream_ptr,
-            scores_ptr,
-            total_ptr,
-            rows,
-            classes,
-            num_rows,
-            num_frames,
-            num_classes,
-            dim,
-            BLOCK_DIM,
-            DOT_TYPE,
-        )
-        inverse = tl.load(row_inverse_ptr + rows, mask=rows < num_rows, other=0.0)
-        x = load_rows(frames_ptr, rows, columns, num_rows, dim).to(scale.dtype)
-        sums = tl.dot(
-            tl.trans(gradient * inverse[:, None]),
-            x,
-            sums,
-            input_precision="ieee",
-            out_dtype=scale.dtype,
-        )
-    offsets = (split * num_classes + classes).to(tl.int64)[:, None] * dim + columns[None, :]
-    inside = (classes < num_classes)[:, None] & (columns < dim)[None, :]
-    tl.store(sums_ptr + offsets, sums, mask=inside)

@@ -1,7 +1,8 @@
-"""Tiles [row class] of every frame's logits, and of their gradients, made where they are needed.
+"""Tiles of every frame's logits, and of their gradients, made where they are needed.
 
-Device functions of the kernels in vifistore.kernels.frame_softmax, which holds the formulas. Rows
-and classes beyond the end have probability zero and no upstream gradient.
+Device functions of the kernels in vifistore.kernels.frame_softmax, which holds the formulas. A tile
+is `[row class]` or `[class row]`: rows and classes are given as a column and a line of it, in
+either order. Rows and classes beyond the end have probability zero and no upstream gradient.
 """
 
 from vifistore.kernels.dispatch import tl, triton
@@ -28,34 +29,49 @@ def cosine_tile(
     dim,
     BLOCK_DIM: tl.constexpr,
     DOT_TYPE: tl.constexpr,
+    TEXT_TERMS: tl.constexpr,
+    CLASSES_FIRST: tl.constexpr,
 ):
-    """Cosine similarities k_rc; lengths are divided out after the products, which are exact."""
+    """Cosine similarities k_rc, `[row class]` or `[class row]`; lengths are divided out after the
+    products, which are exact."""
     dtype = row_inverse_ptr.dtype.element_ty
-    products = tl.zeros([rows.shape[0], classes.shape[0]], dtype)
+    if CLASSES_FIRST:
+        products = tl.zeros([classes.shape[0], rows.shape[0]], dtype)
+    else:
+        products = tl.zeros([rows.shape[0], classes.shape[0]], dtype)
     for start in range(0, dim, BLOCK_DIM):
         columns = start + tl.arange(0, BLOCK_DIM)
         x = load_rows(frames_ptr, rows, columns, num_rows, dim).to(DOT_TYPE)
-        w = load_rows(text_ptr, classes, columns, num_classes, dim).to(DOT_TYPE)
-        # The default, TF32, is off by 0.1 of a logit once the scale of 100 multiplies it.
-        products = tl.dot(x, tl.trans(w), products, input_precision="ieee", out_dtype=dtype)
+        for term in tl.static_range(TEXT_TERMS):
+            words_ptr = text_ptr + term * num_classes * dim
+            w = load_rows(words_ptr, classes, columns, num_classes, dim).to(DOT_TYPE)
+            # TF32, the default, is off by 0.1 of a logit once the scale of 100 multiplies it.
+            if CLASSES_FIRST:
+                products = tl.dot(w, tl.trans(x), products, input_precision="ieee", out_dtype=dtype)
+            else:
+                products = tl.dot(x, tl.trans(w), products, input_precision="ieee", out_dtype=dtype)
     row_inverse = tl.load(row_inverse_ptr + rows, mask=rows < num_rows, other=0.0)
     class_inverse = tl.load(class_inverse_ptr + classes, mask=classes < num_classes, other=0.0)
-    return products * row_inverse[:, None] * class_inverse[None, :]
+    if CLASSES_FIRST:
+        products *= row_inverse[None, :] * class_inverse[:, None]
+    else:
+        products *= row_inverse[:, None] * class_inverse[None, :]
+    return products
 
 
 @triton.jit
 def log_probabilities(cosines, scale, rows, classes, normaliser_ptr, num_rows, num_classes):
     """log p_rc of a tile, minus infinity beyond the ends."""
-    inside = (rows < num_rows)[:, None] & (classes < num_classes)[None, :]
+    inside = (rows < num_rows) & (classes < num_classes)
     normaliser = tl.load(normaliser_ptr + rows, mask=rows < num_rows, other=0.0)
-    return tl.where(inside, scale * cosines - normaliser[:, None], float("-inf"))
+    return tl.where(inside, scale * cosines - normaliser, float("-inf"))
 
 
 @triton.jit
 def load_views(matrix_ptr, rows, classes, num_rows, num_frames, num_classes):
     """Tile of a `[view class]` matrix, the row of a frame being that of its view."""
-    inside = (rows < num_rows)[:, None] & (classes < num_classes)[None, :]
-    offsets = (rows // num_frames).to(tl.int64)[:, None] * num_classes + classes[None, :]
+    inside = (rows < num_rows) & (classes < num_classes)
+    offsets = (rows // num_frames).to(tl.int64) * num_classes + classes
     return tl.load(matrix_ptr + offsets, mask=inside, other=0.0)
 
 
@@ -73,43 +89,72 @@ def upstream_tile(
 
 @triton.jit
 def gradient_tile(
-    frames_ptr,
-    text_ptr,
-    scale_ptr,
-    row_inverse_ptr,
-    class_inverse_ptr,
+    cosines,
+    scale,
+    rows,
+    classes,
     normaliser_ptr,
     upstream_ptr,
     scores_ptr,
     total_ptr,
-    rows,
-    classes,
     num_rows,
     num_frames,
     num_classes,
-    dim,
-    BLOCK_DIM: tl.constexpr,
-    DOT_TYPE: tl.constexpr,
 ):
     """d_rc, the gradient of a tile of logits."""
-    cosines = cosine_tile(
-        frames_ptr,
-        text_ptr,
-        row_inverse_ptr,
-        class_inverse_ptr,
-        rows,
-        classes,
-        num_rows,
-        num_classes,
-        dim,
-        BLOCK_DIM,
-        DOT_TYPE,
-    )
-    log_p = log_probabilities(
-        cosines, tl.load(scale_ptr), rows, classes, normaliser_ptr, num_rows, num_classes
-    )
+    log_p = log_probabilities(cosines, scale, rows, classes, normaliser_ptr, num_rows, num_classes)
     upstream = upstream_tile(
         log_p, rows, classes, upstream_ptr, scores_ptr, num_rows, num_frames, num_classes
     )
     total = tl.load(total_ptr + rows, mask=rows < num_rows, other=0.0)
-    return upstream - tl.exp(log_p) * total[:, None]
+    return upstream - tl.exp(log_p) * total
+
+
+@triton.jit
+def add_products(
+    sums,
+    gradient,
+    matrix_ptr,
+    rows,
+    columns,
+    num_rows,
+    num_columns,
+    DOT_TYPE: tl.constexpr,
+    TERM_TYPE: tl.constexpr,
+    GRADIENT_TERMS: tl.constexpr,
+    MATRIX_TERMS: tl.constexpr,
+):
+    """Sums plus gradient `[own row]` times rows of a matrix `[row column]`.
+
+    The gradient is a sum of terms of half precision, and so is the matrix; products of two terms
+    are exact, and those of two small ones are left out. One product a turn of a loop that is not
+    unrolled: of products that follow each other, Triton lays out all but the last otherwise.
+    """
+    if GRADIENT_TERMS == 1:
+        matrix = load_rows(matrix_ptr, rows, columns, num_rows, num_columns).to(sums.dtype)
+        sums = tl.dot(gradient, matrix, sums, input_precision="ieee", out_dtype=sums.dtype)
+    else:
+        rest = gradient
+        matrix = load_rows(matrix_ptr, rows, columns, num_rows, num_columns).to(DOT_TYPE)
+        for _ in range(GRADIENT_TERMS):
+            term = rounded(rest, DOT_TYPE, TERM_TYPE)
+            sums = tl.dot(term, matrix, sums, input_precision="ieee")
+            rest -= term.to(tl.float32)
+        for lower in range(1, MATRIX_TERMS):
+            lower_ptr = matrix_ptr + lower * num_rows * num_columns
+            matrix = load_rows(lower_ptr, rows, columns, num_rows, num_columns).to(DOT_TYPE)
+            term = rounded(gradient, DOT_TYPE, TERM_TYPE)
+            sums = tl.dot(term, matrix, sums, input_precision="ieee")
+    return sums
+
+
+@triton.jit
+def rounded(values, DOT_TYPE: tl.constexpr, TERM_TYPE: tl.constexpr):
+    """Float32 values rounded to half precision, as DOT_TYPE."""
+    if DOT_TYPE == TERM_TYPE:
+        return values.to(TERM_TYPE)
+    else:
+        # The interpreter multiplies no bfloat16 and cuts off where it should round.
+        bits = values.to(tl.uint32, bitcast=True)
+        bits += 0x7FFF + ((bits >> 16) & 1)
+        return (bits & 0xFFFF0000).to(tl.float32, bitcast=True)

@@ -31,6 +31,7 @@ from vifistore.kernels.dispatch import (
     triton,
 )
 from vifistore.kernels.frame_softmax import (
+    SCORES,
     FrameLogits,
     frame_softmax_backward,
     frame_softmax_forward,
@@ -135,11 +136,11 @@ def image_scores_forward(logits: FrameLogits) -> Tensor:
     num_views, num_frames, dim = logits.frames.shape
     num_classes = len(logits.text)
     scores = logits.normaliser.new_empty(num_views, num_classes)
-    blocks = logits.blocks(max_rows=num_frames)
+    blocks = logits.tiles(SCORES, num_frames)
     launch(
         _image_scores_forward_kernel,
         (num_views, blocks_over(num_classes, blocks["BLOCK_CLASSES"])),
-        *logits,
+        *logits.arguments,
         scores,
         num_frames,
         num_classes,
@@ -165,7 +166,11 @@ def _image_scores_forward_kernel(
     BLOCK_CLASSES: tl.constexpr,
     BLOCK_DIM: tl.constexpr,
     DOT_TYPE: tl.constexpr,
+    TERM_TYPE: tl.constexpr,
+    TEXT_TERMS: tl.constexpr,
+    GRADIENT_TERMS: tl.constexpr,
 ):
+    """Log of the mean probability; one program a view and a tile of classes."""
     view = tl.program_id(0).to(tl.int64)
     classes = tl.program_id(1) * BLOCK_CLASSES + tl.arange(0, BLOCK_CLASSES)
     scale = tl.load(scale_ptr)
@@ -188,13 +193,15 @@ def _image_scores_forward_kernel(
             dim,
             BLOCK_DIM,
             DOT_TYPE,
+            TEXT_TERMS,
+            True,
         )
         normaliser = tl.load(normaliser_ptr + rows, mask=rows < end, other=0.0)
-        log_p = scale * cosines - normaliser[:, None]
-        log_p = tl.where((rows < end)[:, None], log_p, float("-inf"))
-        new_largest = tl.maximum(largest, tl.max(log_p, axis=0))
+        log_p = scale * cosines - normaliser[None, :]
+        log_p = tl.where((rows < end)[None, :], log_p, float("-inf"))
+        new_largest = tl.maximum(largest, tl.max(log_p, axis=1))
         total = total * tl.exp(largest - new_largest)
-        total += tl.sum(tl.exp(log_p - new_largest[None, :]), axis=0)
+        total += tl.sum(tl.exp(log_p - new_largest[:, None]), axis=1)
         largest = new_largest
     scores = largest + tl.log(total / num_frames)
     tl.store(scores_ptr + view * num_classes + classes, scores, mask=classes < num_classes)

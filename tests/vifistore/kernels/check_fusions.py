@@ -7,6 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vifistore.kernels import frame_softmax
 from vifistore.kernels.dispatch import chosen_way
+from vifistore.kernels.frame_softmax import MIXED_TRAINING
 from vifistore.kernels.fusion_cross_entropy import (
     fusion_cross_entropy,
     fusion_cross_entropy_reference,
@@ -15,7 +16,7 @@ from vifistore.kernels.fusion_scores import FUSIONS, fusion_scores, fusion_score
 
 HALF, BRAIN, SINGLE, DOUBLE = torch.float16, torch.bfloat16, torch.float32, torch.float64
 SAME = [(HALF, HALF), (BRAIN, BRAIN), (SINGLE, SINGLE), (DOUBLE, DOUBLE)]
-MIXED = [(HALF, SINGLE), (SINGLE, BRAIN), (SINGLE, DOUBLE), (DOUBLE, HALF)]
+MIXED = [MIXED_TRAINING, (HALF, SINGLE), (SINGLE, BRAIN), (SINGLE, DOUBLE), (DOUBLE, HALF)]
 # View, frame, class, dim: odd ones, several tiles of each axis, one of everything.
 ODD, LARGE, ONES = (3, 5, 19, 33), (2, 19, 35, 130), (1, 1, 1, 1)
 # More rows than columns: the text gradient is summed in several splits.
@@ -24,6 +25,8 @@ CASES = [
     *[(ODD, dtypes, "image") for dtypes in SAME + MIXED],
     (LARGE, (BRAIN, BRAIN), "image"),
     (LARGE, (SINGLE, SINGLE), "image"),
+    (LARGE, (HALF, HALF), "image"),
+    (LARGE, MIXED_TRAINING, "image"),
     (ONES, (SINGLE, SINGLE), "image"),
     (LONG, (DOUBLE, DOUBLE), "image"),
     # These run temporal_pool's kernels, which have their own checks.
@@ -58,8 +61,11 @@ def check(kernel, reference, inputs, fusion, assert_close):
     assert chosen_way(inputs[0]).is_kernel
     exact = results(reference, [value.double() for value in inputs], fusion)
     plain = results(reference, inputs, fusion)
+    # Of the two terms of a float32 text beside bfloat16 frames, and of the gradient.
+    is_mixed = tuple(value.dtype for value in inputs[:2]) == MIXED_TRAINING
+    relative = 2**-17 if is_mixed else 1e-6
     for values in zip(results(kernel, inputs, fusion), plain, exact, strict=True):
-        assert_close(*values)
+        assert_close(*values, relative)
 
 
 @pytest.mark.parametrize(("shape", "dtypes", "fusion"), CASES, ids=str)
@@ -72,6 +78,24 @@ def test_scores_are_as_close_as_plain_pytorch(shape, dtypes, fusion, device, ass
 def test_cross_entropy_is_as_close_as_plain_pytorch(shape, dtypes, fusion, device, assert_close):
     inputs = inputs_like(shape, dtypes, device)
     check(fusion_cross_entropy, fusion_cross_entropy_reference, inputs, fusion, assert_close)
+
+
+@pytest.mark.parametrize("of_text", [BRAIN, SINGLE], ids=str)
+def test_gradients_of_bfloat16_training_beside_float32(of_text, device):
+    """Of the largest, 2^-17 where a gradient is float32: it is multiplied as two terms."""
+    inputs = inputs_like((4, 16, 40, 96), (BRAIN, of_text), device)
+    exact = results(fusion_cross_entropy_reference, [v.double() for v in inputs], "image")
+    for result, wanted in zip(results(fusion_cross_entropy, inputs, "image"), exact, strict=True):
+        # The interpreter cuts off what is stored as bfloat16.
+        rounding = 2**-7 if result.dtype == BRAIN else 2**-17
+        assert (result.double() - wanted).abs().max() <= rounding * wanted.abs().max()
+
+
+@pytest.mark.parametrize("factor", [1e-4, 100.0])
+def test_gradients_of_float16_may_be_small_or_large(factor, device, assert_close):
+    frames, text, scale, targets = inputs_like(ODD, (HALF, HALF), device)
+    inputs = frames, text, scale, targets * factor
+    check(fusion_cross_entropy, fusion_cross_entropy_reference, inputs, "image", assert_close)
 
 
 @pytest.mark.parametrize("function", [fusion_scores, fusion_cross_entropy])

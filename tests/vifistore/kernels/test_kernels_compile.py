@@ -82,6 +82,7 @@ def test_image_scores(hopper, inputs):
     scores = image_scores_forward(logits)
     frame_softmax_backward(logits, scores, (True, True, True), scores)
     assert names(hopper) == [IMAGE_KERNELS[0], "image_scores_forward", *IMAGE_KERNELS[1:]]
+    assert_products_of_four_warps(hopper, inputs)
 
 
 def test_image_cross_entropy(hopper, inputs):
@@ -89,6 +90,20 @@ def test_image_cross_entropy(hopper, inputs):
     logits, _ = frame_softmax_forward(*inputs, targets)
     frame_softmax_backward(logits, targets, (True, True, True))
     assert names(hopper) == IMAGE_KERNELS
+    assert_products_of_four_warps(hopper, inputs)
+
+
+def assert_products_of_four_warps(compiled, inputs):
+    """Half-precision products take wgmma alone, and nothing spills; float32 ones take none."""
+    of_frames = inputs[0].dtype
+    is_half = of_frames in (HALF, BRAIN)
+    for kernel in compiled:
+        assert (kernel.operations["HGMMA"] > 0) == is_half, kernel.kernel
+        assert kernel.operations["HMMA"] == 0
+        if kernel.kernel in ("frames_backward", "text_backward") and is_half:
+            assert kernel.grid[1] == 1, "a gradient is made in slices of columns"
+    if of_frames != DOUBLE:
+        assert_nothing_spills(compiled)
 
 
 def test_image_cross_entropy_of_sizes_that_fill_no_tile(hopper):
