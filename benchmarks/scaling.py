@@ -28,15 +28,14 @@ import numpy as np
 
 from benchmarks.generated import add_videos, random_block
 from benchmarks.memory_bucket import memory_bucket
+from benchmarks.sleeping import Trial, encode, writer_of
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import in_scratch, script
-from vifistore.extract.row_sources import ALL, FreeRows, NotedWriter
-from vifistore.store.committer import BlockCommitter
+from vifistore.extract.row_sources import ALL, FreeRows
 from vifistore.store.schema import BLOCK_SIZE
 from vifistore.store.store import create_store, open_store
-from vifistore.store.writer import FeatureWriter, Shape
 
-CASE = ("where", "actors", "seconds_a_block")
+CASE = ("where", "by", "actors", "seconds_a_block")
 _ENOUGH = 0.9
 _PATIENCE_SECONDS = 600.0
 
@@ -47,6 +46,8 @@ class Scaling(Bench):
 
     where: tuple[str, ...] = ("folder", "bucket")
     """Where the set lies: in a folder, with locks; in a bucket, with claims."""
+    by: tuple[str, ...] = ("processes",)
+    """What gives blocks out: processes find them themselves."""
     actors: tuple[int, ...] = (1, 2, 4, 8, 16)
     """Numbers of encoders."""
     seconds: float = 1.0
@@ -65,41 +66,24 @@ class Scaling(Bench):
     """Times that each is done; the medians count."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """So many encoders at work on sets of one store."""
-
-    url: str
-    actors: int
-    seconds: float
-    num_videos: int
-    settings: Scaling
-
-    @property
-    def shape(self) -> Shape:
-        """Axes of the sets."""
-        return Shape(
-            video=self.num_videos, view=1, frame=self.settings.frames, dim=self.settings.dim
-        )
-
-
 @in_scratch
 def run(settings: Scaling, scratch: Path) -> Iterator[dict]:
     """A row for each number of encoders, then for each length of a block, and where it is too
     much."""
     most = max(settings.actors)
-    for where in settings.where:
-        with place(where, settings.late_seconds, scratch) as url:
+    for where, by in itertools.product(settings.where, settings.by):
+        with place(where, settings.late_seconds, scratch / by) as url:
+            case = (url, where, by)
             rows = []
             for actors in settings.actors:
-                rows.append(measured(url, where, actors, settings.seconds, settings))
+                rows.append(measured(*case, actors, settings.seconds, settings))
                 yield rows[-1] | {"of_one": of_one(rows[0], rows[-1])}
             rows = rows[-1:]
             for seconds in settings.faster:
                 if rows[-1]["efficiency"] >= _ENOUGH:
-                    rows.append(measured(url, where, most, seconds, settings))
+                    rows.append(measured(*case, most, seconds, settings))
                     yield rows[-1]
-            yield {"where": where, "actors": most, **fall(rows)}
+            yield {"where": where, "by": by, "actors": most, **fall(rows)}
 
 
 @contextlib.contextmanager
@@ -115,19 +99,24 @@ def place(where: str, late_seconds: float, scratch: Path) -> Iterator[str]:
         yield "s3://bucket"
 
 
-def measured(url: str, where: str, actors: int, seconds: float, settings: Scaling) -> dict:
+def measured(url: str, where: str, by: str, actors: int, seconds: float, settings: Scaling) -> dict:
     """A row of so many encoders at so many seconds a block."""
     num_videos = actors * settings.blocks * BLOCK_SIZE
     location = f"{url}/{actors}-{seconds}.zarr"
     add_videos(create_store(location).new_dataset("d"), ["a"] * num_videos, ["a"])
     trial = Trial(
-        url=location, actors=actors, seconds=seconds, num_videos=num_videos, settings=settings
+        url=location,
+        actors=actors,
+        seconds=seconds,
+        num_videos=num_videos,
+        **{name: getattr(settings, name) for name in ("frames", "dim", "repeats")},
     )
-    taken = seconds_taken(trial)
+    taken = [seconds for number, seconds in enumerate(_MADE_BY[by](trial)) if sealed(trial, number)]
     blocks = actors * settings.blocks
     rates = blocks / np.array(taken)
     return {
         "where": where,
+        "by": by,
         "actors": actors,
         "seconds_a_block": seconds,
         "blocks": blocks,
@@ -147,8 +136,8 @@ def of_one(one: dict, row: dict) -> float:
     return round(each * one["actors"] / one["blocks_a_second"], 4)
 
 
-def seconds_taken(trial: Trial) -> list[float]:
-    """How long all encoders of a trial took together, each time anew."""
+def seconds_by_processes(trial: Trial) -> Iterator[float]:
+    """How long the encoders of a trial took together, each time anew."""
     # A fork would take locks of threads along.
     processes = multiprocessing.get_context("spawn")
     together = processes.Barrier(trial.actors + 1)
@@ -159,14 +148,11 @@ def seconds_taken(trial: Trial) -> list[float]:
     for process in actors:
         process.start()
     try:
-        taken = []
-        for number in range(trial.settings.repeats):
+        for _ in range(trial.repeats):
             together.wait(_PATIENCE_SECONDS)
             began = time.perf_counter()
             together.wait(_PATIENCE_SECONDS)
-            taken.append(time.perf_counter() - began)
-            sealed(trial, number)
-        return taken
+            yield time.perf_counter() - began
     finally:
         for process in actors:
             process.kill()
@@ -175,36 +161,25 @@ def seconds_taken(trial: Trial) -> list[float]:
 
 def actor(trial: Trial, together: Barrier) -> None:
     """An encoder, once for each set."""
-    block = random_block(BLOCK_SIZE, trial.settings.frames, trial.settings.dim)
-    for number in range(trial.settings.repeats):
+    block = random_block(BLOCK_SIZE, trial.frames, trial.dim)
+    for number in range(trial.repeats):
         writer = writer_of(trial, number)
         together.wait(_PATIENCE_SECONDS)
-        encode(writer, block, trial.seconds)
+        with FreeRows(writer, ALL) as source:
+            encode(writer, source, block, trial.seconds)
+        writer.release()
         together.wait(_PATIENCE_SECONDS)
 
 
-def encode(writer: FeatureWriter, data: dict[str, np.ndarray], seconds: float) -> None:
-    """Take blocks that are free, sleep for each, and have it written."""
-    source = FreeRows(writer, ALL)
-    with source, BlockCommitter(NotedWriter(writer, source)) as committer:
-        for block, rows in itertools.groupby(source, lambda row: row // BLOCK_SIZE):
-            time.sleep(seconds)
-            committer.add(block, list(rows), data)
-    writer.release()
-
-
-def writer_of(trial: Trial, number: int) -> FeatureWriter:
-    """What writes the set of a trial that has this number."""
-    recipe = {"image_digest": str(number), "frames": trial.settings.frames, "numerics": 1}
-    dataset = open_store(trial.url, mode="a").dataset("d")
-    return FeatureWriter(dataset, recipe | {"clips": 1}, trial.shape, {"host": "benchmark"})
-
-
-def sealed(trial: Trial, number: int) -> None:
+def sealed(trial: Trial, number: int) -> dict:
     """Seal a set, which fails where a block is missing, and remove it."""
     writer = writer_of(trial, number)
-    writer.seal()
+    seal = writer.seal()
     open_store(trial.url, mode="a").backend.place.remove(writer.path)
+    return seal
+
+
+_MADE_BY = {"processes": seconds_by_processes}
 
 
 def fall(rows: Sequence[dict]) -> dict:

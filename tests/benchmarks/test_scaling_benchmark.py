@@ -3,12 +3,19 @@ import pytest
 from benchmarks import scaling
 
 
-@pytest.mark.parametrize("where", ["folder", "bucket"])
-def test_rows_say_how_well_encoders_share_a_set(where):
+@pytest.mark.parametrize(
+    ("where", "by"),
+    [
+        ("folder", "processes"),
+        ("bucket", "processes"),
+    ],
+)
+def test_rows_say_how_well_encoders_share_a_set(where, by):
     if where == "bucket":
         pytest.importorskip("obstore", reason="obstore is not installed")
+    tiny = {"blocks": 2, "frames": 2, "dim": 8, "repeats": 1}
     settings = scaling.Scaling(
-        where=(where,), actors=(1, 2), seconds=0.2, faster=(), blocks=2, frames=2, dim=8, repeats=1
+        where=(where,), by=(by,), actors=(1, 2), seconds=0.2, faster=(), **tiny
     )
     *rows, fall = scaling.run(settings)
     assert [row["blocks"] for row in rows] == [2, 4]
