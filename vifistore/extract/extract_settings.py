@@ -115,6 +115,9 @@ class EncodeSettings(PixelSettings):
     """Folder that keeps decoded frames for later checkpoints; safe to delete at any time."""
     frame_cache_gb: float = 50.0
     """Most that the folder may hold, GB; what was used longest ago goes first."""
+    claims: bool = False
+    """Of a new set on a disk that machines share: keep them apart by claims, not by locks, where
+    the disk's locks cannot be trusted. The set remembers it; in a bucket it is always so."""
 
     def _note(self, found: Faults) -> None:
         super()._note(found)

@@ -172,7 +172,7 @@ def _new_writer(job: Job, purpose: str) -> FeatureWriter:
     if differing := not_as_trained(job.loaded, job.recipe):
         provenance["not_as_trained"] = differing
     of_set = (job.dataset, job.recipe.as_dict(), job.shape, provenance)
-    return FeatureWriter(*of_set, further=job.further)
+    return FeatureWriter(*of_set, further=job.further, by_claims=job.settings.claims)
 
 
 def _begin_texts(job: Job, cosines: CosinesBeside | None) -> None:

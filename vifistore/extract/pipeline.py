@@ -182,7 +182,7 @@ def rows_to_encode(
     writer.claim(row // BLOCK_SIZE for row in rows)
     # Another process may have written some before they were claimed.
     rows = [row for row in rows if writer.status[row] == status]
-    if rows and retry and writer.sealed:
+    if rows and retry:
         writer.unseal()
     yield HeldRows(rows)
 

@@ -59,15 +59,17 @@ class BlockClaims:
         renews: bool = True,
         threads: int = 1,
         stored: Callable[[int], Committed] = lambda block: ({}, ""),
+        is_torn: Callable[[int, BlockClaim], bool] = lambda block, claim: False,
     ) -> None:
         """`renews`: whether a thread renews the claims as long as there are any. `threads`: how
-        many blocks are claimed at once. `stored`: what there is of a block without a claim."""
+        many blocks are claimed at once. `stored`: what there is of a block without a claim.
+        `is_torn`: whether one that was held has other chunks than its claim says."""
         self._place, self._path = place, feature_path
         self.owner = owner or new_owner()
         self._objects = ClaimObjects(place, feature_path, clock or StoreClock())
         self._lease, self._pause = lease_seconds or lease_of_process(), pause
         self._threads = threads
-        self._stored = stored
+        self._stored, self._is_torn = stored, is_torn
         self._own: dict[int | str, HeldClaim] = {}
         # Renewing is done by a thread of its own, and blocks are written by several.
         self._turns: dict[int | str, Lock] = {}
@@ -260,6 +262,8 @@ class BlockClaims:
             if claim.state == HELD and claim.owner != self.owner and claim.expires > now:
                 return claim.owner
             old, epoch, state = (claim.checksums, claim.status), claim.epoch + 1, claim.state
+            if isinstance(block, int) and state == HELD and self._is_torn(block, claim):
+                old = ({}, "")
         new = BlockClaim(
             epoch=epoch,
             owner=self.owner,

@@ -8,8 +8,9 @@ import uuid
 from dataclasses import dataclass
 
 from vifistore.errors import DamagedError
-from vifistore.store.claims import BlockClaim, claim_bytes, claim_key, parse_claim
+from vifistore.store.claims import CLAIMS, BlockClaim, claim_bytes, claim_key, parse_claim
 from vifistore.store.conditional import ChangedError, Conditional, Seen, StoreClock
+from vifistore.temporaries import SUFFIX
 
 Committed = tuple[dict[str, str], str]
 """Checksums by array and status of a block, as a claim has them."""
@@ -80,7 +81,8 @@ class ClaimObjects:
     def now(self) -> float:
         """Seconds since 1970 by the store's clock."""
         if not self._clock.is_set:
-            key = claim_key(self._path, f"clock-{uuid.uuid4().hex}")
+            # Called as what a stopped run has left is, in case that this one stops here.
+            key = f"{self._path}/{CLAIMS}/clock.{uuid.uuid4().hex}{SUFFIX}"
             with contextlib.suppress(ChangedError):
                 self._place.swap(key, b"", None)
             seen = self._place.look(key)

@@ -5,12 +5,12 @@ truth: it is read from them, and who seals the set writes what a killed process 
 """
 
 import contextlib
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from vifistore.errors import DamagedError, IncompleteError, LockedError
+from vifistore.errors import DamagedError, IncompleteError, LockedError, UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.block_claims import BlockClaims
 from vifistore.store.block_files import BlockFiles, joined, status_encoder
@@ -18,12 +18,13 @@ from vifistore.store.block_ranges import block_rows, blocks_of, num_blocks
 from vifistore.store.chunks import checksums
 from vifistore.store.claim_listing import ClaimListing, ListedClaim
 from vifistore.store.claim_objects import ClaimObjects, Committed
-from vifistore.store.claims import CLAIMS, TURN
+from vifistore.store.claims import BY_CLAIMS, CLAIMS, TURN, BlockClaim
 from vifistore.store.conditional import Conditional, StoreClock
 from vifistore.store.durable import parallel
 from vifistore.store.feature_record import FeatureRecord, read_status_leniently
 from vifistore.store.layout import Layout
 from vifistore.store.schema import BLOCK_SIZE, TODO
+from vifistore.store.storage import LocalStorage
 
 _CHECKSUM_BYTES = 4
 
@@ -31,13 +32,23 @@ _CHECKSUM_BYTES = 4
 class ClaimedSet:
     """See `Claiming`."""
 
-    def __init__(self, backend: Backend, place: Conditional, feature_path: str) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        place: Conditional,
+        feature_path: str,
+        *,
+        clock: StoreClock | None = None,
+        **options: Any,
+    ) -> None:
+        """`options` are those of BlockClaims."""
         self._backend, self._place, self._path = backend, place, feature_path
         self._threads = backend.place.threads(0)
-        clock = StoreClock()
-        self._claims = BlockClaims(
-            place, feature_path, clock=clock, threads=self._threads, stored=self._stored
-        )
+        self._known_layouts: dict[str, Layout] = {}
+        clock = clock or StoreClock()
+        options |= {"threads": self._threads, "stored": self._stored}
+        options |= {"is_torn": lambda block, claim: self._is_torn(block, claim.checksums)}
+        self._claims = BlockClaims(place, feature_path, clock=clock, **options)
         self._objects = ClaimObjects(place, feature_path, clock)
         self._listing = ClaimListing(backend.place, self._objects, feature_path)
 
@@ -78,9 +89,18 @@ class ClaimedSet:
 
     def begin(self, backend: Backend) -> None:
         """See Claiming."""
+        is_told = backend.attributes(self._path).get(BY_CLAIMS)
+        if isinstance(self._backend.place, LocalStorage) and not is_told:
+            raise UsageError(
+                f"{self._path} was begun without --claims by another process just now; run the "
+                "same command without it"
+            )
         backend.require_schema(2)
         if not backend.exists(folder := f"{self._path}/{CLAIMS}"):
             backend.make_group(folder, {})
+
+    def tidy(self) -> None:
+        """See Claiming: what others are writing cannot be told from what was left."""
 
     def put(self, group: Mapping[int, BlockFiles], before: Mapping[str, Sequence]) -> None:
         """See Claiming."""
@@ -122,7 +142,8 @@ class ClaimedSet:
         known = {block: bytes.fromhex(claim.status) for block, claim in held.items()}
         status = np.full(stop - start, TODO, np.uint8)
         if len(held) < len(blocks):
-            known = {b: claim.status for b, claim in self._listing.refresh().items()} | known
+            listed = self._listing.refresh().items()
+            known = {b: self._status_of(b, claim) for b, claim in listed} | known
             self._read_unclaimed(status, start, known.keys())
         for block in known.keys() & set(blocks):
             rows = block_rows(block, stop)
@@ -131,6 +152,24 @@ class ClaimedSet:
             codes = codes[first - rows.start :]
             status[first - start : first - start + len(codes)] = codes
         return status
+
+    def _status_of(self, block: int, claim: ListedClaim) -> bytes:
+        """The status of a block as it was committed; empty for one that a killed writer tore."""
+        is_left = not claim.is_committed and claim.status and claim.expires <= self._objects.now()
+        told = dict(zip(claim.names, map(bytes.hex, claim.checksums), strict=True))
+        return b"" if is_left and self._is_torn(block, told) else claim.status
+
+    def _is_torn(self, block: int, committed: Mapping[str, str]) -> bool:
+        """Whether chunks of a block, which has these checksums by its claim, are others."""
+        try:
+            # Its status follows, or is to.
+            return any(
+                self._tail(name, block).hex() != told
+                for name, told in committed.items()
+                if name != "status"
+            )
+        except DamagedError:
+            return True
 
     def _read_unclaimed(self, status: np.ndarray, start: int, claimed: Iterable[int]) -> None:
         """Read the status uint8 [video] from row `start` on of blocks that have no claim, as of a
@@ -158,20 +197,29 @@ class ClaimedSet:
         return checksums(self._backend, self._path, num_rows, known)
 
     def _settle(self, blocks: Sequence[int]) -> None:
-        """Commit blocks of writers that were killed, as they lie: they were committed before.
+        """Commit blocks of writers that were killed before they wrote: they are as before.
 
-        Raises LockedError for one that is being written.
+        Raises LockedError for one that is being written, IncompleteError for one that was torn.
         """
         self._claims.acquire(blocks)
         for block in blocks:
             own = self._claims.own(block)
             assert own is not None, "it was just acquired"
-            if not own.claim.status:
-                raise IncompleteError(f"block {block} of {self._path} is to do; run vifi extract")
-            stored = {name: self._tail(name, block).hex() for name in self._keys(block)}
-            stored["status"] = own.claim.checksums.get("status", stored["status"])
-            self._claims.commit(block, stored, bytes.fromhex(own.claim.status))
+            self._commit_again(block, own.claim)
             self._remember(block)
+
+    def _commit_again(self, block: int, claim: BlockClaim) -> None:
+        keys = {name: key for name, key in self._keys(block).items() if name != "status"}
+        files = {name: self._backend.place.get(key) for name, key in keys.items()}
+        ends = {name: file[-_CHECKSUM_BYTES:].hex() for name, file in files.items()}
+        if any(claim.checksums.get(name) != end for name, end in ends.items()):
+            self._claims.forget(block)
+            raise IncompleteError(
+                f"block {block} of {self._path} was left half written; run vifi extract again"
+            )
+        # Written anew: who looked at them before, and wakes up, is refused.
+        self._claims.write(block, {keys[name]: file for name, file in files.items()})
+        self._claims.commit(block, claim.checksums, bytes.fromhex(claim.status))
 
     def _follow(self, blocks: Sequence[int], claims: Mapping[int, ListedClaim]) -> None:
         """Have each chunk of `status` be that of its claim."""
@@ -204,10 +252,14 @@ class ClaimedSet:
         """Keys of the chunks of a block by array."""
         return {n: grid.key(f"{self._path}/{n}", block) for n, grid in self._layouts.items()}
 
-    @functools.cached_property
+    @property
     def _layouts(self) -> dict[str, Layout]:
-        specs = FeatureRecord(self._backend, self._path).specs
-        return {name: self._backend.own_layout(f"{self._path}/{name}") for name in specs}
+        # No cached_property: in Python 3.11 one set that is asked for its own waits for the others.
+        if not self._known_layouts:
+            specs = FeatureRecord(self._backend, self._path).specs
+            own = {name: self._backend.own_layout(f"{self._path}/{name}") for name in specs}
+            self._known_layouts = own
+        return self._known_layouts
 
     def _encoded(self, status: bytes) -> bytes:
         return joined(status_encoder(self._layouts["status"])(status))

@@ -1,7 +1,8 @@
 """One way to have blocks of a feature set to oneself, whatever keeps the others away.
 
 Locks do on a disk (`locked_set.py`): they end with their process. Where no lock reaches every
-writer, claims do (`claimed_set.py`): they expire, and who lost one is refused when it writes.
+writer, claims do (`claimed_set.py`), by conditional writes of a bucket or of a shared disk
+(`linked_files.py`): they expire, and who lost one is refused when it writes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +11,16 @@ from typing import Protocol
 
 import numpy as np
 
+from vifistore.errors import DamagedError, UsageError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.block_files import BlockFiles
 from vifistore.store.claimed_set import ClaimedSet
+from vifistore.store.claims import BY_CLAIMS, CLAIMS
 from vifistore.store.conditional import require_conditions
+from vifistore.store.linked_files import LinkedFiles
 from vifistore.store.locked_set import LockedSet
 from vifistore.store.object_storage import ObjectStorage
+from vifistore.store.storage import LocalStorage
 
 _asked: set[str] = set()
 """Object stores that this process knows to ask for conditions."""
@@ -56,6 +61,10 @@ class Claiming(Protocol):
         blocks are had."""
         ...
 
+    def tidy(self) -> None:
+        """Remove what stopped runs left half written, where that is known."""
+        ...
+
     def put(self, group: Mapping[int, BlockFiles], before: Mapping[str, Sequence]) -> None:
         """Write acquired blocks; they last when it returns. Other files, by their keys, last
         `before` a block counts.
@@ -84,15 +93,39 @@ class Claiming(Protocol):
         ...
 
 
-def open_claims(backend: Backend, dataset: str, feature_id: str) -> Claiming:
+def open_claims(
+    backend: Backend, dataset: str, feature_id: str, *, by_claims: bool = False
+) -> Claiming:
     """What a process that writes a feature set has the blocks of it by.
 
-    Raises StoreError for an object store without conditional writes.
+    On a disk these are claims only where the set was begun so, or is new and to be (`by_claims`).
+    Raises StoreError for an object store without conditional writes, UsageError for claims in a
+    set that was begun with locks.
     """
-    place = backend.place
-    if not isinstance(place, ObjectStorage):
+    place, path = backend.place, f"features/{dataset}/{feature_id}"
+    if isinstance(place, ObjectStorage):
+        if place.location not in _asked:
+            require_conditions(place, place.location)
+            _asked.add(place.location)
+        return ClaimedSet(backend, place, path)
+    assert isinstance(place, LocalStorage), "a store lies in a folder or in an object store"
+    if not _is_by_claims(backend, path, by_claims):
         return LockedSet(backend, dataset, feature_id)
-    if place.location not in _asked:
-        require_conditions(place, place.location)
-        _asked.add(place.location)
-    return ClaimedSet(backend, place, f"features/{dataset}/{feature_id}")
+    return ClaimedSet(backend, LinkedFiles(place.folder, place.cache_folder / CLAIMS), path)
+
+
+def _is_by_claims(backend: Backend, path: str, by_claims: bool) -> bool:
+    """Whether a set on a disk is written under claims."""
+    if not backend.exists(path):
+        return by_claims
+    try:
+        is_told = backend.attributes(path).get(BY_CLAIMS) is True
+    except DamagedError:
+        # Told by who reads the set.
+        return False
+    if by_claims and not is_told:
+        raise UsageError(
+            f"feature set {path.rpartition('/')[2]} was begun without --claims; go on without it, "
+            f"or remove the set: {shell('vifi', 'rm', backend.folder, path.partition('/')[2])}"
+        )
+    return is_told

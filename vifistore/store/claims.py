@@ -14,6 +14,8 @@ from vifistore.store.backend import Backend
 from vifistore.store.metadata import group_files, metadata_key
 
 CLAIMS = "claims"
+BY_CLAIMS = "claims"
+"""Attribute of a set on a disk whose blocks are written under claims."""
 TURN = "turn"
 """In the place of a block: who plans, seals or names the set."""
 HELD, COMMITTED = "held", "committed"

@@ -133,7 +133,7 @@ class _Derivation:
             self.writer.claim(blocks)
             stale = {block: rows for block in blocks if (rows := self._stale_rows(block))}
             settled = any(self.writer.status[rows].any() for rows in stale.values())
-            if settled and self.writer.sealed:
+            if settled:
                 self.writer.unseal()
             with BlockCommitter(self.writer) as committer:
                 for block, rows in stale.items():

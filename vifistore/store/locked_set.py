@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from vifistore.errors import UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.block_files import BlockFiles
 from vifistore.store.chunks import checksums
-from vifistore.store.claims import CLAIMS
+from vifistore.store.claims import BY_CLAIMS, CLAIMS
 from vifistore.store.feature_record import read_status_leniently
+from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.locks import BlockLocks
 
 
@@ -51,8 +53,18 @@ class LockedSet:
 
     def begin(self, backend: Backend) -> None:
         """See Claiming."""
+        if backend.attributes(self._path).get(BY_CLAIMS):
+            raise UsageError(
+                f"{self._path} was begun with --claims by another process just now; run the same "
+                "command again"
+            )
         # Of a copy of a set from elsewhere: they would not hold for what is written under locks.
         backend.place.remove(f"{self._path}/{CLAIMS}")
+        self.tidy()
+
+    def tidy(self) -> None:
+        """See Claiming."""
+        clear_leftovers(self._backend, self._path)
 
     def put(self, group: Mapping[int, BlockFiles], before: Mapping[str, Sequence]) -> None:
         """See Claiming."""

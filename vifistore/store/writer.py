@@ -4,6 +4,7 @@ A block is 64 consecutive videos and one chunk of each array. Its data is on the
 status says so; a block is rewritten whole, by rename, with the rows that were done left equal.
 """
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,16 +15,18 @@ from vifistore.store.backend import Backend
 from vifistore.store.block_files import BlockFiles
 from vifistore.store.block_ranges import block_rows
 from vifistore.store.chunks import manifest_digest
-from vifistore.store.claiming import Claiming, open_claims
+from vifistore.store.claiming import BY_CLAIMS, Claiming, open_claims
 from vifistore.store.coding import encode_chunk
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
 from vifistore.store.feature_record import FurtherArray, read_feature_fields
-from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours, sealed_provenance
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, check_name
+
+UNSEALED = "unsealed"
+"""Attribute of a set that is being changed: another value each time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +70,14 @@ class FeatureWriter:
         arrays: Iterable[str] = tuple(FEATURE_ARRAYS),
         further: Mapping[str, FurtherArray] | None = None,
         about: Mapping | None = None,
+        by_claims: bool = False,
     ) -> None:
         """`arrays` names those of FEATURE_ARRAYS that the set has: some come without frames.
 
         `further` are those that it has beside them, by name: `num_valid` (FRAME_COUNTS) where views
         may have fewer frames than `shape` says, and what an encoder leaves beside its frames.
-        `about` holds further attributes of a set that is new. Raises UsageError for arrays that a
+        `about` holds further attributes of a set that is new; `by_claims` has its blocks written
+        under claims also on a disk. Raises UsageError for arrays that a
         set cannot have, or others than it has.
         """
         self._backend = dataset.backend
@@ -81,14 +86,14 @@ class FeatureWriter:
         self.path = dataset.feature_path(self.id)
         self._shape = shape
         self._run = RunRecord(self.path, provenance)
-        self._claims = open_claims(dataset.backend, dataset.name, self.id)
+        self._claims = open_claims(dataset.backend, dataset.name, self.id, by_claims=by_claims)
         with clear_disk_errors(dataset.backend.folder), self._claims.turn() as backend:
-            attributes = {"recipe": dict(recipe), "sealed": None, **(about or {})}
+            told = {BY_CLAIMS: True} if by_claims else {}
+            attributes = {"recipe": dict(recipe), "sealed": None, **(about or {}), **told}
             self._layouts = plan_set(
                 *(backend, self.path, vars(shape), arrays, further or {}, attributes)
             )
             self._claims.begin(backend)
-            clear_leftovers(dataset.backend, self.path)
         self.status = np.full(shape.video, TODO, np.uint8)
         self.refresh()
 
@@ -119,9 +124,11 @@ class FeatureWriter:
         self._learn(0, self._shape.video)
 
     def _learn(self, start: int, stop: int) -> None:
-        status = self._claims.read_status(start, stop)
+        # Asked before: it may be sealed while its status is read; and again, as that may end.
         sealed = self.sealed
-        if sealed and (status[: max(0, sealed["rows"] - start)] == TODO).any():
+        status = self._claims.read_status(start, stop)
+        is_lacking = sealed and (status[: max(0, sealed["rows"] - start)] == TODO).any()
+        if is_lacking and self.sealed == sealed:
             raise DamagedError(
                 f"feature set {self.id} is sealed but lost part of its status; find out more with "
                 f"{self._backend.verify_command}, then run vifi extract again with --repair"
@@ -233,10 +240,15 @@ class FeatureWriter:
         return sealed is None or sealed["rows"] != self._shape.video
 
     def unseal(self) -> None:
-        """Say that the set is changing; `seal` ends that."""
+        """Say that the set is changing, of which blocks were claimed; `seal` ends that.
+
+        Whoever seals it meanwhile is waited for.
+        """
         with clear_disk_errors(self._backend.folder), self._claims.turn() as backend:
             attributes = backend.attributes(self.path)
-            backend.make_group(self.path, {**attributes, "sealed": None})
+            # Also of one that is not sealed: who was about to, and lost its turn, finds it changed.
+            told = {"sealed": None, UNSEALED: uuid.uuid4().hex}
+            backend.make_group(self.path, {**attributes, **told})
 
     def seal(self, about: Mapping | None = None) -> dict:
         """Mark the set complete and return `{"rows", "manifest"}`.
@@ -246,7 +258,7 @@ class FeatureWriter:
         """
         with clear_disk_errors(self._backend.folder), self._claims.turn() as backend:
             sealed = self._seal(backend, about or {})
-            clear_leftovers(self._backend, self.path)
+            self._claims.tidy()
         return sealed
 
     def _seal(self, backend: Backend, about: Mapping) -> dict:
@@ -263,6 +275,7 @@ class FeatureWriter:
         runs = backend.children(f"{self.path}/runs")
         told = [backend.attributes(f"{self.path}/runs/{run}") for run in runs]
         attributes = backend.attributes(self.path)
+        attributes.pop(UNSEALED, None)
         changed = {**about, "sealed": sealed, "provenance": sealed_provenance(told)}
         backend.make_group(self.path, {**attributes, **changed})
         return sealed

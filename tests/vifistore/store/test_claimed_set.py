@@ -185,6 +185,22 @@ def test_who_seals_settles_what_a_killed_retry_held(store, manifest):
     assert read_claim(store.backend, writer.path, 1).state == COMMITTED
 
 
+def test_a_block_that_a_killed_retry_tore_is_done_again(store, manifest):
+    writer = writer_of(store)
+    writer.write_blocks(parts(writer, range(4)))
+    writer.release()
+    other = another(store, writer.path)
+    other.acquire([1])
+    other.write(1, {f"{writer.path}/frames/c.1.0.0.0": b"torn"})
+    expire(store, writer.path, 1)
+    again = writer_of(store)
+    assert again.todo_blocks() == [1]
+    with pytest.raises(IncompleteError, match="64 of 200"):
+        again.seal()
+    again.write_blocks(parts(again, [1]))
+    assert again.seal()["manifest"] == manifest
+
+
 def test_a_set_from_before_claims_goes_on(store, manifest, tmp_path):
     """As one that was made on a disk and copied into the bucket."""
     disk = made(tmp_path / "s.zarr")

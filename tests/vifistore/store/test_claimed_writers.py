@@ -1,0 +1,230 @@
+"""FeatureWriters on claims in every order of their requests, killed, stopped and woken up late."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from tests.support import block_data, plain_recipe
+from tests.vifistore.store.remembered import Remembered
+from tests.vifistore.store.stepped import Stepped
+from vifistore.errors import IncompleteError, LockedError
+from vifistore.store.backend import Backend
+from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store.claimed_set import ClaimedSet
+from vifistore.store.claims import COMMITTED, claim_key, parse_claim
+from vifistore.store.conditional import StoreClock
+from vifistore.store.dataset import Dataset
+from vifistore.store.schema import TODO
+from vifistore.store.storage import StoredFile
+from vifistore.store.store import Store
+from vifistore.store.writer import FeatureWriter, Shape
+
+BLOCKS, WRITERS, LEASE, NUM_VIDEOS = 2, 3, 60, 70
+ID = plain_recipe().id
+PATH = f"features/d/{ID}"
+RUNS = 300 if os.environ.get("VIFI_LONG") else 6
+
+
+class Bucket(Remembered):
+    """A whole store in memory: see Storage."""
+
+    location = "memory"
+
+    def threads(self, num_bytes: int) -> int:
+        return 1
+
+    def exists(self, key: str) -> bool:
+        return self.look(key) is not None
+
+    def get(self, key: str) -> bytes:
+        found = self.fetch(key)
+        if found is None:
+            raise FileNotFoundError(key)
+        return found[0]
+
+    def tail(self, key: str, num_bytes: int) -> bytes:
+        return self.get(key)[-num_bytes:]
+
+    def read_into(self, key: str, *buffers: np.ndarray) -> int:
+        data = np.frombuffer(self.get(key), np.uint8)
+        place = 0
+        for buffer in buffers:
+            part = data[place : place + len(buffer)]
+            buffer[: len(part)] = part
+            place += len(part)
+        return len(data)
+
+    def put(self, *stages) -> None:
+        for stage in stages:
+            for key, buffers in stage.items():
+                self.before()
+                self.num_writes += 1
+                data = b"".join(map(bytes, buffers))
+                self.objects[key] = (data, self.num_writes, self.seconds)
+
+    def folders(self, key: str) -> list[str]:
+        self.before()
+        below = [k[len(key) + 1 :] for k in self.objects if k.startswith(f"{key}/")]
+        return sorted({rest.split("/")[0] for rest in below if "/" in rest})
+
+    def files(self, key: str) -> Iterator[StoredFile]:
+        self.before()
+        found = {k: v for k, v in self.objects.items() if k == key or k.startswith(f"{key}/")}
+        for name, (data, number, changed) in found.items():
+            size = len(data)
+            yield StoredFile(key=name, size_bytes=size, changed_at=changed, version=f"{number}")
+
+    def writing(self):
+        return contextlib.nullcontext()
+
+
+class FeatureWriters(RuleBasedStateMachine):
+    """Processes of several machines at one set, as extraction has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = Bucket()
+        self.backend = Backend.__new__(Backend)
+        self.backend.place, self.backend.writable = self.place, True
+        self.backend.make_group("", {"vifistore": {"schema": 2}})
+        self.place.before = lambda: [writer.before() for writer in self.writers]
+        self.writers: list[Stepped] = []
+        self.num_started = 0
+        for _ in range(WRITERS):
+            self.writers.append(self._started())
+
+    def _started(self) -> Stepped:
+        self.num_started += 1
+        number = self.num_started
+        return Stepped(lambda: self._work(number))
+
+    def _open(self, number: int) -> FeatureWriter:
+        def opened(*_, **__) -> ClaimedSet:
+            clock = StoreClock(lambda: self.place.seconds)
+            options = {"owner": f"w{number}", "lease_seconds": LEASE, "renews": False}
+            # Whoever has the turn may be dead.
+            options["pause"] = lambda _: self.pass_time(1)
+            return ClaimedSet(self.backend, self.place, PATH, clock=clock, **options)
+
+        shape = Shape(video=NUM_VIDEOS, view=1, frame=2, dim=4)
+        dataset = Dataset(Store(self.backend), "d")
+        OPENED.append(opened)
+        return FeatureWriter(dataset, plain_recipe().as_dict(), shape, {"host": f"w{number}"})
+
+    def _work(self, number: int) -> None:
+        with contextlib.suppress(LockedError, IncompleteError):
+            writer = self._open(number)
+            # The first goes over what is settled, as a retry does: it keeps its blocks to the end.
+            taken = writer.claim_free(range(BLOCKS)) if number == 1 else []
+            if taken:
+                writer.unseal()
+            for block in taken:
+                rows = list(writer.block_rows(block))
+                writer.write_block(block, rows, data_of(rows, number))
+            for block in range(BLOCKS):
+                if writer.todo_rows(block) and writer.claim_free([block]):
+                    if rows := writer.todo_rows(block):
+                        writer.write_block(block, rows, data_of(rows, number))
+                    writer.release([block])
+            writer.refresh()
+            if not writer.todo_blocks() and writer.needs_seal:
+                writer.seal()
+
+    def pass_time(self, seconds: float) -> None:
+        self.place.seconds += seconds
+
+    @rule(which=st.integers(0, WRITERS - 1), count=st.integers(1, 60))
+    def go_on(self, which, count):
+        for _ in range(count):
+            self.writers[which].step()
+
+    @rule(which=st.integers(0, WRITERS - 1))
+    def die(self, which):
+        self.writers[which].kill()
+        self.writers[which] = self._started()
+
+    @rule(seconds=st.sampled_from([1, LEASE + 2]))
+    def wait(self, seconds):
+        self.place.seconds += seconds
+
+    @invariant()
+    def what_is_committed_is_whole(self):
+        for block in range(BLOCKS):
+            stored = self.place.objects.get(claim_key(PATH, block))
+            claim = stored and parse_claim(stored[0])
+            for name, told in claim.checksums.items() if claim else ():
+                # A status follows; of a block that is held again the others may be new.
+                if name != "status" and claim.state == COMMITTED:
+                    (chunk,) = [
+                        content[0]
+                        for key, content in self.place.objects.items()
+                        if key.startswith(f"{PATH}/{name}/c.{block}")
+                    ]
+                    assert chunk[-4:].hex() == told
+
+    def teardown(self):
+        try:
+            self._finish()
+        finally:
+            for writer in self.writers:
+                writer.kill()
+
+    def _finish(self) -> None:
+        """All that live end, and one more finds nothing held and seals."""
+        for writer in [*self.writers, None]:
+            self.place.seconds += LEASE + 2
+            last = writer or self._started()
+            if writer is None:
+                self.writers.append(last)
+            while not last.is_over:
+                last.step()
+        self.what_is_committed_is_whole()
+        self.place.before = lambda: None
+        sealed = self.backend.attributes(PATH)["sealed"]
+        assert sealed["rows"] == NUM_VIDEOS
+        stored = checksums(self.backend, PATH, NUM_VIDEOS)
+        assert sealed["manifest"] == manifest_digest(stored)
+        assert (self.backend.read(f"{PATH}/status") != TODO).all()
+        for block in range(BLOCKS):
+            rows = slice(block * 64, min(block * 64 + 64, NUM_VIDEOS))
+            of_frames = self.backend.read(f"{PATH}/frames")[rows, 0, 0, 0]
+            assert len({*of_frames.tolist(), *self.backend.read(f"{PATH}/attempts")[rows]}) == 1
+
+
+def data_of(rows: list[int], number: int) -> dict[str, np.ndarray]:
+    """Arrays that tell who wrote them."""
+    data = block_data(np.full((len(rows), 1, 2, 4), float(number)))
+    data["attempts"] = np.full(len(rows), number, np.uint8)
+    return data
+
+
+OPENED: list = []
+
+
+@pytest.fixture
+def opened_here(monkeypatch):
+    monkeypatch.setattr("vifistore.store.writer.open_claims", lambda *_, **__: OPENED.pop()())
+    yield
+    OPENED.clear()
+
+
+@pytest.mark.usefixtures("opened_here")
+def test_no_order_of_requests_tears_a_set():
+    run_state_machine_as_test(
+        FeatureWriters,
+        settings=settings(
+            phases=tuple(Phase),
+            max_examples=RUNS,
+            stateful_step_count=30,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
