@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 from vifistore.errors import UnknownNameError, UsageError, shell
 from vifistore.store.attributes import read_fields
+from vifistore.store.block_files import joined
+from vifistore.store.conditional import ChangedError
+from vifistore.store.metadata import metadata_key
+from vifistore.store.object_storage import ObjectStorage
 from vifistore.store.schema import check_name
 
 if TYPE_CHECKING:
@@ -57,10 +61,23 @@ def set_name(
 ) -> None:
     """Let `name` stand for a feature set. Without `force` it raises as `require_free` does."""
     check_set_name(name)
+    backend, path = dataset.backend, _path(dataset, name)
+    place, key = backend.place, metadata_key(path)
+    is_bucket = isinstance(place, ObjectStorage)
+    # Before it is asked what the name stands for: another machine may be giving it now.
+    seen = place.look(key) if is_bucket else None
     if not force:
         require_free(dataset, name, feature_id, checkpoint)
-    fields = {"id": feature_id, "checkpoint": checkpoint}
-    dataset.backend.make_group(_path(dataset, name), fields)
+    files = backend.group_files(path, {"id": feature_id, "checkpoint": checkpoint})
+    if not is_bucket:
+        backend.put(files)
+        return
+    own = joined(files.pop(key))
+    backend.put(files)
+    try:
+        place.swap(key, own, seen)
+    except ChangedError:
+        set_name(dataset, name, feature_id, checkpoint, force=force)
 
 
 def read_names(dataset: "Dataset") -> list[Name]:

@@ -13,7 +13,7 @@ from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
-from vifistore.store import open_store
+from vifistore.store import names, open_store
 from vifistore.store.backend import Backend
 from vifistore.store.block_claims import BlockClaims
 from vifistore.store.chunks import checksums, manifest_digest
@@ -175,6 +175,23 @@ def test_a_changed_object_is_noticed(bucket):
         store.videos("d")
     with pytest.raises(DamagedError, match="cannot be read"):
         store.backend.tail("videos/d/fps/c.7", 4)
+
+
+def test_a_name_that_two_machines_give_at_once_is_one_sets(bucket, monkeypatch):
+    store = create_store(f"{bucket}/named.zarr")
+    write_videos(store.new_dataset("d"), video_table(3, ["a"]), ["a"], "/")
+    dataset, plain = store.dataset("d"), names.require_free
+
+    def overtaken(*told):
+        plain(*told)
+        monkeypatch.undo()
+        set_name(dataset, "n", "1" * 12, "c", force=False)
+
+    monkeypatch.setattr(names, "require_free", overtaken)
+    with pytest.raises(UsageError, match="already stands for feature set 111111111111"):
+        set_name(dataset, "n", "2" * 12, "c", force=False)
+    set_name(dataset, "n", "2" * 12, "c", force=True)
+    assert dataset.names()[0].id == "2" * 12
 
 
 def test_reading_cannot_write(url):
