@@ -129,9 +129,7 @@ def _run(
     trainer: TrainerFrames | None = None,
 ) -> JobReport:
     dataset, feature_id = job.dataset, job.recipe.id
-    dataset.store.add_checkpoint(job.loaded.record(), job.loaded.identity)
-    writer = _new_writer(job, "repair" if repairing else "retry" if retry else "extract")
-    set_name(dataset, job.name, feature_id, job.loaded.digest, force=False)
+    writer = begin_set(job, "repair" if repairing else "retry" if retry else "extract")
     attempts = np.zeros(job.num_videos, np.uint8)
     if retry:
         attempts = earlier_attempts(dataset, feature_id)
@@ -149,11 +147,34 @@ def _run(
         lacking = cosines.seal(dataset.features(feature_id)) if cosines and report.sealed else ()
     finally:
         writer.release()
+    return end_set(job, writer, report, lacking, repairing)
+
+
+def begin_set(job: Job, purpose: str) -> FeatureWriter:
+    """Plan the set in the store, and give it its name; see `new_writer`."""
+    job.dataset.store.add_checkpoint(job.loaded.record(), job.loaded.identity)
+    writer = new_writer(job, purpose)
+    set_name(job.dataset, job.name, job.recipe.id, job.loaded.digest, force=False)
+    return writer
+
+
+def end_set(
+    job: Job,
+    writer: FeatureWriter,
+    report: ExtractReport,
+    lacking: Sequence[str] = (),
+    repairing: Repair | None = None,
+) -> JobReport:
+    """Tell of a repair that has ended, make cosines with the texts that are `lacking`, and report.
+
+    No block is claimed any more.
+    """
+    dataset = job.dataset
     if repairing:
         repairing.finish()
     else:
         # This run may have finished a repair that was stopped.
-        claims = open_claims(dataset.backend, dataset.name, feature_id)
+        claims = open_claims(dataset.backend, dataset.name, job.recipe.id)
         compare_with_seal(writer.path, claims)
     if lacking:
         _complete(job, lacking)
@@ -166,7 +187,7 @@ def _run(
     )
 
 
-def _new_writer(job: Job, purpose: str) -> FeatureWriter:
+def new_writer(job: Job, purpose: str) -> FeatureWriter:
     """The set in the store; `purpose` is kept in the provenance of the blocks of this run."""
     provenance = {**machine_provenance(job.device), "purpose": purpose}
     if differing := not_as_trained(job.loaded, job.recipe):
@@ -177,7 +198,7 @@ def _new_writer(job: Job, purpose: str) -> FeatureWriter:
 
 def _begin_texts(job: Job, cosines: CosinesBeside | None) -> None:
     """Encode the class names, and get ready for cosines with them where they follow the video."""
-    texts = _ensure_texts(job)
+    texts = texts_of(job)
     if cosines:
         cosines.begin(texts)
 
@@ -194,7 +215,7 @@ def _complete(job: Job, texts: Sequence[str]) -> None:
     )
 
 
-def _ensure_texts(job: Job) -> list[str]:
+def texts_of(job: Job) -> list[str]:
     """Encode the class names, where that can be done here: pictures need no texts. Text sets."""
     made: list[str] = []
     try:

@@ -97,7 +97,7 @@ def run_rows(
         else:
             beside()
     with clock.stage("write"):
-        is_complete = _seal_if_complete(writer, source.taken)
+        is_complete = seal_if_complete(writer, source.taken)
     return ExtractReport(
         id=writer.id,
         encoded=counts["encoded"],
@@ -187,7 +187,7 @@ def rows_to_encode(
     yield HeldRows(rows)
 
 
-def _seal_if_complete(writer: FeatureWriter, rows: list[int]) -> bool:
+def seal_if_complete(writer: FeatureWriter, rows: list[int]) -> bool:
     """Seal the set if nothing is left to do, by whatever process; return whether that is so.
 
     Raises IncompleteError if one of this run's rows is still to do.
