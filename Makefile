@@ -80,7 +80,7 @@ lock:
 	--python-version $$v $(if $(UPGRADE),--upgrade) --no-annotate \
 	--custom-compile-command "make lock" --constraint /dev/stdin \
 	--extra $$h $(LOCKED_EXTRAS:%=--extra %) pyproject.toml -o locks/$$v-$$h.txt; done; done
-LOCKED_EXTRAS := dev s3 hf mteb tensorboard torchcodec ci
+LOCKED_EXTRAS := dev s3 ray hf mteb tensorboard torchcodec ci
 
 clean:
 	rm -rf .venv .venv-newest .venv-lock reports/out

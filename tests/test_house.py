@@ -37,6 +37,10 @@ ALLOWED = {
         *(*_BASE, "vifistore.store", "vifistore.frames", "vifistore.models"),
         "vifistore.extract",
     },
+    "vifistore.cluster": {
+        *(*_BASE, "vifistore.store", "vifistore.models", "vifistore.scanning"),
+        "vifistore.extract",
+    },
     "vifistore.training": {
         *(*_BASE, "vifistore.kernels", "vifistore.store", "vifistore.videos"),
         *("vifistore.frames", "vifistore.models", "vifistore.extract", "vifistore.scanning"),

@@ -1,0 +1,162 @@
+"""One encoder of a cluster: runs the extraction on the pieces that a driver gives it.
+
+Nothing here knows the engine: the driver makes an actor of it. It is asked in its main thread, and
+works in another.
+"""
+
+import os
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import FrameType
+
+import numpy as np
+
+from vifistore.errors import LockedError, VifiError, first_line
+from vifistore.extract.clock import Clock
+from vifistore.extract.cosines_beside import CosinesBeside
+from vifistore.extract.extract_settings import ExtractSettings
+from vifistore.extract.given_rows import GivenRows, Piece
+from vifistore.extract.job import new_writer
+from vifistore.extract.pipeline import encode_rows
+from vifistore.extract.prepare import Job, prepare
+from vifistore.extract.run_figures import device_name
+from vifistore.store import open_store
+from vifistore.store.schema import TODO
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderTask:
+    """What all encoders of a job are told."""
+
+    store: str
+    dataset: str
+    settings: ExtractSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFacts:
+    """What a node would encode with."""
+
+    host: str
+    process: int
+    device: str
+    recipe: dict
+    checkpoint: str
+    """Digest of the whole checkpoint."""
+    refusal: str = ""
+    """Why it cannot encode; else empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulse:
+    """What an encoder has to say."""
+
+    settled: list[Piece] = field(default_factory=list)
+    """Written to the store."""
+    found_done: list[Piece] = field(default_factory=list)
+    """In the store already when their turn came."""
+    elsewhere: list[Piece] = field(default_factory=list)
+    """Of blocks that other processes have."""
+    given_back: list[Piece] = field(default_factory=list)
+    """Not begun, and not going to be."""
+    num_waiting: int = 0
+    """How many pieces it has that have not begun."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Videos by kind of result, since it began."""
+    error: VifiError | None = None
+    """What ends the whole job."""
+    failure: str = ""
+    """Why it cannot go on; another may."""
+    was_overtaken: bool = False
+    """Whether that is because its claims had expired, which is no fault of what it had."""
+    is_leaving: bool = False
+    """Whether it was told to end, by its machine or by the driver."""
+
+
+class EncoderActor:
+    """Encodes pieces of one feature set."""
+
+    def __init__(self, task: EncoderTask) -> None:
+        self._task = task
+        self._job: Job | None = None
+        self._source: GivenRows | None = None
+        self._thread: threading.Thread | None = None
+        self._counts: Counter[str] = Counter()
+        self._error: VifiError | None = None
+        self._failure, self._was_overtaken = "", False
+        self._is_leaving = False
+        # A machine that is about to go says so.
+        signal.signal(signal.SIGTERM, self._leave)
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self._is_leaving = True
+
+    def facts(self) -> NodeFacts:
+        """Load the model, and say what it is here."""
+        told = {"host": socket.gethostname(), "process": os.getpid()}
+        try:
+            dataset = open_store(self._task.store, mode="a").dataset(self._task.dataset)
+            # By its name a set of other weights would be refused for the wrong reason.
+            unnamed = replace(self._task.settings, name="")
+            job = self._job = prepare(dataset, unnamed, must_be_free=False)
+        except VifiError as error:
+            return NodeFacts(**told, device="", recipe={}, checkpoint="", refusal=str(error))
+        return NodeFacts(
+            **told,
+            device=device_name(job.device),
+            recipe=job.recipe.as_dict(),
+            checkpoint=job.loaded.digest,
+        )
+
+    def begin(self, num_videos: int, texts: Sequence[str]) -> None:
+        """Get ready for pieces of a set of so many videos, with these text sets where texts follow
+        the video."""
+        assert self._job is not None, "it was asked for facts"
+        job = self._job = replace(self._job, num_videos=num_videos)
+        self._writer = new_writer(job, "extract")
+        self._cosines = CosinesBeside(job, self._writer) if job.loaded.video_texts else None
+        if self._cosines:
+            self._cosines.begin(texts)
+        planned = np.flatnonzero(self._writer.status == TODO).tolist()
+        self._source = GivenRows(self._writer, planned)
+
+    def pulse(self, pieces: Sequence[Piece], *, leave: bool = False) -> Pulse:
+        """Take pieces, and say how it goes; `leave` has it begin no more."""
+        source = self._source
+        assert source is not None, "it has begun"
+        source.give(pieces)
+        self._is_leaving |= leave
+        is_stopped = self._is_leaving or bool(self._error or self._failure)
+        given_back = source.take_back() if is_stopped else []
+        if source.num_waiting and not (self._thread and self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._work, args=(source,), daemon=True)
+            self._thread.start()
+        return Pulse(
+            settled=source.settled(),
+            found_done=source.found_done(),
+            elsewhere=source.elsewhere(),
+            given_back=given_back,
+            num_waiting=source.num_waiting,
+            counts=dict(self._counts),
+            error=self._error,
+            failure=self._failure,
+            was_overtaken=self._was_overtaken,
+            is_leaving=self._is_leaving,
+        )
+
+    def _work(self, source: GivenRows) -> None:
+        assert self._job is not None, "it was asked for facts"
+        attempts = np.zeros(self._job.num_videos, np.uint8)
+        shared = (self._counts, Clock(), lambda: None, None, self._cosines)
+        try:
+            encode_rows(self._job, self._writer, source, attempts, *shared)
+        except LockedError as error:
+            self._failure, self._was_overtaken = str(error), True
+        except VifiError as error:
+            self._error = error
+        except BaseException as error:  # noqa: BLE001 - told to the driver, which replaces this one
+            self._failure = f"{type(error).__name__}: {first_line(error)}"
