@@ -1,0 +1,170 @@
+"""The encoders of a job on the machines of a cluster: made, compared, asked and replaced."""
+
+import logging
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vifistore.cluster.encoder_actor import EncoderActor, EncoderTask, NodeFacts, Pulse
+from vifistore.cluster.ray_session import nodes_of
+from vifistore.extract.given_rows import Piece
+
+logger = logging.getLogger("vifi")
+
+_PULSE_SECONDS = 0.2
+_WAIT_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What an encoder has of its machine."""
+
+    cores: int
+    gpus: float
+
+
+@dataclass(eq=False, kw_only=True)
+class FleetMember:
+    """One encoder, as the driver sees it."""
+
+    name: str
+    handle: Any
+    """Ray's handle of the actor."""
+    answer: Any
+    """What it was asked last, and has not answered."""
+    facts: NodeFacts | None = None
+    node: str = ""
+    """Ray's name of its machine."""
+    has_begun: bool = False
+    is_leaving: bool = False
+    pieces: dict[Piece, None] = field(default_factory=dict)
+    """What it has been given, and has not done."""
+    num_waiting: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    next_pulse: float = 0.0
+
+    @property
+    def host(self) -> str:
+        """The name of its machine."""
+        return self.facts.host if self.facts else "a machine that has not answered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """Something that a member said, or that it is no more."""
+
+    member: FleetMember
+    said: NodeFacts | Pulse | None
+    """None where it has begun."""
+    death: str = ""
+    """What it died of."""
+    is_node_gone: bool = False
+    """Whether its machine is gone, too."""
+
+
+class RayEncoder(EncoderActor):
+    """An encoder that knows which machine Ray has put it on."""
+
+    def facts_here(self) -> tuple[str, NodeFacts]:
+        """Ray's name of the machine, and what it would encode with."""
+        import ray
+
+        return ray.get_runtime_context().get_node_id(), self.facts()
+
+
+class Fleet:
+    """The members that are alive."""
+
+    def __init__(self, ray: Any, task: EncoderTask, needs: Needs, most: int | None) -> None:
+        """`most` is how many there may be; None for as many as find room."""
+        self._ray, self._task, self._needs, self._most = ray, task, needs, most
+        self._run = uuid.uuid4().hex[:6]
+        self._class = ray.remote(RayEncoder)
+        self.members: list[FleetMember] = []
+        self._num_made = 0
+        self._refused: set[str] = set()
+
+    @property
+    def room(self) -> int:
+        """How many members the machines that are there have room for."""
+        nodes = [node for node in nodes_of(self._ray) if node.id not in self._refused]
+        by_cores = [int(node.cores // self._needs.cores) for node in nodes]
+        if self._needs.gpus:
+            by_gpus = (int(node.gpus // self._needs.gpus) for node in nodes)
+            return sum(map(min, by_cores, by_gpus))
+        return sum(by_cores)
+
+    def fit(self, num_wanted: int) -> None:
+        """Have as many members as are wanted and allowed: the rest wait for machines to come."""
+        most = self.room if self._most is None else self._most
+        while len(self.members) < min(num_wanted, most):
+            self._add()
+
+    def _add(self) -> None:
+        self._num_made += 1
+        name = f"vifi {self._task.dataset} {self._run} {self._num_made}"
+        options: dict[str, Any] = {"name": name, "num_cpus": self._needs.cores, "max_restarts": 0}
+        if self._needs.gpus:
+            options["num_gpus"] = self._needs.gpus
+        if self._refused:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._refused)})"}
+        handle = self._class.options(**options).remote(self._task)
+        self.members.append(
+            FleetMember(name=name, handle=handle, answer=handle.facts_here.remote())
+        )
+
+    def refuse(self, member: FleetMember) -> None:
+        """Have no member on this machine."""
+        self._refused.add(member.node)
+        self.dismiss(member)
+
+    def dismiss(self, member: FleetMember) -> None:
+        """End a member at once."""
+        self.members.remove(member)
+        self._ray.kill(member.handle)
+
+    def begin(self, member: FleetMember, num_videos: int, texts: Sequence[str]) -> None:
+        """Have a member get ready for pieces."""
+        member.has_begun = True
+        member.answer = member.handle.begin.remote(num_videos, tuple(texts))
+
+    def pulse(self, member: FleetMember, pieces: Sequence[Piece], *, leave: bool) -> None:
+        """Give a member pieces, and ask how it goes."""
+        member.pieces |= dict.fromkeys(pieces)
+        member.answer = member.handle.pulse.remote(list(pieces), leave=leave)
+        member.next_pulse = time.monotonic() + _PULSE_SECONDS
+
+    def hear(self) -> Iterator[Heard]:
+        """What members say within a moment."""
+        asked = {member.answer: member for member in self.members if member.answer is not None}
+        if not asked:
+            time.sleep(_WAIT_SECONDS)
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ready, _ = self._ray.wait(list(asked), num_returns=len(asked), timeout=_WAIT_SECONDS)
+        for answer in ready:
+            yield self._heard(asked[answer], answer)
+
+    def _heard(self, member: FleetMember, answer: Any) -> Heard:
+        member.answer = None
+        try:
+            said = self._ray.get(answer)
+        except self._ray.exceptions.RayActorError as error:
+            self.members.remove(member)
+            alive = {node.id for node in nodes_of(self._ray)}
+            is_gone = bool(member.node) and member.node not in alive
+            death = str(error).strip().splitlines()[0]
+            return Heard(member=member, said=None, death=death, is_node_gone=is_gone)
+        if isinstance(said, tuple):
+            member.node, member.facts = said
+            return Heard(member=member, said=member.facts)
+        return Heard(member=member, said=said)
+
+    def close(self) -> None:
+        """End all members."""
+        for member in list(self.members):
+            self.dismiss(member)

@@ -1,0 +1,139 @@
+"""Extraction by the encoders of a Ray cluster: this process plans, gives out blocks and seals.
+
+Which block is whose is said by claims in the store, not here: what a driver has forgotten, and what
+an encoder that was cut off still does, does no harm.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vifistore.cluster.driver import Driver
+from vifistore.cluster.encoder_actor import EncoderTask
+from vifistore.cluster.fleet import Fleet, Needs
+from vifistore.cluster.ray_session import nodes_of, ray_session
+from vifistore.cluster.ray_settings import RaySettings
+from vifistore.errors import UsageError, first_few
+from vifistore.extract.cosines_beside import CosinesBeside
+from vifistore.extract.extract_settings import ExtractSettings
+from vifistore.extract.given_rows import Piece
+from vifistore.extract.job import JobReport, begin_set, end_set, texts_of
+from vifistore.extract.pipeline import ExtractReport, seal_if_complete
+from vifistore.extract.prepare import Job, prepare
+from vifistore.extract.row_sources import ALL, Wanted
+from vifistore.scanning.presence import Presence
+from vifistore.store.dataset import Dataset
+from vifistore.store.disk import clear_disk_errors
+from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
+
+
+def extract_on_ray(
+    dataset: Dataset, settings: ExtractSettings, where: RaySettings, wanted: Wanted = ALL
+) -> JobReport:
+    """As `extract_dataset`, by the encoders of a Ray cluster.
+
+    Raises as that does, and UsageError where no cluster answers or none of its machines has the
+    same weights, decoder and precision.
+    """
+    Presence(dataset).require()
+    with ray_session(where.address) as ray:
+        needs = _needs(ray, where)
+        place = dataset.store.path
+        task = EncoderTask(
+            store=str(place.resolve() if isinstance(place, Path) else place),
+            dataset=dataset.name,
+            settings=_for_encoders(settings, needs),
+        )
+        fleet = Fleet(ray, task, needs, where.actors)
+        try:
+            fleet.fit(-(-dataset.num_videos // BLOCK_SIZE))
+            precision = settings.precision
+            if precision == "auto":
+                precision = _precision_there(fleet)
+            job = prepare(dataset, replace(settings, precision=precision))
+            with clear_disk_errors(dataset.store.path):
+                return _run(job, fleet, wanted)
+        finally:
+            fleet.close()
+
+
+def _needs(ray: Any, where: RaySettings) -> Needs:
+    nodes = [node for node in nodes_of(ray) if node.cores >= 1]
+    gpus = max((node.gpus for node in nodes), default=0.0)
+    if where.cores is not None:
+        return Needs(cores=where.cores, gpus=1.0 if gpus else 0.0)
+    shares = [node.cores / max(1.0, node.gpus) for node in nodes if node.gpus or not gpus]
+    return Needs(cores=max(1, int(min(shares, default=1))), gpus=1.0 if gpus else 0.0)
+
+
+def _for_encoders(settings: ExtractSettings, needs: Needs) -> ExtractSettings:
+    """As many decode workers as an encoder has cores, but for the one that feeds a GPU."""
+    workers = settings.workers or max(1, needs.cores - bool(needs.gpus))
+    weights = Path(settings.pretrained)
+    # They may work in another folder.
+    pretrained = str(weights.resolve()) if weights.is_file() else settings.pretrained
+    return replace(settings, workers=workers, pretrained=pretrained)
+
+
+def _precision_there(fleet: Fleet) -> str:
+    """The precision that the first encoder would take: this machine may have no GPU."""
+    told: dict[str, str] = {}
+    while fleet.members:
+        for heard in fleet.hear():
+            facts = heard.member.facts
+            if facts and facts.recipe:
+                return facts.recipe["precision"]
+            told[heard.member.host] = facts.refusal if facts else heard.death
+            if facts:
+                fleet.refuse(heard.member)
+    said = first_few((f"{host}: {why}" for host, why in told.items()), 1, 250)
+    raise UsageError(f"no encoder can be started: {said or 'no machine has room for one'}")
+
+
+def _run(job: Job, fleet: Fleet, wanted: Wanted) -> JobReport:
+    writer = begin_set(job, "extract")
+    texts = texts_of(job)
+    before = writer.status.copy()
+    driver = Driver(job, fleet, writer, pieces_of(before, wanted), texts)
+    lacking: Sequence[str] = ()
+    try:
+        driver.work()
+        is_sealed = seal_if_complete(writer, [])
+        if is_sealed and job.loaded.video_texts:
+            cosines = CosinesBeside(job, writer)
+            cosines.begin(texts)
+            lacking = cosines.seal(job.dataset.features(writer.id))
+    finally:
+        writer.release()
+    counts = sum(driver.lines.counts(fleet.members).values(), Counter[str]())
+    settled = writer.status[np.array(driver.settled, int)]
+    num_quarantined = int((settled == QUARANTINED).sum())
+    num_done = len(settled) - num_quarantined
+    reused = min(counts["copied"], num_done)
+    report = ExtractReport(
+        id=writer.id,
+        encoded=num_done - reused,
+        reused=reused,
+        quarantined=num_quarantined,
+        sealed=is_sealed,
+    )
+    return end_set(job, writer, report, lacking)
+
+
+def pieces_of(status: np.ndarray, wanted: Wanted) -> list[Piece]:
+    """The rows to do of uint8 [video] that are wanted, a piece for each block."""
+    rows = np.flatnonzero(status == TODO)
+    blocks = rows // BLOCK_SIZE
+    if wanted.blocks is not None:
+        rows = rows[np.isin(blocks, np.array(wanted.blocks))]
+    rows = rows[: wanted.limit]
+    starts = np.flatnonzero(np.diff(rows // BLOCK_SIZE, prepend=-1))
+    return [
+        Piece(block=int(part[0]) // BLOCK_SIZE, rows=tuple(part.tolist()))
+        for part in np.split(rows, starts[1:])
+        if len(part)
+    ]
