@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from vifistore.cluster.ray_settings import HERE
+from vifistore.cluster.ray_settings import CLIENT, HERE
 from vifistore.errors import UsageError, first_line
 
 # Pieces and counts travel through it, never pixels or embeddings.
 _OBJECT_STORE_BYTES = 100 * 2**20
+
+_OPEN_SECONDS = 10.0
 
 _ENVIRONMENT = {
     # It would ask a server whether it may count this use.
@@ -24,6 +27,8 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Which processes have died is told by this program; Ray would print it among its output.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
+    # Of what its own code says between the lines.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 
 
@@ -62,6 +67,7 @@ def ray_session(address: str) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         usual = signal.getsignal(signal.SIGTERM)
         try:
+            _require_open(address)
             _connect(ray, address, quiet)
             # Ray would end the process where this program ends in order.
             _set_sigterm(usual)
@@ -76,6 +82,14 @@ def ray_session(address: str) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.shutdown()
+
+
+def _require_open(address: str) -> None:
+    """Raise OSError where nothing listens: Ray would try for a minute."""
+    there = os.environ.get("RAY_ADDRESS", "") if address == HERE else address
+    host, _, port = there.removeprefix(CLIENT).rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_OPEN_SECONDS).close()
 
 
 def _connect(ray: Any, address: str, quiet: dict) -> None:

@@ -135,7 +135,7 @@ def store(tmp_path: Path, videos: Path) -> Store:
 
 
 def wait_for(
-    condition: Callable[[], object], process: subprocess.Popen, seconds: float = 60
+    condition: Callable[[], object], process: subprocess.Popen, seconds: float = 110
 ) -> None:
     """Wait until something holds, while a process runs."""
     deadline = time.monotonic() + seconds
@@ -148,7 +148,7 @@ def wait_for(
 def finish(process: subprocess.Popen, *codes: int) -> tuple[dict, str]:
     """What a command printed when it ended, with one of these codes: its report, and what it said
     beside."""
-    out, said = process.communicate(timeout=90)
+    out, said = process.communicate(timeout=110)
     assert process.returncode in (codes or (0,)), said
     assert not [line for line in said.splitlines() if "raylet" in line or "(pid=" in line], said
     return json.loads(out) if out else {}, said

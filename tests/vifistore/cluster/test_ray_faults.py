@@ -141,13 +141,13 @@ def test_a_machine_with_other_weights_is_left_out_by_name(store, undisturbed):
 
 def test_a_video_that_encoders_die_of_is_quarantined_and_the_rest_done(tmp_path):
     folder = tmp_path / "v"
-    for number in range(6):
+    for number in range(1, 3):
         write_clip(folder / f"{number}.mp4", seed=number, num_frames=4, size=(32, 32))
-    write_white_clip(folder / "4.mp4")
+    write_white_clip(folder / "0.mp4")
     store = scan(tmp_path / "s.zarr", folder)
     with raylets(1) as cluster:
         report, said = finish(cluster.start(store.path), 3)
-    assert (report["encoded"], report["quarantined"], report["sealed"]) == (5, 1, True)
-    assert "4.mp4 is quarantined: 3 encoders ended while they had it" in said
+    assert (report["encoded"], report["quarantined"], report["sealed"]) == (2, 1, True)
+    assert "0.mp4 is quarantined: 3 encoders ended while they had it" in said
     (entry,) = open_store(store.path).features("d", "n").quarantine()
-    assert (entry["row"], entry["reason"]) == (4, "worker crashed")
+    assert (entry["row"], entry["reason"]) == (0, "worker crashed")
