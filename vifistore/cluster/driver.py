@@ -94,6 +94,10 @@ class Driver:
                 self._talk_to(member, now)
         for heard in self._fleet.hear():
             self._take(heard)
+        for member in self._fleet.silent():
+            self._fleet.dismiss(member)
+            # What it still writes is refused once its claims have expired.
+            self._lose(member, "it does not answer", is_to_blame=False)
         self._quarantine_culprits()
         self.lines.say(self._fleet.members)
 

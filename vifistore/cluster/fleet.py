@@ -1,6 +1,7 @@
 """The encoders of a job on the machines of a cluster: made, compared, asked and replaced."""
 
 import logging
+import math
 import time
 import uuid
 import warnings
@@ -16,6 +17,8 @@ logger = logging.getLogger("vifi")
 
 _PULSE_SECONDS = 0.2
 _WAIT_SECONDS = 0.1
+SILENCE_SECONDS = 120.0
+"""How long a member may leave unsaid how it goes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,8 @@ class FleetMember:
     num_waiting: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     next_pulse: float = 0.0
+    asked: float = math.inf
+    """When it was asked how it goes; infinite while it does anything that may take long."""
 
     @property
     def host(self) -> str:
@@ -135,7 +140,8 @@ class Fleet:
         """Give a member pieces, and ask how it goes."""
         member.pieces |= dict.fromkeys(pieces)
         member.answer = member.handle.pulse.remote(list(pieces), leave=leave)
-        member.next_pulse = time.monotonic() + _PULSE_SECONDS
+        member.asked = time.monotonic()
+        member.next_pulse = member.asked + _PULSE_SECONDS
 
     def hear(self) -> Iterator[Heard]:
         """What members say within a moment."""
@@ -150,7 +156,7 @@ class Fleet:
             yield self._heard(asked[answer], answer)
 
     def _heard(self, member: FleetMember, answer: Any) -> Heard:
-        member.answer = None
+        member.answer, member.asked = None, math.inf
         try:
             said = self._ray.get(answer)
         except self._ray.exceptions.RayActorError as error:
@@ -163,6 +169,11 @@ class Fleet:
             member.node, member.facts = said
             return Heard(member=member, said=member.facts)
         return Heard(member=member, said=said)
+
+    def silent(self) -> list[FleetMember]:
+        """Members that have not said for long how it goes: stopped, or cut off."""
+        before = time.monotonic() - SILENCE_SECONDS
+        return [member for member in self.members if member.asked < before]
 
     def close(self) -> None:
         """End all members."""
