@@ -25,10 +25,10 @@ NAMES = ("ensemble-embedding", "ensemble-logit", "ensemble-probability")
 def maker(make_store):
     made = make_store(num_videos=120)
     made.features(made.frames(num_views=2, noise=6.0))
-    made.features(made.frames(num_views=2, noise=3.0, seed=5), name="other", checkpoint="other")
-    made.checkpoint("other", logit_scale=10.0)
+    others = {"name": "other", "checkpoint": "other", "logit_scale": 10.0}
+    made.features(made.frames(num_views=2, noise=3.0, seed=5), **others)
     made.texts()
-    made.texts("other")
+    made.texts("other", logit_scale=10.0)
     made.split("val", np.arange(60))
     made.split("test", np.arange(60, 120))
     return made
