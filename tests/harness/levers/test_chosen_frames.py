@@ -108,6 +108,13 @@ def test_what_each_rule_leaves_out():
     assert moving(held, classes)[0, 0, 5:, 0].tolist() == [0, 0]
 
 
+def test_what_moves_slowly_counts_once_it_has_moved():
+    angles = np.cumsum([0, 0.4, 0.4, 0.4, 0.2, 0.2, 0.4])
+    frames = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[None, None].astype(np.float32)
+    kept = moving(frames, np.eye(2, dtype=np.float32))[0, 0, :, 0]
+    assert kept.tolist() == [1, 1, 1, 1, 0, 1, 1]
+
+
 def test_a_store_is_scored_so(make_store):
     maker = make_store(num_videos=40)
     frames = maker.frames(num_views=2, num_frames=6, noise=3.0)

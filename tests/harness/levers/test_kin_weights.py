@@ -17,11 +17,13 @@ def maker(make_store):
         [
             ("tuned", "trained", 10),
             ("half", "blend-0.5", 10),
-            ("ema", "ema", 10),
             ("earlier", "ema", 5),
+            ("ema", "ema", 10),
+            ("stranger", "blend-0.3", 10),
         ]
     ):
-        told = {"kind": kind, "step": step, "parent": parent}
+        of = "of another run" if name == "stranger" else parent
+        told = {"kind": kind, "step": step, "parent": of}
         made.features(made.frames(noise=2.0 + seed, seed=seed), name=name, checkpoint=name, **told)
         made.texts(name)
     made.features(made.frames(noise=8.0, seed=9), name="start", checkpoint="start", kind="")
@@ -34,13 +36,13 @@ def sets(maker, *names):
 
 
 def test_kin_are_of_the_same_run_and_step(maker):
-    every = sets(maker, "tuned", "half", "ema", "earlier", "start")
+    every = sets(maker, "tuned", "half", "earlier", "ema", "stranger", "start")
     found = kin_of(every[0], every)
     assert {kind: features.name for kind, features in found.items()} == {
         **{"blend-0.5": "half", "ema": "ema", "start": "start"},
     }
     assert kin_of(every[1], every) == {}
-    assert kin_of(every[4], every) == {}
+    assert kin_of(every[5], every) == {}
 
 
 def test_each_is_a_row_beside_the_tuned_weights(maker, value_of):
