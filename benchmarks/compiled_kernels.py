@@ -143,9 +143,14 @@ def specialised(kernel: Any, args: tuple, options: dict[str, Any]) -> tuple[dict
         signature[parameter.name] = kind
         if kind == "constexpr":
             constants[parameter.name] = value
-        elif isinstance(value, Tensor) or (value % 16 == 0 and not plain):
+        elif _is_aligned(value) and not (plain or parameter.do_not_specialize_on_alignment):
             hints[index,] = [["tt.divisibility", 16]]
     return signature, constants, hints
+
+
+def _is_aligned(value: Any) -> bool:
+    """Whether Triton compiles a launch for a multiple of 16; tensors of whole storages are."""
+    return isinstance(value, Tensor) or value % 16 == 0
 
 
 def _argument_type(value: object, is_plain: bool) -> str:

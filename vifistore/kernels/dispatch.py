@@ -16,12 +16,18 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+
+def _undecorated(function: Any = None, **options: Any) -> Any:
+    """Stands in for triton.jit, with options or without."""
+    return function or _undecorated
+
+
 try:
     import triton
     import triton.language as tl
     from triton import knobs
 except ModuleNotFoundError:
-    triton = SimpleNamespace(jit=lambda function: function)
+    triton = SimpleNamespace(jit=_undecorated)
     tl = SimpleNamespace(constexpr=None)
     INSTALLED = INTERPRETED = False
 else:

@@ -9,6 +9,7 @@ deep as in Pillow (8 bits) or OpenCV (15); so kernel, reference and they agree l
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -173,11 +174,12 @@ def _resize_crop(
     shape = list(read.shape)
     shape[first_axis] = len(first.starts)
     levels = torch.empty(shape, dtype=first.rounding.dtype, device=frames.device)
-    _resize_axis(read, first, first_axis, levels, None)
-    _resize_axis(levels, last, last_axis, out, colour)
+    _resize_axis(_first_pass, read, first, first_axis, levels, None)
+    _resize_axis(_last_pass, levels, last, last_axis, out, colour)
 
 
 def _resize_axis(
+    kernel: Any,
     levels: Tensor,
     taps: Taps,
     axis: int,
@@ -191,7 +193,7 @@ def _resize_axis(
     num_frames, _, num_others, num_inputs = levels.shape
     num_outputs, num_taps = taps.weights.shape
     launch(
-        _preprocess_frames_forward_kernel,
+        kernel,
         (num_frames, blocks_over(num_others, BLOCK_OTHERS), blocks_over(num_outputs, BLOCK_OUT)),
         levels,
         *levels.stride(),
@@ -213,7 +215,6 @@ def _resize_axis(
     )
 
 
-@triton.jit
 def _preprocess_frames_forward_kernel(
     levels_ptr,
     levels_frame_stride,
@@ -280,3 +281,18 @@ def _preprocess_frames_forward_kernel(
         + outputs[None, :, None] * out_stride
     )
     tl.store(out, result.to(out_ptr.dtype.element_ty), mask=inside)
+
+
+# Videos of the web come in hundreds of sizes: a compilation serves all that need no other one.
+# The first pass reads bytes one by one, however they lie; the last one reads and writes what is
+# made here, several numbers at once where Triton knows that they lie so.
+_first_pass = triton.jit(
+    do_not_specialize=("num_others", "num_inputs", "num_taps"),
+    do_not_specialize_on_alignment=(
+        *("levels_ptr", "levels_frame_stride", "levels_channel_stride"),
+        *("levels_other_stride", "levels_stride"),
+    ),
+)(_preprocess_frames_forward_kernel)
+_last_pass = triton.jit(do_not_specialize=("num_inputs", "num_taps"))(
+    _preprocess_frames_forward_kernel
+)
