@@ -138,7 +138,9 @@ def in_flight(kernel: Compiled, row_bytes: int) -> dict[str, int]:
     ahead = kernel.tiles.get("STAGES", 1) - 1
     programs = min(kernel.blocks, kernel.grid[0] / MULTIPROCESSORS)
     tile_bytes = kernel.tiles.get("BLOCK_FRAMES", 0) * row_bytes
-    return {"bytes_in_flight": int(ahead * tile_bytes * programs)} if ahead and row_bytes else {}
+    if not ahead or not row_bytes:
+        return {}
+    return {"stages_ahead": ahead, "bytes_in_flight": int(ahead * tile_bytes * programs)}
 
 
 def _work(kernel: Compiled, call: Call | None) -> dict[str, int]:
@@ -167,13 +169,25 @@ def _elsewhere(settings: Figures, version: str) -> Iterator[dict]:
 def cases() -> Iterator[KernelCase]:
     """Every call, at the sizes of training and extraction."""
     for num_frames, dim in POOL_SIZES:
-        for dtype in (HALF, SINGLE):
-            yield from _pool_cases(num_frames, dim, dtype)
-    for dim in (512, 768, 1024):
-        for dtypes in ((HALF, HALF), (BRAIN, BRAIN), (BRAIN, SINGLE), (SINGLE, SINGLE)):
-            yield from _fusion_cases(dim, *dtypes)
-    for dtype in (HALF, BRAIN, SINGLE):
-        yield from _pixel_cases(dtype)
+        yield from _pool_cases(num_frames, dim, HALF)
+    yield from _pool_cases(FRAMES, 512, SINGLE)
+    for dtypes in ((HALF, HALF), (BRAIN, SINGLE), (SINGLE, SINGLE)):
+        yield from _fusion_cases(512, *dtypes)
+    yield from _fusion_cases(1024, BRAIN, SINGLE)
+    yield from _pixel_cases(HALF)
+
+
+def occupancy(rows: list[dict]) -> Iterator[str]:
+    """Lines of a table of what loads ahead, of the newest row of each case and its last Triton."""
+    newest = {(row["kernel"], row["case"], row["sizes"], row["dtypes"]): row for row in rows}
+    for row in newest.values():
+        if "bytes_in_flight" in row:
+            cells = (
+                *(row["case"], row["sizes"], row["dtypes"], row["registers"]),
+                *(row["warps_per_multiprocessor"], row["stages_ahead"]),
+                f"{row['bytes_in_flight'] / 1024:.0f}",
+            )
+            yield "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _pool_cases(num_frames: int, dim: int, dtype: torch.dtype) -> Iterator[KernelCase]:
