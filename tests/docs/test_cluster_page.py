@@ -1,6 +1,9 @@
 """docs/CLUSTER.md: the plan is that of the rows that were measured, and examples are as told."""
 
+import re
+
 import pytest
+import yaml
 
 from benchmarks.cluster_plan import PAGE, bytes_a_video, plan, planned, requests_of
 from tests.test_house import ROOT
@@ -36,6 +39,16 @@ def test_the_newest_row_of_each_thing_counts():
     # Ten videos a second and core, against 312.5 videos of 32 frames.
     assert "31-78 at 10,000 frames/s" in told
     assert "| write | 11.0 | 5.0 | 2.50 million | $8.91 |" in told
+
+
+def test_the_job_for_kubernetes_runs_the_command_for_ray():
+    text = PAGE.read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    spec = yaml.safe_load(block)["spec"]
+    assert f"\n{spec['entrypoint'].strip()}\n```" in text
+    (workers,) = spec["rayClusterSpec"]["workerGroupSpecs"]
+    (container,) = workers["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.sbatch")), ids=lambda p: p.name)

@@ -1,4 +1,4 @@
-"""Plain shells, torchrun and an array of SLURM jobs, each on a machine of its own, on one set."""
+"""Plain shells, torchrun, SLURM and Ray, each on a machine of its own, on one set."""
 
 import signal
 import time
@@ -8,6 +8,7 @@ import pytest
 
 from tests.test_house import ROOT
 from tests.vifi.machines import Machines, done, machines
+from tests.vifistore.cluster.conftest import raylets
 from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.store.conftest import bucket, bucket_server
 from tests.vifistore.training.test_distributed import free_port
@@ -72,8 +73,15 @@ def alone(bucket, videos, tmp_path_factory) -> str:
     return manifest(location)
 
 
+@pytest.fixture
+def ray(bucket):
+    """Address of a cluster of one encoder, which reaches the bucket."""
+    with raylets(1) as cluster:
+        yield cluster.address
+
+
 @pytest.mark.slow
-def test_shells_torchrun_and_slurm_share_a_set(bucket, videos, alone, machines: Machines):
+def test_shells_torchrun_slurm_and_ray_share_a_set(bucket, videos, alone, ray, machines: Machines):
     url = scanned(f"{bucket}/shared.zarr", videos)
     words = ["extract", url, *FLAGS]
     started = [
@@ -84,6 +92,9 @@ def test_shells_torchrun_and_slurm_share_a_set(bucket, videos, alone, machines: 
             for number in range(2)
         ),
     ]
+    started.append(
+        machines.start("ray", "vifi", *words, "--on", "ray", "--cores", "1", RAY_ADDRESS=ray)
+    )
     for process in started:
         done(process)
     assert manifest(url) == alone
