@@ -9,11 +9,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from vifistore.cluster.ray_settings import CLIENT, HERE
 from vifistore.errors import UsageError, first_line
+from vifistore.files import read_regular
 
 # Pieces and counts travel through it, never pixels or embeddings.
 _OBJECT_STORE_BYTES = 100 * 2**20
@@ -86,19 +88,39 @@ def ray_session(address: str) -> Iterator[Any]:
 
 def _require_open(address: str) -> None:
     """Raise OSError where nothing listens: Ray would try for a minute."""
-    there = os.environ.get("RAY_ADDRESS", "") if address == HERE else address
-    host, _, port = there.removeprefix(CLIENT).rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=_OPEN_SECONDS).close()
+    _open(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
+
+
+def _open(address: str) -> bool:
+    """Whether an address names a port, where something listens. Raises OSError if nothing does."""
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if not host or not port.isdecimal():
+        return False
+    socket.create_connection((host, int(port)), timeout=_OPEN_SECONDS).close()
+    return True
+
+
+def _has_cluster() -> bool:
+    """Whether this machine belongs to a cluster. Of one that was killed Ray still has the address,
+    and would try it for minutes."""
+    if "RAY_ADDRESS" in os.environ:
+        return True
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    try:
+        return _open(read_regular(noted).decode().strip())
+    except (OSError, ValueError):
+        return False
 
 
 def _connect(ray: Any, address: str, quiet: dict) -> None:
     if address != HERE:
         ray.init(address, **quiet)
         return
-    try:
-        ray.init("auto", **quiet)
-    except ConnectionError:
+    # It may end meanwhile.
+    with contextlib.suppress(ConnectionError):
+        if _has_cluster():
+            ray.init("auto", **quiet)
+    if not ray.is_initialized():
         started = {"object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
         ray.init("local", **started, **quiet)
 
