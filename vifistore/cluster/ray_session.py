@@ -70,7 +70,8 @@ def ray_session(address: str) -> Iterator[Any]:
         usual = signal.getsignal(signal.SIGTERM)
         try:
             _require_open(address)
-            _connect(ray, address, quiet)
+            with _unheard():
+                _connect(ray, address, quiet)
             # Ray would end the process where this program ends in order.
             _set_sigterm(usual)
         except (OSError, RuntimeError, ValueError) as error:
@@ -84,6 +85,20 @@ def ray_session(address: str) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Ray's compiled part says on standard error, past Python's, which log level it was given."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def _require_open(address: str) -> None:

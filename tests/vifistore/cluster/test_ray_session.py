@@ -1,5 +1,6 @@
 """Which Ray cluster is taken, without Ray."""
 
+import os
 import socket
 
 import pytest
@@ -22,3 +23,14 @@ def test_a_cluster_of_this_machine_is_one_that_listens(tmp_path, monkeypatch, co
     assert not ray_session._has_cluster()
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert ray_session._has_cluster()
+
+
+def test_what_compiled_code_says_is_not_heard_and_what_follows_is(capfd):
+    with ray_session._unheard():
+        os.write(2, b"level")
+    os.write(2, b"ours")
+    assert capfd.readouterr().err == "ours"
+    with pytest.raises(OSError, match="refused"), ray_session._unheard():
+        raise OSError("refused")
+    os.write(2, b"ours")
+    assert capfd.readouterr().err == "ours"
