@@ -6,6 +6,7 @@ truth: it is read from them, and who seals the set writes what a killed process 
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class ClaimedSet:
         self._backend, self._place, self._path = backend, place, feature_path
         self._threads = backend.place.threads(0)
         self._known_layouts: dict[str, Layout] = {}
+        self._reading_layouts = Lock()
         clock = clock or StoreClock()
         options |= {"threads": self._threads, "stored": self._stored}
         options |= {"is_torn": lambda block, claim: self._is_torn(block, claim.checksums)}
@@ -254,11 +256,13 @@ class ClaimedSet:
 
     @property
     def _layouts(self) -> dict[str, Layout]:
-        # No cached_property: in Python 3.11 one set that is asked for its own waits for the others.
-        if not self._known_layouts:
-            specs = FeatureRecord(self._backend, self._path).specs
-            own = {name: self._backend.own_layout(f"{self._path}/{name}") for name in specs}
-            self._known_layouts = own
+        # Threads ask at once, and one is to read them for all. No cached_property: in Python 3.11
+        # one set that is asked for its own waits for the others.
+        with self._reading_layouts:
+            if not self._known_layouts:
+                specs = FeatureRecord(self._backend, self._path).specs
+                own = {name: self._backend.own_layout(f"{self._path}/{name}") for name in specs}
+                self._known_layouts = own
         return self._known_layouts
 
     def _encoded(self, status: bytes) -> bytes:
