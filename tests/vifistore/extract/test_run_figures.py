@@ -1,7 +1,7 @@
 """What a run took is measured, kept beside the store, and used to estimate the next one."""
 
 import json
-import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -9,6 +9,7 @@ from PIL import Image
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifi.__main__ import run
+from vifistore.extract import clock as clock_of_runs
 from vifistore.extract.clock import Clock
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.run_figures import RUNS_FILE, SAME, figures, kept_runs, last_run, summary
@@ -18,14 +19,16 @@ COUNTS = {"encoded": 9, "copied": 1, "quarantined": 2}
 FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")
 
 
-def test_shares_of_the_clock_add_up_to_one():
+def test_shares_of_the_clock_add_up_to_one(monkeypatch):
+    told = [0.0]
+    monkeypatch.setattr(clock_of_runs, "time", SimpleNamespace(perf_counter=lambda: told[0]))
     clock = Clock()
     for name in ("decode", "encode", "encode"):
         with clock.stage(name):
-            time.sleep(0.02)
-    shares = clock.shares()
-    assert sum(shares.values()) == pytest.approx(1)
-    assert shares["encode"] > shares["decode"] > shares["write"] == 0
+            told[0] += 2
+    told[0] += 2
+    told_shares = {"decode": 0.25, "preprocess": 0, "encode": 0.5, "write": 0, "idle": 0.25}
+    assert clock.shares() == told_shares
     clock.restart()
     assert clock.shares()["encode"] == 0
 

@@ -282,3 +282,4 @@ def test_one_that_slept_learns_what_was_sealed_meanwhile(store):
     late.claims._claims._objects._clock._behind += 1000
     late.refresh()
     assert not late.todo_blocks()
+    late.release()
