@@ -150,8 +150,8 @@ def test_a_picture_finds_videos_of_its_colour(store, tmp_path, capsys, monkeypat
 def test_the_page_of_serve_finds_by_words(store):
     library = Library(open_store(store))
     library.features, library.dataset = CLIP, "d"
-    library.start()
     client = TestClient(make_app(library), base_url="http://127.0.0.1:8765")
+    library.start()
     found = client.get("/api/search", params={"q": "something blue"})
     assert found.status_code == 200
     assert "blue run" in json.dumps(found.json()["hits"][0])

@@ -69,8 +69,9 @@ def test_from_videos_to_numbers(world, tmp_path, monkeypatch, capsys, name):
 def check_page():
     """The page finds by words and by a video."""
     library = Library(open_store("S.zarr"))
-    library.start()
     client = TestClient(make_app(library), base_url="http://127.0.0.1:8765")
+    # Behind it: what loads in its thread has warnings silenced, which are the process's.
+    library.start()
     for asked in ({"q": "the red run"}, {"of": "d", "row": 0}):
         found = client.get("/api/search", params={**asked, "k": 2}).json()
         assert len(found.get("hits", [])) == 2, found

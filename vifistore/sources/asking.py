@@ -17,6 +17,8 @@ TRIES = "VIFI_NETWORK_TRIES"
 """Environment variable: how often a request is tried."""
 _DEFAULT_TRIES, _MOST_TRIES = 6, 100
 
+# Its own: a thread that waits must not move the numbers that others draw by a seed.
+_JITTER = random.Random()
 # After the first failure; each further wait is three times as long.
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 20.0
 # A try that brought so much was worth it: the next failure is a first one again.
@@ -69,5 +71,5 @@ def tried(ask: Callable[[], Result], *, for_seconds: float = 0.0) -> Result:
                 raise NetworkError(told) from error
             wait = min(_FIRST_WAIT_SECONDS * 3 ** (failures - 1), _LONGEST_WAIT_SECONDS)
             # Not all at once, after a failure that many met.
-            wait *= random.uniform(0.75, 1.25)
+            wait *= _JITTER.uniform(0.75, 1.25)
             time.sleep(min(max(wait, error.wait_seconds), _LONGEST_WAIT_SECONDS))

@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from vifi.serving.app import make_app
-from vifi.serving.library import Library
+from vifi.serving.library import Library, Scope
 from vifistore.store import open_store
 
 
@@ -13,6 +13,8 @@ def library(searchable) -> Library:
     """The searchable store, ready to answer."""
     library = Library(open_store(searchable))
     library.start()
+    # Its thread loads a model with warnings silenced, which are the process's: once, before tests.
+    library.words_vector(Scope(features=library.features, dataset=library.dataset), "ready")
     return library
 
 
