@@ -2,13 +2,16 @@
 
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.sets import NAME, SETTINGS, arrays
 from vifistore.extract.job import extract_dataset
+from vifistore.extract.reuse import Reuse
 from vifistore.store import open_store
+from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.verify import verify_store
 
 NUM_VIDEOS = 70
@@ -37,3 +40,24 @@ def test_equal_files_far_apart_are_all_done(tmp_path, clips, tiny):
     assert store.features("d", NAME).sealed
     other = dataclasses.replace(SETTINGS, frames=1)
     assert extract_dataset(store.dataset("d"), other, loaded=tiny, limit=3).encoded == 3
+
+
+def test_only_what_is_done_is_copied(tmp_path, monkeypatch):
+    folder = tmp_path / "v"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (folder / name).write_bytes(b"no video")
+    dataset = scan(tmp_path / "s.zarr", folder).dataset("d")
+    monkeypatch.setattr(type(dataset), "features", lambda dataset, name: None)
+    writer = SimpleNamespace(id="0" * 12, status=np.full(3, TODO, np.uint8))
+    reuse = Reuse(dataset, writer, [0, 1, 2])  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(reuse.digests, "read", lambda footage: "ab")
+    monkeypatch.setattr(reuse, "_is_readable", lambda row, source: True)
+    footage = SimpleNamespace()
+    found = []
+    # The first cannot be read, so that the second is encoded; the third is a copy of that.
+    for row, status in enumerate((QUARANTINED, DONE, TODO)):
+        found.append(reuse.find(row, footage))  # pyright: ignore[reportArgumentType]
+        reuse._on_the_way.discard(row)
+        writer.status[row] = status
+    assert found == ["encode", "encode", "copy"]
