@@ -12,16 +12,16 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from tests.vifistore.store.remembered import Remembered
-from tests.vifistore.store.stepped import Stepped
+from tests.vifistore.store.stepped_writers import LEASE, WRITERS, SteppedWriters
 from vifistore.errors import LockedError
 from vifistore.store.block_claims import BlockClaims
 from vifistore.store.claims import COMMITTED, claim_key, parse_claim
 from vifistore.store.conditional import StoreClock
 
-PATH, BLOCKS, CHUNKS, WRITERS, LEASE = "set", 2, ("frames", "means"), 3, 60
+PATH, BLOCKS, CHUNKS = "set", 2, ("frames", "means")
 # Ten thousand where there is time for them.
 RUNS = 10_000 if os.environ.get("VIFI_LONG") else 150
 
@@ -38,7 +38,7 @@ class Unconditional(Remembered):
         return None
 
 
-class Writers(RuleBasedStateMachine):
+class Writers(SteppedWriters):
     """Processes of several machines at one set."""
 
     store = Remembered
@@ -46,21 +46,12 @@ class Writers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.place = self.store()
-        self.place.before = lambda: [writer.before() for writer in self.writers]
-        self.writers: list[Stepped] = []
-        self.num_started = 0
-        for _ in range(WRITERS):
-            self.writers.append(self._started())
+        self.begin()
 
-    def _started(self) -> Stepped:
-        self.num_started += 1
-        name = f"w{self.num_started}"
-        return Stepped(lambda: self._work(name))
-
-    def _work(self, name: str) -> None:
+    def _work(self, number: int) -> None:
         """What an extraction does: each block that is free and not committed, one after the other.
         The first of them goes over what is committed as well, as a retry does."""
-        clock = StoreClock(lambda: self.place.seconds)
+        name, clock = f"w{number}", StoreClock(lambda: self.place.seconds)
         mine = BlockClaims(
             self.place, PATH, owner=name, lease_seconds=LEASE, clock=clock, renews=False
         )
@@ -84,15 +75,6 @@ class Writers(RuleBasedStateMachine):
         for _ in range(count):
             self.writers[which].step()
 
-    @rule(which=st.integers(0, WRITERS - 1))
-    def die(self, which):
-        self.writers[which].kill()
-        self.writers[which] = self._started()
-
-    @rule(seconds=st.sampled_from([1, LEASE + 2]))
-    def wait(self, seconds):
-        self.place.seconds += seconds
-
     @invariant()
     def what_is_committed_is_whole(self):
         for block in range(BLOCKS):
@@ -103,13 +85,6 @@ class Writers(RuleBasedStateMachine):
                     content = self.place.objects[f"{chunk}/{block}"][0]
                     assert crc(content) == claim.checksums[chunk]
 
-    def teardown(self):
-        try:
-            self._finish()
-        finally:
-            for writer in self.writers:
-                writer.kill()
-
     def _finish(self) -> None:
         """All that live end, and one more finds nothing held."""
         self.place.seconds += LEASE + 2
@@ -117,7 +92,7 @@ class Writers(RuleBasedStateMachine):
             while not writer.is_over:
                 writer.step()
         self.place.seconds += LEASE + 2
-        self.writers.append(self._started())
+        self.writers.append(self.started())
         while not self.writers[-1].is_over:
             self.writers[-1].step()
         self.what_is_committed_is_whole()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from tests.support import block_data, plain_recipe
 from tests.vifistore.store.remembered import Remembered
-from tests.vifistore.store.stepped import Stepped
+from tests.vifistore.store.stepped_writers import LEASE, WRITERS, SteppedWriters
 from vifistore.errors import IncompleteError, LockedError
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
@@ -25,7 +25,7 @@ from vifistore.store.storage import StoredFile
 from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter, Shape
 
-BLOCKS, WRITERS, LEASE, NUM_VIDEOS = 2, 3, 60, 70
+BLOCKS, NUM_VIDEOS = 2, 70
 ID = plain_recipe().id
 PATH = f"features/d/{ID}"
 RUNS = 300 if os.environ.get("VIFI_LONG") else 6
@@ -84,7 +84,7 @@ class Bucket(Remembered):
         return contextlib.nullcontext()
 
 
-class FeatureWriters(RuleBasedStateMachine):
+class FeatureWriters(SteppedWriters):
     """Processes of several machines at one set, as extraction has them."""
 
     def __init__(self) -> None:
@@ -93,16 +93,7 @@ class FeatureWriters(RuleBasedStateMachine):
         self.backend = Backend.__new__(Backend)
         self.backend.place, self.backend.writable = self.place, True
         self.backend.make_group("", {"vifistore": {"schema": 2}})
-        self.place.before = lambda: [writer.before() for writer in self.writers]
-        self.writers: list[Stepped] = []
-        self.num_started = 0
-        for _ in range(WRITERS):
-            self.writers.append(self._started())
-
-    def _started(self) -> Stepped:
-        self.num_started += 1
-        number = self.num_started
-        return Stepped(lambda: self._work(number))
+        self.begin()
 
     def _open(self, number: int) -> FeatureWriter:
         def opened(*_, **__) -> ClaimedSet:
@@ -144,15 +135,6 @@ class FeatureWriters(RuleBasedStateMachine):
         for _ in range(count):
             self.writers[which].step()
 
-    @rule(which=st.integers(0, WRITERS - 1))
-    def die(self, which):
-        self.writers[which].kill()
-        self.writers[which] = self._started()
-
-    @rule(seconds=st.sampled_from([1, LEASE + 2]))
-    def wait(self, seconds):
-        self.place.seconds += seconds
-
     @invariant()
     def what_is_committed_is_whole(self):
         for block in range(BLOCKS):
@@ -168,18 +150,11 @@ class FeatureWriters(RuleBasedStateMachine):
                     ]
                     assert chunk[-4:].hex() == told
 
-    def teardown(self):
-        try:
-            self._finish()
-        finally:
-            for writer in self.writers:
-                writer.kill()
-
     def _finish(self) -> None:
         """All that live end, and one more finds nothing held and seals."""
         for writer in [*self.writers, None]:
             self.place.seconds += LEASE + 2
-            last = writer or self._started()
+            last = writer or self.started()
             if writer is None:
                 self.writers.append(last)
             while not last.is_over:
