@@ -189,3 +189,18 @@ def test_a_bucket_asks_for_conditions(bucket):
     place = ObjectStorage(f"{bucket}/asked.zarr", writable=True)
     require_conditions(place, "s3://bucket/asked.zarr")
     assert list(place.files("")) == []
+
+
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_what_a_killed_writer_tore_is_not_what_was_committed(place, is_torn):
+    first = claims(place, "a")
+    first.acquire([0])
+    first.commit(0, SUMS, bytes([1, 2]))
+    # It goes over its block again, and dies of that.
+    first.release([0])
+    claims(place, "a").acquire([0])
+    place.seconds += 62
+    claims(place, "b", is_torn=lambda block, claim: is_torn).acquire([0])
+    told = {} if is_torn else SUMS
+    assert (record(place).state, record(place).checksums) == (HELD, told)
+    assert record(place).status == ("" if is_torn else "0102")
