@@ -81,9 +81,10 @@ def _temporal_pool_forward_kernel(
         )
         if stored_ptr is not None:
             tile = tile.to(tl.float16)
-            offsets = rows[:, None] * dim + columns[None, :]
+            # A pointer a row: with one an element Triton 3.9 runs out of registers.
+            row_ptrs = stored_ptr + (view * num_frames + rows)[:, None] * dim
             written = (rows < num_frames)[:, None] & (columns < dim)[None, :]
-            tl.store(stored_ptr + view * num_frames * dim + offsets, tile, mask=written)
+            tl.store(row_ptrs + columns[None, :], tile, mask=written)
         tile = tile.to(dtype)
         if counted_ptr is not None:
             # Selecting, not multiplying: a NaN in a frame that is left out must not come through.
