@@ -16,6 +16,7 @@ from vifistore.extract.blocks import VideoResult, quarantined
 from vifistore.extract.clock import Clock
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.ranks import local_count
+from vifistore.extract.registered import registered
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.row_sources import RowSource
 from vifistore.extract.trainer_frames import TrainerFrames
@@ -190,7 +191,7 @@ def open_pools(
     num_workers = settings.workers or default_workers(device)
     named = ("frames", "clips", "stride", "fps", "every", "decoder")
     sampling = {name: getattr(settings, name) for name in named}
-    with DecodePool(
+    pool = DecodePool(
         num_workers,
         **sampling,
         timeout_seconds=settings.timeout,
@@ -198,7 +199,8 @@ def open_pools(
         only_large=not (on_cpu or settings.frame_cache),
         worker_bytes=int(settings.worker_memory_gb * 2**30),
         niceness=_NICENESS if on_cpu else 0,
-    ) as pool:
+    )
+    with pool, registered(pool.arena, device):
         if settings.frame_cache is None:
             yield pool
             return

@@ -5,7 +5,7 @@ On a CPU nothing is moved.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from vifistore.frames.preprocess import normalise, preprocess
 from vifistore.store.recipe import Preprocessing
 
 # One upload is on its way while the next one is being filled.
-_NUM_BUFFERS = 2
+_NUM_WAYS = 2
 # Some hundred frames of 224 x 224 as floats: usual videos are one piece.
 _PIECE_BYTES = 128 * 2**20
 
@@ -65,32 +65,46 @@ def _frames_of_piece(size: int) -> int:
     return max(1, _PIECE_BYTES // (3 * size**2 * torch.float32.itemsize))
 
 
+@dataclass
+class _Way:
+    """One of the ways that uploads take in turn."""
+
+    # An event that was never recorded is over.
+    is_over: torch.cuda.Event
+    buffer: torch.Tensor
+    source: torch.Tensor | None = None
+
+    def staged(self, frames: torch.Tensor) -> torch.Tensor:
+        """A copy of frames in pinned memory, which a GPU can fetch while others compute."""
+        if len(self.buffer) < frames.numel():
+            self.buffer = _pinned(frames.numel())
+        return self.buffer[: frames.numel()].view(frames.shape).copy_(frames)
+
+
 class _Uploader:
-    """Copies arrays to a GPU through pinned memory, on a stream of its own."""
+    """Copies arrays to a GPU, on a stream of its own: from where they lie if that is registered
+    with CUDA, else through pinned memory."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device)
-        # An event that was never recorded is over.
-        self._buffers = deque(
-            (torch.empty(0, dtype=torch.uint8), torch.cuda.Event()) for _ in range(_NUM_BUFFERS)
-        )
+        nothing = torch.empty(0, dtype=torch.uint8)
+        self._ways = deque(_Way(torch.cuda.Event(), nothing) for _ in range(_NUM_WAYS))
 
     def __call__(self, array: np.ndarray) -> torch.Tensor:
-        buffer, is_free = self._buffers.popleft()
-        is_free.synchronize()
-        if len(buffer) < array.size:
-            buffer = _pinned(array.size)
-        pinned = buffer[: array.size].view(array.shape)
-        pinned.copy_(torch.from_numpy(array))
+        way = self._ways.popleft()
+        way.is_over.synchronize()
+        given = torch.from_numpy(array)
+        # Its memory is not given back, and filled anew, before the copy is over.
+        way.source = source = given if given.is_pinned() else way.staged(given)
         computing = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._stream):
-            copied = pinned.to(self._device, non_blocking=True)
-            is_free.record(self._stream)
-        computing.wait_event(is_free)
+            copied = source.to(self._device, non_blocking=True, copy=True)
+            way.is_over.record(self._stream)
+        computing.wait_event(way.is_over)
         # Its memory was allocated on one stream and is used on another.
         copied.record_stream(computing)
-        self._buffers.append((buffer, is_free))
+        self._ways.append(way)
         return copied
 
 

@@ -1,6 +1,5 @@
 """Decode workers: one process each, replaced when it dies, results in the order of the jobs."""
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.arena import open_arena
 from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo, check_decoder
 from vifistore.frames.file_digests import SharedDigest
@@ -20,8 +20,8 @@ from vifistore.frames.memory_limits import worker_bytes as share_of_memory
 from vifistore.frames.plans import WHOLE_VIDEO, Sampling, Span
 from vifistore.frames.squares import Squares
 from vifistore.frames.streams import Stream, taken_as_they_come
-from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
 from vifistore.frames.worker_settings import WorkerSettings
+from vifistore.frames.workers import Workers
 from vifistore.sources.footage import Footage, read_or_told
 from vifistore.sources.roots import footage_of
 
@@ -29,11 +29,11 @@ Key = TypeVar("Key", bound=Hashable)
 Decoded = TypeVar("Decoded")
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
-# A worker may be killed while it starts; if it never starts, the installation is broken.
-_START_ATTEMPTS = 10
 # Squares decoded ahead keep the tower busy where a few videos take long, and workers while the
 # tower is not ready; each video is an open file, too.
 _AHEAD_BYTES, _MOST_AHEAD = 64 * 2**20, 16
+# Usual videos take 5 to 10 MB, and two a worker are in flight.
+_ARENA_BYTES, _MOST_ARENA_BYTES = 2**26, 2**30
 LONG_BYTES = 2**28
 """Of videos whose squares take more, no more are decoded ahead than there are workers."""
 
@@ -60,6 +60,7 @@ class DecodePool:
         only_large: bool = False,
         niceness: int = 0,
         worker_bytes: int = 0,
+        arena_bytes: int | None = None,
     ) -> None:
         """Raises UsageError if the decoder is not installed.
 
@@ -68,7 +69,8 @@ class DecodePool:
         some files can only be read in order. `squares` are cut by the workers, of frames of more
         than twice their size alone if `only_large`. `niceness` (0 to 19) is by how much workers
         give way to other processes, `worker_bytes` how much memory each may take; 0 is its share
-        of the machine's.
+        of the machine's. `arena_bytes` is how much memory, shared with the workers, there is for
+        frames, None what suits their number; frames beyond it come as files.
         """
         if num_workers < 1:
             raise UsageError(f"num_workers is {num_workers}; it must be at least 1")
@@ -80,20 +82,16 @@ class DecodePool:
             niceness=niceness,
             max_bytes=worker_bytes or share_of_memory(num_workers),
         )
-        self._timeout_seconds = timeout_seconds
+        suits = min(num_workers * _ARENA_BYTES, _MOST_ARENA_BYTES)
+        self.arena = open_arena(suits if arena_bytes is None else arena_bytes)
+        """Memory that frames are handed over in; None where there is none."""
         self._num_workers = num_workers
         self._threads = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
-        self._lock = threading.Lock()
-        self._running: set[WorkerHandle] = set()
-        self._closed = False
-        # As many places as threads, so that a thread always finds one; None is to be started.
-        self._places: queue.SimpleQueue[WorkerHandle | None] = queue.SimpleQueue()
-        for _ in range(num_workers):
-            self._places.put(None)
+        self._workers = Workers(self._settings, num_workers, timeout_seconds, self.arena)
 
     def __enter__(self) -> Self:
         for _ in range(self._num_workers):
-            self._threads.submit(self._warm_up)
+            self._threads.submit(self._workers.warm_up)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,19 +100,16 @@ class DecodePool:
     @property
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that are running or starting."""
-        with self._lock:
-            return [worker.process.pid for worker in self._running if worker.is_alive]
+        return self._workers.pids
 
     def close(self) -> None:
         """End all workers. Frames that were handed out stay valid."""
-        with self._lock:
-            self._closed = True
-            for worker in self._running:
-                worker.process.kill()
+        self._workers.kill()
         self._threads.shutdown(cancel_futures=True)
-        for worker in self._running:
-            worker.stop()
-        self._running.clear()
+        self._workers.stop()
+        if self.arena is not None:
+            self.arena.close()
+            self.arena = None
 
     def decode(
         self,
@@ -125,10 +120,10 @@ class DecodePool:
         Decoding begins at once, and goes ahead of the caller by 2 x num_workers videos, or by more
         where they are small squares, and by num_workers where they are long. No more jobs are drawn
         from the iterable, which may be endless and is used in the calling thread only. `frames` is
-        shared memory and an open file, both given back with its last view: copy what is to be kept
-        of many videos. Raises UsageError if no worker can be started.
+        shared memory, and may be an open file, given back with its last view: copy what is to be
+        kept of many videos. Raises UsageError if no worker can be started.
         """
-        self._check_open()
+        self._workers.check_open()
         return submit_ahead(iter(jobs), self.submit, self._num_ahead())
 
     def decode_stretches(
@@ -140,7 +135,7 @@ class DecodePool:
         several that are under way whichever is ready: the oldest first. A job waits once a few of
         its stretches are not yet taken.
         """
-        self._check_open()
+        self._workers.check_open()
         remaining, ahead = iter(jobs), self._num_ahead()
         of_job = max(2, ahead // self._num_workers)
 
@@ -173,7 +168,7 @@ class DecodePool:
     ) -> Future[DecodedVideo | DecodeError]:
         """Decode one video, or a stretch of it, which may have to wait for a worker; see `decode`,
         and for `also` `decode_video`."""
-        self._check_open()
+        self._workers.check_open()
         job = DecodeJob(footage=footage_of(video), spans=(span,), draw=draw, also=also)
         return self._threads.submit(self._only, job)
 
@@ -186,7 +181,7 @@ class DecodePool:
         takes_digest = job.digest is None or job.digest.claim()
         told = not takes_digest
         try:
-            for found in self._from_worker(job, takes_digest=takes_digest):
+            for found in self._workers.decode(job, takes_digest=takes_digest):
                 if job.digest is None or isinstance(found, DecodeError):
                     yield found
                     continue
@@ -197,53 +192,6 @@ class DecodePool:
         finally:
             if job.digest is not None and not told:
                 job.digest.tell("")
-
-    def _from_worker(
-        self, job: DecodeJob, *, takes_digest: bool
-    ) -> Iterator[DecodedVideo | DecodeError]:
-        worker = self._places.get()
-        try:
-            while True:
-                worker = worker if worker and worker.is_alive else self._start_worker(worker)
-                try:
-                    yield from worker.decode(job, self._timeout_seconds, takes_digest=takes_digest)
-                    return
-                except WorkerGoneError:
-                    continue
-        finally:
-            self._places.put(worker)
-
-    def _warm_up(self) -> None:
-        worker = self._places.get()
-        try:
-            worker = worker or self._start_worker(None)
-        finally:
-            self._places.put(worker)
-
-    def _start_worker(self, dead: WorkerHandle | None) -> WorkerHandle:
-        failure: WorkerGoneError | None = None
-        for _ in range(_START_ATTEMPTS):
-            worker = self._replace(dead)
-            try:
-                worker.wait_until_ready()
-                return worker
-            except WorkerGoneError as error:
-                dead, failure = worker, error
-        raise UsageError(f"no decode worker can be started: {failure}")
-
-    def _replace(self, dead: WorkerHandle | None) -> WorkerHandle:
-        with self._lock:
-            self._check_open()
-            if dead is not None:
-                dead.stop()
-                self._running.discard(dead)
-            worker = WorkerHandle(self._settings)
-            self._running.add(worker)
-            return worker
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise UsageError("the decode pool is closed; open another one")
 
 
 def _digested(decoded: DecodedVideo, digest: SharedDigest) -> DecodedVideo | DecodeError:

@@ -90,6 +90,7 @@ class PreviewPool:
                 if isinstance(found, DecodeError):
                     raise found
                 answer, file = found
+                assert file is not None, "a piece comes as a file"
                 size = int(answer["size"])
                 return map_anonymous_file(file, (size + 1,))[:size].tobytes()
             raise DecodeError("worker crashed", "no worker for previews can be started")

@@ -20,6 +20,9 @@ import numpy as np
 
 from vifistore.files import memory_file, write_all
 
+ROOM = "room"
+"""Key of the message that asks how many bytes there is room for in the arena."""
+
 _LENGTH = struct.Struct(">I")
 
 

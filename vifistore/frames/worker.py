@@ -1,10 +1,10 @@
 """The program of one decode worker: takes a video, answers with the frames of each stretch of it
 that is wanted, or with the reason why not, as soon as they are there; goes on once it is told to.
 
-The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT SETTINGS`, where SETTINGS is
-the JSON of `WorkerSettings`. It imports no torch unless the decoder is torchcodec, so that it
-starts quickly. Errors that are not about the video end the process: the pool counts that as a crash
-and shows the last line.
+The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT SETTINGS [ARENA]`: SETTINGS
+is the JSON of `WorkerSettings`, ARENA the open file of the pool's `Arena`. It imports no torch
+unless the decoder is torchcodec, so that it starts quickly. Errors that are not about the video end
+the process: the pool counts that as a crash and shows the last line.
 """
 
 import ctypes
@@ -16,10 +16,11 @@ import time
 from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.arena import place_frames
 from vifistore.frames.decode_jobs import footage_and_plans
 from vifistore.frames.decoding import DecodedVideo, decode_stretches, load_decoder
 from vifistore.frames.memory_limits import limit_memory
-from vifistore.frames.wire import receive_message, send_message, write_anonymous_file
+from vifistore.frames.wire import receive_message, send_message
 from vifistore.frames.worker_settings import WorkerSettings
 from vifistore.sources.footage import Footage
 
@@ -30,6 +31,7 @@ def main() -> None:
     """Serve the pool until it closes the channel."""
     channel_number, parent = (int(argument) for argument in sys.argv[1:3])
     settings = WorkerSettings.from_json(sys.argv[3])
+    arena = int(sys.argv[4]) if len(sys.argv) > 4 else None
     # Both may reach all processes of a terminal or a batch job; the pool ends its workers itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -42,7 +44,7 @@ def main() -> None:
         while True:
             job, _ = receive_message(channel)
             _forget_log()
-            _answer(channel, job, settings)
+            _answer(channel, job, settings, arena)
     except (EOFError, ConnectionError):
         return
 
@@ -72,7 +74,9 @@ def _forget_log() -> None:
     os.lseek(log, 0, os.SEEK_SET)
 
 
-def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSettings) -> None:
+def _answer(
+    channel: socket.socket, job: dict[str, Any], settings: WorkerSettings, arena: int | None
+) -> None:
     """An answer for each stretch. All but the last are waited for to be taken, so that memory does
     not grow with the length of a video."""
     footage, plans = footage_and_plans(job, settings.sampling)
@@ -84,7 +88,12 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
         # Of the processor, not of the clock: what the video costs, not what others made it wait.
         start = time.process_time()
         try:
-            _hand_over(channel, footage, next(found), settings, start)
+            video = next(found)
+            if isinstance(video, DecodedVideo):
+                _hand_over(channel, video, start, arena)
+                continue
+            is_memory = video.reason == "memory"
+            _send_error(channel, _too_large(footage, settings) if is_memory else video)
         except MemoryError:
             error = _too_large(footage, settings)
             _send_error(channel, error)
@@ -93,18 +102,10 @@ def _answer(channel: socket.socket, job: dict[str, Any], settings: WorkerSetting
 
 
 def _hand_over(
-    channel: socket.socket,
-    footage: Footage,
-    video: DecodedVideo | DecodeError,
-    settings: WorkerSettings,
-    start: float,
+    channel: socket.socket, video: DecodedVideo, start: float, arena: int | None
 ) -> None:
-    if isinstance(video, DecodeError):
-        is_memory = video.reason == "memory"
-        _send_error(channel, _too_large(footage, settings) if is_memory else video)
-        return
     decoded = time.process_time()
-    file = write_anonymous_file(video.frames)
+    file = place_frames(channel, video.frames, arena)
     handing_over = time.process_time() - decoded
     facts = video.facts()
     facts["decode_seconds"] = decoded - start - video.cut_seconds
@@ -112,7 +113,8 @@ def _hand_over(
     try:
         send_message(channel, {"shape": video.frames.shape, "facts": facts}, file)
     finally:
-        os.close(file)
+        if file is not None:
+            os.close(file)
 
 
 def _send_error(channel: socket.socket, error: DecodeError) -> None:

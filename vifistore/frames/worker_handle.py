@@ -11,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vifistore.errors import DecodeError, UsageError
+from vifistore.frames.arena import Arena
 from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.wire import (
+    ROOM,
     map_anonymous_file,
     receive_message,
     send_message,
@@ -31,6 +35,9 @@ _LOG_TAIL_BYTES = 4096
 # The pool has one worker per core, so none needs threads of its own.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
+GO_ON = {"go_on": True}
+"""Has a worker make the next stretch of its job."""
+
 # Reasons for which a worker has ended.
 _GONE = ("timeout", "worker crashed")
 
@@ -46,13 +53,17 @@ class WorkerGoneError(Exception):
 class Program:
     """One running worker. The thread that starts it must live longer: Linux ends it with that."""
 
-    def __init__(self, module: str, *arguments: object) -> None:
-        """Runs `python -m MODULE CHANNEL PARENT ARGUMENTS...`."""
+    def __init__(self, module: str, *arguments: object, arena: Arena | None = None) -> None:
+        """Runs `python -m MODULE CHANNEL PARENT ARGUMENTS... [ARENA]`, where ARENA is the open file
+        of an arena. Frames that find no room in it come as files."""
+        self._arena = arena
         # A file, not a pipe: native code that prints much can neither block nor fill memory.
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed in `stop`
         self._channel, other_end = socket.socketpair()
         with other_end:
-            self.process = _start(module, arguments, other_end.fileno(), self._log.fileno())
+            files = (other_end.fileno(), *([arena.file] if arena else []))
+            arguments = (*arguments, *files[1:])
+            self.process = _start(module, arguments, files, self._log.fileno())
         self._words = ""
 
     def wait_until_ready(self) -> None:
@@ -73,16 +84,16 @@ class Program:
             raise WorkerGoneError(self.stop()) from None
 
     def answer(
-        self, footage: Footage, timeout_seconds: float, *, goes_on: bool = False
-    ) -> tuple[dict[str, Any], int] | DecodeError:
-        """What it says of a video, with the open file that came with it, or why there is none.
+        self, footage: Footage, timeout_seconds: float, told: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], int | None] | DecodeError:
+        """What it says of a video, with the open file that came with it, if any, or why there is
+        nothing.
 
-        `goes_on` has it make the next one of a job first. With the reasons "timeout" and "worker
-        crashed" the worker has ended.
+        It is `told` something first. With the reasons "timeout" and "worker crashed" it has ended.
         """
         try:
-            if goes_on:
-                send_message(self._channel, {"go_on": True})
+            if told is not None:
+                send_message(self._channel, told)
             self._wait_for_answer(timeout_seconds)
             answer, file = receive_message(self._channel, timeout_seconds)
         except TimeoutError:
@@ -92,9 +103,34 @@ class Program:
             return DecodeError("timeout", message)
         except (EOFError, OSError):
             return DecodeError("worker crashed", f"{footage}: {self.stop()}")
-        if file is None:
+        if "reason" in answer:
             return DecodeError(answer["reason"], answer["message"])
         return answer, file
+
+    def frames(
+        self, footage: Footage, timeout_seconds: float, told: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], np.ndarray] | DecodeError:
+        """As `answer`, of frames: what it says of them, and uint8 [frame height width 3]."""
+        found, part = self.answer(footage, timeout_seconds, told), None
+        if not isinstance(found, DecodeError) and ROOM in found[0]:
+            start, part = self._room(found[0][ROOM])
+            found = self.answer(footage, timeout_seconds, {"start": start})
+        if isinstance(found, DecodeError):
+            if part is not None and self._arena and self.is_alive:
+                # It cannot be ended now, and may write yet.
+                self._arena.lose(part)
+            return found
+        answer, file = found
+        shape = tuple(answer["shape"])
+        if file is not None:
+            return answer, map_anonymous_file(file, shape)
+        assert part is not None, "frames come as a file where there is no part for them"
+        return answer, part.reshape(shape)
+
+    def _room(self, num_bytes: int) -> tuple[int | None, np.ndarray | None]:
+        """Where a part of the arena begins, and the part; nothing where there is no room."""
+        taken = None if self._arena is None else self._arena.take(num_bytes)
+        return taken or (None, None)
 
     def _wait_for_answer(self, timeout_seconds: float) -> None:
         """Raise TimeoutError once the worker had its time, on the clock and of the processor."""
@@ -130,8 +166,8 @@ class Program:
 class WorkerHandle(Program):
     """A worker that decodes videos."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        super().__init__("vifistore.frames.worker", settings.to_json())
+    def __init__(self, settings: WorkerSettings, arena: Arena | None = None) -> None:
+        super().__init__("vifistore.frames.worker", settings.to_json(), arena=arena)
 
     def decode(
         self, job: DecodeJob, timeout_seconds: float, *, takes_digest: bool = True
@@ -145,7 +181,7 @@ class WorkerHandle(Program):
         self.give(job.wire(takes_digest=takes_digest))
         limits = job.limits(timeout_seconds)
         for number, limit_seconds in enumerate(limits):
-            found = self._decoded(job.footage, limit_seconds, goes_on=number > 0)
+            found = self._decoded(job.footage, limit_seconds, GO_ON if number else None)
             if isinstance(found, DecodeError) and found.reason in _GONE:
                 yield from [found] * (len(limits) - number)
                 return
@@ -161,23 +197,24 @@ class WorkerHandle(Program):
             del found
 
     def _decoded(
-        self, footage: Footage, timeout_seconds: float, *, goes_on: bool
+        self, footage: Footage, timeout_seconds: float, told: dict[str, Any] | None
     ) -> DecodedVideo | DecodeError:
-        found = self.answer(footage, timeout_seconds, goes_on=goes_on)
+        found = self.frames(footage, timeout_seconds, told)
         if isinstance(found, DecodeError):
             return found
-        answer, file = found
-        frames = map_anonymous_file(file, tuple(answer["shape"]))
+        answer, frames = found
         return DecodedVideo.of_facts(frames, answer["facts"])
 
 
-def _start(module: str, arguments: Sequence[object], channel: int, log: int) -> subprocess.Popen:
+def _start(
+    module: str, arguments: Sequence[object], files: Sequence[int], log: int
+) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *map(str, (channel, os.getpid(), *arguments))],
+        [sys.executable, "-P", "-m", module, *map(str, (files[0], os.getpid(), *arguments))],
         # A new interpreter, not a fork or a spawned copy: the caller's main module, which may
         # import torch, is not imported again. It must find the same packages.
         env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        pass_fds=(channel,),
+        pass_fds=files,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

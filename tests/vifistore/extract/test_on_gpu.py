@@ -13,7 +13,9 @@ from vifistore.extract.blocks import VideoResult
 from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
+from vifistore.extract.registered import registered
 from vifistore.extract.transfer import Pixels, _Uploader, to_host
+from vifistore.frames.arena import Arena, write_part
 from vifistore.frames.preprocess import preprocessing_of, squares_of
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
@@ -36,6 +38,25 @@ def test_uploads_keep_every_byte(gpu):
     doubled = [upload(array).int() * 2 for array in given]
     for array, found in zip(given, doubled, strict=True):
         np.testing.assert_array_equal(found.cpu().numpy(), array.astype(int) * 2)
+
+
+def test_uploads_from_registered_memory_keep_every_byte(gpu):
+    arena, generator = Arena(3 * 2**20), np.random.default_rng(0)
+    expected, doubled = [], []
+    with registered(arena, gpu):
+        upload = _Uploader(gpu)
+        # Two are under way and one is filled: parts are used again and again.
+        for _ in range(40):
+            start, part = arena.take(2**20)
+            assert torch.from_numpy(part).is_pinned()
+            expected.append(generator.integers(0, 256, part.size, dtype=np.uint8))
+            write_part(arena.file, start, expected[-1])
+            doubled.append(upload(part).short() * 2)
+            del part
+        for array, found in zip(expected, doubled, strict=True):
+            np.testing.assert_array_equal(found.cpu().numpy(), array.astype(np.int16) * 2)
+        del upload
+    arena.close()
 
 
 def test_downloads_wait_for_what_is_computed(gpu):

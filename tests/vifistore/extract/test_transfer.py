@@ -4,6 +4,7 @@ Streams and events are stood in for, so the order of things is what is tested he
 """
 
 import contextlib
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,9 @@ import torch
 from vifistore.extract import transfer
 from vifistore.extract.blocks import VideoResult
 from vifistore.extract.clock import Clock
+from vifistore.extract.registered import registered
 from vifistore.extract.transfer import Pixels, to_host
+from vifistore.frames.arena import Arena
 from vifistore.frames.preprocess import preprocess, preprocessing_of, squares_of
 
 GPU = SimpleNamespace(type="cuda")
@@ -83,6 +86,59 @@ def test_a_buffer_is_filled_only_when_its_copy_is_over(log):
         kept = upload(array).clone()
         np.testing.assert_array_equal(kept.numpy(), array)
     assert log == ["wait", "record", "the tower waits"] * 5
+
+
+def test_what_lies_in_registered_memory_is_kept_until_its_copy_is_over(log, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "is_pinned", lambda self: True)
+    monkeypatch.setattr(transfer, "_pinned", lambda size: pytest.fail("it was copied once more"))
+    upload = transfer._Uploader(torch.device("cpu"))
+    held = []
+    for number in range(4):
+        array = np.full((3, 2), number, np.uint8)
+        held.append(weakref.ref(array))
+        copied = upload(array)
+        assert copied.data_ptr() != array.ctypes.data
+        assert (copied == number).all()
+        del array
+        assert [ref() is not None for ref in held[-2:]] == [True] * min(2, len(held))
+    assert [ref() is None for ref in held] == [True, True, False, False]
+    assert log == ["wait", "record", "the tower waits"] * 4
+
+
+class Cudart:
+    """Stands in for the CUDA runtime, which registers memory or not."""
+
+    cudaError = SimpleNamespace(success=0)
+
+    def __init__(self, status: int) -> None:
+        self.status, self.calls = status, []
+
+    def cudaHostRegister(self, address, num_bytes, flags):
+        self.calls.append((address, num_bytes, flags))
+        return self.status
+
+    def cudaHostUnregister(self, address):
+        self.calls.append(address)
+        return 0
+
+    def cudaGetErrorString(self, status):
+        return f"no memory to pin: {status}"
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_the_memory_of_frames_is_registered_while_they_are_uploaded(monkeypatch, caplog, status):
+    cudart, arena = Cudart(status), Arena(2**16)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "cudart", lambda: cudart)
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: None)
+    address = arena.whole.ctypes.data
+    with registered(arena, GPU):
+        assert cudart.calls == [(address, 2**16, 1)]
+    assert cudart.calls[1:] == ([] if status else [address])
+    assert ("no memory to pin: 2" in caplog.text) == bool(status)
+    with registered(arena, torch.device("cpu")), registered(None, GPU):
+        assert len(cudart.calls) == (1 if status else 2)
+    arena.close()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

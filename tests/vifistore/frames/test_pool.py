@@ -223,8 +223,8 @@ def test_nothing_is_left_behind(
     assert open_files() == files
 
 
-def test_a_video_that_is_done_with_holds_no_memory(obedient: Obedient) -> None:
-    with open_pool(1) as pool:
+def test_a_video_that_is_done_with_holds_no_file(obedient: Obedient) -> None:
+    with open_pool(1, arena_bytes=0) as pool:
         results = pool.decode(enumerate([obedient("count 40")]))
         result = next(results)
         held = open_files()

@@ -13,7 +13,8 @@ import pytest
 
 from tests.support import bounded
 from vifistore.errors import DecodeError
-from vifistore.frames import file_digests, worker_handle
+from vifistore.frames import file_digests
+from vifistore.frames.arena import Arena
 from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo, decode_stretches
 from vifistore.frames.file_digests import FileDigests, SharedDigest
@@ -58,18 +59,16 @@ def test_each_stretch_is_that_of_the_plain_call(videos):
 
 
 def test_a_worker_waits_until_its_stretches_are_taken(videos, monkeypatch):
-    mapped, map_file = [], worker_handle.map_anonymous_file
-    monkeypatch.setattr(
-        worker_handle, "map_anonymous_file", lambda *a: mapped.append(1) or map_file(*a)
-    )
+    written, take = [], Arena.take
+    monkeypatch.setattr(Arena, "take", lambda *a: written.append(1) or take(*a))
     with bounded(60), DecodePool(1, **RATE) as pool:
         found = pool.decode_stretches([(keys_of("a"), job_of(videos["h264.mp4"]))])
         next(found)
         time.sleep(0.5)
         # Two may wait; one was taken.
-        assert len(mapped) <= 3
+        assert len(written) <= 3
         assert len(list(found)) == len(SPANS) - 1
-    assert len(mapped) == len(SPANS)
+    assert len(written) == len(SPANS)
 
 
 def test_a_worker_that_is_killed_costs_the_stretches_that_are_left(videos):
