@@ -13,8 +13,9 @@ from vifistore.files import require_regular
 from vifistore.frames.packets import PacketTable, scan_packets
 from vifistore.sources.footage import Readable
 
-# Of frames: two hours at 25 a second are 180,000, and take some 40 bytes each.
-_MOST_FRAMES = 2**20
+# Of frames: two hours at 25 a second are 180,000, and take 30 bytes each. With more of them the
+# memory of a worker grows with the length of films, of which it reads one after the other.
+_MOST_FRAMES = 2**18
 _MOST_FILES = 32
 
 
@@ -30,7 +31,7 @@ class _Content(NamedTuple):
 
 
 class KnownPackets:
-    """The tables of the files that were asked for last."""
+    """The tables of the files that were asked for last, at least of one."""
 
     def __init__(self, most_frames: int = _MOST_FRAMES, most_files: int = _MOST_FILES) -> None:
         self._most_frames, self._most_files = most_frames, most_files
@@ -57,7 +58,7 @@ class KnownPackets:
         with self._lock:
             self._tables[content] = table
             held = sum(known.num_frames for known in self._tables.values())
-            while self._tables and (
+            while len(self._tables) > 1 and (
                 held > self._most_frames or len(self._tables) > self._most_files
             ):
                 held -= self._tables.popitem(last=False)[1].num_frames

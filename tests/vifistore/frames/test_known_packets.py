@@ -67,6 +67,12 @@ def test_those_asked_for_last_are_known(videos, tmp_path, scans, bounds):
     assert scans == [paths[number] for number in (0, 1, 2, 1)]
 
 
+def test_a_film_of_any_length_is_known_alone(videos, scans):
+    known = KnownPackets(most_frames=39)
+    assert known.of(videos["h264.mp4"]) is known.of(videos["h264.mp4"])
+    assert len(scans) == 1
+
+
 def test_what_is_no_file_is_scanned_anew(videos, tmp_path, scans):
     video, known = io.BytesIO(videos["h264.mp4"].read_bytes()), KnownPackets()
     assert known.of(video).num_frames == known.of(video).num_frames == 40
