@@ -2,7 +2,7 @@
 
     ucf101 = store.dataset("ucf101")
     (compared,) = compare(ucf101.features("vifi-clip"), ucf101.features("vanilla-clip"), "val1")
-    compared.sentence       # "vifi-clip beats vanilla-clip by 2.1 ± 0.4 points, p < 0.001"
+    compared.sentence       # "vifi-clip beats vanilla-clip by 2.1 [1.7, 2.5] points, p < 0.001"
 
 Any protocol can be compared: `compare_answers` takes those of two runs of it, made of what
 `Scoring.keep` was called with.
@@ -108,7 +108,7 @@ class Compared:
 
     @property
     def sentence(self) -> str:
-        """One sentence, as `A beats B by 2.1 ± 0.4 points, p < 0.001`."""
+        """One sentence, as `A beats B by 2.1 [1.7, 2.5] points, p < 0.001`."""
         return self.comparison.sentence(self.first, self.second)
 
     @property

@@ -15,6 +15,7 @@ from harness.released_code import differences
 from harness.results import TUNED, ZERO_SHOT, ResultRow
 from harness.row_provenance import provenance
 from harness.scoring import Classes, Videos, known_checkpoint, load_classes
+from harness.shared_files import shared_facts
 from harness.statistics import (
     FOLDS,
     Interval,
@@ -181,12 +182,11 @@ def result_rows(
         model=checkpoint.get("model"),
         **({"system": system} if (system := trained_system(checkpoint)) else {}),
         **({"one_embedding": True} if has_one_embedding(features) else {}),
-        **_files_fact(videos),
         differs_from_released_code=differences(features.source_recipe),
         **_link_facts(texts, checkpoint),
         **claim.facts,
         **training_facts(claim.identity, videos, texts, num_frames),
-        **setup.extra,
+        **(shared_facts(videos.dataset, videos.rows) | setup.extra),
     )
     return [
         ResultRow(
@@ -220,11 +220,6 @@ def result_rows(
         )
         for metric, value in values.items()
     ]
-
-
-def _files_fact(videos: Videos) -> dict[str, int]:
-    """Of how many files the videos are stretches, which intervals draw; nothing of whole ones."""
-    return {} if videos.files is None else {"files": int(videos.files.max()) + 1}
 
 
 def _views_of(videos: Videos, setup: Setup) -> int:

@@ -68,7 +68,8 @@ class Videos:
 
     @cached_property
     def files(self) -> np.ndarray | None:
-        """int64 [video]: the file that each is a stretch of; None where no two share one."""
+        """int64 [video]: the file or other source (a group of UCF101, a film of HMDB51) that each
+        was cut from; None where no two share one."""
         return shared_files(self.dataset, self.rows)
 
     @property

@@ -1,8 +1,8 @@
 """How sure a number is: bootstrap intervals over videos, and paired comparisons.
 
-Stretches of one file are no independent videos: where `files` int64 [video] tells the file of each
-(`Videos.files`), whole files are drawn, with all of their videos. Of one file alone there is no
-interval.
+Stretches of one file, and clips of one source, are no independent videos: where `files` int64
+[video] tells the file or source of each (`Videos.files`), whole ones are drawn, with all of their
+videos. Of one alone there is no interval.
 """
 
 from collections.abc import Iterable
@@ -41,16 +41,17 @@ class Comparison:
     """Two-sided, from the paired bootstrap."""
 
     def sentence(self, first: str, second: str) -> str:
-        """`A beats B by 2.1 ± 0.4 points, p < 0.001`; ± is half the 95% interval."""
-        half = (self.high - self.low) / 2
+        """`A beats B by 2.1 [1.7, 2.5] points, p < 0.001`, with the 95% interval."""
         p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
-        if self.p_value >= 1 - LEVEL:
-            points = f"{100 * self.difference:.1f} ± {100 * half:.1f} points"
-            return f"{first} and {second} do not differ clearly: {points}, {p}"
-        if self.difference < 0:
-            first, second = second, first
-        points = f"{100 * abs(self.difference):.1f} ± {100 * half:.1f} points"
-        return f"{first} beats {second} by {points}, {p}"
+        difference, low, high = self.difference, self.low, self.high
+        is_clear = self.p_value < 1 - LEVEL
+        if is_clear and difference < 0:
+            first, second, difference = second, first, -difference
+            low, high = -high, -low
+        points = f"{100 * difference:.1f} [{100 * low:.1f}, {100 * high:.1f}] points, {p}"
+        if is_clear:
+            return f"{first} beats {second} by {points}"
+        return f"{first} and {second} do not differ clearly: {points}"
 
 
 def bootstrap_mean(

@@ -1,8 +1,10 @@
 """Which videos were cut from one source, so that one tells more of the other than of its class.
 
 Rows of one file are stretches of it. Beyond that, unless a regular expression says it: names of
-UCF101 and UCF50 (`v_Archery_g01_c02.avi`) tell a group of clips, and those of Kinetics and MSVD
-(`ID_000010_000020.mp4`) the id of a YouTube video.
+UCF101 and UCF50 (`v_Archery_g01_c02.avi`) tell a group of clips, those of HMDB51
+(`April_09_brush_hair_u_nm_np1_ba_goo_0.avi`: film, class, what is seen and how, number; the README
+of the dataset) a film, and those of Kinetics and MSVD (`ID_000010_000020.mp4`) the id of a YouTube
+video.
 """
 
 import re
@@ -17,6 +19,7 @@ FILES = "file"
 # What is told of groups, and what is searched in names without their extension.
 _NAMED = {
     "UCF group": re.compile(r"(v_.+_g\d+)_c\d+", re.ASCII),
+    "HMDB film": re.compile(r"(.+)_[fhlu]_(?:cm|nm)_np\d+_[a-z]{2}_(?:bad|med|goo)_\d+", re.ASCII),
     "YouTube video": re.compile(r"([\w-]{11})(?:_\d{1,9}(?:\.\d+)?){2}", re.ASCII),
 }
 

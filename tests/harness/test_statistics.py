@@ -120,9 +120,12 @@ def test_no_difference_has_p_one():
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ((0.021, 0.017, 0.025, 0.0002), "A beats B by 2.1 ± 0.4 points, p < 0.001"),
-        ((-0.021, -0.025, -0.017, 0.012), "B beats A by 2.1 ± 0.4 points, p = 0.012"),
-        ((0.001, -0.003, 0.005, 0.62), "A and B do not differ clearly: 0.1 ± 0.4 points, p = 0.62"),
+        ((0.021, 0.017, 0.025, 0.0002), "A beats B by 2.1 [1.7, 2.5] points, p < 0.001"),
+        ((-0.021, -0.025, -0.017, 0.012), "B beats A by 2.1 [1.7, 2.5] points, p = 0.012"),
+        (
+            (0.001, -0.003, 0.005, 0.62),
+            "A and B do not differ clearly: 0.1 [-0.3, 0.5] points, p = 0.62",
+        ),
     ],
 )
 def test_sentence(values, expected):

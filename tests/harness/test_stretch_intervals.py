@@ -125,3 +125,21 @@ def test_levers_are_compared_by_files(bad):
     )
     assert "top1_minus_plain" in {row.metric for row in of_files}
     assert_alike(of_stretches, of_files)
+
+
+def test_groups_of_clips_widen_intervals_as_files_do(make_store):
+    """Names of UCF101 tell groups; the row says how many sources there were, and of what."""
+    maker = make_store(num_videos=ROWS)
+    paths = [f"v_Run_g{row % FILES:02d}_c{row // FILES:02d}.avi" for row in range(ROWS)]
+    videos = maker.store.videos("toy").assign(path=paths)
+    write_videos(maker.store.dataset("toy"), videos, maker.class_names, "/videos", anew=True)
+    maker.features(np.tile(maker.frames(noise=3.0)[:FILES], (PARTS, 1, 1, 1)), name="tiny")
+    maker.texts()
+    maker.split("one_each", np.arange(FILES))
+    features = maker.store.features("toy", "tiny")
+    rows, of_files = (zero_shot(features, (split,)) for split in ("all", "one_each"))
+    assert widths(rows)["top1", "all"] == pytest.approx(widths(of_files)["top1", "all"])
+    assert (rows[0].provenance["sources"], rows[0].provenance["source"]) == (FILES, "UCF group")
+    assert "files" not in rows[0].provenance
+    assert covered_by(rows[0]) == f"{ROWS} videos, 6 classes, {FILES} sources by UCF group"
+    assert "sources" not in of_files[0].provenance

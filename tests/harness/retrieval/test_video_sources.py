@@ -27,6 +27,15 @@ def found(paths, pattern=""):
             [0, 0, 1],
             "YouTube video",
         ),
+        (
+            [
+                "April_09_brush_hair_u_nm_np1_ba_goo_0.avi",
+                "April_09_brush_hair_u_nm_np1_ba_goo_1.avi",
+                "April_09_run_f_cm_np2_le_med_4.avi",
+            ],
+            [0, 0, 1],
+            "HMDB film",
+        ),
     ],
 )
 def test_names_tell(paths, numbers, told):
