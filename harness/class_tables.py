@@ -3,13 +3,11 @@
     class_frequencies(store.dataset("ucf101"), "base_val", "novel_val", "train1")
     tables = class_tables(scored)       # what Scoring.keep is called with
     tables.per_class, tables.confusion  # pandas.DataFrame, a row per class, a row per mistake
+    video_answers(scored).table         # a row per video
 
-The last two begin with the setting of the score, so that tables of many scores can lie in one.
+The second two begin with the setting of the score, so that tables of many scores can lie in one.
 """
 
-import hashlib
-import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +16,7 @@ from harness.measuring import Scored
 from harness.metrics import confusion_pairs, is_right, per_class_table
 from harness.results import ResultRow
 from harness.results.csv_artefacts import ClassTables
+from harness.results.video_answers import VideoAnswers
 from harness.statistics import bootstrap_shares, clustered_shares
 from vifistore.errors import UsageError
 from vifistore.store.dataset import Dataset
@@ -40,6 +39,30 @@ SETTING = (
 )
 MAX_PAIRS = 100
 
+ScoreTables = ClassTables | VideoAnswers
+
+
+def score_tables(scored: Scored) -> tuple[ScoreTables, ...]:
+    """All that a results folder keeps of a score beside its rows."""
+    return class_tables(scored), video_answers(scored)
+
+
+def video_answers(scored: Scored) -> VideoAnswers:
+    """What every video was taken for."""
+    import pandas as pd
+
+    videos, names = scored.videos, np.asarray(scored.videos.class_names, dtype=object)
+    table = pd.DataFrame(
+        {
+            "id": videos.dataset.column("id")[videos.rows],
+            "row": videos.rows,
+            "source": np.arange(len(videos.rows)) if videos.files is None else videos.files,
+            "label": names[videos.labels],
+            "predicted": names[scored.scores.argmax(axis=1)],
+        }
+    )
+    return VideoAnswers(name=scored.rows[0].score_name, table=table)
+
 
 def class_tables(scored: Scored) -> ClassTables:
     """Both tables; the interval of a class is the bootstrap over its own videos, or files."""
@@ -49,7 +72,7 @@ def class_tables(scored: Scored) -> ClassTables:
     per_class["ci_low"], per_class["ci_high"] = _intervals(scored, per_class)
     pairs = confusion_pairs(scored.scores, scored.videos.labels, names, MAX_PAIRS)
     return ClassTables(
-        name=f"{row.dataset}-{_digest(row)}",
+        name=row.score_name,
         per_class=_with_setting(row, per_class),
         confusion=_with_setting(row, pairs),
     )
@@ -62,11 +85,6 @@ def _intervals(scored: Scored, per_class: "pd.DataFrame") -> tuple[np.ndarray, n
         return clustered_shares(is_right(scored.scores, labels), labels, files, len(per_class))
     recalls, videos = per_class["value"].to_numpy(), per_class["num_videos"].to_numpy()
     return bootstrap_shares(recalls, videos)
-
-
-def _digest(row: ResultRow) -> str:
-    key = replace(row, metric="").nameless_key
-    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
 
 
 def _with_setting(row: ResultRow, table: "pd.DataFrame") -> "pd.DataFrame":

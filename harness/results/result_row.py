@@ -5,6 +5,8 @@ A deviation over splits or seeds is a row of its own, whose metric ends in `_std
 """
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,6 +139,21 @@ class ResultRow:
         others = ("feature_names", "protocol")
         fields = (getattr(self, name) for name in KEY_FIELDS if name not in others)
         return self.asked_protocol, *fields, self.train_split, self.checkpoint
+
+    @property
+    def score_name(self) -> str:
+        """Name of the score that this number was taken of, with all of its other metrics: equal
+        settings give equal names, others others."""
+        return f"{self.dataset}-{_digest(dataclasses.replace(self, metric=''))}"
+
+    @property
+    def number_name(self) -> str:
+        """The same of this one number; of letters, digits and hyphens."""
+        return f"row-{_digest(self)}"
+
+
+def _digest(row: ResultRow) -> str:
+    return hashlib.sha256(json.dumps(row.nameless_key).encode()).hexdigest()[:12]
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(ResultRow))

@@ -2,16 +2,17 @@
 
 append_rows("results", [row])       # safe against a kill, and between processes
 rows = read_rows("results")         # list[ResultRow]
-frame = read_frame("results")       # the same as a pandas.DataFrame, one column a field
+frame = read_frame("results", ["metric=top1"])      # a pandas.DataFrame, one column a field
 """
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from harness.results.conditions import rows_where
 from harness.results.result_row import ResultRow, from_record, to_frame, to_record
 from harness.results.whole_files import made_folder
 from vifistore.errors import DamagedError, UsageError
@@ -65,9 +66,10 @@ def read_rows(folder: str | Path) -> list[ResultRow]:
     return list(rows.values())
 
 
-def read_frame(folder: str | Path) -> "pd.DataFrame":
-    """`read_rows` as a table, see `to_frame`. Raises what `read_rows` does."""
-    return to_frame(read_rows(folder))
+def read_frame(folder: str | Path, where: Sequence[str] = ()) -> "pd.DataFrame":
+    """`read_rows` as a table, see `to_frame`: of all rows, or of those of which the conditions
+    `where` hold (`rows_where`). Raises what both do."""
+    return to_frame(rows_where(read_rows(folder), where))
 
 
 def _encode(row: ResultRow) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.class_tables import class_frequencies, class_tables
+from harness.class_tables import ScoreTables, class_frequencies, score_tables
 from harness.classifiers import USES_TEXT
 from harness.comparison import Answers, Compared, answers_of
 from harness.fusion import array_of, check_fusions
@@ -23,7 +23,7 @@ from harness.protocols.supervised import supervised
 from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow, made_folder
-from harness.results.csv_artefacts import ClassTables, Frequencies
+from harness.results.csv_artefacts import Frequencies
 from harness.scoring import load_videos, scored_split
 from harness.whole_views import refuse_merging
 from vifi.command_line.choices import choose_features
@@ -120,7 +120,7 @@ def _require_arrays(dataset: Dataset, wanted: EvaluateArguments, name: str) -> N
 def _write_artefacts(
     sets: Sequence[Features],
     results: Path,
-    tables: Sequence[ClassTables],
+    tables: Sequence[ScoreTables],
     frequencies: Frequencies | None,
 ) -> None:
     for table in tables:
@@ -138,15 +138,15 @@ class _Found:
     rows: list[ResultRow]
     answers: list[Answers]
     """One per score: what it got right."""
-    tables: list[ClassTables]
-    """One per score, where there is a results folder for them."""
+    tables: list[ScoreTables]
+    """Two per score, where there is a results folder for them."""
     predictions: list["pd.DataFrame"]
     """One per score, where there is a file for them."""
 
 
 def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
     answers: list[Answers] = []
-    tables: list[ClassTables] = []
+    tables: list[ScoreTables] = []
     lines: list[pd.DataFrame] = []
 
     def keep(scored: Scored) -> None:
@@ -154,7 +154,7 @@ def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
         if wanted.predictions is not None:
             lines.append(predictions(scored, sets[0].dataset.videos()))
         if wanted.results is not None:
-            tables.append(class_tables(scored))
+            tables.extend(score_tables(scored))
 
     is_one_score = wanted.protocol == "base-to-novel"
     rows: list[ResultRow] = []

@@ -1,0 +1,49 @@
+"""What every video of a score was taken for: for comparisons, and for what the page tells of them.
+
+    VideoAnswers.read("results", row)       # of the score that a row was taken of, or None
+
+One file a score, named by `ResultRow.score_name`, which says nothing of the setting: the rows do.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from harness.results.csv_tables import read_table, write_table
+from harness.results.result_row import ResultRow
+from harness.results.whole_files import FOLDER, damaged
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ANSWERS = "answers"
+_COLUMNS = ("id", "row", "source", "label", "predicted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoAnswers:
+    """The answers of one score."""
+
+    name: str
+    """That of the score."""
+    table: "pd.DataFrame"
+    """id, row (of the dataset), source (number of the file, group or film that a video was cut
+    from, with others or alone), label, predicted."""
+
+    @classmethod
+    def read(cls, results: str | Path, row: ResultRow) -> Self | None:
+        """Those of the score that a row was taken of; None where they are not kept. Raises
+        DamagedError."""
+        folder = Path(results) / FOLDER / _ANSWERS
+        path = folder / f"{row.score_name}.csv"
+        # A dataset of a file from elsewhere may be called by a path.
+        if path.parent.resolve() != folder.resolve() or not path.is_file():
+            return None
+        table = read_table(path, _COLUMNS, ("row", "source"))
+        if table["id"].duplicated().any():
+            raise damaged(path, "holds a video twice")
+        return cls(name=row.score_name, table=table)
+
+    def write(self, results: Path) -> None:
+        """Write them into a results folder, in place of those of the same setting."""
+        write_table(results / FOLDER / _ANSWERS / f"{self.name}.csv", self.table)

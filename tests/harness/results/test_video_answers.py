@@ -1,0 +1,43 @@
+import pandas as pd
+import pytest
+
+from harness.results.video_answers import VideoAnswers
+from tests.reports.conftest import make_row
+from vifistore.errors import DamagedError
+
+
+def answers(row, ids=("=1", "b")):
+    columns = {"id": ids, "row": [4, 5], "source": [0, 0], "label": ["001", "NA"]}
+    return VideoAnswers(name=row.score_name, table=pd.DataFrame({**columns, "predicted": "NA"}))
+
+
+def test_what_is_written_is_read_by_any_row_of_the_score(tmp_path):
+    row = make_row()
+    answers(row).write(tmp_path)
+    found = VideoAnswers.read(tmp_path, make_row(value=0.9, metric="top5"))
+    assert found.table.to_dict("list") == answers(row).table.to_dict("list")
+    assert VideoAnswers.read(tmp_path, make_row(fusion="decision")) is None
+
+
+def test_no_dataset_leads_out_of_the_folder(tmp_path):
+    row = make_row(dataset="../../out")
+    outside = tmp_path / f"out-{row.score_name.rpartition('-')[2]}.csv"
+    outside.write_text("id,row,source,label,predicted\n")
+    (tmp_path / "results" / "artefacts" / "answers").mkdir(parents=True)
+    assert VideoAnswers.read(tmp_path / "results", row) is None
+
+
+def test_a_video_stands_in_it_once(tmp_path):
+    row = make_row()
+    answers(row, ("b", "b")).write(tmp_path)
+    with pytest.raises(DamagedError, match="holds a video twice"):
+        VideoAnswers.read(tmp_path, row)
+
+
+def test_names_of_numbers_differ_where_settings_do():
+    row = make_row()
+    assert row.score_name == make_row(metric="top5").score_name != make_row(seed=1).score_name
+    numbers = {make_row(**change).number_name for change in ({}, {"metric": "top5"}, {"seed": 1})}
+    assert len(numbers) == 3
+    # Values are no part of it, nor what the set was called.
+    assert make_row(value=0.9).number_name == row.number_name
