@@ -49,6 +49,8 @@ VERBS = {
     "tsne": "draw feature sets side by side in two dimensions",
     "attention": "draw what checkpoints look at in videos",
     "report": "tables, figures and a page from a results folder",
+    "compare": "how far two systems, runs or studies lie apart, and in which classes",
+    "results": "the numbers of a results folder, chosen by conditions",
     "export-results": "write result rows as CLIP_benchmark's files",
     "name": "give a feature set a name",
     "export": "write a feature set as files of other tools",
