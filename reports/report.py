@@ -13,6 +13,7 @@ from harness.results import read_rows
 from harness.results.artefacts import Artefacts
 from harness.results.json_artefacts import Cost
 from harness.results.whole_files import write_text
+from harness.results.written_files import remove_former
 from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
 from reports.figures.frequencies import class_frequencies
 from reports.figures.heatmap import fusion_heatmap, fusion_matrices
@@ -23,6 +24,7 @@ from reports.layouts.lever_table import lever_table
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
 from reports.layouts.recall_table import recall_table
+from reports.layouts.table_options import ReportTables
 from reports.measurements import Measurement, measurements
 from reports.page.document import write_page
 from reports.table_model import Table
@@ -35,11 +37,12 @@ from vifistore.errors import UsageError, shell
 WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "html": to_html}
 
 
-def make_report(results_folder: str | Path) -> list[Path]:
+def make_report(results_folder: str | Path, wanted: ReportTables | None = None) -> list[Path]:
     """Write tables, figures and the page into `results_folder`; returns the files.
 
-    Raises UsageError for a folder without anything to show, DamagedError for one that cannot be
-    read.
+    What an earlier report wrote and this one does not is removed. `wanted` says what of tables is
+    shown. Raises UsageError for a folder without anything to show, DamagedError for one that
+    cannot be read.
     """
     folder = Path(results_folder)
     rows = read_rows(folder)
@@ -50,14 +53,16 @@ def make_report(results_folder: str | Path) -> list[Path]:
             f"{folder} holds no results; write some with: {shell(*words, '--results', folder)}"
         )
     measured = measurements(rows)
-    tables = all_tables(measured, artefacts.costs)
+    tables = (wanted or ReportTables()).apply(all_tables(measured, artefacts.costs))
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
     if diagrams := reliability_diagrams(measured):
         files += draw_reliability(diagrams, folder / "reliability")
     # Levers have a table of their own, and stand in no other figure beside plain scores.
     measured = [measurement for measurement in measured if not measurement.row.lever]
     files += _write_figures(folder, measured, artefacts)
-    return [*files, *write_page(folder, rows, measured, tables, artefacts)]
+    files += write_page(folder, rows, measured, tables, artefacts)
+    remove_former(folder, files)
+    return files
 
 
 def all_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:

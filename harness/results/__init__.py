@@ -8,6 +8,7 @@
     artefacts/costs.json              [{"features", "gflops", "throughput", "params_millions"}, ...]
     artefacts/throughput.json         [{...}, ...], one of each extraction
     artefacts/commands.json           ["vifi ...", ...], those that made what is no result row
+    artefacts/written.json            [str, ...], tables and figures of the last report
     artefacts/provenance.json         {"checkpoints": [...], "recipes": [...], "versions": {...}}
     artefacts/quarantine.json         [{"dataset", "id", "path", "reason", "message"}, ...]
     artefacts/quarantine/NAME.json    the same, of one feature set
@@ -18,6 +19,7 @@
     artefacts/NAME_separation.csv     panel,metric,value,ci_low,ci_high of the same panels
     artefacts/class_frequencies/D.csv dataset,class,count,subset (base or novel)
     artefacts/per_class/NAME.csv      dataset,features,fusion,class,num_videos,value,ci_low,...
+    artefacts/answers/NAME.csv        id,row,source,label,predicted of every video of a score
     artefacts/confusion/NAME.csv      dataset,features,fusion,true,predicted,count,num_videos,...
 
 All are optional and checked when they are read; a class for each of them writes and reads it.

@@ -3,6 +3,9 @@ r"""A table as LaTeX for `\usepackage{booktabs}`."""
 import re
 
 from reports.table_model import SOURCES_TOLD, CellText, Row, Table, cell_text, row_label
+from reports.writers.latex_parts import parts
+
+_NEEDS = "% needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}"
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -29,9 +32,16 @@ _SPECIAL = re.compile("|".join(map(re.escape, _ESCAPES)) + "|-(?=-)")
 
 
 def to_latex(table: Table) -> str:
-    """A `table*` environment with footnotes and open commands beneath."""
-    body = [
-        "% needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}",
+    """`table*` environments, each of which fits a page, with footnotes beneath.
+
+    Commands that would fill empty cells are comments behind them.
+    """
+    floats = [line for part in parts(table) for line in _float(part)]
+    return "\n".join([_NEEDS, *floats, *_commands(table)]) + "\n"
+
+
+def _float(table: Table) -> list[str]:
+    return [
         r"\begin{table*}[t]",
         r"\centering",
         rf"\caption{{\textbf{{{escape(table.title)}.}} {escape(table.caption)}}}",
@@ -45,10 +55,8 @@ def to_latex(table: Table) -> str:
         r"\end{tabular}}",
         r"\par\smallskip\footnotesize\raggedright",
         *_notes(table),
-        *_commands(table),
         r"\end{table*}",
     ]
-    return "\n".join(body) + "\n"
 
 
 def escape(text: str) -> str:
@@ -84,9 +92,9 @@ def _row(table: Table, row: Row) -> list[str]:
     """The numbers; under them a line of intervals and one of differences, where there are any."""
     texts = [cell_text(table, *pair) for pair in zip(table.columns, row.cells, strict=True)]
     lines = [[escape(row_label(row)), *map(_number, texts)]]
-    for parts in ([text.interval for text in texts], [text.difference for text in texts]):
-        if any(parts):
-            lines.append(["", *map(_small, parts)])
+    for small in ([text.interval for text in texts], [text.difference for text in texts]):
+        if any(small):
+            lines.append(["", *map(_small, small)])
     ends = [r" \\[-2pt]"] * (len(lines) - 1) + [r" \\"]
     return [" & ".join(cells) + end for cells, end in zip(lines, ends, strict=True)]
 
@@ -97,7 +105,7 @@ def _line(cells) -> str:
 
 def _number(text: CellText) -> str:
     marks = rf"\textsuperscript{{{text.marks}}}" if text.marks else ""
-    return (rf"\textit{{{text.run}}}" if text.run else escape(text.main)) + marks
+    return ("--" if text.run else escape(text.main)) + marks
 
 
 def _small(text: str) -> str:
@@ -115,12 +123,10 @@ def _notes(table: Table) -> list[str]:
 
 
 def _commands(table: Table) -> list[str]:
-    runs = [
-        rf"\par run {number}: \texttt{{{escape(command)}}}"
-        for number, command in enumerate(table.commands, start=1)
-    ]
-    sources = [
-        rf"\par \texttt{{{escape(name)}}}: \texttt{{{escape(command)}}}"
-        for name, command in table.used_sources.items()
-    ]
-    return [*runs, rf"\par {escape(SOURCES_TOLD)}", *sources] if sources else runs
+    """Comments: no float has room for them, and no paper wants them."""
+    if not table.commands:
+        return []
+    made = [f"{name}: {command}" for name, command in table.used_sources.items()]
+    lines = ["Cells with a dash are filled by these commands:", *table.commands]
+    lines += [SOURCES_TOLD, *made] if made else []
+    return [f"% {' '.join(line.split())}" for line in lines]

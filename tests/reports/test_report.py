@@ -10,6 +10,7 @@ import pytest
 
 import reports
 from harness.results import append_rows
+from reports.layouts.table_options import ReportTables
 from reports.report import make_report
 from vifistore.errors import DamagedError, UsageError
 from vifistore.temporaries import is_temporary
@@ -39,6 +40,28 @@ def test_a_second_report_is_the_same(row, tmp_path):
     assert {path.name: path.read_bytes() for path in make_report(tmp_path)} == first
     tables = {f"zero-shot.{kind}" for kind in ("md", "csv", "tex", "html")}
     assert set(first) == tables | {"index.html"}
+
+
+def test_tables_that_are_no_longer_written_are_removed(row, tmp_path, caplog):
+    append_rows(tmp_path, [row(), row(protocol="supervised")])
+    make_report(tmp_path)
+    (tmp_path / "supervised.txt").write_text("mine")
+    (tmp_path / "own.csv").write_text("mine")
+    outside = tmp_path.parent / "supervised.md"
+    outside.write_text("mine")
+    listed = json.loads((tmp_path / "artefacts" / "written.json").read_text())
+    listed += ["../supervised.md", "supervised.txt", "results.jsonl", 3]
+    (tmp_path / "artefacts" / "written.json").write_text(json.dumps(listed))
+    caplog.set_level("INFO", "vifi")
+    make_report(tmp_path, ReportTables(only=("zero-shot",)))
+    assert not list(tmp_path.glob("supervised.[!t]*"))
+    assert (tmp_path / "zero-shot.tex").is_file()
+    assert outside.is_file()
+    assert {"supervised.txt", "own.csv", "results.jsonl"} <= {p.name for p in tmp_path.iterdir()}
+    (told,) = [line for line in caplog.messages if line.startswith("removed")]
+    assert "supervised.csv, supervised.html, supervised.md, supervised.tex" in told
+    make_report(tmp_path, ReportTables(only=("zero-shot",)))
+    assert len([line for line in caplog.messages if line.startswith("removed")]) == 1
 
 
 def test_undefined_numbers_are_shown_as_such(row, tmp_path):

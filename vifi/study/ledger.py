@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from vifi.study.steps import REPORT, Step
@@ -57,14 +58,17 @@ class Ledger:
     def is_done(self, step: Step, digest: str) -> bool:
         """Whether the step is done as it is now, and what it made is there.
 
-        The page shows whatever is answered, and is done where nothing was answered after it.
+        The page shows whatever is answered, and is done where nothing was answered after it, and
+        no file that says how has changed.
         """
         entry = self._entry(step.name)
         if entry is None or not all(Path(path).exists() for path in step.makes):
             return False
         if step.name != REPORT:
             return entry.digest == digest
-        return not any(need and need.ended > entry.ended for need in map(self._entry, step.needs))
+        later = [need.ended for need in map(self._entry, step.needs) if need]
+        later += [when for command in step.commands for when in map(_changed, command) if when]
+        return not any(when > entry.ended for when in later)
 
     def note(self, step: Step, entry: Entry) -> None:
         """Say that the step is done."""
@@ -83,6 +87,14 @@ def digests(steps: Iterable[Step], out: Path) -> dict[str, str]:
         }
         found[step.name] = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     return found
+
+
+def _changed(word: str) -> str:
+    """When the file that a word names was changed last, as `Entry.ended`; empty for no file."""
+    path = Path(word)
+    if len(word) > 1000 or not path.is_file():
+        return ""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="microseconds")
 
 
 def _file(word: str, out: Path) -> str:

@@ -40,6 +40,8 @@ class Places:
     """Where a study lies."""
 
     out: Path
+    study: str = ""
+    """The file that says it, where the report reads it too."""
 
     @property
     def store(self) -> str:
@@ -76,6 +78,8 @@ def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list
     wanted = _needed(by_name, [step.name for step in questions])
     ordered = [step for name, step in by_name.items() if name in wanted]
     drawn = ("report", str(places.out), "--store", places.store)
+    if study.has_tables and places.study:
+        drawn += ("--tables", places.study)
     page = (str(places.out / "index.html"),)
     needs = tuple(step.name for step in questions)
     ends = Step(name=REPORT, commands=(drawn,), needs=needs, makes=page)

@@ -22,6 +22,9 @@
     dataset = "mine"
     flags = { split = "test", train-split = "train" }
 
+    [tables.table1]                        # what of its tables is shown (vifi report --tables)
+    rows = ["full*", "clip"]
+
 Datasets, systems and questions may have `each`: a table of lists, every combination of which makes
 one of them, with `{name}` in any of its words standing for the value.
 """
@@ -34,6 +37,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
+from reports.layouts.table_options import parse_tables
 from vifi.study.expanding import expanded
 from vifistore.errors import UnknownNameError, UsageError, short
 from vifistore.files import read_regular
@@ -131,6 +135,8 @@ class Study:
     """Flags of every `vifi train`."""
     extract: Flags
     """Flags of every `vifi extract`."""
+    has_tables: bool = False
+    """Whether it says what tables show, as `vifi report --tables` reads it."""
 
 
 _KINDS: dict[str, Any] = {
@@ -158,14 +164,17 @@ def read_study(path: Path) -> Study:
 
 def parse_study(document: Mapping) -> Study:
     """The study of such a document. Raises UsageError for what is missing, odd or unknown."""
-    known = ("title", "train", "extract", *_KINDS)
+    known = ("title", "train", "extract", "tables", *_KINDS)
     for name in document:
         if name not in known:
             raise UnknownNameError("part of a study", name, known)
+    tables = _checked("a study", "tables", document.get("tables", {}), dict)
+    parse_tables(tables)
     study = Study(
         title=_checked("a study", "title", document.get("title", ""), str),
         train=_checked("a study", "train", document.get("train", {}), dict),
         extract=_checked("a study", "extract", document.get("extract", {}), dict),
+        has_tables=bool(tables),
         **{kind: _entries(kind, document.get(kind, {}), of) for kind, of in _KINDS.items()},
     )
     study = replace(study, questions=_with_systems(study))

@@ -38,10 +38,11 @@ def main(arguments: list[str]) -> int:
         raise UsageError("--json prints the plan; give it with --dry-run")
     study = read_study(wanted.study)
     out = wanted.out or Path("reports/out") / wanted.study.stem
-    steps = plan_steps(study, Places(out=out), wanted.only)
+    places = Places(out=out, study=str(wanted.study))
+    steps = plan_steps(study, places, wanted.only)
     known, ledger = digests(steps, out), Ledger(out)
     if wanted.dry_run:
-        show_plan(study, steps, known, ledger, Places(out=out), as_json=wanted.json)
+        show_plan(study, steps, known, ledger, places, as_json=wanted.json)
         return 0
     outcome = _run(study, steps, known, ledger)
     for name, waits_for in outcome.waiting.items():

@@ -8,6 +8,7 @@ import tyro
 
 from vifi.command_line.command_log import commands_of
 from vifi.command_line.console import parse, say
+from vifi.command_line.table_flags import TableFlags, wanted_tables
 from vifistore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportArguments:
-    """Draw tables, figures and a page that opens from disk."""
+class ReportArguments(TableFlags):
+    """Draw tables, figures and a page that opens from disk.
+
+    What an earlier report drew and this one does not is removed.
+    """
 
     results: tyro.conf.Positional[Path]
     """Results folder, as written by --results of evaluate, ablate, tsne, attention and search."""
@@ -30,7 +34,8 @@ def main(arguments: list[str]) -> int:
 
     Raises UsageError where there is no results folder.
     """
-    wanted = parse("report", ReportArguments, arguments)
+    wanted = parse("report", ReportArguments, arguments, repeatable=("--rename",))
+    shown = wanted_tables(wanted)
     if not wanted.results.is_dir():
         raise UsageError(
             f"there is no results folder at {wanted.results}; write one with "
@@ -44,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
         _add_from_store(open_store(wanted.store), wanted.results)
 
-    files = make_report(wanted.results)
+    files = make_report(wanted.results, shown)
     say(f"{len(files)} files written; open {files[-1]}")
     return 0
 

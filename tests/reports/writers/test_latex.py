@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -5,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from reports.writers.latex import escape, to_latex
+from reports.writers.latex_parts import MAX_LINES, num_lines, parts
 from tests.reports.conftest import NASTY
 
 DOCUMENT = r"""\documentclass{article}
@@ -29,15 +31,47 @@ def test_booktabs_with_groups_and_small_lines_under_a_row(small_table):
     text = to_latex(small_table)
     assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
     assert r"\cmidrule(lr){2-3}" in text
-    assert r"& 51.0 $\pm$ 0.6 & \textit{run 1} & 32 \\[-2pt]" in text
+    assert r"& 51.0 $\pm$ 0.6 & -- & 32 \\[-2pt]" in text
     assert r" & \scriptsize [48.2, 54.0] &  &  \\[-2pt]" in text
     assert r" & \scriptsize $-$0.3 &  &  \\" in text
 
 
-def test_sources_of_what_commands_name(small_table):
-    assert "come from" not in to_latex(small_table)
-    text = to_latex(replace(small_table, sources={NASTY: "vifi extract S"}))
-    assert text.index("come from") < text.index(r"\texttt{vifi extract S}")
+def test_commands_are_comments_behind_the_float(small_table):
+    text = to_latex(small_table)
+    assert "come from" not in text
+    text = to_latex(replace(small_table, sources={NASTY: "vifi extract S\n\\end{x}"}))
+    ends = text.rindex(r"\end{table*}")
+    behind = text[ends:].splitlines()[1:]
+    assert behind[0] == "% Cells with a dash are filled by these commands:"
+    assert behind[-1] == rf"% {NASTY}: vifi extract S \end{{x}}"
+    assert all(line.startswith("% ") for line in behind)
+    assert "vifi" not in text[:ends]
+
+
+def many_rows(small_table, count):
+    ours = small_table.rows[-1]
+    rows = [replace(ours, label=f"m{number}", section="") for number in range(count)]
+    return replace(small_table, rows=tuple(rows))
+
+
+def test_a_long_table_is_split_into_floats_that_fit_a_page(small_table):
+    table = many_rows(small_table, 40)
+    found = parts(table)
+    assert [row.label for part in found for row in part.rows] == [f"m{n}" for n in range(40)]
+    assert all(sum(map(num_lines, part.rows)) < MAX_LINES for part in found)
+    text = to_latex(table)
+    assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == len(found) > 1
+    assert "part 2 of" in text
+    labels = re.findall(r"\\label\{(.*?)\}", text)
+    assert len(set(labels)) == len(found)
+    assert parts(many_rows(small_table, 3)) == [many_rows(small_table, 3)]
+
+
+def test_the_papers_number_and_ours_stay_on_one_page(small_table):
+    paper, ours = (replace(small_table.rows[-1], origin=origin) for origin in ("paper", "here"))
+    rows = [replace(row, label=f"m{n}") for n in range(30) for row in (paper, ours)]
+    for part in parts(replace(small_table, rows=tuple(rows))):
+        assert len(part.rows) % 2 == 0
 
 
 def test_it_compiles(small_table, tmp_path):

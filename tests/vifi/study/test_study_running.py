@@ -44,6 +44,18 @@ def test_it_is_done_once_and_what_is_added_is_added(study, study_file, tmp_path)
     assert (code, begun) == (0, [])
 
 
+def test_the_page_alone_is_made_again_where_other_tables_are_wanted(study, study_file, tmp_path):
+    text = study_file.read_text(encoding="utf-8")
+    text += '\n[tables.zero-shot]\ntitle = "Mine"\n[tables.labels]\nclip = "CLIP"\n'
+    study_file.write_text(text, encoding="utf-8")
+    assert study("--only", "table")[0] == 0
+    assert "CLIP" in (tmp_path / "o/zero-shot.md").read_text(encoding="utf-8")
+    assert study("--only", "table")[:2] == (0, [])
+    study_file.write_text(text.replace('"Mine"', '"Ours"'), encoding="utf-8")
+    assert study("--only", "table")[:2] == (0, ["report"])
+    assert "## Ours" in (tmp_path / "o/zero-shot.md").read_text(encoding="utf-8")
+
+
 def test_a_step_that_fails_holds_up_only_what_needs_it(study, study_file, tmp_path):
     text = study_file.read_text(encoding="utf-8")
     study_file.write_text(text.replace('flags = { seed = "{seed}" }', ""), encoding="utf-8")

@@ -10,7 +10,7 @@ from vifi.study.costs import MACHINES, StepCost, Tower, VideoCounts, costs
 from vifi.study.ledger import digests
 from vifi.study.steps import Places, Step, flag_words, plan_steps
 from vifi.study.study_file import Study, parse_study
-from vifistore.errors import UnknownNameError
+from vifistore.errors import UnknownNameError, UsageError
 
 PLACES = Places(out=Path("o"))
 
@@ -143,3 +143,14 @@ def test_a_vit_b_16_is_as_the_paper_counts_it():
     model = study(STUDY.replace("vifi-tiny", "ViT-B-16-quickgelu"))
     # Table 6: 281 G multiply-adds of 16 frames.
     assert Tower.of(model, model.systems["clip"]).flops * 16 / 2 == pytest.approx(281e9, rel=0.01)
+
+
+def test_the_report_reads_the_study_where_it_says_what_tables_show():
+    places = Places(out=Path("o"), study="small.toml")
+    plain, said = (
+        plan_steps(study(text), places)[-1].commands[0]
+        for text in (STUDY, STUDY + '[tables.fusion]\nrows = ["clip"]\n')
+    )
+    assert said == (*plain, "--tables", "small.toml")
+    with pytest.raises(UsageError, match="rows is 'clip'; give a list of texts"):
+        study(STUDY + '[tables.fusion]\nrows = "clip"\n')

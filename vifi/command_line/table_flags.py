@@ -1,0 +1,65 @@
+"""Flags of what tables show, and the file that says it at more length."""
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from reports.layouts.table_options import ReportTables, TableOptions, parse_tables
+from vifistore.errors import UsageError, short
+from vifistore.files import read_regular
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFlags:
+    """What tables show; flags are of all tables, and come before what the file says."""
+
+    tables: Path | None = None
+    """TOML file, of a study or with its [tables] alone, which says it of all tables or of each."""
+    only: tuple[str, ...] = ()
+    """Tables to write, by the names of their files, in this order; * stands for anything."""
+    rows: tuple[str, ...] = ()
+    """Rows of tables by their labels, in this order; * stands for anything."""
+    columns: tuple[str, ...] = ()
+    """Columns by their headings, likewise."""
+    without: tuple[str, ...] = ()
+    """Rows and columns to leave out, likewise."""
+    rename: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """OLD=NEW: another name for a row, a part of its label, a column or a section."""
+    missing: str = ""
+    """What stands in cells without a number: commands, or dash. Default: commands beside the
+    paper's numbers, a dash elsewhere."""
+
+
+def wanted_tables(flags: TableFlags) -> ReportTables:
+    """What file and flags say. Raises UsageError for what is odd in them."""
+    given = ReportTables() if flags.tables is None else _of_file(flags.tables)
+    own = TableOptions(
+        rows=flags.rows,
+        columns=flags.columns,
+        without=flags.without,
+        labels=dict(map(_names, flags.rename)),
+        missing=flags.missing,
+    )
+    return replace(given, common=own.over(given.common), only=flags.only or given.only)
+
+
+def _of_file(path: Path) -> ReportTables:
+    try:
+        document = tomllib.loads(read_regular(path).decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{short(path)} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UsageError(f"{short(path)} is no TOML: {short(error, 120)}") from error
+    tables = document.get("tables", {})
+    if not isinstance(tables, dict):
+        raise UsageError(f"{short(path)}: tables is no table; write [tables]")
+    return parse_tables(tables)
+
+
+def _names(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not old or not equals or not new:
+        raise UsageError(f"--rename {short(repr(text))} is no OLD=NEW; give both names")
+    return old, new
