@@ -1,7 +1,8 @@
-"""Accuracy against shots per class, and against frames per view; a panel per data set."""
+"""Accuracy against shots per class, and against frames per view; a panel per data set, and per
+model where a panel of all would repeat colours."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +36,10 @@ class Curve:
 
     panel: str
     """Data set."""
+    model: str = ""
+    """Name of its panel, where each model has one; empty otherwise."""
     label: str
-    """Model."""
+    """Model, or what was scored of the model of its panel."""
     points: tuple[tuple[int, float, float | None, float | None], ...]
     """(x, value, low, high) in the order of x."""
     is_paper: bool = False
@@ -63,8 +66,8 @@ def frames_curves(measured: Sequence[Measurement]) -> list[Curve]:
 
 def draw_curves(curves: Sequence[Curve], path: str | Path, xlabel: str) -> list[Path]:
     """Lines with 95% intervals over a logarithmic axis; returns the files."""
-    panels = list(dict.fromkeys(curve.panel for curve in curves))
-    labels = list(dict.fromkeys(curve.label for curve in curves if not curve.is_paper))
+    panels = panels_of(curves)
+    labels = series_labels(curves)
 
     def plot(figure: Figure) -> None:
         columns = min(len(panels), MAX_COLUMNS)
@@ -72,16 +75,29 @@ def draw_curves(curves: Sequence[Curve], path: str | Path, xlabel: str) -> list[
         width = COLUMN_INCHES if columns == 1 else PAGE_INCHES
         figure.set_size_inches(width, 2.3 * rows + 0.15 * len(labels))
         grid = panel_grid(figure, len(panels), columns)
-        for axes, panel in zip(grid, panels, strict=True):
-            drawn = [curve for curve in curves if curve.panel == panel]
+        for axes, (title, drawn) in zip(grid, panels.items(), strict=True):
             for curve in drawn:
                 _line(axes, curve, labels)
             _axis(axes, drawn, xlabel)
-            axes.set_title(dataset_heading(panel))
+            axes.set_title(legend_label(title, 36))
         grid[0].set_ylabel("top-1 (%)")
         _legend(figure, grid)
 
     return draw(Path(path), plot)
+
+
+def panels_of(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
+    """Title of each panel, and its lines."""
+    panels = defaultdict(list)
+    for curve in curves:
+        title = ": ".join(filter(None, (dataset_heading(curve.panel), curve.model)))
+        panels[title].append(curve)
+    return dict(panels)
+
+
+def series_labels(curves: Sequence[Curve]) -> list[str]:
+    """Labels of our lines, each once: the place of one is its colour and marker."""
+    return list(dict.fromkeys(curve.label for curve in curves if not curve.is_paper))
 
 
 def _curves(measured: Sequence[Measurement], field: str) -> list[Curve]:
@@ -89,13 +105,27 @@ def _curves(measured: Sequence[Measurement], field: str) -> list[Curve]:
     defined = [m for m in measured if m.is_defined]
     telling = _telling_fields(defined, field)
     for m in defined:
-        label = ", ".join([_label(m), *(str(getattr(m.row, name)) for name in telling)])
-        lines[m.dataset, label][getattr(m.row, field)] = (m.value, *_ends(m))
+        extra = (*_extra(m), *(str(getattr(m.row, name)) for name in telling))
+        lines[m.dataset, _name(m), extra][getattr(m.row, field)] = (m.value, *_ends(m))
+    whole = {key: line for key, line in lines.items() if len(line) > 1}
+    has_panels = _has_panels(whole)
     return [
-        Curve(panel=panel, label=label, points=tuple((x, *line[x]) for x in sorted(line)))
-        for (panel, label), line in lines.items()
-        if len(line) > 1
+        Curve(
+            panel=panel,
+            model=name if has_panels else "",
+            label=", ".join(extra if has_panels and extra else (name, *extra)),
+            points=tuple((x, *line[x]) for x in sorted(line)),
+        )
+        for (panel, name, extra), line in whole.items()
     ]
+
+
+def _has_panels(lines: Iterable[tuple[str, str, tuple[str, ...]]]) -> bool:
+    """Whether lines of several models are more than there are colours, and models are fewer."""
+    lines = list(lines)
+    names = {name for _, name, _ in lines}
+    labels = {(name, extra) for _, name, extra in lines}
+    return len(labels) > len(COLOURS) and 1 < len(names) < len(labels)
 
 
 def _telling_fields(measured: Sequence[Measurement], field: str) -> list[str]:
@@ -116,14 +146,23 @@ def _ends(measurement: Measurement) -> tuple[float | None, float | None]:
 
 
 def _label(measurement: Measurement) -> str:
+    return ", ".join([_name(measurement), *_extra(measurement)])
+
+
+def _name(measurement: Measurement) -> str:
     row = measurement.row
     # A model tuned on K videos per class has another name for each K, but the same method.
     is_tuned = row.protocol == "few-shot" and row.classifier == "text"
-    name = (measurement.method if is_tuned else "") or measurement.name
+    return (measurement.method if is_tuned else "") or measurement.name
+
+
+def _extra(measurement: Measurement) -> tuple[str, ...]:
+    """What was scored of a model, where it is not by class names and embedding fusion."""
+    row = measurement.row
     extra = [row.classifier] if row.classifier != "text" else []
     extra += [row.fusion] if row.fusion != "embedding" else []
     extra += [f"{row.num_videos:,} of {row.listed:,} listed"] if measurement.is_part else []
-    return ", ".join([name, *extra])
+    return tuple(extra)
 
 
 def _paper_curves() -> list[Curve]:
@@ -144,7 +183,9 @@ def _line(axes: Axes, curve: Curve, labels: Sequence[str]) -> None:
         axes.plot(x, y, "--", color=FAINT, linewidth=1.2, label=label)
         return
     index = labels.index(curve.label)
-    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    colour = COLOURS[index % len(COLOURS)]
+    # Neighbours differ in both, and all of the first 49 in one.
+    marker = MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
     axes.plot(x, y, linewidth=1.4, marker=marker, markersize=4, color=colour, label=label)
     if None not in (*low, *high):
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)

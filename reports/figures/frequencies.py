@@ -7,9 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.figure_style import COLOURS, COLUMN_INCHES, FAINT, draw
+from reports.figures.figure_style import COLOURS, COLUMN_INCHES, FAINT, draw, legend_label
 from reports.layouts.cells import dataset_heading
 
+# As many classes have room for their names.
+MAX_NAMES = 24
 _PARTS = {"base": COLOURS[0], "novel": COLOURS[1]}
 
 
@@ -21,7 +23,8 @@ def class_frequencies(counts: pd.DataFrame, path: str | Path) -> list[Path]:
     groups = list(counts.groupby("dataset", sort=False))
 
     def plot(figure: Figure) -> None:
-        figure.set_size_inches(COLUMN_INCHES, 1.7 * len(groups) + 0.2)
+        named = sum(len(part) <= MAX_NAMES for _, part in groups)
+        figure.set_size_inches(COLUMN_INCHES, 1.9 * len(groups) + 0.6 * named + 0.2)
         panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
         for axes, (dataset, part) in zip(panels, groups, strict=True):
             _panel(axes, part)
@@ -52,4 +55,8 @@ def _panel(axes: Axes, counts: pd.DataFrame) -> None:
         axes.axvline(np.count_nonzero(is_base) - 0.5, color=FAINT, linestyle="--", linewidth=0.8)
     axes.set_ylabel("videos")
     axes.margins(x=0.01)
-    axes.legend(loc="upper right", frameon=True, framealpha=1, edgecolor="white")
+    if len(ordered) <= MAX_NAMES:
+        names = [legend_label(str(name), 24) for name in ordered["class"]]
+        axes.set_xticks(ordered.index, names, rotation=45, ha="right", rotation_mode="anchor")
+    # Beside the title: on the bars it would cover some.
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)

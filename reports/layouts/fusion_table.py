@@ -16,7 +16,7 @@ from reports.layouts.cells import (
     paper_cell,
 )
 from reports.layouts.footnotes import footnotes_of_all
-from reports.layouts.grouping import group_rows
+from reports.layouts.grouping import group_rows, told_detail
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
 from reports.paper.paper_numbers import PaperNumber, paper_notes, paper_numbers
@@ -109,7 +109,7 @@ def _rows(
         rows.append(
             Row(
                 label=trained or name,
-                detail=", ".join(part for part in (name if trained else "", detail) if part),
+                detail=told_detail(detail, groups[key], shown, name if trained else ""),
                 origin="here" if paper else "",
                 cells=_cells(columns, groups[key], numbers),
             )

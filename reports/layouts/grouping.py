@@ -1,5 +1,6 @@
 """Which measurements share a row of a table, and what tells two rows of one model apart."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -101,6 +102,30 @@ def _in_words(measurement: Measurement, name: str, value: object) -> str:
         return _FUSION_WORDS.get(measurement.row.protocol, _WORDS[name]).format(value)
     words = _WORDS[name].format(value)
     return words.removesuffix("s") if value == 1 else words
+
+
+def told_detail(
+    detail: str, members: Sequence[Measurement], shown: Sequence[Measurement], *before: str
+) -> str:
+    """The detail of a row, and what its numbers are of, where those of other rows are of something
+    else: a part of the published list, or a checkpoint that was tuned on what is scored."""
+    words = []
+    for word in (_coverage, _tuning):
+        own = {word(measurement) for measurement in members}
+        if len(own) == 1 and len({word(measurement) for measurement in shown}) > 1:
+            words += filter(None, own)
+    if any(word.startswith("tuned on ") for word in words):
+        detail = re.sub(r"^tuned(, |$)", "", detail)
+    return ", ".join(filter(None, (*before, detail, *words)))
+
+
+def _coverage(measurement: Measurement) -> str:
+    row = measurement.row
+    return f"{row.num_videos:,} of {row.listed:,} listed" if row.listed is not None else ""
+
+
+def _tuning(measurement: Measurement) -> str:
+    return f"tuned on {measurement.row.tuned_on}" if measurement.row.tuned_on else ""
 
 
 def short_template(joined: str) -> str:

@@ -17,7 +17,7 @@ from reports.layouts.cells import (
 )
 from reports.layouts.footnotes import footnotes_of_all
 from reports.layouts.fusion_table import fusion_position
-from reports.layouts.grouping import Groups, group_rows
+from reports.layouts.grouping import Groups, group_rows, told_detail
 from reports.layouts.recall_table import is_recall
 from reports.layouts.specs import FUSION_PROTOCOL, LEVER_PROTOCOL
 from reports.measurements import Measurement, paper_dataset
@@ -144,7 +144,7 @@ def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
             Row(
                 label=name,
                 section=_section(shown, members),
-                detail=", ".join(filter(None, (_blend(members), detail))),
+                detail=told_detail(detail, members, shown, _blend(members)),
                 cells=_cells(protocol, columns, {_slot(m, view): m for m in members}, shown),
             )
             for (name, detail), members in _by_protocol(groups)

@@ -25,6 +25,8 @@
     String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\n/g, "<br>");
   const colour = (series) => css(`--c${series % NUM_COLOURS}`);
   const symbol = (series) => SYMBOLS[Math.floor(series / NUM_COLOURS) % SYMBOLS.length];
+  // Neighbouring lines differ in colour and sign.
+  const lineSymbol = (series) => SYMBOLS[(series + Math.floor(series / NUM_COLOURS)) % SYMBOLS.length];
   const faded = (hex, opacity) => hex + Math.round(opacity * 255).toString(16).padStart(2, "0");
 
   const layout = (changes) => ({
@@ -55,7 +57,7 @@
       const drawn = {
         x: line.x, y: line.y, name, legendgroup: name, mode: isPaper ? "lines" : "lines+markers",
         line: { color: ink, width: 2, dash: isPaper ? DASH : "solid" },
-        marker: { color: ink, size: 8, symbol: isPaper ? "circle" : SYMBOLS[line.series % SYMBOLS.length] },
+        marker: { color: ink, size: 8, symbol: isPaper ? "circle" : lineSymbol(line.series) },
         customdata: line.low.map((low, n) => (low === null ? "" : ` [${low.toFixed(1)}, ${line.high[n].toFixed(1)}]`)),
         hovertemplate: "%{y:.1f}%{customdata}<extra>%{fullData.name}</extra>",
       };

@@ -8,27 +8,22 @@ import pandas as pd
 
 from harness.results.csv_artefacts import Map
 from harness.results.page_pictures import picture_path, thumbnail_path
-from reports.figures.curves import Curve
+from reports.figures.curves import Curve, panels_of, series_labels
 from reports.figures.heatmap import Matrix
 from reports.figures.scatter import class_labels
-from reports.layouts.cells import dataset_heading
 
 NO_CLASS = -1
 
 
 def curves_plot(curves: Sequence[Curve], xlabel: str) -> dict:
     """A panel per data set, its lines as lists of numbers."""
-    panels = dict.fromkeys(curve.panel for curve in curves)
-    labels = list(dict.fromkeys(curve.label for curve in curves if not curve.is_paper))
+    labels = series_labels(curves)
     return {
         "kind": "curves",
         "xlabel": xlabel,
         "panels": [
-            {
-                "title": dataset_heading(panel),
-                "lines": [_line(curve, labels) for curve in curves if curve.panel == panel],
-            }
-            for panel in panels
+            {"title": title, "lines": [_line(curve, labels) for curve in drawn]}
+            for title, drawn in panels_of(curves).items()
         ],
     }
 

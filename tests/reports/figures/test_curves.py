@@ -1,6 +1,12 @@
 import pytest
 
-from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
+from reports.figures.curves import (
+    draw_curves,
+    few_shot_curves,
+    frames_curves,
+    panels_of,
+    series_labels,
+)
 from reports.measurements import measurements
 
 
@@ -26,6 +32,25 @@ def test_the_paper_is_not_drawn_beside_other_classes(row):
     shared = {"protocol": "few-shot", "dataset": "HMDB-51", "classes": 24}
     rows = [row(f"vifi-clip-k{k}", **shared, shots=k) for k in (2, 4)]
     assert not any(curve.is_paper for curve in few_shot_curves(measurements(rows)))
+
+
+def test_where_colours_would_repeat_each_model_has_a_panel(row, tmp_path, svg_texts):
+    fusions = ("embedding", "decision", "image", "max")
+    rows = [
+        row(name, protocol="ablation-frames", fusion=fusion, num_frames=frames, feature_set=name)
+        for name in ("clip", "full")
+        for fusion in fusions
+        for frames in (2, 4)
+    ]
+    few = frames_curves(measurements(rows[:12]))
+    assert {curve.model for curve in few} == {""}
+    assert len(series_labels(few)) == 6
+    many = frames_curves(measurements(rows))
+    assert list(panels_of(many)) == ["shapes: clip", "shapes: full"]
+    # The one that is embedding fusion has no other name than its model's.
+    assert series_labels(many) == ["clip", "decision", "image", "max", "full"]
+    (path,) = draw_curves(many, tmp_path / "frames", "frames per view")
+    assert {"shapes: clip", "shapes: full", "decision"} <= set(svg_texts(path))
 
 
 def test_one_point_is_no_curve(row):

@@ -235,12 +235,13 @@ def test_tuned_rows_stand_beside_zero_shot_ones_and_are_called_so(row):
     (table,) = protocol_tables(measurements(rows))
     assert (table.name, table.title) == ("zero-shot", "By class names: zero-shot, and tuned")
     told = {(r.label, r.detail): r for r in table.rows}
-    assert list(told) == [("vanilla", ""), ("full", "zero-shot"), ("full", "tuned")]
+    tuned_row = ("full", "tuned on shapes/train")
+    assert list(told) == [("vanilla", ""), ("full", "zero-shot"), tuned_row]
     sections = [r.section for r in table.rows]
     assert sections == ["Zero-shot", "Zero-shot", "Tuned on the data set: not zero-shot"]
     (mark,) = [key for r in table.rows for cell in r.cells for key in cell.notes]
     assert table.notes[mark].text == "Tuned on shapes/train: not zero-shot."
-    assert told["full", "tuned"].cells[0].notes == (mark,)
+    assert told[tuned_row].cells[0].notes == (mark,)
     assert "not zero-shot" in to_markdown(table)
 
 
@@ -285,3 +286,21 @@ def test_a_mean_that_is_tuned_takes_the_place_of_its_parts(row):
     mean = row(split="a+b", protocol="tuned", tuned_on="x/train", **over)
     found = measurements([*parts, mean])
     assert [m.row.split for m in found] == ["a+b"]
+
+
+def test_labels_say_what_only_some_rows_are(row):
+    shared = {"protocol": "supervised", "dataset": "shapes"}
+    rows = [
+        row("probe", **shared),
+        row("part", **shared, listed=300),
+        row("full", **shared, tuned_on="shapes/train"),
+    ]
+    (table,) = protocol_tables(measurements(rows))
+    assert [(r.label, r.detail) for r in table.rows] == [
+        ("probe", ""),
+        ("part", "240 of 300 listed"),
+        ("full", "tuned on shapes/train"),
+    ]
+    # What all are needs no words.
+    (table,) = protocol_tables(measurements([row(n, **shared, listed=300) for n in "ab"]))
+    assert [r.detail for r in table.rows] == ["", ""]
