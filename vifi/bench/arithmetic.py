@@ -1,5 +1,6 @@
 """How much arithmetic a forward pass is, and how much a device does in a second at best."""
 
+import copy
 import logging
 import time
 
@@ -24,8 +25,8 @@ def forward_flops(module: torch.nn.Module, *shapes: tuple[int, ...]) -> int:
     torch's own counter; what papers call GFLOPs is often the number of multiply-accumulates, half
     of this. Nothing is computed: tensors have shapes and no data.
     """
-    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    shadows = {name: torch.empty_like(value, device="meta") for name, value in state.items()}
+    # Weights that two modules share would stay as a call with others had left them.
+    shadow = copy.deepcopy(module).to("meta")
     dtype = next(module.parameters()).dtype
     inputs = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape in shapes)
     whole_layers = torch.backends.mha.get_fastpath_enabled()
@@ -33,7 +34,7 @@ def forward_flops(module: torch.nn.Module, *shapes: tuple[int, ...]) -> int:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            torch.func.functional_call(module, shadows, inputs)
+            shadow(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(whole_layers)
     return counter.get_total_flops()

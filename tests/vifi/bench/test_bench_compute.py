@@ -80,6 +80,13 @@ def test_systems_cost_what_is_published(system, frames, gflops, params):
     assert round(record["gflops"]) == gflops
 
 
+def test_counting_leaves_weights_that_two_modules_share():
+    system = {"name": "actionclip", "head": "transf", "layers": 1, "positions": 77, "frames": 4}
+    loaded = with_system("vifi-tiny", system)
+    added_counts(loaded, 4, 10)
+    assert not any(weights.is_meta for weights in loaded.image_tower.parameters())
+
+
 def test_a_row_for_each_tower():
     image, text = compute.run(TINY)
     assert (image["tower"], text["tower"]) == ("image", "text")
