@@ -32,6 +32,9 @@ class RunOptions:
     """Compile the image tower: minutes at the start, faster steps on a GPU."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, about a third more time."""
+    threads: int = 0
+    """Threads of the processor that compute; 0: one a core. Numbers of a CPU that adds up on 1 do
+    not depend on how many cores it has, and a tiny model is no slower."""
     workers: int = 0
     """Decoding processes; 0 chooses from the number of cores."""
     decoder: DecoderName = "decord"
@@ -54,7 +57,7 @@ class RunOptions:
         faults = Faults()
         note_name(faults, "precision", self.precision, Precision)
         note_name(faults, "decoder", self.decoder, DecoderName)
-        for field in ("workers", "checkpoint_every"):
+        for field in ("threads", "workers", "checkpoint_every"):
             value = getattr(self, field)
             faults.check(value >= 0, f"{field} is {value}; give 0 or more")
         # Not a number is refused, too: no comparison holds for it.

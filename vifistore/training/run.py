@@ -30,6 +30,7 @@ from vifistore.training.run_identity import RunIdentity
 from vifistore.training.saving import Saver
 from vifistore.training.systems.known_systems import load_system
 from vifistore.training.systems.system import ObjectiveInputs
+from vifistore.training.thread_count import computing_on
 from vifistore.training.training_data import (
     FrameData,
     TrainingSet,
@@ -95,7 +96,8 @@ def train(run: Run) -> TrainReport:
         If the loss stops being a finite number, where the last good checkpoint is kept; and if the
         model is none of OpenCLIP's.
     """
-    with joined(choose_device(run.options.device)) as (processes, device):
+    wanted = choose_device(run.options.device)
+    with computing_on(run.options.threads), joined(wanted) as (processes, device):
         return _Training(run, processes, device).finish()
 
 
