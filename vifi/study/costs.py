@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vifi.study.study_file import Flags, Study, StudySystem
+from vifi.study.study_parts import Flags, Study, StudySystem
 from vifistore.models.config_files import find_config
 from vifistore.training.presets import PRESETS
 

@@ -41,12 +41,14 @@ def expanded(where: str, name: str, table: Mapping) -> Iterator[tuple[str, dict]
 def filled(value: object, chosen: Mapping[str, object]) -> object:
     """A value with `{name}` replaced in all its texts, wherever `chosen` has that name.
 
-    A text that is nothing but `{name}` becomes the value itself, which may be a number.
+    A text that is nothing but `{name}` becomes the value itself, which may be a number; in a list
+    it stays a text, as lists are words.
     """
     if isinstance(value, dict):
         return {str(filled(key, chosen)): filled(entry, chosen) for key, entry in value.items()}
     if isinstance(value, list):
-        return [filled(entry, chosen) for entry in value]
+        words = [filled(entry, chosen) for entry in value]
+        return [str(w) if isinstance(v, str) else w for v, w in zip(value, words, strict=True)]
     if not isinstance(value, str):
         return value
     whole = _PLACE.fullmatch(value)

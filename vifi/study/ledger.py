@@ -45,7 +45,7 @@ class Ledger:
     def _path(self, name: str, suffix: str) -> Path:
         return self._folder / f"{name.replace(' ', '_')}{suffix}"
 
-    def _entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> Entry | None:
         """What was noted of a step when it was done last, whatever its digest was."""
         path = self._path(name, ".json")
         try:
@@ -61,12 +61,12 @@ class Ledger:
         The page shows whatever is answered, and is done where nothing was answered after it, and
         no file that says how has changed.
         """
-        entry = self._entry(step.name)
+        entry = self.entry(step.name)
         if entry is None or not all(Path(path).exists() for path in step.makes):
             return False
         if step.name != REPORT:
             return entry.digest == digest
-        later = [need.ended for need in map(self._entry, step.needs) if need]
+        later = [need.ended for need in map(self.entry, step.needs) if need]
         later += [when for command in step.commands for when in map(_changed, command) if when]
         return not any(when > entry.ended for when in later)
 

@@ -3,8 +3,9 @@
 import contextlib
 import importlib
 import logging
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,12 @@ from vifistore.files import regular_opener
 _DONE = {0: "", 3: "some videos are quarantined"}
 
 
-def run_steps(steps: list[Step], digests: Mapping[str, str], ledger: Ledger) -> StudyOutcome:
+def run_steps(
+    steps: list[Step],
+    digests: Mapping[str, str],
+    ledger: Ledger,
+    before_report: Callable[[], None] = lambda: None,
+) -> StudyOutcome:
     """Do what is not done. A step that fails stops no other but those that need it."""
     outcome = StudyOutcome()
     for i, step in enumerate(steps):
@@ -32,7 +38,11 @@ def run_steps(steps: list[Step], digests: Mapping[str, str], ledger: Ledger) -> 
         if blocking and step.name != REPORT:
             outcome.waiting[step.name] = outcome.waiting.get(blocking, blocking)
             continue
+        if step.name == REPORT:
+            before_report()
         say(f"[{i + 1}/{len(steps)}] {step.name} ...")
+        for command in step.commands:
+            say(f"   {shell('vifi', *command)}")
         _run(step, digests[step.name], ledger, outcome)
     return outcome
 
@@ -57,12 +67,23 @@ def _run(step: Step, digest: str, ledger: Ledger, outcome: StudyOutcome) -> None
 def _call(command: Command) -> str:
     """Run a verb here; return what is to be said of its end."""
     verb, *words = command
-    line = f"vifi {shell(verb, *words)}"
+    line = shell("vifi", *command)
     say(f"$ {line}")
-    code = importlib.import_module(module_of(verb)).main(words)
+    with _as_typed(command):
+        code = importlib.import_module(module_of(verb)).main(words)
     if code not in _DONE:
         raise VifiError(f"it ended with code {code}; run it to see why: {line}")
     return _DONE[code]
+
+
+@contextlib.contextmanager
+def _as_typed(command: Command) -> Iterator[None]:
+    """What is made says which command made it: the step's, and not the study's."""
+    own, sys.argv = sys.argv, ["vifi", *command]
+    try:
+        yield
+    finally:
+        sys.argv = own
 
 
 @contextlib.contextmanager

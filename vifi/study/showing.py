@@ -7,7 +7,7 @@ from vifi.command_line.console import print_json, say
 from vifi.study.costs import MACHINES, StepCost, VideoCounts, costs
 from vifi.study.ledger import Ledger
 from vifi.study.steps import Places, Step
-from vifi.study.study_file import Study
+from vifi.study.study_parts import Study
 from vifistore.errors import shell
 from vifistore.store import open_store
 

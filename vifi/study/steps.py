@@ -1,19 +1,14 @@
 """From a study to its steps: ordinary commands, and which of them need which."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from vifi.study.expanding import filled
-from vifi.study.study_file import Flags, Question, Study, StudySystem
+from vifi.study.study_parts import Question, Study, StudySystem
+from vifi.study.study_questions import asked, needs_of
+from vifi.study.words import Command, Places, flag_words, makers_of, weights_of
 from vifistore.errors import UnknownNameError
 
-# What names feature sets to a verb; `--features` where it is none of these.
-_NAMES_BY = {"attention": "--checkpoints"}
-# Verbs that write one file a call beside their rows.
-_DRAWS_TO = ("tsne",)
-
-Command = tuple[str, ...]
 REPORT = "report"
 
 
@@ -35,30 +30,6 @@ class Step:
         return self.name.partition(" ")[0]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where a study lies."""
-
-    out: Path
-    study: str = ""
-    """The file that says it, where the report reads it too."""
-
-    @property
-    def store(self) -> str:
-        """Of all of its datasets."""
-        return str(self.out / "store.zarr")
-
-    @property
-    def frames(self) -> str:
-        """The frame cache that trainings and extractions share."""
-        return str(self.out / "frames")
-
-    def run(self, system: StudySystem) -> str:
-        """What the training of a system writes: a folder, or the file of a head."""
-        ending = ".safetensors" if system.head else ""
-        return str(self.out / "runs" / f"{system.name}{ending}")
-
-
 def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list[Step]:
     """The steps of a study, each behind all that it needs.
 
@@ -68,8 +39,8 @@ def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list
     for name in only:
         if name not in study.questions:
             raise UnknownNameError("question", name, list(study.questions))
-    asked = [q for q in study.questions.values() if not only or q.name in only]
-    questions = [step for question in asked for step in _questions(study, places, question)]
+    chosen = [q for q in study.questions.values() if not only or q.name in only]
+    questions = [step for question in chosen for step in _questions(study, places, question)]
     steps = [*_prepare(study), *_scans(study, places)]
     for system in study.systems.values():
         steps += _system(study, places, system)
@@ -107,15 +78,15 @@ def _scans(study: Study, places: Places) -> Iterator[Step]:
 
 
 def _system(study: Study, places: Places, system: StudySystem) -> Iterator[Step]:
-    if system.preset or system.head:
+    if system.is_trained:
         yield (_head if system.head else _training)(study, places, system)
-    made = _made(study, system)
+    made = makers_of(study, system)
     for dataset in study.datasets:
         if system.head:
             if dataset != system.dataset:
                 yield _head_elsewhere(study, places, system, dataset)
             continue
-        words = ("--dataset", dataset, *_weights(study, places, system))
+        words = ("--dataset", dataset, *weights_of(study, places, system))
         flags = {"frame-cache": places.frames, **study.extract, **system.extract}
         named = ("--name", system.feature_name, *flag_words(flags))
         yield Step(
@@ -125,20 +96,15 @@ def _system(study: Study, places: Places, system: StudySystem) -> Iterator[Step]
         )
 
 
-def _made(study: Study, system: StudySystem) -> tuple[str, ...]:
-    """The step that makes its weights, if one does."""
-    return (f"train {system.name}",) if system.preset or system.head else ()
-
-
 def _training(study: Study, places: Places, system: StudySystem) -> Step:
     start, out = study.systems[system.start], places.run(system)
     flags = {"frame-cache": places.frames, **study.train, **system.flags}
     words = ("--dataset", system.dataset, *(("--split", system.split) if system.split else ()))
-    command = ("train", system.preset, places.store, *words, *_weights(study, places, start))
+    command = ("train", system.preset, places.store, *words, *weights_of(study, places, start))
     return Step(
         name=f"train {system.name}",
         commands=((*command, "--name", system.name, "--out", out, *flag_words(flags)),),
-        needs=(f"scan {system.dataset}", *_made(study, start)),
+        needs=(f"scan {system.dataset}", *makers_of(study, start)),
         makes=(f"{out}/finished.json",),
     )
 
@@ -156,7 +122,9 @@ def _head(study: Study, places: Places, system: StudySystem) -> Step:
 
 def _head_elsewhere(study: Study, places: Places, system: StudySystem, dataset: str) -> Step:
     """A head on the frames of a dataset that it was not trained on."""
-    command = _train_head(study, places, system, dataset, "--apply", places.run(system))
+    # Its flags are those of its training.
+    frozen = replace(system, flags={})
+    command = _train_head(study, places, frozen, dataset, "--apply", places.run(system))
     return Step(
         name=f"extract {system.name} of {dataset}",
         commands=(command,),
@@ -172,59 +140,20 @@ def _train_head(
     return ("train-head", places.store, *of, *words, *flag_words(system.flags))
 
 
-def _weights(study: Study, places: Places, system: StudySystem) -> Command:
-    """Flags that name a checkpoint."""
-    model, of = system.model, system
-    while not model:
-        of = study.systems[of.start]
-        model = of.model
-    weights = places.run(system) if system.preset else system.pretrained
-    return ("--model", model, "--pretrained", weights)
-
-
 def _questions(study: Study, places: Places, question: Question) -> Iterator[Step]:
     verb = question.ask.split()[0]
-    is_each = verb == "evaluate" and not question.together and len(question.systems) > 1
+    is_each = (verb == "evaluate" and not question.together) or question.is_of_weights
+    is_each = is_each and len(question.systems) > 1
     for systems in [[name] for name in question.systems] if is_each else [question.systems]:
-        suffix = f" of {systems[0]}" if is_each else ""
+        against = question.against
+        if is_each and len(against) > 1:
+            against = [against[question.systems.index(systems[0])]]
+        one = replace(question, systems=systems, against=against)
         yield Step(
-            name=f"ask {question.name}{suffix}",
-            commands=(_question(study, places, question, systems),),
-            needs=tuple(
-                _encoded(study.systems[name], dataset)
-                for name in systems
-                for dataset in question.asked_of
-            ),
+            name=f"ask {question.name}{f' of {systems[0]}' if is_each else ''}",
+            commands=(asked(study, places, one),),
+            needs=needs_of(study, one),
         )
-
-
-def _encoded(system: StudySystem, dataset: str) -> str:
-    """The step that makes the feature set of a system in a dataset."""
-    is_trained_there = system.head and dataset == system.dataset
-    return f"train {system.name}" if is_trained_there else f"extract {system.name} of {dataset}"
-
-
-def _question(study: Study, places: Places, question: Question, systems: list[str]) -> Command:
-    verb, *words = question.ask.split()
-    to = ("--out", str(places.out / question.name)) if verb in _DRAWS_TO else ()
-    names = dict.fromkeys(study.systems[name].feature_name for name in systems)
-    named = (_NAMES_BY.get(verb, "--features"), *names)
-    of = ("--dataset", *question.asked_of)
-    asked = (verb, places.store, *words, *of, *named, *flag_words(question.flags))
-    return (*asked, *to, "--results", str(places.out))
-
-
-def flag_words(flags: Flags) -> Command:
-    """Flags of a study as words of a command: true is the flag alone, false its opposite, and a
-    list its values behind it."""
-    words: list[str] = []
-    for name, value in flags.items():
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no-{name}")
-        else:
-            values = value if isinstance(value, list) else [value]
-            words += [f"--{name}", *map(str, values)]
-    return tuple(words)
 
 
 def _placed(step: Step, places: Places) -> Step:

@@ -30,114 +30,25 @@ one of them, with `{name}` in any of its words standing for the value.
 """
 
 import fnmatch
-import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 from reports.layouts.table_options import parse_tables
 from vifi.study.expanding import expanded
+from vifi.study.study_document import read_document
+from vifi.study.study_parts import (
+    Flags,
+    Preparation,
+    Question,
+    Study,
+    StudyDataset,
+    StudySystem,
+)
 from vifistore.errors import UnknownNameError, UsageError, short
-from vifistore.files import read_regular
 from vifistore.store.schema import check_name
-
-Flags = Mapping[str, object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyDataset:
-    """Videos, and how they come into the store."""
-
-    name: str
-    scan: list[list[str]] = field(default_factory=list)
-    """Words of each `vifi scan`, behind the store."""
-    num_videos: int = 0
-    """How many are encoded, for a plan before they are scanned."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySystem:
-    """A checkpoint: a model as it is, or what a training makes of another system."""
-
-    name: str
-    features: str = ""
-    """What its feature sets are called, where that is not its name: systems of several datasets
-    may share one."""
-    model: str = ""
-    """Default: that of `start`."""
-    pretrained: str = ""
-    start: str = ""
-    """System that the training begins with."""
-    preset: str = ""
-    """Of `vifi train`; empty for a model as it is."""
-    head: str = ""
-    """In the place of a preset: what `vifi train-head` trains on the frames of `start`."""
-    dataset: str = ""
-    """That it is trained on."""
-    split: str = ""
-    flags: Flags = field(default_factory=dict)
-    """Further ones of its training."""
-    extract: Flags = field(default_factory=dict)
-    """Further ones of `vifi extract`."""
-    num_videos: int = 0
-    """How many it is trained on, for a plan before they are scanned."""
-
-    @property
-    def feature_name(self) -> str:
-        """What its feature sets are called."""
-        return self.features or self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked of the store: a verb that scores or draws."""
-
-    name: str
-    ask: str
-    """The verb, and the words behind the store: `evaluate zero-shot`, `ablate`, `tsne`."""
-    systems: list[str]
-    """By name; `full-*` means all that begin so."""
-    dataset: str = ""
-    datasets: list[str] = field(default_factory=list)
-    """Several make the columns of one table (ablate)."""
-    together: bool = False
-    """Whether `evaluate` is called once for all systems, as seeds of one, and not for each."""
-    flags: Flags = field(default_factory=dict)
-
-    @property
-    def asked_of(self) -> list[str]:
-        """The datasets."""
-        return self.datasets or [self.dataset]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preparation:
-    """Something to do first: any verb."""
-
-    name: str
-    command: list[str]
-    makes: list[str] = field(default_factory=list)
-    """What is there afterwards; where it is gone, it is done again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """All of it, expanded."""
-
-    title: str
-    prepare: dict[str, Preparation]
-    datasets: dict[str, StudyDataset]
-    systems: dict[str, StudySystem]
-    questions: dict[str, Question]
-    train: Flags
-    """Flags of every `vifi train`."""
-    extract: Flags
-    """Flags of every `vifi extract`."""
-    has_tables: bool = False
-    """Whether it says what tables show, as `vifi report --tables` reads it."""
-
 
 _KINDS: dict[str, Any] = {
     "prepare": Preparation,
@@ -150,12 +61,7 @@ _Value = TypeVar("_Value")
 
 def read_study(path: Path) -> Study:
     """Raises UsageError for a file that is none, with what is wrong in it."""
-    try:
-        document = tomllib.loads(read_regular(path).decode("utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{short(path, 120)} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UsageError(f"{short(path, 120)} is no TOML: {short(error, 120)}") from error
+    document = read_document(path)
     try:
         return parse_study(document)
     except UsageError as error:
@@ -164,7 +70,7 @@ def read_study(path: Path) -> Study:
 
 def parse_study(document: Mapping) -> Study:
     """The study of such a document. Raises UsageError for what is missing, odd or unknown."""
-    known = ("title", "train", "extract", "tables", *_KINDS)
+    known = ("title", "about", "train", "extract", "tables", *_KINDS)
     for name in document:
         if name not in known:
             raise UnknownNameError("part of a study", name, known)
@@ -172,6 +78,7 @@ def parse_study(document: Mapping) -> Study:
     parse_tables(tables)
     study = Study(
         title=_checked("a study", "title", document.get("title", ""), str),
+        about=_checked("a study", "about", document.get("about", []), list),
         train=_checked("a study", "train", document.get("train", {}), dict),
         extract=_checked("a study", "extract", document.get("extract", {}), dict),
         has_tables=bool(tables),
@@ -186,10 +93,18 @@ def _with_systems(study: Study) -> dict[str, Question]:
     """The questions, with systems in the place of patterns that match any."""
     found: dict[str, Question] = {}
     for name, question in study.questions.items():
-        named = [fnmatch.filter(study.systems, system) or [system] for system in question.systems]
-        systems = list(dict.fromkeys(chain.from_iterable(named)))
-        found[name] = replace(question, systems=systems)
+        named = {
+            field: _named(study, getattr(question, field))
+            for field in ("systems", "against", "beside")
+        }
+        found[name] = replace(question, **named)
     return found
+
+
+def _named(study: Study, names: list[str]) -> list[str]:
+    """Systems, each once, by their names or by patterns of these."""
+    found = (fnmatch.filter(study.systems, name) or [name] for name in names)
+    return list(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _entries(kind: str, tables: object, of: Any) -> dict[str, Any]:
@@ -252,21 +167,25 @@ def _check_names(study: Study) -> None:
         _check_system(study, system)
     for question in study.questions.values():
         where = f"of question {question.name}"
-        for name in question.systems:
+        for name in (*question.systems, *question.against, *question.beside):
             _require(study.systems, f"system {where}", name)
         for name in question.asked_of:
             _require(study.datasets, f"dataset {where}", name)
+        if len(question.against) not in (0, 1, len(question.systems)):
+            counts = f"{len(question.systems)} systems and {len(question.against)} against them"
+            raise UsageError(f"question {question.name} has {counts}; give one, or one for each")
         if not question.ask.split() or not question.systems:
             raise UsageError(f"question {question.name} asks nothing; give ask and systems")
 
 
 def _check_system(study: Study, system: StudySystem) -> None:
     where = f"system {system.name}"
-    if system.preset and system.head:
-        raise UsageError(f"{where} has a preset and a head; give one of them")
-    if system.preset or system.head:
+    if sum(map(bool, (system.preset, system.head, system.weights))) > 1:
+        raise UsageError(f"{where} has two of preset, head and weights; give one of them")
+    if system.is_trained or system.weights:
         _require(study.systems, f"start of {where}", system.start)
-        _require(study.datasets, f"dataset of {where}", system.dataset)
+        if system.is_trained:
+            _require(study.datasets, f"dataset of {where}", system.dataset)
         seen = [system.name]
         while (start := study.systems[seen[-1]].start) in study.systems:
             if start in seen:

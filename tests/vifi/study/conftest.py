@@ -9,6 +9,7 @@ from tests.vifistore.extract.conftest import write_clip
 
 STUDY = """
 title = "a small study"
+about = ["Of clips."]
 
 [train]
 frames = 2

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from harness.results import read_rows
+from harness.results.json_artefacts import Summary
 from vifi.__main__ import run
+
+GAIN = """
+[questions.gain]
+ask = "evaluate zero-shot"
+systems = ["full-s1"]
+against = ["clip"]
+headline = true
+dataset = "d"
+flags = { split = "test" }
+"""
 
 
 @pytest.fixture
@@ -35,11 +46,22 @@ def test_it_is_done_once_and_what_is_added_is_added(study, study_file, tmp_path)
     first = scores(tmp_path / "o")
     assert study()[:2] == (0, [])
 
-    text = study_file.read_text(encoding="utf-8")
+    text = study_file.read_text(encoding="utf-8") + GAIN
     study_file.write_text(text.replace("seed = [1, 2]", "seed = [1, 2, 3]"), encoding="utf-8")
-    added = ["train full-s3", "extract full-s3 of d", "ask table of full-s3", "report"]
+    added = ["train full-s3", "extract full-s3 of d", "ask table of full-s3", "ask gain", "report"]
     assert study()[:2] == (0, added)
     assert first.items() < scores(tmp_path / "o").items()
+
+    told, about, spent = Summary.read(tmp_path / "o").lines
+    assert told.startswith("d test embedding: full-s1 ")
+    assert "(paired bootstrap over 4 videos, 2 classes)" in told
+    assert about == "Of clips."
+    assert spent.startswith("4 extractions took ")
+    assert "3 trainings took" in spent
+    # What is shown was made by commands that anybody can type.
+    commands = {row.provenance["command"] for row in read_rows(tmp_path / "o")}
+    assert all(command.startswith(("vifi evaluate ", "vifi ablate ")) for command in commands)
+
     code, begun, _ = study("--only", "fusions")
     assert (code, begun) == (0, [])
 

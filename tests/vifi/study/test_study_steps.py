@@ -9,7 +9,8 @@ from tests.vifi.study.conftest import STUDY
 from vifi.study.costs import MACHINES, StepCost, Tower, VideoCounts, costs
 from vifi.study.ledger import digests
 from vifi.study.steps import Places, Step, flag_words, plan_steps
-from vifi.study.study_file import Study, parse_study
+from vifi.study.study_file import parse_study
+from vifi.study.study_parts import Study
 from vifistore.errors import UnknownNameError, UsageError
 
 PLACES = Places(out=Path("o"))
@@ -55,6 +56,44 @@ def test_seeds_of_one_system_are_asked_together():
     asked = plan(STUDY.replace("[questions.fusions]", "together = true\n[questions.fusions]"))
     (command,) = asked["ask table"].commands
     assert command[5:9] == ("--features", "clip", "full-s1", "full-s2")
+
+
+def test_what_is_compared_with_is_made_before():
+    compared = STUDY.replace('systems = ["clip", "full-*"]', 'systems = ["full-*"]')
+    steps = plan(compared.replace("[questions.fusions]", 'against = ["clip"]\n[questions.fusions]'))
+    step = steps["ask table of full-s2"]
+    assert step.needs == ("extract full-s2 of d", "extract clip of d")
+    assert step.commands[0][5:9] == ("--features", "full-s2", "--against", "clip")
+    each = 'against = ["full-s2", "clip"]\n[questions.fusions]'
+    steps = plan(compared.replace("[questions.fusions]", each))
+    assert [steps[f"ask table of full-s{n}"].commands[0][8] for n in (1, 2)] == ["full-s2", "clip"]
+
+
+def test_weights_that_a_run_wrote_beside_its_own_are_a_system():
+    blend = '[systems.blend]\nstart = "full-s1"\nweights = "b.safetensors"\n'
+    steps = plan(
+        STUDY.replace('"full-*"', '"blend"').replace(
+            "[questions.table]", blend + "[questions.table]"
+        )
+    )
+    step = steps["extract blend of d"]
+    assert step.needs == ("train full-s1", "scan d")
+    assert step.commands[0][6:8] == ("--pretrained", "o/runs/full-s1/b.safetensors")
+
+
+def test_costs_are_asked_of_weights_one_by_one_and_of_no_dataset():
+    asked = '[questions.costs]\nask = "bench compute"\nsystems = ["clip", "full-s1"]'
+    steps = plan(STUDY + asked)
+    assert steps["ask costs of clip"].needs == ()
+    assert steps["ask costs of full-s1"].needs == ("train full-s1",)
+    assert steps["ask costs of full-s1"].commands[0] == (
+        *("bench", "compute", "--model", "vifi-tiny", "--pretrained", "o/runs/full-s1"),
+        *("--features", "full-s1", "--results", "o"),
+    )
+
+
+def test_a_value_that_looks_like_a_flag_is_joined_to_its_own():
+    assert flag_words({"with": "--poll 1"}) == ("--with=--poll 1",)
 
 
 def test_a_later_dataset_may_start_from_a_system_below_it():

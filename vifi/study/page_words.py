@@ -1,0 +1,69 @@
+"""What a study tells its page: what it is about, what came of its comparisons, and its seconds."""
+
+import shlex
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.results import ResultRow, read_rows
+from harness.results.json_artefacts import Summary, Timing
+from harness.statistics import Comparison
+from reports.measurements import row_name
+from vifi.scoring.scored_rows import covered_by, place_of
+from vifi.study.ledger import Ledger
+from vifi.study.steps import REPORT, Step
+from vifi.study.study_parts import Study
+
+_AGAINST = "against"
+_DOINGS = {"train": "trainings", "extract": "extractions", "ask": "questions"}
+
+
+def write_words(study: Study, steps: list[Step], ledger: Ledger, out: Path) -> None:
+    """Write the title of the page, its first lines and the seconds of all steps that are done."""
+    timings = [
+        Timing(step=step.name, seconds=entry.seconds)
+        for step in steps
+        if step.name != REPORT and (entry := ledger.entry(step.name))
+    ]
+    Timing.write_all(out, timings)
+    lines = (*headlines(study, steps, out), *study.about, *_spent(timings))
+    Summary(title=study.title, lines=lines).write(out)
+
+
+def headlines(study: Study, steps: list[Step], out: Path) -> list[str]:
+    """A sentence for each comparison of the questions that are headlines."""
+    told = {f"ask {name}" for name, question in study.questions.items() if question.headline}
+    asked = [list(step.commands[0]) for step in steps if step.name.partition(" of ")[0] in told]
+    return [
+        _sentence(row)
+        for row in read_rows(out)
+        if _AGAINST in row.provenance and _words(row.provenance.get("command")) in asked
+    ]
+
+
+def _words(command: object) -> list[str]:
+    """Of a command line, without the program."""
+    return shlex.split(str(command))[1:]
+
+
+def _sentence(row: ResultRow) -> str:
+    low, high = row.ci_low or 0.0, row.ci_high or 0.0
+    p_value = float(row.provenance["p_value"])
+    found = Comparison(difference=row.value, low=low, high=high, p_value=p_value)
+    said = found.sentence(row_name(row), str(row.provenance[_AGAINST]))
+    return f"{place_of(row)}: {said} (paired bootstrap over {covered_by(row)})."
+
+
+def _spent(timings: list[Timing]) -> Iterator[str]:
+    """How many steps of a kind there were, and their seconds together."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for timing in timings:
+        seconds[timing.step.partition(" ")[0]].append(timing.seconds)
+    parts = [
+        f"{len(of_kind)} {_DOINGS[kind]} took {sum(of_kind):,.0f} s"
+        for kind, of_kind in seconds.items()
+        if kind in _DOINGS
+    ]
+    if parts:
+        total = sum(timing.seconds for timing in timings)
+        yield f"{', '.join(parts)}; all steps {total:,.0f} s."
