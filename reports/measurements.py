@@ -44,6 +44,7 @@ _DATASETS = {
     "ssv2": ("ssv2", "somethingsomethingv2", "something2something", "sthv2"),
 }
 _DATASET_OF = {alias: name for name, aliases in _DATASETS.items() for alias in aliases}
+_STAND_IN = "mini-"
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 # Joined by "+" in a mean where the rows it was made of differ.
 _JOINED_FIELDS = ("split", "feature_set", "scored_checkpoint", "text_set")
@@ -88,6 +89,8 @@ class Measurement:
     """The paper's name of the data set, or the row's own."""
     parts: tuple["Measurement", ...] = ()
     """Of a mean the measurements that it was made of."""
+    is_stand_in: bool = False
+    """Whether its data set stands for the paper's, in tables that say so."""
 
     @property
     def is_defined(self) -> bool:
@@ -99,7 +102,7 @@ class Measurement:
         """Whether model and number of classes are the paper's, as far as is known."""
         row = self.row
         model = row.provenance.get("model")
-        return is_paper_setting(model, self.dataset, row.subset, row.classes)
+        return self.is_stand_in or is_paper_setting(model, self.dataset, row.subset, row.classes)
 
     @property
     def is_part(self) -> bool:
@@ -121,7 +124,8 @@ class Measurement:
         """Whether the model was tuned on Kinetics-400, and this is the score of another data set
         (the paper's section 5)."""
         entries = self.row.provenance.get("tuned_on") or ()
-        tuned_on = {paper_dataset(str(entry.get("dataset", ""))) for entry in entries}
+        names = [str(entry.get("dataset", "")) for entry in entries]
+        tuned_on = {stands_for(name) or paper_dataset(name) for name in names}
         return self.row.protocol != "zero-shot" and "k400" in tuned_on - {self.dataset}
 
     @property
@@ -180,6 +184,12 @@ def is_mean(row: ResultRow) -> bool:
 def paper_dataset(name: str) -> str:
     """The paper's short name of a data set ("HMDB-51" -> "hmdb51"); others stay as they are."""
     return _DATASET_OF.get(re.sub(r"[^a-z0-9]", "", name.casefold()), name)
+
+
+def stands_for(name: str) -> str:
+    """The paper's data set that one of the demo's stands for ("mini-k400"); empty for others."""
+    stood_for = paper_dataset(name.removeprefix(_STAND_IN))
+    return stood_for if name.startswith(_STAND_IN) and stood_for in _DATASETS else ""
 
 
 def method_of(names: Iterable[str]) -> str:

@@ -21,6 +21,8 @@ from reports.figures.reliability import draw_reliability, reliability_diagrams
 from reports.figures.scatter import scatter_panels
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.lever_table import lever_table
+from reports.layouts.miniature import in_place_of_the_papers, miniature_tables
+from reports.layouts.orderings import orderings_table
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
 from reports.layouts.recall_table import recall_table
@@ -66,12 +68,14 @@ def make_report(results_folder: str | Path, wanted: ReportTables | None = None) 
 
 
 def all_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
-    """Every table with at least one number of ours: the paper's, fusion, levers, recall by
-    captions, then by protocol."""
+    """Every table with at least one number of ours: the paper's, the same in miniature,
+    fusion, levers, recall by captions, then by protocol."""
     plain = [measurement for measurement in measured if not measurement.row.lever]
-    own = (fusion_table(plain), lever_table(measured), recall_table(plain))
+    mini = in_place_of_the_papers(plain)
+    own = (orderings_table(mini), fusion_table(plain), lever_table(measured), recall_table(plain))
     single = [table for table in own if table]
-    tables = [*paper_tables(plain, costs), *single, *protocol_tables(plain)]
+    published = [*paper_tables(plain, costs), *miniature_tables(mini, costs)]
+    tables = [*published, *single, *protocol_tables(plain)]
     return [table for table in tables if table.num_measured]
 
 

@@ -100,6 +100,8 @@ def doubts(measurement: Measurement) -> dict[str, Note]:
     Of a model that stands beside none of the paper's only other numbers of classes.
     """
     row, notes = measurement.row, {}
+    if measurement.is_stand_in:
+        return {}
     classes = paper_classes(measurement.dataset, row.subset)
     if classes not in (None, row.classes):
         text = f"{row.classes} classes compete; for the paper's numbers {classes} do."

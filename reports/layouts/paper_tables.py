@@ -215,9 +215,9 @@ def _index_of_rows(
     return {
         (who, column): _index_cell(measurement, column)
         for measurement in ordered
-        if (who := _who(spec, measurement))
+        if (who := who_is(spec, measurement))
         for column in columns
-        if _fits(measurement, column)
+        if fits(measurement, column)
     }
 
 
@@ -237,7 +237,7 @@ def _first_splits(measured: Sequence[Measurement]) -> list[Measurement]:
     ]
 
 
-def _who(spec: Spec, measurement: Measurement) -> Who | None:
+def who_is(spec: Spec, measurement: Measurement) -> Who | None:
     """The row of the table a measurement belongs to; None when it belongs to none."""
     row, trained = measurement.row, measurement.trained_fusion
     if (row.protocol, row.classifier) != (spec.protocol, "text"):
@@ -262,7 +262,7 @@ def _is_bridged_as(spec: Spec, measurement: Measurement) -> bool:
     return measurement.is_bridged == spec.is_bridged
 
 
-def _fits(measurement: Measurement, column: ColumnKey) -> bool:
+def fits(measurement: Measurement, column: ColumnKey) -> bool:
     """Whether a measurement answers a column of the paper."""
     row = measurement.row
     metric = "top1" if column.metric in _SETTINGS else column.metric
