@@ -6,7 +6,6 @@ import pytest
 
 from vifi.demo.clips import (
     FRAMES_PER_SECOND,
-    MOTIONS,
     NUM_FRAMES,
     SIDE_PIXELS,
     class_names,
@@ -14,6 +13,8 @@ from vifi.demo.clips import (
     write_clips,
     write_mp4,
 )
+from vifi.demo.mini_datasets import MINI_DATASETS
+from vifi.demo.motions import MOTIONS
 from vifi.demo.world import still_scene
 
 # What each motion changes of a still scene, and how far at least, over one and a half turns.
@@ -24,6 +25,23 @@ CHANGES = {
     "bouncing up and down": {"centre": 0.2},
     "changing colour": {"colour": 0.2},
     "going round and round": {"centre": 0.2},
+    "sliding up and down": {"centre": 0.2},
+    "bouncing sideways": {"centre": 0.2},
+    "blinking while sliding": {"centre": 0.2, "opacity": 0.9},
+    "sliding along a diagonal": {"centre": 0.2},
+    "growing while sliding": {"centre": 0.2, "radius": 0.2},
+    "blinking and growing": {"opacity": 0.9, "radius": 0.2},
+    "going round while growing": {"centre": 0.2, "radius": 0.2},
+    "changing colour while sliding": {"centre": 0.2, "colour": 0.2},
+    "jumping about": {"centre": 0.05},
+    "moving from left to right": {"centre": 0.2},
+    "moving from right to left": {"centre": 0.2},
+    "rising": {"centre": 0.2},
+    "falling": {"centre": 0.2},
+    "becoming bigger": {"radius": 0.2},
+    "becoming smaller": {"radius": 0.2},
+    "appearing": {"opacity": 0.9},
+    "disappearing": {"opacity": 0.9},
 }
 MOVING = ("centre", "radius", "opacity", "colour")
 
@@ -47,6 +65,40 @@ def test_a_motion_changes_what_its_name_says_and_nothing_else(motion, seed):
     for field in MOVING:
         spread = np.ptp(getattr(scene, field), axis=0).max()
         assert spread == 0 if field not in CHANGES[motion] else spread > CHANGES[motion][field]
+
+
+@pytest.mark.parametrize(
+    ("motion", "field", "sign"),
+    [
+        ("moving from left to right", 0, 1),
+        ("moving from right to left", 0, -1),
+        ("rising", 1, -1),
+        ("falling", 1, 1),
+    ],
+)
+def test_what_moves_one_way_moves_that_way(motion, field, sign):
+    steps = np.diff(moved(motion, 0).centre[:, field])
+    assert (sign * steps > 0).all()
+    assert np.ptp(moved(motion, 0).centre[:, 1 - field]) == 0
+
+
+def test_datasets_share_no_class_and_every_motion_is_of_one():
+    names = [name for dataset in MINI_DATASETS.values() for name in dataset.class_names]
+    assert len(set(names)) == len(names) == 24 + 3 * 12 + 8
+    assert [m for dataset in MINI_DATASETS.values() for m in dataset.motions] == list(MOTIONS)
+    assert len({dataset.number for dataset in MINI_DATASETS.values()}) == len(MINI_DATASETS)
+
+
+@pytest.mark.parametrize("name", MINI_DATASETS)
+def test_every_dataset_draws_clips_of_its_own(name):
+    dataset = MINI_DATASETS[name]
+    for class_name in dataset.class_names[::3]:
+        first, second = (
+            draw_clip(class_name, split=split, number=0, seed=0, dataset=dataset)
+            for split in ("train", dataset.tests[-1])
+        )
+        assert not np.array_equal(first, second)
+        assert not np.array_equal(first[0], first[7])
 
 
 @pytest.mark.parametrize("seed", range(5))

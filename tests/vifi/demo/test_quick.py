@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.vifi.demo.test_story import weights_of
-from vifi.demo.tuning import VANILLA, VARIANTS
+from tests.vifi.demo.test_story import VARIANTS, folder_of, weights_of
+from vifi.demo.made_world import VANILLA
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def outs(tmp_path_factory) -> list[Path]:
 
 
 def log_of(out: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(out / "checkpoints" / name / "log.csv")
+    return pd.read_csv(folder_of(out, name) / "log.csv")
 
 
 @pytest.mark.parametrize("name", [VANILLA, *VARIANTS])

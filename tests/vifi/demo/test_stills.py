@@ -1,15 +1,22 @@
 """Captions are true of the stills they are given to."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from vifi.demo.clips import class_names
-from vifi.demo.demo_settings import FULL, PLAIN, QUICK
+from vifi.demo.made_world import MODEL, pretraining
 from vifi.demo.stills import PLACES, captions, make_stills
 from vifi.demo.world import COLOURS, SHAPES
+from vifi.demo.world_size import WorldSize
+from vifi.study.study_document import read_document
+from vifistore.errors import UsageError
 from vifistore.models.registry import model_config, open_clip
+from vifistore.training.training_settings import TrainSettings
 
 SIDE = 48
+STUDIES = sorted((Path(__file__).parents[3] / "vifi/demo").glob("*.toml"))
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +78,26 @@ def test_same_seed_same_stills_and_more_of_them_begin_alike(stills):
 
 
 def test_no_text_of_the_demo_is_cut_at_the_models_context():
-    texts = captions() + [PLAIN.tuning.template.format(name) for name in class_names()]
-    context = model_config(PLAIN.model)["text_cfg"]["context_length"]
-    cut = open_clip.get_tokenizer(PLAIN.model, context_length=context)(texts)
-    whole = open_clip.get_tokenizer(PLAIN.model, context_length=77)(texts)
+    texts = captions() + [TrainSettings().template.format(name) for name in class_names()]
+    context = model_config(MODEL)["text_cfg"]["context_length"]
+    cut = open_clip.get_tokenizer(MODEL, context_length=context)(texts)
+    whole = open_clip.get_tokenizer(MODEL, context_length=77)(texts)
     assert (cut == whole[:, :context]).all()
     assert not whole[:, context:].any()
 
 
-@pytest.mark.parametrize("scale", [QUICK, PLAIN, FULL], ids=["quick", "plain", "full"])
-def test_scales_train_in_a_way_that_keeps_captions_true(scale):
-    assert scale.pretraining.flip == 0
-    assert scale.pretraining.num_frames == 1
-    # All shapes of every motion, so that neither alone decides a class.
-    assert scale.classes % len(SHAPES) == 0
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_worlds_have_every_shape_of_each_motion(path):
+    # So that neither alone decides a class.
+    (command,) = (entry["command"] for entry in read_document(path)["prepare"].values())
+    assert int(command[command.index("--classes") + 1]) % len(SHAPES) == 0
+
+
+def test_stills_are_trained_on_in_a_way_that_keeps_captions_true():
+    assert pretraining(WorldSize()).flip == 0
+    assert pretraining(WorldSize()).num_frames == 1
+
+
+def test_a_world_of_nothing_is_refused():
+    with pytest.raises(UsageError, match="--test-clips is 0"):
+        WorldSize(test_clips=0)

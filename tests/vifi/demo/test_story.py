@@ -1,6 +1,5 @@
 """The demo leaves what it promises, and the same again for the same seed."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -10,46 +9,54 @@ import numpy as np
 import pytest
 
 from harness.results import read_rows
+from harness.results.json_artefacts import Summary
 from vifi.__main__ import run
-from vifi.demo.demo_settings import QUICK
-from vifi.demo.story import run_story
-from vifi.demo.tuning import TUNED, VANILLA, VARIANTS
+from vifi.demo.made_world import VANILLA
+from vifi.demo.verb import run_demo
 from vifistore.errors import UsageError
+from vifistore.models.run_weights import weights_file
 from vifistore.models.weights import read_weights
 from vifistore.store import open_store
 
 ROOT = Path(__file__).parents[3]
+TUNED = "vifi-clip"
+VARIANTS = ("image-ft", "text-ft", TUNED, "vifi-clip-decision", "vifi-clip-image")
 
 # Everything happens, but hardly anything is learnt.
-TINY = dataclasses.replace(
-    QUICK,
-    classes=4,
-    train_clips=2,
-    test_clips=3,
-    num_frames=2,
-    num_stills=32,
-    pretraining=dataclasses.replace(QUICK.pretraining, epochs=1),
-    tuning=dataclasses.replace(QUICK.tuning, epochs=3, num_frames=2),
-)
+TINY = f"""
+base = "{ROOT}/vifi/demo/demo-quick.toml"
+[values]
+classes = 4
+train_clips = 2
+test_clips = 3
+stills = 32
+still_epochs = 1
+epochs = 3
+followed = 1
+[questions.few.flags]
+shots = [1]
+"""
 
 LEFT = (
     *("index.html", "fusion.md", "fusion.csv", "fusion.tex", "zero-shot.md", "tsne.png"),
     *("results.jsonl", "store.zarr/zarr.json", "few-shot.md", "frames-curve.pdf"),
     *("artefacts/gallery.json", "artefacts/attention.json", "artefacts/provenance.json"),
-    *("page/plotly.min.js", "artefacts/thumbnails/shapes/0.jpg"),
+    *("page/plotly.min.js", "artefacts/thumbnails/mini-k400/0.jpg"),
 )
 
 
-def told(out: Path, module: str = __name__, scale: str = "TINY") -> Path:
+def told(folder: Path, text: str = TINY) -> Path:
     """The folder of a demo, made in a process of its own, as by a call of the verb."""
+    folder.mkdir()
+    (folder / "tiny.toml").write_text(text, encoding="utf-8")
     program = (
         "import sys; from pathlib import Path\n"
-        f"from {module} import {scale}; from vifi.demo.story import run_story\n"
-        f"run_story({scale}, Path(sys.argv[1]))"
+        "from vifi.demo.verb import run_demo\n"
+        "sys.exit(run_demo(Path(sys.argv[1]), Path(sys.argv[2])))"
     )
-    command = [sys.executable, "-c", program, str(out)]
+    command = [sys.executable, "-c", program, str(folder / "tiny.toml"), str(folder / "out")]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    return out
+    return folder / "out"
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +64,14 @@ def out(tmp_path_factory) -> Path:
     return told(tmp_path_factory.mktemp("demo") / "first")
 
 
+def folder_of(out: Path, name: str) -> Path:
+    """Where the training of a system is kept."""
+    return out / "world" / name if name == VANILLA else out / "runs" / name
+
+
 def weights_of(out: Path, name: str) -> dict:
-    """What training left of a variant."""
-    return read_weights(max((out / "checkpoints" / name).glob("step-*.safetensors")))
+    """What training left of a system."""
+    return read_weights(weights_file(folder_of(out, name)))
 
 
 @pytest.mark.slow
@@ -81,8 +93,32 @@ def test_leaves_what_it_promises(out, capsys):
 
 
 @pytest.mark.slow
+def test_the_page_begins_with_the_gain_and_tells_the_seconds(out):
+    lines = Summary.read(out).lines
+    assert len([line for line in lines if "paired bootstrap over 12 videos" in line]) == 5
+    assert "5 trainings took" in lines[-1]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "5 trainings took" in page
+    assert "vifi train supervised_k400" in page
+
+
+@pytest.mark.slow
+def test_a_second_call_goes_on_and_another_size_begins_anew(out, capsys):
+    study = out.parent / "tiny.toml"
+    assert run_demo(study, out) == 0
+    assert "0 to do" in capsys.readouterr().out
+    copy, other = out.parent / "copy", study.with_name("other.toml")
+    other.write_text("title = 'nothing to show'")
+    copy.mkdir()
+    (copy / ".vifi-demo").write_text("tiny")
+    (copy / "old").touch()
+    assert run_demo(other, copy) == 1
+    assert not (copy / "old").exists()
+
+
+@pytest.mark.slow
 def test_the_page_and_all_it_shows_are_small(out):
-    made = ("store.zarr", "store.zarr.cache", "checkpoints", "videos")
+    made = ("store.zarr", "store.zarr.cache", "runs", "world", "frames")
     shown = [
         path
         for path in out.rglob("*")
@@ -121,17 +157,19 @@ def test_only_what_was_to_be_trained_changed(out):
 @pytest.mark.slow
 def test_cached_embeddings_are_those_of_the_checkpoint(out):
     store = open_store(out / "store.zarr")
-    means = [store.features("shapes", name).read("view_mean") for name in (VANILLA, "vifi-clip")]
-    assert not np.allclose(*means)
+    sets = [store.features("mini-k400", name) for name in (VANILLA, "vifi-clip")]
+    assert not np.allclose(*(features.read("view_mean") for features in sets))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("do not lose me")
     with pytest.raises(UsageError, match="not a demo"):
-        run_story(TINY, tmp_path)
+        run_demo(tmp_path / "no.toml", tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "do not lose me"
 
 
 def test_quick_and_full_exclude_each_other(capsys):
     assert run(["demo", "--quick", "--full"]) == 2
     assert "exclude each other" in capsys.readouterr().err
+    assert run(["demo", "--classes", "4"]) == 2
+    assert "those of --world" in capsys.readouterr().err
