@@ -8,6 +8,7 @@
     artefacts/costs.json              [{"features", "gflops", "throughput", "params_millions"}, ...]
     artefacts/throughput.json         [{...}, ...], one of each extraction
     artefacts/commands.json           ["vifi ...", ...], those that made what is no result row
+    artefacts/runs.json               [{"name", "num_steps", "points", "scores"}, ...] of trainings
     artefacts/written.json            [str, ...], tables and figures of the last report
     artefacts/provenance.json         {"checkpoints": [...], "recipes": [...], "versions": {...}}
     artefacts/quarantine.json         [{"dataset", "id", "path", "reason", "message"}, ...]

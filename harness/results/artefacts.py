@@ -14,6 +14,7 @@ from harness.results.json_artefacts import (
     Timing,
     read_commands,
 )
+from harness.results.run_histories import RunHistory
 
 
 class Artefacts:
@@ -26,6 +27,7 @@ class Artefacts:
         self.timings = Timing.read_all(results)
         self.costs = Cost.read_all(results)
         self.throughput = Throughput.read_all(results)
+        self.runs = RunHistory.read_all(results)
         self.commands = read_commands(results)
         self.origin = Origin.read(results)
         self.quarantine = Quarantined.read_all(results)

@@ -48,7 +48,10 @@ def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list
     by_name = {step.name: _placed(step, places) for step in steps}
     wanted = _needed(by_name, [step.name for step in questions])
     ordered = [step for name, step in by_name.items() if name in wanted]
+    trained = [s for s in study.systems.values() if s.preset and f"train {s.name}" in wanted]
     drawn = ("report", str(places.out), "--store", places.store)
+    if trained:
+        drawn += ("--runs", *(places.run(system) for system in trained))
     if study.has_tables and places.study:
         drawn += ("--tables", places.study)
     page = (str(places.out / "index.html"),)

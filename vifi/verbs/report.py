@@ -9,7 +9,7 @@ import tyro
 from vifi.command_line.command_log import commands_of
 from vifi.command_line.console import parse, say
 from vifi.command_line.table_flags import TableFlags, wanted_tables
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
 
 if TYPE_CHECKING:
     from vifistore.store.store import Store
@@ -27,6 +27,11 @@ class ReportArguments(TableFlags):
     store: str = ""
     """Store, or its URL, to take checkpoints, recipes, quarantined videos, the commands that filled
     it, and pictures of the map from."""
+    runs: tuple[Path, ...] = ()
+    """Folders of trainings whose curves the page shows from now on."""
+    score: str = ""
+    """DATASET/SPLIT of the store: every checkpoint of these runs that was extracted is scored on it
+    by class names, for the curve of top-1 against steps."""
 
 
 def main(arguments: list[str]) -> int:
@@ -36,6 +41,8 @@ def main(arguments: list[str]) -> int:
     """
     wanted = parse("report", ReportArguments, arguments, repeatable=("--rename",))
     shown = wanted_tables(wanted)
+    if wanted.score and not (wanted.store and wanted.runs):
+        raise UsageError("--score scores checkpoints of --runs from the --store; give both")
     if not wanted.results.is_dir():
         raise UsageError(
             f"there is no results folder at {wanted.results}; write one with "
@@ -48,10 +55,27 @@ def main(arguments: list[str]) -> int:
         from vifistore.store import open_store
 
         _add_from_store(open_store(wanted.store), wanted.results)
+    if wanted.runs:
+        _add_runs(wanted)
 
     files = make_report(wanted.results, shown)
     say(f"{len(files)} files written; open {files[-1]}")
     return 0
+
+
+def _add_runs(wanted: ReportArguments) -> None:
+    from vifi.scoring.run_logs import add_runs
+    from vifistore.store import open_store
+
+    dataset, split = None, ""
+    if wanted.score:
+        name, slash, split = wanted.score.partition("/")
+        if not slash or not split:
+            told = f"--score {short(wanted.score)} is no DATASET/SPLIT; give both names"
+            raise UsageError(told)
+        dataset = open_store(wanted.store).dataset(name)
+        dataset.split(split)
+    add_runs(wanted.results, wanted.runs, dataset, split)
 
 
 def _add_from_store(store: "Store", results: Path) -> None:

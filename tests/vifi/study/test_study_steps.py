@@ -14,6 +14,7 @@ from vifi.study.study_parts import Study
 from vifistore.errors import UnknownNameError, UsageError
 
 PLACES = Places(out=Path("o"))
+RUNS = ("o/runs/full-s1", "o/runs/full-s2")
 
 
 def study(text: str = STUDY) -> Study:
@@ -190,6 +191,7 @@ def test_the_report_reads_the_study_where_it_says_what_tables_show():
         plan_steps(study(text), places)[-1].commands[0]
         for text in (STUDY, STUDY + '[tables.fusion]\nrows = ["clip"]\n')
     )
+    assert plain == (*("report", "o", "--store", "o/store.zarr"), "--runs", *RUNS)
     assert said == (*plain, "--tables", "small.toml")
     with pytest.raises(UsageError, match="rows is 'clip'; give a list of texts"):
         study(STUDY + '[tables.fusion]\nrows = "clip"\n')
