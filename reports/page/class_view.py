@@ -1,0 +1,67 @@
+"""Every class with its videos, right and wrong under each system."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.results.page_pictures import picture_path, thumbnail_path
+from reports.class_answers import AnswerTable
+
+# Of one split; those that systems do not agree about come first, then those that all take wrong.
+MAX_VIDEOS = 1000
+
+
+def class_views(folder: Path, tables: Sequence[AnswerTable]) -> list[dict]:
+    """A view of each split: its systems, its classes, of each its videos; empty without answers."""
+    return [_view(folder, table) for table in tables]
+
+
+def _view(folder: Path, table: AnswerTable) -> dict:
+    is_right = table.is_right()
+    order = np.argsort(_interest(is_right), kind="stable")
+    shown = np.zeros(len(order), bool)
+    shown[order[:MAX_VIDEOS]] = True
+    labels = table.videos["label"].to_numpy()
+    records = table.videos.to_dict("records")
+    classes = []
+    for name in sorted(set(labels)):
+        own = np.flatnonzero(labels == name)
+        picked = [place for place in order if shown[place] and labels[place] == name]
+        classes.append(
+            {
+                "name": name,
+                "count": len(own),
+                "right": [int(count) for count in is_right[own].sum(axis=0)],
+                "videos": [
+                    _video(folder, table, records[place], is_right[place]) for place in picked
+                ],
+            }
+        )
+    classes.sort(key=lambda one: sum(one["right"]) / one["count"])
+    return {
+        "title": table.title,
+        "systems": table.systems,
+        "classes": classes,
+        "more": int((~shown).sum()),
+    }
+
+
+def _interest(is_right: np.ndarray) -> np.ndarray:
+    """What videos are sorted by, int [video], of bool [video system]: 0 where systems differ, 1
+    where all are wrong, 2 where all are right."""
+    return np.where(is_right.all(axis=1), 2, np.where(is_right.any(axis=1), 0, 1))
+
+
+def _video(
+    folder: Path, table: AnswerTable, record: Mapping, is_right: np.ndarray
+) -> dict[str, object]:
+    answers = [record[number] for number in range(len(table.systems))]
+    return {
+        "id": record["id"],
+        "picture": picture_path(folder, thumbnail_path(table.dataset, int(record["row"]))),
+        "answers": [
+            {"is_right": bool(right), "predicted": answer if isinstance(answer, str) else ""}
+            for right, answer in zip(is_right, answers, strict=True)
+        ],
+    }

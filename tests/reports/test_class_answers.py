@@ -1,0 +1,69 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.results.video_answers import VideoAnswers
+from reports.class_answers import answer_tables
+from reports.measurements import measurements
+from reports.page.class_view import MAX_VIDEOS, class_views
+from tests.reports.conftest import make_row
+
+
+def keep(folder, row, labels, predicted, ids=None):
+    count = len(labels)
+    ids = [f"v{number}" for number in range(count)] if ids is None else ids
+    columns = {"id": ids, "row": range(count), "source": range(count), "label": labels}
+    table = pd.DataFrame({**columns, "predicted": predicted})
+    VideoAnswers(name=row.score_name, table=table).write(folder)
+
+
+@pytest.fixture
+def rows():
+    return [make_row("clip"), make_row("full", feature_set="bbbbbbbbbbbb")]
+
+
+def test_systems_stand_side_by_side(rows, tmp_path):
+    keep(tmp_path, rows[0], ["a", "a", "b"], ["a", "b", "b"])
+    keep(tmp_path, rows[1], ["a", "b", "a"], ["a", "a", "a"], ["v0", "v2", "v3"])
+    (table,) = answer_tables(tmp_path, measurements(rows))
+    assert (table.title, table.systems) == ("shapes, test", ["clip", "full"])
+    assert table.videos["id"].tolist() == ["v0", "v1", "v2", "v3"]
+    assert table.is_right().tolist() == [
+        [True, True],
+        [False, False],
+        [True, False],
+        [False, True],
+    ]
+    (view,) = class_views(tmp_path, [table])
+    assert [(c["name"], c["count"], c["right"]) for c in view["classes"]] == [
+        ("a", 3, [1, 2]),
+        ("b", 1, [1, 0]),
+    ]
+    # Those that systems differ in come first, and what is not known is not called wrong.
+    videos = view["classes"][0]["videos"]
+    assert [video["id"] for video in videos] == ["v3", "v1", "v0"]
+    assert videos[0]["answers"][0] == {"is_right": False, "predicted": ""}
+
+
+def test_scores_of_one_name_are_told_apart(tmp_path):
+    rows = [make_row("clip", fusion=fusion) for fusion in ("decision", "embedding")]
+    for row in rows:
+        keep(tmp_path, row, ["a"], ["a"])
+    (table,) = answer_tables(tmp_path, measurements(rows))
+    assert table.systems == ["clip, embedding", "clip, decision"]
+
+
+def test_without_answers_there_is_nothing(rows, tmp_path):
+    assert answer_tables(tmp_path, measurements(rows)) == []
+
+
+def test_a_page_holds_so_many_videos_and_no_more(rows, tmp_path):
+    count = MAX_VIDEOS + 40
+    labels = np.array(["a", "b"])[np.arange(count) % 2]
+    predicted = np.where(np.arange(count) < 50, "c", labels)
+    keep(tmp_path, rows[0], labels, predicted)
+    (view,) = class_views(tmp_path, answer_tables(tmp_path, measurements(rows)))
+    assert view["more"] == 40
+    shown = {video["id"] for one in view["classes"] for video in one["videos"]}
+    assert len(shown) == MAX_VIDEOS
+    assert {f"v{number}" for number in range(50)} <= shown
