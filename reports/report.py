@@ -14,11 +14,14 @@ from harness.results.artefacts import Artefacts
 from harness.results.json_artefacts import Cost
 from harness.results.whole_files import write_text
 from harness.results.written_files import remove_former
+from reports.class_answers import answer_tables
+from reports.figures.confusion import confusion_matrices, draw_confusion
 from reports.figures.curves import draw_curves, few_shot_curves, frames_curves
 from reports.figures.frequencies import class_frequencies
 from reports.figures.heatmap import fusion_heatmap, fusion_matrices
 from reports.figures.reliability import draw_reliability, reliability_diagrams
 from reports.figures.scatter import scatter_panels
+from reports.figures.training_curves import draw_runs, run_panels
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.lever_table import lever_table
 from reports.layouts.miniature import in_place_of_the_papers, miniature_tables
@@ -29,6 +32,7 @@ from reports.layouts.recall_table import recall_table
 from reports.layouts.table_options import ReportTables
 from reports.measurements import Measurement, measurements
 from reports.page.document import write_page
+from reports.page.page_figures import CONFUSION, TRAINING
 from reports.table_model import Table
 from reports.writers.csv_text import to_csv
 from reports.writers.html import to_html
@@ -49,7 +53,8 @@ def make_report(results_folder: str | Path, wanted: ReportTables | None = None) 
     folder = Path(results_folder)
     rows = read_rows(folder)
     artefacts = Artefacts(folder)
-    if not (rows or artefacts.maps or artefacts.gallery or artefacts.attention):
+    shown = (artefacts.maps, artefacts.gallery, artefacts.attention, artefacts.runs)
+    if not (rows or any(shown)):
         words = ("vifi", "evaluate", "S", "PROTOCOL", "--dataset", "D", "--features", "NAME")
         raise UsageError(
             f"{folder} holds no results; write some with: {shell(*words, '--results', folder)}"
@@ -62,7 +67,10 @@ def make_report(results_folder: str | Path, wanted: ReportTables | None = None) 
     # Levers have a table of their own, and stand in no other figure beside plain scores.
     measured = [measurement for measurement in measured if not measurement.row.lever]
     files += _write_figures(folder, measured, artefacts)
-    files += write_page(folder, rows, measured, tables, artefacts)
+    answers = answer_tables(folder, measured)
+    if matrices := confusion_matrices(answers):
+        files += draw_confusion(matrices, folder / CONFUSION)
+    files += write_page(folder, rows, measured, tables, artefacts, answers)
     remove_former(folder, files)
     return files
 
@@ -95,6 +103,8 @@ def _write_figures(
         files += draw_curves(curves, folder / "few-shot-curve", "training videos per class")
     if curves := frames_curves(measured):
         files += draw_curves(curves, folder / "frames-curve", "frames per view")
+    if panels := run_panels(artefacts.runs):
+        files += draw_runs(panels, folder / TRAINING)
     if len(artefacts.frequencies):
         files += class_frequencies(artefacts.frequencies, folder / "class-frequencies")
     return files

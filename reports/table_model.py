@@ -52,6 +52,8 @@ class Cell:
     """Feature set that gave the number."""
     is_part: bool = False
     """Whether the number is of a part of a published list: it stands beside no other's."""
+    number: str = ""
+    """Name of the result row that it is (`ResultRow.number_name`); empty for what is no row."""
 
     @property
     def is_measured(self) -> bool:

@@ -51,8 +51,8 @@ DATASET_HEADINGS = {
     "ssv2": "SSv2",
 }
 INTERVAL_CAPTION = (
-    "Percent, with 95% bootstrap intervals over videos, of stretches over their files; "
-    "± is the (population) standard deviation over splits or seeds."
+    "Percent, with 95% bootstrap intervals over videos, or over files, groups and films where "
+    "several videos are of one; ± is the (population) standard deviation over splits or seeds."
 )
 
 
@@ -66,6 +66,7 @@ def measured_cell(measurement: Measurement) -> Cell:
         source=measurement.name,
         notes=tuple(footnotes(measurement)),
         is_part=measurement.is_part,
+        number=measurement.row.number_name,
     )
 
 

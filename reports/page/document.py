@@ -10,18 +10,31 @@ here and in the modules beside; how it is laid out is said in `reports/templates
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from harness.results import ResultRow
 from harness.results.artefacts import Artefacts
 from harness.results.page_pictures import picture_path
 from harness.results.whole_files import write_text
+from reports.class_answers import AnswerTable
+from reports.figures.confusion import confusion_matrices
 from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.figure_style import COLOURS, UNLABELLED_COLOUR
 from reports.figures.heatmap import fusion_matrices
+from reports.figures.training_curves import run_panels
 from reports.measurements import Measurement
-from reports.page.page_figures import attention_figures, figure, figure_names, map_figure
-from reports.page.plots import curves_plot, heatmap_plot, map_plot
+from reports.page.class_view import class_views
+from reports.page.numbers import numbers
+from reports.page.page_figures import (
+    CONFUSION,
+    TRAINING,
+    attention_figures,
+    figure,
+    figure_names,
+    map_figure,
+)
+from reports.page.plots import confusion_plot, curves_plot, heatmap_plot, map_plot, runs_plot
 from reports.page.sections import (
     classes,
     commands,
@@ -30,6 +43,7 @@ from reports.page.sections import (
     quarantine,
     summary,
     throughput,
+    training_runs,
 )
 from reports.table_model import Table
 from reports.templating import render
@@ -62,28 +76,42 @@ def write_page(
     measured: Sequence[Measurement],
     tables: Sequence[Table],
     artefacts: Artefacts,
+    answers: Sequence[AnswerTable] = (),
 ) -> list[Path]:
     """Write `index.html` with everything there is to see, and its scripts; returns the files.
 
     Figures are the PNG files of the folder at that moment.
     """
     folder = Path(results_folder)
-    plots = _plots(folder, measured, artefacts)
+    content = Content(rows, measured, tables, artefacts, answers)
+    plots = _plots(folder, content)
     scripts = _write_scripts(folder) if plots else []
     text = render(
         "page.html",
         title=artefacts.summary.title or "Results",
-        sections=_sections(folder, rows, tables, artefacts, plots),
+        sections=_sections(folder, content, plots),
         plots=plots,
         scripts=[path.relative_to(folder).as_posix() for path in scripts],
         style=style_sheet(),
+        table_script=(_HERE / "tables.js").read_text(encoding="utf-8"),
         address=lambda name: quote(picture_path(folder, name)),
     )
     return [*scripts, write_text(folder / "index.html", text)]
 
 
-def _plots(folder: Path, measured: Sequence[Measurement], artefacts: Artefacts) -> dict[str, dict]:
+class Content(NamedTuple):
+    """All that the page is made of."""
+
+    rows: Sequence[ResultRow]
+    measured: Sequence[Measurement]
+    tables: Sequence[Table]
+    artefacts: Artefacts
+    answers: Sequence[AnswerTable]
+
+
+def _plots(folder: Path, content: Content) -> dict[str, dict]:
     """What the script draws, by the name of the figure that it stands for."""
+    measured, artefacts = content.measured, content.artefacts
     plots = {drawn.name: map_plot(drawn, folder) for drawn in artefacts.maps}
     if matrices := fusion_matrices(measured):
         plots["fusion-heatmap"] = heatmap_plot(matrices)
@@ -91,38 +119,51 @@ def _plots(folder: Path, measured: Sequence[Measurement], artefacts: Artefacts) 
         plots["few-shot-curve"] = curves_plot(curves, "training videos per class")
     if curves := frames_curves(measured):
         plots["frames-curve"] = curves_plot(curves, "frames per view")
+    if panels := run_panels(artefacts.runs):
+        plots[TRAINING] = runs_plot(panels)
+    if found := confusion_matrices(content.answers):
+        plots[CONFUSION] = confusion_plot(found)
     return plots
 
 
-def _sections(
-    folder: Path,
-    rows: Sequence[ResultRow],
-    tables: Sequence[Table],
-    artefacts: Artefacts,
-    plots: Mapping[str, dict],
-) -> list[Section]:
+def _sections(folder: Path, content: Content, plots: Mapping[str, dict]) -> list[Section]:
     """Those that have something to show, in their order."""
+    rows, measured, tables, artefacts, answers = content
     maps = {drawn.name: drawn for drawn in artefacts.maps}
-    names = [name for name in figure_names(folder, plots) if name not in maps]
+    elsewhere = (*maps, TRAINING, CONFUSION)
+    names = [name for name in figure_names(folder, plots) if name not in elsewhere]
     figures = [figure(folder, name, plots.get(name)) for name in names]
     drawn = [map_figure(folder, maps[name], plots[name]) for name in maps]
-    beside_paper = [table for table in tables if table.has_paper]
-    others = [table for table in tables if not table.has_paper]
+    told = commands(rows, artefacts.commands)
+    behind = numbers(tables, measured, told)
+    training = [figure(folder, name, plots[name]) for name in (TRAINING,) if name in plots]
+    confusion = [figure(folder, name, plots[name]) for name in (CONFUSION,) if name in plots]
     sections = [
         Section("Summary", "summary.html", summary(rows, artefacts.summary)),
-        Section("Beside the paper", "tables.html", beside_paper),
-        Section("Tables", "tables.html", others),
+        Section("Beside the paper", "tables.html", _tables(tables, behind, has_paper=True)),
+        Section("Tables", "tables.html", _tables(tables, behind, has_paper=False)),
         Section("Figures", "figures.html", figures),
+        Section("Training", "training.html", training_runs(artefacts.runs, training)),
         Section("Maps", "maps.html", drawn),
         Section("Retrieval", "retrieval.html", gallery(artefacts.gallery)),
         Section("Attention", "attention.html", attention_figures(folder, artefacts.attention)),
         Section("Classes", "classes.html", classes(artefacts.classes)),
+        Section("Taken for what", "figures.html", confusion),
+        Section("Right and wrong", "class_views.html", class_views(folder, answers)),
         Section("Quarantine", "quarantine.html", quarantine(rows, artefacts.quarantine)),
         Section("Throughput", "throughput.html", throughput(artefacts)),
         Section("Provenance", "provenance.html", provenance(rows, artefacts.origin)),
-        Section("Commands", "commands.html", commands(rows, artefacts.commands)),
+        Section("Numbers", "numbers.html", behind),
+        Section("Commands", "commands.html", told),
     ]
     return [section for section in sections if section.content]
+
+
+def _tables(tables: Sequence[Table], behind: Mapping, *, has_paper: bool) -> dict:
+    """The tables of a section, and which of their numbers lead to their rows."""
+    shown = [table for table in tables if table.has_paper == has_paper]
+    linked = {entry["name"] for entry in behind.get("entries", ())}
+    return {"tables": shown, "linked": linked} if shown else {}
 
 
 def _write_scripts(folder: Path) -> list[Path]:

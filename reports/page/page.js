@@ -78,22 +78,65 @@
     return [traces, layout({ xaxis, yaxis, legend, showlegend: true, hovermode: "x unified" })];
   }
 
+  // Trainings: a line a run against steps, with bands where there are intervals.
+  function runs(area, panel, plot) {
+    const traces = panel.lines.flatMap((line) => {
+      const ink = colour(line.series);
+      const name = escaped(line.label);
+      const drawn = {
+        x: line.x, y: line.y, name, legendgroup: name, mode: line.x.length > 30 ? "lines" : "lines+markers",
+        line: { color: ink, width: 2, dash: line.series < NUM_COLOURS ? "solid" : DASH }, marker: { color: ink, size: 6 },
+        hovertemplate: "%{y:.4g}<extra>%{fullData.name}</extra>",
+      };
+      if (line.low.includes(null)) return [drawn];
+      const band = {
+        x: [...line.x, ...[...line.x].reverse()], y: [...line.high, ...[...line.low].reverse()],
+        fill: "toself", fillcolor: faded(ink, 0.16), line: { width: 0 }, mode: "lines",
+        hoverinfo: "skip", legendgroup: name, showlegend: false,
+      };
+      return [band, drawn];
+    });
+    const xaxis = axis({ title: { text: plot.xlabel }, showgrid: false });
+    const yaxis = axis({ title: { text: panel.unit } });
+    const legend = { orientation: "h", y: -0.24, yanchor: "top", x: 0, font: { size: 11 } };
+    return [traces, layout({ xaxis, yaxis, legend, showlegend: true, hovermode: "x unified" })];
+  }
+
   // Rows and columns are told by their number: cut short, two names may be the same.
-  function heatmap(area, panel) {
-    area.style.height = `${6.5 + 2.6 * panel.rows.length}rem`;
+  function matrix(panel, xTitle, yTitle, told, changes) {
     const rows = panel.rows.map(escaped), columns = panel.columns.map(escaped);
     const trace = {
       type: "heatmap", z: panel.values, x: columns.map((_, x) => x), y: rows.map((_, y) => y),
-      text: rows.map((row) => columns.map((column) => `trained: ${row}<br>scored: ${column}`)),
-      colorscale: "Cividis", showscale: false, xgap: 2, ygap: 2, hoverongaps: false,
-      hovertemplate: "%{text}<br>%{z:.1f}%<extra></extra>",
+      text: rows.map((row) => columns.map((column) => told(row, column))),
+      colorscale: "Cividis", showscale: false, hoverongaps: false,
+      hovertemplate: "%{text}<br>%{z:.1f}%<extra></extra>", ...changes,
     };
     const named = (names) => ({ showgrid: false, tickvals: names.map((_, n) => n), ticktext: names });
-    const xaxis = axis({ title: { text: "scored with" }, ...named(columns) });
+    const xaxis = axis({ title: { text: xTitle }, ...named(columns) });
     const yaxis = axis({
-      title: { text: "trained with", standoff: 12 }, autorange: "reversed", ...named(rows),
+      title: { text: yTitle, standoff: 12 }, autorange: "reversed", ...named(rows),
     });
+    return [trace, xaxis, yaxis];
+  }
+
+  function heatmap(area, panel) {
+    area.style.height = `${6.5 + 2.6 * panel.rows.length}rem`;
+    const told = (row, column) => `trained: ${row}<br>scored: ${column}`;
+    const [trace, xaxis, yaxis] = matrix(panel, "scored with", "trained with", told, { xgap: 2, ygap: 2 });
     return [[trace], layout({ xaxis, yaxis, annotations: cellTexts(panel) })];
+  }
+
+  function confusion(area, panel) {
+    area.style.height = `${11 + 1.1 * panel.rows.length}rem`;
+    const told = (row, column) => (row === column ? `${row}: right` : `${row}<br>taken for ${column}`);
+    const scale = { zmin: 0, zmax: 100 };
+    const [trace, xaxis, yaxis] = matrix(panel, "taken for", "class", told, scale);
+    // Names that would cover each other are left to the pointer.
+    const longest = Math.max(...panel.rows.map((name) => name.length));
+    const hasRoom = area.clientWidth - 5.5 * longest - 60 > 11 * panel.columns.length;
+    const font = { size: 10 };
+    const across = { ...xaxis, tickangle: -90, tickfont: font, showticklabels: hasRoom };
+    return [[trace], layout({ xaxis: across, yaxis: { ...yaxis, tickfont: font } })];
   }
 
   // Black on the bright half of the scale and white on the dark one, as printed.
@@ -209,7 +252,7 @@
   }
 
   function drawPanels(element, plot) {
-    const make = { curves, heatmap }[plot.kind];
+    const make = { curves, heatmap, runs, confusion }[plot.kind];
     element.querySelectorAll(".area").forEach((area, n) => {
       const draw = () => Plotly.react(area, ...make(area, plot.panels[n], plot), CONFIG);
       draw();

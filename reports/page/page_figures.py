@@ -19,6 +19,7 @@ _MEASURES = (
     "\u22121 to 1; kNN, the share of a video's 10 nearest that have its label; separability, the "
     "share of videos nearest to the mean of their own class."
 )
+TRAINING, CONFUSION = "training-curves", "confusion"
 CAPTIONS = {
     "tsne": "t-SNE of video embeddings, one panel per feature set. Distances between clusters mean "
     f"nothing. {_MEASURES}",
@@ -30,6 +31,12 @@ CAPTIONS = {
     "frames-curve": "Top-1 against frames per view, with 95% intervals.",
     "reliability": "How often answers are right, by how probable they are said to be; on the "
     "dashed line they are right that often. Dots are larger where more videos are.",
+    TRAINING: "How trainings went, against their steps. Top-1 is that of the checkpoints that were "
+    "extracted, by class names, with 95% intervals; accuracy in training is of views as they were "
+    "trained on, mixed and cropped.",
+    CONFUSION: "What the videos of each class were taken for, in percent of the class: rows are "
+    "the classes of the videos, columns the answers. Of many classes those that were taken wrong "
+    "most often are shown.",
     "class-frequencies": "Videos per class, and the cut between base and novel classes.",
 }
 # Figures are drawn at 250 dots an inch; on a screen 7-point letters want 12 pixels.

@@ -8,9 +8,11 @@ import pandas as pd
 
 from harness.results.csv_artefacts import Map
 from harness.results.page_pictures import picture_path, thumbnail_path
+from reports.figures.confusion import ConfusionMatrix
 from reports.figures.curves import Curve, panels_of, series_labels
 from reports.figures.heatmap import Matrix
 from reports.figures.scatter import class_labels
+from reports.figures.training_curves import RunLine, RunPanel
 
 NO_CLASS = -1
 
@@ -38,6 +40,48 @@ def heatmap_plot(matrices: Sequence[Matrix]) -> dict:
                 "rows": matrix.rows,
                 "columns": matrix.columns,
                 "values": [[_number(value) for value in row] for row in matrix.values.tolist()],
+            }
+            for matrix in matrices
+        ],
+    }
+
+
+def runs_plot(panels: Sequence[RunPanel]) -> dict:
+    """A panel per quantity, a line a run."""
+    labels = list(dict.fromkeys(line.label for panel in panels for line in panel.lines))
+    return {
+        "kind": "runs",
+        "xlabel": "steps",
+        "panels": [
+            {
+                "title": panel.title,
+                "unit": panel.unit,
+                "lines": [
+                    {"label": line.label, "series": labels.index(line.label), **_columns(line)}
+                    for line in panel.lines
+                    if line.points
+                ],
+            }
+            for panel in panels
+        ],
+    }
+
+
+def _columns(line: RunLine) -> dict[str, list]:
+    columns = zip(*line.points, strict=True)
+    return dict(zip(("x", "y", "low", "high"), map(list, columns), strict=True))
+
+
+def confusion_plot(matrices: Sequence[ConfusionMatrix]) -> dict:
+    """A panel per system; what no video was taken for is 0."""
+    return {
+        "kind": "confusion",
+        "panels": [
+            {
+                "title": matrix.title,
+                "rows": matrix.classes,
+                "columns": matrix.classes,
+                "values": [[_number(value) for value in row] for row in matrix.shares.tolist()],
             }
             for matrix in matrices
         ],

@@ -8,6 +8,8 @@ from harness.results.artefacts import Artefacts
 from harness.results.csv_artefacts import ClassTables
 from harness.results.csv_tables import table_records
 from harness.results.json_artefacts import GalleryQuery, Origin, Quarantined, Summary, Timing
+from harness.results.run_histories import RunHistory
+from reports.figures.training_curves import MAX_RUNS
 from reports.measurements import newest_names, set_of
 
 MAX_QUARANTINED = 500
@@ -56,6 +58,34 @@ def classes(tables: ClassTables) -> dict:
     `recalls` of every class; empty where there are none."""
     pairs, recalls = _pairs(tables), _recalls(tables)
     return {"pairs": pairs, "recalls": recalls} if pairs or recalls else {}
+
+
+def training_runs(runs: Sequence[RunHistory], figures: Sequence[Mapping]) -> dict:
+    """Figures of trainings, and a line on each; empty without any."""
+    records = [
+        {
+            "run": run.name,
+            "steps": run.num_steps,
+            "minutes": None if run.seconds is None else run.seconds / 60,
+            "last loss": run.points[-1].loss if run.points else None,
+            "checkpoints scored": len(run.scores) or None,
+            "best top-1": _best(run),
+        }
+        for run in runs
+    ]
+    shown = {"figures": figures, "records": records, "drawn": min(len(runs), MAX_RUNS)}
+    return shown if records else {}
+
+
+def _best(run: RunHistory) -> str:
+    """The best checkpoint by each split, and where it stands."""
+    places = dict.fromkeys((score.dataset, score.split) for score in run.scores)
+    words = []
+    for place in places:
+        own = [s for s in run.scores if (s.dataset, s.split) == place]
+        best = max(own, key=lambda score: score.value)
+        words.append(f"{100 * best.value:.1f} at step {best.step:,} ({'/'.join(place)})")
+    return "; ".join(words)
 
 
 def throughput(artefacts: Artefacts) -> dict:

@@ -8,6 +8,9 @@ from PIL import Image
 
 from harness.results import read_rows
 from harness.results.artefacts import Artefacts
+from harness.results.run_histories import FollowedScore, RunHistory, RunPoint
+from harness.results.video_answers import VideoAnswers
+from reports.class_answers import answer_tables
 from reports.measurements import measurements
 from reports.page.document import write_page
 from reports.report import all_tables
@@ -66,7 +69,24 @@ def full_folder(results_folder, nasty):
         "dataset,features,fusion,class,value,ci_low,ci_high,num_videos\n"
         f"{setting},0.3,0.1,0.5,10\nshapes,vifi-clip,embedding,easy,,,,0\n"
     )
+    _keep_answers(folder, nasty)
+    points = (RunPoint(step=1, loss=0.5), RunPoint(step=2, loss=0.4))
+    scored = {"features": nasty, "dataset": nasty, "split": nasty}
+    scores = (FollowedScore(step=2, value=0.5, **scored),)
+    runs = [RunHistory(name=name, points=points, scores=scores) for name in (nasty, "other")]
+    RunHistory.write_all(folder, runs)
     return folder
+
+
+def _keep_answers(folder, nasty) -> None:
+    """Of two systems, of which the first has a video that the second lacks."""
+    rows = [row for row in read_rows(folder) if row.dataset == "shapes" and row.metric == "top1"]
+    first, second = [row for row in rows if row.protocol in ("zero-shot", "ablation-fusion")][:2]
+    labels = [nasty, nasty, "easy", "easy"]
+    for row, count, predicted in ((first, 4, ["easy"] * 4), (second, 3, labels)):
+        columns = {"id": [f"{nasty}{n}" for n in range(4)], "row": range(4), "source": range(4)}
+        table = pd.DataFrame({**columns, "label": labels, "predicted": predicted})
+        VideoAnswers(name=row.score_name, table=table.iloc[:count]).write(folder)
 
 
 @pytest.fixture
@@ -78,7 +98,8 @@ def write_full_page(full_folder):
         artefacts = Artefacts(full_folder)
         found = measurements(rows)
         tables = all_tables(found, artefacts.costs)
-        return write_page(full_folder, rows, found, tables, artefacts)[-1]
+        answers = answer_tables(full_folder, found)
+        return write_page(full_folder, rows, found, tables, artefacts, answers)[-1]
 
     return write
 

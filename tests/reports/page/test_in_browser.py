@@ -61,3 +61,43 @@ def test_the_map_shows_class_video_and_picture_under_the_pointer(write_full_page
         browser.move(3, 3)
         assert browser.wait_for(f"{FADED} === 230")
         assert browser.problems == []
+
+
+NAMES = """[...document.querySelectorAll('#zero-shot tbody tr:not([hidden]) th')].map(
+  (name) => name.firstChild.textContent.trim())"""
+
+
+def test_tables_are_sorted_and_filtered(write_full_page):
+    with Browser(width=1280, height=900) as browser:
+        browser.open(write_full_page().as_uri())
+        printed = browser.evaluate(NAMES)
+        head = "#zero-shot thead tr:last-child th:first-child button"
+        values = """[...document.querySelectorAll('#zero-shot tbody tr')].map(
+          (row) => Number(row.cells[1].dataset.value)).filter((value) => !Number.isNaN(value))"""
+        browser.click(head)
+        falling = browser.evaluate(values)
+        assert falling == sorted(falling, reverse=True)
+        assert len(falling) > 4
+        browser.click(head)
+        assert browser.evaluate(values) == sorted(falling)
+        browser.click(head)
+        assert browser.evaluate(NAMES) == printed
+        browser.click("#zero-shot .filter input")
+        browser.type("full")
+        left = browser.evaluate(NAMES)
+        assert 0 < len(left) < len(printed)
+        assert all("full" in name for name in left)
+        count = "document.querySelector('#zero-shot .filter output').textContent"
+        assert browser.evaluate(count) == f"{len(left)} of {len(printed)}"
+        assert browser.problems == []
+
+
+def test_a_number_leads_to_its_row(write_full_page):
+    with Browser(width=1280, height=900) as browser:
+        browser.open(write_full_page().as_uri())
+        browser.click("#zero-shot td a")
+        target = "document.querySelector('tr:target')"
+        assert browser.wait_for(f"{target} !== null")
+        box = browser.evaluate(f"{target}.getBoundingClientRect().top")
+        assert 0 < box < 900
+        assert browser.problems == []

@@ -20,8 +20,8 @@ from reports.templating import TEMPLATES, environment, record_columns, render
 from tests.reports.page.conftest import picture
 
 BAD = "</script></style><script>alert(1)</script><b id=x onclick='y'>\"'&<!--"
-# Our own style sheet, which is no text.
-UNESCAPED = {("page.html", "style")}
+# Our own style sheet and script, which are no texts.
+UNESCAPED = {("page.html", "style"), ("page.html", "table_script")}
 
 
 class Skeleton(HTMLParser):
@@ -105,7 +105,17 @@ def fuller_folder(full_folder):
     return full_folder
 
 
-@pytest.mark.usefixtures("fuller_folder")
+@pytest.fixture
+def small_limits():
+    """Pages that leave something out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.page.class_view.MAX_VIDEOS", 3)
+        patch.setattr("reports.page.sections.MAX_RUNS", 1)
+        patch.setattr("reports.page.numbers.MAX_NUMBERS", 60)
+        yield
+
+
+@pytest.mark.usefixtures("fuller_folder", "small_limits")
 def test_every_slot_of_every_template_is_escaped(
     write_full_page, small_table, spoiler, monkeypatch
 ):
@@ -129,7 +139,7 @@ def test_steps_of_a_run_and_of_its_parents_are_told_apart(write_full_page):
     assert "<small>step 200 (1,200 with its parents')</small>" in text
 
 
-def test_only_the_style_sheet_is_no_text():
+def test_only_our_style_sheet_and_script_are_no_texts():
     texts = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.iterdir()}
     marked = {
         (name, word)
