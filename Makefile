@@ -79,8 +79,9 @@ lock:
 	.venv-lock/bin/uv pip compile --quiet --universal --fork-strategy fewest \
 	--python-version $$v $(if $(UPGRADE),--upgrade) --no-annotate \
 	--custom-compile-command "make lock" --constraint /dev/stdin \
-	--extra $$h $(LOCKED_EXTRAS:%=--extra %) pyproject.toml -o locks/$$v-$$h.txt; done; done
-LOCKED_EXTRAS := dev s3 ray hf mteb tensorboard torchcodec ci
+	--extra $$h --extra $$([ $$h = gpu ] && echo nvdec || echo torchcodec) \
+	$(LOCKED_EXTRAS:%=--extra %) pyproject.toml -o locks/$$v-$$h.txt; done; done
+LOCKED_EXTRAS := dev s3 ray hf mteb tensorboard ci
 
 clean:
 	rm -rf .venv .venv-newest .venv-lock reports/out

@@ -210,7 +210,7 @@ def test_a_pipe_swapped_in_after_the_look_does_not_wait(tmp_path, monkeypatch):
 # Files of our own and of the system, and those that were just seen to be regular.
 _OWN = {
     "vifistore.files",
-    "vifistore.frames.worker_handle",  # /proc
+    "vifistore.frames.child_process",  # /proc
     "vifistore.following.follow",  # /proc
     "vifi.command_line.endings",  # /proc
     "vifistore.frames.memory_limits",  # /sys

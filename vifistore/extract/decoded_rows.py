@@ -22,11 +22,14 @@ from vifistore.extract.row_sources import RowSource
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.frames.cached_pool import CachedPool, nobody
 from vifistore.frames.decode_jobs import DecodeJob
+from vifistore.frames.decoder_names import NVDEC, cpu_decoder
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
+from vifistore.frames.gpu_decoders import GpuDecoders, open_gpu_decoders
 from vifistore.frames.plans import span_of
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.readers import Reader, common_squares
+from vifistore.frames.squares import Squares
 from vifistore.frames.together import SharedFrames
 from vifistore.scanning.changes import ChangeLog
 from vifistore.scanning.presence import MISSING, Presence
@@ -51,7 +54,7 @@ class DecodedRow:
 
     def without_frames(self) -> Self:
         """Itself once its frames are done with: their shared memory goes."""
-        frames = self.decoded.frames[:0].copy()
+        frames = np.empty((0, *self.decoded.frames.shape[1:]), np.uint8)
         return replace(self, decoded=replace(self.decoded, frames=frames))
 
 
@@ -175,7 +178,6 @@ def open_pools(
     fill their memory, and a cache of frames keeps squares. `trainer` reads some of the videos from
     the same cache.
     """
-    on_cpu = device.type == "cpu"
     own = Reader(
         frames=settings.num_frames,
         clips=settings.clips,
@@ -189,18 +191,11 @@ def open_pools(
     if settings.frame_cache:
         squares = common_squares([own, *([trainer.kept] if trainer else [])])
     num_workers = settings.workers or default_workers(device)
-    named = ("frames", "clips", "stride", "fps", "every", "decoder")
-    sampling = {name: getattr(settings, name) for name in named}
-    pool = DecodePool(
-        num_workers,
-        **sampling,
-        timeout_seconds=settings.timeout,
-        squares=squares,
-        only_large=not (on_cpu or settings.frame_cache),
-        worker_bytes=int(settings.worker_memory_gb * 2**30),
-        niceness=_NICENESS if on_cpu else 0,
-    )
-    with pool, registered(pool.arena, device):
+    with (
+        _gpu_decoders(settings, own, device) as gpu,
+        _decode_pool(settings, num_workers, squares, device, gpu) as pool,
+        registered(pool.arena, device),
+    ):
         if settings.frame_cache is None:
             yield pool
             return
@@ -212,6 +207,37 @@ def open_pools(
             others=trainer.of_row if trainer else nobody,
         ) as cached:
             yield cached
+
+
+def _gpu_decoders(
+    settings: EncodeSettings, own: Reader, device: torch.device
+) -> contextlib.AbstractContextManager[GpuDecoders | None]:
+    """What decodes on the GPU, if it was asked for."""
+    if settings.decoder != NVDEC:
+        return contextlib.nullcontext()
+    return open_gpu_decoders(device, own.sampling, settings.timeout)
+
+
+def _decode_pool(
+    settings: EncodeSettings,
+    num_workers: int,
+    squares: Squares | None,
+    device: torch.device,
+    gpu: GpuDecoders | None,
+) -> DecodePool:
+    on_cpu = device.type == "cpu"
+    named = ("frames", "clips", "stride", "fps", "every")
+    return DecodePool(
+        num_workers,
+        **{name: getattr(settings, name) for name in named},
+        decoder=cpu_decoder(settings.decoder),
+        timeout_seconds=settings.timeout,
+        squares=squares,
+        only_large=not (on_cpu or settings.frame_cache),
+        worker_bytes=int(settings.worker_memory_gb * 2**30),
+        niceness=_NICENESS if on_cpu else 0,
+        gpu=gpu,
+    )
 
 
 def default_workers(device: torch.device) -> int:

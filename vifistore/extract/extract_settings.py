@@ -9,7 +9,7 @@ import tyro
 
 from vifistore.cleaning import CLEANINGS
 from vifistore.errors import Faults
-from vifistore.frames.decoder_names import DecoderName
+from vifistore.frames.decoder_names import NVDEC, ExtractDecoder
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.wording import check_templates
 from vifistore.store.identity import FAMILIES, PAPER, SHORTEST, SQUASH
@@ -86,7 +86,8 @@ class EncodeSettings(PixelSettings):
     precision: str = "auto"
     """Arithmetic of the image tower: fp32, bf16, or auto (bf16 where the hardware has it)."""
     decoder: str = "decord"
-    """Library that decodes: decord, pyav or torchcodec."""
+    """Library that decodes: decord, pyav or torchcodec; or torchcodec-cuda: the video engines of an
+    NVIDIA GPU, beside CPU cores."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
     workers: int = 0
@@ -144,7 +145,9 @@ class EncodeSettings(PixelSettings):
         found.check(0 < self.frame_cache_gb < math.inf, told)
         _note_choice(found, "class-names", self.class_names, ("", *CLEANINGS))
         _note_choice(found, "precision", self.precision, PRECISIONS)
-        _note_choice(found, "decoder", self.decoder, get_args(DecoderName))
+        _note_choice(found, "decoder", self.decoder, get_args(ExtractDecoder))
+        told = f"--frame-cache keeps what CPU cores decode, not {NVDEC}; leave one of them out"
+        found.check(self.frame_cache is None or self.decoder != NVDEC, told)
         found.attempt(check_templates, self.template)
 
     def _note_rate(self, found: Faults) -> None:

@@ -13,6 +13,7 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.prepare import Job
 from vifistore.extract.rates import frames_needed
 from vifistore.extract.run_figures import last_run, run_facts
+from vifistore.frames.decoder_names import cpu_decoder
 from vifistore.frames.decoding import decode_video
 from vifistore.frames.plans import span_of
 from vifistore.frames.preprocess import preprocess
@@ -132,7 +133,7 @@ def _try(job: Job, rows: np.ndarray) -> Mapping[str, float] | None:
                 fps=settings.fps,
                 every=settings.every,
                 span=span,
-                decoder=settings.decoder,
+                decoder=cpu_decoder(settings.decoder),
             )
         except DecodeError:
             continue

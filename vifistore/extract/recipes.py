@@ -8,7 +8,9 @@ import torch
 from vifistore.errors import ModelError, UsageError
 from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings, PixelSettings
 from vifistore.extract.ranks import local_number
+from vifistore.frames.decoder_names import NVDEC
 from vifistore.frames.decoding import decoder_version
+from vifistore.frames.nvdec import check_nvdec
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import EVERY_RULE, RATE_RULE, SAMPLING_RULE, WINDOW_RULE
 from vifistore.models.encoders import CLIP, LoadedModel
@@ -138,7 +140,10 @@ def _rule(settings: EncodeSettings) -> str:
 def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
     """Return all that decides the numbers of a feature set, with nothing left open."""
     settings = settled(settings, loaded)
-    precision = choose_precision(settings.precision, choose_device(settings.device))
+    device = choose_device(settings.device)
+    if settings.decoder == NVDEC:
+        check_nvdec(device.type)
+    precision = choose_precision(settings.precision, device)
     return Recipe(
         image_digest=loaded.image_digest,
         preprocessing=preprocessing_for(settings, loaded, settings.crops),

@@ -82,8 +82,8 @@ class _Way:
 
 
 class _Uploader:
-    """Copies arrays to a GPU, on a stream of its own: from where they lie if that is registered
-    with CUDA, else through pinned memory."""
+    """Copies frames to a GPU, on a stream of its own: from where they lie if that is the GPU or
+    registered with CUDA, else through pinned memory."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -91,12 +91,15 @@ class _Uploader:
         nothing = torch.empty(0, dtype=torch.uint8)
         self._ways = deque(_Way(torch.cuda.Event(), nothing) for _ in range(_NUM_WAYS))
 
-    def __call__(self, array: np.ndarray) -> torch.Tensor:
+    def __call__(self, frames: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """A copy of frames [...], which those on a GPU are moved by, too: the memory that they were
+        decoded into is filled anew once this lets go of it."""
         way = self._ways.popleft()
         way.is_over.synchronize()
-        given = torch.from_numpy(array)
+        given = torch.as_tensor(frames)
+        is_near = given.is_cuda or given.is_pinned()
         # Its memory is not given back, and filled anew, before the copy is over.
-        way.source = source = given if given.is_pinned() else way.staged(given)
+        way.source = source = given if is_near else way.staged(given)
         computing = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._stream):
             copied = source.to(self._device, non_blocking=True, copy=True)

@@ -4,3 +4,13 @@ from typing import Literal
 
 DecoderName = Literal["decord", "pyav", "torchcodec"]
 """A key of `vifistore.frames.decoding.DECODERS`."""
+
+NVDEC = "torchcodec-cuda"
+"""The video engines of an NVIDIA GPU, beside CPU cores, in extractions."""
+ExtractDecoder = Literal[DecoderName, "torchcodec-cuda"]
+"""What an extraction decodes with."""
+
+
+def cpu_decoder(decoder: str) -> str:
+    """What the CPU cores decode with where a decoder is asked for."""
+    return "pyav" if decoder == NVDEC else decoder

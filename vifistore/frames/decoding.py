@@ -14,11 +14,13 @@ import numpy as np
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, first_line
 from vifistore.frames.by_number import decode_by_number
 from vifistore.frames.by_time import decode_pyav
+from vifistore.frames.decoder_names import NVDEC
 from vifistore.frames.decord_decoder import fetch_decord, load_decord
 from vifistore.frames.digests import content_digest, digest_file
 from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder
 from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.nvdec import torchcodec_release
 from vifistore.frames.plans import WHOLE_VIDEO, Plan, Sampling, Span
 from vifistore.frames.raw_frames import RawFrames
 from vifistore.frames.torchcodec_decoder import fetch_torchcodec
@@ -76,7 +78,7 @@ class DecodedVideo:
 
     frames: np.ndarray
     """uint8 [distinct height width 3], RGB, upright: each sampled frame once. Where they were cut,
-    uint8 [crop*distinct size size 3], crop-major."""
+    uint8 [crop*distinct size size 3], crop-major. Of `torchcodec-cuda` a tensor on the GPU."""
     index: np.ndarray
     """int64 [clip frame] into `frames`."""
     timestamps: np.ndarray
@@ -95,7 +97,8 @@ class DecodedVideo:
     """Pixels, of the upright frame."""
     decoder: str
     """What read the frames: the decoder asked for; "pyav" for a file of which that decodes less, or
-    which can only be read in order, or whose frames are large; "pillow" for a folder."""
+    which can only be read in order, or whose frames are large, or that no GPU took; "pillow" for a
+    folder."""
     way: str = ""
     """How it went about it: "wanted-only" (only what wanted frames need), "by-number" (the
     decoder's own search), "by-time" (from the key frame before each), "in-order" (all of the
@@ -211,6 +214,9 @@ def load_decoder(decoder: str) -> None:
 
 def check_decoder(decoder: str) -> None:
     """Raise UsageError if there is no such decoder or its package is not installed."""
+    if decoder == NVDEC:
+        torchcodec_release()
+        return
     if decoder not in DECODERS:
         raise UnknownNameError("decoder", decoder, DECODERS)
     if find_spec(DECODERS[decoder].module.split(".")[0]) is None:
@@ -220,7 +226,7 @@ def check_decoder(decoder: str) -> None:
 def decoder_version(decoder: str) -> str:
     """Version of a decoder, as recipes record it, with PyAV's, which reads what it cannot."""
     check_decoder(decoder)
-    own = _package_version(decoder)
+    own = torchcodec_release() if decoder == NVDEC else _package_version(decoder)
     return own if decoder == "pyav" else f"{own}+av{_package_version('pyav')}"
 
 

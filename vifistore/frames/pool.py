@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.arena import open_arena
@@ -24,6 +24,9 @@ from vifistore.frames.worker_settings import WorkerSettings
 from vifistore.frames.workers import Workers
 from vifistore.sources.footage import Footage, read_or_told
 from vifistore.sources.roots import footage_of
+
+if TYPE_CHECKING:
+    from vifistore.frames.gpu_decoders import GpuDecoders
 
 Key = TypeVar("Key", bound=Hashable)
 Decoded = TypeVar("Decoded")
@@ -61,6 +64,7 @@ class DecodePool:
         niceness: int = 0,
         worker_bytes: int = 0,
         arena_bytes: int | None = None,
+        gpu: "GpuDecoders | None" = None,
     ) -> None:
         """Raises UsageError if the decoder is not installed.
 
@@ -70,7 +74,9 @@ class DecodePool:
         than twice their size alone if `only_large`. `niceness` (0 to 19) is by how much workers
         give way to other processes, `worker_bytes` how much memory each may take; 0 is its share
         of the machine's. `arena_bytes` is how much memory, shared with the workers, there is for
-        frames, None what suits their number; frames beyond it come as files.
+        frames, None what suits their number; frames beyond it come as files. `gpu` takes videos
+        beside the workers, whoever is free, and those that it cannot decode go to them; it ends
+        with the pool.
         """
         if num_workers < 1:
             raise UsageError(f"num_workers is {num_workers}; it must be at least 1")
@@ -85,13 +91,18 @@ class DecodePool:
         suits = min(num_workers * _ARENA_BYTES, _MOST_ARENA_BYTES)
         self.arena = open_arena(suits if arena_bytes is None else arena_bytes)
         """Memory that frames are handed over in; None where there is none."""
-        self._num_workers = num_workers
-        self._threads = ThreadPoolExecutor(num_workers, thread_name_prefix="decode")
-        self._workers = Workers(self._settings, num_workers, timeout_seconds, self.arena)
+        self._num_workers, self._gpu = num_workers, gpu
+        # Each decodes, or waits for who does.
+        self._num_threads = num_workers + (gpu.num_lines if gpu else 0)
+        self._threads = ThreadPoolExecutor(self._num_threads, thread_name_prefix="decode")
+        how = (self._settings, num_workers, timeout_seconds, self.arena)
+        self._workers = Workers(*how, num_kept=1 if gpu else 0)
 
     def __enter__(self) -> Self:
         for _ in range(self._num_workers):
             self._threads.submit(self._workers.warm_up)
+        if self._gpu is not None:
+            self._threads.submit(self._gpu.warm_up)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,9 +115,12 @@ class DecodePool:
 
     def close(self) -> None:
         """End all workers. Frames that were handed out stay valid."""
-        self._workers.kill()
+        decoders = [self._workers, *([self._gpu] if self._gpu else [])]
+        for one in decoders:
+            one.kill()
         self._threads.shutdown(cancel_futures=True)
-        self._workers.stop()
+        for one in decoders:
+            one.stop()
         if self.arena is not None:
             self.arena.close()
             self.arena = None
@@ -150,7 +164,7 @@ class DecodePool:
 
     def _num_ahead(self) -> int:
         """How many videos are decoded ahead of the caller."""
-        squares, few = self._settings.keep.squares, 2 * self._num_workers
+        squares, few = self._settings.keep.squares, 2 * self._num_threads
         if squares is None or self._settings.keep.only_large:
             return few
         sampling = self._settings.sampling
@@ -181,7 +195,7 @@ class DecodePool:
         takes_digest = job.digest is None or job.digest.claim()
         told = not takes_digest
         try:
-            for found in self._workers.decode(job, takes_digest=takes_digest):
+            for found in self._found(job, takes_digest=takes_digest):
                 if job.digest is None or isinstance(found, DecodeError):
                     yield found
                     continue
@@ -192,6 +206,14 @@ class DecodePool:
         finally:
             if job.digest is not None and not told:
                 job.digest.tell("")
+
+    def _found(self, job: DecodeJob, *, takes_digest: bool) -> Iterator[DecodedVideo | DecodeError]:
+        """What the GPU, if it has a part in it, or else a worker gives of each stretch."""
+        video = self._gpu.decode(job, takes_digest=takes_digest) if self._gpu else None
+        if video is None:
+            yield from self._workers.decode(job, takes_digest=takes_digest)
+            return
+        yield video
 
 
 def _digested(decoded: DecodedVideo, digest: SharedDigest) -> DecodedVideo | DecodeError:

@@ -1,20 +1,13 @@
-"""The pool's side of one worker process."""
+"""The pool's side of a worker process."""
 
-import contextlib
 import os
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.arena import Arena
+from vifistore.frames.child_process import Running, is_starved, processor_seconds
 from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.frames.wire import (
@@ -27,44 +20,31 @@ from vifistore.frames.wire import (
 from vifistore.frames.worker_settings import WorkerSettings
 from vifistore.sources.footage import Footage
 
+if TYPE_CHECKING:
+    from vifistore.frames.gpu_arena import GpuArena
+
 _START_SECONDS = 120.0
-_EXIT_SECONDS = 1.0
-# On a busy machine giving memory back takes its time.
-_KILLED_SECONDS = 10.0
-_LOG_TAIL_BYTES = 4096
-# The pool has one worker per core, so none needs threads of its own.
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 GO_ON = {"go_on": True}
 """Has a worker make the next stretch of its job."""
 
-# Reasons for which a worker has ended.
-_GONE = ("timeout", "worker crashed")
-
-# Fields of /proc/PID/stat after the name, which may itself hold blanks: proc(5). Elsewhere than on
-# Linux nothing is told, and time limits go by the clock alone.
-_STATE, _USER_TICKS, _SYSTEM_TICKS = 0, 11, 12
+GONE = ("timeout", "worker crashed")
+"""Reasons for which a worker has ended."""
 
 
 class WorkerGoneError(Exception):
     """The worker ended before it took a video; its last words are the message."""
 
 
-class Program:
-    """One running worker. The thread that starts it must live longer: Linux ends it with that."""
+class WorkerLine:
+    """What is said over one socket to a process that runs."""
 
-    def __init__(self, module: str, *arguments: object, arena: Arena | None = None) -> None:
-        """Runs `python -m MODULE CHANNEL PARENT ARGUMENTS... [ARENA]`, where ARENA is the open file
-        of an arena. Frames that find no room in it come as files."""
-        self._arena = arena
-        # A file, not a pipe: native code that prints much can neither block nor fill memory.
-        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed in `stop`
-        self._channel, other_end = socket.socketpair()
-        with other_end:
-            files = (other_end.fileno(), *([arena.file] if arena else []))
-            arguments = (*arguments, *files[1:])
-            self.process = _start(module, arguments, files, self._log.fileno())
-        self._words = ""
+    def __init__(
+        self, channel: socket.socket, running: Running, arena: "Arena | GpuArena | None" = None
+    ) -> None:
+        """Frames that find no room in the `arena` come as files."""
+        self.running, self.process = running, running.process
+        self._channel, self._arena = channel, arena
 
     def wait_until_ready(self) -> None:
         """Raise UsageError if the decoder cannot be loaded, WorkerGoneError if the start fails."""
@@ -109,8 +89,9 @@ class Program:
 
     def frames(
         self, footage: Footage, timeout_seconds: float, told: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], np.ndarray] | DecodeError:
-        """As `answer`, of frames: what it says of them, and uint8 [frame height width 3]."""
+    ) -> tuple[dict[str, Any], Any] | DecodeError:
+        """As `answer`, of frames: what it says of them, and uint8 [frame height width 3], an array
+        or what the arena gives."""
         found, part = self.answer(footage, timeout_seconds, told), None
         if not isinstance(found, DecodeError) and ROOM in found[0]:
             start, part = self._room(found[0][ROOM])
@@ -127,7 +108,7 @@ class Program:
         assert part is not None, "frames come as a file where there is no part for them"
         return answer, part.reshape(shape)
 
-    def _room(self, num_bytes: int) -> tuple[int | None, np.ndarray | None]:
+    def _room(self, num_bytes: int) -> tuple[int | None, Any]:
         """Where a part of the arena begins, and the part; nothing where there is no room."""
         taken = None if self._arena is None else self._arena.take(num_bytes)
         return taken or (None, None)
@@ -143,24 +124,30 @@ class Program:
     @property
     def is_alive(self) -> bool:
         """Whether the process runs."""
-        return self.process.poll() is None
+        return self.running.is_alive
+
+    def close(self) -> None:
+        """Say and hear no more."""
+        self._channel.close()
 
     def stop(self) -> str:
         """End the process, if it runs, and say how it ended and what it printed last."""
-        if self._words:
-            return self._words
-        self._channel.close()
-        try:
-            # A worker that crashed is on its way out and should leave its own status.
-            self.process.wait(_EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                # A process stuck inside the kernel cannot be waited for; it is left behind.
-                self.process.wait(_KILLED_SECONDS)
-        self._words = _last_words(self.process.returncode, self._log.fileno())
-        self._log.close()
-        return self._words
+        self.close()
+        return self.running.stop()
+
+
+class Program(WorkerLine):
+    """A process with one line to it."""
+
+    def __init__(self, module: str, *arguments: object, arena: Arena | None = None) -> None:
+        """Runs `python -m MODULE CHANNEL PARENT ARGUMENTS... [ARENA]`, where ARENA is the open file
+        of an arena."""
+        channel, other_end = socket.socketpair()
+        with other_end:
+            files = (other_end.fileno(), *([arena.file] if arena else []))
+            told = (files[0], os.getpid(), *arguments, *files[1:])
+            running = Running(module, told, files)
+        super().__init__(channel, running, arena)
 
 
 class WorkerHandle(Program):
@@ -182,7 +169,7 @@ class WorkerHandle(Program):
         limits = job.limits(timeout_seconds)
         for number, limit_seconds in enumerate(limits):
             found = self._decoded(job.footage, limit_seconds, GO_ON if number else None)
-            if isinstance(found, DecodeError) and found.reason in _GONE:
+            if isinstance(found, DecodeError) and found.reason in GONE:
                 yield from [found] * (len(limits) - number)
                 return
             is_taken = False
@@ -204,54 +191,3 @@ class WorkerHandle(Program):
             return found
         answer, frames = found
         return DecodedVideo.of_facts(frames, answer["facts"])
-
-
-def _start(
-    module: str, arguments: Sequence[object], files: Sequence[int], log: int
-) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *map(str, (files[0], os.getpid(), *arguments))],
-        # A new interpreter, not a fork or a spawned copy: the caller's main module, which may
-        # import torch, is not imported again. It must find the same packages.
-        env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        pass_fds=files,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-    )
-
-
-def _last_words(status: int | None, log: int) -> str:
-    size = os.fstat(log).st_size
-    tail = os.pread(log, _LOG_TAIL_BYTES, max(size - _LOG_TAIL_BYTES, 0))
-    lines = tail.decode(errors="replace").strip().splitlines()
-    how = f"exit code {status}"
-    if status is not None and status < 0:
-        how = f"killed by {signal.Signals(-status).name}"
-        how += ", as when memory runs out" if -status == signal.SIGKILL else ""
-    return f"the decode worker ended ({how})" + (f": {lines[-1].strip()}" if lines else "")
-
-
-def processor_seconds(pid: int) -> float:
-    """Seconds of the processor that a process has had; 0 where that is not known."""
-    fields = _stat(pid)
-    if not fields:
-        return 0.0
-    ticks = int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def is_starved(pid: int, limit_seconds: float) -> bool:
-    """Whether a process could run at this moment and has had less than `limit_seconds` in all.
-
-    One that sleeps, or waits for a disk, is not starved, however little it had.
-    """
-    fields = _stat(pid)
-    return bool(fields) and fields[_STATE] == "R" and processor_seconds(pid) < limit_seconds
-
-
-def _stat(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []

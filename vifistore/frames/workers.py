@@ -1,6 +1,5 @@
 """The worker processes of a pool: each decodes one job at a time, and is replaced when it dies."""
 
-import queue
 import threading
 from collections.abc import Iterator
 
@@ -24,17 +23,21 @@ class Workers:
         num_workers: int,
         timeout_seconds: float,
         arena: Arena | None,
+        num_kept: int = 0,
     ) -> None:
-        """They start with their first job, or by `warm_up`; at best there are as many threads."""
+        """They start with their first job, or by `warm_up`.
+
+        Beside `num_workers` there are `num_kept`, one of which a job of a single stretch always
+        finds free in the end: none waits for its results to be taken.
+        """
         self._settings, self._timeout_seconds = settings, timeout_seconds
         self._arena = arena
         self._lock = threading.Lock()
         self._running: set[WorkerHandle] = set()
         self._closed = False
         # None is to be started.
-        self._places: queue.SimpleQueue[WorkerHandle | None] = queue.SimpleQueue()
-        for _ in range(num_workers):
-            self._places.put(None)
+        self._places: list[WorkerHandle | None] = [None] * (num_workers + num_kept)
+        self._num_kept, self._freed = num_kept, threading.Condition()
 
     @property
     def pids(self) -> list[int]:
@@ -62,18 +65,29 @@ class Workers:
 
     def warm_up(self) -> None:
         """Start one, if there is one to be started."""
-        worker = self._places.get()
+        worker = self._take(0)
         try:
             worker = worker or self._start(None)
         finally:
-            self._places.put(worker)
+            self._give_back(worker)
+
+    def _take(self, num_kept: int) -> WorkerHandle | None:
+        """Wait until more than so many places are free, and take one: those to be started first."""
+        with self._freed:
+            self._freed.wait_for(lambda: len(self._places) > num_kept)
+            return self._places.pop(0)
+
+    def _give_back(self, worker: WorkerHandle | None) -> None:
+        with self._freed:
+            self._places.append(worker)
+            self._freed.notify_all()
 
     def decode(self, job: DecodeJob, *, takes_digest: bool) -> Iterator[DecodedVideo | DecodeError]:
         """Yield each stretch of a job, or why it has no frames; waits for a worker that is free.
 
         Raises UsageError if none can be started.
         """
-        worker = self._places.get()
+        worker = self._take(0 if len(job.spans) == 1 else self._num_kept)
         try:
             while True:
                 worker = worker if worker and worker.is_alive else self._start(worker)
@@ -83,7 +97,7 @@ class Workers:
                 except WorkerGoneError:
                     continue
         finally:
-            self._places.put(worker)
+            self._give_back(worker)
 
     def _start(self, dead: WorkerHandle | None) -> WorkerHandle:
         failure: WorkerGoneError | None = None

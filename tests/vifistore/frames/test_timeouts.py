@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.vifistore.frames.test_pool import Obedient, open_pool, verdicts
-from vifistore.frames.worker_handle import is_starved, processor_seconds
+from vifistore.frames.child_process import is_starved, processor_seconds
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this is not Linux")
 
