@@ -68,13 +68,20 @@ class ClaimObjects:
         self._place.swap(claim_key(self._path, block), claim_bytes(claim), seen)
 
     def put(self, block: int | str, claim: BlockClaim, seen: Seen | None) -> Seen | None:
-        """The state of the object once such a claim is written; None if it was not as seen."""
-        with contextlib.suppress(ChangedError):
+        """The state of the object once such a claim is written; None if it was not as seen.
+
+        Where another process has written its own since, that is the state of before, which nothing
+        can be written on.
+        """
+        try:
             self.swap(block, claim, seen)
-        # Whether it took place is what is there now: its answer may have been lost.
+            is_written = True
+        except ChangedError:
+            # Unless its answer was lost: then it is what is there now.
+            is_written = False
         found = self._place.fetch(claim_key(self._path, block))
         if found is None or found[0] != claim_bytes(claim):
-            return None
+            return seen if is_written else None
         self._clock.set_by(found[1])
         return found[1]
 

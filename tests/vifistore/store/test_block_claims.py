@@ -191,6 +191,27 @@ def test_a_bucket_asks_for_conditions(bucket):
     assert list(place.files("")) == []
 
 
+def test_a_block_that_is_claimed_again_as_soon_as_it_is_committed_is_committed(place):
+    first, second = claims(place, "a"), claims(place, "b")
+    first.acquire([0])
+    first.write(0, {"c.0": b"first"})
+    swap = place.swap
+
+    def then_another(key, data, seen):
+        swap(key, data, seen)
+        place.swap = swap
+        # It found the block free before, and is told what is in it.
+        assert second.take_free([0]) == [0]
+
+    place.swap = then_another
+    first.commit(0, SUMS, bytes([1]))
+    assert (record(place).owner, record(place).checksums) == ("b", SUMS)
+    with pytest.raises(LockedError, match="is now of b"):
+        first.forget(0)
+    first.release()
+    assert (record(place).owner, record(place).state) == ("b", HELD)
+
+
 @pytest.mark.parametrize("is_torn", [False, True])
 def test_what_a_killed_writer_tore_is_not_what_was_committed(place, is_torn):
     first = claims(place, "a")
