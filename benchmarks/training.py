@@ -59,7 +59,7 @@ class Training(Bench):
     epochs: int = 3
     """Epochs, of which the first is not counted."""
     device: str = "cpu"
-    """cpu, cuda, or auto."""
+    """cpu, cuda, cuda:1, or auto."""
     compile: bool = False
     """Compile the image tower."""
     gradient_checkpointing: bool = False

@@ -17,6 +17,7 @@ import torch
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
 from vifi.bench.timing import pairs
+from vifistore.extract.recipes import choose_device
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import empty_model
 from vifistore.models.system_modules import attach_added
@@ -38,7 +39,7 @@ class VideoTextsCost(Bench):
     classes: int = 400
     """Classes that it is compared with."""
     device: str = "cpu"
-    """cpu or cuda."""
+    """cpu, cuda, cuda:1, or auto."""
     pairs: int = 5
     """Times that each is measured, in turns."""
 
@@ -47,7 +48,7 @@ def run(settings: VideoTextsCost) -> Iterator[dict]:
     """One row: cosines of a view beside its encoding."""
     clip = empty_model(settings.model, model_config(settings.model))
     attach_added(clip, XClipSizes(frames=settings.frames).as_system())
-    device = torch.device(settings.device)
+    device = choose_device(settings.device)
     clip.to(device).eval().requires_grad_(False)
     for weight in clip.parameters():
         torch.nn.init.normal_(weight, std=0.02)

@@ -1,11 +1,12 @@
 """From settings and a loaded model to the recipe of a feature set."""
 
+import re
 from dataclasses import replace
 from typing import TypeVar
 
 import torch
 
-from vifistore.errors import ModelError, UsageError
+from vifistore.errors import ModelError, UsageError, short
 from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings, PixelSettings
 from vifistore.extract.ranks import local_number
 from vifistore.frames.decoder_names import NVDEC
@@ -23,22 +24,31 @@ Encode = TypeVar("Encode", bound=EncodeSettings)
 
 
 def choose_device(device: str) -> torch.device:
-    """Return the device to encode on. Raises UsageError if it is not there."""
+    """Return the device to compute on; a GPU becomes the current one, where kernels, graphs and
+    pinned memory belong. Raises UsageError if it is not there, or is no CPU and no NVIDIA GPU."""
     if device == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
         # Processes that a launcher started side by side take a GPU each.
-        return torch.device("cuda", local_number() % torch.cuda.device_count())
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise UsageError(f"--device is {device!r}; give cpu, cuda or cuda:N") from error
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        return _current(local_number() % torch.cuda.device_count())
+    if device == "cpu":
+        return torch.device("cpu")
+    # torch takes other kinds of devices, and numbers beyond 127 for negative ones.
+    found = re.fullmatch(r"cuda(?::(0|[1-9][0-9]{0,5}))?", device)
+    if found is None:
+        raise UsageError(f"--device is {short(repr(device))}; give cpu, cuda, cuda:N or auto")
+    number, count = int(found[1] or 0), torch.cuda.device_count()
+    if number >= count:
         raise UsageError(
-            f"--device is {device!r} but this machine has {torch.cuda.device_count()} NVIDIA "
-            "GPUs; give --device cpu or one that exists"
+            f"--device is {device!r} but this machine has {count} NVIDIA GPUs; give --device cpu "
+            "or one that exists"
         )
-    return chosen
+    return _current(number)
+
+
+def _current(number: int) -> torch.device:
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def choose_precision(precision: str, device: torch.device) -> str:

@@ -141,7 +141,9 @@ def test_each_process_takes_a_gpu(monkeypatch, number, device):
     monkeypatch.setenv("LOCAL_RANK", number)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", (current := []).append)
     assert choose_device("auto") == torch.device(device)
+    assert current == [torch.device(device).index]
     assert choose_device("cpu") == torch.device("cpu")
 
 
