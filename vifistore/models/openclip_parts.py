@@ -18,6 +18,7 @@ class Attention(nn.Module):
     """[3*width width]."""
     in_proj_bias: Tensor | None
     """[3*width]."""
+    out_proj: nn.Linear
     ln_q: nn.Module
     ln_k: nn.Module
 
@@ -27,6 +28,18 @@ class ResidualBlock(nn.Module):
 
     attn: Attention
     ln_1: nn.Module
+    ln_2: nn.Module
+    ls_1: nn.Module
+    ls_2: nn.Module
+    mlp: "Mlp"
+
+
+class Mlp(nn.Module):
+    """What a block computes of each token alone."""
+
+    c_fc: nn.Linear
+    gelu: nn.Module
+    c_proj: nn.Linear
 
 
 class Transformer(nn.Module):

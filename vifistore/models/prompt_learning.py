@@ -107,6 +107,10 @@ class _Overwrite:
         return self.prompts.over(tokens, self.layer, self.start % tokens.shape[1]), *rest
 
 
+IMAGE_HOOKS = (_Append, _Overwrite)
+"""What stands in front of blocks of an image tower; it reads the tokens alone, not the block."""
+
+
 @dataclass(frozen=True)
 class _ReplaceWords:
     """Behind the token embedding of the text tower."""
