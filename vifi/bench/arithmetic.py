@@ -40,13 +40,14 @@ def forward_flops(module: torch.nn.Module, *shapes: tuple[int, ...]) -> int:
     return counter.get_total_flops()
 
 
-def image_flops(loaded: LoadedModel) -> int:
-    """Floating-point operations of the image tower for one frame.
+def image_flops(loaded: LoadedModel, tower: torch.nn.Module | None = None) -> int:
+    """Floating-point operations of the image tower for one frame, or of the `tower` that runs in
+    its place.
 
     0 for a tower with operations that need data, not only shapes: those cannot be counted.
     """
     try:
-        return forward_flops(loaded.image_tower, (1, 3, *loaded.image_size))
+        return forward_flops(tower or loaded.image_tower, (1, 3, *loaded.image_size))
     except RuntimeError as error:
         logger.info("arithmetic of %s is not counted: %s", loaded.model, str(error).split("\n")[0])
         return 0

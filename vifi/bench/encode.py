@@ -3,10 +3,12 @@
     vifi bench encode --device cuda
 
 Frames are uint8 and lie on the device. A call preprocesses a batch of them as OpenCLIP does and
-encodes it, as an extraction does. `tflops` counts what the image tower computes, a
-multiply-accumulate as two, over the whole time of the call; `share_of_matmul` is that over the rate
-of a large square matrix product of the same dtype, measured in the same run. The paper: ViT-B-16 on
-an A100, 71.1 views of 16 frames or 1,138 frames a second.
+encodes it, as an extraction does. `tflops` counts what the image tower computes as it runs here (of
+the last block the class token alone, where no other is read), a multiply-accumulate as two, over
+the whole time of the call; `share_of_matmul` is that over the rate of a large square matrix product
+of the same dtype, measured in the same run. `place_difference` is the most by which a frame's
+embedding differs at another place of its batch, relative to the largest number in any. The paper:
+ViT-B-16 on an A100, 71.1 views of 16 frames or 1,138 frames a second.
 """
 
 from collections.abc import Iterator
@@ -58,7 +60,7 @@ def _row(
         list(encoder.encode([(None, pixels)]))
 
     taken = seconds(call, settings.repeats, device)
-    rate = image_flops(loaded) * encoder.batch / taken.p50
+    rate = image_flops(loaded, encoder.module) * encoder.batch / taken.p50
     matmul = measure_matmul(device, encoder.dtype)
     return {
         "precision": precision,
@@ -72,4 +74,18 @@ def _row(
         "matmul_tflops": matmul / 1e12,
         "share_of_matmul": rate / matmul,
         "peak_bytes": peak_bytes(call, device),
+        "place_difference": place_difference(encoder),
     }
+
+
+def place_difference(encoder: Encoder) -> float:
+    """The most by which an embedding differs at another place of its batch, over the largest number
+    in any."""
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.randn(encoder.blank(encoder.batch).shape, generator=draw).to(encoder.device)
+    orders = [torch.arange(encoder.batch), torch.randperm(encoder.batch, generator=draw)]
+    found = []
+    for order in orders:
+        ((_, given),) = encoder.encode([(None, pixels[order])])
+        found.append(given[order.argsort()].cpu())
+    return float((found[0] - found[1]).abs().max() / found[0].abs().max())

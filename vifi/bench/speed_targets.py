@@ -6,7 +6,7 @@ from typing import NamedTuple
 COPY_SHARE = 0.85
 SPEED_OVER_EAGER = 2.0
 MEMORY_OF_EAGER = 0.1
-MATMUL_SHARE = 0.5
+MATMUL_SHARE = 0.6
 
 
 class SpeedTarget(NamedTuple):

@@ -54,8 +54,8 @@ def test_a_loss_is_held_against_eager_in_time_and_memory():
 
 
 def test_encoding_is_held_against_the_matrix_product_by_its_best_way():
-    rows = [{**ENCODE, "share_of_matmul": share} for share in (0.4, 0.55)]
-    assert reached(rows) == {"ViT-B-16, share of the matrix product's rate": (0.55, True)}
+    rows = [{**ENCODE, "share_of_matmul": share} for share in (0.4, 0.65)]
+    assert reached(rows) == {"ViT-B-16, share of the matrix product's rate": (0.65, True)}
 
 
 def test_without_a_gpu_there_is_nothing_to_reach():

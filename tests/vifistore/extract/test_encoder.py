@@ -1,16 +1,22 @@
 """Batches of one size, whatever the lengths of videos."""
 
+import contextlib
+import copy
 import logging
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from vifi.bench.encode import place_difference
 from vifistore.errors import ModelError
 from vifistore.extract import encoder as encoder_module
 from vifistore.extract.clock import Clock
-from vifistore.extract.encoder import Encoder, _is_convolutional
+from vifistore.extract.device_tower import is_convolutional, running_on, suitable_batch
+from vifistore.extract.encoder import Encoder
+from vifistore.models.packed_tower import pack
 
 CPU = torch.device("cpu")
 
@@ -37,6 +43,19 @@ def test_a_frame_does_not_depend_on_its_neighbours(tiny):
     ((_, alone),) = encoder.encode([(0, frames[4:5])])
     ((_, together),) = encoder.encode([(0, frames)])
     assert torch.equal(alone[0], together[4])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_frame_has_its_bytes_at_any_place_of_a_batch(tiny, precision):
+    encoder = Encoder(tiny, precision=precision, device=CPU, batch=24)
+    assert place_difference(encoder) == 0
+    module = encoder._tower
+
+    def by_place(pixels):
+        return module(pixels) + torch.linspace(0, 0.01, len(pixels))[:, None]
+
+    encoder._tower = by_place
+    assert 1e-4 < place_difference(encoder) < 1
 
 
 class Few(torch.nn.Module):
@@ -84,11 +103,11 @@ def test_what_was_left_half_way_does_not_meet_the_next(tiny):
 def test_batch_and_layout_suit_the_device(tiny):
     # 16 patches and the class token, some 1,600 tokens a batch.
     assert Encoder(tiny, precision="fp32", device=CPU).batch == 1600 // 17
-    assert encoder_module._suitable_batch(tiny.clip.visual, torch.device("cuda")) == 256
-    assert encoder_module._suitable_batch(torch.nn.Conv2d(3, 3, 1), CPU) == 32
-    assert not _is_convolutional(tiny.clip.visual)
+    assert suitable_batch(tiny.clip.visual, torch.device("cuda")) == 512
+    assert suitable_batch(torch.nn.Conv2d(3, 3, 1), CPU) == 32
+    assert not is_convolutional(tiny.clip.visual)
     convolutions = [torch.nn.Conv2d(3, 3, 1) for _ in range(2)]
-    assert _is_convolutional(torch.nn.Sequential(*convolutions))
+    assert is_convolutional(torch.nn.Sequential(*convolutions))
 
 
 def test_bfloat16_is_close_to_the_exact_tower(tiny):
@@ -124,7 +143,7 @@ def test_a_tower_that_cannot_be_compiled_runs_as_it_is(tiny, monkeypatch, warnin
         return run
 
     monkeypatch.setattr(torch, "compile", broken)
-    assert encoder._compiled(encoder._tower) is encoder._tower
+    assert encoder._compiled(encoder._tower, 2) is encoder._tower
     assert warnings_said == ["the image tower runs uncompiled: no C compiler is found"]
 
 
@@ -137,10 +156,18 @@ def test_a_compiled_tower_is_warmed_up_at_the_batch_size(tiny, monkeypatch):
         return lambda pixels: (shapes.append(tuple(pixels.shape)), tower(pixels))[1]
 
     monkeypatch.setattr(torch, "compile", compiled)
-    encoder._tower = encoder._compiled(encoder._tower)
+    encoder._tower = encoder._compiled(encoder._tower, 3)
     list(encoder.encode([(0, torch.zeros(7, 3, *tiny.image_size))]))
     assert set(shapes) == {(3, 3, *tiny.image_size)}
     assert options == {"mode": "reduce-overhead", "dynamic": False}
+
+
+@contextlib.contextmanager
+def running_as_on_a_gpu(device, ways):
+    """Its path through attention, and what else it says, on whatever device."""
+    with running_on(device, ways), sdpa_kernel(SDPBackend.MATH):
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
 
 
 def test_a_tower_is_compiled_whole_and_once(tiny, monkeypatch):
@@ -154,13 +181,67 @@ def test_a_tower_is_compiled_whole_and_once(tiny, monkeypatch):
     def compiled(tower, *, mode, dynamic):
         return compile_really(tower, backend=backend, dynamic=dynamic, fullgraph=True)
 
-    # The path through attention that a GPU takes.
-    path = encoder_module._attention_path
-    monkeypatch.setattr(encoder_module, "_attention_path", lambda **_: path(whole_layer=False))
+    monkeypatch.setattr(encoder_module, "running_on", running_as_on_a_gpu)
     monkeypatch.setattr(torch, "compile", compiled)
+    plain = copy.deepcopy(tiny.clip.visual)
+    pack(plain)
+    encoder._tower = plain.to(torch.bfloat16)
     frames = torch.randn(7, 3, *tiny.image_size)
     ((_, expected),) = encoder.encode([(0, frames)])
-    encoder._tower = encoder._compiled(encoder._tower)
+    encoder._tower = encoder._compiled(encoder._tower, 3)
     ((_, found),) = encoder.encode([(0, frames)])
     assert len(graphs) == 1
     torch.testing.assert_close(found, expected)
+
+
+class Small:
+    """Stands for torch.compile on a GPU that holds batches of `most` rows."""
+
+    def __init__(self, most: int, told: str = "CUDA out of memory", kind=torch.OutOfMemoryError):
+        self.most, self.error, self.tried = most, kind(told), []
+
+    def __call__(self, tower, **_):
+        def run(pixels):
+            self.tried.append(len(pixels))
+            if len(pixels) > self.most:
+                raise RuntimeError("backend='inductor' raised") from self.error
+            return tower(pixels)
+
+        return run
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"), [("", torch.OutOfMemoryError), ("CUDA error: out of memory", RuntimeError)]
+)
+def test_a_batch_is_halved_until_it_fits(tiny, monkeypatch, warnings_said, told, kind):
+    encoder = Encoder(tiny, precision="fp32", device=CPU, batch=9)
+    monkeypatch.setattr(torch, "compile", gpu := Small(2, told, kind))
+    encoder._tower = encoder._fitting(encoder._tower, compiled=True)
+    assert (encoder.batch, gpu.tried) == (2, [9, 4, 2, 2, 2])
+    assert [line.split(" for ")[1] for line in warnings_said] == [
+        "batches of 9: they become 4; --batch 4 spares the attempt",
+        "batches of 4: they become 2; --batch 2 spares the attempt",
+    ]
+    frames = torch.randn(5, 3, *tiny.image_size)
+    ((_, found),) = encoder.encode([(0, frames)])
+    assert len(found) == 5
+
+
+def test_without_room_for_one_compiled_row_it_runs_uncompiled(tiny, monkeypatch, warnings_said):
+    encoder = Encoder(tiny, precision="fp32", device=CPU, batch=2)
+    plain = encoder._tower
+    monkeypatch.setattr(torch, "compile", Small(0))
+    assert encoder._fitting(plain, compiled=True) is plain
+    # Graphs keep memory of their own: without them the whole batch may fit.
+    assert encoder.batch == 2
+    assert warnings_said[1:] == ["the image tower runs uncompiled: backend='inductor' raised"]
+    with pytest.raises(RuntimeError, match="inductor"):
+        encoder._fitting(Small(0)(plain), compiled=False)
+
+
+def test_another_failure_halves_nothing(tiny, monkeypatch, warnings_said):
+    encoder = Encoder(tiny, precision="fp32", device=CPU, batch=4)
+    monkeypatch.setattr(torch, "compile", Small(0, "no kernel image", RuntimeError))
+    assert encoder._fitting(encoder._tower, compiled=True) is encoder._tower
+    assert encoder.batch == 4
+    assert warnings_said == ["the image tower runs uncompiled: backend='inductor' raised"]
