@@ -1,7 +1,7 @@
 """One job of extraction: load a checkpoint, record it, encode a dataset, name the result."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.repair import Repair, compare_with_seal, earlier_attempts, start_repair
 from vifistore.extract.row_sources import ALL, Wanted
 from vifistore.extract.run_figures import machine_provenance
+from vifistore.extract.taking_over import TakingOver
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.models.encoders import LoadedModel
 from vifistore.scanning.presence import Presence
@@ -56,7 +57,8 @@ def extract_dataset(
 ) -> JobReport:
     """Encode the videos of a dataset that are still to do, and the texts of its classes.
 
-    Processes that do so at once share the blocks.
+    Processes that do so at once share the blocks. Where claims keep them apart, blocks of one that
+    was killed are waited for until its claims expire, and done here.
 
     Parameters
     ----------
@@ -87,7 +89,8 @@ def extract_dataset(
         What was finished is kept.
     """
     job = prepare(dataset, settings, loaded)
-    wanted = Wanted(blocks=blocks, first=first, limit=limit)
+    waits = limit is None and not (retry or repair)
+    wanted = Wanted(blocks=blocks, first=first, limit=limit, waits=waits)
     return run_job(job, wanted, retry=retry, repair=repair, trainer=trainer)
 
 
@@ -136,18 +139,36 @@ def _run(
     elif repairing:
         attempts = repairing.attempts
     cosines = CosinesBeside(job, writer) if job.loaded.video_texts else None
-    try:
+
+    def encode(beside: Callable[[], None] = lambda: None) -> ExtractReport:
         with rows_to_encode(writer, wanted, retry=retry, at_once=bool(repairing)) as source:
-            report = run_rows(
-                *(job, writer, source, attempts),
-                beside=lambda: _begin_texts(job, cosines),
-                trainer=trainer,
-                cosines=cosines,
-            )
+            told = {"trainer": trainer, "cosines": cosines}
+            return run_rows(job, writer, source, attempts, beside=beside, **told)
+
+    try:
+        report = encode(lambda: _begin_texts(job, cosines))
+        if wanted.waits:
+            report = _taken_over(writer, wanted, report, encode)
         lacking = cosines.seal(dataset.features(feature_id)) if cosines and report.sealed else ()
     finally:
         writer.release()
     return end_set(job, writer, report, lacking, repairing)
+
+
+def _taken_over(
+    writer: FeatureWriter,
+    wanted: Wanted,
+    report: ExtractReport,
+    encode: Callable[[], ExtractReport],
+) -> ExtractReport:
+    """The report of a run that also does what processes that were killed had begun."""
+    over = TakingOver(writer.claims)
+    while not report.sealed:
+        blocks = [b for b in writer.todo_blocks() if wanted.blocks is None or b in wanted.blocks]
+        if not over.wait(blocks):
+            break
+        report = report.gone_on_with(encode())
+    return report
 
 
 def begin_set(job: Job, purpose: str) -> FeatureWriter:

@@ -8,7 +8,7 @@ writes blocks. What is in flight is bounded, so memory does not grow with the nu
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -52,6 +52,16 @@ class ExtractReport:
     """Whether the set is complete."""
     figures: dict = field(default_factory=dict)
     """What it took; see vifistore.extract.run_figures. Empty if there was nothing to do."""
+
+    def gone_on_with(self, later: "ExtractReport") -> "ExtractReport":
+        """Of this and of what was done after it; the figures are those of the longer part."""
+        return replace(
+            later,
+            encoded=self.encoded + later.encoded,
+            reused=self.reused + later.reused,
+            quarantined=self.quarantined + later.quarantined,
+            figures=max(self.figures, later.figures, key=lambda told: told.get("seconds", 0)),
+        )
 
 
 def run_rows(

@@ -29,6 +29,8 @@ class Wanted:
     """Blocks to begin with."""
     limit: int | None = None
     """At most so many rows."""
+    waits: bool = False
+    """Whether it waits for blocks of processes that may have been killed, and does them."""
 
 
 ALL = Wanted()

@@ -137,8 +137,13 @@ class BlockClaims:
     def turn(self) -> Iterator[None]:
         """Wait for this process's turn to plan, seal or name the set, and hold it."""
         wait = _FIRST_PAUSE
-        while self._take(TURN):
+        while holder := self._take(TURN):
             self._pause(wait)
+            if wait < _LONGEST_PAUSE <= 2 * wait:
+                told = (
+                    "waiting for %s, which changes %s; if it was killed, its turn ends in minutes"
+                )
+                logger.info(told, holder, self._path)
             wait = min(2 * wait, _LONGEST_PAUSE)
         try:
             yield

@@ -5,7 +5,7 @@ truth: it is read from them, and who seals the set writes what a killed process 
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -19,7 +19,7 @@ from vifistore.store.block_ranges import block_rows, blocks_of, num_blocks
 from vifistore.store.chunks import checksums
 from vifistore.store.claim_listing import ClaimListing, ListedClaim
 from vifistore.store.claim_objects import ClaimObjects, Committed
-from vifistore.store.claims import BY_CLAIMS, CLAIMS, TURN, BlockClaim
+from vifistore.store.claims import BY_CLAIMS, CLAIMS, HELD, TURN, BlockClaim, OtherClaim
 from vifistore.store.conditional import Conditional, StoreClock
 from vifistore.store.durable import parallel
 from vifistore.store.feature_record import FeatureRecord, read_status_leniently
@@ -66,6 +66,26 @@ class ClaimedSet:
         """See Claiming."""
         self._claims.release(blocks)
 
+    def others(self, blocks: Collection[int]) -> dict[int, OtherClaim]:
+        """See Claiming."""
+        now = self._objects.now()
+        held = {b: told for b, told in self._holders(list(blocks)).items() if told[1] > now}
+        return {
+            block: OtherClaim(holder=holder, expires=expires, seconds_left=expires - now)
+            for block, (holder, expires) in held.items()
+            if holder not in ("", self._claims.owner)
+        }
+
+    def _holders(self, blocks: Sequence[int]) -> dict[int, tuple[str, float]]:
+        """Who holds each block, empty where it is committed, and until when."""
+        if len(blocks) > self._threads:
+            listed = self._listing.refresh()
+            return {b: (listed[b].holder, listed[b].expires) for b in blocks if b in listed}
+        # Of few blocks a list of all claims would be a longer way.
+        found = zip(blocks, parallel(self._objects.fetch, blocks, self._threads), strict=True)
+        claims = {block: there[0] for block, there in found if there}
+        return {b: (c.owner if c.state == HELD else "", c.expires) for b, c in claims.items()}
+
     @contextlib.contextmanager
     def turn(self) -> Iterator[Backend]:
         """See Claiming."""
@@ -80,13 +100,10 @@ class ClaimedSet:
     def alone(self, num_blocks: int) -> Iterator[None]:
         """See Claiming."""
         with self._claims.turn():
-            now = self._objects.now()
-            for block, claim in self._listing.refresh().items():
-                if claim.holder not in ("", self._claims.owner) and claim.expires > now:
-                    raise LockedError(
-                        f"block {block} of {self._path} is being written by {claim.holder}; wait "
-                        "for it"
-                    )
+            for block, claim in self.others(self._listing.refresh()).items():
+                raise LockedError(
+                    f"block {block} of {self._path} is being written by {claim.holder}; wait for it"
+                )
             yield
 
     def begin(self, backend: Backend) -> None:

@@ -5,7 +5,7 @@ writer, claims do (`claimed_set.py`), by conditional writes of a bucket or of a 
 (`linked_files.py`): they expire, and who lost one is refused when it writes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from vifistore.errors import DamagedError, UsageError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.block_files import BlockFiles
 from vifistore.store.claimed_set import ClaimedSet
-from vifistore.store.claims import BY_CLAIMS, CLAIMS
+from vifistore.store.claims import BY_CLAIMS, CLAIMS, OtherClaim
 from vifistore.store.conditional import require_conditions
 from vifistore.store.linked_files import LinkedFiles
 from vifistore.store.locked_set import LockedSet
@@ -43,6 +43,11 @@ class Claiming(Protocol):
 
     def release(self, blocks: Iterable[int] | None = None) -> None:
         """Give up these blocks, or all; others can have them at once."""
+        ...
+
+    def others(self, blocks: Collection[int]) -> dict[int, OtherClaim]:
+        """Of these blocks those that another process has by claims that expire; none where it has
+        them as long as it lives."""
         ...
 
     def turn(self) -> AbstractContextManager[Backend]:

@@ -44,6 +44,17 @@ class BlockClaim:
     """The block's chunk of `status` as it was committed last, two hex digits a video."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class OtherClaim:
+    """What another process has of a block."""
+
+    holder: str
+    expires: float
+    """Seconds since 1970 by the store's clock; later ones from call to call as long as it lives."""
+    seconds_left: float
+    """Until then."""
+
+
 def claim_key(feature_path: str, name: int | str) -> str:
     """Key of the file of a claim: of a block, or of `TURN`."""
     return metadata_key(f"{feature_path}/{CLAIMS}/{name}")

@@ -1,7 +1,7 @@
 """Blocks of a feature set on a disk, kept from others by locks."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from vifistore.errors import UsageError
 from vifistore.store.backend import Backend
 from vifistore.store.block_files import BlockFiles
 from vifistore.store.chunks import checksums
-from vifistore.store.claims import BY_CLAIMS, CLAIMS
+from vifistore.store.claims import BY_CLAIMS, CLAIMS, OtherClaim
 from vifistore.store.feature_record import read_status_leniently
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.locks import BlockLocks
@@ -33,6 +33,10 @@ class LockedSet:
     def release(self, blocks: Iterable[int] | None = None) -> None:
         """See Claiming."""
         self._locks.release(blocks)
+
+    def others(self, blocks: Collection[int]) -> dict[int, OtherClaim]:
+        """See Claiming."""
+        return {}
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[Backend]:
