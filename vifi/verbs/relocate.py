@@ -42,7 +42,9 @@ def main(arguments: list[str]) -> int:
     again = [_retry_command(dataset.features(name)) for name in missing_before(dataset)]
     if wanted.json:
         facts = {
-            name: value for name, value in vars(found).items() if name not in ("root", "paths")
+            name: value
+            for name, value in vars(found).items()
+            if name not in ("root", "paths", "old_paths")
         }
         print_json({"root": str(found.root), "retry": again, **facts})
         return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vifistore.errors import UsageError
 from vifistore.sources.remote_root import RemoteRoot
 from vifistore.sources.roots import root_of
 from vifistore.store.dataset import Dataset
@@ -26,6 +27,23 @@ class StoredFiles:
 
     def __init__(self, dataset: Dataset | None) -> None:
         self._dataset = dataset
+        # Before its columns are read: who changes it meanwhile is noticed.
+        self._table = _attributes(dataset)
+
+    def as_now(self, dataset: Dataset) -> "StoredFiles":
+        """The files as they are by now, in this process's turn.
+
+        Raises UsageError for a dataset that was still to be made, and is there.
+        """
+        there = dataset if dataset.exists else None
+        if _attributes(there) == self._table:
+            return self
+        if self._dataset is None:
+            raise UsageError(
+                f"another process has made dataset {dataset.name} meanwhile; run the same command "
+                "with --append"
+            )
+        return StoredFiles(there)
 
     @cached_property
     def _columns(self) -> Mapping[str, np.ndarray]:
@@ -115,6 +133,10 @@ class StoredFiles:
     def has_stretches(self) -> bool:
         """Whether a row of the dataset is a part of its file."""
         return bool(are_parts(*(self._columns[name] for name in STRETCH_COLUMNS)).any())
+
+
+def _attributes(dataset: Dataset | None) -> dict:
+    return dataset.backend.attributes(dataset.path) if dataset else {}
 
 
 def cut_new(

@@ -19,6 +19,7 @@ from vifistore.scanning.presence import MISSING
 from vifistore.sources.remote_root import RemoteRoot
 from vifistore.sources.roots import Root, footage_at
 from vifistore.store.dataset import Dataset, write_videos
+from vifistore.store.table_turn import tables_in_turn
 from vifistore.videos.folders import Folders
 from vifistore.videos.remote_tree import tree_of
 from vifistore.videos.stretches import stretch_of
@@ -36,6 +37,8 @@ class Relocation:
     """Where they are, an absolute folder."""
     paths: list[str]
     """Path of each video relative to it; the old one where it was not found."""
+    old_paths: list[str]
+    """Path of each video when it was looked for."""
     found: int
     """Videos found."""
     moved: int
@@ -77,6 +80,7 @@ def find_videos(dataset: Dataset, root: Root) -> Relocation:
     return Relocation(
         root=root,
         paths=[file or path for path, file in pairs],
+        old_paths=videos["path"].tolist(),
         found=len(files) - len(lost),
         moved=sum(bool(file) and file != path for path, file in pairs),
         lost=lost,
@@ -100,10 +104,19 @@ def _files(search: "_Search", dataset: Dataset, videos: "pd.DataFrame") -> list[
 
 def relocate(dataset: Dataset, found: Relocation) -> None:
     """Let the dataset's videos be those that were found. A kill between its files leaves paths that
-    are looked for in the same way again."""
-    videos = dataset.videos().assign(path=found.paths)
-    names = dataset.class_names()
-    write_videos(dataset, videos, names, str(found.root), anew=True)
+    are looked for in the same way again.
+
+    Raises UsageError where videos came or moved since they were looked for.
+    """
+    with tables_in_turn(dataset) as own:
+        videos = own.videos()
+        if videos["path"].tolist() != found.old_paths:
+            raise UsageError(
+                f"another process has changed the videos of {dataset.name} meanwhile; run the same "
+                "command again"
+            )
+        moved = videos.assign(path=found.paths)
+        write_videos(own, moved, own.class_names(), str(found.root), anew=True)
 
 
 def missing_before(dataset: Dataset) -> dict[str, int]:

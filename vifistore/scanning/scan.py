@@ -15,6 +15,7 @@ from vifistore.store.dataset import Dataset, write_captions, write_videos
 from vifistore.store.schema import check_name
 from vifistore.store.splits import GROWN, OTHER, Split, split_change, write_split
 from vifistore.store.store import Store
+from vifistore.store.table_turn import tables_in_turn
 from vifistore.videos.class_lists import joined
 from vifistore.videos.probe import Probe, probe_all
 from vifistore.videos.records import Listing, SplitListing
@@ -101,6 +102,18 @@ def add_listing(
     UsageError, and writes nothing, if a split of a name that is taken has other rows and is not to
     be replaced.
     """
+    with tables_in_turn(dataset) as own:
+        return _add(own, listing, rows, probes, replace_splits=replace_splits)
+
+
+def _add(
+    dataset: Dataset,
+    listing: Listing,
+    rows: list[int],
+    probes: Iterable[Probe],
+    *,
+    replace_splits: bool,
+) -> ScanReport:
     import pandas as pd
 
     known = dataset if dataset.exists else None
@@ -159,12 +172,15 @@ def add_new(
 ) -> ScanReport:
     """Add what a dataset does not have of a listing, given the probes of new files by their paths.
 
-    Raises UsageError as `add_listing` does.
+    What another process has added since `stored` was read stays. Raises UsageError as `add_listing`
+    does, and for a dataset that another has made meanwhile.
     """
-    rows = stored.new_rows(listing)
-    paths = [listing.paths[row] for row in rows]
-    probes = [probed.get(path) or stored.probe(path) or Probe() for path in paths]
-    return add_listing(dataset, listing, rows, probes, replace_splits=replace_splits)
+    with tables_in_turn(dataset) as own:
+        stored = stored.as_now(own)
+        rows = stored.new_rows(listing)
+        paths = [listing.paths[row] for row in rows]
+        probes = [probed.get(path) or stored.probe(path) or Probe() for path in paths]
+        return _add(own, listing, rows, probes, replace_splits=replace_splits)
 
 
 def as_in_store(dataset: Dataset | None, listing: Listing) -> Listing:

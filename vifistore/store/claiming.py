@@ -108,15 +108,26 @@ def open_claims(
     set that was begun with locks.
     """
     place, path = backend.place, f"features/{dataset}/{feature_id}"
-    if isinstance(place, ObjectStorage):
-        if place.location not in _asked:
-            require_conditions(place, place.location)
-            _asked.add(place.location)
-        return ClaimedSet(backend, place, path)
+    if bucket := conditional_place(backend):
+        return ClaimedSet(backend, bucket, path)
     assert isinstance(place, LocalStorage), "a store lies in a folder or in an object store"
     if not _is_by_claims(backend, path, by_claims):
         return LockedSet(backend, dataset, feature_id)
     return ClaimedSet(backend, LinkedFiles(place.folder, place.cache_folder / CLAIMS), path)
+
+
+def conditional_place(backend: Backend) -> ObjectStorage | None:
+    """The object store that a store lies in; None for a folder.
+
+    Raises StoreError for one without conditional writes.
+    """
+    place = backend.place
+    if not isinstance(place, ObjectStorage):
+        return None
+    if place.location not in _asked:
+        require_conditions(place, place.location)
+        _asked.add(place.location)
+    return place
 
 
 def _is_by_claims(backend: Backend, path: str, by_claims: bool) -> bool:

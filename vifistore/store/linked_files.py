@@ -8,16 +8,22 @@ gone, and replaces nothing.
 """
 
 import contextlib
+import errno
 import os
+import re
 import uuid
 from pathlib import Path
 
+from vifistore.errors import StoreError, shell
 from vifistore.files import open_regular
 from vifistore.store.conditional import ChangedError, Seen
 from vifistore.store.durable import fsync_all, put_file
 
 # Those before are of no use to anybody but a writer that sleeps, which finds that there are later.
 _KEPT_NUMBERS = 2
+_NUMBER, _TOKEN = re.compile(r"[1-9][0-9]{0,17}"), re.compile(r"[0-9a-f]{32}")
+# What reading a link gives that is none.
+_ODD = (errno.EINVAL, errno.ENOTDIR, errno.EISDIR)
 
 
 class LinkedFiles:
@@ -75,11 +81,14 @@ class LinkedFiles:
     def _take(self, key: str, number: int, token: str) -> None:
         """Have a number. Raises FileExistsError if another has it, or a later one."""
         folder = self._numbers(key)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise self._odd(folder, "no folder") from error
         try:
             os.symlink(token, folder / str(number))
         except FileExistsError:
-            if os.readlink(folder / str(number)) != token:
+            if self._token(key, number) != token:
                 raise
         fsync_all([folder])
         # Where it was had in its time, it was moved before the next was taken.
@@ -94,18 +103,42 @@ class LinkedFiles:
         number = self._number(key)
         if number:
             with contextlib.suppress(FileNotFoundError):
-                token = os.readlink(self._numbers(key) / str(number))
-                os.rename(self._waiting(Path(token).name), self._folder / key)
+                os.rename(self._waiting(self._token(key, number)), self._folder / key)
         return number
+
+    def _token(self, key: str, number: int) -> str:
+        """What a number says is to be written.
+
+        Raises FileNotFoundError where it is gone, StoreError for what is no number of ours.
+        """
+        link = self._numbers(key) / str(number)
+        try:
+            token = os.readlink(link)
+        except OSError as error:
+            if error.errno not in _ODD:
+                raise
+            raise self._odd(link, "no link") from error
+        if not _TOKEN.fullmatch(token):
+            raise self._odd(link, "a link to something else")
+        return token
+
+    def _odd(self, path: Path, what: str) -> StoreError:
+        return StoreError(
+            f"{path} says in which order a file of the store is written, and is {what}; remove "
+            f"{shell(self._beside / 'numbers')} while nobody writes the store"
+        )
 
     def _number(self, key: str) -> int:
         return max(self._all_numbers(key), default=0)
 
     def _all_numbers(self, key: str) -> list[int]:
+        folder = self._numbers(key)
         try:
-            return [int(name) for name in os.listdir(self._numbers(key)) if name.isdecimal()]
+            return [int(name) for name in os.listdir(folder) if _NUMBER.fullmatch(name)]
         except FileNotFoundError:
             return []
+        except NotADirectoryError as error:
+            raise self._odd(folder, "no folder") from error
 
     def _numbers(self, key: str) -> Path:
         return self._beside / "numbers" / key

@@ -15,7 +15,7 @@ from vifistore.errors import UsageError
 SCHEMA_VERSION, OLDEST_SCHEMA = 2, 1
 
 # What lies directly below the root of a store.
-GROUPS = ("videos", "splits", "captions", "checkpoints", "texts", "features", "names")
+GROUPS = ("videos", "splits", "captions", "checkpoints", "texts", "features", "names", "turns")
 
 # What lies beside the arrays of a feature set.
 SIMILARITIES = "similarities"

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
@@ -147,6 +148,18 @@ def test_the_verb_says_what_it_found_and_what_to_try_again(store, tmp_path, tiny
     assert run([*command.split(), "--device", "cpu", "--workers", "1"]) == 0
     features = open_store(store.path).features("d", report.name)
     assert (features.counts()["done"], bool(features.sealed)) == (4, True)
+
+
+def test_videos_that_came_meanwhile_are_not_taken_away(store, tmp_path, folder):
+    move(store, tmp_path)
+    found = find_videos(store.dataset("d"), tmp_path / "elsewhere")
+    table = store.videos("d")
+    more = pd.concat([table, table.tail(1).assign(id="more", path="more.mp4")], ignore_index=True)
+    dataset = store.dataset("d")
+    write_videos(dataset, more, dataset.class_names(), str(dataset.root()))
+    with pytest.raises(UsageError, match="has changed the videos of d meanwhile"):
+        relocate(dataset, found)
+    assert store.videos("d")["id"].tolist() == more["id"].tolist()
 
 
 def test_a_file_is_one_video(store, tmp_path):

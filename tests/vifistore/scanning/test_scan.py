@@ -6,11 +6,13 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import DamagedError, UsageError
-from vifistore.scanning.scan import scan_new
+from vifistore.scanning.growing import StoredFiles
+from vifistore.scanning.scan import add_new, scan_new
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
 from vifistore.videos.listing import read_source
+from vifistore.videos.probe import Probe
 
 
 def folder_of(root, *names):
@@ -122,6 +124,32 @@ def test_what_is_added_is_scored_over_the_classes_of_the_dataset(tmp_path):
     add(store, listed(root, "path,label,split\n3.mp4,run,test\n"))
     assert store.dataset("d").split("test").class_names == ["jump", "run"]
     assert store.dataset("d").split("test").labels.tolist() == [1]
+
+
+def test_what_another_scan_adds_meanwhile_is_kept(tmp_path):
+    root = folder_of(tmp_path / "v", "1.mp4")
+    store = scan(tmp_path / "s.zarr", root)
+    folder_of(root, "2.mp4", "3.mp4")
+    slow = store.dataset("d")
+    stored, listing = StoredFiles(slow), read_source(root)
+    probed = dict.fromkeys(listing.paths, Probe())
+    # Another one has seen fewer files, and is quicker.
+    (root / "3.mp4").rename(tmp_path / "3.mp4")
+    scan(store.path, root)
+    report = add_new(slow, listing, stored, probed)
+    assert (report.added, report.videos) == (1, 3)
+    assert list(store.videos("d")["id"]) == ["1.mp4", "2.mp4", "3.mp4"]
+    assert list(verify_store(store)) == []
+
+
+def test_a_dataset_that_another_scan_has_made_meanwhile_is_not_added_to(tmp_path):
+    root = folder_of(tmp_path / "v", "1.mp4")
+    store = create_store(tmp_path / "s.zarr")
+    stored, listing = StoredFiles(None), read_source(root)
+    scan(store.path, root)
+    with pytest.raises(UsageError, match=r"another process has made dataset d .*--append"):
+        add_new(store.dataset("d"), listing, stored, {})
+    assert len(store.videos("d")) == 1
 
 
 def test_what_was_imported_gets_a_root(tmp_path):

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,17 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from tests.support import block_data, plain_recipe
-from tests.vifistore.store.remembered import Remembered
+from tests.vifistore.store.remembered_store import Bucket, remembered_store
 from tests.vifistore.store.stepped_writers import LEASE, WRITERS, SteppedWriters
 from vifistore.errors import IncompleteError, LockedError
-from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.claimed_set import ClaimedSet
 from vifistore.store.claims import COMMITTED, claim_key, parse_claim
 from vifistore.store.conditional import StoreClock
 from vifistore.store.dataset import Dataset
 from vifistore.store.schema import TODO
-from vifistore.store.storage import StoredFile
 from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter, Shape
 
@@ -31,68 +28,13 @@ PATH = f"features/d/{ID}"
 RUNS = 300 if os.environ.get("VIFI_LONG") else 6
 
 
-class Bucket(Remembered):
-    """A whole store in memory: see Storage."""
-
-    location = "memory"
-
-    def threads(self, num_bytes: int) -> int:
-        return 1
-
-    def exists(self, key: str) -> bool:
-        return self.look(key) is not None
-
-    def get(self, key: str) -> bytes:
-        found = self.fetch(key)
-        if found is None:
-            raise FileNotFoundError(key)
-        return found[0]
-
-    def tail(self, key: str, num_bytes: int) -> bytes:
-        return self.get(key)[-num_bytes:]
-
-    def read_into(self, key: str, *buffers: np.ndarray) -> int:
-        data = np.frombuffer(self.get(key), np.uint8)
-        place = 0
-        for buffer in buffers:
-            part = data[place : place + len(buffer)]
-            buffer[: len(part)] = part
-            place += len(part)
-        return len(data)
-
-    def put(self, *stages) -> None:
-        for stage in stages:
-            for key, buffers in stage.items():
-                self.before()
-                self.num_writes += 1
-                data = b"".join(map(bytes, buffers))
-                self.objects[key] = (data, self.num_writes, self.seconds)
-
-    def folders(self, key: str) -> list[str]:
-        self.before()
-        below = [k[len(key) + 1 :] for k in self.objects if k.startswith(f"{key}/")]
-        return sorted({rest.split("/")[0] for rest in below if "/" in rest})
-
-    def files(self, key: str) -> Iterator[StoredFile]:
-        self.before()
-        found = {k: v for k, v in self.objects.items() if k == key or k.startswith(f"{key}/")}
-        for name, (data, number, changed) in found.items():
-            size = len(data)
-            yield StoredFile(key=name, size_bytes=size, changed_at=changed, version=f"{number}")
-
-    def writing(self):
-        return contextlib.nullcontext()
-
-
 class FeatureWriters(SteppedWriters):
     """Processes of several machines at one set, as extraction has them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.place = Bucket()
-        self.backend = Backend.__new__(Backend)
-        self.backend.place, self.backend.writable = self.place, True
-        self.backend.make_group("", {"vifistore": {"schema": 2}})
+        self.backend = remembered_store(self.place)
         self.begin()
 
     def _open(self, number: int) -> FeatureWriter:

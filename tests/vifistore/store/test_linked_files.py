@@ -9,7 +9,7 @@ import pytest
 from tests.support import plain_recipe
 from tests.vifistore.store.processes import together
 from tests.vifistore.store.test_claimed_set import made, parts, writer_of
-from vifistore.errors import LockedError, UsageError
+from vifistore.errors import LockedError, StoreError, UsageError, shell
 from vifistore.store import open_store
 from vifistore.store.block_claims import BlockClaims
 from vifistore.store.claiming import open_claims
@@ -53,6 +53,41 @@ def test_old_numbers_go_and_who_took_one_of_them_has_lost(place):
     with pytest.raises(ChangedError):
         place.swap("a", b"late", early)
     assert place.fetch("a")[0] == b"8"
+
+
+@pytest.mark.parametrize("odd", ["file", "folder", "link", "no folder"])
+def test_an_odd_file_among_the_numbers_is_one_line(place, tmp_path, odd):
+    place.swap("a b", b"0", None)
+    seen = place.look("a b")
+    folder = tmp_path / "s.cache" / "numbers" / "a b"
+    if odd == "no folder":
+        folder.parent.mkdir()
+        folder.write_bytes(b"")
+    else:
+        folder.mkdir(parents=True)
+    if odd == "file":
+        (folder / "1").write_bytes(b"")
+    elif odd == "folder":
+        (folder / "1").mkdir()
+    elif odd == "link":
+        (folder / "1").symlink_to("..")
+    for call in (lambda: place.fetch("a b"), lambda: place.swap("a b", b"1", seen)):
+        with pytest.raises(StoreError, match=r"/numbers/a b.* is (no|a) (link|folder)") as told:
+            call()
+        assert shell("remove", tmp_path / "s.cache" / "numbers") in str(told.value)
+        assert len(str(told.value)) < 400
+    assert (tmp_path / "s" / "a b").read_bytes() == b"0"
+
+
+def test_other_names_among_the_numbers_are_left_alone(place, tmp_path):
+    place.swap("a", b"0", None)
+    folder = tmp_path / "s.cache" / "numbers" / "a"
+    folder.mkdir(parents=True)
+    for name in ("readme", "0", "-1", "\u0663", "1" * 30):
+        (folder / name).write_bytes(b"")
+    place.swap("a", b"1", place.look("a"))
+    assert place.fetch("a")[0] == b"1"
+    assert (folder / "readme").exists()
 
 
 @pytest.mark.parametrize("how", ["killed", "asleep"])

@@ -12,6 +12,7 @@ from vifistore.store.recipe import recipe_id
 from vifistore.store.schema import BLOCK_SIZE, TODO
 from vifistore.store.splits import write_split
 from vifistore.store.store import Store
+from vifistore.store.table_turn import tables_in_turn
 from vifistore.store.writer import Shape
 
 
@@ -123,9 +124,10 @@ def copy_checkpoint(source: Store, target: Store, digest: str) -> None:
 
 def copy_lists(source: Dataset, target: Dataset) -> None:
     """Copy splits and captions of a dataset to another, whose rows are equal."""
-    for name in source.splits():
-        write_split(target, source.split(name))
-    captions = source.captions()
-    if len(captions):
-        rows = list(zip(captions["row"].tolist(), captions["text"], strict=True))
-        write_captions(target, rows)
+    with tables_in_turn(target) as own:
+        for name in source.splits():
+            write_split(own, source.split(name))
+        captions = source.captions()
+        if len(captions):
+            rows = list(zip(captions["row"].tolist(), captions["text"], strict=True))
+            write_captions(own, rows)

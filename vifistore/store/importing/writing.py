@@ -18,6 +18,7 @@ from vifistore.store.names import check_set_name, require_free, set_name
 from vifistore.store.recipe import recipe_id, view_shape
 from vifistore.store.schema import STRETCH_COLUMNS, TODO, check_name
 from vifistore.store.store import Store
+from vifistore.store.table_turn import tables_in_turn
 from vifistore.store.writer import FeatureWriter
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def write_source(store: Store, source: ImportSource, target: Target) -> ImportRe
     """
     dataset = store.new_dataset(target.dataset)
     if not dataset.exists:
-        write_videos(dataset, source.videos, list(source.class_names), target.root)
+        with tables_in_turn(dataset) as own:
+            # Another process may have made it meanwhile.
+            if not own.exists:
+                write_videos(own, source.videos, list(source.class_names), target.root)
     entries = match_rows(source, dataset.videos())
     feature_id = _write_features(dataset, target, source, entries)
     features = dataset.features(feature_id)
