@@ -199,7 +199,7 @@ def end_set(
         compare_with_seal(writer.path, claims)
     if lacking:
         _complete(job, lacking)
-    counts = dataset.features(job.name).counts()
+    counts = dataset.features(job.name).counts(as_sealed=True)
     return JobReport(
         **vars(report),
         name=job.name,

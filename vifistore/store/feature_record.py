@@ -26,6 +26,8 @@ from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, SUBGROUPS, TO
 NUM_VALID = "num_valid"
 PATCH_TOKENS = "patch_tokens"
 ARRAYS = "arrays"
+NUM_QUARANTINED = "quarantined"
+"""Attribute of a sealed set: how many of its videos are."""
 
 _FLOATS = ("float16", "float32", "float64")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -156,6 +158,12 @@ class FeatureRecord:
         return self._attributes["sealed"]
 
     @property
+    def num_quarantined(self) -> int | None:
+        """How many videos of a sealed set are, as they were counted then; None where that was not
+        kept."""
+        return self._attributes.get(NUM_QUARANTINED) if self.sealed else None
+
+    @property
     def provenance(self) -> list[dict]:
         """Who wrote which blocks: host, device, versions; empty until sealed."""
         return self._attributes.get("provenance", [])
@@ -222,6 +230,9 @@ def read_feature_fields(backend: Backend, path: str) -> dict:
         sealed = found["sealed"]
         if sealed and not (_is_count(sealed.get("rows")) and isinstance(sealed["manifest"], str)):
             raise ValueError("what was sealed is not there")
+        quarantined = found.get(NUM_QUARANTINED, 0)
+        if sealed and not (_is_count(quarantined) and quarantined <= sealed["rows"]):
+            raise ValueError(f"{quarantined!r:.40} videos are quarantined")
     except (ValueError, LookupError) as error:
         raise DamagedError(
             f"{backend.folder}/{path}/zarr.json does not say what it should ({error}); run: "

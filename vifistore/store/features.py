@@ -107,12 +107,7 @@ class Features(FeatureRecord):
 
         `num_valid` of a set that keeps none is its number of frames. `may_lack` says whether a
         chunk that is not there reads as the fill value; by default that of a set that is not sealed
-        does.
-
-        Raises
-        ------
-        DamagedError
-            If a chunk does not match its checksum, or is lost.
+        does. Raises DamagedError if a chunk does not match its checksum, or is lost.
         """
         stop = self.num_videos if stop is None else min(stop, self.num_videos)
         if name == NUM_VALID and not self.has_num_valid:
@@ -247,8 +242,12 @@ class Features(FeatureRecord):
             )
         return status
 
-    def counts(self) -> dict[str, int]:
-        """How many videos are planned, done, quarantined and to do."""
+    def counts(self, *, as_sealed: bool = False) -> dict[str, int]:
+        """How many videos are planned, done, quarantined and to do; `as_sealed` those that were
+        counted when the set was sealed, where that was kept: no chunk is read then."""
+        if as_sealed and (kept := self.num_quarantined) is not None:
+            done = self.num_videos - kept
+            return {"videos": done + kept, "done": done, "quarantined": kept, "todo": 0}
         status = self.read_status()
         kinds = {"done": DONE, "quarantined": QUARANTINED, "todo": TODO}
         counts = {name: int((status == kind).sum()) for name, kind in kinds.items()}
@@ -275,8 +274,8 @@ class Features(FeatureRecord):
         ]
 
     def readers(self) -> np.ndarray:
-        """What read each video, object [video] of names: "decord by-number", "pyav wanted-only",
-        "pyav by-time", "pyav in-order", "pillow"; empty where nothing did, or it is not known."""
+        """What read each video, object [video]: "decord by-number", "pyav wanted-only", "pyav
+        by-time", "pyav in-order", "pillow"; empty where nothing did, or it is not known."""
         return read_readers(self._backend, self.path, self.num_videos)
 
     def array(self, name: str) -> zarr.Array | None:

@@ -189,7 +189,7 @@ def _describe_features(features: Features) -> dict:
         "id": features.id,
         "names": features.names,
         "sealed": features.sealed is not None,
-        **features.counts(),
+        **features.counts(as_sealed=True),
         **_cosines_kept(features),
         **_read_by(features),
         "recipe": features.recipe,

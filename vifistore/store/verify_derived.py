@@ -7,7 +7,7 @@ from vifistore.errors import DamagedError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import Dataset
-from vifistore.store.problems import removal
+from vifistore.store.problems import extract_command, is_extracted, removal
 from vifistore.store.recipe import recipe_id
 
 
@@ -46,3 +46,21 @@ def _has_changed(backend: Backend, parent: str, attributes: Mapping) -> bool:
     except DamagedError:
         return False
     return manifest_digest(stored) != made_from["manifest"]
+
+
+def remake_commands(dataset: Dataset, path: str, attributes: Mapping) -> tuple[str, str]:
+    """What makes a feature set, and what makes its damaged blocks."""
+    backend, recipe = dataset.backend, attributes["recipe"]
+    if "parent" in recipe:
+        again = remake_command(backend, path, attributes)
+        return again, again
+    if imported := recipe.get("imported"):
+        words = ("vifi", "import", backend.folder, imported["source"])
+        again = f"{removal(backend, path)}, then: {shell(*words)}"
+        return again, again
+    if not is_extracted(attributes):
+        first = removal(backend, path)
+        again = f"{first}, then: write it again with the program that made it"
+        return again, f"restore it from a copy, or {again}"
+    again = extract_command(dataset, recipe)
+    return again, extract_command(dataset, recipe, "--repair")

@@ -12,23 +12,18 @@ from vifistore.store.coding import read_block
 from vifistore.store.dataset import Dataset
 from vifistore.store.durable import ahead
 from vifistore.store.feature_record import (
+    NUM_QUARANTINED,
     NUM_VALID,
     FeatureRecord,
     declared_arrays,
     read_feature_fields,
 )
 from vifistore.store.layout import Grid, Layout
-from vifistore.store.problems import (
-    MALFORMED,
-    Problem,
-    extract_command,
-    is_extracted,
-    removal,
-)
+from vifistore.store.problems import MALFORMED, Problem, removal
 from vifistore.store.recipe import recipe_id, view_shape
-from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
+from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, QUARANTINED, TODO, ArraySpec
 from vifistore.store.verify_claims import wrong_claims
-from vifistore.store.verify_derived import derived_problems, remake_command
+from vifistore.store.verify_derived import derived_problems, remake_commands
 from vifistore.store.verify_similarities import SimilarityVerifier
 from vifistore.store.verify_values import wrong_values
 
@@ -49,6 +44,7 @@ class FeatureVerifier:
         self._checksums: dict[str, list[bytes]] = {}
         self._again = self._repair = shell("vifi", "gc", self._backend.folder, "--delete")
         self._attributes: dict = {}
+        self._num_quarantined: dict[int, int] = {}
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the set."""
@@ -75,7 +71,7 @@ class FeatureVerifier:
             remedy = f"restore {shell(file)} from a copy"
             yield self._problem("zarr.json", str(error).partition("; run")[0], remedy)
             return
-        self._again, self._repair = self._commands(recipe)
+        self._again, self._repair = remake_commands(self._dataset, self._path, self._attributes)
         if (digest := recipe_id(recipe)) != self._id:
             yield self._problem("", f"the digest of its recipe is {digest}", self._remake())
         if "parent" in recipe:
@@ -88,22 +84,6 @@ class FeatureVerifier:
             yield from self._check_seal()
             yield from self._check_claims()
             yield from SimilarityVerifier(self._backend, self._path).problems()
-
-    def _commands(self, recipe: dict) -> tuple[str, str]:
-        """What makes the set, and what makes its damaged blocks."""
-        if "parent" in recipe:
-            again = remake_command(self._backend, self._path, self._attributes)
-            return again, again
-        if imported := recipe.get("imported"):
-            words = ("vifi", "import", self._backend.folder, imported["source"])
-            again = f"{removal(self._backend, self._path)}, then: {shell(*words)}"
-            return again, again
-        if not is_extracted(self._attributes):
-            first = removal(self._backend, self._path)
-            again = f"{first}, then: write it again with the program that made it"
-            return again, f"restore it from a copy, or {again}"
-        again = extract_command(self._dataset, recipe)
-        return again, extract_command(self._dataset, recipe, "--repair")
 
     def _problem(self, below: str, what: str, remedy: str, block: int | None = None) -> Problem:
         where = f"{self._path}/{below}".rstrip("/")
@@ -239,6 +219,8 @@ class FeatureVerifier:
         # Embeddings that were made elsewhere may come without times.
         if "imported" in self._attributes["recipe"]:
             specs.pop("timestamps", None)
+        if "status" in data:
+            self._num_quarantined[block] = int((data["status"] == QUARANTINED).sum())
         is_sealed = self._sealed_rows is not None
         for name, what in wrong_values(data, specs, start, is_sealed=is_sealed):
             problems.append(self._problem(name, what, self._repair, block))
@@ -281,6 +263,10 @@ class FeatureVerifier:
             return
         if manifest_digest(stored) != sealed["manifest"]:
             yield self._problem("", "its chunks are not those that were sealed", self._repair)
+        told, found = self._attributes.get(NUM_QUARANTINED), sum(self._num_quarantined.values())
+        if told not in (None, found) and len(self._num_quarantined) == num_blocks(sealed["rows"]):
+            what = f"it says that {told} videos are quarantined, and {found} are"
+            yield self._problem("zarr.json", what, self._repair)
 
     def _stored_checksums(self, num_rows: int) -> dict[str, list[bytes]]:
         """As `checksums`, which reads the end of every chunk again where that is needed."""

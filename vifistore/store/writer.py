@@ -19,11 +19,11 @@ from vifistore.store.claiming import BY_CLAIMS, Claiming, open_claims
 from vifistore.store.coding import encode_chunk
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
-from vifistore.store.feature_record import FurtherArray, read_feature_fields
+from vifistore.store.feature_record import NUM_QUARANTINED, FurtherArray, read_feature_fields
 from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours, sealed_provenance
-from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, check_name
+from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, QUARANTINED, TODO, check_name
 
 UNSEALED = "unsealed"
 """Attribute of a set that is being changed: another value each time."""
@@ -276,6 +276,8 @@ class FeatureWriter:
         told = [backend.attributes(f"{self.path}/runs/{run}") for run in runs]
         attributes = backend.attributes(self.path)
         attributes.pop(UNSEALED, None)
-        changed = {**about, "sealed": sealed, "provenance": sealed_provenance(told)}
+        num_quarantined = int((self.status == QUARANTINED).sum())
+        changed = {**about, "sealed": sealed, NUM_QUARANTINED: num_quarantined}
+        changed["provenance"] = sealed_provenance(told)
         backend.make_group(self.path, {**attributes, **changed})
         return sealed

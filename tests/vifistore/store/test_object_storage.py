@@ -102,6 +102,14 @@ def requests_by_blocks(bucket_server, bucket, ask) -> int:
     return counts[1] - counts[0]
 
 
+def test_info_of_a_sealed_set_asks_for_no_block(bucket_server, bucket):
+    def described(store, _):
+        (found,) = describe_store(store)["datasets"]["d"]["features"]
+        assert (found["todo"], found["done"]) == (0, found["videos"])
+
+    assert requests_by_blocks(bucket_server, bucket, described) == 0
+
+
 def test_verify_asks_once_for_each_chunk(bucket_server, bucket):
     def verified(store, _):
         assert list(verify_store(store)) == []
