@@ -45,8 +45,11 @@ def test_the_job_for_kubernetes_runs_the_command_for_ray():
     text = PAGE.read_text(encoding="utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     spec = yaml.safe_load(block)["spec"]
-    assert f"\n{spec['entrypoint'].strip()}\n```" in text
+    command, _, actors = spec["entrypoint"].strip().partition(" --actors ")
+    assert f"\n{command}\n```" in text
     (workers,) = spec["rayClusterSpec"]["workerGroupSpecs"]
+    # A cluster grows to what is asked for, from a machine that shows what an encoder takes.
+    assert (workers["minReplicas"], workers["maxReplicas"]) == (1, int(actors))
     (container,) = workers["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
