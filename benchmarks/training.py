@@ -30,6 +30,7 @@ from vifi.demo.clips import class_names, write_clips
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device
+from vifistore.frames.decoder_names import DecoderName
 from vifistore.models.towers import load_model
 from vifistore.store.store import Store
 from vifistore.training.options import RunOptions
@@ -66,6 +67,8 @@ class Training(Bench):
     """Compute activations again in the backward pass."""
     workers: int = 1
     """Decoding processes."""
+    decoder: DecoderName = "decord"
+    """Library that decodes."""
     ways: tuple[str, ...] = WAYS
     """Ways to read: memory, videos, cache, text-videos, store."""
 
@@ -106,6 +109,7 @@ def measured(settings: Training, store: Store, way: str, scratch: Path) -> dict:
         compile=settings.compile,
         gradient_checkpointing=settings.gradient_checkpointing,
         workers=settings.workers,
+        decoder=settings.decoder,
         in_memory=way == "memory",
         frame_cache=scratch / "frames" if way == "cache" else None,
         checkpoint_every=10**9,

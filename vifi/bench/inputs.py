@@ -1,6 +1,6 @@
 """What benchmarks read: videos of a folder, clips that are made, and stores that know them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,21 @@ def find_videos(folder: Path, limit: int) -> list[Path]:
     return paths[:: -(-len(paths) // limit)]
 
 
-def write_clip(path: Path, size: tuple[int, int], pictures: Iterable[np.ndarray]) -> None:
+_QUICKLY = {"preset": "ultrafast"}
+
+
+def write_clip(
+    path: Path,
+    size: tuple[int, ...],
+    pictures: Iterable[np.ndarray],
+    options: Mapping[str, str] = _QUICKLY,
+) -> None:
     """Write an H.264 video of pictures, uint8 [height width 3], 25 a second; `size` is width and
-    height."""
+    height, `options` are those of x264."""
     import av
 
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream = output.add_stream("libx264", rate=25, options=dict(options))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for picture in pictures:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -39,6 +47,19 @@ def write_noise_clip(path: Path, seed: int) -> None:
     picture = picture.repeat(8, 0).repeat(8, 1)
     pictures = (np.roll(picture, 3 * number, axis=1) for number in range(12))
     write_clip(path, (320, 240), pictures)
+
+
+def write_copies(clips: Sequence[Path], folder: Path, count: int) -> None:
+    """Write so many MP4 files into a new folder, of these in turn, no two of the same bytes."""
+    folder.mkdir()
+    given = [clip.read_bytes() for clip in clips]
+    for number in range(count):
+        (folder / f"{number:05}.mp4").write_bytes(given[number % len(given)] + _free_box(number))
+
+
+def _free_box(number: int) -> bytes:
+    """A box of an MP4 file that every reader passes over; as long for every number."""
+    return (16).to_bytes(4, "big") + b"free" + number.to_bytes(8, "big")
 
 
 def scanned(path: Path, folder: Path, dataset: str = "videos") -> Store:

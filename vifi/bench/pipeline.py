@@ -33,7 +33,7 @@ from PIL import Image
 from vifi.bench.arithmetic import image_flops, measure_matmul
 from vifi.bench.bench_settings import Pipeline
 from vifi.bench.clip_pipeline import clip_speed
-from vifi.bench.inputs import find_videos, scanned, write_noise_clip
+from vifi.bench.inputs import find_videos, scanned, write_copies, write_noise_clip
 from vifi.bench.pipeline_parts import beside_parts, decode_only, encode_only, median
 from vifi.bench.timing import Quantiles, elapsed, peak_mebibytes, quantiles
 from vifistore.errors import DecodeError, UsageError
@@ -186,12 +186,9 @@ def _openclip_transform(loaded: OpenClipModel) -> Any:
 def memory(num_videos: int) -> dict:
     """Peak memory of this process after an extraction of small clips, each with other bytes."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "videos"
-        folder.mkdir()
-        write_noise_clip(folder / "0.mp4", 0)
-        clip = (folder / "0.mp4").read_bytes()
-        for number in range(num_videos):
-            (folder / f"{number}.mp4").write_bytes(clip + _free_box(number))
+        folder, clip = Path(scratch) / "videos", Path(scratch) / "clip.mp4"
+        write_noise_clip(clip, 0)
+        write_copies([clip], folder, num_videos)
         store = scanned(Path(scratch) / "S.zarr", folder)
         wanted = ExtractSettings(model="vifi-tiny", pretrained="none", frames=8, device="cpu")
         report = extract_dataset(store.dataset("videos"), wanted)
@@ -219,8 +216,3 @@ def _chosen_videos(settings: Pipeline, folder: Path) -> Path:
     if not any(folder.iterdir()):
         raise UsageError(f"decord reads no video of {settings.folder}; give another --folder")
     return folder
-
-
-def _free_box(number: int) -> bytes:
-    """A box of an MP4 file that every reader passes over; as long for every number."""
-    return (16).to_bytes(4, "big") + b"free" + number.to_bytes(8, "big")
