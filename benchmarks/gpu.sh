@@ -1,0 +1,47 @@
+#!/bin/bash
+# Measure a machine with one H100 or H200, within five minutes and without a network.
+#
+#     benchmarks/gpu.sh OUT [WHEELS] [--only STEP] [--dry-run]
+#
+# WHEELS is the archive of benchmarks/gpu_wheels.sh; without one, everything is installed already.
+# It needs Python 3.12 (PYTHON, else python3) with PyTorch 2.11 and Triton 3.6. OUT gets summary.txt
+# and, after each step, rows/*.jsonl and logs/STEP.log. --only runs one step and may be given
+# again; --dry-run goes through all steps on a CPU at tiny sizes, whose rows mean nothing.
+# See benchmarks/gpu_steps.py for the steps.
+set -euo pipefail
+begun=$(date +%s)
+usage="usage: benchmarks/gpu.sh OUT [WHEELS] [--only STEP] [--dry-run]"
+places=()
+while [ $# -gt 0 ] && [[ $1 != -* ]]; do
+    places+=("$(realpath -m -- "$1")")
+    shift
+done
+if [ ${#places[@]} -lt 1 ] || [ ${#places[@]} -gt 2 ]; then
+    echo "$usage" >&2
+    exit 2
+fi
+out=${places[0]} wheels=${places[1]:-}
+if [ -n "$wheels" ] && [ ! -f "$wheels" ]; then
+    echo "there is no archive $wheels; make one with benchmarks/gpu_wheels.sh" >&2
+    exit 2
+fi
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python3}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+if [ -n "$wheels" ]; then
+    mkdir "$scratch/wheels"
+    tar -xf "$wheels" -C "$scratch/wheels"
+    "$python" -m venv --without-pip --system-site-packages "$scratch/venv"
+    # What belongs to a Python that is itself in an environment is no package of the system's.
+    "$python" -c 'import site; print("\n".join(site.getsitepackages()))' \
+        >"$(echo "$scratch"/venv/lib/python3*/site-packages)/machine.pth"
+    "$python" -m pip --python "$scratch/venv/bin/python" install --quiet --no-index --no-deps \
+        --no-compile --ignore-installed --find-links "$scratch/wheels" "$scratch"/wheels/*.whl
+    python=$scratch/venv/bin/python
+fi
+export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
+# Compiled anew, as on a machine that has never seen this; then shared by the steps.
+export TRITON_CACHE_DIR=$scratch/triton TORCHINDUCTOR_CACHE_DIR=$scratch/inductor
+"$python" -m benchmarks.gpu_steps "$out" --begun "$begun" "$@"
