@@ -123,7 +123,7 @@ def _training(run: GpuRun) -> list[Command]:
         sizes = ["--model", "vifi-tiny", "--num-frames", 1, "--batch-size", 12, "--epochs", 2]
     sizes += ["--clips", 1 if run.dry_run else 8]
     how = ["--device", run.device, "--decoder", "pyav", "--ways", "memory"]
-    how += [] if run.dry_run else ["--compile", "--workers", 8]
+    how += [] if run.dry_run else ["--workers", 8]
     return [_module(run, "benchmarks.training", *how, *sizes)]
 
 

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.training       # two minutes on two cores
     python -m benchmarks.training --model ViT-B-16-quickgelu --num-frames 16 --batch-size 64 \\
-        --micro-batch 64 --device cuda --compile --workers 12 --clips 32 --ways cache
+        --device cuda --workers 12 --clips 32 --ways cache
 
 Fine-tunes a model with random weights (their values do not change the work) on generated clips, and
 reads seconds per step and the share of waiting off the run's own log, after the first epoch. Ways
@@ -11,7 +11,8 @@ is what the demo does, `store` trains the text tower on cached embeddings; `text
 text tuning from pixels, against which the speed-up of `store` is. With full tuning, the arithmetic
 of the image tower (forward, and twice that backward) is compared with the rate of a large matrix
 product on the same device in the same call.
-Expected: `memory` waits under 20% on two cores; on a GPU `cache` reaches 35% of the matmul rate.
+Expected: `memory` waits under 20% on two cores; on a GPU it reaches 40% of the matmul rate, and
+`cache` 35%.
 """
 
 import csv
@@ -54,15 +55,15 @@ class Training(Bench):
     batch_size: int = 16
     """Videos per step."""
     micro_batch: int = 0
-    """Videos per forward pass; 0 is the batch."""
+    """Videos per forward pass; 0 is the batch, or what the memory of a GPU has room for."""
     clips: int = 8
     """Clips of each of the 24 classes."""
     epochs: int = 3
     """Epochs, of which the first is not counted."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, or auto."""
-    compile: bool = False
-    """Compile the image tower."""
+    compile: bool = True
+    """On a GPU: compile the image tower."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass."""
     workers: int = 1
@@ -170,7 +171,7 @@ def figures(
         "model": settings.model,
         "num_frames": settings.num_frames,
         "batch_size": settings.batch_size,
-        "is_compiled": settings.compile,
+        "is_compiled": settings.compile and device.type == "cuda",
         "steps": len(steps),
         "seconds_per_step": round(taken.p50, 4),
         **taken.row(),

@@ -1,7 +1,6 @@
 """From rows of a dataset to decoded videos, and to those that need no encoding."""
 
 import contextlib
-import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from vifistore.errors import DecodeError
 from vifistore.extract.blocks import VideoResult, quarantined
 from vifistore.extract.clock import Clock
 from vifistore.extract.extract_settings import EncodeSettings
-from vifistore.extract.ranks import local_count
+from vifistore.extract.ranks import own_cores
 from vifistore.extract.registered import registered
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.row_sources import RowSource
@@ -241,12 +240,5 @@ def _decode_pool(
 
 
 def default_workers(device: torch.device) -> int:
-    """Decoding processes: one a core, but one core feeds the GPU where there is one.
-
-    Processes that were started side by side share the cores of a machine, unless the launcher has
-    given each its own.
-    """
-    machine = os.cpu_count() or 1
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
-    cores = own if own < machine else machine // local_count()
-    return max(1, cores - (device.type == "cuda"))
+    """Decoding processes: one a core, but one core feeds the GPU where there is one."""
+    return max(1, own_cores() - (device.type == "cuda"))

@@ -96,6 +96,14 @@ def local_count() -> int:
     return max(1, _local(3, 1))
 
 
+def own_cores() -> int:
+    """Cores of this process: those of the machine are shared by all that were started side by side,
+    unless the launcher has given each its own."""
+    machine = os.cpu_count() or 1
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
+    return max(1, own if own < machine else machine // local_count())
+
+
 def _local(place: int, otherwise: int) -> int:
     """A number of this machine, by the innermost launcher that gives it."""
     found = (

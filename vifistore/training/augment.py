@@ -4,6 +4,7 @@ As in ViFi-CLIP's code (datasets/pipeline.py): a crop of several scales, mirrori
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from vifistore.kernels.preprocess_frames import colours, resize_box
 from vifistore.store.recipe import Preprocessing
 from vifistore.training.released_colours import ColourChange, change_levels, gray_levels
 from vifistore.training.training_settings import TrainSettings
+from vifistore.training.uploads import uploaded
 
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.2, 0.1
 # Luma of ITU-R BT.601, and the two chroma axes of YIQ that hue turns.
@@ -121,15 +123,16 @@ def change_colours(pixels: Tensor, settings: TrainSettings, rng: np.random.Gener
 
 def _jitter(pixels: Tensor, num: int, rng: np.random.Generator) -> Tensor:
     """Saturation and hue are one linear map, scaling and turning the chroma plane of YIQ."""
-    brightness, contrast, saturation = (
-        _factors(rng, spread, num, pixels.device)
-        for spread in (_BRIGHTNESS, _CONTRAST, _SATURATION)
+    # All of it before the first change: a GPU that has begun with one would be waited for.
+    drawn = [_factors(rng, spread, num) for spread in (_BRIGHTNESS, _CONTRAST, _SATURATION)]
+    angle = torch.from_numpy(rng.uniform(-_HUE, _HUE, num) * 2 * math.pi)
+    turn = _chroma_map(drawn[2].flatten().double(), angle).to(pixels.dtype)
+    brightness, contrast, turn = (
+        uploaded(factors, pixels.device) for factors in (*drawn[:2], turn)
     )
     pixels = (pixels * brightness).clamp(0, 1)
     mean = _gray(pixels).mean((2, 3), keepdim=True)
     pixels = (mean + (pixels - mean) * contrast).clamp(0, 1)
-    angle = torch.from_numpy(rng.uniform(-_HUE, _HUE, num) * 2 * math.pi)
-    turn = _chroma_map(saturation.flatten().double().cpu(), angle).to(pixels)
     turn = turn.expand(len(pixels), 3, 3)
     return torch.einsum("foc,fchw->fohw", turn, pixels).clamp(0, 1)
 
@@ -148,14 +151,20 @@ def _levels(pixels: Tensor) -> Tensor:
     return (pixels * 255).round_().to(torch.uint8)
 
 
-def _factors(rng: np.random.Generator, spread: float, num: int, device: torch.device) -> Tensor:
+def _factors(rng: np.random.Generator, spread: float, num: int) -> Tensor:
+    """float32 `[frame 1 1 1]`, or one for all frames."""
     drawn = rng.uniform(1 - spread, 1 + spread, num).astype(np.float32)
-    return torch.from_numpy(drawn).view(-1, 1, 1, 1).to(device)
+    return torch.from_numpy(drawn).view(-1, 1, 1, 1)
 
 
 def _gray(pixels: Tensor) -> Tensor:
-    weights = torch.tensor(_GRAY, device=pixels.device).view(1, 3, 1, 1)
-    return (pixels * weights).sum(1, keepdim=True)
+    return (pixels * _gray_weights(pixels.device)).sum(1, keepdim=True)
+
+
+@lru_cache
+def _gray_weights(device: torch.device) -> Tensor:
+    """`[1 3 1 1]`, kept: a GPU is waited for where numbers are handed to it."""
+    return uploaded(torch.tensor(_GRAY).view(1, 3, 1, 1), device)
 
 
 def _chroma_map(saturation: Tensor, angle: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from vifistore.errors import ModelError, UsageError
 from vifistore.training.distributed import Processes
 from vifistore.training.log import StepRecord
 from vifistore.training.order import Order
+from vifistore.training.pass_size import pieces
 from vifistore.training.schedule import rate_of_step
 from vifistore.training.systems.system import BatchObjective, Objective, ParameterGroup
 from vifistore.training.training_data import Views
@@ -51,10 +52,13 @@ class Engine:
         settings: TrainSettings,
         order: Order,
         processes: Processes,
+        most_views: int = 0,
     ) -> None:
+        """`most_views` are what a forward pass takes at once; 0 for those of a micro-batch."""
         self.parameters = {name: p for group in groups for name, p in group.parameters.items()}
         self._objective, self._order = objective, order
         self._processes = processes
+        self._most_views = most_views or order.micro_batch
         self._rates = [group.rate for group in groups]
         self.optimiser = torch.optim.AdamW(
             [_options(group, settings) for group in groups], betas=settings.betas, fused=True
@@ -71,7 +75,7 @@ class Engine:
         except torch.OutOfMemoryError as error:
             raise ModelError(
                 "the memory of the GPU is too small for forward passes of this size; give a "
-                f"--micro-batch below {self._order.micro_batch}, or --gradient-checkpointing"
+                f"--micro-batch below {self._most_views}, or --gradient-checkpointing"
             ) from error
         except RuntimeError as error:
             if not _is_of_compiling(error):
@@ -79,7 +83,7 @@ class Engine:
             reason = " ".join(str(error).partition("\n\n")[0].split())
             raise UsageError(
                 f"the image tower cannot be compiled ({reason[:200]}); install what is missing, or "
-                "leave out --compile"
+                "give --no-compile"
             ) from error
 
     def _step(self, number: int, passes: Iterator[Views | None], num_passes: int) -> StepRecord:
@@ -116,6 +120,7 @@ class Engine:
         self.optimiser.zero_grad(set_to_none=True)
         objective = self._objective
         is_apart = num_passes > 1 or self._processes.world > 1
+        is_apart |= self._most_views < self._order.micro_batch
         if is_apart and isinstance(objective, BatchObjective):
             return self._accumulate_together(objective, passes, num_passes)
         texts = self._objective.texts()
@@ -126,13 +131,12 @@ class Engine:
             start = time.perf_counter()
             views = next(passes)
             data_seconds += time.perf_counter() - start
-            if views is None:
-                continue
-            sums = self._objective.sums(views, leaf)
-            sums.loss.backward()
-            totals[0] += sums.loss.detach()
-            totals[1] += sums.correct
-            totals[2] += sums.num_views
+            for part in pieces(views, self._most_views) if views else ():
+                sums = self._objective.sums(part, leaf)
+                sums.loss.backward()
+                totals[0] += sums.loss.detach()
+                totals[1] += sums.correct
+                totals[2] += sums.num_views
         if leaf.grad is not None:
             texts.backward(leaf.grad)
         return totals, data_seconds
@@ -144,7 +148,8 @@ class Engine:
         start = time.perf_counter()
         views = [one for _ in range(num_passes) if (one := next(passes)) is not None]
         data_seconds = time.perf_counter() - start
-        sums = accumulate_together(objective, views, self._processes)
+        parts = [part for one in views for part in pieces(one, self._most_views)]
+        sums = accumulate_together(objective, parts, self._processes)
         totals = torch.zeros(3, dtype=torch.float64, device=objective.texts().device)
         if sums is not None:
             totals[0] += sums.loss.detach()

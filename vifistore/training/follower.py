@@ -65,7 +65,7 @@ def _shared_flags(run: RunOptions) -> dict[str, str]:
     Frames, preprocessing and prompts it finds in their headers.
     """
     # As many decoding processes again would take the cores from those of the run.
-    workers = (run.workers or default_readers()) // 2
+    workers = (run.workers or default_readers(on_gpu=False)) // 2
     flags = {
         "--device": run.device,
         "--decoder": run.decoder,

@@ -71,14 +71,17 @@ class FrameReader:
         options: RunOptions,
         digests: dict[int, str],
         others: Sequence[Reader] = (),
+        *,
+        on_gpu: bool = False,
     ) -> None:
         """`digests` gets the content digest of each video, by its number, when it is read;
-        `others` are kept in the frame cache beside what steps draw from."""
+        `others` are kept in the frame cache beside what steps draw from; `on_gpu` says where the
+        model computes."""
         self._settings, self._options = settings, options
         self._own = kept_by_steps(preprocessing, settings)
         self._others = others if options.frame_cache else ()
         self._squares = common_squares([self._own, *self._others])
-        self._num_workers = options.workers or default_readers()
+        self._num_workers = options.workers or default_readers(on_gpu=on_gpu)
         self._digests = digests
 
     @property

@@ -12,23 +12,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vifistore.training.uploads import uploaded
+
 _MIXUP_BETA, _CUTMIX_BETA = 0.8, 1.0
 
 
 def mix(frames: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Mix each video with another: frames `[view frame 3 height width]`, targets `[view class]`.
+    """Mix each video with another: frames `[view frame 3 height width]`, targets `[view class]`, on
+    one device.
 
     Neither is changed in place. A video may be drawn as its own partner.
     """
     cut = rng.random() < 0.5
     beta = _CUTMIX_BETA if cut else _MIXUP_BETA
     ratio = float(rng.beta(beta, beta))
-    partners = torch.from_numpy(rng.permutation(len(frames)))
+    partners = uploaded(torch.from_numpy(rng.permutation(len(frames))), frames.device)
     if cut:
         frames, ratio = _paste(frames, partners, ratio, rng)
     else:
-        frames = torch.lerp(frames[partners.to(frames.device)], frames, ratio)
-    return frames, torch.lerp(targets[partners.to(targets.device)], targets, ratio)
+        frames = torch.lerp(frames[partners], frames, ratio)
+    return frames, torch.lerp(targets[partners], targets, ratio)
 
 
 def _paste(
@@ -40,7 +43,7 @@ def _paste(
     left, right = _span(width, ratio, rng)
     frames, source = frames.clone(), frames
     box = (..., slice(top, bottom), slice(left, right))
-    frames[box] = source[partners.to(frames.device)][box]
+    frames[box] = source[partners][box]
     return frames, 1 - (bottom - top) * (right - left) / (height * width)
 
 

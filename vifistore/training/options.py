@@ -1,22 +1,27 @@
 """How and where a run computes; at most the last bits of its numbers depend on it. No torch."""
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vifistore.errors import Faults
+from vifistore.extract.ranks import own_cores
 from vifistore.frames.decoder_names import DecoderName
 from vifistore.training.training_settings import note_name
 
 Precision = Literal["auto", "fp32", "bf16"]
 
 
-def default_readers() -> int:
-    """Decoding processes of a run: the model, or what feeds it, needs the other half of the
-    cores."""
-    return max(1, (os.cpu_count() or 2) // 2)
+# What gives a GPU its work, and what changes pixels for it.
+_CORES_BESIDE_A_GPU = 2
+
+
+def default_readers(*, on_gpu: bool) -> int:
+    """Decoding processes of a run: most of the cores that are this process's where a GPU computes,
+    else half of them, as the model needs the others."""
+    cores = own_cores()
+    return max(1, cores - _CORES_BESIDE_A_GPU if on_gpu else cores // 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +33,8 @@ class RunOptions:
     precision: Precision = "auto"
     """fp32, bf16 (weights stay fp32), or auto: bf16 on a GPU that has it, else fp32. On a CPU a
     stopped run goes on bit for bit."""
-    compile: bool = False
-    """Compile the image tower: minutes at the start, faster steps on a GPU."""
+    compile: bool = True
+    """On a GPU: compile the image tower, which takes a minute or two at the start."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, about a third more time."""
     threads: int = 0

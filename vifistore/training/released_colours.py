@@ -10,10 +10,13 @@ All levels are uint8 `[frame 3 height width]`, RGB; factors are `[frame]`, on th
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from vifistore.training.uploads import uploaded
 
 # In 1/65536: luma of ITU-R BT.601.
 _LUMA = (19595, 38470, 7471)
@@ -32,14 +35,16 @@ class ColourChange:
 
 def change_levels(levels: Tensor, change: ColourChange) -> Tensor:
     """Levels `[frame 3 height width]` with brightness, contrast, saturation and hue changed."""
-    levels = levels.clone()
-    factors = torch.from_numpy(change.factors).to(levels.device)
+    factors = uploaded(torch.from_numpy(change.factors), levels.device)
     for numbers in change.order.T:
+        before, levels = levels, torch.empty_like(levels)
         for number, make in enumerate(_CHANGES):
             chosen = np.flatnonzero(numbers == number)
-            if len(chosen):
-                frames = torch.from_numpy(chosen).to(levels.device)
-                levels[frames] = make(levels[frames], factors[frames, number])
+            if len(chosen) == len(levels):
+                levels = make(before, factors[:, number])
+            elif len(chosen):
+                frames = uploaded(torch.from_numpy(chosen), levels.device)
+                levels[frames] = make(before[frames], factors[frames, number])
     return levels
 
 
@@ -50,8 +55,14 @@ def gray_levels(levels: Tensor) -> Tensor:
 
 def _luma(levels: Tensor) -> Tensor:
     """uint8 `[frame 1 height width]`."""
-    weights = torch.tensor(_LUMA, dtype=torch.int32, device=levels.device).view(1, 3, 1, 1)
-    return ((levels.int() * weights).sum(1, keepdim=True) + 0x8000 >> 16).to(torch.uint8)
+    weighted = levels.int() * _luma_weights(levels.device)
+    return (weighted.sum(1, keepdim=True) + 0x8000 >> 16).to(torch.uint8)
+
+
+@lru_cache
+def _luma_weights(device: torch.device) -> Tensor:
+    """int32 `[1 3 1 1]`, kept: a GPU is waited for where numbers are handed to it."""
+    return uploaded(torch.tensor(_LUMA, dtype=torch.int32).view(1, 3, 1, 1), device)
 
 
 def _brighten(levels: Tensor, factors: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from vifistore.models.openclip_model import require_tunable
 from vifistore.models.system_modules import system_of
 from vifistore.models.text_embedding import check_distinct
 from vifistore.models.wording import fill
+from vifistore.training.compiled_tower import compiles_on
 from vifistore.training.distributed import Processes, joined, precision_of
 from vifistore.training.engine import Engine, Metrics
 from vifistore.training.faults import checkpoint_name, note_frozen, note_system
@@ -24,12 +25,13 @@ from vifistore.training.folder_lock import only_trainer
 from vifistore.training.log import Log, StepRecord
 from vifistore.training.options import RunOptions
 from vifistore.training.order import Order
+from vifistore.training.pass_size import measured_views
 from vifistore.training.prefetch import ahead, beside
 from vifistore.training.run_folder import RunFolder
-from vifistore.training.run_identity import RunIdentity
+from vifistore.training.run_identity import RunIdentity, run_terms
 from vifistore.training.saving import Saver
 from vifistore.training.systems.known_systems import load_system
-from vifistore.training.systems.system import ObjectiveInputs
+from vifistore.training.systems.system import ObjectiveInputs, ParameterGroup, System
 from vifistore.training.thread_count import computing_on
 from vifistore.training.training_data import (
     FrameData,
@@ -111,7 +113,13 @@ class _Training:
         self._name = checkpoint_name(run.name, run.out)
         precision = precision_of(run.options.precision, device)
         self._bf16 = precision == "bf16"
-        self._identity = _identity(run, precision, processes.world, device)
+        self._compiled = run.options.compile and compiles_on(device)
+        self._identity = {
+            **run_terms(run.start, run.settings, run.videos),
+            "compile": self._compiled,
+            "gradient_checkpointing": run.options.gradient_checkpointing,
+            **{"device": device.type, "precision": precision, "processes": processes.world},
+        }
         if processes.is_first:
             self._folder.check(self._identity)
         processes.wait()
@@ -161,14 +169,27 @@ class _Training:
         clip.to(self._device)
         groups = system.groups(clip, settings)
         clip.set_grad_checkpointing(run.options.gradient_checkpointing)
-        how = {"bf16": self._bf16, "compiled": run.options.compile}
-        tokens = self._class_tokens()
-        inputs = ObjectiveInputs(clip=clip, tokens=tokens, settings=settings, **how)
-        objective = system.objective(inputs)
-        self._engine = Engine(objective, groups, settings, self._order, self._processes)
+        how = {"settings": settings, "bf16": self._bf16}
+        plain = ObjectiveInputs(clip=clip, tokens=self._class_tokens(), **how)
+        most = self._most_views(system, plain, groups)
+        inputs = replace(plain, compiled=self._compiled, pass_views=most)
+        of_run = (groups, settings, self._order, self._processes)
+        self._engine = Engine(system.objective(inputs), *of_run, most)
         identity = RunIdentity(run.start, settings, self._order, run.videos)
         self._saver = Saver(self._folder, self._engine, self._name, identity, start_system)
         self._source = self._kept(run.videos.source)
+
+    def _most_views(
+        self, system: System, inputs: ObjectiveInputs, groups: Sequence[ParameterGroup]
+    ) -> int:
+        """Views of a pass: a micro-batch, or as many of a whole batch as a GPU has memory for."""
+        wanted, source = self._order.micro_batch, self._run.videos.source
+        if self._device.type != "cuda" or self._settings.micro_batch or not source.has_pixels:
+            return wanted
+        view = (self._settings.num_frames, 3, *self._start.image_size)
+        parameters = [p for group in groups for p in group.parameters.values()]
+        of_view = (view, source.targets.shape[1], parameters)
+        return measured_views(system.objective(inputs), *of_view, wanted)
 
     def _kept(self, source: TrainingSource) -> TrainingSource:
         """What is read, in memory where it is to be kept there: only once nothing can be refused
@@ -273,28 +294,6 @@ class _Training:
 
     def _report(self, metrics: dict, data_share: float, skipped: list[str]) -> TrainReport:
         step = self._order.num_steps
-        return TrainReport(
-            path=self._folder.weights_path(step),
-            step=step,
-            metrics=metrics,
-            data_share=data_share,
-            skipped=skipped,
-        )
-
-
-def _identity(run: Run, precision: str, num_processes: int, device: torch.device) -> dict:
-    """What must be the same for a stopped run to go on."""
-    return {
-        "settings": asdict(run.settings),
-        # A bias takes no part in the training, and runs of before do not name it.
-        "start": run.start.softmax_digest,
-        "model": run.start.model,
-        "device": device.type,
-        "precision": precision,
-        "compile": run.options.compile,
-        "gradient_checkpointing": run.options.gradient_checkpointing,
-        "processes": num_processes,
-        "data": run.videos.data,
-        "num_videos": len(run.videos.source.targets),
-        "class_names": list(run.videos.class_names),
-    }
+        path = self._folder.weights_path(step)
+        done = {"path": path, "step": step, "metrics": metrics, "data_share": data_share}
+        return TrainReport(**done, skipped=skipped)

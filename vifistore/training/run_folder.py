@@ -85,11 +85,13 @@ class RunFolder:
                 raise UsageError(
                     f"{self.path} holds another run, whose {key} is "
                     f"{_differing(recorded.get(key), identity.get(key))}; "
-                    f"{self._remedy(recorded.get(key), identity.get(key))}"
+                    f"{self._remedy(key, recorded.get(key), identity.get(key))}"
                 )
 
-    def _remedy(self, recorded: object, requested: object) -> str:
+    def _remedy(self, key: str, recorded: object, requested: object) -> str:
         """What to do about a part of the identity that differs."""
+        if key == "compile" and requested:
+            return "give --no-compile to go on with it, or another --out"
         if isinstance(recorded, dict) and isinstance(requested, dict) and "epochs" in recorded:
             changed = {key for key in recorded if recorded[key] != requested.get(key)}
             if "epochs" in changed and changed <= {"epochs", "warmup_epochs"}:

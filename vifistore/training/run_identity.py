@@ -1,7 +1,7 @@
 """What the checkpoints of a run say that they were trained with, and on which videos."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import SAMPLING_RULE
@@ -63,3 +63,17 @@ def trained_with(
         cleaning=settings.class_names,
         sampling={"rule": SAMPLING_RULE, "frames": settings.num_frames},
     )
+
+
+def run_terms(start: LoadedModel, settings: TrainSettings, videos: TrainingSet) -> dict:
+    """What a run trains on what, which must be the same for a stopped one to go on, as plain JSON
+    values."""
+    return {
+        "settings": asdict(settings),
+        # A bias takes no part in the training, and runs of before do not name it.
+        "start": start.softmax_digest,
+        "model": start.model,
+        "data": videos.data,
+        "num_videos": len(videos.source.targets),
+        "class_names": list(videos.class_names),
+    }

@@ -16,6 +16,7 @@ from vifistore.training.faults import note_plain
 from vifistore.training.mixing import mix
 from vifistore.training.order import Draws, MicroBatch, stream
 from vifistore.training.training_settings import TrainSettings
+from vifistore.training.uploads import uploaded
 
 _EMBEDDING_BATCH = 256
 
@@ -126,20 +127,33 @@ class FrameData:
             require_plain_pixels(settings)
         for batch in batches:
             rows = [row for row in batch.rows if row not in self.skipped]
-            views = [self._view(row, batch.epoch, settings) for row in rows]
-            yield assemble(views, self.targets, rows, batch, settings, device)
+            if not rows:
+                yield None
+                continue
+            frames = uploaded(self._drawn(rows, batch.epoch, settings, device), device).float()
+            for place, row in enumerate(rows):
+                if self._is_mirrored(row, batch.epoch, settings):
+                    frames[place] = frames[place].flip(-1)
+            yield assemble(frames, self.targets, rows, batch, settings)
 
-    def _view(self, row: int, epoch: int, settings: TrainSettings) -> Tensor:
-        key = (settings.seed, epoch, row)
-        frames = self.frames[row]
-        columns = sample_training_indices(
-            len(frames), settings.num_frames, stream(Draws.FRAMES, *key)
-        )
-        frames = frames[torch.from_numpy(columns)].float()
-        if self.has_pixels and settings.flip:
-            mirrored = stream(Draws.PIXELS, *key).random() < settings.flip
-            frames = frames.flip(-1) if mirrored else frames
-        return frames
+    def _drawn(
+        self, rows: Sequence[int], epoch: int, settings: TrainSettings, device: torch.device
+    ) -> Tensor:
+        """The frames that an epoch draws of some videos, `[view frame ...]` as they are kept, in
+        the memory that a GPU takes them from."""
+        shape = (len(rows), settings.num_frames, *self.frames.shape[2:])
+        is_pinned = device.type == "cuda"
+        drawn = torch.empty(shape, dtype=self.frames.dtype, pin_memory=is_pinned)
+        for row, frames in zip(rows, drawn, strict=True):
+            rng = stream(Draws.FRAMES, settings.seed, epoch, row)
+            columns = sample_training_indices(self.frames.shape[1], settings.num_frames, rng)
+            torch.index_select(self.frames[row], 0, torch.from_numpy(columns), out=frames)
+        return drawn
+
+    def _is_mirrored(self, row: int, epoch: int, settings: TrainSettings) -> bool:
+        if not (self.has_pixels and settings.flip):
+            return False
+        return stream(Draws.PIXELS, settings.seed, epoch, row).random() < settings.flip
 
 
 def require_plain_pixels(settings: TrainSettings) -> None:
@@ -150,21 +164,15 @@ def require_plain_pixels(settings: TrainSettings) -> None:
 
 
 def assemble(
-    views: list[Tensor],
+    frames: Tensor,
     targets: Tensor,
     rows: Sequence[int],
     batch: MicroBatch,
     settings: TrainSettings,
-    device: torch.device,
-) -> Views | None:
-    """Views `[frame ...]` of some rows of a micro-batch in one tensor on the device, pixels mixed
-    if wanted; targets `[video class]` are those of all videos."""
-    if not views:
-        return None
-    frames, targets = torch.stack(views), targets[list(rows)]
-    if device.type == "cuda" and frames.device.type == "cpu":
-        frames, targets = frames.pin_memory(), targets.pin_memory()
-    frames, targets = (t.to(device, non_blocking=True) for t in (frames, targets))
+) -> Views:
+    """What a pass reads of frames `[view frame ...]` on their device, those of some rows of a
+    micro-batch, pixels mixed if wanted; targets `[video class]` are those of all videos."""
+    targets = uploaded(targets[list(rows)], frames.device)
     if settings.mixing and frames.ndim == 5:
         rng = stream(Draws.MIXING, settings.seed, batch.step, batch.number)
         frames, targets = mix(frames, targets, rng)

@@ -60,7 +60,8 @@ class TrainSettings:
     """Videos per step."""
     micro_batch: int = 0
     """Videos per forward pass, also those that are mixed with each other; gradients add up to
-    those of the whole batch. 0 is the batch, shared evenly by the processes."""
+    those of the whole batch. 0 is the batch, shared evenly by the processes; a GPU whose memory is
+    too small for it takes it in parts."""
     epochs: int = 10
     """Times every video is seen."""
     drop_last: bool = False

@@ -19,6 +19,7 @@ from vifistore.training.options import RunOptions
 from vifistore.training.order import Draws, MicroBatch, stream
 from vifistore.training.training_data import FrameData, Views, assemble
 from vifistore.training.training_settings import TrainSettings
+from vifistore.training.uploads import uploaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +54,22 @@ class VideoSource:
         views: list[Tensor] = []
 
         def assembled(batch: MicroBatch) -> Views | None:
-            made = assemble(views, self.targets, rows, batch, settings, device)
+            if not views:
+                return None
+            made = assemble(torch.stack(views), self.targets, rows, batch, settings)
             views.clear()
             rows.clear()
             return made
 
         made = (self.preprocessing, settings, self.options, self.digests, self.others)
-        with FrameReader(*made) as reader:
+        with FrameReader(*made, on_gpu=device.type == "cuda") as reader:
             for job, frames in reader.read(self._jobs(batches, begun)):
                 while begun[0] != job.batch:
                     yield assembled(begun.pop(0))
                 if isinstance(frames, DecodeError):
                     self.skipped[job.row] = str(frames)
                     continue
-                levels = torch.from_numpy(frames).to(device)
+                levels = uploaded(torch.from_numpy(frames), device)
                 rng = stream(Draws.PIXELS, settings.seed, job.batch.epoch, job.row)
                 are_squares = reader.are_squares
                 views.append(

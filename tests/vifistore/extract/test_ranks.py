@@ -26,6 +26,7 @@ from vifistore.extract.ranks import (
 from vifistore.extract.recipes import choose_device
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
+from vifistore.training.options import default_readers
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 OPEN_MPI = tuple(f"OMPI_COMM_WORLD_{name}" for name in ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE"))
@@ -134,6 +135,23 @@ def test_workers_share_the_cores(monkeypatch, own, together, device, workers):
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(own)), raising=False)
     assert default_workers(torch.device(device)) == workers
+
+
+@pytest.mark.parametrize(
+    ("own", "together", "on_gpu", "workers"),
+    [
+        (16, "", False, 8),
+        (16, "", True, 14),
+        (16, "8", True, 1),
+        (16, "4", True, 2),
+        (4, "2", True, 2),
+    ],
+)
+def test_training_shares_the_cores_as_well(monkeypatch, own, together, on_gpu, workers):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", together)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(own)), raising=False)
+    assert default_readers(on_gpu=on_gpu) == workers
 
 
 @pytest.mark.parametrize(("number", "device"), [("", "cuda:0"), ("1", "cuda:1"), ("2", "cuda:0")])

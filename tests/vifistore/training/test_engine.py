@@ -203,27 +203,19 @@ def test_bfloat16_stays_near_float32_and_keeps_the_weights_in_it(trained, tmp_pa
     assert losses[1] == pytest.approx(losses[0], abs=0.05)
 
 
-def test_the_image_tower_is_what_is_compiled(trained, tmp_path, monkeypatch):
-    compiled = []
-    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
-    trained(out="plain")
-    start, _ = trained(out="compiled", options=RunOptions(compile=True))
-    assert compiled == [start.clip.visual]
-    assert losses_of(tmp_path / "compiled") == losses_of(tmp_path / "plain")
-
-
 def test_a_machine_that_cannot_compile_is_said_in_one_line(trained, monkeypatch):
     from torch._dynamo.exc import TorchDynamoException
 
-    def fails(_: torch.nn.Module):
+    def fails(_: torch.nn.Module, dynamic: bool):
         def run(_: torch.Tensor) -> None:
             raise TorchDynamoException("InvalidCxxCompiler:\nno compiler\n\nSet TORCH_LOGS")
 
         return run
 
     monkeypatch.setattr(torch, "compile", fails)
-    with pytest.raises(UsageError, match=r"\(InvalidCxxCompiler: no compiler\); .*--compile$"):
-        trained(options=RunOptions(compile=True))
+    monkeypatch.setattr("vifistore.training.run.compiles_on", lambda device: True)
+    with pytest.raises(UsageError, match=r"\(InvalidCxxCompiler: no compiler\); .*--no-compile$"):
+        trained()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(

@@ -141,7 +141,7 @@ def test_a_finished_run_is_left_alone(trained, tmp_path):
     assert report.metrics == {}
 
 
-def test_another_run_does_not_go_on_here(trained, tmp_path):
+def test_another_run_does_not_go_on_here(trained, tmp_path, monkeypatch):
     trained()
     with pytest.raises(
         UsageError, match=r"settings is learning_rate=0\.001 and not 0\.5; give another"
@@ -156,9 +156,12 @@ def test_another_run_does_not_go_on_here(trained, tmp_path):
         trained(epochs=3, seed=5)
     with pytest.raises(UsageError, match="start is"):
         trained(start=tiny_model(1))
-    for other in ("compile", "gradient_checkpointing"):
-        with pytest.raises(UsageError, match=f"{other} is False and not True; give another"):
-            trained(options=RunOptions(**{other: True}))
+    with pytest.raises(UsageError, match="checkpointing is False and not True; give another"):
+        trained(options=RunOptions(gradient_checkpointing=True))
+    with monkeypatch.context() as on_gpu:
+        on_gpu.setattr("vifistore.training.run.compiles_on", lambda device: True)
+        with pytest.raises(UsageError, match="compile is False and not True; give --no-compile"):
+            trained()
     (tmp_path / "out" / "run.json").unlink()
     with pytest.raises(UsageError, match="no known run"):
         trained()

@@ -23,6 +23,7 @@ from vifistore.training.systems.system import (
 )
 from vifistore.training.training_data import Views
 from vifistore.training.training_settings import TrainSettings
+from vifistore.training.uploads import uploaded
 
 # CoCa's captions are no part of what is scored; a bias is added to no cosine here.
 _NEVER = ("text_decoder.", "logit_bias")
@@ -64,8 +65,7 @@ class LikenessObjective:
     def __init__(self, inputs: ObjectiveInputs) -> None:
         self._inputs, self._clip = inputs, inputs.clip
         self._device = inputs.clip.logit_scale.device
-        visual = inputs.clip.visual
-        self._encode_image = torch.compile(visual) if inputs.compiled else visual
+        self._encode_image = inputs.image_tower(inputs.clip.visual, inputs.settings.num_frames)
         self._cuts = inputs.settings.cut_context
 
     def texts(self) -> Tensor:
@@ -102,7 +102,7 @@ class LikenessObjective:
         drawn = [
             int(stream(Draws.TEXTS, seed, views.epoch, row).integers(count)) for row in views.rows
         ]
-        return self._inputs.tokens[torch.tensor(drawn, device=labels.device), labels]
+        return self._inputs.tokens[uploaded(torch.tensor(drawn), labels.device), labels]
 
     def _encode_texts(self, tokens: Tensor) -> Tensor:
         return (

@@ -24,7 +24,7 @@ class ClassObjective:
         self._clip, self._tokens, self._settings = clip, inputs.tokens[0], inputs.settings
         self._device = clip.logit_scale.device
         self._bf16 = inputs.bf16
-        self._encode_image = torch.compile(clip.visual) if inputs.compiled else clip.visual
+        self._encode_image = inputs.image_tower(clip.visual, self._settings.num_frames)
         self._frozen_texts = None
         if self._settings.freezes_texts:
             with torch.no_grad():

@@ -1,13 +1,14 @@
 """What a system of training is: the modules it adds, the parameters it trains, and its loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from vifistore.errors import UsageError
 from vifistore.models.openclip_parts import Clip
+from vifistore.training.compiled_tower import CompiledTower
 from vifistore.training.training_data import Views
 from vifistore.training.training_settings import TrainSettings
 
@@ -88,6 +89,14 @@ class ObjectiveInputs:
     """Whether the towers compute in bfloat16."""
     compiled: bool = False
     """Whether the image tower is compiled."""
+    pass_views: int = 0
+    """Views of a whole forward pass, up to which a compiled tower is filled; 0 fills up nothing."""
+
+    def image_tower(self, tower: nn.Module, rows_per_view: int) -> Callable[[Tensor], Any]:
+        """A tower as it runs: compiled, if that is wanted, for the rows of whole passes."""
+        if not self.compiled:
+            return tower
+        return CompiledTower(tower, self.pass_views * rows_per_view)
 
 
 class System(Protocol):

@@ -76,7 +76,7 @@ class XClipObjective(ClassObjective):
     def __init__(self, inputs: ObjectiveInputs) -> None:
         super().__init__(inputs)
         tower, self._prompts = XClipTower(inputs.clip.visual), video_prompts(inputs.clip)
-        self._encode_view = torch.compile(tower) if inputs.compiled else tower
+        self._encode_view = inputs.image_tower(tower, 1)
 
     def sums(self, views: Views, texts: Tensor) -> Sums:
         """Loss and accuracy of texts `[class dim]`, summed over the views."""
