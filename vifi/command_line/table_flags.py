@@ -1,14 +1,13 @@
 """Flags of what tables show, and the file that says it at more length."""
 
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
 
 from reports.layouts.table_options import ReportTables, TableOptions, parse_tables
+from vifi.study.study_document import read_document
 from vifistore.errors import UsageError, short
-from vifistore.files import read_regular
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +45,7 @@ def wanted_tables(flags: TableFlags) -> ReportTables:
 
 
 def _of_file(path: Path) -> ReportTables:
-    try:
-        document = tomllib.loads(read_regular(path).decode("utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{short(path)} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UsageError(f"{short(path)} is no TOML: {short(error, 120)}") from error
-    tables = document.get("tables", {})
+    tables = read_document(path).get("tables", {})
     if not isinstance(tables, dict):
         raise UsageError(f"{short(path)}: tables is no table; write [tables]")
     return parse_tables(tables)

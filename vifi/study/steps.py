@@ -52,7 +52,8 @@ def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list
     drawn = ("report", str(places.out), "--store", places.store)
     if trained:
         drawn += ("--runs", *(places.run(system) for system in trained))
-    if study.has_tables and places.study:
+    drawn += flag_words(study.report)
+    if places.study and (study.has_tables or study.report):
         drawn += ("--tables", places.study)
     page = (str(places.out / "index.html"),)
     needs = tuple(step.name for step in questions)

@@ -70,7 +70,7 @@ def read_study(path: Path) -> Study:
 
 def parse_study(document: Mapping) -> Study:
     """The study of such a document. Raises UsageError for what is missing, odd or unknown."""
-    known = ("title", "about", "train", "extract", "tables", *_KINDS)
+    known = ("title", "about", "train", "extract", "report", "tables", *_KINDS)
     for name in document:
         if name not in known:
             raise UnknownNameError("part of a study", name, known)
@@ -81,6 +81,7 @@ def parse_study(document: Mapping) -> Study:
         about=_checked("a study", "about", document.get("about", []), list),
         train=_checked("a study", "train", document.get("train", {}), dict),
         extract=_checked("a study", "extract", document.get("extract", {}), dict),
+        report=_checked("a study", "report", document.get("report", {}), dict),
         has_tables=bool(tables),
         **{kind: _entries(kind, document.get(kind, {}), of) for kind, of in _KINDS.items()},
     )

@@ -115,5 +115,7 @@ class Study:
     """Flags of every `vifi train`."""
     extract: Flags
     """Flags of every `vifi extract`."""
+    report: Flags = field(default_factory=dict)
+    """Flags of its `vifi report`."""
     has_tables: bool = False
     """Whether it says what tables show, as `vifi report --tables` reads it."""

@@ -192,6 +192,9 @@ def test_the_report_reads_the_study_where_it_says_what_tables_show():
         for text in (STUDY, STUDY + '[tables.fusion]\nrows = ["clip"]\n')
     )
     assert plain == (*("report", "o", "--store", "o/store.zarr"), "--runs", *RUNS)
+    scored = plan_steps(study(STUDY + '[report]\nscore = "d/test"\n'), places)[-1].commands[0]
+    # The file is named so that a change of it makes the page anew.
+    assert scored == (*plain, "--score", "d/test", "--tables", "small.toml")
     assert said == (*plain, "--tables", "small.toml")
     with pytest.raises(UsageError, match="rows is 'clip'; give a list of texts"):
         study(STUDY + '[tables.fusion]\nrows = "clip"\n')
