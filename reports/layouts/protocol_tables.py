@@ -27,6 +27,12 @@ from reports.table_model import Cell, Column, Row, Table
 _REPEATABLE = ("zero-shot", "base-to-novel", "supervised")
 _SUBSETS = ("base", "novel", "all", "joint")
 _SECTIONS = {ZERO_SHOT: "Zero-shot", TUNED: "Tuned on the data set: not zero-shot"}
+# Said where a table shows them.
+_EXPLAINED = {
+    "calibration_error": "Calibration error: how far the probability of the answer lies from the "
+    "share of right answers, over 15 bins (without an interval: a resample's is biased).",
+    "mean_per_class": "Mean per class: mean of the recalls of all classes.",
+}
 _METRICS = ("top1", "top5", "mean_per_class", "harmonic_mean", "calibration_error")
 
 
@@ -59,7 +65,8 @@ VIEWS = {
     ),
     "base-to-novel": View(
         title="Base to novel",
-        caption="Base and novel classes compete among themselves; HM is their harmonic mean.",
+        caption="Base and novel classes compete among themselves; HM is their harmonic mean. "
+        "Joint: all of them compete for all videos; its HM is that of base and novel videos there.",
         metrics=("top1", "harmonic_mean"),
     ),
     "few-shot": View(
@@ -135,7 +142,9 @@ def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
     return Table(
         name=file_name,
         title=view.title,
-        caption=" ".join(filter(None, (view.caption, class_counts(shown), view.intervals))),
+        caption=" ".join(
+            filter(None, (*_words(view, columns), class_counts(shown), view.intervals))
+        ),
         columns=tuple(
             Column(heading=_heading(slot), group=dataset_heading(paper_dataset(slot.dataset)))
             for slot in columns
@@ -151,6 +160,12 @@ def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
         ),
         notes=footnotes_of_all(shown),
     )
+
+
+def _words(view: View, columns: Sequence[Slot]) -> list[str]:
+    """What is particular about the numbers, and what metrics are that few know."""
+    there = {slot.metric for slot in columns}
+    return [view.caption, *(words for name, words in _EXPLAINED.items() if name in there)]
 
 
 def _section(shown: Sequence[Measurement], members: Sequence[Measurement]) -> str:

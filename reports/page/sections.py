@@ -16,7 +16,7 @@ MAX_QUARANTINED = 500
 MAX_PAIRS = 20
 _RECALL_FUSION = "embedding"
 _ORIGINS = ("recipe", "checkpoint", "manifest")
-_SETTING = ("protocol", "split", "subset", "classifier", "shots")
+_SETTING = ("protocol", "split", "subset", "classifier")
 
 
 def summary(rows: Sequence[ResultRow], words: Summary) -> dict:
@@ -175,7 +175,7 @@ def _pairs(tables: ClassTables) -> dict[str, list[dict]]:
         heading = f"{scored}, {record['fusion']}"
         if record["count"] > 0 and len(groups[heading]) < MAX_PAIRS:
             groups[heading].append(_pair(record))
-    return groups
+    return dict(sorted(groups.items()))
 
 
 def _pair(record: Mapping) -> dict:
@@ -211,5 +211,13 @@ def _mean(records: Mapping[str, dict]) -> float:
 
 
 def _setting(record: Mapping) -> str:
-    parts = [record.get(name) for name in _SETTING]
-    return ", ".join(str(part) for part in parts if part not in (None, "", "all", "text"))
+    """What was scored, in a few words; a whole number that a table holds as 4.0 is 4."""
+    parts = [str(record.get(name)) for name in _SETTING if _is_told(record.get(name))]
+    for name in ("shots", "seed"):
+        if _is_told(number := record.get(name)) and isinstance(number, int | float):
+            parts.append(f"{number:g} shots" if name == "shots" else f"seed {number:g}")
+    return ", ".join(parts)
+
+
+def _is_told(value: object) -> bool:
+    return value not in (None, "", "all", "text")

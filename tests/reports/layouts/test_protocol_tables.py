@@ -304,3 +304,13 @@ def test_labels_say_what_only_some_rows_are(row):
     # What all are needs no words.
     (table,) = protocol_tables(measurements([row(n, **shared, listed=300) for n in "ab"]))
     assert [r.detail for r in table.rows] == ["", ""]
+
+
+def test_captions_say_what_metrics_are(row):
+    shared = {"ci_low": None, "ci_high": None}
+    rows = [row(), row(metric="calibration_error", **shared)]
+    (table,) = protocol_tables(measurements(rows))
+    assert "Calibration error: how far" in table.caption
+    assert "Mean per class" not in table.caption
+    (table,) = protocol_tables(measurements([row(protocol="base-to-novel", subset="joint")]))
+    assert "Joint: all of them compete for all videos" in table.caption
