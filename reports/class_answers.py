@@ -1,5 +1,6 @@
 """The same videos under several systems: which are right where, and what is taken for what."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def answer_tables(folder: Path, measured: Sequence[Measurement]) -> list[AnswerT
         if one.row.metric == "top1" and not one.row.lever and not is_mean(one.row):
             groups[tuple(getattr(one.row, name) for name in _PLACE)].append(one)
     tables = (_table(folder, members) for members in groups.values())
-    return [table for table in tables if table is not None][:MAX_PLACES]
+    return list(itertools.islice(filter(None, tables), MAX_PLACES))
 
 
 def _table(folder: Path, members: Sequence[Measurement]) -> AnswerTable | None:

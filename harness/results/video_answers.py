@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from harness.results.csv_tables import read_table, write_table
 from harness.results.result_row import ResultRow
-from harness.results.whole_files import FOLDER, damaged
+from harness.results.whole_files import FOLDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,8 @@ class VideoAnswers:
     name: str
     """That of the score."""
     table: "pd.DataFrame"
-    """id, row (of the dataset), source (number of the file, group or film that a video was cut
-    from, with others or alone), label, predicted."""
+    """Every video once: id, row (of the dataset), source (number of the file, group or film that it
+    was cut from, with others or alone), label, predicted."""
 
     @classmethod
     def read(cls, results: str | Path, row: ResultRow) -> Self | None:
@@ -40,9 +40,9 @@ class VideoAnswers:
         if path.parent.resolve() != folder.resolve() or not path.is_file():
             return None
         table = read_table(path, _COLUMNS, ("row", "source"))
-        if table["id"].duplicated().any():
-            raise damaged(path, "holds a video twice")
-        return cls(name=row.score_name, table=table)
+        # A list may name a video twice.
+        once = table.drop_duplicates(subset=["id"], ignore_index=True)
+        return cls(name=row.score_name, table=once)
 
     def write(self, results: Path) -> None:
         """Write them into a results folder, in place of those of the same setting."""

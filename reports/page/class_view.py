@@ -8,20 +8,23 @@ import numpy as np
 from harness.results.page_pictures import picture_path, thumbnail_path
 from reports.class_answers import AnswerTable
 
-# Of one split; those that systems do not agree about come first, then those that all take wrong.
+# Of one split, and of all together; those that systems do not agree about come first, then those
+# that all take wrong.
 MAX_VIDEOS = 1000
+MAX_IN_ALL = 4000
 
 
 def class_views(folder: Path, tables: Sequence[AnswerTable]) -> list[dict]:
     """A view of each split: its systems, its classes, of each its videos; empty without answers."""
-    return [_view(folder, table) for table in tables]
+    most = min(MAX_VIDEOS, MAX_IN_ALL // max(1, len(tables)))
+    return [_view(folder, table, most) for table in tables]
 
 
-def _view(folder: Path, table: AnswerTable) -> dict:
+def _view(folder: Path, table: AnswerTable, most: int) -> dict:
     is_right = table.is_right()
     order = np.argsort(_interest(is_right), kind="stable")
     shown = np.zeros(len(order), bool)
-    shown[order[:MAX_VIDEOS]] = True
+    shown[order[:most]] = True
     labels = table.videos["label"].to_numpy()
     records = table.videos.to_dict("records")
     classes = []

@@ -30,7 +30,15 @@ def test_no_dataset_leads_out_of_the_folder(tmp_path):
 def test_a_video_stands_in_it_once(tmp_path):
     row = make_row()
     answers(row, ("b", "b")).write(tmp_path)
-    with pytest.raises(DamagedError, match="holds a video twice"):
+    assert VideoAnswers.read(tmp_path, row).table["row"].tolist() == [4]
+
+
+def test_a_file_that_is_none_is_told(tmp_path):
+    row = make_row()
+    answers(row).write(tmp_path)
+    (path,) = (tmp_path / "artefacts" / "answers").iterdir()
+    path.write_text("id,row\nx,1\n")
+    with pytest.raises(DamagedError, match="has no column source, label, predicted"):
         VideoAnswers.read(tmp_path, row)
 
 
