@@ -48,8 +48,10 @@ def test_what_a_reader_sees(said, folder):
     code, out, _ = said("compare", "good", "bad", "--results", folder, "--correction", "bh")
     assert code == 0
     assert out.startswith("first_name good, second_name bad, dataset toy")
-    assert "not paired: of these the answers to the videos are not kept" in out
-    assert "classes differ, by Benjamini and Hochberg's method" in out
+    assert "calibration_error" not in out
+    other = said("compare", "good", "bad", "--results", folder, "--where", "metric=top5|top1")[1]
+    assert "not paired: of these the answers to the videos are not kept" in other
+    assert "classes of 2 comparisons, each corrected by itself, differ, by Benjamini and" in out
     every = said("compare", "good", "bad", "--results", folder, "--classes")[1]
     assert every.count("class 3") == 2
     assert "Holm's method (no false finding, 95%)" in every
@@ -84,6 +86,14 @@ def test_numbers_alone_are_compared_as_of_different_videos(said, tmp_path):
     assert row["difference"] == pytest.approx(0.1)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.1 - half, 0.1 + half))
     assert (row["paired"], row.get("p_value")) == (False, None)
+
+
+def test_what_was_tuned_is_not_called_zero_shot(said, tmp_path):
+    tuned = make_row("full", 0.5, protocol="tuned", tuned_on="shapes/train")
+    append_rows(tmp_path, [tuned, make_row("clip", 0.4, feature_set="bbbbbbbbbbbb")])
+    for names in (("full", "clip"), ("clip", "full")):
+        (row,) = lines_of(said, *names, "--results", tmp_path)
+        assert row["protocol"] == "tuned"
 
 
 def test_csv_is_a_line_each(said, folder):

@@ -46,12 +46,20 @@ def test_a_log_becomes_a_curve_of_means(said, results, tmp_path):
 def test_steps_without_a_view_have_no_loss(said, results, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    (run / "log.csv").write_text(
-        HEAD + "1,0.1,nan,nan,0.1,0,0,1.0,0\n2,0.2,0.5,0.25,0.1,0,8,1.0,0\n"
-    )
+    steps = [
+        f"{n},0.1,{'nan,nan' if n % 2 else '0.5,0.25'},0.1,0,{8 * (n % 2 == 0)},1.0,0\n"
+        for n in range(1, 401)
+    ]
+    (run / "log.csv").write_text(HEAD + "".join(steps))
     assert said("report", results, "--runs", run)[0] == 0
     (found,) = RunHistory.read_all(results)
-    assert [point.loss for point in found.points] == [None, 0.5]
+    assert {point.loss for point in found.points} == {0.5}
+    assert {point.accuracy for point in found.points} == {0.25}
+    assert {point.videos_per_second for point in found.points} == {4.0}
+    (run / "log.csv").write_text(HEAD + steps[0])
+    assert said("report", results, "--runs", run)[0] == 0
+    (found,) = RunHistory.read_all(results)
+    assert [point.loss for point in found.points] == [None]
 
 
 def test_followed_checkpoints_are_scored_once(said, results, maker, tmp_path, monkeypatch):

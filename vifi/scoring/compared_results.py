@@ -16,7 +16,8 @@ from harness.answer_differences import WHOLE, answer_differences
 from harness.class_tables import video_answers
 from harness.measuring import Scored, Scoring
 from harness.protocols.zero_shot import zero_shot
-from harness.results import ResultRow, read_rows
+from harness.results import TUNED, ResultRow, read_rows
+from harness.results.conditions import rows_where
 from harness.results.counterparts import Pair, counterparts
 from harness.results.video_answers import VideoAnswers
 from reports.measurements import row_name
@@ -27,7 +28,7 @@ from vifistore.store.features import Features
 # Of a row, what says which of the many comparisons a line is.
 _PLACE = (
     *("dataset", "split", "protocol", "subset", "classifier", "fusion", "shots", "seed"),
-    *("ranking", "lever", "metric"),
+    *("num_frames", "num_views", "ranking", "lever", "metric"),
 )
 # Of a score its answers give this metric, and by class.
 _OF_ANSWERS = "top1"
@@ -98,20 +99,28 @@ def scored_system(features: Features, splits: Sequence[str], fusions: Sequence[s
     )
 
 
-def difference_records(first: Side, second: Side, correction: str) -> list[dict]:
+def difference_records(
+    first: Side, second: Side, correction: str, where: Sequence[str] = ()
+) -> list[dict]:
     """Lines of all settings that both were scored in, each followed by its classes: what is
-    compared, then as `answer_differences`, and whether it is `paired`."""
+    compared, then as `answer_differences`, and whether it is `paired`.
+
+    Only those of which the conditions `where` hold. Raises what `rows_where` does.
+    """
     records = []
-    for pair in counterparts(first.rows, second.rows):
+    for pair in counterparts(rows_where(first.rows, where), second.rows):
         if not all(math.isfinite(row.value) for row in pair):
             continue
-        place = {"first_name": first.name, "second_name": second.name, **_place(pair[0])}
+        place = {"first_name": first.name, "second_name": second.name, **_place(pair)}
         records += [place | line for line in _lines(first, second, pair, correction)]
     return records
 
 
-def _place(row: ResultRow) -> dict[str, object]:
-    return {**{name: getattr(row, name) for name in _PLACE}, "protocol": row.asked_protocol}
+def _place(pair: Pair) -> dict[str, object]:
+    """Which setting a pair is of; tuned, and not zero-shot, where either of them is."""
+    protocols = [row.protocol for row in pair]
+    told = TUNED if TUNED in protocols else protocols[0]
+    return {**{name: getattr(pair[0], name) for name in _PLACE}, "protocol": told}
 
 
 def _lines(first: Side, second: Side, pair: Pair, correction: str) -> Iterator[dict]:

@@ -21,10 +21,13 @@ from vifi.scoring.compared_results import (
     without,
 )
 from vifi.scoring.run_features import features_of_run
+from vifi.scoring.scored_rows import SHOWN
 from vifistore.errors import UsageError, short
 from vifistore.store import open_store
 
 _LEVEL = 0.05
+# Of a table of many settings.
+_METRICS = tuple(metric for metric in SHOWN if metric != "top5")
 _MOST_CLASSES = 20
 _NUMBERS = ("first", "second", "difference", "ci_low", "ci_high", "p_value", "p_adjusted")
 
@@ -52,6 +55,9 @@ class CompareArguments:
     """Splits to score, with --store."""
     fusion: tuple[str, ...] = ("embedding",)
     """Fusions to score with, with --store."""
+    where: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Conditions of what is compared, as those of vifi results: "split=test", "metric=top5".
+    Without any a table has the first metrics alone, csv and json have all."""
     correction: str = "holm"
     """Of the p-values of classes for their number: holm (no false finding) or bh (few of them)."""
     classes: bool = False
@@ -62,18 +68,20 @@ class CompareArguments:
 
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code. Raises UsageError where nothing can be compared."""
-    wanted = parse("compare", CompareArguments, arguments)
+    wanted = parse("compare", CompareArguments, arguments, repeatable=("--where",))
     if wanted.correction not in WORDS:
         raise UsageError(f"--correction {short(wanted.correction)} is neither holm nor bh")
     records = [
         record
         for first, second in _systems(wanted)
-        for record in difference_records(first, second, wanted.correction)
+        for record in difference_records(first, second, wanted.correction, wanted.where)
     ]
+    if wanted.format == "table":
+        records = [r for r in records if r["metric"] in _METRICS or wanted.where]
     if not records:
         raise UsageError(
             f"{short(wanted.first)} and {short(wanted.second)} were scored in no setting in "
-            "common; score both on one split with the same flags"
+            "common; score both on one split with the same flags, or leave out a --where"
         )
     if wanted.format == "table":
         _print(records, wanted)
@@ -130,7 +138,10 @@ def _print(records: list[dict], wanted: CompareArguments) -> None:
     if not classes:
         return
     differing = [record for record in classes if record["p_adjusted"] < _LEVEL]
-    say(f"{len(differing)} of {len(classes)} classes differ, by {WORDS[wanted.correction]}")
+    many = sum(record["paired"] for record in without(records, classes=False))
+    of = "" if many == 1 else f" of {many} comparisons, each corrected by itself,"
+    how = WORDS[wanted.correction]
+    say(f"{len(differing)} of {len(classes)} classes{of} differ, by {how}")
     shown = classes if wanted.classes else differing[:_MOST_CLASSES]
     if shown:
         print_records([_shown(record) for record in shown], "table")

@@ -6,7 +6,7 @@ from tests.reports.test_class_answers import keep
 
 
 def test_a_confusion_matrix_is_in_percent_of_its_rows(tmp_path, svg_texts):
-    labels, predicted = ["a", "a", "a", "a", NASTY], ["a", "a", "a", NASTY, "a"]
+    labels, predicted = ["a"] * 4 + [NASTY] * 3, ["a", "a", "a", NASTY, "a", "a", "a"]
     row = make_row("clip")
     keep(tmp_path, row, labels, predicted)
     (matrix,) = confusion_matrices(answer_tables(tmp_path, measurements([row])))
