@@ -37,9 +37,10 @@ class ElsewhereError(Exception):
 
 
 def suits(job: DecodeJob) -> bool:
-    """Whether a job is of a kind that is decoded here."""
+    """Whether a job is of a kind that is decoded here: a whole file of this machine."""
     is_whole = len(job.spans) == 1 and job.spans[0].is_whole
-    return is_whole and isinstance(job.footage, LocalFile) and job.footage.folder is None
+    # No folder; and no pipe, which may never end.
+    return is_whole and isinstance(job.footage, LocalFile) and job.footage.path.is_file()
 
 
 def decode_on_gpu(

@@ -113,6 +113,9 @@ def test_what_a_gpu_cannot_decode_the_cpu_does(
         pid = gpu.pid
         for path in [*map(commanded, commands), *others]:
             assert on_gpu(gpu, path) is None, path
+        os.mkfifo(tmp_path / "pipe.mp4")
+        for path in (tmp_path, tmp_path / "pipe.mp4"):
+            assert on_gpu(gpu, path) is None
         stretch = DecodeJob(footage=footage_of(videos["h264.mp4"]), spans=(Span(0.2, 0.9),))
         assert gpu.decode(stretch, takes_digest=True) is None
         found = decoders_of(pool, [*map(commanded, commands), *others])
