@@ -52,7 +52,7 @@ class Driver:
         self._looked = self._news = time.monotonic()
         self._failed_starts = 0
         self._refusals: dict[str, str] = {}
-        self._is_draining = False
+        self._is_draining, self._has_told = False, False
         self.settled: list[int] = []
         """Rows that this job has brought into the store."""
         self.lines = NodeLines(job.shape.view * job.shape.frame)
@@ -78,17 +78,21 @@ class Driver:
     def _is_at_work(self) -> bool:
         if self._queue or any(member.pieces for member in self._fleet.members):
             return True
-        return bool(self._elsewhere) and time.monotonic() < self._news + _PATIENCE_SECONDS
+        is_waiting = self._elsewhere or self._queue.culprits
+        return bool(is_waiting) and time.monotonic() < self._news + _PATIENCE_SECONDS
 
     def _go_on(self) -> None:
         now = time.monotonic()
         if now >= self._looked + _LOOK_SECONDS:
             self._looked = now
+            self._tell_of_others()
             self._queue.put_back(self._elsewhere)
             self._elsewhere = []
+            self._quarantine_culprits()
         if not self._is_draining:
             self._fleet.fit(self._num_wanted())
         self._require_members()
+        self._fleet.tell_of_room()
         for member in list(self._fleet.members):
             if member.answer is None:
                 self._talk_to(member, now)
@@ -98,8 +102,18 @@ class Driver:
             self._fleet.dismiss(member)
             # What it still writes is refused once its claims have expired.
             self._lose(member, "it does not answer", is_to_blame=False)
-        self._quarantine_culprits()
         self.lines.say(self._fleet.members)
+
+    def _tell_of_others(self) -> None:
+        """Say once that nothing is left but what other processes have."""
+        is_idle = not any(member.pieces for member in self._fleet.members)
+        if self._elsewhere and not self._queue and is_idle and not self._has_told:
+            self._has_told = True
+            logger.info(
+                "other processes have the last %d blocks: waiting for them, and taking over what "
+                "nobody writes any more once its claim expires",
+                len(self._elsewhere),
+            )
 
     def _num_wanted(self) -> int:
         return len(self._queue) + sum(bool(member.pieces) for member in self._fleet.members)
@@ -123,7 +137,17 @@ class Driver:
         is_alone = any(map(self._queue.is_suspect, member.pieces))
         if member.is_leaving or self._is_draining or is_alone:
             return []
-        return self._queue.take(_AHEAD - member.num_waiting, is_idle=not member.pieces)
+        return self._queue.take(self._num_due(member), is_idle=not member.pieces)
+
+    def _num_due(self, member: FleetMember) -> int:
+        """How many more pieces it may have. The last ones go to who has fewest, so that all members
+        end together."""
+        takers = [m for m in self._fleet.members if m.has_begun and not m.is_leaving]
+        share = len(self._queue) // len(takers)
+        if share >= _AHEAD:
+            return _AHEAD - member.num_waiting
+        has_fewest = len(member.pieces) <= min(len(taker.pieces) for taker in takers)
+        return max(1, share - member.num_waiting) if has_fewest else 0
 
     def _is_like_here(self, member: FleetMember) -> bool:
         """Whether it would give the same embeddings; it is dismissed, by name, if not."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from vifistore.cluster.encoder_actor import EncoderActor, EncoderTask, NodeFacts, Pulse
 from vifistore.cluster.ray_session import nodes_of
+from vifistore.cluster.room import Needs, Room
+from vifistore.errors import UsageError
 from vifistore.extract.given_rows import Piece
 
 logger = logging.getLogger("vifi")
@@ -19,14 +21,6 @@ _PULSE_SECONDS = 0.2
 _WAIT_SECONDS = 0.1
 SILENCE_SECONDS = 120.0
 """How long a member may leave unsaid how it goes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """What an encoder has of its machine."""
-
-    cores: int
-    gpus: float
 
 
 @dataclass(eq=False, kw_only=True)
@@ -40,7 +34,9 @@ class FleetMember:
     """What it was asked last, and has not answered."""
     facts: NodeFacts | None = None
     node: str = ""
-    """Ray's name of its machine."""
+    """Ray's name of its machine; empty while it waits for room on one."""
+    made: float = field(default_factory=time.monotonic)
+    """When it was asked for."""
     has_begun: bool = False
     is_leaving: bool = False
     pieces: dict[Piece, None] = field(default_factory=dict)
@@ -63,7 +59,7 @@ class Heard:
 
     member: FleetMember
     said: NodeFacts | Pulse | None
-    """None where it has begun."""
+    """None where it has got a machine, or has begun."""
     death: str = ""
     """What it died of."""
     is_node_gone: bool = False
@@ -73,11 +69,11 @@ class Heard:
 class RayEncoder(EncoderActor):
     """An encoder that knows which machine Ray has put it on."""
 
-    def facts_here(self) -> tuple[str, NodeFacts]:
-        """Ray's name of the machine, and what it would encode with."""
+    def node(self) -> str:
+        """Ray's name of the machine."""
         import ray
 
-        return ray.get_runtime_context().get_node_id(), self.facts()
+        return ray.get_runtime_context().get_node_id()
 
 
 class Fleet:
@@ -90,23 +86,26 @@ class Fleet:
         self._class = ray.remote(RayEncoder)
         self.members: list[FleetMember] = []
         self._num_made = 0
-        self._refused: set[str] = set()
+        self._room = Room(ray, needs)
 
-    @property
-    def room(self) -> int:
-        """How many members the machines that are there have room for."""
-        nodes = [node for node in nodes_of(self._ray) if node.id not in self._refused]
-        by_cores = [int(node.cores // self._needs.cores) for node in nodes]
-        if self._needs.gpus:
-            by_gpus = (int(node.gpus // self._needs.gpus) for node in nodes)
-            return sum(map(min, by_cores, by_gpus))
-        return sum(by_cores)
+    def require_room(self) -> None:
+        """Raise UsageError where no machine has room, and none is asked for that may come."""
+        if self._most is None and not self._room.count:
+            raise UsageError(
+                f"no machine of the Ray cluster has {self._needs} for an encoder; give fewer "
+                "--cores, or --actors N where the cluster grows by itself"
+            )
 
     def fit(self, num_wanted: int) -> None:
         """Have as many members as are wanted and allowed: the rest wait for machines to come."""
-        most = self.room if self._most is None else self._most
+        most = self._room.count if self._most is None else self._most
         while len(self.members) < min(num_wanted, most):
             self._add()
+
+    def tell_of_room(self) -> None:
+        """Say what members wait for, once and when it changes."""
+        running = [member for member in self.members if member.node]
+        self._room.tell(len(running), [m.made for m in self.members if not m.node])
 
     def _add(self) -> None:
         self._num_made += 1
@@ -114,16 +113,15 @@ class Fleet:
         options: dict[str, Any] = {"name": name, "num_cpus": self._needs.cores, "max_restarts": 0}
         if self._needs.gpus:
             options["num_gpus"] = self._needs.gpus
-        if self._refused:
-            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._refused)})"}
+        if refused := self._room.refused:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(refused)})"}
         handle = self._class.options(**options).remote(self._task)
-        self.members.append(
-            FleetMember(name=name, handle=handle, answer=handle.facts_here.remote())
-        )
+        self.members.append(FleetMember(name=name, handle=handle, answer=handle.node.remote()))
 
     def refuse(self, member: FleetMember) -> None:
         """Have no member on this machine."""
-        self._refused.add(member.node)
+        self._room.refused.add(member.node)
+        self._room.look()
         self.dismiss(member)
 
     def dismiss(self, member: FleetMember) -> None:
@@ -161,13 +159,16 @@ class Fleet:
             said = self._ray.get(answer)
         except self._ray.exceptions.RayActorError as error:
             self.members.remove(member)
+            self._room.look()
             alive = {node.id for node in nodes_of(self._ray)}
             is_gone = bool(member.node) and member.node not in alive
             death = str(error).strip().splitlines()[0]
             return Heard(member=member, said=None, death=death, is_node_gone=is_gone)
-        if isinstance(said, tuple):
-            member.node, member.facts = said
-            return Heard(member=member, said=member.facts)
+        if isinstance(said, str):
+            member.node, member.answer = said, member.handle.facts.remote()
+            return Heard(member=member, said=None)
+        if isinstance(said, NodeFacts):
+            member.facts = said
         return Heard(member=member, said=said)
 
     def silent(self) -> list[FleetMember]:

@@ -14,9 +14,10 @@ import numpy as np
 
 from vifistore.cluster.driver import Driver
 from vifistore.cluster.encoder_actor import EncoderTask
-from vifistore.cluster.fleet import Fleet, Needs
+from vifistore.cluster.fleet import Fleet
 from vifistore.cluster.ray_session import nodes_of, ray_session
 from vifistore.cluster.ray_settings import RaySettings
+from vifistore.cluster.room import Needs
 from vifistore.errors import UsageError, first_few
 from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.extract_settings import ExtractSettings
@@ -36,8 +37,8 @@ def extract_on_ray(
 ) -> JobReport:
     """As `extract_dataset`, by the encoders of a Ray cluster.
 
-    Raises as that does, and UsageError where no cluster answers or none of its machines has the
-    same weights, decoder and precision.
+    Raises as that does, and UsageError where no cluster answers, or none of its machines has room
+    for an encoder, or the same weights, decoder and precision.
     """
     Presence(dataset).require()
     with ray_session(where.address) as ray:
@@ -49,6 +50,7 @@ def extract_on_ray(
             settings=_for_encoders(settings, needs),
         )
         fleet = Fleet(ray, task, needs, where.actors)
+        fleet.require_room()
         try:
             fleet.fit(-(-dataset.num_videos // BLOCK_SIZE))
             precision = settings.precision
@@ -83,15 +85,17 @@ def _precision_there(fleet: Fleet) -> str:
     """The precision that the first encoder would take: this machine may have no GPU."""
     told: dict[str, str] = {}
     while fleet.members:
+        fleet.tell_of_room()
         for heard in fleet.hear():
             facts = heard.member.facts
             if facts and facts.recipe:
                 return facts.recipe["precision"]
-            told[heard.member.host] = facts.refusal if facts else heard.death
             if facts:
                 fleet.refuse(heard.member)
+            if facts or heard.death:
+                told[heard.member.host] = facts.refusal if facts else heard.death
     said = first_few((f"{host}: {why}" for host, why in told.items()), 1, 250)
-    raise UsageError(f"no encoder can be started: {said or 'no machine has room for one'}")
+    raise UsageError(f"no encoder can be started: {said}")
 
 
 def _run(job: Job, fleet: Fleet, wanted: Wanted) -> JobReport:
