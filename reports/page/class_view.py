@@ -1,5 +1,6 @@
 """Every class with its videos, right and wrong under each system."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,31 +23,23 @@ def class_views(folder: Path, tables: Sequence[AnswerTable]) -> list[dict]:
 
 def _view(folder: Path, table: AnswerTable, most: int) -> dict:
     is_right = table.is_right()
-    order = np.argsort(_interest(is_right), kind="stable")
-    shown = np.zeros(len(order), bool)
-    shown[order[:most]] = True
-    labels = table.videos["label"].to_numpy()
-    records = table.videos.to_dict("records")
+    order = np.argsort(_interest(is_right), kind="stable")[:most].tolist()
+    labels = table.videos["label"].tolist()
+    picked = defaultdict(list)
+    for place in order:
+        record = table.videos.iloc[place].to_dict()
+        picked[labels[place]].append(_video(folder, table, record, is_right[place]))
     classes = []
-    for name in sorted(set(labels)):
-        own = np.flatnonzero(labels == name)
-        picked = [place for place in order if shown[place] and labels[place] == name]
-        classes.append(
-            {
-                "name": name,
-                "count": len(own),
-                "right": [int(count) for count in is_right[own].sum(axis=0)],
-                "videos": [
-                    _video(folder, table, records[place], is_right[place]) for place in picked
-                ],
-            }
-        )
+    for name, own in table.videos.groupby("label").indices.items():
+        right = [int(count) for count in is_right[own].sum(axis=0)]
+        shown = picked[str(name)]
+        classes.append({"name": name, "count": len(own), "right": right, "videos": shown})
     classes.sort(key=lambda one: sum(one["right"]) / one["count"])
     return {
         "title": table.title,
         "systems": table.systems,
         "classes": classes,
-        "more": int((~shown).sum()),
+        "more": len(labels) - len(order),
     }
 
 
