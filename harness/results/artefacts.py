@@ -9,6 +9,7 @@ from harness.results.json_artefacts import (
     GalleryQuery,
     Origin,
     Quarantined,
+    StudyText,
     Summary,
     Throughput,
     Timing,
@@ -24,6 +25,7 @@ class Artefacts:
         """Read it. Raises DamagedError naming a file that is not what it should be."""
         results = Path(results)
         self.summary = Summary.read(results)
+        self.study = StudyText.read(results)
         self.timings = Timing.read_all(results)
         self.costs = Cost.read_all(results)
         self.throughput = Throughput.read_all(results)

@@ -25,6 +25,14 @@ class Summary(JsonDocument, file="summary.json"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudyText(JsonDocument, file="study.json"):
+    """The files of the study that made the results."""
+
+    files: dict = field(default_factory=dict)
+    """Name -> text, the study's own first and then what it builds on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Timing(JsonEntry, file="timings.json"):
     """One step of a run; `further` may say how many `videos` it went through."""
 

@@ -154,6 +154,7 @@ def _sections(folder: Path, content: Content, plots: Mapping[str, dict]) -> list
         Section("Throughput", "throughput.html", throughput(artefacts)),
         Section("Provenance", "provenance.html", provenance(rows, artefacts.origin)),
         Section("Numbers", "numbers.html", behind),
+        Section("Study", "study.html", artefacts.study.files),
         Section("Commands", "commands.html", told),
     ]
     return [section for section in sections if section.content]

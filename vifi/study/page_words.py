@@ -6,20 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.results import ResultRow, read_rows
-from harness.results.json_artefacts import Summary, Timing
+from harness.results.json_artefacts import StudyText, Summary, Timing
 from harness.statistics import Comparison
 from reports.measurements import row_name
 from vifi.scoring.scored_rows import covered_by, place_of
 from vifi.study.ledger import Ledger
 from vifi.study.steps import REPORT, Step
+from vifi.study.study_document import files_of
 from vifi.study.study_parts import Study
+from vifi.study.words import Places
+from vifistore.files import read_regular
 
 _AGAINST = "against"
 _DOINGS = {"train": "trainings", "extract": "extractions", "ask": "questions"}
 
 
-def write_words(study: Study, steps: list[Step], ledger: Ledger, out: Path) -> None:
-    """Write the title of the page, its first lines and the seconds of all steps that are done."""
+def write_words(study: Study, steps: list[Step], ledger: Ledger, places: Places) -> None:
+    """Write the title of the page, its first lines, the seconds of all steps that are done, and
+    the file of the study with those that it builds on."""
+    out = places.out
+    files = files_of(Path(places.study)) if places.study else []
+    texts = {path.name: read_regular(path).decode("utf-8-sig") for path in files}
+    StudyText(files=texts).write(out)
     timings = [
         Timing(step=step.name, seconds=entry.seconds)
         for step in steps

@@ -14,6 +14,7 @@ from vifi.command_line.console import say
 from vifi.study.ledger import Entry, Ledger
 from vifi.study.outcome import StudyOutcome
 from vifi.study.steps import REPORT, Command, Step
+from vifi.study.study_tree import StudyTree
 from vifistore.errors import VifiError, shell
 from vifistore.files import regular_opener
 
@@ -25,12 +26,14 @@ def run_steps(
     steps: list[Step],
     digests: Mapping[str, str],
     ledger: Ledger,
+    tree: StudyTree,
     before_report: Callable[[], None] = lambda: None,
 ) -> StudyOutcome:
     """Do what is not done. A step that fails stops no other but those that need it."""
     outcome = StudyOutcome()
+    to_do = {step.name for step in tree.to_do}
     for i, step in enumerate(steps):
-        if ledger.is_done(step, digests[step.name]):
+        if step.name not in to_do:
             continue
         held = {**outcome.failed, **outcome.waiting}
         blocking = next((name for name in step.needs if name in held), "")
@@ -43,11 +46,11 @@ def run_steps(
         say(f"[{i + 1}/{len(steps)}] {step.name} ...")
         for command in step.commands:
             say(f"   {shell('vifi', *command)}")
-        _run(step, digests[step.name], ledger, outcome)
+        _run(step, digests[step.name], ledger, tree, outcome)
     return outcome
 
 
-def _run(step: Step, digest: str, ledger: Ledger, outcome: StudyOutcome) -> None:
+def _run(step: Step, digest: str, ledger: Ledger, tree: StudyTree, outcome: StudyOutcome) -> None:
     begun = time.perf_counter()
     try:
         with _logged(ledger.path(step, ".log")):
@@ -61,7 +64,8 @@ def _run(step: Step, digest: str, ledger: Ledger, outcome: StudyOutcome) -> None
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     ledger.note(step, Entry(digest=digest, seconds=seconds, ended=now, remark=remark))
     outcome.done.append(step.name)
-    say(f"   {seconds:.1f} s{f'; {remark}' if remark else ''}")
+    counted = f"{step.kind} {tree.add(step, seconds)}"
+    say(f"   {'; '.join(filter(None, (f'{seconds:.1f} s', remark, counted)))}")
 
 
 def _call(command: Command) -> str:

@@ -22,16 +22,24 @@ def read_document(path: Path) -> dict:
 
     Raises UsageError for a file that is none, and for bases that come back to where they began.
     """
-    document = _read(path)
-    for _ in range(_MOST_BASES):
-        if _BASE not in document:
-            return _with_values(document)
-        base = document.pop(_BASE)
+    document: dict = {}
+    for one in files_of(path):
+        document = over(_read(one), document)
+    document.pop(_BASE, None)
+    return _with_values(document)
+
+
+def files_of(path: Path) -> list[Path]:
+    """A file, its base, the base of that, and so on; raises UsageError as `read_document`."""
+    files = [path]
+    while (base := _read(files[-1]).get(_BASE)) is not None:
         if not isinstance(base, str):
             raise UsageError(f"base is {short(repr(base), 60)}; give the path of a study")
-        path = path.resolve().parent / base
-        document = over(_read(path), document)
-    raise UsageError(f"{short(path.name, 60)} has more than {_MOST_BASES} bases; do they go round?")
+        if len(files) > _MOST_BASES:
+            told = f"more than {_MOST_BASES} bases; do they go round?"
+            raise UsageError(f"{short(path.name, 60)} has {told}")
+        files.append(files[-1].resolve().parent / base)
+    return files
 
 
 def over(base: Mapping, changes: Mapping) -> dict:

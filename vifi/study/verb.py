@@ -1,6 +1,6 @@
 """`vifi study`: from one file to all tables; stop it, run it again, add to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,9 @@ from vifi.study.showing import show_plan
 from vifi.study.steps import Places, Step, plan_steps
 from vifi.study.study_file import read_study
 from vifi.study.study_parts import Study
+from vifi.study.study_tree import StudyTree
+from vifi.study.words import on_cluster
+from vifistore.cluster.ray_settings import RaySettings
 from vifistore.errors import UsageError
 
 
@@ -26,6 +29,9 @@ class StudyArguments:
     """Folder for its store, runs, tables and page. Default: reports/out/NAME of the file."""
     only: tuple[str, ...] = ()
     """Questions to answer, with all that they need; default: all."""
+    on: str = ""
+    """ray: extract on the Ray cluster that this machine belongs to, or on this machine by itself;
+    ray://HOST:PORT: on that cluster. All else is done here."""
     dry_run: bool = False
     """Say what would be done, and do nothing."""
     json: bool = False
@@ -37,21 +43,23 @@ def main(arguments: list[str]) -> int:
     wanted = parse("study", StudyArguments, arguments)
     if wanted.json and not wanted.dry_run:
         raise UsageError("--json prints the plan; give it with --dry-run")
+    if wanted.on:
+        RaySettings(address=wanted.on)
     study = read_study(wanted.study)
     out = wanted.out or Path("reports/out") / wanted.study.stem
-    places = Places(out=out, study=str(wanted.study))
+    places = Places(out=out, study=str(wanted.study), on=wanted.on)
     if not wanted.dry_run:
         return 1 if run_study(study, places, wanted.only).failed else 0
     steps = plan_steps(study, places, wanted.only)
     known, ledger = digests(steps, out), Ledger(out)
-    show_plan(study, steps, known, ledger, places, as_json=wanted.json)
+    show_plan(study, _on_cluster(steps, places), known, ledger, places, as_json=wanted.json)
     return 0
 
 
 def run_study(study: Study, places: Places, only: tuple[str, ...] = ()) -> StudyOutcome:
     """Do what of a study is not done, and say what came of it."""
     steps = plan_steps(study, places, only)
-    outcome = _run(study, steps, places.out)
+    outcome = _run(study, steps, places)
     for name, waits_for in outcome.waiting.items():
         say(f"{name}: waits for {waits_for}")
     for name, reason in outcome.failed.items():
@@ -60,15 +68,30 @@ def run_study(study: Study, places: Places, only: tuple[str, ...] = ()) -> Study
     return outcome
 
 
-def _run(study: Study, steps: list[Step], out: Path) -> StudyOutcome:
-    known, ledger = digests(steps, out), Ledger(out)
-    to_do = [step for step in steps if not ledger.is_done(step, known[step.name])]
-    say(f"{study.title}: {len(steps)} steps, {len(to_do)} to do")
-    if not to_do:
+def _run(study: Study, steps: list[Step], places: Places) -> StudyOutcome:
+    known, ledger = digests(steps, places.out), Ledger(places.out)
+    tree = StudyTree(steps, known, ledger)
+    say(f"{study.title}: {len(steps)} steps, {len(tree.to_do)} to do")
+    if not tree.to_do:
         return StudyOutcome()
     from vifi.study.page_words import write_words
     from vifi.study.running import run_steps
 
-    return run_steps(
-        steps, known, ledger, before_report=lambda: write_words(study, steps, ledger, out)
+    say("\n".join(tree.lines))
+    outcome = run_steps(
+        _on_cluster(steps, places),
+        known,
+        ledger,
+        tree,
+        before_report=lambda: write_words(study, steps, ledger, places),
     )
+    say("\n".join(tree.lines))
+    return outcome
+
+
+def _on_cluster(steps: list[Step], places: Places) -> list[Step]:
+    """With what says where: it is no part of what a step is known by."""
+    return [
+        replace(step, commands=tuple(on_cluster(command, places.on) for command in step.commands))
+        for step in steps
+    ]

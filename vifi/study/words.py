@@ -15,6 +15,8 @@ class Places:
     out: Path
     study: str = ""
     """The file that says it, where the report reads it too."""
+    on: str = ""
+    """Cluster that extracts; empty for this machine."""
 
     @property
     def store(self) -> str:
@@ -45,6 +47,11 @@ def flag_words(flags: Flags) -> Command:
             values = value if isinstance(value, list) else [value]
             words += [f"--{name}", *map(str, values)]
     return tuple(words)
+
+
+def on_cluster(command: Command, on: str) -> Command:
+    """An extraction on a cluster where one is named; all else is done here."""
+    return (*command, "--on", on) if on and command[0] == "extract" else command
 
 
 def makers_of(study: Study, system: StudySystem) -> tuple[str, ...]:

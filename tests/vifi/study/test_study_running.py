@@ -58,6 +58,9 @@ def test_it_is_done_once_and_what_is_added_is_added(study, study_file, tmp_path)
     assert about == "Of clips."
     assert spent.startswith("4 extractions took ")
     assert "3 trainings took" in spent
+    page = (tmp_path / "o/index.html").read_text(encoding="utf-8")
+    assert "<summary>small.toml</summary>" in page
+    assert "checkpoint-every = 2" in page
     # What is shown was made by commands that anybody can type.
     commands = {row.provenance["command"] for row in read_rows(tmp_path / "o")}
     assert all(command.startswith(("vifi evaluate ", "vifi ablate ")) for command in commands)
@@ -96,16 +99,21 @@ def test_a_step_that_fails_holds_up_only_what_needs_it(study, study_file, tmp_pa
 def test_what_is_gone_is_made_again(study, tmp_path):
     assert study("--only", "fusions")[0] == 0
     (tmp_path / "o/runs/full-s1/finished.json").unlink()
-    assert study("--only", "fusions")[:2] == (0, ["train full-s1"])
+    # The page tells its seconds.
+    assert study("--only", "fusions")[:2] == (0, ["train full-s1", "report"])
 
 
 def test_a_plan_tells_commands_and_costs_and_does_nothing(study, tmp_path):
     code, _, told = study("--dry-run")
     assert code == 0
     assert "11 steps, 11 to do, 2 of them trainings" in told
+    assert "--on" not in told
+    known = study("--dry-run", "--on", "ray")[2]
+    assert known.count("--on ray") == known.count("vifi extract") == 3
     assert "num_videos = N in the study says so" in told
     assert not (tmp_path / "o").exists()
     document = json.loads(study("--dry-run", "--json")[2])
     assert document["steps"][0]["step"] == "scan d"
     assert document["steps"][0]["commands"][0].startswith("vifi scan ")
     assert study("--json")[0] == 2
+    assert study("--on", "slurm")[0] == 2

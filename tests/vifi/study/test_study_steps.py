@@ -11,6 +11,7 @@ from vifi.study.ledger import digests
 from vifi.study.steps import Places, Step, flag_words, plan_steps
 from vifi.study.study_file import parse_study
 from vifi.study.study_parts import Study
+from vifi.study.words import on_cluster
 from vifistore.errors import UnknownNameError, UsageError
 
 PLACES = Places(out=Path("o"))
@@ -198,3 +199,9 @@ def test_the_report_reads_the_study_where_it_says_what_tables_show():
     assert said == (*plain, "--tables", "small.toml")
     with pytest.raises(UsageError, match="rows is 'clip'; give a list of texts"):
         study(STUDY + '[tables.fusion]\nrows = "clip"\n')
+
+
+def test_only_extractions_go_to_a_cluster():
+    assert on_cluster(("extract", "s"), "ray") == ("extract", "s", "--on", "ray")
+    assert on_cluster(("extract", "s"), "") == ("extract", "s")
+    assert on_cluster(("train", "s"), "ray") == ("train", "s")
