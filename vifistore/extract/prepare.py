@@ -12,7 +12,7 @@ from vifistore.extract.class_texts import dataset_class_lists
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.origin import say_origin
 from vifistore.extract.rates import with_room, with_room_of_before
-from vifistore.extract.recipes import choose_device, resolve_recipe, settled
+from vifistore.extract.recipes import choose_device, require_decoder, resolve_recipe, settled
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.towers import load_model
 from vifistore.store.dataset import Dataset
@@ -74,6 +74,8 @@ def prepare(
     become equal, and for a device, a precision or a preprocessing that cannot be had; and as
     `load_model` does.
     """
+    # Before a model is loaded, which takes its time.
+    require_decoder(settings)
     loaded = loaded or load_model(settings.model, settings.pretrained, weights=settings.weights)
     asked, settings = settings, settled(with_room(dataset, settings, loaded), loaded)
     first = resolve_recipe(settings, loaded)

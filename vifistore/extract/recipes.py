@@ -82,6 +82,12 @@ def _cpu_has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported()
 
 
+def require_decoder(settings: EncodeSettings) -> None:
+    """Raise UsageError unless the device can decode, if it is to."""
+    if settings.decoder == NVDEC:
+        check_nvdec(choose_device(settings.device).type)
+
+
 def settled(settings: Encode, loaded: LoadedModel) -> Encode:
     """The settings, with what they leave open as the checkpoint was trained.
 
@@ -151,8 +157,7 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
     """Return all that decides the numbers of a feature set, with nothing left open."""
     settings = settled(settings, loaded)
     device = choose_device(settings.device)
-    if settings.decoder == NVDEC:
-        check_nvdec(device.type)
+    require_decoder(settings)
     precision = choose_precision(settings.precision, device)
     return Recipe(
         image_digest=loaded.image_digest,

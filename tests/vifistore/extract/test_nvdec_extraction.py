@@ -52,6 +52,9 @@ def test_its_set_is_one_of_its_own_and_says_what_read_each_video(store, tiny):
 def test_without_a_gpu_it_is_refused_before_anything_is_written(store, tiny):
     with pytest.raises(UsageError, match="the device is cpu; give --decoder decord or pyav"):
         extract_dataset(store.dataset("d"), WANTED, loaded=tiny)
+    # Nor is a model loaded for it.
+    with pytest.raises(UsageError, match="the device is cpu; give --decoder decord or pyav"):
+        extract_dataset(store.dataset("d"), replace(WANTED, model="there-is-none"))
     assert store.dataset("d").feature_ids() == []
 
 
