@@ -28,7 +28,7 @@ from vifistore.errors import UsageError, first_line
 from vifistore.extract.decoded_rows import open_pools
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.extract.recipes import choose_device, resolve_recipe
+from vifistore.extract.recipes import choose_device, choose_precision, resolve_recipe
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.towers import load_model
 
@@ -42,7 +42,7 @@ class FromFiles(Bench):
 
     model: str = "ViT-B-16"
     """OpenCLIP model, with random weights."""
-    videos: int = 1024
+    videos: int = 768
     """Files."""
     distinct: int = 16
     """Files that are made; the others are copies with other bytes at their end."""
@@ -72,9 +72,10 @@ def run(settings: FromFiles, scratch: Path) -> Iterator[dict]:
     settings = replace(settings, **_TINY) if settings.tiny else settings
     videos = make_videos(settings, scratch)
     loaded = load_model(settings.model, "none")
+    encoding = _encode_rate(settings, loaded)
     for decoder in settings.decoders:
         try:
-            yield measured(settings, decoder, loaded, videos)
+            yield measured(settings, decoder, loaded, videos, encoding)
         except UsageError as error:
             yield {"decoder": decoder, "model": settings.model, "skipped": first_line(error, 300)}
 
@@ -105,9 +106,8 @@ def _make_clip(settings: FromFiles, folder: Path, seed: int) -> None:
     write_clip(folder / f"{seed}.mp4", size[::-1], pictures, how)
 
 
-def measured(settings: FromFiles, decoder: str, loaded: LoadedModel, videos: Path) -> dict:
-    """The row of a decoder. Raises UsageError for one that is not to be had."""
-    wanted = ExtractSettings(
+def _wanted(settings: FromFiles, decoder: str) -> ExtractSettings:
+    return ExtractSettings(
         model=settings.model,
         pretrained="none",
         frames=settings.frames,
@@ -116,12 +116,24 @@ def measured(settings: FromFiles, decoder: str, loaded: LoadedModel, videos: Pat
         precision=settings.precision,
         device=settings.device,
     )
-    recipe, device = resolve_recipe(wanted, loaded), choose_device(wanted.device)
-    paths = sorted(videos.iterdir())
+
+
+def _encode_rate(settings: FromFiles, loaded: LoadedModel) -> float:
+    """Frames a second of encoding alone."""
+    device, num_frames = choose_device(settings.device), settings.videos * settings.frames
+    precision = choose_precision(settings.precision, device)
+    return num_frames / encode_only(Pipeline(), num_frames, loaded, precision, device)
+
+
+def measured(
+    settings: FromFiles, decoder: str, loaded: LoadedModel, videos: Path, encoding: float
+) -> dict:
+    """The row of a decoder, beside the rate of encoding alone, frames a second. Raises UsageError
+    for one that is not to be had."""
+    wanted = _wanted(settings, decoder)
+    recipe, paths = resolve_recipe(wanted, loaded), sorted(videos.iterdir())
     num_frames = len(paths) * settings.frames
     decoding = num_frames / _decode_seconds(paths, wanted, loaded)
-    parts = Pipeline(tiny=settings.tiny)
-    encoding = num_frames / encode_only(parts, num_frames, loaded, recipe.precision, device)
     store = scanned(videos.with_name(f"{decoder}.zarr"), videos)
     figures = extract_dataset(store.dataset("videos"), wanted, loaded=loaded).figures
     rate = num_frames / figures["seconds"]

@@ -40,6 +40,14 @@ if [ -n "$wheels" ]; then
     "$python" -m pip --python "$scratch/venv/bin/python" install --quiet --no-index --no-deps \
         --no-compile --ignore-installed --find-links "$scratch/wheels" "$scratch"/wheels/*.whl
     python=$scratch/venv/bin/python
+    # torchcodec asks for FFmpeg's libraries by their own names, which PyAV's wheel has lengthened:
+    # libavutil-8f0ab4ee.so.61.1.102 is libavutil.so.61.
+    mkdir "$scratch/ffmpeg"
+    for library in "$scratch"/venv/lib/python3*/site-packages/av.libs/lib{av,sw}*-*.so.*; do
+        name=${library##*/} release=${library##*.so.}
+        ln -s "$library" "$scratch/ffmpeg/${name%%-*}.so.${release%%.*}"
+    done
+    export LD_LIBRARY_PATH=$scratch/ffmpeg${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 fi
 export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
 # Compiled anew, as on a machine that has never seen this; then shared by the steps.

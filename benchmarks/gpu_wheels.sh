@@ -5,8 +5,8 @@
 #
 # In it is what the steps import and an image of PyTorch 2.11 for Python 3.12 on Linux lacks, at the
 # versions of locks/3.12-gpu.txt, with further packages by name; what such an image is taken to have
-# is in benchmarks/wheel_archive.py. PyAV decodes on that machine: decord, which no step needs, has
-# 27 MB more.
+# is in benchmarks/wheel_archive.py. PyAV decodes on that machine, and torchcodec by the FFmpeg that
+# PyAV brings: decord, which no step needs, has 27 MB more.
 set -euo pipefail
 archive=$(realpath -m "${1:?usage: benchmarks/gpu_wheels.sh ARCHIVE [NAME...]}")
 shift
@@ -15,13 +15,10 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 names=(
     av donfig docstring-parser filelock ftfy google-crc32c msgspec numcodecs open-clip-torch
-    packaging pillow typeguard typing-extensions tyro wcwidth zarr zarrs
+    packaging pillow torchcodec typeguard typing-extensions tyro wcwidth zarr zarrs
     # The tests.
     execnet iniconfig pluggy pygments pytest pytest-xdist
 )
-# The lock holds the last release for a CPU; from the next one on, wheels decode on a GPU.
-unlocked=("torchcodec>=0.14")
-
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 fetch=("$python" -m pip download --quiet --no-deps --only-binary=:all: --dest "$folder"
@@ -31,5 +28,4 @@ for glibc in 2_28 2_27 2_24 2_17; do
 done
 fetch+=(--platform manylinux2014_x86_64 --platform any)
 "${fetch[@]}" --constraint locks/3.12-gpu.txt "${names[@]}" "$@"
-"${fetch[@]}" "${unlocked[@]}"
 "$python" -m benchmarks.wheel_archive "$folder" "$archive"

@@ -67,7 +67,6 @@ def pretrain(size: WorldSize, folder: Path) -> None:
         settings=pretraining(size),
         out=folder,
         # On one thread weights do not depend on how many cores there are.
-        # As the demo goes on: fp32, and too small a model to be worth compiling.
         options=RunOptions(precision="fp32", compile=False, threads=1, checkpoint_every=10**6),
     )
     report = train(run)
