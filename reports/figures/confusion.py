@@ -19,7 +19,7 @@ from reports.figures.figure_style import (
 )
 from reports.figures.heatmap import COLOUR_MAP
 
-MAX_PANELS = 6
+MAX_PANELS = 4
 # More classes have no room for their names: those that are taken wrong most often are shown.
 MAX_CLASSES = 30
 _COLUMNS = 2
@@ -39,7 +39,7 @@ class ConfusionMatrix:
 
 
 def confusion_matrices(tables: Sequence[AnswerTable]) -> list[ConfusionMatrix]:
-    """A matrix each of the systems of the tables, at most 6; of one split the same classes."""
+    """A matrix each of the systems of the tables, at most 4; of one split the same classes."""
     found: list[ConfusionMatrix] = []
     for table in tables:
         classes = _classes(table)

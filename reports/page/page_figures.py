@@ -35,8 +35,8 @@ CAPTIONS = {
     "extracted, by class names, with 95% intervals; accuracy in training is of views as they were "
     "trained on, mixed and cropped.",
     CONFUSION: "What the videos of each class were taken for, in percent of the class: rows are "
-    "the classes of the videos, columns the answers. Of many classes those that were taken wrong "
-    "most often are shown.",
+    "the classes of the videos, columns the answers; of the first systems. Of many classes those "
+    "that were taken wrong most often are shown.",
     "class-frequencies": "Videos per class, and the cut between base and novel classes.",
 }
 # Figures are drawn at 250 dots an inch; on a screen 7-point letters want 12 pixels.

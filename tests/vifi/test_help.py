@@ -50,7 +50,7 @@ def test_positional_arguments_say_what():
         ("name",): "STORE DATASET ID NAME [--force]",
         ("watch",): "[OPTIONS] FOLDER STORE",
         ("convert",): "[OPTIONS] CHECKPOINT OUT",
-        ("report",): "RESULTS [--store STORE]",
+        ("report",): "[OPTIONS] RESULTS",
     }.items():
         (line,) = (line for line in help_of(*words).splitlines() if line.startswith("usage:"))
         assert line.endswith(usage)
