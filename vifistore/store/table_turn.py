@@ -17,9 +17,11 @@ from vifistore.store.claiming import conditional_place
 from vifistore.store.claims import CLAIMS, TURN
 from vifistore.store.conditional import Conditional
 from vifistore.store.dataset import Dataset
+from vifistore.store.durable import parallel
 from vifistore.store.store import Store
 
 TURNS = "turns"
+_THREADS = 16
 
 
 @contextlib.contextmanager
@@ -56,7 +58,10 @@ def turn_by_claim(
 
     def put(*stages: Mapping[str, Sequence]) -> None:
         for stage in stages:
-            claims.write(TURN, {key: joined(buffers) for key, buffers in stage.items()})
+            files = [(key, joined(buffers)) for key, buffers in stage.items()]
+            # A table of millions of rows has a thousand files.
+            shares = [dict(share) for first in range(_THREADS) if (share := files[first::_THREADS])]
+            parallel(lambda share: claims.write(TURN, share), shares, _THREADS)
 
     with claims.turn():
         yield backend.putting(put)
