@@ -78,7 +78,7 @@ def gpu_seconds(parts: Sequence[torch.Tensor], way: SDPBackend) -> float:
 
 def _runs(parts: Sequence[torch.Tensor], way: SDPBackend) -> bool:
     """Whether a way takes these at all; torch warns of why it does not."""
-    query, key, value = (part[:1] for part in parts)
+    query, key, value = parts
     try:
         with warnings.catch_warnings(action="ignore"), torch.inference_mode(), sdpa_kernel(way):
             functional.scaled_dot_product_attention(query, key, value)
