@@ -153,7 +153,7 @@ class _Record(TorchDispatchMode):
         steps = [value.level + (is_product or value.is_product) for value in known]
         level = max(steps, default=1)
         for tensor, value in zip(read, known, strict=True):
-            if is_product or value.is_product or value.level != level:
+            if value.level != level:
                 value.read_elsewhere = True
                 if not is_product:
                     view = (tuple(tensor.shape), tensor.stride(), tensor.storage_offset())
