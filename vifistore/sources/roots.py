@@ -118,9 +118,11 @@ class VideoFiles:
 
     def different(self) -> Self:
         """Those of different paths: stretches of one file are one."""
-        first = dict(zip(reversed(self.paths), range(len(self) - 1, -1, -1), strict=True))
-        if len(first) == len(self):
+        # Of millions a table of the paths themselves would take a gigabyte.
+        hashes = np.fromiter(map(hash, self.paths), np.int64, len(self))
+        if len(np.unique(hashes)) == len(self):
             return self
+        first = dict(zip(reversed(self.paths), range(len(self) - 1, -1, -1), strict=True))
         return self.take(np.sort(np.fromiter(first.values(), np.int64, len(first))))
 
     def evenly(self, most: int) -> Self:
