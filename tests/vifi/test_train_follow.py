@@ -155,6 +155,7 @@ def watch_of(*further: str) -> WatchArguments:
 
 def test_a_follower_computes_where_and_how_its_trainer_does(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
     cache = ("--frame-cache", "a folder", "--frame-cache-gb", "7.5")
     further = ("--device", "cpu", "--decoder", "pyav", "--workers", "6", "--timeout", "30")
     encode = watch_of("--extract-every", "checkpoint", *cache, *further).encode
