@@ -1,8 +1,10 @@
 """Claims: frames at a rate of two-hour files are encoded at 0.9 of the speed of decoding alone, in
 the memory that ten-minute files take.
 
-    python -m benchmarks.long_videos                 # minutes on two cores
-    python -m benchmarks.long_videos --window 0      # a row a file: no stretches
+    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.long_videos     # minutes on two cores
+    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.long_videos --window 0     # a row a file
+
+The variable is what `vifi` sets: else threads that wait take a third of both cores from decoding.
 
 Writes files of generated pictures (one minute of H.264, its packets again and again), cuts them
 into stretches, and extracts these in turns with decoding the same stretches alone, by as many

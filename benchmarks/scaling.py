@@ -1,6 +1,7 @@
 """Claim: machines that share a set by its blocks alone do not wait for each other.
 
     OMP_NUM_THREADS=1 python -m benchmarks.scaling     # a quarter of an hour
+    OMP_NUM_THREADS=1 python -m benchmarks.scaling --where bucket --frames 1
 
 Encoders that sleep in the place of a GPU, a process each, take the blocks of one set as extraction
 does: each claims its next block while it is at one, and writes in the background. Claims, chunks,
@@ -35,7 +36,7 @@ from vifistore.extract.row_sources import ALL, FreeRows
 from vifistore.store.schema import BLOCK_SIZE
 from vifistore.store.store import create_store, open_store
 
-CASE = ("where", "by", "actors", "seconds_a_block")
+CASE = ("where", "by", "actors", "seconds_a_block", "megabytes_a_block")
 _ENOUGH = 0.9
 _PATIENCE_SECONDS = 600.0
 
@@ -120,6 +121,7 @@ def measured(url: str, where: str, by: str, actors: int, seconds: float, setting
         "actors": actors,
         "seconds_a_block": seconds,
         "blocks": blocks,
+        "megabytes_a_block": round(2 * BLOCK_SIZE * settings.frames * settings.dim / 1e6, 1),
         "repeats": len(taken),
         "blocks_a_second": round(float(np.median(rates)), 3),
         "blocks_a_second_p20": round(float(np.quantile(rates, 0.2)), 3),

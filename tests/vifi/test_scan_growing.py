@@ -66,14 +66,16 @@ def test_what_is_new_is_found_by_a_search_and_nothing_else_is_read(
 
 def test_a_split_that_lost_videos_is_not_taken_for_one_that_grew(folder, vifi, tmp_path):
     assert vifi("scan", folder, "--dataset", "d", "--split", "test")[0] == 0
+    # More than before, but without one of them.
     clip(folder, "run/0.mp4", 3)
+    clip(folder, "run/3.mp4", 4)
     (folder / "jump" / "2.mp4").unlink()
     code, _, errors = vifi("scan", folder, "--dataset", "d", "--split", "test", "--append")
     assert code == 2
     assert "split 'test' of d exists with other rows; give another --split NAME, or" in errors[-1]
     # Without a split everything that is there is added.
     assert vifi("scan", folder, "--dataset", "d", "--append")[0] == 0
-    assert open_store(tmp_path / "s.zarr").dataset("d").num_videos == 3
+    assert open_store(tmp_path / "s.zarr").dataset("d").num_videos == 4
 
 
 def test_a_file_that_was_overwritten_is_told_and_stays_as_it_was(folder, vifi, tmp_path):
