@@ -40,6 +40,10 @@ def run(settings: GpuMachine) -> Iterator[dict]:
     """The one row. Raises UsageError, once it is there, where something is missing."""
     import torch
 
+    from vifistore.models import torchvision_operators
+
+    # Else torchvision cannot be imported beside a CPU build of torch.
+    torchvision_operators.prepare()
     capability = torch.cuda.get_device_capability() if torch.cuda.is_available() else ()
     missing = [name for name in _MODULES if not _is_there(name)]
     yield {

@@ -18,6 +18,7 @@ from harness.results.json_artefacts import (
     OriginCheckpoint,
     OriginRecipe,
     Quarantined,
+    StudyText,
     Summary,
     Throughput,
     Timing,
@@ -58,7 +59,8 @@ def test_everything_is_optional(tmp_path):
     found = Artefacts(tmp_path)
     tables = {"classes", "frequencies"}
     empty = {name: value for name, value in vars(found).items() if name not in tables}
-    assert (empty.pop("summary"), empty.pop("origin")) == (Summary(), Origin())
+    alone = {"summary": Summary(), "origin": Origin(), "study": StudyText()}
+    assert {name: empty.pop(name) for name in alone} == alone
     assert not any(empty.values())
     assert not len(found.frequencies) + len(found.classes.per_class) + len(found.classes.confusion)
 

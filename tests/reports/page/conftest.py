@@ -52,6 +52,7 @@ def full_folder(results_folder, nasty):
             "recipes": [{"id": "ba9876543210", "names": [nasty], "recipe": {"frames": nasty}}],
             "versions": {"zarr": "3.1"},
         },
+        "study": {"files": {nasty: nasty}},
         "throughput": [{"what": nasty, "videos_per_second": 63.5}],
         "commands": [f"vifi tsne {nasty}"],
     }

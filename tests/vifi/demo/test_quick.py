@@ -51,7 +51,7 @@ def test_from_bad_before_to_good_after(outs):
     scores = [pd.read_csv(out / "fusion.csv", index_col="row") for out in outs]
     by_embedding = scores[0][scores[0]["column"] == "embedding"]
     before = by_embedding["value"]["vanilla-clip"]
-    tuned = by_embedding.set_index("detail")
+    tuned = by_embedding.set_index("features")
     assert before < 25
     assert tuned["ci_low"]["vifi-clip"] > by_embedding["ci_high"]["vanilla-clip"]
     assert tuned["value"]["vifi-clip"] > 2 * before
