@@ -24,11 +24,17 @@ class TakingOver:
         self._claims, self._pause = claims, pause
         self._has_told = False
         self._living: set[str] = set()
+        self._tried: set[int] = set()
 
     def wait(self, blocks: Collection[int]) -> bool:
         """Wait until one of these blocks, which are to do, can be had, or is done. False, at once
         or as soon as it is known, where all of them are of processes that live."""
         first = found = self._claims.others(blocks)
+        free = set(blocks) - first.keys() - self._tried
+        if self._claims.expire and free:
+            # They expired since they were asked for; once, so that nothing is tried for ever.
+            self._tried |= free
+            return True
         waiting = [block for block in first if first[block].holder not in self._living]
         while waiting:
             self._tell([found[block] for block in waiting])

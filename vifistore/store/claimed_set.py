@@ -33,6 +33,8 @@ _CHECKSUM_BYTES = 4
 class ClaimedSet:
     """See `Claiming`."""
 
+    expire = True
+
     def __init__(
         self,
         backend: Backend,

@@ -29,6 +29,9 @@ _asked: set[str] = set()
 class Claiming(Protocol):
     """What one process has of the blocks of one feature set, and how it writes them."""
 
+    expire: bool
+    """Whether what a process that was killed has becomes free in time, and not at once."""
+
     def acquire(self, blocks: Iterable[int]) -> list[int]:
         """Have blocks; return those that this process did not have before, ascending.
 

@@ -18,6 +18,8 @@ from vifistore.store.locks import BlockLocks
 class LockedSet:
     """See `Claiming`."""
 
+    expire = False
+
     def __init__(self, backend: Backend, dataset: str, feature_id: str) -> None:
         self._backend, self._path = backend, f"features/{dataset}/{feature_id}"
         self._locks = BlockLocks(backend.cache_folder, dataset, feature_id)

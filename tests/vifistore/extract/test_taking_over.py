@@ -23,6 +23,8 @@ SETTINGS = ExtractSettings(
 class Others:
     """Claims of processes that live, or were killed: until when, by block."""
 
+    expire = True
+
     def __init__(self, killed: dict[int, float], living: dict[int, float]) -> None:
         self.killed, self.living = killed, dict(living)
         self.now = 0.0
@@ -48,7 +50,7 @@ class Others:
 def test_a_killed_process_is_waited_for_until_its_claims_expire(log):
     claims = Others(killed={3: 170.0, 5: 175.0}, living={4: 180.0})
     over = TakingOver(claims, claims.pause)
-    assert over.wait([1, 3, 4, 5])
+    assert over.wait([3, 4, 5])
     assert 170 <= claims.now < 174
     assert over.wait([5])
     assert claims.now >= 175
@@ -66,8 +68,17 @@ def test_living_processes_are_waited_for_until_they_renew():
     # It is known from then on, whatever they finish.
     known = claims.now
     claims.living.pop(3)
-    assert not over.wait([3, 4])
+    assert not over.wait([4])
     assert claims.now == known
+
+
+def test_what_expired_before_it_was_looked_at_is_tried_once():
+    claims = Others(killed={3: 0.0}, living={})
+    over = TakingOver(claims, claims.pause)
+    assert over.wait([3])
+    assert not over.wait([3])
+    claims.expire = False
+    assert not TakingOver(claims, claims.pause).wait([3])
 
 
 def test_a_block_that_another_gives_back_is_had_at_once():
@@ -82,7 +93,7 @@ def test_a_block_that_another_gives_back_is_had_at_once():
 @pytest.mark.parametrize("blocks", [[], [7]])
 def test_nothing_is_waited_for_that_nobody_has(blocks):
     claims = Others(killed={3: 170.0}, living={})
-    assert not TakingOver(claims, claims.pause).wait(blocks)
+    assert TakingOver(claims, claims.pause).wait(blocks) == bool(blocks)
     assert claims.now == 0
 
 
