@@ -4,7 +4,8 @@ the memory that ten-minute files take.
     OMP_WAIT_POLICY=PASSIVE python -m benchmarks.long_videos     # minutes on two cores
     OMP_WAIT_POLICY=PASSIVE python -m benchmarks.long_videos --window 0     # a row a file
 
-The variable is what `vifi` sets: else threads that wait take a third of both cores from decoding.
+The variable is what `vifi` sets: else threads that wait take up to a third of both cores from
+decoding, as in the row of 2026-11-30.
 
 Writes files of generated pictures (one minute of H.264, its packets again and again), cuts them
 into stretches, and extracts these in turns with decoding the same stretches alone, by as many
