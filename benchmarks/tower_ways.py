@@ -110,9 +110,10 @@ def _rows(
 
 def _products(square: Tensor) -> Tensor:
     """The last of some products of a matrix with itself."""
-    for _ in range(_PRODUCTS - 1):
-        square @ square
-    return square @ square
+    product = square
+    for _ in range(_PRODUCTS):
+        product = square @ square
+    return product
 
 
 def _round(ways: dict[str, Way], pixels: Tensor, number: int) -> dict[str, float]:
