@@ -62,12 +62,7 @@
         hovertemplate: "%{y:.1f}%{customdata}<extra>%{fullData.name}</extra>",
       };
       if (line.low.includes(null)) return [drawn];
-      const band = {
-        x: [...line.x, ...[...line.x].reverse()], y: [...line.high, ...[...line.low].reverse()],
-        fill: "toself", fillcolor: faded(ink, 0.16), line: { width: 0 }, mode: "lines",
-        hoverinfo: "skip", legendgroup: name, showlegend: false,
-      };
-      return [band, drawn];
+      return [band(line, ink, name), drawn];
     });
     const ticks = [...new Set(panel.lines.flatMap((line) => line.x))].sort((a, b) => a - b);
     const xaxis = axis({
@@ -76,6 +71,15 @@
     const yaxis = axis({ title: { text: "top-1 (%)" } });
     const legend = { orientation: "h", y: -0.24, yanchor: "top", x: 0, font: { size: 11 } };
     return [traces, layout({ xaxis, yaxis, legend, showlegend: true, hovermode: "x unified" })];
+  }
+
+  // The intervals of a line.
+  function band(line, ink, name) {
+    return {
+      x: [...line.x, ...[...line.x].reverse()], y: [...line.high, ...[...line.low].reverse()],
+      fill: "toself", fillcolor: faded(ink, 0.16), line: { width: 0 }, mode: "lines",
+      hoverinfo: "skip", legendgroup: name, showlegend: false,
+    };
   }
 
   // Trainings: a line a run against steps, with bands where there are intervals.
@@ -89,12 +93,7 @@
         hovertemplate: "%{y:.4g}<extra>%{fullData.name}</extra>",
       };
       if (line.low.includes(null)) return [drawn];
-      const band = {
-        x: [...line.x, ...[...line.x].reverse()], y: [...line.high, ...[...line.low].reverse()],
-        fill: "toself", fillcolor: faded(ink, 0.16), line: { width: 0 }, mode: "lines",
-        hoverinfo: "skip", legendgroup: name, showlegend: false,
-      };
-      return [band, drawn];
+      return [band(line, ink, name), drawn];
     });
     const xaxis = axis({ title: { text: plot.xlabel }, showgrid: false });
     const yaxis = axis({ title: { text: panel.unit } });

@@ -24,13 +24,6 @@ from vifistore.store.verify import verify_store
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture
-def gpu() -> torch.device:
-    if not torch.cuda.is_available():
-        pytest.skip("there is no NVIDIA GPU")
-    return torch.device("cuda", 0)
-
-
 def test_uploads_keep_every_byte(gpu):
     upload, generator = _Uploader(gpu), np.random.default_rng(0)
     # Larger and smaller than the buffers of before, and many under way at once.

@@ -92,19 +92,24 @@ def numbers_of() -> Callable[[np.ndarray], list[int]]:
     return lambda frames: [round((float(frame.mean()) - 25) / 5) for frame in frames]
 
 
+def commands_in(videos: dict[str, Path], folder: Path) -> Callable[[str], Path]:
+    """Writes videos that hold a command for a stand-in of torchcodec."""
+    numbers = count()
+
+    def write(command: str) -> Path:
+        words = f"COMMAND {command}".encode()
+        path = folder / f"{next(numbers)}-{command.replace(' ', '-')}.mp4"
+        box = struct.pack(">I4s", 8 + len(words), b"free") + words
+        path.write_bytes(videos["h264.mp4"].read_bytes() + box)
+        return path
+
+    return write
+
+
 @pytest.fixture
 def obedient(
     videos: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Path]:
     """Make the stand-in the torchcodec of this process and of workers; write it a command."""
     monkeypatch.syspath_prepend(str(STAND_IN))
-    numbers = count()
-
-    def write(command: str) -> Path:
-        words = f"COMMAND {command}".encode()
-        path = tmp_path / f"{next(numbers)}-{command.replace(' ', '-')}.mp4"
-        box = struct.pack(">I4s", 8 + len(words), b"free") + words
-        path.write_bytes(videos["h264.mp4"].read_bytes() + box)
-        return path
-
-    return write
+    return commands_in(videos, tmp_path)

@@ -5,12 +5,10 @@ import gc
 import logging
 import os
 import signal
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ import pytest
 import torch
 
 from tests.support import bounded
+from tests.vifistore.frames.conftest import commands_in
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames import gpu_decoders
 from vifistore.frames.arena import Arena
@@ -45,16 +44,7 @@ def commanded(
 ) -> Commanded:
     """Make the stand-in the torchcodec of the process that decodes; write it a command."""
     monkeypatch.syspath_prepend(str(STAND_IN))
-    numbers = count()
-
-    def write(command: str) -> Path:
-        words = f"COMMAND {command}".encode()
-        path = tmp_path / f"{next(numbers)}-{command.replace(' ', '-')}.mp4"
-        box = struct.pack(">I4s", 8 + len(words), b"free") + words
-        path.write_bytes(videos["h264.mp4"].read_bytes() + box)
-        return path
-
-    return write
+    return commands_in(videos, tmp_path)
 
 
 @pytest.fixture

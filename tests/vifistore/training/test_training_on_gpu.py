@@ -22,13 +22,6 @@ from vifistore.training.uploads import uploaded
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture
-def gpu() -> torch.device:
-    if not torch.cuda.is_available():
-        pytest.skip("there is no NVIDIA GPU")
-    return torch.device("cuda", 0)
-
-
 def without_waiting(call):
     """Call twice: what is kept is made by the first call, the second may wait for nothing."""
     call()
