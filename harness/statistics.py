@@ -2,14 +2,27 @@
 
 Stretches of one file, and clips of one source, are no independent videos: where `files` int64
 [video] tells the file or source of each (`Videos.files`), whole ones are drawn, with all of their
-videos. Of one alone there is no interval.
+videos. Of one alone there is no interval, and of videos that were all answered alike that of
+`harness/interval_ends.py`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from harness.interval_ends import (
+    DIFFERENCE,
+    LEVEL,
+    SHARE,
+    Bounds,
+    Interval,
+    are_alike,
+    count_sources,
+    ends_of,
+    interval,
+    least_p_value,
+    unanimous_ends,
+)
 from harness.metrics import harmonic_mean
 from harness.resamples import check_folds, of_drawn, resampled_counts, resampled_means
 from vifistore.errors import UsageError
@@ -17,16 +30,8 @@ from vifistore.errors import UsageError
 FOLDS = 1000
 # A p-value cannot fall below 2 / (folds + 1), so a comparison needs more folds.
 PAIRED_FOLDS = 10_000
-LEVEL = 0.95
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A value with the ends of its 95% bootstrap interval."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
+# Of fewer all lie on one side of the median of all videos once in 40 times.
+_MEDIAN_SOURCES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +60,17 @@ class Comparison:
 
 
 def bootstrap_mean(
-    values: np.ndarray, folds: int = FOLDS, seed: int = 0, files: np.ndarray | None = None
+    values: np.ndarray,
+    folds: int = FOLDS,
+    seed: int = 0,
+    files: np.ndarray | None = None,
+    bounds: Bounds | None = SHARE,
 ) -> Interval:
-    """Mean of `values` [video] with its 95% percentile interval over `folds` resamples."""
+    """Mean of `values` [video], none beyond the `bounds`, with its 95% percentile interval over
+    `folds` resamples."""
     values = np.asarray(values, np.float64)
     samples = resampled_means(values, folds, seed, files)
-    return interval(float(values.mean()), samples, files)
+    return interval(float(values.mean()), samples, count_sources(len(values), files), bounds)
 
 
 def bootstrap_mean_per_class(
@@ -72,14 +82,20 @@ def bootstrap_mean_per_class(
 ) -> Interval:
     """Mean per-class accuracy with its 95% interval; a class a resample misses is left out.
 
-    `is_right` is bool [video], `labels` integers [video].
+    `is_right` is bool [video], `labels` integers [video]. Where all classes are answered alike,
+    each counts for as many sources as the one that has fewest.
     """
     num_classes = int(labels.max()) + 1
     kinds = labels * 2 + is_right.astype(np.int64)
     counts = np.bincount(kinds, minlength=2 * num_classes)[None, :]
     drawn = resampled_counts(kinds, 2 * num_classes, folds, seed, files)
     value = float(_mean_per_class(counts, num_classes)[0])
-    return interval(value, _mean_per_class(drawn, num_classes), files)
+    samples = _mean_per_class(drawn, num_classes)
+    num_sources = count_sources(len(labels), files)
+    if num_sources > 1 and are_alike(samples):
+        _, in_each = np.unique(labels, return_counts=True)
+        num_sources = max(2, min(num_sources, len(in_each) * int(in_each.min())))
+    return interval(value, samples, num_sources)
 
 
 def bootstrap_shares(
@@ -88,17 +104,19 @@ def bootstrap_shares(
     """Ends of the 95% interval of many shares, each over its own `counts` videos, two [share].
 
     Resampling n videos of which a share p is right draws from a binomial of n and p. NaN where
-    there are no videos.
+    there are no videos, or one.
     """
     check_folds(folds)
     shares, counts = np.asarray(shares, np.float64), np.asarray(counts, np.int64)
-    there = counts > 0
+    there = counts > 1
     drawn = np.random.default_rng(seed).binomial(
         counts[there], shares[there], (folds, int(there.sum()))
     )
     tail = (1 - LEVEL) / 2
     ends = np.full((2, len(shares)), np.nan)
     ends[:, there] = np.quantile(drawn / counts[there], [tail, 1 - tail], axis=0)
+    same = there & ((shares == 0) | (shares == 1))
+    ends[:, same] = unanimous_ends(shares[same], counts[same])
     return ends[0], ends[1]
 
 
@@ -137,29 +155,41 @@ def harmonic_interval(
 ) -> Interval:
     """Harmonic mean of two accuracies of bool [video]; base and novel videos are resampled
     independently of each other."""
-    value = harmonic_mean(float(base_right.mean()), float(novel_right.mean()))
+    means = float(base_right.mean()), float(novel_right.mean())
     base = resampled_means(base_right, folds, seed, files[0])
     novel = resampled_means(novel_right, folds, seed + 1, files[1])
-    samples = _harmonic_means(base, novel)
-    is_told = not any(map(_are_of_one, files))
-    return interval(value, samples) if is_told else Interval(value=value)
+    samples, value = _harmonic_means(base, novel), harmonic_mean(*means)
+    sizes = len(base_right), len(novel_right)
+    counts = [count_sources(*one) for one in zip(sizes, files, strict=True)]
+    if min(counts) < 2 or not are_alike(samples):
+        return interval(value, samples, min(counts))
+    halves = zip(means, (base, novel), counts, strict=True)
+    ends = [ends_of(mean, drawn, count, SHARE) for mean, drawn, count in halves]
+    low, high = (harmonic_mean(*end) for end in zip(*ends, strict=True))
+    return Interval(value=value, low=low, high=high)
 
 
 def clustered_mean(
-    values: np.ndarray, videos: np.ndarray, folds: int = FOLDS, seed: int = 0
+    values: np.ndarray,
+    videos: np.ndarray,
+    folds: int = FOLDS,
+    seed: int = 0,
+    bounds: Bounds | None = SHARE,
 ) -> Interval:
-    """Mean of `values` [query] with its 95% interval, where queries belong to videos [query].
+    """Mean of `values` [query], none beyond the `bounds`, with its 95% interval, where queries
+    belong to videos [query].
 
     Whole videos are drawn, with all of their queries: captions of one video are no independent
     queries, and drawn one by one they would make intervals that are too narrow.
     """
-    return bootstrap_mean(values, folds, seed, videos)
+    return bootstrap_mean(values, folds, seed, videos, bounds)
 
 
 def clustered_median(
     values: np.ndarray, videos: np.ndarray, folds: int = FOLDS, seed: int = 0
 ) -> Interval:
-    """Median of `values` [query], as `clustered_mean`."""
+    """Median of `values` [query], as `clustered_mean`; that of six videos or more may have an
+    interval of one value, as half of all would have to differ."""
     _, videos = np.unique(videos, return_inverse=True)
     order = np.argsort(values, kind="stable")
     ascending, of_video = np.asarray(values, np.float64)[order], videos[order]
@@ -168,35 +198,18 @@ def clustered_median(
         passed = np.cumsum(drawn[:, of_video], axis=1)
         return np.array([_median(ascending, row) for row in passed])
 
-    samples = of_drawn(videos.max() + 1, folds, seed, medians, width=len(values))
-    return interval(float(np.median(values)), samples, videos)
+    num_videos = int(videos.max()) + 1
+    samples = of_drawn(num_videos, folds, seed, medians, width=len(values))
+    median = float(np.median(values))
+    if num_videos >= _MEDIAN_SOURCES and are_alike(samples):
+        return Interval(value=median, low=median, high=median)
+    return interval(median, samples, num_videos, None)
 
 
 def _median(ascending: np.ndarray, passed: np.ndarray) -> float:
     """Median of values drawn several times each; `passed` [query] counts them cumulatively."""
     middle = [(passed[-1] - 1) // 2, passed[-1] // 2]
     return float(ascending[np.searchsorted(passed, middle, side="right")].mean())
-
-
-def interval(value: float, samples: np.ndarray, files: np.ndarray | None = None) -> Interval:
-    """The 95% percentile interval of resampled values [fold] around `value`; none where all
-    `files` [video] are one."""
-    if _are_of_one(files):
-        return Interval(value=value)
-    low, high = _ends(samples)
-    return Interval(value=value, low=low, high=high)
-
-
-def _are_of_one(files: np.ndarray | None) -> bool:
-    """Whether all videos lie in one file, which tells nothing of others."""
-    return files is not None and len(files) > 0 and bool((files == files[0]).all())
-
-
-def _ends(samples: np.ndarray) -> tuple[float, float]:
-    """Ends of the 95% percentile interval of resampled values [fold]."""
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def paired_bootstrap(
@@ -210,8 +223,9 @@ def paired_bootstrap(
 
     Videos are resampled with both their values, so what makes a video hard for both cancels. The
     two-sided p-value is twice the smaller share of resampled differences on either side of 0,
-    with one added to count and folds (Davison and Hinkley 1997, section 4.2.2); of few files it is
-    at least that of a sign test which they all pass. Raises UsageError for other numbers of videos.
+    with one added to count and folds (Davison and Hinkley 1997, section 4.2.2), and at least that
+    of a sign test which all videos, or files, pass that differ. Raises UsageError for other numbers
+    of videos.
     """
     if np.shape(first) != np.shape(second):
         raise UsageError(
@@ -220,7 +234,7 @@ def paired_bootstrap(
         )
     differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     samples = resampled_means(differences, folds, seed, files)
-    return _compared(float(differences.mean()), samples, (files,))
+    return _compared(float(differences.mean()), samples, [_of_sources(differences, files)])
 
 
 def paired_harmonic(
@@ -237,7 +251,11 @@ def paired_harmonic(
         _resampled_pairs(half, folds, seed + at, files[at]) for at, half in enumerate((base, novel))
     ]
     value, samples = _harmonic_means(*exact), _harmonic_means(*drawn)
-    return _compared(float(value[0] - value[1]), samples[:, 0] - samples[:, 1], files)
+    net = [
+        _of_sources(np.subtract(*np.asarray(half, np.float64)), of_half)
+        for half, of_half in zip((base, novel), files, strict=True)
+    ]
+    return _compared(float(value[0] - value[1]), samples[:, 0] - samples[:, 1], net)
 
 
 def _resampled_pairs(
@@ -255,16 +273,22 @@ def _harmonic_means(base: np.ndarray, novel: np.ndarray) -> np.ndarray:
     return np.divide(2 * base * novel, total, out=np.zeros_like(total), where=total > 0)
 
 
-def _compared(
-    difference: float, samples: np.ndarray, files: Iterable[np.ndarray | None]
-) -> Comparison:
-    """A difference and its resampled values [fold], of videos in these files; of one file alone
-    every difference is possible."""
-    told = [of_part for of_part in files if of_part is not None]
-    low, high = (-1.0, 1.0) if any(map(_are_of_one, told)) else _ends(samples)
+def _of_sources(differences: np.ndarray, files: np.ndarray | None) -> np.ndarray:
+    """Differences [video] summed over each file, float64 [source]."""
+    if files is None:
+        return differences
+    return np.bincount(np.unique(files, return_inverse=True)[1], differences)
+
+
+def _compared(difference: float, samples: np.ndarray, parts: list[np.ndarray]) -> Comparison:
+    """A difference and its resampled values [fold], of sources that differ by so much, [source] of
+    each part; of one source alone every difference is possible."""
+    num_sources = min(map(len, parts))
+    is_told = num_sources > 1
+    low, high = ends_of(difference, samples, num_sources, DIFFERENCE) if is_told else DIFFERENCE
     side = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
     p_value = min(1.0, 2 * (side + 1) / (len(samples) + 1))
-    least = max((2.0 ** (1 - len(np.unique(of_part))) for of_part in told), default=0.0)
+    least = least_p_value(parts) if is_told else 1.0
     return Comparison(difference=difference, low=low, high=high, p_value=max(p_value, least))
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow
 
+# Entries of the provenance that are of the videos of one run, whatever another's are.
+_OF_ONE_RUN = ("reliability", "p_value")
 # Entries of the provenance that a mean takes from all of its runs.
 _MARKS = ("not_as_trained", "assumed", "cleaning", "differs_from_released_code", PROBABILITIES)
 
@@ -18,7 +20,8 @@ def summary_rows(runs: Sequence[Sequence[ResultRow]], over: str) -> list[ResultR
     `runs[run]` are the rows of one run, the same metrics in the same order. The deviation is that
     of the population, as in this field's tables. Counts of videos are summed over splits, and the
     largest over seeds, which score the same videos. Fields that differ between the runs are joined
-    by `+`, a seed becomes None.
+    by `+`, a seed becomes None. What a provenance tells of one run alone, it does not tell of the
+    mean.
     """
     return [row for same in zip(*runs, strict=True) for row in _summary(same, over)]
 
@@ -44,12 +47,13 @@ def _summary(rows: Sequence[ResultRow], over: str) -> list[ResultRow]:
         ci_low=None,
         ci_high=None,
         tuned_on=", ".join(dict.fromkeys(row.tuned_on for row in rows if row.tuned_on)),
-        provenance={name: told for name, told in first.provenance.items() if name != "reliability"}
+        provenance=_shared(origins)
+        | _lifted_of(origins)
         | _claims_of(origins, count)
         | _marks_of(origins)
         | {name: joined(o[name] for o in origins) for name in ("recipe", "checkpoint", "manifest")}
         | {name: count(o[name] for o in origins) for name in ("rows_covered", "num_todo")}
-        | _files_of(origins, count)
+        | _sources_of(origins, count)
         | {"over": over, "count": len(rows), "ddof": 0, "values": values},
     )
     return [mean, replace(mean, metric=f"{first.metric}_std", value=float(np.std(values)))]
@@ -60,6 +64,29 @@ def _names_of_runs(rows: Sequence[ResultRow]) -> tuple[str, ...]:
     if len({(row.feature_set, row.checkpoint) for row in rows}) == 1:
         return rows[0].feature_names
     return tuple(dict.fromkeys(row.feature_names[0] for row in rows if row.feature_names))
+
+
+def _shared(origins: Sequence[Mapping]) -> dict:
+    """What all runs tell alike, and the time of the last."""
+    first = origins[0]
+    told = {
+        name: value
+        for name, value in first.items()
+        if name not in _OF_ONE_RUN and all(other.get(name) == value for other in origins)
+    }
+    return told | ({"time": max(str(one["time"]) for one in origins)} if "time" in first else {})
+
+
+def _lifted_of(origins: Sequence[Mapping]) -> dict:
+    """What a lever chose in all runs alike, and the seconds of all; what was encoded is so once."""
+    lifted = [origin["lifted"] for origin in origins if origin.get("lifted")]
+    if not lifted:
+        return {}
+    encoded = lifted[0].get("encode_seconds", 0.0)
+    seconds = encoded + sum(one["seconds"] - one.get("encode_seconds", 0.0) for one in lifted)
+    seen = max(one.get("seen_in_training", 0) for one in lifted)
+    told = {"seconds": round(seconds, 3), **({"seen_in_training": seen} if seen else {})}
+    return {"lifted": _shared(lifted) | told}
 
 
 def _claims_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]) -> dict:
@@ -78,11 +105,15 @@ def _claims_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]
     }
 
 
-def _files_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]) -> dict:
-    """How many files the videos of several runs are stretches of; nothing of whole videos."""
-    if not any("files" in origin for origin in origins):
-        return {}
-    return {"files": count(origin.get("files", origin["rows_covered"]) for origin in origins)}
+def _sources_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]) -> dict:
+    """How many files or other sources the videos of several runs are of; nothing where each video
+    is one of its own."""
+    found: dict[str, object] = {}
+    for name in ("files", "sources"):
+        if any(name in origin for origin in origins):
+            found[name] = count(origin.get(name, origin["rows_covered"]) for origin in origins)
+    told = dict.fromkeys(origin["source"] for origin in origins if "source" in origin)
+    return found | ({"source": " or ".join(told)} if told else {})
 
 
 def _marks_of(origins: Sequence[Mapping]) -> dict:

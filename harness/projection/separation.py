@@ -10,6 +10,7 @@ counts as a neighbour of another.
 import numpy as np
 import pandas as pd
 
+from harness.interval_ends import SHARE
 from harness.projection.panels import Panels
 from harness.shared_files import shared_files
 from harness.statistics import FOLDS, bootstrap_mean
@@ -44,7 +45,8 @@ def separation(panels: Panels, *, neighbours: int = 10, folds: int = FOLDS) -> p
             "class_separability": nearest_mean_is_own(chosen, labels, files),
         }
         for metric in METRICS:
-            mean = bootstrap_mean(values[metric], folds, files=files)
+            bounds = (-1.0, 1.0) if metric == "silhouette" else SHARE
+            mean = bootstrap_mean(values[metric], folds, files=files, bounds=bounds)
             rows.append((name, metric, mean.value, mean.low, mean.high, len(labels)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -80,5 +80,5 @@ def _rank_metrics(
     return {
         **{f"{way}_recall_at_{k}": clustered_mean(ranks <= k, videos, **options) for k in CUTOFFS},
         f"{way}_median_rank": clustered_median(ranks, videos, **options),
-        f"{way}_mean_rank": clustered_mean(ranks, videos, **options),
+        f"{way}_mean_rank": clustered_mean(ranks, videos, bounds=None, **options),
     }

@@ -163,7 +163,9 @@ def test_paired_harmonic_means_are_compared_on_the_same_resamples():
     low, high = np.quantile(drawn, [0.025, 0.975])
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
     same = paired_harmonic((base[0], base[0]), (novel[0], novel[0]))
-    assert (same.difference, same.low, same.high, same.p_value) == (0, 0, 0, 1)
+    assert (same.difference, same.p_value) == (0, 1)
+    # None of the 200 novel videos differs: no more than 1 in 55 of all do.
+    assert (same.low, same.high) == pytest.approx((-0.01828, 0.01828), abs=1e-5)
     none = np.zeros(9, bool)
     assert paired_harmonic((none, none), (none, none)).difference == 0
 

@@ -22,7 +22,7 @@ def one_run(value: float, **fields) -> list[ResultRow]:
         num_videos=10,
         metric="top1",
         value=value,
-        provenance=ORIGIN,
+        provenance=dict(ORIGIN),
         **given,
     )
     return [row]
@@ -55,3 +55,42 @@ def test_a_mean_keeps_the_marks_of_all_its_runs():
         "not_as_trained": {"frames": "8, trained with 16", "template": "{}"},
         "cleaning": "words",
     }
+
+
+def mean_of(*provenances) -> dict:
+    """Provenance of the mean of two splits or more, of what each has beside the usual."""
+    runs = [one_run(0.5, split=f"val{number}") for number, _ in enumerate(provenances)]
+    for (row,), provenance in zip(runs, provenances, strict=True):
+        row.provenance.clear()
+        row.provenance.update(ORIGIN | provenance)
+    return summary_rows(runs, "splits")[0].provenance
+
+
+def test_a_mean_tells_nothing_of_one_of_its_runs_alone():
+    first = {"p_value": 0.001, "against": "plain", "reliability": {"counts": [1]}, "blend": 0.5}
+    second = {"p_value": 0.001, "against": "plain", "reliability": {"counts": [1]}, "blend": 0.7}
+    found = mean_of(first, second)
+    assert found["against"] == "plain"
+    # Equal by chance, or not: they are those of the videos of one split.
+    assert not {"p_value", "reliability", "blend"} & found.keys()
+
+
+def test_sources_of_a_mean_are_those_of_all_splits():
+    group, film = {"sources": 7, "source": "UCF group"}, {"sources": 3, "source": "HMDB film"}
+    assert mean_of(group, group)["sources"] == 14
+    found = mean_of(group, film, {})
+    # A split whose videos are of no shared source has as many as videos.
+    assert (found["sources"], found["source"]) == (20, "UCF group or HMDB film")
+    found = mean_of({"files": 4}, {})
+    assert (found["files"], "source" in found) == (14, False)
+
+
+def test_a_lever_of_a_mean_has_the_seconds_of_all_and_what_all_chose():
+    lever = {"tuned_on": "toy/held", "temperature": 1.5, "encode_seconds": 10.0}
+    found = mean_of(
+        {"lifted": {**lever, "seconds": 10.25, "frames_kept": 0.5}},
+        {"lifted": {**lever, "seconds": 10.5, "frames_kept": 0.75, "seen_in_training": 3}},
+    )["lifted"]
+    # What was encoded is encoded once.
+    assert found == {**lever, "seconds": 10.75, "seen_in_training": 3}
+    assert "lifted" not in mean_of({}, {})

@@ -39,13 +39,15 @@ def write_words(study: Study, steps: list[Step], ledger: Ledger, places: Places)
 
 
 def headlines(study: Study, steps: list[Step], out: Path) -> list[str]:
-    """A sentence for each comparison of the questions that are headlines."""
+    """A sentence for each comparison of the questions that are headlines; of a mean of several
+    there is none, as it has no interval of its own."""
     told = {f"ask {name}" for name, question in study.questions.items() if question.headline}
     asked = [list(step.commands[0]) for step in steps if step.name.partition(" of ")[0] in told]
     return [
         _sentence(row)
         for row in read_rows(out)
-        if _AGAINST in row.provenance and _words(row.provenance.get("command")) in asked
+        if _AGAINST in row.provenance and row.ci_low is not None and row.ci_high is not None
+        if _words(row.provenance.get("command")) in asked
     ]
 
 
@@ -55,9 +57,10 @@ def _words(command: object) -> list[str]:
 
 
 def _sentence(row: ResultRow) -> str:
-    low, high = row.ci_low or 0.0, row.ci_high or 0.0
+    assert row.ci_low is not None, "one without an interval is left out"
+    assert row.ci_high is not None, "one without an interval is left out"
     p_value = float(row.provenance["p_value"])
-    found = Comparison(difference=row.value, low=low, high=high, p_value=p_value)
+    found = Comparison(difference=row.value, low=row.ci_low, high=row.ci_high, p_value=p_value)
     said = found.sentence(row_name(row), str(row.provenance[_AGAINST]))
     return f"{place_of(row)}: {said} (paired bootstrap over {covered_by(row)})."
 
