@@ -116,9 +116,11 @@ def scored_rows(
     settings: Scoring,
     setup: Setup,
     further: Mapping[str, Mapping[str, Interval]] | None = None,
+    claim: Claim | None = None,
 ) -> list[ResultRow]:
-    """Rows of {fusion: scores [video class]}; `further` gives {fusion: {metric: value}} to add."""
-    rows, claim = [], claim_of(videos)
+    """Rows of {fusion: scores [video class]}; `further` gives {fusion: {metric: value}} to add,
+    `claim` is that of all that scored, if that is more than the feature set."""
+    rows, claim = [], claim or claim_of(videos)
     is_sigmoid = setup.texts is not None and setup.texts.link.is_sigmoid
     num_summed = _views_of(videos, setup) if is_sigmoid else None
     for fusion, of_fusion in scores.items():

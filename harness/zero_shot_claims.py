@@ -6,7 +6,8 @@ part of one by that of all of it. Class names that both share are counted, and e
 Kinetics-400 and UCF101 have some in common.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,10 +26,16 @@ class Claim:
     """Per part of the training: dataset, split, videos, shared_videos, shared_class_names."""
     tuned_on: str = ""
     """The parts that share a video or the dataset, as "ucf101/train"; empty for none."""
-    shared_videos: int = 0
-    """Scored videos that the checkpoint was tuned on."""
+    is_seen: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    """Whether the checkpoint was tuned on each scored video, bool [video]; empty where nothing is
+    known of it."""
     shared_class_names: int = 0
     """Scored classes that it was tuned on."""
+
+    @property
+    def shared_videos(self) -> int:
+        """Scored videos that the checkpoint was tuned on."""
+        return int(self.is_seen.sum())
 
     @property
     def facts(self) -> dict:
@@ -69,8 +76,26 @@ def claim_of(videos: Videos) -> Claim:
         identity=identity,
         entries=tuple(entries),
         tuned_on=", ".join(dict.fromkeys(shared)),
-        shared_videos=int(is_seen.sum()),
+        is_seen=is_seen,
         shared_class_names=len(seen_names),
+    )
+
+
+def joined_claims(claims: Sequence[Claim]) -> Claim:
+    """Of several checkpoints whose scores of the same videos, in one order, become one: it was
+    tuned on all that any of them was. How it was trained is the first one's."""
+    known = [claim for claim in claims if claim.entries]
+    if not known:
+        return claims[0]
+    entries = {(one["dataset"], one["split"]): one for claim in known for one in claim.entries}
+    told = [name for claim in known for name in claim.tuned_on.split(", ") if name]
+    return replace(
+        known[0],
+        identity=claims[0].identity,
+        entries=tuple(entries.values()),
+        tuned_on=", ".join(dict.fromkeys(told)),
+        is_seen=np.logical_or.reduce([claim.is_seen for claim in known]),
+        shared_class_names=max(claim.shared_class_names for claim in known),
     )
 
 

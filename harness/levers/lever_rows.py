@@ -3,7 +3,7 @@
 A lever's rows have its name, and one more metric, `top1_minus_plain`: how much more often it is
 right than the plain score on the same videos, by a paired bootstrap. Their provenance says in
 `lifted` how many seconds it took beyond plain scores, whether it is transductive, what it chose,
-and by the labels of which split.
+and by the labels of which split. An ensemble was tuned on what any of its sets was.
 """
 
 import time
@@ -21,7 +21,7 @@ from harness.metrics import is_right
 from harness.results import ResultRow
 from harness.scoring import Classes, Videos
 from harness.statistics import paired_bootstrap
-from harness.zero_shot_claims import claim_of
+from harness.zero_shot_claims import claim_of, joined_claims
 from vifistore.errors import UsageError
 
 MINUS_PLAIN = "top1_minus_plain"
@@ -67,19 +67,24 @@ def _rows(
     if lever.is_transductive:
         facts["transductive"] = True
     if lifted.is_tuned and given.validation is not None:
-        facts |= tuned_facts(given.validation.videos)
+        facts |= tuned_facts(given.validation, is_ensemble="ensemble" in lever.needs)
     kept: list[Scored] = []
     quiet = replace(settings, keep=kept.append)
     lever_setup = replace(setup, lever=name, extra={**setup.extra, "lifted": facts})
-    rows = scored_rows(given.videos, {given.fusion: lifted.scores}, quiet, lever_setup)
+    sets = (given, *given.others) if "ensemble" in lever.needs else (given,)
+    claim = joined_claims([claim_of(one.videos) for one in sets])
+    scores = {given.fusion: lifted.scores}
+    rows = scored_rows(given.videos, scores, quiet, lever_setup, claim=claim)
     return [*rows, _difference(rows[0], given, lifted.scores, settings)]
 
 
-def tuned_facts(held_out: Videos) -> dict[str, object]:
-    """Entries of `lifted` on what labels were looked at, and whether the checkpoint was tuned on
+def tuned_facts(known: Given, *, is_ensemble: bool) -> dict[str, object]:
+    """Entries of `lifted` on what labels were looked at, and whether a checkpoint was tuned on
     these videos, so that what is chosen on them is chosen on too good scores."""
+    held_out = known.videos
     told: dict[str, object] = {"tuned_on": f"{held_out.dataset.name}/{held_out.split}"}
-    if seen := claim_of(held_out).shared_videos:
+    sets = (known, *known.others) if is_ensemble else (known,)
+    if seen := joined_claims([claim_of(one.videos) for one in sets]).shared_videos:
         told["seen_in_training"] = seen
     return told
 

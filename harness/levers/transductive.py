@@ -1,6 +1,6 @@
 """Levers that look at all scored videos together, without their labels.
 
-    dual-softmax      the share of a class for a video, times that of the video for the class
+    mutual-softmax    the share of a class for a video, times that of the video for the class
     test-time-cache   TDA: videos that were sure of their class vote for those that come after
 
 Both are transductive: a video scored alone, or beside others, gets another score. Rows say so.
@@ -8,8 +8,8 @@ Both are transductive: a video scored alone, or beside others, gets another scor
 
 import numpy as np
 
-from harness.dual_softmax import dual_softmax
 from harness.levers.lever import Given, Lever, Lifted
+from harness.mutual_softmax import mutual_softmax
 from harness.softmax import softmax
 from harness.vector_reading import video_vectors
 
@@ -23,8 +23,8 @@ MASKED = (0.03, 1.0)
 ORDER_SEED = 0
 
 
-def _dual(given: Given) -> Lifted:
-    return Lifted(scores=_over_views(dual_softmax(given.logits), given))
+def _mutual(given: Given) -> Lifted:
+    return Lifted(scores=_over_views(mutual_softmax(given.logits), given))
 
 
 def _over_views(products: np.ndarray, given: Given) -> np.ndarray:
@@ -95,6 +95,6 @@ class _Cache:
 
 
 TRANSDUCTIVE = {
-    "dual-softmax": Lever(score=_dual, is_transductive=True),
+    "mutual-softmax": Lever(score=_mutual, is_transductive=True),
     "test-time-cache": Lever(score=_cached, is_transductive=True),
 }

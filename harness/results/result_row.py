@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.results.former_names import FORMER_LEVERS
 from harness.results.json_objects import check_type, plain, read_fields
 from vifistore.errors import UsageError, first_few
 
@@ -92,7 +93,7 @@ class ResultRow:
     """How retrieval asks and ranks, where not each caption by its own scores: `paragraphs`, and
     what normalises scores, as `qb-norm by train`."""
     lever: str = ""
-    """What was done beyond the plain score, as `dual-softmax`; empty for that itself."""
+    """What was done beyond the plain score, as `mutual-softmax`; empty for that itself."""
     tuned_on: str = ""
     """What the checkpoint was tuned on that shares a video or the dataset with what is scored, as
     "ucf101/train"; empty for none."""
@@ -186,4 +187,6 @@ def from_record(record: object) -> ResultRow:
         check_type("num_todo", values.get("provenance", {}).get("num_todo", 0), int)
     except ValueError as error:
         raise UsageError(f"not a result row: {error}") from error
+    if values.get("lever") in FORMER_LEVERS:
+        values["lever"] = FORMER_LEVERS[values["lever"]]
     return ResultRow(**values)

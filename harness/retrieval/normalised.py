@@ -4,7 +4,8 @@ Of similarities s(q, v) of queries q and items v, with an inverse temperature b 
 queries q'
 
     inverted softmax   exp(b s(q, v)) / sum_q' exp(b s(q', v))
-    dual softmax       s(q, v) times that
+    dual softmax       s(q, v) times that; not the product of two softmaxes, which is
+                       `harness/mutual_softmax.py`
     QB-Norm            the first where the best v of q is the best v of any q', else s(q, v)
 
 Inverted softmax: Smith et al. 2017, arXiv 1702.03859, section 2.3. Dual softmax: Cheng et al. 2021,

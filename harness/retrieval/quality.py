@@ -60,15 +60,17 @@ def recall(index: Index, flat: Index, queries: np.ndarray, k: int = NEIGHBOURS) 
     """Recall@k of `index`: the share of the k nearest videos by `flat` that it finds, a mean over
     queries [query dim].
 
-    A query that is a video of the set is a hit of its own; it is asked for and not counted.
+    A query that is a video of the set is a hit of its own; it is asked for, and counts neither as
+    one that is wanted nor as one of the k that are found.
     """
     cosines, right = flat.search(queries, k + 1)
     _, retrieved = index.search(queries, k + 1)
     # A cosine of 1 is the query itself, up to rounding.
     is_self = cosines[:, 0] > 1 - 1e-5
+    own = np.where(is_self, right[:, 0], -1)
     shares = [
-        _share_found(row[first : first + k], other)
-        for row, other, first in zip(right, retrieved, is_self.astype(int), strict=True)
+        _share_found(wanted[wanted != itself][:k], found[found != itself][:k])
+        for wanted, found, itself in zip(right, retrieved, own, strict=True)
     ]
     return float(np.mean(shares))
 

@@ -3,8 +3,8 @@
 Rows of one file are stretches of it. Beyond that, unless a regular expression says it: names of
 UCF101 and UCF50 (`v_Archery_g01_c02.avi`) tell a group of clips, those of HMDB51
 (`April_09_brush_hair_u_nm_np1_ba_goo_0.avi`: film, class, what is seen and how, number; the README
-of the dataset) a film, and those of Kinetics and MSVD (`ID_000010_000020.mp4`) the id of a YouTube
-video.
+of the dataset) a film, whatever the classes of its clips are, and those of Kinetics and MSVD
+(`ID_000010_000020.mp4`) the id of a YouTube video.
 """
 
 import re
@@ -16,10 +16,21 @@ from vifistore.errors import UsageError, short
 from vifistore.store.dataset import Dataset
 
 FILES = "file"
+_HMDB_CLASSES = (
+    "brush_hair|cartwheel|catch|chew|clap|climb|climb_stairs|dive|draw_sword|dribble|drink|eat|"
+    "fall_floor|fencing|flic_flac|golf|handstand|hit|hug|jump|kick|kick_ball|kiss|laugh|pick|pour|"
+    "pullup|punch|push|pushup|ride_bike|ride_horse|run|shake_hands|shoot_ball|shoot_bow|shoot_gun|"
+    "sit|situp|smile|smoke|somersault|stand|swing_baseball|sword|sword_exercise|talk|throw|turn|"
+    "walk|wave"
+)
+# The shortest film: of "film_climb_stairs_" the class is climb_stairs.
+_HMDB_NAME = (
+    rf"(.+?)(?:_(?:{_HMDB_CLASSES}))?_[fhlu]_(?:cm|nm)_np\d+_[a-z]{{2}}_(?:bad|med|goo)_\d+"
+)
 # What is told of groups, and what is searched in names without their extension.
 _NAMED = {
     "UCF group": re.compile(r"(v_.+_g\d+)_c\d+", re.ASCII),
-    "HMDB film": re.compile(r"(.+)_[fhlu]_(?:cm|nm)_np\d+_[a-z]{2}_(?:bad|med|goo)_\d+", re.ASCII),
+    "HMDB film": re.compile(_HMDB_NAME, re.ASCII),
     "YouTube video": re.compile(r"([\w-]{11})(?:_\d{1,9}(?:\.\d+)?){2}", re.ASCII),
 }
 

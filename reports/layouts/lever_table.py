@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reports.layouts.cells import class_counts, dataset_heading, measured_cell, metric_heading
 from reports.layouts.footnotes import footnotes_of_all
@@ -15,7 +16,7 @@ _METRICS = ("top1", MINUS_PLAIN, "calibration_error")
 _HEADINGS = {MINUS_PLAIN: "Minus plain", _SECONDS: "Seconds"}
 # Plain scores and levers of one model under these have the same fields but for their lever.
 _SETTING = (
-    "protocol",
+    "asked_protocol",
     "dataset",
     "split",
     "feature_set",
@@ -37,7 +38,12 @@ ColumnKey = tuple[str, str]
 def lever_table(measured: Sequence[Measurement]) -> Table | None:
     """Rows: levers, under the model whose plain score they are compared with; None without any."""
     settings = {_setting(m) for m in measured if m.row.lever}
-    shown = [m for m in measured if _setting(m) in settings and m.row.metric in _METRICS]
+    plain = {_setting(m): m.row.protocol for m in measured if not m.row.lever}
+    shown = [
+        _beside(m, plain.get(_setting(m)))
+        for m in measured
+        if _setting(m) in settings and m.row.metric in _METRICS
+    ]
     if not shown:
         return None
     datasets = list(dict.fromkeys(m.row.dataset for m in shown))
@@ -55,6 +61,14 @@ def lever_table(measured: Sequence[Measurement]) -> Table | None:
 
 def _setting(measurement: Measurement) -> tuple:
     return tuple(getattr(measurement.row, name) for name in _SETTING)
+
+
+def _beside(measurement: Measurement, protocol: str | None) -> Measurement:
+    """Under its plain score, also where it alone is not zero-shot: its marks tell that."""
+    row = measurement.row
+    if not row.lever or protocol in (None, row.protocol):
+        return measurement
+    return replace(measurement, row=replace(row, protocol=protocol))
 
 
 def _column(key: ColumnKey) -> Column:
@@ -76,7 +90,7 @@ def _rows(shown: Sequence[Measurement], columns: Sequence[ColumnKey]) -> list[Ro
             rows.append(
                 Row(
                     label=lever or "plain",
-                    detail=_marks(list(own.values())),
+                    detail=_marks(list(own.values()), members),
                     section=f"{name} ({detail})" if detail else name,
                     cells=tuple(_cell(key, own) for key in columns),
                 )
@@ -94,13 +108,16 @@ def _cell(key: ColumnKey, own: Mapping[ColumnKey, Measurement]) -> Cell:
     return Cell(value=float(seconds))
 
 
-def _marks(members: Sequence[Measurement]) -> str:
-    """What keeps the number of a lever from being what a plain one is."""
-    facts = [_lifted(measurement) for measurement in members]
+def _marks(own: Sequence[Measurement], members: Sequence[Measurement]) -> str:
+    """What keeps the number of a lever from being what a plain one of `members` is."""
+    facts = [_lifted(measurement) for measurement in own]
     marks = ["transductive"] if any(one.get("transductive") for one in facts) else []
     chosen = dict.fromkeys(f"chosen on {one['tuned_on']}" for one in facts if one.get("tuned_on"))
     seen = ["which was trained on"] if any(one.get("seen_in_training") for one in facts) else []
-    return ", ".join([*marks, *chosen, *seen])
+    plain = {m.row.tuned_on for m in members if not m.row.lever}
+    more = [m.row.tuned_on for m in own if m.row.lever and m.row.tuned_on not in ("", *plain)]
+    tuned = [f"tuned on {told}" for told in dict.fromkeys(more)]
+    return ", ".join([*marks, *chosen, *seen, *tuned])
 
 
 def _lifted(measurement: Measurement) -> Mapping:

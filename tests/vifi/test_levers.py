@@ -29,16 +29,16 @@ def store(said, clips, tmp_path):
 
 def test_levers_are_printed_and_kept_beside_the_plain_score(said, store, tmp_path):
     given = ("--dataset", "d", "--descriptions", tmp_path / "d.json", "--results", tmp_path / "out")
-    names = ("dual-softmax", "descriptions", "descriptions-transport")
+    names = ("mutual-softmax", "descriptions", "descriptions-transport")
     code, out, _ = said("evaluate", store, "zero-shot", *given, "--lever", *names)
     assert code == 0
-    assert "embedding dual-softmax top1_minus_plain" in out
+    assert "embedding mutual-softmax top1_minus_plain" in out
     assert "transductive: it looks at all scored videos together" in out
     rows = read_rows(tmp_path / "out")
     assert {row.lever for row in rows} == {"", *names}
     assert said("report", tmp_path / "out")[0] == 0
     table = (tmp_path / "out" / "levers.md").read_text()
-    assert "dual-softmax (transductive)" in table
+    assert "mutual-softmax (transductive)" in table
 
 
 def test_descriptions_alone_are_all_levers_that_take_them(said, store, tmp_path):
@@ -99,7 +99,7 @@ def test_weights_of_one_run_are_levers_of_what_it_tuned(maker, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("zero-shot", "--lever", "dual-softmx"), "Did you mean 'dual-softmax'?"),
+        (("zero-shot", "--lever", "mutual-softmx"), "Did you mean 'mutual-softmax'?"),
         (("zero-shot", "--lever", "descriptions"), "give --descriptions FILE"),
         (("zero-shot", "--descriptions", "no.json"), "cannot be read"),
         (("base-to-novel", "--lever", "all"), "--lever has no meaning for base-to-novel"),

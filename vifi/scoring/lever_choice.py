@@ -30,7 +30,7 @@ class LeverArguments:
 
     features: tuple[str, ...] = ()
     lever: tuple[str, ...] = ()
-    """What to score beside the plain score by class names, each by itself: dual-softmax,
+    """What to score beside the plain score by class names, each by itself: mutual-softmax,
     test-time-cache (both transductive); with --descriptions descriptions, descriptions-max,
     descriptions-transport, descriptions-warping; with --ensemble-with ensemble-embedding,
     ensemble-logit, ensemble-probability; with --validation-split temperature; by their frames

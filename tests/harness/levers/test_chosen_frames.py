@@ -146,4 +146,4 @@ def test_a_set_without_frames_has_none_to_choose(make_store, monkeypatch):
     with pytest.raises(UsageError, match="lever frames-sharp needs frames, and tiny has none"):
         zero_shot(features, ("",), Scoring(levers=Levers(names=("frames-sharp",))))
     rows = zero_shot(features, ("",), Scoring(levers=Levers(names=("all",))))
-    assert {row.lever for row in rows} == {"", "dual-softmax", "test-time-cache"}
+    assert {row.lever for row in rows} == {"", "mutual-softmax", "test-time-cache"}

@@ -207,3 +207,36 @@ def test_a_validation_split_that_was_trained_on_is_told(make_store, value_of):
     rows = zero_shot(features(maker), ("test",), Scoring(levers=levers))
     row = value_of(rows, metric="top1", lever="temperature")
     assert row.provenance["lifted"]["seen_in_training"] == 30
+
+
+def test_an_ensemble_was_tuned_on_what_any_of_its_sets_was(make_store, value_of):
+    maker = make_store(num_videos=60)
+    digests = [f"{number:02x}" * 32 for number in range(60)]
+    tuned = [
+        TunedOn(dataset="elsewhere", split=split, videos=packed(digests[start:stop]))
+        for split, start, stop in (("some", 20, 40), ("more", 35, 50))
+    ]
+    maker.features(maker.frames(), digests=digests)
+    for number, entry in enumerate(tuned):
+        names = {"name": f"tuned-{number}", "checkpoint": f"tuned-{number}"}
+        frames = maker.frames(seed=3 + number)
+        maker.features(frames, digests=digests, identity=Identity(tuned_on=(entry,)), **names)
+        maker.texts(names["checkpoint"])
+    maker.texts()
+    maker.split("val", np.arange(30))
+    maker.split("test", np.arange(30, 60))
+    others = tuple(features(maker, f"tuned-{number}") for number in range(2))
+    names = ("ensemble-probability", "temperature")
+    levers = Levers(names=names, ensemble_with=others, validation_split="val")
+    rows = zero_shot(features(maker), ("test",), Scoring(levers=levers))
+    plain, own, joined = (
+        value_of(rows, metric="top1", lever=lever) for lever in ("", *reversed(names))
+    )
+    assert [row.protocol for row in (plain, own, joined)] == ["zero-shot", "zero-shot", "tuned"]
+    assert joined.tuned_on == "elsewhere/some, elsewhere/more"
+    # Of the test videos ten are in one part and fifteen in the other, five of these in both.
+    assert joined.provenance["shared_videos"] == 20
+    assert [one["shared_videos"] for one in joined.provenance["tuned_on"]] == [10, 15]
+    assert joined.provenance["lifted"]["seen_in_training"] == 10
+    assert "seen_in_training" not in own.provenance["lifted"]
+    assert value_of(rows, metric="top1_minus_plain", lever=names[0]).protocol == "tuned"

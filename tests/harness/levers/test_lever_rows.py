@@ -15,6 +15,7 @@ from harness.metrics import is_right
 from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import to_record
+from harness.results.result_row import from_record
 from harness.scoring import load_classes, load_videos, score
 from harness.statistics import paired_bootstrap
 from tests.harness.test_text_rules import described
@@ -88,28 +89,37 @@ def test_scores_of_levers_sum_to_the_number_of_views(maker):
     scores = score(videos, classes)["embedding"]
     given = Given(videos=videos, classes=classes, fusion="embedding", scores=scores)
     np.testing.assert_allclose(given.probabilities.sum(1), 1, rtol=1e-5)
-    for name in ("dual-softmax", "test-time-cache"):
+    for name in ("mutual-softmax", "test-time-cache"):
         np.testing.assert_allclose(LEVERS[name].score(given).scores.sum(1), 2, rtol=1e-5)
 
 
 def test_an_ablation_scores_levers_too(maker, value_of):
     features = maker.store.features("toy", "tiny")
-    settings = Ablation(fusions=("embedding",), levers=asked(maker, "dual-softmax"))
+    settings = Ablation(fusions=("embedding",), levers=asked(maker, "mutual-softmax"))
     rows = levers_ablation(features, "test", settings)
     assert {row.protocol for row in rows} == {"ablation-levers"}
-    assert {row.lever for row in rows} == {"", "dual-softmax"}
+    assert {row.lever for row in rows} == {"", "mutual-softmax"}
 
 
 def test_what_is_no_lever_and_what_one_lacks(maker):
     features = maker.store.features("toy", "tiny")
-    with pytest.raises(UnknownNameError, match="Did you mean 'dual-softmax'"):
-        chosen_levers(Levers(names=("dual-softmx",)), features)
+    with pytest.raises(UnknownNameError, match="Did you mean 'mutual-softmax'"):
+        chosen_levers(Levers(names=("mutual-softmx",)), features)
     with pytest.raises(UsageError, match="give --descriptions FILE"):
         chosen_levers(Levers(names=("descriptions-max",)), features)
     # All is all that can be had.
     assert "descriptions" not in chosen_levers(Levers(names=("all",)), features)
-    every = chosen_levers(Levers(names=("dual-softmax", "all")), features)
-    assert list(every) == ["dual-softmax", *FRAME_CHOICES, "test-time-cache"]
+    every = chosen_levers(Levers(names=("mutual-softmax", "all")), features)
+    assert list(every) == ["mutual-softmax", *FRAME_CHOICES, "test-time-cache"]
+
+
+def test_a_lever_by_its_former_name_is_that_of_now(maker, value_of):
+    features = maker.store.features("toy", "tiny")
+    rows = zero_shot(features, ("test",), Scoring(levers=Levers(names=("dual-softmax",))))
+    row = value_of(rows, metric="top1", lever="mutual-softmax")
+    before = {**to_record(row), "lever": "dual-softmax"}
+    assert from_record(before) == from_record(to_record(row))
+    assert from_record({**before, "lever": "temperature"}).lever == "temperature"
 
 
 def test_only_scores_by_class_names_have_levers():

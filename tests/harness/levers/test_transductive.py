@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from harness.dual_softmax import dual_softmax
 from harness.levers.transductive import with_caches
+from harness.mutual_softmax import mutual_softmax
 
 
 def planted(num_videos=60, num_classes=4, dim=8, seed=0, scale=6.0):
@@ -20,7 +20,7 @@ def planted(num_videos=60, num_classes=4, dim=8, seed=0, scale=6.0):
     return vectors.astype(np.float32), scale * vectors @ classes.T
 
 
-def test_dual_softmax_is_the_product_of_both_shares():
+def test_mutual_softmax_is_the_product_of_both_shares():
     logits = planted(7)[1]
     powers = np.exp(logits)
     for query in range(7):
@@ -28,14 +28,14 @@ def test_dual_softmax_is_the_product_of_both_shares():
             of_items = powers[query, item] / sum(powers[query])
             of_queries = powers[query, item] / sum(powers[:, item])
             expected = of_items * of_queries
-            assert dual_softmax(logits)[query, item] == pytest.approx(expected, rel=1e-9)
+            assert mutual_softmax(logits)[query, item] == pytest.approx(expected, rel=1e-9)
 
 
-def test_dual_softmax_takes_a_hub_its_share():
+def test_mutual_softmax_takes_a_hub_its_share():
     # Item 0 is near to every query, and nearest to two that have one of their own.
     logits = np.array([[5.0, 1, 1], [5.0, 4.5, 1], [5.0, 1, 4.5]])
     assert logits.argmax(1).tolist() == [0, 0, 0]
-    assert dual_softmax(logits).argmax(1).tolist() == [0, 1, 2]
+    assert mutual_softmax(logits).argmax(1).tolist() == [0, 1, 2]
 
 
 def restated(vectors, logits):

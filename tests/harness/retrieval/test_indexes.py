@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from typing import Any
 
 import faiss
 import numpy as np
@@ -209,6 +210,33 @@ def test_effort_is_tuned_to_the_wanted_recall(kind):
     assert 0.95 <= quality.recall <= 1
     assert quality.milliseconds > 0
     assert recall(flat, flat, queries) == 1.0
+
+
+def test_recall_at_k_looks_at_k_hits():
+    """What an index has as its eleventh is no hit, whether a query is a video of the set or not."""
+    vectors = clustered()
+    flat = flat_of(vectors)
+    texts = unit(vectors[:50] + 0.3 * np.random.default_rng(1).normal(size=(50, 32)))
+
+    class Late:
+        """Finds the wanted ones, and one that is not among them."""
+
+        def __init__(self, place):
+            self.place = place
+
+        def search(self, queries, k):
+            cosines, rows = flat.search(queries, k)
+            return cosines, np.insert(rows, self.place, -7, axis=1)[:, :k]
+
+    def found(place, queries):
+        late: Any = Late(place)
+        return recall(late, flat, queries.astype(np.float32))
+
+    for queries, place in ((texts, 0), (texts, 9), (vectors[:50], 1), (vectors[:50], 10)):
+        assert found(place, queries) == pytest.approx(0.9)
+    # Itself is not among the ten, wherever it is found.
+    assert found(0, vectors[:50]) == pytest.approx(0.9)
+    assert found(11, vectors[:50]) == 1.0
 
 
 def test_queries_to_try_an_index_with_are_videos_and_texts(make_store, tmp_path):

@@ -31,9 +31,13 @@ def found(paths, pattern=""):
             [
                 "April_09_brush_hair_u_nm_np1_ba_goo_0.avi",
                 "April_09_brush_hair_u_nm_np1_ba_goo_1.avi",
-                "April_09_run_f_cm_np2_le_med_4.avi",
+                "x/April_09_run_f_cm_np2_le_med_4.avi",
+                "April_09_climb_stairs_f_cm_np1_fr_med_2.avi",
+                "April_10_climb_f_cm_np1_fr_med_2.avi",
+                "April_10_juggle_f_cm_np1_fr_med_2.avi",
             ],
-            [0, 0, 1],
+            # Of a class that HMDB51 has not the film is not known.
+            [0, 0, 0, 0, 1, 2],
             "HMDB film",
         ),
     ],

@@ -17,7 +17,7 @@ def rows(row):
     return [
         row("a", **shared, value=0.2, provenance=told),
         row("a", **shared, value=0.1, provenance=told, lever="temperature"),
-        row("a", **shared, value=0.3, provenance=told, lever="dual-softmax"),
+        row("a", **shared, value=0.3, provenance=told, lever="mutual-softmax"),
         row("b", **shared, value=0.2, provenance=told),
     ]
 

@@ -15,7 +15,7 @@ _CHOSEN = "chosen on shapes/val, which was trained on"
 def rows(row):
     shared = {"protocol": "zero-shot", "split": "test"}
     lifted = {"seconds": 0.125, "transductive": True}
-    lever = {**shared, "lever": "dual-softmax", "provenance": {"lifted": lifted}}
+    lever = {**shared, "lever": "mutual-softmax", "provenance": {"lifted": lifted}}
     tuned = {"lifted": {"seconds": 2, "tuned_on": "shapes/val", "seen_in_training": 3}}
     return [
         row("a", **shared, value=0.5),
@@ -30,7 +30,7 @@ def rows(row):
 def test_levers_stand_below_their_plain_score(rows):
     table = lever_table(measurements(rows))
     assert table is not None
-    assert [row.label for row in table.rows] == ["plain", "dual-softmax", "temperature"]
+    assert [row.label for row in table.rows] == ["plain", "mutual-softmax", "temperature"]
     assert [row.detail for row in table.rows] == ["", "transductive", _CHOSEN]
     assert {row.section for row in table.rows} == {"a"}
     headings = [column.heading for column in table.columns]
@@ -48,10 +48,23 @@ def test_levers_stand_below_their_plain_score(rows):
 def test_no_other_table_shows_them(rows, tmp_path):
     append_rows(tmp_path, rows)
     make_report(tmp_path)
-    assert "dual-softmax" in (tmp_path / "levers.md").read_text()
-    assert "dual-softmax" not in (tmp_path / "zero-shot.md").read_text()
+    assert "mutual-softmax" in (tmp_path / "levers.md").read_text()
+    assert "mutual-softmax" not in (tmp_path / "zero-shot.md").read_text()
     (zero_shot,) = protocol_tables([m for m in measurements(rows) if not m.row.lever])
     assert [row.label for row in zero_shot.rows] == ["a", "b"]
+
+
+def test_an_ensemble_that_is_not_zero_shot_stands_under_its_plain_score_and_says_so(rows, row):
+    lever = {"protocol": "tuned", "split": "test", "lever": "ensemble-logit"}
+    told = {"lifted": {"seconds": 1.0}}
+    one = row("a", **lever, tuned_on="shapes/train", provenance=told, value=0.8)
+    table = lever_table(measurements([*rows, one]))
+    assert table is not None
+    assert {row.section for row in table.rows} == {"a"}
+    details = {row.label: row.detail for row in table.rows}
+    assert details["ensemble-logit"] == "tuned on shapes/train"
+    assert details["plain"] == ""
+    assert "Tuned on shapes/train: not zero-shot." in [note.text for note in table.notes.values()]
 
 
 def test_rows_without_levers_make_no_table(rows):
