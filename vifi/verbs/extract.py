@@ -167,6 +167,10 @@ def _state(report: "JobReport", wanted: ExtractArguments) -> str:
     """Whether the set is complete, and what completes it."""
     if report.sealed:
         return "sealed"
+    if not report.num_todo:
+        return (
+            "not sealed yet, by the process that has blocks of it; if it has died, run this again"
+        )
     left = f"not complete, {report.num_todo} videos to do"
     if wanted.blocks:
         # This process has done its blocks: the same command would find nothing.

@@ -6,6 +6,8 @@ writes blocks. What is in flight is bounded, so memory does not grow with the nu
 """
 
 import contextlib
+import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from vifistore.errors import UsageError
+from vifistore.errors import LockedError, UsageError
 from vifistore.extract.blocks import BlockCollector
 from vifistore.extract.clock import Clock
 from vifistore.extract.cosines_beside import CosinesBeside
@@ -35,6 +37,11 @@ from vifistore.progress import Progress
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
 from vifistore.store.writer import FeatureWriter
+
+logger = logging.getLogger("vifi")
+
+# How long another process that has a block is waited for before one more try to seal, seconds.
+_SEAL_WAITS = (0.2, 1.0, 3.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,16 +205,29 @@ def rows_to_encode(
 
 
 def seal_if_complete(writer: FeatureWriter, rows: list[int]) -> bool:
-    """Seal the set if nothing is left to do, by whatever process; return whether that is so.
+    """Seal the set if nothing is left to do, by whatever process; return whether it is sealed.
 
-    Raises IncompleteError if one of this run's rows is still to do.
+    It is not where another process keeps a block, and so will seal it. Raises IncompleteError if
+    one of this run's rows is still to do.
     """
     writer.refresh()
     writer.require_settled(rows)
-    is_complete = not writer.todo_blocks()
-    if is_complete and writer.needs_seal:
-        writer.seal()
-    return is_complete
+    if writer.todo_blocks():
+        return False
+    return not writer.needs_seal or _seal(writer)
+
+
+def _seal(writer: FeatureWriter) -> bool:
+    for wait in _SEAL_WAITS:
+        # Who looks whether anything is to do in a block has it for a moment.
+        with contextlib.suppress(LockedError):
+            writer.seal()
+            return True
+        time.sleep(wait)
+    logger.info(
+        "%s is not sealed: another process has blocks of it, and does so as it ends", writer.id
+    )
+    return False
 
 
 @contextlib.contextmanager

@@ -17,31 +17,27 @@ looked, that one finds changed, and replaces.
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from threading import Lock, Thread
 
-from vifistore.errors import LockedError, StoreError
-from vifistore.store.claim_objects import ClaimObjects, Committed, HeldClaim, new_owner
+from vifistore.errors import LockedError
+from vifistore.store.claim_objects import (
+    ClaimObjects,
+    Committed,
+    HeldClaim,
+    lease_of_process,
+    new_owner,
+)
 from vifistore.store.claims import COMMITTED, HELD, TURN, BlockClaim
 from vifistore.store.conditional import ChangedError, Conditional, Seen, StoreClock
 from vifistore.store.durable import parallel
 
 logger = logging.getLogger("vifi")
 
-LEASE = "VIFI_CLAIM_SECONDS"
-"""Environment variable: how long a claim of this process lasts that is not renewed."""
-_LEASE_SECONDS = 180.0
 _RENEWALS = 6
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
-
-
-def lease_of_process() -> float:
-    """How many seconds claims of this process last, by `VIFI_CLAIM_SECONDS`."""
-    told = os.environ.get(LEASE, "")
-    return float(told) if told.isdecimal() and int(told) else _LEASE_SECONDS
 
 
 class BlockClaims:
@@ -88,8 +84,11 @@ class BlockClaims:
     def acquire(self, blocks: Iterable[int]) -> list[int]:
         """Claim blocks; return those that were not claimed by this process before.
 
-        Raises LockedError if another process has one of them; then nothing more is claimed.
+        Raises LockedError if another process has one of them, then nothing more is claimed; and
+        where one was lost and not released since: what was made of it before is of no use.
         """
+        for block in filter(self._is_lost, blocks := sorted(blocks)):
+            raise self._lost(block)
         wanted, holders = self._take_each(blocks)
         if holders:
             self.release(block for block in wanted if block not in holders)
@@ -107,7 +106,7 @@ class BlockClaims:
 
     def _take_each(self, blocks: Iterable[int]) -> tuple[list[int], dict[int, str]]:
         """The blocks that this process does not have, all claimed but those that others have."""
-        wanted = [block for block in sorted(set(blocks)) if not self._has(block)]
+        wanted = [b for b in sorted(set(blocks)) if not self._has(b) and not self._is_lost(b)]
         if wanted:
             # Once, and not by each of the threads.
             self._objects.now()
@@ -117,6 +116,10 @@ class BlockClaims:
     def _has(self, block: int | str) -> bool:
         own = self._own.get(block)
         return own is not None and own.claim.state == HELD and not own.is_lost
+
+    def _is_lost(self, block: int | str) -> bool:
+        own = self._own.get(block)
+        return own is not None and own.is_lost
 
     def release(self, blocks: Iterable[int | str] | None = None) -> None:
         """Give up these blocks, or all; others can claim them at once."""
@@ -168,8 +171,9 @@ class BlockClaims:
                     return
             try:
                 self.renew()
-            except StoreError as error:
-                # It expires if this goes on, which is noticed when it is used.
+            except OSError as error:
+                # It expires if this goes on, which is noticed when it is used. Of a disk on the
+                # network it is none of ours.
                 logger.warning("claims on blocks of %s are not renewed: %s", self._path, error)
 
     def write(
@@ -261,7 +265,8 @@ class BlockClaims:
     def _taken(self, block: int | str) -> str:
         found = self._objects.fetch(block)
         if found is None:
-            old, seen, epoch, state = self._of_new(block), None, 1, COMMITTED
+            seen, epoch, state = None, 1, COMMITTED
+            old = self._stored(block) if isinstance(block, int) else ({}, "")
         else:
             (claim, seen), now = found, self._objects.now()
             if claim.state == HELD and claim.owner != self.owner and claim.expires > now:
@@ -287,9 +292,6 @@ class BlockClaims:
         self._own[block] = HeldClaim(claim=new, seen=there, is_first=is_first, is_whole=is_whole)
         self._start_renewing()
         return ""
-
-    def _of_new(self, block: int | str) -> Committed:
-        return self._stored(block) if isinstance(block, int) else ({}, "")
 
     def _start_renewing(self) -> None:
         with self._starting:

@@ -1,6 +1,5 @@
 """The objects of the claims on the blocks of one feature set, read and replaced on condition."""
 
-import contextlib
 import functools
 import os
 import socket
@@ -10,7 +9,10 @@ from dataclasses import dataclass
 from vifistore.errors import DamagedError
 from vifistore.store.claims import CLAIMS, BlockClaim, claim_bytes, claim_key, parse_claim
 from vifistore.store.conditional import ChangedError, Conditional, Seen, StoreClock
-from vifistore.temporaries import SUFFIX
+
+LEASE = "VIFI_CLAIM_SECONDS"
+"""Environment variable: how long a claim of this process lasts that is not renewed."""
+_LEASE_SECONDS = 180.0
 
 Committed = tuple[dict[str, str], str]
 """Checksums by array and status of a block, as a claim has them."""
@@ -28,6 +30,12 @@ class HeldClaim:
     """Whether the block's chunks are those of the checksums of the claim."""
     is_lost: bool = False
     """Whether it was found to be taken over."""
+
+
+def lease_of_process() -> float:
+    """How many seconds claims of this process last, by `VIFI_CLAIM_SECONDS`."""
+    told = os.environ.get(LEASE, "")
+    return float(told) if told.isdecimal() and int(told) else _LEASE_SECONDS
 
 
 def new_owner() -> str:
@@ -88,12 +96,5 @@ class ClaimObjects:
     def now(self) -> float:
         """Seconds since 1970 by the store's clock."""
         if not self._clock.is_set:
-            # Called as what a stopped run has left is, in case that this one stops here.
-            key = f"{self._path}/{CLAIMS}/clock.{uuid.uuid4().hex}{SUFFIX}"
-            with contextlib.suppress(ChangedError):
-                self._place.swap(key, b"", None)
-            seen = self._place.look(key)
-            assert seen is not None, "it was just written"
-            self._clock.set_by(seen)
-            self._place.remove(key)
+            self._clock.ask(self._place, f"{self._path}/{CLAIMS}")
         return self._clock.now()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vifistore.errors import StoreError
+from vifistore.temporaries import SUFFIX
 
 
 class ChangedError(Exception):
@@ -73,20 +74,39 @@ class StoreClock:
         """Take the time from an object that this process has just written."""
         self._behind = seen.changed_at - self._monotonic()
 
+    def ask(self, place: Conditional, folder: str) -> None:
+        """Take the time from an object that is written in a folder of the store for that alone."""
+        key = f"{folder}/{passing_key('clock')}".lstrip("/")
+        with contextlib.suppress(ChangedError):
+            place.swap(key, b"", None)
+        seen = place.look(key)
+        assert seen is not None, "it was just written"
+        self.set_by(seen)
+        place.remove(key)
+
     def now(self) -> float:
         """Seconds since 1970; once it is set."""
         assert self._behind is not None, "no object was seen yet"
         return self._monotonic() + self._behind
 
 
+def passing_key(name: str) -> str:
+    """Key of an object that is removed at once: called as what a stopped run has left is, in case
+    that this one stops here."""
+    return f"{name}.{uuid.uuid4().hex}{SUFFIX}"
+
+
 def require_conditions(place: Conditional, location: str) -> None:
     """Raise StoreError for a store that writes whatever was seen, as some that speak S3's protocol
     do: claims would mean nothing there. `location` is what messages call it."""
-    key = f"conditions-{uuid.uuid4().hex}"
+    key = passing_key("conditions")
     try:
-        place.swap(key, b"1", None)
+        # Nobody else writes there: refused, it was written, and its answer was lost.
+        with contextlib.suppress(ChangedError):
+            place.swap(key, b"1", None)
         seen = place.look(key)
-        place.swap(key, b"2", seen)
+        with contextlib.suppress(ChangedError):
+            place.swap(key, b"2", seen)
         for late in (None, seen):
             with contextlib.suppress(ChangedError):
                 place.swap(key, b"3", late)

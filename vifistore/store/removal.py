@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import math
 import os
 import shutil
 import time
@@ -14,8 +13,10 @@ from vifistore.errors import DamagedError
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import num_blocks
 from vifistore.store.claiming import open_claims
+from vifistore.store.conditional import StoreClock
 from vifistore.store.durable import fsync_all
-from vifistore.store.storage import LocalStorage
+from vifistore.store.object_storage import ObjectStorage
+from vifistore.store.storage import LocalStorage, Storage
 
 # In the cache folder: what was taken out of the store and is being deleted.
 _REMOVED = "removed"
@@ -47,9 +48,23 @@ def clear_removed(backend: Backend) -> None:
 
 
 def is_fresh(backend: Backend, path: str) -> bool:
-    """Whether a file was written so lately that somebody may still be at it; there may be none."""
+    """Whether a file was written so lately that somebody may still be at it; there may be none.
+
+    In an object store it is that one's time that counts: this machine's may be hours ahead.
+    """
     changes = [file.changed_at for file in backend.place.files(path)]
-    return time.time() - max(changes, default=-math.inf) < _SETTLED_SECONDS
+    if not changes:
+        return False
+    return _now(backend.place) - max(changes) < _SETTLED_SECONDS
+
+
+def _now(place: Storage) -> float:
+    """Seconds since 1970."""
+    if not isinstance(place, ObjectStorage):
+        return time.time()
+    clock = StoreClock()
+    clock.ask(place, "")
+    return clock.now()
 
 
 @contextlib.contextmanager

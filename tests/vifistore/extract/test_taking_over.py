@@ -7,7 +7,8 @@ import pytest
 
 from tests.vifistore.extract.conftest import scan
 from tests.vifistore.store.conftest import bucket, bucket_server
-from vifistore.extract import job
+from vifistore.errors import LockedError
+from vifistore.extract import job, pipeline
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.taking_over import TakingOver
@@ -123,3 +124,34 @@ def test_a_part_of_an_extraction_waits_for_nobody(bucket, clips):
     BlockClaims(place, path, owner="other", renews=False).acquire([0])
     report = extract_dataset(dataset, SETTINGS, limit=2)
     assert (report.encoded, report.num_todo) == (0, 4)
+
+
+class Complete:
+    """A set of which nothing is to do, and another process has a block for a while."""
+
+    id, needs_seal = "0123456789ab", True
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def refresh(self) -> None: ...
+
+    def require_settled(self, rows) -> None: ...
+
+    def todo_blocks(self) -> list[int]:
+        return []
+
+    def seal(self) -> None:
+        self.looks -= 1
+        if self.looks >= 0:
+            raise LockedError("block 0 is being written by another machine")
+
+
+def test_who_only_looks_at_a_block_keeps_nobody_from_sealing(monkeypatch, log):
+    monkeypatch.setattr(pipeline, "_SEAL_WAITS", (0.0, 0.0, 0.0))
+    assert pipeline.seal_if_complete(Complete(looks=2), [])
+    assert log == []
+    assert not pipeline.seal_if_complete(Complete(looks=3), [])
+    assert log == [
+        "0123456789ab is not sealed: another process has blocks of it, and does so as it ends"
+    ]

@@ -126,6 +126,26 @@ def test_claims_are_renewed_by_themselves(place):
     first.release()
 
 
+def test_claims_are_renewed_again_after_a_network_disk_failed(place, caplog):
+    first = BlockClaims(place, PATH, owner="a", lease_seconds=0.06)
+    first.acquire([0])
+    plain, failures = place.swap, [OSError(5, "Input/output error")] * 3
+
+    def swap(key, data, seen):
+        if failures:
+            raise failures.pop()
+        plain(key, data, seen)
+
+    before, place.swap = record(place).expires, swap
+    for _ in range(500):
+        place.seconds += 0.01
+        if record(place).expires > before:
+            break
+        threading.Event().wait(0.01)
+    assert (failures, record(place).expires > before) == ([], True)
+    first.release()
+
+
 def test_what_is_no_claim_is_told(place):
     place.swap(claim_key(PATH, 0), b"{}", None)
     with pytest.raises(DamagedError, match=r"claims/0/zarr.json is no claim"):
@@ -225,3 +245,20 @@ def test_what_a_killed_writer_tore_is_not_what_was_committed(place, is_torn):
     told = {} if is_torn else SUMS
     assert (record(place).state, record(place).checksums) == (HELD, told)
     assert record(place).status == ("" if is_torn else "0102")
+
+
+def test_a_block_that_was_lost_is_not_had_anew_for_what_was_made_before(place):
+    first, second = claims(place, "a"), claims(place, "b")
+    first.acquire([0])
+    place.seconds += 62
+    second.acquire([0])
+    second.commit(0, SUMS, bytes([1]))
+    second.release()
+    # As the thread that renews finds it, before anything is written.
+    first.renew()
+    with pytest.raises(LockedError, match="had expired and is now of b"):
+        first.acquire([0])
+    assert first.take_free([0, 1]) == [1]
+    assert (record(place).owner, record(place).state) == ("b", COMMITTED)
+    first.release([0])
+    assert first.acquire([0]) == [0]

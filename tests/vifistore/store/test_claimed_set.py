@@ -283,3 +283,24 @@ def test_one_that_slept_learns_what_was_sealed_meanwhile(store):
     late.refresh()
     assert not late.todo_blocks()
     late.release()
+
+
+def test_what_one_that_slept_made_does_not_replace_what_was_sealed_meanwhile(store, manifest):
+    late = writer_of(store)
+    late.claim(range(4))
+    for block in range(4):
+        expire(store, late.path, block)
+    other = writer_of(store)
+    other.claims._claims.owner = "another machine"
+    other.write_blocks(parts(other, range(4)))
+    assert other.seal()["manifest"] == manifest
+    other.release()
+    late.claims._claims.renew()
+    # It saw its decoder time out, and would quarantine all.
+    data = block_of(list(late.block_rows(1)))
+    data["status"][:] = QUARANTINED
+    with pytest.raises(LockedError, match="is now of another machine"):
+        late.write_block(1, list(late.block_rows(1)), data)
+    late.release()
+    assert manifest_digest(checksums(store.backend, late.path, NUM_VIDEOS)) == manifest
+    assert not list(verify_store(store))
