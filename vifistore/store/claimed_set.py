@@ -15,16 +15,17 @@ from vifistore.errors import DamagedError, IncompleteError, LockedError, UsageEr
 from vifistore.store.backend import Backend
 from vifistore.store.block_claims import BlockClaims
 from vifistore.store.block_files import BlockFiles, joined, status_encoder
-from vifistore.store.block_ranges import block_rows, blocks_of, num_blocks
+from vifistore.store.block_ranges import blocks_of, num_blocks
 from vifistore.store.chunks import checksums
 from vifistore.store.claim_listing import ClaimListing, ListedClaim
 from vifistore.store.claim_objects import ClaimObjects, Committed
 from vifistore.store.claims import BY_CLAIMS, CLAIMS, HELD, TURN, BlockClaim, OtherClaim
 from vifistore.store.conditional import Conditional, StoreClock
 from vifistore.store.durable import parallel
-from vifistore.store.feature_record import FeatureRecord, read_status_leniently
+from vifistore.store.feature_record import FeatureRecord
 from vifistore.store.layout import Layout
 from vifistore.store.schema import BLOCK_SIZE, TODO
+from vifistore.store.status_chunks import listed_versions, md5, put_status, status_of_blocks
 from vifistore.store.storage import LocalStorage
 
 _CHECKSUM_BYTES = 4
@@ -161,27 +162,29 @@ class ClaimedSet:
         # What is held changes under no other's hands.
         held = {block: own.claim for block in blocks if (own := self._claims.held(block))}
         known = {block: bytes.fromhex(claim.status) for block, claim in held.items()}
-        status = np.full(stop - start, TODO, np.uint8)
         if len(held) < len(blocks):
             listed = self._listing.refresh().items()
-            known = {b: self._status_of(b, claim) for b, claim in listed} | known
-            self._read_unclaimed(status, start, known.keys())
-        for block in known.keys() & set(blocks):
-            rows = block_rows(block, stop)
-            codes = np.frombuffer(known[block], np.uint8)[: len(rows)]
-            first = max(rows.start, start)
-            codes = codes[first - rows.start :]
-            status[first - start : first - start + len(codes)] = codes
+            known = {b: self._status_of(b, claim) for b, claim in listed if b in blocks} | known
+        found = {block: np.frombuffer(codes, np.uint8) for block, codes in known.items()}
+        # As of a set that was written before there were claims.
+        if others := set(blocks) - known.keys():
+            found |= status_of_blocks(self._backend, self._path, others)
+        status = np.full(stop - start, TODO, np.uint8)
+        put_status(status, start, found)
         return status
 
     def _status_of(self, block: int, claim: ListedClaim) -> bytes:
         """The status of a block as it was committed; empty for one that a killed writer tore."""
         is_left = not claim.is_committed and claim.status and claim.expires <= self._objects.now()
-        told = dict(zip(claim.names, map(bytes.hex, claim.checksums), strict=True))
-        return b"" if is_left and self._is_torn(block, told) else claim.status
+        if is_left and self._is_torn(block, {n: end.hex() for n, end in claim.checksums.items()}):
+            return b""
+        return claim.status
 
     def _is_torn(self, block: int, committed: Mapping[str, str]) -> bool:
         """Whether chunks of a block, which has these checksums by its claim, are others."""
+        if self._is_sealed():
+            # It grows: whoever writes more rows of a block leaves those that it has as they are.
+            return False
         try:
             # Its status follows, or is to.
             return any(
@@ -192,19 +195,11 @@ class ClaimedSet:
         except DamagedError:
             return True
 
-    def _read_unclaimed(self, status: np.ndarray, start: int, claimed: Iterable[int]) -> None:
-        """Read the status uint8 [video] from row `start` on of blocks that have no claim, as of a
-        set that was written before there were any."""
-        there = {
-            int(number)
-            for file in self._backend.place.files(f"{self._path}/status")
-            if (number := file.key.rpartition("/c.")[2]).isdecimal()
-        }
-        stop = start + len(status)
-        for block in sorted(there.difference(claimed) & set(blocks_of(start, stop))):
-            low, high = max(start, block * BLOCK_SIZE), min(stop, (block + 1) * BLOCK_SIZE)
-            found = read_status_leniently(self._backend, self._path, low, high)
-            status[low - start : high - start] = found
+    def _is_sealed(self) -> bool:
+        try:
+            return bool(self._backend.attributes(self._path).get("sealed"))
+        except DamagedError:
+            return False
 
     def settled_checksums(self, num_rows: int) -> dict[str, list[bytes]]:
         """See Claiming."""
@@ -213,7 +208,7 @@ class ClaimedSet:
         if left := [b for b in blocks if b in claims and not claims[b].is_committed]:
             self._settle(left)
             claims = self._listing.refresh()
-        known = {b: dict(zip(c.names, c.checksums, strict=True)) for b, c in claims.items()}
+        known = {block: claim.checksums for block, claim in claims.items()}
         self._follow([block for block in blocks if block in claims], claims)
         return checksums(self._backend, self._path, num_rows, known)
 
@@ -244,15 +239,19 @@ class ClaimedSet:
 
     def _follow(self, blocks: Sequence[int], claims: Mapping[int, ListedClaim]) -> None:
         """Have each chunk of `status` be that of its claim."""
+        listed = listed_versions(self._backend, self._path)
+        digests = {
+            status: md5(self._encoded(status)) for status in {claims[b].status for b in blocks}
+        }
 
         def follow(block: int) -> None:
-            told = dict(zip(claims[block].names, claims[block].checksums, strict=True))
             with contextlib.suppress(DamagedError):
-                if self._tail("status", block) == told["status"]:
+                if self._tail("status", block) == claims[block].checksums["status"]:
                     return
             self._claims.follow(block, self._keys(block)["status"], self._encoded)
 
-        parallel(follow, blocks, self._threads)
+        left = [block for block in blocks if listed.get(block) != digests[claims[block].status]]
+        parallel(follow, left, self._threads)
 
     def _stored(self, block: int) -> Committed:
         """What there is of a block that has no claim: it was written before there were any."""

@@ -13,15 +13,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.array_kinds import wrong_array
 from vifistore.store.attributes import NONE, read_fields
 from vifistore.store.backend import Backend
-from vifistore.store.block_ranges import stretches
 from vifistore.store.layout import Layout
-from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, SUBGROUPS, TODO, ArraySpec
+from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, SUBGROUPS, ArraySpec
 
 NUM_VALID = "num_valid"
 PATCH_TOKENS = "patch_tokens"
@@ -243,18 +240,3 @@ def read_feature_fields(backend: Backend, path: str) -> dict:
 
 def _is_count(value: object) -> bool:
     return type(value) is int and value >= 0
-
-
-def read_status_leniently(backend: Backend, path: str, start: int, stop: int) -> np.ndarray:
-    """Read the status of rows [start, stop), uint8 [video], block by block where part of it cannot
-    be read; that part is to do."""
-    try:
-        return backend.read(f"{path}/status", start, stop)
-    except DamagedError:
-        status = np.full(stop - start, TODO, dtype=np.uint8)
-    for low, high in stretches(start, stop):
-        try:
-            status[low - start : high - start] = backend.read(f"{path}/status", low, high)
-        except DamagedError:
-            continue
-    return status

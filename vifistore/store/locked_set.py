@@ -10,9 +10,9 @@ from vifistore.store.backend import Backend
 from vifistore.store.block_files import BlockFiles
 from vifistore.store.chunks import checksums
 from vifistore.store.claims import BY_CLAIMS, CLAIMS, OtherClaim
-from vifistore.store.feature_record import read_status_leniently
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.locks import BlockLocks
+from vifistore.store.status_chunks import read_status_leniently
 
 
 class LockedSet:

@@ -7,10 +7,10 @@ import numpy as np
 from vifistore.errors import DamagedError, VifiError, shell
 from vifistore.store.backend import Backend
 from vifistore.store.block_ranges import block_rows, num_blocks
-from vifistore.store.feature_record import read_status_leniently
 from vifistore.store.problems import MALFORMED, Problem, removal
 from vifistore.store.schema import DONE
 from vifistore.store.similarities import Similarities, similarity_ids, similarity_path
+from vifistore.store.status_chunks import read_status_leniently
 from vifistore.store.texts import has_texts
 
 # A cosine of float32 vectors is beyond one by a few roundings.

@@ -304,3 +304,30 @@ def test_what_one_that_slept_made_does_not_replace_what_was_sealed_meanwhile(sto
     late.release()
     assert manifest_digest(checksums(store.backend, late.path, NUM_VIDEOS)) == manifest
     assert not list(verify_store(store))
+
+
+def test_a_block_that_grew_and_was_torn_is_done_again(store):
+    """A set that is sealed goes on being read, and is grown by who comes next."""
+    first = writer_of(store, 70)
+    first.write_blocks(parts(first, range(2)))
+    sealed = first.seal()
+    first.release()
+    grown = writer_of(store)
+    grown.claim([1])
+    killed = grown.claims._claims
+    # One of its chunks is there, and nothing else of it.
+    rows = grown.todo_rows(1)
+    key, buffers = grown._file("frames", BlockData(block=1, rows=rows, data=block_of(rows)))
+    killed.write(1, {key: b"".join(map(bytes, buffers))})
+    expire(store, grown.path, 1)
+    grown.claims._claims._own.clear()
+    features = store.dataset("d").features(grown.id)
+    assert features.sealed == sealed
+    assert features.counts()["todo"] == 0
+    writer = writer_of(store)
+    assert writer.todo_blocks() == [1, 2, 3]
+    for block in writer.todo_blocks():
+        rows = writer.todo_rows(block)
+        writer.write_block(block, rows, block_of(rows))
+    writer.seal()
+    assert not list(verify_store(store))

@@ -3,6 +3,8 @@
 import json
 import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store import names, open_store
 from vifistore.store.backend import Backend
 from vifistore.store.block_claims import BlockClaims
+from vifistore.store.block_files import status_encoder
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.dataset import write_videos
 from vifistore.store.features import Features
@@ -23,9 +26,11 @@ from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.object_storage import object_url
 from vifistore.store.schema import FEATURE_ARRAYS
+from vifistore.store.status_chunks import read_status_leniently
 from vifistore.store.store import create_store
 from vifistore.store.verify import verify_store
 from vifistore.store.verify_features import FeatureVerifier
+from vifistore.store.writer import FeatureWriter, Shape
 
 CHECKPOINT = {**RECORD, "name": "a", "model": "m"}
 FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
@@ -85,7 +90,7 @@ def test_checksums_of_several_blocks_are_asked_for_at_once(url, monkeypatch):
     assert manifest_digest(stored) == features.sealed["manifest"]
 
 
-def requests_by_blocks(bucket_server, bucket, ask) -> int:
+def requests_by_blocks(bucket_server, bucket, ask, *, is_sealed: bool = True) -> int:
     """How many more requests it takes to ask of a set of five blocks than of one of two."""
     counts = []
     for blocks in (2, 5):
@@ -94,8 +99,10 @@ def requests_by_blocks(bucket_server, bucket, ask) -> int:
         write_videos(store.new_dataset("d"), video_table(num_videos, ["a"]), ["a"], "/")
         frames = np.resize(FRAMES, (num_videos, 1, 4, 8))
         writer = write_features(store, "d", plain_recipe(), frames)
-        writer.seal()
-        found = open_store(store.backend.folder)
+        if is_sealed:
+            writer.seal()
+        writer.release()
+        found = open_store(store.backend.folder, mode="a")
         bucket_server.requests.clear()
         ask(found, writer.id)
         counts.append(bucket_server.requests.total())
@@ -108,6 +115,48 @@ def test_info_of_a_sealed_set_asks_for_no_block(bucket_server, bucket):
         assert (found["todo"], found["done"]) == (0, found["videos"])
 
     assert requests_by_blocks(bucket_server, bucket, described) == 0
+
+
+def test_info_of_a_set_that_is_not_sealed_asks_once_for_all_equal_blocks(bucket_server, bucket):
+    def told(store, _):
+        (found,) = describe_store(store)["datasets"]["d"]["features"]
+        assert (found["sealed"], found["todo"], found["done"]) == (False, 0, found["videos"])
+
+    assert requests_by_blocks(bucket_server, bucket, told, is_sealed=False) == 0
+
+
+def test_a_set_is_begun_again_and_sealed_by_its_claims_alone(bucket_server, bucket):
+    def opened_and_sealed(store, _):
+        shape = Shape(video=store.dataset("d").num_videos, view=1, frame=4, dim=8)
+        writer = FeatureWriter(store.dataset("d"), plain_recipe().as_dict(), shape, {})
+        assert writer.todo_blocks() == []
+        writer.seal()
+
+    # Each claim is read once.
+    asked = requests_by_blocks(bucket_server, bucket, opened_and_sealed, is_sealed=False)
+    assert asked == 3
+
+
+@pytest.mark.parametrize("has_md5", [True, False])
+def test_status_that_differs_or_is_damaged_is_read_as_it_is(bucket, monkeypatch, has_md5):
+    store = create_store(f"{bucket}/status-{has_md5}.zarr")
+    write_videos(store.new_dataset("d"), video_table(300, ["a"]), ["a"], "/")
+    path = write_features(store, "d", plain_recipe(), np.resize(FRAMES, (300, 1, 4, 8))).path
+    layout = store.backend.own_layout(f"{path}/status")
+    encoded = status_encoder(layout)
+    store.backend.put({layout.key(f"{path}/status", 1): encoded(b"\2" + b"\1" * 63)})
+    store.backend.put({layout.key(f"{path}/status", 2): [b"torn"]})
+    store.backend.place.remove(layout.key(f"{path}/status", 3))
+    if not has_md5:
+        # As of a bucket that encrypts with keys of its own.
+        monkeypatch.setattr("vifistore.store.status_chunks.md5", lambda content: "none")
+    wanted = np.ones(300, np.uint8)
+    wanted[64], wanted[128:256] = 2, 0
+    np.testing.assert_array_equal(read_status_leniently(store.backend, path, 0, 300), wanted)
+    np.testing.assert_array_equal(read_status_leniently(store.backend, path, 60, 70), wanted[60:70])
+    np.testing.assert_array_equal(
+        read_status_leniently(store.backend, path, 290, 300), wanted[290:]
+    )
 
 
 def test_verify_asks_once_for_each_chunk(bucket_server, bucket):
@@ -283,7 +332,12 @@ def test_what_nothing_names_is_found_and_removed_once_it_is_settled(bucket, caps
     other.acquire([0])
     assert run(["gc", location, "--delete"]) == 0
     assert unnamed.id in store.dataset("d").feature_ids()
-    # Who writes texts and splits holds no claim: they may be on their way for an hour.
+    # Who writes texts and splits holds no claim: they may be on their way for an hour, of which a
+    # machine whose clock is ahead knows by the bucket's.
+    ahead = SimpleNamespace(time=lambda: time.time() + 7200)
+    with monkeypatch.context() as patch:
+        patch.setattr("vifistore.store.removal.time", ahead)
+        assert run(["gc", location, "--delete"]) == 0
     assert all(map(store.backend.place.exists, half))
     other.release()
     monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
