@@ -18,6 +18,8 @@ from vifistore.extract.blocks import quarantined, stack
 from vifistore.extract.given_rows import Piece
 from vifistore.extract.prepare import Job
 from vifistore.progress import Progress
+from vifistore.store.claim_objects import lease_of_process
+from vifistore.store.schema import TODO
 from vifistore.store.writer import FeatureWriter
 
 logger = logging.getLogger("vifi")
@@ -26,8 +28,8 @@ logger = logging.getLogger("vifi")
 _AHEAD = 3
 # How often members are counted, and blocks asked for again that another process had, seconds.
 _LOOK_SECONDS = 3.0
-# How long blocks are waited for that others have: a claim of a process that is gone lasts 180 s.
-_PATIENCE_SECONDS = 240.0
+# How long blocks are waited for that others have, once what a process that is gone had is free.
+_PATIENCE_SECONDS = 60.0
 # Encoders that may die one after the other before any has begun.
 _MOST_STARTS = 5
 
@@ -50,11 +52,13 @@ class Driver:
         self._elsewhere: list[Piece] = []
         self._lost: set[Piece] = set()
         self._looked = self._news = time.monotonic()
+        self._patience_seconds = lease_of_process() + _PATIENCE_SECONDS
         self._failed_starts = 0
         self._refusals: dict[str, str] = {}
         self._is_draining, self._has_told = False, False
-        self.settled: list[int] = []
-        """Rows that this job has brought into the store."""
+        self._has_worked = False
+        self.settled: list[Piece] = []
+        """What this job has brought into the store."""
         self.lines = NodeLines(job.shape.view * job.shape.frame)
 
     def work(self) -> None:
@@ -79,7 +83,7 @@ class Driver:
         if self._queue or any(member.pieces for member in self._fleet.members):
             return True
         is_waiting = self._elsewhere or self._queue.culprits
-        return bool(is_waiting) and time.monotonic() < self._news + _PATIENCE_SECONDS
+        return bool(is_waiting) and time.monotonic() < self._news + self._patience_seconds
 
     def _go_on(self) -> None:
         now = time.monotonic()
@@ -119,7 +123,9 @@ class Driver:
         return len(self._queue) + sum(bool(member.pieces) for member in self._fleet.members)
 
     def _require_members(self) -> None:
-        if self._failed_starts >= _MOST_STARTS or (not self._fleet.members and self._refusals):
+        # Of machines that are gone others may come; none that is refused gets better.
+        is_in_vain = self._queue and not (self._fleet.members or self._has_worked)
+        if self._failed_starts >= _MOST_STARTS or (is_in_vain and self._fleet.has_refused):
             told = "; ".join(self._refusals.values())
             raise UsageError(f"no machine can encode: {first_line(told, 250)}")
 
@@ -155,15 +161,22 @@ class Driver:
         assert facts is not None, "it has answered"
         refusal = facts.refusal or _difference(facts, self._job)
         if refusal:
-            self._refusals[facts.host] = told = f"{facts.host} is left out: {refusal}"
-            logger.warning("%s", told)
-            self._fleet.refuse(member)
+            self._refuse(member, refusal)
         return not refusal
+
+    def _refuse(self, member: FleetMember, why: str) -> None:
+        """Have no encoder on its machine."""
+        self._refusals[member.host] = told = f"{member.host} is left out: {first_line(why, 250)}"
+        logger.warning("%s", told)
+        self._fleet.refuse(member)
 
     def _take(self, heard: Heard) -> None:
         member = heard.member
-        if heard.death:
-            self._failed_starts += not member.has_begun
+        if heard.refusal:
+            self._refuse(member, heard.refusal)
+            self._lose(member, heard.refusal, is_to_blame=False)
+        elif heard.death:
+            self._failed_starts += not (member.has_begun or heard.is_node_gone)
             self._refusals[member.host] = f"{member.host}: {heard.death}"
             self._lose(member, heard.death, is_to_blame=not heard.is_node_gone)
         elif isinstance(heard.said, Pulse):
@@ -172,7 +185,7 @@ class Driver:
     def _take_pulse(self, member: FleetMember, pulse: Pulse) -> None:
         if pulse.error:
             raise type(pulse.error)(*pulse.error.args)
-        self._failed_starts = 0
+        self._failed_starts, self._has_worked = 0, True
         gone = (*pulse.settled, *pulse.found_done, *pulse.elsewhere, *pulse.given_back)
         for piece in gone:
             member.pieces.pop(piece, None)
@@ -189,8 +202,7 @@ class Driver:
             self._lose(member, pulse.failure, is_to_blame=not pulse.was_overtaken)
 
     def _settle(self, pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            self.settled.extend(piece.rows)
+        self.settled.extend(pieces)
         self._pass(pieces)
 
     def _pass(self, pieces: Iterable[Piece]) -> None:
@@ -226,12 +238,16 @@ class Driver:
         footage = self._job.dataset.files()[row]
         told = f"{MOST_DEATHS} encoders ended while they had it, the last one with it alone"
         result = quarantined(row, footage, DecodeError("worker crashed", told))
-        logger.warning("%s is quarantined: %s", footage, told)
         data = stack([result], self._job.shape, self._job.further)
         data["attempts"] = np.full(1, MOST_DEATHS, np.uint8)
-        self._writer.claim([piece.block])
-        self._writer.write_block(piece.block, [row], data)
-        self._writer.release([piece.block])
+        try:
+            self._writer.claim([piece.block])
+            # Another process may have done it since.
+            if self._writer.status[row] == TODO:
+                self._writer.write_block(piece.block, [row], data)
+                logger.warning("%s is quarantined: %s", footage, told)
+        finally:
+            self._writer.release([piece.block])
 
 
 @contextlib.contextmanager

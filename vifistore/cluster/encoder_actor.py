@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -105,6 +106,9 @@ class EncoderActor:
             job = self._job = prepare(dataset, unnamed, must_be_free=False)
         except VifiError as error:
             return NodeFacts(**told, device="", recipe={}, checkpoint="", refusal=str(error))
+        except Exception as error:  # noqa: BLE001 - told to the driver, which leaves this machine out
+            why = f"{type(error).__name__}: {first_line(error)}"
+            return NodeFacts(**told, device="", recipe={}, checkpoint="", refusal=why)
         return NodeFacts(
             **told,
             device=device_name(job.device),
@@ -121,7 +125,8 @@ class EncoderActor:
         self._cosines = CosinesBeside(job, self._writer) if job.loaded.video_texts else None
         if self._cosines:
             self._cosines.begin(texts)
-        planned = np.flatnonzero(self._writer.status == TODO).tolist()
+        # Of ten million videos a list would take 400 MB.
+        planned = array("q", np.flatnonzero(self._writer.status == TODO).tobytes())
         self._source = GivenRows(self._writer, planned)
 
     def pulse(self, pieces: Sequence[Piece], *, leave: bool = False) -> Pulse:
@@ -157,6 +162,8 @@ class EncoderActor:
         except LockedError as error:
             self._failure, self._was_overtaken = str(error), True
         except VifiError as error:
-            self._error = error
+            # Of a kind that is made of its words alone, as it is on its way to the driver.
+            kind = next(kind for kind in type(error).__mro__ if "__init__" not in vars(kind))
+            self._error = kind(str(error))
         except BaseException as error:  # noqa: BLE001 - told to the driver, which replaces this one
             self._failure = f"{type(error).__name__}: {first_line(error)}"

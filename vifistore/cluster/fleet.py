@@ -64,6 +64,8 @@ class Heard:
     """What it died of."""
     is_node_gone: bool = False
     """Whether its machine is gone, too."""
+    refusal: str = ""
+    """Why it could not begin, though it lives."""
 
 
 class RayEncoder(EncoderActor):
@@ -95,6 +97,11 @@ class Fleet:
                 f"no machine of the Ray cluster has {self._needs} for an encoder; give fewer "
                 "--cores, or --actors N where the cluster grows by itself"
             )
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether a machine gets no member."""
+        return bool(self._room.refused)
 
     def fit(self, num_wanted: int) -> None:
         """Have as many members as are wanted and allowed: the rest wait for machines to come."""
@@ -164,6 +171,9 @@ class Fleet:
             is_gone = bool(member.node) and member.node not in alive
             death = str(error).strip().splitlines()[0]
             return Heard(member=member, said=None, death=death, is_node_gone=is_gone)
+        except self._ray.exceptions.RayTaskError as error:
+            # What it raised, and not that it died.
+            return Heard(member=member, said=None, refusal=str(error.cause))
         if isinstance(said, str):
             member.node, member.answer = said, member.handle.facts.remote()
             return Heard(member=member, said=None)

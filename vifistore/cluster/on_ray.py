@@ -92,8 +92,8 @@ def _precision_there(fleet: Fleet) -> str:
                 return facts.recipe["precision"]
             if facts:
                 fleet.refuse(heard.member)
-            if facts or heard.death:
-                told[heard.member.host] = facts.refusal if facts else heard.death
+            if why := facts.refusal if facts else heard.death:
+                told[heard.member.host] = why
     said = first_few((f"{host}: {why}" for host, why in told.items()), 1, 250)
     raise UsageError(f"no encoder can be started: {said}")
 
@@ -101,8 +101,7 @@ def _precision_there(fleet: Fleet) -> str:
 def _run(job: Job, fleet: Fleet, wanted: Wanted) -> JobReport:
     writer = begin_set(job, "extract")
     texts = texts_of(job)
-    before = writer.status.copy()
-    driver = Driver(job, fleet, writer, pieces_of(before, wanted), texts)
+    driver = Driver(job, fleet, writer, pieces_of(writer.status, wanted), texts)
     lacking: Sequence[str] = ()
     try:
         driver.work()
@@ -114,7 +113,10 @@ def _run(job: Job, fleet: Fleet, wanted: Wanted) -> JobReport:
     finally:
         writer.release()
     counts = sum(driver.lines.counts(fleet.members).values(), Counter[str]())
-    settled = writer.status[np.array(driver.settled, int)]
+    is_settled = np.zeros(len(writer.status), bool)
+    for piece in driver.settled:
+        is_settled[np.array(piece.rows)] = True
+    settled = writer.status[is_settled]
     num_quarantined = int((settled == QUARANTINED).sum())
     num_done = len(settled) - num_quarantined
     reused = min(counts["copied"], num_done)
@@ -130,14 +132,20 @@ def _run(job: Job, fleet: Fleet, wanted: Wanted) -> JobReport:
 
 def pieces_of(status: np.ndarray, wanted: Wanted) -> list[Piece]:
     """The rows to do of uint8 [video] that are wanted, a piece for each block."""
-    rows = np.flatnonzero(status == TODO)
-    blocks = rows // BLOCK_SIZE
-    if wanted.blocks is not None:
-        rows = rows[np.isin(blocks, np.array(wanted.blocks))]
-    rows = rows[: wanted.limit]
-    starts = np.flatnonzero(np.diff(rows // BLOCK_SIZE, prepend=-1))
-    return [
-        Piece(block=int(part[0]) // BLOCK_SIZE, rows=tuple(part.tolist()))
-        for part in np.split(rows, starts[1:])
-        if len(part)
-    ]
+    pieces: list[Piece] = []
+    left = len(status) if wanted.limit is None else wanted.limit
+    for start in range(0, len(status), BLOCK_SIZE):
+        block = start // BLOCK_SIZE
+        if wanted.blocks is not None and block not in wanted.blocks:
+            continue
+        found = np.flatnonzero(status[start : start + BLOCK_SIZE] == TODO)[:left] + start
+        if len(found):
+            left -= len(found)
+            pieces.append(Piece(block=block, rows=_as_range(found.tolist())))
+    return pieces
+
+
+def _as_range(rows: list[int]) -> range | tuple[int, ...]:
+    """The same rows, ascending, as a range where none is left out."""
+    whole = range(rows[0], rows[-1] + 1)
+    return whole if len(whole) == len(rows) else tuple(rows)

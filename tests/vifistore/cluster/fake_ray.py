@@ -11,6 +11,14 @@ class ActorDiedError(Exception):
     """What asking an actor that died gives."""
 
 
+class TaskError(Exception):
+    """What asking an actor gives that raised an error and lives."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 @dataclass
 class FakeActor:
     """An encoder that has written at once what it is given."""
@@ -23,6 +31,11 @@ class FakeActor:
     elsewhere: list = field(default_factory=list)
     """What it says that other processes have."""
 
+    dies_of: frozenset[int] = frozenset()
+    """Rows that end it."""
+    failure: Exception | None = None
+    """What it raises where it is to begin."""
+
     def answer(self, method: str, args: tuple) -> Any:
         """What it says."""
         if method == "node":
@@ -30,7 +43,11 @@ class FakeActor:
         if method == "facts":
             told = {"host": self.name, "process": 1, "device": "cpu"}
             return NodeFacts(**told, recipe={"a": 1}, checkpoint="c")
+        if method == "begin" and self.failure:
+            raise TaskError(self.failure)
         if method == "pulse":
+            if any(self.dies_of.intersection(piece.rows) for piece in args[0]):
+                raise ActorDiedError("it died")
             done = [piece for piece in args[0] if piece not in self.elsewhere]
             self.given += done
             told = {"elsewhere": [p for p in args[0] if p not in done]}
@@ -45,12 +62,14 @@ class FakeAnswer:
 class FakeRay:
     """A cluster of one machine."""
 
-    exceptions = SimpleNamespace(RayActorError=ActorDiedError)
+    exceptions = SimpleNamespace(RayActorError=ActorDiedError, RayTaskError=TaskError)
 
     def __init__(self, cores: float) -> None:
         self.cores, self.actors = cores, []
         self.others = 0.0
         """Cores that something else has."""
+        self.told: dict[str, Any] = {}
+        """What new actors are."""
         self.times_counted = 0
         self._asked: dict[FakeAnswer, tuple] = {}
 
@@ -80,7 +99,7 @@ class FakeRay:
 
         def options(name: str, num_cpus: float, **_: object) -> Any:
             def make(_: object) -> Any:
-                self.actors.append(actor := FakeActor(name, num_cpus))
+                self.actors.append(actor := FakeActor(name, num_cpus, **self.told))
                 return self._handle(actor)
 
             return SimpleNamespace(remote=make)
@@ -112,7 +131,11 @@ class FakeRay:
     def get(self, answer: FakeAnswer) -> Any:
         """See Ray."""
         actor, name, args = self._asked.pop(answer)
-        return actor.answer(name, args)
+        try:
+            return actor.answer(name, args)
+        except ActorDiedError:
+            self.actors.remove(actor)
+            raise
 
     def kill(self, handle: Any) -> None:
         """See Ray."""

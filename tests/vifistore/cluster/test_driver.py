@@ -1,6 +1,7 @@
 """What a driver says and does of its encoders, without Ray: those of `fake_ray` answer at once."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from vifistore.cluster.fleet import Fleet
 from vifistore.cluster.room import Needs, Room
 from vifistore.errors import LockedError, UsageError
 from vifistore.extract.given_rows import Piece
+from vifistore.store.schema import DONE, TODO
+from vifistore.store.writer import Shape
 
 
 def pieces(count: int) -> list[Piece]:
@@ -33,6 +36,10 @@ def driver_of(members: Fleet, count: int) -> Driver:
     return Driver(job, members, None, pieces(count), ())
 
 
+def settled_rows(driver: Driver) -> list[int]:
+    return [row for piece in driver.settled for row in piece.rows]
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """No time passes between pulses, nor before something is told."""
@@ -47,7 +54,7 @@ def test_all_is_given_out_and_the_last_pieces_go_to_who_has_fewest(quick):
     ray = FakeRay(cores=2)
     driver = driver_of(fleet_of(ray), 11)
     driver.work()
-    assert sorted(driver.settled) == sorted(row for p in pieces(11) for row in p.rows)
+    assert sorted(settled_rows(driver)) == sorted(row for p in pieces(11) for row in p.rows)
     given = sorted(len(actor.given) for actor in ray.actors)
     assert sum(given) == 11
     assert given[1] - given[0] <= 3
@@ -126,7 +133,7 @@ def test_an_encoder_that_falls_silent_is_given_up_and_others_do_its_pieces(
     pulse = members.pulse
     monkeypatch.setattr(members, "pulse", fall_silent)
     driver.work()
-    assert sorted(driver.settled) == sorted(row for p in pieces(9) for row in p.rows)
+    assert sorted(settled_rows(driver)) == sorted(row for p in pieces(9) for row in p.rows)
     assert silent[0] not in ray.actors
     assert not silent[0].given
     assert any("it does not answer" in line for line in log)
@@ -149,7 +156,7 @@ def test_what_others_have_is_waited_for_and_told_of_once(quick, log, monkeypatch
     heard = driver._fleet.hear
     monkeypatch.setattr(driver._fleet, "hear", hear)
     driver.work()
-    assert len(driver.settled) == 4
+    assert len(settled_rows(driver)) == 4
     assert len([line for line in log if line.startswith("other processes have the last 1 ")]) == 1
 
 
@@ -167,4 +174,62 @@ def test_a_culprit_whose_block_another_has_is_quarantined_later(quick, monkeypat
     monkeypatch.setattr(driver, "_quarantine", quarantine)
     driver.work()
     assert tries == [culprit] * 3
-    assert driver.settled == list(culprit.rows)
+    assert driver.settled == [culprit]
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_video_that_the_only_encoder_dies_of_is_quarantined(quick, monkeypatch, last):
+    ray = FakeRay(cores=1)
+    poison = 65 if last else 1
+    ray.told = {"dies_of": frozenset([poison])}
+    driver = driver_of(fleet_of(ray), 2)
+    culprits = []
+    monkeypatch.setattr(driver, "_quarantine", culprits.append)
+    # Nothing is left but this video for a while.
+    monkeypatch.setattr(driving, "_LOOK_SECONDS", 0.2)
+    driver.work()
+    assert [piece.rows for piece in culprits] == [(poison,)]
+    assert sorted(settled_rows(driver)) == [0, 1, 64, 65]
+
+
+def test_a_machine_where_an_encoder_cannot_begin_is_left_out_by_name(quick, log):  # noqa: F811
+    ray = FakeRay(cores=1)
+    ray.told = {"failure": OSError("no credentials")}
+    with pytest.raises(UsageError, match=r"no machine can encode: .* is left out: no credentials"):
+        driver_of(fleet_of(ray), 2).work()
+    assert any("is left out: no credentials" in line for line in log)
+
+
+def test_a_machine_that_is_gone_for_a_while_is_waited_for(quick, log):  # noqa: F811
+    ray = FakeRay(cores=1)
+    driver = driver_of(fleet_of(ray), 3)
+    driver._refusals["h"] = "h: it died, hours ago"
+    ray.cores, rounds = 0, []
+
+    def hear():
+        rounds.append(0)
+        ray.cores = int(len(rounds) > 5)
+        return heard()
+
+    heard = driver._fleet.hear
+    driver._fleet.hear = hear
+    driver.work()
+    assert len(settled_rows(driver)) == 6
+
+
+@pytest.mark.parametrize("status", [TODO, DONE])
+def test_what_another_process_has_done_since_is_not_quarantined(status):
+    driver: Any = driver_of(fleet_of(FakeRay(cores=1)), 1)
+    written, released = [], []
+    driver._writer = SimpleNamespace(
+        claim=lambda blocks: None,
+        status={0: status},
+        write_block=lambda block, rows, data: written.append(rows),
+        release=released.append,
+    )
+    driver._job.dataset = SimpleNamespace(files=lambda: ["a.mp4"])
+    driver._job.shape = Shape(video=64, view=1, frame=2, dim=4)
+    driver._job.further = {}
+    driver._quarantine(Piece(block=0, rows=(0,)))
+    assert written == ([[0]] if status == TODO else [])
+    assert released == [[0]]

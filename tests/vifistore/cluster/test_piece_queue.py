@@ -69,9 +69,10 @@ def test_pieces_are_the_rows_to_do_of_each_block():
     status[[0, 130]] = 1
     pieces = pieces_of(status, Wanted())
     assert [piece.block for piece in pieces] == [0, 1, 2, 3]
-    assert pieces[0].rows == tuple(range(1, 64))
-    assert 130 not in pieces[2].rows
-    assert pieces_of(status, Wanted(blocks=range(1, 2)))[0].rows == tuple(range(64, 128))
+    assert pieces[0].rows == range(1, 64)
+    assert pieces[2].rows == (128, 129, *range(131, 192))
+    assert pieces[3].rows == range(192, 200)
+    assert pieces_of(status, Wanted(blocks=range(1, 2)))[0].rows == range(64, 128)
     limited = pieces_of(status, Wanted(blocks=range(1, 4), limit=65))
     assert [len(piece.rows) for piece in limited] == [64, 1]
     assert pieces_of(np.ones(70, np.uint8), Wanted()) == []
