@@ -32,8 +32,7 @@ def reach(times: np.ndarray, stretches: np.ndarray | None = None) -> tuple[np.nd
         half = np.diff(part).astype(np.float64) / 2 if len(part) > 1 else np.zeros(1)
         middle = np.clip(part[:-1] + half[: len(part) - 1], starts[first + 1 : stop], None)
         middle = np.minimum(middle, np.maximum(stops[first : stop - 1], starts[first + 1 : stop]))
-        begin = max(part[0] - half[0], starts[first], 0.0)
-        end = min(part[-1] + half[-1], stops[stop - 1])
-        begins[first:stop] = [min(begin, part[0]), *middle]
-        ends[first:stop] = [*middle, max(end, part[-1])]
+        begins[first + 1 : stop] = ends[first : stop - 1] = middle
+        begins[first] = min(max(part[0] - half[0], starts[first], 0.0), part[0])
+        ends[stop - 1] = max(min(part[-1] + half[-1], stops[stop - 1]), part[-1])
     return begins, ends

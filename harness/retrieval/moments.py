@@ -194,11 +194,11 @@ def short_curve(times: np.ndarray, scores: Sequence[float] | np.ndarray) -> HitC
     """A curve of at most 240 points: of neighbouring times [time] the one with the best score."""
     scores = np.asarray(scores)
     edges = np.linspace(0, len(times), min(len(times), _CURVE_POINTS) + 1).astype(np.int64)
-    best = [
-        first + int(scores[first:stop].argmax())
-        for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    ]
+    largest = np.maximum.reduceat(scores, edges[:-1])
+    best = np.flatnonzero(scores == np.repeat(largest, np.diff(edges)))
+    # Of equal ones the first.
+    best = best[np.unique(np.searchsorted(edges, best, side="right"), return_index=True)[1]]
     return HitCurve(
-        times=tuple(round(float(times[i]), 3) for i in best),
-        scores=tuple(round(float(scores[i]), 4) for i in best),
+        times=tuple(np.round(times[best].astype(np.float64), 3).tolist()),
+        scores=tuple(np.round(scores[best].astype(np.float64), 4).tolist()),
     )

@@ -8,6 +8,7 @@ checksum: this reads 2-3 times as fast, straight into the array that is returned
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import google_crc32c
 import numpy as np
@@ -136,8 +137,15 @@ def _read_bare(place, path, layout, rows, chosen, may_lack, parts) -> None:
     for block, positions in parts:
         key = layout.key(path, block)
         offsets = (rows[positions] - block * layout.size) * row_bytes
+        # Neighbours in the chunk that stay neighbours are one range: of long videos, most are.
+        breaks = (np.diff(offsets) != row_bytes) | (np.diff(positions) != 1)
+        firsts = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(positions)]
+        runs = [
+            targets[positions[first] : positions[stop - 1] + 1].reshape(-1)
+            for first, stop in pairwise(firsts)
+        ]
         try:
-            place.read_ranges(key, offsets.tolist(), [targets[number] for number in positions])
+            place.read_ranges(key, offsets[firsts[:-1]].tolist(), runs)
         except FileNotFoundError as error:
             if not may_lack:
                 raise _damaged(place, key, "is gone") from error

@@ -6,6 +6,7 @@ import pytest
 from tests.support import plain_recipe, write_features
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
 from vifistore.store.splits import Split, write_split
+from vifistore.store.storage import LocalStorage
 from vifistore.store.store import Store
 
 FRAMES = np.random.default_rng(0).normal(size=(130, 2, 4, 8)).astype(np.float16)
@@ -34,7 +35,9 @@ def features(store):
 
 
 @pytest.mark.parametrize("verify", [True, False])
-@pytest.mark.parametrize("rows", [[129, 3, 64, 3], [63, 64, 65], [0], [], range(130)])
+@pytest.mark.parametrize(
+    "rows", [[129, 3, 64, 3], [63, 64, 65], [9, 8, 4, 5, 5, 6, 71, 72, 70], [0], [], range(130)]
+)
 def test_rows(features, rows, verify):
     got = features.select(rows=rows, arrays=("frames", "view_mean", "reason"), verify=verify)
     rows = list(rows)
@@ -44,6 +47,20 @@ def test_rows(features, rows, verify):
     np.testing.assert_array_equal(got.arrays["frames"], FRAMES[rows])
     np.testing.assert_array_equal(got.arrays["view_mean"], features.view_mean[:][rows])
     assert got.arrays["reason"].tolist() == [""] * len(rows)
+
+
+def test_neighbours_that_stay_neighbours_are_one_range(store, features, monkeypatch):
+    asked, plain = [], LocalStorage.read_ranges
+    monkeypatch.setattr(
+        LocalStorage,
+        "read_ranges",
+        lambda *call: (asked.append((call[1], len(call[2]))), plain(*call)),
+    )
+    rows = [*range(40, 90), 3, 5]
+    got = features.read_chosen("frames", np.array(rows), verify=False)
+    np.testing.assert_array_equal(got, FRAMES[rows])
+    path = features.array_path("frames")
+    assert sorted(asked) == [(f"{path}/c.0.0.0.0", 3), (f"{path}/c.1.0.0.0", 1)]
 
 
 def test_ids_split_and_label(features):
