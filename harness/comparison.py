@@ -116,6 +116,8 @@ class Compared:
         """The difference as a row of the first, whose metric is `top1_minus_<second>`, or that of
         harmonic means."""
         comparison = self.comparison
+        # Those of several runs are their scores, and no differences.
+        told = {name: fact for name, fact in self.row.provenance.items() if name != "values"}
         facts = {
             "against": self.second,
             "against_feature_set": self.other.feature_set,
@@ -130,7 +132,7 @@ class Compared:
             ci_low=comparison.low,
             ci_high=comparison.high,
             num_videos=self.num_videos,
-            provenance=self.row.provenance | facts,
+            provenance=told | facts,
         )
 
 

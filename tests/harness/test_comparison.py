@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.comparison import Answers, answers_of, compare, compare_answers
 from harness.measuring import Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
+from harness.protocols.zero_shot import zero_shot
 from vifistore.errors import UsageError
 
 
@@ -79,3 +82,20 @@ def test_any_protocol_can_be_compared(make_store):
     base_part, novel_part, _ = answers["good"]
     with pytest.raises(AssertionError):
         compare_answers("good", "bad", base_part, novel_part)
+
+
+def test_a_difference_of_means_has_no_scores_of_single_runs(make_store):
+    maker = make_store(num_videos=40)
+    maker.texts()
+    maker.split("val", np.arange(40))
+    answers: list[Answers] = []
+    for name in ("one", "other"):
+        maker.features(maker.frames(noise=3.0, seed=len(name)), name=name)
+        settings = Scoring(keep=lambda scored: answers.append(answers_of(scored)))
+        zero_shot(maker.store.features("toy", name), ("val",), settings)
+    one, other = answers
+    of_mean = one.row.provenance | {"values": [0.4, 0.6], "over": "seeds", "count": 2}
+    mean = replace(one, row=replace(one.row, provenance=of_mean))
+    told = compare_answers("one", "other", mean, other).result.provenance
+    assert "values" not in told
+    assert (told["over"], told["count"], told["against"]) == ("seeds", 2, "other")
