@@ -36,4 +36,4 @@ def _tempered(given: Given) -> Lifted:
     return Lifted(scores=scores.astype(np.float32), facts=facts, is_tuned=True)
 
 
-CALIBRATIONS = {"temperature": Lever(score=_tempered, needs=("validation",))}
+CALIBRATIONS = {"temperature": Lever(score=_tempered, needs=("validation",), keeps_answers=True)}

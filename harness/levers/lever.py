@@ -69,6 +69,8 @@ class Lever:
     score: Callable[[Given], Lifted]
     is_transductive: bool = False
     """Whether the score of a video depends on the other videos that are scored."""
+    keeps_answers: bool = False
+    """Whether the best class of every video stays what it is, of all videos that there are."""
     needs: tuple[Need, ...] = ()
     """What it cannot do without."""
 

@@ -75,7 +75,11 @@ def _rows(
     claim = joined_claims([claim_of(one.videos) for one in sets])
     scores = {given.fusion: lifted.scores}
     rows = scored_rows(given.videos, scores, quiet, lever_setup, claim=claim)
-    return [*rows, _difference(rows[0], given, lifted.scores, settings)]
+    difference = _difference(rows[0], given, lifted.scores, settings)
+    if lever.keeps_answers and difference.value == 0:
+        # Not only of these videos: there is nothing to be unsure of.
+        difference = replace(difference, ci_low=0.0, ci_high=0.0)
+    return [*rows, difference]
 
 
 def tuned_facts(known: Given, *, is_ensemble: bool) -> dict[str, object]:

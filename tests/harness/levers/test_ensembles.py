@@ -149,6 +149,9 @@ def test_a_temperature_calibrates_and_changes_no_answer(make_store, value_of):
     row = value_of(rows, metric="top1_minus_plain")
     assert row.value == 0
     assert row.provenance["lifted"]["temperature"] > 1
+    # By any temperature, and of any videos: no interval is needed to say so.
+    gained = value_of(rows, metric="top1_minus_plain")
+    assert (gained.value, gained.ci_low, gained.ci_high) == (0, 0, 0)
     assert row.provenance["lifted"]["tuned_on"] == "toy/val"
 
 
