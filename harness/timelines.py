@@ -105,6 +105,11 @@ class Timelines:
         """What it is of, and of how many files."""
         return f"<Timelines of {len(self)} files, {len(self.rows)} rows of {self.features.name}>"
 
+    @property
+    def num_bytes(self) -> int:
+        """Of all frames of these rows, as they are stored."""
+        return len(self.rows) * int(np.prod(self._shape[1:])) * _FRAME_BYTES
+
     @cached_property
     def file_of(self) -> np.ndarray:
         """int64 [row of the dataset]: the file each lies in; -1 for rows that do not count."""

@@ -6,7 +6,7 @@ best frame. By another rule of `harness/retrieval/proposals.py` they are the bes
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,8 +21,23 @@ _CURVE_POINTS = 240
 _FILES_AT_ONCE = 3
 # Rows that an index is asked for, of each file that is wanted.
 _ROWS_A_FILE = 2
-# Files at least that an index is asked for, for each of several terms.
-_FILES_A_TERM = 100
+FILES_A_TERM = 100
+"""Files that an index is asked for, for each of several terms."""
+# Frames of so many bytes are all compared for several terms, which takes some tenth of a second.
+_SCANNED_BYTES = 2**28
+
+
+@dataclass
+class FilesCompared:
+    """Of how many files a query of several terms was compared with the frames."""
+
+    files: int = 0
+    of: int = 0
+    """How many files could have answered."""
+
+    def add(self, files: int, of: int) -> None:
+        """Count those of one more source."""
+        self.files, self.of = self.files + files, self.of + of
 
 
 def find_moments(
@@ -64,23 +79,36 @@ def find_joined(
     *,
     proposal: str = HALF_WAY,
     index: BestFrames | None = None,
+    files_a_term: int = FILES_A_TERM,
+    compared: FilesCompared | None = None,
 ) -> list[Match]:
     """The k best moments of one query of several terms, best first: by a rule on the curve of its
     scores. Raises as `find_moments`.
 
-    Looked at are the k files with the best scores; with an `index` those of the files that have the
-    best frames by any wanted term, or by their mean.
+    Looked at are the k files with the best scores. With an `index`, and more frames than can be
+    gone through at once, they are the best of the `files_a_term` with the best frames by each
+    wanted term, or by their mean: another file may be better by all of them together. `compared`
+    counts the files whose frames were compared.
     """
     check_proposal(proposal)
     if not len(timelines):
         return []
-    by_index = index is not None and index.kind != "exact"
+    by_index = (
+        index is not None
+        and index.kind != "exact"
+        and timelines.num_bytes > _SCANNED_BYTES
+        and files_a_term < len(timelines)
+    )
+    num_compared = len(timelines)
     if by_index:
-        chosen = _found(timelines, index, joined.probes, max(k, _FILES_A_TERM))
+        chosen = _found(timelines, index, joined.probes, max(k, files_a_term))
         files = {file for candidates in chosen for file, _ in candidates}
+        num_compared = len(files)
     else:
         best = timelines.best(joined.terms, joined.scores)[0]
         files = set(np.argsort(-best, kind="stable")[:k].tolist())
+    if compared is not None:
+        compared.add(num_compared, len(timelines))
     of_files: list[tuple[float, list[Match]]] = []
     for curve in scored_curves(timelines, joined, sorted(files), verify=not by_index):
         of_files.append((float(curve.cosines.max()), _matches(curve, 0, proposal, k)))

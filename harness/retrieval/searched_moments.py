@@ -19,7 +19,13 @@ from harness.retrieval.candidates import few_per_file
 from harness.retrieval.combined_queries import CosineScale, JoinedQuery, Queries, Query
 from harness.retrieval.frame_index import FrameIndex, open_frame_index
 from harness.retrieval.hits import Hit, Match
-from harness.retrieval.moments import best_moments, find_joined, find_moments
+from harness.retrieval.moments import (
+    FILES_A_TERM,
+    FilesCompared,
+    best_moments,
+    find_joined,
+    find_moments,
+)
 from harness.retrieval.proposals import HALF_WAY
 from harness.retrieval.rank_fusion import FUSED, reciprocal_ranks
 from harness.retrieval.reranking import Rerank, span_score
@@ -44,13 +50,17 @@ class SearchedMoments(SearchedVideos):
         proposal: str = HALF_WAY,
         most_per_file: int = 0,
         rerank: Rerank | None = None,
+        files_a_term: int = FILES_A_TERM,
+        compared: Sequence[FilesCompared] = (),
     ) -> list[list[Hit]]:
         """The k best stretches of videos for each query (see `harness.retrieval.moments`), each
         with the curve of its file; the best `most_per_file` of each file, 0 for all.
 
         queries: float32 [query dim], or `Query`s. proposal: a rule of `harness.retrieval.
         proposals`. rerank: how the best `candidates` moments are ranked anew by their own frames.
-        Raises UsageError for a feature set without frames, and what `search` raises.
+        files_a_term: see `harness.retrieval.moments.find_joined`. compared: one for each query,
+        of how many files its frames were compared; of a query of one term it stays 0. Raises
+        UsageError for a feature set without frames, and what `search` raises.
         """
         require_hits(k, most_per_file)
         asked = self._asked(queries)
@@ -58,10 +68,14 @@ class SearchedMoments(SearchedVideos):
         if any(query.words for query in asked):
             count = max(count, FUSED)
         while True:
-            staged = self._staged(asked, count, without, proposal, rerank)
+            told = [FilesCompared() for _ in asked]
+            how = {"files_a_term": files_a_term, "told": told}
+            staged = self._staged(asked, count, without, proposal, rerank, **how)
             kept = [self._few_per_file(one, most_per_file)[:k] for one, _ in staged]
             # Many moments of one file may hide those of others.
             if all(len(a) == k or is_all for a, (_, is_all) in zip(kept, staged, strict=True)):
+                for one, found in zip(compared, told, strict=False):
+                    one.add(found.files, found.of)
                 return [self._hits(one) for one in kept]
             count *= 4
 
@@ -72,10 +86,14 @@ class SearchedMoments(SearchedVideos):
         without: Without | None,
         proposal: str,
         rerank: Rerank | None,
+        *,
+        files_a_term: int,
+        told: Sequence[FilesCompared],
     ) -> list[tuple[list[Found], bool]]:
         """The best moments of each query through all stages, `count` by their frames, and whether
         these are all that there are."""
-        found = self._nearest_moments(asked, count, without, proposal)
+        how = {"files_a_term": files_a_term, "told": told}
+        found = self._nearest_moments(asked, count, without, proposal, **how)
         staged = []
         for query, moments in zip(asked, found, strict=True):
             is_all, joined = len(moments) < count, self._joined(query)
@@ -100,7 +118,14 @@ class SearchedMoments(SearchedVideos):
         return JoinedQuery(terms=query.terms, num_wanted=query.num_wanted, scale=scale)
 
     def _nearest_moments(
-        self, asked: Sequence[Query], k: int, without: Without | None, proposal: str
+        self,
+        asked: Sequence[Query],
+        k: int,
+        without: Without | None,
+        proposal: str,
+        *,
+        files_a_term: int,
+        told: Sequence[FilesCompared],
     ) -> list[list[Found]]:
         """The k best moments of each query by its frames, best first."""
         found: list[list[Found]] = [[] for _ in asked]
@@ -118,7 +143,9 @@ class SearchedMoments(SearchedVideos):
                 ):
                     found[place] += self._of_source(number, moments)
             for place in of_several:
-                moments = find_joined(timelines, self._joined(asked[place]), k, **how)
+                of_terms = {"files_a_term": files_a_term, "compared": told[place]}
+                joined = self._joined(asked[place])
+                moments = find_joined(timelines, joined, k, **how, **of_terms)
                 found[place] += self._of_source(number, moments)
         return [sorted(of_query, key=_by_score)[:k] for of_query in found]
 

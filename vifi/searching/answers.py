@@ -16,6 +16,9 @@ class Answer:
     """text, video or image: what was asked with; frames, video-frames or image-frames where moments
     were asked for."""
     hits: "list[Hit]"
+    compared: tuple[int, int] | None = None
+    """Of how many files frames were compared, and of how many there are, where several terms were
+    asked of moments."""
     wanted: str = ""
     """The class that the query is about, if it is known."""
     video: tuple[str, int] | None = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.retrieval.combined_queries import Query
 from harness.retrieval.hits import Hit, class_in_words
+from harness.retrieval.moments import FilesCompared
 from harness.retrieval.proposals import HALF_WAY
 from harness.retrieval.search import Searcher
 from harness.retrieval.searched_videos import Like
@@ -49,11 +50,12 @@ def answers_to(
     finally:
         ahead.join()
     queries = [_query(wanted, shown, words, text) for text in texts or [""]]
-    found = _find(searcher, wanted, queries, shown.like)
+    compared = [FilesCompared() for _ in queries]
+    found = _find(searcher, wanted, queries, shown.like, compared)
     classes = [name for source in searcher.sources for name in source.dataset.class_names()]
     return [
-        _answer(searcher, wanted, shown, text, hits, classes)
-        for text, hits in zip(texts or [""], found, strict=True)
+        _answer(searcher, wanted, shown, text, hits, classes, seen)
+        for text, hits, seen in zip(texts or [""], found, compared, strict=True)
     ]
 
 
@@ -121,7 +123,11 @@ def _query(
 
 
 def _find(
-    searcher: Searcher, wanted: SearchArguments, queries: Sequence[Query], like: Like | None
+    searcher: Searcher,
+    wanted: SearchArguments,
+    queries: Sequence[Query],
+    like: Like | None,
+    compared: Sequence[FilesCompared],
 ) -> list[list[Hit]]:
     without = (like.dataset, like.rows) if like else None
     if wanted.frames:
@@ -132,6 +138,8 @@ def _find(
             proposal=wanted.proposal or HALF_WAY,
             most_per_file=wanted.per_file or 0,
             rerank=wanted.reranked,
+            files_a_term=wanted.files_a_term,
+            compared=compared,
         )
     return searcher.search(
         queries,
@@ -149,6 +157,7 @@ def _answer(
     text: str,
     hits: list[Hit],
     classes: Sequence[str],
+    compared: FilesCompared,
 ) -> Answer:
     kind = "text" if text else "video" if wanted.like else "image"
     like = (shown.like.dataset, int(shown.like.rows[0])) if shown.like else None
@@ -159,6 +168,7 @@ def _answer(
         query=_told(wanted, shown, text),
         kind=moments[kind] if wanted.frames else kind,
         hits=hits,
+        compared=(compared.files, compared.of) if compared.of else None,
         wanted=class_in_words(text, classes) if text else label,
         video=like,
     )

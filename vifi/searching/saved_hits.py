@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Where the videos of a dataset are told.
 TableOf = Callable[[str], "VideoTable"]
 
+# Of a query of several terms, what `Answer.compared` has.
+_COMPARED = ("files_compared", "files")
 _NAME_LENGTH = 80
 _HEAD = """\
 #!/bin/sh
@@ -38,7 +40,11 @@ failed=0
 def documents(answers: Sequence[Answer], features: str) -> list[dict]:
     """What `vifi search --json` prints of each answer."""
     return [
-        {"query": one.query, "features": features, "hits": [hit.as_dict() for hit in one.hits]}
+        {
+            **{"query": one.query, "features": features},
+            **(dict(zip(_COMPARED, one.compared, strict=True)) if one.compared else {}),
+            "hits": [hit.as_dict() for hit in one.hits],
+        }
         for one in answers
     ]
 

@@ -59,6 +59,9 @@ class SearchArguments(PrintArguments, StoreArguments):
     """Frames that --rerank topk takes the mean of."""
     temperature: float = 0.1
     """Of the weights of --rerank weighted: the lower, the more the best frames count."""
+    files_a_term: int = 100
+    """With --frames, an index of them and --and: files that each term puts forward, and so does the
+    mean of all, whose frames are compared with all terms. Small sets are compared whole."""
     per_file: int | None = None
     """Hits of one file; 0 for any number. Default: 1, its best row where rows are stretches of
     files, and any number of moments."""
@@ -168,6 +171,8 @@ def _check_numbers(wanted: SearchArguments) -> None:
         raise UsageError(f"-k (--k) is {wanted.k}; give 1 or more")
     if wanted.per_file is not None and wanted.per_file < 0:
         raise UsageError(f"--per-file is {wanted.per_file}; give 1 or more, 0 for any number")
+    if wanted.files_a_term < 1:
+        raise UsageError(f"--files-a-term is {wanted.files_a_term}; give 1 or more")
     _ = wanted.times, wanted.reranked
     usual = SearchArguments(store="")
     for flag, rule in (("candidates", ""), ("best_frames", "topk"), ("temperature", "weighted")):
@@ -187,6 +192,8 @@ def _check_stages(wanted: SearchArguments, words: str) -> None:
         raise UsageError("--template is for queries in words; leave it out")
     if wanted.hybrid and not (words or wanted.queries or wanted.also):
         raise UsageError("--hybrid looks for words among captions and labels; give some")
+    if wanted.files_a_term != SearchArguments(store="").files_a_term and not wanted.frames:
+        raise UsageError("--files-a-term is of moments; give --frames with it, or leave it out")
     if wanted.proposal and not wanted.frames:
         raise UsageError("--proposal draws moments; give --frames with it, or leave it out")
 

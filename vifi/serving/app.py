@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from vifi.searching.video_files import ForbiddenError, NotThereError
@@ -59,7 +60,7 @@ def make_app(
     browsers do not play has a picture alone."""
     # No interactive documentation: it would load scripts from elsewhere.
     app = FastAPI(title="vifi serve", docs_url=None, redoc_url=None, openapi_url=None)
-    _guard(app)
+    _guard(app, library)
     _add_page(app)
     add_queries(app, library)
     _add_files(app, library, has_previews=previews is not None)
@@ -79,12 +80,14 @@ def make_app(
     return app
 
 
-def _guard(app: FastAPI) -> None:
+def _guard(app: FastAPI, library: Library) -> None:
     @app.middleware("http")
     async def keep_to_ourselves(request: Request, call_next) -> Response:
         # Browsers say where a request comes from; programs on this machine say nothing.
         if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return JSONResponse({"error": "other sites may not ask"}, 403, dict(_HEADERS))
+        if request.url.path.startswith("/api/"):
+            await run_in_threadpool(library.look)
         response = await call_next(request)
         response.headers.update(_HEADERS)
         return response

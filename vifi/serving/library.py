@@ -16,6 +16,7 @@ from vifi.searching.query_encoders import TextEncoder
 from vifi.searching.query_words import query_encoder
 from vifi.searching.video_files import NotThereError, video_file
 from vifi.serving.footage_names import footage_name
+from vifi.serving.growth import Growth
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.files import read_regular
 from vifistore.frames.shown_frames import seconds_before
@@ -56,17 +57,32 @@ class Library:
         self.store = store
         self.features = ""
         self.dataset = ""
-        self.searcher = lru_cache(_KEPT_SEARCHERS)(self._searcher)
         self._encoder = lru_cache(4)(self._new_encoder)
         self._words = lru_cache(_KEPT_QUERIES)(self._new_words)
+        self._growth = Growth(store)
+        self._read_anew()
+        self._late = lru_cache(_KEPT_QUERIES)(lambda _, footage: seconds_before(footage))
+        # One at a time: two would decode the same video, and leave no core for the search.
+        self._drawing = Lock()
+
+    def _read_anew(self) -> None:
+        """Keep nothing that was read of the store, but for what encodes words."""
+        store = self.store
+        self.searcher = lru_cache(_KEPT_SEARCHERS)(self._searcher)
         self._timelines = lru_cache(_KEPT_SEARCHERS)(self._new_timelines)
         self._table = lru_cache(None)(lambda name: VideoTable(store.dataset(name)))
         self._durations = lru_cache(None)(
             lambda name: store.dataset(name).column("duration_seconds")
         )
-        self._late = lru_cache(_KEPT_QUERIES)(lambda _, footage: seconds_before(footage))
-        # One at a time: two would decode the same video, and leave no core for the search.
-        self._drawing = Lock()
+
+    def look(self) -> None:
+        """Notice that the store has grown: what is asked from now on is answered from it as it is.
+
+        It is looked at every few seconds at most.
+        """
+        if self._growth.is_new():
+            logger.info("the store has changed; it is shown as it is now")
+            self._read_anew()
 
     def scope(
         self,

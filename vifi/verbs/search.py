@@ -60,6 +60,12 @@ def _print(answers: list[Answer], features: str, wanted: SearchArguments) -> Non
             say(f"{printable(answer.query)}:")
         for hit in answer.hits:
             say(_line(hit, wanted))
+        if answer.compared and answer.compared[0] < answer.compared[1]:
+            files, of = answer.compared
+            say(
+                f"of {of:,} files the frames of {files:,} were compared, the best by each term; "
+                f"--files-a-term {4 * wanted.files_a_term} compares more"
+            )
         if not answer.hits:
             say(_nothing_found(wanted))
 

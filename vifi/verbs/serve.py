@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 class ServeArguments(StoreArguments):
     """Serve a page on this machine to search a store, watch the hits and walk a map of them.
 
-    It shows the store as it was when the page was started.
+    It notices within seconds what is added to the store while it runs.
     """
 
     port: int = 8765

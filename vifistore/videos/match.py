@@ -5,7 +5,8 @@ whose file names are unique by design may be matched by them:
 
 - "path": the listed path, in whatever case and Unicode form, with underscores or blanks, and
   where it has no extension, with a video's;
-- "name": else the one file of that name, or of that name with another extension, in any folder;
+- "name": else the one file of that name, or of that name with another extension or one more (what
+  DiDeMo lists as X.3gp is X.3gp.mp4 once it is converted), in any folder;
 - "clip": else the one file of that YouTube id and those times, else that of the id alone;
 - "youtube": else the one file of that YouTube id, whatever its times are.
 """
@@ -77,6 +78,14 @@ def _name_stem(path: str) -> str:
     return plain(stem(path))
 
 
+def _bare_name(path: str) -> str:
+    """The name of a file without any extension of a video, of which converted ones have two."""
+    name = path.rpartition("/")[2]
+    while is_video(name):
+        name = stem(name)
+    return plain(name)
+
+
 def match_of(paths: Sequence[str]) -> str:
     """How listed paths may find their files: by name only where names are unique by design."""
     if _is_kinetics(paths):
@@ -102,12 +111,13 @@ _KEYS: list[tuple[Callable[[str], str], str]] = [
     (_path_stem, "with an extension that is not listed"),
     (_name, "by file name"),
     (_name_stem, "by file name with another extension"),
+    (_bare_name, "by file name with another number of extensions"),
     (_youtube_clip, "by YouTube id and times"),
     (_download, "as whole downloads by YouTube id"),
     (youtube_id, "by YouTube id"),
 ]
 # How many of the keys a path may be matched by.
-_ALLOWED = {"path": 2, "name": 4, "clip": 6, "youtube": 7}
+_ALLOWED = {"path": 2, "name": 5, "clip": 7, "youtube": 8}
 
 
 def match_paths(

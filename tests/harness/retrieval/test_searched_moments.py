@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
+from harness.retrieval import moments
 from harness.retrieval.combined_queries import CosineScale, JoinedQuery, Query
 from harness.retrieval.exact_frames import ExactFrames
-from harness.retrieval.moments import find_joined
+from harness.retrieval.moments import FilesCompared, find_joined
 from harness.retrieval.proposals import PROPOSALS
 from harness.retrieval.reranking import RULES, Rerank, span_score
 from harness.retrieval.search import Searcher
@@ -76,7 +77,7 @@ class Indexed(ExactFrames):
 
 
 @pytest.mark.parametrize("proposal", PROPOSALS)
-def test_an_index_finds_what_a_scan_does(tmp_path, proposal):
+def test_an_index_finds_what_a_scan_does(tmp_path, monkeypatch, proposal):
     generator = np.random.default_rng(0)
     rows = [
         row for number in range(30) for row in film(f"{number}.mp4", generator.uniform(0, 1, 12), 5)
@@ -87,8 +88,20 @@ def test_an_index_finds_what_a_scan_does(tmp_path, proposal):
     joined = JoinedQuery(terms=terms, num_wanted=2, scale=scale)
     timelines = Timelines(features)
     scanned = find_joined(timelines, joined, 9, proposal=proposal)
-    index = Indexed(features)
-    assert find_joined(timelines, joined, 9, proposal=proposal, index=index) == scanned
+    how = {"proposal": proposal, "index": Indexed(features)}
+    # Of so few frames all are compared.
+    few, all_of_few = FilesCompared(), {**how, "files_a_term": 2}
+    assert find_joined(timelines, joined, 9, **all_of_few, compared=few) == scanned
+    assert (few.files, few.of) == (30, 30)
+    monkeypatch.setattr(moments, "_SCANNED_BYTES", 0)
+    asked = FilesCompared()
+    of_index = find_joined(timelines, joined, 9, **how, files_a_term=29, compared=asked)
+    assert of_index == scanned
+    assert 29 <= asked.files <= asked.of == 30
+    # By each of two wanted terms, and by their mean; as many files as moments in any case.
+    least = FilesCompared()
+    find_joined(timelines, joined, 3, **how, files_a_term=1, compared=least)
+    assert 3 <= least.files <= 9
     assert len(scanned) == 9
     assert [one.score for one in scanned] == sorted((one.score for one in scanned), reverse=True)
 

@@ -1,4 +1,4 @@
-"""Shards on a server are listed once: the next scan reads those alone that are others by then."""
+"""Shards are listed once: the next scan reads those alone that are others by then."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import tarfile
 import pytest
 
 from tests.vifistore.sources.test_shards import add, alone  # noqa: F401 - a fixture
+from vifistore.sources import kept_shards
 from vifistore.sources.kept_shards import told_index
 from vifistore.sources.roots import footage_at, root_of
 from vifistore.sources.shard_index import is_told, read_index
@@ -76,7 +77,27 @@ def test_what_was_kept_wrongly_is_read_again(shard, tmp_path, change):
     assert json.loads(path.read_text()) == kept
 
 
-def test_a_shard_on_this_machine_is_not_kept(tmp_path):
+def test_a_shard_on_this_machine_is_read_once(tmp_path, monkeypatch):
+    path = tmp_path / "here" / "0000.tar"
+    pack(path)
+    os.utime(path, (10**9, 10**9))
+    local = footage_at(root_of(tmp_path / "here"), "0000.tar")
+    read, opened = [], kept_shards.read_index
+    monkeypatch.setattr(kept_shards, "read_index", lambda *a: read.append(1) or opened(*a))
+    first = told_index(local)
+    assert first == read_index(local, is_told)
+    assert told_index(local) == first
+    assert len(read) == 1
+    # Another file of its size, with its date, moved over it.
+    pack(tmp_path / "here" / "new.tar", b"jumping")
+    assert (tmp_path / "here" / "new.tar").stat().st_size == path.stat().st_size
+    os.utime(tmp_path / "here" / "new.tar", (10**9, 10**9))
+    (tmp_path / "here" / "new.tar").replace(path)
+    assert told_index(local).texts["a.cls"] == b"jumping"
+    assert len(read) == 2
+
+
+def test_a_shard_that_is_just_written_is_not_kept(tmp_path):
     pack(tmp_path / "here" / "0000.tar")
     local = footage_at(root_of(tmp_path / "here"), "0000.tar")
     assert told_index(local) == read_index(local, is_told)

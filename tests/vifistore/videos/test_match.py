@@ -42,6 +42,16 @@ def test_name_matches_another_folder_and_another_extension(make_files):
     ]
 
 
+def test_name_matches_a_converted_file_with_two_extensions(make_files):
+    root = make_files("v/12@N02_1.3gp.mp4", "v/12@N02_2.mp4", "v/3.mov.mp4", "w/3.avi.mp4")
+    found, notes = match(root, "name", "12@N02_1.3gp", "12@N02_2.3gp.mp4", "3.mpg", "3.mov")
+    assert found == ["v/12@N02_1.3gp.mp4", "v/12@N02_2.mp4", "", ""]
+    assert (
+        notes[0] == "2 of 4 listed videos were found by file name with another number of extensions"
+    )
+    assert "several files fit" in notes[1]
+
+
 def test_youtube_id_matches_any_prefix_and_time_stamp(make_files):
     root = make_files("some_class/-aNccq2jvUA_000001_000011.mkv", "0bk_zXtqOTQ.mp4")
     found, _ = match(
