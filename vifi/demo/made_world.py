@@ -1,6 +1,7 @@
 """The demo's world: folders of clips, and a tiny CLIP that knows captioned stills.
 
 <dataset>/<split>/<class name>/<number>.mp4
+descriptions.json     sentences on each class
 vanilla-clip/         a run of training, as `vifi train` leaves it
 queries.txt           class names to search for
 """
@@ -11,6 +12,7 @@ import torch
 
 from vifi.command_line.console import say
 from vifi.demo.clips import write_clips
+from vifi.demo.descriptions import write_descriptions
 from vifi.demo.mini_datasets import MINI_DATASETS
 from vifi.demo.stills import make_stills
 from vifi.demo.world_size import WorldSize
@@ -45,6 +47,7 @@ def make_world(size: WorldSize, out: Path) -> None:
         num_test = size.test_clips if is_first else size.other_test_clips
         counts = {"train": num_train, **dict.fromkeys(dataset.tests, num_test)}
         write_clips(out / name, dataset.class_names[: size.classes], counts, _SEED, dataset)
+    write_descriptions([MINI_DATASETS[name] for name in size.datasets], out)
     names = MINI_DATASETS[_FIRST].class_names[: size.classes]
     asked = names[:: max(1, len(names) // _NUM_QUERIES)][:_NUM_QUERIES]
     (out / "queries.txt").write_text("\n".join(asked), encoding="utf-8")
