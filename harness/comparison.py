@@ -122,6 +122,7 @@ class Compared:
             "against": self.second,
             "against_feature_set": self.other.feature_set,
             "against_checkpoint": self.other.scored_checkpoint,
+            "against_fusion": self.other.fusion,
             "p_value": comparison.p_value,
             "rows_covered": self.num_videos,
         }
@@ -167,13 +168,21 @@ def _zero_shot_answers(features: Features, split: str, settings: Scoring) -> lis
 
 
 def compare_answers(
-    first_name: str, second_name: str, first: Answers, second: Answers, seed: int = 0
+    first_name: str,
+    second_name: str,
+    first: Answers,
+    second: Answers,
+    seed: int = 0,
+    *,
+    any_fusion: bool = False,
 ) -> Compared:
-    """Compare two scores of one setting on the videos that both hold.
+    """Compare two scores of one setting on the videos that both hold; with `any_fusion` each may
+    be scored with its own, which the row tells (`against_fusion`).
 
     Raises UsageError when no video is in both, or they chose among different classes.
     """
-    one, other = _on_the_same(f"{first_name} and {second_name}", first, second)
+    names = f"{first_name} and {second_name}"
+    one, other = _on_the_same(names, first, second, any_fusion=any_fusion)
     return Compared(
         first=first_name,
         second=second_name,
@@ -210,9 +219,12 @@ def compare_harmonic(
     )
 
 
-def _on_the_same(names: str, first: Answers, second: Answers) -> tuple[Answers, Answers]:
+def _on_the_same(
+    names: str, first: Answers, second: Answers, *, any_fusion: bool = False
+) -> tuple[Answers, Answers]:
     """The answers of both to the videos that both hold."""
-    assert all(getattr(first.row, n) == getattr(second.row, n) for n in _SHARED), first.row
+    shared = [name for name in _SHARED if name != "fusion" or not any_fusion]
+    assert all(getattr(first.row, n) == getattr(second.row, n) for n in shared), first.row
     if first.class_names != second.class_names:
         raise UsageError(f"{names} were scored among different classes; give both the same split")
     common, *positions = np.intersect1d(first.videos, second.videos, return_indices=True)

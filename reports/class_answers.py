@@ -16,6 +16,7 @@ MAX_PLACES = 12
 MAX_SYSTEMS = 8
 _PLACE = ("dataset", "split", "subset", "shots", "seed")
 _COLUMNS = ("id", "row", "label", "predicted")
+_ABLATION = "ablation-"
 # What may tell systems of one name apart.
 _TELLING = ("protocol", "classifier", "fusion", "num_frames", "num_views", "template")
 
@@ -52,7 +53,9 @@ def answer_tables(folder: Path, measured: Sequence[Measurement]) -> list[AnswerT
 
 
 def _table(folder: Path, members: Sequence[Measurement]) -> AnswerTable | None:
-    ordered = sorted(members, key=lambda m: m.row.fusion != "embedding")
+    # An ablation scores again what other protocols have: it is shown where it is all there is.
+    asked = [m for m in members if not m.row.protocol.startswith(_ABLATION)] or members
+    ordered = sorted(asked, key=lambda m: m.row.fusion != "embedding")
     found: list[tuple[Measurement, VideoAnswers]] = []
     for one in ordered:
         answers = VideoAnswers.read(folder, one.row) if len(found) < MAX_SYSTEMS else None

@@ -9,7 +9,12 @@ from collections.abc import Mapping, Sequence
 from harness.results.ranking_marks import ranking_mark
 from reports.layouts.grouping import short_template
 from reports.measurements import Measurement
-from reports.paper.paper_settings import PAPER_TEMPLATES, paper_classes, paper_frames
+from reports.paper.paper_settings import (
+    PAPER_TEMPLATES,
+    is_training_split,
+    paper_classes,
+    paper_frames,
+)
 from reports.table_model import Note
 
 # Of these it is known that checkpoints are tuned on videos of the data set.
@@ -108,6 +113,9 @@ def doubts(measurement: Measurement) -> dict[str, Note]:
         notes[f"classes={row.classes},paper={classes}"] = Note(text=text)
     if not (measurement.is_comparable and measurement.method):
         return notes
+    if is_training_split(row.split):
+        text = f"Split {row.split}, by its name one to train on; the paper scores test splits."
+        notes[_key(f"split={row.split}")] = Note(text=text)
     if measurement.method == "ActionCLIP" and not measurement.system:
         notes[HEAD_NOTE] = _HEAD_DOUBT
     template = PAPER_TEMPLATES.get(measurement.method)

@@ -26,7 +26,7 @@ from reports.layouts.set_commands import source_commands
 from reports.layouts.specs import FUSION_METHODS, FUSION_PROTOCOL, HEADS, SPECS, SYSTEMS, Spec
 from reports.measurements import Measurement, features_of, is_mean, method_of
 from reports.paper.paper_numbers import CITATION, ColumnKey, PaperNumber, paper_notes, paper_numbers
-from reports.paper.paper_settings import is_paper_cost
+from reports.paper.paper_settings import is_paper_cost, is_training_split
 from reports.table_model import Cell, Column, Row, Table
 
 SECTIONS = {
@@ -43,7 +43,7 @@ _NO_DIFFERENCE = ("num_frames", "views", "throughput")
 _SETTINGS = ("num_frames", "views")
 # Rules that a method's numbers may be scored by, beside embedding fusion with averaged texts.
 _RULES = {"ActionCLIP": ("embedding", "each-template")}
-_FUSION_METHOD = {fusion: method for method, fusion in FUSION_METHODS.items()}
+FUSION_METHOD_OF = {fusion: method for method, fusion in FUSION_METHODS.items()}
 
 
 class Who(NamedTuple):
@@ -221,9 +221,11 @@ def _index_of_rows(
     }
 
 
-def _rank(measurement: Measurement) -> tuple[bool, bool]:
-    """What comes later replaces what came before: a method's own rule of templates, and means."""
-    return measurement.row.fusion != "embedding", is_mean(measurement.row)
+def _rank(measurement: Measurement) -> tuple[bool, bool, bool]:
+    """What comes later replaces what came before: what is not trained on, a method's own rule of
+    templates, and means."""
+    row = measurement.row
+    return not is_training_split(row.split), row.fusion != "embedding", is_mean(row)
 
 
 def _first_splits(measured: Sequence[Measurement]) -> list[Measurement]:
@@ -243,7 +245,7 @@ def who_is(spec: Spec, measurement: Measurement) -> Who | None:
     if (row.protocol, row.classifier) != (spec.protocol, "text"):
         return None
     if spec.protocol == FUSION_PROTOCOL and measurement.method in ("", "ViFi-CLIP"):
-        method = _FUSION_METHOD.get(row.fusion) if trained == row.fusion else None
+        method = FUSION_METHOD_OF.get(row.fusion) if trained == row.fusion else None
         return Who(method, True) if method and measurement.is_comparable else None
     scored = _RULES.get(measurement.method, ("embedding",))
     if row.fusion not in scored or trained not in ("", "embedding"):

@@ -4,7 +4,11 @@ Sections 4.1 and 4.2 of the paper, and its published lists of classes. Kinetics-
 160 classes a split.
 """
 
+import re
+
 from harness.results.json_artefacts import Cost
+
+_TRAINING = re.compile(r"(?:^|[^a-z])train")
 
 # One architecture; the second name is OpenCLIP's for the activation that OpenAI's weights need.
 MODELS = ("ViT-B-16", "ViT-B-16-quickgelu")
@@ -44,6 +48,11 @@ def is_paper_setting(model: object, dataset: str, subset: str, num_classes: int)
     `dataset` is the paper's short name of it, `subset` all, base or novel.
     """
     return model in MODELS and paper_classes(dataset, subset) == num_classes
+
+
+def is_training_split(split: str) -> bool:
+    """Whether the name of a split says that it is trained on: the paper has no number of one."""
+    return _TRAINING.search(split.casefold()) is not None
 
 
 def paper_classes(dataset: str, subset: str) -> int | None:

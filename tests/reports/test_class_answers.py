@@ -67,3 +67,13 @@ def test_a_page_holds_so_many_videos_and_no_more(rows, tmp_path):
     shown = {video["id"] for one in view["classes"] for video in one["videos"]}
     assert len(shown) == MAX_VIDEOS
     assert {f"v{number}" for number in range(50)} <= shown
+
+
+def test_an_ablation_is_shown_where_nothing_else_is(rows, tmp_path):
+    ablated = make_row("full", protocol="ablation-fusion", feature_set="bbbbbbbbbbbb")
+    for row in (rows[0], ablated):
+        keep(tmp_path, row, ["a"], ["a"])
+    (table,) = answer_tables(tmp_path, measurements([rows[0], ablated]))
+    assert table.systems == ["clip"]
+    (table,) = answer_tables(tmp_path, measurements([ablated]))
+    assert table.systems == ["full"]

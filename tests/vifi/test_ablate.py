@@ -184,3 +184,45 @@ def test_blends_of_sets_without_frames_are_scored_as_far_as_they_go(ablate, make
     blends = [row for row in json.loads(said)["rows"] if row["protocol"] == "ablation-blend"]
     assert {row["fusion"] for row in blends} == {"embedding", "decision"}
     assert {row["provenance"]["blend"] for row in blends} == {0.5, 1.0}
+
+
+def test_its_rows_are_compared_video_by_video(ablate, said, maker, tmp_path):
+    out = tmp_path / "out"
+    flags = ("--frames", "1", "2", "--results", out)
+    assert ablate("toy", "--features", "vanilla", "tuned-image", *flags)[0] == 0
+    code, told, _ = said("compare", "vanilla", "tuned-image", "--results", out, "--format", "json")
+    assert code == 0
+    rows = [row for row in json.loads(told)["rows"] if row["metric"] == "top1"]
+    assert len([row for row in rows if not row["class"]]) == 3 + 2 * 3
+    assert all(row["paired"] for row in rows)
+
+
+def test_each_by_its_own_fusion_against_one(ablate, maker, tmp_path):
+    out = tmp_path / "out"
+    flags = ("--fusion", "max", "--against", "tuned-embedding", "--results", out)
+    code, told, _ = ablate("toy", "--features", *NAMES, *flags)
+    assert code == 0
+    lines = [line for line in told.splitlines() if "tuned-embedding" in line and " points" in line]
+    assert len(lines) == 3
+    found = {r.feature_names[0]: r for r in read_rows(out) if "_minus_" in r.metric}
+    # None is compared with itself.
+    assert {name: row.fusion for name, row in found.items()} == {
+        "vanilla": "embedding",
+        "tuned-decision": "decision",
+        "tuned-image": "image",
+    }
+    assert {row.metric for row in found.values()} == {"top1_minus_tuned-embedding"}
+    assert ablate("toy", "--features", *NAMES, "--results", out)[0] == 0
+    top1 = {
+        (row.feature_names[0], row.fusion): row.value
+        for row in read_rows(out)
+        if row.metric == "top1"
+    }
+    base = top1["tuned-embedding", "embedding"]
+    for name, row in found.items():
+        assert row.value == pytest.approx(top1[name, row.fusion] - base)
+        assert row.provenance["against_fusion"] == "embedding"
+        assert row.provenance["p_value"] <= 1
+    code, _, error = ablate("toy", "--features", *NAMES, "--against", "vanilla", "tuned-image")
+    assert code == 2
+    assert "--against names 2 feature sets and --features 4; give one for all" in error

@@ -6,7 +6,7 @@ given were tuned with embedding, decision and image fusion, its diagonal is the 
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +24,12 @@ from harness.ablations import (
     templates_ablation,
     views_ablation,
 )
+from harness.class_tables import video_answers
+from harness.comparison import Compared
 from harness.fusion import check_fusions
 from harness.levers.known_levers import check_lever_names
 from harness.results import ResultRow, made_folder
+from harness.results.video_answers import VideoAnswers
 from harness.scoring import scored_split
 from harness.whole_views import ONLY_FUSION, has_one_embedding
 from reports.layouts.fusion_table import fusion_table
@@ -38,12 +41,15 @@ from vifi.command_line.choices import choose_features
 from vifi.command_line.console import parse, renamed, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.command_line.template_sets import expand
+from vifi.scoring.comparing import sentence
 from vifi.scoring.lever_choice import LeverArguments, asked_levers, asks_for_levers
+from vifi.scoring.own_fusions import own_differences
 from vifi.scoring.scored_rows import choose_texts, warn_of_leaks, write_and_print
 from vifi.scoring.store_facts import record_command
 from vifistore.errors import Faults, UsageError, shell
 from vifistore.models.wording import check_templates
 from vifistore.store import open_store
+from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 
 logger = logging.getLogger("vifi")
@@ -80,6 +86,10 @@ class AblateArguments(PrintArguments, LeverArguments, StoreArguments):
     """Also score with so many of the cached frames."""
     views: tuple[int, ...] = ()
     """Also score with so many of the cached views."""
+    against: tuple[str, ...] = ()
+    """Feature sets to compare each of --features with, one for all or one for each, on the same
+    videos by a paired bootstrap: each scored with the fusion that it was trained with, or with
+    embedding."""
     partial: bool = False
     """Score feature sets that are not complete; rows say how many videos they cover."""
     results: Path | None = None
@@ -101,19 +111,52 @@ def main(arguments: list[str]) -> int:
         # Scoring may take long: what cannot be written is told before.
         made_folder(wanted.results)
     names = [features.name for features in choose_features(datasets[0], wanted.features)]
-    rows: list[ResultRow] = []
-    for dataset, split in zip(datasets, splits, strict=True):
-        sets = [dataset.features(name) for name in dict.fromkeys(names)]
-        warn_of_leaks(sets, split, is_tuned_here=True, partial=wanted.partial)
-        for features in sets:
-            rows += _rows(features, wanted, split)
-        rows += _blend_rows(sets, wanted, split)
+    names = list(dict.fromkeys(names))
+    _check_against(wanted, names)
+    found = _found(wanted, datasets, splits, names)
+    rows = [*found.rows, *(compared.result for compared in found.compared)]
     write_and_print(rows, wanted.results, json=wanted.json, shown=())
     if wanted.results is not None:
+        for answers in found.answers:
+            answers.write(wanted.results)
         record_command(wanted.results)
     if not wanted.json:
         _print_tables(rows)
+        for compared in found.compared:
+            say(sentence(compared))
     return 0
+
+
+@dataclass(kw_only=True)
+class _Found:
+    """What ablations found."""
+
+    rows: list[ResultRow] = field(default_factory=list)
+    answers: list[VideoAnswers] = field(default_factory=list)
+    """One a score, where there is a results folder for them."""
+    compared: list[Compared] = field(default_factory=list)
+
+
+def _found(
+    wanted: AblateArguments, datasets: Sequence[Dataset], splits: Sequence[str], names: list[str]
+) -> _Found:
+    found = _Found()
+    settings = _settings(wanted, found.answers)
+    for dataset, split in zip(datasets, splits, strict=True):
+        sets, others = (list(map(dataset.features, of)) for of in (names, wanted.against))
+        warn_of_leaks(sets, split, is_tuned_here=True, partial=wanted.partial)
+        for features in sets:
+            found.rows += _rows(features, wanted, split, settings)
+        found.rows += _blend_rows(sets, wanted, split, settings)
+        found.compared += own_differences(sets, others, split, settings)
+    return found
+
+
+def _check_against(wanted: AblateArguments, names: Sequence[str]) -> None:
+    """Raise UsageError for other sets to compare with than one for all, or one for each."""
+    if len(wanted.against) not in (0, 1, len(names)):
+        counts = f"--against names {len(wanted.against)} feature sets and --features {len(names)}"
+        raise UsageError(f"{counts}; give one for all, or one for each")
 
 
 def _splits(wanted: AblateArguments) -> Sequence[str]:
@@ -129,21 +172,24 @@ def _splits(wanted: AblateArguments) -> Sequence[str]:
     return splits
 
 
-def _settings(wanted: AblateArguments, texts: str = "") -> Ablation:
+def _settings(wanted: AblateArguments, answers: list[VideoAnswers]) -> Ablation:
+    """What all ablations share; the answers of each score are added to a list."""
+    keep = (lambda scored: answers.append(video_answers(scored))) if wanted.results else None
     return Ablation(
         fusions=wanted.fusion or PAPER_FUSIONS,
-        texts=texts,
+        keep=keep,
         templates=expand(wanted.template),
         cleaning=wanted.class_names,
         partial=wanted.partial,
     )
 
 
-def _rows(features: Features, wanted: AblateArguments, split: str) -> list[ResultRow]:
+def _rows(
+    features: Features, wanted: AblateArguments, split: str, settings: Ablation
+) -> list[ResultRow]:
     how = wanted.class_names
     texts = choose_texts(features, split, expand(wanted.template), how)
-    settings = _settings(wanted, texts)
-    settings = replace(settings, fusions=_fusions(features, wanted))
+    settings = replace(settings, texts=texts, fusions=_fusions(features, wanted))
     place = (split, settings)
     rows = fusion_matrix([features], *place)
     if wanted.frames:
@@ -185,8 +231,9 @@ def _lacks_frames(features: Features) -> str:
     return f"has no frames, {why}"
 
 
-def _blend_rows(sets: Sequence[Features], wanted: AblateArguments, split: str) -> list[ResultRow]:
-    settings = _settings(wanted)
+def _blend_rows(
+    sets: Sequence[Features], wanted: AblateArguments, split: str, settings: Ablation
+) -> list[ResultRow]:
     shares = blend_shares(sets)
     if not wanted.fusion and any(map(has_one_embedding, shares)):
         settings = replace(settings, fusions=(ONLY_FUSION,))

@@ -6,6 +6,7 @@ from harness.results.json_artefacts import Cost
 from reports.layouts.miniature import in_place_of_the_papers, miniature_tables
 from reports.layouts.orderings import orderings_table
 from reports.measurements import measurements, stands_for
+from reports.paper.paper_numbers import paper_numbers
 from reports.report import WRITERS, all_tables
 from tests.reports.conftest import PROVENANCE
 from tests.reports.layouts.conftest import cell_of
@@ -87,6 +88,28 @@ def test_what_the_paper_did_not_compare_has_no_order(row):
     mine = compared(row, 0.2, 0.01, name="my-model")
     other = compared(row, 0.2, 0.01, against="my-model")
     assert orderings_table(placed(mine, other)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fusion", "label"),
+    [
+        ("vifi-clip-image", "image", "Image-level fusion"),
+        ("vifi-clip-decision", "decision", "Decision-level fusion"),
+        ("vanilla-clip", "embedding", "Vanilla CLIP"),
+    ],
+)
+def test_table_5_compares_what_models_were_tuned_and_scored_with(row, name, fusion, label):
+    against = "vifi-clip-k16"
+    fields = {"protocol": "ablation-fusion", "dataset": "mini-hmdb51", "split": "val1"}
+    told = {"against": against, "against_fusion": "embedding", "p_value": 0.01}
+    trained = "" if name == "vanilla-clip" else fusion
+    fields |= {"fusion": fusion, "trained_fusion": trained, "metric": f"top1_minus_{against}"}
+    one = row(name, -0.1, **fields, provenance=TINY | told)
+    (only,) = orderings_table(placed(one)).rows
+    assert (only.label, only.section) == (f"{label} over Embedding fusion", "Table 5")
+    numbers = {n.method: n.value for n in paper_numbers(5) if n.dataset == "hmdb51"}
+    assert only.cells[0].value == pytest.approx(numbers[label] - numbers["Embedding fusion"])
+    assert only.cells[3].text == "agrees"
 
 
 def test_a_page_without_stand_ins_has_neither(row):

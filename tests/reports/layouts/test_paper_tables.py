@@ -231,3 +231,20 @@ def test_table_1_takes_true_zero_shot_alone(row):
         # The other model has a row of its own below.
         assert first.num_measured == count + 1
         assert cell_of(first, "ViFi-CLIP", "UCF-101 Top-1").is_measured == bool(count)
+
+
+def test_a_split_to_train_on_gives_way_to_any_other_and_is_told(row):
+    shared = {"dataset": "hmdb51", "num_frames": 32}
+    tested = row("vifi-clip", 0.4, **shared, split="val1")
+    trained = row("vifi-clip", 0.9, **shared, split="train1")
+    for rows, value, is_told in (
+        ([tested, trained], 40.0, False),
+        ([trained, tested], 40.0, False),
+        ([trained], 90.0, True),
+    ):
+        table = paper_tables(measurements(rows))[0]
+        cell = cell_of(table, "ViFi-CLIP", "HMDB-51 Top-1")
+        assert cell.value == pytest.approx(value)
+        texts = [table.notes[key].text for key in cell.notes]
+        told = "Split train1, by its name one to train on; the paper scores test splits."
+        assert (told in texts) == is_told
