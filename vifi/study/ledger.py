@@ -8,10 +8,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from vifi.study.steps import REPORT, Step
+from vifi.study.steps import REPORT, Step, file_name
+from vifi.study.words import RUNS
 from vifistore.errors import UsageError
 from vifistore.files import read_json_object, read_regular
 from vifistore.store.durable import put_file
@@ -43,7 +43,7 @@ class Ledger:
         return self._path(step.name, suffix)
 
     def _path(self, name: str, suffix: str) -> Path:
-        return self._folder / f"{name.replace(' ', '_')}{suffix}"
+        return self._folder / f"{file_name(name)}{suffix}"
 
     def entry(self, name: str) -> Entry | None:
         """What was noted of a step when it was done last, whatever its digest was."""
@@ -59,16 +59,16 @@ class Ledger:
         """Whether the step is done as it is now, and what it made is there.
 
         The page shows whatever is answered, and is done where nothing was answered after it, and
-        no file that says how has changed.
+        the files that say how are as they were.
         """
         entry = self.entry(step.name)
-        if entry is None or not all(Path(path).exists() for path in step.makes):
+        is_there = all(Path(path).exists() for path in step.makes)
+        if entry is None or not is_there or entry.digest != digest:
             return False
         if step.name != REPORT:
-            return entry.digest == digest
-        later = [need.ended for need in map(self.entry, step.needs) if need]
-        later += [when for command in step.commands for when in map(_changed, command) if when]
-        return not any(when > entry.ended for when in later)
+            return True
+        answered = (need for need in map(self.entry, step.needs) if need)
+        return not any(need.ended > entry.ended for need in answered)
 
     def note(self, step: Step, entry: Entry) -> None:
         """Say that the step is done."""
@@ -77,31 +77,34 @@ class Ledger:
 
 
 def digests(steps: Iterable[Step], out: Path) -> dict[str, str]:
-    """The digest of each step by its name; `steps` as they are ordered."""
+    """The digest of each step by its name; `steps` as they are ordered.
+
+    That of the page is one of the study's files alone: which questions were asked for is none of
+    what it is known by.
+    """
     found: dict[str, str] = {}
     for step in steps:
+        words = [word for command in step.commands for word in command]
         told = {
             "commands": step.commands,
-            "files": [_file(word, out) for command in step.commands for word in command],
+            "files": [_file(word, out) for word in words],
             "needs": [found[name] for name in step.needs],
         }
+        if step.name == REPORT:
+            told = {"files": [_content(Path(path)) for path in step.reads]}
         found[step.name] = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
     return found
-
-
-def _changed(word: str) -> str:
-    """When the file that a word names was changed last, as `Entry.ended`; empty for no file."""
-    path = Path(word)
-    if len(word) > 1000 or not path.is_file():
-        return ""
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="microseconds")
 
 
 def _file(word: str, out: Path) -> str:
     """What a word of a command says of a file that is not of the study's own making."""
     path = Path(word)
-    if len(word) > 1000 or not path.is_file() or path.is_relative_to(out):
-        return ""
+    # The folder of the study may be this one, where other files lie as well.
+    is_own = word.startswith(f"{out}/") or path.is_relative_to(out / RUNS)
+    return "" if len(word) > 1000 or is_own or not path.is_file() else _content(path)
+
+
+def _content(path: Path) -> str:
     state = path.stat()
     if state.st_size > _MOST_READ:
         return f"{state.st_size} {state.st_mtime_ns}"

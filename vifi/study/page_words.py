@@ -5,16 +5,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.results import ResultRow, read_rows
+from harness.results import FILE_NAME, ResultRow, read_rows
 from harness.results.json_artefacts import StudyText, Summary, Timing
 from harness.statistics import Comparison
 from reports.measurements import row_name
 from vifi.scoring.scored_rows import covered_by, place_of
 from vifi.study.ledger import Ledger
-from vifi.study.steps import REPORT, Step
+from vifi.study.steps import REPORT, Step, plan_steps
 from vifi.study.study_document import files_of
 from vifi.study.study_parts import Study
 from vifi.study.words import Places
+from vifistore.errors import first_few
 from vifistore.files import read_regular
 
 _AGAINST = "against"
@@ -34,7 +35,8 @@ def write_words(study: Study, steps: list[Step], ledger: Ledger, places: Places)
         if step.name != REPORT and (entry := ledger.entry(step.name))
     ]
     Timing.write_all(out, timings)
-    lines = (*headlines(study, steps, out), *study.about, *_spent(timings))
+    others = _of_others(study, places)
+    lines = (*headlines(study, steps, out), *study.about, *_spent(timings), *others)
     Summary(title=study.title, lines=lines).write(out)
 
 
@@ -51,9 +53,26 @@ def headlines(study: Study, steps: list[Step], out: Path) -> list[str]:
     ]
 
 
+def _of_others(study: Study, places: Places) -> Iterator[str]:
+    """A sentence on rows that no question of the study made as it is now: an earlier one did, or
+    somebody by hand."""
+    own = [list(command) for step in plan_steps(study, places) for command in step.commands]
+    told = [row.provenance.get("command") for row in read_rows(places.out)]
+    others = [str(command) for command in told if _words(command) not in own]
+    if others:
+        yield (
+            f"{len(others):,} numbers are not of the study as it is now, but of: "
+            f"{first_few(dict.fromkeys(others), 3, 200, '; ')}. To have its own alone, remove "
+            f"{FILE_NAME} and run it again."
+        )
+
+
 def _words(command: object) -> list[str]:
-    """Of a command line, without the program."""
-    return shlex.split(str(command))[1:]
+    """Of a command line, without the program; empty for what is none."""
+    try:
+        return shlex.split(str(command or ""))[1:]
+    except ValueError:
+        return []
 
 
 def _sentence(row: ResultRow) -> str:

@@ -5,17 +5,19 @@ import importlib
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from vifi.__main__ import module_of
 from vifi.command_line.console import say
+from vifi.command_line.endings import shortage
 from vifi.study.ledger import Entry, Ledger
 from vifi.study.outcome import StudyOutcome
 from vifi.study.steps import REPORT, Command, Step
 from vifi.study.study_tree import StudyTree
-from vifistore.errors import VifiError, shell
+from vifistore.errors import VifiError, shell, short
 from vifistore.files import regular_opener
 
 # Of a verb: all done, or done with some videos quarantined.
@@ -55,8 +57,9 @@ def _run(step: Step, digest: str, ledger: Ledger, tree: StudyTree, outcome: Stud
     try:
         with _logged(ledger.path(step, ".log")):
             remarks = [_call(command) for command in step.commands]
-    except (VifiError, OSError) as error:
-        outcome.failed[step.name] = " ".join(str(error).split())
+    except Exception as error:  # noqa: BLE001 - told, and all of it in the step's log
+        outcome.failed[step.name] = _reason(error, ledger.path(step, ".log"))
+        tree.fail(step)
         say(f"   failed: {outcome.failed[step.name]}")
         return
     seconds = round(time.perf_counter() - begun, 1)
@@ -66,6 +69,16 @@ def _run(step: Step, digest: str, ledger: Ledger, tree: StudyTree, outcome: Stud
     outcome.done.append(step.name)
     counted = f"{step.kind} {tree.add(step, seconds)}"
     say(f"   {'; '.join(filter(None, (f'{seconds:.1f} s', remark, counted)))}")
+
+
+def _reason(error: Exception, log: Path) -> str:
+    """Why a step failed, as one line; of what no verb foresaw the log has the rest."""
+    if isinstance(error, VifiError | OSError):
+        return " ".join(str(error).split())
+    with open(log, "a", encoding="utf-8", opener=regular_opener) as file:
+        traceback.print_exception(error, file=file)
+    told = shortage(error) or f"{type(error).__name__}: {short(' '.join(str(error).split()), 200)}"
+    return f"{told}; all of it is in {log}"
 
 
 def _call(command: Command) -> str:

@@ -1,15 +1,20 @@
 """From a study to its steps: ordinary commands, and which of them need which."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from harness.results import FILE_NAME
 from vifi.study.expanding import filled
+from vifi.study.study_document import files_of
 from vifi.study.study_parts import Question, Study, StudySystem
 from vifi.study.study_questions import asked, needs_of
 from vifi.study.words import Command, Places, flag_words, makers_of, weights_of
-from vifistore.errors import UnknownNameError
+from vifistore.errors import UnknownNameError, UsageError
 
 REPORT = "report"
+# What these found is gone with the file of the rows.
+_WRITE_ROWS = ("evaluate", "ablate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +28,18 @@ class Step:
     """Names of the steps that come before."""
     makes: tuple[str, ...] = ()
     """Files and folders that are there afterwards."""
+    reads: tuple[str, ...] = ()
+    """Of the page the files of the study."""
 
     @property
     def kind(self) -> str:
         """prepare, scan, train, extract, ask or report."""
         return self.name.partition(" ")[0]
+
+
+def file_name(step: str) -> str:
+    """What the files of a step are called, by its name."""
+    return step.replace(" ", "_")
 
 
 def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list[Step]:
@@ -45,6 +57,7 @@ def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list
     for system in study.systems.values():
         steps += _system(study, places, system)
     steps += questions
+    _refuse_equal(steps)
     by_name = {step.name: _placed(step, places) for step in steps}
     wanted = _needed(by_name, [step.name for step in questions])
     ordered = [step for name, step in by_name.items() if name in wanted]
@@ -53,12 +66,23 @@ def plan_steps(study: Study, places: Places, only: tuple[str, ...] = ()) -> list
     if trained:
         drawn += ("--runs", *(places.run(system) for system in trained))
     drawn += flag_words(study.report)
-    if places.study and (study.has_tables or study.report):
+    if places.study and study.has_tables:
         drawn += ("--tables", places.study)
     page = (str(places.out / "index.html"),)
     needs = tuple(step.name for step in questions)
-    ends = Step(name=REPORT, commands=(drawn,), needs=needs, makes=page)
+    files = tuple(map(str, files_of(Path(places.study)))) if places.study else ()
+    ends = Step(name=REPORT, commands=(drawn,), needs=needs, makes=page, reads=files)
     return [*_in_order(ordered), ends]
+
+
+def _refuse_equal(steps: Sequence[Step]) -> None:
+    """Raise UsageError for two steps whose files would be one: `ask a of b` and `ask a_of_b`."""
+    known: dict[str, str] = {}
+    for step in steps:
+        other = known.setdefault(file_name(step.name), step.name)
+        if other != step.name:
+            told = f"{other} and {step.name} would be noted in one file"
+            raise UsageError(f"{told}; give one of them a name without _of_")
 
 
 def _prepare(study: Study) -> list[Step]:
@@ -78,7 +102,8 @@ def _scans(study: Study, places: Places) -> Iterator[Step]:
     first = tuple(f"prepare {name}" for name in study.prepare)
     for name, dataset in study.datasets.items():
         calls = (("scan", places.store, *words, "--dataset", name) for words in dataset.scan)
-        yield Step(name=f"scan {name}", commands=tuple(calls), needs=first)
+        made = (places.store,) if dataset.scan else ()
+        yield Step(name=f"scan {name}", commands=tuple(calls), needs=first, makes=made)
 
 
 def _system(study: Study, places: Places, system: StudySystem) -> Iterator[Step]:
@@ -97,6 +122,7 @@ def _system(study: Study, places: Places, system: StudySystem) -> Iterator[Step]
             name=f"extract {system.name} of {dataset}",
             commands=(("extract", places.store, *words, *named),),
             needs=(*made, f"scan {dataset}"),
+            makes=(places.store,),
         )
 
 
@@ -133,6 +159,7 @@ def _head_elsewhere(study: Study, places: Places, system: StudySystem, dataset: 
         name=f"extract {system.name} of {dataset}",
         commands=(command,),
         needs=(f"train {system.name}", f"extract {system.start} of {dataset}"),
+        makes=(places.store,),
     )
 
 
@@ -157,6 +184,7 @@ def _questions(study: Study, places: Places, question: Question) -> Iterator[Ste
             name=f"ask {question.name}{f' of {systems[0]}' if is_each else ''}",
             commands=(asked(study, places, one),),
             needs=needs_of(study, one),
+            makes=(str(places.out / FILE_NAME),) if verb in _WRITE_ROWS else (),
         )
 
 
@@ -165,7 +193,7 @@ def _placed(step: Step, places: Places) -> Step:
     here = {"out": str(places.out)}
     commands = tuple(tuple(str(filled(w, here)) for w in command) for command in step.commands)
     makes = tuple(str(filled(path, here)) for path in step.makes)
-    return Step(name=step.name, commands=commands, needs=step.needs, makes=makes)
+    return replace(step, commands=commands, makes=makes)
 
 
 def _needed(steps: dict[str, Step], names: list[str]) -> set[str]:

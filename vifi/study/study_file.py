@@ -29,16 +29,16 @@ Datasets, systems and questions may have `each`: a table of lists, every combina
 one of them, with `{name}` in any of its words standing for the value.
 """
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
-from itertools import chain
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 from reports.layouts.table_options import parse_tables
 from vifi.study.expanding import expanded
 from vifi.study.study_document import read_document
+from vifi.study.study_pairs import with_systems
 from vifi.study.study_parts import (
     Flags,
     Preparation,
@@ -56,6 +56,8 @@ _KINDS: dict[str, Any] = {
     "systems": StudySystem,
     "questions": Question,
 }
+# Words of several calls.
+_NESTED = "scan"
 _Value = TypeVar("_Value")
 
 
@@ -85,27 +87,11 @@ def parse_study(document: Mapping) -> Study:
         has_tables=bool(tables),
         **{kind: _entries(kind, document.get(kind, {}), of) for kind, of in _KINDS.items()},
     )
-    study = replace(study, questions=_with_systems(study))
+    asked = {name: with_systems(study.systems, each) for name, each in study.questions.items()}
+    study = replace(study, questions=asked)
     _check_names(study)
+    _check_feature_names(study)
     return study
-
-
-def _with_systems(study: Study) -> dict[str, Question]:
-    """The questions, with systems in the place of patterns that match any."""
-    found: dict[str, Question] = {}
-    for name, question in study.questions.items():
-        named = {
-            field: _named(study, getattr(question, field))
-            for field in ("systems", "against", "beside")
-        }
-        found[name] = replace(question, **named)
-    return found
-
-
-def _named(study: Study, names: list[str]) -> list[str]:
-    """Systems, each once, by their names or by patterns of these."""
-    found = (fnmatch.filter(study.systems, name) or [name] for name in names)
-    return list(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _entries(kind: str, tables: object, of: Any) -> dict[str, Any]:
@@ -146,19 +132,21 @@ def _plain(kind: object) -> type:
 
 
 def _checked(where: str, key: str, value: object, of: type[_Value]) -> _Value:
-    kinds = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
+    kinds = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts"}
     is_right = isinstance(value, of) and (of is bool or not isinstance(value, bool))
-    if is_right and isinstance(value, list):
-        texts = [
-            part for entry in value for part in (entry if isinstance(entry, list) else [entry])
-        ]
-        is_right = all(isinstance(part, str) for part in texts)
-        kinds[list] = "a list of texts"
-    if not isinstance(value, of) or not is_right:
-        raise UsageError(
-            f"{where}: {key} is {short(repr(value), 60)}; give {kinds.get(of, 'a table')}"
-        )
+    if not isinstance(value, of) or not is_right or not _holds_texts(key, value):
+        told = "a list of lists of texts" if key == _NESTED else kinds.get(of, "a table")
+        raise UsageError(f"{where}: {key} is {short(repr(value), 60)}; give {told}")
     return value
+
+
+def _holds_texts(key: str, value: object) -> bool:
+    """Whether a list holds texts, or lists of texts where a key wants these; anything else does."""
+    if not isinstance(value, list):
+        return True
+    if key != _NESTED:
+        return all(isinstance(entry, str) for entry in value)
+    return all(isinstance(entry, list) and _holds_texts("", entry) for entry in value)
 
 
 def _check_names(study: Study) -> None:
@@ -177,6 +165,20 @@ def _check_names(study: Study) -> None:
             raise UsageError(f"question {question.name} has {counts}; give one, or one for each")
         if not question.ask.split() or not question.systems:
             raise UsageError(f"question {question.name} asks nothing; give ask and systems")
+
+
+def _check_feature_names(study: Study) -> None:
+    """Raise UsageError for two systems whose feature sets of one dataset would have one name: a
+    number of either would be of whichever was encoded first."""
+    known: dict[tuple[str, str], str] = {}
+    for question in study.questions.values():
+        named = (*question.systems, *question.against, *question.beside)
+        for dataset, name in product(question.asked_of, named):
+            called = study.systems[name].feature_name
+            other = known.setdefault((dataset, called), name)
+            if other != name:
+                told = f"systems {other} and {name} are both called {called} in {dataset}"
+                raise UsageError(f"{told} (question {question.name}); give one other features")
 
 
 def _check_system(study: Study, system: StudySystem) -> None:

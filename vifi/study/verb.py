@@ -60,8 +60,6 @@ def run_study(study: Study, places: Places, only: tuple[str, ...] = ()) -> Study
     """Do what of a study is not done, and say what came of it."""
     steps = plan_steps(study, places, only)
     outcome = _run(study, steps, places)
-    for name, waits_for in outcome.waiting.items():
-        say(f"{name}: waits for {waits_for}")
     for name, reason in outcome.failed.items():
         say(f"{name}: failed: {reason}")
     say(f"{len(outcome.done)} steps done now; open {places.out / 'index.html'}")

@@ -6,6 +6,8 @@ from pathlib import Path
 from vifi.study.study_parts import Flags, Study, StudySystem
 
 Command = tuple[str, ...]
+RUNS = "runs"
+"""Folder of a study that its trainings write into."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Places:
     def run(self, system: StudySystem) -> str:
         """What the training of a system writes: a folder, or the file of a head."""
         ending = ".safetensors" if system.head else ""
-        return str(self.out / "runs" / f"{system.name}{ending}")
+        return str(self.out / RUNS / f"{system.name}{ending}")
 
 
 def flag_words(flags: Flags) -> Command:

@@ -1,6 +1,7 @@
 """A study is done to its end, goes on, and does again what changed and nothing else."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,60 @@ def test_a_step_that_fails_holds_up_only_what_needs_it(study, study_file, tmp_pa
     code, begun, told = study()
     assert code == 1
     assert "ask table of full-s1" in begun
-    assert "extract full-s2 of d: waits for train full-s2" in told
-    assert "ask table of full-s2: waits for train full-s2" in told
+    assert "│    failed: full-s2\n" in told
+    assert "│    waiting for train full-s2 (failed): full-s2 of d\n" in told
+    assert "│    waiting for extract full-s2 of d: table of full-s2\n" in told
     (tmp_path / "o/runs/full-s2").unlink()
     again = ["train full-s2", "extract full-s2 of d", "ask table of full-s2", "report"]
     assert study()[:2] == (0, again)
+
+
+def test_the_page_alone_is_made_again_where_any_file_of_the_study_has_changed(
+    study, study_file, tmp_path
+):
+    base = study_file.with_name("base.toml")
+    base.write_text(study_file.read_text(encoding="utf-8"), encoding="utf-8")
+    os.utime(base, (0, 0))
+    study_file.write_text('base = "base.toml"\n[tables.fusion]\ntitle = "Mine"', encoding="utf-8")
+    assert study("--only", "fusions")[0] == 0
+    assert study("--only", "fusions")[:2] == (0, [])
+    text = base.read_text(encoding="utf-8").replace("a small study", "<b>a title</b>")
+    base.write_text(text + '[tables.labels]\nclip = "CLIP"\n', encoding="utf-8")
+    # As a checkout of an earlier version leaves it.
+    os.utime(base, (0, 0))
+    assert study("--only", "fusions")[:2] == (0, ["report"])
+    assert "&lt;b&gt;a title&lt;/b&gt;" in (tmp_path / "o/index.html").read_text(encoding="utf-8")
+    table = (tmp_path / "o/fusion.md").read_text(encoding="utf-8")
+    assert "## Mine" in table
+    assert "| CLIP " in table
+
+
+def test_the_page_says_which_numbers_are_of_no_question_any_more(study, study_file, tmp_path):
+    assert study("--only", "fusions")[0] == 0
+    assert len(Summary.read(tmp_path / "o").lines) == 2
+    text = study_file.read_text(encoding="utf-8")
+    study_file.write_text(text.replace('["clip", "full-s1"]', '["clip"]'), encoding="utf-8")
+    assert study("--only", "fusions")[:2] == (0, ["ask fusions", "report"])
+    told = Summary.read(tmp_path / "o").lines[-1]
+    # Those of clip were scored again.
+    assert told.startswith("9 numbers are not of the study as it is now, but of: vifi ablate ")
+    assert "remove results.jsonl" in told
+    (tmp_path / "o/results.jsonl").unlink()
+    assert study("--only", "fusions")[:2] == (0, ["ask fusions", "report"])
+    assert len(Summary.read(tmp_path / "o").lines) == 2
+
+
+def test_what_no_verb_foresaw_holds_up_no_other_step_either(study, tmp_path, monkeypatch):
+    def main(words):
+        raise RuntimeError("CUDA error:\n  too far")
+
+    monkeypatch.setattr("vifi.verbs.ablate.main", main)
+    code, begun, told = study("--only", "fusions", "table")
+    assert (code, begun[-1]) == (1, "report")
+    log = tmp_path / "o/steps/ask_fusions.log"
+    assert f"RuntimeError: CUDA error: too far; all of it is in {log}" in told
+    assert "Traceback" not in told
+    assert "Traceback" in log.read_text(encoding="utf-8")
 
 
 def test_what_is_gone_is_made_again(study, tmp_path):

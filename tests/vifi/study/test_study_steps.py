@@ -157,8 +157,55 @@ def test_what_changes_is_done_again_and_what_follows_from_it():
     other = known(STUDY.replace('flags = { seed = "{seed}" }', "flags = { seed = 3 }"))
     assert {name for name in one if one[name] != other[name]} == {
         *("train full-s1", "extract full-s1 of d", "train full-s2", "extract full-s2 of d"),
-        *("ask table of full-s1", "ask table of full-s2", "ask fusions", "report"),
+        # The page is made whenever something was answered.
+        *("ask table of full-s1", "ask table of full-s2", "ask fusions"),
     }
+
+
+def test_files_beside_a_study_in_the_same_folder_are_part_of_what_a_step_is_known_by(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    text = STUDY.replace('"VIDEOS"', '"lists/all.csv"')
+    known = []
+    for listed in ("a", "b"):
+        (tmp_path / "lists/all.csv").write_text(listed)
+        here = Places(out=Path())
+        known.append(digests(plan_steps(study(text), here), here.out)["scan d"])
+    assert known[0] != known[1]
+    # What a training writes is no part of what the next step is known by.
+    (tmp_path / "runs").mkdir()
+    head = (
+        STUDY
+        + """
+[systems.head]
+start = "clip"
+head = "a5"
+dataset = "d"
+[datasets.e]
+[questions.elsewhere]
+ask = "evaluate zero-shot"
+systems = ["head"]
+dataset = "e"
+"""
+    )
+    before = digests(plan_steps(study(head), here), here.out)["extract head of e"]
+    (tmp_path / "runs/head.safetensors").write_text("weights")
+    assert digests(plan_steps(study(head), here), here.out)["extract head of e"] == before
+
+
+def test_two_steps_have_no_file_in_common():
+    clash = '[questions."table_of_clip"]\nask = "evaluate zero-shot"\nsystems = ["clip"]\n'
+    told = "ask table of clip and ask table_of_clip would be noted in one file"
+    with pytest.raises(UsageError, match=told):
+        plan(STUDY + clash + 'dataset = "d"\nflags = { split = "test" }\n')
+
+
+def test_what_a_step_leaves_is_looked_for():
+    steps = plan()
+    assert steps["scan d"].makes == steps["extract clip of d"].makes == ("o/store.zarr",)
+    assert steps["ask fusions"].makes == steps["ask table of clip"].makes == ("o/results.jsonl",)
 
 
 def test_costs_are_counted():
@@ -186,16 +233,23 @@ def test_a_vit_b_16_is_as_the_paper_counts_it():
     assert Tower.of(model, model.systems["clip"]).flops * 16 / 2 == pytest.approx(281e9, rel=0.01)
 
 
-def test_the_report_reads_the_study_where_it_says_what_tables_show():
+def test_the_report_reads_the_study_where_it_says_what_tables_show(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.toml").write_text("")
+    (tmp_path / "small.toml").write_text('base = "base.toml"')
     places = Places(out=Path("o"), study="small.toml")
+    page = plan_steps(study(), places)[-1]
+    assert page.reads == ("small.toml", str(tmp_path / "base.toml"))
+    known = digests([*plan_steps(study(), places)], places.out)["report"]
+    (tmp_path / "base.toml").write_text("[train]")
+    assert digests([*plan_steps(study(), places)], places.out)["report"] != known
     plain, said = (
         plan_steps(study(text), places)[-1].commands[0]
         for text in (STUDY, STUDY + '[tables.fusion]\nrows = ["clip"]\n')
     )
     assert plain == (*("report", "o", "--store", "o/store.zarr"), "--runs", *RUNS)
     scored = plan_steps(study(STUDY + '[report]\nscore = "d/test"\n'), places)[-1].commands[0]
-    # The file is named so that a change of it makes the page anew.
-    assert scored == (*plain, "--score", "d/test", "--tables", "small.toml")
+    assert scored == (*plain, "--score", "d/test")
     assert said == (*plain, "--tables", "small.toml")
     with pytest.raises(UsageError, match="rows is 'clip'; give a list of texts"):
         study(STUDY + '[tables.fusion]\nrows = "clip"\n')

@@ -36,3 +36,35 @@ def test_what_is_left_follows_the_mean_so_far(tree):
     assert tree.add(STEPS[2], 120.0) == "2/4, about 3 min left"
     assert tree.add(STEPS[3], 120.0) == "3/4, about 2 min left"
     assert tree.add(STEPS[4], 120.0) == "4/4"
+
+
+def test_a_branch_says_what_failed_and_what_waits_for_what(tmp_path):
+    asked = [Step(name=f"ask {n}", commands=(), needs=("train a", "train b")) for n in range(5)]
+    steps = [*STEPS[:3], *asked, STEPS[-1]]
+    tree = StudyTree(steps, {step.name: "" for step in steps}, Ledger(tmp_path))
+    empty = "·" * 20
+    assert tree.lines == [
+        f"├─ scan   {empty} 0/1",
+        f"├─ train  {empty} 0/2",
+        "│    waiting for scan d: a, b",
+        f"├─ ask    {empty} 0/5",
+        "│    waiting for train a: 0, 1, 2 and 2 more",
+        f"└─ report {empty} 0/1",
+    ]
+    tree.add(steps[0], 1.0)
+    tree.add(steps[1], 1.0)
+    tree.fail(steps[2])
+    held = [line for line in tree.lines if line.startswith("│")]
+    assert held == ["│    failed: b", "│    waiting for train b (failed): 0, 1, 2 and 2 more"]
+
+
+def test_a_branch_stays_short(tmp_path):
+    steps = [
+        *(Step(name=f"train {n}", commands=()) for n in range(9)),
+        *(Step(name=f"extract {n}", commands=(), needs=(f"train {n}",)) for n in range(9)),
+    ]
+    tree = StudyTree(steps, {step.name: "" for step in steps}, Ledger(tmp_path))
+    assert tree.lines[2:] == [
+        *(f"     waiting for train {n}: {n}" for n in range(4)),
+        "     and 5 more wait",
+    ]
