@@ -31,6 +31,8 @@ class FollowedScore(JsonObject):
     """A fraction, as its interval."""
     ci_low: float | None = None
     ci_high: float | None = None
+    made_of: str = ""
+    """Digest of the feature set, the checkpoint and what the split holds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@
 One file a score, named by `ResultRow.score_name`, which says nothing of the setting: the rows do.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -31,15 +32,18 @@ class VideoAnswers:
     was cut from, with others or alone), label, predicted."""
 
     @classmethod
-    def read(cls, results: str | Path, row: ResultRow) -> Self | None:
-        """Those of the score that a row was taken of; None where they are not kept. Raises
-        DamagedError."""
+    def read(cls, results: str | Path, row: ResultRow, *, exact: bool = False) -> Self | None:
+        """Those of the score that a row was taken of; None where they are not kept, and with
+        `exact` where they are of an earlier score that gave another number. Raises DamagedError.
+        """
         folder = Path(results) / FOLDER / _ANSWERS
         path = folder / f"{row.score_name}.csv"
         # A dataset of a file from elsewhere may be called by a path.
         if path.parent.resolve() != folder.resolve() or not path.is_file():
             return None
         table = read_table(path, _COLUMNS, ("row", "source"))
+        if exact and not _is_of(row, table):
+            return None
         # A list may name a video twice.
         once = table.drop_duplicates(subset=["id"], ignore_index=True)
         return cls(name=row.score_name, table=once)
@@ -47,3 +51,13 @@ class VideoAnswers:
     def write(self, results: Path) -> None:
         """Write them into a results folder, in place of those of the same setting."""
         write_table(results / FOLDER / _ANSWERS / f"{self.name}.csv", self.table)
+
+
+def _is_of(row: ResultRow, table: "pd.DataFrame") -> bool:
+    """Whether answers give the number of a row: rows and answers are written one after the other,
+    and what is killed between leaves those of before."""
+    if len(table) != row.num_videos:
+        return False
+    is_right = table["label"].to_numpy() == table["predicted"].to_numpy()
+    share = float(is_right.mean()) if len(table) else math.nan
+    return row.metric != "top1" or math.isclose(share, row.value, abs_tol=1e-6)

@@ -1,6 +1,7 @@
 """Pieces that both kinds of layout share."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from reports.layouts.footnotes import footnotes
@@ -111,6 +112,14 @@ def metric_heading(metric: str) -> str:
     if other:
         return f"{metric_heading(metric)} minus {other}"
     return METRIC_HEADINGS.get(metric, metric.replace("_", " "))
+
+
+def dataset_headings(datasets: Iterable[str]) -> dict[str, str]:
+    """A heading for each of these names of data sets: the paper's spelling where no two share it,
+    else their own."""
+    spelt = {name: dataset_heading(paper_dataset(name)) for name in datasets}
+    counts = Counter(spelt.values())
+    return {name: heading if counts[heading] == 1 else name for name, heading in spelt.items()}
 
 
 def dataset_heading(dataset: str) -> str:

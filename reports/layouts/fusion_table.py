@@ -11,7 +11,7 @@ from reports.layouts.cells import (
     INTERVAL_CAPTION,
     beside_paper,
     class_counts,
-    dataset_heading,
+    dataset_headings,
     measured_cell,
     paper_cell,
 )
@@ -40,6 +40,7 @@ def fusion_table(measured: Sequence[Measurement]) -> Table | None:
     if not shown:
         return None
     columns = _columns(shown)
+    headings = dataset_headings(dict.fromkeys(dataset for dataset, _ in columns))
     comparable = {m.row.dataset for m in shown if m.is_comparable}
     paper = _paper_diagonal([slot for slot in columns if slot[0] in comparable])
     return Table(
@@ -49,7 +50,7 @@ def fusion_table(measured: Sequence[Measurement]) -> Table | None:
         f"with. Top-1. {class_counts(shown)} {INTERVAL_CAPTION}",
         corner="Trained with",
         columns=tuple(
-            Column(heading=fusion, group=f"{dataset_heading(paper_dataset(dataset))}, scored with")
+            Column(heading=fusion, group=f"{headings[dataset]}, scored with")
             for dataset, fusion in columns
         ),
         rows=tuple(_rows(shown, columns, paper)),

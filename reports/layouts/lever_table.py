@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reports.layouts.cells import class_counts, dataset_heading, measured_cell, metric_heading
+from reports.layouts.cells import class_counts, dataset_headings, measured_cell, metric_heading
 from reports.layouts.footnotes import footnotes_of_all
 from reports.layouts.grouping import group_rows
-from reports.measurements import Measurement, paper_dataset
+from reports.measurements import Measurement
 from reports.table_model import Cell, Column, Row, Table
 
 MINUS_PLAIN = "top1_minus_plain"
@@ -47,13 +47,14 @@ def lever_table(measured: Sequence[Measurement]) -> Table | None:
     if not shown:
         return None
     datasets = list(dict.fromkeys(m.row.dataset for m in shown))
+    headings = dataset_headings(datasets)
     columns = [(dataset, metric) for dataset in datasets for metric in (*_METRICS, _SECONDS)]
     return Table(
         name="levers",
         title="What lifts it",
         caption=f"{_CAPTION} {class_counts(shown)}",
         corner="Lever",
-        columns=tuple(map(_column, columns)),
+        columns=tuple(_column(metric, headings[dataset]) for dataset, metric in columns),
         rows=tuple(_rows(shown, columns)),
         notes=footnotes_of_all(shown),
     )
@@ -71,11 +72,10 @@ def _beside(measurement: Measurement, protocol: str | None) -> Measurement:
     return replace(measurement, row=replace(row, protocol=protocol))
 
 
-def _column(key: ColumnKey) -> Column:
-    dataset, metric = key
+def _column(metric: str, dataset: str) -> Column:
     return Column(
         heading=_HEADINGS.get(metric) or metric_heading(metric),
-        group=dataset_heading(paper_dataset(dataset)),
+        group=dataset,
         decimals=2 if metric == _SECONDS else 1,
     )
 

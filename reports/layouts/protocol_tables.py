@@ -11,7 +11,7 @@ from reports.layouts.cells import (
     DIFFERENCE,
     INTERVAL_CAPTION,
     class_counts,
-    dataset_heading,
+    dataset_headings,
     measured_cell,
     metric_heading,
 )
@@ -20,7 +20,7 @@ from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import Groups, group_rows, told_detail
 from reports.layouts.recall_table import is_recall
 from reports.layouts.specs import FUSION_PROTOCOL, LEVER_PROTOCOL
-from reports.measurements import Measurement, paper_dataset
+from reports.measurements import Measurement
 from reports.table_model import Cell, Column, Row, Table
 
 # One command fills every cell of a data set; few-shot would need another model for each K.
@@ -138,6 +138,7 @@ def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
     file_name, view = _view(protocol, measured)
     shown = [m for m in measured if _is_shown(m.row.metric, view)]
     columns = _ordered({_slot(m, view) for m in shown}, [m.row.dataset for m in shown])
+    headings = dataset_headings(dict.fromkeys(slot.dataset for slot in columns))
     groups = group_rows(shown, lambda measurement: _slot(measurement, view), view.columns_by)
     return Table(
         name=file_name,
@@ -146,8 +147,7 @@ def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
             filter(None, (*_words(view, columns), class_counts(shown), view.intervals))
         ),
         columns=tuple(
-            Column(heading=_heading(slot), group=dataset_heading(paper_dataset(slot.dataset)))
-            for slot in columns
+            Column(heading=_heading(slot), group=headings[slot.dataset]) for slot in columns
         ),
         rows=tuple(
             Row(

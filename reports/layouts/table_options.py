@@ -14,7 +14,8 @@ caption = "..."
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
@@ -77,6 +78,7 @@ class ReportTables:
         for name in (*self.by_name, *self.only):
             if not _matching(names, (name,)):
                 logger.warning("there is no table %r; there are: %s", short(name), first_few(names))
+        _tell_unmatched(tables, self.common, "no table has %s %r; there are: %s")
         by_name = {table.name: table for table in tables}
         wanted = _matching(names, self.only) if self.only else names
         shown = [self._shown(by_name[name]) for name in wanted]
@@ -84,25 +86,56 @@ class ReportTables:
 
     def _shown(self, table: Table) -> Table:
         own = self.by_name.get(table.name, TableOptions())
-        for kind, patterns, named in (
-            ("row", own.rows, _row_names(table.rows)),
-            ("column", own.columns, _column_names(table.columns)),
-        ):
-            known = [name for names in named for name in names]
-            for pattern in patterns:
-                if not _matching(known, (pattern,)):
-                    told = first_few(dict.fromkeys(names[-1] for names in named), 6, 30)
-                    words = "table %s has no %s %r; it has: %s"
-                    logger.warning(words, table.name, kind, short(pattern), told)
+        _tell_unmatched([table], own, f"table {table.name} has no %s %r; it has: %s")
         return chosen(table, own.over(self.common))
 
 
+def _tell_unmatched(tables: Sequence[Table], options: TableOptions, words: str) -> None:
+    """Log which patterns and old names are those of nothing in these tables."""
+    rows = [names for table in tables for names in _row_names(table.rows)]
+    columns = [names for table in tables for names in _column_names(table.columns)]
+    parts = [(part,) for table in tables for part in _parts(table)]
+    # Each with the names that may be meant by it, of which one is enough.
+    for kind, wanted, named in (
+        ("row", _alone(options.rows), rows),
+        ("column", _alone(options.columns), columns),
+        ("row or column", _alone(options.without), [*rows, *columns]),
+        ("label", _old_names(options.labels), [*rows, *columns, *parts]),
+    ):
+        there = first_few(dict.fromkeys(names[-1] for names in named), 6, 30)
+        known = [name for names in named for name in names]
+        for either in wanted:
+            if not _matching(known, either):
+                logger.warning(words, kind, short(either[-1]), there)
+
+
+def _alone(patterns: Iterable[str]) -> list[tuple[str, ...]]:
+    return [(pattern,) for pattern in patterns]
+
+
+def _old_names(labels: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Of each label what it is another name of: of `K = 2=two` either sign may end the old name."""
+    of_text = defaultdict(list)
+    for old, new in labels.items():
+        of_text[f"{old}={new}"].append(old)
+    return [tuple(names) for names in of_text.values()]
+
+
+def _parts(table: Table) -> list[str]:
+    """What labels may rename, beside whole rows and columns."""
+    of_rows = (part for row in table.rows for part in (row.label, row.detail, row.section))
+    of_columns = (part for column in table.columns for part in (column.heading, column.group))
+    return [part for part in (*of_rows, *of_columns) if part]
+
+
 def chosen(table: Table, options: TableOptions) -> Table:
-    """A table with what the options want of it. Patterns that match nothing are passed over, but
-    where none matches all is kept."""
-    rows = _kept(table.rows, options.rows, options.without, _row_names)
-    columns = _kept(table.columns, options.columns, options.without, _column_names)
-    places = [table.columns.index(column) for column in columns]
+    """A table with what the options want of it. Patterns that match nothing are passed over, and
+    where none of those that are wanted matches all is kept. What is left out is left out, if
+    nothing remains."""
+    row_places = _kept(_row_names(table.rows), options.rows, options.without)
+    places = _kept(_column_names(table.columns), options.columns, options.without)
+    rows = [table.rows[place] for place in row_places]
+    columns = [table.columns[place] for place in places]
     missing = options.missing or (COMMANDS if table.has_paper else DASH)
     made = [
         replace(row, cells=tuple(_cell(row.cells[place], missing) for place in places))
@@ -161,30 +194,27 @@ def _column_names(columns: Iterable[Column]) -> list[tuple[str, ...]]:
 
 
 def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    found = [name for pattern in patterns for name in names if fnmatchcase(name, pattern)]
+    found = [name for pattern in patterns for name in names if _is(name, pattern)]
     return list(dict.fromkeys(found))
 
 
 def _kept(
-    parts: Sequence[_Part],
-    patterns: Sequence[str],
-    without: Sequence[str],
-    names_of: Callable[[Iterable[_Part]], list[tuple[str, ...]]],
-) -> list[_Part]:
-    """Rows or columns that a pattern matches, in the order of the patterns, without those that
-    another does."""
-    named = list(zip(parts, names_of(parts), strict=True))
-    kept = [(part, names) for part, names in named if not _is_any(names, without)] or named
-    if not patterns or not any(_is_any(names, patterns) for _, names in kept):
-        return [part for part, _ in kept]
-    found: list[_Part] = []
-    for pattern in patterns:
-        found += [part for part, names in kept if _is_any(names, (pattern,)) and part not in found]
-    return found
+    named: Sequence[Sequence[str]], patterns: Sequence[str], without: Sequence[str]
+) -> list[int]:
+    """Places of the rows or columns of such names that a pattern matches, in the order of the
+    patterns, without those that another does. Two may be called the same."""
+    kept = [place for place, names in enumerate(named) if not _is_any(names, without)]
+    wanted = [place for one in patterns for place in kept if _is_any(named[place], (one,))]
+    return list(dict.fromkeys(wanted)) or kept
 
 
 def _is_any(names: Iterable[str], patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    return any(_is(name, pattern) for name in names for pattern in patterns)
+
+
+def _is(name: str, pattern: str) -> bool:
+    """Whether a name is what a pattern says, or the pattern itself: names hold brackets, too."""
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def _cell(cell: Cell, missing: str) -> Cell:

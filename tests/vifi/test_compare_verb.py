@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
-from harness.results import append_rows
-from tests.reports.conftest import make_row
+from harness.results import append_rows, read_rows
+from tests.reports.conftest import PROVENANCE, make_row
 
 
 @pytest.fixture
@@ -94,6 +95,35 @@ def test_what_was_tuned_is_not_called_zero_shot(said, tmp_path):
     for names in (("full", "clip"), ("clip", "full")):
         (row,) = lines_of(said, *names, "--results", tmp_path)
         assert row["protocol"] == "tuned"
+
+
+def test_of_two_sets_that_had_one_name_the_newest_is_compared(said, tmp_path):
+    early, late = (PROVENANCE | {"time": f"2026-01-0{day}T00:00:00+00:00"} for day in (1, 2))
+    clip = make_row("clip", 0.4, feature_set="cccccccccccc")
+    again = make_row("full", 0.6, feature_set="bbbbbbbbbbbb", provenance=late, num_frames=8)
+    append_rows(tmp_path, [again, make_row("full", 0.5, provenance=early), clip])
+    code, out, error = said("compare", "full", "clip", "--results", tmp_path, "--format", "json")
+    (row,) = json.loads(out)["rows"]
+    assert (code, row["first"], row["differs"]) == (0, 0.6, "")
+    assert "1 rows of full were scored again later" in error
+
+
+def test_what_differs_beside_the_systems_is_told_and_other_classes_are_not_compared(said, tmp_path):
+    rows = [make_row("full", 0.5, num_frames=4), make_row("full", 0.5, split="val1", classes=12)]
+    others = [make_row("clip", 0.4), make_row("clip", 0.4, split="val1")]
+    append_rows(tmp_path, [*rows, *others])
+    (row,) = lines_of(said, "full", "clip", "--results", tmp_path)
+    assert (row["split"], row["differs"]) == ("test", "num_frames 4 and 8")
+    code, _, error = said("compare", "full", "clip", "--results", tmp_path, "--where", "split=val1")
+    assert code == 2
+    assert "score both on one split among the same classes" in error
+
+
+def test_answers_that_give_another_number_are_not_taken(said, folder):
+    rows = [row for row in read_rows(folder) if row.metric == "top1"]
+    append_rows(folder, [replace(rows[0], value=rows[0].value / 2)])
+    found = lines_of(said, "good", "bad", "--results", folder, "--where", "metric=top1")
+    assert [row["paired"] for row in found if not row["class"]].count(False) == 1
 
 
 def test_csv_is_a_line_each(said, folder):

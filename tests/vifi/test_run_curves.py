@@ -1,6 +1,7 @@
 """`vifi report --runs`: logs of trainings, and top-1 of the checkpoints that were followed."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -82,9 +83,16 @@ def test_followed_checkpoints_are_scored_once(said, results, maker, tmp_path, mo
     ]
     assert found.scores[0].ci_low < found.scores[0].value < found.scores[1].value
     assert f"{100 * found.scores[1].value:.1f} at step 4" in (results / "index.html").read_text()
+    other = replace(found.scores[0], split="val2", made_of="")
+    stale = replace(found.scores[1], value=0.1, made_of="before")
+    RunHistory.add(results, [replace(found, scores=(found.scores[0], stale, other))])
+    assert said("report", results, *flags)[0] == 0
+    # What the checkpoint or the split was before is scored again; other splits stay.
+    (again,) = RunHistory.read_all(results)
+    assert again.scores == (*found.scores, other)
     monkeypatch.setattr("vifi.scoring.run_logs.zero_shot", None)
     assert said("report", results, *flags)[0] == 0
-    assert RunHistory.read_all(results) == (found,)
+    assert RunHistory.read_all(results) == (again,)
 
 
 def test_runs_of_one_name_are_told_apart(said, results, tmp_path):

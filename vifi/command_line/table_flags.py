@@ -38,21 +38,25 @@ def wanted_tables(flags: TableFlags) -> ReportTables:
         rows=flags.rows,
         columns=flags.columns,
         without=flags.without,
-        labels=dict(map(_names, flags.rename)),
+        labels={old: new for text in flags.rename for old, new in _names(text).items()},
         missing=flags.missing,
     )
     return replace(given, common=own.over(given.common), only=flags.only or given.only)
 
 
 def _of_file(path: Path) -> ReportTables:
-    tables = read_document(path).get("tables", {})
+    tables = read_document(path).get("tables")
     if not isinstance(tables, dict):
-        raise UsageError(f"{short(path)}: tables is no table; write [tables]")
+        told = "has none" if tables is None else "tables is no table"
+        raise UsageError(f"--tables {short(path)}: {told}; write [tables] or [tables.NAME]")
     return parse_tables(tables)
 
 
-def _names(text: str) -> tuple[str, str]:
-    old, equals, new = text.partition("=")
-    if not old or not equals or not new:
+def _names(text: str) -> dict[str, str]:
+    """The new name by the old one; of `K = 2=two`, where either sign may be the one between them,
+    by each that the old one can be."""
+    ends = [place for place, sign in enumerate(text) if sign == "=" and 0 < place < len(text) - 1]
+    found = {text[:place]: text[place + 1 :] for place in ends}
+    if not found:
         raise UsageError(f"--rename {short(repr(text))} is no OLD=NEW; give both names")
-    return old, new
+    return found

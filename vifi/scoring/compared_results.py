@@ -5,6 +5,7 @@ A difference is paired by video wherever the answers to the videos are kept; els
 two numbers, and said to be.
 """
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,17 +19,19 @@ from harness.measuring import Scored, Scoring
 from harness.protocols.zero_shot import zero_shot
 from harness.results import TUNED, ResultRow, read_rows
 from harness.results.conditions import rows_where
-from harness.results.counterparts import Pair, counterparts
+from harness.results.counterparts import Pair, counterparts, differing, newest_of_settings
 from harness.results.video_answers import VideoAnswers
 from reports.measurements import row_name
 from vifi.scoring.scored_rows import choose_texts
 from vifistore.errors import UnknownNameError, UsageError, first_few, short
 from vifistore.store.features import Features
 
+logger = logging.getLogger("vifi")
+
 # Of a row, what says which of the many comparisons a line is.
 _PLACE = (
     *("dataset", "split", "protocol", "subset", "classifier", "fusion", "shots", "seed"),
-    *("num_frames", "num_views", "ranking", "lever", "metric"),
+    *("num_frames", "num_views", "template", "train_split", "ranking", "lever", "metric"),
 )
 # Of a score its answers give this metric, and by class.
 _OF_ANSWERS = "top1"
@@ -48,16 +51,25 @@ class Side:
     def answers_of(self, row: ResultRow) -> VideoAnswers | None:
         """What was answered to the videos of a row's score, where that is kept."""
         if self.folder is not None:
-            return VideoAnswers.read(self.folder, row)
+            return VideoAnswers.read(self.folder, row, exact=True)
         return next((one for one in self.answers if one.name == row.score_name), None)
 
 
 def systems_of(folder: Path) -> dict[str, Side]:
-    """The systems of a results folder by the names of their feature sets."""
+    """The systems of a results folder by the names of their feature sets. Of a name that stood for
+    several the newest scores are taken, which is told in the log."""
     found: dict[str, list[ResultRow]] = {}
     for row in read_rows(folder):
         found.setdefault(row_name(row), []).append(row)
-    return {name: Side(name=name, rows=tuple(rows), folder=folder) for name, rows in found.items()}
+    return {name: _side(name, rows, folder) for name, rows in found.items()}
+
+
+def _side(name: str, rows: Sequence[ResultRow], folder: Path) -> Side:
+    newest = newest_of_settings(rows)
+    if len(newest) < len(rows):
+        told = "%s: %d rows of %s were scored again later from something else of its name, and are "
+        logger.warning(told + "left out", short(folder), len(rows) - len(newest), short(name))
+    return Side(name=name, rows=tuple(newest), folder=folder)
 
 
 def one_of(systems: dict[str, Side], name: str, folder: Path) -> Side:
@@ -120,7 +132,8 @@ def _place(pair: Pair) -> dict[str, object]:
     """Which setting a pair is of; tuned, and not zero-shot, where either of them is."""
     protocols = [row.protocol for row in pair]
     told = TUNED if TUNED in protocols else protocols[0]
-    return {**{name: getattr(pair[0], name) for name in _PLACE}, "protocol": told}
+    place = {name: getattr(pair[0], name) for name in _PLACE}
+    return {**place, "protocol": told, "differs": differing(pair)}
 
 
 def _lines(first: Side, second: Side, pair: Pair, correction: str) -> Iterator[dict]:

@@ -1,7 +1,9 @@
 """What a results folder keeps of trainings: their curves, and scores of followed checkpoints."""
 
 import csv
+import hashlib
 import io
+import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -43,7 +45,7 @@ def add_runs(results: Path, folders: Sequence[Path], dataset: Dataset | None, sp
         before = known.get(names[folder])
         scores = before.scores if before else ()
         if dataset is not None:
-            scores = (*scores, *_scores(dataset, split, folder, scores))
+            scores = tuple(_scores(dataset, split, folder, scores))
         found.append(_history(names[folder], folder / _LOG, scores))
     RunHistory.add(results, found)
 
@@ -110,13 +112,27 @@ def _mean(rows: Sequence[dict[str, float]], name: str) -> float | None:
 def _scores(
     dataset: Dataset, split: str, folder: Path, known: Sequence[FollowedScore]
 ) -> Iterator[FollowedScore]:
-    done = {(score.features, score.dataset, score.split) for score in known}
+    """Those of other splits as they are known, then those of this one: where the checkpoint or
+    what the split holds has changed, scored again."""
+    before = {}
+    for score in known:
+        if (score.dataset, score.split) == (dataset.name, split):
+            before[score.features, score.made_of] = score
+        else:
+            yield score
     for followed in followed_steps(dataset, folder):
-        if (followed.features, dataset.name, split) not in done:
-            yield _score(dataset, split, followed)
+        made_of = _made_of(dataset, split, followed.features)
+        yield before.get((followed.features, made_of)) or _score(dataset, split, followed, made_of)
 
 
-def _score(dataset: Dataset, split: str, followed: FollowedStep) -> FollowedScore:
+def _made_of(dataset: Dataset, split: str, features: str) -> str:
+    found, chosen = dataset.features(features), dataset.split(split)
+    digest = hashlib.sha256(json.dumps([found.id, found.checkpoint, chosen.class_names]).encode())
+    digest.update(chosen.rows.tobytes() + chosen.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _score(dataset: Dataset, split: str, followed: FollowedStep, made_of: str) -> FollowedScore:
     features = dataset.features(followed.features)
     settings = Scoring(texts=choose_texts(features, split, ()))
     (top1,) = [row for row in zero_shot(features, (split,), settings) if row.metric == "top1"]
@@ -128,4 +144,5 @@ def _score(dataset: Dataset, split: str, followed: FollowedStep) -> FollowedScor
         value=top1.value,
         ci_low=top1.ci_low,
         ci_high=top1.ci_high,
+        made_of=made_of,
     )

@@ -81,7 +81,8 @@ def main(arguments: list[str]) -> int:
     if not records:
         raise UsageError(
             f"{short(wanted.first)} and {short(wanted.second)} were scored in no setting in "
-            "common; score both on one split with the same flags, or leave out a --where"
+            "common; score both on one split among the same classes with the same flags, or leave "
+            "out a --where"
         )
     if wanted.format == "table":
         _print(records, wanted)

@@ -314,3 +314,10 @@ def test_captions_say_what_metrics_are(row):
     assert "Mean per class" not in table.caption
     (table,) = protocol_tables(measurements([row(protocol="base-to-novel", subset="joint")]))
     assert "Joint: all of them compete for all videos" in table.caption
+
+
+def test_data_sets_that_the_paper_calls_alike_are_told_apart(row):
+    rows = [row("a", 0.5, dataset="ucf101"), row("a", 0.25, dataset="ucf", classes=101)]
+    (table,) = protocol_tables(measurements(rows))
+    assert [column.group for column in table.columns] == ["ucf101", "ucf"]
+    assert [cell.value for cell in table.rows[0].cells] == [50.0, 25.0]

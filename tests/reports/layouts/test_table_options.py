@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from reports.layouts.table_options import TableOptions, chosen, parse_tables
+from reports.layouts.table_options import ReportTables, TableOptions, chosen, parse_tables
 from reports.table_model import Cell, Column, Row, Table
+from vifi.command_line.table_flags import TableFlags, wanted_tables
 from vifistore.errors import UnknownNameError, UsageError
 
 
@@ -32,6 +33,8 @@ def shape(table):
         ({"rows": ("full (text)", "full")}, ["full text", "full probe"], None),
         ({"rows": ("gone*",)}, ["clip", "full probe", "full text"], None),
         ({"without": ("full (p*)", "Top-5")}, ["clip", "full text"], ["UCF-101 Top-1"]),
+        # What is left out does not come back where nothing else is there.
+        ({"without": ("*",)}, [], []),
         ({"columns": ("*Top-5", "Top-1")}, None, ["UCF-101 Top-5", "UCF-101 Top-1"]),
     ],
 )
@@ -40,6 +43,8 @@ def test_rows_and_columns_in_the_order_wanted(table, options, rows, columns):
     assert rows is None or shape(found)[0] == rows
     assert columns is None or shape(found)[1] == columns
     # A number stays with its row and its column.
+    if not found.columns:
+        return
     top1 = [column.heading for column in found.columns].index("Top-1")
     of_row = {"clip": 0.0, "full probe": 1.0, "full text": 2.0}
     values = [row.cells[top1].value for row in found.rows]
@@ -108,3 +113,63 @@ def test_what_there_is_not_is_told(table, caplog):
         "table zero-shot has no row 'x'; it has: clip, full (probe), full (text)",
         "table zero-shot has no column 'y'; it has: UCF-101 Top-1, UCF-101 Top-5",
     ]
+
+
+def test_columns_and_rows_of_one_name_keep_numbers_of_their_own(table):
+    column, row = table.columns[0], table.rows[0]
+    cells = (Cell(value=1.0), Cell(value=2.0))
+    rows = (replace(row, cells=cells), replace(row, cells=cells[::-1]))
+    found = chosen(replace(table, columns=(column, column), rows=rows), TableOptions())
+    assert [[cell.value for cell in row.cells] for row in found.rows] == [[1.0, 2.0], [2.0, 1.0]]
+
+
+def test_names_with_brackets_are_names(table):
+    rows = (replace(table.rows[0], label="a[1]"), replace(table.rows[1], label="a1"))
+    found = chosen(replace(table, rows=rows), TableOptions(rows=("a[1]",)))
+    assert [row.label for row in found.rows] == ["a[1]", "a1"]
+    found = chosen(replace(table, rows=rows), TableOptions(without=("a[[]1]",)))
+    assert [row.label for row in found.rows] == ["a1"]
+
+
+def test_what_flags_say_of_all_tables_is_told_where_it_is_of_none(table, caplog):
+    caplog.set_level("WARNING", "vifi")
+    words = {"rows": ("clap", "full"), "without": ("Top-1", "gone*"), "columns": ("Top-9",)}
+    renamed = {"full": "Ours", "UCF-101 Top-5": "5", "fulll": "x", "K ": " 2=two", "K = 2": "two"}
+    ReportTables(common=TableOptions(**words, labels=renamed)).apply([table])
+    names = "clip, full (probe), full (text)"
+    both = f"{names}, UCF-101 Top-1, UCF-101 Top-5"
+    assert caplog.messages[:3] == [
+        f"no table has row 'clap'; there are: {names}",
+        "no table has column 'Top-9'; there are: UCF-101 Top-1, UCF-101 Top-5",
+        f"no table has row or column 'gone*'; there are: {both}",
+    ]
+    assert [text.partition(";")[0] for text in caplog.messages[3:]] == [
+        "no table has label 'fulll'",
+        "no table has label 'K = 2'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a=b", {"a": "b"}),
+        ("K = 2=two", {"K ": " 2=two", "K = 2": "two"}),
+        ("a==", {"a": "="}),
+    ],
+)
+def test_an_old_name_may_hold_an_equals_sign(text, names):
+    labels = wanted_tables(TableFlags(rename=(text,))).common.labels
+    assert labels == names
+
+
+def test_a_name_without_a_new_one_is_refused():
+    for text in ("a", "a=", "=b", ""):
+        with pytest.raises(UsageError, match="is no OLD=NEW"):
+            wanted_tables(TableFlags(rename=(text,)))
+
+
+@pytest.mark.parametrize(("text", "told"), [("[table]", "has none"), ("tables = 3", "no table")])
+def test_a_file_without_tables_is_refused(tmp_path, text, told):
+    (tmp_path / "t.toml").write_text(text)
+    with pytest.raises(UsageError, match=rf"{told}; write \[tables\]"):
+        wanted_tables(TableFlags(tables=tmp_path / "t.toml"))
