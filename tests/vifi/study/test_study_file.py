@@ -47,7 +47,7 @@ def test_each_makes_one_of_every_combination():
         (changed("datasets", "d", num_videos=True), "give a whole number"),
         (changed("datasets", "d", scan=[["a", 3]]), "give a list of lists of texts"),
         (changed("datasets", "d", scan=["a"]), "give a list of lists of texts"),
-        (study(about=[["a"]]), "about is .*; give a list of texts"),
+        (study(about=[["a"]]), "about is [['a']]; give a list of texts"),
         (changed("questions", "table", systems=[["clip"]]), "give a list of texts"),
         (changed("systems", "clip", pretrained=""), "needs model and pretrained"),
         (changed("systems", "full-s{seed}", start="clap"), "unknown start of system full-s1"),
