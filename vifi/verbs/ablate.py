@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> int:
 
 
 @dataclass(kw_only=True)
-class _Found:
+class _Ablated:
     """What ablations found."""
 
     rows: list[ResultRow] = field(default_factory=list)
@@ -139,8 +139,8 @@ class _Found:
 
 def _found(
     wanted: AblateArguments, datasets: Sequence[Dataset], splits: Sequence[str], names: list[str]
-) -> _Found:
-    found = _Found()
+) -> _Ablated:
+    found = _Ablated()
     settings = _settings(wanted, found.answers)
     for dataset, split in zip(datasets, splits, strict=True):
         sets, others = (list(map(dataset.features, of)) for of in (names, wanted.against))
