@@ -17,6 +17,10 @@ from vifistore.store.schema import ArraySpec
 
 FIELD = "digests"
 
+# In front of texts stands how many there are.
+_COUNT_BYTES = 4
+_TEXTS_AT_ONCE = 2**16
+
 # Attributes that say what numbers of a table stand for.
 _NAMES = "class_names"
 
@@ -27,7 +31,12 @@ def column_digest(values: np.ndarray, spec: ArraySpec) -> str:
     """SHA-256 over the shape of an array [row ...] and its values as they are stored."""
     digest = hashlib.sha256(f"{spec.dtype} {list(values.shape)}\n".encode())
     if spec.dtype == "str":
-        digest.update(VLenUTF8().encode(np.asarray(values, object)))
+        texts = np.asarray(values, object).reshape(-1)
+        # As they are stored, a part after the other: of ten million paths all would be a gigabyte.
+        digest.update(len(texts).to_bytes(_COUNT_BYTES, "little"))
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            encoded = VLenUTF8().encode(texts[start : start + _TEXTS_AT_ONCE])
+            digest.update(memoryview(encoded)[_COUNT_BYTES:])
     else:
         stored = np.ascontiguousarray(values, np.dtype(spec.dtype).newbyteorder("<"))
         digest.update(stored.data.cast("B") if stored.size else b"")

@@ -1,5 +1,6 @@
 """Chunks that are whole, and lie where others belong: found by verify, and never scored."""
 
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from numcodecs.vlen import VLenUTF8
 
 from tests.support import video_table
 from tests.vifistore.store.conftest import CLASSES
@@ -181,3 +183,11 @@ def test_a_digest_knows_values_order_and_kind():
     assert column_digest(series.to_numpy(), text) == column_digest(
         np.array(["é", "多 🎬"], object), text
     )
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 7])
+def test_a_digest_of_texts_is_that_of_all_of_them_as_they_are_stored(monkeypatch, count):
+    monkeypatch.setattr("vifistore.store.column_digests._TEXTS_AT_ONCE", 3)
+    texts = np.array([f"é{number}" * number for number in range(count)], object)
+    whole = hashlib.sha256(f"str [{count}]\n".encode() + bytes(VLenUTF8().encode(texts)))
+    assert column_digest(texts, VIDEO_COLUMNS["path"]) == whole.hexdigest()
