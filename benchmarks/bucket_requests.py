@@ -8,7 +8,8 @@ a command. Requests that were made again are counted again.
 
 Floor of writing: a PUT for each chunk, for there is no cheaper way to put one there. What comes on
 top is the claim that keeps other machines away, and the record of the run, which is written once a
-group of blocks. Floor of verifying and reading: a GET for each chunk. Floor of sealing: none, as
+group of blocks. Of a set that is not sealed, chunks of status that are equal are read once, as all
+are here. Floor of verifying and reading: a GET for each chunk. Floor of sealing: none, as
 claims hold the checksums; a page of a list names a thousand of them.
 """
 
@@ -79,6 +80,7 @@ def asked(server: BucketServer, blocks: int) -> dict[str, Counter[str]]:
         counts[what] = Counter(server.requests)
 
     count("write", lambda store: write_set(store.dataset("d"), shape, repeated(block)).release())
+    count("info, not sealed", describe_store)
     count("seal", lambda store: write_set(store.dataset("d"), shape, repeated(block)).seal())
     (feature_id,) = open_store(url).dataset("d").feature_ids()
     count("verify", lambda store: _verified(store))

@@ -40,11 +40,11 @@ _OWN_TRIES = {"max_retries": 2}
 # Larger objects go up in parts, which a kill may leave there, unseen and to be paid for.
 _PART_BYTES = 64 * 2**20
 
-# What obstore says of a busy server, of a connection that was cut, and of a key among many that
-# could not be removed.
+# What obstore says of a busy server, a cut connection, and one key of many that was not removed.
 _FALTERING = re.compile(
     r"status code: (5\d\d|408|409|429)|HTTP error: (?!builder)|SlowDown|InternalError|Unavailable"
 )
+_MEETING = "ConditionalRequestConflict"
 
 Result = TypeVar("Result")
 
@@ -108,8 +108,14 @@ class ObjectStorage:
         """See Storage. Raises OSError for a file that is shorter."""
 
         def read() -> bytes:
-            result = self._obstore.get(self._objects, key, options={"range": {"suffix": num_bytes}})
-            return result.bytes().to_bytes()
+            # It counts from the start alone.
+            is_azure = self.location.startswith("az:")
+            size = self._obstore.head(self._objects, key)["size"] if is_azure else 0
+            wanted = (max(size - num_bytes, 0), size) if is_azure else {"suffix": num_bytes}
+            how: Any = {"options": {"range": wanted}}
+            result = self._obstore.get(self._objects, key, **how)
+            is_other = is_azure and result.meta["size"] != size
+            return read() if is_other else result.bytes().to_bytes()
 
         found = self._ask(read)
         if len(found) < num_bytes:
@@ -206,7 +212,7 @@ class ObjectStorage:
             last = batch[-1]["path"]
             yield from map(_stored_file, batch)
         if key and self.exists(key):
-            # Its `path` is the store's prefix and the key in some releases of obstore.
+            # Some releases of obstore give the store's prefix before it.
             yield _stored_file({**self._ask(self._obstore.head, self._objects, key), "path": key})
 
     def walk(self) -> Iterator[tuple[str, list[str]]]:
@@ -248,23 +254,26 @@ class ObjectStorage:
         What is missing raises FileNotFoundError, what was refused by a condition obstore's error of
         that, any other failure StoreError, in one line.
         """
+        answers = self._obstore.exceptions
+        refusals = (answers.AlreadyExistsError, answers.PreconditionError)
 
         def ask() -> Result:
             try:
                 return function(*args, **options)
-            except self._obstore.exceptions.BaseError as error:
-                if _may_pass(str(error)):
+            except answers.BaseError as error:
+                # Azure says 409 where S3 says 412, and S3 says 409 where two writes meet.
+                is_refused = isinstance(error, refusals) and _MEETING not in str(error)
+                if not is_refused and _FALTERING.search(str(error)):
                     raise FalteringError(error) from error
                 raise
 
-        answers = self._obstore.exceptions
         try:
             answer = tried(ask, for_seconds=self._patience_seconds)
         except FileNotFoundError:
             self._patience_seconds = _PATIENCE_SECONDS
             raise
         except (NetworkError, answers.BaseError) as error:
-            if isinstance(error, (answers.AlreadyExistsError, answers.PreconditionError)):
+            if isinstance(error, refusals):
                 raise
             raise StoreError(
                 f"{self.location} does not answer ({without_secrets(error)}); check the URL, the "
@@ -272,11 +281,6 @@ class ObjectStorage:
             ) from error
         self._patience_seconds = _PATIENCE_SECONDS
         return answer
-
-
-def _may_pass(failure: str) -> bool:
-    """Whether another try may do what one failed with."""
-    return _FALTERING.search(failure) is not None
 
 
 def _seen(found: Mapping) -> Seen:

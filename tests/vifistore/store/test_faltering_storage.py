@@ -139,6 +139,49 @@ def test_a_failure_for_a_key_among_many_is_one_that_may_pass(place, monkeypatch)
     assert not told
 
 
+@pytest.mark.parametrize(
+    ("told", "passes"), [("BlobAlreadyExists", False), ("ConditionalRequestConflict", True)]
+)
+def test_a_conflict_is_a_refusal_in_azure_and_passes_in_s3(place, monkeypatch, told, passes):
+    from obstore.exceptions import AlreadyExistsError
+
+    answers, put = [told], place._obstore.put
+
+    def once(*args, **options):
+        if answers:
+            raise AlreadyExistsError(f"status code: 409 Conflict: <Code>{answers.pop()}</Code>")
+        return put(*args, **options)
+
+    monkeypatch.setattr(place._obstore, "put", once)
+    if passes:
+        place.swap("a", b"new", place.look("a"))
+        assert place.get("a") == b"new"
+    else:
+        with pytest.raises(ChangedError):
+            place.swap("a", b"new", place.look("a"))
+        assert place.get("a") == b"012345"
+
+
+def test_the_end_of_a_blob_of_azure_is_asked_for_by_its_start(place, monkeypatch):
+    get, replaced = place._obstore.get, [b"0123456789"]
+
+    def asked(objects, key, options):
+        assert "suffix" not in options["range"]
+        if replaced:
+            # By another machine, behind what its length was.
+            place.put({key: [replaced.pop()]})
+        return get(objects, key, options=options)
+
+    monkeypatch.setattr(place, "location", "az://container/S.zarr")
+    monkeypatch.setattr(place._obstore, "get", asked)
+    assert place.tail("a", 2) == b"89"
+    assert place.tail("a", 10) == b"0123456789"
+    with pytest.raises(OSError, match="too short"):
+        place.tail("a", 11)
+    with pytest.raises(FileNotFoundError):
+        place.tail("none", 2)
+
+
 def test_a_set_written_while_the_store_falters_is_whole(server):
     """Every fifth request fails, one way or the other."""
     store = create_store(f"s3://{BUCKET}/whole.zarr")
