@@ -4,9 +4,9 @@
     python -m benchmarks.killed --tiny --device cpu               # some seconds
 
 Starts `vifi extract` on small clips, kills it when its first block is on the disk, starts it again,
-and compares what there is with an extraction by one process. On a CPU the bytes are equal. On a GPU
-a frame's place in its batch may change the last bits: `equal` says whether it did, and
-`largest_difference` by how much, of embeddings at unit length.
+and compares what there is with an extraction by one process, which runs meanwhile. On a CPU the
+bytes are equal. On a GPU a frame's place in its batch may change the last bits: `equal` says
+whether it did, and `largest_difference` by how much, of embeddings at unit length.
 """
 
 import os
@@ -62,9 +62,14 @@ def run(settings: Killed, scratch: Path) -> Iterator[dict]:
     for path in paths:
         scanned(path, videos)
     straight, killed = paths
-    _extract(settings, straight)
-    done = _kill(settings, killed)
-    _extract(settings, killed)
+    undisturbed = subprocess.Popen(_command(settings, straight))
+    try:
+        done = _kill(settings, killed)
+        _extract(settings, killed)
+        _require_ended(undisturbed)
+    finally:
+        undisturbed.kill()
+        undisturbed.wait()
     faults = [str(fault) for fault in verify_store(open_store(killed))]
     yield {
         "model": settings.model,
@@ -85,6 +90,12 @@ def _command(settings: Killed, store: Path) -> list[str]:
 
 def _extract(settings: Killed, store: Path) -> None:
     subprocess.run(_command(settings, store), check=True)
+
+
+def _require_ended(process: subprocess.Popen) -> None:
+    """Wait for an extraction. Raises CalledProcessError if it failed."""
+    if code := process.wait():
+        raise subprocess.CalledProcessError(code, process.args)
 
 
 def _kill(settings: Killed, store: Path) -> int:

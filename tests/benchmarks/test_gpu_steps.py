@@ -58,6 +58,22 @@ def test_a_step_that_hangs_or_fails_stops_no_other(tmp_path, monkeypatch, capsys
     assert not started.is_file() or started.read_text().split()[2] == "Z"
 
 
+def test_a_step_has_what_those_before_it_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_steps, "_LEAST_SECONDS", 0.1)
+    steps = [
+        GpuStep(name="short", seconds=30, commands=lambda run: [saying("1")]),
+        GpuStep(
+            name="long", seconds=1, commands=lambda run: [saying("import time; time.sleep(2)")]
+        ),
+    ]
+    assert run_steps(GpuRun(out=tmp_path), steps)
+    assert ended(tmp_path) == {"short": "ok", "long": "ok"}
+
+
+def test_steps_by_their_limits_fill_the_five_minutes():
+    assert sum(step.seconds for step in STEPS) == gpu_steps._ALL_SECONDS
+
+
 def test_all_steps_together_have_five_minutes(tmp_path):
     steps = [GpuStep(name="late", seconds=60, commands=lambda run: [saying("print('made')")])]
     run = GpuRun(out=tmp_path, begun=time.time() - 298)
@@ -131,6 +147,12 @@ def test_a_line_for_each_target(tmp_path):
         "MISSED  tests of a GPU: exit code 1; "
         "killed extraction, 4 of 9 done: whole, embeddings 0.002 apart"
     )
+
+
+def test_an_undisturbed_extraction_that_failed_is_told():
+    killed._require_ended(subprocess.Popen(saying("1")))
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 3"):
+        killed._require_ended(subprocess.Popen(saying("exit(3)")))
 
 
 def test_extraction_from_files_beside_its_parts():

@@ -58,7 +58,7 @@ def cases(settings: Kernels, device: torch.device) -> Iterator[Case]:
             yield _pool_forward(settings, device, num_frames, dim)
     yield from (
         make(settings, device)
-        for make in (_pool_both, _pool_and_round, _image_scores, _cross_entropy, _preprocess)
+        for make in (_cross_entropy, _pool_both, _pool_and_round, _image_scores, _preprocess)
     )
 
 

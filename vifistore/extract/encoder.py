@@ -135,14 +135,15 @@ class Encoder(Generic[Key]):
 
     def _compiled(self, tower: Tower, rows: int) -> Tower:
         """The tower as CUDA graphs of so many rows, or as it is where it cannot be compiled."""
-        # Compiled towers add up over a process, and at the eighth torch gives up compiling.
-        torch.compiler.reset()
         try:
+            # Compiled towers add up over a process, and at the eighth torch gives up compiling.
+            torch.compiler.reset()
             return self._warm(torch.compile(tower, mode="reduce-overhead", dynamic=False), rows)
-        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        except (RuntimeError, OSError, AssertionError, subprocess.SubprocessError) as error:
             if is_out_of_memory(error):
                 raise
-            # Most often there is no C compiler.
+            # Most often there is no C compiler. Releases of torch before 2.13 assert that graphs
+            # stay in the thread that recorded the first one.
             logger.warning("the image tower runs uncompiled: %s", first_line(error))
         return self._warm(tower, rows)
 

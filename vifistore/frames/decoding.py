@@ -23,7 +23,7 @@ from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.nvdec import torchcodec_release
 from vifistore.frames.plans import WHOLE_VIDEO, Plan, Sampling, Span
 from vifistore.frames.raw_frames import RawFrames
-from vifistore.frames.torchcodec_decoder import fetch_torchcodec
+from vifistore.frames.torchcodec_decoder import fetch_torchcodec, load_torchcodec
 from vifistore.sources.footage import Footage, LocalFile, Readable, read_or_told
 from vifistore.sources.roots import footage_of
 
@@ -66,6 +66,9 @@ DECODERS = {
         remedy="pip install 'torchcodec>=0.13', and install FFmpeg's shared libraries",
     ),
 }
+
+# Decoders that are loaded by more than an import.
+_LOADERS = {"decord": load_decord, "torchcodec": load_torchcodec}
 
 # What does not lie on this machine is fetched whole up to this size, and read in pieces above it;
 # further where a decoder reads no pieces, as reading in order takes ten times as long.
@@ -183,7 +186,7 @@ def decode_stretches(
     Without `digest` the `content_digest` is left empty, and the file not read for it. The reasons
     are those of `decode_video`; what stands against the file is told of each stretch that is left.
     """
-    check_decoder(decoder)
+    load_decoder(decoder)
     footage, done = footage_of(video), 0
     try:
         with read_or_told(footage):
@@ -205,7 +208,7 @@ def load_decoder(decoder: str) -> None:
     """Import a decoder now; raises UsageError if it is not there or cannot be loaded."""
     check_decoder(decoder)
     try:
-        load_decord() if decoder == "decord" else import_module(DECODERS[decoder].module)
+        _LOADERS.get(decoder, partial(import_module, DECODERS[decoder].module))()
     except (ImportError, OSError, RuntimeError) as error:
         remedy = DECODERS[decoder].remedy
         told = f"decoder {decoder!r} cannot be loaded ({first_line(error)}): {remedy}"
@@ -224,8 +227,14 @@ def check_decoder(decoder: str) -> None:
 
 
 def decoder_version(decoder: str) -> str:
-    """Version of a decoder, as recipes record it, with PyAV's, which reads what it cannot."""
+    """Version of a decoder, as recipes record it, with PyAV's, which reads what it cannot.
+
+    Raises UsageError for one that is not there; also for torchcodec that can decode no video, whose
+    name PyAV's frames would bear.
+    """
     check_decoder(decoder)
+    if decoder == "torchcodec":
+        load_decoder(decoder)
     own = torchcodec_release() if decoder == NVDEC else _package_version(decoder)
     return own if decoder == "pyav" else f"{own}+av{_package_version('pyav')}"
 

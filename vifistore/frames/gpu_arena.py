@@ -31,6 +31,7 @@ class _GpuMemory:
             self.address = allocate(num_bytes)
             weakref.finalize(self, _free, self.address, device).atexit = False
             self.handle = exported(self.address)
+        self.device = device
 
 
 def _free(address: int, device: torch.device) -> None:
@@ -62,7 +63,8 @@ class GpuArena:
             return None
         part = Bytes(memory.address + start, num_bytes, memory)
         weakref.finalize(part, self._parts.give_back, start, num_bytes).atexit = False
-        return start, torch.as_tensor(part)
+        # Without a device releases of torch copy to the CPU, and what is written is lost.
+        return start, torch.as_tensor(part, device=memory.device)
 
     def lose(self, part: torch.Tensor) -> None:
         """Never give a part out again: somebody may still write into it."""
@@ -104,5 +106,7 @@ class OpenedArena:
     def part(self, start: int, num_bytes: int) -> torch.Tensor:
         """uint8 [byte] that begins there."""
         if self._address:
-            return torch.as_tensor(Bytes(self._address + start, num_bytes))
+            # Of every thread it is that of the arena.
+            current = torch.device("cuda", torch.cuda.current_device())
+            return torch.as_tensor(Bytes(self._address + start, num_bytes), device=current)
         return self._memory[start : start + num_bytes]

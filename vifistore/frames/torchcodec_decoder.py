@@ -1,9 +1,18 @@
 """Frames through torchcodec (0.11 or later, which turns rotated videos upright); optional."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+
+
+def load_torchcodec() -> None:
+    """Import torchcodec. Raises ImportError, also where FFmpeg's libraries are missing: from 0.14
+    on it is imported without them, for pictures, and then fails at every video."""
+    import_module("torchcodec.decoders")
+    if getattr(import_module("torchcodec"), "ffmpeg_major_version", 0) is None:
+        raise ImportError("it finds no shared libraries of FFmpeg")
 
 
 def fetch_torchcodec(

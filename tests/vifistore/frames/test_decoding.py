@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import av
@@ -271,12 +272,31 @@ def test_a_decoder_whose_libraries_are_missing_says_so(monkeypatch: pytest.Monke
         raise RuntimeError("Could not load libtorchcodec.\nlong story")
 
     monkeypatch.setattr("vifistore.frames.decoding.find_spec", lambda name: object())
-    monkeypatch.setattr("vifistore.frames.decoding.import_module", fail)
+    monkeypatch.setattr("vifistore.frames.torchcodec_decoder.import_module", fail)
     with pytest.raises(
         UsageError, match=r"Could not load libtorchcodec\.\): pip install"
     ) as caught:
         load_decoder("torchcodec")
     assert "\n" not in str(caught.value)
+
+
+def test_torchcodec_without_ffmpeg_gives_its_name_to_no_frame(
+    videos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As from 0.14 on: it is imported, and fails at every video, which PyAV would read then.
+    imported = SimpleNamespace(ffmpeg_major_version=None)
+    monkeypatch.setattr("vifistore.frames.torchcodec_decoder.import_module", lambda name: imported)
+    monkeypatch.setattr("vifistore.frames.decoding.find_spec", lambda name: object())
+    monkeypatch.setattr("vifistore.frames.decoding.version", lambda name: "0.17.0")
+    for ask in (
+        lambda: load_decoder("torchcodec"),
+        lambda: decoder_version("torchcodec"),
+        lambda: decode(videos["h264.mp4"], "torchcodec", frames=2),
+    ):
+        with pytest.raises(UsageError, match=r"no shared libraries of FFmpeg\): pip install"):
+            ask()
+    imported.ffmpeg_major_version = 9
+    assert decoder_version("torchcodec").startswith("0.17.0+av")
 
 
 def test_versions_name_the_library_that_reads_the_rest() -> None:

@@ -58,8 +58,14 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     monkeypatch.setattr(gpu_memory, "driver", lambda: driver)
     monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    # As torch does it: what it gives holds what it was given.
-    monkeypatch.setattr(torch, "as_tensor", lambda part: SimpleNamespace(part=part))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: GPU.index)
+
+    def as_tensor(part: object, *, device: torch.device) -> SimpleNamespace:
+        """As torch does it: what it gives holds what it was given, on a device that is named."""
+        assert device == GPU
+        return SimpleNamespace(part=part)
+
+    monkeypatch.setattr(torch, "as_tensor", as_tensor)
     return driver
 
 
