@@ -76,9 +76,9 @@ def _rank_metrics(
     way: str, ranks: np.ndarray, videos: np.ndarray, settings: Scoring
 ) -> dict[str, Interval]:
     """Over ranks [query] of what is about videos, or files, int64 [query]."""
-    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    drawn = settings.folds, settings.bootstrap_seed
     return {
-        **{f"{way}_recall_at_{k}": clustered_mean(ranks <= k, videos, **options) for k in CUTOFFS},
-        f"{way}_median_rank": clustered_median(ranks, videos, **options),
-        f"{way}_mean_rank": clustered_mean(ranks, videos, bounds=None, **options),
+        **{f"{way}_recall_at_{k}": clustered_mean(ranks <= k, videos, *drawn) for k in CUTOFFS},
+        f"{way}_median_rank": clustered_median(ranks, videos, *drawn),
+        f"{way}_mean_rank": clustered_mean(ranks, videos, *drawn, bounds=None),
     }
