@@ -103,9 +103,9 @@ def moment_metrics(
             values.setdefault(metric, []).append(value)
     names = [prediction.query.video for prediction in predictions]
     videos = np.array(list(map(whole_video, names)) if benchmark == QVHIGHLIGHTS else names)
-    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    drawn = settings.folds, settings.bootstrap_seed
     return {
-        metric: clustered_mean(np.array(of_queries), videos, **options)
+        metric: clustered_mean(np.array(of_queries), videos, *drawn)
         for metric, of_queries in values.items()
         # Where only some queries have saliency scores there is no such mean over all.
         if len(of_queries) == len(predictions)

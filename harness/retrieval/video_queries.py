@@ -77,10 +77,10 @@ def video_metrics(asked: LabelledVectors, settings: Scoring) -> dict[str, Interv
     parts = list(_parts(asked))
     ranks, precisions = (np.concatenate(values) for values in zip(*parts, strict=True))
     sources = asked.sources[asked.is_asked]
-    options = {"folds": settings.folds, "seed": settings.bootstrap_seed}
+    drawn = settings.folds, settings.bootstrap_seed
     return {
-        "v2v_mean_average_precision": clustered_mean(precisions, sources, **options),
-        **{f"v2v_recall_at_{k}": clustered_mean(ranks <= k, sources, **options) for k in CUTOFFS},
+        "v2v_mean_average_precision": clustered_mean(precisions, sources, *drawn),
+        **{f"v2v_recall_at_{k}": clustered_mean(ranks <= k, sources, *drawn) for k in CUTOFFS},
     }
 
 
