@@ -16,6 +16,8 @@ SOURCES_TOLD = (
     "the last step in eight digits):"
 )
 MINUS = "\u2212"
+# In cells that have no number.
+NO_NUMBER = "\u2013"
 
 
 @dataclass(frozen=True, kw_only=True)

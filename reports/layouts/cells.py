@@ -7,10 +7,12 @@ from dataclasses import replace
 from reports.layouts.footnotes import footnotes
 from reports.measurements import Measurement, paper_dataset
 from reports.paper.paper_numbers import PaperNumber
-from reports.table_model import Cell
+from reports.table_model import NO_NUMBER, Cell
 
 # In the metric of a difference from another feature set, before that one's name.
 DIFFERENCE = "_minus_"
+# In the place of that name, where a column has differences from several; none is called so.
+ANOTHER = "\u2026"
 METRIC_HEADINGS = {
     "top1": "Top-1",
     "top5": "Top-5",
@@ -99,7 +101,7 @@ def paper_cell(number: PaperNumber | None) -> Cell:
     if number is None:
         return Cell()
     if not number.text:
-        return Cell(text="\u2013", notes=number.notes)
+        return Cell(text=NO_NUMBER, notes=number.notes)
     sign = "+" if number.section == "gain" else ""
     text = sign + (f"{number.text} ± {number.std}" if number.std else number.text)
     std = float(number.std) if number.std else None
@@ -110,6 +112,8 @@ def metric_heading(metric: str) -> str:
     """Heading of a metric; an unknown one is its own name in words."""
     metric, _, other = metric.partition(DIFFERENCE)
     if other:
+        if other.startswith(ANOTHER):
+            other = f"another {other.removeprefix(ANOTHER)}".rstrip()
         return f"{metric_heading(metric)} minus {other}"
     return METRIC_HEADINGS.get(metric, metric.replace("_", " "))
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from harness.results import TUNED, ZERO_SHOT
 from reports.layouts.cell_commands import repeat_command
@@ -13,11 +12,16 @@ from reports.layouts.cells import (
     class_counts,
     dataset_headings,
     measured_cell,
-    metric_heading,
 )
 from reports.layouts.footnotes import footnotes_of_all
-from reports.layouts.fusion_table import fusion_position
 from reports.layouts.grouping import Groups, group_rows, told_detail
+from reports.layouts.protocol_columns import (
+    Slot,
+    difference_note,
+    ordered,
+    shared_slots,
+    slot_of,
+)
 from reports.layouts.recall_table import is_recall
 from reports.layouts.specs import FUSION_PROTOCOL, LEVER_PROTOCOL
 from reports.measurements import Measurement
@@ -25,7 +29,6 @@ from reports.table_model import Cell, Column, Row, Table
 
 # One command fills every cell of a data set; few-shot would need another model for each K.
 _REPEATABLE = ("zero-shot", "base-to-novel", "supervised")
-_SUBSETS = ("base", "novel", "all", "joint")
 _SECTIONS = {ZERO_SHOT: "Zero-shot", TUNED: "Tuned on the data set: not zero-shot"}
 # Said where a table shows them.
 _EXPLAINED = {
@@ -33,7 +36,6 @@ _EXPLAINED = {
     "share of right answers, over 15 bins (without an interval: a resample's is biased).",
     "mean_per_class": "Mean per class: mean of the recalls of all classes.",
 }
-_METRICS = ("top1", "top5", "mean_per_class", "harmonic_mean", "calibration_error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,16 +104,6 @@ VIEWS = {
 }
 
 
-class Slot(NamedTuple):
-    """What makes a column; None where the protocol has no such columns."""
-
-    dataset: str
-    subset: str | None
-    shots: int | None
-    fusion: str | None
-    metric: str
-
-
 def protocol_tables(measured: Sequence[Measurement]) -> list[Table]:
     """One table per protocol that has rows, the paper's protocols first; all but fusion,
     levers and recall by captions, which have tables of their own."""
@@ -137,9 +129,10 @@ def _view(protocol: str, measured: Sequence[Measurement]) -> tuple[str, View]:
 def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
     file_name, view = _view(protocol, measured)
     shown = [m for m in measured if _is_shown(m.row.metric, view)]
-    columns = _ordered({_slot(m, view) for m in shown}, [m.row.dataset for m in shown])
+    groups = group_rows(shown, lambda m: slot_of(m, view.columns_by), view.columns_by)
+    placed = _placed(groups, view)
+    columns = ordered({slot for row in placed for slot in row}, [m.row.dataset for m in shown])
     headings = dataset_headings(dict.fromkeys(slot.dataset for slot in columns))
-    groups = group_rows(shown, lambda measurement: _slot(measurement, view), view.columns_by)
     return Table(
         name=file_name,
         title=view.title,
@@ -147,19 +140,27 @@ def _table(protocol: str, measured: Sequence[Measurement]) -> Table:
             filter(None, (*_words(view, columns), class_counts(shown), view.intervals))
         ),
         columns=tuple(
-            Column(heading=_heading(slot), group=headings[slot.dataset]) for slot in columns
+            Column(heading=slot.heading, group=headings[slot.dataset]) for slot in columns
         ),
         rows=tuple(
             Row(
                 label=name,
                 section=_section(shown, members),
                 detail=told_detail(detail, members, shown, _blend(members)),
-                cells=_cells(protocol, columns, {_slot(m, view): m for m in members}, shown),
+                cells=_cells(protocol, columns, by_slot, shown),
             )
-            for (name, detail), members in _by_protocol(groups)
+            for (name, detail), members, by_slot in _by_protocol(groups, placed)
         ),
-        notes=footnotes_of_all(shown),
+        notes=footnotes_of_all(shown)
+        | {key: note for m in shown for key, note in difference_note(m).items()},
     )
+
+
+def _placed(groups: Groups, view: View) -> list[dict[Slot, Measurement]]:
+    """The measurements of each row by their columns."""
+    own = [{slot_of(m, view.columns_by): m for m in members} for members in groups.values()]
+    shared = shared_slots(own)
+    return [{shared.get(slot, slot): m for slot, m in row.items()} for row in own]
 
 
 def _words(view: View, columns: Sequence[Slot]) -> list[str]:
@@ -175,9 +176,12 @@ def _section(shown: Sequence[Measurement], members: Sequence[Measurement]) -> st
     return _SECTIONS.get(members[0].row.protocol, "")
 
 
-def _by_protocol(groups: Groups) -> list[tuple[tuple[str, str], list[Measurement]]]:
+def _by_protocol(
+    groups: Groups, placed: Sequence[Mapping[Slot, Measurement]]
+) -> list[tuple[tuple[str, str], list[Measurement], Mapping[Slot, Measurement]]]:
     """The rows of a table, those that are zero-shot before those that are not."""
-    return sorted(groups.items(), key=lambda item: item[1][0].row.protocol == TUNED)
+    rows = [(*item, by_slot) for item, by_slot in zip(groups.items(), placed, strict=True)]
+    return sorted(rows, key=lambda row: row[1][0].row.protocol == TUNED)
 
 
 def _is_shown(metric: str, view: View) -> bool:
@@ -197,42 +201,6 @@ def _file_name(protocol: str) -> str:
     return "other-" + re.sub(r"[^A-Za-z0-9-]+", "-", protocol)
 
 
-def _slot(measurement: Measurement, view: View) -> Slot:
-    row = measurement.row
-    return Slot(
-        dataset=row.dataset,
-        subset=row.subset if "subset" in view.columns_by else None,
-        shots=(row.shots or 0) if "shots" in view.columns_by else None,
-        fusion=row.fusion if "fusion" in view.columns_by else None,
-        metric=row.metric,
-    )
-
-
-def _ordered(slots: set[Slot], datasets: Sequence[str]) -> list[Slot]:
-    def order(slot: Slot) -> tuple:
-        metric = _METRICS.index(slot.metric) if slot.metric in _METRICS else len(_METRICS)
-        subset = _SUBSETS.index(slot.subset) if slot.subset else 0
-        fusion = fusion_position(slot.fusion or "")
-        # precision_at_5 before precision_at_10.
-        name = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", slot.metric)]
-        return datasets.index(slot.dataset), subset, slot.shots or 0, fusion, metric, name
-
-    return sorted(slots, key=order)
-
-
-def _heading(slot: Slot) -> str:
-    words = []
-    if slot.subset in ("base", "novel", "joint"):
-        words.append(slot.subset.capitalize())
-    if slot.shots is not None:
-        words.append(f"K = {slot.shots}")
-    if slot.fusion is not None:
-        words.append(slot.fusion)
-    if not words or slot.metric != "top1":
-        words.append(metric_heading(slot.metric))
-    return " ".join(words)
-
-
 def _cells(
     protocol: str,
     columns: Sequence[Slot],
@@ -244,9 +212,16 @@ def _cells(
     cells = []
     for slot in columns:
         if slot in members:
-            cells.append(measured_cell(members[slot]))
+            cells.append(_measured(slot, members[slot]))
         elif slot.dataset in asked or protocol not in _REPEATABLE:
             cells.append(Cell())
         else:
             cells.append(Cell(command=repeat_command(protocol, slot.dataset, own, shown)))
     return tuple(cells)
+
+
+def _measured(slot: Slot, measurement: Measurement) -> Cell:
+    cell = measured_cell(measurement)
+    if slot.metric == measurement.row.metric:
+        return cell
+    return replace(cell, notes=(*cell.notes, *difference_note(measurement)))

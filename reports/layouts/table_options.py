@@ -20,13 +20,13 @@ from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from reports.table_model import Cell, Column, Row, Table, row_label
+from reports.table_model import NO_NUMBER, Cell, Column, Row, Table, row_label
 from vifistore.errors import UnknownNameError, UsageError, first_few, short
 
 logger = logging.getLogger("vifi")
 
 COMMANDS, DASH = "commands", "dash"
-_EMPTY = Cell(text="\u2013")
+_EMPTY = Cell(text=NO_NUMBER)
 _Part = TypeVar("_Part", Row, Column)
 
 

@@ -2,7 +2,8 @@ r"""A table as LaTeX for `\usepackage{booktabs}`."""
 
 import re
 
-from reports.table_model import SOURCES_TOLD, CellText, Row, Table, cell_text, row_label
+from reports.table_model import SOURCES_TOLD, CellText, Row, Table, cell_text
+from reports.writers.latex_columns import heading_lines, label_lines
 from reports.writers.latex_parts import parts
 
 _NEEDS = "% needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}"
@@ -46,6 +47,8 @@ def _float(table: Table) -> list[str]:
         r"\centering",
         rf"\caption{{\textbf{{{escape(table.title)}.}} {escape(table.caption)}}}",
         rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', table.name)}}}",
+        # Classes leave no room below a caption, as they expect it below its float.
+        r"\par\smallskip",
         # As wide as the page at most: twelve columns with intervals do not fit otherwise.
         r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
@@ -74,8 +77,13 @@ def _head(table: Table) -> list[str]:
                 rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
             start += span
         lines += [_line(cells), "".join(rules)]
-    headings = [table.corner, *(column.heading for column in table.columns)]
-    return [*lines, _line(map(escape, headings)), r"\midrule"]
+    headings = [escape(table.corner), *(_heading(column.heading) for column in table.columns)]
+    return [*lines, _line(headings), r"\midrule"]
+
+
+def _heading(text: str) -> str:
+    lines = [escape(line) for line in heading_lines(text)]
+    return lines[0] if len(lines) == 1 else r"\shortstack[r]{" + r" \\ ".join(lines) + "}"
 
 
 def _rows(table: Table) -> list[str]:
@@ -89,12 +97,16 @@ def _rows(table: Table) -> list[str]:
 
 
 def _row(table: Table, row: Row) -> list[str]:
-    """The numbers; under them a line of intervals and one of differences, where there are any."""
+    """The numbers; under them a line of intervals and one of differences, where there are any.
+
+    A long detail of the label is set small in the first of these.
+    """
     texts = [cell_text(table, *pair) for pair in zip(table.columns, row.cells, strict=True)]
-    lines = [[escape(row_label(row)), *map(_number, texts)]]
+    label, detail = label_lines(row)
+    lines = [[escape(label), *map(_number, texts)]]
     for small in ([text.interval for text in texts], [text.difference for text in texts]):
-        if any(small):
-            lines.append(["", *map(_small, small)])
+        if any(small) or (detail and len(lines) == 1):
+            lines.append([_small(detail if len(lines) == 1 else ""), *map(_small, small)])
     ends = [r" \\[-2pt]"] * (len(lines) - 1) + [r" \\"]
     return [" & ".join(cells) + end for cells, end in zip(lines, ends, strict=True)]
 

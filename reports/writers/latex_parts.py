@@ -1,9 +1,10 @@
-"""Tables longer than a page, in parts that fit one."""
+"""Tables longer or wider than a page, in parts that fit one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.table_model import Row, Table
+from reports.writers.latex_columns import label_lines, narrow
 
 # Lines of \normalsize that a float of a page holds with its caption and notes.
 MAX_LINES = 42
@@ -18,23 +19,27 @@ def parts(table: Table) -> list[Table]:
 
     Only the first has the whole caption.
     """
+    split = [part for columns in narrow(table) for part in _short(columns)]
+    if len(split) == 1:
+        return [table]
+    return [
+        replace(
+            part,
+            name=table.name if number == 1 else f"{table.name}-{number}",
+            title=f"{table.title}, part {number} of {len(split)}",
+            caption=table.caption if number == 1 else "As in the first part.",
+        )
+        for number, part in enumerate(split, start=1)
+    ]
+
+
+def _short(table: Table) -> list[Table]:
     split: list[list[Row]] = [[]]
     for group in _together(table):
         if split[-1] and _height(table, [*split[-1], *group]) > MAX_LINES:
             split.append([])
         split[-1] += group
-    if len(split) == 1:
-        return [table]
-    return [
-        replace(
-            table,
-            name=table.name if number == 1 else f"{table.name}-{number}",
-            title=f"{table.title}, part {number} of {len(split)}",
-            caption=table.caption if number == 1 else "As in the first part.",
-            rows=tuple(rows),
-        )
-        for number, rows in enumerate(split, start=1)
-    ]
+    return [replace(table, rows=tuple(rows)) for rows in split]
 
 
 def _height(table: Table, rows: Sequence[Row]) -> float:
@@ -47,9 +52,10 @@ def _height(table: Table, rows: Sequence[Row]) -> float:
 
 
 def num_lines(row: Row) -> int:
-    """Lines that a row takes: its numbers, and below them intervals and differences."""
+    """Lines that a row takes: its numbers, and below them intervals, differences, a long detail."""
     has_interval = any(cell.low is not None and cell.high is not None for cell in row.cells)
-    return 1 + has_interval + any(cell.difference is not None for cell in row.cells)
+    below = has_interval + any(cell.difference is not None for cell in row.cells)
+    return 1 + max(below, bool(label_lines(row)[1]))
 
 
 def _together(table: Table) -> list[Sequence[Row]]:

@@ -202,6 +202,43 @@ def test_differences_from_another_set_stand_beside_the_number(row):
     assert table.rows[0].cells[1].value == pytest.approx(10)
 
 
+def minus(row, name, other, value=0.1):
+    ends = {"ci_low": value - 0.05, "ci_high": value + 0.05}
+    return row(name, value, metric=f"top1_minus_{other}", **ends)
+
+
+def test_differences_of_several_rows_from_sets_of_their_own_share_a_column(row):
+    rows = [minus(row, "a-s1", "b-s1"), minus(row, "a-s2", "b-s2", 0.2), row("a-s1", 0.5)]
+    (table,) = protocol_tables(measurements(rows))
+    assert [column.heading for column in table.columns] == ["Top-1", "Top-1 minus another"]
+    cells = {r.label: r.cells[1] for r in table.rows}
+    assert {name: cell.value for name, cell in cells.items()} == pytest.approx(
+        {"a-s1": 10, "a-s2": 20}
+    )
+    told = {name: [table.notes[key].text for key in cell.notes] for name, cell in cells.items()}
+    assert told == {
+        "a-s1": ["Minus b-s1, on the same videos."],
+        "a-s2": ["Minus b-s2, on the same videos."],
+    }
+
+
+def test_two_differences_of_one_row_never_share_a_column(row):
+    pairs = [("a", "b"), ("a", "c"), ("d", "e"), ("d", "f")]
+    (table,) = protocol_tables(measurements([minus(row, *pair) for pair in pairs]))
+    headings = [column.heading for column in table.columns]
+    assert headings == ["Top-1 minus another", "Top-1 minus another 2"]
+    assert all(cell.is_measured for cell in table.cells)
+    told = [table.notes[key].text for cell in table.cells for key in cell.notes]
+    assert told == [f"Minus {name}, on the same videos." for name in "bcef"]
+
+
+def test_a_difference_that_all_rows_of_a_column_share_is_named_in_its_heading(row):
+    pairs = [("a", "b"), ("c", "b"), ("c", "d"), ("a", "d")]
+    (table,) = protocol_tables(measurements([minus(row, *pair) for pair in pairs]))
+    assert [column.heading for column in table.columns] == ["Top-1 minus b", "Top-1 minus d"]
+    assert not any(cell.notes for cell in table.cells)
+
+
 def test_classifiers_trained_on_other_splits_have_rows_of_their_own(row):
     shared = {"protocol": "few-shot", "classifier": "prototype", "shots": 2}
     rows = [row("a", 0.5, **shared, provenance={"train_split": s}) for s in ("train1", "train2")]
