@@ -156,7 +156,8 @@ def finish(process: subprocess.Popen, *codes: int) -> tuple[dict, str]:
 
 def num_done(store: Store) -> int:
     """Blocks of which the store says that they are done."""
-    return len(list(Path(store.path).glob("features/d/*/status/c.*")))
+    # Not what is being written: its temporary name goes on after the number.
+    return len(list(Path(store.path).glob("features/d/*/status/c.[0-9]")))
 
 
 def assert_as_undisturbed(store: Store, undisturbed: Features) -> None:
