@@ -1,7 +1,8 @@
 """One encoder of a cluster: runs the extraction on the pieces that a driver gives it.
 
 Nothing here knows the engine: the driver makes an actor of it. It is asked in its main thread, and
-works in another.
+works in another, which lasts as long as it: torch's CUDA graphs, and much of what it keeps beside
+them, belong to the thread that made them.
 """
 
 import os
@@ -85,7 +86,7 @@ class EncoderActor:
         self._task = task
         self._job: Job | None = None
         self._source: GivenRows | None = None
-        self._thread: threading.Thread | None = None
+        self._given = threading.Event()
         self._counts: Counter[str] = Counter()
         self._error: VifiError | None = None
         self._failure, self._was_overtaken = "", False
@@ -128,6 +129,7 @@ class EncoderActor:
         # Of ten million videos a list would take 400 MB.
         planned = array("q", np.flatnonzero(self._writer.status == TODO).tobytes())
         self._source = GivenRows(self._writer, planned)
+        threading.Thread(target=self._work, args=(self._source,), daemon=True).start()
 
     def pulse(self, pieces: Sequence[Piece], *, leave: bool = False) -> Pulse:
         """Take pieces, and say how it goes; `leave` has it begin no more."""
@@ -137,9 +139,8 @@ class EncoderActor:
         self._is_leaving |= leave
         is_stopped = self._is_leaving or bool(self._error or self._failure)
         given_back = source.take_back() if is_stopped else []
-        if source.num_waiting and not (self._thread and self._thread.is_alive()):
-            self._thread = threading.Thread(target=self._work, args=(source,), daemon=True)
-            self._thread.start()
+        if source.num_waiting:
+            self._given.set()
         return Pulse(
             settled=source.settled(),
             found_done=source.found_done(),
@@ -154,6 +155,15 @@ class EncoderActor:
         )
 
     def _work(self, source: GivenRows) -> None:
+        """Encode what is given whenever there is something, until that fails."""
+        while not (self._error or self._failure):
+            self._given.wait()
+            self._given.clear()
+            # What came while others were encoded went with them.
+            if source.num_waiting:
+                self._encode(source)
+
+    def _encode(self, source: GivenRows) -> None:
         assert self._job is not None, "it was asked for facts"
         attempts = np.zeros(self._job.num_videos, np.uint8)
         shared = (self._counts, Clock(), lambda: None, None, self._cosines)
