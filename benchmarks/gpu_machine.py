@@ -2,18 +2,21 @@
 
     python -m benchmarks.gpu_machine --device cuda
 
-One row says what is there: processor and memory, GPU, driver, versions, C compiler, and of each
-decoder its version or why it is not to be had. `missing` names what the steps import in vain.
+One row says what is there: processor and memory, GPU, driver, versions, a C compiler and Python's
+header, both of which Triton starts with, and of each decoder its version or why it is not to be
+had. `missing` names what the steps import in vain.
 """
 
 import os
 import platform
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
@@ -54,6 +57,7 @@ def run(settings: GpuMachine) -> Iterator[dict]:
         "capability": ".".join(map(str, capability)),
         "cuda": torch.version.cuda or "",
         "compiler": _first_line_of(["cc", "--version"]),
+        "python_header": Path(sysconfig.get_path("include"), "Python.h").is_file(),
         "missing": missing,
         "installed": {name: _version(name) for name in ("pandas", "timm", "torchvision")},
         "decoders": {name: _decoder(name) for name in DECODERS},

@@ -155,7 +155,9 @@ def run_steps(run: GpuRun, steps: Sequence[GpuStep] = STEPS) -> bool:
 
     Raises UnknownNameError for a step that there is not.
     """
-    begun, times = run.begun or time.time(), _DRY_TIMES if run.dry_run else 1
+    # A machine that has just started may put its clock right at any moment.
+    spent = min(max(time.time() - run.begun, 0.0), _ALL_SECONDS) if run.begun else 0.0
+    begun, times = time.monotonic() - spent, _DRY_TIMES if run.dry_run else 1
     by_name = {step.name: step for step in steps}
     if run.only and run.only not in by_name:
         raise UnknownNameError("step", run.only, by_name)
@@ -163,7 +165,7 @@ def run_steps(run: GpuRun, steps: Sequence[GpuStep] = STEPS) -> bool:
     ended, due = [], _ALL_SECONDS if run.only else 0.0
     for step in [by_name[run.only]] if run.only else steps:
         due = min(due + step.seconds, _ALL_SECONDS)
-        ended.append(_run_step(run, step, begun + times * due - time.time()))
+        ended.append(_run_step(run, step, begun + times * due - time.monotonic()))
         write_summary(run.out)
     print((run.out / SUMMARY).read_text(encoding="utf-8"))
     return all(status == "ok" for status in ended)
@@ -172,14 +174,14 @@ def run_steps(run: GpuRun, steps: Sequence[GpuStep] = STEPS) -> bool:
 def _run_step(run: GpuRun, step: GpuStep, seconds: float) -> str:
     """Run the commands of a step in so many seconds, and keep how they ended."""
     print(f"== {step.name}, at most {max(seconds, 0):.0f} s", flush=True)
-    start = time.time()
+    start = time.monotonic()
     statuses = []
     with open(run.out / "logs" / f"{step.name}.log", "a", encoding="utf-8") as log:
         for command in step.commands(run):
-            left = start + seconds - time.time()
+            left = start + seconds - time.monotonic()
             statuses.append(_run_command(command, left, log))
     status = next((status for status in statuses if status != "ok"), "ok")
-    taken = round(time.time() - start, 1)
+    taken = round(time.monotonic() - start, 1)
     print(f"== {step.name}: {status}, {taken} s", flush=True)
     row = {"benchmark": "gpu_steps", "step": step.name, "status": status, "seconds": taken}
     add_row(run.rows / "gpu_steps.jsonl", row | {"is_dry": run.dry_run, "time": time.time()})

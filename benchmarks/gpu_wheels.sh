@@ -6,7 +6,7 @@
 # In it is what the steps import and an image of PyTorch 2.11 for Python 3.12 on Linux lacks, at the
 # versions of locks/3.12-gpu.txt, with further packages by name; what such an image is taken to have
 # is in benchmarks/wheel_archive.py. PyAV decodes on that machine, and torchcodec by the FFmpeg that
-# PyAV brings: decord, which no step needs, has 27 MB more.
+# PyAV brings: decord, which no step needs, has 27 MB more. pip installs them, from its own wheel.
 set -euo pipefail
 archive=$(realpath -m "${1:?usage: benchmarks/gpu_wheels.sh ARCHIVE [NAME...]}")
 shift
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 names=(
     av donfig docstring-parser filelock ftfy google-crc32c msgspec numcodecs open-clip-torch
-    packaging pillow torchcodec typeguard typing-extensions tyro wcwidth zarr zarrs
+    packaging pillow pip torchcodec typeguard typing-extensions tyro wcwidth zarr zarrs
     # The tests.
     execnet iniconfig pluggy pygments pytest pytest-xdist
 )

@@ -173,6 +173,21 @@ def test_a_wrong_call_is_one_line(tmp_path, words):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_python_without_torch_is_one_line(tmp_path):
+    bare = tmp_path / "python"
+    bare.write_text("#!/bin/sh\nexit 1\n")
+    bare.chmod(0o700)
+    environment = {**os.environ, "PYTHON": str(bare)}
+    done = subprocess.run(
+        [SCRIPT, tmp_path / "out"], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "there is no Python with torch and triton; name one, as PYTHON=/opt/python"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_all_steps_on_a_cpu(tmp_path):
     environment = {**os.environ, "PYTHON": sys.executable}
