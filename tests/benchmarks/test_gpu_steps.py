@@ -161,7 +161,9 @@ def test_extraction_from_files_beside_its_parts():
     assert (found["videos"], found["frames"], found["quarantined"]) == (8, 32, 0)
     slower = min(found["decode_frames_per_second"], found["encode_frames_per_second"])
     share = found["frames_per_second"] / slower
-    assert found["share_of_slower"] == pytest.approx(share, rel=0.01, abs=0.001)
+    # Rates are rounded to a tenth, which is much of a slow one.
+    rounding = 0.1 * (1 + share) / slower
+    assert found["share_of_slower"] == pytest.approx(share, abs=0.001 + rounding)
     assert skipped["skipped"].startswith("--decoder is 'none'")
 
 
