@@ -70,11 +70,15 @@ def run_demo(path: Path, out: Path) -> int:
 
 def _claim(out: Path, name: str) -> None:
     """Make a folder ours; what a demo of another size left in it goes."""
+    from vifi.study.study_lock import only_study
+
     mark = out / _MARK
     if out.exists() and any(out.iterdir()):
         if not mark.exists():
             raise UsageError(f"{out} holds something that is not a demo; give another --out")
         if mark.read_text(encoding="utf-8") != name:
-            shutil.rmtree(out)
+            # Not under a demo that is at work.
+            with only_study(out):
+                shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     mark.write_text(name, encoding="utf-8")

@@ -16,7 +16,8 @@ from vifistore.errors import UsageError
 from vifistore.files import read_json_object, read_regular
 from vifistore.store.durable import put_file
 
-_FOLDER = "steps"
+FOLDER = "steps"
+"""Of a study: what of it is done."""
 # A larger file is known by its size and its time.
 _MOST_READ = 64 * 2**20
 
@@ -36,7 +37,7 @@ class Ledger:
     """The steps of the study in a folder."""
 
     def __init__(self, out: Path) -> None:
-        self._folder = out / _FOLDER
+        self._folder = out / FOLDER
 
     def path(self, step: Step, suffix: str) -> Path:
         """A file of the step."""

@@ -12,6 +12,7 @@ from vifi.study.outcome import StudyOutcome
 from vifi.study.showing import show_plan
 from vifi.study.steps import Places, Step, plan_steps
 from vifi.study.study_file import read_study
+from vifi.study.study_lock import only_study
 from vifi.study.study_parts import Study
 from vifi.study.study_tree import StudyTree
 from vifi.study.words import on_cluster
@@ -72,19 +73,27 @@ def _run(study: Study, steps: list[Step], places: Places) -> StudyOutcome:
     say(f"{study.title}: {len(steps)} steps, {len(tree.to_do)} to do")
     if not tree.to_do:
         return StudyOutcome()
+    with only_study(places.out):
+        # Another process may have done some until now.
+        tree = StudyTree(steps, known, ledger)
+        say("\n".join(tree.lines))
+        outcome = _run_left(study, steps, places, tree)
+    say("\n".join(tree.lines))
+    return outcome
+
+
+def _run_left(study: Study, steps: list[Step], places: Places, tree: StudyTree) -> StudyOutcome:
     from vifi.study.page_words import write_words
     from vifi.study.running import run_steps
 
-    say("\n".join(tree.lines))
-    outcome = run_steps(
+    known, ledger = digests(steps, places.out), Ledger(places.out)
+    return run_steps(
         _on_cluster(steps, places),
         known,
         ledger,
         tree,
         before_report=lambda: write_words(study, steps, ledger, places),
     )
-    say("\n".join(tree.lines))
-    return outcome
 
 
 def _on_cluster(steps: list[Step], places: Places) -> list[Step]:

@@ -1,4 +1,4 @@
-"""One trainer per folder. Imports no torch, so that a second one is refused at once."""
+"""One writer per folder. Imports no torch, so that a second one is refused at once."""
 
 import contextlib
 import logging
@@ -16,18 +16,26 @@ _NAME = ".lock"
 
 @contextlib.contextmanager
 def only_trainer(folder: Path) -> Iterator[None]:
-    """Hold the folder of a run, which is made if it is not there, against other processes.
+    """Hold the folder of a run, which is made if it is not there, as `only_writer` does."""
+    with only_writer(folder / _NAME, f"the run in {folder}"):
+        yield
+
+
+@contextlib.contextmanager
+def only_writer(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path`, made where it is not there, against other processes; `what` is
+    written by who holds it.
 
     A process that ends, however it does, gives it back. Raises LockedError, which names host and
     process, if another one has it. Without locks, as on some network disks, that is told alone.
     """
-    locks = _locks(folder)
+    locks = ByteLocks(path, what, "wait for it, or give another --out", "--out")
     try:
         locks.acquire([0])
     except LockedError:
         raise
     except StoreError as error:
-        logger.warning("%s; until then, start no second trainer there", error)
+        logger.warning("%s; until then, start no second one there", error)
     try:
         yield
     finally:
@@ -45,8 +53,3 @@ def refuse_second(folder: Path) -> None:
     if (folder / _NAME).exists() and not (folder / "finished.json").exists():
         with only_trainer(folder):
             pass
-
-
-def _locks(folder: Path) -> ByteLocks:
-    remedy = "wait for it, or give another --out"
-    return ByteLocks(folder / _NAME, f"the run in {folder}", remedy, "--out")
