@@ -43,22 +43,23 @@ ScoreTables = ClassTables | VideoAnswers
 
 
 def score_tables(scored: Scored) -> tuple[ScoreTables, ...]:
-    """All that a results folder keeps of a score beside its rows."""
-    return class_tables(scored), video_answers(scored)
+    """All that a results folder keeps of a score beside its rows; of a lever its answers alone."""
+    answers = video_answers(scored)
+    return (class_tables(scored), answers) if scored.is_plain else (answers,)
 
 
 def video_answers(scored: Scored) -> VideoAnswers:
     """What every video was taken for."""
     import pandas as pd
 
-    videos, names = scored.videos, np.asarray(scored.videos.class_names, dtype=object)
+    videos, (labels, predicted) = scored.videos, scored.taken_for
     table = pd.DataFrame(
         {
             "id": videos.dataset.column("id")[videos.rows],
             "row": videos.rows,
             "source": np.arange(len(videos.rows)) if videos.files is None else videos.files,
-            "label": names[videos.labels],
-            "predicted": names[scored.scores.argmax(axis=1)],
+            "label": labels,
+            "predicted": predicted,
         }
     )
     return VideoAnswers(name=scored.rows[0].score_name, table=table)

@@ -161,7 +161,8 @@ def _zero_shot_answers(features: Features, split: str, settings: Scoring) -> lis
     answers: list[Answers] = []
 
     def keep(scored: Scored) -> None:
-        answers.append(answers_of(scored))
+        if scored.is_plain:
+            answers.append(answers_of(scored))
 
     zero_shot(features, (split,), replace(settings, keep=keep))
     return answers

@@ -6,13 +6,21 @@ over splits or seeds are made of them in `harness.summaries`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
+from harness.checkpoint_facts import (
+    checkpoint_name,
+    has_sigmoid,
+    trained_fusion,
+    trained_system,
+)
 from harness.levers.wanted_levers import Levers
 from harness.metrics import Reliability, calibration_error, label_ranks, reliability
 from harness.released_code import differences
 from harness.results import TUNED, ZERO_SHOT, ResultRow
+from harness.results.video_answers import DIGEST, answers_digest
 from harness.row_provenance import provenance
 from harness.scoring import Classes, Videos, known_checkpoint, load_classes
 from harness.shared_files import shared_facts
@@ -36,8 +44,6 @@ TOP5_CLASSES = 5
 
 PROBABILITIES = "probabilities"
 """Entry of a row's provenance where probabilities are others than the checkpoint was made for."""
-# Of `vifi train --system`: what it is where none is asked for.
-_TOWERS_ALONE = "vifi-clip"
 _OF_SIGMOID = (
     "probabilities are softmaxes over the classes, and the checkpoint was trained with a sigmoid "
     "and a bias: calibration, image fusion and sums over views are not those of its sigmoid; top-1 "
@@ -55,6 +61,24 @@ class Scored:
     videos: Videos
     scores: np.ndarray
     """float32 [video class]: probabilities summed over views."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no lever made them."""
+        return not self.rows[0].lever
+
+    @property
+    def taken_for(self) -> tuple[np.ndarray, np.ndarray]:
+        """What every video is, and what it was taken for: names of classes, two object [video]."""
+        names = np.asarray(self.videos.class_names, dtype=object)
+        return names[self.videos.labels], names[self.scores.argmax(axis=1)]
+
+    def with_digest(self) -> Self:
+        """With rows that tell the digest of these answers, so that what is kept of them is known to
+        be theirs."""
+        told = {DIGEST: answers_digest(self.videos.rows, *self.taken_for)}
+        rows = [replace(row, provenance=row.provenance | told) for row in self.rows]
+        return replace(self, rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +102,8 @@ class Scoring:
     bootstrap_seed: int = 0
     """Seed of the bootstrap."""
     keep: Callable[[Scored], None] | None = None
-    """Called with every set of scores but those of levers: per-class tables and comparisons are
-    made of them."""
+    """Called with every set of scores, those of levers too: answers, per-class tables and
+    comparisons are made of them."""
     levers: Levers = field(default_factory=Levers)
     """What to score beside the plain score; protocols of class names alone know them."""
 
@@ -128,9 +152,10 @@ def scored_rows(
         values |= (further or {}).get(fusion, {})
         bins = reliability(of_fusion, videos.labels, num_summed=num_summed)
         made = [_with_bins(row, bins) for row in result_rows(videos, fusion, values, setup, claim)]
+        scored = Scored(rows=made, videos=videos, scores=of_fusion).with_digest()
         if settings.keep:
-            settings.keep(Scored(rows=made, videos=videos, scores=of_fusion))
-        rows += made
+            settings.keep(scored)
+        rows += scored.rows
     return rows
 
 
@@ -265,26 +290,3 @@ def names_of(features: Features) -> tuple[str, ...]:
     own = (features.id, features.checkpoint)
     names = [n.name for n in features.dataset.names() if (n.id, n.checkpoint) == own]
     return tuple(sorted(names, key=lambda name: name != features.name))
-
-
-def checkpoint_name(checkpoint: Mapping) -> str:
-    """The first name of a checkpoint, or its digest; empty where there is no checkpoint."""
-    return next(iter(checkpoint.get("names", ())), checkpoint.get("digest", ""))
-
-
-def has_sigmoid(checkpoint: Mapping) -> bool:
-    """Whether a checkpoint was trained with a sigmoid (SigLIP), and not again here."""
-    settings, config = checkpoint.get("settings") or {}, checkpoint.get("config") or {}
-    is_siglip = "logit_bias" in settings or config.get("init_logit_bias") is not None
-    return is_siglip and "fusion" not in settings
-
-
-def trained_system(checkpoint: Mapping) -> str:
-    """The system that has parts beside CLIP's towers (`vifi train --system`); empty for others."""
-    system = (checkpoint.get("settings") or {}).get("system") or ""
-    return "" if system == _TOWERS_ALONE else str(system)
-
-
-def trained_fusion(checkpoint: Mapping) -> str:
-    """The fusion a checkpoint was fine-tuned with; empty where its settings do not say."""
-    return str((checkpoint.get("settings") or {}).get("fusion", ""))

@@ -47,7 +47,8 @@ def predict(features: Features, split: str = "", settings: Scoring | None = None
     kept: list[Scored] = []
     zero_shot(features, (split,), replace(settings or Scoring(), keep=kept.append))
     videos = features.dataset.videos()
-    return pd.concat([predictions(scored, videos) for scored in kept], ignore_index=True)
+    plain = [predictions(scored, videos) for scored in kept if scored.is_plain]
+    return pd.concat(plain, ignore_index=True)
 
 
 def classify(

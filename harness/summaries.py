@@ -7,9 +7,10 @@ import numpy as np
 
 from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow
+from harness.results.video_answers import DIGEST
 
 # Entries of the provenance that are of the videos of one run, whatever another's are.
-_OF_ONE_RUN = ("reliability", "p_value")
+_OF_ONE_RUN = ("reliability", "p_value", DIGEST)
 # Entries of the provenance that a mean takes from all of its runs.
 _MARKS = ("not_as_trained", "assumed", "cleaning", "differs_from_released_code", PROBABILITIES)
 

@@ -18,7 +18,7 @@ _PLACE = ("dataset", "split", "subset", "shots", "seed")
 _COLUMNS = ("id", "row", "label", "predicted")
 _ABLATION = "ablation-"
 # What may tell systems of one name apart.
-_TELLING = ("protocol", "classifier", "fusion", "num_frames", "num_views", "template")
+_TELLING = ("protocol", "classifier", "fusion", "num_frames", "num_views", "template", "lever")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class AnswerTable:
     title: str
     dataset: str
     systems: list[str]
+    num_plain: int
+    """The first so many of them are plain scores, the others of levers."""
     videos: pd.DataFrame
     """id, row, label; then a column a system, by its number: what the video was taken for, missing
     where that is not known."""
@@ -42,11 +44,12 @@ class AnswerTable:
 def answer_tables(folder: Path, measured: Sequence[Measurement]) -> list[AnswerTable]:
     """Of each split whose answers are kept, at most 12, with at most 8 systems each.
 
-    Where there are more, those scored with embedding fusion come first. Raises DamagedError.
+    Where there are more, plain scores come first, and of these those with embedding fusion. Answers
+    that are not those of the row are left out. Raises DamagedError.
     """
     groups = defaultdict(list)
     for one in (part for m in measured for part in (m, *m.parts)):
-        if one.row.metric == "top1" and not one.row.lever and not is_mean(one.row):
+        if one.row.metric == "top1" and not is_mean(one.row):
             groups[tuple(getattr(one.row, name) for name in _PLACE)].append(one)
     tables = (_table(folder, members) for members in groups.values())
     return list(itertools.islice(filter(None, tables), MAX_PLACES))
@@ -55,10 +58,12 @@ def answer_tables(folder: Path, measured: Sequence[Measurement]) -> list[AnswerT
 def _table(folder: Path, members: Sequence[Measurement]) -> AnswerTable | None:
     # An ablation scores again what other protocols have: it is shown where it is all there is.
     asked = [m for m in members if not m.row.protocol.startswith(_ABLATION)] or members
-    ordered = sorted(asked, key=lambda m: m.row.fusion != "embedding")
+    ordered = sorted(asked, key=lambda m: (bool(m.row.lever), m.row.fusion != "embedding"))
     found: list[tuple[Measurement, VideoAnswers]] = []
     for one in ordered:
-        answers = VideoAnswers.read(folder, one.row) if len(found) < MAX_SYSTEMS else None
+        answers = None
+        if len(found) < MAX_SYSTEMS:
+            answers = VideoAnswers.read(folder, one.row, exact=True)
         if answers is not None:
             found.append((one, answers))
     if not found:
@@ -72,6 +77,7 @@ def _table(folder: Path, members: Sequence[Measurement]) -> AnswerTable | None:
         title=", ".join(filter(None, words)),
         dataset=row.dataset,
         systems=_names([one for one, _ in found]),
+        num_plain=sum(not one.row.lever for one, _ in found),
         videos=videos,
     )
 
@@ -104,5 +110,6 @@ def _names(members: Sequence[Measurement]) -> list[str]:
     names = []
     for one in members:
         own = [n for n in telling if len({getattr(m.row, n) for m in counts[one.name]}) > 1]
-        names.append(", ".join([one.name, *(str(getattr(one.row, n)) for n in own)]))
+        words = [one.name, *(str(getattr(one.row, n)) for n in own)]
+        names.append(", ".join(filter(None, words)))
     return names

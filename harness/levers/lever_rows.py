@@ -16,7 +16,7 @@ from harness.levers.given_scores import given_scores
 from harness.levers.kin_weights import weight_levers
 from harness.levers.known_levers import ALL, WEIGHTS, chosen_levers
 from harness.levers.lever import Given, Lever
-from harness.measuring import Scored, Scoring, Setup, scored_rows
+from harness.measuring import Scoring, Setup, scored_rows
 from harness.metrics import is_right
 from harness.results import ResultRow
 from harness.scoring import Classes, Videos
@@ -68,13 +68,11 @@ def _rows(
         facts["transductive"] = True
     if lifted.is_tuned and given.validation is not None:
         facts |= tuned_facts(given.validation, is_ensemble="ensemble" in lever.needs)
-    kept: list[Scored] = []
-    quiet = replace(settings, keep=kept.append)
     lever_setup = replace(setup, lever=name, extra={**setup.extra, "lifted": facts})
     sets = (given, *given.others) if "ensemble" in lever.needs else (given,)
     claim = joined_claims([claim_of(one.videos) for one in sets])
     scores = {given.fusion: lifted.scores}
-    rows = scored_rows(given.videos, scores, quiet, lever_setup, claim=claim)
+    rows = scored_rows(given.videos, scores, settings, lever_setup, claim=claim)
     difference = _difference(rows[0], given, lifted.scores, settings)
     if lever.keeps_answers and difference.value == 0:
         # Not only of these videos: there is nothing to be unsure of.

@@ -5,7 +5,10 @@
 One file a score, named by `ResultRow.score_name`, which says nothing of the setting: the rows do.
 """
 
+import hashlib
+import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -17,6 +20,8 @@ from harness.results.whole_files import FOLDER
 if TYPE_CHECKING:
     import pandas as pd
 
+DIGEST = "answers"
+"""Entry of a row's provenance: the digest of what was answered."""
 _ANSWERS = "answers"
 _COLUMNS = ("id", "row", "source", "label", "predicted")
 
@@ -34,7 +39,7 @@ class VideoAnswers:
     @classmethod
     def read(cls, results: str | Path, row: ResultRow, *, exact: bool = False) -> Self | None:
         """Those of the score that a row was taken of; None where they are not kept, and with
-        `exact` where they are of an earlier score that gave another number. Raises DamagedError.
+        `exact` where they are of an earlier score. Raises DamagedError.
         """
         folder = Path(results) / FOLDER / _ANSWERS
         path = folder / f"{row.score_name}.csv"
@@ -53,9 +58,20 @@ class VideoAnswers:
         write_table(results / FOLDER / _ANSWERS / f"{self.name}.csv", self.table)
 
 
+def answers_digest(
+    rows: Iterable[int], labels: Iterable[object], predicted: Iterable[object]
+) -> str:
+    """The digest of answers: rows of the dataset, names of classes, in the order of the score."""
+    told = json.dumps([list(map(int, rows)), [*map(str, labels)], [*map(str, predicted)]])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
 def _is_of(row: ResultRow, table: "pd.DataFrame") -> bool:
-    """Whether answers give the number of a row: rows and answers are written one after the other,
-    and what is killed between leaves those of before."""
+    """Whether answers are those of a row: rows and answers are written one after the other, and
+    what is killed between leaves those of before. Of a row of an earlier version, which tells no
+    digest, the number has to be that of the answers."""
+    if digest := row.provenance.get(DIGEST):
+        return digest == answers_digest(*(table[name] for name in ("row", "label", "predicted")))
     if len(table) != row.num_videos:
         return False
     is_right = table["label"].to_numpy() == table["predicted"].to_numpy()

@@ -39,11 +39,11 @@ class ConfusionMatrix:
 
 
 def confusion_matrices(tables: Sequence[AnswerTable]) -> list[ConfusionMatrix]:
-    """A matrix each of the systems of the tables, at most 4; of one split the same classes."""
+    """A matrix each of the plain scores of the tables, at most 4; of one split the same classes."""
     found: list[ConfusionMatrix] = []
     for table in tables:
         classes = _classes(table)
-        for number, system in enumerate(table.systems):
+        for number, system in enumerate(table.systems[: table.num_plain]):
             title = f"{system}: {table.title}"
             found.append(_matrix(table, number, title, classes))
     return found[:MAX_PANELS]

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from harness.results.video_answers import VideoAnswers
+from harness.results.video_answers import DIGEST, VideoAnswers, answers_digest
 from reports.class_answers import answer_tables
 from reports.measurements import measurements
 from reports.page.class_view import MAX_VIDEOS, class_views
@@ -10,11 +12,14 @@ from tests.reports.conftest import make_row
 
 
 def keep(folder, row, labels, predicted, ids=None):
+    """Keep answers of a row; returns the row that tells their digest."""
     count = len(labels)
     ids = [f"v{number}" for number in range(count)] if ids is None else ids
     columns = {"id": ids, "row": range(count), "source": range(count), "label": labels}
     table = pd.DataFrame({**columns, "predicted": predicted})
     VideoAnswers(name=row.score_name, table=table).write(folder)
+    told = {DIGEST: answers_digest(table["row"], table["label"], table["predicted"])}
+    return replace(row, provenance=row.provenance | told)
 
 
 @pytest.fixture
@@ -23,8 +28,10 @@ def rows():
 
 
 def test_systems_stand_side_by_side(rows, tmp_path):
-    keep(tmp_path, rows[0], ["a", "a", "b"], ["a", "b", "b"])
-    keep(tmp_path, rows[1], ["a", "b", "a"], ["a", "a", "a"], ["v0", "v2", "v3"])
+    rows = [
+        keep(tmp_path, rows[0], ["a", "a", "b"], ["a", "b", "b"]),
+        keep(tmp_path, rows[1], ["a", "b", "a"], ["a", "a", "a"], ["v0", "v2", "v3"]),
+    ]
     (table,) = answer_tables(tmp_path, measurements(rows))
     assert (table.title, table.systems) == ("shapes, test", ["clip", "full"])
     assert table.videos["id"].tolist() == ["v0", "v1", "v2", "v3"]
@@ -47,8 +54,7 @@ def test_systems_stand_side_by_side(rows, tmp_path):
 
 def test_scores_of_one_name_are_told_apart(tmp_path):
     rows = [make_row("clip", fusion=fusion) for fusion in ("decision", "embedding")]
-    for row in rows:
-        keep(tmp_path, row, ["a"], ["a"])
+    rows = [keep(tmp_path, row, ["a"], ["a"]) for row in rows]
     (table,) = answer_tables(tmp_path, measurements(rows))
     assert table.systems == ["clip, embedding", "clip, decision"]
 
@@ -61,8 +67,8 @@ def test_a_page_holds_so_many_videos_and_no_more(rows, tmp_path):
     count = MAX_VIDEOS + 40
     labels = np.array(["a", "b"])[np.arange(count) % 2]
     predicted = np.where(np.arange(count) < 50, "c", labels)
-    keep(tmp_path, rows[0], labels, predicted)
-    (view,) = class_views(tmp_path, answer_tables(tmp_path, measurements(rows)))
+    kept = keep(tmp_path, rows[0], labels, predicted)
+    (view,) = class_views(tmp_path, answer_tables(tmp_path, measurements([kept])))
     assert view["more"] == 40
     shown = {video["id"] for one in view["classes"] for video in one["videos"]}
     assert len(shown) == MAX_VIDEOS
@@ -71,9 +77,26 @@ def test_a_page_holds_so_many_videos_and_no_more(rows, tmp_path):
 
 def test_an_ablation_is_shown_where_nothing_else_is(rows, tmp_path):
     ablated = make_row("full", protocol="ablation-fusion", feature_set="bbbbbbbbbbbb")
-    for row in (rows[0], ablated):
-        keep(tmp_path, row, ["a"], ["a"])
-    (table,) = answer_tables(tmp_path, measurements([rows[0], ablated]))
+    plain, ablated = (keep(tmp_path, row, ["a"], ["a"]) for row in (rows[0], ablated))
+    (table,) = answer_tables(tmp_path, measurements([plain, ablated]))
     assert table.systems == ["clip"]
     (table,) = answer_tables(tmp_path, measurements([ablated]))
     assert table.systems == ["full"]
+
+
+def test_levers_come_behind_plain_scores(tmp_path):
+    rows = [
+        keep(tmp_path, make_row("clip", lever="mutual-softmax"), ["a", "b"], ["a", "b"]),
+        keep(tmp_path, make_row("clip"), ["a", "b"], ["a", "a"]),
+    ]
+    (table,) = answer_tables(tmp_path, measurements(rows))
+    assert (table.systems, table.num_plain) == (["clip", "clip, mutual-softmax"], 1)
+    assert table.is_right().tolist() == [[True, True], [False, True]]
+
+
+def test_answers_of_another_score_are_not_shown_beside_a_row(rows, tmp_path):
+    first = keep(tmp_path, rows[0], ["a", "b"], ["a", "a"])
+    # The same setting again, as much of it right.
+    again = keep(tmp_path, rows[0], ["a", "b"], ["b", "b"])
+    assert answer_tables(tmp_path, measurements([first])) == []
+    assert len(answer_tables(tmp_path, measurements([again]))) == 1

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.ablations import Ablation, fusion_matrix
+from harness.checkpoint_facts import trained_fusion
 from harness.comparison import Answers, Compared, answers_of, compare_answers
-from harness.measuring import Scored, trained_fusion
+from harness.measuring import Scored
 from harness.scoring import checkpoint_of
 from vifi.scoring.scored_rows import choose_texts
 from vifistore.store.features import Features

@@ -137,11 +137,11 @@ class _Found:
 
     rows: list[ResultRow]
     answers: list[Answers]
-    """One per score: what it got right."""
+    """One per plain score: what it got right."""
     tables: list[ScoreTables]
-    """Two per score, where there is a results folder for them."""
+    """Of every score, where there is a results folder for them."""
     predictions: list["pd.DataFrame"]
-    """One per score, where there is a file for them."""
+    """One per plain score, where there is a file for them."""
 
 
 def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
@@ -150,11 +150,13 @@ def _score(sets: Sequence[Features], wanted: EvaluateArguments) -> _Found:
     lines: list[pd.DataFrame] = []
 
     def keep(scored: Scored) -> None:
+        if wanted.results is not None:
+            tables.extend(score_tables(scored))
+        if not scored.is_plain:
+            return
         answers.append(answers_of(scored))
         if wanted.predictions is not None:
             lines.append(predictions(scored, sets[0].dataset.videos()))
-        if wanted.results is not None:
-            tables.extend(score_tables(scored))
 
     is_one_score = wanted.protocol == "base-to-novel"
     rows: list[ResultRow] = []

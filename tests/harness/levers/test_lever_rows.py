@@ -16,6 +16,7 @@ from harness.protocols.trained import Trained
 from harness.protocols.zero_shot import zero_shot
 from harness.results import to_record
 from harness.results.result_row import from_record
+from harness.results.video_answers import answers_digest
 from harness.scoring import load_classes, load_videos, score
 from harness.statistics import paired_bootstrap
 from tests.harness.test_text_rules import described
@@ -41,13 +42,18 @@ def test_every_lever_has_rows_and_its_difference_from_the_plain_score(maker, val
     kept = []
     settings = Scoring(levers=asked(maker, "all"), keep=kept.append, fusions=("embedding", "image"))
     rows = zero_shot(features, ("test",), settings)
-    assert [scored.rows[0].lever for scored in kept] == ["", ""]
+    names = list(chosen_levers(settings.levers, features))
+    assert [scored.rows[0].lever for scored in kept] == ["", "", *names, *names]
+    lifted = next(one for one in kept if one.rows[0].lever == "descriptions")
+    assert lifted.rows == [row for row in rows if row in lifted.rows]
+    told = answers_digest(lifted.videos.rows, *lifted.taken_for)
+    assert {row.provenance["answers"] for row in lifted.rows} == {told}
     plain = [row for row in rows if not row.lever]
     alone = zero_shot(features, ("test",), Scoring(fusions=settings.fusions))
     assert [(row.key, row.value) for row in plain] == [(row.key, row.value) for row in alone]
     for fusion in settings.fusions:
         before = value_of(plain, metric="top1", fusion=fusion)
-        for name in chosen_levers(settings.levers, features):
+        for name in names:
             own = [row for row in rows if (row.lever, row.fusion) == (name, fusion)]
             top1 = value_of(own, metric="top1")
             difference = value_of(own, metric="top1_minus_plain")

@@ -7,8 +7,7 @@ from tests.reports.test_class_answers import keep
 
 def test_a_confusion_matrix_is_in_percent_of_its_rows(tmp_path, svg_texts):
     labels, predicted = ["a"] * 4 + [NASTY] * 3, ["a", "a", "a", NASTY, "a", "a", "a"]
-    row = make_row("clip")
-    keep(tmp_path, row, labels, predicted)
+    row = keep(tmp_path, make_row("clip"), labels, predicted)
     (matrix,) = confusion_matrices(answer_tables(tmp_path, measurements([row])))
     assert matrix.classes == sorted(["a", NASTY])
     a, nasty = (matrix.classes.index(name) for name in ("a", NASTY))
@@ -22,8 +21,7 @@ def test_a_confusion_matrix_is_in_percent_of_its_rows(tmp_path, svg_texts):
 def test_of_many_classes_those_taken_wrong_are_shown(tmp_path):
     labels = [f"c{number:03d}" for number in range(80)]
     predicted = [name if number < 60 else "c000" for number, name in enumerate(labels)]
-    row = make_row("clip")
-    keep(tmp_path, row, labels, predicted)
+    row = keep(tmp_path, make_row("clip"), labels, predicted)
     (matrix,) = confusion_matrices(answer_tables(tmp_path, measurements([row])))
     assert (len(matrix.classes), matrix.left_out) == (MAX_CLASSES, 80 - MAX_CLASSES)
     assert set(labels[60:]) <= set(matrix.classes)

@@ -1,15 +1,16 @@
 """A results folder with everything that a page can show, and the page of it."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from PIL import Image
 
-from harness.results import read_rows
+from harness.results import append_rows, read_rows
 from harness.results.artefacts import Artefacts
 from harness.results.run_histories import FollowedScore, RunHistory, RunPoint
-from harness.results.video_answers import VideoAnswers
+from harness.results.video_answers import DIGEST, VideoAnswers, answers_digest
 from reports.class_answers import answer_tables
 from reports.measurements import measurements
 from reports.page.document import write_page
@@ -88,6 +89,8 @@ def _keep_answers(folder, nasty) -> None:
         columns = {"id": [f"{nasty}{n}" for n in range(4)], "row": range(4), "source": range(4)}
         table = pd.DataFrame({**columns, "label": labels, "predicted": predicted})
         VideoAnswers(name=row.score_name, table=table.iloc[:count]).write(folder)
+        told = answers_digest(*(table[name].iloc[:count] for name in ("row", "label", "predicted")))
+        append_rows(folder, [replace(row, provenance=row.provenance | {DIGEST: told})])
 
 
 @pytest.fixture

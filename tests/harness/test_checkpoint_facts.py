@@ -1,6 +1,6 @@
 import pytest
 
-from harness.measuring import has_sigmoid, trained_system
+from harness.checkpoint_facts import has_sigmoid, trained_system
 
 
 @pytest.mark.parametrize(
