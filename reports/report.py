@@ -25,7 +25,7 @@ from reports.figures.training_curves import draw_runs, run_panels
 from reports.layouts.fusion_table import fusion_table
 from reports.layouts.lever_table import lever_table
 from reports.layouts.miniature import in_place_of_the_papers, miniature_tables
-from reports.layouts.orderings import orderings_table
+from reports.layouts.orderings import orderings_tables
 from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
 from reports.layouts.recall_table import recall_table
@@ -64,10 +64,10 @@ def make_report(results_folder: str | Path, wanted: ReportTables | None = None) 
     files = [_write_table(folder, table, kind) for table in tables for kind in WRITERS]
     if diagrams := reliability_diagrams(measured):
         files += draw_reliability(diagrams, folder / "reliability")
+    answers = answer_tables(folder, measured)
     # Levers have a table of their own, and stand in no other figure beside plain scores.
     measured = [measurement for measurement in measured if not measurement.row.lever]
     files += _write_figures(folder, measured, artefacts)
-    answers = answer_tables(folder, measured)
     if matrices := confusion_matrices(answers):
         files += draw_confusion(matrices, folder / CONFUSION)
     files += write_page(folder, rows, measured, tables, artefacts, answers)
@@ -80,8 +80,8 @@ def all_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> l
     fusion, levers, recall by captions, then by protocol."""
     plain = [measurement for measurement in measured if not measurement.row.lever]
     mini = in_place_of_the_papers(plain)
-    own = (orderings_table(mini), fusion_table(plain), lever_table(measured), recall_table(plain))
-    single = [table for table in own if table]
+    own = (fusion_table(plain), lever_table(measured), recall_table(plain))
+    single = [*orderings_tables(mini), *(table for table in own if table)]
     published = [*paper_tables(plain, costs), *miniature_tables(mini, costs)]
     tables = [*published, *single, *protocol_tables(plain)]
     return [table for table in tables if table.num_measured]

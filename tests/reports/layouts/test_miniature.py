@@ -4,7 +4,8 @@ import pytest
 
 from harness.results.json_artefacts import Cost
 from reports.layouts.miniature import in_place_of_the_papers, miniature_tables
-from reports.layouts.orderings import orderings_table
+from reports.layouts.orderings import orderings_tables
+from reports.layouts.orders import orders_of
 from reports.measurements import measurements, stands_for
 from reports.paper.paper_numbers import paper_numbers
 from reports.report import WRITERS, all_tables
@@ -74,20 +75,74 @@ def compared(row, value, p_value, name="vifi-clip-k2", against="vanilla-clip"):
     [(0.2, 0.01, "agrees"), (-0.2, 0.01, "opposes"), (0.2, 0.2, "not clear")],
 )
 def test_orders_are_compared_by_the_paired_test(row, value, p_value, verdict):
-    table = orderings_table(placed(compared(row, value, p_value)))
+    counts, table = orderings_tables(placed(compared(row, value, p_value)))
     (only,) = table.rows
     assert (only.label, only.section) == ("ViFi-CLIP over Vanilla CLIP", "Table 3")
     # The paper: 57.2 over 41.9.
     assert only.cells[0].value == pytest.approx(15.3)
     assert only.cells[1].value == pytest.approx(100 * value)
     assert only.cells[3].text == verdict
-    assert f"1 {verdict}" in table.caption
+    assert only.detail == "mini HMDB-51, K = 2"
+    assert "Of 1 orders of the paper: " in counts.caption
+    assert f"1 {verdict}" in counts.caption
+    expected = [1, *(float(verdict == name) for name in ("agrees", "opposes", "not clear"))]
+    assert [[cell.value for cell in row.cells] for row in counts.rows] == [expected, expected]
+    assert [row.label for row in counts.rows] == ["Table 3", "ViFi-CLIP over Vanilla CLIP"]
+
+
+def of_splits(row, *tests):
+    """Differences of ViFi-CLIP from vanilla CLIP on splits: of each its value, ends and p."""
+    fields = {
+        "protocol": "zero-shot",
+        "dataset": "mini-hmdb51",
+        "metric": "top1_minus_vanilla-clip",
+    }
+    return placed(
+        *(
+            row(
+                *("vifi-clip", value),
+                **{**fields, "split": f"val{n + 1}", "ci_low": low, "ci_high": high},
+                provenance=TINY | {"against": "vanilla-clip", "p_value": p_value},
+            )
+            for n, (value, low, high, p_value) in enumerate(tests)
+        )
+    )
+
+
+def test_splits_of_a_cell_are_one_order(row):
+    tests = ((0.2, 0.1, 0.3, 0.001), (0.1, 0.0, 0.2, 0.05), (0.03, -0.04, 0.1, 0.5))
+    (order,) = orders_of(of_splits(row, *tests))
+    assert order.place == "mini HMDB-51, 3 splits"
+    assert order.value == pytest.approx(11)
+    assert order.interval == pytest.approx((2, 20))
+    # A deviation of 9 / 1.96 points, twice what is beyond 11 of them.
+    assert order.p_value == pytest.approx(0.0166, abs=1e-4)
+    assert order.verdict == "agrees"
+
+
+def test_of_splits_that_differ_nothing_is_clear(row):
+    (order,) = orders_of(of_splits(row, (0.2, 0.1, 0.3, 0.001), (-0.2, -0.3, -0.1, 0.001)))
+    assert (order.value, order.verdict) == (0.0, "not clear")
+    (order,) = orders_of(of_splits(row, (0.2, None, None, 0.001), (0.2, 0.1, 0.3, 0.001)))
+    assert (order.interval, order.verdict) == (None, "not clear")
+
+
+def test_the_mean_over_draws_stands_for_them(row):
+    drawn = {"protocol": "base-to-novel", "dataset": "mini-hmdb51", "subset": "base"}
+    drawn |= {"metric": "top1_minus_vanilla-clip", "split": "base_val"}
+    told = TINY | {"against": "vanilla-clip", "p_value": 0.01}
+    names = ("vifi-clip-s1", "vifi-clip-s2")
+    one = row(names[0], 0.3, **drawn, provenance=told)
+    both = {"feature_names": names, "feature_set": "0123456789ab+aaaaaaaaaaaa"}
+    mean = row("vifi-clip", 0.2, **drawn, **both, provenance=told | {"over": "seeds", "count": 2})
+    (order,) = orders_of(placed(one, mean))
+    assert (order.place, order.value) == ("mini HMDB-51, base, 2 draws", pytest.approx(20))
 
 
 def test_what_the_paper_did_not_compare_has_no_order(row):
     mine = compared(row, 0.2, 0.01, name="my-model")
     other = compared(row, 0.2, 0.01, against="my-model")
-    assert orderings_table(placed(mine, other)) is None
+    assert orderings_tables(placed(mine, other)) == []
 
 
 @pytest.mark.parametrize(
@@ -105,9 +160,9 @@ def test_table_5_compares_what_models_were_tuned_and_scored_with(row, name, fusi
     trained = "" if name == "vanilla-clip" else fusion
     fields |= {"fusion": fusion, "trained_fusion": trained, "metric": f"top1_minus_{against}"}
     one = row(name, -0.1, **fields, provenance=TINY | told)
-    (only,) = orderings_table(placed(one)).rows
+    (only,) = orderings_tables(placed(one))[1].rows
     assert (only.label, only.section) == (f"{label} over Embedding fusion", "Table 5")
-    numbers = {n.method: n.value for n in paper_numbers(5) if n.dataset == "hmdb51"}
+    numbers = {n.method: n.value or 0.0 for n in paper_numbers(5) if n.dataset == "hmdb51"}
     assert only.cells[0].value == pytest.approx(numbers[label] - numbers["Embedding fusion"])
     assert only.cells[3].text == "agrees"
 
@@ -117,5 +172,5 @@ def test_a_page_without_stand_ins_has_neither(row):
     assert not any(name.startswith("mini-") for name in names)
     mini = row("vifi-clip", 0.4, dataset="mini-hmdb51", split="val1", provenance=TINY)
     tables = by_name(all_tables(measurements([mini, compared(row, 0.2, 0.01)])))
-    assert {"mini-table1", "mini-orderings"} <= set(tables)
+    assert {"mini-table1", "mini-orders", "mini-orderings"} <= set(tables)
     assert all(WRITERS[kind](table) for table in tables.values() for kind in WRITERS)
