@@ -214,8 +214,9 @@ def checkpoint_of(features: Features) -> dict:
     if checkpoint is None:
         raise UsageError(
             f"feature set {features.name} of {features.dataset.name} was made elsewhere and has no "
-            "text tower; score it with --classifier linear-probe, prototype or cache, search it "
-            "with --like, or import it again with --checkpoint, one whose text tower belongs to it"
+            "text tower; score it by supervised or few-shot with --classifier linear-probe, "
+            "prototype or cache, search it with --like, or import it again with --checkpoint, one "
+            "whose text tower belongs to it"
         )
     return checkpoint
 

@@ -4,7 +4,6 @@ The harness writes fractions, and a deviation as a row of its own (`top1_std`). 
 or seeds carries `over` in its provenance; the rows it was made of are left out of tables.
 """
 
-import itertools
 import math
 import re
 from collections import defaultdict
@@ -12,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.results import ResultRow
+from harness.results.row_names import is_of_several_runs, row_name
 from reports.paper.paper_settings import is_paper_setting
-from vifistore.errors import first_few
 
 # A method of the paper is recognised by these words in the name of a checkpoint or feature set.
 # The first that fits wins: "vifi-clip-image-ft" is image fine-tuning.
@@ -198,34 +197,13 @@ def method_of(names: Iterable[str]) -> str:
     return methods.pop() if len(methods) == 1 else ""
 
 
-def row_name(row: ResultRow) -> str:
-    """The name that a feature set was asked by, else its shortest; for several (seeds), what their
-    names share."""
-    names = sorted(row.feature_names, key=lambda name: (len(name), name))
-    if not names:
-        return row.feature_set
-    if not _is_of_several_runs(row):
-        asked = row.provenance.get("asked")
-        return asked if asked in names else names[0]
-    columns = itertools.takewhile(lambda letters: len({*letters}) == 1, zip(*names, strict=False))
-    shared = "".join(letters[0] for letters in columns).rstrip("-_.@+=s")
-    # A sum of names would look like an ensemble.
-    return shared or f"mean of {first_few(row.feature_names, 8)}"
-
-
 def features_of(row: ResultRow) -> tuple[str, ...]:
     """What `--features` takes to measure a row again: one feature set for each training run."""
-    if not _is_of_several_runs(row):
+    if not is_of_several_runs(row):
         return (row_name(row),)
     if len(row.feature_names) == row.provenance.get("count"):
         return row.feature_names
     return tuple(row.feature_set.split("+"))
-
-
-def _is_of_several_runs(row: ResultRow) -> bool:
-    """Whether a row is a mean over training runs, by their features or by their checkpoints: runs
-    that tuned the text tower alone share features."""
-    return "+" in row.feature_set or "+" in str(row.provenance.get("checkpoint"))
 
 
 def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> Measurement:

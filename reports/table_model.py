@@ -73,6 +73,8 @@ class Column:
     """Heading it shares with its neighbours, such as a dataset."""
     decimals: int = 1
     """Digits after the point."""
+    is_chance: bool = False
+    """Whether its numbers are p-values, of which none is nothing: `<0.001` for a smaller one."""
 
     @property
     def title(self) -> str:
@@ -201,6 +203,9 @@ def cell_text(table: Table, column: Column, cell: Cell) -> CellText:
         return CellText(main=cell.text, marks=marks)
     if not math.isfinite(cell.value):
         return CellText(main="undefined", marks=marks)
+    least = 10.0**-column.decimals
+    if column.is_chance and cell.value < least:
+        return CellText(main=f"<{least:.{column.decimals}f}", marks=marks)
     main = format_number(cell.value, column.decimals)
     if cell.std is not None:
         main += f" ± {format_number(cell.std, column.decimals)}"

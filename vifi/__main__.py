@@ -87,6 +87,8 @@ def usage() -> str:
             "Encode every video once per checkpoint; answer every question from the cache.",
             "",
             *lines,
+            "",
+            "Ends with 0: all done; 1: failed; 2: wrong call; 3: done, some videos quarantined.",
         ]
     )
 

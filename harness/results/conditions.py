@@ -2,9 +2,10 @@
 
     chosen = rows_where(rows, ["dataset=ucf101", "metric=top1|top5", "value>0.5", "name=full-*"])
 
-A key is a field of a row, `name` (what its feature set was asked by), or an entry of the
-provenance that is a text or a number (`command`, `model`, ...). `*` in a value stands for anything,
-`|` between two for either; an empty value for what a row has not. All conditions have to hold.
+A key is a field of a row, `name` (what its feature set was asked by; of a mean over runs what their
+names share), or an entry of the provenance that is a text or a number (`command`, `model`, ...).
+`*` in a value stands for anything, `|` between two for either; an empty value for what a row has
+not. All conditions have to hold.
 """
 
 import operator
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.results.result_row import FIELDS, ResultRow
+from harness.results.row_names import row_name
 from vifistore.errors import UnknownNameError, UsageError, short
 
 _TERM = re.compile(r"\s*([A-Za-z_]\w*)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", re.DOTALL)
@@ -73,10 +75,8 @@ def row_fields(row: ResultRow) -> dict[str, object]:
     texts joined by `+`."""
     known = {name: getattr(row, name) for name in FIELDS if name != "provenance"}
     known["feature_names"] = "+".join(row.feature_names)
-    asked = row.provenance.get("asked")
-    names = row.feature_names or (row.feature_set,)
     told = {key: value for key, value in row.provenance.items() if _is_plain(key, value)}
-    return {"name": asked if asked in names else names[0], **told, **known}
+    return {"name": row_name(row), **told, **known}
 
 
 def _is_plain(key: str, value: object) -> bool:

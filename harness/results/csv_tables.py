@@ -2,7 +2,7 @@
 
 People open them in a spreadsheet, which would run some cells: a class, a video or a prompt may be
 called `=HYPERLINK(...)`. Such a text gets an apostrophe in front (OWASP, "CSV Injection"), which
-our own readers take off again. Numbers stay as they are.
+our own readers take off again. Numbers stay as they are, those of float32 in their shortest digits.
 """
 
 import csv
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.results.whole_files import damaged, write_text
+from vifistore.short_numbers import shortest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,10 @@ QUOTING = csv.QUOTE_NONNUMERIC
 
 
 def safe_cell(value: object) -> object:
-    """A text as a cell that no spreadsheet runs; anything else as it is."""
+    """A text as a cell that no spreadsheet runs, a number in its shortest digits; anything else as
+    it is."""
+    if isinstance(value, float):
+        return shortest(value)
     return _MARK + value if isinstance(value, str) and _RUN.match(value) else value
 
 

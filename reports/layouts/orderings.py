@@ -83,7 +83,8 @@ def _each(orders: Sequence[MethodOrder]) -> Table:
 
 
 def _column(heading: str) -> Column:
-    return Column(heading=heading, decimals=3 if heading == "p" else 1)
+    is_chance = heading == "p"
+    return Column(heading=heading, decimals=3 if is_chance else 1, is_chance=is_chance)
 
 
 def _row(order: MethodOrder) -> Row:

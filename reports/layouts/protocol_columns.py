@@ -8,6 +8,7 @@ from reports.layouts.cells import ANOTHER, DIFFERENCE, metric_heading
 from reports.layouts.fusion_table import fusion_position
 from reports.measurements import Measurement
 from reports.table_model import Note
+from vifistore.natural_order import natural_order
 
 _SUBSETS = ("base", "novel", "all", "joint")
 _METRICS = ("top1", "top5", "mean_per_class", "harmonic_mean", "calibration_error")
@@ -93,9 +94,8 @@ def ordered(slots: Iterable[Slot], datasets: Sequence[str]) -> list[Slot]:
         metric = _METRICS.index(slot.metric) if slot.metric in _METRICS else len(_METRICS)
         subset = _SUBSETS.index(slot.subset) if slot.subset else 0
         fusion = fusion_position(slot.fusion or "")
-        # precision_at_5 before precision_at_10.
-        name = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", slot.metric)]
-        return datasets.index(slot.dataset), subset, slot.shots or 0, fusion, metric, name
+        place = datasets.index(slot.dataset), subset, slot.shots or 0, fusion, metric
+        return *place, natural_order(slot.metric)
 
     return sorted(slots, key=order)
 

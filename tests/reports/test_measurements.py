@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.results.row_names import row_name
 from reports.layouts.protocol_tables import protocol_tables
-from reports.measurements import features_of, measurements, method_of, paper_dataset, row_name
+from reports.measurements import features_of, measurements, method_of, paper_dataset
 
 
 def test_shares_become_percent_and_ranks_stay(row):

@@ -14,6 +14,7 @@ import pytest
 from harness.fusion import unit
 from harness.softmax import softmax
 from tests.vifi.conftest import save_tiny
+from vifi.__main__ import run
 from vifi.classifying import label_texts
 from vifistore.extract.class_texts import reload_checkpoint
 from vifistore.store import open_store
@@ -82,6 +83,15 @@ def test_files_of_no_store_get_the_very_numbers(said, store, model, monkeypatch)
     assert "broken.mp4" in told
     # Nothing stays behind.
     assert list(temporary.iterdir()) == []
+
+
+def test_random_weights_are_told_once_a_call(capsys, searchable):
+    words = [str(searchable.parent / "videos" / "blue jump" / "0.mp4")]
+    words += ["--model", "vifi-tiny", "--pretrained", "none"]
+    words += ["--num-frames", "2", "--device", "cpu", "--workers", "1", "--labels", "a,b"]
+    for _ in range(2):
+        run(["classify", *words])
+        assert capsys.readouterr().err.count("gets RANDOM weights") == 1
 
 
 def test_texts_that_follow_a_video_are_made_for_files_of_no_store(said, store, tmp_path):

@@ -42,6 +42,21 @@ def test_no_type_of_python_is_shown(words):
     assert not re.search(r"--(\S+), --no-\1", text)
 
 
+def test_help_texts_fill_their_lines(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100000")
+    help_of.cache_clear()
+    text = help_of("scan")
+    help_of.cache_clear()
+    assert "the folder that holds a file); tar shards of videos" in text
+    assert "(seconds, of a part of the file), a row per video" in text
+
+
+def test_a_word_that_is_no_choice_is_told_without_python(capsys):
+    assert run(["index", "S.zarr", "--kind", "foo"]) == 2
+    told = "vifi: --kind is 'foo'; give one of flat, ivf, hnsw; see vifi index --help\n"
+    assert capsys.readouterr().err == told
+
+
 def test_positional_arguments_say_what():
     for words, usage in {
         ("extract",): "[OPTIONS] STORE",

@@ -14,6 +14,7 @@ import tyro
 
 from vifi.command_line.help import help_registry
 from vifistore.errors import Faults, UsageError
+from vifistore.short_numbers import shortest
 
 logger = logging.getLogger("vifi")
 
@@ -27,6 +28,10 @@ _REPEATABLE = ("--template", "--map-prefix")
 _NO_OPTION = re.compile(
     r"no type matching \{None\}\|(.+?) could be instantiated from \[(.*)\]\. .*"
 )
+
+
+# What it says of a word that none of a few is.
+_NO_CHOICE = re.compile(r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*?)\)")
 
 
 def parse(
@@ -134,8 +139,13 @@ def _one_line(box: str, verb: str) -> str:
         names = [line.strip() for line in kept if line.startswith("    ") and line[4] != " "]
         words = [line.strip() for line in kept if not line.startswith(" ")]
         told = " ".join([*words, ", ".join(names)]).strip().rstrip(".")
-        said.append(_NO_OPTION.sub(r"\2 is no \1", told))
+        said.append(_NO_CHOICE.sub(_choices, _NO_OPTION.sub(r"\2 is no \1", told)))
     return f"{'; '.join(said)}; see vifi {verb} --help"
+
+
+def _choices(told: re.Match) -> str:
+    given, argument, choices = told.groups()
+    return f"{argument} is {given!r}; give one of {choices.replace(chr(39), '').rstrip(',')}"
 
 
 def start_logging() -> None:
@@ -145,18 +155,43 @@ def start_logging() -> None:
         logger.addHandler(_StandardError())
         logger.setLevel(logging.INFO)
         logger.propagate = False
+    for handler in logger.handlers:
+        if isinstance(handler, _StandardError):
+            handler.said.clear()
 
 
 class _StandardError(logging.Handler):
-    """Writes to whatever standard error is at that moment."""
+    """Writes to whatever standard error is at that moment; of a command's lines that are marked
+    `once`, as what loads a model twice says them twice, each the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(_steering_nothing(self.format(record)), file=sys.stderr)
+        text = _steering_nothing(self.format(record))
+        if getattr(record, "once", False):
+            if text in self.said:
+                return
+            self.said.add(text)
+        print(text, file=sys.stderr)
 
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    told = _in_short(document)
+    print(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _in_short(document: object) -> object:
+    """A document with its numbers in their shortest digits."""
+    if isinstance(document, float):
+        return shortest(document)
+    if isinstance(document, dict):
+        return {key: _in_short(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_in_short(value) for value in document]
+    return document
 
 
 def say(text: str) -> None:

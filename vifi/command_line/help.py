@@ -2,7 +2,7 @@
 
 import dataclasses
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
@@ -146,7 +146,13 @@ def _shown(field: StructFieldSpec, owner: str) -> StructFieldSpec:
         looks["help_behavior_hint"] = _default_hint
     # What the field itself says comes behind, and counts.
     shown = Annotated[(kind, tyro.conf.arg(**looks), *marks)]
-    return dataclasses.replace(field, type=shown)
+    return dataclasses.replace(field, type=shown, helptext=_unbroken(field.helptext))
+
+
+def _unbroken(told: str | Callable[[], str | None] | None) -> str | None:
+    """A help text on one line: tyro wraps it, and keeps the line breaks of an indented one."""
+    text = told() if callable(told) else told
+    return text if text is None else " ".join(text.split())
 
 
 def _default_hint(label: str) -> str:

@@ -20,8 +20,8 @@ from harness.protocols.zero_shot import zero_shot
 from harness.results import TUNED, ResultRow, read_rows
 from harness.results.conditions import rows_where
 from harness.results.counterparts import Pair, counterparts, differing, newest_of_settings
+from harness.results.row_names import row_name
 from harness.results.video_answers import VideoAnswers
-from reports.measurements import row_name
 from vifi.scoring.scored_rows import choose_texts
 from vifistore.errors import UnknownNameError, UsageError, first_few, short
 from vifistore.store.features import Features

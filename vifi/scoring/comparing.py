@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.comparison import Answers, Compared, compare_answers, compare_harmonic, mean_answers
 from harness.results import ResultRow
-from reports.measurements import is_mean, row_name
+from harness.results.row_names import row_name
+from reports.measurements import is_mean
 from vifi.scoring.scored_rows import covered_by, place_of
 from vifistore.errors import UsageError
 from vifistore.store.features import Features

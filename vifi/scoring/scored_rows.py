@@ -12,11 +12,11 @@ from harness.levers.lever_rows import MINUS_PLAIN
 from harness.measuring import PROBABILITIES
 from harness.results import TUNED, ResultRow, append_rows, to_record
 from harness.results.ranking_marks import ranking_mark
+from harness.results.row_names import row_name
 from harness.scoring import checkpoint_of, load_videos
 from harness.text_choice import find_texts, fitting_texts
 from harness.zero_shot_claims import claim_of
 from reports.layouts.grouping import short_template
-from reports.measurements import row_name
 from vifi.command_line.console import print_json, say
 from vifi.scoring.followed_cosines import make_cosines
 from vifistore.cleaning import AS_IS

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.results import FILE_NAME, ResultRow, read_rows
 from harness.results.json_artefacts import StudyText, Summary, Timing
+from harness.results.row_names import row_name
 from harness.statistics import Comparison
-from reports.measurements import row_name
 from vifi.scoring.scored_rows import covered_by, place_of
 from vifi.study.ledger import Ledger
 from vifi.study.steps import REPORT, Step, plan_steps

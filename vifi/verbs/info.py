@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from vifi.command_line.console import parse, print_json, printable, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.verbs.lineage import print_lineage, step_of, training_of
+from vifistore.errors import first_few, shell
+from vifistore.natural_order import natural_order
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.info import (
     FeatureSize,
     derived_lineage,
     describe_store,
+    describe_texts,
     feature_size,
     lineage,
     made_on,
 )
 from vifistore.store.recipe import sees_clips
 from vifistore.store.store import Store
+
+# Of more sets of texts the summary counts them.
+_FEW_TEXTS = 8
+_FEW_TEMPLATES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +32,8 @@ class InfoArguments(PrintArguments, StoreArguments):
 
     quarantine: bool = False
     """List the quarantined videos and why."""
+    texts: bool = False
+    """List every set of text embeddings, whose they are and under which templates."""
     lineage: bool = False
     """Print the checkpoints as a tree: what each was trained from, at which step, and what differs
     from its parent; and of which feature set each derived one was made. --json has all."""
@@ -36,7 +45,10 @@ def main(arguments: list[str]) -> int:
     store = open_store(wanted.store)
     if wanted.lineage:
         return print_lineage(lineage(store), derived_lineage(store), json=wanted.json)
-    if wanted.quarantine:
+    if wanted.texts:
+        every = describe_texts(store)
+        print_json(every) if wanted.json else _print_texts(store, every)
+    elif wanted.quarantine:
         _print_quarantine(_quarantined(store), json=wanted.json)
     elif wanted.json:
         print_json(describe_store(store))
@@ -65,7 +77,6 @@ def _print_quarantine(found: list[dict], *, json: bool) -> None:
 
 
 def _print_summary(store: Store, document: dict) -> None:
-    names_of_texts = _names_by_texts(store)
     for dataset, facts in document["datasets"].items():
         stretches = _stretches_told(facts.get("stretches"))
         say(f"dataset {dataset}: {facts['videos']} videos{stretches}, {facts['classes']} classes")
@@ -77,10 +88,20 @@ def _print_summary(store: Store, document: dict) -> None:
         parent = f", from {checkpoint['parent']}" if checkpoint["parent"] else ""
         said = f"checkpoint {checkpoint['digest']} ({', '.join(checkpoint['names'])})"
         say(f"{said}: {step_of(checkpoint)}{parent}{training_of(checkpoint)}")
-    for texts in document["texts"]:
-        of = ", ".join(names_of_texts.get(texts["text_digest"], ["no checkpoint here"]))
-        words = f"{texts['classes']} classes, {', '.join(texts['templates'])}"
-        say(f"texts {texts['id']} (of {of}): {words}")
+    if (count := len(document["texts"])) > _FEW_TEXTS:
+        towers = len({texts["text_digest"] for texts in document["texts"]})
+        every = shell("vifi", "info", store.path, "--texts")
+        say(f"texts: {count:,} sets of {towers:,} text towers; list them with: {every}")
+    else:
+        _print_texts(store, document["texts"])
+
+
+def _print_texts(store: Store, every: list[dict]) -> None:
+    names = _names_by_texts(store)
+    for texts in every:
+        of = ", ".join(names.get(texts["text_digest"], ["no checkpoint here"]))
+        templates = first_few(texts["templates"], _FEW_TEMPLATES)
+        say(f"texts {texts['id']} (of {of}): {texts['classes']} classes, {templates}")
 
 
 def _stretches_told(facts: dict | None) -> str:
@@ -94,7 +115,7 @@ def _stretches_told(facts: dict | None) -> str:
 
 def _by_name(facts: dict) -> tuple:
     """Sorts by names; what has none comes last, by its id."""
-    names = sorted(facts["names"])
+    names = [natural_order(name) for name in sorted(facts["names"])]
     return not names, names, facts.get("id", "")
 
 

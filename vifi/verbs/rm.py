@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 
 from harness.results import ResultRow, read_rows
-from reports.measurements import row_name
+from harness.results.row_names import row_name
 from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import UsageError, first_few

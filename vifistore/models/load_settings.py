@@ -1,8 +1,11 @@
 """What can be told about the weights that a model gets. Imports no torch, for --help."""
 
+import logging
 from dataclasses import dataclass
 
-from vifistore.errors import UsageError
+from vifistore.errors import UsageError, short
+
+logger = logging.getLogger("vifi")
 
 LARGEST_SIDE = 2048
 
@@ -10,6 +13,15 @@ HF_PREFIX = "hf:"
 """What `--model` begins with for models of transformers."""
 RANDOM = "none"
 """What `--pretrained` says for random weights."""
+
+
+def tell_random(model: str) -> None:
+    """Log that a model gets random weights; a command says so once, however often it loads it."""
+    logger.warning(
+        "--pretrained none: %s gets RANDOM weights; its numbers mean nothing, use it to try things",
+        short(model, 80),
+        extra={"once": True},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from vifistore.models.hf.hf_folder import HfSource, find_source
 from vifistore.models.hf.hf_model import load_hf
 from vifistore.models.hf.hf_xclip import xclip_file
 from vifistore.models.hub import offline_if_unreachable, quiet
-from vifistore.models.load_settings import HF_PREFIX, RANDOM, WeightsSettings
+from vifistore.models.load_settings import HF_PREFIX, RANDOM, WeightsSettings, tell_random
 from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.openclip_parts import Clip
 from vifistore.models.plugins.plugin_model import load_plugin
@@ -143,10 +143,7 @@ def _header(model: str, config: dict, name: str) -> CheckpointHeader:
 
 
 def _random_model(model: str, config: dict) -> OpenClipModel:
-    logger.warning(
-        "--pretrained none: %s gets RANDOM weights; its numbers mean nothing, use it to try things",
-        model,
-    )
+    tell_random(model)
     return describe(new_model(model, _RANDOM_SEED, config), _header(model, config, "random"))
 
 

@@ -36,7 +36,13 @@ class Presence:
         self._num_found = 0
 
     def require(self) -> None:
-        """Raise StoreError if the folder of the videos is gone, or more than half of them are."""
+        """Raise StoreError if the folder of the videos is gone or was never known, or more than
+        half of them are gone."""
+        if self._root == Path():
+            raise StoreError(
+                f"where the videos of {self._dataset.name} lie is not known, as they came in "
+                f"without any; say where they are: {self._relocation('DIR')}"
+            )
         if self._is_folder_gone():
             self._refuse(f"the folder of the videos of {self._dataset.name} is gone: {self._root}")
         paths, are_there = self._files.paths, self._are_there()
@@ -89,11 +95,14 @@ class Presence:
             self.require()
 
     def _refuse(self, what: str) -> None:
-        words = ["vifi", "relocate", str(self._dataset.store.path), "--dataset", self._dataset.name]
         raise StoreError(
             f"{what}; mount it and run the same command again, or say where they are now: "
-            f"{shell(*words)} --root NEW"
+            f"{self._relocation('NEW')}"
         )
+
+    def _relocation(self, root: str) -> str:
+        store, name = str(self._dataset.store.path), self._dataset.name
+        return shell("vifi", "relocate", store, "--dataset", name, "--root", root)
 
 
 def _is_there(file: Footage) -> bool:

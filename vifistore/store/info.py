@@ -32,16 +32,21 @@ def describe_store(store: Store) -> dict:
             dataset: _describe_dataset(store.dataset(dataset)) for dataset in store.datasets()
         },
         "checkpoints": [_facts(checkpoint) for checkpoint in store.checkpoints()],
-        "texts": [
-            {
-                "id": texts["id"],
-                "text_digest": texts["text_digest"],
-                "classes": len(texts["class_names"]),
-                "templates": texts["templates"],
-            }
-            for texts in store.find_texts()
-        ],
+        "texts": describe_texts(store),
     }
+
+
+def describe_texts(store: Store) -> list[dict]:
+    """What is known of each set of text embeddings."""
+    return [
+        {
+            "id": texts["id"],
+            "text_digest": texts["text_digest"],
+            "classes": len(texts["class_names"]),
+            "templates": texts["templates"],
+        }
+        for texts in store.find_texts()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

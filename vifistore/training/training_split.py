@@ -111,8 +111,9 @@ def _warn_of_idle_flags(options: RunOptions, *, is_shared: bool) -> None:
 def _warn_of_few(dataset: Dataset, split: Split, shots: int) -> None:
     if shots and (counts := count_videos(dataset, split)).min() < shots:
         logger.warning(
-            "split %s has %d videos of %s, fewer than %d",
-            *(split.name, counts.min(), split.class_names[counts.argmin()], shots),
+            "split %s has %d videos of %s, fewer than the %d of --shots; where that is meant, say "
+            "so: --shots %d",
+            *(split.name, counts.min(), split.class_names[counts.argmin()], shots, counts.min()),
         )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Container, Sequence
 from functools import partial
 from pathlib import Path
 
-from vifistore.cleaning import cleaned, cleaning
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.cleaning import AS_IS, cleaned, cleaning, in_words
+from vifistore.errors import UnknownNameError, UsageError, short
 from vifistore.sources.remote_root import RemoteRoot
 from vifistore.sources.roots import Root, root_of
 from vifistore.videos.class_lists import renamed, unite
@@ -122,4 +122,15 @@ def _cleaned(listing: Listing, names: str) -> Listing:
     new = cleaned(every, names)
     changed = sum(name != new[name] for name in listing.class_names)
     note = f"class names are read {names}" + (f": {changed:,} changed" if changed else "")
+    if names == AS_IS:
+        note += _in_words_told(listing.class_names)
     return renamed(listing, new, note) if listing.class_names else listing
+
+
+def _in_words_told(class_names: Sequence[str]) -> str:
+    """What to do about names that a text tower would read as one odd word."""
+    odd = [name for name in class_names if in_words(name) != name]
+    if not odd:
+        return ""
+    become = f"{short(odd[0])} {short(in_words(odd[0]))}"
+    return f"; --names words makes words of {len(odd):,} of them, of {become}"

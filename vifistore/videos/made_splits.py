@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from operator import itemgetter
 
-from vifistore.errors import UnknownNameError, UsageError
+from vifistore.errors import UnknownNameError, UsageError, short
 from vifistore.videos.records import UNLABELLED, Listing, SplitListing
 from vifistore.videos.text_lines import some
 
@@ -119,11 +119,13 @@ def few_shot(
     for row, label in sorted(zip(train.rows, train.labels, strict=True), key=itemgetter(1)):
         if label != UNLABELLED:
             by_class.setdefault(label, {}).setdefault(listing.video(row), []).append(row)
-    short = [train.class_names[id] for id, videos in by_class.items() if len(videos) < shots]
-    if short or not by_class:
+    few = [train.class_names[id] for id, videos in by_class.items() if len(videos) < shots]
+    if few or not by_class:
+        least = min(map(len, by_class.values()), default=0)
         raise UsageError(
-            f"{train.source}: fewer than {shots} videos of {some(short) or 'any class'}; "
-            "draw fewer shots"
+            f"fewer than {shots} videos of {some(few) or 'any class'} among "
+            f"{short(train.source, 80)}; "
+            + (f"draw {least} or fewer: --shots {least}" if least else "give a split with labels")
         )
     draw = f"{seed}" if nested else f"{seed}/{shots}"
     kept = []

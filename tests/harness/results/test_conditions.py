@@ -42,6 +42,12 @@ def test_the_rows_of_which_all_hold(terms, found):
     assert rows_where(ROWS, terms) == [ROWS[number] for number in found]
 
 
+def test_a_mean_over_runs_is_called_by_what_their_names_share():
+    runs = ("tuned-1@step-9", "tuned-2@step-9")
+    mean = make_row(feature_set="a+b", provenance={"over": "seeds"}, feature_names=runs)
+    assert rows_where([mean, make_row(runs[0])], ["name=tuned"]) == [mean]
+
+
 @pytest.mark.parametrize("term", ["", "metric", "value>much", "=1", "1=1", "a.b=1", "value<"])
 def test_what_is_no_condition_is_refused(term):
     with pytest.raises(UsageError, match=r"--where .*; write key=value"):

@@ -31,6 +31,13 @@ def test_numbers_stay_numbers():
     assert [row["class"][0] for row in back[:-1]] == ["'"] * (len(RUN) - 1)
 
 
+def test_numbers_of_float32_are_in_their_shortest_digits():
+    frame = pd.DataFrame({"seconds": np.array([5.22, 1 / 3], np.float32).astype(float), "p": 1 / 3})
+    back = list(csv.DictReader(io.StringIO(to_safe_csv(frame), newline="")))
+    assert [row["seconds"] for row in back] == ["5.22", "0.33333334"]
+    assert [float(row["p"]) for row in back] == [1 / 3] * 2
+
+
 def test_tables_of_a_report_hold_no_formula():
     bad = "=HYPERLINK(1)"
     cell = Cell(value=-1.5, text=bad, source=bad, command=bad, notes=(bad,), difference=-0.25)

@@ -9,6 +9,7 @@ from reports.layouts.orders import orders_of
 from reports.measurements import measurements, stands_for
 from reports.paper.paper_numbers import paper_numbers
 from reports.report import WRITERS, all_tables
+from reports.writers.markdown import to_markdown
 from tests.reports.conftest import PROVENANCE
 from tests.reports.layouts.conftest import cell_of
 
@@ -137,6 +138,12 @@ def test_the_mean_over_draws_stands_for_them(row):
     mean = row("vifi-clip", 0.2, **drawn, **both, provenance=told | {"over": "seeds", "count": 2})
     (order,) = orders_of(placed(one, mean))
     assert (order.place, order.value) == ("mini HMDB-51, base, 2 draws", pytest.approx(20))
+
+
+@pytest.mark.parametrize(("p_value", "shown"), [(0.0002, "<0.001"), (0.001, "0.001")])
+def test_no_p_value_is_shown_as_nothing(row, p_value, shown):
+    table = orderings_table(placed(compared(row, 0.2, p_value)))
+    assert f"| {shown} |" in to_markdown(table).replace("\\<", "<")
 
 
 def test_what_the_paper_did_not_compare_has_no_order(row):

@@ -7,6 +7,13 @@ from vifistore.errors import UnknownNameError, UsageError
 from vifistore.videos.listing import read_source
 
 
+def test_names_that_are_no_words_say_what_makes_them_such(make_files):
+    assert read_source(make_files("run/a.mp4")).notes[-1] == "class names are read as-is"
+    notes = read_source(make_files("brush_hair/b.mp4", "ShavingBeard/c.mp4")).notes
+    told = "--names words makes words of 2 of them, of ShavingBeard Shaving Beard"
+    assert notes[-1] == f"class names are read as-is; {told}"
+
+
 def test_notes_say_what_was_seen_and_how_names_are_read(make_files):
     notes = read_source(make_files("brush_hair/a.mp4"), names="spaces").notes
     assert notes == [

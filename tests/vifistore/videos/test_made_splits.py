@@ -154,7 +154,8 @@ def test_draw_never_changes():
 
 
 @pytest.mark.parametrize(
-    ("shots", "told"), [(21, "fewer than 21 videos of a, b, c"), (0, "0 shots")]
+    ("shots", "told"),
+    [(21, "fewer than 21 videos of a, b, c .*draw 20 or fewer: --shots 20$"), (0, "0 shots")],
 )
 def test_shots_that_cannot_be_drawn_are_refused(shots, told):
     with pytest.raises(UsageError, match=told):

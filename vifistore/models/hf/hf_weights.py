@@ -15,6 +15,7 @@ from vifistore.models import torchvision_operators
 from vifistore.models.hf.architectures import Architecture
 from vifistore.models.hf.hf_folder import require_fitting, require_layers
 from vifistore.models.hub import quiet
+from vifistore.models.load_settings import tell_random
 
 _RANDOM_SEED = 0
 
@@ -23,10 +24,7 @@ logger = logging.getLogger("vifi")
 
 def random_network(architecture: Architecture, folder: Path, model: str) -> Any:
     """The model with random weights, the same every time; a line says so."""
-    logger.warning(
-        "--pretrained none: %s gets RANDOM weights; its numbers mean nothing, use it to try things",
-        short(model, 80),
-    )
+    tell_random(model)
     made = _class(architecture)
     with _silent(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_SEED)
