@@ -3,7 +3,7 @@
 import contextlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Self
 
@@ -22,9 +22,10 @@ from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.frames.cached_pool import CachedPool, nobody
 from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoder_names import NVDEC, cpu_decoder
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoding import Decoded, DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.gpu_decoders import GpuDecoders, open_gpu_decoders
+from vifistore.frames.kept import FramePiece
 from vifistore.frames.plans import span_of
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.readers import Reader, common_squares
@@ -50,9 +51,26 @@ class DecodedRow:
     decoded: DecodedVideo
     overlapping: str = ""
     """Names what it was decoded with, where it may have frames of the stretches before it."""
+    pieces: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    """Collects what is made of the pieces that come before its last frames."""
 
     def without_frames(self) -> Self:
         """Itself once its frames are done with: their shared memory goes."""
+        frames = np.empty((0, *self.decoded.frames.shape[1:]), np.uint8)
+        return replace(self, decoded=replace(self.decoded, frames=frames))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPiece:
+    """Some frames of a long row; the last ones come as a `DecodedRow`."""
+
+    row: int
+    decoded: FramePiece
+    pieces: list[dict[str, torch.Tensor]]
+    """That of the row."""
+
+    def without_frames(self) -> Self:
+        """Itself once its frames are done with."""
         frames = np.empty((0, *self.decoded.frames.shape[1:]), np.uint8)
         return replace(self, decoded=replace(self.decoded, frames=frames))
 
@@ -68,8 +86,10 @@ class DecodedRows:
         *,
         reuse: Reuse,
         clock: Clock,
+        piece_bytes: int = 0,
     ) -> None:
-        """Decoding begins at once."""
+        """Decoding begins at once. Rows of more than `piece_bytes` come in pieces, but for those
+        that overlap; 0 for none."""
         videos = dataset.videos()
         self._files = dataset.files()
         self._starts, self._ends = dataset.stretches()
@@ -80,6 +100,8 @@ class DecodedRows:
         self._reuse, self._clock = reuse, clock
         self._to_copy: deque[int] = deque()
         self._overlapping: dict[int, str] = {}
+        self._piece_bytes = piece_bytes
+        self._pieces: dict[int, list[dict[str, torch.Tensor]]] = {}
         self.decode_seconds = 0.0
         """Processor time that workers took to decode."""
         self.cut_seconds = 0.0
@@ -88,7 +110,7 @@ class DecodedRows:
         """How many videos each reader read, by name: see `DecodedVideo.reader`."""
         self._decoded = pool.decode_stretches(self._jobs(rows))
 
-    def __iter__(self) -> Iterator[DecodedRow | VideoResult]:
+    def __iter__(self) -> Iterator[DecodedRow | RowPiece | VideoResult]:
         """Yield what is to be encoded; results of what is copied, or cannot be decoded."""
         while True:
             with self._clock.stage("decode"):
@@ -97,8 +119,15 @@ class DecodedRows:
             if answer is None:
                 return
             yield self._taken(*answer)
+            # No name for it: it would hold its memory while the next one is waited for.
+            del answer
 
-    def _taken(self, row: int, decoded: DecodedVideo | DecodeError) -> DecodedRow | VideoResult:
+    def _taken(self, row: int, decoded: Decoded) -> DecodedRow | RowPiece | VideoResult:
+        if not isinstance(decoded, DecodeError) and not decoded.first:
+            self._pieces[row] = []
+        if isinstance(decoded, FramePiece):
+            return RowPiece(row=row, decoded=decoded, pieces=self._pieces[row])
+        pieces = self._pieces.pop(row, [])
         if isinstance(decoded, DecodeError):
             if decoded.reason in (MISSING, NETWORK):
                 self._presence.miss(self._files.paths[row])
@@ -110,7 +139,7 @@ class DecodedRows:
         self.cut_seconds += decoded.cut_seconds
         self.readers[decoded.reader] += 1
         overlapping = self._overlapping.pop(row, "") if decoded.numbers else ""
-        return DecodedRow(row=row, decoded=decoded, overlapping=overlapping)
+        return DecodedRow(row=row, decoded=decoded, overlapping=overlapping, pieces=pieces)
 
     def _copies(self) -> Iterator[VideoResult]:
         """Yield the results of videos that are in the store under other rows."""
@@ -129,10 +158,12 @@ class DecodedRows:
                 spans = [span_of(self._starts[row], self._ends[row]) for row in wanted]
                 is_shared = self._files.paths[wanted[0]] in self._shared
                 digest = self._reuse.digests.of(footage) if is_shared else None
+                how = {"digest": digest, "piece_bytes": self._piece_bytes}
                 if any(span.end > after.start for span, after in pairwise(spans)):
                     name = f"{wanted[0] // BLOCK_SIZE} {footage.address}"
                     self._overlapping |= dict.fromkeys(wanted, name)
-                yield wanted, DecodeJob(footage=footage, spans=spans, digest=digest)
+                    how["piece_bytes"] = 0
+                yield wanted, DecodeJob(footage=footage, spans=spans, **how)
 
     def _is_to_decode(self, row: int, footage: Footage) -> bool:
         """Whether a row is to be decoded; those to copy are set aside."""
@@ -181,8 +212,8 @@ def open_pools(
         frames=settings.num_frames,
         clips=settings.clips,
         stride=settings.stride,
-        fps=settings.fps,
-        every=settings.every,
+        fps=settings.fps or 0.0,
+        every=settings.every or 0,
         preprocessing=preprocessing,
         crops=settings.crops,
     )
@@ -228,7 +259,7 @@ def _decode_pool(
     named = ("frames", "clips", "stride", "fps", "every")
     return DecodePool(
         num_workers,
-        **{name: getattr(settings, name) for name in named},
+        **{name: getattr(settings, name) or 0 for name in named},
         decoder=cpu_decoder(settings.decoder),
         timeout_seconds=settings.timeout,
         squares=squares,

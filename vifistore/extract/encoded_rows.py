@@ -7,13 +7,15 @@ import torch
 from vifistore.extract.blocks import VideoResult, done, spread
 from vifistore.extract.clock import Clock
 from vifistore.extract.cosines_beside import CosinesBeside
-from vifistore.extract.decoded_rows import DecodedRow
+from vifistore.extract.decoded_rows import DecodedRow, RowPiece
 from vifistore.extract.encoded_once import EncodedOnce
 from vifistore.extract.encoder import Encoder, Outputs
 from vifistore.extract.prepare import Job
 from vifistore.extract.transfer import Pixels, to_host
 from vifistore.frames.decoding import DecodedVideo
 from vifistore.models.encoders import CLIP
+
+_Encoded = list[tuple[DecodedRow | RowPiece, Outputs]]
 
 # Batches of a GPU that may be queued: one computes while the next one is prepared.
 _BATCHES_AHEAD = 2
@@ -27,7 +29,7 @@ class EncodedRows:
         `cosines`, which has begun, is given where texts follow the video."""
         self._job, self._clock, self._shape = job, clock, job.shape
         self._cosines = cosines
-        self.encoder: Encoder[DecodedRow] = Encoder(
+        self.encoder: Encoder[DecodedRow | RowPiece] = Encoder(
             job.loaded,
             precision=job.recipe.precision,
             device=job.device,
@@ -45,26 +47,42 @@ class EncodedRows:
             clock=clock,
         )
 
-    def results(self, videos: Iterable[DecodedRow | VideoResult]) -> Iterator[VideoResult]:
+    def results(
+        self, videos: Iterable[DecodedRow | RowPiece | VideoResult]
+    ) -> Iterator[VideoResult]:
         """A result per video, on the host; those that come as results may overtake the others."""
         sees_clips = self._job.loaded.kind == CLIP
         rows_per_video = self._shape.view * (1 if sees_clips else self._shape.frame)
         most = max(2, _BATCHES_AHEAD * self.encoder.batch // rows_per_video)
         return to_host(self._encoded(videos), self._job.device, most, self._clock)
 
-    def _encoded(self, videos: Iterable[DecodedRow | VideoResult]) -> Iterator[VideoResult]:
+    def _encoded(
+        self, videos: Iterable[DecodedRow | RowPiece | VideoResult]
+    ) -> Iterator[VideoResult]:
         """As `results`, what was encoded still on the device."""
         for video in videos:
             if isinstance(video, VideoResult):
                 yield video
                 continue
-            for key, outputs in self._added(video):
-                yield self._done(key, outputs)
-        for key, outputs in self.encoder.finish():
-            yield self._done(key, outputs)
+            added = self._added(video)
+            # No name for it: it would hold its memory while the next one is waited for.
+            del video
+            yield from self._of_rows(added)
+        yield from self._of_rows(self.encoder.finish())
 
-    def _added(self, video: DecodedRow) -> list[tuple[DecodedRow, Outputs]]:
-        """The videos that are encoded once this one's frames are given to the encoder."""
+    def _of_rows(self, encoded: _Encoded) -> Iterator[VideoResult]:
+        """The results of rows; what is made of pieces is kept for their rows."""
+        for key, outputs in encoded:
+            if isinstance(key, RowPiece):
+                key.pieces.append(outputs)
+            else:
+                yield self._done(key, outputs)
+
+    def _added(self, video: DecodedRow | RowPiece) -> _Encoded:
+        """What is encoded once the frames of a row, or of a piece, are given to the encoder."""
+        if isinstance(video, RowPiece):
+            pieces = self._pixels.pieces(video.decoded)
+            return self.encoder.add_pieces(video.without_frames(), *pieces)
         decoded = self._new_frames(video)
         if self._job.loaded.kind == CLIP:
             rows = spread(self._pixels.of(decoded), video.decoded, self._job.settings.crops)
@@ -81,6 +99,7 @@ class EncodedRows:
         if loaded.kind != CLIP:
             if key.overlapping:
                 outputs = self._once.complete(key.overlapping, key.decoded, outputs)
+            outputs = self._joined([*key.pieces, outputs])
             frames = spread(outputs["frames"], key.decoded, self._job.settings.crops)
             outputs = {**outputs, "frames": frames}
         result = done(key.row, key.decoded, outputs, self._shape, self._job.further)
@@ -90,3 +109,11 @@ class EncodedRows:
                 assert isinstance(mean, torch.Tensor), "it is still on its device"
                 result.values |= self._cosines.of(mean, outputs)
         return result
+
+    def _joined(self, parts: list[Outputs]) -> Outputs:
+        """Outputs [crop*frame ...] of all frames of a row, from those of its pieces."""
+        if len(parts) == 1:
+            return parts[0]
+        crops = self._job.settings.crops
+        by_crop = [{n: value.unflatten(0, (crops, -1)) for n, value in p.items()} for p in parts]
+        return {n: torch.cat([part[n] for part in by_crop], 1).flatten(0, 1) for n in parts[0]}

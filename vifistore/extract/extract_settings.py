@@ -70,10 +70,11 @@ class EncodeSettings(PixelSettings):
     frames: int | None = None
     """Frames sampled per clip. Default: as many as the checkpoint was trained with, else 32. With
     --fps or --every the most that a row may have, by default what the longest has."""
-    fps: float = 0.0
+    fps: float | None = None
     """Frames a second, at fixed times of each row, in the place of a number of frames: rows have as
-    many as they are long, and what they lack of the longest counts nowhere."""
-    every: int = 0
+    many as they are long, and what they lack of the longest counts nowhere. None takes back a rate
+    that was given before."""
+    every: int | None = None
     """Every so many of the frames of a file, as --fps: N takes frames 0, N, 2N and so on."""
     clips: int = 1
     """Times a video is sampled, each at another phase of its whole length; with a --stride, each in
@@ -128,7 +129,7 @@ class EncodeSettings(PixelSettings):
         told = f"--{flag} is {self.frames}; give {MOST_FRAMES} or fewer, counted in 16 bits"
         found.check(self.frames is None or self.frames <= MOST_FRAMES, told)
         self._note_rate(found)
-        for name in ("batch", "workers", "stride", "every"):
+        for name in ("batch", "workers", "stride"):
             value = getattr(self, name)
             found.check(value >= 0, f"--{name} is {value}; give 0 or more")
         told = f"--clips is {self.clips}; give {MOST_FRAMES} or fewer"
@@ -151,8 +152,13 @@ class EncodeSettings(PixelSettings):
         found.attempt(check_templates, self.template)
 
     def _note_rate(self, found: Faults) -> None:
-        told = f"--fps is {self.fps:g}; give a number of frames a second, at most {_MOST_FPS}"
-        found.check(0 <= self.fps <= _MOST_FPS, told)
+        fps, every = self.fps, self.every
+        remedy = "or leave it out for a number of --frames"
+        most = f"above 0, at most {_MOST_FPS}"
+        told = f"--fps is {fps}; give a number of frames a second {most}, {remedy}"
+        found.check(fps is None or 0 < fps <= _MOST_FPS, told)
+        told = f"--every is {every}; give 1 or more, {remedy}"
+        found.check(every is None or every >= 1, told)
         found.check(not (self.fps and self.every), "--fps and --every are two rates; give one")
         is_plain = self.clips == 1 and not self.stride
         told = f"{self.rate} takes all of a row at once; leave --clips and --stride out"
@@ -166,7 +172,7 @@ class EncodeSettings(PixelSettings):
     @property
     def rate(self) -> str:
         """The flag that says which rate."""
-        return f"--every {self.every}" if self.every else f"--fps {self.fps:g}"
+        return f"--every {self.every}" if self.every else f"--fps {self.fps or 0:g}"
 
     @property
     def num_frames(self) -> int:

@@ -21,7 +21,7 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.decoded_rows import DecodedRows, default_workers, open_pools
 from vifistore.extract.encoded_rows import EncodedRows
-from vifistore.extract.long_rows import tell_of_long_rows
+from vifistore.extract.long_rows import piece_bytes, tell_of_long_rows
 from vifistore.extract.prepare import Job
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.row_sources import FreeRows, HeldRows, NotedWriter, RowSource, Wanted
@@ -151,7 +151,8 @@ def encode_rows(
         committer = opened.enter_context(BlockCommitter(NotedWriter(cosines or writer, source)))
         pools = open_pools(job.settings, job.recipe.preprocessing, job.device, trainer)
         pool = opened.enter_context(pools)
-        decode = DecodedRows(job.dataset, source, pool, reuse=reuse, clock=clock)
+        how = {"reuse": reuse, "clock": clock, "piece_bytes": piece_bytes(job)}
+        decode = DecodedRows(job.dataset, source, pool, **how)
         beside()
         encode = EncodedRows(job, clock, cosines)
         made = {**further, **(cosines.arrays if cosines else {})}

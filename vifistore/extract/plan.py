@@ -130,8 +130,8 @@ def _try(job: Job, rows: np.ndarray) -> Mapping[str, float] | None:
                 frames=settings.num_frames,
                 clips=settings.clips,
                 stride=settings.stride,
-                fps=settings.fps,
-                every=settings.every,
+                fps=settings.fps or 0.0,
+                every=settings.every or 0,
                 span=span,
                 decoder=cpu_decoder(settings.decoder),
             )

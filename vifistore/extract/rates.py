@@ -38,7 +38,7 @@ def frames_needed(dataset: Dataset, settings: EncodeSettings) -> np.ndarray:
         held[are_cut] = seconds[are_cut] * np.where(rates > 0, rates, np.nan)[are_cut]
         needed = np.ceil(held / settings.every) + are_cut
     else:
-        needed = np.ceil(seconds * settings.fps - 0.5)
+        needed = np.ceil(seconds * (settings.fps or 0) - 0.5)
     is_known = np.isfinite(needed) & ((counts > 0) | np.isfinite(seconds))
     # A header may claim any length.
     return np.where(is_known, needed.clip(1, 2**62), 0).astype(np.int64)

@@ -170,8 +170,8 @@ def resolve_recipe(settings: ExtractSettings, loaded: LoadedModel) -> Recipe:
         decoder=settings.decoder,
         decoder_version=decoder_version(settings.decoder),
         stride=settings.stride,
-        fps=float(settings.fps),
-        every=settings.every,
+        fps=float(settings.fps or 0.0),
+        every=settings.every or 0,
         kind=loaded.kind,
         outputs=loaded.num_outputs if loaded.kind == CLIP else 0,
     )

@@ -13,6 +13,7 @@ import torch
 from vifistore.extract.blocks import VideoResult
 from vifistore.extract.clock import Clock
 from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.kept import FramePiece
 from vifistore.frames.preprocess import normalise, preprocess
 from vifistore.store.recipe import Preprocessing
 
@@ -40,7 +41,7 @@ class Pixels:
         self._clock = clock
         self._upload = _Uploader(device) if device.type == "cuda" else torch.from_numpy
 
-    def pieces(self, video: DecodedVideo) -> tuple[int, Iterator[torch.Tensor]]:
+    def pieces(self, video: DecodedVideo | FramePiece) -> tuple[int, Iterator[torch.Tensor]]:
         """How many rows `of` gives, and these in pieces of a bounded size, made one by one."""
         # Of crops that are not yet cut each piece would have some of all.
         is_one = not video.are_squares and self._crops > 1
@@ -50,7 +51,7 @@ class Pixels:
         parts = (replace(video, frames=video.frames[at : at + step]) for at in starts)
         return count, map(self.of, parts)
 
-    def of(self, video: DecodedVideo) -> torch.Tensor:
+    def of(self, video: DecodedVideo | FramePiece) -> torch.Tensor:
         """[crop*frame 3 size size] of the encoder's dtype."""
         with self._clock.stage("preprocess"):
             frames = self._upload(video.frames)

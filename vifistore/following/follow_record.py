@@ -81,6 +81,8 @@ class FollowRecord:
             "model": settings.model,
             "weights": asdict(settings.weights),
             **{name: getattr(encode, name) for name in _DECISIVE},
+            # As they are recorded since before none was told from zero.
+            **{"fps": encode.fps or 0.0, "every": encode.every or 0},
             # What a newer version of this program, or of a decoder, would do otherwise.
             "decoder_version": decoder_version(encode.decoder),
             "rules": [NUMERICS, SAMPLING_RULE, WINDOW_RULE, BACKENDS],

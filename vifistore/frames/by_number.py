@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.errors import DecodeError
 from vifistore.frames.by_time import read_forward, table_for, wants_all
 from vifistore.frames.kept import Keep
 from vifistore.frames.packets import PacketTable, Scan, scanned
 from vifistore.frames.pictures import PictureOrder, order_of
 from vifistore.frames.plans import FrameTimes, Plan
-from vifistore.frames.raw_frames import Gathering, RawFrames
+from vifistore.frames.raw_frames import Gathering, RawFrames, Read
 from vifistore.frames.wanted_only import has_same_levels, read_wanted
 from vifistore.sources.footage import Readable
 
@@ -45,7 +44,7 @@ def decode_by_number(
     fetch: Fetch,
     decoder: str,
     picks: bool = False,
-) -> Iterator[RawFrames | DecodeError]:
+) -> Iterator[Read]:
     """The frames of each plan, which `decoder` reads by `fetch`, or why it has none; raises
     DecodeError.
 
@@ -83,17 +82,13 @@ def _begun(
     return Gathering(plans, FrameTimes(seconds), keep, **about)
 
 
-def _marked(
-    found: Iterator[RawFrames | DecodeError], was_tried: bool
-) -> Iterator[RawFrames | DecodeError]:
+def _marked(found: Iterator[Read], was_tried: bool) -> Iterator[Read]:
     """What is found, marked if it was tried in another way before."""
     for raw in found:
         yield replace(raw, was_retried=True) if was_tried and isinstance(raw, RawFrames) else raw
 
 
-def _picked(
-    scan: Scan, order: PictureOrder, gathering: Gathering
-) -> Iterator[RawFrames | DecodeError]:
+def _picked(scan: Scan, order: PictureOrder, gathering: Gathering) -> Iterator[Read]:
     """Yield what is whole, up to the first frame that does not come as it should."""
     yield from gathering.take()
     wanted = gathering.wanted
@@ -104,9 +99,7 @@ def _picked(
         yield from gathering.take()
 
 
-def _fetched(
-    path: Path, table: PacketTable, gathering: Gathering, fetch: Fetch
-) -> Iterator[RawFrames | DecodeError]:
+def _fetched(path: Path, table: PacketTable, gathering: Gathering, fetch: Fetch) -> Iterator[Read]:
     """Yield what is whole, up to the first frame that cannot be read."""
     yield from gathering.take()
     wanted, size = gathering.wanted, max(1, _GROUP_BYTES // max(table.frame_bytes, 1))

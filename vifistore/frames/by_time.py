@@ -9,13 +9,12 @@ from collections.abc import Container, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from vifistore.errors import DecodeError
 from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.known_packets import known_packets
 from vifistore.frames.packets import PacketTable, Seeking, demux, open_video, scan_packets
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.pyav_decoder import read_in_order, to_rgb
-from vifistore.frames.raw_frames import Gathering, RawFrames, ReadRGB
+from vifistore.frames.raw_frames import Gathering, Read, ReadRGB
 from vifistore.frames.wanted_only import KEEPS_NONE
 from vifistore.sources.footage import Readable
 
@@ -27,16 +26,14 @@ class _MissedError(Exception):
     """A frame is not where its time says."""
 
 
-def decode_pyav(
-    video: Readable, plans: Sequence[Plan], keep: Keep = WHOLE
-) -> Iterator[RawFrames | DecodeError]:
+def decode_pyav(video: Readable, plans: Sequence[Plan], keep: Keep = WHOLE) -> Iterator[Read]:
     """The frames of each plan, or why it has none; raises DecodeError."""
     return read_forward(video, plans, table_for(video, plans), keep)
 
 
 def read_forward(
     video: Readable, plans: Sequence[Plan], table: PacketTable, keep: Keep = WHOLE
-) -> Iterator[RawFrames | DecodeError]:
+) -> Iterator[Read]:
     """As `decode_pyav`, of a file whose packets are known."""
     if table.seeking and not wants_all(plans):
         times = FrameTimes(table.seeking.seconds)
@@ -58,9 +55,7 @@ def wants_all(plans: Sequence[Plan]) -> bool:
     return all(plan.span.is_whole and not plan.sampling.has_rate for plan in plans)
 
 
-def _read_by_time(
-    video: Readable, gathering: Gathering, seeking: Seeking
-) -> Iterator[RawFrames | DecodeError]:
+def _read_by_time(video: Readable, gathering: Gathering, seeking: Seeking) -> Iterator[Read]:
     """Yield what is whole, up to the first frame that cannot be found by its time."""
     yield from gathering.take()
     try:

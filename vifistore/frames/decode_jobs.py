@@ -28,6 +28,8 @@ class DecodeJob:
     """See `Plan`."""
     digest: SharedDigest | None = None
     """Takes the content digest for all jobs of the file; without it, it is taken for this one."""
+    piece_bytes: int = 0
+    """See `Keep`; of stretches that do not overlap."""
 
     def wire(self, *, takes_digest: bool) -> dict[str, Any]:
         """What tells a worker of it, as plain JSON values."""
@@ -37,7 +39,13 @@ class DecodeJob:
             "draw": self.draw,
             "also": self.also,
             "digest": takes_digest,
+            "piece_bytes": self.piece_bytes,
         }
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it has one result, for whose taking no worker waits."""
+        return len(self.spans) == 1 and not self.piece_bytes
 
     def limits(self, timeout_seconds: float) -> list[float]:
         """Seconds that each stretch may take: as often for every further 100 MB that may have to be

@@ -19,10 +19,10 @@ from vifistore.frames.decord_decoder import fetch_decord, load_decord
 from vifistore.frames.digests import content_digest, digest_file
 from vifistore.frames.encryption import is_encrypted
 from vifistore.frames.image_folder import decode_image_folder
-from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.kept import WHOLE, FramePiece, Keep
 from vifistore.frames.nvdec import torchcodec_release
 from vifistore.frames.plans import WHOLE_VIDEO, Plan, Sampling, Span
-from vifistore.frames.raw_frames import RawFrames
+from vifistore.frames.raw_frames import Read
 from vifistore.frames.torchcodec_decoder import fetch_torchcodec, load_torchcodec
 from vifistore.sources.footage import Footage, LocalFile, Readable, read_or_told
 from vifistore.sources.roots import footage_of
@@ -32,7 +32,7 @@ from vifistore.sources.roots import footage_of
 class Decoder:
     """A library that decodes."""
 
-    decode: Callable[[Readable, Sequence[Plan], Keep], Iterator[RawFrames | DecodeError]]
+    decode: Callable[[Readable, Sequence[Plan], Keep], Iterator[Read]]
     """Gives the frames of each plan in turn, as soon as they are all there, or why it has none;
     raises DecodeError for what stands against all that are left."""
     module: str
@@ -115,6 +115,8 @@ class DecodedVideo:
     was_retried: bool = False
     """Whether it was read in a second way, since a frame could not be read in the first: with
     other frames asked for, pixels might be others."""
+    first: int = 0
+    """How many distinct frames come before `frames`, which were handed over in pieces."""
     decode_seconds: float = 0.0
     """Processor time of reading it, from a pool."""
     cut_seconds: float = 0.0
@@ -137,6 +139,10 @@ class DecodedVideo:
         timestamps = np.array(facts["timestamps"], np.float32)
         made = {"frames": frames, "index": index, "timestamps": timestamps}
         return cls(**{**facts, **made, "numbers": tuple(facts.get("numbers", ()))})
+
+
+Decoded = DecodedVideo | FramePiece | DecodeError
+"""What there is of a stretch: some frames, all that are left, or why it has none."""
 
 
 def decode_video(
@@ -169,6 +175,7 @@ def decode_video(
     (decoded,) = decode_stretches(video, [plan], decoder=decoder, keep=keep)
     if isinstance(decoded, DecodeError):
         raise decoded
+    assert isinstance(decoded, DecodedVideo), "a video is kept whole"
     return decoded
 
 
@@ -179,7 +186,7 @@ def decode_stretches(
     decoder: str,
     keep: Keep = WHOLE,
     digest: bool = True,
-) -> Iterator[DecodedVideo | DecodeError]:
+) -> Iterator[Decoded]:
     """Decode stretches of one video in one go, forward; yield each, or why it has no frames, in
     turn and as soon as it is there.
 
@@ -192,7 +199,7 @@ def decode_stretches(
         with read_or_told(footage):
             for decoded in _read(footage, DECODERS[decoder], plans, keep, digest):
                 yield _named(footage, decoded) if isinstance(decoded, DecodeError) else decoded
-                done += 1
+                done += not isinstance(decoded, FramePiece)
     except DecodeError as error:
         yield from [_named(footage, error)] * (len(plans) - done)
 
@@ -250,7 +257,7 @@ def _package_version(decoder: str) -> str:
 
 def _read(
     footage: Footage, decoder: Decoder, plans: Sequence[Plan], keep: Keep, digest: bool
-) -> Iterator[DecodedVideo | DecodeError]:
+) -> Iterator[Decoded]:
     """Raises DecodeError and OSError for what stands against all that are left."""
     if folder := footage.folder:
         told = content_digest(footage) if digest else ""
@@ -267,11 +274,9 @@ def _read(
         yield from _decoded(decoder.decode(readable, plans, keep), told)
 
 
-def _decoded(
-    found: Iterator[RawFrames | DecodeError], digest: str
-) -> Iterator[DecodedVideo | DecodeError]:
+def _decoded(found: Iterator[Read], digest: str) -> Iterator[Decoded]:
     for raw in found:
-        if isinstance(raw, DecodeError):
+        if isinstance(raw, DecodeError | FramePiece):
             yield raw
             continue
         yield DecodedVideo(
@@ -290,4 +295,5 @@ def _decoded(
             numbers=tuple(raw.numbers.tolist()),
             left_out=raw.planned.left_out,
             was_retried=raw.was_retried,
+            first=raw.kept.first,
         )

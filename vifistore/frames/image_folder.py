@@ -14,9 +14,9 @@ import numpy as np
 
 from vifistore.errors import DecodeError
 from vifistore.files import open_regular
-from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.kept import WHOLE, FramePiece, Keep
 from vifistore.frames.plans import FrameTimes, Plan
-from vifistore.frames.raw_frames import FALLBACK_FPS, Gathering, RawFrames
+from vifistore.frames.raw_frames import FALLBACK_FPS, Gathering, RawFrames, Read
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
@@ -35,9 +35,7 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(images, key=lambda path: (_natural_key(path.name), path.name))
 
 
-def decode_image_folder(
-    folder: Path, plans: Sequence[Plan], keep: Keep = WHOLE
-) -> Iterator[RawFrames | DecodeError]:
+def decode_image_folder(folder: Path, plans: Sequence[Plan], keep: Keep = WHOLE) -> Iterator[Read]:
     """The frames of each plan, or why it has none; unreadable images are left out and the plans
     made anew, once.
 
@@ -49,14 +47,14 @@ def decode_image_folder(
     try:
         for raw in _read_plans(images, plans, declared, keep):
             yield raw
-            done += 1
+            done += not isinstance(raw, FramePiece)
     except _UnreadableError:
         images = [image for image in images if _is_readable(image)]
         if not images:
             told = f"none of its {declared} images can be read"
             raise DecodeError("decode error", told) from None
         for raw in _read_plans(images, plans[done:], declared, keep):
-            yield raw if isinstance(raw, DecodeError) else replace(raw, was_retried=True)
+            yield replace(raw, was_retried=True) if isinstance(raw, RawFrames) else raw
 
 
 class _UnreadableError(DecodeError):
@@ -65,7 +63,7 @@ class _UnreadableError(DecodeError):
 
 def _read_plans(
     images: list[Path], plans: Sequence[Plan], declared: int, keep: Keep
-) -> Iterator[RawFrames | DecodeError]:
+) -> Iterator[Read]:
     times = FrameTimes(np.arange(len(images)) / FALLBACK_FPS)
     gathering = Gathering(plans, times, keep, declared_frames=declared, decoder="pillow")
     yield from gathering.take()

@@ -7,7 +7,7 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.plans import FrameTimes, Plan
-from vifistore.frames.raw_frames import Gathering, RawFrames, ReadRGB, clean_seconds
+from vifistore.frames.raw_frames import Gathering, Read, ReadRGB, clean_seconds
 
 OpenStream = Callable[[], Iterable[tuple[ReadRGB, float | None]]]
 """Begins anew; yields (function that gives the pixels, seconds or None) per frame."""
@@ -29,7 +29,7 @@ def read_sequentially(
     decoder: str,
     keep: Keep = WHOLE,
     has_times: bool = False,
-) -> Iterator[RawFrames | DecodeError]:
+) -> Iterator[Read]:
     """Read every frame in order; yield the frames of each plan, in turn, once they are all there,
     or why it has none.
 
@@ -61,7 +61,7 @@ def _follow(
     seconds: list[float | None],
     *,
     is_told: bool,
-) -> Iterator[RawFrames | DecodeError]:
+) -> Iterator[Read]:
     """Yield what is whole before the stream ends, as long as its times, which are noted in
     `seconds`, are those that are expected."""
     expected, is_sure = gathering.times.seconds, True

@@ -6,6 +6,7 @@ frames than the one it cuts.
 """
 
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -26,6 +27,9 @@ class Keep:
     """How; None keeps frames as they are."""
     only_large: bool = False
     """Cut frames whose shorter side is more than twice what the tower wants, and no others."""
+    piece_bytes: int = 0
+    """Hand the frames of a stretch over in pieces of about so many bytes, one by one as they are
+    read, so that a long one need not be held whole; 0 keeps all until the last is there."""
 
     def cuts(self, height: int, width: int) -> bool:
         """Whether frames of that size are cut."""
@@ -56,6 +60,19 @@ class CutFrames:
         return replace(self, seconds=0.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FramePiece:
+    """Some frames of a stretch, of which more are to come. One whose `first` is 0 begins anew: the
+    pieces before it are not those of the stretch, of which a file held other frames than it says.
+    """
+
+    frames: np.ndarray
+    """uint8 [frame height width 3], or squares, [crop*frame size size 3]."""
+    first: int
+    """How many distinct frames of the stretch come before these."""
+    are_squares: bool
+
+
 class KeptFrames:
     """The frames of one stretch of a video, filled as they are read."""
 
@@ -63,7 +80,8 @@ class KeptFrames:
         """`count` is how many there will be."""
         self._keep = keep
         self._count = count
-        self._found = 0
+        self._found = self._begin = 0
+        self._pieces: deque[FramePiece] = deque()
         self._shape: tuple[int, ...] = ()
         self._memory: np.ndarray | None = None
         self.are_squares = False
@@ -98,15 +116,43 @@ class KeptFrames:
             self._shape, self.are_squares = cut.shape, cut.are_squares
         if cut.shape != self._shape:
             raise DecodeError("decode error", "its images have different sizes")
-        if self._memory is None and len(cut.pixels) == self._count:
-            self._memory = cut.pixels
-        else:
-            if self._memory is None:
-                self._memory = np.empty((self._count, *cut.pixels.shape[1:]), np.uint8)
-            self._memory[self._found : self._found + len(cut.pixels)] = cut.pixels
-        self._found += len(cut.pixels)
+        pixels = cut.pixels
+        while len(pixels):
+            pixels = self._fill(pixels)
         copying = time.process_time() - start if self.are_squares else 0.0
         self.cut_seconds += cut.seconds + copying
+
+    def _fill(self, pixels: np.ndarray) -> np.ndarray:
+        """Keep some of the next frames [frame ...]; returns those that are left."""
+        if self._memory is None:
+            room = self._count - self._found
+            if self._keep.piece_bytes:
+                room = min(room, max(1, self._keep.piece_bytes // pixels[0].nbytes))
+            # Without a copy, where they are all there are.
+            is_all = len(pixels) == room
+            self._memory = pixels if is_all else np.empty((room, *pixels.shape[1:]), np.uint8)
+        place = self._found - self._begin
+        count = min(len(pixels), len(self._memory) - place)
+        if self._memory is not pixels:
+            self._memory[place : place + count] = pixels[:count]
+        self._found += count
+        if place + count == len(self._memory) and not self.is_full:
+            self._end_piece()
+        return pixels[count:]
+
+    def _end_piece(self) -> None:
+        about = {"first": self._begin, "are_squares": self.are_squares}
+        self._pieces.append(FramePiece(frames=self._as_given(), **about))
+        self._begin, self._memory = self._found, None
+
+    def take_piece(self) -> FramePiece | None:
+        """The next of the pieces that are whole, but for the last one, which `frames` gives."""
+        return self._pieces.popleft() if self._pieces else None
+
+    @property
+    def first(self) -> int:
+        """How many frames come before `frames`, in pieces."""
+        return self._begin
 
     @property
     def is_full(self) -> bool:
@@ -125,9 +171,13 @@ class KeptFrames:
 
     @property
     def frames(self) -> np.ndarray:
-        """uint8 [frame height width 3]; squares are [crop*frame size size 3], crop-major."""
-        assert self._memory is not None, "no frames were read"
+        """uint8 [frame height width 3]; squares are [crop*frame size size 3], crop-major. Those of
+        the last piece, where the others were handed over before."""
         assert self._found == self._count, "frames are missing"
+        return self._as_given()
+
+    def _as_given(self) -> np.ndarray:
+        assert self._memory is not None, "no frames were read"
         if not self.are_squares:
             return self._memory
         squares = self._memory.swapaxes(0, 1)

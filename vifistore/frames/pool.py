@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.arena import open_arena
 from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo, check_decoder
+from vifistore.frames.decoding import Decoded, DecodedVideo, check_decoder
 from vifistore.frames.file_digests import SharedDigest
-from vifistore.frames.kept import Keep
+from vifistore.frames.kept import FramePiece, Keep
 from vifistore.frames.memory_limits import worker_bytes as share_of_memory
 from vifistore.frames.plans import WHOLE_VIDEO, Sampling, Span
 from vifistore.frames.squares import Squares
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vifistore.frames.gpu_decoders import GpuDecoders
 
 Key = TypeVar("Key", bound=Hashable)
-Decoded = TypeVar("Decoded")
+Result = TypeVar("Result")
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 # Squares decoded ahead keep the tower busy where a few videos take long, and workers while the
@@ -142,12 +142,13 @@ class DecodePool:
 
     def decode_stretches(
         self, jobs: Iterable[tuple[Sequence[Key], DecodeJob]]
-    ) -> Iterator[tuple[Key, DecodedVideo | DecodeError]]:
+    ) -> Iterator[tuple[Key, Decoded]]:
         """Yield (key, stretch or why it has no frames) of jobs, each with a key for every stretch.
 
         As `decode`, but a job gives its stretches as they are read, one after the other, and of
         several that are under way whichever is ready: the oldest first. A job waits once a few of
-        its stretches are not yet taken.
+        its stretches are not yet taken. One with `piece_bytes` gives pieces of a long stretch in
+        the same way, under the same key.
         """
         self._workers.check_open()
         remaining, ahead = iter(jobs), self._num_ahead()
@@ -155,7 +156,8 @@ class DecodePool:
 
         def begin(changed: threading.Condition) -> Stream | None:
             for keys, job in remaining:
-                stream = Stream(keys, of_job, changed)
+                is_part = _is_piece if job.piece_bytes else None
+                stream = Stream(keys, of_job, changed, is_part)
                 stream.begin(self._threads, partial(self._results, job))
                 return stream
             return None
@@ -188,16 +190,19 @@ class DecodePool:
 
     def _only(self, job: DecodeJob) -> DecodedVideo | DecodeError:
         (found,) = self._results(job)
+        assert not isinstance(found, FramePiece), "it was asked for whole"
         return found
 
-    def _results(self, job: DecodeJob) -> Generator[DecodedVideo | DecodeError]:
+    def _results(self, job: DecodeJob) -> Generator[Decoded]:
         """What a worker gives of each stretch."""
         takes_digest = job.digest is None or job.digest.claim()
         told = not takes_digest
         try:
             for found in self._found(job, takes_digest=takes_digest):
-                if job.digest is None or isinstance(found, DecodeError):
+                if job.digest is None or not isinstance(found, DecodedVideo):
                     yield found
+                    # No name for it: it would hold its memory while the next one is read.
+                    del found
                     continue
                 if not told:
                     job.digest.tell(found.content_digest)
@@ -207,13 +212,17 @@ class DecodePool:
             if job.digest is not None and not told:
                 job.digest.tell("")
 
-    def _found(self, job: DecodeJob, *, takes_digest: bool) -> Iterator[DecodedVideo | DecodeError]:
+    def _found(self, job: DecodeJob, *, takes_digest: bool) -> Iterator[Decoded]:
         """What the GPU, if it has a part in it, or else a worker gives of each stretch."""
         video = self._gpu.decode(job, takes_digest=takes_digest) if self._gpu else None
         if video is None:
             yield from self._workers.decode(job, takes_digest=takes_digest)
             return
         yield video
+
+
+def _is_piece(found: Decoded) -> bool:
+    return isinstance(found, FramePiece)
 
 
 def _digested(decoded: DecodedVideo, digest: SharedDigest) -> DecodedVideo | DecodeError:
@@ -226,13 +235,13 @@ def _digested(decoded: DecodedVideo, digest: SharedDigest) -> DecodedVideo | Dec
 
 
 def submit_ahead(
-    jobs: Iterator[tuple], submit: Callable[..., Future[Decoded]], most: int
-) -> Iterator[tuple[Any, Decoded]]:
+    jobs: Iterator[tuple], submit: Callable[..., Future[Result]], most: int
+) -> Iterator[tuple[Any, Result]]:
     """Yield (key, what came of it) in the order of jobs, of which `submit` takes all but the key.
 
     At most `most` are under way, the first of them when this returns.
     """
-    ahead: deque[tuple[Any, Future[Decoded]]] = deque()
+    ahead: deque[tuple[Any, Future[Result]]] = deque()
 
     def fill() -> None:
         for key, *job in islice(jobs, most - len(ahead)):
@@ -243,8 +252,8 @@ def submit_ahead(
 
 
 def _in_order(
-    ahead: deque[tuple[Any, Future[Decoded]]], fill: Callable[[], None]
-) -> Iterator[tuple[Any, Decoded]]:
+    ahead: deque[tuple[Any, Future[Result]]], fill: Callable[[], None]
+) -> Iterator[tuple[Any, Result]]:
     try:
         while ahead:
             # No name for the result here: it would keep the memory of a video that the caller has
@@ -256,6 +265,6 @@ def _in_order(
             future.cancel()
 
 
-def _first_result(ahead: deque[tuple[Any, Future[Decoded]]]) -> tuple[Any, Decoded]:
+def _first_result(ahead: deque[tuple[Any, Future[Result]]]) -> tuple[Any, Result]:
     key, future = ahead.popleft()
     return key, future.result()

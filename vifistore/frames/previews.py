@@ -24,6 +24,7 @@ from vifistore.frames.shown_frames import (
     TOLERANCE_SECONDS,
     Reel,
     Timed,
+    begin_of,
     duration_of,
     frames_from,
     rate_of,
@@ -76,6 +77,8 @@ class PieceMaker:
         self._open = ExitStack()
         self._reel: Reel | None = None
         self._at = 0.0
+        self._begin: float | None = None
+        self._knows_begin = False
 
     def __enter__(self) -> Self:
         return self
@@ -114,15 +117,18 @@ class PieceMaker:
         if folder := self._footage.folder:
             return Reel(_folder_frames(folder, begin), FALLBACK_FPS)
         readable = self._open.enter_context(self._footage.at_hand(0))
+        if not self._knows_begin:
+            self._begin, self._knows_begin = begin_of(readable), True
         for back in _BACK_SECONDS:
             container, stream = open_video(readable)
             self._open.enter_context(container)
             stream.codec_context.thread_count = DECODER_THREADS
             stream.codec_context.thread_type = "AUTO"
             place = begin - back
-            if place > 0 and not seek(container, stream, place):
+            if place > 0 and not seek(container, stream, place, self._begin):
                 continue
-            reel = Reel(frames_from(container, stream, begin), rate_of(stream))
+            frames = frames_from(container, stream, begin, self._begin)
+            reel = Reel(frames, rate_of(stream))
             # In a file without times a place is only found by counting from the start.
             ends = duration_of(container, stream)
             is_behind = reel.is_empty and place - _ROUGHLY_SECONDS > ends > 0

@@ -15,13 +15,13 @@ from vifistore.frames.in_order import read_sequentially
 from vifistore.frames.kept import WHOLE, Keep
 from vifistore.frames.packets import PacketTable, demux, open_video
 from vifistore.frames.plans import Plan
-from vifistore.frames.raw_frames import RawFrames, ReadRGB
+from vifistore.frames.raw_frames import Read, ReadRGB
 from vifistore.sources.footage import Readable
 
 
 def read_in_order(
     video: Readable, plans: Sequence[Plan], table: PacketTable, keep: Keep = WHOLE
-) -> Iterator[RawFrames | DecodeError]:
+) -> Iterator[Read]:
     """The frames of each plan of a file whose packets are known, or why it has none; raises
     DecodeError."""
     return read_sequentially(

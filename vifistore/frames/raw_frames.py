@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DecodeError
-from vifistore.frames.kept import Keep, KeptFrames
+from vifistore.frames.kept import FramePiece, Keep, KeptFrames
 from vifistore.frames.plans import NEVER, FrameTimes, Plan, Planned
 
 ReadRGB = Callable[[], np.ndarray]
@@ -44,6 +44,10 @@ class RawFrames:
     def frames(self) -> np.ndarray:
         """uint8 [frame height width 3], or squares: see `KeptFrames.frames`."""
         return self.kept.frames
+
+
+Read = RawFrames | FramePiece | DecodeError
+"""What a decoder gives of a stretch: some of its frames, all that are left, or why it has none."""
 
 
 def split_plan(planned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,10 +127,15 @@ class Gathering:
         for number, frame in zip(numbers.tolist(), frames, strict=True):
             self.add(number, frame[None])
 
-    def take(self, reached: int = NEVER) -> Iterator[RawFrames | DecodeError]:
+    def take(self, reached: int = NEVER) -> Iterator[Read]:
         """Yield what is whole, in the order of the plans, once the frames below `reached` are
         read; what is left is for later."""
-        while self._rows and self._rows[0].stop <= reached and self._rows[0].kept.is_full:
+        while self._rows:
+            while piece := self._rows[0].kept.take_piece():
+                yield piece
+                del piece
+            if not (self._rows[0].stop <= reached and self._rows[0].kept.is_full):
+                return
             self._plans.popleft()
             yield self._taken(self._rows.popleft())
 

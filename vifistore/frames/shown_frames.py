@@ -7,7 +7,7 @@ from typing import Any
 from vifistore.errors import DecodeError
 from vifistore.frames.packets import demux, open_video
 from vifistore.frames.raw_frames import FALLBACK_FPS
-from vifistore.sources.footage import Footage
+from vifistore.sources.footage import Footage, Readable, opened
 
 # Times are rounded fractions, in float32 at that; half a millisecond is no other frame.
 TOLERANCE_SECONDS = 5e-4
@@ -61,6 +61,22 @@ def start_of(stream: Any) -> float:
     return float((stream.start_time or 0) * stream.time_base)
 
 
+def begin_of(video: Readable) -> float | None:
+    """Seconds that decoders give the first frame of an AVI file, whose packets tell when they are
+    decoded: where pictures refer to later ones, frames come out a little after that, all of them.
+    None for other files, of which `start_of` tells it. Raises DecodeError, OSError."""
+    with opened(video) as file:
+        file.seek(0)
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"AVI ":
+        return None
+    container, stream = open_video(video)
+    with container:
+        stream.codec_context.thread_count = 1
+        first = next(_decoded(container, stream), None)
+    return None if first is None else first.time
+
+
 def seconds_before(footage: Footage) -> float:
     """Seconds that a player shows of a file, of its sound for instance, before the first frame from
     which moments are counted; 0 where the file does not tell."""
@@ -87,24 +103,27 @@ def rate_of(stream: Any) -> float:
     return rate if 0 < rate <= _MOST_FPS else FALLBACK_FPS
 
 
-def seek(container: Any, stream: Any, seconds: float) -> bool:
-    """Go to the key frame before a moment; False where the container cannot."""
+def seek(container: Any, stream: Any, seconds: float, begin: float | None = None) -> bool:
+    """Go to the key frame before a moment; False where the container cannot. `begin` is what
+    `begin_of` gives."""
     from av.error import FFmpegError
 
     try:
-        container.seek(max(0, int((seconds + start_of(stream)) / stream.time_base)), stream=stream)
+        place = seconds + (start_of(stream) if begin is None else begin)
+        container.seek(max(0, int(place / stream.time_base)), stream=stream)
     except (FFmpegError, OverflowError):
         return False
     return True
 
 
-def frames_from(container: Any, stream: Any, seconds: float) -> Timed:
+def frames_from(container: Any, stream: Any, seconds: float, begin: float | None = None) -> Timed:
     """Time and frame of what is on the screen at a moment, and of all that is shown after it.
 
     Times are seconds after the first frame, None where the file gives none. Where the container is
     beyond the moment, the first frame there is comes first; behind the end it is the last one.
+    `begin` is what `begin_of` gives.
     """
-    begin, before = start_of(stream), None
+    begin, before = start_of(stream) if begin is None else begin, None
     for frame in _decoded(container, stream):
         time = None if frame.time is None else frame.time - begin
         is_later = time is None or time > seconds + TOLERANCE_SECONDS

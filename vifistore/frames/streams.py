@@ -13,12 +13,18 @@ Result = TypeVar("Result")
 class Stream(Generic[Result]):
     """What one job gives, one result after the other; a few may wait to be taken."""
 
-    def __init__(self, keys: Sequence[Any], most: int, changed: threading.Condition) -> None:
+    def __init__(
+        self,
+        keys: Sequence[Any],
+        most: int,
+        changed: threading.Condition,
+        is_part: Callable[[Result], bool] | None = None,
+    ) -> None:
         """`keys` are those of the results; `most` may wait. `changed` is shared by streams that
-        are taken from together."""
+        are taken from together. `is_part` says of a result whether more of the same key come."""
         self.keys = deque(keys)
-        self.is_single = len(keys) == 1
-        self._most, self._changed = most, changed
+        self.is_single = len(keys) == 1 and is_part is None
+        self._most, self._changed, self._is_part = most, changed, is_part
         self._results: deque[Result] = deque()
         self._future: Future[None] = Future()
         self._is_stopped = False
@@ -56,14 +62,15 @@ class Stream(Generic[Result]):
     @property
     def weight(self) -> int:
         """How many results may wait in it."""
-        return min(self._most, len(self.keys))
+        return self._most if self._is_part else min(self._most, len(self.keys))
 
     def take(self) -> tuple[Any, Result] | None:
         """The next key and result; None at the end. Raises what the thread failed with."""
         if self._results:
             result = self._results.popleft()
             self._changed.notify_all()
-            return self.keys.popleft(), result
+            is_part = self._is_part is not None and self._is_part(result)
+            return self.keys[0] if is_part else self.keys.popleft(), result
         return self._future.result()
 
     def stop(self) -> None:

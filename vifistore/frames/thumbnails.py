@@ -13,6 +13,7 @@ from vifistore.frames.pyav_decoder import to_rgb
 from vifistore.frames.raw_frames import FALLBACK_FPS
 from vifistore.frames.shown_frames import (
     TOLERANCE_SECONDS,
+    begin_of,
     duration_of,
     frames_from,
     seek,
@@ -90,13 +91,14 @@ def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
 
 def _file_frame(video: Readable, seconds: float | None) -> np.ndarray | None:
     """One frame or None: from the key frame before it, or from the start where it cannot seek."""
+    begin = begin_of(video)
     for may_seek in (True, False):
         container, stream = open_video(video)
         with container:
             wanted = duration_of(container, stream) / 2 if seconds is None else seconds
-            if may_seek and not seek(container, stream, wanted):
+            if may_seek and not seek(container, stream, wanted, begin):
                 continue
             stream.codec_context.thread_count = 1
-            for _, frame in frames_from(container, stream, wanted):
+            for _, frame in frames_from(container, stream, wanted, begin):
                 return to_rgb(frame, frame.width, frame.height)
     return None

@@ -23,6 +23,10 @@ from vifistore.files import memory_file, write_all
 ROOM = "room"
 """Key of the message that asks how many bytes there is room for in the arena."""
 
+PIECE = "piece"
+"""Key of the message that comes with some of the frames of a stretch, before those with which its
+facts come."""
+
 _LENGTH = struct.Struct(">I")
 
 

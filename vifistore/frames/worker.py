@@ -7,20 +7,24 @@ unless the decoder is torchcodec, so that it starts quickly. Errors that are not
 the process: the pool counts that as a crash and shows the last line.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.arena import place_frames
 from vifistore.frames.decode_jobs import footage_and_plans
 from vifistore.frames.decoding import DecodedVideo, decode_stretches, load_decoder
+from vifistore.frames.kept import FramePiece
 from vifistore.frames.memory_limits import limit_memory
-from vifistore.frames.wire import receive_message, send_message
+from vifistore.frames.wire import PIECE, receive_message, send_message
 from vifistore.frames.worker_settings import WorkerSettings
 from vifistore.sources.footage import Footage
 
@@ -77,41 +81,71 @@ def _forget_log() -> None:
 def _answer(
     channel: socket.socket, job: dict[str, Any], settings: WorkerSettings, arena: int | None
 ) -> None:
-    """An answer for each stretch. All but the last are waited for to be taken, so that memory does
-    not grow with the length of a video."""
+    """An answer for each stretch, or for each piece of it. All but the last are waited for to be
+    taken, so that memory does not grow with the length of a video."""
     footage, plans = footage_and_plans(job, settings.sampling)
-    how = {"decoder": settings.decoder, "keep": settings.keep, "digest": job["digest"]}
+    keep = replace(settings.keep, piece_bytes=job["piece_bytes"])
+    how = {"decoder": settings.decoder, "keep": keep, "digest": job["digest"]}
     found = decode_stretches(footage, plans, **how)
-    for number in range(len(plans)):
-        if number:
+    left, spent, is_first = len(plans), _Spent(), True
+    while left:
+        if not is_first:
             receive_message(channel)
-        # Of the processor, not of the clock: what the video costs, not what others made it wait.
-        start = time.process_time()
+        is_first = False
         try:
-            video = next(found)
-            if isinstance(video, DecodedVideo):
-                _hand_over(channel, video, start, arena)
-                continue
-            is_memory = video.reason == "memory"
-            _send_error(channel, _too_large(footage, settings) if is_memory else video)
+            with spent.decoding():
+                video = next(found)
+            if isinstance(video, DecodeError):
+                is_memory = video.reason == "memory"
+                _send_error(channel, _too_large(footage, settings) if is_memory else video)
+            else:
+                _hand_over(channel, video, spent, arena)
+            if not isinstance(video, FramePiece):
+                left, spent = left - 1, _Spent()
+            # No name for it: it would be held while the next one is read.
+            del video
         except MemoryError:
             error = _too_large(footage, settings)
             _send_error(channel, error)
             # Whatever was being read is gone.
-            found = iter([error] * (len(plans) - number - 1))
+            left -= 1
+            found = iter([error] * left)
+
+
+class _Spent:
+    """What a stretch took of the processor, and not of the clock: what the video costs, not what
+    others made it wait."""
+
+    def __init__(self) -> None:
+        self.decoded = self.handed_over = 0.0
+
+    @contextlib.contextmanager
+    def decoding(self) -> Iterator[None]:
+        start = time.process_time()
+        yield
+        self.decoded += time.process_time() - start
+
+    @contextlib.contextmanager
+    def handing_over(self) -> Iterator[None]:
+        start = time.process_time()
+        yield
+        self.handed_over += time.process_time() - start
 
 
 def _hand_over(
-    channel: socket.socket, video: DecodedVideo, start: float, arena: int | None
+    channel: socket.socket, video: DecodedVideo | FramePiece, spent: _Spent, arena: int | None
 ) -> None:
-    decoded = time.process_time()
-    file = place_frames(channel, video.frames, arena)
-    handing_over = time.process_time() - decoded
-    facts = video.facts()
-    facts["decode_seconds"] = decoded - start - video.cut_seconds
-    facts["cut_seconds"] += handing_over
+    with spent.handing_over():
+        file = place_frames(channel, video.frames, arena)
+    if isinstance(video, FramePiece):
+        told = {PIECE: {"first": video.first, "are_squares": video.are_squares}}
+    else:
+        facts = video.facts()
+        facts["decode_seconds"] = spent.decoded - video.cut_seconds
+        facts["cut_seconds"] += spent.handed_over
+        told = {"facts": facts}
     try:
-        send_message(channel, {"shape": video.frames.shape, "facts": facts}, file)
+        send_message(channel, {"shape": video.frames.shape, **told}, file)
     finally:
         if file is not None:
             os.close(file)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,10 @@ from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.arena import Arena
 from vifistore.frames.child_process import Running, is_starved, processor_seconds
 from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoding import Decoded, DecodedVideo
+from vifistore.frames.kept import FramePiece
 from vifistore.frames.wire import (
+    PIECE,
     ROOM,
     map_anonymous_file,
     receive_message,
@@ -158,26 +161,28 @@ class WorkerHandle(Program):
 
     def decode(
         self, job: DecodeJob, timeout_seconds: float, *, takes_digest: bool = True
-    ) -> Iterator[DecodedVideo | DecodeError]:
-        """Yield each stretch, or why it has no frames; raises WorkerGoneError if the job was never
-        given out.
+    ) -> Iterator[Decoded]:
+        """Yield each stretch, or why it has no frames, and before it its pieces, if the job is in
+        such; raises WorkerGoneError if the job was never given out.
 
         With the reasons "timeout" and "worker crashed", which all stretches that are left have, the
         worker has ended, too. Whoever takes no more of them ends it.
         """
         self.give(job.wire(takes_digest=takes_digest))
-        limits = job.limits(timeout_seconds)
-        for number, limit_seconds in enumerate(limits):
-            found = self._decoded(job.footage, limit_seconds, GO_ON if number else None)
+        limits, told = deque(job.limits(timeout_seconds)), None
+        while limits:
+            found, told = self._decoded(job.footage, limits[0], told), GO_ON
             if isinstance(found, DecodeError) and found.reason in GONE:
-                yield from [found] * (len(limits) - number)
+                yield from [found] * len(limits)
                 return
+            if not isinstance(found, FramePiece):
+                limits.popleft()
             is_taken = False
             try:
                 yield found
                 is_taken = True
             finally:
-                if not is_taken and number < len(limits) - 1:
+                if not is_taken and limits:
                     self.process.kill()
                     self.stop()
             # No name for it: it would hold its memory while the next one is waited for.
@@ -185,9 +190,11 @@ class WorkerHandle(Program):
 
     def _decoded(
         self, footage: Footage, timeout_seconds: float, told: dict[str, Any] | None
-    ) -> DecodedVideo | DecodeError:
+    ) -> Decoded:
         found = self.frames(footage, timeout_seconds, told)
         if isinstance(found, DecodeError):
             return found
         answer, frames = found
+        if PIECE in answer:
+            return FramePiece(frames=frames, **answer[PIECE])
         return DecodedVideo.of_facts(frames, answer["facts"])

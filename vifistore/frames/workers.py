@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Iterator
 
-from vifistore.errors import DecodeError, UsageError
+from vifistore.errors import UsageError
 from vifistore.frames.arena import Arena
 from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoding import Decoded
 from vifistore.frames.worker_handle import WorkerGoneError, WorkerHandle
 from vifistore.frames.worker_settings import WorkerSettings
 
@@ -82,12 +82,12 @@ class Workers:
             self._places.append(worker)
             self._freed.notify_all()
 
-    def decode(self, job: DecodeJob, *, takes_digest: bool) -> Iterator[DecodedVideo | DecodeError]:
-        """Yield each stretch of a job, or why it has no frames; waits for a worker that is free.
+    def decode(self, job: DecodeJob, *, takes_digest: bool) -> Iterator[Decoded]:
+        """Yield what there is of each stretch of a job; waits for a worker that is free.
 
         Raises UsageError if none can be started.
         """
-        worker = self._take(0 if len(job.spans) == 1 else self._num_kept)
+        worker = self._take(0 if job.is_one else self._num_kept)
         try:
             while True:
                 worker = worker if worker and worker.is_alive else self._start(worker)

@@ -30,7 +30,7 @@ from vifistore.store.verify import verify_store
 SETTINGS = ExtractSettings(
     model="vifi-tiny", pretrained="none", fps=5.0, precision="fp32", device="cpu", workers=2
 )
-NUMBERS = replace(SETTINGS, fps=0.0, frames=4)
+NUMBERS = replace(SETTINGS, fps=None, frames=4)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def expected_frames(features, path: Path, span: Span, settings, tiny) -> tuple:
 
 
 @pytest.mark.parametrize(
-    "settings", [SETTINGS, replace(SETTINGS, fps=0.0, every=7), NUMBERS], ids=["fps", "every", "T"]
+    "settings", [SETTINGS, replace(SETTINGS, fps=None, every=7), NUMBERS], ids=["fps", "every", "T"]
 )
 def test_every_row_holds_the_frames_of_its_stretch(tmp_path, films, tiny, settings):
     rows = [*windows("long.mp4", 12, 2.5), *windows("short.mp4", 6, 2.5), ("tiny.mp4", 0.0, np.nan)]
@@ -82,7 +82,7 @@ def test_every_row_holds_the_frames_of_its_stretch(tmp_path, films, tiny, settin
 
 def test_the_recipe_and_the_name_tell_the_rate(tmp_path, films, tiny):
     store = stretch_store(tmp_path / "s.zarr", films, windows("long.mp4", 12, 2))
-    for settings in (SETTINGS, replace(SETTINGS, fps=0.5), replace(SETTINGS, fps=0.0, every=5)):
+    for settings in (SETTINGS, replace(SETTINGS, fps=0.5), replace(SETTINGS, fps=None, every=5)):
         job = prepare(store.dataset("d"), settings, tiny)
         assert job.recipe.frames == {5.0: 11, 0.5: 1, 0.0: 11}[settings.fps]
         kind = {"fps": settings.fps} if settings.fps else {"every": settings.every}
@@ -91,7 +91,7 @@ def test_the_recipe_and_the_name_tell_the_rate(tmp_path, films, tiny):
         assert {**recipe, **kind, "sampling_rule": rule} == recipe
     names = [
         prepare(store.dataset("d"), s, tiny).name
-        for s in (SETTINGS, replace(SETTINGS, fps=0.5), replace(SETTINGS, fps=0.0, every=5))
+        for s in (SETTINGS, replace(SETTINGS, fps=0.5), replace(SETTINGS, fps=None, every=5))
     ]
     assert names == [f"vifi-tiny@random.{rate}" for rate in ("5fps", "0.5fps", "every5")]
     assert not {"fps", "every"} & prepare(store.dataset("d"), NUMBERS, tiny).recipe.as_dict().keys()
@@ -160,7 +160,7 @@ def test_rows_of_very_different_lengths_need_a_window(tmp_path, films, tiny):
 
 
 @pytest.mark.parametrize(
-    "settings", [SETTINGS, replace(SETTINGS, fps=0.0, every=5)], ids=["fps", "every"]
+    "settings", [SETTINGS, replace(SETTINGS, fps=None, every=5)], ids=["fps", "every"]
 )
 def test_what_is_longer_than_its_header_tells_loses_no_frame_silently(
     tmp_path, films, tiny, log, settings
@@ -214,6 +214,8 @@ def test_a_dry_run_counts_the_frames_of_each_row(tmp_path, films, tiny, monkeypa
     ("wrong", "told"),
     [
         ({"fps": -1.0}, "--fps is -1"),
+        ({"fps": 0.0}, "--fps is 0.0; give a number of frames a second above 0"),
+        ({"fps": None, "every": 0}, "--every is 0; give 1 or more, or leave it out"),
         ({"fps": float("nan")}, "--fps is nan"),
         ({"fps": 1e9}, "--fps is 1e"),
         ({"every": -2}, "--every is -2"),
