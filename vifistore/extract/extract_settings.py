@@ -154,11 +154,11 @@ class EncodeSettings(PixelSettings):
     def _note_rate(self, found: Faults) -> None:
         fps, every = self.fps, self.every
         remedy = "or leave it out for a number of --frames"
-        most = f"above 0, at most {_MOST_FPS}"
-        told = f"--fps is {fps}; give a number of frames a second {most}, {remedy}"
-        found.check(fps is None or 0 < fps <= _MOST_FPS, told)
-        told = f"--every is {every}; give 1 or more, {remedy}"
-        found.check(every is None or every >= 1, told)
+        if fps is not None:
+            told = f"give a number of frames a second above 0, at most {_MOST_FPS}, {remedy}"
+            found.check(0 < fps <= _MOST_FPS, f"--fps is {fps:g}; {told}")
+        if every is not None:
+            found.check(every >= 1, f"--every is {every}; give 1 or more, {remedy}")
         found.check(not (self.fps and self.every), "--fps and --every are two rates; give one")
         is_plain = self.clips == 1 and not self.stride
         told = f"{self.rate} takes all of a row at once; leave --clips and --stride out"

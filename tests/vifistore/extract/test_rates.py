@@ -84,7 +84,7 @@ def test_the_recipe_and_the_name_tell_the_rate(tmp_path, films, tiny):
     store = stretch_store(tmp_path / "s.zarr", films, windows("long.mp4", 12, 2))
     for settings in (SETTINGS, replace(SETTINGS, fps=0.5), replace(SETTINGS, fps=None, every=5)):
         job = prepare(store.dataset("d"), settings, tiny)
-        assert job.recipe.frames == {5.0: 11, 0.5: 1, 0.0: 11}[settings.fps]
+        assert job.recipe.frames == {5.0: 11, 0.5: 1, None: 11}[settings.fps]
         kind = {"fps": settings.fps} if settings.fps else {"every": settings.every}
         rule = "fixed-rate" if settings.fps else "every-nth"
         recipe = job.recipe.as_dict()
@@ -214,7 +214,7 @@ def test_a_dry_run_counts_the_frames_of_each_row(tmp_path, films, tiny, monkeypa
     ("wrong", "told"),
     [
         ({"fps": -1.0}, "--fps is -1"),
-        ({"fps": 0.0}, "--fps is 0.0; give a number of frames a second above 0"),
+        ({"fps": 0.0}, "--fps is 0; give a number of frames a second above 0"),
         ({"fps": None, "every": 0}, "--every is 0; give 1 or more, or leave it out"),
         ({"fps": float("nan")}, "--fps is nan"),
         ({"fps": 1e9}, "--fps is 1e"),
