@@ -120,15 +120,10 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
     from av import Packet
     from av.error import FFmpegError
 
-    packets = container.demux(stream)
-    while True:
-        try:
-            yield next(packets)
-        except StopIteration:
-            return
-        except FFmpegError:
-            yield Packet()
-            return
+    try:
+        yield from container.demux(stream)
+    except FFmpegError:
+        yield Packet()
 
 
 class PacketHeads:

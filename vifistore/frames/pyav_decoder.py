@@ -72,7 +72,18 @@ def to_rgb(frame: Any, width: int, height: int, reformatter: Any = None) -> np.n
     if reformatter is None:
         image = frame.to_ndarray(format="rgb24", width=width, height=height)
     else:
-        image = reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
+        converted = reformatter.reformat(frame, width, height, "rgb24", threads=1)
+        # One that needs no conversion is the decoder's own.
+        image = frame.to_ndarray() if converted is frame else _levels(converted)
     # Damaged files hold angles that are none.
-    turns = round(frame.rotation / 90) if abs(frame.rotation) <= 360 else 0
-    return np.rot90(image, turns)
+    angle = frame.rotation
+    turns = round(angle / 90) if abs(angle) <= 360 else 0
+    return np.rot90(image, turns) if turns % 4 else image
+
+
+def _levels(frame: Any) -> np.ndarray:
+    """uint8 [height width 3] of a PyAV frame in RGB, in its own memory: a copy costs as much as the
+    conversion does."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height]
+    return rows[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
