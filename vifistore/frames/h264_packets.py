@@ -1,10 +1,16 @@
-"""Where decoding of H.264 may begin, in MP4 and Matroska.
+"""The units that packets of H.264 hold, and where decoding may begin.
 
-Their packets are units after their lengths (ISO/IEC 14496-15, 5.3), whose types tell it (ITU-T
-H.264, 7.4.1): a key frame of the container may as well be one from which pictures recover in time.
+In MP4 and Matroska units lie after their lengths (ISO/IEC 14496-15, 5.3), else after start codes
+(ITU-T H.264, annex B), as AVI has them. Types of units: ITU-T H.264, 7.4.1.
 """
 
-_SLICE, _IDR_SLICE = 1, 5
+from collections.abc import Iterator
+
+SLICE, IDR_SLICE, SEQUENCE = 1, 5, 7
+"""Types of units: slices of pictures, of those that refer to none before, and what holds for all
+pictures of a sequence."""
+START = b"\x00\x00\x01"
+"""What is before each unit where none has a length."""
 
 
 def length_bytes(extradata: bytes | None) -> int:
@@ -14,15 +20,22 @@ def length_bytes(extradata: bytes | None) -> int:
     return (extradata[4] & 3) + 1
 
 
-def is_idr(packet: bytes, length: int) -> bool:
-    """Whether a packet's picture is one that refers to none before, nor any after it does.
-
-    `length` is what `length_bytes` gives.
-    """
+def unit_places(packet: bytes, length: int) -> Iterator[int]:
+    """Where each unit of a packet begins. `length` is what `length_bytes` gives."""
     place = 0
     while length and place + length < len(packet):
-        kind = packet[place + length] & 31
-        if kind in (_SLICE, _IDR_SLICE):
-            return kind == _IDR_SLICE
+        yield place + length
         place += length + int.from_bytes(packet[place : place + length], "big")
+    found = -1 if length else packet.find(START)
+    while 0 <= found < len(packet) - len(START):
+        yield found + len(START)
+        found = packet.find(START, found + len(START))
+
+
+def is_idr(packet: bytes, length: int) -> bool:
+    """Whether a packet's picture is one that refers to none before, nor any after it does."""
+    for place in unit_places(packet, length):
+        kind = packet[place] & 31
+        if kind in (SLICE, IDR_SLICE):
+            return kind == IDR_SLICE
     return False

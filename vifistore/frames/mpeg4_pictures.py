@@ -7,8 +7,11 @@ Heads: ISO/IEC 14496-2, 6.2.3 (layer) and 6.2.5 (picture).
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from vifistore.frames.head_bits import HeadBits, UnknownOrderError
+
+_HEAD = b"\x00\x00\x01\xb6"
 _PICTURE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)
 _LAYER = re.compile(rb"\x00\x00\x01[\x20-\x2f]")
 # DivX and Xvid say so where a packet may hold a second picture, which is decoded with the packet
@@ -22,22 +25,14 @@ INTRA, FORWARD, BOTH_WAYS = 0, 1, 2
 Sprites, kind 3, are as those that refer to the one before."""
 
 
-class UnknownOrderError(Exception):
-    """Which pictures give a frame cannot be told."""
-
-
-@dataclass(frozen=True)
-class CodedPicture:
+class CodedPicture(NamedTuple):
     """A picture that gives a frame."""
 
     data: bytes
     packet: int
     """Number of the packet with which FFmpeg decodes it, whose time its frame gets."""
-
-    @property
-    def kind(self) -> int:
-        """One of the kinds above."""
-        return _kind(self.data)
+    kind: int
+    """One of the kinds above."""
 
 
 def coded_pictures(packets: Sequence[bytes]) -> list[CodedPicture]:
@@ -51,9 +46,9 @@ def coded_pictures(packets: Sequence[bytes]) -> list[CodedPicture]:
         parts = _parts(packet)
         if len(parts) > 1 + is_packed or (not parts and len(packet) > _NOT_CODED_BYTES):
             raise UnknownOrderError
-        now, held = _taken(held, parts)
+        now, held = (parts[0], b"") if not held and len(parts) == 1 else _taken(held, parts)
         if now and _is_coded(now, clock_bits):
-            found.append(CodedPicture(now, number))
+            found.append(CodedPicture(now, number, _kind(now)))
     if not found or found[-1].packet != len(packets) - 1:
         # FFmpeg shows the last picture again where nothing follows that is coded.
         raise UnknownOrderError
@@ -62,6 +57,9 @@ def coded_pictures(packets: Sequence[bytes]) -> list[CodedPicture]:
 
 def _parts(packet: bytes) -> list[bytes]:
     """The pictures of a packet, the first with the heads before it."""
+    first = packet.find(_HEAD)
+    if 0 <= first < len(packet) - len(_HEAD) and packet.find(_HEAD, first + 1) < 0:
+        return [packet]
     starts = [match.start() for match in _PICTURE.finditer(packet)]
     borders = [0, *starts[1:], len(packet)]
     return [packet[borders[n] : borders[n + 1]] for n in range(len(starts))]
@@ -81,9 +79,7 @@ def _taken(held: bytes, parts: list[bytes]) -> tuple[bytes, bytes]:
 
 
 def _kind(picture: bytes) -> int:
-    match = _PICTURE.search(picture)
-    assert match is not None, "pictures were found by their heads"
-    return match[1][0] >> 6
+    return picture[picture.index(_HEAD) + len(_HEAD)] >> 6
 
 
 def _is_coded(picture: bytes, clock_bits: int) -> bool:
@@ -91,7 +87,7 @@ def _is_coded(picture: bytes, clock_bits: int) -> bool:
         return True
     match = _PICTURE.search(picture)
     assert match is not None, "pictures were found by their heads"
-    bits = _Bits(picture[match.start(1) :])
+    bits = HeadBits(picture[match.start(1) :])
     bits.take(2)
     while bits.take(1):
         pass
@@ -100,26 +96,12 @@ def _is_coded(picture: bytes, clock_bits: int) -> bool:
     return bool(bits.take(1))
 
 
-class _Bits:
-    """Bits of some bytes, the highest of the first byte first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def take(self, count: int) -> int:
-        """The number that the next bits are. Raises UnknownOrderError where there are too few."""
-        self._left -= count
-        if self._left < 0:
-            raise UnknownOrderError
-        return self._value >> self._left & (1 << count) - 1
-
-
 def _clock_bits(packet: bytes) -> int:
     """Bits of a time within its second, as the head of the layer has it."""
     match = _LAYER.search(packet)
     if match is None:
         raise UnknownOrderError
-    bits = _Bits(packet[match.end() : match.end() + _LAYER_BYTES])
+    bits = HeadBits(packet[match.end() : match.end() + _LAYER_BYTES])
     bits.take(1 + 8)
     version = bits.take(4 + 3) >> 3 if bits.take(1) else 1
     if bits.take(4) == _OWN_ASPECT:

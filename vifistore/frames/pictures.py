@@ -3,14 +3,16 @@
 Pictures are in order of decoding, frames in order of showing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vifistore.frames.h264_packets import is_idr, length_bytes
-from vifistore.frames.mpeg4_pictures import BOTH_WAYS, INTRA, UnknownOrderError, coded_pictures
+from vifistore.frames.h264_pictures import numbers_and_starts
+from vifistore.frames.head_bits import UnknownOrderError
+from vifistore.frames.mpeg4_pictures import BOTH_WAYS, INTRA, coded_pictures
 from vifistore.frames.packets import INDEXED_FORMATS, Scan
 from vifistore.frames.raw_frames import clean_seconds
 
@@ -58,7 +60,12 @@ def order_of(scan: Scan) -> PictureOrder | None:
         return None
     if scan.format in INDEXED_FORMATS and codec in _BY_TIMES:
         return _by_times(scan)
-    return _by_kinds(scan) if (scan.format, codec) == ("avi", "mpeg4") else None
+    if scan.format != "avi" or codec not in _BY_HEADS:
+        return None
+    try:
+        return _BY_HEADS[codec](scan)
+    except UnknownOrderError:
+        return None
 
 
 def _by_times(scan: Scan) -> PictureOrder | None:
@@ -91,18 +98,29 @@ def _starts(scan: Scan, is_key: np.ndarray, in_order: np.ndarray) -> np.ndarray:
     return starts
 
 
-def _by_kinds(scan: Scan) -> PictureOrder | None:
-    """Of packets of MPEG-4 Part 2, whose pictures tell what refers to what."""
-    try:
-        contents = [bytes(packet) for packet in scan.packets]
-        found = coded_pictures(contents)
-        kinds = [picture.kind for picture in found]
-        numbers = _numbers(kinds)
-    except UnknownOrderError:
-        return None
+def _by_counts(scan: Scan) -> PictureOrder:
+    """Of packets of H.264, whose pictures tell their order. Raises UnknownOrderError."""
+    extradata = scan.stream.codec_context.extradata or b""
+    contents = [bytes(packet) for packet in scan.packets]
+    numbers, starts = numbers_and_starts(contents, extradata)
+    return PictureOrder(
+        packets=scan.packets,
+        numbers=numbers,
+        starts=starts,
+        seconds=_seconds(scan, np.argsort(numbers)),
+    )
+
+
+def _by_kinds(scan: Scan) -> PictureOrder:
+    """Of packets of MPEG-4 Part 2, whose pictures tell what refers to what. Raises
+    UnknownOrderError."""
+    contents = [bytes(packet) for packet in scan.packets]
+    found = coded_pictures(contents)
+    kinds = [picture.kind for picture in found]
+    numbers = _numbers(kinds)
     # Those that refer both ways right after it refer to what is before it.
     is_open = np.array([kind == BOTH_WAYS for kind in kinds[1:]] + [False])
-    times = [scan.packets[found[place].packet].pts for place in np.argsort(numbers).tolist()]
+    packets = np.array([picture.packet for picture in found])
     return PictureOrder(
         packets=[
             scan.packets[one.packet] if one.data is contents[one.packet] else one.data
@@ -110,7 +128,7 @@ def _by_kinds(scan: Scan) -> PictureOrder | None:
         ],
         numbers=numbers,
         starts=(np.array(kinds) == INTRA) & ~is_open,
-        seconds=clean_seconds(_as_frames_give(times, scan.stream), scan.table.fps),
+        seconds=_seconds(scan, packets[np.argsort(numbers)]),
     )
 
 
@@ -127,12 +145,13 @@ def _numbers(kinds: Sequence[int]) -> np.ndarray:
     return np.argsort([*order, waiting])
 
 
-def _as_frames_give(times: Sequence[int | None], stream: Any) -> list[float | None]:
-    """Seconds of times in a stream's units, rounded as those of PyAV's frames are."""
-    base = stream.time_base
-    return [
-        None if time is None else float(time) * base.numerator / base.denominator for time in times
-    ]
+def _seconds(scan: Scan, shown: np.ndarray) -> np.ndarray:
+    """float64 [frame] after the first, of frames that get the times of packets int64 [frame],
+    rounded as those of PyAV's frames are."""
+    above, below = scan.stream.time_base.numerator, scan.stream.time_base.denominator
+    times = [scan.packets[place].pts for place in shown.tolist()]
+    given = [None if time is None else float(time) * above / below for time in times]
+    return clean_seconds(given, scan.table.fps)
 
 
 def _packet(data: bytes) -> Any:
@@ -142,3 +161,7 @@ def _packet(data: bytes) -> Any:
     packet = Packet(len(data))
     packet.update(data)
     return packet
+
+
+# Codecs whose pictures tell in their heads what AVI does not.
+_BY_HEADS: dict[str, Callable[[Scan], PictureOrder]] = {"h264": _by_counts, "mpeg4": _by_kinds}

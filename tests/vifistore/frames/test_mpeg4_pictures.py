@@ -14,7 +14,8 @@ from tests.vifistore.frames.conftest import noisy_grey
 from tests.vifistore.frames.test_wanted_only import SIZE, assert_same
 from vifistore.frames import by_number
 from vifistore.frames.decoding import decode_video
-from vifistore.frames.mpeg4_pictures import UnknownOrderError, coded_pictures
+from vifistore.frames.head_bits import UnknownOrderError
+from vifistore.frames.mpeg4_pictures import coded_pictures
 from vifistore.frames.pictures import PictureOrder
 
 NUM_FRAMES = 31

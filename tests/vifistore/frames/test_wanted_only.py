@@ -36,6 +36,11 @@ KINDS: dict[str, tuple[str, str, dict[str, str], int]] = {
     "mpeg4-b": ("mkv", "mpeg4", {"g": "12", "bf": "2", **MPEG4}, 28),
     "avi": ("avi", "mpeg4", {"g": "12", "bf": "0", **MPEG4}, 30),
     "avi-b": ("avi", "mpeg4", {"g": "12", "bf": "2", **MPEG4}, 25),
+    "avi-h264": ("avi", "libx264", {"x264-params": f"{X264}:bframes=0"}, 40),
+    "avi-h264-b": ("avi", "libx264", {"x264-params": f"{X264}:bframes=3:b-pyramid=none"}, 20),
+    "avi-h264-pyramid": ("avi", "libx264", {"x264-params": f"{X264}:bframes=3"}, 24),
+    "avi-h264-open": ("avi", "libx264", {"x264-params": f"{X264}:bframes=2:open-gop=1"}, 40),
+    "avi-h264-slices": ("avi", "libx264", {"x264-params": f"{X264}:bframes=2:slices=4"}, 25),
     "vp8": ("webm", "libvpx", {"g": "12", **VPX}, 30),
     "vp9": ("webm", "libvpx-vp9", {"g": "12", **VPX}, 30),
     "av1": ("mp4", "libsvtav1", {"preset": "12", "g": "12"}, 30),
@@ -124,7 +129,7 @@ def test_frames_of_a_variable_rate_keep_their_times(tmp_path: Path) -> None:
         assert_same(path, frames)
 
 
-@pytest.mark.parametrize("name", ["h264-b", "mpeg4", "avi-b"])
+@pytest.mark.parametrize("name", ["h264-b", "mpeg4", "avi-b", "avi-h264-b"])
 def test_what_does_not_come_as_it_should_is_read_again(
     kinds: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +147,7 @@ def test_what_does_not_come_as_it_should_is_read_again(
     )
 
 
-@pytest.mark.parametrize("name", ["h264-b", "h264-no-b", "avi-b", "avi"])
+@pytest.mark.parametrize("name", ["h264-b", "h264-no-b", "avi-b", "avi", "avi-h264-b"])
 @pytest.mark.parametrize("share", [0.4, 0.7, 0.97])
 def test_files_cut_off_are_read_as_before(
     kinds: dict[str, Path], tmp_path: Path, name: str, share: float
@@ -176,14 +181,17 @@ def in_front(path: Path, target: Path) -> Path:
 
 
 def test_key_frames_that_recover_in_time_are_no_starts(kinds: dict[str, Path]) -> None:
-    for name, count in (("h264-recovering", 1), ("h264-no-b", 2), ("avi", 5), ("mpeg4", 5)):
+    for name, count in (
+        *(("h264-recovering", 1), ("h264-no-b", 2), ("avi", 5), ("mpeg4", 5)),
+        *(("avi-h264-b", 2), ("avi-h264-open", 1)),
+    ):
         with scanned(kinds[name]) as scan:
             order = order_of(scan)
             assert order is not None
             assert order.starts.sum() == count, name
 
 
-@pytest.mark.parametrize("name", ["h264-b", "h264-pyramid", "avi-b", "mpeg4-b"])
+@pytest.mark.parametrize("name", ["h264-b", "h264-pyramid", "avi-b", "mpeg4-b", "avi-h264-b"])
 def test_damage_in_what_is_referred_to_is_noticed_before_it_is_shown(
     kinds: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
@@ -217,7 +225,7 @@ class Counting(io.BytesIO):
         return found
 
 
-@pytest.mark.parametrize("name", ["h264-b", "h264-pyramid", "avi-b", "vp9"])
+@pytest.mark.parametrize("name", ["h264-b", "h264-pyramid", "avi-b", "avi-h264-b", "vp9"])
 def test_what_is_read_in_pieces_is_read_once(kinds: dict[str, Path], name: str) -> None:
     frames, num_read = [], []
     for decoder in ("decord", "pyav"):
