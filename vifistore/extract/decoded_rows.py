@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Self
@@ -14,6 +14,7 @@ from vifistore.errors import DecodeError
 from vifistore.extract.blocks import VideoResult, quarantined
 from vifistore.extract.clock import Clock
 from vifistore.extract.extract_settings import EncodeSettings
+from vifistore.extract.planned_videos import PlannedVideos
 from vifistore.extract.ranks import own_cores
 from vifistore.extract.registered import registered
 from vifistore.extract.reuse import Reuse
@@ -34,6 +35,7 @@ from vifistore.frames.together import SharedFrames
 from vifistore.scanning.changes import ChangeLog
 from vifistore.scanning.presence import MISSING, Presence
 from vifistore.sources.footage import NETWORK, Footage
+from vifistore.sources.roots import Values
 from vifistore.store.dataset import Dataset
 from vifistore.store.recipe import Preprocessing
 from vifistore.store.schema import BLOCK_SIZE
@@ -84,18 +86,16 @@ class DecodedRows:
         rows: RowSource,
         pool: DecodePool | CachedPool,
         *,
+        videos: PlannedVideos,
         reuse: Reuse,
         clock: Clock,
         piece_bytes: int = 0,
     ) -> None:
         """Decoding begins at once. Rows of more than `piece_bytes` come in pieces, but for those
         that overlap; 0 for none."""
-        videos = dataset.videos()
-        self._files = dataset.files()
-        self._starts, self._ends = dataset.stretches()
-        self._shared = _of_several(self._files.paths, rows.planned)
+        self._videos, self._files = videos, videos.files
         self._presence = Presence(dataset, self._files)
-        self.changes = ChangeLog(dataset, videos)
+        self.changes = ChangeLog(dataset, videos.table)
         """Videos that are not the files that were scanned any more."""
         self._reuse, self._clock = reuse, clock
         self._to_copy: deque[int] = deque()
@@ -151,12 +151,13 @@ class DecodedRows:
     def _jobs(self, rows: Iterable[int]) -> Iterator[tuple[list[int], DecodeJob]]:
         """Yield (rows, job) of what has to be decoded: neighbours that are stretches of one file
         together, as far as they lie in one block."""
-        for together in _neighbours(rows, self._files.paths, self._starts):
+        starts, ends = self._videos.starts, self._videos.ends
+        for together in _neighbours(rows, self._files.paths, starts):
             footage = self._files[together[0]]
             wanted = [row for row in together if self._is_to_decode(row, footage)]
             if wanted:
-                spans = [span_of(self._starts[row], self._ends[row]) for row in wanted]
-                is_shared = self._files.paths[wanted[0]] in self._shared
+                spans = [span_of(starts[row], ends[row]) for row in wanted]
+                is_shared = self._videos.is_shared(self._files.paths[wanted[0]])
                 digest = self._reuse.digests.of(footage) if is_shared else None
                 how = {"digest": digest, "piece_bytes": self._piece_bytes}
                 if any(span.end > after.start for span, after in pairwise(spans)):
@@ -174,13 +175,7 @@ class DecodedRows:
         return source == "encode"
 
 
-def _of_several(paths: np.ndarray, rows: Sequence[int]) -> set[str]:
-    """The files of which several of these rows are stretches."""
-    counts = Counter(paths[rows].tolist())
-    return {path for path, count in counts.items() if count > 1}
-
-
-def _neighbours(rows: Iterable[int], paths: np.ndarray, starts: np.ndarray) -> Iterator[list[int]]:
+def _neighbours(rows: Iterable[int], paths: Values, starts: Values) -> Iterator[list[int]]:
     """Rows of one file and one block that follow one another, in the order of their starts."""
     together: list[int] = []
     for row in rows:

@@ -22,6 +22,7 @@ from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.decoded_rows import DecodedRows, default_workers, open_pools
 from vifistore.extract.encoded_rows import EncodedRows
 from vifistore.extract.long_rows import piece_bytes, tell_of_long_rows
+from vifistore.extract.planned_videos import PlannedVideos
 from vifistore.extract.prepare import Job
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.row_sources import FreeRows, HeldRows, NotedWriter, RowSource, Wanted
@@ -143,7 +144,8 @@ def encode_rows(
     further = job.further
     tell_of_long_rows(job, job.settings.workers or default_workers(job.device))
     # Of a copy the cosines with these classes would be missing.
-    reuse = Reuse(job.dataset, writer, source.planned, further, may_copy=cosines is None)
+    videos = PlannedVideos(job.dataset, source.planned)
+    reuse = Reuse(job.dataset, writer, videos, further, may_copy=cosines is None)
     with (
         Progress(total=source.total, unit="video", desc="extract") as bar,
         contextlib.ExitStack() as opened,
@@ -151,7 +153,7 @@ def encode_rows(
         committer = opened.enter_context(BlockCommitter(NotedWriter(cosines or writer, source)))
         pools = open_pools(job.settings, job.recipe.preprocessing, job.device, trainer)
         pool = opened.enter_context(pools)
-        how = {"reuse": reuse, "clock": clock, "piece_bytes": piece_bytes(job)}
+        how = {"videos": videos, "reuse": reuse, "clock": clock, "piece_bytes": piece_bytes(job)}
         decode = DecodedRows(job.dataset, source, pool, **how)
         beside()
         encode = EncodedRows(job, clock, cosines)
@@ -236,10 +238,15 @@ def _clear_memory_errors(device: torch.device) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise UsageError(
-            f"the memory of {device_name(device)} is too small for batches of this size; "
-            "give a smaller --batch, 32 for instance, and what is done is kept"
-        ) from error
+        raise UsageError(told_of_memory(device)) from error
+
+
+def told_of_memory(device: torch.device) -> str:
+    """What to say of a GPU whose memory is full."""
+    return (
+        f"the memory of {device_name(device)} is too small for batches of this size; "
+        "give a smaller --batch, 32 for instance, and what is done is kept"
+    )
 
 
 def _kept_figures(

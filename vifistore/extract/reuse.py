@@ -7,21 +7,41 @@ just as many bytes.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from vifistore.errors import DamagedError
 from vifistore.extract.blocks import VideoResult
+from vifistore.extract.digest_places import DigestPlaces, hashes_of
+from vifistore.extract.planned_videos import PlannedVideos, are_among
 from vifistore.frames.file_digests import FileDigests
 from vifistore.sources.footage import Footage
 from vifistore.store.block_ranges import block_rows
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
+from vifistore.store.paged_table import PagedTable
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, STRETCH_COLUMNS
 from vifistore.store.stretch_times import content_key
 from vifistore.store.writer import FeatureWriter
+
+# A place in a set that is known: its number, and a row in so many bits.
+_ROW_BITS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownSet:
+    """A feature set of this recipe."""
+
+    features: Features
+    times: PagedTable
+    """Where in its file each row begins and ends."""
+
+    def key(self, row: int, digest: str) -> str:
+        """What tells the content of a row apart, whose file has this digest."""
+        return content_key(digest, *(self.times[name][row] for name in STRETCH_COLUMNS))
 
 
 class Reuse:
@@ -31,7 +51,7 @@ class Reuse:
         self,
         dataset: Dataset,
         writer: FeatureWriter,
-        rows: Sequence[int],
+        videos: PlannedVideos,
         further: Collection[str] = (),
         *,
         may_copy: bool = True,
@@ -39,27 +59,24 @@ class Reuse:
         """`further` names the arrays that the set has beside those of all. Unless it `may_copy`,
         only videos of equal bytes that are on the way at once are encoded once."""
         self._further, self._may_copy = set(further), may_copy
-        self._dataset, self._writer = dataset, writer
-        columns = dataset.columns_at_once("size_bytes", "path", *STRETCH_COLUMNS)
-        self._sizes = columns["size_bytes"]
-        self._starts, self._ends = (columns[name] for name in STRETCH_COLUMNS)
+        self._dataset, self._writer, self._videos = dataset, writer, videos
         self.digests = FileDigests()
         """Of the files of which it reads several stretches, or that may be in the store."""
-        self._digests: dict[str, tuple[Features, int]] = {}
-        known_sizes = self._learn(writer.id) if may_copy else set()
-        # Stretches of one file have its size, and are no twins.
-        files = {(columns["path"][row], int(self._sizes[row])) for row in rows}
-        sizes, counts = np.unique([size for _, size in files] or [0], return_counts=True)
-        self._sizes_to_read = known_sizes | set(sizes[counts > 1].tolist())
+        self._known_sets: list[KnownSet] = []
+        self._known = DigestPlaces()
+        known_sizes = self._learn(writer.id) if may_copy else []
+        self._sizes_to_read = np.unique(np.concatenate([videos.repeated_sizes, *known_sizes]))
         self._copies: dict[int, tuple[Features, int]] = {}
-        self._first: dict[str, int] = {}
-        self._on_the_way: set[int] = set()
+        self._first = DigestPlaces()
+        self._on_the_way: dict[int, str] = {}
         self._twins: dict[int, list[int]] = defaultdict(list)
         self._block: tuple[tuple[str, int], dict[str, np.ndarray]] | None = None
 
-    def _learn(self, feature_id: str) -> set[int]:
-        """Remember every video done under this recipe; return their sizes in bytes."""
-        sizes: set[int] = set()
+    def _learn(self, feature_id: str) -> list[np.ndarray]:
+        """Remember every video done under this recipe that may be one of this run; return their
+        sizes in bytes."""
+        sizes: list[np.ndarray] = []
+        places: list[tuple[np.ndarray, np.ndarray]] = []
         store = self._dataset.store
         for dataset in map(store.dataset, store.datasets()):
             if feature_id not in dataset.feature_ids():
@@ -68,49 +85,76 @@ class Reuse:
             # Arrays beside the frames, as the number of those that count, would be lost.
             if not features.sealed or features.declared.keys() != self._further:
                 continue
+            table = dataset.paged("size_bytes", *STRETCH_COLUMNS)
+            known = KnownSet(features=features, times=table)
             try:
-                done = np.flatnonzero(features.read_status() == DONE)
-                digests = features.content_keys()
+                parts = list(self._done(known, len(self._known_sets) << _ROW_BITS))
             except DamagedError:
                 # Verify tells of it; here it only means that nothing can be copied.
                 continue
-            is_own = dataset == self._dataset
-            of_dataset = self._sizes if is_own else dataset.column("size_bytes")
-            sizes |= set(of_dataset[done].tolist())
-            self._digests |= {digests[row]: (features, int(row)) for row in done}
+            self._known_sets.append(known)
+            sizes += [size for size, _, _ in parts]
+            places += [(hashes, rows) for _, hashes, rows in parts]
+        self._known.put_all(places)
         return sizes
+
+    def _done(
+        self, known: KnownSet, first_place: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield sizes, hashes of content and places, int64 [row] each, of rows of a set that are as
+        large as a planned file."""
+        features = known.features
+        is_done = features.read_status() == DONE
+        for first, columns in known.times.read_through():
+            of_set = columns["size_bytes"][: max(0, features.num_videos - first)]
+            may_be = are_among(of_set, self._videos.sizes)
+            found = np.flatnonzero(may_be & is_done[first : first + len(of_set)])
+            digests = features.content_digests(found + first)
+            times = zip(*(columns[name][found] for name in STRETCH_COLUMNS), strict=True)
+            keys = (content_key(d, *t) for d, t in zip(digests, times, strict=True))
+            yield np.unique(of_set[found]), hashes_of(keys), found + first + first_place
 
     def find(self, row: int, footage: Footage) -> Literal["encode", "copy", "wait"]:
         """What to do with a row: encode it, copy it from the store, or wait for its twin."""
-        if not self._sizes[row] or self._sizes[row] not in self._sizes_to_read:
+        size = int(self._videos.sizes_bytes[row])
+        if not size or not are_among(np.array([size]), self._sizes_to_read)[0]:
             return "encode"
         digest = self.digests.read(footage)
         if not digest:
             return "encode"
-        digest = content_key(digest, self._starts[row], self._ends[row])
-        if digest in self._digests and self._is_readable(row, self._digests[digest]):
+        digest = content_key(digest, self._videos.starts[row], self._videos.ends[row])
+        place = self._known.find(digest)
+        if place is not None and self._is_readable(row, digest, *self._at(place)):
             return "copy"
-        first = self._first.setdefault(digest, row)
-        if first in self._on_the_way:
+        first = self._first.find(digest)
+        if first is not None and self._on_the_way.get(first) == digest:
             self._twins[first].append(row)
             return "wait"
-        if self._may_copy and first != row and self._writer.status[first] == DONE:
+        if self._may_copy and first is not None and self._writer.status[first] == DONE:
             features = self._dataset.features(self._writer.id)
             # What is remembered of its block may be older than the row.
             self._block = None
-            if self._is_readable(row, (features, first)):
+            own = KnownSet(features=features, times=self._videos.table)
+            if self._is_readable(row, digest, own, first):
                 return "copy"
         # The first one is over, but not in the store: it cannot be read, or waits to be written.
-        self._first[digest] = row
-        self._on_the_way.add(row)
+        self._first.put(digest, row)
+        self._on_the_way[row] = digest
         return "encode"
 
-    def _is_readable(self, row: int, source: tuple[Features, int]) -> bool:
+    def _at(self, place: int) -> tuple[KnownSet, int]:
+        number, row = divmod(place, 1 << _ROW_BITS)
+        return self._known_sets[number], row
+
+    def _is_readable(self, row: int, digest: str, known: KnownSet, source: int) -> bool:
+        """Whether the row of a set can be read, and is the content that is looked for."""
         try:
-            self._rows_of(*source)
+            stored = self._rows_of(known.features, source)["content_digest"][source % BLOCK_SIZE]
         except DamagedError:
             return False
-        self._copies[row] = source
+        if known.key(source, stored) != digest:
+            return False
+        self._copies[row] = (known.features, source)
         return True
 
     def copy(self, row: int) -> VideoResult:
@@ -133,7 +177,7 @@ class Reuse:
 
     def with_twins(self, result: VideoResult) -> Iterator[VideoResult]:
         """Yield a result, and its copies for the videos of the same content."""
-        self._on_the_way.discard(result.row)
+        self._on_the_way.pop(result.row, None)
         yield result
         for row in self._twins.pop(result.row, ()):
             kind = "copied" if result.kind == "encoded" else result.kind

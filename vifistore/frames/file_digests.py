@@ -1,5 +1,7 @@
-"""Content digests of files of which many stretches are wanted: each is read for it once a run."""
+"""Content digests of files of which many stretches are wanted: each is read for it once, as long as
+its stretches follow one another."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Condition
 
@@ -57,15 +59,23 @@ class SharedDigest:
         return self.get()
 
 
+# Files whose digests are remembered: more than are under way at once.
+_REMEMBERED = 4096
+
+
 class FileDigests:
-    """The digests of files of which a run reads more than one stretch, by address."""
+    """The digests of the files that a run came to last, by address."""
 
     def __init__(self) -> None:
-        self._known: dict[str, SharedDigest] = {}
+        self._known: OrderedDict[str, SharedDigest] = OrderedDict()
 
     def of(self, footage: Footage) -> SharedDigest:
         """That of a file."""
-        return self._known.setdefault(footage.address, SharedDigest(footage=footage))
+        digest = self._known.setdefault(footage.address, SharedDigest(footage=footage))
+        self._known.move_to_end(footage.address)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return digest
 
     def read(self, footage: Footage) -> str:
         """The digest of a file; empty for what cannot be read or is none."""

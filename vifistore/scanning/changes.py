@@ -2,19 +2,23 @@
 
 import contextlib
 import logging
+from array import array
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from vifistore.errors import DamagedError, first_few
 from vifistore.sources.footage import Footage, LocalFile
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
-
-if TYPE_CHECKING:
-    import pandas as pd
+from vifistore.store.paged_table import PagedTable
+from vifistore.store.schema import STRETCH_COLUMNS
 
 logger = logging.getLogger("vifi")
+
+WATCHED = ("path", "size_bytes", "mtime_ns", *STRETCH_COLUMNS)
+"""The columns that are compared with what is there."""
 
 _SHOWN = 10
 _ROWS_SHOWN = 3
@@ -30,14 +34,14 @@ class ChangeLog:
     extraction took of the same row then tells a new date from new content.
     """
 
-    def __init__(self, dataset: Dataset, videos: "pd.DataFrame") -> None:
+    def __init__(self, dataset: Dataset, videos: PagedTable) -> None:
+        """`videos` has the columns of WATCHED."""
         self._dataset = dataset
-        self._paths = videos["path"].to_numpy()
-        self._sizes = videos["size_bytes"].to_numpy()
-        self._dates = videos["mtime_ns"].to_numpy()
+        self._paths, self._sizes, self._dates = (videos[name] for name in WATCHED[:3])
+        self._starts, self._ends = (videos[name] for name in STRETCH_COLUMNS)
         self._suspects: dict[str, str] = {}
-        self._rows: dict[str, list[int]] = {}
-        """Path -> rows of its file that were looked at."""
+        self._rows: dict[str, array] = {}
+        """Path -> rows of its file that were looked at; of whole videos, until they were read."""
         # A server takes as long to tell as to begin to give: nobody waits for it meanwhile.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="look")
         self._looks: dict[str, Future[None]] = {}
@@ -50,7 +54,7 @@ class ChangeLog:
         """Compare the file of a row, as it is now, with what the scan saw."""
         if not self._sizes[row]:
             return
-        rows = self._rows.setdefault(self._paths[row], [])
+        rows = self._rows.setdefault(self._paths[row], array("q"))
         rows.append(row)
         if len(rows) > 1:
             return
@@ -77,6 +81,9 @@ class ChangeLog:
         if path in self._looks:
             self._looks.pop(path).result()
         if path not in self._suspects:
+            if self._starts[row] == 0 and np.isnan(self._ends[row]):
+                # No other row is of this file.
+                self._rows.pop(path, None)
             return
         if self._sealed is None:
             self._sealed = sealed_sets(self._dataset)
@@ -98,7 +105,7 @@ class ChangeLog:
             look.result()
         self._threads.shutdown()
         if self._cut:
-            names = self._dataset.column("id")
+            names = self._dataset.paged("id")["id"]
             told = [f"{names[row]} ({count})" for row, count in self._cut.items()]
             logger.warning(
                 "%d videos are longer than the scan could tell, and their last frames are left "
@@ -118,7 +125,8 @@ class ChangeLog:
         rows = self._rows[path]
         if len(rows) < 2:
             return ""
-        return f"; rows {first_few(self._dataset.column('id')[rows], _ROWS_SHOWN)}"
+        names = self._dataset.paged("id")["id"]
+        return f"; rows {first_few([names[row] for row in rows], _ROWS_SHOWN)}"
 
 
 def sealed_sets(dataset: Dataset) -> list[Features]:

@@ -6,6 +6,7 @@ is nothing to write down: the run stops, and goes on once the videos are there a
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 from vifistore.errors import StoreError, shell
@@ -30,10 +31,16 @@ class Presence:
     def __init__(self, dataset: Dataset, files: VideoFiles | None = None) -> None:
         """`files` are those that are wanted; all of the dataset by default."""
         self._dataset = dataset
-        files = dataset.files() if files is None else files
-        self._root, self._files = files.root, files.different().evenly(_LOOKED_FOR)
+        if files is None:
+            table = dataset.paged("path", "size_bytes")
+            files = VideoFiles(dataset.root(), table["path"], table["size_bytes"])
+        self._root, self._all_files = files.root, files
         self._missing: set[str] = set()
         self._num_found = 0
+
+    @cached_property
+    def _files(self) -> VideoFiles:
+        return self._all_files.different(_LOOKED_FOR)
 
     def require(self) -> None:
         """Raise StoreError if the folder of the videos is gone or was never known, or more than

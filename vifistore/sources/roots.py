@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -93,14 +93,24 @@ def _remote_file(url: str, told_bytes: int) -> RemoteFile:
     return (WebFile if url.startswith("http") else BucketFile)(url, told_bytes)
 
 
+class Values(Protocol):
+    """What the videos of a dataset have, [video]: an array, or what is read as it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
 @dataclass(frozen=True)
 class VideoFiles:
     """The videos of a dataset's rows, or of some of them, opened one by one."""
 
     root: Root
-    paths: np.ndarray
+    paths: Values
     """object [video], below the root"""
-    sizes: np.ndarray
+    sizes: Values
     """int64 [video]: bytes as they were scanned, 0 where they are not known."""
 
     def __len__(self) -> int:
@@ -116,20 +126,17 @@ class VideoFiles:
         """Those of some rows, int64 [video]."""
         return replace(self, paths=self.paths[rows], sizes=self.sizes[rows])
 
-    def different(self) -> Self:
-        """Those of different paths: stretches of one file are one."""
+    def different(self, most: int) -> Self:
+        """At most so many of different paths, evenly among all: stretches of one file are one."""
         # Of millions a table of the paths themselves would take a gigabyte.
         hashes = np.fromiter(map(hash, self.paths), np.int64, len(self))
-        # In place: numpy's `unique` takes half a gigabyte of ten million.
-        hashes.sort()
-        if (hashes[1:] != hashes[:-1]).all():
-            return self
-        first = dict(zip(reversed(self.paths), range(len(self) - 1, -1, -1), strict=True))
-        return self.take(np.sort(np.fromiter(first.values(), np.int64, len(first))))
-
-    def evenly(self, most: int) -> Self:
-        """So many of them, or all if there are fewer, evenly among all."""
-        return self.take(evenly(len(self), most))
+        # numpy's `unique` takes half a gigabyte of ten million.
+        ordered = np.sort(hashes)
+        if (ordered[1:] != ordered[:-1]).all():
+            return self.take(evenly(len(self), most))
+        del ordered
+        first = np.sort(np.unique(hashes, return_index=True)[1])
+        return self.take(first[evenly(len(first), most)])
 
 
 def evenly(count: int, most: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from vifistore.store.attributes import read_fields, require_fields
 from vifistore.store.backend import Backend
 from vifistore.store.features import Features
 from vifistore.store.names import Name, read_names
+from vifistore.store.paged_table import PagedTable
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
     STRETCH_COLUMNS,
@@ -127,6 +128,14 @@ class Dataset:
         for name in (name for name in names if name not in found):
             found[name] = np.full(num_videos, STRETCH_COLUMNS[name].fill)
         return {name: found[name] for name in names}, attributes
+
+    def paged(self, *names: str) -> PagedTable:
+        """The same columns, read as rows are asked for: a set of millions is not held whole."""
+        attributes = table_attributes(self.backend, self.path, VIDEO_COLUMNS)
+        specs = video_columns(attributes)
+        stored = {name: specs[name] for name in names if name in specs}
+        constant = {n: STRETCH_COLUMNS[n] for n in names if n not in specs}
+        return PagedTable(self.backend, self.path, stored, constant, attributes)
 
     @property
     def start_seconds(self) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.sets import NAME, SETTINGS, arrays
 from vifistore.extract.job import extract_dataset
+from vifistore.extract.planned_videos import PlannedVideos
 from vifistore.extract.reuse import Reuse
 from vifistore.store import open_store
 from vifistore.store.schema import DONE, QUARANTINED, TODO
@@ -50,14 +51,15 @@ def test_only_what_is_done_is_copied(tmp_path, monkeypatch):
     dataset = scan(tmp_path / "s.zarr", folder).dataset("d")
     monkeypatch.setattr(type(dataset), "features", lambda dataset, name: None)
     writer = SimpleNamespace(id="0" * 12, status=np.full(3, TODO, np.uint8))
-    reuse = Reuse(dataset, writer, [0, 1, 2])  # pyright: ignore[reportArgumentType]
+    videos = PlannedVideos(dataset, [0, 1, 2])
+    reuse = Reuse(dataset, writer, videos)  # pyright: ignore[reportArgumentType]
     monkeypatch.setattr(reuse.digests, "read", lambda footage: "ab")
-    monkeypatch.setattr(reuse, "_is_readable", lambda row, source: True)
+    monkeypatch.setattr(reuse, "_is_readable", lambda row, *source: True)
     footage = SimpleNamespace()
     found = []
     # The first cannot be read, so that the second is encoded; the third is a copy of that.
     for row, status in enumerate((QUARANTINED, DONE, TODO)):
         found.append(reuse.find(row, footage))  # pyright: ignore[reportArgumentType]
-        reuse._on_the_way.discard(row)
+        reuse._on_the_way.pop(row, None)
         writer.status[row] = status
     assert found == ["encode", "encode", "copy"]

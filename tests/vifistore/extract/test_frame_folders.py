@@ -12,7 +12,7 @@ from tests.support import bounded
 from tests.vifistore.extract.conftest import scan
 from tests.vifistore.extract.sets import SETTINGS, arrays
 from vifistore.extract.job import extract_dataset
-from vifistore.scanning.changes import ChangeLog
+from vifistore.scanning.changes import WATCHED, ChangeLog
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
 
@@ -57,7 +57,7 @@ def test_what_is_no_frame_among_equal_folders_holds_nothing_up(folder, tmp_path,
 
 def changes(store) -> dict[str, str]:
     """What a look at every video finds, by path."""
-    log = ChangeLog(store.dataset("d"), store.videos("d"))
+    log = ChangeLog(store.dataset("d"), store.dataset("d").paged(*WATCHED))
     for row, footage in enumerate(store.dataset("d").files()):
         log.look(row, footage)
     return log._suspects

@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.vifistore.extract.conftest import scan, write_clip
 from tests.vifistore.extract.sets import SETTINGS, arrays, frames_encoded
+from vifistore.extract import digest_places
 from vifistore.extract.job import extract_dataset
 from vifistore.store import open_store
 from vifistore.store.verify import verify_store
@@ -85,3 +86,28 @@ def test_a_changed_video_is_named(tmp_path, tiny, log):
     assert "1.mp4 (" in line
     assert "3.mp4 (its content is another)" in line
     assert "2.mp4" not in line
+
+
+def test_digests_of_one_hash_are_told_apart(clips, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(digest_places, "hash", lambda digest: 0, raising=False)
+    folder = tmp_path / "v"
+    folder.mkdir()
+    content = sorted(clips.rglob("*.mp4"))[0].read_bytes()
+    for number in range(70):
+        # As many bytes, but others; the last two are the first two again.
+        box = (16).to_bytes(4, "big") + b"free" + (number % 68).to_bytes(8, "big")
+        (folder / f"{number:02}.mp4").write_bytes(content + box)
+    store = scan(tmp_path / "s.zarr", folder)
+    report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
+    assert report.encoded + report.reused == 70
+    digests = arrays(store)["content_digest"]
+    assert len(set(digests)) == 68
+    assert digests[[0, 1]].tolist() == digests[[68, 69]].tolist()
+    # Of all that lie under one hash the last is looked at, and is another video.
+    shutil.copytree(folder, tmp_path / "w")
+    (tmp_path / "w" / "67.mp4").unlink()
+    scan(store.path, tmp_path / "w", "e")
+    again = extract_dataset(store.dataset("e"), SETTINGS, loaded=tiny)
+    assert again.encoded + again.reused == 69
+    assert again.encoded >= 66
+    assert arrays(store, "e")["content_digest"].tolist() == [*digests[:67], *digests[68:]]

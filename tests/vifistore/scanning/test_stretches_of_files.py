@@ -7,7 +7,7 @@ import pytest
 
 from tests.vifistore.extract.conftest import write_clip
 from vifistore.errors import StoreError, UsageError
-from vifistore.scanning.changes import ChangeLog
+from vifistore.scanning.changes import WATCHED, ChangeLog
 from vifistore.scanning.growing import StoredFiles, cut_new
 from vifistore.scanning.presence import Presence
 from vifistore.scanning.relocate import find_videos, relocate
@@ -40,7 +40,7 @@ def test_a_changed_file_is_named_once_with_its_rows(dataset, log, monkeypatch):
     asked = []
     stamp = LocalFile.stamp
     monkeypatch.setattr(LocalFile, "stamp", lambda file: asked.append(file) or stamp(file))
-    changes, files = ChangeLog(dataset, dataset.videos()), dataset.files()
+    changes, files = ChangeLog(dataset, dataset.paged(*WATCHED)), dataset.files()
     for row in range(6):
         changes.look(row, files[row])
         changes.read(row, "f" * 64)

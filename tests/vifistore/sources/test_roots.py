@@ -3,21 +3,22 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from vifistore.sources.roots import VideoFiles
 
 
-@pytest.mark.parametrize("is_alike", [False, True])
-def test_stretches_of_one_file_are_one_and_whole_videos_stay(is_alike, monkeypatch):
-    def files(*paths: str) -> VideoFiles:
-        sizes = np.arange(len(paths))
-        return VideoFiles(Path("/v"), np.array(paths, object), sizes)
+def files(*paths: str) -> VideoFiles:
+    return VideoFiles(Path("/v"), np.array(paths, object), np.arange(len(paths)))
 
-    if is_alike:
-        # Of different paths that have one hash none is lost.
-        monkeypatch.setattr("vifistore.sources.roots.hash", lambda path: 0, raising=False)
-    assert list(files("a", "b", "c").different().paths) == ["a", "b", "c"]
-    found = files("a", "b", "a", "c", "b").different()
+
+def test_stretches_of_one_file_are_one_and_whole_videos_stay():
+    assert list(files("a", "b", "c").different(9).paths) == ["a", "b", "c"]
+    found = files("a", "b", "a", "c", "b").different(9)
     assert (list(found.paths), list(found.sizes)) == (["a", "b", "c"], [0, 1, 3])
-    assert len(files().different()) == 0
+    assert len(files().different(9)) == 0
+
+
+def test_of_many_some_are_taken_evenly():
+    names = [f"{number:03}" for number in range(101)]
+    assert list(files(*names).different(3).paths) == ["000", "050", "100"]
+    assert list(files(*names, *names).different(3).paths) == ["000", "050", "100"]

@@ -17,6 +17,7 @@ from tests.vifistore.store.padded_set import (
     padded,
 )
 from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.extract.planned_videos import PlannedVideos
 from vifistore.extract.reuse import Reuse
 from vifistore.store import open_store, planning
 from vifistore.store.derived import write_derived
@@ -244,4 +245,4 @@ def test_nothing_is_copied_from_such_a_set(made):
     store = open_store(made)
     dataset, features = store.dataset("d"), store.features("d", "mine")
     # One of this recipe, with a video that the set has by its bytes.
-    assert Reuse(dataset, features, [0, 1])._digests == {}
+    assert Reuse(dataset, features, PlannedVideos(dataset, [0, 1]))._known_sets == []
