@@ -19,7 +19,8 @@ from vifistore.store.coding import encode_chunk, read_chosen, read_rows
 from vifistore.store.durable import parallel
 from vifistore.store.layout import Grid, Layout, parse_layout
 from vifistore.store.metadata import array_file, group_files, json_file, metadata_key
-from vifistore.store.object_storage import ObjectStorage, object_url
+from vifistore.store.object_address import object_url
+from vifistore.store.object_storage import ObjectStorage
 from vifistore.store.schema import ArraySpec
 from vifistore.store.storage import LocalStorage, Storage
 

@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,11 +21,9 @@ from vifistore.files import user_cache_folder
 from vifistore.sources.asking import FalteringError, NetworkError, tried, without_secrets
 from vifistore.store.conditional import ChangedError, Seen
 from vifistore.store.durable import parallel
+from vifistore.store.object_address import require_plain
 from vifistore.store.storage import StoredFile
 from vifistore.temporaries import SUFFIX
-
-# A path of the command line arrives with its two slashes merged into one.
-_URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
 
 _THREADS = 16
 # Most of the time of a small request is its way: at 20 ms a request, four times as many answer 3.6
@@ -49,12 +46,6 @@ _MEETING = "ConditionalRequestConflict"
 Result = TypeVar("Result")
 
 
-def object_url(location: str | Path) -> str | None:
-    """Return `location` as the URL of an object store, None if it is a path."""
-    match = _URL.fullmatch(str(location))
-    return f"{match[1]}://{match[2]}" if match else None
-
-
 class ObjectStorage:
     """A prefix of a bucket; see `Storage` for what each method does."""
 
@@ -73,6 +64,7 @@ class ObjectStorage:
                 f"obstore 0.9.0 would remove objects beside {url}; replace it with: "
                 "pip install 'vifistore[s3]'"
             )
+        require_plain(url)
         self.location = url
         name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
         self.cache_folder = user_cache_folder() / name

@@ -24,7 +24,6 @@ from vifistore.store.dataset import write_videos
 from vifistore.store.features import Features
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
-from vifistore.store.object_storage import object_url
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.status_chunks import read_status_leniently
 from vifistore.store.store import create_store
@@ -285,21 +284,6 @@ def test_zero_shot_evaluation_gives_what_a_folder_gives(url, tmp_path):
     )
     assert here == there
     assert 0 < here["top1"] < 1
-
-
-@pytest.mark.parametrize(
-    ("location", "url"),
-    [
-        ("s3://bucket/S.zarr", "s3://bucket/S.zarr"),
-        ("s3:/bucket/a/S.zarr/", "s3://bucket/a/S.zarr"),
-        ("gs://b/x", "gs://b/x"),
-        ("s3", None),
-        ("folder/s3:/x", None),
-        ("/data/S.zarr", None),
-    ],
-)
-def test_what_counts_as_a_url(location, url):
-    assert object_url(location) == url
 
 
 def test_the_missing_package_is_named(monkeypatch):
