@@ -29,7 +29,7 @@ from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import peak_mebibytes
 from vifistore.cluster import driver, fleet
-from vifistore.cluster.encoder_actor import Pulse
+from vifistore.cluster.encoder_actor import EncoderStart, Pulse
 from vifistore.cluster.on_ray import extract_on_ray
 from vifistore.cluster.ray_settings import HERE, RaySettings
 from vifistore.extract.extract_settings import ExtractSettings
@@ -56,7 +56,7 @@ class DriverMemory(Bench):
 class SettlingEncoder(fleet.RayEncoder):
     """Says of all that it is given that it is written."""
 
-    def begin(self, num_videos: int, texts: Sequence[str]) -> None:
+    def begin(self, start: EncoderStart) -> None:
         """See EncoderActor; there is nothing to get ready."""
 
     def pulse(self, pieces: Sequence[Piece], *, leave: bool = False) -> Pulse:

@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vifi.command_line.cluster_arguments import ClusterArguments
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
-from vifistore.cluster.ray_settings import RaySettings
 from vifistore.errors import Faults, UsageError, shell
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.ranks import current_rank, parse_blocks, rank_blocks
@@ -26,7 +26,7 @@ logger = logging.getLogger("vifi")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractArguments(PrintArguments, StoreArguments):
+class ExtractArguments(PrintArguments, ClusterArguments, StoreArguments):
     """Encode a dataset's videos with a checkpoint; run again to go on after a stop."""
 
     dataset: str
@@ -42,14 +42,6 @@ class ExtractArguments(PrintArguments, StoreArguments):
     """Try the quarantined videos again, and nothing else; a sealed set is sealed again."""
     repair: bool = False
     """Encode the damaged blocks again, and prove that all others stayed as they were."""
-    on: str = ""
-    """ray: encode on the Ray cluster that this machine belongs to, or on this machine by itself;
-    ray://HOST:PORT: on that cluster. An encoder runs on each GPU, or on so many --cores."""
-    cores: int | None = None
-    """With --on, cores of an encoder. Default: those of a machine, shared by its GPUs."""
-    actors: int | None = None
-    """With --on, encoders at most, also beyond the machines that are there, as a cluster may grow.
-    Default: as many as there is room for."""
     dry_run: bool = False
     """Say what would be done and about how long it would take, and do nothing."""
 
@@ -87,17 +79,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _extract_on_ray(dataset: Dataset, wanted: ExtractArguments, blocks: range | None) -> int:
+    from vifistore.cluster.again import begin, begin_repair, begin_retry
     from vifistore.cluster.on_ray import extract_on_ray
     from vifistore.extract.row_sources import Wanted
 
     of_set = Wanted(blocks=blocks, limit=wanted.limit)
-    report = extract_on_ray(dataset, wanted.settings, _where(wanted), of_set)
+    beginning = begin_retry if wanted.retry else begin_repair if wanted.repair else begin
+    told = (dataset, wanted.settings, wanted.cluster(), of_set)
+    report = extract_on_ray(*told, beginning=beginning)
     remember_command(dataset.store)
     return _print_report(report, wanted)
-
-
-def _where(wanted: ExtractArguments) -> RaySettings:
-    return RaySettings(address=wanted.on, cores=wanted.cores, actors=wanted.actors)
 
 
 def _note(found: Faults, wanted: ExtractArguments) -> None:
@@ -110,13 +101,7 @@ def _note(found: Faults, wanted: ExtractArguments) -> None:
     is_part = wanted.limit is not None or bool(wanted.blocks)
     told = "--repair redoes every damaged block; give it without --limit and --blocks"
     found.check(not (wanted.repair and is_part), told)
-    if wanted.on:
-        found.attempt(_where, wanted)
-        told = "--on ray encodes what is to do; run --retry and --repair without it, on one machine"
-        found.check(not (wanted.retry or wanted.repair), told)
-    else:
-        told = "--cores and --actors say how to share a cluster; give --on ray as well"
-        found.check(wanted.cores is None and wanted.actors is None, told)
+    wanted.note_cluster(found)
     model_faults(found, settings.model, settings.pretrained)
     if settings.name:
         found.attempt(check_set_name, settings.name)

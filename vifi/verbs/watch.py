@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from vifi.command_line.cluster_arguments import ClusterArguments
 from vifi.command_line.command_log import remember_command
 from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.endings import print_error
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchArguments:
+class WatchArguments(ClusterArguments):
     """Extract every checkpoint of a folder as it appears; kill it and start it again at will.
 
     A file that cannot be loaded is named and skipped, and looked at again when it changes.
@@ -46,6 +47,7 @@ def main(arguments: list[str]) -> int:
     if wanted.follow.model:
         # Its weights are in the files that are followed.
         model_faults(found, wanted.follow.model, RANDOM)
+    wanted.note_cluster(found)
     found.refuse()
     dataset = open_store(wanted.store, mode="a").dataset(wanted.dataset)
 
@@ -54,7 +56,8 @@ def main(arguments: list[str]) -> int:
 
     # What became of a file last is what counts: it may have been mended.
     last: dict[Path, Followed] = {}
-    for followed in follow(dataset, wanted.folder, wanted.encode, wanted.follow):
+    where = wanted.cluster() if wanted.on else None
+    for followed in follow(dataset, wanted.folder, wanted.encode, wanted.follow, where):
         last[followed.path] = followed
         _tell(followed, json=wanted.json)
     remember_command(dataset.store)

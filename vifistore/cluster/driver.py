@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from vifistore.cluster.encoder_actor import NodeFacts, Pulse
+from vifistore.cluster.encoder_actor import EncoderStart, NodeFacts, Pulse
 from vifistore.cluster.fleet import Fleet, FleetMember, Heard
 from vifistore.cluster.node_lines import NodeLines
 from vifistore.cluster.piece_queue import MOST_DEATHS, PieceQueue
@@ -43,10 +43,10 @@ class Driver:
         fleet: Fleet,
         writer: FeatureWriter,
         pieces: Sequence[Piece],
-        texts: Sequence[str],
+        start: EncoderStart,
     ) -> None:
-        """`texts` are the text sets that cosines are made with where texts follow the video."""
-        self._job, self._fleet, self._writer, self._texts = job, fleet, writer, texts
+        """`start` is what encoders are told as they begin."""
+        self._job, self._fleet, self._writer, self._start = job, fleet, writer, start
         self._queue = PieceQueue(pieces)
         self._num_rows = sum(len(piece.rows) for piece in pieces)
         self._elsewhere: list[Piece] = []
@@ -124,8 +124,9 @@ class Driver:
 
     def _require_members(self) -> None:
         # Of machines that are gone others may come; none that is refused gets better.
-        is_in_vain = self._queue and not (self._fleet.members or self._has_worked)
-        if self._failed_starts >= _MOST_STARTS or (is_in_vain and self._fleet.has_refused):
+        is_in_vain = self._queue and not self._fleet.members and self._fleet.has_refused
+        is_last = not self._has_worked or self._fleet.is_refused_by_all
+        if self._failed_starts >= _MOST_STARTS or (is_in_vain and is_last):
             told = "; ".join(self._refusals.values())
             raise UsageError(f"no machine can encode: {first_line(told, 250)}")
 
@@ -133,7 +134,7 @@ class Driver:
         """Compare it, have it begin, or give it pieces and ask how it goes."""
         if not member.has_begun:
             if self._is_like_here(member):
-                self._fleet.begin(member, self._job.num_videos, self._texts)
+                self._fleet.begin(member, self._start)
         elif member.is_leaving and not member.pieces:
             self._fleet.dismiss(member)
         elif now >= member.next_pulse:
@@ -197,7 +198,10 @@ class Driver:
         self._queue.put_back(pulse.given_back)
         member.num_waiting, member.is_leaving = pulse.num_waiting, pulse.is_leaving
         member.counts = pulse.counts
-        if pulse.failure:
+        if pulse.refusal:
+            self._refuse(member, pulse.refusal)
+            self._lose(member, pulse.refusal, is_to_blame=False)
+        elif pulse.failure:
             self._fleet.dismiss(member)
             self._lose(member, pulse.failure, is_to_blame=not pulse.was_overtaken)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 
 import numpy as np
+import torch
 
 from vifistore.errors import LockedError, VifiError, first_line
 from vifistore.extract.clock import Clock
@@ -23,7 +24,7 @@ from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.given_rows import GivenRows, Piece
 from vifistore.extract.job import new_writer
-from vifistore.extract.pipeline import encode_rows
+from vifistore.extract.pipeline import encode_rows, told_of_memory
 from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.run_figures import device_name
 from vifistore.store import open_store
@@ -37,6 +38,20 @@ class EncoderTask:
     store: str
     dataset: str
     settings: ExtractSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderStart:
+    """What encoders are told once the set is planned."""
+
+    num_videos: int
+    """Of the set."""
+    texts: tuple[str, ...] = ()
+    """Text sets, where texts follow the video."""
+    purpose: str = "extract"
+    """Kept in the provenance of blocks."""
+    attempts: np.ndarray | None = None
+    """How often each video was tried before, uint8 [video]; None where none was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +88,8 @@ class Pulse:
     """What ends the whole job."""
     failure: str = ""
     """Why it cannot go on; another may."""
+    refusal: str = ""
+    """Why nothing can be encoded on its machine, through no fault of what it had."""
     was_overtaken: bool = False
     """Whether that is because its claims had expired, which is no fault of what it had."""
     is_leaving: bool = False
@@ -89,7 +106,7 @@ class EncoderActor:
         self._given = threading.Event()
         self._counts: Counter[str] = Counter()
         self._error: VifiError | None = None
-        self._failure, self._was_overtaken = "", False
+        self._failure, self._refusal, self._was_overtaken = "", "", False
         self._is_leaving = False
         # A machine that is about to go says so.
         signal.signal(signal.SIGTERM, self._leave)
@@ -117,15 +134,16 @@ class EncoderActor:
             checkpoint=job.loaded.digest,
         )
 
-    def begin(self, num_videos: int, texts: Sequence[str]) -> None:
-        """Get ready for pieces of a set of so many videos, with these text sets where texts follow
-        the video."""
+    def begin(self, start: EncoderStart) -> None:
+        """Get ready for pieces."""
         assert self._job is not None, "it was asked for facts"
-        job = self._job = replace(self._job, num_videos=num_videos)
-        self._writer = new_writer(job, "extract")
+        job = self._job = replace(self._job, num_videos=start.num_videos)
+        self._writer = new_writer(job, start.purpose)
+        none = np.zeros(start.num_videos, np.uint8)
+        self._attempts = none if start.attempts is None else start.attempts
         self._cosines = CosinesBeside(job, self._writer) if job.loaded.video_texts else None
         if self._cosines:
-            self._cosines.begin(texts)
+            self._cosines.begin(start.texts)
         # Of ten million videos a list would take 400 MB.
         planned = array("q", np.flatnonzero(self._writer.status == TODO).tobytes())
         self._source = GivenRows(self._writer, planned)
@@ -137,7 +155,8 @@ class EncoderActor:
         assert source is not None, "it has begun"
         source.give(pieces)
         self._is_leaving |= leave
-        is_stopped = self._is_leaving or bool(self._error or self._failure)
+        has_failed = bool(self._error or self._failure or self._refusal)
+        is_stopped = self._is_leaving or has_failed
         given_back = source.take_back() if is_stopped else []
         if source.num_waiting:
             self._given.set()
@@ -150,6 +169,7 @@ class EncoderActor:
             counts=dict(self._counts),
             error=self._error,
             failure=self._failure,
+            refusal=self._refusal,
             was_overtaken=self._was_overtaken,
             is_leaving=self._is_leaving,
         )
@@ -165,12 +185,17 @@ class EncoderActor:
 
     def _encode(self, source: GivenRows) -> None:
         assert self._job is not None, "it was asked for facts"
-        attempts = np.zeros(self._job.num_videos, np.uint8)
         shared = (self._counts, Clock(), lambda: None, None, self._cosines)
         try:
-            encode_rows(self._job, self._writer, source, attempts, *shared)
+            encode_rows(self._job, self._writer, source, self._attempts, *shared)
         except LockedError as error:
             self._failure, self._was_overtaken = str(error), True
+        except OSError as error:
+            # Its disk is full, or what others see is not mounted, or it may not write there.
+            is_told = isinstance(error, VifiError)
+            self._refusal = str(error) if is_told else f"{type(error).__name__}: {error}"
+        except torch.OutOfMemoryError:
+            self._refusal = told_of_memory(self._job.device)
         except VifiError as error:
             # Of a kind that is made of its words alone, as it is on its way to the driver.
             kind = next(kind for kind in type(error).__mro__ if "__init__" not in vars(kind))

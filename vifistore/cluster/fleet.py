@@ -9,7 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vifistore.cluster.encoder_actor import EncoderActor, EncoderTask, NodeFacts, Pulse
+from vifistore.cluster.encoder_actor import (
+    EncoderActor,
+    EncoderStart,
+    EncoderTask,
+    NodeFacts,
+    Pulse,
+)
 from vifistore.cluster.ray_session import nodes_of
 from vifistore.cluster.room import Needs, Room
 from vifistore.errors import UsageError
@@ -103,6 +109,11 @@ class Fleet:
         """Whether a machine gets no member."""
         return bool(self._room.refused)
 
+    @property
+    def is_refused_by_all(self) -> bool:
+        """Whether all machines that are there get no member."""
+        return self._room.is_all_refused
+
     def fit(self, num_wanted: int) -> None:
         """Have as many members as are wanted and allowed: the rest wait for machines to come."""
         most = self._room.count if self._most is None else self._most
@@ -136,10 +147,10 @@ class Fleet:
         self.members.remove(member)
         self._ray.kill(member.handle)
 
-    def begin(self, member: FleetMember, num_videos: int, texts: Sequence[str]) -> None:
+    def begin(self, member: FleetMember, start: EncoderStart) -> None:
         """Have a member get ready for pieces."""
         member.has_begun = True
-        member.answer = member.handle.begin.remote(num_videos, tuple(texts))
+        member.answer = member.handle.begin.remote(start)
 
     def pulse(self, member: FleetMember, pieces: Sequence[Piece], *, leave: bool) -> None:
         """Give a member pieces, and ask how it goes."""

@@ -4,16 +4,18 @@ Which block is whose is said by claims in the store, not here: what a driver has
 an encoder that was cut off still does, does no harm.
 """
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from vifistore.cluster.again import Beginning, Begun, begin
 from vifistore.cluster.driver import Driver
-from vifistore.cluster.encoder_actor import EncoderTask
+from vifistore.cluster.encoder_actor import EncoderStart, EncoderTask
 from vifistore.cluster.fleet import Fleet
 from vifistore.cluster.ray_session import nodes_of, ray_session
 from vifistore.cluster.ray_settings import RaySettings
@@ -22,10 +24,11 @@ from vifistore.errors import UsageError, first_few
 from vifistore.extract.cosines_beside import CosinesBeside
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.given_rows import Piece
-from vifistore.extract.job import JobReport, begin_set, end_set, texts_of
+from vifistore.extract.job import JobReport, end_set, texts_of
 from vifistore.extract.pipeline import ExtractReport, seal_if_complete
 from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.row_sources import ALL, Wanted
+from vifistore.models.encoders import LoadedModel
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
 from vifistore.store.disk import clear_disk_errors
@@ -33,15 +36,50 @@ from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
 
 
 def extract_on_ray(
-    dataset: Dataset, settings: ExtractSettings, where: RaySettings, wanted: Wanted = ALL
+    dataset: Dataset,
+    settings: ExtractSettings,
+    where: RaySettings,
+    wanted: Wanted = ALL,
+    *,
+    beginning: Beginning = begin,
 ) -> JobReport:
-    """As `extract_dataset`, by the encoders of a Ray cluster.
+    """As `extract_dataset`, by the encoders of a Ray cluster; `beginning` says what is to do.
 
     Raises as that does, and UsageError where no cluster answers, or none of its machines has room
     for an encoder, or the same weights, decoder and precision.
     """
-    Presence(dataset).require()
-    with ray_session(where.address) as ray:
+    with RayExtraction.opened(where) as extraction:
+        return extraction.run(dataset, settings, wanted, beginning=beginning)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayExtraction:
+    """Extractions on one cluster, one after the other."""
+
+    ray: Any
+    where: RaySettings
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, where: RaySettings) -> Iterator[Self]:
+        """Connected to the cluster. Raises UsageError where none answers."""
+        with ray_session(where.address) as ray:
+            yield cls(ray=ray, where=where)
+
+    def run(
+        self,
+        dataset: Dataset,
+        settings: ExtractSettings,
+        wanted: Wanted = ALL,
+        *,
+        beginning: Beginning = begin,
+        loaded: LoadedModel | None = None,
+        must_be_free: bool = True,
+    ) -> tuple[Job, JobReport]:
+        """One extraction: as it was prepared, and what it did. See `extract_on_ray`, and `prepare`
+        for the last two."""
+        Presence(dataset).require()
+        ray, where = self.ray, self.where
         needs = _needs(ray, where)
         place = dataset.store.path
         task = EncoderTask(
@@ -56,9 +94,10 @@ def extract_on_ray(
             precision = settings.precision
             if precision == "auto":
                 precision = _precision_there(fleet)
-            job = prepare(dataset, replace(settings, precision=precision))
+            settings = replace(settings, precision=precision)
+            job = prepare(dataset, settings, loaded, must_be_free=must_be_free)
             with clear_disk_errors(dataset.store.path):
-                return _run(job, fleet, wanted)
+                return job, _run(job, fleet, beginning(job, wanted))
         finally:
             fleet.close()
 
@@ -98,10 +137,12 @@ def _precision_there(fleet: Fleet) -> str:
     raise UsageError(f"no encoder can be started: {said}")
 
 
-def _run(job: Job, fleet: Fleet, wanted: Wanted) -> JobReport:
-    writer = begin_set(job, "extract")
-    texts = texts_of(job)
-    driver = Driver(job, fleet, writer, pieces_of(writer.status, wanted), texts)
+def _run(job: Job, fleet: Fleet, begun: Begun) -> JobReport:
+    writer, texts = begun.writer, texts_of(job)
+    pieces = pieces_of(begun.status, begun.wanted)
+    told = {"purpose": begun.purpose, "attempts": begun.attempts}
+    start = EncoderStart(num_videos=job.num_videos, texts=tuple(texts), **told)
+    driver = Driver(job, fleet, writer, pieces, start)
     lacking: Sequence[str] = ()
     try:
         driver.work()
@@ -127,7 +168,7 @@ def _run(job: Job, fleet: Fleet, wanted: Wanted) -> JobReport:
         quarantined=num_quarantined,
         sealed=is_sealed,
     )
-    return end_set(job, writer, report, lacking)
+    return end_set(job, writer, report, lacking, begun.repairing)
 
 
 def pieces_of(status: np.ndarray, wanted: Wanted) -> list[Piece]:

@@ -75,16 +75,26 @@ def ray_session(address: str) -> Iterator[Any]:
             # Ray would end the process where this program ends in order.
             _set_sigterm(usual)
         except (OSError, RuntimeError, ValueError) as error:
-            raise UsageError(
-                f"no Ray cluster answers at {address}: {first_line(error)}; start one (ray start "
-                "--head), or leave out --on"
-            ) from error
+            raise _not_connected(address, error) from error
     try:
         yield ray
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.shutdown()
+
+
+def _not_connected(address: str, error: Exception) -> UsageError:
+    told = " ".join(str(error).split())
+    if "version" in told.lower():
+        return UsageError(
+            f"the Ray cluster at {address} is of another version: {first_line(told, 200)}; have "
+            "the same Ray and the same Python on all machines, this one too"
+        )
+    return UsageError(
+        f"no Ray cluster answers at {address}: {first_line(error)}; start one (ray start "
+        "--head), or leave out --on"
+    )
 
 
 @contextlib.contextmanager

@@ -43,6 +43,11 @@ class Room:
             self._count, self._looked = self._counted(), time.monotonic()
         return self._count
 
+    @property
+    def is_all_refused(self) -> bool:
+        """Whether encoders fit only on machines that are there and get none."""
+        return not self.count and not self.refused.isdisjoint(n.id for n in nodes_of(self._ray))
+
     def look(self) -> None:
         """Have machines counted again when they are asked for next."""
         self._looked = float("-inf")

@@ -104,11 +104,8 @@ def run_job(
 ) -> JobReport:
     """Do what was prepared; as `extract_dataset`, and raises as that does."""
     dataset, feature_id = job.dataset, job.recipe.id
-    if (retry or repair) and feature_id not in dataset.feature_ids():
-        raise UsageError(
-            f"{dataset.name} has no feature set of this recipe ({feature_id}) to go over "
-            "again; run vifi extract without --retry and --repair"
-        )
+    if retry or repair:
+        require_set(job)
     # Before all that is written: what is not there is no reason to quarantine all of it.
     if retry or repair or rows_to_do(dataset, feature_id):
         Presence(dataset).require()
@@ -153,6 +150,15 @@ def _run(
     finally:
         writer.release()
     return end_set(job, writer, report, lacking, repairing)
+
+
+def require_set(job: Job) -> None:
+    """Raise UsageError where there is no set of the recipe to go over again."""
+    if job.recipe.id not in job.dataset.feature_ids():
+        raise UsageError(
+            f"{job.dataset.name} has no feature set of this recipe ({job.recipe.id}) to go over "
+            "again; run vifi extract without --retry and --repair"
+        )
 
 
 def _taken_over(

@@ -5,6 +5,7 @@ through the folder from the start; a record beside the store spares it to load t
 which everything is there (`follow_record.py`).
 """
 
+import contextlib
 import gc
 import logging
 import os
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from vifistore.cluster.on_ray import RayExtraction
+from vifistore.cluster.ray_settings import RaySettings
 from vifistore.errors import LockedError, ModelError, UsageError
 from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings
 from vifistore.extract.job import JobReport, run_job
@@ -54,22 +57,37 @@ def follow(
     folder: Path,
     encode: EncodeSettings,
     settings: FollowSettings,
+    where: RaySettings | None = None,
 ) -> Iterator[Followed]:
     """Extract every checkpoint of a folder, as it appears, and yield what became of it.
 
-    Ends as `settings` says, else never. A file that cannot be loaded is skipped, and looked at
-    again when it changes. One that another process is extracting is waited for.
+    Videos are encoded here, or on the cluster that `where` names, whose machines have to see the
+    folder under the same name. Ends as `settings` says, else never. A file that cannot be loaded is
+    skipped, and looked at again when it changes. One that another process is extracting is waited
+    for.
 
     Raises
     ------
     UnknownNameError
         If there is no such dataset, model or decoder.
     UsageError
-        If the device is not there, or there is no such folder and nothing to wait for.
+        If the device is not there, or there is no such folder and nothing to wait for; and where no
+        cluster answers, or none of its machines has room for an encoder.
     StoreError
         If the store is damaged, or its disk is full. What was finished is kept.
     """
     _check(folder, encode, settings)
+    with RayExtraction.opened(where) if where else contextlib.nullcontext() as cluster:
+        yield from _follow(dataset, folder, encode, settings, cluster)
+
+
+def _follow(
+    dataset: Dataset,
+    folder: Path,
+    encode: EncodeSettings,
+    settings: FollowSettings,
+    cluster: RayExtraction | None,
+) -> Iterator[Followed]:
     checkpoints = CheckpointFolder(folder)
     record = FollowRecord(dataset, encode, settings)
     while True:
@@ -79,7 +97,7 @@ def follow(
             signature = checkpoints.signature(path)
             try:
                 followed = _recalled(record, path, signature) or _extract(
-                    dataset, path, encode, settings
+                    dataset, path, encode, settings, cluster
                 )
             except LockedError as error:
                 logger.info("%s waits: %s", path.name, error)
@@ -164,7 +182,11 @@ def _has_exited(process: int) -> bool:
 
 
 def _extract(
-    dataset: Dataset, path: Path, encode: EncodeSettings, settings: FollowSettings
+    dataset: Dataset,
+    path: Path,
+    encode: EncodeSettings,
+    settings: FollowSettings,
+    cluster: RayExtraction | None,
 ) -> Followed:
     """Raises LockedError if another process is writing the same feature set."""
     try:
@@ -173,8 +195,11 @@ def _extract(
         of_file = {"model": loaded.model, "pretrained": str(path), "weights": weights}
         extraction = ExtractSettings(**vars(encode), **of_file)
         # A run may be made again, with other settings, in the folder of an older one.
-        job = prepare(dataset, extraction, loaded, must_be_free=False)
-        report = run_job(job, trainer=trainer_of(path.parent, dataset, encode))
+        if cluster:
+            job, report = cluster.run(dataset, extraction, loaded=loaded, must_be_free=False)
+        else:
+            job = prepare(dataset, extraction, loaded, must_be_free=False)
+            report = run_job(job, trainer=trainer_of(path.parent, dataset, encode))
         if report.num_todo:
             told = f"{report.num_todo} videos of {report.name} are being encoded by other processes"
             raise LockedError(told)

@@ -132,7 +132,14 @@ class ClaimedSet:
     def _put_block(self, block: int, files: BlockFiles) -> None:
         self._claims.write(block, {key: joined(data) for key, data in files.chunks.values()})
         key, buffers = files.status
-        self._claims.commit(block, files.checksums, bytes(buffers[0]))
+        self._commit(block, files.checksums, key, bytes(buffers[0]))
+
+    def _commit(self, block: int, changed: Mapping[str, str], key: str, status: bytes) -> None:
+        """Commit a block whose chunks have these checksums, or those that they had."""
+        own = self._claims.own(block)
+        kept = own.claim.checksums if own else {}
+        told = {"status": self._encoded(status)[-_CHECKSUM_BYTES:].hex()}
+        self._claims.commit(block, {**kept, **changed, **told}, status)
         self._remember(block)
         self._claims.follow(block, key, self._encoded)
 
@@ -155,6 +162,10 @@ class ClaimedSet:
         for block, (key, buffers) in status.items():
             self._claims.forget(block)
             self._claims.write(block, {key: joined(buffers)})
+
+    def reopen(self, status: Mapping[int, tuple[str, bytes]]) -> None:
+        """See Claiming."""
+        parallel(lambda item: self._commit(item[0], {}, *item[1]), status.items(), self._threads)
 
     def read_status(self, start: int, stop: int) -> np.ndarray:
         """See Claiming."""

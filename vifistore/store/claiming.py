@@ -90,6 +90,12 @@ class Claiming(Protocol):
         """Have acquired blocks count as to do, of which these are the chunks of `status`."""
         ...
 
+    def reopen(self, status: Mapping[int, tuple[str, bytes]]) -> None:
+        """Have some videos of acquired blocks count as to do, until their block is written: these
+        are the keys of the chunks of `status`, and what they say, uint8 [video]. All else of a
+        block stays."""
+        ...
+
     def read_status(self, start: int, stop: int) -> np.ndarray:
         """Status of rows [start, stop), uint8 [video], as it was committed; TODO where it cannot
         be read."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from vifistore.errors import UsageError
 from vifistore.store.backend import Backend
-from vifistore.store.block_files import BlockFiles
+from vifistore.store.block_files import BlockFiles, status_encoder
 from vifistore.store.chunks import checksums
 from vifistore.store.claims import BY_CLAIMS, CLAIMS, OtherClaim
 from vifistore.store.leftovers import clear_leftovers
@@ -85,6 +85,11 @@ class LockedSet:
     def forget(self, status: Mapping[int, tuple[str, Sequence]]) -> None:
         """See Claiming."""
         self._backend.put(dict(status.values()))
+
+    def reopen(self, status: Mapping[int, tuple[str, bytes]]) -> None:
+        """See Claiming."""
+        encoded = status_encoder(self._backend.own_layout(f"{self._path}/status"))
+        self._backend.put({key: encoded(codes) for key, codes in status.values()})
 
     def read_status(self, start: int, stop: int) -> np.ndarray:
         """See Claiming."""

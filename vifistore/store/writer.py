@@ -250,6 +250,21 @@ class FeatureWriter:
             told = {"sealed": None, UNSEALED: uuid.uuid4().hex}
             backend.make_group(self.path, {**attributes, **told})
 
+    def reopen(self, rows: Sequence[int]) -> None:
+        """Have these rows of blocks that were claimed count as to do, whoever does them; give the
+        blocks up. What they were, and all others, stay as they are until they are written."""
+        layout, status = self._layouts["status"], self.status.copy()
+        status[rows] = TODO
+        spans = {block: self.block_rows(block) for block in {row // BLOCK_SIZE for row in rows}}
+        told = {
+            block: (layout.key(f"{self.path}/status", block), status[span.start : span.stop])
+            for block, span in spans.items()
+        }
+        with clear_disk_errors(self._backend.folder):
+            self._claims.reopen({b: (key, codes.tobytes()) for b, (key, codes) in told.items()})
+        self.status = status
+        self.release(told)
+
     def seal(self, about: Mapping | None = None) -> dict:
         """Mark the set complete and return `{"rows", "manifest"}`.
 

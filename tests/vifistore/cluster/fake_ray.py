@@ -35,6 +35,8 @@ class FakeActor:
     """Rows that end it."""
     failure: Exception | None = None
     """What it raises where it is to begin."""
+    refusal: str = ""
+    """Why its machine is of no use, once it has done a piece."""
 
     def answer(self, method: str, args: tuple) -> Any:
         """What it says."""
@@ -48,6 +50,8 @@ class FakeActor:
         if method == "pulse":
             if any(self.dies_of.intersection(piece.rows) for piece in args[0]):
                 raise ActorDiedError("it died")
+            if self.refusal and self.given:
+                return Pulse(refusal=self.refusal, given_back=args[0][1:])
             done = [piece for piece in args[0] if piece not in self.elsewhere]
             self.given += done
             told = {"elsewhere": [p for p in args[0] if p not in done]}

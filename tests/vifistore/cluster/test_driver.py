@@ -1,18 +1,22 @@
 """What a driver says and does of its encoders, without Ray: those of `fake_ray` answer at once."""
 
+import re
+import signal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from tests.vifistore.cluster.fake_ray import FakeRay
 from tests.vifistore.extract.conftest import log  # noqa: F401 - a fixture
 from vifistore.cluster import driver as driving
-from vifistore.cluster import fleet, room
+from vifistore.cluster import encoder_actor, fleet, room
 from vifistore.cluster.driver import Driver
+from vifistore.cluster.encoder_actor import EncoderStart
 from vifistore.cluster.fleet import Fleet
 from vifistore.cluster.room import Needs, Room
-from vifistore.errors import LockedError, UsageError
+from vifistore.errors import LockedError, StoreError, UsageError
 from vifistore.extract.given_rows import Piece
 from vifistore.store.schema import DONE, TODO
 from vifistore.store.writer import Shape
@@ -33,7 +37,7 @@ def driver_of(members: Fleet, count: int) -> Driver:
         recipe=SimpleNamespace(as_dict=lambda: {"a": 1}),
         loaded=SimpleNamespace(digest="c"),
     )
-    return Driver(job, members, None, pieces(count), ())
+    return Driver(job, members, None, pieces(count), EncoderStart(num_videos=64 * count))
 
 
 def settled_rows(driver: Driver) -> list[int]:
@@ -233,3 +237,45 @@ def test_what_another_process_has_done_since_is_not_quarantined(status):
     driver._quarantine(Piece(block=0, rows=(0,)))
     assert written == ([[0]] if status == TODO else [])
     assert released == [[0]]
+
+
+def test_a_machine_whose_disk_is_full_is_left_out_and_no_video_is_to_blame(quick, log):  # noqa: F811
+    ray = FakeRay(cores=1)
+    ray.told = {"refusal": "OSError: No space left on device"}
+    driver = driver_of(fleet_of(ray), 9)
+    with pytest.raises(UsageError, match=r"no machine can encode: .* is left out: .*No space left"):
+        driver.work()
+    # What it did before it ran full counts; the rest is somebody else's, alone or not.
+    assert settled_rows(driver)
+    assert (driver._queue.num_lost, driver._queue.culprits) == (0, [])
+    assert len(driver._queue) + len(driver.settled) == 9
+    assert [line for line in log if "is gone with 1 blocks, which others do again" in line]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device"), "OSError: .*No space left on device"),
+        (StoreError("the folder of the videos is gone"), "the folder of the videos is gone"),
+        (torch.OutOfMemoryError("of 80 GB"), ".* too small for batches .* smaller --batch"),
+        (LockedError("its claim is another's"), ""),
+        (ValueError("of one video"), ""),
+        (UsageError("a set that cannot be"), ""),
+    ],
+)
+def test_an_encoder_tells_what_is_its_machines_fault(error, told, monkeypatch):
+    def encode(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(encoder_actor, "encode_rows", encode)
+    usual = signal.getsignal(signal.SIGTERM)
+    actor: Any = encoder_actor.EncoderActor(SimpleNamespace())  # pyright: ignore[reportArgumentType]
+    signal.signal(signal.SIGTERM, usual)
+    actor._job = SimpleNamespace(device=torch.device("cpu"))
+    actor._writer = actor._attempts = actor._cosines = None
+    actor._work(None)
+    assert re.match(told, actor._refusal)
+    assert bool(actor._refusal) == bool(told)
+    kinds = {LockedError: (True, False), ValueError: (True, False), UsageError: (False, True)}
+    assert (bool(actor._failure), bool(actor._error)) == kinds.get(type(error), (False, False))
+    assert actor._was_overtaken == isinstance(error, LockedError)
