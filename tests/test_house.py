@@ -35,7 +35,7 @@ ALLOWED = {
     },
     "vifistore.following": {
         *(*_BASE, "vifistore.store", "vifistore.frames", "vifistore.models"),
-        "vifistore.extract",
+        *("vifistore.extract", "vifistore.cluster"),
     },
     "vifistore.cluster": {
         *(*_BASE, "vifistore.store", "vifistore.models", "vifistore.scanning"),
