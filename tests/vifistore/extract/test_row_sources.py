@@ -47,7 +47,7 @@ def test_every_row_comes_once_and_in_order(path):
     writer = open_writer(path)
     with FreeRows(writer, ALL) as source:
         assert (source.total, source.is_empty) == (300, False)
-        assert list(source) == list(range(300)) == source.taken == source.planned
+        assert list(source) == list(range(300)) == source.taken == list(source.planned)
         assert source.pending == {0: 64, 1: 64, 2: 64, 3: 64, 4: 44}
 
 
