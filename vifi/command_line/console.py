@@ -7,7 +7,8 @@ import logging
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TypeVar
 
 import tyro
@@ -19,6 +20,8 @@ from vifistore.short_numbers import shortest
 logger = logging.getLogger("vifi")
 
 Arguments = TypeVar("Arguments")
+
+_IS_ALONE: ContextVar[bool] = ContextVar("is_alone", default=False)
 
 # A template holds blanks, and prefixes are long: several are given one by one.
 _REPEATABLE = ("--template", "--map-prefix")
@@ -57,7 +60,24 @@ def parse(
         parsed = _parse(verb, arguments_class, arguments, default)
     if faults is None:
         found.refuse()
+    if _IS_ALONE.get():
+        raise _ParsedError
     return parsed
+
+
+def check_words(main: Callable[[list[str]], int], words: Sequence[str]) -> None:
+    """Have a verb parse its words and do nothing. Raises UsageError as `parse` does."""
+    token = _IS_ALONE.set(True)
+    try:
+        main(list(words))
+    except _ParsedError:
+        return
+    finally:
+        _IS_ALONE.reset(token)
+
+
+class _ParsedError(BaseException):
+    """A verb has parsed its words, which is all that was wanted of it."""
 
 
 def _parse(

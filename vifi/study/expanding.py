@@ -22,6 +22,10 @@ def expanded(where: str, name: str, table: Mapping) -> Iterator[tuple[str, dict]
         raise UsageError(f"{where}: each is no table of lists; write each = {{ seed = [1, 2] }}")
     if any(isinstance(entry, dict | list) for axis in axes.values() for entry in axis):
         raise UsageError(f"{where}: each holds more than texts and numbers; give a plain list")
+    if empty := [axis for axis, entries in axes.items() if not entries]:
+        raise UsageError(
+            f"{where}: {empty[0]} of each is an empty list; give a value, or leave it out"
+        )
     combinations = 1
     for axis, values in axes.items():
         combinations *= len(values)

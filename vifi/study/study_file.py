@@ -38,6 +38,7 @@ from typing import Any, TypeVar, get_origin
 from reports.layouts.table_options import parse_tables
 from vifi.study.expanding import expanded
 from vifi.study.study_document import read_document
+from vifi.study.study_flags import check_flags
 from vifi.study.study_pairs import with_systems
 from vifi.study.study_parts import (
     Flags,
@@ -89,8 +90,12 @@ def parse_study(document: Mapping) -> Study:
     )
     asked = {name: with_systems(study.systems, each) for name, each in study.questions.items()}
     study = replace(study, questions=asked)
+    if not study.questions:
+        raise UsageError("it asks no question; write [questions.NAME]")
     _check_names(study)
     _check_feature_names(study)
+    for key in ("train", "extract", "report"):
+        check_flags(key, getattr(study, key))
     return study
 
 
@@ -115,6 +120,10 @@ def _entry(where: str, name: str, values: Mapping, of: Any) -> Any:
         if key not in known:
             raise UnknownNameError(f"field of {where}", key, known)
         _checked(where, key, value, _plain(known[key].type))
+        if known[key].type == Flags:
+            check_flags(f"{where}: {key}", value)
+        if known[key].type is int and value < 0:
+            raise UsageError(f"{where}: {key} is {value}; give 0 or more")
     for key, each in known.items():
         lacks_default = each.default is MISSING and each.default_factory is MISSING
         if lacks_default and key not in values:

@@ -10,6 +10,7 @@ from vifi.command_line.console import parse, say
 from vifi.study.ledger import Ledger, digests
 from vifi.study.outcome import StudyOutcome
 from vifi.study.showing import show_plan
+from vifi.study.step_words import refuse_wrong_words
 from vifi.study.steps import Places, Step, plan_steps
 from vifi.study.study_file import read_study
 from vifi.study.study_lock import only_study
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> int:
     if not wanted.dry_run:
         return 1 if run_study(study, places, wanted.only).failed else 0
     steps = plan_steps(study, places, wanted.only)
+    refuse_wrong_words(steps)
     known, ledger = digests(steps, out), Ledger(out)
     show_plan(study, _on_cluster(steps, places), known, ledger, places, as_json=wanted.json)
     return 0
@@ -73,6 +75,7 @@ def _run(study: Study, steps: list[Step], places: Places) -> StudyOutcome:
     say(f"{study.title}: {len(steps)} steps, {len(tree.to_do)} to do")
     if not tree.to_do:
         return StudyOutcome()
+    refuse_wrong_words(tree.to_do)
     with only_study(places.out):
         # Another process may have done some until now.
         tree = StudyTree(steps, known, ledger)

@@ -134,10 +134,10 @@ def test_the_page_says_which_numbers_are_of_no_question_any_more(study, study_fi
 
 
 def test_what_no_verb_foresaw_holds_up_no_other_step_either(study, tmp_path, monkeypatch):
-    def main(words):
+    def open_store(path):
         raise RuntimeError("CUDA error:\n  too far")
 
-    monkeypatch.setattr("vifi.verbs.ablate.main", main)
+    monkeypatch.setattr("vifi.verbs.ablate.open_store", open_store)
     code, begun, told = study("--only", "fusions", "table")
     assert (code, begun[-1]) == (1, "report")
     log = tmp_path / "o/steps/ask_fusions.log"
