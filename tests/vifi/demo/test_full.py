@@ -25,6 +25,7 @@ stills = 32
 still_epochs = 1
 epochs = 2
 few_epochs = 2
+novel_epochs = 2
 followed = 8
 [systems.vifi-clip-blend]
 weights = "blend-0.5-step-00000008.safetensors"
