@@ -25,6 +25,7 @@ from reports.measurements import Measurement
 from reports.paper.paper_numbers import paper_numbers
 
 MAX_COLUMNS = 3
+_FIRST = ", K-400 first"
 FRAMES_PROTOCOL = "ablation-frames"
 # What may tell numbers of one model apart, beside what every label says.
 _TELLING = ("split", "train_split", "template", "num_views")
@@ -153,7 +154,10 @@ def _name(measurement: Measurement) -> str:
     row = measurement.row
     # A model tuned on K videos per class has another name for each K, but the same method.
     is_tuned = row.protocol == "few-shot" and row.classifier == "text"
-    return (measurement.method if is_tuned else "") or measurement.name
+    if not (is_tuned and measurement.method):
+        return measurement.name
+    # What began with Kinetics-400 is another line than what did not.
+    return measurement.method + (_FIRST if measurement.is_bridged else "")
 
 
 def _extra(measurement: Measurement) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from reports.figures.figure_style import COLOURS, COLUMN_INCHES, FAINT, draw, le
 from reports.layouts.cells import dataset_heading
 
 # As many classes have room for their names.
-MAX_NAMES = 24
+MAX_NAMES = 16
+_LEGEND_POINTS = 24
 _PARTS = {"base": COLOURS[0], "novel": COLOURS[1]}
 
 
@@ -28,7 +29,8 @@ def class_frequencies(counts: pd.DataFrame, path: str | Path) -> list[Path]:
         panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
         for axes, (dataset, part) in zip(panels, groups, strict=True):
             _panel(axes, part)
-            axes.set_title(dataset_heading(str(dataset)), loc="left")
+            # Above the legend: beside it there is no room.
+            axes.set_title(dataset_heading(str(dataset)), loc="left", pad=_LEGEND_POINTS)
         panels[-1].set_xlabel("classes by falling number of videos")
 
     return draw(Path(path), plot)
@@ -58,5 +60,5 @@ def _panel(axes: Axes, counts: pd.DataFrame) -> None:
     if len(ordered) <= MAX_NAMES:
         names = [legend_label(str(name), 24) for name in ordered["class"]]
         axes.set_xticks(ordered.index, names, rotation=45, ha="right", rotation_mode="anchor")
-    # Beside the title: on the bars it would cover some.
+    # Below the title: on the bars it would cover some.
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)

@@ -70,7 +70,7 @@ def draw_reliability(diagrams: Sequence[Diagram], path: str | Path) -> list[Path
     def plot(figure: Figure) -> None:
         columns = min(len(panels), _COLUMNS)
         rows = -(-len(panels) // columns)
-        figure.set_size_inches(COLUMN_INCHES if columns == 1 else PAGE_INCHES, 2.5 * rows)
+        figure.set_size_inches(COLUMN_INCHES if columns == 1 else PAGE_INCHES, 2.7 * rows)
         for axes, panel in zip(panel_grid(figure, len(panels), columns), panels, strict=True):
             axes.plot([0, 100], [0, 100], "--", color=FAINT, linewidth=0.8)
             for place, diagram in enumerate(d for d in diagrams if d.panel == panel):
@@ -78,7 +78,8 @@ def draw_reliability(diagrams: Sequence[Diagram], path: str | Path) -> list[Path
             axes.set_title(legend_label(panel, 40))
             axes.set_xlabel("probability of the answer (%)")
             axes.set_ylabel("right (%)")
-            axes.legend(loc="upper left")
+            # Below: on the plot it would cover lines.
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=2)
 
     return draw(Path(path), plot)
 

@@ -14,6 +14,7 @@
   const SYMBOLS = ["circle", "triangle-up", "square", "x", "triangle-down", "diamond", "cross"];
   const DASH = "dash";
   const NUM_COLOURS = 7;
+  const FEW_LINES = 6;
   const MAX_SVG_POINTS = 8000;
   const CONFIG = { responsive: true, displaylogo: false, displayModeBar: false };
 
@@ -48,6 +49,12 @@
     ...changes,
   });
 
+  // Names of lines under the plot, below the title of its axis; of many the plot is taller.
+  function legendBelow(area, count) {
+    if (count > FEW_LINES) area.style.height = `${22 + 2 * (count - FEW_LINES)}rem`;
+    return { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 11 } };
+  }
+
   // Curves: a line with its 95% interval as a band; the paper's are dashed and grey.
   function curves(area, panel, plot) {
     const traces = panel.lines.flatMap((line) => {
@@ -69,7 +76,7 @@
       type: "log", tickvals: ticks, ticktext: ticks.map(String), title: { text: plot.xlabel }, showgrid: false,
     });
     const yaxis = axis({ title: { text: "top-1 (%)" } });
-    const legend = { orientation: "h", y: -0.24, yanchor: "top", x: 0, font: { size: 11 } };
+    const legend = legendBelow(area, panel.lines.length);
     return [traces, layout({ xaxis, yaxis, legend, showlegend: true, hovermode: "x unified" })];
   }
 
@@ -97,7 +104,7 @@
     });
     const xaxis = axis({ title: { text: plot.xlabel }, showgrid: false });
     const yaxis = axis({ title: { text: panel.unit } });
-    const legend = { orientation: "h", y: -0.24, yanchor: "top", x: 0, font: { size: 11 } };
+    const legend = legendBelow(area, panel.lines.length);
     return [traces, layout({ xaxis, yaxis, legend, showlegend: true, hovermode: "x unified" })];
   }
 

@@ -8,6 +8,7 @@ from reports.figures.curves import (
     series_labels,
 )
 from reports.measurements import measurements
+from tests.reports.conftest import PROVENANCE
 
 
 def test_few_shot_curves_one_per_classifier(demo):
@@ -87,3 +88,18 @@ def test_a_part_of_a_list_is_said_beside_the_name(row):
     shared = {"protocol": "few-shot", "classifier": "prototype", "listed": 3734}
     (curve,) = few_shot_curves(measurements([row(**shared, shots=k) for k in (2, 4)]))
     assert curve.label == "vifi-clip, prototype, 240 of 3,734 listed"
+
+
+def test_what_began_with_k400_is_a_line_of_its_own(row):
+    shared = {"protocol": "few-shot", "dataset": "mini-hmdb51"}
+    tuned = PROVENANCE | {"tuned_on": [{"dataset": "mini-k400"}, {"dataset": "mini-hmdb51"}]}
+    rows = [
+        row(f"x-clip-{kind}k{k}", value, **shared, shots=k, provenance=provenance)
+        for kind, value, provenance in (("", 0.4, PROVENANCE), ("bridged-", 0.8, tuned))
+        for k in (2, 4)
+    ]
+    curves = few_shot_curves(measurements(rows))
+    assert [(curve.label, curve.points[0][1]) for curve in curves] == [
+        ("X-CLIP", pytest.approx(40)),
+        ("X-CLIP, K-400 first", pytest.approx(80)),
+    ]
