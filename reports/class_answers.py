@@ -51,7 +51,9 @@ def answer_tables(folder: Path, measured: Sequence[Measurement]) -> list[AnswerT
     for one in (part for m in measured for part in (m, *m.parts)):
         if one.row.metric == "top1" and not is_mean(one.row):
             groups[tuple(getattr(one.row, name) for name in _PLACE)].append(one)
-    tables = (_table(folder, members) for members in groups.values())
+    # Draws of few shots are many, and each is much like another.
+    ordered = sorted(groups.values(), key=lambda members: members[0].row.seed is not None)
+    tables = (_table(folder, members) for members in ordered)
     return list(itertools.islice(filter(None, tables), MAX_PLACES))
 
 
@@ -71,7 +73,7 @@ def _table(folder: Path, members: Sequence[Measurement]) -> AnswerTable | None:
     videos = _joined([answers for _, answers in found])
     row = found[0][0].row
     words = [row.dataset, row.split, row.subset if row.subset != "all" else ""]
-    words += [f"{row.shots} shots" if row.shots is not None else ""]
+    words += [f"{row.shots} shot{'s' * (row.shots != 1)}" if row.shots is not None else ""]
     words += [f"seed {row.seed}" if row.seed is not None else ""]
     return AnswerTable(
         title=", ".join(filter(None, words)),

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from harness.results.page_pictures import picture_path, thumbnail_path
 from reports.class_answers import AnswerTable
 
-# Of one split, and of all together; those that systems do not agree about come first, then those
-# that all take wrong.
+# Of one split, and of all together: as many of each class; of these first those that systems do not
+# agree about, then those that all take wrong.
 MAX_VIDEOS = 1000
 MAX_IN_ALL = 4000
 
@@ -23,8 +24,8 @@ def class_views(folder: Path, tables: Sequence[AnswerTable]) -> list[dict]:
 
 def _view(folder: Path, table: AnswerTable, most: int) -> dict:
     is_right = table.is_right()
-    order = np.argsort(_interest(is_right), kind="stable")[:most].tolist()
     labels = table.videos["label"].tolist()
+    order = _shown(_interest(is_right), labels, most)
     picked = defaultdict(list)
     for place in order:
         record = table.videos.iloc[place].to_dict()
@@ -41,6 +42,14 @@ def _view(folder: Path, table: AnswerTable, most: int) -> dict:
         "classes": classes,
         "more": len(labels) - len(order),
     }
+
+
+def _shown(interest: np.ndarray, labels: Sequence[str], most: int) -> list[int]:
+    """Places of the videos that are shown: as many of each class, those of most interest first."""
+    ranks = np.zeros(len(labels), np.int64)
+    for own in pd.Series(labels).groupby(labels).indices.values():
+        ranks[own[np.argsort(interest[own], kind="stable")]] = np.arange(len(own))
+    return np.lexsort((interest, ranks))[:most].tolist()
 
 
 def _interest(is_right: np.ndarray) -> np.ndarray:

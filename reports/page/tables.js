@@ -83,6 +83,7 @@
         const text = `${section} ${row.textContent}`.toLowerCase();
         row.hidden = !words.every((word) => text.includes(word));
       }
+      for (const body of table.tBodies) body.hidden = ![...body.rows].some((row) => rows.includes(row) && !row.hidden);
       const left = rows.filter((row) => !row.hidden).length;
       count.textContent = words.length ? `${left} of ${rows.length}` : "";
     });
@@ -95,6 +96,7 @@
     target.hidden = false;
     for (let part = target.parentElement; part; part = part.parentElement) {
       if (part instanceof HTMLDetailsElement) part.open = true;
+      if (part instanceof HTMLTableSectionElement) part.hidden = false;
     }
     target.scrollIntoView({ block: "center" });
   }

@@ -100,3 +100,20 @@ def test_answers_of_another_score_are_not_shown_beside_a_row(rows, tmp_path):
     again = keep(tmp_path, rows[0], ["a", "b"], ["b", "b"])
     assert answer_tables(tmp_path, measurements([first])) == []
     assert len(answer_tables(tmp_path, measurements([again]))) == 1
+
+
+def test_every_class_has_some_of_the_videos_that_are_shown(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.page.class_view.MAX_VIDEOS", 4)
+    labels, predicted = ["a"] * 9 + ["b"] * 3, ["b"] * 9 + ["b", "b", "a"]
+    kept = keep(tmp_path, rows[0], labels, predicted)
+    (view,) = class_views(tmp_path, answer_tables(tmp_path, measurements([kept])))
+    shown = {one["name"]: [video["id"] for video in one["videos"]] for one in view["classes"]}
+    assert shown == {"a": ["v0", "v1"], "b": ["v11", "v9"]}
+    assert view["more"] == 8
+
+
+def test_draws_come_behind_what_is_drawn_once(tmp_path):
+    rows = [make_row("clip", shots=1, seed=0, protocol="few-shot"), make_row("clip")]
+    rows = [keep(tmp_path, row, ["a"], ["a"]) for row in rows]
+    titles = [table.title for table in answer_tables(tmp_path, measurements(rows))]
+    assert titles == ["shapes, test", "shapes, test, 1 shot, seed 0"]
