@@ -16,6 +16,7 @@ from vifi.command_line.endings import shortage
 from vifi.study.ledger import Entry, Ledger
 from vifi.study.outcome import StudyOutcome
 from vifi.study.steps import REPORT, Command, Step
+from vifi.study.stopping import stops_kept
 from vifi.study.study_tree import StudyTree
 from vifistore.errors import VifiError, shell, short
 from vifistore.files import regular_opener
@@ -32,9 +33,22 @@ def run_steps(
     before_report: Callable[[], None] = lambda: None,
 ) -> StudyOutcome:
     """Do what is not done. A step that fails stops no other but those that need it."""
+    with stops_kept() as check_stop:
+        return _run_all(steps, digests, ledger, tree, before_report, check_stop)
+
+
+def _run_all(
+    steps: list[Step],
+    digests: Mapping[str, str],
+    ledger: Ledger,
+    tree: StudyTree,
+    before_report: Callable[[], None],
+    check_stop: Callable[[], None],
+) -> StudyOutcome:
     outcome = StudyOutcome()
     to_do = {step.name for step in tree.to_do}
     for i, step in enumerate(steps):
+        check_stop()
         if step.name not in to_do:
             continue
         held = {**outcome.failed, **outcome.waiting}

@@ -65,7 +65,8 @@ def run_study(study: Study, places: Places, only: tuple[str, ...] = ()) -> Study
     outcome = _run(study, steps, places)
     for name, reason in outcome.failed.items():
         say(f"{name}: failed: {reason}")
-    say(f"{len(outcome.done)} steps done now; open {places.out / 'index.html'}")
+    page = places.out / "index.html"
+    say(f"{len(outcome.done)} steps done now" + (f"; open {page}" if page.is_file() else ""))
     return outcome
 
 

@@ -1,7 +1,10 @@
 """A study is done to its end, goes on, and does again what changed and nothing else."""
 
+import contextlib
 import json
 import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -144,6 +147,27 @@ def test_what_no_verb_foresaw_holds_up_no_other_step_either(study, tmp_path, mon
     assert f"RuntimeError: CUDA error: too far; all of it is in {log}" in told
     assert "Traceback" not in told
     assert "Traceback" in log.read_text(encoding="utf-8")
+
+
+def test_a_ctrl_c_that_python_drops_ends_the_study_all_the_same(study, monkeypatch):
+    def drop(*_: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("vifi.verbs.scan.remember_command", drop)
+    code, begun, told = study("--only", "fusions")
+    assert (code, begun) == (130, ["scan d"])
+    assert "stopped; run the same command again" in told
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.undo()
+    assert study("--only", "fusions")[0] == 0
+
+
+def test_without_a_page_none_is_named(study, study_file, tmp_path):
+    shutil.rmtree(tmp_path / "videos")
+    code, _, told = study("--only", "fusions")
+    assert code == 1
+    assert "0 steps done now\n" in told
 
 
 def test_what_is_gone_is_made_again(study, tmp_path):
