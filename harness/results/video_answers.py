@@ -62,8 +62,13 @@ def answers_digest(
     rows: Iterable[int], labels: Iterable[object], predicted: Iterable[object]
 ) -> str:
     """The digest of answers: rows of the dataset, names of classes, in the order of the score."""
-    told = json.dumps([list(map(int, rows)), [*map(str, labels)], [*map(str, predicted)]])
+    told = json.dumps([list(map(int, rows)), [*map(_text, labels)], [*map(_text, predicted)]])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _text(value: object) -> str:
+    """A name; what is empty is read back from a file as not-a-number."""
+    return value if isinstance(value, str) else ""
 
 
 def _is_of(row: ResultRow, table: "pd.DataFrame") -> bool:

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from harness.results.video_answers import VideoAnswers
+from harness.results.video_answers import DIGEST, VideoAnswers, answers_digest
 from tests.reports.conftest import make_row
 from vifistore.errors import DamagedError
 
@@ -62,3 +62,15 @@ def test_answers_of_an_earlier_score_are_not_those_of_a_row(tmp_path, changes):
     assert VideoAnswers.read(tmp_path, two_videos(), exact=True) is not None
     assert VideoAnswers.read(tmp_path, two_videos(**changes), exact=True) is None
     assert VideoAnswers.read(tmp_path, two_videos(**changes)) is not None
+
+
+def test_the_digest_of_odd_names_is_that_of_what_is_read(tmp_path):
+    names = ["=1", "-a", "a,b", 'he "x"', "001", "NA", "nan", "", " a ", "a\nb", "é", "'=1"]
+    columns = {"id": names, "row": range(len(names)), "source": 0, "label": names}
+    table = pd.DataFrame({**columns, "predicted": names[::-1]})
+    told = answers_digest(table["row"], table["label"], table["predicted"])
+    row = two_videos(provenance={DIGEST: told})
+    VideoAnswers(name=row.score_name, table=table).write(tmp_path)
+    assert VideoAnswers.read(tmp_path, row, exact=True) is not None
+    other = two_videos(provenance={DIGEST: told[::-1]})
+    assert VideoAnswers.read(tmp_path, other, exact=True) is None
