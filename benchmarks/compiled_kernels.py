@@ -18,15 +18,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vifistore.kernels.dispatch import launched_by
+from vifistore.kernels.dispatch import H100, Card, launched_by
 
-CAPABILITY = 90
+HOPPER = 90
+CARDS = {
+    80: Card(multiprocessors=108, shared_bytes=163 * 1024),
+    86: Card(multiprocessors=84, shared_bytes=99 * 1024),
+    89: Card(multiprocessors=58, shared_bytes=99 * 1024),
+    HOPPER: H100,
+    100: Card(multiprocessors=148, shared_bytes=227 * 1024),
+    120: Card(multiprocessors=170, shared_bytes=99 * 1024),
+}
+"""A card of each compute capability: A100, A10, L4, H100, B200, RTX 5090. Of shared memory a block
+can have what "Technical Specifications per Compute Capability" says."""
 # What a multiprocessor has, and what it hands out at once.
 REGISTERS, REGISTER_UNIT = 65_536, 256
 SHARED_BYTES, SHARED_RESERVED = 228 * 1024, 1024
 WARPS, BLOCKS = 64, 32
-# What one block can have.
-LARGEST_SHARED = SHARED_BYTES - SHARED_RESERVED
 
 POINTERS = {
     torch.uint8: "*u8",
@@ -92,18 +100,21 @@ class Compiled:
 
 
 @contextmanager
-def compiling() -> Iterator[list[Compiled]]:
-    """Compile every launch within in place of running it; gives what was compiled."""
+def compiling(capability: int = HOPPER) -> Iterator[list[Compiled]]:
+    """Compile every launch within for one of `CARDS` in place of running it; gives what was
+    compiled."""
     found: list[Compiled] = []
 
     def compile_instead(kernel: Any, grid: tuple, args: tuple, options: dict) -> None:
-        found.append(compiled(kernel, grid, args, options))
+        found.append(compiled(kernel, grid, args, options, capability))
 
-    with launched_by(compile_instead):
+    with launched_by(compile_instead, CARDS[capability]):
         yield found
 
 
-def compiled(kernel: Any, grid: tuple, args: tuple, options: dict[str, Any]) -> Compiled:
+def compiled(
+    kernel: Any, grid: tuple, args: tuple, options: dict[str, Any], capability: int
+) -> Compiled:
     """One launch as Triton would specialise it."""
     import triton
     from triton.backends.compiler import GPUTarget
@@ -112,7 +123,7 @@ def compiled(kernel: Any, grid: tuple, args: tuple, options: dict[str, Any]) -> 
     signature, constants, hints = specialised(kernel, args, options)
     built = triton.compile(
         ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=hints),
-        target=GPUTarget("cuda", CAPABILITY, 32),
+        target=GPUTarget("cuda", capability, 32),
         options={
             "enable_fp_fusion": True,
             **{name: options[name] for name in ("num_warps", "num_stages") if name in options},

@@ -11,8 +11,9 @@ stand in the code: `wgmma` (matrix products of four warps), `mma` (of one warp, 
 registers), `barriers`. Two versions of Triton are asked, since each compiles otherwise.
 `bytes_in_flight` of a kernel that loads ahead are those of a multiprocessor that are on their way
 while others are summed: tiles ahead, times the bytes of a tile, times the programs at once.
-Of the fusions' kernels a row counts the operations of a launch, those of the logits and those of
-the gradient's products, and the bytes that its tiles load.
+Of the fusions' kernels a row counts the operations of a call, those of the logits and those of the
+gradients' products, and the bytes that its tiles load; rows of the kernel `eager` count plain
+PyTorch's products and the bytes that its operations move.
 Expected: no spill; matrix products of half-precision training by wgmma; 26 KB in flight, which is
 what 4.3 TB/s need over 132 multiprocessors at 800 ns from asking to having (Little's law).
 """
@@ -27,12 +28,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmarks.compiled_kernels import Compiled, compiling
-from benchmarks.kernel_work import COUNTED, Call, work
+from benchmarks.kernel_work import COUNTED, Call, eager_work, work
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import read_rows, script
 from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
+from vifistore.kernels.fusion_cross_entropy import fusion_cross_entropy_reference
 from vifistore.kernels.fusion_scores import image_scores_forward
 from vifistore.kernels.geometry import OPENCV
 from vifistore.kernels.preprocess_frames import preprocess_frames_forward, resize_box_forward
@@ -47,6 +50,7 @@ VIEWS, FRAMES, CLASSES, SIZE = 256, 32, 400, 224
 POOL_VIEWS = (VIEWS, 8192)
 POOL_SIZES = ((8, 512), (32, 512), (32, 768), (32, 1152))
 MULTIPROCESSORS = 132
+WIDER = (768, 1024)
 
 # Operations of the machine code, by the name they have in rows.
 OPERATIONS = {
@@ -86,6 +90,8 @@ class KernelCase:
 
 def run(settings: Figures) -> Iterator[dict]:
     """One row per version, case and kernel. CalledProcessError where pip cannot fetch a version."""
+    if settings.only in "fusion_cross_entropy":
+        yield from eager()
     for version in settings.triton:
         yield from (here if version == INSTALLED else _elsewhere)(settings, version)
 
@@ -163,7 +169,8 @@ def _elsewhere(settings: Figures, version: str) -> Iterator[dict]:
         options = ["--only", settings.only] if settings.only else []
         command += ["--out", str(out), *options]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-        yield from read_rows(out / "kernel_figures.jsonl")
+        rows = read_rows(out / "kernel_figures.jsonl")
+        yield from (row for row in rows if row["kernel"] != "eager")
 
 
 def cases() -> Iterator[KernelCase]:
@@ -173,21 +180,37 @@ def cases() -> Iterator[KernelCase]:
     yield from _pool_cases(FRAMES, 512, SINGLE)
     for dtypes in ((HALF, HALF), (BRAIN, SINGLE), (SINGLE, SINGLE)):
         yield from _fusion_cases(512, *dtypes)
-    yield from _fusion_cases(1024, BRAIN, SINGLE)
+    for dim in WIDER:
+        for dtypes in ((HALF, HALF), (BRAIN, SINGLE)):
+            yield from _fusion_cases(dim, *dtypes)
     yield from _pixel_cases(HALF)
 
 
-def occupancy(rows: list[dict]) -> Iterator[str]:
-    """Lines of a table of what loads ahead, of the newest row of each case and its last Triton."""
-    newest = {(row["kernel"], row["case"], row["sizes"], row["dtypes"]): row for row in rows}
-    for row in newest.values():
-        if "bytes_in_flight" in row:
-            cells = (
-                *(row["case"], row["sizes"], row["dtypes"], row["registers"]),
-                *(row["warps_per_multiprocessor"], row["stages_ahead"]),
-                f"{row['bytes_in_flight'] / 1024:.0f}",
-            )
-            yield "| " + " | ".join(map(str, cells)) + " |"
+def eager() -> Iterator[dict]:
+    """What plain PyTorch does in the calls of fusion_cross_entropy."""
+    for dim in (512, *WIDER):
+        for of_frames, of_text in ((HALF, HALF), (BRAIN, SINGLE)):
+            frames = torch.empty(VIEWS, FRAMES, dim, dtype=of_frames, device="meta")
+            text = torch.empty(CLASSES, dim, dtype=of_text, device="meta")
+            scale, targets = (frames.new_empty(s, dtype=SINGLE) for s in ((), (VIEWS, CLASSES)))
+            yield {
+                "kernel": "eager",
+                "case": "fusion_cross_entropy",
+                "sizes": _fusion_sizes(dim),
+                "dtypes": _names(of_frames, of_text),
+                "triton": "",
+                **eager_work(partial(_eager_gradients, frames, text, scale, targets)),
+            }
+
+
+def _eager_gradients(frames: Tensor, text: Tensor, scale: Tensor, targets: Tensor) -> None:
+    leaves = frames.requires_grad_(), text.requires_grad_()
+    loss = fusion_cross_entropy_reference(*leaves, scale, targets, "image")
+    torch.autograd.grad(loss, leaves)
+
+
+def _fusion_sizes(dim: int) -> str:
+    return f"{VIEWS} x {FRAMES} x {dim}, {CLASSES} classes"
 
 
 def _pool_cases(num_frames: int, dim: int, dtype: torch.dtype) -> Iterator[KernelCase]:
@@ -214,8 +237,9 @@ def _fusion_cases(dim: int, of_frames: torch.dtype, of_text: torch.dtype) -> Ite
     targets = torch.zeros(VIEWS, CLASSES)
 
     def losses() -> None:
-        logits, _ = frame_softmax_forward(*inputs, targets)
-        frame_softmax_backward(logits, targets, (True, True, True))
+        logits, of_rows = frame_softmax_forward(*inputs, targets)
+        assert of_rows is not None, "they come with targets"
+        frame_softmax_backward(logits, targets, (True, True, True), sums=of_rows[1])
 
     def scores() -> None:
         logits, _ = frame_softmax_forward(*inputs)
@@ -226,7 +250,7 @@ def _fusion_cases(dim: int, of_frames: torch.dtype, of_text: torch.dtype) -> Ite
     make = partial(
         KernelCase,
         rows_and_classes=Call(rows=VIEWS * FRAMES, classes=CLASSES, dim=dim, item_bytes=item_bytes),
-        sizes=f"{VIEWS} x {FRAMES} x {dim}, {CLASSES} classes",
+        sizes=_fusion_sizes(dim),
         dtypes=_names(of_frames, of_text),
     )
     yield make(name="fusion_cross_entropy", call=losses)

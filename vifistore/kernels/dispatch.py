@@ -98,11 +98,32 @@ def blocks_over(length: int, block: int) -> int:
     return -(-length // block)
 
 
-def multiprocessors(tensor: Tensor) -> int:
-    """How many the device of a tensor `[...]` has; an H100's where it is no GPU."""
+@dataclass(frozen=True)
+class Card:
+    """What tiles are chosen by."""
+
+    multiprocessors: int
+    shared_bytes: int
+    """Shared memory that one block can have."""
+
+
+H100 = Card(multiprocessors=132, shared_bytes=227 * 1024)
+
+
+def card_of(tensor: Tensor) -> Card:
+    """The card of a tensor `[...]`; where it is on no GPU, the one that is compiled for."""
     if tensor.device.type != "cuda":
-        return 132
-    return torch.cuda.get_device_properties(tensor.device).multi_processor_count
+        return _compiled_for.get()
+    return _card(tensor.device.index)
+
+
+@lru_cache
+def _card(device: int) -> Card:
+    properties = torch.cuda.get_device_properties(device)
+    # torch names what a block can ask for in some of its releases only.
+    driver: Any = triton.runtime.driver.active
+    limits = driver.utils.get_device_properties(device)
+    return Card(properties.multi_processor_count, limits["max_shared_mem"])
 
 
 def power_of_2_from(length: int) -> int:
@@ -113,16 +134,19 @@ def power_of_2_from(length: int) -> int:
 # What takes launches instead of running them: the kernel, its grid, arguments and options.
 Launcher = Callable[[Any, tuple[int, ...], tuple[Any, ...], dict[str, Any]], None]
 _launcher: ContextVar[Launcher | None] = ContextVar("launcher", default=None)
+_compiled_for: ContextVar[Card] = ContextVar("card", default=H100)
 
 
 @contextmanager
-def launched_by(launcher: Launcher) -> Iterator[None]:
-    """Hand every launch within to `launcher`, as where kernels are compiled without being run."""
-    token = _launcher.set(launcher)
+def launched_by(launcher: Launcher, card: Card = H100) -> Iterator[None]:
+    """Hand every launch within to `launcher`, as where kernels are compiled for a card without
+    being run."""
+    launcher_token, card_token = _launcher.set(launcher), _compiled_for.set(card)
     try:
         yield
     finally:
-        _launcher.reset(token)
+        _launcher.reset(launcher_token)
+        _compiled_for.reset(card_token)
 
 
 def launch(kernel: Any, grid: tuple[int, ...], tensor: Tensor, *args: Any, **options: Any) -> None:

@@ -19,6 +19,8 @@ def _frame_softmax_forward_kernel(
     normaliser_ptr,
     targets_ptr,
     losses_ptr,
+    total_ptr,
+    along_ptr,
     num_rows,
     num_frames,
     num_classes,
@@ -31,13 +33,17 @@ def _frame_softmax_forward_kernel(
     TEXT_TERMS: tl.constexpr,
     GRADIENT_TERMS: tl.constexpr,
 ):
-    """n_r, and with targets the cross-entropy of each row; one program a tile of rows."""
+    """n_r; with targets the cross-entropy of each row too, and q_r and e_r of them as A.
+
+    One program a tile of rows.
+    """
     rows = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     scale = tl.load(scale_ptr)
     largest = tl.full([BLOCK_ROWS], float("-inf"), scale.dtype)
     total = tl.zeros([BLOCK_ROWS], scale.dtype)
     target_total = tl.zeros([BLOCK_ROWS], scale.dtype)
     target_cosine = tl.zeros([BLOCK_ROWS], scale.dtype)
+    mean_cosine = tl.zeros([BLOCK_ROWS], scale.dtype)
     for start in range(0, num_classes, BLOCK_CLASSES):
         classes = start + tl.arange(0, BLOCK_CLASSES)
         cosines = cosine_tile(
@@ -57,20 +63,28 @@ def _frame_softmax_forward_kernel(
         )
         logits = tl.where((classes < num_classes)[None, :], scale * cosines, float("-inf"))
         new_largest = tl.maximum(largest, tl.max(logits, axis=1))
-        total = total * tl.exp(largest - new_largest)
-        total += tl.sum(tl.exp(logits - new_largest[:, None]), axis=1)
+        faded, powers = tl.exp(largest - new_largest), tl.exp(logits - new_largest[:, None])
+        total = total * faded + tl.sum(powers, axis=1)
         largest = new_largest
         if targets_ptr is not None:
+            mean_cosine = mean_cosine * faded + tl.sum(powers * cosines, axis=1)
             targets = load_views(
                 targets_ptr, rows[:, None], classes[None, :], num_rows, num_frames, num_classes
             )
             target_total += tl.sum(targets, axis=1)
             target_cosine += tl.sum(targets * cosines, axis=1)
-    normaliser = largest + tl.log(total)
-    tl.store(normaliser_ptr + rows, normaliser, mask=rows < num_rows)
+    normaliser, inside = largest + tl.log(total), rows < num_rows
+    tl.store(normaliser_ptr + rows, normaliser, mask=inside)
     if targets_ptr is not None:
+        # Triton 3.6 cannot compile a sum over a loop's reductions that is used twice: a select is
+        # the one use of each.
+        target_total = tl.where(inside, target_total, 0.0)
+        target_cosine = tl.where(inside, target_cosine, 0.0)
         losses = normaliser * target_total - scale * target_cosine
-        tl.store(losses_ptr + rows, losses, mask=rows < num_rows)
+        along = target_cosine - target_total * (mean_cosine / total)
+        tl.store(losses_ptr + rows, losses, mask=inside)
+        tl.store(total_ptr + rows, target_total, mask=inside)
+        tl.store(along_ptr + rows, along, mask=inside)
 
 
 @triton.jit
@@ -100,10 +114,9 @@ def _frame_softmax_backward_kernel(
     """q_r and e_r = sum_c A_rc k_rc - q_r sum_c p_rc k_rc; one program a tile of rows."""
     rows = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     scale = tl.load(scale_ptr)
-    # Reduced after the loop: Triton 3.6 cannot compile a sum that is reduced in it and used twice.
-    totals = tl.zeros([BLOCK_ROWS, BLOCK_CLASSES], scale.dtype)
-    along_upstream = tl.zeros([BLOCK_ROWS, BLOCK_CLASSES], scale.dtype)
-    along_p = tl.zeros([BLOCK_ROWS, BLOCK_CLASSES], scale.dtype)
+    total = tl.zeros([BLOCK_ROWS], scale.dtype)
+    along = tl.zeros([BLOCK_ROWS], scale.dtype)
+    mean_cosine = tl.zeros([BLOCK_ROWS], scale.dtype)
     for start in range(0, num_classes, BLOCK_CLASSES):
         classes = start + tl.arange(0, BLOCK_CLASSES)
         cosines = cosine_tile(
@@ -128,10 +141,11 @@ def _frame_softmax_backward_kernel(
         upstream = upstream_tile(
             log_p, down, across, upstream_ptr, scores_ptr, num_rows, num_frames, num_classes
         )
-        totals += upstream
-        along_upstream += upstream * cosines
-        along_p += tl.exp(log_p) * cosines
-    total = tl.sum(totals, axis=1)
-    along = tl.sum(along_upstream, axis=1) - total * tl.sum(along_p, axis=1)
-    tl.store(total_ptr + rows, total, mask=rows < num_rows)
-    tl.store(along_ptr + rows, along, mask=rows < num_rows)
+        total += tl.sum(upstream, axis=1)
+        along += tl.sum(upstream * cosines, axis=1)
+        mean_cosine += tl.sum(tl.exp(log_p) * cosines, axis=1)
+    inside = rows < num_rows
+    # As above.
+    total = tl.where(inside, total, 0.0)
+    tl.store(total_ptr + rows, total, mask=inside)
+    tl.store(along_ptr + rows, along - total * mean_cosine, mask=inside)

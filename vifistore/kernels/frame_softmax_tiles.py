@@ -111,44 +111,6 @@ def gradient_tile(
 
 
 @triton.jit
-def add_products(
-    sums,
-    gradient,
-    matrix_ptr,
-    rows,
-    columns,
-    num_rows,
-    num_columns,
-    DOT_TYPE: tl.constexpr,
-    TERM_TYPE: tl.constexpr,
-    GRADIENT_TERMS: tl.constexpr,
-    MATRIX_TERMS: tl.constexpr,
-):
-    """Sums plus gradient `[own row]` times rows of a matrix `[row column]`.
-
-    The gradient is a sum of terms of half precision, and so is the matrix; products of two terms
-    are exact, and those of two small ones are left out. One product a turn of a loop that is not
-    unrolled: of products that follow each other, Triton lays out all but the last otherwise.
-    """
-    if GRADIENT_TERMS == 1:
-        matrix = load_rows(matrix_ptr, rows, columns, num_rows, num_columns).to(sums.dtype)
-        sums = tl.dot(gradient, matrix, sums, input_precision="ieee", out_dtype=sums.dtype)
-    else:
-        rest = gradient
-        matrix = load_rows(matrix_ptr, rows, columns, num_rows, num_columns).to(DOT_TYPE)
-        for _ in range(GRADIENT_TERMS):
-            term = rounded(rest, DOT_TYPE, TERM_TYPE)
-            sums = tl.dot(term, matrix, sums, input_precision="ieee")
-            rest -= term.to(tl.float32)
-        for lower in range(1, MATRIX_TERMS):
-            lower_ptr = matrix_ptr + lower * num_rows * num_columns
-            matrix = load_rows(lower_ptr, rows, columns, num_rows, num_columns).to(DOT_TYPE)
-            term = rounded(gradient, DOT_TYPE, TERM_TYPE)
-            sums = tl.dot(term, matrix, sums, input_precision="ieee")
-    return sums
-
-
-@triton.jit
 def rounded(values, DOT_TYPE: tl.constexpr, TERM_TYPE: tl.constexpr):
     """Float32 values rounded to half precision, as DOT_TYPE."""
     if DOT_TYPE == TERM_TYPE:

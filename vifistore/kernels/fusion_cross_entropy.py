@@ -19,11 +19,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from vifistore.errors import UsageError
 from vifistore.kernels.dispatch import SavedContext, chosen_way, compute_dtype
-from vifistore.kernels.frame_softmax import (
-    FrameLogits,
-    frame_softmax_backward,
-    frame_softmax_forward,
-)
+from vifistore.kernels.frame_logits import FrameLogits, RowSums
+from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
 from vifistore.kernels.fusion_scores import (
     frame_logits_reference,
     fusion_inputs,
@@ -82,9 +79,10 @@ class ImageCrossEntropyFunction(torch.autograd.Function):
         ctx: FunctionCtx, frames: Tensor, text: Tensor, logit_scale: Tensor, targets: Tensor
     ) -> Tensor:
         """The mean loss `[]` of frames `[view frame dim]` against targets `[view class]`."""
-        logits, losses = frame_softmax_forward(frames, text, logit_scale, targets)
-        ctx.save_for_backward(*logits, targets)
-        assert losses is not None, "they come with targets"
+        logits, of_rows = frame_softmax_forward(frames, text, logit_scale, targets)
+        assert of_rows is not None, "they come with targets"
+        losses, sums = of_rows
+        ctx.save_for_backward(*logits, *sums, targets)
         return losses.mean()
 
     # To torch's stub of the decorator the first parameter has no name.
@@ -92,7 +90,9 @@ class ImageCrossEntropyFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: SavedContext, grad_loss: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         """Gradients of frames `[view frame dim]`, text `[class dim]` and logit_scale `[]`."""
-        *logits, targets = ctx.saved_tensors
-        logits = FrameLogits(*logits)
-        upstream = targets * (-grad_loss / logits.normaliser.numel())
-        return *frame_softmax_backward(logits, upstream, ctx.needs_input_grad[:3]), None
+        *logits, total, along, targets = ctx.saved_tensors
+        logits, sums = FrameLogits(*logits), RowSums(total, along)
+        share = -grad_loss / logits.normaliser.numel()
+        needed = ctx.needs_input_grad[:3]
+        grads = frame_softmax_backward(logits, targets * share, needed, sums=sums.times(share))
+        return *grads, None

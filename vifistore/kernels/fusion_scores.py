@@ -8,8 +8,8 @@ With frame embeddings x_vt, unit text embeddings w_c and the logit scale s (ViFi
     image       log (1/T) sum_t softmax_c(l_vtc)                log of the mean probability
 
 Embedding and decision scores need only pooled frames and one small product. Image scores need
-every frame's softmax; the kernel holds logits in tiles, so that no [view frame class] tensor is
-ever written. With u = d image_vc, each frame gets its share of a class's probability:
+every frame's softmax; the kernel holds logits in tiles, and of their gradients no more than half
+is ever written at once. With u = d image_vc, each frame gets its share of a class's probability:
 
     A_vtc = u_vc p_vtc / sum_t p_vtc,    d l_vtc = A_vtc - p_vtc sum_c A_vtc
 """
@@ -30,14 +30,11 @@ from vifistore.kernels.dispatch import (
     tl,
     triton,
 )
-from vifistore.kernels.frame_softmax import (
-    SCORES,
-    FrameLogits,
-    frame_softmax_backward,
-    frame_softmax_forward,
-)
+from vifistore.kernels.frame_logits import FrameLogits
+from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
 from vifistore.kernels.frame_softmax_tiles import cosine_tile
 from vifistore.kernels.temporal_pool import temporal_pool, unit_rows
+from vifistore.kernels.tile_choices import SCORES
 
 FUSIONS = ("embedding", "decision", "image")
 
@@ -115,7 +112,7 @@ class ImageScoresFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, frames: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
         """Image scores `[view class]` of frames `[view frame dim]` for text `[class dim]`."""
-        logits, _ = frame_softmax_forward(frames, text, logit_scale)
+        logits, *_ = frame_softmax_forward(frames, text, logit_scale)
         scores = image_scores_forward(logits)
         ctx.save_for_backward(*logits, scores)
         return scores

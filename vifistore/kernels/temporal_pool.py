@@ -20,12 +20,13 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from vifistore.kernels.dispatch import (
+    Card,
     SavedContext,
     blocks_over,
+    card_of,
     chosen_way,
     compute_dtype,
     launch,
-    multiprocessors,
     power_of_2_from,
 )
 from vifistore.kernels.temporal_pool_kernels import (
@@ -41,6 +42,8 @@ PROGRAMS, STAGES = 5, (4, 8)
 # What must be on its way to a multiprocessor at any time for 4.3 TB/s over 132 of them, where 800
 # ns go by from asking to having.
 BYTES_IN_FLIGHT = 26 * 1024
+# Of a block's shared memory, what sums over its warps take at most.
+REDUCED_BYTES = 8 * 1024
 
 
 def temporal_pool(frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -122,9 +125,8 @@ def temporal_pool_forward(
     dtype = compute_dtype(frames) if stored is None else torch.float32
     mean = torch.empty(num_views, dim, dtype=dtype, device=frames.device)
     consensus = torch.empty_like(mean)
-    num_programs = min(num_views, PROGRAMS * multiprocessors(frames))
-    tile = _tile(num_frames, dim)
-    tile_bytes = tile["BLOCK_FRAMES"] * dim * frames.itemsize
+    card, tile = card_of(frames), _tile(num_frames, dim)
+    num_programs = min(num_views, PROGRAMS * card.multiprocessors)
     launch(
         _temporal_pool_forward_kernel,
         (num_programs,),
@@ -138,7 +140,7 @@ def temporal_pool_forward(
         num_views,
         num_frames,
         dim,
-        STAGES=_stages(num_programs / multiprocessors(frames), tile_bytes),
+        STAGES=_stages(num_programs, card, tile, dim, frames.itemsize),
         **tile,
     )
     shape = (*frames.shape[:-2], dim)
@@ -188,7 +190,11 @@ def _tile(num_frames: int, dim: int) -> dict[str, int]:
     return {"BLOCK_FRAMES": block_frames, "BLOCK_DIM": block_dim, "num_warps": num_warps}
 
 
-def _stages(programs: float, tile_bytes: int) -> int:
-    """Stages with which so many programs of a multiprocessor have enough bytes on their way."""
+def _stages(num_programs: int, card: Card, tile: dict[str, int], dim: int, item_bytes: int) -> int:
+    """Stages with which the programs of a multiprocessor have enough bytes on their way, as many as
+    the memory has room for that a block can have: rows may be long, and cards small."""
     fewest, most = STAGES
-    return min(max(math.ceil(1 + BYTES_IN_FLIGHT / (programs * tile_bytes)), fewest), most)
+    rows = tile["BLOCK_FRAMES"] * item_bytes
+    ahead = BYTES_IN_FLIGHT * card.multiprocessors / (num_programs * rows * dim)
+    room = (card.shared_bytes - REDUCED_BYTES) // (rows * tile["BLOCK_DIM"])
+    return min(max(math.ceil(1 + ahead), fewest), most, 1 + room)

@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vifistore.kernels import frame_softmax
 from vifistore.kernels.dispatch import chosen_way
-from vifistore.kernels.frame_softmax import MIXED_TRAINING
+from vifistore.kernels.frame_logits import MIXED_TRAINING
 from vifistore.kernels.fusion_cross_entropy import (
     fusion_cross_entropy,
     fusion_cross_entropy_reference,
@@ -78,6 +78,14 @@ def test_scores_are_as_close_as_plain_pytorch(shape, dtypes, fusion, device, ass
 def test_cross_entropy_is_as_close_as_plain_pytorch(shape, dtypes, fusion, device, assert_close):
     inputs = inputs_like(shape, dtypes, device)
     check(fusion_cross_entropy, fusion_cross_entropy_reference, inputs, fusion, assert_close)
+
+
+@pytest.mark.parametrize("dtypes", [(HALF, HALF), MIXED_TRAINING], ids=str)
+def test_cross_entropy_of_more_rows_than_gradients_are_made_of_at_once(
+    dtypes, device, assert_close
+):
+    inputs = inputs_like((3, 50, 19, 33), dtypes, device)
+    check(fusion_cross_entropy, fusion_cross_entropy_reference, inputs, "image", assert_close)
 
 
 @pytest.mark.parametrize("of_text", [BRAIN, SINGLE], ids=str)

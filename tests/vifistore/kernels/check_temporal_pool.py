@@ -5,7 +5,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from vifistore.kernels import temporal_pool as module
-from vifistore.kernels.dispatch import INTERPRETED, chosen_way
+from vifistore.kernels.dispatch import H100, INTERPRETED, Card, chosen_way
 from vifistore.kernels.temporal_pool import (
     pool_and_round,
     pool_and_round_reference,
@@ -67,7 +67,7 @@ def test_a_program_goes_through_several_views(masked, device, monkeypatch):
     mask = mask_like(frames) if masked else None
     expected = temporal_pool(frames, mask)
     monkeypatch.setattr(module, "PROGRAMS", 3)
-    monkeypatch.setattr(module, "multiprocessors", lambda tensor: 1)
+    monkeypatch.setattr(module, "card_of", lambda tensor: Card(1, H100.shared_bytes))
     for result, wanted in zip(temporal_pool(frames, mask), expected, strict=True):
         assert_same(result, wanted)
 

@@ -1,12 +1,14 @@
 """Where kernels run in tests, how close they must come, and compiling without a GPU."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.compiled_kernels import LARGEST_SHARED, Compiled, compiling
+from benchmarks.compiled_kernels import CARDS, HOPPER, Compiled, compiling
 
 
 @pytest.fixture
@@ -43,17 +45,30 @@ def largest(values: Tensor) -> float:
 
 
 @pytest.fixture
-def hopper(monkeypatch, tmp_path_factory) -> Iterator[list[Compiled]]:
-    """Every launch is compiled for sm_90 in place of running; gives what was compiled."""
+def compiled_for(monkeypatch, tmp_path_factory) -> Callable[[int], Any]:
+    """A context in which every launch is compiled for a compute capability in place of running; it
+    gives what was compiled, all of which must fit such a card."""
     pytest.importorskip("triton", reason="Triton is not installed")
     from vifistore.kernels.dispatch import INTERPRETED
 
     if INTERPRETED:
         pytest.skip("kernels cannot be compiled in a process that interprets them")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
-    with compiling() as found:
+
+    @contextmanager
+    def compiled(capability: int) -> Iterator[list[Compiled]]:
+        with compiling(capability) as found:
+            yield found
+        for kernel in found:
+            assert all(size > 0 for size in kernel.grid)
+            assert f".target sm_{capability}" in kernel.ptx
+            assert kernel.shared_bytes <= CARDS[capability].shared_bytes
+
+    return compiled
+
+
+@pytest.fixture
+def hopper(compiled_for) -> Iterator[list[Compiled]]:
+    """Every launch is compiled for sm_90 in place of running; gives what was compiled."""
+    with compiled_for(HOPPER) as found:
         yield found
-    for kernel in found:
-        assert all(size > 0 for size in kernel.grid)
-        assert ".target sm_90a" in kernel.ptx
-        assert kernel.shared_bytes <= LARGEST_SHARED

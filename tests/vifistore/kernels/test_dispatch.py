@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from vifistore.kernels import dispatch
-from vifistore.kernels.dispatch import Way, chosen_way
+from vifistore.kernels.dispatch import H100, Card, Way, card_of, chosen_way, launched_by
 
 
 @pytest.fixture
@@ -31,6 +32,24 @@ def gpu(monkeypatch):
 
 def test_a_gpu_runs_the_kernel(gpu):
     assert dispatch._device_way(0) == Way("kernel", "GPU 9, compute capability 9.0")
+
+
+def test_a_card_is_what_torch_and_triton_say_of_it(gpu, monkeypatch):
+    properties = {"max_shared_mem": 101_376}
+    monkeypatch.setattr(
+        gpu,
+        "utils",
+        SimpleNamespace(get_device_properties=lambda device: properties),
+        raising=False,
+    )
+    of_torch = SimpleNamespace(multi_processor_count=72)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: of_torch)
+    dispatch._card.cache_clear()
+    assert dispatch._card(0) == Card(multiprocessors=72, shared_bytes=101_376)
+    dispatch._card.cache_clear()
+    assert card_of(torch.empty(1)) == H100
+    with launched_by(lambda *launch: None, Card(3, 4)):
+        assert card_of(torch.empty(1)) == Card(3, 4)
 
 
 def test_an_old_gpu_runs_the_reference(gpu, monkeypatch):

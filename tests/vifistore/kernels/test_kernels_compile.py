@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from benchmarks.kernel_figures import in_flight
+from vifistore.kernels.frame_logits import MIXED_TRAINING
 from vifistore.kernels.frame_softmax import frame_softmax_backward, frame_softmax_forward
 from vifistore.kernels.fusion_scores import image_scores_forward
 from vifistore.kernels.geometry import OPENCV
@@ -11,6 +12,7 @@ from vifistore.kernels.preprocess_frames import preprocess_frames_forward, resiz
 from vifistore.kernels.resampling import box_taps, crop_taps
 from vifistore.kernels.temporal_pool import (
     BYTES_IN_FLIGHT,
+    STAGES,
     temporal_pool_backward,
     temporal_pool_forward,
 )
@@ -18,12 +20,7 @@ from vifistore.kernels.temporal_pool import (
 HALF, BRAIN, SINGLE, DOUBLE = torch.float16, torch.bfloat16, torch.float32, torch.float64
 # Of frames and of text; training in bfloat16 has text in float32.
 DTYPES = [(HALF, HALF), (BRAIN, BRAIN), (SINGLE, SINGLE), (DOUBLE, DOUBLE), (BRAIN, SINGLE)]
-IMAGE_KERNELS = [
-    "frame_softmax_forward",
-    "frame_softmax_backward",
-    "frames_backward",
-    "text_backward",
-]
+GRADIENT_KERNELS = ["logit_gradient", "frames_gradient", "text_gradient"]
 
 
 def names(compiled):
@@ -78,19 +75,36 @@ def inputs(request):
 
 
 def test_image_scores(hopper, inputs):
-    logits, _ = frame_softmax_forward(*inputs)
-    scores = image_scores_forward(logits)
-    frame_softmax_backward(logits, scores, (True, True, True), scores)
-    assert names(hopper) == [IMAGE_KERNELS[0], "image_scores_forward", *IMAGE_KERNELS[1:]]
+    score(inputs)
+    first = ["frame_softmax_forward", "image_scores_forward", "frame_softmax_backward"]
+    assert names(hopper) == [*first, *GRADIENT_KERNELS * num_parts(inputs)]
     assert_products_of_four_warps(hopper, inputs)
 
 
 def test_image_cross_entropy(hopper, inputs):
-    targets = torch.zeros(256, 400, dtype=inputs[2].dtype)
-    logits, _ = frame_softmax_forward(*inputs, targets)
-    frame_softmax_backward(logits, targets, (True, True, True))
-    assert names(hopper) == IMAGE_KERNELS
+    lose(inputs)
+    assert names(hopper) == ["frame_softmax_forward", *GRADIENT_KERNELS * num_parts(inputs)]
     assert_products_of_four_warps(hopper, inputs)
+
+
+def num_parts(inputs):
+    """Of how many parts of the rows, 8 MB of gradients of logits each, gradients are made."""
+    return 4 if inputs[0].dtype == DOUBLE else 2
+
+
+def score(inputs):
+    """Image scores and their gradients."""
+    logits, _ = frame_softmax_forward(*inputs)
+    scores = image_scores_forward(logits)
+    frame_softmax_backward(logits, scores, (True, True, True), scores)
+
+
+def lose(inputs):
+    """The loss of image fusion and its gradients."""
+    frames, text, scale = inputs
+    targets = torch.zeros(len(frames), len(text), dtype=scale.dtype)
+    logits, (_, sums) = frame_softmax_forward(*inputs, targets)
+    frame_softmax_backward(logits, targets, (True, True, True), sums=sums)
 
 
 def assert_products_of_four_warps(compiled, inputs):
@@ -100,18 +114,39 @@ def assert_products_of_four_warps(compiled, inputs):
     for kernel in compiled:
         assert (kernel.operations["HGMMA"] > 0) == is_half, kernel.kernel
         assert kernel.operations["HMMA"] == 0
-        if kernel.kernel in ("frames_backward", "text_backward") and is_half:
-            assert kernel.grid[1] == 1, "a gradient is made in slices of columns"
     if of_frames != DOUBLE:
         assert_nothing_spills(compiled)
 
 
 def test_image_cross_entropy_of_sizes_that_fill_no_tile(hopper):
     frames, text = torch.zeros(7, 5, 129, dtype=HALF), torch.zeros(19, 129, dtype=HALF)
-    targets = torch.zeros(7, 19)
-    logits, _ = frame_softmax_forward(frames, text, torch.tensor(100.0), targets)
-    frame_softmax_backward(logits, targets, (True, True, True))
-    assert names(hopper) == IMAGE_KERNELS
+    lose((frames, text, torch.tensor(100.0)))
+    assert names(hopper) == ["frame_softmax_forward", *GRADIENT_KERNELS]
+
+
+@pytest.mark.parametrize(
+    "capability",
+    [80, 86, *(pytest.param(one, marks=pytest.mark.slow) for one in (89, 90, 100, 120))],
+)
+def test_kernels_fit_every_card_that_they_run_on(compiled_for, capability):
+    """A card of the least shared memory has 99 KB for a block, one of the most 227."""
+    scale = torch.tensor(100.0)
+    with compiled_for(capability) as found:
+        for of_frames, of_text in (MIXED_TRAINING, (HALF, HALF)):
+            inputs = torch.zeros(64, 16, 768, dtype=of_frames), torch.zeros(400, 768, dtype=of_text)
+            score((*inputs, scale))
+            lose((*inputs, scale))
+        temporal_pool_forward(torch.empty(256, 32, 768, dtype=BRAIN))
+    # Of tiles that are chosen for an H100's matrix units a B200 spills more.
+    if capability != 100:
+        assert max(kernel.spill_bytes for kernel in found) <= 16
+
+
+@pytest.mark.parametrize("dim", [4096, 16384])
+def test_rows_that_are_long_fit_a_small_card(compiled_for, dim):
+    with compiled_for(86) as found:
+        temporal_pool_forward(torch.empty(2, 32, dim, dtype=DOUBLE))
+    assert found[0].tiles["STAGES"] < STAGES[0]
 
 
 @pytest.mark.parametrize("dtype", [HALF, BRAIN, SINGLE], ids=str)
