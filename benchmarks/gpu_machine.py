@@ -25,8 +25,18 @@ from vifistore.frames.decoding import DECODERS, decoder_version
 
 CASE = ("case",)
 _MODULES = (
-    *("av", "donfig", "filelock", "ftfy", "google_crc32c", "numcodecs", "open_clip", "pandas"),
-    *("PIL", "pytest", "regex", "safetensors", "timm", "torch", "torchvision"),
+    *("av", "donfig", "filelock", "ftfy", "google_crc32c", "hypothesis", "numcodecs"),
+    *(
+        "open_clip",
+        "pandas",
+        "PIL",
+        "pytest",
+        "regex",
+        "safetensors",
+        "timm",
+        "torch",
+        "torchvision",
+    ),
     *("triton", "tyro", "xdist", "zarr", "zarrs"),
 )
 

@@ -17,7 +17,7 @@ names=(
     av donfig docstring-parser filelock ftfy google-crc32c msgspec numcodecs open-clip-torch
     packaging pillow pip torchcodec typeguard typing-extensions tyro wcwidth zarr zarrs
     # The tests.
-    execnet iniconfig pluggy pygments pytest pytest-xdist
+    execnet hypothesis iniconfig pluggy pygments pytest pytest-xdist sortedcontainers
 )
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -28,7 +28,7 @@ from vifistore.store.store import Store, open_store
 from vifistore.store.verify import verify_store
 
 CASE = ("model", "videos")
-_NAME, _WAIT_SECONDS = "killed", 60.0
+_NAME, _WAIT_SECONDS = "killed", 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,14 +101,14 @@ def _require_ended(process: subprocess.Popen) -> None:
 def _kill(settings: Killed, store: Path) -> int:
     """Kill a run with its first block; how many videos are done then.
 
-    Raises UsageError if it has none after a minute.
+    Raises UsageError if it has none after five minutes.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
     process = subprocess.Popen(_command(settings, store), start_new_session=True)
     try:
         while process.poll() is None and not list(store.glob("features/videos/*/status/c.0")):
             if time.monotonic() > deadline:
-                raise UsageError("no block was written in a minute; see what the run said")
+                raise UsageError("no block was written in five minutes; see what the run said")
             time.sleep(0.01)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
