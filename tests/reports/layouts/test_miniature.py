@@ -142,7 +142,7 @@ def test_the_mean_over_draws_stands_for_them(row):
 
 @pytest.mark.parametrize(("p_value", "shown"), [(0.0002, "<0.001"), (0.001, "0.001")])
 def test_no_p_value_is_shown_as_nothing(row, p_value, shown):
-    table = orderings_table(placed(compared(row, 0.2, p_value)))
+    _, table = orderings_tables(placed(compared(row, 0.2, p_value)))
     assert f"| {shown} |" in to_markdown(table).replace("\\<", "<")
 
 
