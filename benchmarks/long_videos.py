@@ -185,8 +185,9 @@ def decode_alone(dataset: Dataset, how: ExtractSettings, loaded: LoadedModel, ro
 def _jobs(dataset: Dataset) -> Iterator[tuple[list[int], DecodeJob]]:
     files, (starts, ends) = dataset.files(), dataset.stretches()
     ends = np.where(np.isnan(ends), np.inf, ends)
-    for path in dict.fromkeys(files.paths.tolist()):
-        rows = np.flatnonzero(files.paths == path)
+    paths = np.array(list(files.paths), object)
+    for path in dict.fromkeys(paths.tolist()):
+        rows = np.flatnonzero(paths == path)
         footage = LocalFile(Path(str(files[int(rows[0])])))
         digest = SharedDigest(footage=footage)
         for block in np.unique(rows // BLOCK_SIZE):
