@@ -155,8 +155,7 @@ class EncoderActor:
         assert source is not None, "it has begun"
         source.give(pieces)
         self._is_leaving |= leave
-        has_failed = bool(self._error or self._failure or self._refusal)
-        is_stopped = self._is_leaving or has_failed
+        is_stopped = self._is_leaving or self._has_failed
         given_back = source.take_back() if is_stopped else []
         if source.num_waiting:
             self._given.set()
@@ -174,9 +173,13 @@ class EncoderActor:
             is_leaving=self._is_leaving,
         )
 
+    @property
+    def _has_failed(self) -> bool:
+        return bool(self._error or self._failure or self._refusal)
+
     def _work(self, source: GivenRows) -> None:
         """Encode what is given whenever there is something, until that fails."""
-        while not (self._error or self._failure):
+        while not self._has_failed:
             self._given.wait()
             self._given.clear()
             # What came while others were encoded went with them.

@@ -273,7 +273,7 @@ def test_an_encoder_tells_what_is_its_machines_fault(error, told, monkeypatch):
     signal.signal(signal.SIGTERM, usual)
     actor._job = SimpleNamespace(device=torch.device("cpu"))
     actor._writer = actor._attempts = actor._cosines = None
-    actor._work(None)
+    actor._encode(None)
     assert re.match(told, actor._refusal)
     assert bool(actor._refusal) == bool(told)
     kinds = {LockedError: (True, False), ValueError: (True, False), UsageError: (False, True)}
