@@ -25,6 +25,8 @@ from vifistore.store.durable import put_stages
 _QUALITY = 80
 # A very long picture (a panorama) stays a picture of the page.
 _MAX_RATIO = 4
+# Before a moment, where reading begins; None for the start of the file.
+_BACK_SECONDS = (0.0, 2.0, 10.0, None)
 
 
 def thumbnail(
@@ -90,15 +92,18 @@ def _folder_frame(folder: Path, seconds: float | None) -> np.ndarray:
 
 
 def _file_frame(video: Readable, seconds: float | None) -> np.ndarray | None:
-    """One frame or None: from the key frame before it, or from the start where it cannot seek."""
+    """One frame or None: from the key frame before it, or from one further back where the container
+    finds a later one, as by the times of decoding, or from the start."""
     begin = begin_of(video)
-    for may_seek in (True, False):
+    for back in _BACK_SECONDS:
         container, stream = open_video(video)
         with container:
             wanted = duration_of(container, stream) / 2 if seconds is None else seconds
-            if may_seek and not seek(container, stream, wanted, begin):
+            if back is not None and not seek(container, stream, max(0, wanted - back), begin):
                 continue
             stream.codec_context.thread_count = 1
-            for _, frame in frames_from(container, stream, wanted, begin):
+            for time, frame in frames_from(container, stream, wanted, begin):
+                if back is not None and time is not None and time > wanted + TOLERANCE_SECONDS:
+                    break
                 return to_rgb(frame, frame.width, frame.height)
     return None

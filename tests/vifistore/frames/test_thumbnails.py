@@ -29,6 +29,12 @@ def test_a_moment_and_the_middle(make_video, tmp_path, name):
     assert number_of(thumbnail(path, 99)) == 39
 
 
+def test_a_moment_of_an_avi_whose_frames_refer_to_later_ones(make_video, tmp_path):
+    path = make_video(tmp_path / "v.avi", codec="mpeg4", options={"bf": "2"})
+    for number in (0, 10, 30, 39):
+        assert number_of(thumbnail(path, number / 25)) == number
+
+
 def test_upright_of_the_height_asked_for_and_never_enlarged(make_video, tmp_path):
     path = make_video(tmp_path / "turned.mp4", rotation=90)
     assert shown(thumbnail(path, height=32)).shape == (32, 24, 3)
