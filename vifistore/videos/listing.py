@@ -73,7 +73,9 @@ def read_source(
     draft.takes_times = known is None and not whole
     seen.read(source, draft, labels)
     unite(draft)
-    draft.notes.insert(0, f"read {source.name} as {seen.why}")
+    # Of `.`, which also shards of this folder lie in, the name is empty.
+    name = source.name or os.path.basename(os.path.abspath(str(source)))
+    draft.notes.insert(0, f"read {name} as {seen.why}")
     return _cleaned(resolve(_split(draft, split, split_by, is_folder)), names)
 
 

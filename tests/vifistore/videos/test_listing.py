@@ -1,5 +1,6 @@
 import hashlib
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,11 @@ def test_names_that_are_no_words_say_what_makes_them_such(make_files):
     notes = read_source(make_files("brush_hair/b.mp4", "ShavingBeard/c.mp4")).notes
     told = "--names words makes words of 2 of them, of ShavingBeard Shaving Beard"
     assert notes[-1] == f"class names are read as-is; {told}"
+
+
+def test_the_folder_that_one_is_in_has_a_name(make_files, monkeypatch):
+    monkeypatch.chdir(make_files("run/a.mp4"))
+    assert read_source(Path()).notes[0] == "read data as a folder of videos"
 
 
 def test_notes_say_what_was_seen_and_how_names_are_read(make_files):
