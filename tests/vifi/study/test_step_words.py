@@ -11,7 +11,7 @@ from vifistore.errors import UsageError
     ("right", "wrong", "told"),
     [
         ('ask = "ablate"', 'ask = "ablte"', "verb of ask fusions 'ablte'. Did you mean 'ablate'?"),
-        ("evaluate zero-shot", "evaluate zeroshot", "ask table of clip: invalid choice 'zeroshot'"),
+        ("evaluate zero-shot", "evaluate zeroshot", "ask table of clip: protocol is 'zeroshot'"),
         ('split = "test" }', 'splitt = "test" }', "table of clip: Unrecognized options: --splitt"),
         ('"supervised_k400"', '"supervised"', "train full-s1: unknown preset 'supervised'"),
         ("epochs = 2", "epoch = 2", "train full-s1: Unrecognized options: --epoch, 2"),

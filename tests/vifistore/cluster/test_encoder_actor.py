@@ -11,7 +11,7 @@ from tests.support import video_table
 from tests.vifistore.store.conftest import block_of
 from tests.vifistore.store.processes import open_writer
 from vifistore.cluster import encoder_actor
-from vifistore.cluster.encoder_actor import EncoderActor, Pulse
+from vifistore.cluster.encoder_actor import EncoderActor, EncoderStart, Pulse
 from vifistore.extract.given_rows import Piece
 from vifistore.extract.row_sources import NotedWriter
 from vifistore.store.dataset import write_videos
@@ -53,7 +53,7 @@ def actor(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     actor = EncoderActor(SimpleNamespace())
     actor._job = SimpleNamespace(num_videos=64 * BLOCKS, loaded=SimpleNamespace(video_texts=None))
-    actor.begin(64 * BLOCKS, ())
+    actor.begin(EncoderStart(num_videos=64 * BLOCKS))
     yield actor
     signal.signal(signal.SIGTERM, before)
 
