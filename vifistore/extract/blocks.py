@@ -197,6 +197,8 @@ def _short_message(decoded: DecodedVideo) -> str:
     # Lengths are rounded: one frame more or less is none that was lost.
     if decoded.left_out > 1:
         return f"longer than the scan could tell: its last {decoded.left_out} frames are left out"
+    if decoded.lost_seconds:
+        return f"damaged: {decoded.lost_seconds:.3g} of its seconds hold no frame of their own"
     if decoded.num_frames < decoded.declared_frames:
         return f"{decoded.num_frames} of {decoded.declared_frames} declared frames decode"
     return ""

@@ -135,6 +135,7 @@ class DecodedRows:
         self._presence.found()
         self.changes.read(row, decoded.content_digest)
         self.changes.cut(row, decoded.index.shape[1], decoded.left_out)
+        self.changes.lose(row, decoded.lost_seconds)
         self.decode_seconds += decoded.decode_seconds
         self.cut_seconds += decoded.cut_seconds
         self.readers[decoded.reader] += 1

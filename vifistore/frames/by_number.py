@@ -79,7 +79,7 @@ def _begun(
     way: str,
 ) -> Gathering:
     about = {"declared_frames": table.declared_frames, "decoder": decoder, "way": way}
-    return Gathering(plans, FrameTimes(seconds), keep, **about)
+    return Gathering(plans, FrameTimes(seconds, table.lost), keep, **about)
 
 
 def _marked(found: Iterator[Read], was_tried: bool) -> Iterator[Read]:

@@ -36,7 +36,7 @@ def read_forward(
 ) -> Iterator[Read]:
     """As `decode_pyav`, of a file whose packets are known."""
     if table.seeking and not wants_all(plans):
-        times = FrameTimes(table.seeking.seconds)
+        times = FrameTimes(table.seeking.seconds, table.lost)
         about = {"declared_frames": table.declared_frames, "decoder": "pyav", "way": BY_TIME}
         gathering = Gathering(plans, times, keep, **about)
         yield from _read_by_time(video, gathering, table.seeking)

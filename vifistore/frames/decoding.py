@@ -88,8 +88,7 @@ class DecodedVideo:
     """float32 [clip frame], seconds after the first frame of the file; of frames at a rate the
     moments at which they are taken."""
     num_frames: int
-    """Frames of the file that can be decoded; the sampling runs over these, or those of the
-    stretch."""
+    """Frames of the file that can be decoded; the sampling runs over these, or the stretch's."""
     declared_frames: int
     """Frames that the file promises; more than `num_frames` in a file that is cut off."""
     content_digest: str
@@ -99,9 +98,8 @@ class DecodedVideo:
     height: int
     """Pixels, of the upright frame."""
     decoder: str
-    """What read the frames: the decoder asked for; "pyav" for a file of which that decodes less, or
-    which can only be read in order, or whose frames are large, or that no GPU took; "pillow" for a
-    folder."""
+    """What read the frames: the decoder asked for; "pyav" for a file of which that decodes less,
+    that is only read in order or is large, or that no GPU took; "pillow" for a folder."""
     way: str = ""
     """How it went about it: "wanted-only" (only what wanted frames need), "by-number" (the
     decoder's own search), "by-time" (from the key frame before each), "in-order" (all of the
@@ -112,6 +110,8 @@ class DecodedVideo:
     """Of the distinct frames in the file, sorted."""
     left_out: int = 0
     """Frames at a rate beyond those that there is room for."""
+    lost_seconds: float = 0.0
+    """How much of the stretch a damaged file does not hold any more."""
     was_retried: bool = False
     """Whether it was read in a second way, since a frame could not be read in the first: with
     other frames asked for, pixels might be others."""
@@ -294,6 +294,7 @@ def _decoded(found: Iterator[Read], digest: str) -> Iterator[Decoded]:
             cut_seconds=raw.kept.cut_seconds,
             numbers=tuple(raw.numbers.tolist()),
             left_out=raw.planned.left_out,
+            lost_seconds=raw.planned.lost_seconds,
             was_retried=raw.was_retried,
             first=raw.kept.first,
         )

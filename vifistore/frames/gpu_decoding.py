@@ -90,7 +90,7 @@ def _decoded(
     reader: Any, plan: Plan, table: PacketTable, take_part: TakePart, told: tuple[str, float]
 ) -> tuple[torch.Size, dict[str, Any]]:
     assert table.seconds is not None, "it was checked"
-    planned = plan(FrameTimes(table.seconds))
+    planned = plan(FrameTimes(table.seconds, table.lost))
     wanted, index = split_plan(planned.numbers)
     height, width = reader.metadata.height, reader.metadata.width
     shape = torch.Size((len(wanted), height, width, 3))
@@ -112,6 +112,7 @@ def _decoded(
         way=BY_NUMBER,
         numbers=tuple(wanted.tolist()),
         left_out=planned.left_out,
+        lost_seconds=planned.lost_seconds,
         decode_seconds=time.thread_time() - start,
     )
     return shape, video.facts()

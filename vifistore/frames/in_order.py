@@ -6,6 +6,7 @@ import numpy as np
 
 from vifistore.errors import DecodeError
 from vifistore.frames.kept import WHOLE, Keep
+from vifistore.frames.lost_time import lost_frames
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.raw_frames import Gathering, Read, ReadRGB, clean_seconds
 
@@ -17,6 +18,8 @@ IN_ORDER = "in-order"
 
 # As containers round times.
 _SAME_SECONDS = 1e-3
+# Of frames that a damaged file gives out of order.
+_FEW = 0.02
 
 
 def read_sequentially(
@@ -48,11 +51,31 @@ def read_sequentially(
             return
         if not seconds:
             raise DecodeError("short", f"none of its {declared_frames} frames can be decoded")
-        times = FrameTimes(clean_seconds(seconds, fps))
+        times = _found(seconds, fps, expected if has_times else None)
         if gathering.settle(times):
             yield from gathering.take()
             return
     raise DecodeError("decode error", "the decoder gives another number of frames at every read")
+
+
+def _found(
+    seconds: list[float | None], fps: float | None, expected: FrameTimes | None
+) -> FrameTimes:
+    """Of frames that came, with what was lost of those that were expected to come at some times."""
+    if expected is None:
+        return FrameTimes(clean_seconds(seconds, fps))
+    if len(seconds) < len(expected.seconds):
+        seconds = _forward(seconds)
+    times = clean_seconds(seconds, fps)
+    return FrameTimes(times, lost_frames(times, expected.seconds, expected.lost))
+
+
+def _forward(seconds: list[float | None]) -> list[float | None]:
+    """Times of frames of which some are missing. Around these a decoder may give a few in the order
+    of decoding, by which it is not to be doubted when all the others are shown."""
+    times = np.array(seconds, np.float64)
+    are_back = np.diff(times) < 0
+    return np.maximum.accumulate(times).tolist() if are_back.mean() < _FEW else seconds
 
 
 def _follow(

@@ -1,9 +1,8 @@
 """The packets of a video file, read through PyAV without decoding: a few milliseconds."""
 
-from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,9 @@ import numpy as np
 from vifistore.containers import open_container
 from vifistore.errors import DecodeError
 from vifistore.files import require_regular
+from vifistore.frames.complaints import Complaints
+from vifistore.frames.lost_time import NEAR_PACKETS, NO_LOSS, lost_packets
+from vifistore.frames.packet_heads import NO_TIME, PacketHeads
 from vifistore.frames.plans import FrameTimes
 from vifistore.frames.raw_frames import clean_seconds
 from vifistore.sources.footage import Readable
@@ -22,8 +24,13 @@ INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 # Those that find a key frame by its time, if packets have times: decoders give these on to frames.
 _SEEKING_FORMATS = {*INDEXED_FORMATS, "avi"}
 
-# FFmpeg's, of a packet that has none.
-_NO_TIME = -(2**63)
+# Those whose headers, or whose last packets, tell how long they are.
+_LONG_AS_TOLD = {*INDEXED_FORMATS, "flv", "mpegts", "mpeg"}
+# Codecs of one frame rate throughout: a gap is a loss.
+_ONE_RATE = {"mpeg1video", "mpeg2video"}
+# What is read of a file on opening it: so far a complaint may be about any packet.
+_READ_AHEAD = 256
+
 # Files of more are read a second time, where their packets are wanted.
 _KEPT_BYTES = 64 * 2**20
 
@@ -51,6 +58,8 @@ class PacketTable:
     """Whether all packets that are promised are there and to be shown, of the only video stream."""
     frame_bytes: int = 0
     """Of a frame in RGB, as far as the header tells its size."""
+    lost: np.ndarray = field(default_factory=lambda: NO_LOSS)
+    """float64 [stretch 2], seconds after the first frame whose packets a damaged file lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,37 +135,6 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
         yield Packet()
 
 
-class PacketHeads:
-    """What the packets of a stream tell, in the order of the file: of two hours some 100,000."""
-
-    def __init__(self) -> None:
-        self._times, self._flags = array("q"), bytearray()
-
-    def __len__(self) -> int:
-        return len(self._flags)
-
-    def add(self, packet: Any) -> None:
-        """Take note of a PyAV packet."""
-        self._times.append(_NO_TIME if packet.pts is None else packet.pts)
-        self._flags.append(packet.is_keyframe | packet.is_discard << 1)
-
-    @property
-    def times(self) -> np.ndarray:
-        """int64 [packet]: when what it gives is shown, in units of the stream; _NO_TIME where it
-        does not tell."""
-        return np.array(self._times, np.int64)
-
-    @property
-    def are_keys(self) -> np.ndarray:
-        """bool [packet]"""
-        return np.frombuffer(bytes(self._flags), np.uint8) & 1 > 0
-
-    @property
-    def are_shown(self) -> np.ndarray:
-        """bool [packet]: an edit list cuts the others off, which are decoded all the same."""
-        return np.frombuffer(bytes(self._flags), np.uint8) & 2 == 0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Scan:
     """A file that is open, all of whose packets were read."""
@@ -175,21 +153,37 @@ class Scan:
 def scanned(video: Readable, most_bytes: int | None = None) -> Iterator[Scan]:
     """Read the packets of a file, which stays open; those of one of `most_bytes` are kept. Raises
     DecodeError if it is no video."""
-    container, stream = open_video(video)
-    with container:
-        heads, packets, left = PacketHeads(), [], _KEPT_BYTES if most_bytes is None else most_bytes
-        for packet in demux(container, stream):
-            if not packet.size:
-                # The last is always so; decoders take it for the end.
-                continue
-            heads.add(packet)
-            left -= packet.size
-            if left >= 0 and not packet.is_corrupt:
-                packets.append(packet)
+    with ExitStack() as opened:
+        with Complaints() as complaints:
+            container, stream = open_video(video)
+            opened.enter_context(container)
+            kept_bytes = _KEPT_BYTES if most_bytes is None else most_bytes
+            heads, packets = _read(container, stream, complaints, kept_bytes)
         table = _table(container, stream, heads)
         is_plain = table.is_plain and len(packets) == len(heads)
         kept = packets if is_plain else []
         yield Scan(stream=stream, format=container.format.name, table=table, packets=kept)
+
+
+def _read(
+    container: Any, stream: Any, complaints: Complaints, most_bytes: int
+) -> tuple[PacketHeads, list[Any]]:
+    """What all packets tell, and the sound ones of the first so many bytes."""
+    heads, packets, left = PacketHeads(), [], most_bytes
+    reader = container.format.name
+    if complaints.take(reader):
+        heads.damages.extend(range(0, _READ_AHEAD, NEAR_PACKETS))
+    for packet in demux(container, stream):
+        if packet.is_corrupt or complaints.take(reader):
+            heads.damages.append(len(heads))
+        if not packet.size:
+            # The last is always so; decoders take it for the end.
+            continue
+        heads.add(packet)
+        left -= packet.size
+        if left >= 0 and not packet.is_corrupt:
+            packets.append(packet)
+    return heads, packets
 
 
 def scan_packets(video: Readable) -> PacketTable:
@@ -208,7 +202,8 @@ def _table(container: Any, stream: Any, heads: PacketHeads) -> PacketTable:
     seeks = container.format.name in _SEEKING_FORMATS and is_plain
     times = _times_by_number(heads) if indexed else None
     fps = float(stream.average_rate) if stream.average_rate else None
-    expected, has_times = _expected(shown, float(stream.time_base), fps)
+    lost = _lost(container, stream, heads)
+    expected, has_times = _expected(shown, float(stream.time_base), fps, lost)
     return PacketTable(
         num_frames=len(shown),
         declared_frames=max(stream.frames, len(heads)),
@@ -219,25 +214,41 @@ def _table(container: Any, stream: Any, heads: PacketHeads) -> PacketTable:
         seeking=_seeking(heads, float(stream.time_base)) if seeks else None,
         has_times=has_times,
         is_plain=is_plain,
+        lost=lost,
     )
 
 
+def _lost(container: Any, stream: Any, heads: PacketHeads) -> np.ndarray:
+    """What a damaged file lost; nothing where its packets have no times."""
+    seconds = heads.times[heads.are_shown] * float(stream.time_base)
+    if len(seconds) < len(heads) or not len(heads) or heads.times.min() == NO_TIME:
+        return NO_LOSS
+    if stream.codec_context.name in _ONE_RATE:
+        return lost_packets(seconds, range(0, len(heads), NEAR_PACKETS), 0.0)
+    promised = 0.0
+    if stream.duration:
+        promised = float(stream.duration * stream.time_base)
+    elif container.duration and container.format.name in _LONG_AS_TOLD:
+        promised = ((container.start_time or 0) + container.duration) / 1e6 - seconds.min()
+    return lost_packets(seconds, heads.damages, promised)
+
+
 def _expected(
-    shown: np.ndarray, time_base: float, fps: float | None
+    shown: np.ndarray, time_base: float, fps: float | None, lost: np.ndarray
 ) -> tuple[FrameTimes | None, bool]:
     """When the frames of packets that are shown at int64 times will be, and whether they tell it
     themselves."""
     if not len(shown):
         return None, False
-    has_times = bool((shown != _NO_TIME).all())
+    has_times = bool((shown != NO_TIME).all())
     seconds = np.sort(shown) * time_base if has_times else np.full(len(shown), np.nan)
-    return FrameTimes(clean_seconds(seconds, fps)), has_times
+    return FrameTimes(clean_seconds(seconds, fps), lost), has_times
 
 
 def _seeking(heads: PacketHeads, time_base: float) -> Seeking | None:
     """Where reading can begin; None where a packet has no time of its own."""
     times = np.unique(heads.times)
-    if not len(times) or len(times) < len(heads) or times[0] == _NO_TIME:
+    if not len(times) or len(times) < len(heads) or times[0] == NO_TIME:
         return None
     keys = np.searchsorted(times, np.sort(heads.times[heads.are_keys])).astype(np.int64)
     return Seeking(times=times, keys=keys, time_base=time_base)
@@ -252,7 +263,7 @@ def _times_by_number(heads: PacketHeads) -> np.ndarray | None:
     """
     times = heads.times
     ordered = np.sort(times)
-    if not len(times) or ordered[0] == _NO_TIME:
+    if not len(times) or ordered[0] == NO_TIME:
         return None
     if (np.diff(ordered) == 0).any() or (times != ordered)[heads.are_keys].any():
         return None

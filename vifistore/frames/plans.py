@@ -2,12 +2,13 @@
 video's frames is shown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from vifistore.errors import DecodeError
+from vifistore.frames.lost_time import NO_LOSS
 from vifistore.frames.sampling import (
     sample_at_rate,
     sample_every,
@@ -67,6 +68,8 @@ class FrameTimes:
 
     seconds: np.ndarray
     """float64 [frame], after the first frame, in order."""
+    lost: np.ndarray = field(default_factory=lambda: NO_LOSS)
+    """float64 [stretch 2], seconds that a damaged file does not hold any more."""
 
     @property
     def end(self) -> float:
@@ -81,6 +84,11 @@ class FrameTimes:
         borders = np.array(span) - _ROUNDING_SECONDS
         first, stop = np.searchsorted(self.seconds, borders)
         return int(first), int(stop)
+
+    def lost_of(self, span: Span) -> float:
+        """Seconds of a stretch that are lost."""
+        parts = self.lost.clip(*span)
+        return float((parts[:, 1] - parts[:, 0]).sum())
 
     def shown_at(self, moments: np.ndarray) -> np.ndarray:
         """Numbers int64 of the frames that are shown at some seconds, float64."""
@@ -101,6 +109,8 @@ class Planned:
     """Number of the first frame that decides nothing any more; NEVER where the end does."""
     left_out: int = 0
     """Frames that the stretch has beyond those that a clip may have."""
+    lost_seconds: float = 0.0
+    """How much of the stretch a damaged file does not hold any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +126,7 @@ class Plan:
 
     def __call__(self, times: FrameTimes) -> Planned:
         """What is wanted of a video of these frames. Raises DecodeError if the stretch has none."""
+        lost_seconds = self._lost_of(times)
         first, stop = times.numbers_of(self.span)
         parts = [self._chosen(times, sampling, first, stop) for sampling in self._samplings]
         numbers, seconds, left_out = parts[0]
@@ -124,8 +135,21 @@ class Plan:
             seconds = np.concatenate([part[1].ravel() for part in parts])[None]
         is_last = stop >= len(times.seconds)
         return Planned(
-            numbers=numbers, seconds=seconds, stop=NEVER if is_last else stop, left_out=left_out
+            numbers=numbers,
+            seconds=seconds,
+            stop=NEVER if is_last else stop,
+            left_out=left_out,
+            lost_seconds=lost_seconds,
         )
+
+    def _lost_of(self, times: FrameTimes) -> float:
+        """Seconds of the stretch that are lost. Raises DecodeError if all are: what is shown there
+        is a frame of another stretch."""
+        lost, (start, end) = times.lost_of(self.span), self.span
+        if lost > 0 and lost >= end - start - _ROUNDING_SECONDS:
+            told = f"the file is damaged: it has lost what is from {start:.6g} to {end:.6g} seconds"
+            raise DecodeError("decode error", told)
+        return lost
 
     @property
     def _samplings(self) -> Sequence[Sampling]:

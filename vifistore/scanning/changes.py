@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -28,7 +28,7 @@ _LONG_PATH = 200
 
 class ChangeLog:
     """Collects the files that are other than the scan saw them, and names them once: those that
-    changed on disk, with their rows, and rows that turn out to be longer.
+    changed on disk, with their rows, and rows that turn out to be longer, or damaged.
 
     Size and date are compared first, once a file, which costs no reading. A digest that an earlier
     extraction took of the same row then tells a new date from new content.
@@ -49,6 +49,8 @@ class ChangeLog:
         self._cut: dict[int, int] = {}
         """Row -> frames that it has beyond those there is room for."""
         self._room = 0
+        self._lost: dict[int, float] = {}
+        """Row -> seconds that a damaged file lost of it."""
 
     def look(self, row: int, footage: Footage) -> None:
         """Compare the file of a row, as it is now, with what the scan saw."""
@@ -99,14 +101,24 @@ class ChangeLog:
         if left_out > 1:
             self._cut[row], self._room = left_out, room
 
+    def lose(self, row: int, seconds: float) -> None:
+        """Note that a damaged file does not hold some seconds of a row any more."""
+        if seconds:
+            self._lost[row] = round(seconds, 1)
+
     def say(self) -> None:
-        """Log the files that changed, and the rows that are longer, in a line each."""
+        """Log the files that changed, and the rows that are longer, or damaged, in a line each."""
         for look in self._looks.values():
             look.result()
         self._threads.shutdown()
+        if self._lost:
+            logger.warning(
+                "%d videos are of damaged files, and some of their seconds hold no frame of their "
+                "own, but the one before: %s",
+                *(len(self._lost), first_few(self._counted(self._lost))),
+            )
         if self._cut:
-            names = self._dataset.paged("id")["id"]
-            told = [f"{names[row]} ({count})" for row, count in self._cut.items()]
+            told = self._counted(self._cut)
             logger.warning(
                 "%d videos are longer than the scan could tell, and their last frames are left "
                 "out: %s; for all of them give --frames %d and another --name",
@@ -119,6 +131,11 @@ class ChangeLog:
             "%d videos changed on disk since the scan, and were read as they are now: %s",
             *(len(changed), first_few(changed, _SHOWN, _LONG_PATH)),
         )
+
+    def _counted(self, rows: Mapping[int, float]) -> list[str]:
+        """Ids of rows, each with a number."""
+        names = self._dataset.paged("id")["id"]
+        return [f"{names[row]} ({count})" for row, count in rows.items()]
 
     def _stretches(self, path: str) -> str:
         """The rows of a file, where they are several."""
