@@ -52,12 +52,12 @@ def test_links_lead_somewhere(path):
 def test_files_that_are_named_are_there(path):
     text = prose(path)
     named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|yml))(?=`| )", text)
-    made = {"index.html"}
-    assert [name for name in named if name not in made and not (ROOT / name).exists()] == []
+    made = ("index.html", "reports/out/")
+    assert [name for name in named if not (name.startswith(made) or (ROOT / name).exists())] == []
     folders = re.findall(
         r"`((?:vifistore|harness|reports|vifi|benchmarks|tests|locks)/[\w/]*)`", text
     )
-    assert [name for name in folders if not (ROOT / name).exists()] == []
+    assert [name for name in folders if not (name.startswith(made) or (ROOT / name).exists())] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
