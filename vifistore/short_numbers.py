@@ -17,6 +17,17 @@ def shortest(value: float) -> float:
     return next((one for one in rounded if _held(one) == value), value)
 
 
+def in_short(document: object) -> object:
+    """A document of dicts, lists and tuples with its numbers in their shortest digits."""
+    if isinstance(document, float):
+        return shortest(document)
+    if isinstance(document, dict):
+        return {key: in_short(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return (list if isinstance(document, list) else tuple)(map(in_short, document))
+    return document
+
+
 def _held(value: float) -> float:
     """What float32 holds of a number; infinity for one that is too large."""
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vifistore.short_numbers import in_short
 from vifistore.store.dataset import Dataset
 from vifistore.store.stretch_times import are_parts
 
@@ -65,9 +66,10 @@ class Hit:
     """Of a moment, the scores over the time of its whole file."""
 
     def as_dict(self) -> dict:
-        """The fields that `vifi search --json` prints."""
+        """The fields that `vifi search --json` prints, their numbers in their shortest digits."""
         fields = {key: value for key, value in vars(self).items() if key not in _UNPRINTED}
-        return fields | ({"curve": self.curve._asdict()} if self.curve else {})
+        told = fields | ({"curve": self.curve._asdict()} if self.curve else {})
+        return {key: in_short(value) for key, value in told.items()}
 
 
 class VideoTable:

@@ -15,7 +15,7 @@ import tyro
 
 from vifi.command_line.help import help_registry
 from vifistore.errors import Faults, UsageError
-from vifistore.short_numbers import shortest
+from vifistore.short_numbers import in_short
 
 logger = logging.getLogger("vifi")
 
@@ -199,19 +199,8 @@ class _StandardError(logging.Handler):
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    told = _in_short(document)
+    told = in_short(document)
     print(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _in_short(document: object) -> object:
-    """A document with its numbers in their shortest digits."""
-    if isinstance(document, float):
-        return shortest(document)
-    if isinstance(document, dict):
-        return {key: _in_short(value) for key, value in document.items()}
-    if isinstance(document, list | tuple):
-        return [_in_short(value) for value in document]
-    return document
 
 
 def say(text: str) -> None:
