@@ -14,8 +14,10 @@ NO_LOSS = np.empty((0, 2))
 NEAR_PACKETS = 32
 """A reader complains so many packets before or after those that are gone, as it reads ahead."""
 
-# What is lost is longer than so many usual frames, and than these seconds.
-_STEPS, _LEAST_SECONDS = 5, 0.2
+MOST_STEPS = 5
+"""What is lost is longer than so many usual frames."""
+# And than these seconds.
+_LEAST_SECONDS = 0.2
 # As containers round times.
 _SAME_SECONDS = 2e-3
 
@@ -68,6 +70,6 @@ def _usual_step(times: np.ndarray) -> float:
 
 def _stretches(times: np.ndarray, may_be: np.ndarray, step: float) -> np.ndarray:
     """From where a frame ends to where the next begins, where that is long and [step] it may be."""
-    is_long = np.diff(times) - step > max(_STEPS * step, _LEAST_SECONDS)
+    is_long = np.diff(times) - step > max(MOST_STEPS * step, _LEAST_SECONDS)
     found = np.flatnonzero(is_long & may_be)
     return np.stack([times[found] + step, times[found + 1]], axis=1)

@@ -1,5 +1,6 @@
 """Text embeddings of class names, kept under the digest of all that made them."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,9 +9,12 @@ import numpy as np
 from vifistore.errors import UnknownNameError
 from vifistore.store.attributes import require_fields
 from vifistore.store.backend import Backend
+from vifistore.store.coding import encode_chunk
 from vifistore.store.column_digests import FIELD, digests, require_digests
 from vifistore.store.described import DESCRIPTIONS
+from vifistore.store.layout import Layout, parse_layout
 from vifistore.store.logit_bias import LOGIT_BIAS, bias_field, bias_kind
+from vifistore.store.metadata import array_file, group_files, metadata_key
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
 
@@ -27,7 +31,7 @@ TEXT_FIELDS = (
 # where they are no templates of its name.
 _FURTHER_FIELDS = ("cleaning", LOGIT_BIAS, DESCRIPTIONS)
 
-_ARRAY = "embeddings"
+_FOLDER, _ARRAY = "texts", "embeddings"
 TEXT_SPECS = {_ARRAY: TEXT_EMBEDDINGS}
 
 _KINDS = {
@@ -85,7 +89,7 @@ def _decisive(fields: Mapping) -> dict:
 def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> str:
     """Write text embeddings [class prompt dim] made as `fields` say; return their id."""
     name = texts_id(fields)
-    path = f"texts/{name}"
+    path = f"{_FOLDER}/{name}"
     if LOGIT_BIAS in fields or DESCRIPTIONS in fields:
         backend.require_schema(2)
     if not has_texts(backend, name):
@@ -97,11 +101,18 @@ def write_texts(backend: Backend, fields: Mapping, embeddings: np.ndarray) -> st
 
 def _write(backend: Backend, path: str, fields: Mapping, embeddings: np.ndarray) -> None:
     array, shape = f"{path}/{_ARRAY}", embeddings.shape
-    backend.make_arrays({array: (TEXT_EMBEDDINGS, shape, shape)})
-    backend.write_rows(0, {array: embeddings})
-    # The group comes last: a text set is there when its attributes are.
+    metadata = array_file(TEXT_EMBEDDINGS, shape, shape)
+    layout = parse_layout(json.loads(metadata[0]))
+    assert isinstance(layout, Layout), "it is ours"
+    chunk = encode_chunk(embeddings, layout)
     kept = digests({_ARRAY: embeddings}, TEXT_SPECS, {})
-    backend.make_group(path, {**_decisive(fields), FIELD: kept})
+    # All in one call, so that a run which is short of memory has written nothing. The group comes
+    # last: a text set is there when its attributes are.
+    backend.put(
+        {} if backend.exists(_FOLDER) else backend.group_files(_FOLDER, {}),
+        {metadata_key(array): metadata, layout.key(array, 0): chunk},
+        group_files({path: {**_decisive(fields), FIELD: kept}}),
+    )
 
 
 def has_texts(backend: Backend, name: str) -> bool:

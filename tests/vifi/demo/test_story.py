@@ -112,7 +112,8 @@ def test_a_second_call_goes_on_and_another_size_begins_anew(out, capsys):
     copy.mkdir()
     (copy / ".vifi-demo").write_text("tiny")
     (copy / "old").touch()
-    assert run_demo(other, copy) == 1
+    with pytest.raises(UsageError, match="asks no question"):
+        run_demo(other, copy)
     assert not (copy / "old").exists()
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -33,6 +34,11 @@ def times_encoded(store) -> int:
     return sum(end - first for run in runs for first, end in run["blocks"])
 
 
+def parent_of(pid: int) -> int:
+    """The process that started another one."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def write_white_clip(path) -> None:
     """A clip that the encoder dies of."""
     with av.open(str(path), "w") as output:
@@ -46,8 +52,9 @@ def write_white_clip(path) -> None:
 def test_an_actor_that_is_killed_costs_the_blocks_that_it_had(store, undisturbed):
     with raylets(1, 1) as cluster:
         process = cluster.start(store.path, seconds=SECONDS)
-        wait_for(lambda: num_done(store), process)
-        os.kill(cluster.encoders()[0], signal.SIGKILL)
+        wait_for(lambda: num_done(store) and cluster.decoders(), process)
+        # One that is at work: the other may not have begun.
+        os.kill(parent_of(cluster.decoders()[0]), signal.SIGKILL)
         report, said = finish(process)
     assert "is gone with" in said
     assert (report["encoded"], report["sealed"]) == (320, True)

@@ -66,6 +66,9 @@ def objects(bucket, clips):
     import boto3
 
     client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    # Other tests may have left objects there.
+    for left in client.list_objects_v2(Bucket="bucket", Prefix="v/").get("Contents", ()):
+        client.delete_object(Bucket="bucket", Key=left["Key"])
     for path in clips.rglob("*.mp4"):
         key = f"v/{path.relative_to(clips).as_posix()}"
         client.upload_file(str(path), "bucket", key)
