@@ -1,12 +1,14 @@
 """A running page notices what is added to its store."""
 
 import logging
+import os
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from harness.retrieval.bundle_files import SETTINGS
 from tests.support import plain_recipe, video_table, write_features
 from vifi.serving import growth
 from vifi.serving.app import make_app
@@ -17,10 +19,15 @@ from vifistore.store.names import set_name
 from vifistore.store.store import create_store, open_store
 
 
+def scan(store, count: int) -> None:
+    """So many videos of a dataset."""
+    write_videos(store.new_dataset("d"), video_table(count, ["a"]), ["a"], "/")
+
+
 def extract(store, count: int) -> None:
     """So many videos of a dataset, under a set of the name f."""
-    dataset = store.new_dataset("d")
-    write_videos(dataset, video_table(count, ["a"]), ["a"], "/")
+    scan(store, count)
+    dataset = store.dataset("d")
     frames = np.random.default_rng(0).normal(size=(count, 1, 4, 8)).astype(np.float32)
     writer = write_features(store, "d", plain_recipe(), frames)
     writer.seal()
@@ -86,9 +93,13 @@ def test_what_a_stamp_tells(grown):
     (of_set / "0123-hnsw").mkdir()
     stamps.append(stamp_of(store))
     (of_set / "frames").mkdir()
-    (of_set / "frames" / "frames.json").touch()
+    (of_set / "frames" / SETTINGS).touch()
+    stamps.append(stamp_of(store))
+    os.utime(of_set / "frames" / SETTINGS, (1, 1))
     stamps.append(stamp_of(store))
     set_name(store.dataset("d"), "g", feature_id, "c" * 64, force=True)
+    stamps.append(stamp_of(store))
+    scan(store, 4)
     stamps.append(stamp_of(store))
     extract(store, 4)
     stamps.append(stamp_of(store))
