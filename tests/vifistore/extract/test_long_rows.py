@@ -27,18 +27,26 @@ def arrays(store) -> dict[str, np.ndarray]:
     return {name: features.read(name) for name in ("frames", "view_mean", "timestamps")}
 
 
-@pytest.mark.parametrize("crops", [1, 3])
-def test_pieces_are_encoded_as_the_whole_is(tmp_path, tiny, monkeypatch, crops):
-    for number in range(3):
-        write_clip(tmp_path / "v" / f"{number}.mp4", seed=number)
-    made, settings = [], replace(SETTINGS, frames=11, crops=crops, batch=4)
-    for name, size in (("whole", 2**40), ("pieces", 5 * 3 * 32**2 * 4)):
-        monkeypatch.setattr(transfer, "_PIECE_BYTES", size)
-        store = scan(tmp_path / name, tmp_path / "v")
-        extract_dataset(store.dataset("d"), settings, loaded=tiny)
+def whole_and_in_pieces(pieces, place, stores, settings, tiny) -> dict[str, np.ndarray]:
+    """What is extracted into two stores, the second in pieces of so many bytes: it is the same."""
+    made = []
+    for store, size in zip(stores, (2**40, pieces), strict=True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(place, "_PIECE_BYTES", size)
+            extract_dataset(store.dataset("d"), settings, loaded=tiny)
         made.append(arrays(store))
     for name, whole in made[0].items():
         np.testing.assert_array_equal(made[1][name], whole)
+    return made[0]
+
+
+@pytest.mark.parametrize("crops", [1, 3])
+def test_pieces_are_encoded_as_the_whole_is(tmp_path, tiny, crops):
+    for number in range(3):
+        write_clip(tmp_path / "v" / f"{number}.mp4", seed=number)
+    stores = [scan(tmp_path / name, tmp_path / "v") for name in ("whole", "pieces")]
+    settings = replace(SETTINGS, frames=11, crops=crops, batch=4)
+    whole_and_in_pieces(5 * 3 * 32**2 * 4, transfer, stores, settings, tiny)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.support import bounded
-from tests.vifistore.extract.conftest import scan, write_clip
-from tests.vifistore.extract.test_long_rows import arrays
+from tests.vifistore.extract.conftest import write_clip
+from tests.vifistore.extract.test_long_rows import whole_and_in_pieces
 from tests.vifistore.extract.test_pipeline import SETTINGS
+from vifi.__main__ import run
 from vifistore.errors import DecodeError
 from vifistore.extract import long_rows
-from vifistore.extract.job import extract_dataset
 from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.decoding import DecodedVideo, decode_stretches
 from vifistore.frames.kept import FramePiece, Keep, KeptFrames
@@ -24,6 +24,7 @@ from vifistore.frames.plans import Plan, Sampling
 from vifistore.frames.pool import DecodePool
 from vifistore.frames.squares import Squares
 from vifistore.sources.footage import LocalFile
+from vifistore.store import open_store
 
 SQUARES = Squares(size=32, short_side=32, interpolation="bicubic", crops=1)
 SQUARE_BYTES = 3 * 32**2
@@ -155,20 +156,18 @@ def test_an_error_after_pieces_ends_the_row(tmp_path):
     assert isinstance(last, DecodeError)
 
 
-@pytest.mark.parametrize("how", [{"crops": 1}, {"crops": 3}, {"window": True}])
-def test_rows_in_pieces_have_the_embeddings_of_whole_ones(tmp_path, tiny, monkeypatch, how):
+@pytest.mark.parametrize(("crops", "words"), [(1, ()), (3, ()), (1, ("--window", "1"))])
+def test_rows_in_pieces_have_the_embeddings_of_whole_ones(tmp_path, tiny, crops, words):
     for number in range(3):
         write_clip(tmp_path / "v" / f"{number}.mp4", seed=number)
     # One that holds fewer frames than it says, so that its pieces begin anew.
     write_avi(tmp_path / "v" / "long.avi", 60)
     cut_off(tmp_path / "v" / "short.avi", tmp_path / "v" / "long.avi")
-    made = []
-    settings = replace(SETTINGS, frames=60, every=1, batch=4, crops=how.get("crops", 1))
-    for name, size in (("whole", 2**40), ("pieces", PIECE_BYTES)):
-        monkeypatch.setattr(long_rows, "_PIECE_BYTES", size)
-        store = scan(tmp_path / name, tmp_path / "v")
-        extract_dataset(store.dataset("d"), settings, loaded=tiny)
-        made.append(arrays(store))
-    for name, whole in made[0].items():
-        np.testing.assert_array_equal(made[1][name], whole)
-    assert np.abs(made[0]["frames"].astype(np.float32)).sum(axis=(1, 2, 3)).all()
+    paths = [tmp_path / name for name in ("whole", "pieces")]
+    for path in paths:
+        assert run(["scan", str(path), str(tmp_path / "v"), "--dataset", "d", *words]) == 0
+    stores = [open_store(path, mode="a") for path in paths]
+    assert stores[0].dataset("d").num_videos > 5 or not words
+    settings = replace(SETTINGS, frames=60, every=1, batch=4, crops=crops)
+    whole = whole_and_in_pieces(PIECE_BYTES, long_rows, stores, settings, tiny)
+    assert np.abs(whole["frames"].astype(np.float32)).sum(axis=(1, 2, 3)).all()
