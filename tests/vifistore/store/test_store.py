@@ -21,6 +21,7 @@ from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import Split, write_split
+from vifistore.store.storage import LocalStorage
 from vifistore.store.store import create_store, find_store
 from vifistore.store.writer import FeatureWriter, Shape
 
@@ -265,11 +266,14 @@ def test_texts_that_were_cut_short_are_none_and_are_written_anew(make_store, mon
     fields |= {"context_length": 77, "precision": "fp32"}
     embeddings = RNG.normal(size=(1, 1, 8)).astype(np.float32)
 
-    def killed(self, path, attributes):
+    put = LocalStorage.put
+
+    def killed(self, *stages):
+        put(self, *stages[:-1])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("vifistore.store.backend.Backend.make_group", killed)
+        patch.setattr(LocalStorage, "put", killed)
         with pytest.raises(KeyboardInterrupt):
             store.add_texts(fields, embeddings)
     assert store.backend.children("texts") == []
