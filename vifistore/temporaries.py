@@ -86,7 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a path of the same name to write a file or a folder at, which is renamed to `path` at
     the end of the block; where the block raises, nothing stays.
 
-    The folder of `path` must be there. Nothing is forced to the disk: `vifistore.store.durable`
+    The folder of `path` must be there. Nothing is forced to the disk: `durable.py`
     does that.
     """
     # A folder of its own: what is made beside it, like the cache of a store, goes as well.

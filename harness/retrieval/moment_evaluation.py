@@ -5,7 +5,7 @@
     found.rows, found.predictions
 
 Every number comes from cached frames and the sentence alone, by a rule of
-`harness/retrieval/proposals.py` that no video was trained for. Queries whose videos are not in the
+`proposals.py` that no video was trained for. Queries whose videos are not in the
 store, were not decoded or are not extracted yet are left out of every mean, and counted. Intervals
 are bootstraps over videos, with all of their queries; QVHighlights' clips of one video are drawn
 together.

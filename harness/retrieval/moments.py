@@ -2,7 +2,7 @@
 
 Rows of one file are one video (`harness/timelines.py`). Looked at are the k videos with the best
 frames, since by the rule `half-way` the k best moments of all lie in them: a moment scores as its
-best frame. By another rule of `harness/retrieval/proposals.py` they are the best of those videos.
+best frame. By another rule of `proposals.py` they are the best of those videos.
 """
 
 from collections.abc import Iterator, Sequence

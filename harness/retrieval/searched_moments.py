@@ -53,12 +53,12 @@ class SearchedMoments(SearchedVideos):
         files_a_term: int = FILES_A_TERM,
         compared: Sequence[FilesCompared] = (),
     ) -> list[list[Hit]]:
-        """The k best stretches of videos for each query (see `harness.retrieval.moments`), each
+        """The k best stretches of videos for each query (see `moments`), each
         with the curve of its file; the best `most_per_file` of each file, 0 for all.
 
-        queries: float32 [query dim], or `Query`s. proposal: a rule of `harness.retrieval.
-        proposals`. rerank: how the best `candidates` moments are ranked anew by their own frames.
-        files_a_term: see `harness.retrieval.moments.find_joined`. compared: one for each query,
+        queries: float32 [query dim], or `Query`s. proposal: a rule of `proposals`. rerank: how the
+        best `candidates` moments are ranked anew by their own frames.
+        files_a_term: see `moments.find_joined`. compared: one for each query,
         of how many files its frames were compared; of a query of one term it stays 0. Raises
         UsageError for a feature set without frames, and what `search` raises.
         """

@@ -2,8 +2,8 @@
 
 Finding by number goes wrong without an error in more files than one expects: see `PacketTable`.
 Such files, those that fail, those that are no file on this machine, and large frames are read
-through PyAV, whose pixels are the same: see `vifistore.frames.wanted_only`, and where a file's
-packets do not tell enough for it, `vifistore.frames.in_order`.
+through PyAV, whose pixels are the same: see `wanted_only`, and where a file's
+packets do not tell enough for it, `in_order`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """Who decodes a video: of several threads and processes that want its frames, one.
 
-Bytes of one file are locked, which leaves nothing behind: see `vifistore.store.locks`. Kernels take
+Bytes of one file are locked, which leaves nothing behind: see `locks`. Kernels take
 two processes that wait for each other for a deadlock though they are threads, so none waits there.
 """
 

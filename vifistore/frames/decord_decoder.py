@@ -47,7 +47,7 @@ def _version() -> str:
 def fetch_decord(
     path: Path, groups: list[np.ndarray], num_frames: int
 ) -> Iterator[np.ndarray | None]:
-    """Groups of frames, uint8 [frame height width 3]; see `vifistore.frames.by_number.Fetch`."""
+    """Groups of frames, uint8 [frame height width 3]; see `by_number.Fetch`."""
     decord = load_decord()
     decord.logging.set_level(decord.logging.ERROR)
     try:

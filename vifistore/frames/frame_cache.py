@@ -8,7 +8,7 @@ other pixels, so that embeddings with and without the cache would differ.
 
 An extraction keeps the levels that normalising takes: resized and cropped, 8 bits deep, under a key
 that names the resizing. That is exact, smaller than frames as they come out of the decoder, and
-leaves nothing to do but to normalise: see `vifistore.frames.cached_pool`. Towers of one input size
+leaves nothing to do but to normalise: see `cached_pool`. Towers of one input size
 share it; another size is another entry.
 
 The folder is safe to delete at any time, in whole or in part. Processes may share it: an entry
@@ -59,7 +59,7 @@ class FrameKey:
     """All that decides the bytes of an entry."""
 
     content_digest: str
-    """Of the file or folder of frames, as `vifistore.frames.decoding.content_digest` takes it."""
+    """Of the file or folder of frames, as `decoding.content_digest` takes it."""
     decoder: str
     """Decoder asked for."""
     decoder_version: str

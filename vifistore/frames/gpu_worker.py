@@ -1,6 +1,6 @@
 """The program that decodes on a GPU: several videos at a time, each asked for over its own line.
 
-The pool starts it as `python -m vifistore.frames.gpu_worker LINES PARENT SETTINGS`: LINES are the
+The pool starts it by `python -m` with LINES PARENT SETTINGS: LINES are the
 open sockets, comma-separated, SETTINGS the JSON that `GpuDecoders` makes. Frames are written into
 memory of the pool's process. What cannot be decoded here is answered with the reason "elsewhere";
 failures of anything but a video end the process.

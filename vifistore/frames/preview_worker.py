@@ -1,6 +1,6 @@
 """The program that makes pieces of videos for a page: takes a moment, answers with bytes.
 
-`PreviewPool` starts it as `python -m vifistore.frames.preview_worker CHANNEL PARENT MAX_BYTES`. The
+`PreviewPool` starts it by `python -m` with CHANNEL PARENT MAX_BYTES. The
 video it made a piece of last stays open, so that the next piece costs no seeking.
 """
 

@@ -18,7 +18,7 @@ def load_torchcodec() -> None:
 def fetch_torchcodec(
     path: Path, groups: list[np.ndarray], num_frames: int
 ) -> Iterator[np.ndarray | None]:
-    """Groups of frames, uint8 [frame height width 3]; see `vifistore.frames.by_number.Fetch`."""
+    """Groups of frames, uint8 [frame height width 3]; see `by_number.Fetch`."""
     # An extra: it may be absent where types are checked.
     from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]
 

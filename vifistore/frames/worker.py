@@ -1,7 +1,7 @@
 """The program of one decode worker: takes a video, answers with the frames of each stretch of it
 that is wanted, or with the reason why not, as soon as they are there; goes on once it is told to.
 
-The pool starts it as `python -m vifistore.frames.worker CHANNEL PARENT SETTINGS [ARENA]`: SETTINGS
+The pool starts it by `python -m` with CHANNEL PARENT SETTINGS [ARENA]: SETTINGS
 is the JSON of `WorkerSettings`, ARENA the open file of the pool's `Arena`. It imports no torch
 unless the decoder is torchcodec, so that it starts quickly. Errors that are not about the video end
 the process: the pool counts that as a crash and shows the last line.
