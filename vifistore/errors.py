@@ -14,8 +14,13 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 
+from vifistore.natural_order import natural_order
+
 # A line that is read, with the words around it.
 _LONGEST = 380
+# Of more names, as of the videos of a large store, none is compared with the one that is unknown:
+# that would take minutes, and an order other than that of text gigabytes.
+_MOST_COMPARED = 100_000
 
 _open: ContextVar["Faults | None"] = ContextVar("open faults", default=None)
 
@@ -41,7 +46,9 @@ class UnknownNameError(UsageError, KeyError):
     """A name that does not exist; the message gives the nearest one and what there is."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
-        self.kind, self.name, self.known = kind, name, sorted(known)
+        names = list(known)
+        order = natural_order if len(names) <= _MOST_COMPARED else None
+        self.kind, self.name, self.known = kind, name, sorted(names, key=order)
         super().__init__(_unknown_name_message(kind, name, self.known, remedy))
 
     # KeyError prints the repr of its argument, which would put quotes round the message.
@@ -100,7 +107,7 @@ def first_few(names: Iterable[str], most: int = 3, length: int = 60, between: st
 
 
 def _unknown_name_message(kind: str, name: str, known: list[str], remedy: str) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, n=1) if len(known) <= _MOST_COMPARED else []
     hint = f" Did you mean {short(close[0])!r}?" if close else ""
     exists = f" There are: {first_few(known, 8, 30)}." if known else " There are none yet."
     return f"unknown {kind} {short(name)!r}.{hint}{exists}{' ' + remedy if remedy else ''}"

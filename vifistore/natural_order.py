@@ -5,5 +5,6 @@ import re
 
 def natural_order(name: str) -> list[tuple[bool, int, str]]:
     """What to sort names by: numbers in them by their value, all else as text."""
-    parts = re.split(r"(\d+)", name)
+    # Python makes no number of more than some thousands of digits.
+    parts = re.split(r"(\d{1,300})", name)
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from vifistore import errors
 from vifistore.errors import Faults, UnknownNameError, UsageError, first_few
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.training.training_settings import TrainSettings
@@ -63,3 +64,17 @@ def test_of_many_names_the_first_are_told_each_cut_in_the_middle():
     assert first_few("abc", 3, between=" | ") == "a | b | c"
     assert first_few(map(str, range(1002)), 1) == "0 and 1,001 more"
     assert first_few([]) == ""
+
+
+def test_names_that_there_are_come_as_people_count():
+    error = UnknownNameError("split", "train", [f"s{number}" for number in (10, 2, 1)])
+    assert str(error) == "unknown split 'train'. There are: s1, s2, s10."
+    assert error.known == ["s1", "s2", "s10"]
+
+
+def test_of_very_many_names_none_is_compared(monkeypatch):
+    monkeypatch.setattr(errors, "_MOST_COMPARED", 3)
+    few, many = ("red1", "red2", "red10"), ("red1", "red2", "red10", "red11")
+    assert "Did you mean 'red1'?" in str(UnknownNameError("colour", "rde1", few))
+    said = str(UnknownNameError("colour", "rde1", many))
+    assert said == "unknown colour 'rde1'. There are: red1, red10, red11, red2."

@@ -10,6 +10,8 @@ from vifistore.natural_order import natural_order
         ["", "a", "a1b", "a1c", "a2", "b"],
         # No sign that Python calls a digit and cannot count with ends the sorting.
         ["1", "1\u00b21", "2"],
+        # Nor does a number that is longer than Python counts.
+        ["1" * 9999, "2" * 9999, "a"],
     ],
 )
 def test_numbers_count_by_their_value(names):
