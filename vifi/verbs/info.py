@@ -87,7 +87,7 @@ def _print_summary(store: Store, document: dict) -> None:
     for checkpoint in sorted(lineage(store), key=_by_name):
         parent = f", from {checkpoint['parent']}" if checkpoint["parent"] else ""
         said = f"checkpoint {checkpoint['digest']} ({', '.join(checkpoint['names'])})"
-        say(f"{said}: {step_of(checkpoint)}{parent}{training_of(checkpoint)}")
+        say(printable(f"{said}: {step_of(checkpoint)}{parent}{training_of(checkpoint)}"))
     if (count := len(document["texts"])) > _FEW_TEXTS:
         towers = len({texts["text_digest"] for texts in document["texts"]})
         every = shell("vifi", "info", store.path, "--texts")
@@ -101,7 +101,8 @@ def _print_texts(store: Store, every: list[dict]) -> None:
     for texts in every:
         of = ", ".join(names.get(texts["text_digest"], ["no checkpoint here"]))
         templates = first_few(texts["templates"], _FEW_TEMPLATES)
-        say(f"texts {texts['id']} (of {of}): {texts['classes']} classes, {templates}")
+        said = f"texts {texts['id']} (of {of}): {texts['classes']} classes, {templates}"
+        say(printable(said))
 
 
 def _stretches_told(facts: dict | None) -> str:

@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from vifi.command_line.console import print_json, say
+from vifi.command_line.console import print_json, printable, say
 from vifistore.training.training_settings import TrainSettings
 
 # What a checkpoint knows of its training, beside its settings.
 _TRAINING = ("tuned_on", "sampling", "preprocessing", "templates", "cleaning")
+# Settings that say the same as what it knows.
+_TOLD_BY = {
+    "num_frames": "sampling",
+    "preprocess": "preprocessing",
+    "template": "templates",
+    "further_templates": "templates",
+    "class_names": "cleaning",
+}
 
 
 def print_lineage(checkpoints: list[dict], derived: list[dict], *, json: bool) -> int:
@@ -25,13 +33,13 @@ def print_lineage(checkpoints: list[dict], derived: list[dict], *, json: bool) -
         indent = "  " * checkpoint["depth"]
         settings = _settings(_differing_settings(checkpoint, parent))
         how = f"; {settings}" if settings else ""
-        say(f"{indent}{said}: {step_of(checkpoint)}{lost}{training}{how}")
+        say(printable(f"{indent}{said}: {step_of(checkpoint)}{lost}{training}{how}"))
     for features in derived:
         parent = ", ".join(features["parent_names"]) or features["parent"]
         lost = "" if features["parent_is_here"] else ", which is not here"
         names = ", ".join(features["names"]) or "no name"
         said = f"features {features['dataset']} {features['id']} ({names})"
-        say(f"{said}: from {parent}{lost}; {_settings(features['head'] or {})}")
+        say(printable(f"{said}: from {parent}{lost}; {_settings(features['head'] or {})}"))
     return 0
 
 
@@ -68,12 +76,14 @@ def _differing(checkpoint: Mapping, parent: Mapping) -> dict:
 
 
 def _differing_settings(checkpoint: Mapping, parent: Mapping) -> dict:
-    """Settings other than the parent's; what that does not say is as by default."""
+    """Settings other than the parent's, but for those that are told as what it was trained with;
+    what the parent does not say is as by default."""
     # As they come out of JSON, which knows no tuples.
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(TrainSettings()).items()}
     before = {**plain, "kind": "trained", **(parent.get("settings") or {})}
     settings = checkpoint["settings"] or {}
-    return {key: value for key, value in settings.items() if before.get(key) != value}
+    left = {key: value for key, value in settings.items() if _TOLD_BY.get(key) not in checkpoint}
+    return {key: value for key, value in left.items() if before.get(key) != value}
 
 
 def _settings(settings: Mapping) -> str:

@@ -74,6 +74,41 @@ def test_a_parent_that_says_little_was_as_by_default(make_store, capsys):
     assert capsys.readouterr().out.splitlines()[1].endswith("; epochs 6")
 
 
+def test_of_three_in_a_row_each_says_once_what_is_other_than_in_its_parent(make_store, capsys):
+    store = make_store(3)
+    plain = {**json.loads(json.dumps(asdict(TrainSettings(epochs=6)))), "kind": "trained"}
+    said = {"class_names": "words", "num_frames": 2, "preprocess": "paper"}
+    sampling = {"rule": "segment-centre", "frames": 2}
+    how = {"cleaning": "words", "sampling": sampling, "preprocessing": {"family": "paper"}}
+    texts = [("a {}", ()), ("a {}", ()), ("a {} here", ("{}",))]
+    for number, (template, further) in enumerate(texts):
+        settings = {**plain, **said, "template": template, "further_templates": list(further)}
+        facts = {"name": f"c{number}", "image_digest": f"c{number}", "settings": settings}
+        facts["parent"] = f"c{number - 1}" if number else ""
+        identity = Identity(templates=(template, *further), **how)
+        store.add_checkpoint({**RECORD, **facts}, identity)
+    assert run(["info", str(store.path), "--lineage"]) == 0
+    lines = [line.partition("): ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "step 0, 2 frames, preprocessing paper, “a {}”, class names words; epochs 6",
+        "step 0",
+        "step 0, “a {} here | {}”",
+    ]
+
+
+def test_what_a_checkpoint_says_begins_no_line_of_its_own(make_store, capsys):
+    store = make_store(3)
+    forged = "x\n0123456789ab (forged): step 5"
+    facts = {"parent": forged, "settings": {"note": forged}, "text_digest": "t"}
+    store.add_checkpoint({**RECORD, **facts}, Identity(templates=(f"{{}} {forged}",)))
+    fields = {"text_digest": "t", "class_names": ["a"], "templates": [f"{{}} {forged}"]}
+    fields |= {"logit_scale": 10.0, "context_length": 77, "precision": "fp32"}
+    store.add_texts(fields, np.ones((1, 1, 8)))
+    for flag, count in (("--lineage", 1), ("--texts", 1), (None, 3)):
+        assert run(["info", str(store.path), *filter(None, [flag])]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == count
+
+
 def test_sets_are_listed_by_name_with_what_they_take(make_store, capsys):
     store = make_store(3)
     for name, decoder in (("zebra", "decord"), ("ant", "pyav")):
