@@ -42,6 +42,7 @@ def make_world(size: WorldSize, out: Path) -> None:
     for name in size.datasets:
         if name not in MINI_DATASETS:
             raise UnknownNameError("dataset", name, list(MINI_DATASETS))
+    for name in size.datasets:
         dataset, is_first = MINI_DATASETS[name], name == _FIRST
         num_train = size.train_clips if is_first else size.other_train_clips
         num_test = size.test_clips if is_first else size.other_test_clips

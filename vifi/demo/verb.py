@@ -7,6 +7,8 @@ from pathlib import Path
 from vifi.command_line.console import parse, say
 from vifi.demo.world_size import WorldSize
 from vifistore.errors import UsageError
+from vifistore.files import read_regular
+from vifistore.training.folder_lock import require_folder
 
 _STUDIES = Path(__file__).parent
 # Marks a folder as ours and says of which size, so that another one may clear it and a wrong --out
@@ -34,11 +36,13 @@ class DemoArguments:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code.
 
-    Raises UsageError for two sizes at once, and for a folder of something else.
+    Raises UsageError for two sizes at once, and as `run_demo`.
     """
     wanted = parse("demo", DemoArguments, arguments)
     if wanted.quick and wanted.full:
         raise UsageError("--quick and --full exclude each other; give one of them")
+    if wanted.world and (wanted.quick or wanted.full):
+        raise UsageError("--world has sizes of its own; leave --quick and --full out")
     if wanted.world:
         from vifi.demo.made_world import make_world
 
@@ -53,14 +57,20 @@ def main(arguments: list[str]) -> int:
 def run_demo(path: Path, out: Path) -> int:
     """Run a study in a folder of its own; returns the exit code.
 
-    Raises UsageError if something else is there.
+    Raises UsageError if something else is there, and for a study that cannot be done, before what
+    another one left is touched.
     """
+    from vifi.study.step_words import refuse_wrong_words
+    from vifi.study.steps import plan_steps
     from vifi.study.study_file import read_study
     from vifi.study.verb import run_study
     from vifi.study.words import Places
 
+    _refuse_others(out)
+    study, places = read_study(path), Places(out=out, study=str(path))
+    refuse_wrong_words(plan_steps(study, places))
     _claim(out, path.stem)
-    if run_study(read_study(path), Places(out=out, study=str(path))).failed:
+    if run_study(study, places).failed:
         return 1
     say("")
     for name in _TOLD:
@@ -68,17 +78,26 @@ def run_demo(path: Path, out: Path) -> int:
     return 0
 
 
+def _refuse_others(out: Path) -> None:
+    require_folder(out)
+    if out.exists() and any(out.iterdir()) and not (out / _MARK).is_file():
+        raise UsageError(f"{out} holds something that is not a demo; give another --out")
+
+
 def _claim(out: Path, name: str) -> None:
     """Make a folder ours; what a demo of another size left in it goes."""
     from vifi.study.study_lock import only_study
 
-    mark = out / _MARK
-    if out.exists() and any(out.iterdir()):
-        if not mark.exists():
-            raise UsageError(f"{out} holds something that is not a demo; give another --out")
-        if mark.read_text(encoding="utf-8") != name:
-            # Not under a demo that is at work.
-            with only_study(out):
-                shutil.rmtree(out)
+    mark, ours = out / _MARK, name.encode()
+    if mark.exists() and read_regular(mark) != ours:
+        # Not under a demo that is at work.
+        with only_study(out):
+            # If this is stopped what is left is still ours, and of no size.
+            mark.write_bytes(b"")
+            for entry in out.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry != mark:
+                    entry.unlink()
     out.mkdir(parents=True, exist_ok=True)
-    mark.write_text(name, encoding="utf-8")
+    mark.write_bytes(ours)

@@ -13,7 +13,6 @@ from harness.results.json_artefacts import Summary
 from vifi.__main__ import run
 from vifi.demo.made_world import VANILLA
 from vifi.demo.verb import run_demo
-from vifistore.errors import UsageError
 from vifistore.models.run_weights import weights_file
 from vifistore.models.weights import read_weights
 from vifistore.store import open_store
@@ -103,18 +102,9 @@ def test_the_page_begins_with_the_gain_and_tells_the_seconds(out):
 
 
 @pytest.mark.slow
-def test_a_second_call_goes_on_and_another_size_begins_anew(out, capsys):
-    study = out.parent / "tiny.toml"
-    assert run_demo(study, out) == 0
+def test_a_second_call_goes_on(out, capsys):
+    assert run_demo(out.parent / "tiny.toml", out) == 0
     assert "0 to do" in capsys.readouterr().out
-    copy, other = out.parent / "copy", study.with_name("other.toml")
-    other.write_text("title = 'nothing to show'")
-    copy.mkdir()
-    (copy / ".vifi-demo").write_text("tiny")
-    (copy / "old").touch()
-    with pytest.raises(UsageError, match="asks no question"):
-        run_demo(other, copy)
-    assert not (copy / "old").exists()
 
 
 @pytest.mark.slow
@@ -162,15 +152,10 @@ def test_cached_embeddings_are_those_of_the_checkpoint(out):
     assert not np.allclose(*(features.read("view_mean") for features in sets))
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
-    (tmp_path / "thesis.tex").write_text("do not lose me")
-    with pytest.raises(UsageError, match="not a demo"):
-        run_demo(tmp_path / "no.toml", tmp_path)
-    assert (tmp_path / "thesis.tex").read_text() == "do not lose me"
-
-
 def test_quick_and_full_exclude_each_other(capsys):
     assert run(["demo", "--quick", "--full"]) == 2
     assert "exclude each other" in capsys.readouterr().err
     assert run(["demo", "--classes", "4"]) == 2
     assert "those of --world" in capsys.readouterr().err
+    assert run(["demo", "--world", "--quick"]) == 2
+    assert "leave --quick" in capsys.readouterr().err
