@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from vifistore.cluster.encoder_actor import EncoderStart, NodeFacts, Pulse
+from vifistore.cluster.encoder_actor import EncoderStart, NodeFacts, Pulse, own_version
 from vifistore.cluster.fleet import Fleet, FleetMember, Heard
 from vifistore.cluster.node_lines import NodeLines
 from vifistore.cluster.piece_queue import MOST_DEATHS, PieceQueue
@@ -283,4 +283,6 @@ def _difference(facts: NodeFacts, job: Job) -> str:
     told = [f"{name} {facts.recipe.get(name)!r} and not {own.get(name)!r}" for name in names]
     if not told and facts.checkpoint != job.loaded.digest:
         told = [f"checkpoint {facts.checkpoint} and not {job.loaded.digest}"]
+    if facts.version != (here := own_version()):
+        told.insert(0, f"vifistore {facts.version or 'of an unknown version'} and not {here}")
     return f"it has {', '.join(told)}" if told else ""

@@ -28,7 +28,10 @@ from vifistore.extract.pipeline import encode_rows, told_of_memory
 from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.run_figures import device_name
 from vifistore.store import open_store
+from vifistore.store.provenance import package_versions
 from vifistore.store.schema import TODO
+
+_PACKAGE = "vifistore"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,8 @@ class NodeFacts:
     """Digest of the whole checkpoint."""
     refusal: str = ""
     """Why it cannot encode; else empty."""
+    version: str = ""
+    """Of vifistore; empty of one that does not tell it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +101,11 @@ class Pulse:
     """Whether it was told to end, by its machine or by the driver."""
 
 
+def own_version() -> str:
+    """The version of vifistore in this process; empty where it is not installed."""
+    return package_versions([_PACKAGE]).get(_PACKAGE, "")
+
+
 class EncoderActor:
     """Encodes pieces of one feature set."""
 
@@ -116,7 +126,8 @@ class EncoderActor:
 
     def facts(self) -> NodeFacts:
         """Load the model, and say what it is here."""
-        told = {"host": socket.gethostname(), "process": os.getpid()}
+        where = {"host": socket.gethostname(), "process": os.getpid()}
+        told = {**where, "version": own_version()}
         try:
             dataset = open_store(self._task.store, mode="a").dataset(self._task.dataset)
             # By its name a set of other weights would be refused for the wrong reason.

@@ -46,7 +46,7 @@ def extract_on_ray(
     """As `extract_dataset`, by the encoders of a Ray cluster; `beginning` says what is to do.
 
     Raises as that does, and UsageError where no cluster answers, or none of its machines has room
-    for an encoder, or the same weights, decoder and precision.
+    for an encoder, or the same vifistore, weights, decoder and precision.
     """
     with RayExtraction.opened(where) as extraction:
         return extraction.run(dataset, settings, wanted, beginning=beginning)[1]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from vifistore.cluster.encoder_actor import NodeFacts, Pulse
+from vifistore.cluster.encoder_actor import NodeFacts, Pulse, own_version
 
 
 class ActorDiedError(Exception):
@@ -37,13 +37,14 @@ class FakeActor:
     """What it raises where it is to begin."""
     refusal: str = ""
     """Why its machine is of no use, once it has done a piece."""
+    version: str = field(default_factory=own_version)
 
     def answer(self, method: str, args: tuple) -> Any:
         """What it says."""
         if method == "node":
             return "node"
         if method == "facts":
-            told = {"host": self.name, "process": 1, "device": "cpu"}
+            told = {"host": self.name, "process": 1, "device": "cpu", "version": self.version}
             return NodeFacts(**told, recipe={"a": 1}, checkpoint="c")
         if method == "begin" and self.failure:
             raise TaskError(self.failure)

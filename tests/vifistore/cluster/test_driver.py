@@ -13,7 +13,7 @@ from tests.vifistore.extract.conftest import log  # noqa: F401 - a fixture
 from vifistore.cluster import driver as driving
 from vifistore.cluster import encoder_actor, fleet, room
 from vifistore.cluster.driver import Driver
-from vifistore.cluster.encoder_actor import EncoderStart
+from vifistore.cluster.encoder_actor import EncoderStart, NodeFacts, own_version
 from vifistore.cluster.fleet import Fleet
 from vifistore.cluster.room import Needs, Room
 from vifistore.errors import LockedError, StoreError, UsageError
@@ -194,6 +194,23 @@ def test_a_video_that_the_only_encoder_dies_of_is_quarantined(quick, monkeypatch
     driver.work()
     assert [piece.rows for piece in culprits] == [(poison,)]
     assert sorted(settled_rows(driver)) == [0, 1, 64, 65]
+
+
+@pytest.mark.parametrize(("version", "told"), [("0.0.7", "0.0.7"), ("", "of an unknown version")])
+def test_a_machine_with_another_version_is_left_out_by_name(quick, log, version, told):  # noqa: F811
+    ray = FakeRay(cores=1)
+    ray.told = {"version": version}
+    why = f"it has vifistore {told} and not {own_version()}"
+    left_out = rf"no machine can encode: .* is left out: {re.escape(why)}"
+    with pytest.raises(UsageError, match=left_out):
+        driver_of(fleet_of(ray), 2).work()
+    assert any(why in line for line in log)
+
+
+def test_what_an_earlier_version_says_has_no_version():
+    facts = object.__new__(NodeFacts)
+    vars(facts).update(host="h", recipe={})
+    assert facts.version == ""
 
 
 def test_a_machine_where_an_encoder_cannot_begin_is_left_out_by_name(quick, log):  # noqa: F811
