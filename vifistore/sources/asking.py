@@ -4,6 +4,7 @@ What may pass by itself is asked for again after ever longer waits: servers that
 restart, connections that are refused or cut. What will not is an error at once.
 """
 
+import logging
 import os
 import random
 import re
@@ -13,9 +14,15 @@ from typing import TypeVar
 
 from vifistore.errors import first_line
 
+logger = logging.getLogger("vifi")
+
 TRIES = "VIFI_NETWORK_TRIES"
 """Environment variable: how often a request is tried."""
 _DEFAULT_TRIES, _MOST_TRIES = 6, 100
+
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that another try may not get: too early, too many requests, and what servers say of
+themselves while they restart."""
 
 # Its own: a thread that waits must not move the numbers that others draw by a seed.
 _JITTER = random.Random()
@@ -55,10 +62,11 @@ def num_tries() -> int:
     return min(int(told), _MOST_TRIES) if told.isdecimal() and int(told) else _DEFAULT_TRIES
 
 
-def tried(ask: Callable[[], Result], *, for_seconds: float = 0.0) -> Result:
+def tried(ask: Callable[[], Result], *, for_seconds: float = 0.0, what: str = "") -> Result:
     """What asking gives, tried again where it falters, as often as is usual and at least that long.
 
-    Raises NetworkError once that was enough.
+    `what` is asked, where somebody waits for it who is to be told. Raises NetworkError once that
+    was enough.
     """
     failures, started = 0, time.monotonic()
     while True:
@@ -69,6 +77,9 @@ def tried(ask: Callable[[], Result], *, for_seconds: float = 0.0) -> Result:
             if failures >= num_tries() and time.monotonic() - started >= for_seconds:
                 told = f"{error}, after {failures} tries" if failures > 1 else str(error)
                 raise NetworkError(told) from error
+            if what and failures == 1:
+                told = "%s does not answer (%s): asking again, %d times in all"
+                logger.info(told, what, error, num_tries(), extra={"once": True})
             wait = min(_FIRST_WAIT_SECONDS * 3 ** (failures - 1), _LONGEST_WAIT_SECONDS)
             # Not all at once, after a failure that many met.
             wait *= _JITTER.uniform(0.75, 1.25)

@@ -11,7 +11,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from vifistore.errors import UsageError
-from vifistore.sources.asking import FalteringError, NetworkError, tried, without_secrets
+from vifistore.sources.asking import (
+    PASSING,
+    FalteringError,
+    NetworkError,
+    tried,
+    without_secrets,
+)
 from vifistore.sources.footage import Stamp
 from vifistore.sources.remote_file import RemoteFile, ServerAnswer
 from vifistore.sources.remote_root import RemoteRoot
@@ -19,7 +25,9 @@ from vifistore.sources.remote_root import RemoteRoot
 _PARTS = re.compile(r"(\w+://[^/]+)/?(.*)", re.DOTALL)
 _STATUS = re.compile(r"status code: (\d{3})")
 _PIECE_BYTES = 2**20
-_EMPTY = "416"
+_EMPTY = 416
+# Where a machine of a cloud asks for credentials, as obstore does where the environment has none.
+_CREDENTIALS = re.compile(r"/latest/(api/token|meta-data/)|/computeMetadata/|/metadata/identity/")
 _VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")
 
 
@@ -78,7 +86,7 @@ class BucketRoot(RemoteRoot):
             with _failures(obstore):
                 return obstore.list_with_delimiter(bucket, prefix=prefix)
 
-        found = tried(ask)
+        found = tried(ask, what=self.url)
         return Listed(
             files=[_last(file["path"]) for file in found["objects"]],
             folders=[_last(folder.rstrip("/")) for folder in found["common_prefixes"]],
@@ -104,14 +112,18 @@ def _failures(obstore: Any) -> Iterator[None]:
             "access to it is denied; check the credentials in the environment"
         ) from error
     except obstore.exceptions.BaseError as error:
-        status = _STATUS.search(str(error))
-        if status and status[1] == _EMPTY:
+        found = _STATUS.search(str(error))
+        status = int(found[1]) if found else 0
+        if status == _EMPTY:
             raise _NoRangeError from error
-        if status:
-            raise FalteringError(f"the server answers {status[1]}") from error
         # Where it asked, and for how long, stands before.
-        told = without_secrets(error).rpartition(" - ")[2]
-        raise FalteringError(told.removeprefix("HTTP error: ")) from error
+        told = without_secrets(error).rpartition(" - ")[2].removeprefix("HTTP error: ")
+        told = f"the server answers {status}" if status else told
+        if _CREDENTIALS.search(str(error)):
+            told = f"the environment has no credentials, and this machine gives none: {told}"
+        if status and status not in PASSING:
+            raise NetworkError(told) from error
+        raise FalteringError(told) from error
 
 
 def _bucket(url: str) -> Any:

@@ -16,15 +16,13 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from urllib.parse import quote, urlsplit
 
-from vifistore.sources.asking import FalteringError, NetworkError, without_secrets
+from vifistore.sources.asking import PASSING, FalteringError, NetworkError, without_secrets
 from vifistore.sources.remote_file import RemoteFile, ServerAnswer
 from vifistore.sources.remote_root import RemoteRoot
 
 _TIMEOUT_SECONDS = 30.0
 _PIECE_BYTES = 2**18
 _MOST_WAIT_SECONDS = 20.0
-# Too early, too many requests, and what servers say of themselves while they restart.
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 _GONE = {404, 410}
 _EMPTY = 416
 
@@ -138,7 +136,7 @@ def _refused(error: urllib.error.HTTPError) -> ServerAnswer:
     # A redirection that is an error leads nowhere: one file's fault, as that it is missing.
     if error.code in _GONE or error.code in range(300, 400):
         raise FileNotFoundError(error.code, f"the server answers {error.code}")
-    if error.code in _PASSING:
+    if error.code in PASSING:
         wait = _number(error.headers.get("Retry-After", ""))
         told = f"the server answers {error.code}"
         raise FalteringError(told, wait_seconds=min(max(wait, 0), _MOST_WAIT_SECONDS))

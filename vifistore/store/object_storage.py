@@ -260,7 +260,9 @@ class ObjectStorage:
                 raise
 
         try:
-            answer = tried(ask, for_seconds=self._patience_seconds)
+            # Once it has answered it is waited for by many at once.
+            what = "" if self._patience_seconds else self.location
+            answer = tried(ask, for_seconds=self._patience_seconds, what=what)
         except FileNotFoundError:
             self._patience_seconds = _PATIENCE_SECONDS
             raise

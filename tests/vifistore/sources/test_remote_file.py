@@ -11,6 +11,7 @@ import pytest
 from vifistore.errors import UsageError
 from vifistore.sources import asking, remote_file
 from vifistore.sources.asking import NetworkError, without_secrets
+from vifistore.sources.buckets import BucketRoot
 from vifistore.sources.footage import opened
 from vifistore.sources.roots import footage_of, footage_of_wire, root_of
 
@@ -174,6 +175,35 @@ def test_an_object_store_that_does_not_answer(monkeypatch):
     with pytest.raises(NetworkError, match="after 3 tries") as told:
         root_of("s3://nowhere/v").file("a.mp4").stamp()
     assert "secret" not in str(told.value)
+
+
+@pytest.fixture
+def no_credentials(monkeypatch):
+    """The environment tells nothing of an object store."""
+    pytest.importorskip("obstore", reason="obstore is not installed")
+    for name in os.environ:
+        if name.startswith(("AWS_", "GOOGLE_", "AZURE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def test_a_machine_that_has_no_credentials_is_not_asked_again(web, no_credentials, monkeypatch):
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", web.url)
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: pytest.fail("it waits"))
+    with pytest.raises(NetworkError) as told:
+        BucketRoot("s3://bucket/v").listed("")
+    # The server knows no PUT.
+    why = "the environment has no credentials, and this machine gives none: the server answers 501"
+    assert str(told.value) == why
+
+
+def test_whoever_waits_for_a_listing_is_told(no_credentials, monkeypatch, log):
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(NetworkError, match=r"this machine gives none: .*, after 3 tries"):
+        BucketRoot("s3://bucket/v").listed("")
+    (line,) = log
+    assert line.startswith("s3://bucket/v does not answer (the environment has no credentials, ")
+    assert line.endswith("): asking again, 3 times in all")
 
 
 def test_secrets_are_not_told():

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.bucket_server import BUCKET, BucketServer
 from tests.support import plain_recipe, video_table, write_features
+from tests.vifistore.extract.conftest import log  # noqa: F401 - a fixture
 from vifistore.errors import StoreError
 from vifistore.sources import asking
 from vifistore.store import object_storage
@@ -115,7 +116,7 @@ def test_what_will_not_pass_is_told_at_once(server, place):
     assert server.requests["GET"] == 1
 
 
-def test_an_address_that_never_answered_is_told_of_early(server, monkeypatch):
+def test_an_address_that_never_answered_is_told_of_early(server, monkeypatch, log):  # noqa: F811
     monkeypatch.setenv("VIFI_NETWORK_TRIES", "2")
     place = ObjectStorage(f"s3://{BUCKET}/other", writable=True)
     server.fail_for(60)
@@ -123,6 +124,8 @@ def test_an_address_that_never_answered_is_told_of_early(server, monkeypatch):
     with pytest.raises(StoreError, match="503"):
         place.get("a")
     assert time.monotonic() - began < 10
+    (line,) = log
+    assert line.startswith(f"s3://{BUCKET}/other does not answer (")
 
 
 def test_a_failure_for_a_key_among_many_is_one_that_may_pass(place, monkeypatch):
