@@ -38,8 +38,8 @@ def answer_differences(
     first p-value is that of the bootstrap, those of classes are of an exact sign test over sources
     and adjusted by `correction` (holm or bh) for the number of classes.
 
-    Raises UsageError where no video is in both, or one has two labels; UnknownNameError for
-    another correction.
+    Raises UsageError where no video is in both, one has two labels, or several answers on one
+    side; UnknownNameError for another correction.
     """
     import pandas as pd
 
@@ -60,6 +60,7 @@ def answer_differences(
 
 def _paired(first: "pd.DataFrame", second: "pd.DataFrame") -> "pd.DataFrame":
     """The videos that both hold: id, label, source, of_first, of_second."""
+    first, second = _each_once(first), _each_once(second)
     both = first.merge(second, on="id", suffixes=("", "_other"))
     if both.empty:
         raise UsageError("the two hold no video in common; score both on the same split")
@@ -70,6 +71,18 @@ def _paired(first: "pd.DataFrame", second: "pd.DataFrame") -> "pd.DataFrame":
             f"{short(video)} has another label in either; compare scores of one list of classes"
         )
     return both.rename(columns={"predicted": "of_first", "predicted_other": "of_second"})
+
+
+def _each_once(answers: "pd.DataFrame") -> "pd.DataFrame":
+    """Answers without the lines that a list repeats."""
+    once = answers.drop_duplicates(subset=["id", "label", "predicted"])
+    repeated = np.flatnonzero(once["id"].duplicated().to_numpy())
+    if len(repeated):
+        video = once["id"].iloc[int(repeated[0])]
+        raise UsageError(
+            f"{short(str(video))} has several answers on one side; give those of one score"
+        )
+    return once
 
 
 def _line(

@@ -42,6 +42,15 @@ def count_sources(num_videos: int, files: np.ndarray | None) -> int:
     return num_videos if files is None else len(np.unique(files))
 
 
+def evened_sources(labels: np.ndarray, files: np.ndarray | None) -> int:
+    """How many sources classes would have together, each as many as the one that has fewest; 2 or
+    more, and no more than there are. `labels` int64 [video], `files` as of `count_sources`."""
+    of_each = np.arange(len(labels)) if files is None else files
+    pairs = np.unique(np.stack([labels, of_each]), axis=1)
+    _, in_class = np.unique(pairs[0], return_counts=True)
+    return max(2, min(count_sources(len(labels), files), len(in_class) * int(in_class.min())))
+
+
 def interval(
     value: float, samples: np.ndarray, num_sources: int, bounds: Bounds | None = SHARE
 ) -> Interval:

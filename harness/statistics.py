@@ -19,6 +19,7 @@ from harness.interval_ends import (
     are_alike,
     count_sources,
     ends_of,
+    evened_sources,
     interval,
     least_p_value,
     unanimous_ends,
@@ -93,8 +94,7 @@ def bootstrap_mean_per_class(
     samples = _mean_per_class(drawn, num_classes)
     num_sources = count_sources(len(labels), files)
     if num_sources > 1 and are_alike(samples):
-        _, in_each = np.unique(labels, return_counts=True)
-        num_sources = max(2, min(num_sources, len(in_each) * int(in_each.min())))
+        num_sources = evened_sources(labels, files)
     return interval(value, samples, num_sources)
 
 

@@ -19,6 +19,8 @@ from vifistore.errors import UsageError
 METRICS = ("silhouette", "knn_agreement", "class_separability")
 COLUMNS = ("panel", "metric", "value", "ci_low", "ci_high", "num_videos")
 _CHUNK_VIDEOS = 1024
+# Distances of equal videos are what rounding in float32 leaves, above 0 or below.
+_EQUAL_VIDEOS = 1e-6
 
 
 def separation(panels: Panels, *, neighbours: int = 10, folds: int = FOLDS) -> pd.DataFrame:
@@ -55,9 +57,10 @@ def silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Silhouette (b - a) / max(a, b) of every video by cosine distance, float64 [video].
 
     a is the mean distance to the rest of its class, b the smallest mean distance to another
-    class (Rousseeuw 1987); 0 for a class of one video. For unit vectors the mean distance to a
-    class is 1 - x.(sum of the class)/n, so this takes video x class instead of video x video.
-    Raises UsageError with fewer than two classes.
+    class (Rousseeuw 1987); 0 for a class of one video, and where a and b are of videos that are all
+    equal to it. For unit vectors the mean distance to a class is 1 - x.(sum of the class)/n, so
+    this takes video x class instead of video x video. Raises UsageError with fewer than two
+    classes.
     """
     labels, counts, sums = _class_sums(vectors, labels)
     vectors = vectors.astype(np.float64)
@@ -67,8 +70,11 @@ def silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     inside = 1 - (products[own] - np.einsum("vd,vd->v", vectors, vectors)) / rest
     outside = 1 - products / counts
     outside[own] = np.inf
-    nearest = outside.min(axis=1)
-    values = (nearest - inside) / np.maximum(np.maximum(nearest, inside), np.finfo(float).tiny)
+    nearest, inside = (np.maximum(distances, 0) for distances in (outside.min(axis=1), inside))
+    larger = np.maximum(nearest, inside)
+    values = np.divide(
+        nearest - inside, larger, out=np.zeros(len(labels)), where=larger > _EQUAL_VIDEOS
+    )
     return np.where(counts[labels] > 1, values, 0.0)
 
 

@@ -83,3 +83,16 @@ def test_what_cannot_be_paired(labels):
         answer_differences(ours, ours.assign(id=ours["id"] + "x"))
     with pytest.raises(UsageError, match="v0 has another label in either"):
         answer_differences(ours, ours.assign(label="bow2"))
+
+
+def test_a_video_that_is_listed_twice_counts_once(labels):
+    right = np.arange(90) % 4 > 0
+    ours, theirs = table(right, labels), table(~right, labels)
+    once = answer_differences(ours, theirs)
+    twice = answer_differences(*(pd.concat([one, one.iloc[:30]]) for one in (ours, theirs)))
+    pd.testing.assert_frame_equal(twice, once)
+    both = pd.concat([ours, theirs])
+    with pytest.raises(UsageError, match="v0 has several answers on one side; give those of one"):
+        answer_differences(both, theirs)
+    with pytest.raises(UsageError, match="v0 has several answers"):
+        answer_differences(ours, both)

@@ -59,6 +59,15 @@ def test_a_mean_over_classes_is_as_sure_as_its_smallest_class():
     assert ends(bootstrap_mean_per_class(labels >= 0, labels)) == exact(15, 15)
 
 
+def test_a_class_counts_for_its_files_and_not_for_their_stretches():
+    labels = np.repeat([0, 1], [10, 50])
+    # All of the first class are stretches of one file: two files of one each could be as right.
+    files = np.maximum(np.arange(60) - 9, 0)
+    found = bootstrap_mean_per_class(np.ones(60, bool), labels, files=files)
+    assert ends(found) == exact(2, 2)
+    assert ends(bootstrap_mean_per_class(np.ones(60, bool), labels)) == exact(20, 20)
+
+
 def test_one_video_has_no_interval():
     one = np.ones(1, bool)
     assert bootstrap_mean(one).low is None

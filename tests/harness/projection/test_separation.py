@@ -28,6 +28,16 @@ def test_silhouettes_equal_scikit_learn(blobs):
         silhouettes(vectors, np.zeros(90))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_classes_that_show_the_same_are_not_apart(blobs, seed):
+    vectors, labels = blobs(seed=seed)
+    # Copies, one of them another class: all distances are rounding.
+    alike, of_alike = np.repeat(vectors[:1], 8, axis=0), np.repeat([7, 8], 4)
+    found = silhouettes(np.concatenate([alike, vectors]), np.concatenate([of_alike, labels]))
+    assert not found[:8].any()
+    assert np.abs(found).max() <= 1
+
+
 def test_knn_agreement_equals_scikit_learn(blobs, monkeypatch):
     vectors, labels = blobs(noise=1.5)
     index = NearestNeighbors(n_neighbors=6, metric="cosine").fit(vectors)
