@@ -18,6 +18,7 @@ from harness.measuring import Scored, Scoring
 from harness.metrics import is_right
 from harness.protocols.zero_shot import zero_shot
 from harness.results import ResultRow
+from harness.split_checks import check_same_videos
 from harness.statistics import Comparison, paired_bootstrap, paired_harmonic
 from vifistore.errors import UsageError
 from vifistore.store.features import Features
@@ -74,7 +75,8 @@ def mean_answers(runs: Sequence[Answers], means: Sequence[ResultRow] = ()) -> An
 
 
 def _by_row(answers: Answers) -> Answers:
-    return _at(answers, np.argsort(answers.videos, kind="stable"))
+    # A list may name a video twice.
+    return _at(answers, np.unique(answers.videos, return_index=True)[1])
 
 
 def _at(answers: Answers, positions: np.ndarray) -> Answers:
@@ -95,6 +97,8 @@ class Compared:
     second: str
     num_videos: int
     """Videos that both feature sets hold; only these are compared."""
+    num_unpaired: int = 0
+    """Videos that one of them alone holds."""
     comparison: Comparison
     row: ResultRow
     """The first one's row."""
@@ -125,6 +129,8 @@ class Compared:
             "against_fusion": self.other.fusion,
             "p_value": comparison.p_value,
             "rows_covered": self.num_videos,
+            **({"unpaired": self.num_unpaired} if self.num_unpaired else {}),
+            **({"against_tuned_on": self.other.tuned_on} if self.other.tuned_on else {}),
         }
         return replace(
             self.row,
@@ -146,9 +152,10 @@ def compare(
     """Compare the zero-shot top-1 of two feature sets, once per fusion, each with its own
     texts.
 
-    Raises UsageError when no video is in both, and what scoring raises.
+    Raises UsageError when no video is in both, for sets of other videos, and what scoring raises.
     """
     settings = settings or Scoring()
+    check_same_videos(first, second)
     answers = [_zero_shot_answers(features, split, settings) for features in (first, second)]
     return [
         compare_answers(first.name, second.name, one, other, settings.bootstrap_seed)
@@ -188,6 +195,7 @@ def compare_answers(
         first=first_name,
         second=second_name,
         num_videos=len(one.videos),
+        num_unpaired=_held_by_one(first, second),
         comparison=paired_bootstrap(one.is_right, other.is_right, seed=seed, files=one.files),
         row=first.row,
         other=second.row,
@@ -214,6 +222,7 @@ def compare_harmonic(
         first=first_name,
         second=second_name,
         num_videos=len(base[0].videos) + len(novel[0].videos),
+        num_unpaired=sum(map(_held_by_one, first, second)),
         comparison=paired_harmonic(right[0], right[1], seed=seed, files=files),
         row=row,
         other=second[0].row,
@@ -232,3 +241,8 @@ def _on_the_same(
     if not len(common):
         raise UsageError(f"{names} hold no video of {first.row.split} in common; extract both")
     return _at(first, positions[0]), _at(second, positions[1])
+
+
+def _held_by_one(first: Answers, second: Answers) -> int:
+    """How many videos one of two answers alone holds."""
+    return len(np.setxor1d(first.videos, second.videos))

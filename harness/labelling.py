@@ -17,11 +17,11 @@ from itertools import pairwise
 import numpy as np
 
 from harness.followed_texts import refuse_followed
-from harness.fusion import class_cosines
+from harness.fusion import class_cosines, is_usable
 from harness.reaching import reach
 from harness.retrieval.hits import Match, VideoTable
 from harness.scoring import Classes, Videos, score, status_of
-from harness.vector_reading import read_frames
+from harness.vector_reading import read_frames, require_usable
 from harness.whole_views import has_one_embedding
 from vifistore.errors import IncompleteError, UsageError, shell, short
 from vifistore.store.features import Features
@@ -108,7 +108,8 @@ def label_videos(
     one that says why.
 
     `classes` holds a vector for each of `labels`. Raises UsageError for labels that are one to the
-    model, and for `moments` of a set without frames; IncompleteError where every video is to do.
+    model, and for `moments` of a set without frames; IncompleteError where every video is to do;
+    DamagedError for embeddings that are zero or not finite.
     """
     check_apart(labels, classes.vectors)
     if moments and classes.followed:
@@ -165,6 +166,7 @@ def _moments(
             "moments; leave out --frames"
         )
     for positions, frames, counts in read_frames(features, rows):
+        require_usable(is_usable(frames) | ~counts, rows[positions], features, "frames")
         chosen = features.select(rows=rows[positions], arrays=("timestamps",))
         seconds = chosen.arrays["timestamps"]
         each = zip(rows[positions], seconds, frames, counts, strict=True)

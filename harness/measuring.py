@@ -24,6 +24,7 @@ from harness.results.video_answers import DIGEST, answers_digest
 from harness.row_provenance import provenance
 from harness.scoring import Classes, Videos, known_checkpoint, load_classes
 from harness.shared_files import shared_facts
+from harness.split_checks import check_scores
 from harness.statistics import (
     FOLDS,
     Interval,
@@ -143,11 +144,13 @@ def scored_rows(
     claim: Claim | None = None,
 ) -> list[ResultRow]:
     """Rows of {fusion: scores [video class]}; `further` gives {fusion: {metric: value}} to add,
-    `claim` is that of all that scored, if that is more than the feature set."""
+    `claim` is that of all that scored, if that is more than the feature set. Raises UsageError for
+    scores that are no numbers."""
     rows, claim = [], claim or claim_of(videos)
     is_sigmoid = setup.texts is not None and setup.texts.link.is_sigmoid
     num_summed = _views_of(videos, setup) if is_sigmoid else None
     for fusion, of_fusion in scores.items():
+        check_scores(of_fusion, setup.lever or f"{fusion} fusion")
         values = measure(of_fusion, videos.labels, settings, num_summed, videos.files)
         values |= (further or {}).get(fusion, {})
         bins = reliability(of_fusion, videos.labels, num_summed=num_summed)

@@ -11,6 +11,9 @@ from harness.results.video_answers import DIGEST
 
 # Entries of the provenance that are of the videos of one run, whatever another's are.
 _OF_ONE_RUN = ("reliability", "p_value", DIGEST)
+# Counts of what makes a number better than it is: of a mean they are those of its worst run.
+_LEAKS = ("num_test_copies_in_train", "num_test_stretches_of_train_files")
+_LEAKS_OF_LEVERS = ("seen_in_training", "stretches_of_scored_files")
 # Entries of the provenance that a mean takes from all of its runs.
 _MARKS = ("not_as_trained", "assumed", "cleaning", "differs_from_released_code", PROBABILITIES)
 
@@ -52,6 +55,7 @@ def _summary(rows: Sequence[ResultRow], over: str) -> list[ResultRow]:
         | _lifted_of(origins)
         | _claims_of(origins, count)
         | _marks_of(origins)
+        | _worst_of(origins, _LEAKS)
         | {name: joined(o[name] for o in origins) for name in ("recipe", "checkpoint", "manifest")}
         | {name: count(o[name] for o in origins) for name in ("rows_covered", "num_todo")}
         | _sources_of(origins, count)
@@ -85,9 +89,14 @@ def _lifted_of(origins: Sequence[Mapping]) -> dict:
         return {}
     encoded = lifted[0].get("encode_seconds", 0.0)
     seconds = encoded + sum(one["seconds"] - one.get("encode_seconds", 0.0) for one in lifted)
-    seen = max(one.get("seen_in_training", 0) for one in lifted)
-    told = {"seconds": round(seconds, 3), **({"seen_in_training": seen} if seen else {})}
+    told = {"seconds": round(seconds, 3), **_worst_of(lifted, _LEAKS_OF_LEVERS)}
     return {"lifted": _shared(lifted) | told}
+
+
+def _worst_of(origins: Sequence[Mapping], names: Sequence[str]) -> dict:
+    """The largest of each of these counts; none that no run tells."""
+    told = {name: [one[name] for one in origins if name in one] for name in names}
+    return {name: max(counts) for name, counts in told.items() if counts}
 
 
 def _claims_of(origins: Sequence[Mapping], count: Callable[[Iterable[int]], int]) -> dict:

@@ -10,6 +10,7 @@ from harness.leaks import check_held_out
 from harness.levers.lever import Given
 from harness.measuring import Scoring, chosen_classes
 from harness.scoring import Classes, Videos, load_classes, load_videos, score
+from harness.split_checks import check_same_videos
 from vifistore.errors import UsageError
 from vifistore.store.features import Features
 
@@ -73,6 +74,7 @@ def _of_another(
         raise UsageError(
             f"{other.name} and {videos.features.name} are one feature set; give another beside it"
         )
+    check_same_videos(videos.features, other)
     theirs = load_videos(other, videos.split, partial=settings.partial)
     if missing := len(np.setdiff1d(videos.rows, theirs.rows)):
         raise UsageError(

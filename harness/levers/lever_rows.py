@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.leaks import neighbours_between
 from harness.levers.given_scores import given_scores
 from harness.levers.kin_weights import weight_levers
 from harness.levers.known_levers import ALL, WEIGHTS, chosen_levers
@@ -67,7 +68,7 @@ def _rows(
     if lever.is_transductive:
         facts["transductive"] = True
     if lifted.is_tuned and given.validation is not None:
-        facts |= tuned_facts(given.validation, is_ensemble="ensemble" in lever.needs)
+        facts |= tuned_facts(given, given.validation, is_ensemble="ensemble" in lever.needs)
     lever_setup = replace(setup, lever=name, extra={**setup.extra, "lifted": facts})
     sets = (given, *given.others) if "ensemble" in lever.needs else (given,)
     claim = joined_claims([claim_of(one.videos) for one in sets])
@@ -80,14 +81,17 @@ def _rows(
     return [*rows, difference]
 
 
-def tuned_facts(known: Given, *, is_ensemble: bool) -> dict[str, object]:
+def tuned_facts(given: Given, known: Given, *, is_ensemble: bool) -> dict[str, object]:
     """Entries of `lifted` on what labels were looked at, and whether a checkpoint was tuned on
-    these videos, so that what is chosen on them is chosen on too good scores."""
+    these videos, so that what is chosen on them is chosen on too good scores; and how many of them
+    are other stretches of files that are scored."""
     held_out = known.videos
     told: dict[str, object] = {"tuned_on": f"{held_out.dataset.name}/{held_out.split}"}
     sets = (known, *known.others) if is_ensemble else (known,)
     if seen := joined_claims([claim_of(one.videos) for one in sets]).shared_videos:
         told["seen_in_training"] = seen
+    if len(others := neighbours_between(given.videos, held_out)):
+        told["stretches_of_scored_files"] = len(others)
     return told
 
 

@@ -6,6 +6,7 @@ from functools import reduce
 
 import numpy as np
 
+from harness.split_checks import check_same_videos
 from harness.vector_reading import done_rows, video_vectors
 from vifistore.errors import IncompleteError, UnknownNameError, UsageError
 from vifistore.store.dataset import Dataset
@@ -62,11 +63,13 @@ class Panels:
 def load_panels(features: Sequence[Features], choice: Choice | None = None) -> Panels:
     """The chosen videos that all of `features` hold, once each, in the order of the dataset.
 
-    Raises UsageError for fewer than 5 videos, UnknownNameError for what does not exist,
-    IncompleteError for a feature set that is not sealed unless `partial`, DamagedError for
-    embeddings that are zero or not finite.
+    Raises UsageError for fewer than 5 videos and sets of other videos, UnknownNameError for what
+    does not exist, IncompleteError for a feature set that is not sealed unless `partial`,
+    DamagedError for embeddings that are zero or not finite.
     """
     choice = choice or Choice()
+    for other in features[1:]:
+        check_same_videos(features[0], other)
     rows, labels, class_names = _shown(features[0].dataset, choice.split)
     kept = _of_classes(labels, class_names, choice)
     rows, labels = rows[kept], labels[kept]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.classifiers import CLASSIFIERS, USES_TEXT
-from harness.leaks import check_apart, copies_between
+from harness.leaks import check_apart, copies_between, neighbours_between
 from harness.levers.lever_rows import rows_with_levers
 from harness.link import link_of
 from harness.measuring import Scoring, Setup, chosen_classes, scored_rows
@@ -115,6 +115,8 @@ def trained_rows(
             "num_train_videos": len(train.rows),
             "num_test_copies_in_train": len(copies_between(train, test)),
         }
+        if len(others := neighbours_between(train, test)):
+            extra["num_test_stretches_of_train_files"] = len(others)
     if train is None or settings.classifier == "text":
         assert classes is not None, "class names are the text"
         scores = score(test, classes, settings.fusions)

@@ -127,9 +127,18 @@ def _normalised(
     )
     facts = {"rule": rule, "sharpness": sharpness, "bank": ranking.bank or asked.videos.split}
     facts |= {"bank_captions": len(sentences), "bank_videos": len(videos)}
-    paths = asked.videos.dataset.column("path")
-    is_own = bool(np.isin(paths[asked.videos.rows], paths[bank.videos.rows]).any())
-    return likeness, {"normalised": facts, "transductive": is_own}
+    return likeness, {
+        "normalised": facts,
+        "transductive": _share_a_video(asked.videos, bank.videos),
+    }
+
+
+def _share_a_video(first: Videos, second: Videos) -> bool:
+    """Whether a file is in both, under one path or as a copy under another."""
+    paths = first.dataset.column("path")
+    is_own = bool(np.isin(paths[first.rows], paths[second.rows]).any())
+    digests = (set(one.features.content_digests(one.rows)) - {""} for one in (first, second))
+    return is_own or not set.isdisjoint(*digests)
 
 
 def _class_rows(

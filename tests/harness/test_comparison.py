@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.comparison import Answers, answers_of, compare, compare_answers
+from harness.comparison import Answers, answers_of, compare, compare_answers, mean_answers
 from harness.measuring import Scoring
 from harness.protocols.base_to_novel import BaseToNovel, base_to_novel
 from harness.protocols.zero_shot import zero_shot
@@ -25,7 +25,7 @@ def test_better_features_beat_worse_ones(make_store):
         *sets(maker, "bad", "good"), settings=Scoring(fusions=("embedding", "decision"))
     )
     assert [compared.fusion for compared in found] == ["embedding", "decision"]
-    assert found[0].num_videos == 140
+    assert (found[0].num_videos, found[0].num_unpaired) == (140, 10)
     assert found[0].sentence.startswith("good beats bad by")
     assert found[0].sentence.endswith("points, p < 0.001")
     row = found[0].result
@@ -33,9 +33,12 @@ def test_better_features_beat_worse_ones(make_store):
     assert row.ci_low < row.value < row.ci_high < 0
     assert row.provenance["against"] == "good"
     assert row.provenance["p_value"] < 0.001
+    assert row.provenance["unpaired"] == 10
+    assert "against_tuned_on" not in row.provenance
     assert row.key != found[0].row.key
     same = compare(*sets(maker, "good", "good"))[0]
     assert same.comparison.difference == 0
+    assert "unpaired" not in same.result.provenance
     assert "do not differ clearly" in same.sentence
 
 
@@ -49,6 +52,20 @@ def test_answers_are_paired_by_video(make_store):
     second = Answers(videos=np.array([0, 3, 2]), is_right=np.array([True, True, False]), **shared)
     found = compare_answers("first", "second", first, second)
     assert (found.num_videos, found.comparison.difference) == (2, 0)
+
+
+def test_a_mean_over_runs_takes_each_video_once(make_store):
+    maker = make_store(num_videos=12)
+    maker.texts()
+    maker.features(maker.frames(), name="tiny")
+    (compared,) = compare(*sets(maker, "tiny", "tiny"))
+    shared = {"row": compared.row, "class_names": ["a", "b"]}
+    runs = [
+        Answers(videos=np.array(videos), is_right=np.array(right), **shared)
+        for videos, right in (([2, 1, 1, 0], [1, 0, 0, 1]), ([0, 1, 2], [0, 0, 1]))
+    ]
+    mean = mean_answers(runs)
+    assert (mean.videos.tolist(), mean.is_right.tolist()) == ([0, 1, 2], [0.5, 0, 1])
 
 
 def test_nothing_in_common(make_store):
@@ -96,6 +113,8 @@ def test_a_difference_of_means_has_no_scores_of_single_runs(make_store):
     one, other = answers
     of_mean = one.row.provenance | {"values": [0.4, 0.6], "over": "seeds", "count": 2}
     mean = replace(one, row=replace(one.row, provenance=of_mean))
+    other = replace(other, row=replace(other.row, tuned_on="toy/train"))
     told = compare_answers("one", "other", mean, other).result.provenance
     assert "values" not in told
+    assert told["against_tuned_on"] == "toy/train"
     assert (told["over"], told["count"], told["against"]) == ("seeds", 2, "other")

@@ -6,7 +6,7 @@ from harness.labelling import check_apart, label_videos, same_label
 from harness.scoring import load_classes
 from harness.shortcuts import classify
 from harness.softmax import softmax
-from vifistore.errors import UsageError
+from vifistore.errors import DamagedError, UsageError
 
 
 @pytest.fixture
@@ -98,3 +98,18 @@ def test_the_short_form_is_a_table(features):
     assert moments["probability_1"][0] == pytest.approx(best, abs=1e-5)
     with pytest.raises(UsageError, match="only the label"):
         classify(features, ["class 1"])
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan])
+def test_a_frame_that_is_none_shows_no_label(make_store, bad):
+    maker = make_store(num_videos=20)
+    frames = maker.frames()
+    frames[7, 0, 2] = bad
+    with np.errstate(invalid="ignore"):
+        maker.features(frames)
+    maker.texts()
+    features = maker.store.features("toy", "tiny")
+    names = features.dataset.class_names()
+    classes = load_classes(features, names)
+    with pytest.raises(DamagedError, match=r"frames of 1 videos \(first: row 7\) are zero or not"):
+        label_videos(features, classes, names, moments=True)

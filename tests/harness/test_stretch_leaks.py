@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from harness.leaks import copies_between, neighbours_between, warnings_of
+from harness.levers.wanted_levers import Levers
+from harness.measuring import Scoring
+from harness.protocols.few_shot import FewShot, few_shot
 from harness.protocols.zero_shot import zero_shot
 from harness.scoring import load_videos
 from harness.zero_shot_claims import claim_of
@@ -46,6 +49,14 @@ def scored(dataset):
     return call
 
 
+@pytest.fixture
+def texts(dataset):
+    """Text embeddings of the classes."""
+    fields = {"text_digest": "t", "logit_scale": 20.0, "class_names": CLASSES}
+    fields |= {"templates": ["{}"], "context_length": 12, "precision": "fp32"}
+    dataset.store.add_texts(fields, np.random.default_rng(0).normal(size=(2, 1, 8)))
+
+
 def embedded(dataset, identity=None):
     """A sealed set under the name `mine`."""
     checkpoint = {"name": "m", "model": "tiny", "config": {}, "weights_path": "", "parent": ""}
@@ -81,21 +92,10 @@ def test_parts_of_a_file_that_was_trained_on_are_not_zero_shot(scored):
     assert any("was tuned on 2 of the 3 videos" in line for line in warnings_of(videos))
 
 
-def test_nor_is_a_file_of_which_a_part_was_trained_on(scored, dataset):
+def test_nor_is_a_file_of_which_a_part_was_trained_on(scored, dataset, texts):
     part = split(dataset, "part", [1, 2])
     digests = read_head_data(embedded(dataset), part).digests
     videos = scored(tuned(digests), [0, 4, 5])
-    dataset.store.add_texts(
-        {
-            "text_digest": "t",
-            "logit_scale": 20.0,
-            "class_names": CLASSES,
-            "templates": ["{}"],
-            "context_length": 12,
-            "precision": "fp32",
-        },
-        np.random.default_rng(0).normal(size=(2, 1, 8)),
-    )
     row = zero_shot(videos.features, ("test",))[0]
     assert (row.protocol, row.provenance["shared_videos"]) == ("tuned", 2)
 
@@ -160,3 +160,23 @@ def test_of_unread_files_nothing_overlaps(dataset, monkeypatch):
         type(features), "content_digests", lambda self, rows: np.array([""] * len(rows), object)
     )
     assert copies_between(*sides).tolist() == []
+
+
+def test_other_stretches_of_files_stand_in_the_row(dataset, texts):
+    features = embedded(dataset)
+    split(dataset, "a", [1, 8])
+    split(dataset, "b", [3, 4, 6])
+    split(dataset, "c", [1])
+    settings = FewShot(train_split="a", shots=(1,), classifier="prototype")
+    told = few_shot(features, "b", settings)[0].provenance
+    assert told["num_test_copies_in_train"] == 0
+    assert told["num_test_stretches_of_train_files"] == 3
+    levers = Levers(names=("temperature",), validation_split="a")
+    rows = zero_shot(features, ("b",), Scoring(levers=levers))
+    (row,) = (row for row in rows if (row.lever, row.metric) == ("temperature", "top1"))
+    assert row.provenance["lifted"]["stretches_of_scored_files"] == 2
+    # Of the other file nothing is scored.
+    levers = Levers(names=("temperature",), validation_split="c")
+    split(dataset, "d", [6, 9])
+    row = zero_shot(features, ("d",), Scoring(levers=levers))[-1]
+    assert "stretches_of_scored_files" not in row.provenance["lifted"]

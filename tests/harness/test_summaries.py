@@ -94,3 +94,12 @@ def test_a_lever_of_a_mean_has_the_seconds_of_all_and_what_all_chose():
     # What was encoded is encoded once.
     assert found == {**lever, "seconds": 10.75, "seen_in_training": 3}
     assert "lifted" not in mean_of({}, {})
+
+
+def test_copies_of_the_worst_run_are_those_of_a_mean():
+    name, other = "num_test_copies_in_train", "num_test_stretches_of_train_files"
+    found = mean_of({name: 0}, {name: 2, other: 3}, {name: 1})
+    assert (found[name], found[other]) == (2, 3)
+    assert not {name, other} & mean_of({}, {}).keys()
+    lifted = [{"lifted": {"seconds": 1.0, "stretches_of_scored_files": n}} for n in (1, 4)]
+    assert mean_of(*lifted)["lifted"]["stretches_of_scored_files"] == 4

@@ -16,6 +16,7 @@ from harness.retrieval.ranking import Ranking
 from harness.retrieval.reranking import Rerank
 from vifistore.errors import IncompleteError, UsageError
 from vifistore.store.dataset import write_captions
+from vifistore.store.features import Features
 from vifistore.store.schema import QUARANTINED
 
 QUICK = Scoring(folds=50)
@@ -98,7 +99,7 @@ def test_rows_of_a_captioned_dataset(maker):
     assert mean.provenance["resampled"] == "classes"
 
 
-def test_other_rankings_are_rows_of_their_own(maker):
+def test_other_rankings_are_rows_of_their_own(maker, monkeypatch):
     caption_all(maker, list(range(5, 15)))
     maker.split("test", np.arange(5, 9))
     maker.split("train", np.arange(10, 15))
@@ -123,6 +124,13 @@ def test_other_rankings_are_rows_of_their_own(maker):
     assert row.provenance["transductive"] is False
     assert row.provenance["normalised"]["bank_captions"] == 5
     # A bank that holds videos which are scored is none of its own.
+    assert found(normalise="qb-norm", bank="all").provenance["transductive"] is True
+    # Nor is one of copies under other names; of files that were not read nothing is known.
+    for digest, is_own in (("{:064x}", True), ("", False)):
+        digests = np.array([digest.format(row % 5) for row in range(40)], object)
+        monkeypatch.setattr(Features, "content_digests", lambda self, rows, of=digests: of[rows])
+        row = found(normalise="qb-norm", bank="train")
+        assert row.provenance["transductive"] is is_own
     assert found(normalise="qb-norm", bank="all").provenance["transductive"] is True
 
 
