@@ -59,7 +59,8 @@ def _summed(
 
 
 def _places(frames: np.ndarray | None, count: int, room: int) -> np.ndarray:
-    """Which of the `count` frames of a view are taken, of those that are chosen of `room`."""
+    """Which of the `count` frames of a view are taken, each once, of those that are chosen of
+    `room`."""
     if frames is None:
         return np.arange(count)
-    return ((2 * frames + 1) * count) // (2 * room)
+    return np.unique(((2 * frames + 1) * count) // (2 * room))

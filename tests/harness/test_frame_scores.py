@@ -36,7 +36,8 @@ def one_by_one(fusion: str, chosen=None, views=(0, 1)) -> np.ndarray:
             count = COUNTS[video, view]
             alone = FRAMES[video : video + 1, view : view + 1, :count]
             if chosen is not None:
-                alone = alone[:, :, [int((place + 0.5) * count / 4) for place in chosen]]
+                places = {int((place + 0.5) * count / 4) for place in chosen}
+                alone = alone[:, :, sorted(places)]
             found = fuse_frames([fusion], alone, CLASSES.vectors, CLASSES.link)
             scores[video] += found[fusion][0]
     return scores
@@ -47,6 +48,16 @@ def test_padding_is_left_out_of_every_fusion(features, fusion):
     videos = load_videos(features)
     found = score(videos, CLASSES, (fusion,))[fusion]
     np.testing.assert_allclose(found, one_by_one(fusion), rtol=2e-5)
+
+
+@pytest.mark.parametrize("fusion", [*FUSIONS, "top-2"])
+def test_a_view_of_no_more_frames_than_are_asked_for_counts_each_once(features, fusion):
+    # Three places of four: a view of one or two frames has all of them, and none of them twice.
+    assert COUNTS.min() == 1
+    found = score(load_videos(features), CLASSES, (fusion,), frames=np.array([0, 1, 3]))[fusion]
+    short = (COUNTS < 3).all(axis=1)
+    assert short.any()
+    np.testing.assert_allclose(found[short], one_by_one(fusion)[short], rtol=2e-5)
 
 
 @pytest.mark.parametrize("fusion", ["embedding", "image"])
