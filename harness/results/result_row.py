@@ -28,6 +28,8 @@ VALUE_FIELDS = (
 )
 # What zero-shot is called where the checkpoint was tuned on the scored videos or their dataset.
 ZERO_SHOT, TUNED = "zero-shot", "tuned"
+# Entries of `lifted` that say what a lever took, and how they are told.
+_CHOICES = {"text_set": "by texts", "features": "as", "tuned_on": "chosen on"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,19 @@ class ResultRow:
         return "" if self.classifier == "text" else str(self.provenance.get("train_split", ""))
 
     @property
+    def lever_choices(self) -> tuple[str, ...]:
+        """What a lever took beside the feature set, from the provenance: the other sets by their
+        names, descriptions by their text set, the split whose labels chose; empty for none."""
+        lifted = self.provenance.get("lifted")
+        if not self.lever or not isinstance(lifted, Mapping):
+            return ()
+        sets = lifted.get("weights")
+        names = sorted(map(str, sets)) if isinstance(sets, Mapping) else []
+        others = [f"with {name}" for name in names if name not in self.feature_names]
+        told = [f"{word} {lifted[name]}" for name, word in _CHOICES.items() if lifted.get(name)]
+        return *others, *told
+
+    @property
     def asked_protocol(self) -> str:
         """The protocol that was asked for: what `tuned` says is no zero-shot was asked as that."""
         return ZERO_SHOT if self.protocol == TUNED else self.protocol
@@ -123,11 +138,12 @@ class ResultRow:
     def key(self) -> tuple:
         """What makes two rows the same measurement.
 
-        A classifier trained on another split is another measurement, though no field says so. A
-        row that was called zero-shot before it was known to be tuned is the same.
+        A classifier trained on another split is another measurement, though no field says so, as is
+        a lever that took other sets, descriptions or labels. A row that was called zero-shot before
+        it was known to be tuned is the same.
         """
         fields = (getattr(self, name) for name in KEY_FIELDS if name != "protocol")
-        return self.asked_protocol, *fields, self.train_split
+        return self.asked_protocol, *fields, self.train_split, *self.lever_choices
 
     @property
     def checkpoint(self) -> str:
@@ -139,7 +155,8 @@ class ResultRow:
         """The key, whatever the feature set was called: names are given and taken later."""
         others = ("feature_names", "protocol")
         fields = (getattr(self, name) for name in KEY_FIELDS if name not in others)
-        return self.asked_protocol, *fields, self.train_split, self.checkpoint
+        named = (self.train_split, *self.lever_choices, self.checkpoint)
+        return self.asked_protocol, *fields, *named
 
     @property
     def score_name(self) -> str:

@@ -1,7 +1,7 @@
 """What lifts it: every lever beside the plain score of the same videos, with its cost."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from reports.layouts.cells import class_counts, dataset_headings, measured_cell, metric_heading
@@ -81,21 +81,41 @@ def _column(metric: str, dataset: str) -> Column:
 
 
 def _rows(shown: Sequence[Measurement], columns: Sequence[ColumnKey]) -> list[Row]:
-    groups = group_rows(shown, lambda m: (m.row.dataset, m.row.lever, m.row.metric))
+    place = _places(shown)
+    groups = group_rows(shown, lambda m: (m.row.dataset, m.row.lever, place(m), m.row.metric))
     rows = []
     for (name, detail), members in groups.items():
-        levers = dict.fromkeys(["", *(m.row.lever for m in members)])
-        for lever in levers:
-            own = {(m.row.dataset, m.row.metric): m for m in members if m.row.lever == lever}
+        for lever, number in dict.fromkeys([("", 0), *((m.row.lever, place(m)) for m in members)]):
+            here = [m for m in members if (m.row.lever, place(m)) == (lever, number)]
+            own = {(m.row.dataset, m.row.metric): m for m in here}
+            is_alone = not any(m.row.lever == lever and place(m) != number for m in members)
             rows.append(
                 Row(
                     label=lever or "plain",
-                    detail=_marks(list(own.values()), members),
+                    detail=_marks(here, members) if is_alone else _told(here, members),
                     section=f"{name} ({detail})" if detail else name,
                     cells=tuple(_cell(key, own) for key in columns),
                 )
             )
     return rows
+
+
+def _places(shown: Sequence[Measurement]) -> Callable[[Measurement], int]:
+    """How many other choices of one lever a dataset has before that of a measurement: those of
+    several datasets stand beside one another, each dataset having its own texts and splits."""
+    known: dict[tuple, list[tuple[str, ...]]] = {}
+    for m in shown:
+        choices = known.setdefault((*_setting(m), m.row.lever), [])
+        if m.row.lever_choices not in choices:
+            choices.append(m.row.lever_choices)
+    return lambda m: known[*_setting(m), m.row.lever].index(m.row.lever_choices)
+
+
+def _told(own: Sequence[Measurement], members: Sequence[Measurement]) -> str:
+    """What a lever took that stands here with other choices, too, and its marks."""
+    marks = _marks(own, members)
+    choices = dict.fromkeys(choice for m in own for choice in m.row.lever_choices)
+    return ", ".join([*(one for one in choices if one not in marks), *filter(None, [marks])])
 
 
 def _cell(key: ColumnKey, own: Mapping[ColumnKey, Measurement]) -> Cell:

@@ -67,6 +67,22 @@ def test_an_ensemble_that_is_not_zero_shot_stands_under_its_plain_score_and_says
     assert "Tuned on shapes/train: not zero-shot." in [note.text for note in table.notes.values()]
 
 
+def test_choices_of_one_lever_are_rows_of_their_own(rows, row):
+    def ensemble(value, *names, **others):
+        told = {"lifted": {"seconds": 1.0, "weights": dict.fromkeys(["a", *names], 0.5)}}
+        lever = {"protocol": "zero-shot", "split": "test", "lever": "ensemble-logit"}
+        return row("a", **lever, provenance=told, value=value, **others)
+
+    measured = [ensemble(0.8, "b"), ensemble(0.9, "c"), ensemble(0.7, "c", dataset="other")]
+    assert len({one.key for one in measured}) == 3
+    table = lever_table(measurements([*rows, *measured]))
+    assert table is not None
+    found = [line for line in table.rows if line.label == "ensemble-logit"]
+    assert [line.detail for line in found] == ["with b, with c", "with c"]
+    top1 = [[cell.value for cell in line.cells[::4]] for line in found]
+    assert top1 == [[80.0, 70.0], [90.0, None]]
+
+
 def test_rows_without_levers_make_no_table(rows):
     assert lever_table(measurements(rows[:3])) is None
 
