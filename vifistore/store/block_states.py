@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from vifistore.errors import DamagedError
 from vifistore.store.block_ranges import num_blocks
 from vifistore.store.durable import parallel
 from vifistore.store.feature_record import NUM_VALID
@@ -18,7 +19,8 @@ def block_states(features: Features) -> np.ndarray:
     uint32 [block 3]; 0 where there is none.
 
     Where another program laid the arrays out, blocks have those of the whole set, so that all of
-    them change at once. Raises UsageError for a set without frames.
+    them change at once. Raises UsageError for a set without frames, DamagedError for a chunk that
+    is too short.
     """
     features.require_array("frames")
     backend, blocks = features.store.backend, range(num_blocks(features.num_videos))
@@ -33,9 +35,11 @@ def block_states(features: Features) -> np.ndarray:
 
         def read(block: int, column=column, path=path, grid=grid) -> None:
             try:
-                tail = backend.place.tail(grid.key(path, block), _CHECKSUM_BYTES)
-            except FileNotFoundError:
-                return
+                tail = backend.tail(grid.key(path, block), _CHECKSUM_BYTES)
+            except DamagedError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    return
+                raise
             states[block, column] = int.from_bytes(tail, "little")
 
         parallel(read, blocks, backend.place.threads(grid.size * grid.row_bytes))

@@ -67,7 +67,8 @@ class ClaimListing:
         parallel(read, changed, self._files.threads(0))
         known = self._known
         self._known = {block: known[block] for block in sorted(versions) if block in known}
-        return self._known
+        # A thread that commits adds to it, while another goes through what was listed.
+        return self._known.copy()
 
     def remember(self, block: int, claim: BlockClaim, version: str) -> None:
         """Know a claim that this process has read or written, with that version of its file."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vifistore.errors import UnknownNameError, UsageError, shell
+from vifistore.errors import DamagedError, UnknownNameError, UsageError, shell, short
 from vifistore.store.attributes import read_fields
 from vifistore.store.block_files import joined
 from vifistore.store.conditional import ChangedError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vifistore.store.dataset import Dataset
 
 _ID = re.compile(r"[0-9a-f]{12}")
+_PLAIN = re.compile(r"[A-Za-z0-9_]{1,64}")
 _KINDS = {"id": str, "checkpoint": str}
 
 
@@ -30,6 +31,12 @@ class Name:
     name: str
     id: str
     checkpoint: str
+
+
+def can_be_id(found: object) -> bool:
+    """Whether what a file says can be the id of a feature set. It becomes a folder, which is read,
+    and removed: it must not lead out of its place."""
+    return isinstance(found, str) and _PLAIN.fullmatch(found) is not None
 
 
 def check_set_name(name: str) -> str:
@@ -86,7 +93,13 @@ def read_names(dataset: "Dataset") -> list[Name]:
 
 
 def _read(dataset: "Dataset", name: str) -> Name:
-    attributes = read_fields(dataset.backend, _path(dataset, name), _KINDS)
+    backend, path = dataset.backend, _path(dataset, name)
+    attributes = read_fields(backend, path, _KINDS)
+    if not can_be_id(attributes["id"]):
+        raise DamagedError(
+            f"{backend.folder}/{path}/zarr.json names {short(repr(attributes['id']))}, which is no "
+            f"id of a feature set; run: {backend.verify_command}"
+        )
     return Name(name=name, id=attributes["id"], checkpoint=attributes["checkpoint"])
 
 

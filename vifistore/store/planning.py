@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store.backend import Backend
+from vifistore.store.claims import CLAIMS, block_of
+from vifistore.store.durable import parallel
 from vifistore.store.feature_record import (
     FeatureRecord,
     FurtherArray,
@@ -45,8 +47,7 @@ def plan_set(
     # Held throughout: arrays without a group are what a removal that was stopped has left.
     with backend.place.writing():
         if is_new:
-            # Else it would say that videos are done.
-            backend.place.remove(f"{path}/status")
+            _forget_removed(backend, path)
         else:
             _require_same_arrays(backend, FeatureRecord(backend, path), further)
         _require_no_more_rows(backend, path, lengths["video"])
@@ -59,6 +60,14 @@ def plan_set(
                 path, {**attributes, **declaration({n: array.spec for n, array in further.items()})}
             )
     return {name: _own_layout(backend, f"{path}/{name}") for name in shapes}
+
+
+def _forget_removed(backend: Backend, path: str) -> None:
+    """Remove what a removal that was stopped has left and that would say that videos are done."""
+    backend.place.remove(f"{path}/status")
+    files = backend.place.files(f"{path}/{CLAIMS}")
+    claims = [f.key.rpartition("/")[0] for f in files if block_of(f.key) is not None]
+    parallel(backend.place.remove, claims, backend.place.threads(0))
 
 
 def _require_same_arrays(

@@ -123,7 +123,8 @@ class LocalStorage:
     def __init__(self, folder: Path, *, writable: bool) -> None:
         self.folder = folder
         self.location = str(folder)
-        self.cache_folder = folder.with_name(folder.name + ".cache")
+        # A folder that is called `.` or `..` has its name elsewhere.
+        self.cache_folder = Path(f"{folder if folder.name.strip('.') else folder.resolve()}.cache")
         self.zarr_store: ZarrStore = LocalStore(folder, read_only=not writable)
 
     def threads(self, num_bytes: int) -> int:

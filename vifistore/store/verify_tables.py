@@ -15,6 +15,7 @@ from vifistore.store.column_digests import wrong_digests
 from vifistore.store.dataset import video_columns
 from vifistore.store.durable import parallel
 from vifistore.store.layout import Layout
+from vifistore.store.names import can_be_id
 from vifistore.store.problems import MALFORMED, Problem, removal
 from vifistore.store.recipe import pooled_digest
 from vifistore.store.schema import CAPTION_COLUMNS, SPLIT_COLUMNS, ArraySpec
@@ -186,7 +187,7 @@ class TableVerifier:
         words = ("vifi", "name", self._backend.folder, dataset, "ID", name, "--force")
         remedy = f"{shell(*words)}, or {removal(self._backend, path)}"
         target = f"features/{dataset}/{found['id']}"
-        if not self._backend.exists(target):
+        if not can_be_id(found["id"]) or not self._backend.exists(target):
             yield self._problem(path, f"it stands for {target}, which is not there", remedy)
             return
         if not found["checkpoint"]:

@@ -237,7 +237,7 @@ class FeatureWriter:
     def needs_seal(self) -> bool:
         """Whether some planned row lies outside what was sealed last."""
         sealed = self.sealed
-        return sealed is None or sealed["rows"] != self._shape.video
+        return sealed is None or sealed["rows"] < self._shape.video
 
     def unseal(self) -> None:
         """Say that the set is changing, of which blocks were claimed; `seal` ends that.
@@ -277,6 +277,9 @@ class FeatureWriter:
         return sealed
 
     def _seal(self, backend: Backend, about: Mapping) -> dict:
+        if (before := self.sealed) and before["rows"] > self._shape.video:
+            # By a process that knows of videos which were added since this one began.
+            return before
         # Read again: other processes may have written the other blocks.
         self.status = self._claims.read_status(0, self._shape.video)
         if todo := int((self.status == TODO).sum()):
@@ -284,9 +287,8 @@ class FeatureWriter:
                 f"feature set {self.id} cannot be sealed: {todo} of {len(self.status)} videos are "
                 "to do; run vifi extract again"
             )
-        num_rows = len(self.status)
-        stored = self._claims.settled_checksums(num_rows)
-        sealed = {"rows": num_rows, "manifest": manifest_digest(stored)}
+        stored = self._claims.settled_checksums(len(self.status))
+        sealed = {"rows": len(self.status), "manifest": manifest_digest(stored)}
         runs = backend.children(f"{self.path}/runs")
         told = [backend.attributes(f"{self.path}/runs/{run}") for run in runs]
         attributes = backend.attributes(self.path)

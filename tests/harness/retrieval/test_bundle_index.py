@@ -16,6 +16,7 @@ from harness.retrieval.frame_quality import tune_frames
 from tests.support import bounded
 from tests.vifistore.store.padded_set import make_padded_store
 from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.store.block_states import block_states
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.store import open_store
 
@@ -274,3 +275,13 @@ def test_a_set_without_embeddings_has_no_index(make_store, tmp_path):
     with pytest.raises(UsageError, match="has an embedding; run vifi extract"):
         build_frame_index(tmp_path, opened(maker))
     assert open_frame_index(tmp_path, opened(maker)).search(QUERIES, 2).rows.max() == -1
+
+
+def test_a_chunk_that_was_cut_off_is_told_in_a_line_and_one_that_is_gone_is_none(maker):
+    features = opened(maker)
+    chunk = maker.store.path / features.path / "frames" / "c.1.0.0.0"
+    chunk.write_bytes(b"")
+    with pytest.raises(DamagedError, match=r"c\.1\.0\.0\.0 cannot be read .*; run: vifi verify"):
+        block_states(features)
+    chunk.unlink()
+    assert (block_states(features)[:, 0] != 0).tolist() == [True, False, True, True]

@@ -14,6 +14,7 @@ from vifistore.store.block_files import status_encoder
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.claims import COMMITTED, HELD, claim_bytes, claim_key, read_claim
 from vifistore.store.dataset import write_videos
+from vifistore.store.removal import remove_group
 from vifistore.store.schema import QUARANTINED, TODO
 from vifistore.store.store import Store, create_store
 from vifistore.store.verify import verify_store
@@ -235,6 +236,47 @@ def test_it_grows(bucket, tmp_path):
             writer.write_block(block, rows, block_of(rows))
         manifests.append(writer.seal()["manifest"])
     assert manifests[0] == manifests[1]
+
+
+def test_a_block_is_committed_while_another_thread_looks_at_all(store, monkeypatch):
+    writer = writer_of(store)
+    writer.write_blocks(parts(writer, range(2)))
+    plain, left = writer.claims._status_of, [2]
+
+    def commit_first(block, claim):
+        if left:
+            # As a thread that writes what was encoded meanwhile.
+            writer.write_blocks(parts(writer, [left.pop()]))
+        return plain(block, claim)
+
+    monkeypatch.setattr(writer.claims, "_status_of", commit_first)
+    writer.refresh()
+    assert (writer.status[:128] != TODO).all()
+    assert not left
+
+
+def test_of_a_set_whose_removal_was_stopped_no_block_counts(store, manifest, monkeypatch):
+    writer = writer_of(store)
+    writer.write_blocks(parts(writer, range(4)))
+    writer.seal()
+    writer.release()
+    place, plain = store.backend.place, store.backend.place.remove
+
+    def remove(key):
+        if key == writer.path:
+            raise KeyboardInterrupt
+        plain(key)
+
+    monkeypatch.setattr(place, "remove", remove)
+    with pytest.raises(KeyboardInterrupt):
+        remove_group(store.backend, writer.path)
+    monkeypatch.undo()
+    place.remove(f"{writer.path}/frames")
+    again = writer_of(store)
+    assert again.todo_blocks() == [0, 1, 2, 3]
+    again.write_blocks(parts(again, range(4)))
+    assert again.seal()["manifest"] == manifest
+    assert not list(verify_store(store))
 
 
 def test_what_lost_its_turn_seals_nothing(store):

@@ -127,6 +127,19 @@ def test_a_path_that_climbs_names_nothing(store, what):
         removals(store, [what])
 
 
+def test_a_name_that_leads_out_of_its_store_removes_nothing(store, tmp_path, capsys):
+    """Anything may be written in a store that came from elsewhere."""
+    other = make_whole_store(tmp_path / "other.zarr")
+    (feature_id,) = other.dataset("d").feature_ids()
+    away = f"../../../other.zarr/features/d/{feature_id}"
+    set_name(store.dataset("d"), "away", away, "", force=False)
+    assert run(["rm", str(store.path), "d/away", "--yes"]) == 1
+    assert "is no id of a feature set; run: vifi verify" in capsys.readouterr().err
+    assert other.features("d", feature_id).sealed
+    told = {problem.where: problem.what for problem in verify_store(store)}
+    assert told == {"names/d/away": f"it stands for features/d/{away}, which is not there"}
+
+
 def test_a_set_that_is_being_sealed_goes_afterwards(store, whole):
     """Else sealing would make its group again, without any array."""
     (feature_id,) = store.dataset("d").feature_ids()

@@ -111,6 +111,21 @@ def test_sealed_set_stays_readable_while_it_grows(make_store):
     np.testing.assert_array_equal(features.read("frames"), frames.astype(np.float16))
 
 
+def test_who_knows_of_fewer_videos_does_not_seal_fewer(make_store):
+    store = make_store(10)
+    recipe, frames = plain_recipe().as_dict(), RNG.normal(size=(12, 1, 4, 8))
+    first = FeatureWriter(store.dataset("d"), recipe, Shape(video=10, view=1, frame=4, dim=8), {})
+    write_videos(store.new_dataset("d"), video_table(12, ["run", "jump"]), ["run", "jump"], "/v")
+    shape = Shape(video=12, view=1, frame=4, dim=8)
+    second = FeatureWriter(store.dataset("d"), recipe, shape, {})
+    second.write_block(0, second.todo_rows(0), block_data(frames))
+    assert first.needs_seal
+    sealed = second.seal()
+    assert not first.needs_seal
+    assert first.seal() == sealed == store.features("d", second.id).sealed
+    assert sealed["rows"] == 12
+
+
 @pytest.mark.parametrize("name", sorted(FEATURE_ARRAYS))
 def test_flipped_byte_is_noticed(make_store, name):
     store = make_store(3)
@@ -331,3 +346,11 @@ def test_a_file_where_the_store_is_to_be_made_is_told(tmp_path, place):
     for at_work in (find_store, create_store):
         with pytest.raises(StoreError, match=f"{file} is no folder; give another path"):
             at_work(tmp_path / place)
+
+
+@pytest.mark.parametrize("below", [".", ".."])
+def test_the_cache_lies_beside_a_store_that_one_stands_in(make_store, monkeypatch, below):
+    store = make_store(1)
+    monkeypatch.chdir(store.path if below == "." else store.path / "videos")
+    cache = open_store(below).cache_folder
+    assert cache == store.path.with_name(f"{store.path.name}.cache")
