@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from vifistore.store.block_ranges import num_blocks, stretches
 from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.claiming import Claiming, open_claims
 from vifistore.store.dataset import Dataset
+from vifistore.store.durable import parallel
 from vifistore.store.feature_record import FeatureRecord
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
 from vifistore.store.verify_features import damaged_blocks
@@ -173,6 +175,11 @@ def earlier_attempts(dataset: Dataset, feature_id: str) -> np.ndarray:
 def _attempts(backend: Backend, path: str, num_videos: int) -> np.ndarray:
     """uint8 [video]; 0 where that cannot be read."""
     attempts = np.zeros(num_videos, np.uint8)
+    with contextlib.suppress(DamagedError):
+        # All at once: one after the other, those of millions would take hours in a bucket.
+        found = backend.read(f"{path}/attempts", 0, num_videos)
+        attempts[: len(found)] = found
+        return attempts
     for start, stop in stretches(0, num_videos):
         with contextlib.suppress(DamagedError):
             found = backend.read(f"{path}/attempts", start, stop)
@@ -207,11 +214,10 @@ def _stored(backend: Backend, path: str, blocks: set[int]) -> Stored:
     found = {}
     for name in _specs(backend, path):
         try:
-            layout = backend.layout(f"{path}/{name}")
-            keys = {block: layout.key(f"{path}/{name}", block) for block in sorted(blocks)}
-            found |= {
-                (name, block): backend.tail(key, _CHECKSUM_BYTES) for block, key in keys.items()
-            }
+            layout, threads = backend.layout(f"{path}/{name}"), backend.place.threads(0)
+            keys = {(name, block): layout.key(f"{path}/{name}", block) for block in sorted(blocks)}
+            read = partial(backend.tail, num_bytes=_CHECKSUM_BYTES)
+            found |= zip(keys, parallel(read, keys.values(), threads), strict=True)
         except DamagedError:
             continue
     return found

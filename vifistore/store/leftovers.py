@@ -4,6 +4,7 @@ The next run that writes in the store removes it.
 """
 
 from vifistore.store.backend import Backend
+from vifistore.store.object_storage import ObjectStorage
 from vifistore.store.schema import GROUPS, SUBGROUPS
 
 
@@ -13,12 +14,15 @@ def leftovers(backend: Backend, path: str = "") -> list[str]:
 
 
 def clear_leftovers(backend: Backend, path: str = "") -> None:
-    """Remove what stopped runs left below `path`, unless somebody is writing in the store.
+    """Remove what stopped runs left below `path` of a folder, unless somebody is writing in it.
 
     Without a path, arrays of feature sets are not looked into: they have a file for every 64
     videos, and whoever writes such a set clears it.
     """
     place, leave_out = backend.place, _is_of_others if path else _is_large
+    if isinstance(place, ObjectStorage):
+        # Who is alone is not known there: millions of objects would be listed for nothing.
+        return
     if place.leftovers(path, leave_out):
         with place.alone() as is_alone:
             # Looked for again under the lock: what was on its way may be there by now.

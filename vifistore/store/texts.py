@@ -108,11 +108,18 @@ def _write(backend: Backend, path: str, fields: Mapping, embeddings: np.ndarray)
     kept = digests({_ARRAY: embeddings}, TEXT_SPECS, {})
     # All in one call, so that a run which is short of memory has written nothing. The group comes
     # last: a text set is there when its attributes are.
-    backend.put(
+    stages = (
         {} if backend.exists(_FOLDER) else backend.group_files(_FOLDER, {}),
-        {metadata_key(array): metadata, layout.key(array, 0): chunk},
+        {metadata_key(array): metadata, (key := layout.key(array, 0)): chunk},
         group_files({path: {**_decisive(fields), FIELD: kept}}),
     )
+    backend.put(*stages)
+    # Another machine may have written them at once, and round otherwise: its numbers must not stay
+    # below the digest of these, nor these below its own.
+    while (backend.tail(key, len(chunk[1])) == chunk[1]) != (
+        backend.attributes(path).get(FIELD) == kept
+    ):
+        backend.put(*stages)
 
 
 def has_texts(backend: Backend, name: str) -> bool:

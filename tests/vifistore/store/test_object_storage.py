@@ -15,6 +15,7 @@ from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
+from vifistore.extract import repair
 from vifistore.store import names, open_store, status_chunks
 from vifistore.store.backend import Backend
 from vifistore.store.block_claims import BlockClaims
@@ -89,6 +90,24 @@ def test_checksums_of_several_blocks_are_asked_for_at_once(url, monkeypatch):
     assert manifest_digest(stored) == features.sealed["manifest"]
 
 
+def test_what_a_repair_asks_of_several_blocks_it_asks_at_once(url, monkeypatch):
+    features = open_store(url).features("d", "a@b")
+    backend, both = features.dataset.backend, threading.Barrier(2, timeout=10)
+
+    def waited(plain):
+        def ask(key, *rest):
+            both.wait()
+            return plain(key, *rest)
+
+        return ask
+
+    for name in ("tail", "read_into"):
+        monkeypatch.setattr(backend.place, name, waited(getattr(backend.place, name)))
+    stored = repair._stored(backend, features.path, {0, 1})
+    assert {name for name, _ in stored} == set(FEATURE_ARRAYS)
+    assert repair._attempts(backend, features.path, 70).tolist() == [1] * 70
+
+
 def requests_by_blocks(bucket_server, bucket, ask, *, is_sealed: bool = True) -> int:
     """How many more requests it takes to ask of a set of five blocks than of one of two."""
     counts = []
@@ -106,6 +125,13 @@ def requests_by_blocks(bucket_server, bucket, ask, *, is_sealed: bool = True) ->
         ask(found, writer.id)
         counts.append(bucket_server.requests.total())
     return counts[1] - counts[0]
+
+
+def test_a_store_is_opened_for_writing_without_a_list_of_its_objects(bucket_server, url):
+    bucket_server.requests.clear()
+    open_store(url, mode="a")
+    assert bucket_server.requests
+    assert "LIST" not in bucket_server.requests
 
 
 def test_info_of_a_sealed_set_asks_for_no_block(bucket_server, bucket):

@@ -300,6 +300,25 @@ def test_texts_that_were_cut_short_are_none_and_are_written_anew(make_store, mon
     np.testing.assert_array_equal(store.texts(half).embeddings, embeddings)
 
 
+def test_texts_that_two_machines_write_at_once_are_those_of_one(make_store, monkeypatch):
+    store = make_store(3)
+    fields = {"text_digest": "t", "logit_scale": 10.0, "class_names": ["run"], "templates": ["{}"]}
+    fields |= {"context_length": 77, "precision": "fp32"}
+    own, others = RNG.normal(size=(2, 1, 1, 8)).astype(np.float32)
+    put, left = LocalStorage.put, [others]
+
+    def put_late(self, *stages):
+        put(self, *stages[:-1])
+        if left:
+            store.add_texts(fields, left.pop())
+        put(self, *stages[-1:])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, "put", put_late)
+        name = store.add_texts(fields, own)
+    np.testing.assert_array_equal(store.texts(name).embeddings, own)
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "a\\b", "x" * 300])
 def test_names_that_could_leave_the_store_are_refused(make_store, name):
     store = make_store(3)
