@@ -62,9 +62,11 @@ def decode_by_number(
             yield from _picked(scan, order, gathering)
             plans, was_tried = gathering.plans, True
     too_large = keep.squares is not None and table.frame_bytes > _LARGE_BYTES
-    if plans and table.seconds is not None and not too_large and isinstance(video, Path):
-        gathering = _begun(plans, table.seconds, table, keep, decoder, BY_NUMBER)
-        yield from _marked(_fetched(video, table, gathering, fetch), was_tried)
+    # What does not come as the packets tell has no numbers that another one could go by.
+    seconds = None if was_tried else table.seconds
+    if plans and seconds is not None and not too_large and isinstance(video, Path):
+        gathering = _begun(plans, seconds, table, keep, decoder, BY_NUMBER)
+        yield from _fetched(video, table, gathering, fetch)
         plans, was_tried = gathering.plans, True
     if plans:
         yield from _marked(read_forward(video, plans, table, keep), was_tried)

@@ -82,7 +82,8 @@ def _frames(
         for number in wanted:
             key = seeking.key_before(number)
             if key > position + 1:
-                frames, position = _from_key(container, stream, key, seeking, shown), key - 1
+                found = _from_key(container, stream, key, seeking, shown)
+                frames, position = _in_order(found), key - 1
             while position < number:
                 position, frame = next(frames, (number + 1, None))
             if position != number or frame is None:
@@ -112,6 +113,17 @@ def _from_key(
                 yield seeking.number_of(frame.pts), frame
     except (FFmpegError, LookupError) as error:
         raise _MissedError from error
+
+
+def _in_order(frames: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+    """(number, frame), as long as each is shown after the one before. Raises _MissedError where
+    times are those of decoding, as in an MP4 that was made of an AVI by copying its packets."""
+    last = -1
+    for number, frame in frames:
+        if number <= last:
+            raise _MissedError
+        yield number, frame
+        last = number
 
 
 def _marked(packets: Iterator[Any]) -> Iterator[tuple[bool, Any]]:

@@ -23,6 +23,9 @@ from vifistore.sources.footage import Readable
 INDEXED_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 # Those that find a key frame by its time, if packets have times: decoders give these on to frames.
 _SEEKING_FORMATS = {*INDEXED_FORMATS, "avi"}
+# Codecs whose packets have in AVI times of decoding alone: of others FFmpeg works out when they are
+# shown (`onein_oneout` in libavformat/demux.c).
+_TIMED_AS_DECODED = {"h264", "hevc", "vvc"}
 
 # Those whose headers, or whose last packets, tell how long they are.
 _LONG_AS_TOLD = {*INDEXED_FORMATS, "flv", "mpegts", "mpeg"}
@@ -199,7 +202,7 @@ def _table(container: Any, stream: Any, heads: PacketHeads) -> PacketTable:
     is_only = sum(map(_is_film, container.streams.video)) == 1
     is_plain = is_whole and is_only
     indexed = container.format.name in INDEXED_FORMATS and is_plain
-    seeks = container.format.name in _SEEKING_FORMATS and is_plain
+    seeks = is_plain and _finds_times(container.format.name, stream.codec_context)
     times = _times_by_number(heads) if indexed else None
     fps = float(stream.average_rate) if stream.average_rate else None
     lost = _lost(container, stream, heads)
@@ -216,6 +219,12 @@ def _table(container: Any, stream: Any, heads: PacketHeads) -> PacketTable:
         is_plain=is_plain,
         lost=lost,
     )
+
+
+def _finds_times(container: str, codec: Any) -> bool:
+    """Whether a key frame is found by its time, and every frame shown at that of its packet."""
+    is_as_decoded = codec.name in _TIMED_AS_DECODED and bool(codec.has_b_frames)
+    return container in _SEEKING_FORMATS and not (container == "avi" and is_as_decoded)
 
 
 def _lost(container: Any, stream: Any, heads: PacketHeads) -> np.ndarray:

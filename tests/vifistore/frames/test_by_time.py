@@ -33,6 +33,8 @@ KINDS = {
     "plain.avi": ("mpeg4", _FEW_KEYS),
     "bf.avi": ("mpeg4", _FEW_KEYS | {"bf": "2"}),
     "h264.avi": ("libx264", {"x264-params": f"{_FEW_KEYS_264}:bframes=0"}),
+    "h264-b.avi": ("libx264", {"x264-params": f"{_FEW_KEYS_264}:bframes=3:b-pyramid=none"}),
+    "pyramid.avi": ("libx264", {"x264-params": f"{_FEW_KEYS_264}:bframes=3"}),
     "h264.mp4": ("libx264", {"x264-params": f"{_FEW_KEYS_264}:bframes=3"}),
     "hevc.mp4": ("libx265", {"x265-params": "log-level=none:open-gop=1:bframes=3:scenecut=0"}),
     "vp9.webm": ("libvpx-vp9", {"deadline": "realtime"}),
@@ -112,6 +114,29 @@ def test_an_edit_list_is_followed(edited_video):
     assert scan_packets(edited_video).seeking is None
     for sampling in SAMPLINGS.values():
         check(edited_video, sampling, "decord", [Span(0.1, 0.5), Span(0.5)])
+
+
+def test_an_avi_whose_times_are_those_of_decoding_is_read_in_order(kinds):
+    seeks = {name: scan_packets(kinds[name]).seeking is not None for name in KINDS if "avi" in name}
+    assert [name for name in seeks if not seeks[name]] == ["h264-b.avi", "pyramid.avi"]
+    # Of so few frames the times that come out never go back.
+    check(kinds["h264-b.avi"], Sampling(99, fps=3.0), "pyav", [Span(0.04, 1.5)])
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_packets_copied_from_an_avi_have_times_of_decoding(kinds, tmp_path, decoder):
+    """As `ffmpeg -i a.avi -c copy a.mp4` leaves them."""
+    path = tmp_path / "copied.mp4"
+    with av.open(str(kinds["pyramid.avi"])) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.pts, packet.stream = packet.dts, stream
+                output.mux(packet)
+    for sampling in SAMPLINGS.values():
+        for video in check(path, sampling, decoder):
+            assert video.reader == "pyav in-order"
+    check(path, Sampling(8), decoder, [Span()])
 
 
 def frames_decoded(monkeypatch, path: Path, spans: list[Span], sampling: Sampling) -> list[int]:
