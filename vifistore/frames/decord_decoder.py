@@ -61,3 +61,6 @@ def fetch_decord(
             yield reader.get_batch(wanted).asnumpy()
     except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, AssertionError):
         yield None
+    except UnicodeEncodeError:
+        # It opens no path whose bytes are not UTF-8.
+        yield None

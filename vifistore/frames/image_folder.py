@@ -19,6 +19,9 @@ from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.raw_frames import FALLBACK_FPS, Gathering, RawFrames, Read
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+# Pillow's name of grey of 16 bits (depth, infrared), of which it would make white whatever is above
+# 255; of colours of 16 bits it takes the upper 8.
+_DEEP_GREY = "I;16"
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -73,11 +76,15 @@ def _read_plans(
 
 
 def read_image(path: Path) -> np.ndarray:
+    """uint8 [height width 3], upright. Raises DecodeError."""
     from PIL import Image, ImageOps
 
     try:
         with open_regular(path) as file, Image.open(file) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode == _DEEP_GREY:
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return np.asarray(upright.convert("RGB"))
     except (
         OSError,
         SyntaxError,

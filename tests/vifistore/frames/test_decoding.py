@@ -221,6 +221,15 @@ def test_what_lies_in_the_place_of_a_video_is_named(
     assert caught.value.reason == reason
 
 
+def test_a_path_that_is_not_utf8_is_no_obstacle(
+    make_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vifistore.frames.by_number.order_of", lambda scan: None)
+    path = make_video("v.mp4")
+    video = decode(path.rename(path.with_name("caf\udce9.mp4")), "decord", frames=4)
+    assert video.reader == "pyav in-order"
+
+
 def test_sound_alone_is_no_video(tmp_path: Path, decoder: str) -> None:
 
     path = tmp_path / "sound.mp4"

@@ -52,6 +52,14 @@ def test_orientation_in_the_image_is_honoured(tmp_path: Path) -> None:
     assert (video.width, video.height) == (6, 8)
 
 
+def test_of_grey_of_16_bits_the_upper_8_are_seen(tmp_path: Path) -> None:
+    folder, levels = tmp_path / "v", np.linspace(0, 2**16 - 1, 48).reshape(6, 8).astype(np.uint16)
+    folder.mkdir()
+    Image.fromarray(levels).save(folder / "0.png")
+    (frame,) = decode(folder, frames=1).frames
+    assert (frame == (levels // 256)[..., None]).all()
+
+
 def test_broken_facts_about_an_image_cost_that_image(tmp_path: Path, monkeypatch) -> None:
     turn = ImageOps.exif_transpose
 
