@@ -78,7 +78,18 @@ def to_rgb(frame: Any, width: int, height: int, reformatter: Any = None) -> np.n
     # Damaged files hold angles that are none.
     angle = frame.rotation
     turns = round(angle / 90) if abs(angle) <= 360 else 0
+    image = image[::-1] if _is_mirrored(frame) else image
     return np.rot90(image, turns) if turns % 4 else image
+
+
+def _is_mirrored(frame: Any) -> bool:
+    """Whether a frame is to be mirrored, top to bottom, before it is turned: some cameras that look
+    at who holds them ask for it. The angle is that of the first row of the matrix alone."""
+    told = frame.side_data.get("DISPLAYMATRIX")
+    if told is None:
+        return False
+    matrix = np.frombuffer(told, np.int32).reshape(3, 3)[:2, :2].astype(np.float64)
+    return bool(matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0])
 
 
 def _levels(frame: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -122,6 +123,27 @@ def test_rotated_videos_come_out_upright(tmp_path: Path, decoder: str, rotation:
     corners = [frame[0, 0], frame[0, -1], frame[-1, -1], frame[-1, 0]]
     turned = {0: 1, 90: 0, 180: 3, -90: 2}[rotation]
     assert [bool(value.mean() > 128) for value in corners].index(True) == turned
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [((-1, 0, 0, 1), 0), ((1, 0, 0, -1), 2), ((0, 1, 1, 0), 3), ((0, -1, -1, 0), 1)],
+)
+def test_mirrored_videos_come_out_as_they_are_to_be_seen(
+    tmp_path: Path, decoder: str, matrix: tuple[int, ...], corner: int
+) -> None:
+    path = write_bright_corner(tmp_path / "v.mp4", 180)
+    content = bytearray(path.read_bytes())
+    # Two rows of the header of the track: behind its times, its number, its layer and its volume.
+    place = content.index(b"tkhd") + 44
+    first, second = matrix[:2], matrix[2:]
+    rows = struct.pack(">6i", *(value << 16 for value in (*first, 0, *second, 0)))
+    content[place : place + 24] = rows
+    path.write_bytes(content)
+    frame = decode(path, decoder, frames=1).frames[0]
+    assert frame.shape == ((48, 64, 3) if matrix[0] else (64, 48, 3))
+    corners = [frame[0, 0], frame[0, -1], frame[-1, -1], frame[-1, 0]]
+    assert [bool(value.mean() > 128) for value in corners].index(True) == corner
 
 
 def write_bright_corner(path: Path, rotation: int) -> Path:
