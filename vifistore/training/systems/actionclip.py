@@ -40,6 +40,8 @@ class ActionClipSystem:
         if known := system_of(clip):
             _require_same(known, settings)
             clip.added_system = {**known, "frames": settings.num_frames}
+            # It was loaded to infer, and then a GPU gives an LSTM no gradient.
+            clip.visual.added.train()
             return
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)

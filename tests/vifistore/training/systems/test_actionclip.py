@@ -228,6 +228,17 @@ def test_a_run_goes_on_from_another_ones_head(trained):
         trained(out="wrong", start=load_model(MODEL, str(report.path)))
 
 
+def test_a_head_that_was_loaded_trains_as_a_new_one(trained):
+    settings = {**ACTION, "frame_head": "lstm"}
+    _, report = trained(**settings)
+    loaded = load_model(MODEL, str(report.path))
+    parts = list(loaded.clip.visual.added.modules())
+    assert not any(part.training for part in parts)
+    # On a GPU torch refuses the gradient of an LSTM that is there to infer.
+    trained(out="further", start=loaded, **settings)
+    assert all(part.training for part in parts)
+
+
 def test_a_table_that_is_longer_than_a_view_takes_any_number_of_frames(trained):
     start = tiny_model()
     settings = replace(SETTINGS, **ACTION, num_frames=4)
