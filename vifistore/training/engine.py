@@ -55,6 +55,8 @@ class Engine:
         most_views: int = 0,
     ) -> None:
         """`most_views` are what a forward pass takes at once; 0 for those of a micro-batch."""
+        # As in extraction: float32 is no TF32, which convolutions and LSTMs of a GPU would take.
+        torch.backends.cudnn.allow_tf32 = False
         self.parameters = {name: p for group in groups for name, p in group.parameters.items()}
         self._objective, self._order = objective, order
         self._processes = processes

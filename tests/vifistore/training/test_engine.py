@@ -203,6 +203,12 @@ def test_bfloat16_stays_near_float32_and_keeps_the_weights_in_it(trained, tmp_pa
     assert losses[1] == pytest.approx(losses[0], abs=0.05)
 
 
+def test_float32_is_no_tf32(trained, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    trained(epochs=1)
+    assert not torch.backends.cudnn.allow_tf32
+
+
 def test_a_machine_that_cannot_compile_is_said_in_one_line(trained, monkeypatch):
     from torch._dynamo.exc import TorchDynamoException
 
