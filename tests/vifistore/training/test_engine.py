@@ -85,6 +85,27 @@ def test_parameters_that_take_gradients():
     assert choose_trained(clip, "prompts") == {}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("token_embedding", "text.token_embedding", "text.transformer.shared"),
+        *("text.transformer.embeddings.word_embeddings", "text.transformer.embed_tokens"),
+    ],
+)
+def test_no_tower_trains_its_word_embedding(name):
+    clip = torch.nn.Module()
+    for part in (name, "text.transformer.embeddings.position_embeddings"):
+        below, _, last = part.rpartition(".")
+        owner = clip
+        for step in filter(None, below.split(".")):
+            if not hasattr(owner, step):
+                owner.add_module(step, torch.nn.Module())
+            owner = getattr(owner, step)
+        owner.add_module(last, torch.nn.Embedding(2, 2))
+    trained = choose_trained(clip, "full")
+    assert [*trained] == ["text.transformer.embeddings.position_embeddings.weight"]
+
+
 def one_step(
     micro_batch: int, start: OpenClipModel | None = None, **changes: object
 ) -> tuple[dict[str, torch.Tensor], StepRecord]:

@@ -1,5 +1,6 @@
 """ViFi-CLIP: CLIP as it is, its towers or prompts in front of them trained against class texts."""
 
+import re
 from collections.abc import Sequence
 
 from torch import nn
@@ -21,11 +22,13 @@ from vifistore.training.training_settings import Trains, TrainSettings
 _OTHER_PARTS = {
     IMAGE_KEY: "prompts",
     TEXT_KEY: "prompts",
-    "token_embedding.weight": "never",
-    "text.token_embedding.weight": "never",
     "logit_scale": "both towers",
     "logit_bias": "never",
 }
+# As CLIP calls it, BERT and its kin, and T5, whose towers OpenCLIP takes from transformers.
+_WORD_EMBEDDING = re.compile(
+    r"(text\.(.+\.)?)?(token_embedding|word_embeddings|embed_tokens|shared)\.weight"
+)
 
 
 class VifiClip:
@@ -62,6 +65,7 @@ def choose_trained(clip: Clip, trains: Trains) -> dict[str, nn.Parameter]:
         own = "image" if name.startswith("visual.") else "text"
         # CoCa's captions are no part of what is scored: their decoder gets no gradient.
         own = "never" if name.startswith("text_decoder.") else own
+        own = "never" if _WORD_EMBEDDING.fullmatch(name) else own
         part = _OTHER_PARTS.get(name, own)
         parameter.requires_grad_(part in full if trains == "full" else part == trains)
     return trained_by_name(clip)
