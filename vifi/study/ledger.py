@@ -63,18 +63,28 @@ class Ledger:
         the files that say how are as they were.
         """
         entry = self.entry(step.name)
-        is_there = all(Path(path).exists() for path in step.makes)
-        if entry is None or not is_there or entry.digest != digest:
+        if entry is None or _is_lost(step) or entry.digest != digest:
             return False
         if step.name != REPORT:
             return True
         answered = (need for need in map(self.entry, step.needs) if need)
         return not any(need.ended > entry.ended for need in answered)
 
+    def forget_lost(self, steps: Iterable[Step]) -> None:
+        """Take back that steps are done of which what they made is gone: once another step has
+        made the store or the file of the rows anew, they would count as done."""
+        for step in filter(_is_lost, steps):
+            self.path(step, ".json").unlink(missing_ok=True)
+
     def note(self, step: Step, entry: Entry) -> None:
         """Say that the step is done."""
         self._folder.mkdir(parents=True, exist_ok=True)
         put_file(self.path(step, ".json"), json.dumps(asdict(entry), indent=2).encode())
+
+
+def _is_lost(step: Step) -> bool:
+    """Whether something is not there that the step makes."""
+    return not all(Path(path).exists() for path in step.makes)
 
 
 def digests(steps: Iterable[Step], out: Path) -> dict[str, str]:
@@ -99,6 +109,8 @@ def digests(steps: Iterable[Step], out: Path) -> dict[str, str]:
 
 def _file(word: str, out: Path) -> str:
     """What a word of a command says of a file that is not of the study's own making."""
+    if word.startswith("--"):
+        word = word.partition("=")[2]
     path = Path(word)
     # The folder of the study may be this one, where other files lie as well.
     is_own = word.startswith(f"{out}/") or path.is_relative_to(out / RUNS)

@@ -34,3 +34,5 @@ def _check(step: Step, command: Command) -> None:
         check_words(importlib.import_module(module_of(verb)).main, words)
     except UsageError as error:
         raise UsageError(f"{step.name}: {error}") from error
+    except SystemExit as stop:
+        raise UsageError(f"{step.name}: help is no work to be done; leave out --help") from stop

@@ -146,7 +146,7 @@ def _head(study: Study, places: Places, system: StudySystem) -> Step:
         name=f"train {system.name}",
         commands=(_train_head(study, places, system, system.dataset, *kind),),
         needs=(f"extract {system.start} of {system.dataset}",),
-        makes=(places.run(system),),
+        makes=(places.run(system), places.store),
     )
 
 

@@ -49,6 +49,7 @@ from vifi.study.study_parts import (
     StudySystem,
 )
 from vifistore.errors import UnknownNameError, UsageError, short
+from vifistore.store.names import check_set_name
 from vifistore.store.schema import check_name
 
 _KINDS: dict[str, Any] = {
@@ -107,7 +108,7 @@ def _entries(kind: str, tables: object, of: Any) -> dict[str, Any]:
         if not isinstance(table, dict):
             raise UsageError(f"{kind}.{short(name, 40)} is no table; write [{kind}.NAME]")
         for full_name, values in expanded(f"{kind}.{name}", name, table):
-            check_name(kind, full_name)
+            check_name(kind.removesuffix("s"), full_name)
             if full_name in found:
                 raise UsageError(f"{kind}.{full_name} comes twice; give each a name of its own")
             found[full_name] = _entry(f"{kind}.{full_name}", full_name, values, of)
@@ -192,6 +193,7 @@ def _check_feature_names(study: Study) -> None:
 
 def _check_system(study: Study, system: StudySystem) -> None:
     where = f"system {system.name}"
+    check_set_name(system.feature_name)
     if sum(map(bool, (system.preset, system.head, system.weights))) > 1:
         raise UsageError(f"{where} has two of preset, head and weights; give one of them")
     if system.is_trained or system.weights:
@@ -203,6 +205,9 @@ def _check_system(study: Study, system: StudySystem) -> None:
             if start in seen:
                 raise UsageError(f"{where} starts from itself, by {' and '.join(seen)}")
             seen.append(start)
+        if system.head and study.systems[system.start].head:
+            told = f"{where} starts from {system.start}, a head, which leaves no frames to pool"
+            raise UsageError(f"{told}; start from the system that {system.start} starts from")
     elif not system.model or not system.pretrained:
         raise UsageError(f"{where} is not trained, so it needs model and pretrained; give both")
 

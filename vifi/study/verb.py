@@ -19,6 +19,7 @@ from vifi.study.study_tree import StudyTree
 from vifi.study.words import on_cluster
 from vifistore.cluster.ray_settings import RaySettings
 from vifistore.errors import UsageError
+from vifistore.training.folder_lock import require_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ def main(arguments: list[str]) -> int:
         RaySettings(address=wanted.on)
     study = read_study(wanted.study)
     out = wanted.out or Path("reports/out") / wanted.study.stem
+    require_folder(out)
     places = Places(out=out, study=str(wanted.study), on=wanted.on)
     if not wanted.dry_run:
         return 1 if run_study(study, places, wanted.only).failed else 0
@@ -91,6 +93,8 @@ def _run_left(study: Study, steps: list[Step], places: Places, tree: StudyTree) 
     from vifi.study.running import run_steps
 
     known, ledger = digests(steps, places.out), Ledger(places.out)
+    # Of all questions: others may be asked now than those whose rows are gone.
+    ledger.forget_lost(plan_steps(study, places))
     return run_steps(
         _on_cluster(steps, places),
         known,

@@ -13,6 +13,7 @@ from vifistore.errors import UsageError
         ('ask = "ablate"', 'ask = "ablte"', "verb of ask fusions 'ablte'. Did you mean 'ablate'?"),
         ("evaluate zero-shot", "evaluate zeroshot", "ask table of clip: protocol is 'zeroshot'"),
         ('split = "test" }', 'splitt = "test" }', "table of clip: Unrecognized options: --splitt"),
+        ('split = "test" }', "help = true }", "ask table of clip: help is no work to be done"),
         ('"supervised_k400"', '"supervised"', "train full-s1: unknown preset 'supervised'"),
         ("epochs = 2", "epoch = 2", "train full-s1: Unrecognized options: --epoch, 2"),
         ("epochs = 2", "epochs = 2020-01-01", "small.toml: train: epochs is datetime.date("),
@@ -41,6 +42,12 @@ def test_a_file_that_asks_nothing_is_no_study(tmp_path, capsys):
     path.write_text('title = "nothing"', encoding="utf-8")
     assert run(["study", str(path), "--out", str(tmp_path / "o")]) == 2
     assert "it asks no question; write [questions.NAME]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_a_file_in_the_place_of_its_folder_is_told(study_file, capsys, flags):
+    assert run(["study", str(study_file), "--out", str(study_file), *flags]) == 2
+    assert "is no folder; give another --out" in capsys.readouterr().err
 
 
 def test_flags_are_what_a_command_line_can_be_given():

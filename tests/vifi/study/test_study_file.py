@@ -8,6 +8,12 @@ from tests.vifi.study.conftest import STUDY
 from vifi.study.study_file import parse_study, read_study
 from vifistore.errors import UsageError
 
+HEADS = {
+    "clip": {"model": "vifi-tiny", "pretrained": "none"},
+    "first": {"start": "clip", "head": "a5", "dataset": "d"},
+    "second": {"start": "first", "head": "a5", "dataset": "d"},
+}
+
 
 def study(**parts: object) -> dict:
     return tomllib.loads(STUDY) | parts
@@ -68,7 +74,9 @@ def test_each_makes_one_of_every_combination():
             "one, or one for each",
         ),
         (changed("systems", "clip", weights="b"), "unknown start of system clip"),
-        (study(questions={"a/b": {"ask": "ablate", "systems": []}}), "cannot name a questions"),
+        (changed("systems", "clip", features="a/b"), "'a/b' cannot name a feature set"),
+        (study(systems=HEADS), "system second starts from first, a head"),
+        (study(questions={"a/b": {"ask": "ablate", "systems": []}}), "cannot name a question:"),
         (study(questions={"a": {"systems": []}}), "questions.a has no ask"),
     ],
 )

@@ -177,6 +177,27 @@ def test_what_is_gone_is_made_again(study, tmp_path):
     assert study("--only", "fusions")[:2] == (0, ["train full-s1", "report"])
 
 
+def test_rows_that_are_gone_are_made_again_though_others_are_asked_for_first(
+    study, study_file, tmp_path
+):
+    text = study_file.read_text(encoding="utf-8")
+    for systems in ('["clip", "full-*"]', '["clip", "full-s1"]'):
+        text = text.replace(systems, '["clip"]')
+    study_file.write_text(text, encoding="utf-8")
+    assert study()[0] == 0
+    first = scores(tmp_path / "o")
+    (tmp_path / "o/results.jsonl").unlink()
+    assert study("--only", "fusions")[:2] == (0, ["ask fusions", "report"])
+    assert study()[:2] == (0, ["ask table", "report"])
+    assert scores(tmp_path / "o") == first
+    # The store is there anew before its features are.
+    shutil.rmtree(tmp_path / "o/store.zarr")
+    weights = (tmp_path / "tiny.safetensors").rename(tmp_path / "elsewhere")
+    assert study()[0] == 1
+    weights.rename(tmp_path / "tiny.safetensors")
+    assert study()[:2] == (0, ["extract clip of d", "report"])
+
+
 def test_a_plan_tells_commands_and_costs_and_does_nothing(study, tmp_path):
     code, _, told = study("--dry-run")
     assert code == 0

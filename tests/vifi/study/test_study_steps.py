@@ -18,6 +18,19 @@ PLACES = Places(out=Path("o"))
 RUNS = ("o/runs/full-s1", "o/runs/full-s2")
 
 
+HEAD = """
+[systems.head]
+start = "clip"
+head = "a5"
+dataset = "d"
+[datasets.e]
+[questions.elsewhere]
+ask = "evaluate zero-shot"
+systems = ["head"]
+dataset = "e"
+"""
+
+
 def study(text: str = STUDY) -> Study:
     return parse_study(tomllib.loads(text))
 
@@ -167,32 +180,20 @@ def test_files_beside_a_study_in_the_same_folder_are_part_of_what_a_step_is_know
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lists").mkdir()
-    text = STUDY.replace('"VIDEOS"', '"lists/all.csv"')
+    (tmp_path / "lists/classes.csv").write_text("a")
+    text = STUDY.replace('"VIDEOS"', '"lists/all.csv", "--labels=lists/classes.csv"')
     known = []
-    for listed in ("a", "b"):
-        (tmp_path / "lists/all.csv").write_text(listed)
+    for name in ("all", "classes"):
+        (tmp_path / f"lists/{name}.csv").write_text("b")
         here = Places(out=Path())
         known.append(digests(plan_steps(study(text), here), here.out)["scan d"])
     assert known[0] != known[1]
     # What a training writes is no part of what the next step is known by.
     (tmp_path / "runs").mkdir()
-    head = (
-        STUDY
-        + """
-[systems.head]
-start = "clip"
-head = "a5"
-dataset = "d"
-[datasets.e]
-[questions.elsewhere]
-ask = "evaluate zero-shot"
-systems = ["head"]
-dataset = "e"
-"""
-    )
-    before = digests(plan_steps(study(head), here), here.out)["extract head of e"]
+    head = plan_steps(study(STUDY + HEAD), here)
+    before = digests(head, here.out)["extract head of e"]
     (tmp_path / "runs/head.safetensors").write_text("weights")
-    assert digests(plan_steps(study(head), here), here.out)["extract head of e"] == before
+    assert digests(head, here.out)["extract head of e"] == before
 
 
 def test_two_steps_have_no_file_in_common():
@@ -206,6 +207,8 @@ def test_what_a_step_leaves_is_looked_for():
     steps = plan()
     assert steps["scan d"].makes == steps["extract clip of d"].makes == ("o/store.zarr",)
     assert steps["ask fusions"].makes == steps["ask table of clip"].makes == ("o/results.jsonl",)
+    # The features of a head on its own dataset come with its training.
+    assert plan(STUDY + HEAD)["train head"].makes == ("o/runs/head.safetensors", "o/store.zarr")
 
 
 def test_costs_are_counted():
