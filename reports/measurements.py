@@ -82,6 +82,8 @@ class Measurement:
     """Standard deviation over splits or seeds, for a mean."""
     name: str
     """What to call it: a feature set's newest name, without one its id."""
+    number: str
+    """`ResultRow.number_name` of the row as it was written, wherever it stands."""
     method: str
     """Method of the paper that its names speak of, or empty."""
     dataset: str
@@ -165,6 +167,11 @@ def _time(row: ResultRow) -> str:
     return str(row.provenance.get("time", ""))
 
 
+def without_levers(measured: Iterable[Measurement]) -> list[Measurement]:
+    """Plain scores: levers have a table of their own, and stand in no figure beside these."""
+    return [measurement for measurement in measured if not measurement.row.lever]
+
+
 def set_of(row: ResultRow) -> tuple[str, str, str]:
     """What a row was scored from: feature set and checkpoint, whatever they are called."""
     return row.feature_set, row.scored_checkpoint, row.checkpoint
@@ -219,6 +226,7 @@ def _measurement(row: ResultRow, name: str, deviations: dict[tuple, float]) -> M
         high=high,
         std=std,
         name=name,
+        number=row.number_name,
         method=_method_of_row(row),
         dataset=paper_dataset(row.dataset),
     )

@@ -30,7 +30,7 @@ from reports.layouts.paper_tables import paper_tables
 from reports.layouts.protocol_tables import protocol_tables
 from reports.layouts.recall_table import recall_table
 from reports.layouts.table_options import ReportTables
-from reports.measurements import Measurement, measurements
+from reports.measurements import Measurement, measurements, without_levers
 from reports.page.document import write_page
 from reports.page.page_figures import CONFUSION, TRAINING
 from reports.table_model import Table
@@ -65,9 +65,7 @@ def make_report(results_folder: str | Path, wanted: ReportTables | None = None) 
     if diagrams := reliability_diagrams(measured):
         files += draw_reliability(diagrams, folder / "reliability")
     answers = answer_tables(folder, measured)
-    # Levers have a table of their own, and stand in no other figure beside plain scores.
-    measured = [measurement for measurement in measured if not measurement.row.lever]
-    files += _write_figures(folder, measured, artefacts)
+    files += _write_figures(folder, without_levers(measured), artefacts)
     if matrices := confusion_matrices(answers):
         files += draw_confusion(matrices, folder / CONFUSION)
     files += write_page(folder, rows, measured, tables, artefacts, answers)
@@ -78,7 +76,7 @@ def make_report(results_folder: str | Path, wanted: ReportTables | None = None) 
 def all_tables(measured: Sequence[Measurement], costs: Sequence[Cost] = ()) -> list[Table]:
     """Every table with at least one number of ours: the paper's, the same in miniature,
     fusion, levers, recall by captions, then by protocol."""
-    plain = [measurement for measurement in measured if not measurement.row.lever]
+    plain = without_levers(measured)
     mini = in_place_of_the_papers(plain)
     own = (fusion_table(plain), lever_table(measured), recall_table(plain))
     single = [*orderings_tables(mini), *(table for table in own if table)]

@@ -69,7 +69,7 @@ def measured_cell(measurement: Measurement) -> Cell:
         source=measurement.name,
         notes=tuple(footnotes(measurement)),
         is_part=measurement.is_part,
-        number=measurement.row.number_name,
+        number=measurement.number,
     )
 
 

@@ -90,7 +90,7 @@ def _column(heading: str) -> Column:
 def _row(order: MethodOrder) -> Row:
     low, high = order.interval or (None, None)
     here = Cell(value=order.value, low=low, high=high)
-    verdict = Cell(value=0.0, text=order.verdict)
+    verdict = Cell(text=order.verdict)
     return Row(
         label=order.label,
         detail=order.place,

@@ -23,7 +23,7 @@ from reports.figures.curves import few_shot_curves, frames_curves
 from reports.figures.figure_style import COLOURS, UNLABELLED_COLOUR
 from reports.figures.heatmap import fusion_matrices
 from reports.figures.training_curves import run_panels
-from reports.measurements import Measurement
+from reports.measurements import Measurement, without_levers
 from reports.page.class_view import class_views
 from reports.page.numbers import numbers
 from reports.page.page_figures import (
@@ -111,7 +111,7 @@ class Content(NamedTuple):
 
 def _plots(folder: Path, content: Content) -> dict[str, dict]:
     """What the script draws, by the name of the figure that it stands for."""
-    measured, artefacts = content.measured, content.artefacts
+    measured, artefacts = without_levers(content.measured), content.artefacts
     plots = {drawn.name: map_plot(drawn, folder) for drawn in artefacts.maps}
     if matrices := fusion_matrices(measured):
         plots["fusion-heatmap"] = heatmap_plot(matrices)

@@ -31,7 +31,7 @@ def numbers(
     `commands` are those of the page, in their order.
     """
     shown = {cell.number for table in tables for cell in table.cells} - {""}
-    wanted = [m for m in measured if m.row.number_name in shown]
+    wanted = [m for m in measured if m.number in shown]
     every = [one for m in wanted for one in (m, *m.parts)]
     entries = [_entry(m, commands) for m in every[:MAX_NUMBERS]]
     if not entries:
@@ -51,13 +51,13 @@ def _entry(measurement: Measurement, commands: Sequence[str]) -> dict:
     return {
         **known,
         "features": measurement.name,
-        "name": row.number_name,
+        "name": measurement.number,
         "metric": metric_heading(row.metric),
         "value": _in_words(measurement),
         "sorted": measurement.value,
         "videos": f"{row.num_videos:,}",
         "parts": [
-            {"name": part.row.number_name, "of": part.row.split if row.seed is None else part.name}
+            {"name": part.number, "of": part.row.split if row.seed is None else part.name}
             for part in measurement.parts
         ],
         "command": commands.index(command) + 1 if command in commands else 0,

@@ -103,7 +103,9 @@ def _row(table: Table, row: Row) -> list[str]:
     """
     texts = [cell_text(table, *pair) for pair in zip(table.columns, row.cells, strict=True)]
     label, detail = label_lines(row)
-    lines = [[escape(label), *map(_number, texts)]]
+    # Behind the end of a line a bracket or a star would be read as a part of it.
+    guard = "{}" if label.lstrip()[:1] in ("[", "*") else ""
+    lines = [[guard + escape(label), *map(_number, texts)]]
     for small in ([text.interval for text in texts], [text.difference for text in texts]):
         if any(small) or (detail and len(lines) == 1):
             lines.append([_small(detail if len(lines) == 1 else ""), *map(_small, small)])

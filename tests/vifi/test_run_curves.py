@@ -63,6 +63,14 @@ def test_steps_without_a_view_have_no_loss(said, results, tmp_path):
     assert [point.loss for point in found.points] == [None]
 
 
+def test_what_is_no_step_is_left_out(said, results, tmp_path):
+    steps = [f"{step},0.1,1,1,0.001,1.0,8,2.0,0.5\n" for step in ("nan", "inf", "1.5", "-1")]
+    run = log(tmp_path / "run", 3, "".join(steps))
+    assert said("report", results, "--runs", run)[0] == 0
+    (history,) = RunHistory.read_all(results)
+    assert [point.step for point in history.points] == [1, 2, 3]
+
+
 def test_followed_checkpoints_are_scored_once(said, results, maker, tmp_path, monkeypatch):
     run = log(tmp_path / "run", 4)
     names = {n.name: n.checkpoint for n in maker.store.dataset("toy").names()}

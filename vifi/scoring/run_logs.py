@@ -84,7 +84,7 @@ def _read(log: Path) -> list[dict[str, float]]:
             row = {name: float(line[name]) for name in _NEEDED}
         except (ValueError, TypeError):
             continue
-        if row["step"] == int(row["step"]) >= 0:
+        if row["step"] >= 0 and row["step"].is_integer():
             rows.append(row)
     return rows
 

@@ -1,5 +1,7 @@
 """What lifts it: levers under the plain score that they are compared with."""
 
+import re
+
 import pytest
 
 from harness.results import append_rows
@@ -49,6 +51,11 @@ def test_no_other_table_shows_them(rows, tmp_path):
     append_rows(tmp_path, rows)
     make_report(tmp_path)
     assert "mutual-softmax" in (tmp_path / "levers.md").read_text()
+    page = (tmp_path / "index.html").read_text()
+    links = re.findall(r'<a href="#(row-[0-9a-f]{12})">', page)
+    # Of the plain scores and of three numbers of levers.
+    assert set(links) == set(re.findall(r'<tr id="(row-[0-9a-f]{12})">', page))
+    assert len(set(links)) == len(rows)
     assert "mutual-softmax" not in (tmp_path / "zero-shot.md").read_text()
     (zero_shot,) = protocol_tables([m for m in measurements(rows) if not m.row.lever])
     assert [row.label for row in zero_shot.rows] == ["a", "b"]

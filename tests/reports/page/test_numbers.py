@@ -21,6 +21,22 @@ def test_every_number_of_a_table_leads_to_its_row_and_the_row_to_its_command(row
     assert "#row-" not in (tmp_path / "zero-shot.html").read_text()
 
 
+def test_numbers_that_stand_elsewhere_than_they_were_asked_lead_to_their_rows(row):
+    model = {"provenance": PROVENANCE | {"model": "ViT-B-16"}}
+    few = {"split": "val1", "dataset": "hmdb51", "classes": 51, **model}
+    lever = {"lever": "ensemble-logit", "split": "val1", "dataset": "hmdb51", "protocol": "tuned"}
+    rows = [row("vanilla-clip", **few), row("vifi-clip-k2", protocol="few-shot", shots=2, **few)]
+    rows.append(row("vanilla-clip", tuned_on="hmdb51/train", **lever))
+    found = measurements(rows)
+    tables = {table.name: table for table in all_tables(found)}
+    written = {row.number_name for row in rows}
+    for name in ("table3", "levers"):
+        assert {cell.number for cell in tables[name].cells if cell.number} <= written
+    told = numbers(tables.values(), found, [])
+    assert {entry["name"] for entry in told["entries"]} == written
+    assert "lever" in told["headings"]
+
+
 def test_a_mean_leads_to_what_it_is_a_mean_of(row):
     shared = {"dataset": "HMDB-51", "ci_low": None, "ci_high": None}
     rows = [row(value=v, dataset="HMDB-51", split=s) for s, v in (("val1", 0.5), ("val2", 0.6))]

@@ -74,8 +74,20 @@ def test_the_papers_number_and_ours_stay_on_one_page(small_table):
         assert len(part.rows) % 2 == 0
 
 
+def with_brackets(small_table):
+    """Labels that begin with what LaTeX reads as a part of the line before."""
+    rows = [replace(row, label=label) for row in small_table.rows for label in ("[9] A", "* B")]
+    return replace(small_table, rows=tuple(rows))
+
+
+def test_a_label_is_no_part_of_the_line_before(small_table):
+    lines = to_latex(with_brackets(small_table)).splitlines()
+    assert not [line for line in lines if line.startswith(("[", "*"))]
+    assert sum(line.startswith("{}[9] A") for line in lines) == len(small_table.rows)
+
+
 def test_it_compiles(small_table, tmp_path):
-    small_table = replace(small_table, sources={NASTY: "vifi extract S"})
+    small_table = replace(with_brackets(small_table), sources={NASTY: "vifi extract S"})
     if not shutil.which("pdflatex"):
         pytest.skip("pdflatex is not installed")
     (tmp_path / "table.tex").write_text(to_latex(small_table))
