@@ -41,3 +41,9 @@ def test_many_are_counted_and_the_command_lists_them(told, tmp_path):
     assert line == f"texts: 9 sets of 2 text towers; list them with: {command}"
     assert len(told(9, "--texts").splitlines()) == 9
     assert len(json.loads(told(9, "--texts", "--json"))) == 9
+
+
+def test_one_thing_is_printed(told, tmp_path, capsys):
+    told(1)
+    assert run(["info", str(tmp_path / "S.zarr"), "--texts", "--quarantine"]) == 2
+    assert "print one thing each; give one" in capsys.readouterr().err

@@ -50,6 +50,20 @@ def test_it_lists_and_asks_before_it_removes(remove, maker, monkeypatch):
     assert all(text.startswith("remove these, ") for text in asked)
 
 
+def test_ctrl_d_is_no(remove, maker, monkeypatch):
+    def end(_):
+        raise EOFError
+
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    monkeypatch.setattr("builtins.input", end)
+    code, said, errors = remove("toy/val2")
+    assert (code, errors) == (0, [])
+    assert said.endswith("nothing is removed\n")
+    assert "val2" in maker.store.dataset("toy").splits()
+
+
 def test_scripts_remove_without_being_asked(remove, maker):
     code, said, _ = remove("toy/bad", "--yes")
     assert (code, "removed" in said) == (0, True)

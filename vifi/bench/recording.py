@@ -17,6 +17,7 @@ from vifi.bench.machine import FIELDS, machine
 from vifi.command_line.console import say
 from vifistore.errors import UsageError, first_line
 from vifistore.files import parse_json, read_regular
+from vifistore.training.folder_lock import require_folder
 
 COMMITTED = Path("benchmarks") / "results"
 """Where rows lie that are committed: there is such a folder in a checkout alone."""
@@ -49,9 +50,11 @@ def record(
     """Run a benchmark; add each row to its file as soon as it is there, and show it beside the
     committed one of the same case. Returns the rows.
 
-    Raises UsageError if the file of earlier rows is not one of rows.
+    Raises UsageError if the file of earlier rows is not one of rows, or its folder cannot be made.
     """
     path = results_folder(settings) / f"{name}.jsonl"
+    # Measuring may take long: what cannot be written is told before.
+    require_folder(path.parent)
     committed = COMMITTED / path.name
     earlier = read_rows(committed if committed.is_file() else path)
     rows = []

@@ -39,10 +39,8 @@ def main(arguments: list[str]) -> int:
     Raises UsageError for two sizes at once, and as `run_demo`.
     """
     wanted = parse("demo", DemoArguments, arguments)
-    if wanted.quick and wanted.full:
-        raise UsageError("--quick and --full exclude each other; give one of them")
-    if wanted.world and (wanted.quick or wanted.full):
-        raise UsageError("--world has sizes of its own; leave --quick and --full out")
+    if wanted.quick + wanted.full + wanted.world > 1:
+        raise UsageError("--quick, --full and --world exclude each other; give one of them")
     if wanted.world:
         from vifi.demo.made_world import make_world
 

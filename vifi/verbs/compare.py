@@ -94,6 +94,8 @@ def main(arguments: list[str]) -> int:
 def _systems(wanted: CompareArguments) -> list[tuple[Side, Side]]:
     if wanted.results is not None and wanted.store:
         raise UsageError("--results and --store are both given; leave out one of them")
+    if not wanted.store:
+        _refuse_of_store(wanted)
     if wanted.results is not None:
         folder = wanted.results
         systems = systems_of(folder)
@@ -107,6 +109,16 @@ def _systems(wanted: CompareArguments) -> list[tuple[Side, Side]]:
                 "system of a results folder, --store S for a feature set or a run"
             )
     return pairs_of_folders(Path(wanted.first), Path(wanted.second))
+
+
+def _refuse_of_store(wanted: CompareArguments) -> None:
+    """Raise UsageError for flags that say what is scored, where numbers that are there are
+    compared: all of them would be."""
+    usual = CompareArguments(first="", second="")
+    for flag in ("dataset", "split", "fusion"):
+        if getattr(wanted, flag) != getattr(usual, flag):
+            told = f"--{flag} is of feature sets of a --store"
+            raise UsageError(f"{told}; of results say it with --where, as in --where {flag}=NAME")
 
 
 def _scored(wanted: CompareArguments) -> tuple[Side, Side]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vifi.command_line.console import parse, print_json, printable, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.verbs.lineage import print_lineage, step_of, training_of
-from vifistore.errors import first_few, shell
+from vifistore.errors import UsageError, first_few, shell
 from vifistore.natural_order import natural_order
 from vifistore.store import open_store
 from vifistore.store.features import Features
@@ -42,6 +42,8 @@ class InfoArguments(PrintArguments, StoreArguments):
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     wanted = parse("info", InfoArguments, arguments)
+    if wanted.quarantine + wanted.texts + wanted.lineage > 1:
+        raise UsageError("--quarantine, --texts and --lineage print one thing each; give one")
     store = open_store(wanted.store)
     if wanted.lineage:
         return print_lineage(lineage(store), derived_lineage(store), json=wanted.json)

@@ -105,5 +105,10 @@ def _is_sure(found: Sequence[Removal], wanted: RmArguments) -> bool:
         return True
     if wanted.json or not sys.stdin.isatty():
         raise UsageError("nobody can be asked here; give --yes to remove it, --dry-run to see it")
-    answer = input(f"remove these, {sum(removal.size_bytes for removal in found)} bytes? [y/N] ")
+    try:
+        answer = input(f"remove these, {sum(one.size_bytes for one in found)} bytes? [y/N] ")
+    except EOFError:
+        # Ctrl-D is an answer, too.
+        say("")
+        return False
     return answer.strip().lower() in ("y", "yes")

@@ -12,6 +12,7 @@ from vifistore.errors import UsageError
 
 # Loopback alone: whoever can reach the page can watch the videos.
 HOST = "127.0.0.1"
+_GB = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     wanted = parse("serve", ServeArguments, arguments)
     if not 0 <= wanted.port < 2**16:
         raise UsageError(f"--port is {wanted.port}; give a number from 0 to 65535")
-    if not 0 <= wanted.preview_cache_gb < math.inf:
+    if not 0 <= wanted.preview_cache_gb * _GB < math.inf:
         raise UsageError(
             f"--preview-cache-gb is {wanted.preview_cache_gb}; give a number of 0 or more"
         )
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
     library = Library(open_store(wanted.store))
     library.start(wanted.features)
-    kept = PreviewCache(library.store.cache_folder / "previews", int(wanted.preview_cache_gb * 1e9))
+    kept = PreviewCache(library.store.cache_folder / "previews", int(wanted.preview_cache_gb * _GB))
     with listen(wanted.port) as listener, PreviewPool() as pool:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         say(f"{wanted.store} is at {address} until you press Ctrl+C")

@@ -142,7 +142,10 @@ def _make_cosines(dataset: "Dataset", loaded: "LoadedModel", texts: list[str]) -
         if not (lacking := lacking_cosines(features, texts)):
             continue
         if ensure_cosines(features, loaded, lacking):
-            say(f"cosines of {features.name} with {len(lacking)} text sets, from its patch tokens")
+            logger.info(
+                "cosines of %s with %d text sets, from its patch tokens",
+                *(features.name, len(lacking)),
+            )
         else:
             checkpoint = dataset.store.checkpoint(loaded.digest)
             logger.warning(

@@ -58,15 +58,19 @@ def main(arguments: list[str]) -> int:
     if wanted.out.suffix not in ("", ".png", ".svg", ".pdf"):
         told = f"--out is {wanted.out}; it must end in .png, .svg, .pdf or nothing"
         raise UsageError(told)
+    if wanted.out.stem in ("", ".."):
+        raise UsageError(f"--out is {wanted.out}, which names no file; give it a name, as out/tsne")
 
     # The store takes a while to import: only once the call is known to be right.
     from harness.results import made_folder
     from harness.results.csv_artefacts import Map
     from vifistore.store import open_store
+    from vifistore.training.folder_lock import require_folder
 
+    # A map may take long: what cannot be written is told before.
+    require_folder(wanted.out.parent)
     store = open_store(wanted.store)
     if wanted.results is not None:
-        # A map may take long: what cannot be written is told before.
         made_folder(wanted.results)
     points, measured = _project(store, wanted)
 

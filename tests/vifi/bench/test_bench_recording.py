@@ -94,6 +94,8 @@ def test_a_file_that_holds_no_rows_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"small.jsonl is not a file of rows .*; give another"):
         record("small", Small(out=tmp_path), measure, CASE)
     assert read_rows(tmp_path / "other.jsonl") == []
+    with pytest.raises(UsageError, match="is no folder; give another --out"):
+        record("small", Small(out=path), measure, CASE)
 
 
 def test_a_script_takes_its_settings_from_the_command_line(tmp_path, monkeypatch):

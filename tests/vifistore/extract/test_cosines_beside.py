@@ -1,5 +1,6 @@
 """Texts that follow the video: cosines come with the embeddings, or later from what is kept."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -155,13 +156,15 @@ def new_split(store) -> None:
     write_split(store.dataset("d"), Split(name="new", **members, source="", digest="0" * 64))
 
 
-def test_classes_that_come_later_need_no_video(tmp_path, clips, loaded, settings):
+def test_classes_that_come_later_need_no_video(tmp_path, clips, loaded, settings, capsys):
     videos = shutil.copytree(clips, tmp_path / "v")
     store = scan(tmp_path / "s.zarr", videos)
     extract_dataset(store.dataset("d"), replace(settings, keep_tokens=True), loaded=loaded)
     new_split(store)
     shutil.rmtree(videos)
-    assert run(words(settings, "texts", store)) == 0
+    assert run(words(settings, "texts", store, "--json")) == 0
+    # What it says of cosines is no part of the document.
+    assert {made["classes"] for made in json.loads(capsys.readouterr().out)["texts"]} == {2, 3}
     found = cosines_of(store)[tuple(NEW)]
     assert np.abs(found - by_hand(store, loaded, NEW)).max() < 1e-5
     features = open_store(store.path).features("d", "x")
