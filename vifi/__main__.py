@@ -4,6 +4,7 @@ Exit codes: 0 all done; 1 failed; 2 wrong use; 3 done, but some videos are quara
 """
 
 import importlib
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -171,6 +172,9 @@ def main() -> None:
     """Entry point of the `vifi` program."""
     end_on_sigterm()
     quiet_threads()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # In a locale without UTF-8 a letter that cannot be written shall end no command.
+        sys.stdout.reconfigure(errors="replace")
     code = run(sys.argv[1:])
     if code and is_near_limit():
         # Libraries that found no room may crash as they are unloaded, and hide our exit code.

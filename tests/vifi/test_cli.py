@@ -155,6 +155,8 @@ WRONG = [
         "Error parsing --frames: 'x' is no INT; see vifi extract --help",
     ),
     (("info",), 2, "Missing from vifi info: STORE; see vifi info --help"),
+    (("info", ""), 1, ". is not a zarr store"),
+    (("serve", "s.zarr", "--preview-cache-gb", "1e300"), 2, "--preview-cache-gb is 1e+300"),
     (("extract", "s.zarr", *MODEL), 2, "Missing from vifi extract: --dataset DATASET; see vifi"),
     (("info", "s.zarr", "--jsn"), 2, "--jsn"),
     (("extract", "s.zarr", "--dataset", "e", *EXTRACT), 2, "There are: d"),

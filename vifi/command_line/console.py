@@ -200,7 +200,13 @@ class _StandardError(logging.Handler):
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
     told = in_short(document)
-    print(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        # Letters that the output has no bytes for, as of a file's name that is no UTF-8.
+        text = json.dumps(told, indent=2, allow_nan=False)
+    print(text)
 
 
 def say(text: str) -> None:

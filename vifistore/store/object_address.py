@@ -8,12 +8,21 @@ from vifistore.errors import UsageError
 
 # A path of the command line arrives with its two slashes merged into one.
 _URL = re.compile(r"(s3|gs|az):/+(.+?)/*")
+_OTHER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def object_url(location: str | Path) -> str | None:
-    """Return `location` as the URL of an object store, None if it is a path."""
+    """Return `location` as the URL of an object store, None if it is a path.
+
+    Raises UsageError for the address of anything else.
+    """
     match = _URL.fullmatch(str(location))
+    if not match and (other := _OTHER.match(str(location))):
+        raise UsageError(
+            f"{other[0]} is no place of a store; give the path of a folder, or s3://BUCKET/NAME, "
+            "gs:// or az://"
+        )
     return f"{match[1]}://{match[2]}" if match else None
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore
 
-from vifistore.errors import StoreError
+from vifistore.errors import StoreError, UsageError
 from vifistore.files import open_regular, open_unbuffered, read_regular, require_regular
 from vifistore.store.durable import put_stages
 from vifistore.temporaries import SUFFIX, alone_in, writing_in
@@ -123,8 +123,7 @@ class LocalStorage:
     def __init__(self, folder: Path, *, writable: bool) -> None:
         self.folder = folder
         self.location = str(folder)
-        # A folder that is called `.` or `..` has its name elsewhere.
-        self.cache_folder = Path(f"{folder if folder.name.strip('.') else folder.resolve()}.cache")
+        self.cache_folder = _beside(folder)
         self.zarr_store: ZarrStore = LocalStore(folder, read_only=not writable)
 
     def threads(self, num_bytes: int) -> int:
@@ -276,3 +275,12 @@ def _fill(file, buffer: np.ndarray) -> int:
             break
         num_bytes += got
     return num_bytes
+
+
+def _beside(folder: Path) -> Path:
+    """The cache of a store in a folder. Raises UsageError for the root of the file system."""
+    # `.` and `..` have the name of the folder that they are.
+    named = folder.resolve() if folder.name in ("", "..") else folder
+    if not named.name:
+        raise UsageError(f"{folder} is no place for a store; give the path of a folder in it")
+    return named.with_name(f"{named.name}.cache")

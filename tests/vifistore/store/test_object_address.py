@@ -49,3 +49,19 @@ def test_other_odd_characters_are_taken_as_they_are(path):
     obstore = pytest.importorskip("obstore.store", reason="obstore is not installed")
     read = obstore.from_url(f"s3://my-bucket_1.x{path}")
     assert (read.prefix or "") == path.strip("/").replace("%23", "#")
+
+
+@pytest.mark.parametrize("location", ["ftp://host/S.zarr", "S3://bucket/S.zarr", "file:///S.zarr"])
+def test_other_addresses_are_no_paths(location):
+    with pytest.raises(UsageError, match="give the path of a folder, or s3://BUCKET/NAME"):
+        Backend(location, writable=True)
+
+
+def test_the_cache_lies_beside_the_folder_that_one_is_in(tmp_path, monkeypatch):
+    (tmp_path / "S.zarr/videos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "S.zarr")
+    assert Backend(".", writable=False).cache_folder == tmp_path / "S.zarr.cache"
+    monkeypatch.chdir("videos")
+    assert Backend("..", writable=False).cache_folder == tmp_path / "S.zarr.cache"
+    with pytest.raises(UsageError, match="/ is no place for a store"):
+        Backend("/", writable=False)
