@@ -115,10 +115,13 @@ def _keeping(
     if feature_id in dataset.feature_ids():
         is_wanted = names <= dataset.features(feature_id).declared.keys()
         if settings.keep_tokens and not is_wanted:
-            place = shell("vifi", "rm", dataset.store.path, f"{dataset.name}/{feature_id}")
+            # By its id alone a set is refused to be removed: its names need it.
+            called = [n.name for n in dataset.names() if n.id == feature_id] or [feature_id]
+            places = [f"{dataset.name}/{name}" for name in called]
             raise UsageError(
                 f"feature set {feature_id} of {dataset.name} was made without --keep-tokens; go on "
-                f"without, or encode its videos again: {place}, then this command"
+                "without, or encode its videos again: "
+                f"{shell('vifi', 'rm', dataset.store.path, *places)}, then this command"
             )
     return replace(loaded, further={**loaded.further, **loaded.optional}) if is_wanted else loaded
 

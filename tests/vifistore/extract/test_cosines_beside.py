@@ -1,6 +1,7 @@
 """Texts that follow the video: cosines come with the embeddings, or later from what is kept."""
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from vifistore.models.xclip.xclip_modules import XClipSizes
 from vifistore.store import open_store
 from vifistore.store.feature_record import PATCH_TOKENS
 from vifistore.store.identity import Identity
+from vifistore.store.names import set_name
 from vifistore.store.similarities import Similarities, lacking_cosines, similarity_ids
 from vifistore.store.splits import Split, write_split
 from vifistore.store.verify import verify_store
@@ -209,8 +211,13 @@ def test_without_tokens_both_costs_are_told(store, loaded, settings, log, capsys
     assert told in capsys.readouterr().err
     features = open_store(store.path, mode="a").features("d", "x")
     assert not ensure_cosines(features, loaded, [])
-    with pytest.raises(UsageError, match="was made without --keep-tokens"):
+    set_name(features.dataset, "also", features.id, features.checkpoint, force=False)
+    with pytest.raises(UsageError, match="was made without --keep-tokens") as refused:
         extract_dataset(store.dataset("d"), replace(settings, keep_tokens=True), loaded=loaded)
+    remedy = shlex.split(str(refused.value).partition(": vifi ")[2].partition(", then")[0])
+    assert run([*remedy, "--yes"]) == 0
+    kept = replace(settings, keep_tokens=True)
+    assert extract_dataset(store.dataset("d"), kept, loaded=loaded).encoded == 6
     plain = replace(settings, keep_tokens=True, name="p", pretrained="none")
     with pytest.raises(UsageError, match="those of vifi-tiny follow none; leave it out"):
         extract_dataset(store.dataset("d"), plain)
