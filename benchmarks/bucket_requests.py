@@ -28,7 +28,7 @@ from vifi.bench.recording import in_scratch, script
 from vifistore.store.info import describe_store
 from vifistore.store.schema import BLOCK_SIZE
 from vifistore.store.store import Store, create_store, open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import Shape
 
 CASE = ("what",)

@@ -36,10 +36,10 @@ from vifi.bench.bench_settings import Bench
 from vifi.bench.inputs import find_videos
 from vifi.bench.recording import script
 from vifistore.errors import UsageError
-from vifistore.frames.packets import scanned
-from vifistore.frames.pictures import order_of
+from vifistore.frames.bitstreams.packets import scanned
+from vifistore.frames.bitstreams.pictures import order_of
+from vifistore.frames.decoders.wanted_only import decode_needed
 from vifistore.frames.sampling import sample_indices
-from vifistore.frames.wanted_only import decode_needed
 
 CASE = ("kind", "clip_frames", "videos")
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ ROOT = Path(__file__).parents[1]
 READER = """
 import hashlib, json, sys, time
 from vifistore.errors import DecodeError
-from vifistore.frames.decoding import decode_video, load_decoder
+from vifistore.frames.decoders.decoding import decode_video, load_decoder
 load_decoder("decord")
 for line in sys.stdin:
     path, decoder, frames = json.loads(line)

@@ -20,8 +20,8 @@ import tyro
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import results_folder, script
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DECODERS, DecodedVideo, decoder_version
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.decoders.decoding import DECODERS, DecodedVideo, decoder_version
+from vifistore.frames.processes.pool import DecodePool
 
 CASE = ("decoder", "verdict")
 COLUMNS = [

@@ -41,15 +41,15 @@ from vifistore.extract.given_rows import Piece
 from vifistore.extract.job import new_writer
 from vifistore.extract.prepare import prepare
 from vifistore.frames import file_digests
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoders.decoding import DecodedVideo
+from vifistore.frames.processes.decode_jobs import DecodeJob
 from vifistore.scanning.presence import Presence
 from vifistore.sources.footage import Footage
-from vifistore.store.block_ranges import block_rows, num_blocks
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.dataset import Dataset, write_videos
 from vifistore.store.schema import VIDEO_COLUMNS
 from vifistore.store.store import create_store
+from vifistore.store.zarr_format.block_ranges import block_rows, num_blocks
 
 CASE = ("videos", "known", "given")
 _OF_A_SIZE, _AT_ONCE, _PULSE_SECONDS = 100, 3, 0.01

@@ -28,14 +28,14 @@ import faiss
 import numpy as np
 
 from benchmarks.drifting_frames import DriftingFrames
-from harness.retrieval.bundle_codes import train_codebook
-from harness.retrieval.bundles import Bundles, bundles_of
 from harness.retrieval.frame_hits import best_of_videos, merged, no_hits
 from harness.retrieval.frame_vectors import FrameVectors
+from harness.retrieval.indexing.bundle_codes import train_codebook
+from harness.retrieval.indexing.bundles import Bundles, bundles_of
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
 from vifi.command_line.console import say
-from vifistore.store.block_ranges import num_blocks
+from vifistore.store.zarr_format.block_ranges import num_blocks
 
 CASE = ("kind", "frames", "clusters")
 _NEIGHBOURS = 10

@@ -22,7 +22,7 @@ from vifi.bench.bench_settings import Bench
 from vifi.bench.inputs import find_videos
 from vifi.bench.recording import script
 from vifi.bench.timing import elapsed, seconds
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.squares import Squares
 
 CASE = ("format", "videos", "frames", "size")

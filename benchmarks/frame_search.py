@@ -28,9 +28,9 @@ import numpy as np
 from benchmarks.drifting_frames import DriftingFrames
 from benchmarks.generated import Arrays, add_videos, block_arrays, unsynced, write_set
 from benchmarks.indexed_frames import NEIGHBOURS, IndexedFrames, tuned
-from harness.retrieval.bundle_building import build_frame_index
-from harness.retrieval.bundle_index import BundledFrames
-from harness.retrieval.frame_index import open_frame_index
+from harness.retrieval.indexing.bundle_building import build_frame_index
+from harness.retrieval.indexing.bundle_index import BundledFrames
+from harness.retrieval.indexing.frame_index import open_frame_index
 from vifi.bench.recording import script
 from vifi.bench.timing import peak_mebibytes
 from vifistore.progress import Progress

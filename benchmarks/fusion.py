@@ -23,9 +23,9 @@ from harness.scoring import Classes, Videos, score
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import elapsed, pairs, peak_mebibytes
-from vifistore.store.block_ranges import stretches
 from vifistore.store.store import Store, create_store
 from vifistore.store.writer import Shape
+from vifistore.store.zarr_format.block_ranges import stretches
 
 CASE = ("num_videos", "num_frames", "dim", "num_classes")
 LOGIT_SCALE = 100.0

@@ -21,7 +21,7 @@ from pathlib import Path
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
 from vifistore.errors import UsageError, first_line
-from vifistore.frames.decoding import DECODERS, decoder_version
+from vifistore.frames.decoders.decoding import DECODERS, decoder_version
 
 CASE = ("case",)
 _MODULES = (

@@ -23,8 +23,8 @@ import numpy as np
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script
 from vifistore.errors import DecodeError
-from vifistore.frames.arena import Arena, open_arena
-from vifistore.frames.worker_handle import Program
+from vifistore.frames.processes.arena import Arena, open_arena
+from vifistore.frames.processes.worker_handle import Program
 from vifistore.sources.roots import footage_of
 
 CASE = ("width", "height", "frames", "way")

@@ -10,9 +10,9 @@ import time
 
 import numpy as np
 
-from vifistore.frames.arena import place_frames
-from vifistore.frames.wire import receive_message, send_message
-from vifistore.frames.worker import die_with_parent
+from vifistore.frames.processes.arena import place_frames
+from vifistore.frames.processes.wire import receive_message, send_message
+from vifistore.frames.processes.worker import die_with_parent
 
 
 def main() -> None:

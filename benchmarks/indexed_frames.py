@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from harness.retrieval.bundle_building import Built, keep_effort
-from harness.retrieval.bundle_index import BundledFrames
 from harness.retrieval.frame_quality import FrameQuality, tune_frames
+from harness.retrieval.indexing.bundle_building import Built, keep_effort
+from harness.retrieval.indexing.bundle_index import BundledFrames
 from vifi.bench.bench_settings import Bench
 from vifistore.store.features import Features
 

@@ -25,7 +25,7 @@ from vifi.bench.inputs import scanned, write_copies, write_noise_clip
 from vifi.bench.recording import in_scratch, script
 from vifistore.errors import UsageError
 from vifistore.store.store import Store, open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 CASE = ("model", "videos")
 _NAME, _WAIT_SECONDS = "killed", 300.0

@@ -37,9 +37,9 @@ from vifistore.extract.decoded_rows import open_pools
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device, preprocessing_for, settled
-from vifistore.frames.decode_jobs import DecodeJob
 from vifistore.frames.file_digests import SharedDigest
 from vifistore.frames.plans import Span
+from vifistore.frames.processes.decode_jobs import DecodeJob
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.towers import load_model
 from vifistore.scanning.scan import scan_new
@@ -242,7 +242,9 @@ def _workers() -> list[Path]:
     # Each of its threads has the processes that it started.
     told = [_read(path).decode() for path in Path("/proc/self/task").glob("*/children")]
     found = [Path("/proc") / pid for children in told for pid in children.split()]
-    return [path for path in found if b"vifistore.frames.worker" in _read(path / "cmdline")]
+    return [
+        path for path in found if b"vifistore.frames.processes.worker" in _read(path / "cmdline")
+    ]
 
 
 def _peak_of(process: Path) -> float:

@@ -24,12 +24,12 @@ import pandas as pd
 from benchmarks.drifting_frames import DriftingFrames
 from benchmarks.generated import Arrays, block_arrays, unsynced, write_set
 from benchmarks.indexed_frames import NEIGHBOURS, IndexedFrames, tuned
-from harness.retrieval.bundle_building import build_frame_index
 from harness.retrieval.exact_frames import ExactFrames
 from harness.retrieval.frame_hits import FrameHits
-from harness.retrieval.frame_index import BestFrames, open_frame_index
 from harness.retrieval.hits import Match
-from harness.retrieval.moments import find_moments
+from harness.retrieval.indexing.bundle_building import build_frame_index
+from harness.retrieval.indexing.frame_index import BestFrames, open_frame_index
+from harness.retrieval.moments.moments import find_moments
 from harness.timelines import Timelines
 from vifi.bench.recording import script
 from vifi.bench.timing import elapsed, pairs_of, quantiles

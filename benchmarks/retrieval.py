@@ -21,7 +21,7 @@ import faiss
 import numpy as np
 
 from harness.fusion import unit
-from harness.retrieval.indexes import Index, Kind, empty_index
+from harness.retrieval.indexing.indexes import Index, Kind, empty_index
 from harness.retrieval.quality import NEIGHBOURS, measure, tune
 from vifi.bench.bench_settings import Bench
 from vifi.bench.recording import script

@@ -31,7 +31,7 @@ from vifi.bench.timing import peak_mebibytes
 from vifistore.store.info import describe_store
 from vifistore.store.schema import BLOCK_SIZE
 from vifistore.store.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import Shape
 
 # A file has at most 65,000 names on ext4.

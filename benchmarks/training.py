@@ -31,7 +31,7 @@ from vifi.demo.clips import class_names, write_clips
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.recipes import choose_device
-from vifistore.frames.decoder_names import DecoderName
+from vifistore.frames.decoders.decoder_names import DecoderName
 from vifistore.models.towers import load_model
 from vifistore.store.store import Store
 from vifistore.training.options import RunOptions

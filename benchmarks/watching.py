@@ -22,9 +22,9 @@ from vifi.bench.recording import in_scratch, script
 from vifi.bench.timing import elapsed, pairs_of
 from vifi.serving.preview_cache import PIECE_SECONDS
 from vifistore.errors import DecodeError
-from vifistore.frames.packets import open_video
-from vifistore.frames.previews import DECODER_THREADS, PieceMaker
-from vifistore.frames.shown_frames import duration_of, frames_from, seek
+from vifistore.frames.bitstreams.packets import open_video
+from vifistore.frames.bitstreams.shown_frames import duration_of, frames_from, seek
+from vifistore.frames.previews.previews import DECODER_THREADS, PieceMaker
 from vifistore.sources.extensions import extension
 from vifistore.sources.footage import LocalFile
 

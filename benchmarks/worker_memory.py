@@ -21,7 +21,7 @@ from vifi.bench.inputs import write_clip
 from vifi.bench.recording import script
 from vifi.bench.timing import peak_mebibytes
 from vifistore.errors import DecodeError
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.frames.squares import Squares
 
 CASE = ("width", "height", "decoder", "frames")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from harness.results import KEY_FIELDS, ResultRow, made_folder
 from vifistore.errors import UsageError
-from vifistore.store.durable import put_stages
+from vifistore.store.key_value.durable import put_stages
 
 _TASKS = {"text": "zeroshot_classification", "linear-probe": "linear_probe"}
 _RETRIEVAL = "retrieval"

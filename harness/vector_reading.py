@@ -13,11 +13,11 @@ import numpy as np
 
 from harness.fusion import is_usable, unit
 from vifistore.errors import DamagedError
-from vifistore.store.block_ranges import blocks_within
 from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
 from vifistore.store.pooling import counted_frames
 from vifistore.store.schema import BLOCK_SIZE, DONE
+from vifistore.store.zarr_format.block_ranges import blocks_within
 
 # As much as one read asks for: large enough that the cost of a call does not count.
 READ_BYTES = 32 * 2**20

@@ -15,7 +15,7 @@ from vifi.verbs.export_results import main as export_results
 from vifi.verbs.gc import main as gc
 from vifistore.errors import VifiError
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 HOLE = "\0"
 # Up to where a sentence goes on: what follows is no part of the command.

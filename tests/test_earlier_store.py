@@ -17,7 +17,7 @@ from tests.docs import format_reader
 from tests.test_house import ROOT
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
-from vifistore.frames.decoding import decoder_version
+from vifistore.frames.decoders.decoding import decoder_version
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model

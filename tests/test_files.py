@@ -17,18 +17,18 @@ from tests.test_house import ROOT, modules
 from vifi.searching.read_pictures import read_picture
 from vifistore.errors import DecodeError, UsageError, VifiError
 from vifistore.files import open_regular, parse_json, read_json, read_regular, write_all
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.bitstreams.packets import open_video
+from vifistore.frames.decoders.decoding import decode_video
+from vifistore.frames.decoders.image_folder import list_images
 from vifistore.frames.digests import content_digest
-from vifistore.frames.image_folder import list_images
-from vifistore.frames.packets import open_video
-from vifistore.frames.thumbnails import thumbnail
+from vifistore.frames.previews.thumbnails import thumbnail
 from vifistore.store import open_store
 from vifistore.store.importing.clip_retrieval import open_clip_retrieval
 from vifistore.store.importing.hdf5 import open_hdf5
 from vifistore.store.importing.npy_array import open_npy_array, read_ids
 from vifistore.store.importing.npy_folder import open_npy_folder
 from vifistore.store.importing.parquet import open_parquet
-from vifistore.store.storage import LocalStorage
+from vifistore.store.key_value.storage import LocalStorage
 from vifistore.videos.class_files import read_class_file
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import Probe, probe
@@ -210,11 +210,11 @@ def test_a_pipe_swapped_in_after_the_look_does_not_wait(tmp_path, monkeypatch):
 # Files of our own and of the system, and those that were just seen to be regular.
 _OWN = {
     "vifistore.files",
-    "vifistore.frames.child_process",  # /proc
+    "vifistore.frames.processes.child_process",  # /proc
     "vifistore.following.follow",  # /proc
     "vifi.command_line.endings",  # /proc
-    "vifistore.frames.memory_limits",  # /sys
-    "vifistore.store.durable",  # temporary files, under names of their own
+    "vifistore.frames.processes.memory_limits",  # /sys
+    "vifistore.store.key_value.durable",  # temporary files, under names of their own
     "vifistore.store.exporting.fresh",  # what was just written
     "vifistore.models.clip_tokens",  # the vocabulary that comes with OpenCLIP
     "vifistore.models.openclip_files",  # written under a temporary name

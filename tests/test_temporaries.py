@@ -12,8 +12,8 @@ from harness.results import made_folder
 from harness.results.whole_files import write_text
 from tests.vifistore.store.processes import end, holding
 from vifistore import temporaries
-from vifistore.store.durable import put_file, put_stages
 from vifistore.store.exporting.fresh import fresh_path
+from vifistore.store.key_value.durable import put_file, put_stages
 from vifistore.temporaries import (
     alone_in,
     atomic_path,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.fusion import unit
-from harness.retrieval.bundle_index import BundledFrames
 from harness.retrieval.exact_frames import ExactFrames
 from harness.retrieval.frame_vectors import frame_vectors
+from harness.retrieval.indexing.bundle_index import BundledFrames
 from harness.retrieval.quality import NEIGHBOURS, text_queries
 from vifistore.store.features import Features
 from vifistore.store.schema import BLOCK_SIZE, DONE

@@ -12,10 +12,10 @@ import numpy as np
 from harness.fusion import is_usable, unit
 from harness.vector_reading import READ_BYTES
 from vifistore.errors import DamagedError
-from vifistore.store.block_ranges import blocks_within, num_blocks, stretches
 from vifistore.store.features import Features
 from vifistore.store.pooling import counted_frames
 from vifistore.store.schema import BLOCK_SIZE, DONE
+from vifistore.store.zarr_format.block_ranges import blocks_within, num_blocks, stretches
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.fusion import unit
-from harness.retrieval.indexes import Index
+from harness.retrieval.indexing.indexes import Index
 from vifistore.store.features import Features
 
 # The k of recall@k.

@@ -15,11 +15,11 @@ import numpy as np
 from harness.retrieval.candidates import Candidates, per_file
 from harness.retrieval.combined_queries import CosineScale, Queries, Query
 from harness.retrieval.hits import Hit
+from harness.retrieval.indexing.word_index import bm25
+from harness.retrieval.moments.searched_moments import SearchedMoments
 from harness.retrieval.rank_fusion import FUSED, reciprocal_ranks
 from harness.retrieval.reranking import Rerank, frame_scores
-from harness.retrieval.searched_moments import SearchedMoments
 from harness.retrieval.searched_videos import Without, require_hits
-from harness.retrieval.word_index import bm25
 
 # Frames that an index of them is asked for, of each video that is wanted.
 _FRAMES_A_VIDEO = 8

@@ -16,8 +16,8 @@ from harness.retrieval.candidates import Candidates
 from harness.retrieval.combined_queries import Queries, Query
 from harness.retrieval.filters import ANY_TIME, TimeFilter, allowed_rows
 from harness.retrieval.hits import VideoTable
-from harness.retrieval.index_choice import choose_index
-from harness.retrieval.indexes import Index, Kind, open_index
+from harness.retrieval.indexing.index_choice import choose_index
+from harness.retrieval.indexing.indexes import Index, Kind, open_index
 from harness.retrieval.searched_sets import choose_sources, named
 from harness.retrieval.stretch_vectors import NamedStretch, stretch_of, stretch_vector
 from harness.scoring import checkpoint_of

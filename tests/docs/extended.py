@@ -13,12 +13,12 @@ from harness.fusion import fuse_frames, unit
 from harness.levers.wanted_levers import Levers
 from harness.link import Link
 from harness.measuring import Scoring
-from harness.retrieval.proposals import propose
+from harness.retrieval.moments.proposals import propose
 from harness.shortcuts import evaluate
 from harness.softmax import softmax
 from harness.timelines import ScoreCurve
 from vifi.__main__ import run
-from vifistore.frames.decoding import decode_video, decoder_version
+from vifistore.frames.decoders.decoding import decode_video, decoder_version
 from vifistore.store import open_store
 from vifistore.training.options import RunOptions
 from vifistore.training.presets import PRESETS

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from tests.support import plain_recipe
-from vifistore.store.block_ranges import num_blocks
 from vifistore.store.dataset import write_videos
 from vifistore.store.logit_bias import bias_field
 from vifistore.store.names import set_name
@@ -17,6 +16,7 @@ from vifistore.store.schema import DONE, QUARANTINED, VIDEO_COLUMNS
 from vifistore.store.splits import Split, write_split
 from vifistore.store.store import Store, create_store
 from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.zarr_format.block_ranges import num_blocks
 
 DATASET = "toy"
 

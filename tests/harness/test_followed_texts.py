@@ -16,7 +16,7 @@ from harness.scoring import load_classes, load_videos, score
 from harness.shortcuts import predict, text_embeddings
 from harness.softmax import softmax
 from vifistore.errors import DamagedError, UsageError
-from vifistore.store.claiming import open_claims
+from vifistore.store.claims.claiming import open_claims
 from vifistore.store.dataset import write_captions
 from vifistore.store.schema import DONE, QUARANTINED
 from vifistore.store.similarity_writer import SimilarityWriter

@@ -9,11 +9,11 @@ from harness.results import read_rows
 from tests.harness.conftest import _arrays, planted_store
 from tests.support import plain_recipe
 from vifi.__main__ import run
-from vifistore.store.block_ranges import num_blocks
 from vifistore.store.feature_record import FRAME_COUNTS
 from vifistore.store.names import set_name
 from vifistore.store.schema import DONE
 from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.zarr_format.block_ranges import num_blocks
 
 AXES = ("video", "view", "frame", "dim")
 

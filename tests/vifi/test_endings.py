@@ -16,7 +16,7 @@ from tests.vifistore.extract.conftest import scan, write_clip
 from vifi.__main__ import run
 from vifi.command_line.endings import STOPPED, quiet_threads, shortage
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")

@@ -14,10 +14,10 @@ from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.store.conftest import bucket, bucket_server
 from vifi.__main__ import run
 from vifistore.store import open_store
-from vifistore.store.claims import COMMITTED
-from vifistore.store.claims import read_claim as claim_on
+from vifistore.store.claims.claims import COMMITTED
+from vifistore.store.claims.claims import read_claim as claim_on
 from vifistore.store.features import Features
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 __all__ = ["bucket", "bucket_server"]
 NUM_VIDEOS, LEASE = 330, 6

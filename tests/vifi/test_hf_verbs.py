@@ -15,7 +15,7 @@ from tests.vifistore.models.hf_folders import write_folder
 from vifi.__main__ import run
 from vifi.serving.app import make_app
 from vifi.serving.library import Library
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.towers import load_model
 from vifistore.store import open_store

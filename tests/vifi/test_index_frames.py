@@ -2,7 +2,7 @@
 
 import json
 
-from harness.retrieval.bundle_index import frames_folder
+from harness.retrieval.indexing.bundle_index import frames_folder
 from vifi.__main__ import run
 from vifistore.store import open_store
 

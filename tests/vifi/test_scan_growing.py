@@ -8,7 +8,7 @@ import pytest
 from tests.vifistore.extract.conftest import write_clip
 from tests.vifistore.store.conftest import RECORD
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 def clip(folder, name, seed):

@@ -8,7 +8,7 @@ import pytest
 from tests.vifistore.extract.conftest import write_clip
 from vifi.__main__ import run
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.vifistore.store.conftest import bucket, bucket_server
 from tests.vifistore.training.test_distributed import free_port
 from vifi.__main__ import run
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 __all__ = ["bucket", "bucket_server", "machines"]
 FLAGS = ["--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2"]

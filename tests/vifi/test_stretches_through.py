@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.vifistore.extract.conftest import write_clip
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 EXTRACT = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")
 SCAN = ("--dataset", "d", "--window", "0.2")

@@ -25,8 +25,8 @@ from vifistore.training.follower import watch_arguments
 COUNTING = """
 import os, sys
 
-if "vifistore.frames.worker" in sys.orig_argv:
-    import vifistore.frames.decoding as decoding
+if "vifistore.frames.processes.worker" in sys.orig_argv:
+    import vifistore.frames.decoders.decoding as decoding
 
     decode = decoding.decode_stretches
 

@@ -10,7 +10,7 @@ from vifi.__main__ import run
 from vifi.demo.clips import class_names, write_clips
 from vifistore.errors import UsageError
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.training.systems.known_systems import published_settings
 
 TINY = (

@@ -21,8 +21,8 @@ from vifi.bench.bench_settings import Decode
 from vifi.bench.inputs import find_videos
 from vifi.bench.timing import quantiles
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DECODERS, DecodedVideo, decode_video, decoder_version
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.decoders.decoding import DECODERS, DecodedVideo, decode_video, decoder_version
+from vifistore.frames.processes.pool import DecodePool
 
 CASE = ("decoder", "workers", "clip_frames", "videos", "failed")
 

@@ -40,7 +40,7 @@ from vifistore.errors import DecodeError, UsageError
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import JobReport, extract_dataset
 from vifistore.extract.recipes import choose_device, resolve_recipe
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.sampling import sample_indices
 from vifistore.models.openclip_model import OpenClipModel, require_openclip
 from vifistore.models.registry import open_clip

@@ -8,8 +8,8 @@ import tyro
 
 from harness.classifiers import USES_TEXT
 from harness.levers.known_levers import check_lever_names
-from harness.retrieval.moment_evaluation import PROTOCOL as MOMENTS
-from harness.retrieval.proposals import CONTRAST, check_proposal
+from harness.retrieval.moments.moment_evaluation import PROTOCOL as MOMENTS
+from harness.retrieval.moments.proposals import CONTRAST, check_proposal
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifi.scoring.lever_choice import NO_LEVERS, LeverArguments, asks_for_levers
 from vifistore.errors import Faults

@@ -13,9 +13,13 @@ from harness.followed_texts import follow_videos
 from harness.measuring import Scoring
 from harness.results.csv_tables import write_table
 from harness.results.whole_files import write_bytes
-from harness.retrieval.moment_evaluation import QUERY_TEMPLATE, MomentsFound, moment_retrieval
-from harness.retrieval.moment_predictions import Prediction, query_texts
-from harness.retrieval.moment_queries import MomentQueries, read_moment_queries
+from harness.retrieval.moments.moment_evaluation import (
+    QUERY_TEMPLATE,
+    MomentsFound,
+    moment_retrieval,
+)
+from harness.retrieval.moments.moment_predictions import Prediction, query_texts
+from harness.retrieval.moments.moment_queries import MomentQueries, read_moment_queries
 from harness.scoring import checkpoint_of, load_classes
 from vifi.command_line.console import say
 from vifi.scoring.caption_retrieval import ensure_sentences

@@ -9,8 +9,8 @@ import numpy as np
 
 from harness.retrieval.combined_queries import Query
 from harness.retrieval.hits import Hit, class_in_words
-from harness.retrieval.moments import FilesCompared
-from harness.retrieval.proposals import HALF_WAY
+from harness.retrieval.moments.moments import FilesCompared
+from harness.retrieval.moments.proposals import HALF_WAY
 from harness.retrieval.search import Searcher
 from harness.retrieval.searched_videos import Like
 from vifi.command_line.template_sets import expand

@@ -14,8 +14,8 @@ from vifi.searching.read_pictures import read_picture
 from vifistore.errors import ModelError, UsageError
 from vifistore.models.text_tower import TextTower, has_plain_keys, is_plain, read_text_tower
 from vifistore.models.tower_digests import is_text_key
-from vifistore.store.durable import put_stages
 from vifistore.store.features import Features
+from vifistore.store.key_value.durable import put_stages
 from vifistore.store.recipe import Preprocessing, sees_clips
 
 logger = logging.getLogger("vifi")

@@ -34,7 +34,7 @@ def encode_video(
 
     encode, recipe = image_encoder(features, checkpoint), features.recipe
 
-    from vifistore.frames.decoding import decode_video
+    from vifistore.frames.decoders.decoding import decode_video
     from vifistore.frames.plans import Span
 
     try:

@@ -104,7 +104,7 @@ def save_hits(path: Path, answers: Sequence[Answer], searcher: "Searcher") -> No
 
     Raises UsageError for another ending, StoreError where nothing can be written.
     """
-    from vifistore.store.durable import put_file
+    from vifistore.store.key_value.durable import put_file
 
     check_savable([path])
     tables = {table.dataset.name: table for table in searcher.tables}
@@ -117,7 +117,7 @@ def save_hits(path: Path, answers: Sequence[Answer], searcher: "Searcher") -> No
 
 def _cut(number: int, hit: "Hit", table_of: TableOf) -> str:
     # Decoders are only imported where there is something to cut.
-    from vifistore.frames.shown_frames import seconds_before
+    from vifistore.frames.bitstreams.shown_frames import seconds_before
 
     try:
         footage = _reachable(hit, table_of(hit.dataset))

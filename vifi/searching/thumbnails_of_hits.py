@@ -66,7 +66,7 @@ def draw_picture(table: VideoTable, results: Path, row: int, seconds: float | No
     Raises DecodeError for a video that cannot be read, StoreError for a path that is none.
     """
     # PyAV and Pillow: only where there is something to draw.
-    from vifistore.frames.thumbnails import write_thumbnail
+    from vifistore.frames.previews.thumbnails import write_thumbnail
 
     name = thumbnail_path(table.dataset.name, row, seconds)
     if not (results / name).is_file():

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from vifistore.errors import StoreError, UnknownNameError, UsageError, first_few
-from vifistore.frames.image_folder import list_images
+from vifistore.frames.decoders.image_folder import list_images
 from vifistore.sources.extensions import is_video
 from vifistore.sources.footage import Footage, LocalFile
 from vifistore.sources.roots import VideoFiles

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from threading import Lock
 
-from harness.retrieval.bundle_files import SETTINGS
+from harness.retrieval.indexing.bundle_files import SETTINGS
 from vifistore.errors import VifiError
 from vifistore.store.store import Store
 

@@ -19,8 +19,8 @@ from vifi.serving.footage_names import footage_name
 from vifi.serving.growth import Growth
 from vifistore.errors import DecodeError, UnknownNameError, UsageError, VifiError
 from vifistore.files import read_regular
-from vifistore.frames.shown_frames import seconds_before
-from vifistore.frames.thumbnails import thumbnail, write_thumbnail
+from vifistore.frames.bitstreams.shown_frames import seconds_before
+from vifistore.frames.previews.thumbnails import thumbnail, write_thumbnail
 from vifistore.sources.extensions import extension
 from vifistore.sources.footage import Footage, LocalFile
 from vifistore.store.dataset import Dataset

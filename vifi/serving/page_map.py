@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from harness.retrieval.hits import VideoTable
-from harness.retrieval.indexes import Index
+from harness.retrieval.indexing.indexes import Index
 from vifistore.errors import UsageError
-from vifistore.store.durable import put_stages
 from vifistore.store.features import Features
+from vifistore.store.key_value.durable import put_stages
 
 logger = logging.getLogger("vifi")
 

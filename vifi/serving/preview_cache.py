@@ -14,10 +14,10 @@ from threading import Lock
 from vifi.serving.footage_names import footage_name
 from vifistore.errors import DecodeError, UsageError
 from vifistore.files import read_regular
-from vifistore.frames.preview_pool import PreviewPool
-from vifistore.frames.previews import Kind
+from vifistore.frames.previews.preview_pool import PreviewPool
+from vifistore.frames.previews.previews import Kind
 from vifistore.sources.footage import Footage
-from vifistore.store.durable import put_file
+from vifistore.store.key_value.durable import put_file
 
 logger = logging.getLogger("vifi")
 

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from vifi.serving.library import Library
 from vifi.serving.preview_cache import MOST_PIECES, PIECE_SECONDS, Previews
-from vifistore.frames.previews import Kind, kinds_made_here
+from vifistore.frames.previews.previews import Kind, kinds_made_here
 
 # As MediaSource is to be told of them.
 _TYPES: dict[Kind, str] = {

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from harness.retrieval.combined_queries import JoinedQuery
-from harness.retrieval.moments import scored_curves
+from harness.retrieval.moments.moments import scored_curves
 from harness.timelines import ScoreCurve, Timelines
 
 # A strip on the widest screen has no more places.

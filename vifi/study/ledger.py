@@ -14,7 +14,7 @@ from vifi.study.steps import REPORT, Step, file_name
 from vifi.study.words import RUNS
 from vifistore.errors import UsageError
 from vifistore.files import read_json_object, read_regular
-from vifistore.store.durable import put_file
+from vifistore.store.key_value.durable import put_file
 
 FOLDER = "steps"
 """Of a study: what of it is done."""

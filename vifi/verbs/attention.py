@@ -9,7 +9,7 @@ from vifi.command_line.choices import choose_dataset
 from vifi.command_line.console import parse, say
 from vifi.command_line.shared_arguments import StoreArguments
 from vifistore.errors import UsageError
-from vifistore.frames.decoder_names import DecoderName
+from vifistore.frames.decoders.decoder_names import DecoderName
 
 if TYPE_CHECKING:
     import pandas as pd

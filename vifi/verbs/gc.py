@@ -6,8 +6,8 @@ from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import shell
 from vifistore.store import open_store
-from vifistore.store.garbage import delete_garbage, find_garbage
-from vifistore.store.removal import clear_removed
+from vifistore.store.removing.garbage import delete_garbage, find_garbage
+from vifistore.store.removing.removal import clear_removed
 from vifistore.temporaries import clear_temporaries
 
 

@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _index(features: "Features", wanted: IndexArguments) -> dict:
-    from harness.retrieval.indexes import build_index, open_index, save_index
+    from harness.retrieval.indexing.indexes import build_index, open_index, save_index
     from harness.retrieval.quality import measure, sample_queries, tune
 
     features.require_sealed()
@@ -102,9 +102,9 @@ def _index(features: "Features", wanted: IndexArguments) -> dict:
 
 
 def _index_frames(features: "Features", wanted: IndexArguments) -> dict:
-    from harness.retrieval.bundle_building import build_frame_index, keep_effort
-    from harness.retrieval.bundle_index import BundledFrames
     from harness.retrieval.frame_quality import tune_frames
+    from harness.retrieval.indexing.bundle_building import build_frame_index, keep_effort
+    from harness.retrieval.indexing.bundle_index import BundledFrames
 
     features.require_sealed()
     built = build_frame_index(features.store.cache_folder, features)

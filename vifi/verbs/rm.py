@@ -13,7 +13,7 @@ from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.errors import UsageError, first_few
 from vifistore.store import open_store
-from vifistore.store.removable import Removal, removals, remove_all, with_names
+from vifistore.store.removing.removable import Removal, removals, remove_all, with_names
 
 
 @dataclass(frozen=True, kw_only=True)

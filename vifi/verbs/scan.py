@@ -30,7 +30,7 @@ from vifistore.scanning.stored_listing import (
 )
 from vifistore.sources.footage import Footage, opened
 from vifistore.store.dataset import Dataset
-from vifistore.store.removable import trained_on_split
+from vifistore.store.removing.removable import trained_on_split
 from vifistore.store.schema import check_name
 from vifistore.store.store import create_store, find_store
 from vifistore.videos.checks import Doubt, check_listing, members, overlaps, refuse

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
 
     # FAISS and the store take half a second to import: only once the call is known to be right.
     from harness.results import made_folder
-    from harness.retrieval.proposals import HALF_WAY, check_proposal
+    from harness.retrieval.moments.proposals import HALF_WAY, check_proposal
     from harness.retrieval.search import Searcher
     from vifi.searching.asked_queries import answers_to
     from vifistore.store import open_store

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     from vifi.serving.app import make_app
     from vifi.serving.library import Library
     from vifi.serving.preview_cache import PreviewCache, Previews
-    from vifistore.frames.preview_pool import PreviewPool
+    from vifistore.frames.previews.preview_pool import PreviewPool
     from vifistore.store import open_store
 
     library = Library(open_store(wanted.store))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vifi.command_line.console import parse, print_json, say
 from vifi.command_line.shared_arguments import PrintArguments, StoreArguments
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 @dataclass(frozen=True, kw_only=True)

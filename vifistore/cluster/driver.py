@@ -18,7 +18,7 @@ from vifistore.extract.blocks import quarantined, stack
 from vifistore.extract.given_rows import Piece
 from vifistore.extract.prepare import Job
 from vifistore.progress import Progress
-from vifistore.store.claim_objects import lease_of_process
+from vifistore.store.claims.claim_objects import lease_of_process
 from vifistore.store.schema import TODO
 from vifistore.store.writer import FeatureWriter
 

@@ -31,7 +31,7 @@ from vifistore.extract.row_sources import ALL, Wanted
 from vifistore.models.encoders import LoadedModel
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import Dataset
-from vifistore.store.disk import clear_disk_errors
+from vifistore.store.key_value.disk import clear_disk_errors
 from vifistore.store.schema import BLOCK_SIZE, QUARANTINED, TODO
 
 

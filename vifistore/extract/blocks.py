@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vifistore.errors import DecodeError, ModelError
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoders.decoding import DecodedVideo
 from vifistore.kernels.temporal_pool import pool_and_round
 from vifistore.sources.footage import Footage
 from vifistore.store.feature_record import NUM_VALID, FurtherArray

@@ -9,10 +9,10 @@ from vifistore.extract.cosines_beside import FollowingTexts, following_texts
 from vifistore.extract.recipes import choose_device
 from vifistore.models.encoders import LoadedModel
 from vifistore.progress import Progress
-from vifistore.store.block_ranges import block_rows, num_blocks
-from vifistore.store.claiming import Claiming, open_claims
+from vifistore.store.claims.claiming import Claiming, open_claims
 from vifistore.store.features import Features
 from vifistore.store.similarity_writer import SimilarityWriter
+from vifistore.store.zarr_format.block_ranges import block_rows, num_blocks
 
 
 def ensure_cosines(

@@ -20,18 +20,18 @@ from vifistore.extract.registered import registered
 from vifistore.extract.reuse import Reuse
 from vifistore.extract.row_sources import RowSource
 from vifistore.extract.trainer_frames import TrainerFrames
-from vifistore.frames.cached_pool import CachedPool, nobody
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoder_names import NVDEC, cpu_decoder
-from vifistore.frames.decoding import Decoded, DecodedVideo
+from vifistore.frames.decoders.decoder_names import NVDEC, cpu_decoder
+from vifistore.frames.decoders.decoding import Decoded, DecodedVideo
+from vifistore.frames.decoders.kept import FramePiece
 from vifistore.frames.frame_cache import FrameCache
-from vifistore.frames.gpu_decoders import GpuDecoders, open_gpu_decoders
-from vifistore.frames.kept import FramePiece
+from vifistore.frames.gpu.gpu_decoders import GpuDecoders, open_gpu_decoders
 from vifistore.frames.plans import span_of
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.cached_pool import CachedPool, nobody
+from vifistore.frames.processes.decode_jobs import DecodeJob
+from vifistore.frames.processes.pool import DecodePool
+from vifistore.frames.processes.together import SharedFrames
 from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.squares import Squares
-from vifistore.frames.together import SharedFrames
 from vifistore.scanning.changes import ChangeLog
 from vifistore.scanning.presence import MISSING, Presence
 from vifistore.sources.footage import NETWORK, Footage

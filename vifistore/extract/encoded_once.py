@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoders.decoding import DecodedVideo
 
 Outputs = dict[str, torch.Tensor]
 

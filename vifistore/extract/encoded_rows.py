@@ -12,7 +12,7 @@ from vifistore.extract.encoded_once import EncodedOnce
 from vifistore.extract.encoder import Encoder, Outputs
 from vifistore.extract.prepare import Job
 from vifistore.extract.transfer import Pixels, to_host
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoders.decoding import DecodedVideo
 from vifistore.models.encoders import CLIP
 
 _Encoded = list[tuple[DecodedRow | RowPiece, Outputs]]

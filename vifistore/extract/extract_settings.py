@@ -9,7 +9,7 @@ import tyro
 
 from vifistore.cleaning import CLEANINGS
 from vifistore.errors import Faults
-from vifistore.frames.decoder_names import NVDEC, ExtractDecoder
+from vifistore.frames.decoders.decoder_names import NVDEC, ExtractDecoder
 from vifistore.models.load_settings import WeightsSettings
 from vifistore.models.wording import check_templates
 from vifistore.store.identity import FAMILIES, PAPER, SHORTEST, SQUASH

@@ -12,7 +12,7 @@ from vifistore.errors import ModelError
 from vifistore.extract.class_texts import reload_checkpoint
 from vifistore.extract.extract_settings import PixelSettings
 from vifistore.extract.recipes import preprocessing_for
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
 from vifistore.models.class_attention import METHODS, attention_maps, check_tower
 from vifistore.models.openclip_model import OpenClipModel, require_openclip

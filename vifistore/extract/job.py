@@ -22,9 +22,9 @@ from vifistore.extract.taking_over import TakingOver
 from vifistore.extract.trainer_frames import TrainerFrames
 from vifistore.models.encoders import LoadedModel
 from vifistore.scanning.presence import Presence
-from vifistore.store.claiming import open_claims
+from vifistore.store.claims.claiming import open_claims
 from vifistore.store.dataset import Dataset
-from vifistore.store.disk import clear_disk_errors
+from vifistore.store.key_value.disk import clear_disk_errors
 from vifistore.store.names import set_name
 from vifistore.store.similarity_costs import without_tokens
 from vifistore.store.writer import FeatureWriter

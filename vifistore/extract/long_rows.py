@@ -4,7 +4,7 @@ import logging
 
 from vifistore.errors import shell
 from vifistore.extract.prepare import Job
-from vifistore.frames.pool import LONG_BYTES
+from vifistore.frames.processes.pool import LONG_BYTES
 from vifistore.models.encoders import CLIP
 
 logger = logging.getLogger("vifi")

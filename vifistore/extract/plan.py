@@ -13,8 +13,8 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.prepare import Job
 from vifistore.extract.rates import frames_needed
 from vifistore.extract.run_figures import last_run, run_facts
-from vifistore.frames.decoder_names import cpu_decoder
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoder_names import cpu_decoder
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.plans import span_of
 from vifistore.frames.preprocess import preprocess
 from vifistore.scanning.presence import Presence

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vifistore.errors import UsageError
-from vifistore.store.block_ranges import num_blocks
 from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.zarr_format.block_ranges import num_blocks
 
 # Launcher: (number, how many, number on this machine, how many on this machine). The innermost is
 # first: torchrun may be a task of srun, and mpirun runs in a job of Slurm's. A step of Slurm may

@@ -9,9 +9,9 @@ import torch
 from vifistore.errors import ModelError, UsageError, short
 from vifistore.extract.extract_settings import EncodeSettings, ExtractSettings, PixelSettings
 from vifistore.extract.ranks import local_number
-from vifistore.frames.decoder_names import NVDEC
-from vifistore.frames.decoding import decoder_version
-from vifistore.frames.nvdec import check_nvdec
+from vifistore.frames.decoders.decoder_names import NVDEC
+from vifistore.frames.decoders.decoding import decoder_version
+from vifistore.frames.gpu.nvdec import check_nvdec
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.sampling import EVERY_RULE, RATE_RULE, SAMPLING_RULE, WINDOW_RULE
 from vifistore.models.encoders import CLIP, LoadedModel

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vifistore.frames.arena import Arena
+from vifistore.frames.processes.arena import Arena
 
 logger = logging.getLogger("vifi")
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
-from vifistore.store.backend import Backend
-from vifistore.store.block_files import status_encoder
-from vifistore.store.block_ranges import num_blocks, stretches
-from vifistore.store.chunks import checksums, manifest_digest
-from vifistore.store.claiming import Claiming, open_claims
+from vifistore.store.claims.claiming import Claiming, open_claims
 from vifistore.store.dataset import Dataset
-from vifistore.store.durable import parallel
 from vifistore.store.feature_record import FeatureRecord
+from vifistore.store.key_value.durable import parallel
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, TODO, ArraySpec
-from vifistore.store.verify_features import damaged_blocks
+from vifistore.store.verifying.verify_features import damaged_blocks
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.block_files import status_encoder
+from vifistore.store.zarr_format.block_ranges import num_blocks, stretches
+from vifistore.store.zarr_format.chunks import checksums, manifest_digest
 
 logger = logging.getLogger("vifi")
 

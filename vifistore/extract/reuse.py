@@ -19,13 +19,13 @@ from vifistore.extract.digest_places import DigestPlaces, hashes_of
 from vifistore.extract.planned_videos import PlannedVideos, are_among
 from vifistore.frames.file_digests import FileDigests
 from vifistore.sources.footage import Footage
-from vifistore.store.block_ranges import block_rows
 from vifistore.store.dataset import Dataset
 from vifistore.store.features import Features
 from vifistore.store.paged_table import PagedTable
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, STRETCH_COLUMNS
 from vifistore.store.stretch_times import content_key
 from vifistore.store.writer import FeatureWriter
+from vifistore.store.zarr_format.block_ranges import block_rows
 
 # A place in a set that is known: its number, and a row in so many bits.
 _ROW_BITS = 40

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Collection
 
 from vifistore.errors import first_few
-from vifistore.store.claiming import Claiming
-from vifistore.store.claims import OtherClaim
+from vifistore.store.claims.claiming import Claiming
+from vifistore.store.claims.claims import OtherClaim
 
 logger = logging.getLogger("vifi")
 

@@ -12,8 +12,8 @@ import torch
 
 from vifistore.extract.blocks import VideoResult
 from vifistore.extract.clock import Clock
-from vifistore.frames.decoding import DecodedVideo
-from vifistore.frames.kept import FramePiece
+from vifistore.frames.decoders.decoding import DecodedVideo
+from vifistore.frames.decoders.kept import FramePiece
 from vifistore.frames.preprocess import normalise, preprocess
 from vifistore.store.recipe import Preprocessing
 

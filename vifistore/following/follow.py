@@ -27,7 +27,7 @@ from vifistore.extract.trainer_frames import trainer_of
 from vifistore.following.follow_folder import CheckpointFolder, Signature
 from vifistore.following.follow_record import FollowRecord, Outcome, outcome_of
 from vifistore.following.follow_settings import FollowSettings
-from vifistore.frames.decoding import check_decoder
+from vifistore.frames.decoders.decoding import check_decoder
 from vifistore.models.checkpoint_files import read_header
 from vifistore.models.plugins.plugin_names import find_entry, require_allowed
 from vifistore.models.registry import model_config

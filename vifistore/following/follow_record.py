@@ -19,14 +19,14 @@ from vifistore.extract.recipes import settled
 from vifistore.files import read_json_object
 from vifistore.following.follow_folder import Signature
 from vifistore.following.follow_settings import FollowSettings
-from vifistore.frames.decoding import decoder_version
+from vifistore.frames.decoders.decoding import decoder_version
 from vifistore.frames.preprocess import BACKENDS
 from vifistore.frames.sampling import SAMPLING_RULE, WINDOW_RULE
 from vifistore.models.encoders import LoadedModel
 from vifistore.models.plugins.plugin_names import find_entry
 from vifistore.models.text_embedding import text_fields
 from vifistore.store.dataset import Dataset
-from vifistore.store.durable import put_stages
+from vifistore.store.key_value.durable import put_stages
 from vifistore.store.names import check_set_name, resolve
 from vifistore.store.recipe import NUMERICS, digest_of
 from vifistore.store.texts import texts_id

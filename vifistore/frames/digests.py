@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vifistore.errors import DecodeError
 from vifistore.files import read_regular
-from vifistore.frames.image_folder import list_images
+from vifistore.frames.decoders.image_folder import list_images
 from vifistore.pointers import HEAD_BYTES, pointer_told
 from vifistore.sources.footage import Footage, Readable, opened
 from vifistore.sources.roots import footage_of

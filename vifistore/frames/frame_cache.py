@@ -33,8 +33,8 @@ import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
 from vifistore.files import open_unbuffered, parse_json_object, write_all
-from vifistore.frames.decode_claims import Claims
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoders.decoding import DecodedVideo
+from vifistore.frames.processes.decode_claims import Claims
 from vifistore.store.recipe import digest_of
 from vifistore.temporaries import atomic_path, clear_temporaries
 

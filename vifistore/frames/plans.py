@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vifistore.errors import DecodeError
-from vifistore.frames.lost_time import NO_LOSS
+from vifistore.frames.bitstreams.lost_time import NO_LOSS
 from vifistore.frames.sampling import (
     sample_at_rate,
     sample_every,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DecodeError
-from vifistore.frames.kept import FramePiece, Keep, KeptFrames
+from vifistore.frames.decoders.kept import FramePiece, Keep, KeptFrames
 from vifistore.frames.plans import NEVER, FrameTimes, Plan, Planned
 
 ReadRGB = Callable[[], np.ndarray]
@@ -36,7 +36,7 @@ class RawFrames:
     decoder: str
     """Name of the library that read them."""
     way: str = ""
-    """How it went about it; see `vifistore.frames.decoding.DecodedVideo.way`."""
+    """How it went about it; see `vifistore.frames.decoders.decoding.DecodedVideo.way`."""
     was_retried: bool = False
     """Whether they were read in a second way, since one of them could not be read in the first."""
 

@@ -14,8 +14,8 @@ from safetensors.torch import save
 from vifistore.errors import ModelError, first_line, short
 from vifistore.files import open_regular
 from vifistore.models.file_kinds import refuse_other_files, unreadable_safetensors
-from vifistore.store.durable import put_file
 from vifistore.store.identity import Identity, of_settings, parse_identity
+from vifistore.store.key_value.durable import put_file
 from vifistore.store.schema import check_name
 
 _HEADER_KEY = "vifistore"

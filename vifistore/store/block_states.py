@@ -5,11 +5,11 @@ import hashlib
 import numpy as np
 
 from vifistore.errors import DamagedError
-from vifistore.store.block_ranges import num_blocks
-from vifistore.store.durable import parallel
 from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
-from vifistore.store.layout import Layout
+from vifistore.store.key_value.durable import parallel
+from vifistore.store.zarr_format.block_ranges import num_blocks
+from vifistore.store.zarr_format.layout import Layout
 
 _CHECKSUM_BYTES = 4
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 from vifistore.errors import DamagedError, UnknownNameError, UsageError, short
 from vifistore.store.as_trained import contradictions
-from vifistore.store.attributes import NONE, read_fields, require_fields
-from vifistore.store.backend import Backend
 from vifistore.store.dataset import Dataset
 from vifistore.store.identity import Identity, of_settings, parse_identity
 from vifistore.store.logit_bias import LOGIT_BIAS, bias_field, bias_kind
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import check_name
+from vifistore.store.zarr_format.attributes import NONE, read_fields, require_fields
+from vifistore.store.zarr_format.backend import Backend
 
 _KINDS = {
     "names": list,

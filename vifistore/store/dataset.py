@@ -17,8 +17,6 @@ import numpy as np
 
 from vifistore.errors import UsageError
 from vifistore.sources.roots import Root, VideoFiles, root_of
-from vifistore.store.attributes import read_fields, require_fields
-from vifistore.store.backend import Backend
 from vifistore.store.features import Features
 from vifistore.store.names import Name, read_names
 from vifistore.store.paged_table import PagedTable
@@ -37,6 +35,8 @@ from vifistore.store.splits import (
 )
 from vifistore.store.stretch_times import are_parts, checked_stretches, content_key
 from vifistore.store.tables import read_columns, read_table, table_attributes, write_table
+from vifistore.store.zarr_format.attributes import read_fields, require_fields
+from vifistore.store.zarr_format.backend import Backend
 
 # pandas takes half a second to import, and half of what reads a store needs no table.
 if TYPE_CHECKING:

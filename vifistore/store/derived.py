@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from vifistore.errors import DamagedError, IncompleteError, ModelError, UsageError, shell
-from vifistore.store.block_ranges import block_rows, num_blocks
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.features import Features
 from vifistore.store.full_frames import require_full_frames
@@ -18,6 +17,7 @@ from vifistore.store.pooling import unit_views
 from vifistore.store.recipe import canonical_json, recipe_id
 from vifistore.store.schema import BLOCK_SIZE, DONE, FEATURE_ARRAYS, TODO
 from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.zarr_format.block_ranges import block_rows, num_blocks
 
 Apply = Callable[[np.ndarray], np.ndarray]
 

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vifistore.errors import DamagedError, UsageError
-from vifistore.store.array_kinds import wrong_array
-from vifistore.store.attributes import NONE, read_fields
-from vifistore.store.backend import Backend
-from vifistore.store.layout import Layout
 from vifistore.store.schema import DERIVED_FIELDS, FEATURE_ARRAYS, SUBGROUPS, ArraySpec
+from vifistore.store.zarr_format.array_kinds import wrong_array
+from vifistore.store.zarr_format.attributes import NONE, read_fields
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.layout import Layout
 
 NUM_VALID = "num_valid"
 PATCH_TOKENS = "patch_tokens"

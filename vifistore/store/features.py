@@ -9,13 +9,13 @@ import numpy as np
 import zarr
 
 from vifistore.errors import DamagedError, IncompleteError, UsageError
-from vifistore.store.block_ranges import blocks_within, stretches
+from vifistore.store.claims.status_chunks import read_status_leniently
 from vifistore.store.feature_record import NUM_VALID, FeatureRecord
 from vifistore.store.names import resolve
 from vifistore.store.run_record import read_readers
 from vifistore.store.schema import DONE, QUARANTINED, TODO
 from vifistore.store.selection import Selection, choose_rows
-from vifistore.store.status_chunks import read_status_leniently
+from vifistore.store.zarr_format.block_ranges import blocks_within, stretches
 
 if TYPE_CHECKING:
     from vifistore.store.dataset import Dataset

@@ -3,9 +3,9 @@
 import numpy as np
 
 from vifistore.errors import DamagedError
-from vifistore.store.durable import parallel
 from vifistore.store.features import Features
-from vifistore.store.layout import Layout
+from vifistore.store.key_value.durable import parallel
+from vifistore.store.zarr_format.layout import Layout
 
 
 class FrameParts:

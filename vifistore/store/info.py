@@ -7,9 +7,9 @@ import numpy as np
 
 from vifistore.store.checkpoints import trained_with
 from vifistore.store.dataset import STRETCHES, Dataset
-from vifistore.store.durable import parallel
 from vifistore.store.feature_record import declaration
 from vifistore.store.features import Features
+from vifistore.store.key_value.durable import parallel
 from vifistore.store.run_record import READERS, count_readers
 from vifistore.store.schema import SIMILARITIES, STRETCH_COLUMNS
 from vifistore.store.similarities import Similarities, similarity_ids

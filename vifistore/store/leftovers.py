@@ -3,9 +3,9 @@
 The next run that writes in the store removes it.
 """
 
-from vifistore.store.backend import Backend
-from vifistore.store.object_storage import ObjectStorage
+from vifistore.store.key_value.object_storage import ObjectStorage
 from vifistore.store.schema import GROUPS, SUBGROUPS
+from vifistore.store.zarr_format.backend import Backend
 
 
 def leftovers(backend: Backend, path: str = "") -> list[str]:

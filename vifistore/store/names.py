@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vifistore.errors import DamagedError, UnknownNameError, UsageError, shell, short
-from vifistore.store.attributes import read_fields
-from vifistore.store.block_files import joined
-from vifistore.store.conditional import ChangedError
-from vifistore.store.metadata import metadata_key
-from vifistore.store.object_storage import ObjectStorage
+from vifistore.store.key_value.conditional import ChangedError
+from vifistore.store.key_value.object_storage import ObjectStorage
 from vifistore.store.schema import check_name
+from vifistore.store.zarr_format.attributes import read_fields
+from vifistore.store.zarr_format.block_files import joined
+from vifistore.store.zarr_format.metadata import metadata_key
 
 if TYPE_CHECKING:
     from vifistore.store.dataset import Dataset

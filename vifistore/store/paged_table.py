@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from vifistore.errors import StoreError
-from vifistore.store.backend import Backend
-from vifistore.store.column_digests import ColumnDigest, kept_digests, require_kept
 from vifistore.store.schema import TABLE_CHUNK, ArraySpec
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.column_digests import ColumnDigest, kept_digests, require_kept
 
 # Pages of a column that are held, and read at once where all are gone through.
 _HELD, _AT_ONCE = 4, 8

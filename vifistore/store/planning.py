@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Mapping
 
 from vifistore.errors import DamagedError, StoreError, UsageError
-from vifistore.store.backend import Backend
-from vifistore.store.claims import CLAIMS, block_of
-from vifistore.store.durable import parallel
+from vifistore.store.claims.claims import CLAIMS, block_of
 from vifistore.store.feature_record import (
     FeatureRecord,
     FurtherArray,
     check_further,
     declaration,
 )
-from vifistore.store.layout import Layout
+from vifistore.store.key_value.durable import parallel
 from vifistore.store.recipe import sees_clips
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.layout import Layout
 
 
 def plan_set(

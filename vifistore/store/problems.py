@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from vifistore.errors import VifiError, shell
 from vifistore.store.as_trained import is_same_preprocessing
-from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import pretrained_of, read_checkpoint
 from vifistore.store.dataset import Dataset
 from vifistore.store.feature_record import ARRAYS
 from vifistore.store.identity import OPENCLIP, SHORTEST
 from vifistore.store.recipe import sees_clips
+from vifistore.store.zarr_format.backend import Backend
 
 # Reading what a zarr.json does not hold, or holds as another type.
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vifistore.store.backend import Backend
+from vifistore.store.zarr_format.backend import Backend
 
 # A record is written anew with every group of blocks: one of more pairs is gone on with in another.
 _MOST_PAIRS = 2048

@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vifistore.errors import DamagedError, UnknownNameError
-from vifistore.store.attributes import NONE, read_fields
-from vifistore.store.backend import Backend
-from vifistore.store.block_ranges import blocks_within, stretches
-from vifistore.store.chunks import array_checksums, manifest_digest
 from vifistore.store.features import Features
 from vifistore.store.schema import SIMILARITIES, SIMILARITY_ARRAYS
+from vifistore.store.zarr_format.attributes import NONE, read_fields
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.block_ranges import blocks_within, stretches
+from vifistore.store.zarr_format.chunks import array_checksums, manifest_digest
 
 COSINES = "cosines"
 _STEP_BYTES = 32 * 2**20

@@ -5,10 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vifistore.errors import DamagedError, UsageError
-from vifistore.store.backend import Backend
-from vifistore.store.block_ranges import block_rows
-from vifistore.store.claiming import Claiming
-from vifistore.store.coding import encode_chunk
+from vifistore.store.claims.claiming import Claiming
 from vifistore.store.schema import BLOCK_SIZE, DONE, SIMILARITY_ARRAYS
 from vifistore.store.similarities import (
     COSINES,
@@ -17,6 +14,9 @@ from vifistore.store.similarities import (
     similarity_ids,
     similarity_path,
 )
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.block_ranges import block_rows
+from vifistore.store.zarr_format.coding import encode_chunk
 
 
 class SimilarityWriter:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
-from vifistore.store.attributes import require_fields
-from vifistore.store.backend import Backend
-from vifistore.store.removal import remove_group
+from vifistore.store.removing.removal import remove_group
 from vifistore.store.schema import SPLIT_COLUMNS, check_name
 from vifistore.store.tables import read_columns, table_attributes, write_table
+from vifistore.store.zarr_format.attributes import require_fields
+from vifistore.store.zarr_format.backend import Backend
 
 if TYPE_CHECKING:
     from vifistore.store.dataset import Dataset

@@ -8,7 +8,6 @@ import numpy as np
 
 from vifistore.errors import DamagedError, StoreError, UnknownNameError, UsageError, shell
 from vifistore.files import file_in_the_way
-from vifistore.store.backend import Backend
 from vifistore.store.checkpoints import (
     list_checkpoints,
     read_checkpoint,
@@ -16,12 +15,13 @@ from vifistore.store.checkpoints import (
     register_checkpoint,
 )
 from vifistore.store.dataset import Dataset
-from vifistore.store.disk import clear_disk_errors
 from vifistore.store.features import Features
 from vifistore.store.identity import Identity
+from vifistore.store.key_value.disk import clear_disk_errors
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.schema import OLDEST_SCHEMA, SCHEMA_VERSION, check_name
 from vifistore.store.texts import Texts, has_texts, list_texts, read_texts, write_texts
+from vifistore.store.zarr_format.backend import Backend
 
 if TYPE_CHECKING:
     import pandas as pd

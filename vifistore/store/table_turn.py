@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vifistore.files import locked
-from vifistore.store.backend import Backend
-from vifistore.store.block_claims import BlockClaims
-from vifistore.store.block_files import joined
-from vifistore.store.claiming import conditional_place
-from vifistore.store.claims import CLAIMS, TURN
-from vifistore.store.conditional import Conditional
+from vifistore.store.claims.block_claims import BlockClaims
+from vifistore.store.claims.claiming import conditional_place
+from vifistore.store.claims.claims import CLAIMS, TURN
 from vifistore.store.dataset import Dataset
-from vifistore.store.durable import parallel
+from vifistore.store.key_value.conditional import Conditional
+from vifistore.store.key_value.durable import parallel
 from vifistore.store.store import Store
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.block_files import joined
 
 TURNS = "turns"
 _THREADS = 16

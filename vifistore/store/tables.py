@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from vifistore.errors import DamagedError
-from vifistore.store.attributes import read_fields
-from vifistore.store.backend import Backend
-from vifistore.store.chunks import can_hold
-from vifistore.store.column_digests import FIELD, digests, require_digests
 from vifistore.store.schema import TABLE_CHUNK, ArraySpec
+from vifistore.store.zarr_format.attributes import read_fields
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.chunks import can_hold
+from vifistore.store.zarr_format.column_digests import FIELD, digests, require_digests
 
 _TABLE = {"rows": int}
 

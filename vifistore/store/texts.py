@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import UnknownNameError
-from vifistore.store.attributes import require_fields
-from vifistore.store.backend import Backend
-from vifistore.store.coding import encode_chunk
-from vifistore.store.column_digests import FIELD, digests, require_digests
 from vifistore.store.described import DESCRIPTIONS
-from vifistore.store.layout import Layout, parse_layout
 from vifistore.store.logit_bias import LOGIT_BIAS, bias_field, bias_kind
-from vifistore.store.metadata import array_file, group_files, metadata_key
 from vifistore.store.recipe import digest_of
 from vifistore.store.schema import TEXT_EMBEDDINGS
+from vifistore.store.zarr_format.attributes import require_fields
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.coding import encode_chunk
+from vifistore.store.zarr_format.column_digests import FIELD, digests, require_digests
+from vifistore.store.zarr_format.layout import Layout, parse_layout
+from vifistore.store.zarr_format.metadata import array_file, group_files, metadata_key
 
 TEXT_FIELDS = (
     "text_digest",

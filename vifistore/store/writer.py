@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from vifistore.errors import DamagedError, IncompleteError, StoreError, UsageError
-from vifistore.store.backend import Backend
-from vifistore.store.block_files import BlockFiles
-from vifistore.store.block_ranges import block_rows
-from vifistore.store.chunks import manifest_digest
-from vifistore.store.claiming import BY_CLAIMS, Claiming, open_claims
-from vifistore.store.coding import encode_chunk
+from vifistore.store.claims.claiming import BY_CLAIMS, Claiming, open_claims
 from vifistore.store.dataset import Dataset
-from vifistore.store.disk import clear_disk_errors
 from vifistore.store.feature_record import NUM_QUARANTINED, FurtherArray, read_feature_fields
+from vifistore.store.key_value.disk import clear_disk_errors
 from vifistore.store.planning import plan_set
 from vifistore.store.recipe import recipe_id
 from vifistore.store.run_record import RunRecord, neighbours, sealed_provenance
 from vifistore.store.schema import BLOCK_SIZE, FEATURE_ARRAYS, QUARANTINED, TODO, check_name
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.block_files import BlockFiles
+from vifistore.store.zarr_format.block_ranges import block_rows
+from vifistore.store.zarr_format.chunks import manifest_digest
+from vifistore.store.zarr_format.coding import encode_chunk
 
 UNSEALED = "unsealed"
 """Attribute of a set that is being changed: another value each time."""

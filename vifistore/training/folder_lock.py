@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vifistore.errors import LockedError, StoreError, UsageError
 from vifistore.files import file_in_the_way
-from vifistore.store.locks import ByteLocks
+from vifistore.store.key_value.locks import ByteLocks
 
 logger = logging.getLogger("vifi")
 

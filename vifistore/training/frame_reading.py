@@ -14,14 +14,14 @@ from typing import Self
 import numpy as np
 
 from vifistore.errors import DecodeError
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoders.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.plans import WHOLE_VIDEO, Span
-from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import squares_of
+from vifistore.frames.processes.pool import DecodePool
+from vifistore.frames.processes.together import SharedFrames
 from vifistore.frames.readers import Reader, common_squares
 from vifistore.frames.sampling import sample_training_indices
-from vifistore.frames.together import SharedFrames
 from vifistore.kernels.geometry import OPENCV
 from vifistore.sources.footage import Footage
 from vifistore.store.recipe import Preprocessing

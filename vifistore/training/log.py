@@ -10,7 +10,7 @@ from pathlib import Path
 from vifistore.errors import UsageError
 from vifistore.files import read_regular, regular_opener
 from vifistore.progress import Progress
-from vifistore.store.durable import put_stages
+from vifistore.store.key_value.durable import put_stages
 
 logger = logging.getLogger("vifi")
 

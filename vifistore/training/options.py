@@ -7,7 +7,7 @@ from typing import Literal
 
 from vifistore.errors import Faults
 from vifistore.extract.ranks import own_cores
-from vifistore.frames.decoder_names import DecoderName
+from vifistore.frames.decoders.decoder_names import DecoderName
 from vifistore.training.training_settings import note_name
 
 Precision = Literal["auto", "fp32", "bf16"]

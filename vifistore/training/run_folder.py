@@ -31,8 +31,8 @@ from vifistore.extract.trainer_frames import READS
 from vifistore.files import read_json, require_regular
 from vifistore.models.checkpoint_files import CheckpointHeader, read_header, save_checkpoint
 from vifistore.models.weights import read_weights
-from vifistore.store.durable import put_stages
 from vifistore.store.identity import Identity
+from vifistore.store.key_value.durable import put_stages
 from vifistore.training.training_settings import TrainSettings
 
 # A run that is killed while it writes the newest goes on from the one before.

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from vifistore.errors import UsageError
 from vifistore.extract.origin import in_words
-from vifistore.frames.decoding import decoder_version
+from vifistore.frames.decoders.decoding import decoder_version
 from vifistore.frames.plans import Span, span_of
 from vifistore.frames.preprocess import preprocessing_of
 from vifistore.frames.readers import Reader

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
-from harness.retrieval import bundle_building
-from harness.retrieval.bundle_building import build_frame_index, keep_effort
-from harness.retrieval.bundle_files import write_arrays, write_settings
-from harness.retrieval.bundle_index import BundledFrames
 from harness.retrieval.exact_frames import ExactFrames
-from harness.retrieval.frame_index import open_frame_index
 from harness.retrieval.frame_quality import tune_frames
+from harness.retrieval.indexing import bundle_building
+from harness.retrieval.indexing.bundle_building import build_frame_index, keep_effort
+from harness.retrieval.indexing.bundle_files import write_arrays, write_settings
+from harness.retrieval.indexing.bundle_index import BundledFrames
+from harness.retrieval.indexing.frame_index import open_frame_index
 from tests.support import bounded
 from tests.vifistore.store.padded_set import make_padded_store
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.store.block_states import block_states
-from vifistore.store.chunks import checksums, manifest_digest
 from vifistore.store.store import open_store
+from vifistore.store.zarr_format.chunks import checksums, manifest_digest
 
 QUERIES = unit(np.random.default_rng(3).normal(size=(5, 16)))
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from harness.fusion import unit
-from harness.retrieval.bundle_codes import train_codebook
-from harness.retrieval.bundles import ALIKE, MOST_FRAMES, bundles_of
 from harness.retrieval.frame_vectors import FrameVectors
+from harness.retrieval.indexing.bundle_codes import train_codebook
+from harness.retrieval.indexing.bundles import ALIKE, MOST_FRAMES, bundles_of
 
 
 def shots(lengths, dim=16, noise=0.02, seed=0) -> np.ndarray:

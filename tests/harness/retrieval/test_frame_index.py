@@ -7,7 +7,7 @@ from harness.fusion import unit
 from harness.retrieval import exact_frames
 from harness.retrieval import frame_vectors as reading
 from harness.retrieval.frame_hits import FrameHits, merged, no_hits
-from harness.retrieval.frame_index import open_frame_index
+from harness.retrieval.indexing.frame_index import open_frame_index
 from tests.vifistore.store.padded_set import NUM_VIDEOS, counts_of, make_padded_store, padded
 from vifistore.errors import DamagedError, UsageError
 from vifistore.store.schema import QUARANTINED

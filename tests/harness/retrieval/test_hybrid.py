@@ -6,12 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from harness.retrieval import word_files
 from harness.retrieval.combined_queries import Query
+from harness.retrieval.indexing import word_files
+from harness.retrieval.indexing.word_files import open_words, texts_of
+from harness.retrieval.indexing.word_index import WordIndex, bm25, words_of
 from harness.retrieval.rank_fusion import reciprocal_ranks
 from harness.retrieval.search import Searcher
-from harness.retrieval.word_files import open_words, texts_of
-from harness.retrieval.word_index import WordIndex, bm25, words_of
 from vifistore.store.dataset import write_captions
 
 FIRST = [

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from harness.retrieval.index_choice import choose_index
-from harness.retrieval.indexes import index_folder
+from harness.retrieval.indexing.index_choice import choose_index
+from harness.retrieval.indexing.indexes import index_folder
 from harness.retrieval.search import Searcher
 
 GIGABYTE = 10**9
@@ -80,7 +80,7 @@ def test_a_search_takes_it_and_says_so(make_store, monkeypatch, caplog):
     caplog.set_level(logging.INFO, logger="vifi")
     assert repr(Searcher(maker.store, kind="auto")).endswith("flat>")
     assert not caplog.text
-    monkeypatch.setattr("harness.retrieval.index_choice._EXACT_BYTES", 100)
+    monkeypatch.setattr("harness.retrieval.indexing.index_choice._EXACT_BYTES", 100)
     searcher = Searcher(maker.store, kind="auto")
     assert searcher.search(maker.directions[0], 3) == Searcher(maker.store).search(
         maker.directions[0], 3

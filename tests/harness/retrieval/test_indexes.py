@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
-from harness.retrieval.indexes import (
+from harness.retrieval.indexing.indexes import (
     Index,
     build_index,
     index_folder,

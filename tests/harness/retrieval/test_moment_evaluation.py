@@ -9,10 +9,10 @@ from harness.classes import Classes
 from harness.link import Link
 from harness.measuring import Scoring
 from harness.reaching import reach
-from harness.retrieval.moment_evaluation import moment_retrieval
-from harness.retrieval.moment_predictions import clip_saliency, part_of
-from harness.retrieval.moment_queries import read_moment_queries
-from harness.retrieval.moment_videos import FoundVideo
+from harness.retrieval.moments.moment_evaluation import moment_retrieval
+from harness.retrieval.moments.moment_predictions import clip_saliency, part_of
+from harness.retrieval.moments.moment_queries import read_moment_queries
+from harness.retrieval.moments.moment_videos import FoundVideo
 from harness.timelines import ScoreCurve
 from tests.harness.films import QUERY, film, write_films
 from vifistore.errors import IncompleteError, UnknownNameError, UsageError

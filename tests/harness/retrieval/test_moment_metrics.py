@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.retrieval.moment_metrics import (
+from harness.retrieval.moments.moment_metrics import (
     MAP_OVERLAPS,
     average_precision,
     best_overlap,

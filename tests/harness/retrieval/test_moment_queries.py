@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from harness.retrieval.moment_queries import read_moment_queries
-from harness.retrieval.moment_videos import FoundVideo, find_videos
+from harness.retrieval.moments.moment_queries import read_moment_queries
+from harness.retrieval.moments.moment_videos import FoundVideo, find_videos
 from tests.support import video_table
 from vifistore.errors import UsageError
 from vifistore.store.dataset import write_videos

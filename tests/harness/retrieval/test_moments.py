@@ -5,7 +5,7 @@ import pytest
 
 from harness.retrieval.exact_frames import ExactFrames
 from harness.retrieval.hits import VideoTable
-from harness.retrieval.moments import find_moments, short_curve
+from harness.retrieval.moments.moments import find_moments, short_curve
 from harness.timelines import Timelines
 from tests.harness.films import QUERY, film, showing, write_films
 

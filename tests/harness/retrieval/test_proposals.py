@@ -6,8 +6,8 @@ import pytest
 from harness.reaching import reach
 from harness.retrieval.contrasts import contrasts
 from harness.retrieval.frame_runs import FrameRun, kept_apart, smoothed
-from harness.retrieval.proposals import PROPOSALS, propose
-from harness.retrieval.watersheds import _groups, watersheds
+from harness.retrieval.moments.proposals import PROPOSALS, propose
+from harness.retrieval.moments.watersheds import _groups, watersheds
 from harness.timelines import ScoreCurve
 from vifistore.errors import UnknownNameError
 

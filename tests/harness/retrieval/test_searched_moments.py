@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from harness.fusion import unit
-from harness.retrieval import moments
 from harness.retrieval.combined_queries import CosineScale, JoinedQuery, Query
 from harness.retrieval.exact_frames import ExactFrames
-from harness.retrieval.moments import FilesCompared, find_joined
-from harness.retrieval.proposals import PROPOSALS
+from harness.retrieval.moments import moments
+from harness.retrieval.moments.moments import FilesCompared, find_joined
+from harness.retrieval.moments.proposals import PROPOSALS
 from harness.retrieval.reranking import RULES, Rerank, span_score
 from harness.retrieval.search import Searcher
 from harness.timelines import Timelines

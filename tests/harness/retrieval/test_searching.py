@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.retrieval.hits import class_in_words, is_right
-from harness.retrieval.indexes import build_index, save_index
+from harness.retrieval.indexing.indexes import build_index, save_index
 from harness.retrieval.search import Searcher
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store.names import set_name

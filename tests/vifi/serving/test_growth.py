@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from harness.retrieval.bundle_files import SETTINGS
+from harness.retrieval.indexing.bundle_files import SETTINGS
 from tests.support import plain_recipe, video_table, write_features
 from vifi.serving import growth
 from vifi.serving.app import make_app

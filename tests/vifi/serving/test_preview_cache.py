@@ -11,7 +11,7 @@ from tests.vifistore.extract.conftest import write_clip
 from vifi.serving.app import make_app
 from vifi.serving.preview_cache import PreviewCache, Previews
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.preview_pool import PreviewPool
+from vifistore.frames.previews.preview_pool import PreviewPool
 from vifistore.sources.footage import LocalFile
 
 

@@ -18,8 +18,8 @@ from tests.vifistore.store.conftest import bucket, bucket_server
 from vifi.serving.app import make_app
 from vifi.serving.library import Library
 from vifi.serving.preview_cache import PreviewCache, Previews
-from vifistore.frames.preview_pool import PreviewPool
-from vifistore.frames.previews import PieceMaker
+from vifistore.frames.previews.preview_pool import PreviewPool
+from vifistore.frames.previews.previews import PieceMaker
 from vifistore.sources import asking
 from vifistore.sources.footage import LocalFile
 from vifistore.store import open_store

@@ -20,7 +20,7 @@ from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.store import open_store
 from vifistore.store.features import Features
 from vifistore.store.store import Store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 ROOT = Path(__file__).parents[3]
 MARK = "VIFI_TEST_CLUSTER"
@@ -59,7 +59,9 @@ class RayCluster:
 
     def decoders(self) -> list[int]:
         """Process ids of decode workers."""
-        return [pid for pid in _marked(self.mark) if "vifistore.frames.worker" in _title(pid)]
+        return [
+            pid for pid in _marked(self.mark) if "vifistore.frames.processes.worker" in _title(pid)
+        ]
 
 
 def _title(pid: int) -> str:

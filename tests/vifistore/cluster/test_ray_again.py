@@ -13,7 +13,7 @@ from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.towers import load_model
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 pytestmark = pytest.mark.slow
 

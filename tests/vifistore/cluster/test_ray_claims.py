@@ -14,7 +14,7 @@ from tests.vifistore.extract.conftest import scan
 from tests.vifistore.store.conftest import bucket, bucket_server  # noqa: F401 - fixtures
 from vifistore.store import open_store
 from vifistore.store.schema import DONE
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import pytest
 from tests.vifistore.extract.conftest import scan
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config
 from vifistore.models.skeletons import new_model

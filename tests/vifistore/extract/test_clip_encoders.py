@@ -22,13 +22,13 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.prepare import prepare
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.store import open_store
 from vifistore.store.exporting.formats import ExportSettings, export_features
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.schema import FEATURE_ARRAYS
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 SETTINGS = ExtractSettings(
     model="tests:clip", pretrained="first", precision="fp32", device="cpu", workers=1

@@ -31,7 +31,7 @@ from vifistore.store.identity import Identity
 from vifistore.store.names import set_name
 from vifistore.store.similarities import Similarities, lacking_cosines, similarity_ids
 from vifistore.store.splits import Split, write_split
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 MODEL = "vifi-tiny"
 FRAMES = 2

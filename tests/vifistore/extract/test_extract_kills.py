@@ -15,11 +15,11 @@ from tests.vifistore.extract.conftest import scan, write_clip
 from vifistore.errors import StoreError
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.store import open_store
 from vifistore.store.info import describe_store
 from vifistore.store.schema import FEATURE_ARRAYS
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 SETTINGS = ExtractSettings(
     model="vifi-tiny", pretrained="none", frames=2, precision="fp32", device="cpu", workers=1

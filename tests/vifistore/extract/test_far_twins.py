@@ -13,7 +13,7 @@ from vifistore.extract.planned_videos import PlannedVideos
 from vifistore.extract.reuse import Reuse
 from vifistore.store import open_store
 from vifistore.store.schema import DONE, QUARANTINED, TODO
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 NUM_VIDEOS = 70
 

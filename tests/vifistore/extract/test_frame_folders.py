@@ -14,7 +14,7 @@ from tests.vifistore.extract.sets import SETTINGS, arrays
 from vifistore.extract.job import extract_dataset
 from vifistore.scanning.changes import WATCHED, ChangeLog
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.repair import Repair, start_repair
 from vifistore.store import open_store
-from vifistore.store.claiming import open_claims
-from vifistore.store.verify import verify_store
+from vifistore.store.claims.claiming import open_claims
+from vifistore.store.verifying.verify import verify_store
 
 
 def test_growth_encodes_only_what_is_new(tmp_path, tiny, monkeypatch):
@@ -251,7 +251,7 @@ def test_locked_blocks_are_left_to_whoever_has_them(store, tiny, monkeypatch):
     def locked(*_: object) -> bool:
         return False
 
-    monkeypatch.setattr("vifistore.store.locks.BlockLocks._lock", locked)
+    monkeypatch.setattr("vifistore.store.key_value.locks.BlockLocks._lock", locked)
     report = extract_dataset(store.dataset("d"), SETTINGS, loaded=tiny)
     assert (report.encoded, report.sealed, report.num_todo) == (0, False, 6)
     monkeypatch.undo()
@@ -265,7 +265,7 @@ def test_a_full_disk_ends_the_verb_in_one_line(store, monkeypatch, capsys):
     def full(item):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(item[0]))
 
-    monkeypatch.setattr("vifistore.store.durable._write", full)
+    monkeypatch.setattr("vifistore.store.key_value.durable._write", full)
     assert run(["extract", str(store.path), *FLAGS, "--precision", "fp32", "--device", "cpu"]) == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("vifi: cannot write to ")

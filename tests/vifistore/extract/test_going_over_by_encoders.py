@@ -21,7 +21,7 @@ from vifistore.extract.prepare import Job, prepare
 from vifistore.extract.row_sources import ALL, Wanted
 from vifistore.store import open_store
 from vifistore.store.schema import DONE, QUARANTINED, TODO
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 @pytest.fixture(autouse=True)

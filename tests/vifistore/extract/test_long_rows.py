@@ -14,9 +14,9 @@ from vifistore.extract.clock import Clock
 from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.transfer import Pixels
-from vifistore.frames import pool
-from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.processes import pool
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.frames.squares import Squares
 
 

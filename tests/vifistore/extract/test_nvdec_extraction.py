@@ -11,10 +11,10 @@ from vifistore.errors import UsageError
 from vifistore.extract import recipes
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.frames import nvdec
-from vifistore.frames.gpu_decoders import GpuDecoders
+from vifistore.frames.gpu import nvdec
+from vifistore.frames.gpu.gpu_decoders import GpuDecoders
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 STAND_IN = Path(__file__).parents[1] / "frames/stand_in_gpu"
 WANTED = replace(SETTINGS, decoder="torchcodec-cuda", name="on-gpu")

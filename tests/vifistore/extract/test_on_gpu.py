@@ -16,10 +16,10 @@ from vifistore.extract.encoder import Encoder
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.registered import registered
 from vifistore.extract.transfer import Pixels, _Uploader, to_host
-from vifistore.frames.arena import Arena, write_part
 from vifistore.frames.preprocess import preprocessing_of, squares_of
+from vifistore.frames.processes.arena import Arena, write_part
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 pytestmark = pytest.mark.gpu
 

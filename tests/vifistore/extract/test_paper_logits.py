@@ -11,7 +11,7 @@ from tests.released import normalised, scored_squares
 from tests.vifistore.extract.conftest import scan
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.openclip_model import OpenClipModel, describe
 from vifistore.models.prompt_learning import PromptSettings, add_prompts

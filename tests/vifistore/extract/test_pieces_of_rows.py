@@ -16,12 +16,12 @@ from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifi.__main__ import run
 from vifistore.errors import DecodeError
 from vifistore.extract import long_rows
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo, decode_stretches
-from vifistore.frames.kept import FramePiece, Keep, KeptFrames
-from vifistore.frames.parts import Parts
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_stretches
+from vifistore.frames.decoders.kept import FramePiece, Keep, KeptFrames
 from vifistore.frames.plans import Plan, Sampling
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.decode_jobs import DecodeJob
+from vifistore.frames.processes.parts import Parts
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.frames.squares import Squares
 from vifistore.sources.footage import LocalFile
 from vifistore.store import open_store

@@ -15,7 +15,7 @@ from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.prepare import prepare
 from vifistore.extract.ranks import parse_blocks
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.registry import model_config, open_clip

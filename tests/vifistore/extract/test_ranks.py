@@ -25,7 +25,7 @@ from vifistore.extract.ranks import (
 )
 from vifistore.extract.recipes import choose_device
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.training.options import default_readers
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")

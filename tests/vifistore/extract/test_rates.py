@@ -17,15 +17,15 @@ from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset, plan_dataset
 from vifistore.extract.prepare import prepare
 from vifistore.frames import file_digests
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.plans import Span
 from vifistore.frames.preprocess import preprocess
+from vifistore.frames.processes.decode_jobs import DecodeJob
 from vifistore.store.dataset import write_videos
 from vifistore.store.pooling import pool_views
 from vifistore.store.schema import DONE, QUARANTINED
 from vifistore.store.store import create_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 SETTINGS = ExtractSettings(
     model="vifi-tiny", pretrained="none", fps=5.0, precision="fp32", device="cpu", workers=2

@@ -11,7 +11,7 @@ from tests.vifistore.extract.sets import SETTINGS, arrays, frames_encoded
 from vifistore.extract import digest_places
 from vifistore.extract.job import extract_dataset
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 def test_files_known_under_this_recipe_are_copied(store, clips, tiny, tmp_path, monkeypatch):

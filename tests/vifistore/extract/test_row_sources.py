@@ -21,7 +21,7 @@ from vifistore.extract.row_sources import ALL, FreeRows, NotedWriter, Wanted
 from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import BlockData
 
 COMMAND = (

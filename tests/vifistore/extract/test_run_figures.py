@@ -115,7 +115,9 @@ def test_a_plan_of_videos_that_cannot_be_read_has_no_time(tmp_path, tiny, monkey
 
 
 def test_a_plan_where_the_place_has_no_limit(store, tiny, monkeypatch, capsys):
-    monkeypatch.setattr("vifistore.store.storage.LocalStorage.free_bytes", lambda self: None)
+    monkeypatch.setattr(
+        "vifistore.store.key_value.storage.LocalStorage.free_bytes", lambda self: None
+    )
     assert run(["extract", str(store.path), *FLAGS, "--device", "cpu", "--dry-run"]) == 0
     assert "no limit of space is known; about " in capsys.readouterr().out
 

@@ -12,7 +12,7 @@ from vifistore.extract.job import extract_dataset
 from vifistore.store import open_store
 from vifistore.store.feature_record import FRAME_COUNTS
 from vifistore.store.names import set_name
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
 
 FLAGS = ("--dataset", "d", "--model", "vifi-tiny", "--pretrained", "none", "--frames", "2")

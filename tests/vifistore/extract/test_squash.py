@@ -11,7 +11,7 @@ from PIL import Image
 from vifistore.errors import UsageError
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.models.checkpoint_files import CheckpointHeader
 from vifistore.models.openclip_model import describe
 from vifistore.models.registry import open_clip

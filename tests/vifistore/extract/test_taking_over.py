@@ -12,8 +12,8 @@ from vifistore.extract import job, pipeline
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
 from vifistore.extract.taking_over import TakingOver
-from vifistore.store.block_claims import BlockClaims
-from vifistore.store.claims import OtherClaim, claim_bytes, claim_key
+from vifistore.store.claims.block_claims import BlockClaims
+from vifistore.store.claims.claims import OtherClaim, claim_bytes, claim_key
 
 __all__ = ["bucket", "bucket_server"]
 SETTINGS = ExtractSettings(

@@ -16,8 +16,8 @@ from vifistore.extract.blocks import VideoResult
 from vifistore.extract.clock import Clock
 from vifistore.extract.registered import registered
 from vifistore.extract.transfer import Pixels, to_host
-from vifistore.frames.arena import Arena
 from vifistore.frames.preprocess import preprocess, preprocessing_of, squares_of
+from vifistore.frames.processes.arena import Arena
 
 GPU = SimpleNamespace(type="cuda")
 

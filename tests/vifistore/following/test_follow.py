@@ -22,9 +22,9 @@ from vifistore.following import follow as follow_module
 from vifistore.following import follow_folder
 from vifistore.following.follow import Followed, follow
 from vifistore.following.follow_settings import FollowSettings
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.preprocess import preprocess
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.models.checkpoint_files import CheckpointHeader, save_checkpoint
 from vifistore.models.openclip_model import OpenClipModel
 from vifistore.models.prompt_learning import PromptSettings, add_prompts
@@ -235,7 +235,7 @@ def test_a_run_made_again_under_the_same_names_keeps_both(store, folder, tiny):
 _HOLD_BLOCK = """
 import sys
 from pathlib import Path
-from vifistore.store.locks import BlockLocks
+from vifistore.store.key_value.locks import BlockLocks
 locks = BlockLocks(Path(sys.argv[1]), "d", sys.argv[2])
 locks.acquire([0])
 print("held", flush=True)

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames.arena import Arena, open_arena, write_part
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo, decode_video
-from vifistore.frames.kept import WHOLE
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_video
+from vifistore.frames.decoders.kept import WHOLE
 from vifistore.frames.plans import Sampling
-from vifistore.frames.pool import DecodePool
-from vifistore.frames.worker_handle import WorkerHandle
-from vifistore.frames.worker_settings import WorkerSettings
+from vifistore.frames.processes.arena import Arena, open_arena, write_part
+from vifistore.frames.processes.decode_jobs import DecodeJob
+from vifistore.frames.processes.pool import DecodePool
+from vifistore.frames.processes.worker_handle import WorkerHandle
+from vifistore.frames.processes.worker_settings import WorkerSettings
 from vifistore.sources.roots import footage_of
 
 SAMPLING = {"frames": 4, "clips": 1}

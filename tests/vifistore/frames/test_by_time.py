@@ -11,9 +11,9 @@ from PIL import Image
 
 from tests.vifistore.frames.conftest import noisy_grey, write_video
 from vifistore.errors import DecodeError
-from vifistore.frames import by_time
-from vifistore.frames.decoding import DecodedVideo, decode_stretches
-from vifistore.frames.packets import scan_packets
+from vifistore.frames.bitstreams.packets import scan_packets
+from vifistore.frames.decoders import by_time
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_stretches
 from vifistore.frames.plans import FrameTimes, Plan, Sampling, Span
 from vifistore.frames.raw_frames import clean_seconds
 

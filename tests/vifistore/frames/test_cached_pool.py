@@ -9,12 +9,12 @@ from PIL import Image
 
 from tests.vifistore.frames.conftest import write_video
 from vifistore.errors import DecodeError
-from vifistore.frames.cached_pool import CachedPool
 from vifistore.frames.frame_cache import FrameCache
-from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import normalise, preprocess, preprocessing_of
+from vifistore.frames.processes.cached_pool import CachedPool
+from vifistore.frames.processes.pool import DecodePool
+from vifistore.frames.processes.together import SharedFrames
 from vifistore.frames.readers import Reader
-from vifistore.frames.together import SharedFrames
 
 TOWER = {
     "size": (32, 32),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.vifistore.frames.conftest import noisy_grey
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.sampling import sample_indices
 
 CODECS = {

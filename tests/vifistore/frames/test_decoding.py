@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError, UnknownNameError, UsageError
-from vifistore.frames.decoder_names import DecoderName
-from vifistore.frames.decoding import (
+from vifistore.frames.decoders.decoder_names import DecoderName
+from vifistore.frames.decoders.decoding import (
     DECODERS,
     DecodedVideo,
     check_decoder,
@@ -65,7 +65,7 @@ def test_decord_is_trusted_only_where_a_number_tells_the_frame(
     videos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert {decode(videos[name], "decord").decoder for name in VIDEOS} == {"pyav"}
-    monkeypatch.setattr("vifistore.frames.by_number.order_of", lambda scan: None)
+    monkeypatch.setattr("vifistore.frames.decoders.by_number.order_of", lambda scan: None)
     read_by = {name: decode(videos[name], "decord").decoder for name in VIDEOS}
     assert read_by == {
         "h264.mp4": "decord",
@@ -246,7 +246,7 @@ def test_what_lies_in_the_place_of_a_video_is_named(
 def test_a_path_that_is_not_utf8_is_no_obstacle(
     make_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vifistore.frames.by_number.order_of", lambda scan: None)
+    monkeypatch.setattr("vifistore.frames.decoders.by_number.order_of", lambda scan: None)
     path = make_video("v.mp4")
     video = decode(path.rename(path.with_name("caf\udce9.mp4")), "decord", frames=4)
     assert video.reader == "pyav in-order"
@@ -293,7 +293,7 @@ def test_what_torchcodec_cannot_read_is_read_in_order(
 def test_unknown_and_missing_decoders_are_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'decord'"):
         check_decoder("decor")
-    monkeypatch.setattr("vifistore.frames.decoding.find_spec", lambda name: None)
+    monkeypatch.setattr("vifistore.frames.decoders.decoding.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="'torchcodec' is not installed: pip install"):
         check_decoder("torchcodec")
 
@@ -302,8 +302,8 @@ def test_a_decoder_whose_libraries_are_missing_says_so(monkeypatch: pytest.Monke
     def fail(name: str) -> None:
         raise RuntimeError("Could not load libtorchcodec.\nlong story")
 
-    monkeypatch.setattr("vifistore.frames.decoding.find_spec", lambda name: object())
-    monkeypatch.setattr("vifistore.frames.torchcodec_decoder.import_module", fail)
+    monkeypatch.setattr("vifistore.frames.decoders.decoding.find_spec", lambda name: object())
+    monkeypatch.setattr("vifistore.frames.decoders.torchcodec_decoder.import_module", fail)
     with pytest.raises(
         UsageError, match=r"Could not load libtorchcodec\.\): pip install"
     ) as caught:
@@ -316,9 +316,11 @@ def test_torchcodec_without_ffmpeg_gives_its_name_to_no_frame(
 ) -> None:
     # As from 0.14 on: it is imported, and fails at every video, which PyAV would read then.
     imported = SimpleNamespace(ffmpeg_major_version=None)
-    monkeypatch.setattr("vifistore.frames.torchcodec_decoder.import_module", lambda name: imported)
-    monkeypatch.setattr("vifistore.frames.decoding.find_spec", lambda name: object())
-    monkeypatch.setattr("vifistore.frames.decoding.version", lambda name: "0.17.0")
+    monkeypatch.setattr(
+        "vifistore.frames.decoders.torchcodec_decoder.import_module", lambda name: imported
+    )
+    monkeypatch.setattr("vifistore.frames.decoders.decoding.find_spec", lambda name: object())
+    monkeypatch.setattr("vifistore.frames.decoders.decoding.version", lambda name: "0.17.0")
     for ask in (
         lambda: load_decoder("torchcodec"),
         lambda: decoder_version("torchcodec"),
@@ -338,7 +340,7 @@ def test_versions_name_the_library_that_reads_the_rest() -> None:
 
 def test_reading_frames_imports_no_torch() -> None:
     script = (
-        "import sys, vifistore.frames.pool, vifistore.frames.worker\n"
+        "import sys, vifistore.frames.processes.pool, vifistore.frames.processes.worker\n"
         "assert 'numpy' in sys.modules\n"
         "assert 'torch' not in sys.modules"
     )

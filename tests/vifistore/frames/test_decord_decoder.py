@@ -18,10 +18,10 @@ class Noting(plain):
 ctypes.CDLL = Noting
 if "early" in sys.argv:
     import nvidia
-from vifistore.frames import decord_decoder
+from vifistore.frames.decoders import decord_decoder
 if "build" in sys.argv:
     decord_decoder.version = lambda name: "3.4.0+cu130"
-from vifistore.frames.decoding import load_decoder
+from vifistore.frames.decoders.decoding import load_decoder
 load_decoder("decord")
 import nvidia.made_up
 print(*(any(word in name for name in opened) for word in ("made_up", "libdecord")))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vifistore.frames.encryption import is_encrypted
+from vifistore.frames.bitstreams.encryption import is_encrypted
 
 
 def test_an_encrypted_sample_entry_is_seen(videos: dict[str, Path], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.support import bounded
 from vifistore.errors import UsageError
 from vifistore.frames import frame_cache
-from vifistore.frames.decoding import DecodedVideo
+from vifistore.frames.decoders.decoding import DecodedVideo
 from vifistore.frames.frame_cache import FrameCache, FrameKey
 from vifistore.temporaries import writing_in
 

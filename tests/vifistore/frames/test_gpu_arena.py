@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from vifistore.errors import UsageError
-from vifistore.frames import gpu_memory
-from vifistore.frames.arena import Arena
-from vifistore.frames.gpu_arena import GpuArena, OpenedArena, open_gpu_arena, told
+from vifistore.frames.gpu import gpu_memory
+from vifistore.frames.gpu.gpu_arena import GpuArena, OpenedArena, open_gpu_arena, told
+from vifistore.frames.processes.arena import Arena
 
 PAGE = mmap.ALLOCATIONGRANULARITY
 ADDRESS = 0x7F00_0000_0000

@@ -18,13 +18,13 @@ import torch
 from tests.support import bounded
 from tests.vifistore.frames.conftest import commands_in
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames import gpu_decoders
-from vifistore.frames.arena import Arena
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo, decode_video
-from vifistore.frames.gpu_decoders import GpuDecoders, open_gpu_decoders
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_video
+from vifistore.frames.gpu import gpu_decoders
+from vifistore.frames.gpu.gpu_decoders import GpuDecoders, open_gpu_decoders
 from vifistore.frames.plans import Sampling, Span
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.arena import Arena
+from vifistore.frames.processes.decode_jobs import DecodeJob
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.sources.roots import footage_of
 
 SAMPLING = {"frames": 4, "clips": 2}

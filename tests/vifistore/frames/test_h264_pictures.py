@@ -10,9 +10,9 @@ import pytest
 
 from tests.vifistore.frames.conftest import noisy_grey
 from tests.vifistore.frames.test_wanted_only import SIZE, assert_same
-from vifistore.frames.h264_packets import SEQUENCE, SLICE, START, unit_places
-from vifistore.frames.h264_pictures import numbers_and_starts
-from vifistore.frames.head_bits import HeadBits, UnknownOrderError
+from vifistore.frames.bitstreams.h264_packets import SEQUENCE, SLICE, START, unit_places
+from vifistore.frames.bitstreams.h264_pictures import numbers_and_starts
+from vifistore.frames.bitstreams.head_bits import HeadBits, UnknownOrderError
 
 NUM_FRAMES = 40
 PARAMETERS = "keyint=25:min-keyint=25:scenecut=0:b-adapt=0:bframes=3"

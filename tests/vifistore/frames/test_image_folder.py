@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from vifistore.errors import DecodeError
-from vifistore.frames.decoding import DecodedVideo, decode_video
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_video
 
 
 def write_images(folder: Path, count: int = 12, suffix: str = ".png") -> Path:

@@ -11,12 +11,13 @@ from tests.vifistore.frames.conftest import write_video
 from vifistore.errors import DecodeError
 from vifistore.extract.clock import Clock
 from vifistore.extract.transfer import Pixels
-from vifistore.frames import by_number, memory_limits
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.kept import WHOLE, Keep, KeptFrames
-from vifistore.frames.memory_limits import machine_bytes, worker_bytes
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.decoders import by_number
+from vifistore.frames.decoders.decoding import decode_video
+from vifistore.frames.decoders.kept import WHOLE, Keep, KeptFrames
 from vifistore.frames.preprocess import preprocess, preprocessing_of, squares_of
+from vifistore.frames.processes import memory_limits
+from vifistore.frames.processes.memory_limits import machine_bytes, worker_bytes
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.frames.squares import Squares
 
 TOWER = {

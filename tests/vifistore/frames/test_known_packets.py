@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames import by_time, known_packets
-from vifistore.frames.decoding import DecodedVideo, decode_stretches
-from vifistore.frames.known_packets import KnownPackets
-from vifistore.frames.packets import scan_packets
+from vifistore.frames.bitstreams import known_packets
+from vifistore.frames.bitstreams.known_packets import KnownPackets
+from vifistore.frames.bitstreams.packets import scan_packets
+from vifistore.frames.decoders import by_time
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_stretches
 from vifistore.frames.plans import Plan, Sampling, Span
 
 

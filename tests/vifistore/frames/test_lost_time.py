@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
+from vifistore.frames.bitstreams.lost_time import NO_LOSS, lost_frames, lost_packets
 from vifistore.frames.complaints import Complaints
-from vifistore.frames.decoding import DecodedVideo, decode_stretches
-from vifistore.frames.lost_time import NO_LOSS, lost_frames, lost_packets
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_stretches
 from vifistore.frames.plans import WHOLE_VIDEO, Plan, Sampling, Span
 
 CODECS = {"mp4": "libx264", "mkv": "libx264", "webm": "libvpx", "ts": "libx264", "flv": "libx264"}

@@ -12,11 +12,11 @@ import pytest
 
 from tests.vifistore.frames.conftest import noisy_grey
 from tests.vifistore.frames.test_wanted_only import SIZE, assert_same
-from vifistore.frames import by_number
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.head_bits import UnknownOrderError
-from vifistore.frames.mpeg4_pictures import coded_pictures
-from vifistore.frames.pictures import PictureOrder
+from vifistore.frames.bitstreams.head_bits import UnknownOrderError
+from vifistore.frames.bitstreams.mpeg4_pictures import coded_pictures
+from vifistore.frames.bitstreams.pictures import PictureOrder
+from vifistore.frames.decoders import by_number
+from vifistore.frames.decoders.decoding import decode_video
 
 NUM_FRAMES = 31
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from vifistore.errors import UsageError
-from vifistore.frames import nvdec
-from vifistore.frames.decoding import check_decoder, decoder_version
-from vifistore.frames.gpu_trial import try_decoder
-from vifistore.frames.nvdec import check_nvdec
+from vifistore.frames.decoders.decoding import check_decoder, decoder_version
+from vifistore.frames.gpu import nvdec
+from vifistore.frames.gpu.gpu_trial import try_decoder
+from vifistore.frames.gpu.nvdec import check_nvdec
 
 STAND_IN = Path(__file__).parent / "stand_in_gpu/torchcodec/decoders.py"
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from vifistore.errors import UsageError
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.gpu_decoders import GpuDecoders, open_gpu_decoders
-from vifistore.frames.nvdec import check_nvdec
+from vifistore.frames.decoders.decoding import decode_video
+from vifistore.frames.gpu.gpu_decoders import GpuDecoders, open_gpu_decoders
+from vifistore.frames.gpu.nvdec import check_nvdec
 from vifistore.frames.plans import Sampling
+from vifistore.frames.processes.decode_jobs import DecodeJob
 from vifistore.sources.roots import footage_of
 
 pytestmark = pytest.mark.gpu

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames.packets import demux, open_video, scan_packets
+from vifistore.frames.bitstreams.packets import demux, open_video, scan_packets
 
 
 def test_frames_with_times_of_their_own_are_numbered(videos: dict[str, Path]) -> None:
@@ -42,7 +42,7 @@ def test_what_a_playlist_lists_is_not_even_opened(tmp_path: Path) -> None:
     playlist.write_text("ffconcat version 1.0\nfile pipe.mp4\n")
     program = (
         "import sys; from pathlib import Path; from vifistore.errors import DecodeError\n"
-        "from vifistore.frames.packets import open_video\n"
+        "from vifistore.frames.bitstreams.packets import open_video\n"
         "try: open_video(Path(sys.argv[1]))\n"
         "except DecodeError as error: print(error.reason)"
     )

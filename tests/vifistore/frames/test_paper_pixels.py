@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.released import normalised, scored_squares
 from vifistore.errors import DecodeError, UnknownNameError, UsageError
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.preprocess import normalise, preprocess, preprocessing_of, squares_of
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.kernels.preprocess_frames import preprocess_frames_reference
 from vifistore.kernels.resampling import crop_taps
 

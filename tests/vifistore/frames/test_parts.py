@@ -5,7 +5,7 @@ import mmap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vifistore.frames.parts import Parts
+from vifistore.frames.processes.parts import Parts
 
 PAGE = mmap.ALLOCATIONGRANULARITY
 NUM_PAGES = 8

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.vifistore.extract.test_pieces_of_rows import PIECE_BYTES, SQUARES, cut_off, joined
-from vifistore.frames.decoding import DecodedVideo, decode_stretches
-from vifistore.frames.kept import Keep
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_stretches
+from vifistore.frames.decoders.kept import Keep
 from vifistore.frames.plans import Plan, Sampling
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames.decoding import DecodedVideo, decode_video
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_video
+from vifistore.frames.processes.pool import DecodePool
 
 Obedient = Callable[[str], Path]
 
@@ -236,7 +236,7 @@ def test_a_video_that_is_done_with_holds_no_file(obedient: Obedient) -> None:
 def test_workers_end_when_the_parent_is_killed(obedient: Obedient) -> None:
     script = (
         "import sys, time\n"
-        "from vifistore.frames.pool import DecodePool\n"
+        "from vifistore.frames.processes.pool import DecodePool\n"
         "pool = DecodePool(2, frames=4, clips=1, decoder='torchcodec').__enter__()\n"
         "results = pool.decode(enumerate(sys.argv[1:]))\n"
         "next(results)\n"

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames.preview_pool import PreviewPool
-from vifistore.frames.previews import PieceMaker
+from vifistore.frames.previews.preview_pool import PreviewPool
+from vifistore.frames.previews.previews import PieceMaker
 from vifistore.sources.footage import LocalFile
 
 

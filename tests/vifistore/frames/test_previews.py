@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests.vifistore.frames.conftest import noisy_grey
 from vifistore.errors import DecodeError, UsageError
-from vifistore.frames import previews
-from vifistore.frames.previews import KINDS, PieceMaker, kinds_made_here
+from vifistore.frames.previews import previews
+from vifistore.frames.previews.previews import KINDS, PieceMaker, kinds_made_here
 from vifistore.sources.footage import LocalFile
 
 

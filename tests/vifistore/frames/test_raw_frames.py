@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames.in_order import read_sequentially
+from vifistore.frames.decoders.in_order import read_sequentially
 from vifistore.frames.plans import FrameTimes, Plan, Sampling
 from vifistore.frames.raw_frames import RawFrames, clean_seconds
 from vifistore.frames.sampling import sample_indices

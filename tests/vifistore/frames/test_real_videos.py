@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from vifistore.errors import DecodeError
-from vifistore.frames.decoding import DecodedVideo
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.decoders.decoding import DecodedVideo
+from vifistore.frames.processes.pool import DecodePool
 
 pytestmark = pytest.mark.shared
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.videos.probe import probe
 
 DECODERS = ["decord", "pyav", "torchcodec"]

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vifistore.errors import UsageError
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.kept import Keep
+from vifistore.frames.decoders.decoding import decode_video
+from vifistore.frames.decoders.kept import Keep
 from vifistore.frames.plans import Sampling
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.pool import DecodePool
+from vifistore.frames.processes.worker_settings import WorkerSettings
 from vifistore.frames.squares import Squares
-from vifistore.frames.worker_settings import WorkerSettings
 from vifistore.kernels.geometry import crop_corners, is_height_first, resized_shape
 
 

@@ -14,12 +14,12 @@ import pytest
 from tests.support import bounded
 from vifistore.errors import DecodeError
 from vifistore.frames import file_digests
-from vifistore.frames.arena import Arena
-from vifistore.frames.decode_jobs import DecodeJob
-from vifistore.frames.decoding import DecodedVideo, decode_stretches
+from vifistore.frames.decoders.decoding import DecodedVideo, decode_stretches
 from vifistore.frames.file_digests import FileDigests, SharedDigest
 from vifistore.frames.plans import WHOLE_VIDEO, Plan, Sampling, Span
-from vifistore.frames.pool import DecodePool
+from vifistore.frames.processes.arena import Arena
+from vifistore.frames.processes.decode_jobs import DecodeJob
+from vifistore.frames.processes.pool import DecodePool
 from vifistore.frames.streams import Stream, taken_as_they_come
 from vifistore.sources.footage import LocalFile
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from vifistore.errors import DecodeError
-from vifistore.frames.thumbnails import thumbnail, write_thumbnail
+from vifistore.frames.previews.thumbnails import thumbnail, write_thumbnail
 
 
 def shown(data: bytes) -> np.ndarray:

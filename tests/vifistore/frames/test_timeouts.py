@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.vifistore.frames.test_pool import Obedient, open_pool, verdicts
-from vifistore.frames.child_process import is_starved, processor_seconds
+from vifistore.frames.processes.child_process import is_starved, processor_seconds
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this is not Linux")
 
@@ -60,7 +60,7 @@ def test_a_starved_worker_is_waited_for(
         seen.append(limit_seconds)
         return len(seen) < 4
 
-    monkeypatch.setattr("vifistore.frames.worker_handle.is_starved", starved)
+    monkeypatch.setattr("vifistore.frames.processes.worker_handle.is_starved", starved)
     with open_pool(1, timeout_seconds=0.3) as pool:
         assert verdicts(pool, [obedient("slow 0.7")]) == ["ok"]
         assert seen
@@ -69,7 +69,9 @@ def test_a_starved_worker_is_waited_for(
 
 def test_a_large_file_has_more_time(obedient: Obedient, monkeypatch: pytest.MonkeyPatch) -> None:
     path = obedient("slow 1")
-    monkeypatch.setattr("vifistore.frames.decode_jobs._BYTES_PER_TIMEOUT", path.stat().st_size / 20)
+    monkeypatch.setattr(
+        "vifistore.frames.processes.decode_jobs._BYTES_PER_TIMEOUT", path.stat().st_size / 20
+    )
     with open_pool(1, timeout_seconds=0.3) as pool:
         assert verdicts(pool, [path]) == ["ok"]
     monkeypatch.undo()

@@ -15,12 +15,12 @@ from tests.vifistore.frames.conftest import write_video
 from tests.vifistore.frames.test_cached_pool import TOWER, CountingPool
 from tests.vifistore.store.processes import end, start
 from vifistore.errors import DecodeError
-from vifistore.frames.decoding import decode_video, decoder_version
+from vifistore.frames.decoders.decoding import decode_video, decoder_version
 from vifistore.frames.frame_cache import FrameCache
-from vifistore.frames.pool import DecodePool
 from vifistore.frames.preprocess import preprocessing_of
+from vifistore.frames.processes.pool import DecodePool
+from vifistore.frames.processes.together import SharedFrames
 from vifistore.frames.readers import Reader, common_squares
-from vifistore.frames.together import SharedFrames
 
 SQUARES = preprocessing_of("openclip", TOWER, 1)
 CANDIDATES = Reader(frames=9, short_side=37)
@@ -171,7 +171,7 @@ def test_without_locks_nobody_waits(tmp_path, monkeypatch):
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("vifistore.frames.decode_claims.fcntl.lockf", no_locks)
+    monkeypatch.setattr("vifistore.frames.processes.decode_claims.fcntl.lockf", no_locks)
     with FrameCache(tmp_path, 10**9).claim("ab" * 32):
         pass
 

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from tests.vifistore.frames.conftest import noisy_grey
-from vifistore.frames import by_number, packets, wanted_only
-from vifistore.frames.decoding import DECODERS, decode_video
-from vifistore.frames.kept import WHOLE
-from vifistore.frames.packets import Scan, scanned
-from vifistore.frames.pictures import PictureOrder, order_of
+from vifistore.frames.bitstreams import packets
+from vifistore.frames.bitstreams.packets import Scan, scanned
+from vifistore.frames.bitstreams.pictures import PictureOrder, order_of
+from vifistore.frames.decoders import by_number, wanted_only
+from vifistore.frames.decoders.decoding import DECODERS, decode_video
+from vifistore.frames.decoders.kept import WHOLE
+from vifistore.frames.decoders.wanted_only import read_wanted
 from vifistore.frames.plans import Plan, Sampling
 from vifistore.frames.raw_frames import RawFrames
-from vifistore.frames.wanted_only import read_wanted
 
 NUM_FRAMES, SIZE = 60, (72, 64)
 X264 = "keyint=30:min-keyint=30:scenecut=0:b-adapt=0"

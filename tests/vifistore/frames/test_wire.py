@@ -4,7 +4,7 @@ import socket
 import numpy as np
 import pytest
 
-from vifistore.frames.wire import (
+from vifistore.frames.processes.wire import (
     map_anonymous_file,
     receive_message,
     send_message,

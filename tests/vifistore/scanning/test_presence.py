@@ -13,7 +13,7 @@ from tests.vifistore.extract.test_pipeline import SETTINGS
 from vifistore.errors import StoreError
 from vifistore.extract import decoded_rows
 from vifistore.extract.job import extract_dataset, plan_dataset
-from vifistore.frames.decode_jobs import DecodeJob
+from vifistore.frames.processes.decode_jobs import DecodeJob
 from vifistore.scanning.presence import Presence
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store

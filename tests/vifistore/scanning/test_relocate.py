@@ -14,7 +14,7 @@ from vifistore.extract.job import extract_dataset
 from vifistore.scanning.relocate import find_videos, missing_before, relocate
 from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 FILES = ("a/1.mp4", "a/2.mp4", "b/1.mp4", "b/3.mp4")
 

@@ -10,7 +10,7 @@ from vifistore.scanning.growing import StoredFiles
 from vifistore.scanning.scan import add_new, scan_new
 from vifistore.store.dataset import write_videos
 from vifistore.store.store import create_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.videos.listing import read_source
 from vifistore.videos.probe import Probe
 

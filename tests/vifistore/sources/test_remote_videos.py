@@ -23,12 +23,12 @@ from vifi.searching.video_files import ForbiddenError, NotThereError, video_file
 from vifi.serving.streaming import video_response
 from vifistore.errors import StoreError
 from vifistore.extract.job import extract_dataset
-from vifistore.frames.thumbnails import thumbnail
+from vifistore.frames.previews.thumbnails import thumbnail
 from vifistore.scanning.relocate import find_videos, relocate
 from vifistore.sources import asking
 from vifistore.sources.roots import root_of
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 @pytest.fixture(autouse=True)

@@ -16,16 +16,16 @@ from vifi.__main__ import run
 from vifi.searching.video_files import ForbiddenError, video_file
 from vifistore.errors import UsageError
 from vifistore.extract.job import extract_dataset
-from vifistore.frames import decoding
-from vifistore.frames.decoding import decode_video
-from vifistore.frames.thumbnails import thumbnail
+from vifistore.frames.decoders import decoding
+from vifistore.frames.decoders.decoding import decode_video
+from vifistore.frames.previews.thumbnails import thumbnail
 from vifistore.scanning.relocate import find_videos, relocate
 from vifistore.sources import asking
 from vifistore.sources.footage import LocalFile
 from vifistore.sources.roots import root_of
 from vifistore.sources.shard_index import read_index
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.videos.listing import read_source
 from vifistore.videos.shard_names import expanded
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from tests.support import plain_recipe, video_table
 from tests.vifistore.store.conftest import CLASSES, block_of
-from vifistore.store import durable, open_store
+from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
+from vifistore.store.key_value import durable
 from vifistore.store.schema import QUARANTINED, TODO
 from vifistore.store.store import create_store
 from vifistore.store.writer import BlockData, FeatureWriter, Shape

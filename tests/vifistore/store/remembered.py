@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from vifistore.store.conditional import ChangedError, Seen
+from vifistore.store.key_value.conditional import ChangedError, Seen
 
 
 class Remembered:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from tests.vifistore.store.remembered import Remembered
-from vifistore.store.backend import Backend
-from vifistore.store.storage import StoredFile
+from vifistore.store.key_value.storage import StoredFile
+from vifistore.store.zarr_format.backend import Backend
 
 
 class Bucket(Remembered):

@@ -15,7 +15,7 @@ from vifistore.store import open_store
 from vifistore.store.exporting.formats import ExportSettings, export_features
 from vifistore.store.feature_record import declared_arrays
 from vifistore.store.schema import FEATURE_ARRAYS
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 VECTORS = unit(np.random.default_rng(3).normal(size=(2, 8)))
 CLASS_TEXTS = Classes(vectors=VECTORS, link=Link(10.0), text_set="", templates=())

@@ -3,8 +3,8 @@
 import pytest
 
 from vifistore.errors import DamagedError
-from vifistore.store.attributes import NONE, read_fields
 from vifistore.store.store import create_store
+from vifistore.store.zarr_format.attributes import NONE, read_fields
 
 KINDS = {"rows": int, "settings": (dict, NONE)}
 

@@ -8,10 +8,10 @@ import pytest
 from tests.vifistore.store.conftest import bucket, bucket_server
 from tests.vifistore.store.remembered import Remembered
 from vifistore.errors import DamagedError, LockedError, StoreError
-from vifistore.store.block_claims import BlockClaims
-from vifistore.store.claims import COMMITTED, HELD, claim_bytes, claim_key, parse_claim
-from vifistore.store.conditional import ChangedError, StoreClock, require_conditions
-from vifistore.store.object_storage import ObjectStorage
+from vifistore.store.claims.block_claims import BlockClaims
+from vifistore.store.claims.claims import COMMITTED, HELD, claim_bytes, claim_key, parse_claim
+from vifistore.store.key_value.conditional import ChangedError, StoreClock, require_conditions
+from vifistore.store.key_value.object_storage import ObjectStorage
 
 __all__ = ["bucket", "bucket_server"]
 PATH = "features/d/0123456789ab"

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vifistore.store.block_ranges import (
+from vifistore.store.schema import BLOCK_SIZE
+from vifistore.store.zarr_format.block_ranges import (
     block_rows,
     blocks_of,
     blocks_within,
     num_blocks,
     stretches,
 )
-from vifistore.store.schema import BLOCK_SIZE
 
 sizes = st.integers(1, 200)
 counts = st.integers(0, 1000)

@@ -16,9 +16,9 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from tests.vifistore.store.remembered import Remembered
 from tests.vifistore.store.stepped_writers import LEASE, WRITERS, SteppedWriters
 from vifistore.errors import LockedError
-from vifistore.store.block_claims import BlockClaims
-from vifistore.store.claims import COMMITTED, claim_key, parse_claim
-from vifistore.store.conditional import StoreClock
+from vifistore.store.claims.block_claims import BlockClaims
+from vifistore.store.claims.claims import COMMITTED, claim_key, parse_claim
+from vifistore.store.key_value.conditional import StoreClock
 
 PATH, BLOCKS, CHUNKS = "set", 2, ("frames", "means")
 # Ten thousand where there is time for them.

@@ -9,16 +9,16 @@ from tests.support import plain_recipe, video_table
 from tests.vifistore.store.conftest import CLASSES, block_of, bucket
 from vifistore.errors import IncompleteError, LockedError, StoreError
 from vifistore.store import open_store
-from vifistore.store.block_claims import BlockClaims
-from vifistore.store.block_files import status_encoder
-from vifistore.store.chunks import checksums, manifest_digest
-from vifistore.store.claims import COMMITTED, HELD, claim_bytes, claim_key, read_claim
+from vifistore.store.claims.block_claims import BlockClaims
+from vifistore.store.claims.claims import COMMITTED, HELD, claim_bytes, claim_key, read_claim
 from vifistore.store.dataset import write_videos
-from vifistore.store.removal import remove_group
+from vifistore.store.removing.removal import remove_group
 from vifistore.store.schema import QUARANTINED, TODO
 from vifistore.store.store import Store, create_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import BlockData, FeatureWriter, Shape
+from vifistore.store.zarr_format.block_files import status_encoder
+from vifistore.store.zarr_format.chunks import checksums, manifest_digest
 
 __all__ = ["bucket"]
 NUM_VIDEOS = 200
@@ -293,7 +293,7 @@ def test_what_lost_its_turn_seals_nothing(store):
 
 
 def test_a_bucket_without_conditions_is_refused(store, monkeypatch):
-    monkeypatch.setattr("vifistore.store.claiming._asked", set())
+    monkeypatch.setattr("vifistore.store.claims.claiming._asked", set())
     place = type(store.backend.place)
     monkeypatch.setattr(place, "swap", lambda self, key, data, seen: self.put({key: [data]}))
     with pytest.raises(StoreError, match="writes without asking what is there"):

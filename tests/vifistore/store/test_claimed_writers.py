@@ -13,14 +13,14 @@ from tests.support import block_data, plain_recipe
 from tests.vifistore.store.remembered_store import Bucket, remembered_store
 from tests.vifistore.store.stepped_writers import LEASE, WRITERS, SteppedWriters
 from vifistore.errors import IncompleteError, LockedError
-from vifistore.store.chunks import checksums, manifest_digest
-from vifistore.store.claimed_set import ClaimedSet
-from vifistore.store.claims import COMMITTED, claim_key, parse_claim
-from vifistore.store.conditional import StoreClock
+from vifistore.store.claims.claimed_set import ClaimedSet
+from vifistore.store.claims.claims import COMMITTED, claim_key, parse_claim
 from vifistore.store.dataset import Dataset
+from vifistore.store.key_value.conditional import StoreClock
 from vifistore.store.schema import TODO
 from vifistore.store.store import Store
 from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.zarr_format.chunks import checksums, manifest_digest
 
 BLOCKS, NUM_VIDEOS = 2, 70
 ID = plain_recipe().id

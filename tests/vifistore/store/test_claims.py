@@ -7,10 +7,10 @@ import pytest
 
 from vifistore.errors import DamagedError
 from vifistore.store import open_store
-from vifistore.store.claims import BlockClaim, read_claim, write_claim
-from vifistore.store.garbage import find_garbage
-from vifistore.store.removable import removals, remove_all, with_names
-from vifistore.store.verify import verify_store
+from vifistore.store.claims.claims import BlockClaim, read_claim, write_claim
+from vifistore.store.removing.garbage import find_garbage
+from vifistore.store.removing.removable import removals, remove_all, with_names
+from vifistore.store.verifying.verify import verify_store
 
 HELD = BlockClaim(epoch=1, owner="host-a run-1", expires=1.8e9, state="held", checksums={})
 COMMITTED = dataclasses.replace(

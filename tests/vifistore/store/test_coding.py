@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from vifistore.errors import DamagedError, StoreError, UsageError
-from vifistore.store.backend import Backend
-from vifistore.store.layout import Layout, parse_layout
 from vifistore.store.schema import FEATURE_ARRAYS, VIDEO_COLUMNS, ArraySpec
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.layout import Layout, parse_layout
 
 SPECS = {**FEATURE_ARRAYS, **VIDEO_COLUMNS}
 

@@ -16,10 +16,10 @@ from tests.vifistore.store.conftest import CLASSES
 from tests.vifistore.store.test_verify import edit, evaluate, problems
 from vifistore.errors import DamagedError
 from vifistore.store import open_store
-from vifistore.store.column_digests import FIELD, column_digest
 from vifistore.store.dataset import write_captions, write_videos
 from vifistore.store.schema import VIDEO_COLUMNS
 from vifistore.store.splits import Split, write_split
+from vifistore.store.zarr_format.column_digests import FIELD, column_digest
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_digest_knows_values_order_and_kind():
 
 @pytest.mark.parametrize("count", [0, 1, 3, 7])
 def test_a_digest_of_texts_is_that_of_all_of_them_as_they_are_stored(monkeypatch, count):
-    monkeypatch.setattr("vifistore.store.column_digests._TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr("vifistore.store.zarr_format.column_digests._TEXTS_AT_ONCE", 3)
     texts = np.array([f"é{number}" * number for number in range(count)], object)
     whole = hashlib.sha256(f"str [{count}]\n".encode() + bytes(VLenUTF8().encode(texts)))
     assert column_digest(texts, VIDEO_COLUMNS["path"]) == whole.hexdigest()

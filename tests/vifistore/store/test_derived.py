@@ -18,10 +18,10 @@ from vifistore.errors import IncompleteError, ModelError, UsageError
 from vifistore.store import open_store
 from vifistore.store.derived import write_derived
 from vifistore.store.features import Features
-from vifistore.store.garbage import find_garbage
 from vifistore.store.recipe import recipe_id
+from vifistore.store.removing.garbage import find_garbage
 from vifistore.store.schema import DONE
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
 
 HEAD = {"digest": "ab12", "kind": "last-frame", "settings": {"epochs": 3}}

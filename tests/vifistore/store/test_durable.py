@@ -10,8 +10,8 @@ import pytest
 from tests.vifistore.store.conftest import block_of
 from tests.vifistore.store.processes import grow, open_writer
 from vifistore.errors import StoreError
-from vifistore.store import durable
-from vifistore.store.durable import fsync_all, parallel, put_stages
+from vifistore.store.key_value import durable
+from vifistore.store.key_value.durable import fsync_all, parallel, put_stages
 from vifistore.store.writer import BlockData
 
 

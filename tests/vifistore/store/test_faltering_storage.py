@@ -10,12 +10,12 @@ from tests.support import plain_recipe, video_table, write_features
 from tests.vifistore.extract.conftest import log  # noqa: F401 - a fixture
 from vifistore.errors import StoreError
 from vifistore.sources import asking
-from vifistore.store import object_storage
-from vifistore.store.conditional import ChangedError
 from vifistore.store.dataset import write_videos
-from vifistore.store.object_storage import ObjectStorage
+from vifistore.store.key_value import object_storage
+from vifistore.store.key_value.conditional import ChangedError
+from vifistore.store.key_value.object_storage import ObjectStorage
 from vifistore.store.store import create_store, open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 BUSY = "503 Slow Down"
 

@@ -27,7 +27,7 @@ from vifistore.store.full_frames import has_full_frames
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.info import describe_store, feature_size
 from vifistore.store.pooling import pool_views
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import Shape
 from vifistore.training.heads.head_data import read_head_data
 

@@ -11,7 +11,7 @@ from tests.vifistore.store.padded_set import (
 from vifi.__main__ import run
 from vifistore.errors import DamagedError
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from tests.vifistore.store.processes import end, grow, held, writing
 from tests.vifistore.store.test_verify import evaluate, folder_of
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError
-from vifistore.store import durable, open_store
-from vifistore.store.disk import clear_disk_errors
-from vifistore.store.garbage import Garbage, delete_garbage, find_garbage
-from vifistore.store.verify import verify_store
+from vifistore.store import open_store
+from vifistore.store.key_value import durable
+from vifistore.store.key_value.disk import clear_disk_errors
+from vifistore.store.removing.garbage import Garbage, delete_garbage, find_garbage
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter
 
 

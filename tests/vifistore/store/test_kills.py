@@ -27,7 +27,7 @@ from vifistore.extract.repair import start_repair
 from vifistore.store import open_store
 from vifistore.store.committer import BlockCommitter
 from vifistore.store.schema import FEATURE_ARRAYS, QUARANTINED, TODO
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter
 
 # Five blocks, in groups of two.

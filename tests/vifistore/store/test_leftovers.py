@@ -15,8 +15,9 @@ from tests.vifistore.store.processes import end, grow, in_child, kill_at, open_w
 from tests.vifistore.store.test_verify import evaluate, folder_of, problems
 from vifi.__main__ import run
 from vifistore.errors import StoreError, UsageError
-from vifistore.store import durable, open_store
+from vifistore.store import open_store
 from vifistore.store.info import describe_store
+from vifistore.store.key_value import durable
 from vifistore.store.leftovers import clear_leftovers
 from vifistore.store.names import set_name
 from vifistore.store.splits import Split, write_split

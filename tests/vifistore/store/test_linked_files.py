@@ -11,14 +11,14 @@ from tests.vifistore.store.processes import together
 from tests.vifistore.store.test_claimed_set import made, parts, writer_of
 from vifistore.errors import LockedError, StoreError, UsageError, shell
 from vifistore.store import open_store
-from vifistore.store.block_claims import BlockClaims
-from vifistore.store.claiming import open_claims
-from vifistore.store.claims import claim_bytes, claim_key, read_claim
-from vifistore.store.conditional import ChangedError, require_conditions
-from vifistore.store.garbage import find_garbage
-from vifistore.store.linked_files import LinkedFiles
+from vifistore.store.claims.block_claims import BlockClaims
+from vifistore.store.claims.claiming import open_claims
+from vifistore.store.claims.claims import claim_bytes, claim_key, read_claim
+from vifistore.store.key_value.conditional import ChangedError, require_conditions
+from vifistore.store.key_value.linked_files import LinkedFiles
+from vifistore.store.removing.garbage import find_garbage
 from vifistore.store.schema import TODO
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
 
 

@@ -27,9 +27,9 @@ from tests.vifistore.store.processes import (
 from vifistore.errors import LockedError, StoreError
 from vifistore.store import open_store
 from vifistore.store.checkpoints import register_checkpoint
-from vifistore.store.locks import BlockLocks
+from vifistore.store.key_value.locks import BlockLocks
 from vifistore.store.schema import TODO
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 def test_a_second_writer_stops_and_says_who_is_first(tmp_path):
@@ -112,7 +112,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("vifistore.store.locks.fcntl.lockf", no_locks)
+    monkeypatch.setattr("vifistore.store.key_value.locks.fcntl.lockf", no_locks)
     with pytest.raises(StoreError, match="put the store on a file system with locks"):
         BlockLocks(tmp_path, "d", "id").acquire([0])
 
@@ -125,7 +125,7 @@ def test_a_claim_that_the_disk_refuses_holds_nothing(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(descriptor, record, place)
 
-    monkeypatch.setattr("vifistore.store.locks.os.pwrite", full)
+    monkeypatch.setattr("vifistore.store.key_value.locks.os.pwrite", full)
     with pytest.raises(StoreError, match="No space left"):
         locks.acquire([0, 1])
     monkeypatch.undo()

@@ -10,7 +10,7 @@ from vifistore.store.logit_bias import scored_by
 from vifistore.store.recipe import digest_of
 from vifistore.store.store import create_store
 from vifistore.store.texts import texts_id
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 TOWERS = {"image_digest": "i", "text_digest": "t", "logit_scale": 112.5}
 RECORD = {"name": "siglip", "model": "m", "config": {}, "weights_path": "", **TOWERS}

@@ -15,10 +15,10 @@ from vifi.__main__ import run
 from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
+from vifistore.store.key_value.storage import Storage
 from vifistore.store.names import set_name
-from vifistore.store.storage import Storage
 from vifistore.store.store import Store, create_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.temporaries import SUFFIX
 
 HOME = "shared/S.zarr"
@@ -146,7 +146,7 @@ def test_a_name_is_moved_and_a_table_grows(store):
 
 
 def test_sealing_and_gc_remove_ours_alone(shared, store, monkeypatch):
-    monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("vifistore.store.removing.removal._SETTLED_SECONDS", -1.0)
     place = store.backend.place
     writer = write_features(store, "d", plain_recipe("1" * 64), FRAMES)
     left = f"{writer.path}/left{SUFFIX}"

@@ -3,8 +3,8 @@
 import pytest
 
 from vifistore.errors import UsageError
-from vifistore.store.backend import Backend
-from vifistore.store.object_address import object_url, require_plain
+from vifistore.store.key_value.object_address import object_url, require_plain
+from vifistore.store.zarr_format.backend import Backend
 
 
 @pytest.mark.parametrize(

@@ -16,21 +16,22 @@ from tests.vifistore.store.conftest import RECORD
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, StoreError, UsageError
 from vifistore.extract import repair
-from vifistore.store import names, open_store, status_chunks
-from vifistore.store.backend import Backend
-from vifistore.store.block_claims import BlockClaims
-from vifistore.store.block_files import status_encoder
-from vifistore.store.chunks import checksums, manifest_digest
+from vifistore.store import names, open_store
+from vifistore.store.claims import status_chunks
+from vifistore.store.claims.block_claims import BlockClaims
+from vifistore.store.claims.status_chunks import read_status_leniently
 from vifistore.store.dataset import write_videos
 from vifistore.store.features import Features
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
-from vifistore.store.status_chunks import read_status_leniently
 from vifistore.store.store import create_store
-from vifistore.store.verify import verify_store
-from vifistore.store.verify_features import FeatureVerifier
+from vifistore.store.verifying.verify import verify_store
+from vifistore.store.verifying.verify_features import FeatureVerifier
 from vifistore.store.writer import FeatureWriter, Shape
+from vifistore.store.zarr_format.backend import Backend
+from vifistore.store.zarr_format.block_files import status_encoder
+from vifistore.store.zarr_format.chunks import checksums, manifest_digest
 
 CHECKPOINT = {**RECORD, "name": "a", "model": "m"}
 FRAMES = np.random.default_rng(0).normal(size=(70, 1, 4, 8)).astype(np.float16)
@@ -349,11 +350,11 @@ def test_what_nothing_names_is_found_and_removed_once_it_is_settled(bucket, caps
     # machine whose clock is ahead knows by the bucket's.
     ahead = SimpleNamespace(time=lambda: time.time() + 7200)
     with monkeypatch.context() as patch:
-        patch.setattr("vifistore.store.removal.time", ahead)
+        patch.setattr("vifistore.store.removing.removal.time", ahead)
         assert run(["gc", location, "--delete"]) == 0
     assert all(map(store.backend.place.exists, half))
     other.release()
-    monkeypatch.setattr("vifistore.store.removal._SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("vifistore.store.removing.removal._SETTLED_SECONDS", -1.0)
     assert run(["gc", location, "--delete"]) == 0
     assert unnamed.id not in store.dataset("d").feature_ids()
     assert not any(map(store.backend.place.exists, half))

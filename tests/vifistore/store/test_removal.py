@@ -12,14 +12,15 @@ from tests.vifistore.store.conftest import SHAPE, make_whole_store
 from tests.vifistore.store.processes import end, held, holding, start
 from vifi.__main__ import run
 from vifistore.errors import LockedError, UnknownNameError, UsageError
-from vifistore.store import open_store, removal
+from vifistore.store import open_store
 from vifistore.store.derived import write_derived
-from vifistore.store.garbage import delete_garbage, find_garbage
-from vifistore.store.locks import BlockLocks
+from vifistore.store.key_value.locks import BlockLocks
 from vifistore.store.names import set_name
-from vifistore.store.removable import removals, remove_all, with_names
+from vifistore.store.removing import removal
+from vifistore.store.removing.garbage import delete_garbage, find_garbage
+from vifistore.store.removing.removable import removals, remove_all, with_names
 from vifistore.store.splits import write_split
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from tests.support import plain_recipe, write_features
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
+from vifistore.store.key_value.storage import LocalStorage
 from vifistore.store.splits import Split, write_split
-from vifistore.store.storage import LocalStorage
 from vifistore.store.store import Store
 
 FRAMES = np.random.default_rng(0).normal(size=(130, 2, 4, 8)).astype(np.float16)

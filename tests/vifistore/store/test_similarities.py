@@ -10,18 +10,18 @@ from tests.support import block_data, plain_recipe, video_table
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, UnknownNameError, UsageError
 from vifistore.store import open_store
-from vifistore.store.claiming import open_claims
+from vifistore.store.claims.claiming import open_claims
 from vifistore.store.dataset import write_videos
 from vifistore.store.exporting.formats import ExportSettings, export_features
-from vifistore.store.garbage import find_garbage
 from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.info import describe_store
 from vifistore.store.names import set_name
+from vifistore.store.removing.garbage import find_garbage
 from vifistore.store.schema import QUARANTINED
 from vifistore.store.similarities import Similarities, similarity_ids
 from vifistore.store.similarity_writer import SimilarityWriter
 from vifistore.store.store import create_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
 
 NUM_VIDEOS, VIEWS = 70, 2

@@ -18,10 +18,10 @@ from vifistore.errors import (
 from vifistore.store import open_store
 from vifistore.store.dataset import write_videos
 from vifistore.store.info import describe_store
+from vifistore.store.key_value.storage import LocalStorage
 from vifistore.store.names import set_name
 from vifistore.store.schema import FEATURE_ARRAYS
 from vifistore.store.splits import Split, write_split
-from vifistore.store.storage import LocalStorage
 from vifistore.store.store import create_store, find_store
 from vifistore.store.writer import FeatureWriter, Shape
 

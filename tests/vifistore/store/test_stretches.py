@@ -19,7 +19,7 @@ from vifistore.store.importing.formats import ImportSettings, import_features
 from vifistore.store.names import set_name
 from vifistore.store.splits import Split, write_split
 from vifistore.store.store import create_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
 
 CLASSES = ["run", "jump"]

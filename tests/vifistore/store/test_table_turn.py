@@ -11,11 +11,11 @@ from tests.vifistore.store.conftest import CLASSES, bucket, bucket_server
 from tests.vifistore.store.remembered_store import Bucket, remembered_store
 from vifistore.errors import LockedError
 from vifistore.store import table_turn
-from vifistore.store.conditional import StoreClock
 from vifistore.store.dataset import Dataset, write_videos
+from vifistore.store.key_value.conditional import StoreClock
 from vifistore.store.store import Store, create_store
 from vifistore.store.table_turn import tables_in_turn, turn_by_claim
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 __all__ = ["bucket", "bucket_server"]
 WRITERS, TIMES, ROWS = 4, 5, 3

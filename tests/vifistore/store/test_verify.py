@@ -13,7 +13,6 @@ from tests.vifistore.store.conftest import write_all
 from vifi.__main__ import run
 from vifistore.errors import DamagedError, VifiError
 from vifistore.store import open_store
-from vifistore.store.chunks import manifest_digest
 from vifistore.store.problems import Problem
 from vifistore.store.schema import (
     CAPTION_COLUMNS,
@@ -21,8 +20,9 @@ from vifistore.store.schema import (
     SPLIT_COLUMNS,
     VIDEO_COLUMNS,
 )
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter
+from vifistore.store.zarr_format.chunks import manifest_digest
 
 FEATURES = [f"features/d/*/{name}" for name in FEATURE_ARRAYS]
 ARRAYS = [

@@ -74,7 +74,7 @@ def test_without_locks_the_user_is_told(tmp_path, monkeypatch, caplog):
     def no_locks(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("vifistore.store.locks.fcntl.lockf", no_locks)
+    monkeypatch.setattr("vifistore.store.key_value.locks.fcntl.lockf", no_locks)
     with only_trainer(tmp_path / "out"):
         assert "put --out on a file system with locks" in caplog.text
     monkeypatch.undo()

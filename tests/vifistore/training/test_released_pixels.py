@@ -10,7 +10,7 @@ import torch
 
 from tests.released import grayed, jittered, multi_scale_box, training_crop
 from tests.vifistore.extract.conftest import write_clip
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.preprocess import normalise, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices
 from vifistore.sources.footage import LocalFile

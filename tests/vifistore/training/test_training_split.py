@@ -13,7 +13,7 @@ from vifi.demo.clips import write_clips
 from vifistore.errors import UsageError
 from vifistore.extract.extract_settings import ExtractSettings
 from vifistore.extract.job import extract_dataset
-from vifistore.frames.decoding import decoder_version
+from vifistore.frames.decoders.decoding import decoder_version
 from vifistore.models.towers import load_model
 from vifistore.scanning.scan import scan_new
 from vifistore.store.store import Store, create_store
@@ -86,7 +86,7 @@ def test_training_from_the_store_gives_the_curve_of_training_from_pixels(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a video is decoded")
 
-    monkeypatch.setattr("vifistore.frames.pool.DecodePool.__init__", refuse)
+    monkeypatch.setattr("vifistore.frames.processes.pool.DecodePool.__init__", refuse)
     report = train(run_of(store, tmp_path / "store", features="six"))
     curves = [losses_of(tmp_path / name) for name in ("pixels", "memory", "store")]
     assert len(curves[0]) == 4

@@ -14,7 +14,7 @@ from vifi.__main__ import run
 from vifi.demo.clips import draw_clip, write_mp4
 from vifistore.extract.extract_settings import EncodeSettings
 from vifistore.extract.trainer_frames import READS, trainer_of
-from vifistore.frames.decoding import decode_video
+from vifistore.frames.decoders.decoding import decode_video
 from vifistore.frames.plans import Span
 from vifistore.frames.preprocess import preprocess, preprocessing_of
 from vifistore.frames.sampling import sample_training_indices

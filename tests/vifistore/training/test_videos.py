@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from vifi.demo.clips import draw_clip, write_mp4
-from vifistore.frames import together
-from vifistore.frames.decoding import decode_video, decoder_version
+from vifistore.frames.decoders.decoding import decode_video, decoder_version
 from vifistore.frames.digests import content_digest
 from vifistore.frames.frame_cache import FrameCache
 from vifistore.frames.preprocess import preprocess, preprocessing_of
+from vifistore.frames.processes import together
 from vifistore.frames.sampling import sample_training_indices
 from vifistore.sources.footage import LocalFile
 from vifistore.training.augment import augment
@@ -121,7 +121,7 @@ def test_a_cache_that_is_hit_decodes_nothing(clips, tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr("vifistore.frames.pool.DecodePool.submit", refuse)
+    monkeypatch.setattr("vifistore.frames.processes.pool.DecodePool.submit", refuse)
     again = views_of(source, SETTINGS)
     assert all(torch.equal(first[row], again[row]) for row in first)
 

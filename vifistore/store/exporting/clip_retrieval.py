@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vifistore.store.block_ranges import num_blocks
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.importing.arrow import load_parquet
 from vifistore.store.schema import STRETCH_COLUMNS
+from vifistore.store.zarr_format.block_ranges import num_blocks
 
 # Videos of one part; readers hold a part's metadata in memory.
 PART_ROWS = 100_000

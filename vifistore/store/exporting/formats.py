@@ -16,7 +16,7 @@ from vifistore.store.exporting.store_copy import write_store
 from vifistore.store.exporting.stream import FeatureStream
 from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
-from vifistore.store.object_address import object_url
+from vifistore.store.key_value.object_address import object_url
 from vifistore.store.store import Store
 from vifistore.store.stretch_times import are_parts
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from vifistore.errors import IncompleteError, shell
-from vifistore.store.block_ranges import blocks_within, stretches
 from vifistore.store.feature_record import NUM_VALID
 from vifistore.store.features import Features
 from vifistore.store.importing.store_copy import read_covered
 from vifistore.store.pooling import counted_frames
 from vifistore.store.schema import DONE, TODO
+from vifistore.store.zarr_format.block_ranges import blocks_within, stretches
 
 # Bytes of one array held at a time.
 _SPAN_BYTES = 64 * 2**20

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from vifistore.store.block_ranges import block_rows, num_blocks
-from vifistore.store.claiming import Claiming, open_claims
+from vifistore.store.claims.claiming import Claiming, open_claims
 from vifistore.store.features import Features
 from vifistore.store.similarities import Similarities, similarity_ids
 from vifistore.store.similarity_writer import SimilarityWriter
 from vifistore.store.texts import has_texts
+from vifistore.store.zarr_format.block_ranges import block_rows, num_blocks
 
 
 def copy_similarities(source: Features, copy: Features) -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from vifistore.errors import DamagedError, UnknownNameError
-from vifistore.store.block_ranges import block_rows, stretches
 from vifistore.store.dataset import Dataset, write_captions
 from vifistore.store.features import Features
 from vifistore.store.importing.import_source import ImportSource
@@ -14,6 +13,7 @@ from vifistore.store.splits import write_split
 from vifistore.store.store import Store
 from vifistore.store.table_turn import tables_in_turn
 from vifistore.store.writer import Shape
+from vifistore.store.zarr_format.block_ranges import block_rows, stretches
 
 
 def choose_features(store: Store, dataset: str, name: str) -> Features:

@@ -15,8 +15,8 @@ from vifistore.errors import ModelError
 from vifistore.files import parse_json_object
 from vifistore.models.actionclip.temporal_transformer import PoolingShape, new_pooling
 from vifistore.models.tower_digests import weights_digest
-from vifistore.store.durable import put_file
 from vifistore.store.identity import parse_identity
+from vifistore.store.key_value.durable import put_file
 from vifistore.store.recipe import digest_of, pooled_digest
 from vifistore.training.heads.a5_prompts import NamePrompts
 from vifistore.training.heads.head_settings import MOST_LAYERS, PROMPTED_HEADS, HeadKind

@@ -6,7 +6,7 @@ import pytest
 from tests.vifistore.store.importing.bringing import RNG, bring, fill_store, means
 from vifistore.errors import UnknownNameError, UsageError
 from vifistore.store import open_store
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 
 
 def test_videos_that_the_file_lacks_are_quarantined(tmp_path):

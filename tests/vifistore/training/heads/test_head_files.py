@@ -48,7 +48,7 @@ def test_a_disk_that_fails_leaves_the_old_head_and_no_other_file(tmp_path, monke
     def fails(_: object) -> None:
         raise OSError(errno.EIO, "the disk does not answer")
 
-    monkeypatch.setattr("vifistore.store.durable._fsync", fails)
+    monkeypatch.setattr("vifistore.store.key_value.durable._fsync", fails)
     with pytest.raises(OSError, match="does not answer"):
         save_head(path, new_head(HEADER))
     assert list(tmp_path.iterdir()) == [path]

@@ -20,7 +20,7 @@ from vifistore.store import open_store
 from vifistore.store.identity import TunedOn, packed
 from vifistore.store.names import set_name
 from vifistore.store.splits import Split, write_split
-from vifistore.store.verify import verify_store
+from vifistore.store.verifying.verify import verify_store
 from vifistore.store.writer import FeatureWriter, Shape
 from vifistore.training.heads import head_texts
 from vifistore.training.heads.head_files import load_head

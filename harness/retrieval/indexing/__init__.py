@@ -1,0 +1,1 @@
+"""Indexes of videos, frames and words, beside the store."""

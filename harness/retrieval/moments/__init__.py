@@ -1,0 +1,1 @@
+"""When in a video: moments, queries of them and their metrics."""

@@ -1,0 +1,1 @@
+"""What coded packets say before they are decoded: times, references, losses."""

@@ -1,0 +1,1 @@
+"""Bytes by their keys: on a disk, in an object store, durable and conditional."""

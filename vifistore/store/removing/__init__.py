@@ -1,0 +1,1 @@
+"""What may go from a store, and how it goes."""

@@ -1,0 +1,1 @@
+"""Whether what a store says of itself is so."""
