@@ -14,6 +14,7 @@ from vifistore.errors import DecodeError
 from vifistore.frames.bitstreams.packets import scan_packets
 from vifistore.frames.decoders import by_time
 from vifistore.frames.decoders.decoding import DecodedVideo, decode_stretches
+from vifistore.frames.decoders.pyav_decoder import Conversion
 from vifistore.frames.plans import FrameTimes, Plan, Sampling, Span
 from vifistore.frames.raw_frames import clean_seconds
 
@@ -169,8 +170,8 @@ def test_groups_of_pictures_in_which_nothing_is_wanted_are_left_out(kinds, monke
 
 
 def test_a_frame_of_two_stretches_is_decoded_and_cut_once(kinds, monkeypatch):
-    converted, to_rgb = [], by_time.to_rgb
-    monkeypatch.setattr(by_time, "to_rgb", lambda *a: converted.append(a[0].pts) or to_rgb(*a))
+    converted, to_rgb = [], Conversion.to_rgb
+    monkeypatch.setattr(Conversion, "to_rgb", lambda *a: converted.append(a[1].pts) or to_rgb(*a))
     spans = [Span(0.2, 0.8), Span(0.4, 1.0), Span(0.6, 1.2)]
     videos = check(kinds["h264.mp4"], Sampling(99, every=1), "pyav", spans)
     assert len(converted) == len(set(converted)) == 25

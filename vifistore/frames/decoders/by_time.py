@@ -18,7 +18,7 @@ from vifistore.frames.bitstreams.packets import (
     scan_packets,
 )
 from vifistore.frames.decoders.kept import WHOLE, Keep
-from vifistore.frames.decoders.pyav_decoder import read_in_order, to_rgb
+from vifistore.frames.decoders.pyav_decoder import Conversion, read_in_order
 from vifistore.frames.decoders.wanted_only import KEEPS_NONE
 from vifistore.frames.plans import FrameTimes, Plan
 from vifistore.frames.raw_frames import Gathering, Read, ReadRGB
@@ -76,9 +76,7 @@ def _frames(
     video: Readable, wanted: Sequence[int], seeking: Seeking
 ) -> Iterator[tuple[int, ReadRGB]]:
     """The wanted frames, whose numbers are sorted. Raises _MissedError."""
-    from av.video.reformatter import VideoReformatter
-
-    reformatter, size = VideoReformatter(), None
+    conversion, size = Conversion(), None
     container, stream = open_video(video)
     with container:
         # One thread: the pool already keeps every core busy.
@@ -95,7 +93,7 @@ def _frames(
             if position != number or frame is None:
                 raise _MissedError
             size = size or (frame.width, frame.height)
-            yield number, partial(to_rgb, frame, *size, reformatter)
+            yield number, partial(conversion.to_rgb, frame, *size)
 
 
 def _from_key(

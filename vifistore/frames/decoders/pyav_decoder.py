@@ -38,12 +38,8 @@ def read_in_order(
 
 def _stream(video: Readable) -> Iterator[tuple[ReadRGB, float | None]]:
     from av.error import FFmpegError
-    from av.video.reformatter import VideoReformatter
 
-    failure, size = "", None
-    # One for all frames: a frame's own would set up the conversion anew, which costs several times
-    # what converting a small frame does.
-    reformatter = VideoReformatter()
+    failure, size, conversion = "", None, Conversion()
     container, stream = open_video(video)
     with container:
         # One thread: the pool already keeps every core busy.
@@ -59,32 +55,40 @@ def _stream(video: Readable) -> Iterator[tuple[ReadRGB, float | None]]:
                 continue
             for frame in frames:
                 size = size or (frame.width, frame.height)
-                yield partial(to_rgb, frame, *size, reformatter), frame.time
+                yield partial(conversion.to_rgb, frame, *size), frame.time
     if failure and size is None:
         raise DecodeError("decode error", failure)
 
 
-def to_rgb(frame: Any, width: int, height: int, reformatter: Any = None) -> np.ndarray:
-    """uint8 [height width 3], upright; a frame of another size is scaled to that of the first.
+class Conversion:
+    """How frames of one video become RGB, which is set up once: anew for each, it would cost
+    several times what converting a small frame does."""
 
-    `reformatter` is PyAV's, to be used for many frames.
-    """
-    if reformatter is None:
-        image = frame.to_ndarray(format="rgb24", width=width, height=height)
-    else:
-        converted = reformatter.reformat(frame, width, height, "rgb24", threads=1)
+    def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._reformatter = VideoReformatter()
+        self._is_mirrored: bool | None = None
+
+    def to_rgb(self, frame: Any, width: int, height: int) -> np.ndarray:
+        """uint8 [height width 3], upright; a frame of another size is scaled to that of the
+        first."""
+        if self._is_mirrored is None:
+            # Of the first alone: PyAV frees no frame at once whose side data were looked at.
+            self._is_mirrored = _is_mirrored(frame)
+        converted = self._reformatter.reformat(frame, width, height, "rgb24", threads=1)
         # One that needs no conversion is the decoder's own.
         image = frame.to_ndarray() if converted is frame else _levels(converted)
-    # Damaged files hold angles that are none.
-    angle = frame.rotation
-    turns = round(angle / 90) if abs(angle) <= 360 else 0
-    image = image[::-1] if _is_mirrored(frame) else image
-    return np.rot90(image, turns) if turns % 4 else image
+        # Damaged files hold angles that are none.
+        angle = frame.rotation
+        turns = round(angle / 90) if abs(angle) <= 360 else 0
+        image = image[::-1] if self._is_mirrored else image
+        return np.rot90(image, turns) if turns % 4 else image
 
 
 def _is_mirrored(frame: Any) -> bool:
-    """Whether a frame is to be mirrored, top to bottom, before it is turned: some cameras that look
-    at who holds them ask for it. The angle is that of the first row of the matrix alone."""
+    """Whether frames are to be mirrored, top to bottom, before they are turned: some cameras that
+    look at who holds them ask for it. The angle is that of the first row of the matrix alone."""
     told = frame.side_data.get("DISPLAYMATRIX")
     if told is None:
         return False

@@ -15,7 +15,7 @@ import numpy as np
 from vifistore.errors import DecodeError
 from vifistore.frames.bitstreams.packets import Scan
 from vifistore.frames.bitstreams.pictures import PictureOrder
-from vifistore.frames.decoders.pyav_decoder import to_rgb
+from vifistore.frames.decoders.pyav_decoder import Conversion
 
 # Codecs whose decoder keeps no picture for others that is said to be for none: were that not true
 # of a file, its frames would still be the same. HEVC's keeps them, and takes a file at its word.
@@ -34,12 +34,11 @@ def read_wanted(scan: Scan, order: PictureOrder, wanted: np.ndarray) -> Iterator
     """uint8 [height width 3] of each wanted frame (sorted numbers int64), upright; None, and no
     more, where one does not come as it should. Raises DecodeError where memory does not do."""
     from av.error import FFmpegError
-    from av.video.reformatter import VideoReformatter
 
-    reformatter, left = VideoReformatter(), len(wanted)
+    conversion, left = Conversion(), len(wanted)
     try:
         for frame in _as_planned(decode_needed(scan, order, wanted), order, wanted):
-            yield to_rgb(frame, frame.width, frame.height, reformatter)
+            yield conversion.to_rgb(frame, frame.width, frame.height)
             left -= 1
     except FFmpegError as error:
         if error.errno == errno.ENOMEM:

@@ -15,7 +15,7 @@ from vifistore.frames.bitstreams.shown_frames import (
     seek,
 )
 from vifistore.frames.decoders.image_folder import decode_image_folder, list_images
-from vifistore.frames.decoders.pyav_decoder import to_rgb
+from vifistore.frames.decoders.pyav_decoder import Conversion
 from vifistore.frames.plans import Plan, Sampling, Span
 from vifistore.frames.raw_frames import FALLBACK_FPS
 from vifistore.sources.footage import Footage, Readable, read_or_told
@@ -105,5 +105,5 @@ def _file_frame(video: Readable, seconds: float | None) -> np.ndarray | None:
             for time, frame in frames_from(container, stream, wanted, begin):
                 if back is not None and time is not None and time > wanted + TOLERANCE_SECONDS:
                     break
-                return to_rgb(frame, frame.width, frame.height)
+                return Conversion().to_rgb(frame, frame.width, frame.height)
     return None
