@@ -45,7 +45,7 @@ def _counts(orders: Sequence[MethodOrder]) -> Table:
     opposing = [order for order in orders if order.verdict == OPPOSES]
     near = sum(abs(order.published) < _NEAR for order in opposing)
     told = Counter(order.verdict for order in orders)
-    counted = ", ".join(f"{told[name]} {name}" for name in _VERDICTS)
+    counted = ", ".join(f"{name}: {told[name]}" for name in _VERDICTS)
     chance = round(CLEAR * len(orders))
     return Table(
         name="mini-orders",

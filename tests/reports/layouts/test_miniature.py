@@ -86,7 +86,7 @@ def test_orders_are_compared_by_the_paired_test(row, value, p_value, verdict):
     assert (only.cells[3].text, only.cells[3].value) == (verdict, None)
     assert only.detail == "mini HMDB-51, K = 2"
     assert "Of 1 orders of the paper: " in counts.caption
-    assert f"1 {verdict}" in counts.caption
+    assert f"{verdict}: 1" in counts.caption
     expected = [1, *(float(verdict == name) for name in ("agrees", "opposes", "not clear"))]
     assert [[cell.value for cell in row.cells] for row in counts.rows] == [expected, expected]
     assert [row.label for row in counts.rows] == ["Table 3", "ViFi-CLIP over Vanilla CLIP"]

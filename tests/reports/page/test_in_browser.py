@@ -29,6 +29,16 @@ def test_nothing_fails_and_nothing_is_cut_off(write_full_page, width, dark):
         assert browser.problems == []
 
 
+def test_the_caption_of_a_folded_table_has_room(write_full_page):
+    with Browser(width=1280, height=900) as browser:
+        browser.open(write_full_page().as_uri())
+        figures = "[...document.querySelectorAll('.tables figure')]"
+        # As folded ones are: a caption alone, beside whole tables.
+        browser.evaluate(f"{figures}[1].querySelector('table').remove()")
+        widths = browser.evaluate(f"{figures}.map((one) => one.getBoundingClientRect().width)")
+        assert min(widths) >= 30 * 16 - 1
+
+
 def test_every_row_of_the_heat_map_has_a_line_and_a_name(write_full_page):
     with Browser(width=1280, height=900) as browser:
         browser.open(write_full_page().as_uri())
