@@ -188,7 +188,6 @@ def _cost_of_tokens(plan: dict) -> str:
     size = f"{plan['token_bytes'] / 1e6:.1f} MB, {plan['token_bytes_of_view']:,} bytes a view"
     if plan["keeps_tokens"]:
         return f"patch tokens are kept ({size}): classes that come later take no video"
-    return (
-        "patch tokens are not kept: classes that come later take encoding the videos again, or "
-        f"--keep-tokens now ({size})"
-    )
+    later = "patch tokens are not kept: classes that come later take encoding the videos again"
+    # Of a set that is begun without them it is refused.
+    return later if plan["todo"] < plan["videos"] else f"{later}, or --keep-tokens now ({size})"

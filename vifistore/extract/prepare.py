@@ -116,7 +116,7 @@ def _keeping(
         is_wanted = names <= dataset.features(feature_id).declared.keys()
         if settings.keep_tokens and not is_wanted:
             # By its id alone a set is refused to be removed: its names need it.
-            called = [n.name for n in dataset.names() if n.id == feature_id] or [feature_id]
+            called = dataset.features(feature_id).names or [feature_id]
             places = [f"{dataset.name}/{name}" for name in called]
             raise UsageError(
                 f"feature set {feature_id} of {dataset.name} was made without --keep-tokens; go on "

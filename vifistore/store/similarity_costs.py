@@ -9,8 +9,9 @@ from vifistore.store.problems import model_flags
 
 def without_tokens(features: Features, checkpoint: Mapping) -> str:
     """What new classes take where no patch tokens were kept, and the commands for it."""
-    place = f"{features.dataset.name}/{features.name}"
-    remove = shell("vifi", "rm", features.store.path, place)
+    # By one of several names the set is refused to be removed: the others need it.
+    places = [f"{features.dataset.name}/{name}" for name in features.names or [features.id]]
+    remove = shell("vifi", "rm", features.store.path, *places)
     words = ("vifi", "extract", features.store.path, "--dataset", features.dataset.name)
     again = shell(*words, *model_flags(checkpoint), "--keep-tokens")
     size = _token_bytes(features, checkpoint)

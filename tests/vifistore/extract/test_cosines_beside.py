@@ -30,6 +30,7 @@ from vifistore.store.feature_record import PATCH_TOKENS
 from vifistore.store.identity import Identity
 from vifistore.store.names import set_name
 from vifistore.store.similarities import Similarities, lacking_cosines, similarity_ids
+from vifistore.store.similarity_costs import without_tokens
 from vifistore.store.splits import Split, write_split
 from vifistore.store.verifying.verify import verify_store
 
@@ -212,6 +213,11 @@ def test_without_tokens_both_costs_are_told(store, loaded, settings, log, capsys
     features = open_store(store.path, mode="a").features("d", "x")
     assert not ensure_cosines(features, loaded, [])
     set_name(features.dataset, "also", features.id, features.checkpoint, force=False)
+    cost = without_tokens(features, store.checkpoint(features.checkpoint))
+    assert " d/also d/x, then vifi extract " in cost
+    capsys.readouterr()
+    assert run(words(settings, "extract", store, "--dry-run", "--device", "cpu")) == 0
+    assert "--keep-tokens now" not in capsys.readouterr().out
     with pytest.raises(UsageError, match="was made without --keep-tokens") as refused:
         extract_dataset(store.dataset("d"), replace(settings, keep_tokens=True), loaded=loaded)
     remedy = shlex.split(str(refused.value).partition(": vifi ")[2].partition(", then")[0])
