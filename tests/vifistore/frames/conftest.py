@@ -47,6 +47,30 @@ def write_video(
     return path
 
 
+def write_bright_corner(path: Path, rotation: int) -> Path:
+    """One frame of 64 x 48 whose stored top right corner is bright."""
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:16, -16:] = 255
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.set_display_rotation(rotation)
+        for packet in [*stream.encode(av.VideoFrame.from_ndarray(image)), *stream.encode()]:
+            output.mux(packet)
+    return path
+
+
+def write_matrix(path: Path, matrix: tuple[int, ...]) -> Path:
+    """The same MP4 with these two rows of two in the matrix that says how it is to be shown."""
+    content, (first, second) = bytearray(path.read_bytes()), (matrix[:2], matrix[2:])
+    # In the header of the track: behind its times, its number, its layer and its volume.
+    place = content.index(b"tkhd") + 44
+    rows = struct.pack(">6i", *(value << 16 for value in (*first, 0, *second, 0)))
+    content[place : place + 24] = rows
+    path.write_bytes(content)
+    return path
+
+
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Good videos by name: what to find in each is always the same 40 frames."""

@@ -1,6 +1,5 @@
 import hashlib
 import os
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.vifistore.frames.conftest import write_bright_corner, write_matrix
 from vifistore.errors import DecodeError, UnknownNameError, UsageError
 from vifistore.frames.decoders.decoder_names import DecoderName
 from vifistore.frames.decoders.decoding import (
@@ -132,31 +132,11 @@ def test_rotated_videos_come_out_upright(tmp_path: Path, decoder: str, rotation:
 def test_mirrored_videos_come_out_as_they_are_to_be_seen(
     tmp_path: Path, decoder: str, matrix: tuple[int, ...], corner: int
 ) -> None:
-    path = write_bright_corner(tmp_path / "v.mp4", 180)
-    content = bytearray(path.read_bytes())
-    # Two rows of the header of the track: behind its times, its number, its layer and its volume.
-    place = content.index(b"tkhd") + 44
-    first, second = matrix[:2], matrix[2:]
-    rows = struct.pack(">6i", *(value << 16 for value in (*first, 0, *second, 0)))
-    content[place : place + 24] = rows
-    path.write_bytes(content)
+    path = write_matrix(write_bright_corner(tmp_path / "v.mp4", 180), matrix)
     frame = decode(path, decoder, frames=1).frames[0]
     assert frame.shape == ((48, 64, 3) if matrix[0] else (64, 48, 3))
     corners = [frame[0, 0], frame[0, -1], frame[-1, -1], frame[-1, 0]]
     assert [bool(value.mean() > 128) for value in corners].index(True) == corner
-
-
-def write_bright_corner(path: Path, rotation: int) -> Path:
-
-    image = np.zeros((48, 64, 3), np.uint8)
-    image[:16, -16:] = 255
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.set_display_rotation(rotation)
-        for packet in [*stream.encode(av.VideoFrame.from_ndarray(image)), *stream.encode()]:
-            output.mux(packet)
-    return path
 
 
 @pytest.mark.parametrize("size", [(2, 16), (10, 16), (32, 32), (50, 34)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.vifistore.frames.conftest import noisy_grey
+from tests.vifistore.frames.conftest import noisy_grey, write_bright_corner, write_matrix
 from vifistore.errors import DecodeError, UsageError
 from vifistore.frames.previews import previews
 from vifistore.frames.previews.previews import KINDS, PieceMaker, kinds_made_here
@@ -91,6 +91,17 @@ def test_the_picture_is_upright(make_video, rotation, size):
     with av.open(io.BytesIO(data)) as container:
         context = container.streams.video[0].codec_context
         assert (context.width, context.height) == size
+
+
+@pytest.mark.parametrize(("matrix", "corner"), [((-1, 0, 0, 1), 0), ((1, 0, 0, -1), 2)])
+def test_the_picture_is_mirrored_where_that_is_asked(tmp_path, matrix, corner):
+    path = write_matrix(write_bright_corner(tmp_path / "v.mp4", 180), matrix)
+    with PieceMaker(LocalFile(path)) as maker:
+        data = maker.piece(begin=0, end=0.2, kind="mp4")
+    with av.open(io.BytesIO(data)) as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    corners = [frame[4, 4], frame[4, -5], frame[-5, -5], frame[-5, 4]]
+    assert [bool(value.mean() > 128) for value in corners].index(True) == corner
 
 
 def test_large_pictures_shrink_and_odd_sizes_become_even(make_video):

@@ -67,28 +67,36 @@ class Conversion:
     def __init__(self) -> None:
         from av.video.reformatter import VideoReformatter
 
-        self._reformatter = VideoReformatter()
+        self.reformatter = VideoReformatter()
         self._is_mirrored: bool | None = None
 
     def to_rgb(self, frame: Any, width: int, height: int) -> np.ndarray:
         """uint8 [height width 3], upright; a frame of another size is scaled to that of the
         first."""
+        converted = self.reformatter.reformat(frame, width, height, "rgb24", threads=1)
+        # One that needs no conversion is the decoder's own.
+        image = frame.to_ndarray() if converted is frame else _levels(converted)
+        turns = quarter_turns(frame)
+        image = image[::-1] if self.mirrors(frame) else image
+        return np.rot90(image, turns) if turns else image
+
+    def mirrors(self, frame: Any) -> bool:
+        """Whether frames are to be mirrored, top to bottom, before they are turned: some cameras
+        that look at who holds them ask for it."""
         if self._is_mirrored is None:
             # Of the first alone: PyAV frees no frame at once whose side data were looked at.
             self._is_mirrored = _is_mirrored(frame)
-        converted = self._reformatter.reformat(frame, width, height, "rgb24", threads=1)
-        # One that needs no conversion is the decoder's own.
-        image = frame.to_ndarray() if converted is frame else _levels(converted)
-        # Damaged files hold angles that are none.
-        angle = frame.rotation
-        turns = round(angle / 90) if abs(angle) <= 360 else 0
-        image = image[::-1] if self._is_mirrored else image
-        return np.rot90(image, turns) if turns % 4 else image
+        return self._is_mirrored
+
+
+def quarter_turns(frame: Any) -> int:
+    """By how many quarters, against the clock, a frame is to be turned."""
+    # Damaged files hold angles that are none.
+    return round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
 
 
 def _is_mirrored(frame: Any) -> bool:
-    """Whether frames are to be mirrored, top to bottom, before they are turned: some cameras that
-    look at who holds them ask for it. The angle is that of the first row of the matrix alone."""
+    # The angle is that of the first row of the matrix alone.
     told = frame.side_data.get("DISPLAYMATRIX")
     if told is None:
         return False

@@ -29,6 +29,7 @@ from vifistore.frames.bitstreams.shown_frames import (
     seek,
 )
 from vifistore.frames.decoders.image_folder import list_images, read_image
+from vifistore.frames.decoders.pyav_decoder import Conversion, quarter_turns
 from vifistore.frames.raw_frames import FALLBACK_FPS
 from vifistore.sources.footage import Footage, read_or_told
 
@@ -149,9 +150,8 @@ def _folder_frames(folder: Path, begin: float) -> Timed:
 def _encode(reel: Reel, begin: float, end: float, kind: Kind) -> bytes:
     import av
     from av.video.frame import PictureType
-    from av.video.reformatter import VideoReformatter
 
-    fps, file, reformatter = _even_rate(reel.rate), io.BytesIO(), VideoReformatter()
+    fps, file, conversion = _even_rate(reel.rate), io.BytesIO(), Conversion()
     container, encoder = None, cast(Any, None)
     for tick in range(math.ceil((end - begin) * fps - TOLERANCE_SECONDS)):
         frame = reel.at(begin + float(tick / fps))
@@ -164,7 +164,7 @@ def _encode(reel: Reel, begin: float, end: float, kind: Kind) -> bytes:
             )
             encoder.width, encoder.height = _shown_size(frame)
             encoder.pix_fmt = "yuv420p"
-        picture = _picture(frame, encoder.width, encoder.height, reformatter)
+        picture = _picture(frame, encoder.width, encoder.height, conversion)
         picture.pts, picture.time_base = tick, 1 / fps
         picture.pict_type = PictureType.NONE if tick else PictureType.I
         container.mux(encoder.encode(picture))
@@ -184,7 +184,7 @@ def _shown_size(frame: Any) -> tuple[int, int]:
     """Width and height, even numbers, of a frame as it is to be seen, never enlarged."""
     ratio = _pixel_ratio(frame)
     width, height = frame.width * max(ratio, 1.0), frame.height / min(ratio, 1.0)
-    if _quarter_turns(frame) % 2:
+    if quarter_turns(frame) % 2:
         width, height = height, width
     shrunk = min(1.0, _MOST_WIDTH / width, _MOST_HEIGHT / height)
     return max(2, 2 * round(width * shrunk / 2)), max(2, 2 * round(height * shrunk / 2))
@@ -196,26 +196,20 @@ def _pixel_ratio(frame: Any) -> float:
     return ratio if 1 / _MOST_PIXEL_RATIO <= ratio <= _MOST_PIXEL_RATIO else 1.0
 
 
-def _quarter_turns(frame: Any) -> int:
-    # Damaged files hold angles that are none.
-    return round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
-
-
-def _picture(frame: Any, width: int, height: int, reformatter: Any) -> Any:
+def _picture(frame: Any, width: int, height: int, conversion: Conversion) -> Any:
     """A frame as the encoder takes it, upright."""
     import av
     import numpy as np
 
-    turns = _quarter_turns(frame)
-    if not turns:
+    turns = quarter_turns(frame)
+    if not turns and not conversion.mirrors(frame):
         wanted = {"format": "yuv420p", "dst_color_range": _VIDEO_RANGE, "threads": 1}
-        picture = reformatter.reformat(frame, width, height, **wanted)
+        picture = conversion.reformatter.reformat(frame, width, height, **wanted)
         # The decoder's own frame may be shown once more, and by it later ones are decoded.
         return picture if picture is not frame else _copy(frame)
     before = (height, width) if turns % 2 else (width, height)
-    pixels = reformatter.reformat(frame, *before, "rgb24", threads=1).to_ndarray()
-    turned = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(pixels, turns)), "rgb24")
-    return turned.reformat(format="yuv420p", threads=1)
+    pixels = np.ascontiguousarray(conversion.to_rgb(frame, *before))
+    return av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format="yuv420p", threads=1)
 
 
 def _copy(frame: Any) -> Any:
