@@ -50,6 +50,8 @@ class ObjectStorage:
     """A prefix of a bucket; see `Storage` for what each method does."""
 
     def __init__(self, url: str, *, writable: bool) -> None:
+        # First: errors name the address, in which a password may be.
+        require_plain(url)
         try:
             # An extra: it may be absent where types are checked.
             import obstore  # pyright: ignore[reportMissingImports]
@@ -64,7 +66,6 @@ class ObjectStorage:
                 f"obstore 0.9.0 would remove objects beside {url}; replace it with: "
                 "pip install 'vifistore[s3]'"
             )
-        require_plain(url)
         self.location = url
         name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
         self.cache_folder = user_cache_folder() / name
