@@ -59,11 +59,15 @@ def copies_between(train: Videos, test: Videos) -> np.ndarray:
 def neighbours_between(train: Videos, test: Videos) -> np.ndarray:
     """Rows of test videos that are other stretches of a file of which one is trained on, int64
     [video]: they show the same scene, and no frame of it in common."""
-    digests = train.features.content_digests(train.rows)
-    known = set(digests.tolist()) - {""}
-    is_of_known = np.array([d in known for d in test.features.content_digests(test.rows)], bool)
-    rows = test.rows[is_of_known & ~np.isin(test.rows, train.rows)]
+    rows = test.rows[are_of_files(train, test) & ~np.isin(test.rows, train.rows)]
     return np.setdiff1d(rows, copies_between(train, test))
+
+
+def are_of_files(train: Videos, test: Videos) -> np.ndarray:
+    """Which test videos are of a file of which a training video is, known by its content, bool
+    [video]."""
+    known = set(train.features.content_digests(train.rows).tolist()) - {""}
+    return np.array([d in known for d in test.features.content_digests(test.rows)], bool)
 
 
 def copies_within(videos: Videos) -> list[list[int]]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.followed_texts import refuse_followed
+from harness.leaks import are_of_files
 from harness.measuring import Scoring, Setup, chosen_classes, result_rows
 from harness.metrics import average_precisions, precisions_at
 from harness.results import ResultRow
@@ -137,8 +138,7 @@ def _share_a_video(first: Videos, second: Videos) -> bool:
     """Whether a file is in both, under one path or as a copy under another."""
     paths = first.dataset.column("path")
     is_own = bool(np.isin(paths[first.rows], paths[second.rows]).any())
-    digests = (set(one.features.content_digests(one.rows)) - {""} for one in (first, second))
-    return is_own or not set.isdisjoint(*digests)
+    return is_own or bool(are_of_files(first, second).any())
 
 
 def _class_rows(
